@@ -1,0 +1,398 @@
+//! [`CircuitBuilder`]: what a circuit is built from.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    circuit::{
+        Abandoned, ConfigError, Core, Counts, Extras, Mode, OpenFor, Plan, Policy, Settings,
+        Transition,
+    },
+    classify::HttpClassifier,
+    clock::{Clock, Source},
+    handle::Circuit,
+    layer::CircuitBreakerLayer,
+    observe::{Listener, Observers},
+    reject::ServiceUnavailable,
+};
+
+/// Builds a [`Circuit`]. Every setting has a default; nonsense is refused by [`build`](Self::build)
+/// (rule B8).
+///
+/// Where no policy is named, half of the last 100 calls failing trips, once there have been 20. Name
+/// one, and only what is named holds; several can be combined, and whichever holds first trips (B5).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::{Circuit, Jitter, OpenFor};
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let circuit = Circuit::builder("payments")
+///     // 5 failures in a row, or 30 % of the last minute …
+///     .consecutive_failures(5)
+///     .time_window(Duration::from_secs(60))
+///     .failure_rate(0.3)
+///     .minimum_calls(50)
+///     // … or half of it slower than 800 ms.
+///     .slow_call_duration(Duration::from_millis(800))
+///     .slow_call_rate(0.5)
+///     // Breaks of 1, 2, 4 … at most 60 s, spread a little.
+///     .open_for(
+///         OpenFor::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(60))
+///             .jitter(Jitter::Fraction(0.2)),
+///     )
+///     // 2 of 3 probes must succeed, at most 3 at a time; then grow back over 10 s.
+///     .probes(2, 3)
+///     .permits(3)
+///     .ramp(Duration::from_secs(10), 0.1)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct CircuitBuilder {
+    name: Arc<str>,
+    settings: Settings,
+    policy: Option<Policy>,
+    mode: Mode,
+    totals: bool,
+    seed: Option<u64>,
+    clock: Option<Arc<dyn Clock>>,
+    listeners: Vec<Listener>,
+}
+
+impl CircuitBuilder {
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            settings: Settings::default(),
+            policy: None,
+            mode: Mode::Normal,
+            totals: true,
+            seed: None,
+            clock: None,
+            listeners: Vec::new(),
+        }
+    }
+
+    // ---- when to trip ----------------------------------------------------------------------
+
+    /// Trips at the n-th failure in a row; a success starts over (rule B1). 1 to 8,388,607.
+    ///
+    /// Default: not watched.
+    pub fn consecutive_failures(mut self, n: u64) -> Self {
+        self.settings.consecutive_failures = Some(n);
+        self
+    }
+
+    /// Trips when at least this share of the calls in the window failed (rule B4). A share above 0
+    /// and at most 1, rounded to millionths.
+    ///
+    /// Default: 0.5, if there is a window and neither this nor [`slow_call_rate`] nor [`trip_when`]
+    /// is named; else not watched.
+    ///
+    /// [`slow_call_rate`]: Self::slow_call_rate
+    /// [`trip_when`]: Self::trip_when
+    pub fn failure_rate(mut self, share: f64) -> Self {
+        self.settings.failure_rate = Some(share);
+        self
+    }
+
+    /// Trips when at least this share of the calls in the window was slow (rule B4). A share above
+    /// 0 and at most 1, rounded to millionths. Needs [`slow_call_duration`](Self::slow_call_duration).
+    ///
+    /// Default: not watched.
+    pub fn slow_call_rate(mut self, share: f64) -> Self {
+        self.settings.slow_call_rate = Some(share);
+        self
+    }
+
+    /// A call is slow when it takes strictly longer than this, from admission to the head of the
+    /// response (rule A3). Above zero.
+    ///
+    /// It also makes a slow probe a failed one (D3), and an abandoned call that ran longer a slow
+    /// failure (A4).
+    ///
+    /// Default: nothing is slow, and closed calls are not timed.
+    pub fn slow_call_duration(mut self, duration: Duration) -> Self {
+        self.settings.slow_call_duration = Some(duration);
+        self
+    }
+
+    /// Rates and a custom policy count only once the window holds this many calls (rule B4). At
+    /// least 1; at most the size of a count window.
+    ///
+    /// Default: 20, or the size of a smaller count window.
+    pub fn minimum_calls(mut self, calls: u64) -> Self {
+        self.settings.minimum_calls = Some(calls);
+        self
+    }
+
+    /// Looks back on the last so many recorded calls (rule B2). 1 to 65,536.
+    ///
+    /// Takes 8 bytes a call, rounded up to a power of two; twice that if slow calls are watched.
+    ///
+    /// Default: 100, if a policy needs a window and none is named.
+    pub fn count_window(mut self, calls: u32) -> Self {
+        self.settings.count_window = Some(calls);
+        self
+    }
+
+    /// Looks back on the calls recorded in the last so much time (rule B3). A millisecond to a day.
+    ///
+    /// Default: a count window instead.
+    pub fn time_window(mut self, span: Duration) -> Self {
+        self.settings.time_window = Some(span);
+        self
+    }
+
+    /// In how many steps a time window rolls. 1 to 100.
+    ///
+    /// Default: 10.
+    pub fn time_window_buckets(mut self, buckets: u32) -> Self {
+        self.settings.time_window_buckets = Some(buckets);
+        self
+    }
+
+    /// Trips when `policy` says so, given what the window holds (rule B7).
+    ///
+    /// Asked like a rate: when a failure or a slow call is recorded and the window holds
+    /// [`minimum_calls`](Self::minimum_calls). One that panics does not trip.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = tower_breaker::Circuit::builder("payments")
+    ///     .count_window(50)
+    ///     .minimum_calls(1)
+    ///     .trip_when(|counts| counts.failed >= 10 && counts.failure_rate() > 0.1)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trip_when(mut self, policy: impl Fn(&Counts) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.custom_policy = true;
+        self.policy = Some(Arc::new(policy));
+        self
+    }
+
+    // ---- how long to stay open -------------------------------------------------------------
+
+    /// How long the circuit stays open before it lets a probe through (rules C1, C2): a `Duration`
+    /// above zero, or anything [`OpenFor`] can say.
+    ///
+    /// Default: 30 seconds.
+    pub fn open_for(mut self, open_for: impl Into<OpenFor>) -> Self {
+        self.settings.open_for = Some(open_for.into());
+        self
+    }
+
+    /// The seed of the jitter (rule C2).
+    ///
+    /// Default: random, so that instances differ.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    // ---- half-open -------------------------------------------------------------------------
+
+    /// How many probes may be in flight at once in half-open (rule D1). 1 to the number of probes.
+    ///
+    /// Default: 1.
+    pub fn permits(mut self, permits: u64) -> Self {
+        self.settings.permits = Some(permits);
+        self
+    }
+
+    /// Closes when so many probes in a row have succeeded (rule D2): the first failure reopens. 1 to
+    /// 63. The same as [`probes(successes, successes)`](Self::probes).
+    ///
+    /// Default: 1.
+    pub fn success_threshold(self, successes: u64) -> Self {
+        self.probes(successes, successes)
+    }
+
+    /// Closes when `successes` of at most `of` probes have succeeded, and reopens as soon as that
+    /// cannot be reached any more (rule D2). `of` is 1 to 63, `successes` 1 to `of`.
+    ///
+    /// Default: 1 of 1.
+    pub fn probes(mut self, successes: u64, of: u64) -> Self {
+        self.settings.probes = Some((successes, of));
+        self
+    }
+
+    /// How long half-open waits for its probes when it admits no more of them; then it reopens (rule
+    /// D4). Above zero.
+    ///
+    /// Default: the longer of the break before it and 30 seconds.
+    pub fn half_open_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.half_open_timeout = Some(timeout);
+        self
+    }
+
+    /// Takes an answered 4xx, or whatever else is an ignored response, for a successful probe (rule
+    /// A2). For traffic that knows little else.
+    ///
+    /// Default: off.
+    pub fn ignored_probe_succeeds(mut self, succeeds: bool) -> Self {
+        self.settings.ignored_probe_succeeds = Some(succeeds);
+        self
+    }
+
+    /// After half-open has closed, admits a share of the calls that grows from `from` to all over
+    /// `duration` (rule D6). `duration` above zero; `from` a share above 0 and at most 1.
+    ///
+    /// A reset or a release admits everything at once.
+    ///
+    /// Default: no ramp.
+    pub fn ramp(mut self, duration: Duration, from: f64) -> Self {
+        self.settings.ramp = Some((duration, from));
+        self
+    }
+
+    // ---- the rest --------------------------------------------------------------------------
+
+    /// What becomes of calls that are dropped before their outcome is known (rule A4).
+    ///
+    /// Default: [`Abandoned::FailureIfSlow`].
+    pub fn abandoned(mut self, policy: Abandoned) -> Self {
+        self.settings.abandoned = Some(policy);
+        self
+    }
+
+    /// The mode the circuit is built in (rule E1).
+    ///
+    /// Default: [`Mode::Normal`].
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Whether to count [`Totals`](crate::Totals). They cost one write to a cache line of the
+    /// thread's own for each call (rule F4).
+    ///
+    /// Default: on.
+    pub fn totals(mut self, totals: bool) -> Self {
+        self.totals = totals;
+        self
+    }
+
+    /// Where the circuit gets the time; see [`clock`](crate::clock).
+    ///
+    /// Default: tokio's clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Calls `listener` for every transition; see [`observe`](crate::observe). Can be given several
+    /// times.
+    ///
+    /// It runs on the thread that made the transition, often in the middle of a call, so it should
+    /// be quick. It may call back into the circuit, which it is given: holding a clone of its own
+    /// would keep the circuit alive for ever. If it panics, nothing else happens.
+    pub fn on_transition(
+        mut self,
+        listener: impl Fn(&Circuit, &Transition) + Send + Sync + 'static,
+    ) -> Self {
+        self.listeners.push(Arc::new(listener));
+        self
+    }
+
+    /// Builds the circuit.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for the first setting that makes no sense (rule B8).
+    pub fn build(self) -> Result<Circuit, ConfigError> {
+        self.check().map(|blueprint| blueprint.circuit())
+    }
+
+    /// Builds the circuit and a layer that owns it: the same as
+    /// [`CircuitBreakerLayer::new`]`(self.build()?)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_layer(
+        self,
+    ) -> Result<CircuitBreakerLayer<HttpClassifier, ServiceUnavailable>, ConfigError> {
+        self.build().map(CircuitBreakerLayer::new)
+    }
+
+    pub(crate) fn check(self) -> Result<Blueprint, ConfigError> {
+        let plan = self.settings.resolve()?;
+        Ok(Blueprint {
+            plan,
+            builder: self,
+        })
+    }
+
+    /// The settings, for a live circuit (E5). What is not a number cannot be changed there.
+    pub(crate) fn into_numbers(self) -> Result<Settings, ConfigError> {
+        let kept = "left as it was built";
+        let refuse = |changed: bool, field, value: &dyn fmt::Debug| {
+            ConfigError::unless(!changed, field, value, kept)
+        };
+        refuse(self.mode != Mode::Normal, "mode", &self.mode)?;
+        refuse(!self.totals, "totals", &self.totals)?;
+        refuse(self.seed.is_some(), "seed", &self.seed)?;
+        let closure = format_args!("a closure");
+        refuse(self.clock.is_some(), "clock", &closure)?;
+        refuse(!self.listeners.is_empty(), "on_transition", &closure)?;
+        Ok(self.settings)
+    }
+}
+
+impl fmt::Debug for CircuitBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBuilder")
+            .field("name", &self.name)
+            .field("settings", &self.settings)
+            .field("mode", &self.mode)
+            .field("totals", &self.totals)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A builder whose settings have been checked: it makes any number of circuits.
+#[derive(Clone)]
+pub(crate) struct Blueprint {
+    plan: Plan,
+    builder: CircuitBuilder,
+}
+
+impl Blueprint {
+    pub(crate) fn circuit(&self) -> Circuit {
+        let builder = &self.builder;
+        let clock = match &builder.clock {
+            Some(clock) => Source::custom(clock.clone()),
+            None => Source::tokio(),
+        };
+        let extras = Extras {
+            mode: builder.mode,
+            totals: builder.totals,
+            seed: builder.seed.unwrap_or_else(random_seed),
+            policy: builder.policy.clone(),
+        };
+        let core = |now| Core::new(self.plan.clone(), extras, now);
+        let observers = Observers::new(builder.listeners.clone());
+        Circuit::new(builder.name.clone(), core, clock, observers)
+    }
+}
+
+impl fmt::Debug for Blueprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.builder.fmt(f)
+    }
+}
+
+/// The standard library's hasher is the one source of randomness there is without a dependency.
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(())
+}

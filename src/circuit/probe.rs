@@ -1,0 +1,71 @@
+//! What the result of a probe does (rules D2 to D5).
+
+use super::{
+    Cause, Core, Length, Permit, Transition, Verdict,
+    totals::TotalCounters,
+    word::{Decision, Word},
+};
+
+impl Core {
+    /// The deciding result and the transition it causes are one swap.
+    pub(super) fn apply_probe(
+        &self,
+        permit: Permit,
+        verdict: Verdict,
+        now: u64,
+    ) -> Option<Transition> {
+        loop {
+            let word = self.load();
+            if word.era() != permit.era() {
+                self.total(TotalCounters::stale);
+                return None;
+            }
+            match self.decide(word, verdict) {
+                Decision::Undecided(probes) => {
+                    if self.swap(word, word.with_probes(probes)) {
+                        return None;
+                    }
+                }
+                Decision::Close => {
+                    let ramping = self.tunable.read().ramp > 0;
+                    let next = word.closed_next(word.mode(), ramping);
+                    let closed = self.turn(word, next, Cause::Recovered, now);
+                    if closed.is_some() {
+                        return closed;
+                    }
+                }
+                Decision::Reopen => {
+                    let (cause, length) = reopening(verdict);
+                    let opened = self.open(word, cause, length, now);
+                    if opened.is_some() {
+                        return opened;
+                    }
+                }
+            }
+        }
+    }
+
+    fn decide(&self, word: Word, verdict: Verdict) -> Decision {
+        let probes = word.probes();
+        match verdict {
+            // D3: where slow calls are watched, a slow probe is a failed probe.
+            Verdict::Success { slow: true } | Verdict::Failure { .. } => probes.fail(),
+            Verdict::Success { slow: false } => probes.succeed(),
+            Verdict::Ignored => Decision::Undecided(probes.give_back()),
+            Verdict::Trip { .. } => Decision::Reopen,
+        }
+    }
+
+    /// A2: an answered 4xx, where that is taken to prove that the dependency is back.
+    pub(super) fn takes_ignored(&self, permit: Permit) -> bool {
+        permit.is_probe() && self.tunable.read().ignored_probe_succeeds
+    }
+}
+
+fn reopening(verdict: Verdict) -> (Cause, Length) {
+    match verdict {
+        Verdict::Trip { open_for } => (Cause::TripNow, Length::of_trip(open_for)),
+        Verdict::Failure { floor, .. } => (Cause::ProbeFailed, Length::Policy(floor)),
+        Verdict::Success { .. } | Verdict::Ignored => (Cause::ProbeFailed, Length::Policy(0)),
+    }
+}

@@ -1,0 +1,113 @@
+//! The numbers of a live circuit: changed together, read together (rule E5).
+//!
+//! There are two sets of cells, and a version whose lowest bit says which set holds. A writer fills
+//! the other set and then raises the version. A reader reads the version, the set, and the version
+//! again: if it has not moved, nobody was writing that set. If it has, a writer got on meanwhile,
+//! and the reader starts over. Readers never wait for a writer that is held up half-way.
+
+use super::config::Numbers;
+use crate::sync::{AtomicU64, Mutex, Ordering, fence};
+
+type Cells = [AtomicU64; Numbers::WORDS];
+
+#[derive(Debug)]
+pub(crate) struct Tunable {
+    version: AtomicU64,
+    sets: [Cells; 2],
+    /// Keeps writers apart. Calls never take it.
+    writing: Mutex<()>,
+}
+
+impl Tunable {
+    pub(crate) fn new(numbers: Numbers) -> Self {
+        let cells = || numbers.to_words().map(AtomicU64::new);
+        Self {
+            version: AtomicU64::new(0),
+            sets: [cells(), cells()],
+            writing: Mutex::new(()),
+        }
+    }
+
+    /// All numbers, of one version.
+    pub(crate) fn read(&self) -> Numbers {
+        loop {
+            // Acquire: pairs with the release store of the version; the set it names is complete.
+            let version = self.version.load(Ordering::Acquire);
+            let words = Self::set(&self.sets, version)
+                .each_ref()
+                .map(|cell| cell.load(Ordering::Relaxed));
+            // Pairs with the writer's release fence: whoever has read a cell of a newer version
+            // sees below that the version has moved.
+            fence(Ordering::Acquire);
+            if self.version.load(Ordering::Relaxed) == version {
+                return Numbers::from_words(words);
+            }
+        }
+    }
+
+    /// Replaces all numbers by what `change` makes of them.
+    pub(crate) fn change<E>(
+        &self,
+        change: impl FnOnce(Numbers) -> Result<Numbers, E>,
+    ) -> Result<Numbers, E> {
+        let writing = self.writing.lock();
+        // A panic in `change` leaves the numbers as they were, so a poisoned lock is as good.
+        let _writing = writing.unwrap_or_else(std::sync::PoisonError::into_inner);
+        let numbers = change(self.read())?;
+        let version = self.version.load(Ordering::Relaxed) + 1;
+        // Pairs with the readers' acquire fence.
+        fence(Ordering::Release);
+        for (cell, word) in Self::set(&self.sets, version)
+            .iter()
+            .zip(numbers.to_words())
+        {
+            cell.store(word, Ordering::Relaxed);
+        }
+        self.version.store(version, Ordering::Release);
+        Ok(numbers)
+    }
+
+    fn set(sets: &[Cells; 2], version: u64) -> &Cells {
+        &sets[usize::from(version & 1 == 1)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_change_changes_nothing() {
+        let tunable = Tunable::new(Numbers::default());
+        assert_eq!(tunable.change(|_| Err("no")), Err("no"));
+        assert_eq!(tunable.read(), Numbers::default());
+    }
+
+    // E5
+    #[test]
+    fn numbers_are_never_seen_mixed() {
+        let tunable = &Tunable::new(Numbers::default());
+        let set = |value: u64| {
+            tunable.change(|numbers| {
+                Ok::<_, ()>(Numbers {
+                    consecutive: value,
+                    ramp_from: value,
+                    ..numbers
+                })
+            })
+        };
+        let mut changes_seen = 0;
+        set(0).expect("valid");
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..=50_000).for_each(|value| drop(set(value))));
+            let mut last = 0;
+            while last < 50_000 {
+                let numbers = tunable.read();
+                assert_eq!(numbers.consecutive, numbers.ramp_from);
+                changes_seen += u64::from(numbers.consecutive != last);
+                last = numbers.consecutive;
+            }
+        });
+        assert!(changes_seen > 1, "the threads never met");
+    }
+}

@@ -1,0 +1,79 @@
+//! The window of a circuit: none, the last N calls, or the last T.
+
+use super::config::WindowKind;
+use super::count_window::CountWindow;
+use super::time_window::TimeWindow;
+use super::types::Counts;
+
+#[derive(Debug)]
+pub(crate) enum Window {
+    None,
+    Count(CountWindow),
+    Time(TimeWindow),
+}
+
+impl Window {
+    pub(crate) fn new(kind: WindowKind, watch_slow: bool) -> Self {
+        match kind {
+            WindowKind::None => Self::None,
+            WindowKind::Count(size) => Self::Count(CountWindow::new(size, watch_slow)),
+            WindowKind::Time(span, buckets) => {
+                Self::Time(TimeWindow::new(span, buckets, watch_slow))
+            }
+        }
+    }
+
+    /// The largest number of calls it can hold, if there is one.
+    pub(crate) fn size(&self) -> Option<u64> {
+        match self {
+            Self::Count(window) => Some(window.size()),
+            Self::None | Self::Time(_) => None,
+        }
+    }
+
+    pub(crate) fn watches_slow(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Count(window) => window.watches_slow(),
+            Self::Time(window) => window.watches_slow(),
+        }
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// Begins `era`, empty. A time window does so by arithmetic.
+    pub(crate) fn enter(&self, era: u64) {
+        if let Self::Count(window) = self {
+            window.enter(era);
+        }
+    }
+
+    /// Records a call that neither failed nor was slow.
+    #[inline]
+    pub(crate) fn record_plain(&self, era: u64, now: impl FnOnce() -> u64) {
+        match self {
+            Self::None => {}
+            Self::Count(window) => window.record_plain(era),
+            Self::Time(window) => window.record_plain(era, now()),
+        }
+    }
+
+    /// Records a call that failed or was slow, and returns the window with it.
+    pub(crate) fn record_marked(&self, era: u64, now: u64, failed: bool, slow: bool) -> Counts {
+        match self {
+            Self::None => Counts::default(),
+            Self::Count(window) => window.record_marked(era, failed, slow),
+            Self::Time(window) => window.record_marked(era, now, failed, slow),
+        }
+    }
+
+    pub(crate) fn counts(&self, era: u64, now: u64) -> Counts {
+        match self {
+            Self::None => Counts::default(),
+            Self::Count(window) => window.counts(era),
+            Self::Time(window) => window.counts(era, now),
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! The packed word: state, mode, era and the counters of the current state in 64 bits.
+//!
+//! Everything that decides is in this one word, so that every decision is one compare-and-swap.
+//!
+//! ```text
+//!  63                                  27 26                     3 2    0
+//! ┌──────────────────────────────────────┬────────────────────────┬──────┐
+//! │ era (37 bits)                        │ payload (24 bits)      │ kind │
+//! └──────────────────────────────────────┴────────────────────────┴──────┘
+//!   closed      ramping (1) · failures in a row (23)
+//!   open        the length of the break: digits (20) · power of ten (4)
+//!   half-open   spare (6) · need (6) · budget (6) · seats (6)
+//! ```
+//!
+//! * The **kind** is state and mode in one: there are eight pairs that can be.
+//! * The **era** goes up by one with every transition. At a thousand transitions a second it wraps
+//!   after four years; to do harm, a call would have to be in flight all that time.
+//! * A **permit** is the word without its payload. Whether a result is stale is one compare.
+
+use std::time::Duration;
+
+use super::types::{Mode, State};
+
+const KIND_BITS: u32 = 3;
+const PAYLOAD_BITS: u32 = 24;
+const ERA_SHIFT: u32 = KIND_BITS + PAYLOAD_BITS;
+const KIND_MASK: u64 = (1 << KIND_BITS) - 1;
+const PAYLOAD_MASK: u64 = ((1 << PAYLOAD_BITS) - 1) << KIND_BITS;
+
+/// The bits left for a value that shares a cell with an era.
+pub(crate) const BESIDE_ERA: u32 = ERA_SHIFT;
+
+const RAMPING: u64 = 1 << (ERA_SHIFT - 1);
+
+/// The largest number of failures in a row that the closed payload can count to.
+pub(crate) const MAX_STREAK: u64 = (1 << (PAYLOAD_BITS - 1)) - 1;
+
+/// The largest number of probes, permits or successes that the half-open payload can hold.
+pub(crate) const MAX_PROBES: u64 = 63;
+
+/// State and mode. The numbers are chosen so that closed circuits that admit come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Closed = 0,
+    ClosedShadow = 1,
+    Disabled = 2,
+    Open = 3,
+    OpenShadow = 4,
+    ForcedOpen = 5,
+    HalfOpen = 6,
+    HalfOpenShadow = 7,
+}
+
+impl Kind {
+    const ALL: [Self; 8] = [
+        Self::Closed,
+        Self::ClosedShadow,
+        Self::Disabled,
+        Self::Open,
+        Self::OpenShadow,
+        Self::ForcedOpen,
+        Self::HalfOpen,
+        Self::HalfOpenShadow,
+    ];
+
+    pub(crate) const fn state(self) -> State {
+        match self {
+            Self::Closed | Self::ClosedShadow | Self::Disabled => State::Closed,
+            Self::Open | Self::OpenShadow | Self::ForcedOpen => State::Open,
+            Self::HalfOpen | Self::HalfOpenShadow => State::HalfOpen,
+        }
+    }
+
+    pub(crate) const fn mode(self) -> Mode {
+        match self {
+            Self::Closed | Self::Open | Self::HalfOpen => Mode::Normal,
+            Self::ClosedShadow | Self::OpenShadow | Self::HalfOpenShadow => Mode::Shadow,
+            Self::Disabled => Mode::Disabled,
+            Self::ForcedOpen => Mode::ForcedOpen,
+        }
+    }
+
+    /// The kind that is in `state` under `mode`.
+    ///
+    /// Forced open is always open and disabled always closed, whatever `state` says.
+    pub(crate) const fn of(state: State, mode: Mode) -> Self {
+        match (mode, state) {
+            (Mode::ForcedOpen, _) => Self::ForcedOpen,
+            (Mode::Disabled, _) => Self::Disabled,
+            (Mode::Normal, State::Closed) => Self::Closed,
+            (Mode::Normal, State::Open) => Self::Open,
+            (Mode::Normal, State::HalfOpen) => Self::HalfOpen,
+            (Mode::Shadow, State::Closed) => Self::ClosedShadow,
+            (Mode::Shadow, State::Open) => Self::OpenShadow,
+            (Mode::Shadow, State::HalfOpen) => Self::HalfOpenShadow,
+        }
+    }
+}
+
+/// A copy of the word at one instant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Word(u64);
+
+impl Word {
+    const fn new(era: u64, kind: Kind, payload: u64) -> Self {
+        Self(era << ERA_SHIFT | payload << KIND_BITS | kind as u64)
+    }
+
+    /// The word a circuit is built with: the first era, closed or what `mode` makes of it.
+    pub(crate) const fn first(mode: Mode) -> Self {
+        let payload = match mode {
+            Mode::ForcedOpen => Break::FOREVER.0,
+            Mode::Normal | Mode::Disabled | Mode::Shadow => 0,
+        };
+        Self::new(0, Kind::of(State::Closed, mode), payload)
+    }
+
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn era(self) -> u64 {
+        self.0 >> ERA_SHIFT
+    }
+
+    pub(crate) const fn kind(self) -> Kind {
+        Kind::ALL[(self.0 & KIND_MASK) as usize]
+    }
+
+    pub(crate) const fn state(self) -> State {
+        self.kind().state()
+    }
+
+    pub(crate) const fn mode(self) -> Mode {
+        self.kind().mode()
+    }
+
+    const fn payload(self) -> u64 {
+        (self.0 & PAYLOAD_MASK) >> KIND_BITS
+    }
+
+    const fn with_payload(self, payload: u64) -> Self {
+        Self(self.0 & !PAYLOAD_MASK | payload << KIND_BITS)
+    }
+
+    /// The word without its payload: what a permit remembers of it.
+    pub(crate) const fn tag(self) -> u64 {
+        self.0 & !PAYLOAD_MASK
+    }
+
+    /// Closed, not ramping, and somebody is counting: the case that must cost nothing.
+    pub(crate) const fn admits_freely(self) -> bool {
+        self.0 & (KIND_MASK | RAMPING) <= Kind::ClosedShadow as u64
+    }
+
+    /// The era after this one. It wraps inside its 37 bits.
+    const fn next_era(self) -> u64 {
+        (self.era() + 1) & (u64::MAX >> ERA_SHIFT)
+    }
+
+    /// The closed word of the next era.
+    pub(crate) const fn closed_next(self, mode: Mode, ramping: bool) -> Self {
+        let word = Self::new(self.next_era(), Kind::of(State::Closed, mode), 0);
+        if ramping {
+            Self(word.0 | RAMPING)
+        } else {
+            word
+        }
+    }
+
+    /// The open word of the next era.
+    pub(crate) const fn open_next(self, mode: Mode, open_for: Break) -> Self {
+        Self::new(self.next_era(), Kind::of(State::Open, mode), open_for.0)
+    }
+
+    /// The half-open word of the next era, with nobody admitted yet.
+    pub(crate) const fn half_open_next(self, mode: Mode, probes: Probes) -> Self {
+        let kind = Kind::of(State::HalfOpen, mode);
+        Self::new(self.next_era(), kind, probes.pack())
+    }
+
+    /// The same era under another mode. Only between normal and shadow does an era go on.
+    pub(crate) const fn in_mode(self, mode: Mode) -> Self {
+        Self(self.0 & !KIND_MASK | Kind::of(self.state(), mode) as u64)
+    }
+
+    /// Failures in a row, in closed.
+    pub(crate) const fn streak(self) -> u64 {
+        self.payload() & MAX_STREAK
+    }
+
+    pub(crate) const fn with_streak(self, streak: u64) -> Self {
+        self.with_payload(self.payload() & !MAX_STREAK | streak)
+    }
+
+    /// Whether a closed circuit is still holding back part of its traffic.
+    pub(crate) const fn is_ramping(self) -> bool {
+        matches!(self.state(), State::Closed) && self.0 & RAMPING != 0
+    }
+
+    pub(crate) const fn ramped_up(self) -> Self {
+        Self(self.0 & !RAMPING)
+    }
+
+    /// The length of the break, in open.
+    pub(crate) const fn open_for(self) -> Break {
+        Break(self.payload())
+    }
+
+    /// The probes' accounts, in half-open.
+    pub(crate) const fn probes(self) -> Probes {
+        Probes::unpack(self.payload())
+    }
+
+    pub(crate) const fn with_probes(self, probes: Probes) -> Self {
+        self.with_payload(probes.pack())
+    }
+}
+
+/// The accounts of one half-open era, kept as what is left rather than as what was spent, so that
+/// the numbers it began with are frozen in it (E5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Probes {
+    /// Permits that are free.
+    pub(crate) seats: u64,
+    /// Probes that may still be admitted before m are in flight or finished.
+    pub(crate) budget: u64,
+    /// Successes still needed to close.
+    pub(crate) need: u64,
+    /// Failures that can still be afforded.
+    pub(crate) spare: u64,
+}
+
+/// What the result of one probe makes of its half-open era.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Not decided yet.
+    Undecided(Probes),
+    /// Enough have succeeded.
+    Close,
+    /// Too many have failed.
+    Reopen,
+}
+
+impl Probes {
+    const BITS: u32 = 6;
+    const MASK: u64 = (1 << Self::BITS) - 1;
+
+    /// Accounts for `successes` of `of` probes, at most `permits` at a time.
+    pub(crate) const fn new(permits: u64, successes: u64, of: u64) -> Self {
+        Self {
+            seats: permits,
+            budget: of,
+            need: successes,
+            spare: of - successes,
+        }
+    }
+
+    const fn pack(self) -> u64 {
+        ((self.spare << Self::BITS | self.need) << Self::BITS | self.budget) << Self::BITS
+            | self.seats
+    }
+
+    const fn unpack(payload: u64) -> Self {
+        Self {
+            seats: payload & Self::MASK,
+            budget: payload >> Self::BITS & Self::MASK,
+            need: payload >> (2 * Self::BITS) & Self::MASK,
+            spare: payload >> (3 * Self::BITS) & Self::MASK,
+        }
+    }
+
+    /// Probes admitted and not yet finished.
+    pub(crate) const fn in_flight(self) -> u64 {
+        self.need + self.spare - self.budget
+    }
+
+    /// How many may be in flight at once.
+    pub(crate) const fn permits(self) -> u64 {
+        self.seats + self.in_flight()
+    }
+
+    /// D1: one more, if there is a free permit and its result could still decide.
+    pub(crate) const fn admit(self) -> Option<Self> {
+        if self.seats == 0 || self.budget == 0 {
+            return None;
+        }
+        Some(Self {
+            seats: self.seats - 1,
+            budget: self.budget - 1,
+            ..self
+        })
+    }
+
+    /// A2 and A4: an ignored or abandoned probe was never there.
+    pub(crate) const fn give_back(self) -> Self {
+        Self {
+            seats: self.seats + 1,
+            budget: self.budget + 1,
+            ..self
+        }
+    }
+
+    /// D2: a success.
+    pub(crate) const fn succeed(self) -> Decision {
+        if self.need <= 1 {
+            return Decision::Close;
+        }
+        Decision::Undecided(Self {
+            seats: self.seats + 1,
+            need: self.need - 1,
+            ..self
+        })
+    }
+
+    /// D2: a failure.
+    pub(crate) const fn fail(self) -> Decision {
+        if self.spare == 0 {
+            return Decision::Reopen;
+        }
+        Decision::Undecided(Self {
+            seats: self.seats + 1,
+            spare: self.spare - 1,
+            ..self
+        })
+    }
+}
+
+/// The length of a break, in 24 bits: up to six decimal digits and a power of ten, in nanoseconds.
+///
+/// Decimal, because people write decimal: 5 s, 90 s and 2.5 h are exact. What has more digits is
+/// rounded up, by less than ten millionths. It is in the word so that *open* can never be seen with
+/// another era's deadline (F7).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Break(u64);
+
+impl Break {
+    const DIGIT_BITS: u32 = 20;
+    const MAX_DIGITS: u128 = (1 << Self::DIGIT_BITS) - 1;
+    const MAX_POWER: u32 = 15;
+
+    /// The shortest break that is at least `open_for`; what is longer than 292 years never ends.
+    #[expect(clippy::cast_possible_truncation, reason = "the loop ends at 20 bits")]
+    pub(crate) const fn at_least(open_for: Duration) -> Self {
+        let mut digits = open_for.as_nanos();
+        let mut power = 0;
+        while digits > Self::MAX_DIGITS {
+            digits = digits.div_ceil(10);
+            power += 1;
+        }
+        if power > Self::MAX_POWER {
+            return Self::FOREVER;
+        }
+        Self(power as u64 | (digits as u64) << 4)
+    }
+
+    pub(crate) const FOREVER: Self = Self(Self::MAX_POWER as u64 | (Self::MAX_DIGITS as u64) << 4);
+
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// Its length, saturating.
+    pub(crate) const fn nanos(self) -> u64 {
+        let scale = 10u64.pow((self.0 & 15) as u32);
+        (self.0 >> 4).saturating_mul(scale)
+    }
+
+    pub(crate) const fn duration(self) -> Duration {
+        Duration::from_nanos(self.nanos())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_break_is_never_shorter_and_hardly_longer(nanos in any::<u64>()) {
+            let stored = Break::at_least(Duration::from_nanos(nanos)).nanos();
+            prop_assert!(stored >= nanos);
+            prop_assert!(stored - nanos <= nanos / 100_000);
+        }
+
+        #[test]
+        fn six_digits_are_exact(digits in 0..1_000_000u64, power in 0..13u32) {
+            let nanos = digits * 10u64.pow(power);
+            prop_assert_eq!(Break::at_least(Duration::from_nanos(nanos)).nanos(), nanos);
+        }
+
+        #[test]
+        fn probes_survive_packing(
+            seats in 0..=MAX_PROBES, budget in 0..=MAX_PROBES,
+            need in 0..=MAX_PROBES, spare in 0..=MAX_PROBES,
+        ) {
+            let probes = Probes { seats, budget, need, spare };
+            prop_assert_eq!(Probes::unpack(probes.pack()), probes);
+        }
+    }
+
+    #[test]
+    fn the_longest_break_never_ends() {
+        assert_eq!(Break::at_least(Duration::MAX).nanos(), u64::MAX);
+    }
+
+    #[test]
+    fn every_kind_is_its_state_and_mode() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::of(kind.state(), kind.mode()), kind);
+            assert_eq!(Word::new(7, kind, 0).kind(), kind);
+        }
+    }
+
+    #[test]
+    fn the_era_wraps_inside_its_bits() {
+        let last = Word::new(u64::MAX >> ERA_SHIFT, Kind::Closed, 0);
+        let next = last.open_next(Mode::Normal, Break::at_least(Duration::ZERO));
+        assert_eq!((next.era(), next.state()), (0, State::Open));
+    }
+
+    #[test]
+    fn only_a_plain_closed_word_admits_freely() {
+        let closed = Word::first(Mode::Normal);
+        assert!(closed.admits_freely());
+        assert!(closed.with_streak(MAX_STREAK).admits_freely());
+        assert!(Word::first(Mode::Shadow).admits_freely());
+        assert!(!Word::first(Mode::Disabled).admits_freely());
+        let ramping = closed.closed_next(Mode::Normal, true);
+        assert!(!ramping.admits_freely() && ramping.ramped_up().admits_freely());
+        for kind in &Kind::ALL[2..] {
+            assert!(!Word::new(0, *kind, 0).admits_freely());
+        }
+    }
+}

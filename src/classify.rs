@@ -1,0 +1,190 @@
+//! What counts as a failure (rule A1).
+//!
+//! A [`Classify`] looks at what a call came to and says what it means for the circuit. A closure is
+//! one; so are [`HttpClassifier`], the default, and [`ErrorsOnly`], for services that are not HTTP.
+//!
+//! ```
+//! use http::StatusCode;
+//! use tower_breaker::{
+//!     Outcome,
+//!     classify::{Classify, HttpClassifier},
+//! };
+//!
+//! fn judge(classifier: &HttpClassifier, status: StatusCode) -> Outcome {
+//!     let response = http::Response::builder().status(status).body(()).unwrap();
+//!     classifier.classify(Ok::<_, &std::io::Error>(&response))
+//! }
+//!
+//! // 5xx and errors fail, 4xx is ignored, the rest succeeds.
+//! let default = HttpClassifier::new();
+//! assert_eq!(judge(&default, StatusCode::BAD_GATEWAY), Outcome::Failure);
+//! assert_eq!(judge(&default, StatusCode::NOT_FOUND), Outcome::Ignored);
+//! assert_eq!(judge(&default, StatusCode::OK), Outcome::Success);
+//!
+//! // Other sets of statuses.
+//! let own = HttpClassifier::new()
+//!     .failures([StatusCode::TOO_MANY_REQUESTS])
+//!     .successes([StatusCode::NOT_FOUND])
+//!     .ignored([StatusCode::NOT_IMPLEMENTED]);
+//! assert_eq!(judge(&own, StatusCode::TOO_MANY_REQUESTS), Outcome::Failure);
+//! assert_eq!(judge(&own, StatusCode::NOT_FOUND), Outcome::Success);
+//! assert_eq!(judge(&own, StatusCode::NOT_IMPLEMENTED), Outcome::Ignored);
+//! ```
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+
+use crate::{
+    circuit::Outcome,
+    error::{CircuitError, Rejected},
+};
+
+/// Says what the end of a call means for the circuit.
+///
+/// If it panics, the call has failed (rule A5).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot classify `Result<&{Res}, &{E}>`",
+    label = "not a classifier for this service's response and error",
+    note = "a classifier is `HttpClassifier` (for `http::Response`), `ErrorsOnly` (for anything), \
+            or a closure `|result: Result<&{Res}, &{E}>| -> Outcome`"
+)]
+pub trait Classify<Res, E> {
+    /// What the result of one call means.
+    fn classify(&self, result: Result<&Res, &E>) -> Outcome;
+}
+
+impl<F, Res, E> Classify<Res, E> for F
+where
+    F: Fn(Result<&Res, &E>) -> Outcome,
+{
+    fn classify(&self, result: Result<&Res, &E>) -> Outcome {
+        self(result)
+    }
+}
+
+/// The default for HTTP: status 5xx and any error are failures, 4xx is ignored, everything else
+/// succeeds. Statuses can be moved.
+///
+/// A response that a circuit breaker further in made from a rejection is ignored, whatever its
+/// status: the dependency was not touched (rule H3).
+#[derive(Clone, Debug, Default)]
+pub struct HttpClassifier {
+    /// The last that names a status holds. Shared, because a classifier may be cloned per service.
+    moved: Arc<Vec<(StatusCode, Outcome)>>,
+}
+
+impl HttpClassifier {
+    /// The default sets.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Counts these statuses as failures, too.
+    #[must_use]
+    pub fn failures(self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.classify_as(Outcome::Failure, statuses)
+    }
+
+    /// Counts these statuses as successes, too.
+    #[must_use]
+    pub fn successes(self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.classify_as(Outcome::Success, statuses)
+    }
+
+    /// Ignores these statuses, too.
+    #[must_use]
+    pub fn ignored(self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.classify_as(Outcome::Ignored, statuses)
+    }
+
+    /// Takes these statuses for `outcome`. [`Outcome::TripNow`] makes a status open the circuit at
+    /// once (rule A7).
+    #[must_use]
+    pub fn classify_as(
+        mut self,
+        outcome: Outcome,
+        statuses: impl IntoIterator<Item = StatusCode>,
+    ) -> Self {
+        let moved = statuses.into_iter().map(|status| (status, outcome));
+        Arc::make_mut(&mut self.moved).extend(moved);
+        self
+    }
+
+    fn classify_status(&self, status: StatusCode) -> Outcome {
+        let moved = self.moved.iter().rev().find(|(moved, _)| *moved == status);
+        match moved {
+            Some((_, outcome)) => *outcome,
+            None if status.is_server_error() => Outcome::Failure,
+            None if status.is_client_error() => Outcome::Ignored,
+            None => Outcome::Success,
+        }
+    }
+}
+
+impl<B, E> Classify<Response<B>, E> for HttpClassifier {
+    fn classify(&self, result: Result<&Response<B>, &E>) -> Outcome {
+        match result {
+            Ok(response) if is_rejection(response) => Outcome::Ignored,
+            Ok(response) => self.classify_status(response.status()),
+            Err(_) => Outcome::Failure,
+        }
+    }
+}
+
+/// Whether a circuit breaker further in made this response from a rejection (rule H3).
+pub fn is_rejection<B>(response: &Response<B>) -> bool {
+    response.extensions().get::<Rejected>().is_some()
+}
+
+/// For services that are not HTTP: an error is a failure, any response a success.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ErrorsOnly;
+
+impl<Res, E> Classify<Res, E> for ErrorsOnly {
+    fn classify(&self, result: Result<&Res, &E>) -> Outcome {
+        match result {
+            Ok(_) => Outcome::Success,
+            Err(_) => Outcome::Failure,
+        }
+    }
+}
+
+/// Ignores the rejections of a circuit breaker further in that come as errors, and leaves the rest
+/// to another classifier (rule H3).
+///
+/// For errors that are [`CircuitError`] (whose inner error goes on to the other classifier) or a
+/// boxed error.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IgnoreRejections<C>(
+    /// The classifier for everything else.
+    pub C,
+);
+
+impl<C, Res, E> Classify<Res, CircuitError<E>> for IgnoreRejections<C>
+where
+    C: Classify<Res, E>,
+{
+    fn classify(&self, result: Result<&Res, &CircuitError<E>>) -> Outcome {
+        match result {
+            Ok(response) => self.0.classify(Ok(response)),
+            Err(CircuitError::Rejected(_)) => Outcome::Ignored,
+            Err(CircuitError::Inner(error)) => self.0.classify(Err(error)),
+        }
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl<C, Res> Classify<Res, BoxError> for IgnoreRejections<C>
+where
+    C: Classify<Res, BoxError>,
+{
+    fn classify(&self, result: Result<&Res, &BoxError>) -> Outcome {
+        match result {
+            Err(error) if Rejected::find(&**error).is_some() => Outcome::Ignored,
+            other => self.0.classify(other),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Where a circuit gets the time.
+//!
+//! A circuit reads the clock only where the time matters: never to admit while closed, once to
+//! reject, and after a call only for slow calls, a time window or a transition. By default it reads
+//! tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time already. No
+//! runtime is needed for that; outside of one, tokio's clock is the system's.
+//!
+//! Another clock (a coarse one, or simulated time) is anything that implements [`Clock`]:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_breaker::{Circuit, State, clock::ManualClock};
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let clock = ManualClock::new();
+//! let circuit = Circuit::builder("payments")
+//!     .consecutive_failures(1)
+//!     .open_for(Duration::from_secs(5))
+//!     .clock(clock.clone())
+//!     .build()?;
+//!
+//! circuit.try_acquire().expect("closed").failure();
+//! assert_eq!(circuit.state(), State::Open);
+//!
+//! clock.advance(Duration::from_secs(5));
+//! circuit.try_acquire().expect("a probe").success();
+//! assert_eq!(circuit.state(), State::Closed);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::circuit::nanos;
+
+/// A clock that never goes back.
+///
+/// If one does go back, nothing breaks: a break may last longer and a call may look faster.
+pub trait Clock: Send + Sync + 'static {
+    /// The time since some fixed instant of the clock's own.
+    fn now(&self) -> Duration;
+}
+
+/// A clock that a test moves by hand. Clones are the same clock.
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock {
+    nanos: Arc<AtomicU64>,
+}
+
+impl ManualClock {
+    /// A clock that stands at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves the clock forward. It stops at its end, after 584 years.
+    pub fn advance(&self, by: Duration) {
+        let moved = |now: u64| Some(now.saturating_add(nanos(by)));
+        // Never an error: the closure always has an answer.
+        let _ = self
+            .nanos
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, moved);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Ordering::Acquire))
+    }
+}
+
+/// The clock of one circuit, in nanoseconds since the circuit was built.
+pub(crate) enum Source {
+    Tokio(Instant),
+    Custom(Arc<dyn Clock>, Duration),
+}
+
+impl Source {
+    pub(crate) fn tokio() -> Self {
+        Self::Tokio(Instant::now())
+    }
+
+    pub(crate) fn custom(clock: Arc<dyn Clock>) -> Self {
+        let origin = clock.now();
+        Self::Custom(clock, origin)
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        let since_built = match self {
+            Self::Tokio(origin) => Instant::now().saturating_duration_since(*origin),
+            Self::Custom(clock, origin) => clock.now().saturating_sub(*origin),
+        };
+        // The last nanosecond of time is kept free: permits use it for "not timed".
+        nanos(since_built).min(u64::MAX - 1)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tokio(_) => "tokio",
+            Self::Custom(..) => "custom",
+        })
+    }
+}

@@ -1,0 +1,211 @@
+//! Rejections, and the error a protected call ends in.
+
+use std::{error::Error, fmt, sync::Arc, time::Duration};
+
+use crate::circuit::{Mode, Refusal};
+
+/// Why a call was rejected (rule C3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The circuit is open.
+    Open,
+    /// The circuit is half-open and every probe it admits is in flight.
+    HalfOpenFull,
+    /// A person forced the circuit open.
+    ForcedOpen,
+    /// The circuit has just closed and admits a growing share of calls; this one is not among them.
+    Ramping,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Open => "open",
+            Self::HalfOpenFull => "half-open and full",
+            Self::ForcedOpen => "forced open",
+            Self::Ramping => "ramping up",
+        })
+    }
+}
+
+/// A call that was not made: the circuit rejected it without touching the dependency (rule C3).
+///
+/// Every response made from a rejection carries one in its extensions, so that outer layers know it
+/// for ours (rule H3): `response.extensions().get::<Rejected>()`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rejected {
+    circuit: Arc<str>,
+    reason: Reason,
+    remaining: Option<Duration>,
+}
+
+impl Rejected {
+    pub(crate) fn new(circuit: Arc<str>, refusal: Refusal) -> Self {
+        let (reason, remaining) = match refusal {
+            Refusal::Open(left) => (Reason::Open, Some(Duration::from_nanos(left))),
+            Refusal::HalfOpenFull(left) => (Reason::HalfOpenFull, Some(Duration::from_nanos(left))),
+            Refusal::ForcedOpen => (Reason::ForcedOpen, None),
+            Refusal::Ramping => (Reason::Ramping, Some(Duration::from_secs(1))),
+        };
+        Self {
+            circuit,
+            reason,
+            remaining,
+        }
+    }
+
+    /// The name of the circuit.
+    #[must_use]
+    pub fn circuit(&self) -> &str {
+        &self.circuit
+    }
+
+    /// Why the call was rejected.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// How long until it is worth trying again: until the break is over; when half-open is full,
+    /// until its probes time out; while ramping, a second. `None` when only a person will release
+    /// the circuit.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.remaining
+    }
+
+    /// [`remaining`](Self::remaining) as a `Retry-After` header has it (rule H1): whole seconds,
+    /// rounded up, at least 1, at most a day.
+    #[must_use]
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        const DAY: u64 = 24 * 60 * 60;
+        let remaining = self.remaining?;
+        let rounded_up = u64::from(remaining.subsec_nanos() > 0);
+        Some(remaining.as_secs().saturating_add(rounded_up).clamp(1, DAY))
+    }
+
+    /// The rejection in `error` or in what caused it, if there is one.
+    ///
+    /// Finds it through boxes and wrappers, as far as they tell their source.
+    ///
+    /// ```
+    /// use tower_breaker::{Circuit, CircuitError, Rejected};
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("payments").build()?;
+    /// circuit.force_open();
+    /// let rejected = circuit.try_acquire().unwrap_err();
+    /// let error: CircuitError<std::io::Error> = rejected.into();
+    /// let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+    /// assert!(Rejected::find(&*error).is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(rejected) = error.downcast_ref::<Self>() {
+                return Some(rejected);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+impl fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("circuit", &&*self.circuit)
+            .field("reason", &self.reason)
+            .field("remaining", &self.remaining)
+            .finish()
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "circuit `{}` is {}", self.circuit, self.reason)
+    }
+}
+
+impl Error for Rejected {}
+
+/// What a protected call ends in where rejections are errors: a rejection, or the inner service's
+/// own error.
+///
+/// It becomes a `BoxError` with `?` or `into()` where the inner error can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CircuitError<E> {
+    /// The circuit rejected the call; the inner service was not called.
+    Rejected(Rejected),
+    /// The inner service was called and failed.
+    Inner(E),
+}
+
+impl<E> CircuitError<E> {
+    /// The rejection, if it was one.
+    pub fn rejected(&self) -> Option<&Rejected> {
+        match self {
+            Self::Rejected(rejected) => Some(rejected),
+            Self::Inner(_) => None,
+        }
+    }
+
+    /// The inner error, if it was one.
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Rejected(_) => None,
+            Self::Inner(error) => Some(error),
+        }
+    }
+}
+
+impl<E> From<Rejected> for CircuitError<E> {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CircuitError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(_) => f.write_str("the circuit breaker rejected the call"),
+            Self::Inner(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for CircuitError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Rejected(rejected) => Some(rejected),
+            // Transparent: `Display` shows the inner error, so its source comes next.
+            Self::Inner(error) => error.source(),
+        }
+    }
+}
+
+/// A control operation that the circuit's mode does not allow (rule E2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlError {
+    pub(crate) mode: Mode,
+}
+
+impl ControlError {
+    /// The mode that does not allow it.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+}
+
+impl fmt::Display for ControlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a circuit that is {} cannot be tripped", self.mode)
+    }
+}
+
+impl Error for ControlError {}

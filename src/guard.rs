@@ -1,0 +1,127 @@
+//! One admitted call: recorded once, or abandoned when dropped.
+
+use std::{fmt, ops::Deref};
+
+use crate::{
+    circuit::{Outcome, Permit},
+    handle::Circuit,
+};
+
+/// One admitted call of a circuit, made by [`Circuit::try_acquire`].
+///
+/// Finish it with an outcome. Dropped without one, the call is abandoned: neutral, or a slow failure
+/// if it has run too long (rule A4). Either way a probe's permit is given back.
+///
+/// Forgotten with [`std::mem::forget`], a probe holds its permit until half-open times out (D4).
+#[must_use = "a guard that is dropped abandons its call"]
+pub struct Guard<'a> {
+    admitted: Admitted<&'a Circuit>,
+}
+
+impl<'a> Guard<'a> {
+    pub(crate) fn new(circuit: &'a Circuit, permit: Permit) -> Self {
+        Self {
+            admitted: Admitted::new(circuit, permit),
+        }
+    }
+
+    /// The call succeeded.
+    pub fn success(self) {
+        self.finish(Outcome::Success);
+    }
+
+    /// The call failed.
+    pub fn failure(self) {
+        self.finish(Outcome::Failure);
+    }
+
+    /// The call says nothing about the dependency (rule A2).
+    pub fn ignore(self) {
+        self.finish(Outcome::Ignored);
+    }
+
+    /// The call came to `outcome`.
+    pub fn finish(mut self, outcome: Outcome) {
+        self.admitted.finish(outcome, true);
+    }
+
+    /// Runs `call` as a part of this call: if it panics, this call has failed (rule A5).
+    pub(crate) fn watch<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        self.admitted.watch(|_| call())
+    }
+
+    pub(crate) fn finish_as(&mut self, outcome: Outcome, answered: bool) {
+        self.admitted.finish(outcome, answered);
+    }
+}
+
+impl fmt::Debug for Guard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("circuit", &self.admitted.circuit.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A permit and the circuit it belongs to.
+pub(crate) struct Admitted<H: Deref<Target = Circuit>> {
+    circuit: H,
+    permit: Permit,
+}
+
+impl<H: Deref<Target = Circuit>> Admitted<H> {
+    pub(crate) fn new(circuit: H, permit: Permit) -> Self {
+        Self { circuit, permit }
+    }
+
+    pub(crate) fn holder(&self) -> &H {
+        &self.circuit
+    }
+
+    /// Records `outcome`, unless one is recorded already. `answered` tells a response from an error.
+    pub(crate) fn finish(&mut self, outcome: Outcome, answered: bool) {
+        if let Some(permit) = self.permit.take() {
+            self.circuit.record(permit, outcome, answered);
+        }
+    }
+
+    /// A5: a panic in `call` is noticed here, around our own call, and not by asking whether the
+    /// thread is panicking: a destructor that runs in somebody else's panic may make calls too.
+    pub(crate) fn watch<T>(&mut self, call: impl FnOnce(&H) -> T) -> T {
+        let watched = Watched {
+            circuit: &self.circuit,
+            permit: Some(&mut self.permit),
+        };
+        let result = call(&self.circuit);
+        watched.returned();
+        result
+    }
+}
+
+impl<H: Deref<Target = Circuit>> Drop for Admitted<H> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.circuit.abandon(permit);
+        }
+    }
+}
+
+/// Lives while somebody else's code runs; dropped without [`Watched::returned`], that code panicked.
+struct Watched<'a> {
+    circuit: &'a Circuit,
+    permit: Option<&'a mut Permit>,
+}
+
+impl Watched<'_> {
+    fn returned(mut self) {
+        self.permit = None;
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take().and_then(Permit::take) {
+            self.circuit.record(permit, Outcome::Failure, false);
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! [`Circuit`]: the one door to a circuit, for people and for the rest of the crate.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    builder::CircuitBuilder,
+    circuit::{ConfigError, Core, Mode, Outcome, Permit, Refusal, State, Transition},
+    classify::{Classify, ErrorsOnly},
+    clock::Source,
+    error::{CircuitError, ControlError, Rejected},
+    guard::Guard,
+    observe::{Observers, Watch},
+    snapshot::Snapshot,
+};
+
+/// A circuit: the state that decides, shared by everyone who holds a handle to it.
+///
+/// A clone is another handle to the same circuit. Give one to a
+/// [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) and keep one to look and to control; what a
+/// control operation changes is seen by every later call on every clone, on every thread (rule E3).
+///
+/// It also works without Tower:
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::{Circuit, State};
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let circuit = Circuit::builder("payments")
+///     .consecutive_failures(3)
+///     .open_for(Duration::from_secs(5))
+///     .build()?;
+///
+/// for _ in 0..3 {
+///     circuit.try_acquire().expect("closed").failure();
+/// }
+/// assert_eq!(circuit.state(), State::Open);
+///
+/// let rejected = circuit.try_acquire().unwrap_err();
+/// assert_eq!(rejected.to_string(), "circuit `payments` is open");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Circuit {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    core: Core,
+    clock: Source,
+    observers: Observers,
+    name: Arc<str>,
+}
+
+impl Circuit {
+    /// Begins a circuit of this name. Names need not differ, but people will read them.
+    #[must_use]
+    pub fn builder(name: impl Into<Arc<str>>) -> CircuitBuilder {
+        CircuitBuilder::new(name.into())
+    }
+
+    pub(crate) fn new(
+        name: Arc<str>,
+        core: impl FnOnce(u64) -> Core,
+        clock: Source,
+        observers: Observers,
+    ) -> Self {
+        let core = core(clock.now());
+        Self {
+            shared: Arc::new(Shared {
+                core,
+                clock,
+                observers,
+                name,
+            }),
+        }
+    }
+
+    // ---- looking ---------------------------------------------------------------------------
+
+    /// The circuit's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The state. Reading it never changes it: an open circuit whose break is over reads open until
+    /// a call comes (rule C5).
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.core().state()
+    }
+
+    /// The mode.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.core().mode()
+    }
+
+    /// Everything there is to see.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let view = self.core().view(self.now());
+        let last_trip = self.observers().last_trip();
+        Snapshot::new(
+            self.shared.name.clone(),
+            view,
+            last_trip,
+            self.core().totals(),
+        )
+    }
+
+    /// Transitions from now on, for async code to await.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::new(self.clone())
+    }
+
+    // ---- calling ---------------------------------------------------------------------------
+
+    /// Admits a call, to be finished through the guard.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
+    pub fn try_acquire(&self) -> Result<Guard<'_>, Rejected> {
+        match self.admit() {
+            Ok(permit) => Ok(Guard::new(self, permit)),
+            Err(refusal) => Err(self.rejected(refusal)),
+        }
+    }
+
+    /// Runs `future` if the circuit admits it. `Err` counts as a failure.
+    ///
+    /// The circuit admits when the returned future is first polled; dropped before, nothing has
+    /// happened.
+    ///
+    /// # Errors
+    ///
+    /// [`CircuitError::Rejected`] if the circuit does not admit the call; `future` is then not
+    /// polled. [`CircuitError::Inner`] with the error of `future`.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, CircuitError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let circuit = Circuit::builder("payments").build()?;
+    /// let answer = circuit.call(async { Ok::<_, std::io::Error>(42) }).await?;
+    /// assert_eq!(answer, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn call<F, T, E>(&self, future: F) -> Result<T, CircuitError<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.call_with(ErrorsOnly, future).await
+    }
+
+    /// Like [`call`](Self::call), with a classifier to say what counts as a failure.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub async fn call_with<C, F, T, E>(
+        &self,
+        classifier: C,
+        future: F,
+    ) -> Result<T, CircuitError<E>>
+    where
+        C: Classify<T, E>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut guard = self.try_acquire()?;
+        let mut future = pin!(future);
+        let (result, outcome) = poll_fn(|context| {
+            guard.watch(|| {
+                future.as_mut().poll(context).map(|result| {
+                    let outcome = classifier.classify(result.as_ref());
+                    (result, outcome)
+                })
+            })
+        })
+        .await;
+        guard.finish_as(outcome, result.is_ok());
+        result.map_err(CircuitError::Inner)
+    }
+
+    // ---- control ---------------------------------------------------------------------------
+
+    /// Opens the circuit for `open_for`, as a health check or an overload detector would. It
+    /// recovers like from any other open. An open circuit begins a new break.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError`] if the circuit is forced open or disabled (rule E2).
+    pub fn trip(&self, open_for: Duration) -> Result<(), ControlError> {
+        match self.core().trip(open_for, self.now()) {
+            Ok(transition) => {
+                self.tell(transition);
+                Ok(())
+            }
+            Err(refused) => Err(ControlError { mode: refused.0 }),
+        }
+    }
+
+    /// Rejects every call until the circuit is [released](Self::release). Returns whether that was
+    /// a change.
+    pub fn force_open(&self) -> bool {
+        self.set_mode(Mode::ForcedOpen)
+    }
+
+    /// Ends forced open: the circuit is closed and cleared. Returns whether it was forced open.
+    pub fn release(&self) -> bool {
+        self.tell_if_any(self.core().release(self.now()))
+    }
+
+    /// Closes the circuit and clears it: windows, failures in a row, attempts. Releases forced
+    /// open; leaves shadow and disabled as they are. Totals go on.
+    pub fn reset(&self) {
+        self.tell(self.core().reset(self.now()));
+    }
+
+    /// Changes who decides (rule E1). Returns whether that was a change.
+    ///
+    /// Between [`Mode::Normal`] and [`Mode::Shadow`] the state goes on. To and from
+    /// [`Mode::Disabled`], and out of [`Mode::ForcedOpen`], the circuit is closed and cleared.
+    pub fn set_mode(&self, mode: Mode) -> bool {
+        self.tell_if_any(self.core().set_mode(mode, self.now()))
+    }
+
+    /// Changes the numbers of the live circuit: those that `change` says, together, from the next
+    /// call on (rule E5). State and window are kept.
+    ///
+    /// Half-open numbers and the end of a break are frozen for their era.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("payments").build()?;
+    /// circuit.reconfigure(|numbers| {
+    ///     numbers.failure_rate(0.25).open_for(Duration::from_secs(60))
+    /// })?;
+    ///
+    /// let error = circuit.reconfigure(|numbers| numbers.count_window(500)).unwrap_err();
+    /// assert_eq!(error.field(), "count_window");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for whatever the builder would refuse, and for what cannot change on a live
+    /// circuit: the window and its size, closures, and a rate where no window was built for it.
+    /// Then nothing has changed.
+    pub fn reconfigure(
+        &self,
+        change: impl FnOnce(CircuitBuilder) -> CircuitBuilder,
+    ) -> Result<(), ConfigError> {
+        let changed = change(CircuitBuilder::new(self.shared.name.clone()));
+        self.core().reconfigure(&changed.into_numbers()?)
+    }
+
+    // ---- for the rest of the crate ---------------------------------------------------------
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.shared.core
+    }
+
+    pub(crate) fn observers(&self) -> &Observers {
+        &self.shared.observers
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.shared.clock.now()
+    }
+
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<Permit, Refusal> {
+        let mut transition = None;
+        let admission = self.core().admit(|| self.now(), &mut transition);
+        if let Some(transition) = transition {
+            self.tell(transition);
+        }
+        admission
+    }
+
+    /// Rejects a call that readiness had already found to be refused.
+    pub(crate) fn reject(&self, noted: Refusal, seen: u64) -> Rejected {
+        let mut transition = None;
+        let refusal = self
+            .core()
+            .reject(noted, seen, || self.now(), &mut transition);
+        if let Some(transition) = transition {
+            self.tell(transition);
+        }
+        self.rejected(refusal)
+    }
+
+    pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
+        Rejected::new(self.shared.name.clone(), refusal)
+    }
+
+    #[inline]
+    pub(crate) fn record(&self, permit: Permit, outcome: Outcome, answered: bool) {
+        let transition = self.core().record(permit, outcome, answered, || self.now());
+        if let Some(transition) = transition {
+            self.tell(transition);
+        }
+    }
+
+    pub(crate) fn abandon(&self, permit: Permit) {
+        self.tell_if_any(self.core().abandon(permit, false, || self.now()));
+    }
+
+    pub(crate) fn fail_ready(&self, seen: u64) {
+        let now = self.now();
+        self.core()
+            .fail_ready(seen, now, |transition| self.tell(transition));
+    }
+
+    fn tell_if_any(&self, transition: Option<Transition>) -> bool {
+        if let Some(transition) = transition {
+            self.tell(transition);
+        }
+        transition.is_some()
+    }
+
+    #[cold]
+    fn tell(&self, transition: Transition) {
+        self.observers().tell(self, transition);
+    }
+}
+
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuit")
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .field("mode", &self.mode())
+            .finish_non_exhaustive()
+    }
+}

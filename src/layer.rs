@@ -1,0 +1,252 @@
+//! [`CircuitBreakerLayer`]: puts a circuit around services.
+
+use std::{fmt, future::Future, ops::Deref, sync::Arc};
+
+use http::Response;
+use tower_layer::Layer;
+
+use crate::{
+    builder::{Blueprint, CircuitBuilder},
+    circuit::{ConfigError, Outcome},
+    classify::HttpClassifier,
+    error::Rejected,
+    handle::Circuit,
+    reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
+    service::CircuitBreaker,
+};
+
+/// Puts a circuit breaker around services.
+///
+/// **Every service that one layer makes shares the layer's circuit**, and so do their clones (rule
+/// G4). That is what a router needs: it applies a layer once for each route, and a server makes its
+/// services anew for each connection. For a circuit of their own, give routes layers of their own,
+/// or ask for it: [`circuit_per_service`](Self::circuit_per_service).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+/// use tower_breaker::{Circuit, CircuitBreakerLayer, State};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let circuit = Circuit::builder("payments")
+///     .consecutive_failures(3)
+///     .open_for(Duration::from_secs(5))
+///     .build()?;
+///
+/// let mut service = ServiceBuilder::new()
+///     .layer(CircuitBreakerLayer::new(circuit.clone()))
+///     .service(service_fn(|_: http::Request<String>| async {
+///         http::Response::builder().status(500).body(String::new())
+///     }));
+///
+/// for _ in 0..3 {
+///     let answer = service.ready().await?.call(http::Request::default()).await?;
+///     assert_eq!(answer.status(), 500);
+/// }
+/// assert_eq!(circuit.state(), State::Open);
+///
+/// let answer = service.ready().await?.call(http::Request::default()).await?;
+/// assert_eq!(answer.status(), 503);
+/// assert_eq!(answer.headers()["retry-after"], "5");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Configured, around a service that is not HTTP:
+///
+/// ```
+/// use tower::{ServiceBuilder, service_fn};
+/// use tower_breaker::{Circuit, CircuitBreakerLayer, Outcome};
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let layer = CircuitBreakerLayer::new(Circuit::builder("database").build()?)
+///     .classify(|result: Result<&u32, &std::io::Error>| match result {
+///         Ok(_) => Outcome::Success,
+///         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Outcome::Ignored,
+///         Err(_) => Outcome::Failure,
+///     })
+///     .reject_as_error();
+///
+/// let service = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(service_fn(|key: u32| async move { Ok::<u32, std::io::Error>(key) }));
+/// # let _ = tower::util::BoxService::new(service);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a layer does nothing until it is applied"]
+pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable> {
+    source: Source,
+    classifier: Arc<C>,
+    rejection: Arc<R>,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Shared(Circuit),
+    PerService(Box<Blueprint>),
+}
+
+impl CircuitBreakerLayer {
+    /// A layer whose services all share `circuit`.
+    pub fn new(circuit: Circuit) -> Self {
+        Self::from_source(Source::Shared(circuit))
+    }
+
+    /// A layer that gives each service it makes a circuit of its own. Clones of one such service
+    /// still share theirs.
+    ///
+    /// Under a router that is one circuit for each route *and* each time the router applies the
+    /// layer, which may be more often than you think; a layer for each route says it better.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for the first setting that makes no sense.
+    pub fn circuit_per_service(builder: CircuitBuilder) -> Result<Self, ConfigError> {
+        let blueprint = Box::new(builder.check()?);
+        Ok(Self::from_source(Source::PerService(blueprint)))
+    }
+
+    fn from_source(source: Source) -> Self {
+        Self {
+            source,
+            classifier: Arc::new(HttpClassifier::new()),
+            rejection: Arc::new(ServiceUnavailable),
+        }
+    }
+}
+
+impl<C, R> CircuitBreakerLayer<C, R> {
+    /// The circuit, unless each service has its own.
+    #[must_use]
+    pub fn circuit(&self) -> Option<&Circuit> {
+        match &self.source {
+            Source::Shared(circuit) => Some(circuit),
+            Source::PerService(_) => None,
+        }
+    }
+
+    /// Says what counts as a failure, by a closure. Its argument usually needs its type written
+    /// down: `|result: Result<&Response<Body>, &Infallible>| …`.
+    ///
+    /// Default: [`HttpClassifier`].
+    pub fn classify<F, Res, E>(self, classifier: F) -> CircuitBreakerLayer<F, R>
+    where
+        F: Fn(Result<&Res, &E>) -> Outcome,
+    {
+        self.classifier(classifier)
+    }
+
+    /// Says what counts as a failure, by a [`Classify`](crate::classify::Classify).
+    ///
+    /// Default: [`HttpClassifier`].
+    pub fn classifier<C2>(self, classifier: C2) -> CircuitBreakerLayer<C2, R> {
+        CircuitBreakerLayer {
+            source: self.source,
+            classifier: Arc::new(classifier),
+            rejection: self.rejection,
+        }
+    }
+
+    /// Answers rejections with a response of your own. It is marked as a rejection like the default
+    /// one (rule H3).
+    ///
+    /// Default: [`ServiceUnavailable`].
+    pub fn reject_with<F, B>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>>
+    where
+        F: Fn(&Rejected) -> Response<B>,
+    {
+        self.rejection(RejectWith(respond))
+    }
+
+    /// Makes a rejection an error, for any service: [`CircuitError`](crate::CircuitError).
+    pub fn reject_as_error(self) -> CircuitBreakerLayer<C, RejectAsError> {
+        self.rejection(RejectAsError)
+    }
+
+    /// Makes a rejection a boxed [`Rejected`], and boxes the inner service's errors as they are.
+    pub fn reject_as_box_error(self) -> CircuitBreakerLayer<C, RejectAsBoxError> {
+        self.rejection(RejectAsBoxError)
+    }
+
+    /// Answers rejections with an async function of the rejection and the untouched request.
+    ///
+    /// What it returns is not marked as a rejection: a good answer is a good answer.
+    pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>>
+    where
+        F: Fn(Rejected, Req) -> Fut,
+        Fut: Future,
+    {
+        self.rejection(Fallback(fallback))
+    }
+
+    /// Answers rejections by a [`Reject`](crate::reject::Reject).
+    pub fn rejection<R2>(self, rejection: R2) -> CircuitBreakerLayer<C, R2> {
+        CircuitBreakerLayer {
+            source: self.source,
+            classifier: self.classifier,
+            rejection: Arc::new(rejection),
+        }
+    }
+}
+
+impl<S, C, R> Layer<S> for CircuitBreakerLayer<C, R> {
+    type Service = CircuitBreaker<S, C, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let circuit = match &self.source {
+            Source::Shared(circuit) => circuit.clone(),
+            Source::PerService(blueprint) => blueprint.circuit(),
+        };
+        let setup = Setup {
+            circuit,
+            classifier: self.classifier.clone(),
+            rejection: self.rejection.clone(),
+        };
+        CircuitBreaker::from_setup(inner, Held(Arc::new(setup)))
+    }
+}
+
+/// By hand: a closure that is not `Clone` is shared, not cloned.
+impl<C, R> Clone for CircuitBreakerLayer<C, R> {
+    fn clone(&self) -> Self {
+        Self {
+            source: self.source.clone(),
+            classifier: self.classifier.clone(),
+            rejection: self.rejection.clone(),
+        }
+    }
+}
+
+impl<C, R> fmt::Debug for CircuitBreakerLayer<C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreakerLayer")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What all clones of one service share. Together, so that a call clones one `Arc` for all of it.
+pub(crate) struct Setup<C, R> {
+    pub(crate) circuit: Circuit,
+    pub(crate) classifier: Arc<C>,
+    pub(crate) rejection: Arc<R>,
+}
+
+/// A share in a [`Setup`], and through it in its circuit.
+pub(crate) struct Held<C, R>(pub(crate) Arc<Setup<C, R>>);
+
+impl<C, R> Clone for Held<C, R> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<C, R> Deref for Held<C, R> {
+    type Target = Circuit;
+
+    fn deref(&self) -> &Circuit {
+        &self.0.circuit
+    }
+}

@@ -1,0 +1,224 @@
+//! What a rejection becomes: a 503, an error, or a fallback's answer (rules H1 to H3).
+//!
+//! A [`Reject`] answers in place of the inner service. The layer has a method for each of the
+//! usual ones:
+//!
+//! | method | a rejection becomes | the service's error |
+//! |---|---|---|
+//! | – | [`ServiceUnavailable`]: 503 with `Retry-After` | the inner one, unchanged |
+//! | [`reject_with`] | a response of your own | the inner one, unchanged |
+//! | [`reject_as_error`] | [`CircuitError::Rejected`] | [`CircuitError<E>`] |
+//! | [`reject_as_box_error`] | a boxed [`Rejected`] | a boxed error |
+//! | [`fallback`] | whatever an async function makes of the request | the inner one, unchanged |
+//!
+//! ```
+//! use tower_breaker::{Circuit, CircuitBreakerLayer};
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let layer = CircuitBreakerLayer::new(Circuit::builder("payments").build()?)
+//!     .reject_with(|rejected| {
+//!         http::Response::builder()
+//!             .status(503)
+//!             .header("retry-after", rejected.retry_after_secs().unwrap_or(60))
+//!             .body("payments are down, we know".to_owned())
+//!             .unwrap()
+//!     });
+//! # let _: CircuitBreakerLayer<_, _> = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`reject_with`]: crate::CircuitBreakerLayer::reject_with
+//! [`reject_as_error`]: crate::CircuitBreakerLayer::reject_as_error
+//! [`reject_as_box_error`]: crate::CircuitBreakerLayer::reject_as_box_error
+//! [`fallback`]: crate::CircuitBreakerLayer::fallback
+
+use std::{
+    error::Error,
+    fmt,
+    future::{Future, Ready, ready},
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
+
+use crate::error::{CircuitError, Rejected};
+
+/// Answers a rejected call in place of the inner service.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot answer for a service with response `{Res}` and error `{E}`",
+    label = "not a rejection for this service",
+    note = "`ServiceUnavailable`, the default, answers with an `http::Response` whose body is \
+            `Default`; for another body use `reject_with`, for another response `reject_as_error` \
+            or `fallback`"
+)]
+pub trait Reject<Req, Res, E> {
+    /// The error of the protected service.
+    type Error;
+    /// The answer, now or later.
+    type Future: Future<Output = Result<Res, Self::Error>>;
+
+    /// Answers `request`, which the inner service has not seen.
+    fn reject(&self, rejected: Rejected, request: Req) -> Self::Future;
+
+    /// Turns an error of the inner service into an error of the protected one.
+    fn inner_error(&self, error: E) -> Self::Error;
+}
+
+/// The default: 503 with an empty body, and `Retry-After` in whole seconds, rounded up, at least 1,
+/// at most a day; without it when a person has to release the circuit (rule H1).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServiceUnavailable;
+
+impl<Req, B: Default, E> Reject<Req, Response<B>, E> for ServiceUnavailable {
+    type Error = E;
+    type Future = Unavailable<B, E>;
+
+    fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
+        Unavailable {
+            rejected: Some(rejected),
+            result: PhantomData,
+        }
+    }
+
+    fn inner_error(&self, error: E) -> E {
+        error
+    }
+}
+
+/// The answer of [`ServiceUnavailable`]. The response is made when it is polled, so the future is
+/// no larger than the rejection.
+pub struct Unavailable<B, E> {
+    rejected: Option<Rejected>,
+    result: PhantomData<fn() -> Result<B, E>>,
+}
+
+impl<B: Default, E> Future for Unavailable<B, E> {
+    type Output = Result<Response<B>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let rejected = self.rejected.take().expect("polled after completion");
+        Poll::Ready(Ok(service_unavailable(rejected)))
+    }
+}
+
+impl<B, E> fmt::Debug for Unavailable<B, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unavailable")
+            .field("rejected", &self.rejected)
+            .finish()
+    }
+}
+
+fn service_unavailable<B: Default>(rejected: Rejected) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    if let Some(seconds) = rejected.retry_after_secs() {
+        let seconds = HeaderValue::from(seconds);
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    marked(response, rejected)
+}
+
+/// H3: recognisable from outside.
+fn marked<B>(mut response: Response<B>, rejected: Rejected) -> Response<B> {
+    response.extensions_mut().insert(rejected);
+    response
+}
+
+/// A response of one's own. Made by
+/// [`reject_with`](crate::CircuitBreakerLayer::reject_with).
+#[derive(Clone, Copy)]
+pub struct RejectWith<F>(pub(crate) F);
+
+impl<F, Req, B, E> Reject<Req, Response<B>, E> for RejectWith<F>
+where
+    F: Fn(&Rejected) -> Response<B>,
+{
+    type Error = E;
+    type Future = Ready<Result<Response<B>, E>>;
+
+    fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
+        let response = (self.0)(&rejected);
+        ready(Ok(marked(response, rejected)))
+    }
+
+    fn inner_error(&self, error: E) -> E {
+        error
+    }
+}
+
+/// A rejection as [`CircuitError::Rejected`]. Made by
+/// [`reject_as_error`](crate::CircuitBreakerLayer::reject_as_error).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RejectAsError;
+
+impl<Req, Res, E> Reject<Req, Res, E> for RejectAsError {
+    type Error = CircuitError<E>;
+    type Future = Ready<Result<Res, CircuitError<E>>>;
+
+    fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
+        ready(Err(CircuitError::Rejected(rejected)))
+    }
+
+    fn inner_error(&self, error: E) -> CircuitError<E> {
+        CircuitError::Inner(error)
+    }
+}
+
+/// A rejection as a boxed error, for stacks whose error is boxed already. Inner errors are boxed as
+/// they are. Made by [`reject_as_box_error`](crate::CircuitBreakerLayer::reject_as_box_error).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RejectAsBoxError;
+
+impl<Req, Res, E> Reject<Req, Res, E> for RejectAsBoxError
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Ready<Result<Res, Self::Error>>;
+
+    fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
+        ready(Err(rejected.into()))
+    }
+
+    fn inner_error(&self, error: E) -> Self::Error {
+        error.into()
+    }
+}
+
+/// An async function that answers in place of the inner service. Made by
+/// [`fallback`](crate::CircuitBreakerLayer::fallback).
+#[derive(Clone, Copy)]
+pub struct Fallback<F>(pub(crate) F);
+
+impl<F, Fut, Req, Res, E> Reject<Req, Res, E> for Fallback<F>
+where
+    F: Fn(Rejected, Req) -> Fut,
+    Fut: Future<Output = Result<Res, E>>,
+{
+    type Error = E;
+    type Future = Fut;
+
+    fn reject(&self, rejected: Rejected, request: Req) -> Fut {
+        (self.0)(rejected, request)
+    }
+
+    fn inner_error(&self, error: E) -> E {
+        error
+    }
+}
+
+impl<F> fmt::Debug for RejectWith<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RejectWith(_)")
+    }
+}
+
+impl<F> fmt::Debug for Fallback<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fallback(_)")
+    }
+}
