@@ -61,7 +61,6 @@ struct Shared {
 
 impl Circuit {
     /// Begins a circuit of this name. Names need not differ, but people will read them.
-    #[must_use]
     pub fn builder(name: impl Into<Arc<str>>) -> CircuitBuilder {
         CircuitBuilder::new(name.into())
     }

@@ -63,7 +63,6 @@ impl EraFacts {
     ///
     /// Once the era has wrapped (years; see the word) the cells stand still, and every open counts
     /// as the first: breaks no longer grow, nothing else changes.
-    #[expect(clippy::cast_possible_truncation, reason = "27 bits")]
     pub(crate) fn attempt(&self, word: Word) -> u32 {
         let entry = self.attempt[parity(word)].load(Ordering::Acquire);
         if entry >> BESIDE_ERA == word.era() {

@@ -1,8 +1,10 @@
 //! What the result of a probe does (rules D2 to D5).
 
 use super::{
-    Cause, Core, Length, Permit, Transition, Verdict,
+    Cause, Core, Permit, Transition,
+    ending::Verdict,
     totals::TotalCounters,
+    transition::Length,
     word::{Decision, Word},
 };
 

@@ -359,6 +359,7 @@ impl Break {
         Self(power as u64 | (digits as u64) << 4)
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "20 bits")]
     pub(crate) const FOREVER: Self = Self(Self::MAX_POWER as u64 | (Self::MAX_DIGITS as u64) << 4);
 
     pub(crate) const fn from_bits(bits: u64) -> Self {

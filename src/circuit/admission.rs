@@ -1,0 +1,198 @@
+//! Who is admitted, and who is not (rules C1, C3, D1, D4, D6).
+
+use std::time::Duration;
+
+use super::{
+    Cause, Core, Mode, Permit, Refusal, Transition, WHOLE,
+    config::{Numbers, nanos},
+    totals::TotalCounters,
+    transition::Length,
+    word::{Break, Kind, Probes, Word},
+};
+use crate::sync::Ordering;
+
+impl Core {
+    /// Admits a call or says why not. Whoever is admitted must see the permit to its end.
+    #[inline]
+    pub(crate) fn admit(
+        &self,
+        now: impl Fn() -> u64,
+        change: &mut Option<Transition>,
+    ) -> Result<Permit, Refusal> {
+        let word = self.load();
+        if !word.admits_freely() {
+            return self.admit_slowly(word, now(), change);
+        }
+        let mut permit = Permit::new(word);
+        // Relaxed: a number of its own; calls that race with its change may be timed or not.
+        if self.slow_after.load(Ordering::Relaxed) != 0 {
+            permit.started = now();
+        }
+        Ok(permit)
+    }
+
+    #[cold]
+    pub(super) fn admit_slowly(
+        &self,
+        seen: Word,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Result<Permit, Refusal> {
+        let mut word = seen;
+        let refusal = loop {
+            match self.try_admit(word, now, change) {
+                Some(Ok(permit)) => {
+                    return Ok(Permit {
+                        started: now,
+                        ..permit
+                    });
+                }
+                Some(Err(refusal)) => break refusal,
+                None => word = self.load(),
+            }
+        };
+        // E1: shadow lets the call pass, without a permit.
+        if word.mode() == Mode::Shadow {
+            self.total(TotalCounters::shadowed);
+            return Ok(Permit::pass());
+        }
+        self.total(TotalCounters::rejected);
+        Err(refusal)
+    }
+
+    /// One try, from one word; `None` if the word has changed meanwhile.
+    pub(super) fn try_admit(
+        &self,
+        word: Word,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Option<Result<Permit, Refusal>> {
+        match word.kind() {
+            Kind::Disabled => Some(Ok(Permit::pass())),
+            Kind::Closed | Kind::ClosedShadow => self.admit_closed(word, now),
+            Kind::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
+            Kind::Open | Kind::OpenShadow => self.admit_open(word, now, change),
+            Kind::HalfOpen | Kind::HalfOpenShadow => self.admit_probe(word, now, change),
+        }
+    }
+
+    /// D6: the admitted share of a ramp grows with the time since closing.
+    pub(super) fn admit_closed(&self, word: Word, now: u64) -> Option<Result<Permit, Refusal>> {
+        let share = self.ramp_share(word, now);
+        if share >= WHOLE {
+            // The ramp is over: once somebody has said so, nobody looks at the clock for it again.
+            return (!word.is_ramping() || self.swap(word, word.ramped_up()))
+                .then(|| Ok(Permit::new(word)));
+        }
+        // Relaxed: the turns only have to differ.
+        let turn = self.ramp_turn.fetch_add(1, Ordering::Relaxed);
+        Some(if spread(turn) < share {
+            Ok(Permit::new(word))
+        } else {
+            Err(Refusal::Ramping)
+        })
+    }
+
+    /// The share of calls a closed circuit admits, in millionths.
+    pub(super) fn ramp_share(&self, word: Word, now: u64) -> u64 {
+        if !word.is_ramping() {
+            return WHOLE;
+        }
+        let numbers = self.tunable.read();
+        let elapsed = now.saturating_sub(self.facts.since(word));
+        if elapsed >= numbers.ramp {
+            return WHOLE;
+        }
+        let grown = u128::from(WHOLE - numbers.ramp_from) * u128::from(elapsed);
+        let grown = grown / u128::from(numbers.ramp);
+        numbers.ramp_from + u64::try_from(grown).unwrap_or(WHOLE)
+    }
+
+    /// C1: at exactly the end of the break, the call becomes the first probe, in the swap that ends
+    /// it.
+    pub(super) fn admit_open(
+        &self,
+        word: Word,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Option<Result<Permit, Refusal>> {
+        let remaining = self.break_remaining(word, now)?;
+        if remaining > 0 {
+            return Some(Err(Refusal::Open(remaining)));
+        }
+        let numbers = self.tunable.read();
+        let probes = Probes::new(numbers.permits, numbers.successes, numbers.of);
+        // Never `None`: there is at least one permit and one probe.
+        let probes = probes.admit().unwrap_or(probes);
+        let next = word.half_open_next(word.mode(), probes);
+        self.facts
+            .begin_patience(next, numbers.patience(word.open_for()));
+        self.facts.stamp_probe(now);
+        *change = Some(self.turn(word, next, Cause::BreakOver, now)?);
+        Some(Ok(Permit::new(next)))
+    }
+
+    /// D1, D4.
+    pub(super) fn admit_probe(
+        &self,
+        word: Word,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Option<Result<Permit, Refusal>> {
+        if let Some(probes) = word.probes().admit() {
+            self.facts.stamp_probe(now);
+            let admitted = self.swap(word, word.with_probes(probes));
+            return admitted.then(|| Ok(Permit::new(word)));
+        }
+        self.time_out(word, now, change).map(Err)
+    }
+
+    /// D4: half-open and full. If the probes have timed out, the circuit opens again.
+    pub(super) fn time_out(
+        &self,
+        word: Word,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Option<Refusal> {
+        let remaining = self.probes_remaining(word, now)?;
+        if remaining > 0 {
+            return Some(Refusal::HalfOpenFull(remaining));
+        }
+        let opened = self.open(word, Cause::ProbesTimedOut, Length::Policy(0), now)?;
+        *change = Some(opened);
+        Some(Refusal::Open(opened.open_for.map_or(0, nanos)))
+    }
+
+    /// Nanoseconds until the break of `word` is over; `None` if its era is.
+    pub(super) fn break_remaining(&self, word: Word, now: u64) -> Option<u64> {
+        let deadline = self
+            .facts
+            .since(word)
+            .saturating_add(word.open_for().nanos());
+        // F7: the instant is this era's if the era still stands.
+        (self.load().era() == word.era()).then(|| deadline.saturating_sub(now))
+    }
+
+    /// Nanoseconds until the probes of `word` time out; `None` if its era is over.
+    pub(super) fn probes_remaining(&self, word: Word, now: u64) -> Option<u64> {
+        let deadline = self.facts.probes_deadline();
+        (self.load().era() == word.era()).then(|| deadline.saturating_sub(now))
+    }
+}
+
+impl Numbers {
+    /// D4: how long half-open waits for its probes. Where nothing is said, the longer of the break
+    /// and 30 s, so that a dependency slower than the break can still prove itself.
+    fn patience(&self, open_for: Break) -> Duration {
+        if self.half_open_timeout > 0 {
+            return Duration::from_nanos(self.half_open_timeout);
+        }
+        open_for.duration().max(Duration::from_secs(30))
+    }
+}
+
+/// The `turn`-th of a sequence that fills 0..1,000,000 evenly: multiples of the golden ratio.
+fn spread(turn: u64) -> u64 {
+    let fraction = turn.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    u64::try_from((u128::from(fraction) * u128::from(WHOLE)) >> 64).unwrap_or(0)
+}

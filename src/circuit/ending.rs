@@ -1,0 +1,179 @@
+//! What the end of a call does (rules A1 to A5, C4).
+
+use super::{
+    Abandoned, Cause, Core, Outcome, Permit, Transition,
+    config::nanos,
+    totals::{End, TotalCounters},
+    transition::Length,
+};
+use crate::sync::Ordering;
+
+impl Core {
+    /// Records what an admitted call came to. `answered` tells a response from an error.
+    #[inline]
+    pub(crate) fn record(
+        &self,
+        permit: Permit,
+        outcome: Outcome,
+        answered: bool,
+        now: impl Fn() -> u64,
+    ) -> Option<Transition> {
+        let untimed = permit.started == Permit::UNTIMED;
+        if untimed && outcome == Outcome::Success && self.record_success(permit, &now) {
+            return None;
+        }
+        let proves = outcome == Outcome::Ignored && answered && self.takes_ignored(permit);
+        let outcome = if proves { Outcome::Success } else { outcome };
+        self.record_slowly(permit, outcome, now)
+    }
+
+    /// The usual case: an untimed success of a closed circuit with nothing to forget. Returns
+    /// whether it was that.
+    #[inline]
+    pub(super) fn record_success(&self, permit: Permit, now: impl FnOnce() -> u64) -> bool {
+        // Equal: the same era, closed, no streak, no ramp. A half-open word never equals a permit,
+        // because it always needs another success.
+        if permit.is_pass() || self.load().bits() != permit.tag {
+            return false;
+        }
+        self.window.record_plain(permit.era(), now);
+        if let Some(totals) = &self.totals {
+            totals.end(End::Successful);
+        }
+        true
+    }
+
+    #[cold]
+    pub(super) fn record_slowly(
+        &self,
+        permit: Permit,
+        outcome: Outcome,
+        now: impl Fn() -> u64,
+    ) -> Option<Transition> {
+        let now = now();
+        let slow = self.is_slow(permit, now);
+        let verdict = Verdict::of(outcome, slow);
+        self.count_end(verdict.end(), slow);
+        self.apply(permit, verdict, now)
+    }
+
+    /// A3: strictly longer.
+    pub(super) fn is_slow(&self, permit: Permit, now: u64) -> bool {
+        let slow_after = self.slow_after.load(Ordering::Relaxed);
+        let longer = |elapsed| elapsed > slow_after;
+        slow_after != 0 && permit.elapsed(|| now).is_some_and(longer)
+    }
+
+    /// The call was dropped before its outcome was known (A4). `answered` says that the head of the
+    /// response had come: such a call is not slow, whatever else it is.
+    pub(crate) fn abandon(
+        &self,
+        permit: Permit,
+        answered: bool,
+        now: impl Fn() -> u64,
+    ) -> Option<Transition> {
+        let now = now();
+        let failed = match self.tunable.read().abandoned {
+            Abandoned::Ignore => false,
+            Abandoned::Failure => true,
+            Abandoned::FailureIfSlow => !answered && self.is_overdue(permit, now),
+        };
+        let slow = failed && self.is_slow(permit, now);
+        self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);
+        let verdict = if failed {
+            Verdict::Failure { slow, floor: 0 }
+        } else {
+            Verdict::Ignored
+        };
+        self.apply(permit, verdict, now)
+    }
+
+    /// Whether a call without an answer has run for so long that it counts as a slow failure.
+    pub(super) fn is_overdue(&self, permit: Permit, now: u64) -> bool {
+        if self.slow_after.load(Ordering::Relaxed) != 0 || !permit.is_probe() {
+            return self.is_slow(permit, now);
+        }
+        let patience = self.facts.patience().nanos();
+        permit
+            .elapsed(|| now)
+            .is_some_and(|elapsed| elapsed > patience)
+    }
+
+    pub(super) fn count_end(&self, end: End, slow: bool) {
+        let Some(totals) = &self.totals else {
+            return;
+        };
+        totals.end(end);
+        if slow && matches!(end, End::Successful | End::Failed) {
+            totals.slow();
+        }
+    }
+
+    pub(super) fn total(&self, count: impl FnOnce(&TotalCounters)) {
+        if let Some(totals) = &self.totals {
+            count(totals);
+        }
+    }
+
+    /// What a verdict does to the era that admitted the call; to any other, nothing (C4).
+    pub(super) fn apply(&self, permit: Permit, verdict: Verdict, now: u64) -> Option<Transition> {
+        if permit.is_pass() {
+            return None;
+        }
+        if self.load().era() != permit.era() {
+            self.total(TotalCounters::stale);
+            return None;
+        }
+        if permit.is_probe() {
+            return self.apply_probe(permit, verdict, now);
+        }
+        match verdict {
+            Verdict::Ignored => None,
+            Verdict::Trip { open_for } => {
+                self.trip_from(permit, Cause::TripNow, Length::of_trip(open_for), now)
+            }
+            Verdict::Success { slow } => {
+                self.end_streak(permit);
+                self.apply_to_window(permit, false, slow, 0, now)
+            }
+            Verdict::Failure { slow, floor } => self
+                .apply_to_window(permit, true, slow, floor, now)
+                .or_else(|| self.extend_streak(permit, floor, now)),
+        }
+    }
+}
+
+/// An outcome, with its speed.
+#[derive(Clone, Copy)]
+pub(super) enum Verdict {
+    Success { slow: bool },
+    Failure { slow: bool, floor: u64 },
+    Ignored,
+    Trip { open_for: Option<u64> },
+}
+
+impl Verdict {
+    pub(super) fn of(outcome: Outcome, slow: bool) -> Self {
+        match outcome {
+            Outcome::Success => Self::Success { slow },
+            Outcome::Failure => Self::Failure { slow, floor: 0 },
+            Outcome::FailureRetryAfter(floor) => Self::Failure {
+                slow,
+                floor: nanos(floor),
+            },
+            Outcome::Ignored => Self::Ignored,
+            Outcome::TripNow => Self::Trip { open_for: None },
+            Outcome::TripFor(time) => Self::Trip {
+                open_for: Some(nanos(time)),
+            },
+        }
+    }
+
+    pub(super) fn end(self) -> End {
+        match self {
+            Self::Success { .. } => End::Successful,
+            Self::Failure { .. } | Self::Trip { .. } => End::Failed,
+            Self::Ignored => End::Ignored,
+        }
+    }
+}

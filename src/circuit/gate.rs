@@ -1,0 +1,111 @@
+//! What readiness asks of a circuit, before there is a call (rules A6, G1, G2).
+
+use super::{
+    Core, Permit, Refusal, State, Transition,
+    ending::Verdict,
+    totals::{End, TotalCounters},
+    word::{Kind, Word},
+};
+
+impl Core {
+    /// Whether a call would be rejected now, and why. Changes nothing (C5): what a call would do
+    /// about timed-out probes is left to the call.
+    #[inline]
+    pub(crate) fn refusal(&self, now: impl Fn() -> u64) -> Option<Refusal> {
+        let word = self.load();
+        if word.admits_freely() {
+            return None;
+        }
+        self.refusal_slowly(word, now)
+    }
+
+    #[cold]
+    pub(super) fn refusal_slowly(&self, seen: Word, now: impl Fn() -> u64) -> Option<Refusal> {
+        let mut word = seen;
+        loop {
+            let remaining = match word.kind() {
+                Kind::ForcedOpen => return Some(Refusal::ForcedOpen),
+                Kind::Open => self.break_remaining(word, now()).map(Refusal::Open),
+                Kind::HalfOpen if word.probes().admit().is_none() => self
+                    .probes_remaining(word, now())
+                    .map(Refusal::HalfOpenFull),
+                // A ramp chooses among calls; whether it takes this one is known when it comes.
+                _ => return None,
+            };
+            match remaining {
+                Some(Refusal::Open(0)) => return None,
+                Some(refusal) => return Some(refusal),
+                None => word = self.load(),
+            }
+        }
+    }
+
+    /// The word as it stands, to be handed back to [`Core::fail_ready`].
+    pub(crate) fn seen(&self) -> u64 {
+        self.load().bits()
+    }
+
+    /// A6: readiness failed. The failure belongs to the era that was seen before readiness was
+    /// asked for; where a call would have been a probe, a probe is admitted and fails.
+    #[cold]
+    pub(crate) fn fail_ready(&self, seen: u64, now: u64, mut tell: impl FnMut(Transition)) {
+        let seen = Word::from_bits(seen);
+        let Some(permit) = self.admit_failure(seen, now, &mut tell) else {
+            return;
+        };
+        self.count_end(End::Failed, false);
+        let verdict = Verdict::Failure {
+            slow: false,
+            floor: 0,
+        };
+        if let Some(change) = self.apply(permit, verdict, now) {
+            tell(change);
+        }
+    }
+
+    pub(super) fn admit_failure(
+        &self,
+        seen: Word,
+        now: u64,
+        tell: &mut impl FnMut(Transition),
+    ) -> Option<Permit> {
+        loop {
+            let word = self.load();
+            if word.era() != seen.era() {
+                return None;
+            }
+            let full = word.state() == State::HalfOpen && word.probes().admit().is_none();
+            if full || word.kind() == Kind::ForcedOpen {
+                return None;
+            }
+            if word.state() == State::Closed {
+                return Some(Permit::new(word));
+            }
+            let mut change = None;
+            let admission = self.try_admit(word, now, &mut change);
+            change.into_iter().for_each(&mut *tell);
+            if let Some(admission) = admission {
+                return admission.ok();
+            }
+        }
+    }
+
+    /// Rejects a call for which `noted` was found when the word was `seen`. While the word stands,
+    /// what was found holds and the clock is not read again.
+    pub(crate) fn reject(
+        &self,
+        noted: Refusal,
+        seen: u64,
+        now: impl Fn() -> u64,
+        change: &mut Option<Transition>,
+    ) -> Refusal {
+        self.total(TotalCounters::rejected);
+        let word = self.load();
+        if word.bits() == seen && !matches!(noted, Refusal::HalfOpenFull(_)) {
+            return noted;
+        }
+        let full = word.state() == State::HalfOpen && word.probes().admit().is_none();
+        let timed_out = full.then(|| self.time_out(word, now(), change)).flatten();
+        timed_out.or_else(|| self.refusal(now)).unwrap_or(noted)
+    }
+}

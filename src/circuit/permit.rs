@@ -1,0 +1,64 @@
+//! The right to make one call.
+
+use super::{
+    Mode, State,
+    word::{Kind, Word},
+};
+
+/// The right to make one call, of the era that admitted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Permit {
+    /// The word's tag, or that of a disabled circuit for calls that decide nothing.
+    pub(super) tag: u64,
+    /// When it was given, in nanoseconds, or [`Permit::UNTIMED`].
+    pub(super) started: u64,
+}
+
+impl Permit {
+    pub(super) const UNTIMED: u64 = u64::MAX;
+
+    pub(super) fn new(word: Word) -> Self {
+        Self {
+            tag: word.tag(),
+            started: Self::UNTIMED,
+        }
+    }
+
+    /// A permit that enters the totals only.
+    pub(super) fn pass() -> Self {
+        Self::new(Word::first(Mode::Disabled))
+    }
+
+    /// What is left of a permit that has been used. No permit is ever given in forced open.
+    pub(super) const SPENT: Self = Self {
+        tag: Kind::ForcedOpen as u64,
+        started: Self::UNTIMED,
+    };
+
+    /// The permit, once.
+    pub(crate) fn take(&mut self) -> Option<Self> {
+        let permit = std::mem::replace(self, Self::SPENT);
+        (permit.tag != Self::SPENT.tag).then_some(permit)
+    }
+
+    pub(super) fn word(self) -> Word {
+        Word::from_bits(self.tag)
+    }
+
+    pub(super) fn era(self) -> u64 {
+        self.word().era()
+    }
+
+    pub(super) fn is_pass(self) -> bool {
+        self.word().kind() == Kind::Disabled
+    }
+
+    pub(super) fn is_probe(self) -> bool {
+        self.word().state() == State::HalfOpen
+    }
+
+    /// How long the call has run, if it is timed.
+    pub(super) fn elapsed(self, now: impl FnOnce() -> u64) -> Option<u64> {
+        (self.started != Self::UNTIMED).then(|| now().saturating_sub(self.started))
+    }
+}

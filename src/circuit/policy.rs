@@ -1,0 +1,89 @@
+//! When a closed circuit trips (rules B1, B4, B5, B7).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{
+    Cause, Core, Counts, Permit, Transition, config::reaches, totals::TotalCounters,
+    transition::Length,
+};
+
+impl Core {
+    /// B4, B7.
+    pub(super) fn apply_to_window(
+        &self,
+        permit: Permit,
+        failed: bool,
+        slow: bool,
+        floor: u64,
+        now: u64,
+    ) -> Option<Transition> {
+        if !failed && !slow {
+            self.window.record_plain(permit.era(), || now);
+            return None;
+        }
+        if self.window.is_none() {
+            return None;
+        }
+        let counts = self.window.record_marked(permit.era(), now, failed, slow);
+        let cause = self.judge(&counts)?;
+        self.trip_from(permit, cause, Length::Policy(floor), now)
+    }
+
+    pub(super) fn judge(&self, counts: &Counts) -> Option<Cause> {
+        let numbers = self.tunable.read();
+        let Counts {
+            calls,
+            failed,
+            slow,
+        } = *counts;
+        if calls < numbers.minimum_calls {
+            return None;
+        }
+        if numbers.failure_rate > 0 && reaches(failed, calls, numbers.failure_rate) {
+            return Some(Cause::FailureRate { failed, calls });
+        }
+        if numbers.slow_rate > 0 && reaches(slow, calls, numbers.slow_rate) {
+            return Some(Cause::SlowCallRate { slow, calls });
+        }
+        let policy = self.policy.as_ref()?;
+        // B7: a panicking policy does not trip and harms nobody.
+        let trips = catch_unwind(AssertUnwindSafe(|| policy(counts))).unwrap_or(false);
+        trips.then_some(Cause::CustomPolicy(*counts))
+    }
+
+    /// B1: a success.
+    pub(super) fn end_streak(&self, permit: Permit) {
+        let mut word = self.load();
+        while word.era() == permit.era() && word.streak() > 0 {
+            if self.swap(word, word.with_streak(0)) {
+                return;
+            }
+            word = self.load();
+        }
+    }
+
+    /// B1: a failure. The n-th in a row is never written down; it is the trip.
+    pub(super) fn extend_streak(&self, permit: Permit, floor: u64, now: u64) -> Option<Transition> {
+        let threshold = self.tunable.read().consecutive;
+        if threshold == 0 {
+            return None;
+        }
+        loop {
+            let word = self.load();
+            if word.era() != permit.era() {
+                self.total(TotalCounters::stale);
+                return None;
+            }
+            let streak = word.streak() + 1;
+            if streak >= threshold {
+                let cause = Cause::ConsecutiveFailures(streak);
+                let opened = self.open(word, cause, Length::Policy(floor), now);
+                if opened.is_some() {
+                    return opened;
+                }
+            } else if self.swap(word, word.with_streak(streak)) {
+                return None;
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! How one era ends and the next begins: every transition goes through [`Core::turn`].
+
+use std::time::Duration;
+
+use super::{
+    Cause, Core, Permit, State, Transition,
+    word::{Break, Kind, Word},
+};
+
+impl Core {
+    /// Opens the era of `permit`, unless it is over.
+    pub(super) fn trip_from(
+        &self,
+        permit: Permit,
+        cause: Cause,
+        length: Length,
+        now: u64,
+    ) -> Option<Transition> {
+        loop {
+            let word = self.load();
+            if word.era() != permit.era() {
+                return None;
+            }
+            let opened = self.open(word, cause, length, now);
+            if opened.is_some() {
+                return opened;
+            }
+        }
+    }
+
+    /// Opens, from exactly `word`. The open time is computed here, once, before the swap (C2).
+    pub(super) fn open(
+        &self,
+        word: Word,
+        cause: Cause,
+        length: Length,
+        now: u64,
+    ) -> Option<Transition> {
+        let next = word.open_next(word.mode(), Break::at_least(Duration::ZERO));
+        let open_for = match length {
+            Length::Exactly(time) => Duration::from_nanos(time),
+            Length::Policy(floor) => {
+                let numbers = self.tunable.read();
+                let attempt = self.next_attempt(word, State::Open);
+                let time = self.backoff.open_for(&numbers, attempt, next.era());
+                time.max(Duration::from_nanos(floor))
+            }
+        };
+        let next = word.open_next(word.mode(), Break::at_least(open_for));
+        self.turn(word, next, cause, now)
+    }
+
+    /// The transition from exactly `word` to `next`, a word of the next era.
+    pub(super) fn turn(
+        &self,
+        word: Word,
+        next: Word,
+        cause: Cause,
+        now: u64,
+    ) -> Option<Transition> {
+        let attempt = self.next_attempt(word, next.state());
+        self.facts.begin(next, now);
+        if attempt > 0 {
+            self.facts.begin_attempt(next, attempt);
+        }
+        if !self.swap(word, next) {
+            return None;
+        }
+        if next.state() == State::Closed {
+            self.window.enter(next.era());
+        }
+        Some(Transition {
+            from: word.state(),
+            to: next.state(),
+            mode_before: word.mode(),
+            mode: next.mode(),
+            era: next.era(),
+            cause,
+            attempt,
+            open_for: matches!(next.kind(), Kind::Open | Kind::OpenShadow)
+                .then(|| next.open_for().duration()),
+        })
+    }
+
+    /// The attempt of the era after `word`'s, if it is in `next`. It follows from `word` alone, so
+    /// all who try to end the same era agree on it.
+    pub(super) fn next_attempt(&self, word: Word, next: State) -> u32 {
+        match (word.state(), next) {
+            (_, State::Closed) => 0,
+            (State::Closed, _) => 1,
+            (State::Open, _) => self.facts.attempt(word),
+            (State::HalfOpen, _) => self.facts.attempt(word).saturating_add(1),
+        }
+    }
+}
+
+/// How long an open era lasts.
+#[derive(Clone, Copy)]
+pub(super) enum Length {
+    /// As the policy says, but at least so long.
+    Policy(u64),
+    Exactly(u64),
+}
+
+impl Length {
+    pub(super) fn of_trip(time: Option<u64>) -> Self {
+        time.map_or(Self::Policy(0), Self::Exactly)
+    }
+}

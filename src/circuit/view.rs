@@ -1,0 +1,74 @@
+//! What there is to see. Looking changes nothing (rule C5).
+
+use super::{
+    Core, Counts, Mode, ProbeCounts, State, Totals,
+    totals::TotalCounters,
+    word::{Kind, Word},
+};
+
+impl Core {
+    /// Everything there is to see, of one era.
+    pub(crate) fn view(&self, now: u64) -> View {
+        loop {
+            let word = self.load();
+            let view = self.view_of(word, now);
+            if self.load().era() == word.era() {
+                return view;
+            }
+        }
+    }
+
+    pub(super) fn view_of(&self, word: Word, now: u64) -> View {
+        let since = self.facts.since(word);
+        let state = word.state();
+        let open = matches!(word.kind(), Kind::Open | Kind::OpenShadow);
+        let probes = word.probes();
+        View {
+            state,
+            mode: word.mode(),
+            era: word.era(),
+            in_state: now.saturating_sub(since),
+            remaining: open.then(|| {
+                let deadline = since.saturating_add(word.open_for().nanos());
+                deadline.saturating_sub(now)
+            }),
+            attempt: match state {
+                State::Closed => 0,
+                State::Open | State::HalfOpen => self.facts.attempt(word),
+            },
+            counts: (!self.window.is_none()).then(|| self.window.counts(word.era(), now)),
+            streak: if state == State::Closed {
+                word.streak()
+            } else {
+                0
+            },
+            probes: (state == State::HalfOpen).then(|| ProbeCounts {
+                in_flight: probes.in_flight(),
+                permits: probes.permits(),
+                successes_needed: probes.need,
+                failures_allowed: probes.spare,
+            }),
+            ramp_share: self.ramp_share(word, now),
+        }
+    }
+
+    pub(crate) fn totals(&self) -> Option<Totals> {
+        self.totals.as_ref().map(TotalCounters::read)
+    }
+}
+
+/// What a person sees.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    pub(crate) state: State,
+    pub(crate) mode: Mode,
+    pub(crate) era: u64,
+    pub(crate) in_state: u64,
+    pub(crate) remaining: Option<u64>,
+    pub(crate) attempt: u32,
+    pub(crate) counts: Option<Counts>,
+    pub(crate) streak: u64,
+    pub(crate) probes: Option<ProbeCounts>,
+    /// In millionths.
+    pub(crate) ramp_share: u64,
+}
