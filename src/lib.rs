@@ -1,4 +1,112 @@
-//! A lock-free circuit breaker for Tower services.
+//! A circuit breaker for [Tower]: for axum and hyper servers, for reqwest, tonic and hyper clients,
+//! for any [`Service`].
+//!
+//! When a dependency fails, calling it again makes things worse: the caller waits, and what it calls
+//! never gets the rest it needs. A circuit breaker watches what comes back. When too much of it
+//! fails, the breaker *opens*: calls are answered at once, with a 503 and a `Retry-After`, without
+//! touching the dependency. After a break it lets a *probe* through, and if that succeeds it closes.
+//!
+//! A timeout bounds how long one call waits, a concurrency limit how many wait at once, and load
+//! shedding turns away what this service cannot take. A circuit breaker is about the *other* side:
+//! it stops asking one that does not answer.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use axum::{Router, routing::get};
+//! use tower_breaker::{Circuit, CircuitBreakerLayer};
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let circuit = Circuit::builder("payments")
+//!     .consecutive_failures(3)
+//!     .open_for(Duration::from_secs(5))
+//!     .build()?;
+//!
+//! let app: Router = Router::new()
+//!     .route("/pay", get(|| async { "paid" }))
+//!     .layer(CircuitBreakerLayer::new(circuit.clone()));
+//!
+//! // Keep the handle to look and to control.
+//! println!("{:?}", circuit.snapshot());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # States
+//!
+//! ```text
+//!                 too many failures, or too many slow calls
+//!        ┌────────┐                                        ┌────────┐
+//!   ────►│ closed ├───────────────────────────────────────►│  open  │◄─────────┐
+//!        └────────┘                                        └───┬────┘          │
+//!   calls are ▲                              calls are rejected │               │ too many probes
+//!   admitted  │                                                 │ the break is  │ failed, or they
+//!             │                                                 │ over and a    │ did not come
+//!             │   enough probes succeeded    ┌───────────┐      │ call comes    │ back in time
+//!             └──────────────────────────────┤ half-open │◄─────┘               │
+//!                                            └─────┬─────┘                      │
+//!                              a few calls are     └────────────────────────────┘
+//!                              admitted, as probes
+//! ```
+//!
+//! What happens in every corner is written down, rule by rule, in [the contract](guide::contract);
+//! the docs refer to its rules by number.
+//!
+//! # Defaults
+//!
+//! | setting | default |
+//! |---|---|
+//! | what trips | half of the last 100 calls failed, once there have been 20 (if no policy is named) |
+//! | what fails | errors and 5xx; 4xx is ignored |
+//! | what is slow | nothing |
+//! | [`open_for`](CircuitBuilder::open_for) | 30 seconds |
+//! | [`permits`](CircuitBuilder::permits), [`probes`](CircuitBuilder::probes) | 1 at a time, 1 of 1 closes |
+//! | [`half_open_timeout`](CircuitBuilder::half_open_timeout) | the longer of the break and 30 seconds |
+//! | [`ramp`](CircuitBuilder::ramp) | none |
+//! | [`abandoned`](CircuitBuilder::abandoned) | neutral, or a failure if the call was already slow |
+//! | a rejection | 503 with `Retry-After` |
+//! | [`totals`](CircuitBuilder::totals) | counted |
+//!
+//! # Sharing
+//!
+//! A [`Circuit`] is a handle; clones are the same circuit. **Every service that one layer makes
+//! shares the layer's circuit**, because routers apply a layer once for each route, and servers make
+//! their services anew for each connection. Different thresholds for different routes are different
+//! layers:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use tower_breaker::Circuit;
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let search = Circuit::builder("search").failure_rate(0.5).build_layer()?;
+//! let checkout = Circuit::builder("checkout").consecutive_failures(5).build_layer()?;
+//!
+//! let app: Router = Router::new()
+//!     .route("/search", get(|| async { "found" }).layer(search))
+//!     .route("/checkout", get(|| async { "done" }).layer(checkout));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Without Tower
+//!
+//! [`Circuit::call`] runs a future, [`Circuit::try_acquire`] gives a [`Guard`] to finish by hand.
+//!
+//! # Features
+//!
+//! There are none yet: everything here needs only `http`, `pin-project-lite`, `tokio` (its clock and
+//! a channel), `tower-layer` and `tower-service`.
+//!
+//! # How it works
+//!
+//! The state of a circuit, with its era and the counters of the current state, is one 64-bit word,
+//! and every decision is one compare-and-swap of it. There is no lock, no allocation and no waiting
+//! on admission, recording or rejection, and no `unsafe` in the crate. A call that began before a
+//! transition can never decide anything after it: the era in its permit no longer matches.
+//!
+//! [Tower]: https://github.com/tower-rs/tower
+//! [`Service`]: tower_service::Service
 
 mod builder;
 mod circuit;
@@ -7,6 +115,7 @@ pub mod clock;
 mod error;
 mod future;
 mod guard;
+pub mod guide;
 mod handle;
 mod layer;
 pub mod observe;
@@ -31,3 +140,7 @@ pub use self::{
     service::CircuitBreaker,
     snapshot::Snapshot,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

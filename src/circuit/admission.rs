@@ -21,7 +21,7 @@ impl Core {
     ) -> Result<Permit, Refusal> {
         let word = self.load();
         if !word.admits_freely() {
-            return self.admit_slowly(word, now(), change);
+            return self.admit_slowly(now(), change);
         }
         let mut permit = Permit::new(word);
         // Relaxed: a number of its own; calls that race with its change may be timed or not.
@@ -31,30 +31,24 @@ impl Core {
         Ok(permit)
     }
 
+    /// The word is loaded after the clock was read, here and wherever an era can end: see
+    /// [`EraFacts`](super::era::EraFacts).
     #[cold]
-    pub(super) fn admit_slowly(
-        &self,
-        seen: Word,
-        now: u64,
-        change: &mut Option<Transition>,
-    ) -> Result<Permit, Refusal> {
-        let mut word = seen;
-        let refusal = loop {
-            match self.try_admit(word, now, change) {
-                Some(Ok(permit)) => {
-                    return Ok(Permit {
-                        started: now,
-                        ..permit
-                    });
-                }
-                Some(Err(refusal)) => break refusal,
-                None => word = self.load(),
+    fn admit_slowly(&self, now: u64, change: &mut Option<Transition>) -> Result<Permit, Refusal> {
+        let (word, admission) = loop {
+            let word = self.load();
+            if let Some(admission) = self.try_admit(word, now, change) {
+                break (word, admission);
             }
+        };
+        let refusal = match admission {
+            Ok(permit) => return Ok(permit.started_at(now)),
+            Err(refusal) => refusal,
         };
         // E1: shadow lets the call pass, without a permit.
         if word.mode() == Mode::Shadow {
             self.total(TotalCounters::shadowed);
-            return Ok(Permit::pass());
+            return Ok(Permit::pass().started_at(now));
         }
         self.total(TotalCounters::rejected);
         Err(refusal)

@@ -100,12 +100,14 @@ impl Core {
         change: &mut Option<Transition>,
     ) -> Refusal {
         self.total(TotalCounters::rejected);
-        let word = self.load();
-        if word.bits() == seen && !matches!(noted, Refusal::HalfOpenFull(_)) {
+        let known = !matches!(noted, Refusal::HalfOpenFull(_));
+        if known && self.load().bits() == seen {
             return noted;
         }
+        let now = now();
+        let word = self.load();
         let full = word.state() == State::HalfOpen && word.probes().admit().is_none();
-        let timed_out = full.then(|| self.time_out(word, now(), change)).flatten();
-        timed_out.or_else(|| self.refusal(now)).unwrap_or(noted)
+        let timed_out = full.then(|| self.time_out(word, now, change)).flatten();
+        timed_out.or_else(|| self.refusal(|| now)).unwrap_or(noted)
     }
 }

@@ -29,6 +29,13 @@ impl Permit {
         Self::new(Word::first(Mode::Disabled))
     }
 
+    pub(super) fn started_at(self, now: u64) -> Self {
+        Self {
+            started: now,
+            ..self
+        }
+    }
+
     /// What is left of a permit that has been used. No permit is ever given in forced open.
     pub(super) const SPENT: Self = Self {
         tag: Kind::ForcedOpen as u64,
