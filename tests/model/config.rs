@@ -1,0 +1,416 @@
+//! What a circuit is built from, as plain data: once for the builder and once for the reference.
+
+use std::{panic::resume_unwind, time::Duration};
+
+use proptest::{option, prelude::*};
+use tower_breaker::{Abandoned, CircuitBuilder, Counts, Jitter, Mode, OpenFor};
+
+/// Settings as a person says them; `None` is *not said*. Shares are in thousandths.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) consecutive: Option<u64>,
+    pub(crate) failure_rate: Option<u32>,
+    pub(crate) slow_rate: Option<u32>,
+    pub(crate) custom: Option<Custom>,
+    pub(crate) minimum: Option<u64>,
+    pub(crate) window: Option<Window>,
+    pub(crate) slow_after: Option<Duration>,
+    pub(crate) open_for: Break,
+    pub(crate) half_open: HalfOpen,
+    pub(crate) ramp: Option<(Duration, u32)>,
+    pub(crate) abandoned: Abandoned,
+    pub(crate) ignored_probe_succeeds: bool,
+    pub(crate) mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Window {
+    Calls(usize),
+    Buckets { width: Duration, number: u32 },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Custom {
+    Never,
+    Failed(u64),
+    FailedOrSlow(u64),
+    Panics,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Break {
+    pub(crate) first: Duration,
+    pub(crate) growth: Growth,
+    pub(crate) jitter: Spread,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Growth {
+    None,
+    Factor(u32, Duration),
+    /// So much more with every attempt up to the fifth, by a function. Like all breaks here it
+    /// has at most six digits, up to which breaks are exact.
+    Function,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Spread {
+    None,
+    Full,
+    Equal,
+    Fifth,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HalfOpen {
+    pub(crate) permits: u64,
+    pub(crate) successes: u64,
+    pub(crate) of: u64,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What a live circuit is asked to change (E5).
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) consecutive: Option<u64>,
+    pub(crate) failure_rate: Option<u32>,
+    pub(crate) slow_rate: Option<u32>,
+    pub(crate) minimum: Option<u64>,
+    pub(crate) open_for: Option<Duration>,
+    pub(crate) permits: Option<u64>,
+    pub(crate) probes: Option<(u64, u64)>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Custom {
+    pub(crate) fn trips(self, counts: &Counts) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Failed(limit) => counts.failed >= limit,
+            Self::FailedOrSlow(limit) => counts.failed + counts.slow >= limit,
+            // Unlike `panic!`, this prints nothing.
+            Self::Panics => resume_unwind(Box::new("no idea")),
+        }
+    }
+}
+
+impl Break {
+    fn to_open_for(self) -> OpenFor {
+        let first = self.first;
+        let open_for = match self.growth {
+            Growth::None => OpenFor::constant(first),
+            Growth::Factor(factor, max) => OpenFor::exponential(first, factor.into(), max),
+            Growth::Function => OpenFor::from_fn(move |attempt| first * attempt.min(5)),
+        };
+        open_for.jitter(match self.jitter {
+            Spread::None => Jitter::None,
+            Spread::Full => Jitter::Full,
+            Spread::Equal => Jitter::Equal,
+            Spread::Fifth => Jitter::Fraction(0.2),
+        })
+    }
+}
+
+fn share(thousandths: u32) -> f64 {
+    f64::from(thousandths) / 1000.0
+}
+
+/// Says to the builder what was said, and nothing else.
+macro_rules! say {
+    ($builder:expr, $($value:expr => $method:expr),+ $(,)?) => {{
+        let builder = $builder;
+        $(let builder = match $value {
+            Some(value) => $method(builder, value),
+            None => builder,
+        };)+
+        builder
+    }};
+}
+
+type Builder = CircuitBuilder;
+
+impl Config {
+    pub(crate) fn tell(&self, builder: Builder) -> Builder {
+        let builder = self.half_open.tell(self.tell_policies(builder));
+        let builder = say!(builder,
+            self.ramp => |b: Builder, (time, from)| b.ramp(time, share(from)),
+        );
+        builder
+            .open_for(self.open_for.to_open_for())
+            .abandoned(self.abandoned)
+            .ignored_probe_succeeds(self.ignored_probe_succeeds)
+            .mode(self.mode)
+    }
+
+    fn tell_policies(&self, builder: Builder) -> Builder {
+        say!(builder,
+            self.consecutive => Builder::consecutive_failures,
+            self.failure_rate.map(share) => Builder::failure_rate,
+            self.slow_rate.map(share) => Builder::slow_call_rate,
+            self.slow_after => Builder::slow_call_duration,
+            self.minimum => Builder::minimum_calls,
+            self.window => |builder, window: Window| window.tell(builder),
+            self.custom => |b: Builder, custom: Custom| b.trip_when(move |c| custom.trips(c)),
+        )
+    }
+}
+
+impl Window {
+    fn tell(self, builder: Builder) -> Builder {
+        match self {
+            Self::Calls(size) => builder.count_window(u32::try_from(size).expect("small")),
+            Self::Buckets { width, number } => builder
+                .time_window(width * number)
+                .time_window_buckets(number),
+        }
+    }
+}
+
+impl HalfOpen {
+    fn tell(self, builder: Builder) -> Builder {
+        let builder = builder
+            .permits(self.permits)
+            .probes(self.successes, self.of);
+        say!(builder, self.timeout => Builder::half_open_timeout)
+    }
+}
+
+impl Change {
+    pub(crate) fn tell(&self, builder: Builder) -> Builder {
+        say!(builder,
+            self.consecutive => Builder::consecutive_failures,
+            self.failure_rate.map(share) => Builder::failure_rate,
+            self.slow_rate.map(share) => Builder::slow_call_rate,
+            self.minimum => Builder::minimum_calls,
+            self.open_for => Builder::open_for,
+            self.permits => Builder::permits,
+            self.probes => |b: Builder, (successes, of)| b.probes(successes, of),
+            self.timeout => Builder::half_open_timeout,
+        )
+    }
+}
+
+// ---- strategies ----------------------------------------------------------------------------
+
+fn millis(range: std::ops::RangeInclusive<u64>) -> impl Strategy<Value = Duration> {
+    range.prop_map(Duration::from_millis)
+}
+
+fn thousandths() -> impl Strategy<Value = u32> {
+    prop_oneof![1..=1000u32, Just(500), Just(1000)]
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    let buckets = (1..=200u64, 1..=12u32).prop_map(|(width, number)| Window::Buckets {
+        width: Duration::from_millis(width),
+        number,
+    });
+    prop_oneof![
+        4 => (1..=12usize).prop_map(Window::Calls),
+        2 => (13..=150usize).prop_map(Window::Calls),
+        4 => buckets,
+    ]
+}
+
+fn custom() -> impl Strategy<Value = Custom> {
+    prop_oneof![
+        Just(Custom::Never),
+        (1..=20u64).prop_map(Custom::Failed),
+        (1..=20u64).prop_map(Custom::FailedOrSlow),
+        Just(Custom::Panics),
+    ]
+}
+
+fn growth() -> impl Strategy<Value = Growth> {
+    prop_oneof![
+        Just(Growth::None),
+        (1..=4u32, millis(1_000..=100_000)).prop_map(|(factor, max)| Growth::Factor(factor, max)),
+        Just(Growth::Function),
+    ]
+}
+
+fn spread() -> impl Strategy<Value = Spread> {
+    prop_oneof![
+        5 => Just(Spread::None),
+        1 => Just(Spread::Full),
+        1 => Just(Spread::Equal),
+        1 => Just(Spread::Fifth),
+    ]
+}
+
+fn open_for() -> impl Strategy<Value = Break> {
+    // Around 30 s the break begins to say how long half-open waits.
+    let first = prop_oneof![3 => millis(1..=1_000), 1 => millis(20_000..=90_000)];
+    (first, growth(), spread()).prop_map(|(first, growth, jitter)| Break {
+        first,
+        growth: match growth {
+            Growth::Factor(factor, max) => Growth::Factor(factor, max.max(first)),
+            growth => growth,
+        },
+        jitter,
+    })
+}
+
+/// Successes and of how many.
+fn probes() -> impl Strategy<Value = (u64, u64)> {
+    let small = (1..=5u64).prop_flat_map(|of| (1..=of, Just(of)));
+    let large = (1..=63u64).prop_flat_map(|of| (1..=of, Just(of)));
+    prop_oneof![6 => small, 1 => large]
+}
+
+fn half_open() -> impl Strategy<Value = HalfOpen> {
+    let timeout = option::of(millis(1..=2_000));
+    let permits = probes().prop_flat_map(|(successes, of)| (1..=of, Just(successes), Just(of)));
+    (permits, timeout).prop_map(|((permits, successes, of), timeout)| HalfOpen {
+        permits,
+        successes,
+        of,
+        timeout,
+    })
+}
+
+fn abandoned() -> impl Strategy<Value = Abandoned> {
+    prop_oneof![
+        1 => Just(Abandoned::Ignore),
+        1 => Just(Abandoned::Failure),
+        2 => Just(Abandoned::FailureIfSlow),
+    ]
+}
+
+pub(crate) fn mode() -> impl Strategy<Value = Mode> {
+    prop_oneof![
+        10 => Just(Mode::Normal),
+        3 => Just(Mode::Shadow),
+        1 => Just(Mode::Disabled),
+        1 => Just(Mode::ForcedOpen),
+    ]
+}
+
+/// Any circuit that the builder accepts.
+pub(crate) fn any_config() -> impl Strategy<Value = Config> {
+    let policies = (
+        option::of(1..=6u64),
+        option::of(thousandths()),
+        option::of(thousandths()),
+        option::weighted(0.3, custom()),
+        option::of(0..150u64),
+        option::weighted(0.7, window()),
+        option::weighted(0.6, millis(1..=20)),
+    );
+    let rest = (
+        open_for(),
+        half_open(),
+        option::weighted(0.2, (millis(1..=1_000), 1..=1000u32)),
+        abandoned(),
+        any::<bool>(),
+        mode(),
+    );
+    (policies, rest).prop_map(|(policies, rest)| {
+        let (consecutive, failure_rate, slow_rate, custom, minimum, window, slow_after) = policies;
+        let (open_for, half_open, ramp, abandoned, ignored_probe_succeeds, mode) = rest;
+        Config {
+            consecutive,
+            failure_rate,
+            slow_rate: slow_rate.filter(|_| slow_after.is_some()),
+            custom,
+            minimum,
+            window,
+            slow_after,
+            open_for,
+            half_open,
+            ramp,
+            abandoned,
+            ignored_probe_succeeds,
+            mode,
+        }
+        .with_possible_minimum()
+    })
+}
+
+impl Config {
+    fn with_possible_minimum(self) -> Self {
+        let most = match self.window {
+            Some(Window::Calls(size)) => Some(size as u64),
+            Some(Window::Buckets { .. }) => Some(40),
+            None => None,
+        };
+        let minimum = self.minimum.and_then(|minimum| Some(1 + minimum % most?));
+        Self { minimum, ..self }
+    }
+}
+
+/// A circuit that never trips by itself: its window rolls on for thousands of calls.
+pub(crate) fn patient_config() -> impl Strategy<Value = Config> {
+    (any_config(), window()).prop_map(|(config, window)| {
+        Config {
+            consecutive: None,
+            failure_rate: None,
+            slow_rate: None,
+            custom: Some(Custom::Never),
+            window: Some(window),
+            mode: Mode::Normal,
+            ..config
+        }
+        .with_possible_minimum()
+    })
+}
+
+/// A circuit that trips by rates and a policy of its own.
+pub(crate) fn watchful_config() -> impl Strategy<Value = Config> {
+    let custom = option::weighted(0.5, custom());
+    let watched = (window(), thousandths(), millis(1..=3), custom);
+    (any_config(), watched).prop_map(|(config, (window, slow_rate, slow_after, custom))| {
+        Config {
+            consecutive: None,
+            window: Some(window),
+            slow_rate: Some(slow_rate),
+            slow_after: Some(slow_after),
+            custom,
+            mode: Mode::Normal,
+            ..config
+        }
+        .with_possible_minimum()
+    })
+}
+
+/// A circuit that trips at the first failure: it is half-open most of the time.
+pub(crate) fn nervous_config() -> impl Strategy<Value = Config> {
+    (any_config(), 1..=2u64, any::<bool>()).prop_map(|(config, failures, shadow)| Config {
+        consecutive: Some(failures),
+        mode: if shadow { Mode::Shadow } else { Mode::Normal },
+        ..config
+    })
+}
+
+pub(crate) fn change() -> impl Strategy<Value = Change> {
+    let rarely = 0.15;
+    let numbers = (
+        option::weighted(rarely, 1..=6u64),
+        option::weighted(rarely, thousandths()),
+        option::weighted(rarely, thousandths()),
+        option::weighted(rarely, 1..=20u64),
+    );
+    let rest = (
+        option::weighted(rarely, millis(1..=1_000)),
+        option::weighted(rarely, 1..=5u64),
+        option::weighted(rarely, probes()),
+        option::weighted(rarely, millis(1..=2_000)),
+    );
+    (numbers, rest).prop_map(
+        |(
+            (consecutive, failure_rate, slow_rate, minimum),
+            (open_for, permits, probes, timeout),
+        )| {
+            Change {
+                consecutive,
+                failure_rate,
+                slow_rate,
+                minimum,
+                open_for,
+                permits,
+                probes,
+                timeout,
+            }
+        },
+    )
+}

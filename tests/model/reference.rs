@@ -1,0 +1,848 @@
+//! The circuit once more, so plain that it is obviously right: one struct, one thread, a list of
+//! calls for a window, and the rules of the documentation written down one after the other.
+
+use std::{collections::VecDeque, panic::catch_unwind, time::Duration};
+
+use tower_breaker::{Abandoned, Cause, Counts, Mode, Outcome, Reason, State, Totals};
+
+use crate::{
+    config::{Break, Change, Config, Growth, HalfOpen, Spread, Window},
+    history::Ending,
+};
+
+pub(crate) struct Reference {
+    config: Config,
+    now: Duration,
+    mode: Mode,
+    era: u64,
+    since: Duration,
+    attempt: u32,
+    stay: Stay,
+    last_trip: Option<Cause>,
+    totals: Totals,
+    events: Vec<Event>,
+    /// What is left to chance: what the circuit under test did.
+    pub(crate) chance: Chance,
+}
+
+/// What only the state at hand needs.
+enum Stay {
+    Closed {
+        streak: u64,
+        calls: VecDeque<Call>,
+        ramping: bool,
+    },
+    Open {
+        open_for: Duration,
+    },
+    HalfOpen {
+        rules: HalfOpen,
+        patience: Duration,
+        admitted_at: Duration,
+        in_flight: u64,
+        succeeded: u64,
+        failed: u64,
+    },
+}
+
+struct Call {
+    at: Duration,
+    failed: bool,
+    slow: bool,
+}
+
+/// A call that goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    started: Duration,
+    /// `None` for a call that decides nothing.
+    era: Option<u64>,
+    /// How long its half-open era waits for it, if it is a probe.
+    patience: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Chance {
+    /// Whether a call was admitted: a ramp admits a share, but does not say which calls.
+    pub(crate) admitted: bool,
+    /// The break that began: jitter has bounds, but does not say where in them.
+    pub(crate) open_for: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Refused {
+    pub(crate) reason: Reason,
+    pub(crate) remaining: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Event {
+    pub(crate) from: State,
+    pub(crate) to: State,
+    pub(crate) mode_before: Mode,
+    pub(crate) mode: Mode,
+    pub(crate) era: u64,
+    pub(crate) cause: Cause,
+    pub(crate) attempt: u32,
+    pub(crate) open_for: Option<Duration>,
+}
+
+/// Everything there is to see.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) state: State,
+    pub(crate) mode: Mode,
+    pub(crate) era: u64,
+    pub(crate) time_in_state: Duration,
+    pub(crate) remaining: Option<Duration>,
+    pub(crate) attempt: u32,
+    pub(crate) last_trip: Option<Cause>,
+    pub(crate) consecutive_failures: u64,
+    pub(crate) window: Option<Counts>,
+    pub(crate) probes: Option<Probes>,
+    pub(crate) totals: Option<Totals>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Probes {
+    pub(crate) in_flight: u64,
+    pub(crate) permits: u64,
+    pub(crate) successes_needed: u64,
+    pub(crate) failures_allowed: u64,
+}
+
+/// What a call came to.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Success { slow: bool },
+    Failure { slow: bool, floor: Duration },
+    Neutral,
+    Trip(Option<Duration>),
+}
+
+/// How long a break is to last.
+enum Length {
+    Exactly(Duration),
+    AtLeast(Duration),
+}
+
+const EMPTY: Stay = Stay::Closed {
+    streak: 0,
+    calls: VecDeque::new(),
+    ramping: false,
+};
+
+impl Reference {
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut config = config.clone();
+        config.fill_in_defaults();
+        Self {
+            now: Duration::ZERO,
+            mode: config.mode,
+            era: 0,
+            since: Duration::ZERO,
+            attempt: 0,
+            stay: match config.mode {
+                Mode::ForcedOpen => Stay::Open {
+                    open_for: Duration::MAX,
+                },
+                _ => EMPTY,
+            },
+            last_trip: None,
+            totals: Totals::default(),
+            events: Vec::new(),
+            chance: Chance::default(),
+            config,
+        }
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    // ---- admission -------------------------------------------------------------------------
+
+    pub(crate) fn acquire(&mut self) -> Result<Ticket, Refused> {
+        match self.decide() {
+            Ok(ticket) => Ok(ticket),
+            // E1: shadow lets pass what it would have rejected.
+            Err(_) if self.mode == Mode::Shadow => {
+                self.totals.shadowed += 1;
+                Ok(self.pass_without_permit())
+            }
+            Err(refused) => {
+                self.totals.rejected += 1;
+                Err(refused)
+            }
+        }
+    }
+
+    fn decide(&mut self) -> Result<Ticket, Refused> {
+        match (self.mode, &self.stay) {
+            (Mode::Disabled, _) => Ok(self.pass_without_permit()),
+            (Mode::ForcedOpen, _) => Err(refused(Reason::ForcedOpen, None)),
+            (_, Stay::Closed { .. }) => self.decide_closed(),
+            (_, Stay::Open { .. }) => self.decide_open(),
+            (_, Stay::HalfOpen { .. }) => self.decide_half_open(),
+        }
+    }
+
+    /// D6
+    fn decide_closed(&mut self) -> Result<Ticket, Refused> {
+        let all = self.ramp_share() >= 1.0;
+        if let (true, Stay::Closed { ramping, .. }) = (all, &mut self.stay) {
+            *ramping = false;
+        }
+        if all || self.chance.admitted {
+            return Ok(self.permit());
+        }
+        Err(refused(Reason::Ramping, Some(Duration::from_secs(1))))
+    }
+
+    /// C1
+    fn decide_open(&mut self) -> Result<Ticket, Refused> {
+        let left = self.break_left();
+        if left > Duration::ZERO {
+            return Err(refused(Reason::Open, Some(left)));
+        }
+        self.half_open();
+        Ok(self.permit_probe())
+    }
+
+    /// D1, D4
+    fn decide_half_open(&mut self) -> Result<Ticket, Refused> {
+        if self.admits_probe() {
+            return Ok(self.permit_probe());
+        }
+        let left = self.patience_ends().saturating_sub(self.now);
+        if left > Duration::ZERO {
+            return Err(refused(Reason::HalfOpenFull, Some(left)));
+        }
+        self.open(Cause::ProbesTimedOut, Length::AtLeast(Duration::ZERO));
+        Err(refused(Reason::Open, Some(self.break_left())))
+    }
+
+    fn admits_probe(&self) -> bool {
+        let Stay::HalfOpen {
+            rules,
+            in_flight,
+            succeeded,
+            failed,
+            ..
+        } = &self.stay
+        else {
+            return false;
+        };
+        *in_flight < rules.permits && in_flight + succeeded + failed < rules.of
+    }
+
+    fn permit_probe(&mut self) -> Ticket {
+        let now = self.now;
+        if let Stay::HalfOpen {
+            in_flight,
+            admitted_at,
+            ..
+        } = &mut self.stay
+        {
+            *in_flight += 1;
+            *admitted_at = now;
+        }
+        self.permit()
+    }
+
+    fn permit(&self) -> Ticket {
+        let patience = match &self.stay {
+            Stay::HalfOpen { patience, .. } => Some(*patience),
+            _ => None,
+        };
+        Ticket {
+            started: self.now,
+            era: Some(self.era),
+            patience,
+        }
+    }
+
+    fn pass_without_permit(&self) -> Ticket {
+        Ticket {
+            started: self.now,
+            era: None,
+            patience: None,
+        }
+    }
+
+    // ---- the end of a call -----------------------------------------------------------------
+
+    pub(crate) fn end(&mut self, ticket: Ticket, ending: Ending) {
+        let verdict = match ending {
+            Ending::Leaked => return,
+            Ending::Dropped => self.abandon(ticket),
+            Ending::Outcome(outcome) => self.judge_outcome(ticket, outcome),
+        };
+        match ticket.era {
+            None => {}
+            Some(era) if era != self.era => self.totals.stale += 1, // C4
+            Some(_) => self.apply(verdict),
+        }
+    }
+
+    /// A4
+    fn abandon(&mut self, ticket: Ticket) -> Verdict {
+        let ran = self.now - ticket.started;
+        let limit = self.config.slow_after.or(ticket.patience);
+        let overdue = limit.is_some_and(|limit| ran > limit);
+        let failed = match self.config.abandoned {
+            Abandoned::Ignore => false,
+            Abandoned::Failure => true,
+            _ => overdue,
+        };
+        if failed {
+            return self.judge_outcome(ticket, Outcome::Failure);
+        }
+        self.totals.abandoned += 1;
+        Verdict::Neutral
+    }
+
+    fn judge_outcome(&mut self, ticket: Ticket, outcome: Outcome) -> Verdict {
+        let slow = self.is_slow(ticket);
+        // A2: an ignored answer can prove that the dependency is back.
+        let proves = self.config.ignored_probe_succeeds && ticket.patience.is_some();
+        let verdict = match outcome {
+            Outcome::Success => Verdict::Success { slow },
+            Outcome::Ignored if proves => Verdict::Success { slow },
+            Outcome::Failure => Verdict::Failure {
+                slow,
+                floor: Duration::ZERO,
+            },
+            Outcome::FailureRetryAfter(floor) => Verdict::Failure { slow, floor },
+            Outcome::TripNow => Verdict::Trip(None),
+            Outcome::TripFor(time) => Verdict::Trip(Some(time)),
+            _ => Verdict::Neutral,
+        };
+        self.count_end(verdict, slow);
+        verdict
+    }
+
+    /// A3: strictly longer.
+    fn is_slow(&self, ticket: Ticket) -> bool {
+        let ran = self.now - ticket.started;
+        self.config.slow_after.is_some_and(|limit| ran > limit)
+    }
+
+    fn count_end(&mut self, verdict: Verdict, slow: bool) {
+        let totals = &mut self.totals;
+        match verdict {
+            Verdict::Success { .. } => totals.successful += 1,
+            Verdict::Failure { .. } | Verdict::Trip(_) => totals.failed += 1,
+            Verdict::Neutral => totals.ignored += 1,
+        }
+        if slow && !matches!(verdict, Verdict::Neutral) {
+            totals.slow += 1;
+        }
+    }
+
+    fn apply(&mut self, verdict: Verdict) {
+        if matches!(self.stay, Stay::HalfOpen { .. }) {
+            return self.apply_to_probes(verdict);
+        }
+        match verdict {
+            Verdict::Neutral => {}
+            Verdict::Trip(time) => self.trip_now(time),
+            Verdict::Success { slow } => self.apply_to_closed(false, slow, Duration::ZERO),
+            Verdict::Failure { slow, floor } => self.apply_to_closed(true, slow, floor),
+        }
+    }
+
+    /// A7
+    fn trip_now(&mut self, time: Option<Duration>) {
+        let length = time.map_or(Length::AtLeast(Duration::ZERO), Length::Exactly);
+        self.open(Cause::TripNow, length);
+    }
+
+    // ---- closed ----------------------------------------------------------------------------
+
+    fn apply_to_closed(&mut self, failed: bool, slow: bool, floor: Duration) {
+        self.write_down(failed, slow);
+        // B4: a fast success never opens a circuit.
+        let cause = if failed || slow { self.cause() } else { None };
+        if let Some(cause) = cause {
+            self.open(cause, Length::AtLeast(floor));
+        }
+    }
+
+    fn write_down(&mut self, failed: bool, slow: bool) {
+        let at = self.now;
+        let counts_streak = self.config.consecutive.is_some();
+        let Stay::Closed { streak, calls, .. } = &mut self.stay else {
+            return;
+        };
+        *streak = match failed {
+            true if counts_streak => *streak + 1,
+            _ => 0,
+        };
+        calls.push_back(Call { at, failed, slow });
+        self.forget_old_calls();
+    }
+
+    /// B2, B3
+    fn forget_old_calls(&mut self) {
+        let (now, window) = (self.now, self.config.window);
+        let Stay::Closed { calls, .. } = &mut self.stay else {
+            return;
+        };
+        match window {
+            None => calls.clear(),
+            Some(Window::Calls(size)) => {
+                while calls.len() > size {
+                    calls.pop_front();
+                }
+            }
+            Some(Window::Buckets { width, number }) => {
+                let bucket = |at: Duration| at.as_nanos() / width.as_nanos();
+                calls.retain(|call| bucket(call.at) + u128::from(number) > bucket(now));
+            }
+        }
+    }
+
+    /// B4, B5, B7, and B1 last.
+    fn cause(&self) -> Option<Cause> {
+        self.cause_in_window().or_else(|| {
+            let Stay::Closed { streak, .. } = self.stay else {
+                return None;
+            };
+            let reached = streak > 0 && streak >= self.config.consecutive?;
+            reached.then_some(Cause::ConsecutiveFailures(streak))
+        })
+    }
+
+    fn cause_in_window(&self) -> Option<Cause> {
+        self.config.window?;
+        let counts = self.counts();
+        let Counts {
+            calls,
+            failed,
+            slow,
+            ..
+        } = counts;
+        if calls < self.config.minimum? {
+            return None;
+        }
+        let reaches = |part, rate| part * 1000 >= calls * u64::from(rate);
+        if self
+            .config
+            .failure_rate
+            .is_some_and(|rate| reaches(failed, rate))
+        {
+            return Some(Cause::FailureRate { failed, calls });
+        }
+        if self
+            .config
+            .slow_rate
+            .is_some_and(|rate| reaches(slow, rate))
+        {
+            return Some(Cause::SlowCallRate { slow, calls });
+        }
+        let custom = self.config.custom?;
+        let trips = catch_unwind(|| custom.trips(&counts)).unwrap_or(false);
+        trips.then_some(Cause::CustomPolicy(counts))
+    }
+
+    fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        if let Stay::Closed { calls, .. } = &self.stay {
+            for call in calls {
+                counts.calls += 1;
+                counts.failed += u64::from(call.failed);
+                counts.slow += u64::from(call.slow);
+            }
+        }
+        counts
+    }
+
+    // ---- half-open -------------------------------------------------------------------------
+
+    /// D1 to D3
+    fn apply_to_probes(&mut self, verdict: Verdict) {
+        let Stay::HalfOpen {
+            rules,
+            in_flight,
+            succeeded,
+            failed,
+            ..
+        } = &mut self.stay
+        else {
+            return;
+        };
+        *in_flight -= 1;
+        let mut floor = Duration::ZERO;
+        match verdict {
+            Verdict::Neutral => {}
+            Verdict::Trip(time) => return self.trip_now(time),
+            Verdict::Success { slow: false } => *succeeded += 1,
+            Verdict::Success { slow: true } => *failed += 1,
+            Verdict::Failure { floor: asked, .. } => {
+                *failed += 1;
+                floor = asked;
+            }
+        }
+        if *succeeded == rules.successes {
+            self.recover();
+        } else if *failed > rules.of - rules.successes {
+            self.open(Cause::ProbeFailed, Length::AtLeast(floor));
+        }
+    }
+
+    fn patience_ends(&self) -> Duration {
+        match &self.stay {
+            Stay::HalfOpen {
+                patience,
+                admitted_at,
+                ..
+            } => *admitted_at + *patience,
+            _ => Duration::MAX,
+        }
+    }
+
+    // ---- transitions -----------------------------------------------------------------------
+
+    fn turn(&mut self, stay: Stay, mode: Mode, cause: Cause) {
+        let (from, mode_before) = (self.state(), self.mode);
+        self.stay = stay;
+        self.mode = mode;
+        self.era += 1;
+        self.since = self.now;
+        self.attempt = self.next_attempt(from);
+        if self.state() == State::Open {
+            self.last_trip = Some(cause);
+        }
+        self.tell(from, mode_before, cause);
+    }
+
+    fn tell(&mut self, from: State, mode_before: Mode, cause: Cause) {
+        let open_for = match self.stay {
+            Stay::Open { open_for } if self.mode != Mode::ForcedOpen => Some(open_for),
+            _ => None,
+        };
+        self.events.push(Event {
+            from,
+            to: self.state(),
+            mode_before,
+            mode: self.mode,
+            era: self.era,
+            cause,
+            attempt: self.attempt,
+            open_for,
+        });
+    }
+
+    /// C2. Tripping what is open already makes the break another, not one more.
+    fn next_attempt(&self, from: State) -> u32 {
+        match (from, self.state()) {
+            (_, State::Closed) => 0,
+            (State::Open, _) => self.attempt,
+            (_, State::Open) => self.attempt + 1,
+            (_, State::HalfOpen) => self.attempt,
+        }
+    }
+
+    fn open(&mut self, cause: Cause, length: Length) {
+        let open_for = match length {
+            Length::Exactly(time) => time,
+            Length::AtLeast(floor) => self.policy_break(floor),
+        };
+        self.turn(Stay::Open { open_for }, self.mode, cause);
+    }
+
+    /// C2, A7
+    fn policy_break(&self, floor: Duration) -> Duration {
+        let attempt = match self.state() {
+            State::Open => self.attempt,
+            State::Closed | State::HalfOpen => self.attempt + 1,
+        };
+        let (least, most) = self.config.open_for.bounds(attempt);
+        let (least, most) = (least.max(floor), most.max(floor));
+        if least == most {
+            return least;
+        }
+        let drawn = self.chance.open_for.unwrap_or(most);
+        // What has more than six digits is rounded up, by less than ten millionths.
+        assert!(drawn >= least, "{drawn:?} is below {least:?}");
+        assert!(
+            drawn <= most + most / 100_000,
+            "{drawn:?} is above {most:?}"
+        );
+        drawn
+    }
+
+    /// D4: the numbers that hold now hold for all of this era.
+    fn half_open(&mut self) {
+        let Stay::Open { open_for } = self.stay else {
+            return;
+        };
+        let rules = self.config.half_open;
+        let longest = open_for.max(Duration::from_secs(30));
+        let stay = Stay::HalfOpen {
+            rules,
+            patience: rules.timeout.unwrap_or(longest),
+            admitted_at: self.now,
+            in_flight: 0,
+            succeeded: 0,
+            failed: 0,
+        };
+        self.turn(stay, self.mode, Cause::BreakOver);
+    }
+
+    /// D5, D6
+    fn recover(&mut self) {
+        let stay = Stay::Closed {
+            streak: 0,
+            calls: VecDeque::new(),
+            ramping: self.config.ramp.is_some(),
+        };
+        self.turn(stay, self.mode, Cause::Recovered);
+    }
+
+    // ---- control ---------------------------------------------------------------------------
+
+    /// E2
+    pub(crate) fn trip(&mut self, open_for: Duration) -> Result<(), Mode> {
+        if matches!(self.mode, Mode::ForcedOpen | Mode::Disabled) {
+            return Err(self.mode);
+        }
+        self.open(Cause::Manual, Length::Exactly(open_for));
+        Ok(())
+    }
+
+    pub(crate) fn release(&mut self) -> bool {
+        let forced = self.mode == Mode::ForcedOpen;
+        if forced {
+            self.turn(EMPTY, Mode::Normal, Cause::Manual);
+        }
+        forced
+    }
+
+    pub(crate) fn reset(&mut self) {
+        let mode = match self.mode {
+            Mode::ForcedOpen => Mode::Normal,
+            mode => mode,
+        };
+        self.turn(EMPTY, mode, Cause::Manual);
+    }
+
+    /// E1
+    pub(crate) fn set_mode(&mut self, mode: Mode) -> bool {
+        let before = self.mode;
+        let watching = |mode| matches!(mode, Mode::Normal | Mode::Shadow);
+        if mode == before {
+            return false;
+        }
+        if watching(mode) && watching(before) {
+            self.mode = mode;
+            self.tell(self.state(), before, Cause::Manual);
+        } else if mode == Mode::ForcedOpen {
+            let open_for = Duration::MAX;
+            self.turn(Stay::Open { open_for }, mode, Cause::Manual);
+        } else {
+            self.turn(EMPTY, mode, Cause::Manual);
+        }
+        true
+    }
+
+    /// E5; whether the change was accepted.
+    pub(crate) fn reconfigure(&mut self, change: &Change) -> bool {
+        let changed = self.config.changed(change);
+        let accepted = changed.is_some();
+        self.config = changed.unwrap_or_else(|| self.config.clone());
+        accepted
+    }
+
+    // ---- looking ---------------------------------------------------------------------------
+
+    fn state(&self) -> State {
+        match self.stay {
+            Stay::Closed { .. } => State::Closed,
+            Stay::Open { .. } => State::Open,
+            Stay::HalfOpen { .. } => State::HalfOpen,
+        }
+    }
+
+    fn break_ends(&self) -> Duration {
+        match self.stay {
+            Stay::Open { open_for } => self.since.saturating_add(open_for),
+            _ => Duration::MAX,
+        }
+    }
+
+    fn break_left(&self) -> Duration {
+        self.break_ends().saturating_sub(self.now)
+    }
+
+    /// D6
+    pub(crate) fn ramp_share(&self) -> f64 {
+        let (Stay::Closed { ramping: true, .. }, Some((time, from))) =
+            (&self.stay, self.config.ramp)
+        else {
+            return 1.0;
+        };
+        let from = f64::from(from) / 1000.0;
+        let gone = (self.now - self.since).div_duration_f64(time);
+        if gone >= 1.0 {
+            return 1.0;
+        }
+        from + (1.0 - from) * gone
+    }
+
+    pub(crate) fn look(&mut self) -> Seen {
+        self.forget_old_calls();
+        Seen {
+            state: self.state(),
+            mode: self.mode,
+            era: self.era,
+            time_in_state: self.now - self.since,
+            remaining: (self.state() == State::Open && self.mode != Mode::ForcedOpen)
+                .then(|| self.break_left()),
+            attempt: self.attempt,
+            last_trip: self.last_trip,
+            consecutive_failures: match self.stay {
+                Stay::Closed { streak, .. } => streak,
+                _ => 0,
+            },
+            window: self.config.window.map(|_| self.counts()),
+            probes: self.probes(),
+            totals: Some(self.totals),
+        }
+    }
+
+    fn probes(&self) -> Option<Probes> {
+        let Stay::HalfOpen {
+            rules,
+            in_flight,
+            succeeded,
+            failed,
+            ..
+        } = &self.stay
+        else {
+            return None;
+        };
+        Some(Probes {
+            in_flight: *in_flight,
+            permits: rules.permits,
+            successes_needed: rules.successes - succeeded,
+            failures_allowed: rules.of - rules.successes - failed,
+        })
+    }
+
+    /// When something is due, given the calls that go on.
+    pub(crate) fn edges<'a>(&self, calls: impl Iterator<Item = &'a Ticket>) -> Vec<Duration> {
+        let mut edges = vec![self.break_ends(), self.patience_ends()];
+        edges.extend(self.config.ramp.map(|(time, _)| self.since + time));
+        edges.extend(self.bucket_edges());
+        edges.extend(calls.filter_map(|call| {
+            let limit = self.config.slow_after.or(call.patience)?;
+            Some(call.started + limit)
+        }));
+        edges.retain(|edge| (self.now..Duration::MAX).contains(edge));
+        edges.sort();
+        edges.dedup();
+        edges
+    }
+
+    fn bucket_edges(&self) -> Vec<Duration> {
+        let Some(Window::Buckets { width, number }) = self.config.window else {
+            return Vec::new();
+        };
+        let bucket = self.now.as_nanos() / width.as_nanos();
+        let bucket = u32::try_from(bucket).unwrap_or(u32::MAX - number);
+        vec![width * (bucket + 1), width * (bucket + number)]
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.now
+    }
+}
+
+fn refused(reason: Reason, remaining: Option<Duration>) -> Refused {
+    Refused { reason, remaining }
+}
+
+impl Config {
+    /// What holds where nothing is said.
+    fn fill_in_defaults(&mut self) {
+        let in_window =
+            self.failure_rate.is_some() || self.slow_rate.is_some() || self.custom.is_some();
+        if self.window.is_none() && (in_window || self.consecutive.is_none()) {
+            self.window = Some(Window::Calls(100));
+        }
+        if self.window.is_some() && !in_window {
+            self.failure_rate = Some(500);
+        }
+        self.minimum = self.minimum.or(match self.window {
+            Some(Window::Calls(size)) => Some(20.min(size as u64)),
+            Some(Window::Buckets { .. }) => Some(20),
+            None => None,
+        });
+    }
+
+    /// E5, B8: the configuration after `change`, unless it is refused.
+    fn changed(&self, change: &Change) -> Option<Self> {
+        let mut new = self.clone();
+        new.consecutive = change.consecutive.or(self.consecutive);
+        new.failure_rate = change.failure_rate.or(self.failure_rate);
+        new.slow_rate = change.slow_rate.or(self.slow_rate);
+        new.minimum = change.minimum.or(self.minimum);
+        new.half_open.timeout = change.timeout.or(self.half_open.timeout);
+        new.half_open.permits = change.permits.unwrap_or(self.half_open.permits);
+        if let Some((successes, of)) = change.probes {
+            (new.half_open.successes, new.half_open.of) = (successes, of);
+        }
+        if let Some(first) = change.open_for {
+            new.open_for = Break::constant(first);
+        }
+        let closure = self.open_for.growth == Growth::Function;
+        let possible = new.is_possible() && !(closure && change.open_for.is_some());
+        possible.then_some(new)
+    }
+
+    fn is_possible(&self) -> bool {
+        let window = match self.window {
+            None => {
+                self.failure_rate.is_none() && self.slow_rate.is_none() && self.minimum.is_none()
+            }
+            Some(Window::Calls(size)) => self.minimum.is_none_or(|minimum| minimum <= size as u64),
+            Some(Window::Buckets { .. }) => true,
+        };
+        let slow = self.slow_rate.is_none() || self.slow_after.is_some();
+        window && slow && self.half_open.permits <= self.half_open.of
+    }
+}
+
+impl Break {
+    fn constant(first: Duration) -> Self {
+        Self {
+            first,
+            growth: Growth::None,
+            jitter: Spread::None,
+        }
+    }
+
+    /// C2: the shortest and the longest break of this attempt.
+    fn bounds(self, attempt: u32) -> (Duration, Duration) {
+        let time = match self.growth {
+            Growth::None => self.first,
+            Growth::Function => self.first * attempt.min(5),
+            Growth::Factor(factor, max) => factor
+                .checked_pow(attempt - 1)
+                .and_then(|growth| self.first.checked_mul(growth))
+                .map_or(max, |grown| grown.min(max)),
+        };
+        match self.jitter {
+            Spread::None => (time, time),
+            Spread::Full => (Duration::ZERO, time),
+            Spread::Equal => (time / 2, time),
+            Spread::Fifth => (time - time / 5, time + time / 5),
+        }
+    }
+}
