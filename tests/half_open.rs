@@ -499,17 +499,13 @@ fn about(seen: u64, expected: u64) {
 #[test]
 fn the_admitted_share_grows_from_the_start_to_all() {
     let circuit = ramping();
-    for (second, share) in [(0, 0.1), (1, 0.19), (5, 0.55), (9, 0.91)] {
+    for (second, percent) in [(0, 10u32), (1, 19), (5, 55), (9, 91)] {
         let elapsed = circuit.look().time_in_state;
         circuit.wait(secs(second) - elapsed);
         let seen = circuit.look();
         assert_eq!(seen.state, State::Closed);
-        assert!(
-            (seen.ramp_share - share).abs() < 1e-9,
-            "{}",
-            seen.ramp_share
-        );
-        about(admitted(&circuit.circuit), (share * 1_000.0) as u64);
+        assert!((seen.ramp_share * 100.0 - f64::from(percent)).abs() < 1e-9);
+        about(admitted(&circuit.circuit), u64::from(percent) * 10);
     }
     circuit.wait(secs(1) - NANO);
     assert!(circuit.look().ramp_share < 1.0);

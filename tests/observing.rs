@@ -1,0 +1,614 @@
+//! What is told of a circuit, when, and how it reads (rule E4; the snapshot of C5 and F4).
+
+mod support;
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use support::{Fixture, SLOW, fragile, fragile_after_break, millis, secs};
+use tokio_test::{assert_pending, assert_ready, assert_ready_eq, task::spawn};
+use tower_breaker::{
+    Cause, Circuit, CircuitBuilder, CircuitError, Mode, OpenFor, Reason, Snapshot, State,
+    Transition, clock::ManualClock,
+};
+
+// ---- E4: listeners -----------------------------------------------------------------------------
+
+// E4
+#[test]
+fn each_transition_is_told_once_and_in_full() {
+    let circuit = fragile(|c| c);
+    circuit.play("f");
+    circuit.wait_out();
+    circuit.play("f");
+    circuit.wait_out();
+    circuit.play("s");
+    let told = circuit.told();
+    let steps: Vec<_> = told.iter().map(|t| (t.era, t.from, t.to)).collect();
+    let (closed, open, half_open) = (State::Closed, State::Open, State::HalfOpen);
+    assert_eq!(
+        steps,
+        [
+            (1, closed, open),
+            (2, open, half_open),
+            (3, half_open, open),
+            (4, open, half_open),
+            (5, half_open, closed),
+        ]
+    );
+    let details: Vec<_> = told
+        .iter()
+        .map(|t| (t.cause, t.attempt, t.open_for))
+        .collect();
+    let five = Some(secs(5));
+    assert_eq!(
+        details,
+        [
+            (Cause::ConsecutiveFailures(1), 1, five),
+            (Cause::BreakOver, 1, None),
+            (Cause::ProbeFailed, 2, five),
+            (Cause::BreakOver, 2, None),
+            (Cause::Recovered, 0, None),
+        ]
+    );
+    let modes = |t: &Transition| (t.mode_before, t.mode) == (Mode::Normal, Mode::Normal);
+    assert!(told.iter().all(modes));
+}
+
+// E4
+#[test]
+fn what_is_no_transition_is_not_told() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(3).open_for(secs(5)));
+    circuit.play("s i d ff s");
+    circuit.circuit.release();
+    circuit.circuit.set_mode(Mode::Normal);
+    circuit.tells_nothing();
+
+    circuit.play("fff");
+    circuit.told();
+    circuit.play("xxx");
+    circuit.wait(secs(100));
+    circuit.look();
+    circuit.tells_nothing();
+
+    let _probe = circuit.admit();
+    circuit.told();
+    circuit.play("xxx");
+    circuit.tells_nothing();
+}
+
+// E4
+#[test]
+fn racing_failures_trip_once() {
+    let circuit = fragile(|c| c);
+    let calls: Vec<_> = (0..8).map(|_| circuit.admit()).collect();
+    std::thread::scope(|scope| {
+        for call in calls {
+            scope.spawn(|| call.failure());
+        }
+    });
+    assert_eq!(circuit.told().len(), 1);
+    assert_eq!(circuit.totals().failed, 8);
+}
+
+// E4
+#[test]
+fn eras_are_told_without_a_gap_whoever_makes_the_transitions() {
+    let circuit = fragile(|c| c);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..250 {
+                    circuit.circuit.trip(secs(5)).expect("normal mode");
+                    circuit.circuit.reset();
+                }
+            });
+        }
+    });
+    let mut eras: Vec<u64> = circuit.told().iter().map(|told| told.era).collect();
+    eras.sort_unstable();
+    assert_eq!(eras, (1..=2_000).collect::<Vec<u64>>());
+    assert_eq!(circuit.look().era, 2_000);
+}
+
+// E4
+#[test]
+fn every_listener_hears_of_every_transition_in_the_order_they_were_given() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = |name: &'static str| {
+        let heard = heard.clone();
+        move |circuit: &Circuit, told: &Transition| {
+            let line = format!("{name}: {} {}", circuit.name(), told.to);
+            heard.lock().expect("a log").push(line);
+        }
+    };
+    let circuit = fragile(|c| {
+        c.on_transition(listener("first"))
+            .on_transition(listener("second"))
+    });
+    circuit.play("f");
+    let heard = heard.lock().expect("a log").join(", ");
+    assert_eq!(heard, "first: payments open, second: payments open");
+}
+
+// E4
+#[test]
+fn a_listener_sees_the_circuit_as_it_has_become() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = seen.clone();
+    let circuit = fragile(|c| {
+        c.on_transition(move |circuit, told| {
+            let now = circuit.snapshot();
+            assert_eq!((now.state, now.era), (told.to, told.era));
+            let rejected = circuit.try_acquire().is_err();
+            log.lock().expect("a log").push((now.last_trip, rejected));
+        })
+    });
+    circuit.play("f");
+    let cause = Some(Cause::ConsecutiveFailures(1));
+    assert_eq!(*seen.lock().expect("a log"), [(cause, true)]);
+}
+
+// E4
+#[test]
+fn a_listener_may_change_the_circuit() {
+    let circuit = fragile(|c| {
+        c.on_transition(|circuit, told| {
+            if told.to == State::Open {
+                circuit.reset();
+            }
+        })
+    });
+    circuit.play("f f f s");
+    circuit.is(State::Closed);
+    let told: Vec<(u64, State)> = circuit.told().iter().map(|t| (t.era, t.to)).collect();
+    let (open, closed) = (State::Open, State::Closed);
+    assert_eq!(
+        told,
+        [
+            (1, open),
+            (2, closed),
+            (3, open),
+            (4, closed),
+            (5, open),
+            (6, closed)
+        ]
+    );
+}
+
+// E4
+#[test]
+fn a_listener_may_make_calls_and_change_numbers() {
+    let circuit = Fixture::new(|c| {
+        c.consecutive_failures(1).on_transition(|circuit, told| {
+            if told.to == State::Closed {
+                circuit.try_acquire().expect("closed").success();
+                circuit
+                    .reconfigure(|c| c.consecutive_failures(3))
+                    .expect("numbers that make sense");
+            }
+        })
+    });
+    circuit.play("f");
+    circuit.wait_out();
+    circuit.play("s");
+    assert_eq!(circuit.totals().successful, 2);
+    circuit.play("ff");
+    circuit.is(State::Closed);
+}
+
+// E4
+#[test]
+fn a_panicking_listener_disturbs_nobody() {
+    let heard = Arc::new(AtomicU64::new(0));
+    let count = heard.clone();
+    let circuit = fragile(|c| {
+        c.on_transition(|_, _| panic!("a listener"))
+            .on_transition(move |_, _| {
+                count.fetch_add(1, Ordering::Relaxed);
+            })
+    });
+    circuit.play("f x");
+    circuit.wait_out();
+    circuit.play("s");
+    circuit.circuit.force_open();
+    assert_eq!(heard.load(Ordering::Relaxed), 4, "the listener after it");
+    assert_eq!(circuit.told().len(), 4, "the listener before it");
+    let totals = circuit.totals();
+    assert_eq!(
+        (totals.successful, totals.failed, totals.rejected),
+        (1, 1, 1)
+    );
+}
+
+// E4
+#[test]
+fn a_listener_does_not_keep_its_circuit_alive() {
+    let witness = Arc::new(());
+    let kept = Arc::downgrade(&witness);
+    let circuit = Circuit::builder("payments")
+        .on_transition(move |_, _| drop(witness.clone()))
+        .build()
+        .expect("settings that make sense");
+    circuit.force_open();
+    drop(circuit);
+    assert!(kept.upgrade().is_none());
+}
+
+// E4, E1
+#[test]
+fn a_change_of_mode_says_what_changed() {
+    let circuit = fragile(|c| c);
+    circuit.circuit.set_mode(Mode::Shadow);
+    circuit.play("f");
+    circuit.circuit.set_mode(Mode::Normal);
+    circuit.circuit.force_open();
+    circuit.circuit.set_mode(Mode::Disabled);
+    let told = circuit.told();
+    let eras: Vec<u64> = told.iter().map(|told| told.era).collect();
+    assert_eq!(eras, [0, 1, 1, 2, 3]);
+    let lines: Vec<String> = told.iter().map(Transition::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "closed -> closed (normal -> shadow): by hand",
+            "closed -> open: 1 consecutive failures, open for 5s",
+            "open -> open (shadow -> normal): by hand, open for 5s",
+            "open -> open (normal -> forced open): by hand",
+            "open -> closed (forced open -> disabled): by hand",
+        ]
+    );
+}
+
+// ---- E4: watches -------------------------------------------------------------------------------
+
+// E4
+#[test]
+fn a_watch_waits_for_the_next_transition() {
+    let circuit = fragile(|c| c);
+    circuit.circuit.force_open();
+    circuit.circuit.release();
+    let mut watch = circuit.circuit.watch();
+    let mut changed = spawn(watch.changed());
+    assert_pending!(changed.poll(), "what was before does not count");
+    circuit.play("s");
+    assert!(!changed.is_woken());
+    circuit.play("f");
+    assert!(changed.is_woken());
+    let told = assert_ready!(changed.poll());
+    assert_eq!((told.era, told.to), (3, State::Open));
+    assert_eq!(Some(&told), circuit.told().last());
+    drop(changed);
+    assert_pending!(spawn(watch.changed()).poll(), "seen");
+}
+
+// E4
+#[test]
+fn a_watch_shows_the_last_of_several() {
+    let circuit = fragile_after_break(|c| c);
+    let mut watch = circuit.circuit.watch();
+    circuit.play("s");
+    let told = assert_ready!(spawn(watch.changed()).poll());
+    assert_eq!(told.cause, Cause::Recovered);
+    assert_pending!(spawn(watch.changed()).poll());
+}
+
+// E4
+#[test]
+fn a_dropped_wait_loses_nothing() {
+    let circuit = fragile(|c| c);
+    let mut watch = circuit.circuit.watch();
+    let mut given_up = spawn(watch.changed());
+    assert_pending!(given_up.poll());
+    circuit.play("f");
+    drop(given_up);
+    assert_ready!(spawn(watch.changed()).poll());
+}
+
+// E4
+#[test]
+fn each_watch_sees_for_itself() {
+    let circuit = fragile(|c| c);
+    let mut first = circuit.circuit.watch();
+    circuit.play("f");
+    let mut second = first.clone();
+    let mut later = circuit.circuit.watch();
+    assert_ready!(spawn(first.changed()).poll());
+    assert_ready!(spawn(second.changed()).poll());
+    assert_pending!(spawn(later.changed()).poll());
+}
+
+// E4
+#[test]
+fn a_watch_waits_for_a_state() {
+    let circuit = fragile(|c| c);
+    let mut watch = circuit.circuit.watch();
+    assert_ready!(spawn(watch.wait_for(State::Closed)).poll());
+    let mut opens = spawn(watch.wait_for(State::Open));
+    assert_pending!(opens.poll());
+    circuit.circuit.set_mode(Mode::Shadow);
+    assert_pending!(opens.poll(), "a transition to another state");
+    circuit.play("f");
+    assert!(opens.is_woken());
+    assert_ready!(opens.poll());
+}
+
+// E4, C5
+#[test]
+fn waiting_for_half_open_needs_traffic() {
+    let circuit = fragile(|c| c);
+    circuit.play("f");
+    let mut watch = circuit.circuit.watch();
+    let mut probed = spawn(watch.wait_for(State::HalfOpen));
+    circuit.wait(secs(1_000));
+    assert_pending!(probed.poll());
+    let _probe = circuit.admit();
+    assert_ready_eq!(probed.poll(), ());
+}
+
+fn on_tokio(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Circuit {
+    let builder = Circuit::builder("payments").consecutive_failures(1);
+    configure(builder)
+        .build()
+        .expect("settings that make sense")
+}
+
+// E4
+#[tokio::test(start_paused = true)]
+async fn a_task_is_woken_by_another() {
+    let circuit = on_tokio(|c| c.open_for(secs(5)));
+    let mut watch = circuit.watch();
+    let watcher = tokio::spawn(async move {
+        watch.wait_for(State::Open).await;
+        watch.wait_for(State::Closed).await;
+    });
+    circuit.try_acquire().expect("closed").failure();
+    tokio::time::sleep(secs(5)).await;
+    assert!(!watcher.is_finished());
+    circuit.try_acquire().expect("a probe").success();
+    watcher.await.expect("a task that ends");
+}
+
+// C1: the default clock is tokio's.
+#[tokio::test(start_paused = true)]
+async fn a_paused_clock_is_the_circuits_clock() {
+    let circuit = on_tokio(|c| c.open_for(secs(5)));
+    circuit.try_acquire().expect("closed").failure();
+    tokio::time::advance(secs(5) - millis(1)).await;
+    let rejected = circuit.try_acquire().expect_err("open");
+    assert_eq!(rejected.remaining(), Some(millis(1)));
+    tokio::time::advance(millis(1)).await;
+    circuit.try_acquire().expect("a probe").success();
+}
+
+// ---- the snapshot ------------------------------------------------------------------------------
+
+// C5
+#[test]
+fn a_snapshot_shows_everything_of_its_era() {
+    let circuit = Fixture::new(|c| {
+        c.consecutive_failures(3)
+            .count_window(10)
+            .slow_call_duration(SLOW)
+            .open_for(OpenFor::exponential(secs(5), 2.0, secs(60)))
+    });
+    circuit.play("s S ff");
+    let closed = circuit.look();
+    assert_eq!(&*closed.name, "payments");
+    assert_eq!(
+        (closed.state, closed.mode, closed.era),
+        (State::Closed, Mode::Normal, 0)
+    );
+    assert_eq!(
+        closed.time_in_state,
+        secs(7) + SLOW + Duration::from_nanos(1)
+    );
+    assert_eq!(
+        (closed.remaining, closed.attempt, closed.last_trip),
+        (None, 0, None)
+    );
+    assert_eq!(closed.consecutive_failures, 2);
+    assert_eq!(circuit.window(), (4, 2, 1));
+    assert_eq!((closed.probes, closed.ramp_share), (None, 1.0));
+
+    circuit.play("f");
+    circuit.wait(secs(2));
+    let open = circuit.look();
+    assert_eq!((open.state, open.era, open.attempt), (State::Open, 1, 1));
+    assert_eq!(open.time_in_state, secs(2));
+    assert_eq!(open.remaining, Some(secs(3)));
+    assert_eq!(open.last_trip, Some(Cause::ConsecutiveFailures(3)));
+    assert_eq!(
+        (open.consecutive_failures, circuit.window()),
+        (0, (0, 0, 0))
+    );
+
+    circuit.wait(secs(3));
+    let _probe = circuit.admit();
+    circuit.wait(secs(1));
+    let half_open = circuit.look();
+    assert_eq!(
+        (half_open.state, half_open.era, half_open.attempt),
+        (State::HalfOpen, 2, 1)
+    );
+    assert_eq!(half_open.time_in_state, secs(1));
+    assert_eq!(half_open.remaining, None);
+    assert_eq!(half_open.probes.map(|probes| probes.in_flight), Some(1));
+}
+
+// B6
+#[test]
+fn the_last_trip_outlives_its_recovery() {
+    let circuit = fragile_after_break(|c| c);
+    circuit.play("s");
+    let cause = Some(Cause::ConsecutiveFailures(1));
+    assert_eq!(circuit.look().last_trip, cause);
+    circuit.circuit.reset();
+    assert_eq!(circuit.look().last_trip, cause);
+    circuit.play("t");
+    assert_eq!(circuit.look().last_trip, Some(Cause::TripNow));
+    circuit.circuit.set_mode(Mode::Shadow);
+    assert_eq!(
+        circuit.look().last_trip,
+        Some(Cause::TripNow),
+        "no new trip"
+    );
+}
+
+// F4
+#[test]
+fn totals_say_what_became_of_every_call() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(3).slow_call_duration(SLOW));
+    let stale = circuit.admit();
+    circuit.play("sss i dd fS ff t xx");
+    stale.success();
+    let totals = circuit.totals();
+    assert_eq!((totals.successful, totals.failed), (5, 4));
+    assert_eq!((totals.ignored, totals.abandoned), (1, 2));
+    assert_eq!((totals.slow, totals.stale), (2, 1));
+    assert_eq!((totals.rejected, totals.shadowed), (2, 0));
+    assert_eq!(totals.ended(), 12);
+}
+
+// F4
+#[test]
+fn calls_in_flight_have_not_ended() {
+    let circuit = fragile(|c| c);
+    let calls = [circuit.admit(), circuit.admit()];
+    assert_eq!(circuit.totals().ended(), 0);
+    drop(calls);
+    assert_eq!(circuit.totals().ended(), 2);
+}
+
+// F4
+#[test]
+fn totals_of_many_threads_are_exact_at_rest() {
+    let circuit = &Fixture::new(|c| c.consecutive_failures(1_000_000)).circuit;
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..1_000 {
+                    circuit.try_acquire().expect("closed").success();
+                    circuit.try_acquire().expect("closed").failure();
+                }
+            });
+        }
+    });
+    let totals = circuit.snapshot().totals.expect("totals");
+    assert_eq!((totals.successful, totals.failed), (8_000, 8_000));
+}
+
+// ---- how it reads ------------------------------------------------------------------------------
+
+#[test]
+fn rejections_are_said_in_words() {
+    let circuit = fragile_after_break(|c| c.ramp(secs(10), 1e-6));
+    let probe = circuit.admit();
+    assert_eq!(
+        circuit.reject().to_string(),
+        "circuit `payments` is half-open and full"
+    );
+    probe.success();
+    circuit.play("s");
+    assert_eq!(
+        circuit.reject().to_string(),
+        "circuit `payments` is ramping up"
+    );
+    circuit.circuit.trip(secs(20)).expect("normal mode");
+    let open = circuit.reject();
+    assert_eq!(open.to_string(), "circuit `payments` is open");
+    assert_eq!(
+        format!("{open:?}"),
+        r#"Rejected { circuit: "payments", reason: Open, remaining: Some(20s) }"#
+    );
+    circuit.circuit.force_open();
+    assert_eq!(
+        circuit.reject().to_string(),
+        "circuit `payments` is forced open"
+    );
+}
+
+#[tokio::test]
+async fn errors_tell_the_rejection_apart_and_keep_it() {
+    let circuit = fragile(|c| c);
+    circuit.circuit.force_open();
+    let call = circuit.circuit.call(async { Err::<(), _>("refused") });
+    let error = call.await.expect_err("a rejection");
+    assert_eq!(error.to_string(), "the circuit breaker rejected the call");
+    let reason = error.rejected().map(tower_breaker::Rejected::reason);
+    assert_eq!(reason, Some(Reason::ForcedOpen));
+
+    circuit.circuit.release();
+    let call = circuit.circuit.call(async { Err::<(), _>("refused") });
+    let error = call.await.expect_err("an inner error");
+    assert_eq!(error, CircuitError::Inner("refused"));
+    assert_eq!(error.to_string(), "refused");
+}
+
+#[test]
+fn causes_are_said_in_words() {
+    let lines = [
+        (
+            Cause::FailureRate {
+                failed: 3,
+                calls: 4,
+            },
+            "3 of 4 calls failed",
+        ),
+        (
+            Cause::SlowCallRate { slow: 3, calls: 4 },
+            "3 of 4 calls were slow",
+        ),
+        (Cause::ConsecutiveFailures(5), "5 consecutive failures"),
+        (Cause::TripNow, "a result that trips at once"),
+        (Cause::Manual, "by hand"),
+        (Cause::ProbeFailed, "a probe failed"),
+        (Cause::ProbesTimedOut, "the probes timed out"),
+        (Cause::Shared, "another instance"),
+        (Cause::BreakOver, "the break is over"),
+        (Cause::Recovered, "the probes succeeded"),
+    ];
+    for (cause, line) in lines {
+        assert_eq!(cause.to_string(), line);
+    }
+}
+
+#[test]
+fn states_and_modes_keep_their_place_in_a_table() {
+    assert_eq!(format!("{:>9}|", State::HalfOpen), "half-open|");
+    assert_eq!(format!("{:>9}|", State::Open), "     open|");
+    assert_eq!(format!("{:<12}|", Mode::ForcedOpen), "forced open |");
+    assert_eq!(format!("{:<12}|", Reason::Ramping), "ramping up  |");
+}
+
+#[test]
+fn handles_say_who_and_how_they_are() {
+    let circuit = fragile(|c| c);
+    assert_eq!(
+        format!("{:?}", circuit.circuit),
+        r#"Circuit { name: "payments", state: Closed, mode: Normal, .. }"#
+    );
+    let guard = circuit.admit();
+    assert_eq!(format!("{guard:?}"), r#"Guard { circuit: "payments", .. }"#);
+    let watch = format!("{:?}", circuit.circuit.watch());
+    assert!(watch.contains("payments"), "{watch}");
+}
+
+#[test]
+fn a_snapshot_can_be_compared_and_printed() {
+    let circuit = fragile(|c| c.clock(ManualClock::new()));
+    let first: Snapshot = circuit.look();
+    assert_eq!(first, circuit.look());
+    assert_eq!(first, first.clone());
+    circuit.play("s");
+    assert_ne!(first, circuit.look());
+    let printed = format!("{first:?}");
+    for part in [r#"name: "payments""#, "state: Closed", "successful: 0"] {
+        assert!(printed.contains(part), "{part} in {printed}");
+    }
+}
