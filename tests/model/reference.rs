@@ -289,6 +289,18 @@ impl Reference {
         }
     }
 
+    /// How long is too long for a dropped probe whose era is over (A4), where nothing is slow and
+    /// eras differ in their patience, is left open: such a probe is ignored instead.
+    pub(crate) fn avoid_what_is_unsaid(&self, ticket: Ticket, ending: Ending) -> Ending {
+        let overtaken = ticket.era != Some(self.era) && ticket.patience.is_some();
+        match ending {
+            Ending::Dropped if overtaken && self.config.slow_after.is_none() => {
+                Ending::Outcome(Outcome::Ignored)
+            }
+            ending => ending,
+        }
+    }
+
     /// A4
     fn abandon(&mut self, ticket: Ticket) -> Verdict {
         let ran = self.now - ticket.started;
