@@ -21,6 +21,7 @@ use axum::{
 use sockets::{BOTH, Browser, Connection, Dependency, Server, Version, until};
 use storm::{Storm, three_failures};
 use support::{Fixture, millis, secs};
+use tokio::task::JoinSet;
 use tower::Layer;
 use tower_breaker::{Circuit, CircuitBreakerLayer, State as CircuitState};
 
@@ -227,6 +228,46 @@ async fn a_client_that_hangs_up_gives_its_probe_back() {
         dependency.let_go();
         assert_eq!(browser.status("/ok").await, 200);
         circuit.is(CircuitState::Closed);
+    }
+}
+
+// C4: calls from before the trip fail while a probe is out, and it is the probe that counts.
+#[tokio::test]
+async fn stragglers_decide_nothing() {
+    for version in BOTH {
+        let Guarded {
+            circuit,
+            dependency,
+            server,
+        } = Guarded::new().await;
+        dependency.hold();
+        dependency.fail();
+        let mut asking = JoinSet::new();
+        for asked in 1..=10 {
+            let browser = Browser::new(version, &server);
+            asking.spawn(async move { browser.status("/").await });
+            until(|| dependency.entered() == asked).await;
+        }
+
+        circuit.play("f f f");
+        circuit.wait_out();
+        dependency.heal();
+        let browser = Browser::new(version, &server);
+        asking.spawn(async move { browser.status("/").await });
+        until(|| dependency.entered() == 11).await;
+        circuit.is(CircuitState::HalfOpen);
+
+        dependency.let_go();
+        let mut statuses = asking.join_all().await;
+        statuses.sort_unstable();
+        assert_eq!(statuses[..2], [200, 500]);
+        circuit.tells(&[
+            "closed -> open: 3 consecutive failures, open for 5s",
+            "open -> half-open: the break is over",
+            "half-open -> closed: the probes succeeded",
+        ]);
+        assert_eq!(circuit.look().consecutive_failures, 0);
+        assert_eq!(circuit.totals().stale, 10);
     }
 }
 
