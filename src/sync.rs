@@ -1,13 +1,28 @@
-//! Where the atomics come from: the one place to change when they are to be watched by a checker.
+//! Where the atomics come from, `std` or loom: the one place that knows.
+//!
+//! The switch is a cfg of our own, `tower_breaker_loom`, and not plain `loom`: tokio listens to that
+//! one and loses its network and its timers.
 
+#[cfg(tower_breaker_loom)]
+pub(crate) use self::watched::AtomicU64;
+#[cfg(tower_breaker_loom)]
+pub(crate) use loom::sync::{
+    Mutex,
+    atomic::{AtomicU64 as QuietU64, Ordering, fence},
+};
+#[cfg(not(tower_breaker_loom))]
 pub(crate) use std::sync::{
     Mutex,
-    atomic::{AtomicU64, Ordering, fence},
+    atomic::{AtomicU64, AtomicU64 as QuietU64, Ordering, fence},
 };
+
+// `QuietU64` is for cells that are read by the dozen and hardly ever written: loom explores them
+// without the twin that `watched` gives to the others, or no model would end.
 
 /// A small number that stays with the calling thread, to spread writers over stripes.
 ///
 /// Numbers are given out in turn, so the first N threads get N different stripes.
+#[cfg(not(tower_breaker_loom))]
 pub(crate) fn thread_number() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     std::thread_local! {
@@ -19,9 +34,108 @@ pub(crate) fn thread_number() -> usize {
 }
 
 /// How many stripes a circuit gets: one for each thread the machine runs at once, within reason.
+#[cfg(not(tower_breaker_loom))]
 pub(crate) fn stripe_count() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)
         .next_power_of_two()
         .min(16)
+}
+
+#[cfg(tower_breaker_loom)]
+pub(crate) use self::watched::{set_thread_number, stripe_count, thread_number};
+
+/// Atomics under loom's eye.
+#[cfg(tower_breaker_loom)]
+mod watched {
+    use std::cell::Cell;
+
+    use loom::sync::atomic::{self, Ordering};
+
+    loom::thread_local! {
+        static NUMBER: Cell<usize> = Cell::new(0);
+    }
+
+    /// Two stripes are enough for a race between them.
+    pub(crate) fn stripe_count() -> usize {
+        2
+    }
+
+    pub(crate) fn thread_number() -> usize {
+        NUMBER.with(Cell::get)
+    }
+
+    /// Models say which stripe a thread uses: numbers given out in turn would depend on the
+    /// schedule.
+    pub(crate) fn set_thread_number(number: usize) {
+        NUMBER.with(|own| own.set(number));
+    }
+
+    /// loom 0.7 explores a `load` followed by a compare-and-swap against another thread's plain
+    /// `load` in one order only (tokio-rs/loom#392, #166). A read-modify-write on a twin before each
+    /// access makes it branch there. The twin's relaxed accesses order nothing that is not ordered
+    /// already.
+    #[derive(Debug)]
+    pub(crate) struct AtomicU64 {
+        value: atomic::AtomicU64,
+        twin: atomic::AtomicU64,
+    }
+
+    impl Default for AtomicU64 {
+        fn default() -> Self {
+            Self::new(0)
+        }
+    }
+
+    impl AtomicU64 {
+        pub(crate) fn new(value: u64) -> Self {
+            Self {
+                value: atomic::AtomicU64::new(value),
+                twin: atomic::AtomicU64::new(0),
+            }
+        }
+
+        fn watched(&self) -> &atomic::AtomicU64 {
+            self.twin.fetch_add(1, Ordering::Relaxed);
+            &self.value
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> u64 {
+            self.watched().load(order)
+        }
+
+        pub(crate) fn store(&self, value: u64, order: Ordering) {
+            self.watched().store(value, order);
+        }
+
+        pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+            self.watched().fetch_add(value, order)
+        }
+
+        pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
+            self.watched().fetch_max(value, order)
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            current: u64,
+            new: u64,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u64, u64> {
+            self.watched()
+                .compare_exchange(current, new, success, failure)
+        }
+
+        pub(crate) fn compare_exchange_weak(
+            &self,
+            current: u64,
+            new: u64,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u64, u64> {
+            self.watched()
+                .compare_exchange_weak(current, new, success, failure)
+        }
+    }
 }

@@ -18,19 +18,20 @@ impl Core {
         answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        let untimed = permit.started == Permit::UNTIMED;
-        if untimed && outcome == Outcome::Success && self.record_success(permit, &now) {
-            return None;
+        let timed = (permit.started != Permit::UNTIMED).then(&now);
+        if outcome == Outcome::Success && !self.is_slow(permit, timed) {
+            let now = || timed.unwrap_or_else(&now);
+            if self.record_success(permit, now) {
+                return None;
+            }
         }
-        let proves = outcome == Outcome::Ignored && answered && self.takes_ignored(permit);
-        let outcome = if proves { Outcome::Success } else { outcome };
-        self.record_slowly(permit, outcome, now)
+        self.record_slowly(permit, outcome, answered, timed.unwrap_or_else(now))
     }
 
-    /// The usual case: an untimed success of a closed circuit with nothing to forget. Returns
-    /// whether it was that.
+    /// The usual case: a fast success of a closed circuit with nothing to forget. Returns whether it
+    /// was that.
     #[inline]
-    pub(super) fn record_success(&self, permit: Permit, now: impl FnOnce() -> u64) -> bool {
+    fn record_success(&self, permit: Permit, now: impl FnOnce() -> u64) -> bool {
         // Equal: the same era, closed, no streak, no ramp. A half-open word never equals a permit,
         // because it always needs another success.
         if permit.is_pass() || self.load().bits() != permit.tag {
@@ -44,24 +45,31 @@ impl Core {
     }
 
     #[cold]
-    pub(super) fn record_slowly(
+    fn record_slowly(
         &self,
         permit: Permit,
         outcome: Outcome,
-        now: impl Fn() -> u64,
+        answered: bool,
+        now: u64,
     ) -> Option<Transition> {
-        let now = now();
-        let slow = self.is_slow(permit, now);
+        let proves = outcome == Outcome::Ignored && answered && self.takes_ignored(permit);
+        let outcome = if proves { Outcome::Success } else { outcome };
+        let slow = self.is_slow(permit, Some(now));
         let verdict = Verdict::of(outcome, slow);
         self.count_end(verdict.end(), slow);
         self.apply(permit, verdict, now)
     }
 
-    /// A3: strictly longer.
-    pub(super) fn is_slow(&self, permit: Permit, now: u64) -> bool {
+    /// A3: strictly longer. `now` is there if the call is timed.
+    fn is_slow(&self, permit: Permit, now: Option<u64>) -> bool {
+        // Relaxed: a number of its own.
         let slow_after = self.slow_after.load(Ordering::Relaxed);
-        let longer = |elapsed| elapsed > slow_after;
-        slow_after != 0 && permit.elapsed(|| now).is_some_and(longer)
+        let longer = |now| {
+            permit
+                .elapsed(now)
+                .is_some_and(|elapsed| elapsed > slow_after)
+        };
+        slow_after != 0 && now.is_some_and(longer)
     }
 
     /// The call was dropped before its outcome was known (A4). `answered` says that the head of the
@@ -78,7 +86,7 @@ impl Core {
             Abandoned::Failure => true,
             Abandoned::FailureIfSlow => !answered && self.is_overdue(permit, now),
         };
-        let slow = failed && self.is_slow(permit, now);
+        let slow = failed && self.is_slow(permit, Some(now));
         self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);
         let verdict = if failed {
             Verdict::Failure { slow, floor: 0 }
@@ -91,11 +99,11 @@ impl Core {
     /// Whether a call without an answer has run for so long that it counts as a slow failure.
     pub(super) fn is_overdue(&self, permit: Permit, now: u64) -> bool {
         if self.slow_after.load(Ordering::Relaxed) != 0 || !permit.is_probe() {
-            return self.is_slow(permit, now);
+            return self.is_slow(permit, Some(now));
         }
         let patience = self.facts.patience().nanos();
         permit
-            .elapsed(|| now)
+            .elapsed(now)
             .is_some_and(|elapsed| elapsed > patience)
     }
 

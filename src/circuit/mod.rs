@@ -15,6 +15,8 @@ mod count_window;
 mod ending;
 mod era;
 mod gate;
+#[cfg(all(test, tower_breaker_loom))]
+mod loom_tests;
 mod permit;
 mod policy;
 mod probe;

@@ -65,7 +65,7 @@ impl Permit {
     }
 
     /// How long the call has run, if it is timed.
-    pub(super) fn elapsed(self, now: impl FnOnce() -> u64) -> Option<u64> {
-        (self.started != Self::UNTIMED).then(|| now().saturating_sub(self.started))
+    pub(super) fn elapsed(self, now: u64) -> Option<u64> {
+        (self.started != Self::UNTIMED).then(|| now.saturating_sub(self.started))
     }
 }

@@ -6,15 +6,15 @@
 //! the same way, whether or not anything is recorded after it.
 //!
 //! Calls that did not fail are counted on stripes of each thread's own; failures and slow calls in
-//! one row that all threads share. A failure adds itself and then sums everything. Both are
-//! sequentially consistent: of two failures that race, in whatever buckets, the one that is later
-//! in that order counts the other. With acquire and release alone, each could miss the other.
+//! one row that all threads share. A failure adds itself and then sums everything, with a
+//! sequentially consistent fence between the two: of two failures that race, in whatever buckets,
+//! at least one counts the other. With acquire and release alone, each could miss the other.
 
 use std::time::Duration;
 
 use super::stripes::Stripes;
 use super::types::Counts;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 /// The longest window: a day.
 pub(crate) const MAX_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -66,6 +66,9 @@ impl TimeWindow {
         if let (true, Some(row)) = (slow, &self.slow) {
             row.add(self.clockwork, id);
         }
+        // Pairs with itself in another thread: of two that have both added, the one whose fence is
+        // later sees what the other added.
+        fence(Ordering::SeqCst);
         self.sum(id)
     }
 
@@ -178,6 +181,7 @@ impl Row {
         }
     }
 
+    /// Release pairs with the acquire in `sum`: a failure that happens after a call counts it.
     fn add(&self, clockwork: Clockwork, id: u64) {
         #[expect(
             clippy::cast_possible_truncation,
@@ -192,7 +196,7 @@ impl Row {
                 // The bucket is gone from every window that can still be asked for.
                 Age::Newer | Age::Beyond => return,
             };
-            match cell.compare_exchange_weak(current, next, Ordering::SeqCst, Ordering::Relaxed) {
+            match cell.compare_exchange_weak(current, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(seen) => current = seen,
             }
@@ -201,7 +205,7 @@ impl Row {
 
     fn sum(&self, clockwork: Clockwork, id: u64) -> u64 {
         let count = |cell: &AtomicU64| {
-            let cell = cell.load(Ordering::SeqCst);
+            let cell = cell.load(Ordering::Acquire);
             match clockwork.age(cell, id) {
                 Age::Within => cell & clockwork.count_mask(),
                 Age::Expired | Age::Newer | Age::Beyond => 0,
@@ -213,7 +217,7 @@ impl Row {
     /// The newest of `id` and the buckets of its era that are ahead of it.
     fn newest(&self, clockwork: Clockwork, id: u64) -> u64 {
         self.cells.iter().fold(id, |newest, cell| {
-            let cell = cell.load(Ordering::SeqCst);
+            let cell = cell.load(Ordering::Acquire);
             match clockwork.age(cell, newest) {
                 Age::Newer => cell >> clockwork.count_bits,
                 Age::Within | Age::Expired | Age::Beyond => newest,

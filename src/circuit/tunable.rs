@@ -6,43 +6,27 @@
 //! and the reader starts over. Readers never wait for a writer that is held up half-way.
 
 use super::config::Numbers;
-use crate::sync::{AtomicU64, Mutex, Ordering, fence};
+use crate::sync::{AtomicU64, Mutex, Ordering, QuietU64, fence};
 
-type Cells = [AtomicU64; Numbers::WORDS];
-
+/// The numbers of one circuit.
 #[derive(Debug)]
 pub(crate) struct Tunable {
-    version: AtomicU64,
-    sets: [Cells; 2],
+    words: Versioned<{ Numbers::WORDS }>,
     /// Keeps writers apart. Calls never take it.
     writing: Mutex<()>,
 }
 
 impl Tunable {
     pub(crate) fn new(numbers: Numbers) -> Self {
-        let cells = || numbers.to_words().map(AtomicU64::new);
         Self {
-            version: AtomicU64::new(0),
-            sets: [cells(), cells()],
+            words: Versioned::new(numbers.to_words()),
             writing: Mutex::new(()),
         }
     }
 
     /// All numbers, of one version.
     pub(crate) fn read(&self) -> Numbers {
-        loop {
-            // Acquire: pairs with the release store of the version; the set it names is complete.
-            let version = self.version.load(Ordering::Acquire);
-            let words = Self::set(&self.sets, version)
-                .each_ref()
-                .map(|cell| cell.load(Ordering::Relaxed));
-            // Pairs with the writer's release fence: whoever has read a cell of a newer version
-            // sees below that the version has moved.
-            fence(Ordering::Acquire);
-            if self.version.load(Ordering::Relaxed) == version {
-                return Numbers::from_words(words);
-            }
-        }
+        Numbers::from_words(self.words.read())
     }
 
     /// Replaces all numbers by what `change` makes of them.
@@ -54,21 +38,56 @@ impl Tunable {
         // A panic in `change` leaves the numbers as they were, so a poisoned lock is as good.
         let _writing = writing.unwrap_or_else(std::sync::PoisonError::into_inner);
         let numbers = change(self.read())?;
+        self.words.write(numbers.to_words());
+        Ok(numbers)
+    }
+}
+
+/// Words that one thread at a time writes and any number read, together.
+#[derive(Debug)]
+pub(crate) struct Versioned<const N: usize> {
+    version: AtomicU64,
+    sets: [[QuietU64; N]; 2],
+}
+
+impl<const N: usize> Versioned<N> {
+    pub(crate) fn new(words: [u64; N]) -> Self {
+        Self {
+            version: AtomicU64::new(0),
+            sets: [words.map(QuietU64::new), words.map(QuietU64::new)],
+        }
+    }
+
+    pub(crate) fn read(&self) -> [u64; N] {
+        loop {
+            // Acquire: pairs with the release store of the version; the set it names is complete.
+            let version = self.version.load(Ordering::Acquire);
+            let words = self
+                .set(version)
+                .each_ref()
+                .map(|cell| cell.load(Ordering::Relaxed));
+            // Pairs with the writer's release fence: whoever has read a cell of a newer version
+            // sees below that the version has moved.
+            fence(Ordering::Acquire);
+            if self.version.load(Ordering::Relaxed) == version {
+                return words;
+            }
+        }
+    }
+
+    /// For one writer at a time.
+    pub(crate) fn write(&self, words: [u64; N]) {
         let version = self.version.load(Ordering::Relaxed) + 1;
         // Pairs with the readers' acquire fence.
         fence(Ordering::Release);
-        for (cell, word) in Self::set(&self.sets, version)
-            .iter()
-            .zip(numbers.to_words())
-        {
+        for (cell, word) in self.set(version).iter().zip(words) {
             cell.store(word, Ordering::Relaxed);
         }
         self.version.store(version, Ordering::Release);
-        Ok(numbers)
     }
 
-    fn set(sets: &[Cells; 2], version: u64) -> &Cells {
-        &sets[usize::from(version & 1 == 1)]
+    fn set(&self, version: u64) -> &[QuietU64; N] {
+        &self.sets[usize::from(version & 1 == 1)]
     }
 }
 
