@@ -1,0 +1,663 @@
+//! However a call ends, it is accounted for once: dropped at any point (rules A4, G5), or by a panic
+//! of its own and nobody else's (rule A5). And what that costs in the size of a future.
+
+use std::{
+    future::{Future, Ready, pending, ready},
+    mem::{size_of, size_of_val},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, future::join};
+use tokio_test::{assert_pending, task};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_breaker::{
+    Abandoned, Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Outcome, State,
+    classify::ErrorsOnly, clock::ManualClock,
+};
+
+const BREAK: Duration = Duration::from_secs(10);
+const SLOW: Duration = Duration::from_secs(2);
+const NANOSECOND: Duration = Duration::from_nanos(1);
+
+/// A circuit that one failure opens, and its clock.
+struct Stage {
+    clock: ManualClock,
+    circuit: Circuit,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    fn with(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Self {
+        let clock = ManualClock::new();
+        let builder = Circuit::builder("inventory")
+            .consecutive_failures(1)
+            .open_for(BREAK)
+            .clock(clock.clone());
+        let circuit = configure(builder).build().expect("valid");
+        Self { clock, circuit }
+    }
+
+    /// The next call is a probe.
+    fn probing(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Self {
+        let stage = Self::with(configure);
+        stage.circuit.trip(BREAK).expect("in normal mode");
+        stage.clock.advance(BREAK);
+        stage
+    }
+
+    fn state(&self) -> State {
+        self.circuit.state()
+    }
+
+    fn last_trip(&self) -> Option<Cause> {
+        self.circuit.snapshot().last_trip
+    }
+
+    fn probes_in_flight(&self) -> Option<u64> {
+        let probes = self.circuit.snapshot().probes;
+        probes.map(|probes| probes.in_flight)
+    }
+
+    /// What has become of all calls, in words.
+    fn ends(&self) -> String {
+        let totals = self.circuit.snapshot().totals.expect("on by default");
+        let ends = [
+            (totals.successful, "successful"),
+            (totals.failed, "failed"),
+            (totals.ignored, "ignored"),
+            (totals.abandoned, "abandoned"),
+            (totals.slow, "slow"),
+            (totals.stale, "stale"),
+            (totals.rejected, "rejected"),
+        ];
+        let happened = ends.into_iter().filter(|(number, _)| *number > 0);
+        let happened: Vec<_> = happened.map(|(n, end)| format!("{n} {end}")).collect();
+        happened.join(", ")
+    }
+
+    fn call(&self, act: Act) -> impl Future<Output = Answer> + use<> {
+        let layer = CircuitBreakerLayer::new(self.circuit.clone()).classifier(ErrorsOnly);
+        call(layer.reject_as_error().layer(service_fn(perform)), act)
+    }
+}
+
+type Answer = Result<(), CircuitError<&'static str>>;
+
+/// What the inner service does.
+#[derive(Clone, Copy)]
+enum Act {
+    Answer,
+    Fail,
+    Hang,
+    PanicInCall,
+    PanicInPoll,
+    PanicInSecondPoll,
+}
+
+fn perform(act: Act) -> impl Future<Output = Result<(), &'static str>> {
+    if let Act::PanicInCall = act {
+        quiet_panic("in call");
+    }
+    act_out(act)
+}
+
+async fn act_out(act: Act) -> Result<(), &'static str> {
+    match act {
+        Act::Answer | Act::PanicInCall => Ok(()),
+        Act::Fail => Err("failed"),
+        Act::Hang => pending().await,
+        Act::PanicInPoll => quiet_panic("in poll"),
+        Act::PanicInSecondPoll => {
+            tokio::task::yield_now().await;
+            quiet_panic("in second poll")
+        }
+    }
+}
+
+fn call<S: Service<Req>, Req>(mut service: S, request: Req) -> S::Future {
+    let ready = service.ready().now_or_never().expect("ready at once");
+    let Ok(ready) = ready else {
+        panic!("readiness failed");
+    };
+    ready.call(request)
+}
+
+/// A panic that prints nothing.
+fn quiet_panic(message: &'static str) -> ! {
+    resume_unwind(Box::new(message))
+}
+
+/// The message that `action` panics with.
+fn panic_of<T>(action: impl FnOnce() -> T) -> &'static str {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(action)) else {
+        panic!("it should have panicked");
+    };
+    panic.downcast_ref::<&'static str>().expect("a message")
+}
+
+// ---- dropped -----------------------------------------------------------------------------------
+
+#[test]
+fn dropped_before_its_first_poll_a_call_is_abandoned() {
+    let stage = Stage::new();
+    drop(stage.call(Act::Fail));
+    assert_eq!(stage.ends(), "1 abandoned");
+    assert_eq!(stage.state(), State::Closed);
+}
+
+#[test]
+fn the_call_is_under_guard_before_the_inner_service_is_called() {
+    let stage = Stage::probing(|builder| builder);
+    let in_flight = |(): ()| ready(Ok::<_, &str>(stage.probes_in_flight()));
+    let layer = CircuitBreakerLayer::new(stage.circuit.clone()).classifier(ErrorsOnly);
+    let answer = call(layer.reject_as_error().layer(service_fn(in_flight)), ());
+    assert_eq!(answer.now_or_never(), Some(Ok(Some(1))));
+}
+
+#[test]
+fn dropped_in_flight_it_is_abandoned() {
+    let stage = Stage::new();
+    let mut answer = task::spawn(stage.call(Act::Hang));
+    assert_pending!(answer.poll());
+    drop(answer);
+    assert_eq!(stage.ends(), "1 abandoned");
+}
+
+#[test]
+fn dropped_after_completion_it_ends_as_it_did() {
+    let stage = Stage::new();
+    let mut answer = task::spawn(stage.call(Act::Answer));
+    assert!(answer.poll().is_ready());
+    assert_eq!(stage.ends(), "1 successful");
+    drop(answer);
+    assert_eq!(stage.ends(), "1 successful");
+
+    let mut answer = task::spawn(stage.call(Act::Fail));
+    assert!(answer.poll().is_ready());
+    drop(answer);
+    assert_eq!(stage.ends(), "1 successful, 1 failed");
+}
+
+#[test]
+fn a_rejection_dropped_before_its_first_poll_is_a_rejection_and_nothing_else() {
+    let stage = Stage::new();
+    stage.circuit.force_open();
+    drop(stage.call(Act::Answer));
+    assert_eq!(stage.ends(), "1 rejected");
+}
+
+#[test]
+fn an_abandoned_probe_gives_its_permit_back() {
+    let stage = Stage::probing(|builder| builder);
+    for _ in 0..3 {
+        drop(stage.call(Act::Answer));
+        assert_eq!(stage.probes_in_flight(), Some(0));
+        let mut answer = task::spawn(stage.call(Act::Hang));
+        assert_pending!(answer.poll());
+        assert_eq!(stage.probes_in_flight(), Some(1));
+    }
+    assert_eq!(stage.probes_in_flight(), Some(0));
+    assert_eq!(stage.ends(), "6 abandoned");
+}
+
+#[test]
+fn an_outer_timeout_that_gives_up_on_a_slow_call_is_a_slow_failure() {
+    let stage = Stage::with(|builder| builder.slow_call_duration(SLOW));
+    let mut answer = task::spawn(stage.call(Act::Hang));
+    assert_pending!(answer.poll());
+    stage.clock.advance(SLOW + NANOSECOND);
+    drop(answer);
+    assert_eq!(stage.ends(), "1 failed, 1 slow");
+    assert_eq!(stage.state(), State::Open);
+}
+
+#[test]
+fn one_that_gives_up_no_later_than_slow_is_neutral() {
+    let stage = Stage::with(|builder| builder.slow_call_duration(SLOW));
+    let mut answer = task::spawn(stage.call(Act::Hang));
+    assert_pending!(answer.poll());
+    stage.clock.advance(SLOW);
+    drop(answer);
+    assert_eq!(stage.ends(), "1 abandoned");
+    assert_eq!(stage.state(), State::Closed);
+}
+
+#[test]
+fn a_call_that_was_answered_was_not_given_up_on() {
+    let stage = Stage::with(|builder| builder.slow_call_duration(SLOW));
+    let mut answer = task::spawn(stage.call(Act::Answer));
+    assert!(answer.poll().is_ready());
+    stage.clock.advance(SLOW + NANOSECOND);
+    drop(answer);
+    assert_eq!(stage.ends(), "1 successful");
+}
+
+#[test]
+fn a_probe_given_up_on_after_half_open_timeout_has_failed() {
+    let patience = BREAK / 2;
+    for (waited, state) in [
+        (patience, State::HalfOpen),
+        (patience + NANOSECOND, State::Open),
+    ] {
+        let stage = Stage::probing(|builder| builder.half_open_timeout(patience));
+        let probe = stage.call(Act::Hang);
+        stage.clock.advance(waited);
+        drop(probe);
+        assert_eq!(stage.state(), state, "after {waited:?}");
+    }
+}
+
+#[test]
+fn whether_giving_up_is_a_failure_can_be_chosen() {
+    for (policy, ends) in [
+        (Abandoned::Ignore, "1 abandoned"),
+        (Abandoned::Failure, "1 failed"),
+    ] {
+        let stage = Stage::with(|builder| builder.abandoned(policy));
+        drop(stage.call(Act::Hang));
+        assert_eq!(stage.ends(), ends);
+    }
+
+    let slow = Stage::with(|builder| {
+        builder
+            .slow_call_duration(SLOW)
+            .abandoned(Abandoned::Ignore)
+    });
+    let answer = slow.call(Act::Hang);
+    slow.clock.advance(SLOW + NANOSECOND);
+    drop(answer);
+    assert_eq!(slow.ends(), "1 abandoned");
+}
+
+#[test]
+fn a_forgotten_probe_delays_recovery_and_does_not_prevent_it() {
+    let stage = Stage::probing(|builder| builder.half_open_timeout(BREAK));
+    std::mem::forget(stage.call(Act::Answer));
+    assert_eq!(
+        stage.call(Act::Answer).now_or_never().map(was_rejected),
+        Some(true)
+    );
+
+    stage.clock.advance(BREAK);
+    assert_eq!(
+        stage.call(Act::Answer).now_or_never().map(was_rejected),
+        Some(true)
+    );
+    assert_eq!(stage.last_trip(), Some(Cause::ProbesTimedOut));
+
+    stage.clock.advance(BREAK);
+    assert_eq!(stage.call(Act::Answer).now_or_never(), Some(Ok(())));
+    assert_eq!(stage.state(), State::Closed);
+}
+
+fn was_rejected(answer: Answer) -> bool {
+    matches!(answer, Err(CircuitError::Rejected(_)))
+}
+
+#[test]
+fn a_straggler_of_an_earlier_era_is_counted_and_changes_nothing() {
+    let stage = Stage::with(|builder| builder.abandoned(Abandoned::Failure));
+    let straggler = stage.call(Act::Hang);
+    stage.circuit.reset();
+    drop(straggler);
+    assert_eq!(stage.ends(), "1 failed, 1 stale");
+    assert_eq!(stage.state(), State::Closed);
+}
+
+#[test]
+fn circuit_call_admits_when_it_is_first_polled() {
+    let stage = Stage::new();
+    drop(stage.circuit.call(act_out(Act::Answer)));
+    assert_eq!(stage.ends(), "");
+
+    let mut answer = task::spawn(stage.circuit.call(act_out(Act::Hang)));
+    assert_pending!(answer.poll());
+    drop(answer);
+    assert_eq!(stage.ends(), "1 abandoned");
+
+    let answer = stage.circuit.call(act_out(Act::Answer)).now_or_never();
+    assert_eq!(answer, Some(Ok(())));
+    assert_eq!(stage.ends(), "1 successful, 1 abandoned");
+}
+
+#[test]
+fn a_guard_that_is_dropped_is_abandoned_and_one_that_is_finished_is_not() {
+    let stage = Stage::probing(|builder| builder);
+    drop(stage.circuit.try_acquire().expect("the probe"));
+    assert_eq!(stage.probes_in_flight(), Some(0));
+    stage.circuit.try_acquire().expect("it again").ignore();
+    stage.circuit.try_acquire().expect("and again").success();
+    assert_eq!(stage.ends(), "1 successful, 1 ignored, 1 abandoned");
+    assert_eq!(stage.state(), State::Closed);
+}
+
+// ---- panicking ---------------------------------------------------------------------------------
+
+/// Polls until it panics, drops what is left, and tells the message.
+fn panic_of_answer<T>(answer: impl Future<Output = T>) -> &'static str {
+    let mut answer = task::spawn(answer);
+    panic_of(|| while answer.poll().is_pending() {})
+}
+
+/// The same for a call that may panic before there is a future.
+fn panic_of_act(stage: &Stage, act: Act) {
+    panic_of(|| {
+        let mut answer = task::spawn(stage.call(act));
+        while answer.poll().is_pending() {}
+    });
+}
+
+#[test]
+fn a_panic_in_the_inner_call_is_a_failure() {
+    let stage = Stage::new();
+    assert_eq!(panic_of(|| drop(stage.call(Act::PanicInCall))), "in call");
+    assert_eq!(stage.ends(), "1 failed");
+    assert_eq!(stage.state(), State::Open);
+}
+
+#[test]
+fn so_is_one_in_the_inner_poll() {
+    for (act, message) in [
+        (Act::PanicInPoll, "in poll"),
+        (Act::PanicInSecondPoll, "in second poll"),
+    ] {
+        let stage = Stage::new();
+        assert_eq!(panic_of_answer(stage.call(act)), message);
+        assert_eq!(stage.ends(), "1 failed");
+        assert_eq!(stage.state(), State::Open);
+    }
+}
+
+#[test]
+fn so_is_one_in_the_classifier() {
+    let stage = Stage::new();
+    let layer = CircuitBreakerLayer::new(stage.circuit.clone())
+        .classify(|_: Result<&(), &&str>| quiet_panic("in the classifier"))
+        .reject_as_error();
+    let answer = call(layer.layer(service_fn(perform)), Act::Answer);
+    assert_eq!(panic_of_answer(answer), "in the classifier");
+    assert_eq!(stage.ends(), "1 failed");
+    assert_eq!(stage.state(), State::Open);
+}
+
+#[test]
+fn a_panic_is_a_failure_whatever_the_classifier_thinks_of_failures() {
+    let stage = Stage::new();
+    let layer = CircuitBreakerLayer::new(stage.circuit.clone())
+        .classify(|_: Result<&(), &&str>| Outcome::Ignored)
+        .reject_as_error();
+    let answer = call(layer.layer(service_fn(perform)), Act::PanicInPoll);
+    panic_of_answer(answer);
+    assert_eq!(stage.ends(), "1 failed");
+}
+
+#[test]
+fn so_it_is_for_circuit_call() {
+    let stage = Stage::new();
+    let answer = stage.circuit.call(act_out(Act::PanicInSecondPoll));
+    assert_eq!(panic_of_answer(answer), "in second poll");
+    assert_eq!(stage.ends(), "1 failed");
+    assert_eq!(stage.state(), State::Open);
+}
+
+#[test]
+fn and_for_the_classifier_of_call_with() {
+    let stage = Stage::new();
+    let classifier = |_: Result<&(), &&str>| quiet_panic("in the classifier");
+    let answer = stage.circuit.call_with(classifier, act_out(Act::Answer));
+    assert_eq!(panic_of_answer(answer), "in the classifier");
+    assert_eq!(stage.ends(), "1 failed");
+}
+
+#[test]
+fn a_probe_that_panics_has_failed_and_holds_no_permit() {
+    for act in [Act::PanicInCall, Act::PanicInPoll, Act::PanicInSecondPoll] {
+        let stage = Stage::probing(|builder| builder.probes(1, 2).permits(2));
+        panic_of_act(&stage, act);
+        assert_eq!(stage.probes_in_flight(), Some(0));
+
+        panic_of_act(&stage, act);
+        assert_eq!(stage.last_trip(), Some(Cause::ProbeFailed));
+    }
+}
+
+#[test]
+fn a_panicking_readiness_is_nobodys_call() {
+    let stage = Stage::new();
+    let layer = CircuitBreakerLayer::new(stage.circuit.clone()).classifier(ErrorsOnly);
+    let inner = tower::util::MapErr::new(PanickingReadiness, |error| error);
+    let mut service = layer.reject_as_error().layer(inner);
+    let message = panic_of(|| service.ready().now_or_never());
+    assert_eq!(message, "in readiness");
+    assert_eq!(stage.ends(), "");
+}
+
+#[derive(Clone)]
+struct PanickingReadiness;
+
+impl Service<()> for PanickingReadiness {
+    type Response = ();
+    type Error = &'static str;
+    type Future = Ready<Result<(), &'static str>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), &'static str>> {
+        quiet_panic("in readiness")
+    }
+
+    fn call(&mut self, (): ()) -> Self::Future {
+        ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_panic_while_answering_a_rejection_changes_nothing() {
+    let stage = Stage::new();
+    stage.circuit.trip(BREAK).expect("in normal mode");
+    let era = stage.circuit.snapshot().era;
+    let layer = CircuitBreakerLayer::new(stage.circuit.clone());
+    let inner = || service_fn(|(): ()| ready(Ok::<_, &str>(http::Response::new(()))));
+
+    let respond = layer
+        .clone()
+        .reject_with(|_| -> http::Response<()> { quiet_panic("in the answer") });
+    let message = panic_of(|| drop(call(respond.layer(inner()), ())));
+    assert_eq!(message, "in the answer");
+
+    let fallback = layer.fallback(async |_, ()| quiet_panic("in the fallback"));
+    let answer = call(fallback.layer(inner()), ());
+    assert_eq!(panic_of_answer(answer), "in the fallback");
+
+    assert_eq!(stage.ends(), "2 rejected");
+    assert_eq!(stage.circuit.snapshot().era, era);
+}
+
+#[test]
+fn and_leaves_the_service_usable() {
+    let stage = Stage::new();
+    stage.circuit.force_open();
+    let mut service = CircuitBreakerLayer::new(stage.circuit.clone())
+        .reject_with(|_| -> http::Response<()> { quiet_panic("in the answer") })
+        .layer(service_fn(|(): ()| {
+            ready(Ok::<_, &str>(http::Response::new(())))
+        }));
+    panic_of(|| drop(call(&mut service, ())));
+
+    stage.circuit.release();
+
+    let answer = call(&mut service, ()).now_or_never();
+    assert_eq!(answer.expect("answered").unwrap().status(), 200);
+}
+
+// ---- somebody else's panic ---------------------------------------------------------------------
+
+/// Does something while a panic unwinds, that is not its own.
+struct OnUnwind<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnUnwind<F> {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "or the test tests nothing");
+        (self.0)();
+    }
+}
+
+fn during_a_panic(action: impl FnMut()) {
+    let message = panic_of(|| {
+        let _on_unwind = OnUnwind(action);
+        quiet_panic("somebody else's");
+    });
+    assert_eq!(message, "somebody else's");
+}
+
+#[test]
+fn a_call_dropped_by_a_siblings_panic_is_abandoned() {
+    let stage = Stage::new();
+    let answer = stage.call(Act::Hang);
+    let sibling = async { quiet_panic("the sibling's") };
+    // Whatever this block holds when it panics, unwinding drops.
+    let both = async move {
+        let _on_unwind = OnUnwind(|| ());
+        join(answer, sibling).await
+    };
+
+    assert_eq!(panic_of_answer(both), "the sibling's");
+
+    assert_eq!(stage.ends(), "1 abandoned");
+    assert_eq!(stage.state(), State::Closed);
+}
+
+#[test]
+fn so_are_a_guard_and_a_circuit_call() {
+    let stage = Stage::new();
+    let mut guard = Some(stage.circuit.try_acquire().expect("closed"));
+    let mut answer = Some(task::spawn(Box::pin(
+        stage.circuit.call(act_out(Act::Hang)),
+    )));
+    assert_pending!(answer.as_mut().expect("not dropped yet").poll());
+
+    during_a_panic(|| {
+        guard.take();
+        answer.take();
+    });
+
+    assert_eq!(stage.ends(), "2 abandoned");
+}
+
+#[test]
+fn a_call_made_and_answered_during_somebody_elses_panic_succeeds() {
+    let stage = Stage::probing(|builder| builder.probes(2, 2));
+
+    during_a_panic(|| assert_eq!(stage.call(Act::Answer).now_or_never(), Some(Ok(()))));
+    assert_eq!(stage.ends(), "1 successful");
+
+    during_a_panic(|| {
+        let answer = stage.circuit.call(act_out(Act::Answer)).now_or_never();
+        assert_eq!(answer, Some(Ok(())));
+    });
+    assert_eq!(stage.ends(), "2 successful");
+    assert_eq!(stage.state(), State::Closed);
+}
+
+#[test]
+fn one_made_and_dropped_during_somebody_elses_panic_is_abandoned() {
+    let stage = Stage::probing(|builder| builder);
+    during_a_panic(|| drop(stage.call(Act::Hang)));
+    assert_eq!(stage.ends(), "1 abandoned");
+    assert_eq!(stage.probes_in_flight(), Some(0));
+}
+
+#[test]
+fn one_that_panics_during_somebody_elses_panic_has_failed() {
+    let stage = Stage::new();
+    during_a_panic(|| assert_eq!(panic_of_answer(stage.call(Act::PanicInPoll)), "in poll"));
+    assert_eq!(stage.ends(), "1 failed");
+}
+
+#[test]
+fn a_panic_that_the_inner_service_catches_itself_is_its_own_affair() {
+    let stage = Stage::new();
+    let inner = service_fn(async |(): ()| {
+        assert_eq!(panic_of_answer(act_out(Act::PanicInPoll)), "in poll");
+        Ok::<_, &str>(())
+    });
+    let layer = CircuitBreakerLayer::new(stage.circuit.clone()).classifier(ErrorsOnly);
+    let answer = call(layer.reject_as_error().layer(inner), ()).now_or_never();
+    assert_eq!(answer, Some(Ok(())));
+    assert_eq!(stage.ends(), "1 successful");
+}
+
+#[test]
+fn a_panic_out_of_the_inner_futures_own_drop_ends_the_call_once() {
+    struct PanicsOnDrop;
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            quiet_panic("in drop");
+        }
+    }
+    let stage = Stage::new();
+    let inner = service_fn(|(): ()| async {
+        let _panics = PanicsOnDrop;
+        pending::<Result<(), &str>>().await
+    });
+    let layer = CircuitBreakerLayer::new(stage.circuit.clone()).classifier(ErrorsOnly);
+    let mut answer = Box::pin(call(layer.reject_as_error().layer(inner), ()));
+    assert!(answer.as_mut().now_or_never().is_none());
+
+    assert_eq!(panic_of(|| drop(answer)), "in drop");
+
+    assert_eq!(stage.ends(), "1 abandoned");
+}
+
+// ---- sizes -------------------------------------------------------------------------------------
+
+/// What a protected call adds to its inner future: a share in the circuit, the era, and the time.
+const ADDED: usize = 24;
+
+/// A future of `N` bytes.
+struct Sized<const N: usize>([u8; N]);
+
+impl<const N: usize> Future for Sized<N> {
+    type Output = Result<http::Response<()>, std::io::Error>;
+
+    fn poll(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        assert!(self.0.iter().all(|byte| *byte == 0));
+        std::task::Poll::Pending
+    }
+}
+
+fn protected_size<const N: usize>() -> usize {
+    let layer = CircuitBreakerLayer::new(Stage::new().circuit);
+    let inner = service_fn(|(): ()| Sized([0; N]));
+    size_of_val(&call(layer.layer(inner), ()))
+}
+
+#[test]
+fn a_protected_future_is_24_bytes_larger_than_its_inner_one() {
+    assert!(protected_size::<64>() <= 64 + ADDED);
+    assert!(protected_size::<1024>() <= 1024 + ADDED);
+}
+
+/// Below that, the default rejection is the larger of the two.
+#[test]
+fn and_at_least_as_large_as_a_rejection() {
+    assert!(protected_size::<0>() <= 48);
+    assert!(protected_size::<16>() <= 48);
+}
+
+#[test]
+fn a_protected_service_is_32_bytes_larger_and_a_guard_has_24() {
+    let stage = Stage::new();
+    let layer = CircuitBreakerLayer::new(stage.circuit.clone());
+    assert!(size_of_val(&layer.layer([0_u64; 4])) <= size_of::<[u64; 4]>() + 32);
+    assert!(size_of_val(&stage.circuit.try_acquire()) <= 2 * ADDED);
+    assert!(size_of_val(&stage.circuit.try_acquire().expect("closed")) <= ADDED);
+}
