@@ -450,17 +450,24 @@ const ENDINGS: [fn(Guard<'_>); 7] = [
 
 /// Everything is watched, and one result of any kind would be seen.
 fn sensitive(c: CircuitBuilder) -> CircuitBuilder {
+    sensitive_to_failures(c)
+        .slow_call_duration(SLOW)
+        .slow_call_rate(1.0)
+}
+
+fn sensitive_to_failures(c: CircuitBuilder) -> CircuitBuilder {
     c.consecutive_failures(1)
         .count_window(10)
         .minimum_calls(10)
-        .slow_call_duration(SLOW)
-        .slow_call_rate(1.0)
         .open_for(secs(5))
         .half_open_timeout(secs(500))
 }
 
-fn sensitive_and_fragile() -> Fixture {
-    Fixture::new(sensitive)
+/// Each ending, with a circuit that times its calls and with one that does not.
+fn endings() -> impl Iterator<Item = (fn(Guard<'_>), Fixture)> {
+    let timed = ENDINGS.map(|end| (end, Fixture::new(sensitive)));
+    let untimed = ENDINGS.map(|end| (end, Fixture::new(sensitive_to_failures)));
+    timed.into_iter().chain(untimed)
 }
 
 /// Ends `stale` in the current era and shows that only the totals have seen it.
@@ -479,8 +486,7 @@ fn changes_nothing(circuit: &Fixture, stale: Guard<'_>, end: fn(Guard<'_>)) {
 // C4
 #[test]
 fn a_closed_era_decides_nothing_in_open() {
-    for end in ENDINGS {
-        let circuit = sensitive_and_fragile();
+    for (end, circuit) in endings() {
         let stale = circuit.admit();
         circuit.play("f");
         circuit.wait(SLOW * 2);
@@ -495,8 +501,7 @@ fn a_closed_era_decides_nothing_in_open() {
 // C4
 #[test]
 fn a_closed_era_decides_nothing_when_its_break_is_over() {
-    for end in ENDINGS {
-        let circuit = sensitive_and_fragile();
+    for (end, circuit) in endings() {
         let stale = circuit.admit();
         circuit.play("f");
         circuit.wait(secs(5));
@@ -508,8 +513,7 @@ fn a_closed_era_decides_nothing_when_its_break_is_over() {
 // C4
 #[test]
 fn a_closed_era_decides_no_probe() {
-    for end in ENDINGS {
-        let circuit = sensitive_and_fragile();
+    for (end, circuit) in endings() {
         let stale = circuit.admit();
         circuit.play("f");
         circuit.wait_out();
@@ -524,8 +528,7 @@ fn a_closed_era_decides_no_probe() {
 // C4
 #[test]
 fn a_closed_era_enters_no_later_window_nor_streak() {
-    for end in ENDINGS {
-        let circuit = sensitive_and_fragile();
+    for (end, circuit) in endings() {
         let stale = circuit.admit();
         circuit.play("f");
         circuit.wait_out();
@@ -548,8 +551,7 @@ fn with_timed_out_probe(circuit: &Fixture) -> Guard<'_> {
 // C4, D4
 #[test]
 fn a_timed_out_probe_decides_nothing_in_open() {
-    for end in ENDINGS {
-        let circuit = sensitive_and_fragile();
+    for (end, circuit) in endings() {
         let stale = with_timed_out_probe(&circuit);
         changes_nothing(&circuit, stale, end);
         assert_eq!(circuit.remaining(), secs(5));
@@ -559,8 +561,7 @@ fn a_timed_out_probe_decides_nothing_in_open() {
 // C4, D4
 #[test]
 fn a_timed_out_probe_decides_nothing_among_the_next_probes() {
-    for end in ENDINGS {
-        let circuit = sensitive_and_fragile();
+    for (end, circuit) in endings() {
         let stale = with_timed_out_probe(&circuit);
         circuit.wait_out();
         let probe = circuit.admit();
@@ -585,11 +586,24 @@ fn a_late_probe_decides_nothing_once_the_others_have() {
     }
 }
 
+// C4, B1
+#[test]
+fn a_stale_success_ends_no_streak_and_a_stale_failure_extends_none() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(3));
+    let (success, failure) = (circuit.admit(), circuit.admit());
+    circuit.circuit.reset();
+    circuit.play("ff");
+    changes_nothing(&circuit, failure, |guard| guard.failure());
+    changes_nothing(&circuit, success, |guard| guard.success());
+    assert_eq!(circuit.look().consecutive_failures, 2);
+    circuit.play("f");
+    circuit.is(State::Open);
+}
+
 // C4, E2
 #[test]
 fn a_reset_makes_what_is_in_flight_stale() {
-    for end in ENDINGS {
-        let circuit = sensitive_and_fragile();
+    for (end, circuit) in endings() {
         let stale = circuit.admit();
         circuit.circuit.reset();
         changes_nothing(&circuit, stale, end);
@@ -599,8 +613,7 @@ fn a_reset_makes_what_is_in_flight_stale() {
 // C4, E1
 #[test]
 fn forced_open_makes_what_is_in_flight_stale() {
-    for end in ENDINGS {
-        let circuit = sensitive_and_fragile();
+    for (end, circuit) in endings() {
         let stale = circuit.admit();
         circuit.circuit.force_open();
         changes_nothing(&circuit, stale, end);

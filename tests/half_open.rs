@@ -544,6 +544,17 @@ fn once_it_is_over_it_stays_over() {
     assert_eq!(circuit.totals().rejected, 0);
 }
 
+// D6, E5
+#[test]
+fn a_longer_ramp_does_not_bring_back_one_that_is_over() {
+    let circuit = ramping();
+    circuit.wait(secs(10));
+    circuit.play("s");
+    let longer = circuit.circuit.reconfigure(|c| c.ramp(secs(1_000), 0.1));
+    longer.expect("numbers that make sense");
+    circuit.play_times(1_000, "s");
+}
+
 // D6
 #[test]
 fn a_start_with_everything_rejects_nothing() {
