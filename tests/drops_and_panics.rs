@@ -1,6 +1,8 @@
 //! However a call ends, it is accounted for once: dropped at any point (rules A4, G5), or by a panic
 //! of its own and nobody else's (rule A5). And what that costs in the size of a future.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
+
 use std::{
     future::{Future, Ready, pending, ready},
     mem::{size_of, size_of_val},

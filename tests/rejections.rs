@@ -1,5 +1,7 @@
 //! What a rejection becomes: rules H1 to H3.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
+
 use std::{
     convert::Infallible,
     error::Error,

@@ -1,6 +1,8 @@
 //! Readiness, clones and admission of the Tower face: rules A6 and G1 to G4. What may be wrapped, and
 //! how it stacks with other middleware (G4, G6), is in the two modules beside this file.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
+
 #[path = "tower_contract/bounds.rs"]
 mod bounds;
 #[path = "tower_contract/readiness_errors.rs"]

@@ -1,0 +1,38 @@
+//! What must not compile does not, and says why; its twin, which is right, does.
+//!
+//! A misuse is `tests/misuse/NAME.rs` with the compiler's words in `NAME.stderr`, its twin is
+//! `NAME_ok.rs`. Compilers word things differently, so the words are compared only by the one they
+//! were written with. For a newer one, change [`WRITTEN_WITH`], run
+//! `TRYBUILD=overwrite cargo test --test misuse`, and read the difference before committing it.
+
+use std::process::Command;
+
+/// The compiler that the `.stderr` files are from.
+const WRITTEN_WITH: &str = "rustc 1.95.";
+
+const MISUSES: [&str; 6] = [
+    "body_without_default",
+    "classifier_for_another_service",
+    "default_rejection_without_http",
+    "discarded",
+    "finished_twice",
+    "not_built",
+];
+
+#[test]
+fn misuse_does_not_compile_and_its_twin_does() {
+    let cases = trybuild::TestCases::new();
+    let words_are_known = compiler().starts_with(WRITTEN_WITH);
+    for misuse in MISUSES {
+        cases.pass(format!("tests/misuse/{misuse}_ok.rs"));
+        if words_are_known {
+            cases.compile_fail(format!("tests/misuse/{misuse}.rs"));
+        }
+    }
+}
+
+fn compiler() -> String {
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let version = Command::new(rustc).arg("--version").output();
+    String::from_utf8(version.expect("a compiler").stdout).expect("text")
+}

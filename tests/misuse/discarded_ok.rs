@@ -1,0 +1,19 @@
+//! The same, kept.
+
+#![deny(unused_must_use)]
+
+use std::{convert::Infallible, future::ready};
+
+use http::Response;
+use tower::{Layer, Service, service_fn};
+use tower_breaker::{Circuit, CircuitBreakerLayer};
+
+fn main() {
+    let circuit = Circuit::builder("pages").build().unwrap();
+    circuit.try_acquire().unwrap().success();
+
+    let inner = service_fn(|(): ()| ready(Ok::<_, Infallible>(Response::new(()))));
+    let layer = CircuitBreakerLayer::new(circuit);
+    let mut service = layer.layer(inner);
+    let _ = || service.call(());
+}
