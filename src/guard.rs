@@ -19,6 +19,7 @@ pub struct Guard<'a> {
 }
 
 impl<'a> Guard<'a> {
+    #[inline]
     pub(crate) fn new(circuit: &'a Circuit, permit: Permit) -> Self {
         Self {
             admitted: Admitted::new(circuit, permit),
@@ -26,11 +27,13 @@ impl<'a> Guard<'a> {
     }
 
     /// The call succeeded.
+    #[inline]
     pub fn success(self) {
         self.finish(Outcome::Success);
     }
 
     /// The call failed.
+    #[inline]
     pub fn failure(self) {
         self.finish(Outcome::Failure);
     }
@@ -41,6 +44,7 @@ impl<'a> Guard<'a> {
     }
 
     /// The call came to `outcome`.
+    #[inline]
     pub fn finish(mut self, outcome: Outcome) {
         self.admitted.finish(outcome, true);
     }
@@ -70,6 +74,7 @@ pub(crate) struct Admitted<H: Deref<Target = Circuit>> {
 }
 
 impl<H: Deref<Target = Circuit>> Admitted<H> {
+    #[inline]
     pub(crate) fn new(circuit: H, permit: Permit) -> Self {
         Self { circuit, permit }
     }
@@ -79,6 +84,7 @@ impl<H: Deref<Target = Circuit>> Admitted<H> {
     }
 
     /// Records `outcome`, unless one is recorded already. `answered` tells a response from an error.
+    #[inline]
     pub(crate) fn finish(&mut self, outcome: Outcome, answered: bool) {
         if let Some(permit) = self.permit.take() {
             self.circuit.record(permit, outcome, answered);
@@ -99,6 +105,7 @@ impl<H: Deref<Target = Circuit>> Admitted<H> {
 }
 
 impl<H: Deref<Target = Circuit>> Drop for Admitted<H> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
             self.circuit.abandon(permit);

@@ -129,6 +129,7 @@ impl Circuit {
     /// # Errors
     ///
     /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
+    #[inline]
     pub fn try_acquire(&self) -> Result<Guard<'_>, Rejected> {
         match self.admit() {
             Ok(permit) => Ok(Guard::new(self, permit)),
@@ -270,6 +271,7 @@ impl Circuit {
 
     // ---- for the rest of the crate ---------------------------------------------------------
 
+    #[inline]
     pub(crate) fn core(&self) -> &Core {
         &self.shared.core
     }
@@ -278,14 +280,23 @@ impl Circuit {
         &self.shared.observers
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
         self.shared.clock.now()
     }
 
     #[inline]
     pub(crate) fn admit(&self) -> Result<Permit, Refusal> {
+        match self.core().admit_freely(|| self.now()) {
+            Some(permit) => Ok(permit),
+            None => self.admit_slowly(),
+        }
+    }
+
+    #[cold]
+    fn admit_slowly(&self) -> Result<Permit, Refusal> {
         let mut transition = None;
-        let admission = self.core().admit(|| self.now(), &mut transition);
+        let admission = self.core().admit_slowly(self.now(), &mut transition);
         if let Some(transition) = transition {
             self.tell(transition);
         }

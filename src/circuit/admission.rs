@@ -12,29 +12,31 @@ use super::{
 use crate::sync::Ordering;
 
 impl Core {
-    /// Admits a call or says why not. Whoever is admitted must see the permit to its end.
+    /// Admits a call to a closed circuit that holds nothing back; `None` for any other, which
+    /// [`Core::admit_slowly`] decides.
     #[inline]
-    pub(crate) fn admit(
-        &self,
-        now: impl Fn() -> u64,
-        change: &mut Option<Transition>,
-    ) -> Result<Permit, Refusal> {
+    pub(crate) fn admit_freely(&self, now: impl FnOnce() -> u64) -> Option<Permit> {
         let word = self.load();
         if !word.admits_freely() {
-            return self.admit_slowly(now(), change);
+            return None;
         }
-        let mut permit = Permit::new(word);
+        let permit = Permit::new(word);
         // Relaxed: a number of its own; calls that race with its change may be timed or not.
-        if self.slow_after.load(Ordering::Relaxed) != 0 {
-            permit.started = now();
+        if self.slow_after.load(Ordering::Relaxed) == 0 {
+            return Some(permit);
         }
-        Ok(permit)
+        Some(permit.started_at(now()))
     }
 
+    /// Admits a call or says why not. Whoever is admitted must see the permit to its end.
+    ///
     /// The word is loaded after the clock was read, here and wherever an era can end: see
     /// [`EraFacts`](super::era::EraFacts).
-    #[cold]
-    fn admit_slowly(&self, now: u64, change: &mut Option<Transition>) -> Result<Permit, Refusal> {
+    pub(crate) fn admit_slowly(
+        &self,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Result<Permit, Refusal> {
         let (word, admission) = loop {
             let word = self.load();
             if let Some(admission) = self.try_admit(word, now, change) {

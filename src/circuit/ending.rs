@@ -18,14 +18,11 @@ impl Core {
         answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        let timed = (permit.started != Permit::UNTIMED).then(&now);
-        if outcome == Outcome::Success && !self.is_slow(permit, timed) {
-            let now = || timed.unwrap_or_else(&now);
-            if self.record_success(permit, now) {
-                return None;
-            }
+        let success = matches!(outcome, Outcome::Success);
+        if success && permit.is_untimed() && self.record_success(permit, &now) {
+            return None;
         }
-        self.record_slowly(permit, outcome, answered, timed.unwrap_or_else(now))
+        self.record_at(permit, outcome, answered, now())
     }
 
     /// The usual case: a fast success of a closed circuit with nothing to forget. Returns whether it
@@ -44,32 +41,31 @@ impl Core {
         true
     }
 
-    #[cold]
-    fn record_slowly(
+    #[inline(never)]
+    fn record_at(
         &self,
         permit: Permit,
         outcome: Outcome,
         answered: bool,
         now: u64,
     ) -> Option<Transition> {
+        let slow = self.is_slow(permit, now);
+        if outcome == Outcome::Success && !slow && self.record_success(permit, || now) {
+            return None;
+        }
         let proves = outcome == Outcome::Ignored && answered && self.takes_ignored(permit);
         let outcome = if proves { Outcome::Success } else { outcome };
-        let slow = self.is_slow(permit, Some(now));
         let verdict = Verdict::of(outcome, slow);
         self.count_end(verdict.end(), slow);
         self.apply(permit, verdict, now)
     }
 
-    /// A3: strictly longer. `now` is there if the call is timed.
-    fn is_slow(&self, permit: Permit, now: Option<u64>) -> bool {
+    /// A3: strictly longer.
+    fn is_slow(&self, permit: Permit, now: u64) -> bool {
         // Relaxed: a number of its own.
         let slow_after = self.slow_after.load(Ordering::Relaxed);
-        let longer = |now| {
-            permit
-                .elapsed(now)
-                .is_some_and(|elapsed| elapsed > slow_after)
-        };
-        slow_after != 0 && now.is_some_and(longer)
+        let longer = |elapsed| elapsed > slow_after;
+        slow_after != 0 && permit.elapsed(now).is_some_and(longer)
     }
 
     /// The call was dropped before its outcome was known (A4). `answered` says that the head of the
@@ -86,7 +82,7 @@ impl Core {
             Abandoned::Failure => true,
             Abandoned::FailureIfSlow => !answered && self.is_overdue(permit, now),
         };
-        let slow = failed && self.is_slow(permit, Some(now));
+        let slow = failed && self.is_slow(permit, now);
         self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);
         let verdict = if failed {
             Verdict::Failure { slow, floor: 0 }
@@ -99,7 +95,7 @@ impl Core {
     /// Whether a call without an answer has run for so long that it counts as a slow failure.
     pub(super) fn is_overdue(&self, permit: Permit, now: u64) -> bool {
         if self.slow_after.load(Ordering::Relaxed) != 0 || !permit.is_probe() {
-            return self.is_slow(permit, Some(now));
+            return self.is_slow(permit, now);
         }
         let patience = self.facts.patience().nanos();
         permit

@@ -106,8 +106,11 @@ impl Fixture {
     }
 
     fn admit(&self, now: u64) -> Option<Permit> {
+        if let Some(permit) = self.core.admit_freely(|| now) {
+            return Some(permit);
+        }
         let mut change = None;
-        let admission = self.core.admit(|| now, &mut change);
+        let admission = self.core.admit_slowly(now, &mut change);
         self.note(change);
         admission.ok()
     }

@@ -106,6 +106,7 @@ impl Core {
 
     /// Acquire: pairs with the release of every swap; whoever sees a word sees all that was
     /// written before it, the facts of its era above all.
+    #[inline]
     fn load(&self) -> Word {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }

@@ -17,6 +17,7 @@ pub(crate) struct Permit {
 impl Permit {
     pub(super) const UNTIMED: u64 = u64::MAX;
 
+    #[inline]
     pub(super) fn new(word: Word) -> Self {
         Self {
             tag: word.tag(),
@@ -43,29 +44,40 @@ impl Permit {
     };
 
     /// The permit, once.
+    #[inline]
     pub(crate) fn take(&mut self) -> Option<Self> {
         let permit = std::mem::replace(self, Self::SPENT);
         (permit.tag != Self::SPENT.tag).then_some(permit)
     }
 
+    #[inline]
     pub(super) fn word(self) -> Word {
         Word::from_bits(self.tag)
     }
 
+    #[inline]
     pub(super) fn era(self) -> u64 {
         self.word().era()
     }
 
+    #[inline]
     pub(super) fn is_pass(self) -> bool {
         self.word().kind() == Kind::Disabled
     }
 
+    #[inline]
     pub(super) fn is_probe(self) -> bool {
         self.word().state() == State::HalfOpen
     }
 
+    #[inline]
+    pub(super) fn is_untimed(self) -> bool {
+        self.started == Self::UNTIMED
+    }
+
     /// How long the call has run, if it is timed.
+    #[inline]
     pub(super) fn elapsed(self, now: u64) -> Option<u64> {
-        (self.started != Self::UNTIMED).then(|| now.saturating_sub(self.started))
+        (!self.is_untimed()).then(|| now.saturating_sub(self.started))
     }
 }

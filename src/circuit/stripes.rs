@@ -21,6 +21,7 @@ impl<T> Stripes<T> {
     }
 
     /// The calling thread's own.
+    #[inline]
     pub(crate) fn mine(&self) -> &T {
         // The count is a power of two; `get` keeps the bound visible to the reader.
         &self.stripes[thread_number() & (self.stripes.len() - 1)].0
@@ -48,6 +49,7 @@ impl EraCount {
     ///
     /// Release: pairs with the acquire in [`Self::get`]; a failure that happens after a success
     /// counts it.
+    #[inline]
     pub(crate) fn add(&self, era: u64) -> Option<u64> {
         let tag = era & TAG_MASK;
         let mut current = self.0.load(Ordering::Relaxed);
