@@ -522,6 +522,38 @@ fn windows_are_off_by_what_is_in_flight_and_exact_at_rest() {
     }
 }
 
+// B2, B3, F4, F5
+#[test]
+fn no_record_is_lost_when_everybody_records_at_once() {
+    const CALLS: u64 = 16_000;
+    for time_window in [false, true] {
+        let clock = ManualClock::new();
+        let builder = builder(&clock).trip_when(|_| false);
+        let circuit = match time_window {
+            true => builder.time_window(BREAK),
+            false => builder.count_window(65_536),
+        };
+        let circuit = circuit.build().expect("valid");
+        let crowd = Crowd::default();
+        race(4, |number| {
+            crowd.enter();
+            for _ in 0..CALLS {
+                let call = circuit.try_acquire().expect("never trips");
+                match number {
+                    0 => call.success(),
+                    _ => call.failure(),
+                }
+            }
+            crowd.leave();
+        });
+        assert!(crowd.met.into_inner() > 0, "the threads never met");
+        let seen = circuit.snapshot().window.expect("a window");
+        assert_eq!((seen.calls, seen.failed), (4 * CALLS, 3 * CALLS));
+        let totals = totals(&circuit);
+        assert_eq!((totals.successful, totals.failed), (CALLS, 3 * CALLS));
+    }
+}
+
 // B2, F5
 #[test]
 fn a_count_window_slides_exactly_after_a_storm() {
@@ -868,7 +900,7 @@ fn numbers_are_never_seen_mixed_while_they_change() {
     let clock = ManualClock::new();
     let circuit = builder(&clock).build().expect("valid");
     let (small, large) = (AtomicU64::new(0), AtomicU64::new(0));
-    let enough = || small.load(SeqCst) > 50 && large.load(SeqCst) > 50;
+    let enough = || small.load(SeqCst) > 300 && large.load(SeqCst) > 300;
     race(4, |number| {
         for turn in 0..100_000 {
             if enough() {
@@ -919,7 +951,7 @@ fn trip_often(circuit: &Circuit, clock: &ManualClock) -> BTreeMap<u64, Duration>
         clock.advance(200 * BREAK * (turn % 3));
         entry
     };
-    (0..10_000u32).map(trip).collect()
+    (0..4_000u32).map(trip).collect()
 }
 
 // F7
@@ -928,9 +960,9 @@ fn nobody_sees_open_with_the_deadline_of_another_era() {
     let clock = ManualClock::new();
     let circuit = builder(&clock).build().expect("valid");
     let mut eras = BTreeSet::new();
-    for _ in 0..100 {
+    for _ in 0..5 {
         let (over, deadlines) = (AtomicBool::new(false), Mutex::default());
-        let looks = race(3, |number| {
+        let looks = race(4, |number| {
             if number > 0 {
                 return look_until(&over, &circuit, &clock);
             }
@@ -947,9 +979,6 @@ fn nobody_sees_open_with_the_deadline_of_another_era() {
             assert!(right.contains(&left), "{left:?} in era {}", seen.era);
             eras.insert(seen.era);
         }
-        if eras.len() > 200 {
-            return;
-        }
     }
-    panic!("hardly anybody looked: {}", eras.len());
+    assert!(eras.len() > 100, "hardly anybody looked: {}", eras.len());
 }
