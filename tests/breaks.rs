@@ -337,7 +337,7 @@ fn jitter_stays_in_its_bounds_and_uses_them() {
 #[test]
 fn a_jittered_break_is_computed_once() {
     let open_for = OpenFor::constant(secs(100)).jitter(Jitter::Full);
-    let circuit = fragile(|c| c.open_for(open_for));
+    let circuit = fragile(|c| c.open_for(open_for).seed(7));
     circuit.play("f");
     let told = circuit.told();
     let remaining = circuit.remaining();

@@ -155,6 +155,16 @@ fn what_only_shadow_let_pass_decides_nothing() {
     assert_eq!(circuit.totals().stale, 0, "they belong to no era");
 }
 
+// E1, A3, A4
+#[test]
+fn what_only_shadow_let_pass_is_timed_for_the_totals() {
+    let circuit = fragile(|c| c.mode(Mode::Shadow).slow_call_duration(SLOW));
+    circuit.play("f S D s");
+    let totals = circuit.totals();
+    assert_eq!((totals.shadowed, totals.slow), (3, 2));
+    assert_eq!((totals.successful, totals.failed), (2, 2));
+}
+
 // E1, D4
 #[test]
 fn shadow_times_probes_out_like_normal() {
