@@ -134,6 +134,27 @@ fn probes_that_have_timed_out_leave_a_fresh_break() {
 }
 
 #[test]
+fn nothing_left_to_wait_for_is_still_a_second() {
+    let clock = ManualClock::new();
+    let circuit = circuit(&clock).build().expect("valid");
+    circuit.trip(BREAK).expect("in normal mode");
+    clock.advance(BREAK);
+    let probe = circuit.try_acquire().expect("the probe");
+    clock.advance(Duration::from_secs(30));
+    let mut service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(route as Route));
+    let ready = service.ready().now_or_never().expect("ready at once");
+
+    // Readiness found the probe timed out; by the time of the call it has succeeded after all.
+    probe.success();
+    let Ok(ready) = ready;
+    let answer = ready.call(Request::new("a call")).now_or_never();
+
+    let Ok(response) = answer.expect("answered at once");
+    assert_eq!(mark(&response).remaining(), Some(Duration::ZERO));
+    assert_eq!(retry_after(&response), Some("1"));
+}
+
+#[test]
 fn forced_open_does_not_say_when_to_retry() {
     let circuit = closed();
     circuit.force_open();

@@ -177,3 +177,21 @@ fn without_a_free_seat_it_is_neutral() {
     second.expect("the last seat").success();
     assert_eq!(circuit.state(), State::Closed);
 }
+
+#[test]
+fn even_if_the_probes_that_hold_the_seats_have_timed_out() {
+    let clock = ManualClock::new();
+    let circuit = circuit(&clock, |builder| {
+        builder.probes(2, 2).permits(2).half_open_timeout(BREAK)
+    });
+    let _first = half_open_and_full(&circuit, &clock);
+    let mut second = None;
+
+    fail_after(&circuit, || {
+        second = circuit.try_acquire().ok();
+        clock.advance(BREAK);
+    });
+
+    // Finding that out is left to a call.
+    assert_eq!(circuit.state(), State::HalfOpen);
+}
