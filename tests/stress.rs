@@ -19,6 +19,7 @@ use tower_breaker::{
 };
 
 const BREAK: Duration = Duration::from_secs(5);
+static ROUND: AtomicUsize = AtomicUsize::new(0);
 const UNPOISONED: &str = "nobody panics with it in hand";
 
 // ---- tools ---------------------------------------------------------------------------------
@@ -49,8 +50,11 @@ fn race<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let (start, work) = (&Start::of(threads), &work);
     thread::scope(|scope| {
         let run = |number| {
+            let late = Dice::new(ROUND.fetch_add(1, SeqCst)).below(4);
             scope.spawn(move || {
                 start.together();
+                // Or one that waits for a core would always be the last.
+                (0..late).for_each(|_| thread::yield_now());
                 work(number)
             })
         };
@@ -250,6 +254,7 @@ fn racing_failures_reach_a_rate_once() {
                 let call = || circuit.try_acquire().expect("not yet 16 calls");
                 let calls = [call(), call(), call(), call()];
                 met.enter();
+                thread::yield_now();
                 let [first, second, third, fourth] = calls;
                 first.success();
                 second.failure();
@@ -368,6 +373,7 @@ fn a_half_open_era_admits_no_probe_that_cannot_decide() {
                     continue;
                 };
                 met.enter();
+                thread::yield_now();
                 match turn % 4 {
                     0 => drop(probe),
                     1 => probe.ignore(),
@@ -461,11 +467,15 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn record(&self, circuit: &Circuit, failed: bool) {
+    fn record(&self, circuit: &Circuit, dice: &mut Dice) {
+        let failed = dice.below(3) == 0;
         let failure = u64::from(failed);
         let call = circuit.try_acquire().expect("never trips");
         self.begun.fetch_add(1, SeqCst);
         self.begun_failed.fetch_add(failure, SeqCst);
+        if dice.below(64) == 0 {
+            thread::yield_now();
+        }
         match failed {
             true => call.failure(),
             false => call.success(),
@@ -500,15 +510,13 @@ fn windows_are_off_by_what_is_in_flight_and_exact_at_rest() {
         let circuit = circuit.build().expect("valid");
         let (ledger, looked_in) = (Ledger::default(), AtomicU64::new(0));
         race(5, |number| {
-            let mut dice = Dice::new(number);
-            for _ in 0..CALLS {
-                match number {
-                    0 => {
-                        let in_flight = ledger.assert_within(&circuit);
-                        looked_in.fetch_add(in_flight.into(), SeqCst);
-                    }
-                    _ => ledger.record(&circuit, dice.below(3) == 0),
-                }
+            if number > 0 {
+                let mut dice = Dice::new(number);
+                return (0..CALLS).for_each(|_| ledger.record(&circuit, &mut dice));
+            }
+            while ledger.done.load(SeqCst) < 4 * CALLS {
+                let in_flight = ledger.assert_within(&circuit);
+                looked_in.fetch_add(in_flight.into(), SeqCst);
             }
         });
         assert!(
