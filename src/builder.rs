@@ -9,8 +9,8 @@ use std::{
 
 use crate::{
     circuit::{
-        Abandoned, ConfigError, Core, Counts, Extras, Mode, OpenFor, Plan, Policy, Settings,
-        Transition,
+        Abandoned, ConfigError, Core, Counts, Extras, Mode, OpenFor, Plan, Policy, Probing,
+        Settings, Transition,
     },
     classify::HttpClassifier,
     clock::{Clock, Source},
@@ -213,8 +213,9 @@ impl CircuitBuilder {
     /// 63. The same as [`probes(successes, successes)`](Self::probes).
     ///
     /// Default: 1.
-    pub fn success_threshold(self, successes: u64) -> Self {
-        self.probes(successes, successes)
+    pub fn success_threshold(mut self, successes: u64) -> Self {
+        self.settings.probes = Some(Probing::Threshold(successes));
+        self
     }
 
     /// Closes when `successes` of at most `of` probes have succeeded, and reopens as soon as that
@@ -222,7 +223,7 @@ impl CircuitBuilder {
     ///
     /// Default: 1 of 1.
     pub fn probes(mut self, successes: u64, of: u64) -> Self {
-        self.settings.probes = Some((successes, of));
+        self.settings.probes = Some(Probing::Of { successes, of });
         self
     }
 

@@ -239,7 +239,8 @@ impl Circuit {
     /// Changes the numbers of the live circuit: those that `change` says, together, from the next
     /// call on (rule E5). State and window are kept.
     ///
-    /// Half-open numbers and the end of a break are frozen for their era.
+    /// The permits, the probes that decide, their time-out and the end of a break are frozen for their
+    /// era.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -121,7 +121,7 @@ fn disabling_closes_and_clears() {
 fn shadow_admits_all_and_reports_what_it_would_have_done() {
     let circuit = fragile(|c| c.mode(Mode::Shadow));
     circuit.play("s f s f");
-    circuit.tells(&["closed -> open: 1 consecutive failures, open for 5s"]);
+    circuit.tells(&["closed -> open: 1 failure, open for 5s"]);
     circuit.wait(secs(5) - NANO);
     circuit.play("s");
     circuit.tells_nothing();
@@ -736,10 +736,20 @@ fn what_needs_a_window_is_refused_where_there_is_none() {
 #[test]
 fn a_slow_rate_is_refused_where_no_slow_calls_were_watched() {
     let circuit = Fixture::new(|c| c.count_window(10));
-    refuses(&circuit, "slow_call_duration", |c| c.slow_call_rate(0.5));
-    refuses(&circuit, "slow_call_rate", |c| {
+    refuses(&circuit, "slow_call_rate", |c| c.slow_call_rate(0.5));
+    let refused = refuses(&circuit, "slow_call_rate", |c| {
         c.slow_call_rate(0.5).slow_call_duration(SLOW)
     });
+    assert_eq!(refused.value(), "0.5");
+}
+
+// B2, E5: a window that does not watch slow calls takes them for what they are besides.
+#[test]
+fn a_slow_success_enters_a_window_that_does_not_watch_slow_calls() {
+    let circuit = Fixture::new(|c| c.count_window(10));
+    change(&circuit, |c| c.slow_call_duration(SLOW));
+    circuit.play("S");
+    assert_eq!(circuit.window(), (1, 0, 0));
 }
 
 // E5

@@ -257,7 +257,7 @@ fn a_change_of_mode_says_what_changed() {
         lines,
         [
             "closed -> closed (normal -> shadow): by hand",
-            "closed -> open: 1 consecutive failures, open for 5s",
+            "closed -> open: 1 failure, open for 5s",
             "open -> open (shadow -> normal): by hand, open for 5s",
             "open -> open (normal -> forced open): by hand",
             "open -> closed (forced open -> disabled): by hand",

@@ -348,7 +348,7 @@ fn panics_in_the_call(circuit: &Circuit) -> String {
 fn a_panic_in_the_call_is_a_failure_and_goes_on() {
     let circuit = fragile(|c| c);
     assert_eq!(panics_in_the_call(&circuit.circuit), "the dependency");
-    circuit.tells(&["closed -> open: 1 consecutive failures, open for 5s"]);
+    circuit.tells(&["closed -> open: 1 failure, open for 5s"]);
     let totals = circuit.totals();
     assert_eq!((totals.failed, totals.ended()), (1, 1));
 }
@@ -511,7 +511,7 @@ fn trip_now_opens_in_shadow_and_not_in_disabled() {
 fn retry_after_is_a_floor_of_the_break_it_begins() {
     let circuit = fragile(|c| c);
     ends(&circuit, Outcome::FailureRetryAfter(secs(20)));
-    circuit.tells(&["closed -> open: 1 consecutive failures, open for 20s"]);
+    circuit.tells(&["closed -> open: 1 failure, open for 20s"]);
     circuit.wait(secs(20) - NANO);
     circuit.play("x");
     circuit.wait(NANO);

@@ -293,8 +293,8 @@ fn probes() {
         }),
         ("probes.successes", "0", |c| c.probes(0, 3)),
         ("probes.successes", "4", |c| c.probes(4, 3)),
-        ("probes.of", "0", |c| c.success_threshold(0)),
-        ("probes.of", "64", |c| c.success_threshold(64)),
+        ("success_threshold", "0", |c| c.success_threshold(0)),
+        ("success_threshold", "64", |c| c.success_threshold(64)),
     ]);
     accepted(&[
         |c| c.probes(1, 1),

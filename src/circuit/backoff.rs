@@ -58,7 +58,7 @@ pub enum Jitter {
     Full,
     /// Anything from half the time to the whole.
     Equal,
-    /// The time plus or minus up to this share of it, in `0..=1`.
+    /// The time plus or minus up to this share of it, above 0 and at most 1.
     Fraction(f64),
 }
 

@@ -288,11 +288,36 @@ pub(crate) struct Settings {
     pub(crate) custom_policy: bool,
     pub(crate) open_for: Option<OpenFor>,
     pub(crate) permits: Option<u64>,
-    pub(crate) probes: Option<(u64, u64)>,
+    pub(crate) probes: Option<Probing>,
     pub(crate) half_open_timeout: Option<Duration>,
     pub(crate) ramp: Option<(Duration, f64)>,
     pub(crate) abandoned: Option<Abandoned>,
     pub(crate) ignored_probe_succeeds: Option<bool>,
+}
+
+/// How many probes decide, as a person has said it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Probing {
+    /// So many in a row.
+    Threshold(u64),
+    /// So many `of` so many.
+    Of { successes: u64, of: u64 },
+}
+
+impl Probing {
+    /// The numbers, if they can be.
+    fn numbers(self) -> Result<(u64, u64), ConfigError> {
+        let (successes, of, field) = match self {
+            Self::Threshold(successes) => (successes, successes, "success_threshold"),
+            Self::Of { successes, of } => (successes, of, "probes.of"),
+        };
+        let allowed = format!("1 to {MAX_PROBES}");
+        ConfigError::unless((1..=MAX_PROBES).contains(&of), field, &of, &allowed)?;
+        let allowed = format!("1 to {of}, the number of probes");
+        let valid = (1..=of).contains(&successes);
+        ConfigError::unless(valid, "probes.successes", &successes, &allowed)?;
+        Ok((successes, of))
+    }
 }
 
 /// The share of failures that trips where no policy is named at all.
@@ -421,14 +446,8 @@ impl Settings {
         if let Some(permits) = self.permits {
             numbers.permits = permits;
         }
-        if let Some((successes, of)) = self.probes {
-            let allowed = format!("1 to {MAX_PROBES}");
-            let valid = (1..=MAX_PROBES).contains(&of);
-            ConfigError::unless(valid, "probes.of", &of, &allowed)?;
-            let allowed = format!("1 to {of}, the number of probes");
-            let valid = (1..=of).contains(&successes);
-            ConfigError::unless(valid, "probes.successes", &successes, &allowed)?;
-            (numbers.successes, numbers.of) = (successes, of);
+        if let Some(probes) = self.probes {
+            (numbers.successes, numbers.of) = probes.numbers()?;
         }
         let most = numbers.of;
         let allowed = format!("1 to {most}, the number of probes");

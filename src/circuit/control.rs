@@ -5,12 +5,12 @@
 
 use super::{
     Cause, ConfigError, Core, Mode, Settings, State, Transition,
-    config::{Numbers, WindowSize},
+    config::WindowSize,
     window::Window,
     word::{Break, Word},
 };
 use crate::sync::Ordering;
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
 /// A trip that the mode does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,9 +99,9 @@ impl Core {
     /// E5: changes the numbers of a live circuit, together.
     pub(crate) fn reconfigure(&self, settings: &Settings) -> Result<(), ConfigError> {
         self.refuse_new_shape(settings)?;
+        self.refuse_unbuilt(settings)?;
         self.tunable.change(|numbers| {
             let numbers = settings.apply(numbers, self.window_size())?;
-            self.check_kept(&numbers)?;
             // Before the version goes up, so that calls are timed by the time a rate needs it.
             self.slow_after.store(numbers.slow_after, Ordering::Relaxed);
             Ok(numbers)
@@ -119,41 +119,42 @@ impl Core {
 
     /// What changes the memory's shape cannot be changed while calls are in flight.
     fn refuse_new_shape(&self, settings: &Settings) -> Result<(), ConfigError> {
-        let kept = "left as it was built";
-        let refuse = |changed: bool, field, value: &dyn std::fmt::Debug| {
-            ConfigError::unless(!changed, field, value, kept)
-        };
-        let Settings {
-            count_window,
-            time_window,
-            time_window_buckets,
-            custom_policy,
-            open_for,
-            ..
-        } = settings;
-        refuse(count_window.is_some(), "count_window", count_window)?;
-        refuse(time_window.is_some(), "time_window", time_window)?;
-        let buckets = time_window_buckets;
-        refuse(buckets.is_some(), "time_window_buckets", buckets)?;
-        refuse(*custom_policy, "trip_when", &format_args!("a closure"))?;
-        let function = |open_for: &super::OpenFor| open_for.function().is_some();
-        let functions = self.backoff.function.is_some() || open_for.as_ref().is_some_and(function);
-        refuse(open_for.is_some() && functions, "open_for", open_for)
+        fn refuse(field: &'static str, value: Option<&dyn Debug>) -> Result<(), ConfigError> {
+            let kept = "left as the circuit was built";
+            value.map_or(Ok(()), |value| Err(ConfigError::new(field, value, kept)))
+        }
+        let closure: &dyn Debug = &format_args!("a closure");
+        refuse(
+            "count_window",
+            settings.count_window.as_ref().map(|size| size as _),
+        )?;
+        refuse(
+            "time_window",
+            settings.time_window.as_ref().map(|span| span as _),
+        )?;
+        let buckets = settings.time_window_buckets.as_ref();
+        refuse("time_window_buckets", buckets.map(|buckets| buckets as _))?;
+        refuse("trip_when", settings.custom_policy.then_some(closure))?;
+        let open_for = settings.open_for.as_ref();
+        let functions = self.backoff.function.is_some()
+            || open_for.is_some_and(|open_for| open_for.function().is_some());
+        refuse(
+            "open_for",
+            open_for.filter(|_| functions).map(|open_for| open_for as _),
+        )
     }
 
     /// What needs memory that was not set aside when the circuit was built.
-    fn check_kept(&self, numbers: &Numbers) -> Result<(), ConfigError> {
-        let needs = "left out where the circuit was built without";
-        let refuse =
-            |changed: bool, field, value: u64| ConfigError::unless(!changed, field, &value, needs);
-        let none = self.window.is_none();
-        refuse(
-            none && numbers.failure_rate > 0,
-            "failure_rate",
-            numbers.failure_rate,
-        )?;
-        let unwatched = numbers.slow_rate > 0 && !self.window.watches_slow();
-        refuse(unwatched, "slow_call_rate", numbers.slow_rate)
+    fn refuse_unbuilt(&self, settings: &Settings) -> Result<(), ConfigError> {
+        if let (Some(rate), true) = (settings.failure_rate, self.window.is_none()) {
+            let needs = "left out: the circuit was built without a window";
+            return Err(ConfigError::new("failure_rate", rate, needs));
+        }
+        if let (Some(rate), false) = (settings.slow_call_rate, self.window.watches_slow()) {
+            let needs = "left out: the circuit was built without a window of slow calls";
+            return Err(ConfigError::new("slow_call_rate", rate, needs));
+        }
+        Ok(())
     }
 
     fn next_attempt_in(&self, word: Word) -> u32 {

@@ -126,10 +126,12 @@ impl CountWindow {
     pub(crate) fn record_marked(&self, era: u64, failed: bool, slow: bool) -> Counts {
         let slow = slow && self.slow.is_some();
         match (failed, slow) {
-            (true, false) if self.slow.is_some() => self.others.mine().failed.add(era),
-            (false, true) => self.others.mine().slow.add(era),
-            _ => None,
-        };
+            // Slow calls are not watched, and that is all it was.
+            (false, false) => self.record_plain(era),
+            (false, true) => drop(self.others.mine().slow.add(era)),
+            (true, false) if self.slow.is_some() => drop(self.others.mine().failed.add(era)),
+            (true, _) => {}
+        }
         let failures = Some(&self.failures);
         let failed = self.tally(failures, era, failed, || self.without_failures(era));
         let slow = self.tally(self.slow.as_ref(), era, slow, || self.without_slow(era));
@@ -574,6 +576,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_slow_success_is_plain_where_slow_calls_are_not_watched() {
+        let window = CountWindow::new(2, false);
+        window.record_marked(0, true, false);
+        for _ in 0..2 {
+            window.record_marked(0, false, true);
+        }
+        let counts = window.counts(0);
+        assert_eq!((counts.calls, counts.failed, counts.slow), (2, 0, 0));
     }
 
     #[test]

@@ -197,7 +197,10 @@ fn probes_never_exceed_the_permits() {
     model("probes never exceed the permits", || {
         let fixture = Fixture::open(&Settings {
             permits: Some(1),
-            probes: Some((2, 2)),
+            probes: Some(Probing::Of {
+                successes: 2,
+                of: 2,
+            }),
             ..consecutive(1)
         });
         let held = fixture.admit(OPEN_FOR).expect("a probe");
@@ -278,7 +281,10 @@ fn half_open_decides_once() {
     model("half-open decides once with mixed results", || {
         let fixture = Fixture::open(&Settings {
             permits: Some(3),
-            probes: Some((2, 3)),
+            probes: Some(Probing::Of {
+                successes: 2,
+                of: 3,
+            }),
             ..consecutive(1)
         });
         let probes = [(); 3].map(|()| fixture.admit(OPEN_FOR).expect("a probe"));

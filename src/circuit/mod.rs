@@ -43,7 +43,7 @@ pub use self::{
     types::{Abandoned, Cause, Counts, Mode, Outcome, ProbeCounts, State, Transition},
 };
 pub(crate) use self::{
-    config::{Plan, Settings, nanos},
+    config::{Plan, Probing, Settings, nanos},
     permit::Permit,
     view::View,
 };

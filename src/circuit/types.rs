@@ -89,6 +89,7 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ConsecutiveFailures(1) => f.write_str("1 failure"),
             Self::ConsecutiveFailures(n) => write!(f, "{n} consecutive failures"),
             Self::FailureRate { failed, calls } => write!(f, "{failed} of {calls} calls failed"),
             Self::SlowCallRate { slow, calls } => write!(f, "{slow} of {calls} calls were slow"),
