@@ -145,6 +145,9 @@ impl CircuitBuilder {
 
     /// Looks back on the calls recorded in the last so much time (rule B3). A millisecond to a day.
     ///
+    /// A bucket of w nanoseconds counts up to w / 4 calls of each thread; more can only come if the
+    /// clock stands still, and are then not counted.
+    ///
     /// Default: a count window instead.
     pub fn time_window(mut self, span: Duration) -> Self {
         self.settings.time_window = Some(span);
@@ -237,7 +240,7 @@ impl CircuitBuilder {
     }
 
     /// Takes an answered 4xx, or whatever else is an ignored response, for a successful probe (rule
-    /// A2). For traffic that knows little else.
+    /// A2). For traffic that knows little else. Such a call is counted as successful.
     ///
     /// Default: off.
     pub fn ignored_probe_succeeds(mut self, succeeds: bool) -> Self {

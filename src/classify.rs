@@ -54,6 +54,8 @@ pub trait Classify<Res, E> {
     fn classify(&self, result: Result<&Res, &E>) -> Outcome;
 }
 
+// Or the compiler would say of every other type that it is no closure.
+#[diagnostic::do_not_recommend]
 impl<F, Res, E> Classify<Res, E> for F
 where
     F: Fn(Result<&Res, &E>) -> Outcome,
@@ -139,6 +141,9 @@ pub fn is_rejection<B>(response: &Response<B>) -> bool {
 }
 
 /// For services that are not HTTP: an error is a failure, any response a success.
+///
+/// It knows nothing of responses, so it cannot see that one was made from a rejection (rule H3):
+/// around a breaker that answers with a 503, use [`HttpClassifier`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ErrorsOnly;
 

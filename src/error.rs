@@ -136,7 +136,8 @@ impl Error for Rejected {}
 /// What a protected call ends in where rejections are errors: a rejection, or the inner service's
 /// own error.
 ///
-/// It becomes a `BoxError` with `?` or `into()` where the inner error can.
+/// It becomes a boxed error with `?` or `into()` where the inner error is an
+/// [`Error`](std::error::Error).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CircuitError<E> {
     /// The circuit rejected the call; the inner service was not called.

@@ -72,6 +72,7 @@ pub trait Reject<Req, Res, E> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServiceUnavailable;
 
+#[diagnostic::do_not_recommend]
 impl<Req, B: Default, E> Reject<Req, Response<B>, E> for ServiceUnavailable {
     type Error = E;
     type Future = Unavailable<B, E>;

@@ -100,7 +100,6 @@ impl Pair<'_> {
             return;
         }
         let (guard, ticket) = self.calls.swap_remove(which % self.calls.len());
-        let ending = self.reference.avoid_what_is_unsaid(ticket, ending);
         match ending {
             Ending::Outcome(outcome) => guard.finish(outcome),
             Ending::Dropped => drop(guard),

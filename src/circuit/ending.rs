@@ -93,14 +93,18 @@ impl Core {
     }
 
     /// Whether a call without an answer has run for so long that it counts as a slow failure.
-    pub(super) fn is_overdue(&self, permit: Permit, now: u64) -> bool {
-        if self.slow_after.load(Ordering::Relaxed) != 0 || !permit.is_probe() {
+    fn is_overdue(&self, permit: Permit, now: u64) -> bool {
+        if self.slow_after.load(Ordering::Relaxed) != 0 {
             return self.is_slow(permit, now);
         }
+        // The patience is that of the newest half-open era. A probe of an older one is stale, and
+        // whether it was late is nobody's business any more.
         let patience = self.facts.patience().nanos();
-        permit
-            .elapsed(now)
-            .is_some_and(|elapsed| elapsed > patience)
+        permit.is_probe()
+            && permit
+                .elapsed(now)
+                .is_some_and(|elapsed| elapsed > patience)
+            && self.load().era() == permit.era()
     }
 
     pub(super) fn count_end(&self, end: End, slow: bool) {

@@ -35,7 +35,8 @@ impl EraFacts {
     pub(crate) fn new(now: u64) -> Self {
         Self {
             since: [AtomicU64::new(now), AtomicU64::new(0)],
-            attempt: [AtomicU64::new(0), AtomicU64::new(0)],
+            // A circuit can be built open, by force: that is its first attempt, in era 0.
+            attempt: [AtomicU64::new(1), AtomicU64::new(0)],
             patience: AtomicU64::new(0),
             probed_at: AtomicU64::new(0),
         }

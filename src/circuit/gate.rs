@@ -91,7 +91,8 @@ impl Core {
     }
 
     /// Rejects a call for which `noted` was found when the word was `seen`. While the word stands,
-    /// what was found holds and the clock is not read again.
+    /// what was found holds and the clock is not read again. If the circuit admits by now, there is
+    /// nothing left to wait for.
     pub(crate) fn reject(
         &self,
         noted: Refusal,
@@ -108,6 +109,8 @@ impl Core {
         let word = self.load();
         let full = word.state() == State::HalfOpen && word.probes().admit().is_none();
         let timed_out = full.then(|| self.time_out(word, now, change)).flatten();
-        timed_out.or_else(|| self.refusal(|| now)).unwrap_or(noted)
+        timed_out
+            .or_else(|| self.refusal(|| now))
+            .unwrap_or(Refusal::Open(0))
     }
 }

@@ -112,9 +112,9 @@ struct Clockwork {
     /// Nanoseconds in a bucket.
     width: u64,
     buckets: u64,
-    /// Bits of the count. A bucket of w nanoseconds has room for w / 2 calls or more, which is more
+    /// Bits of the count. A bucket of w nanoseconds has room for w / 4 calls or more, which is more
     /// than one row can take in that time; all other bits are the id's, so that ids wrap after
-    /// centuries.
+    /// centuries. Should the clock stand still meanwhile, a full count stays full.
     count_bits: u32,
 }
 
@@ -191,6 +191,7 @@ impl Row {
         let mut current = cell.load(Ordering::Relaxed);
         loop {
             let next = match clockwork.age(current, id) {
+                Age::Within if current & clockwork.count_mask() == clockwork.count_mask() => return,
                 Age::Within => current + 1,
                 Age::Expired => id << clockwork.count_bits | 1,
                 // The bucket is gone from every window that can still be asked for.
@@ -321,6 +322,15 @@ mod tests {
         window.record_marked(0, 5 * WIDTH, true, false);
         let late = window.record_marked(0, 4 * WIDTH, true, false);
         assert_eq!(late.failed, 2);
+    }
+
+    #[test]
+    fn a_full_bucket_stays_full_while_the_clock_stands_still() {
+        let window = TimeWindow::new(MIN_SPAN, MAX_BUCKETS, false);
+        for call in 1..=10_000u64 {
+            let failed = window.record_marked(0, 0, true, false).failed;
+            assert_eq!(failed, call.min(4_095));
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub struct Totals {
     pub abandoned: u64,
     /// Of the successful and failed calls, those that were slow.
     pub slow: u64,
-    /// Of the admitted calls, those whose era was over when they ended (rule C4).
+    /// Of the admitted calls, those whose era was over when they ended (rule C4). A call that decides
+    /// nothing anyway, because the circuit is disabled or shadow mode let it pass, is never stale.
     pub stale: u64,
     /// Calls that were rejected.
     pub rejected: u64,

@@ -141,7 +141,7 @@ impl Reference {
             mode: config.mode,
             era: 0,
             since: Duration::ZERO,
-            attempt: 0,
+            attempt: u32::from(config.mode == Mode::ForcedOpen),
             stay: match config.mode {
                 Mode::ForcedOpen => Stay::Open {
                     open_for: Duration::MAX,
@@ -289,22 +289,12 @@ impl Reference {
         }
     }
 
-    /// How long is too long for a dropped probe whose era is over (A4), where nothing is slow and
-    /// eras differ in their patience, is left open: such a probe is ignored instead.
-    pub(crate) fn avoid_what_is_unsaid(&self, ticket: Ticket, ending: Ending) -> Ending {
-        let overtaken = ticket.era != Some(self.era) && ticket.patience.is_some();
-        match ending {
-            Ending::Dropped if overtaken && self.config.slow_after.is_none() => {
-                Ending::Outcome(Outcome::Ignored)
-            }
-            ending => ending,
-        }
-    }
-
     /// A4
     fn abandon(&mut self, ticket: Ticket) -> Verdict {
         let ran = self.now - ticket.started;
-        let limit = self.config.slow_after.or(ticket.patience);
+        // Whether a probe that is over was late is nobody's business, unless slow calls are watched.
+        let patience = ticket.patience.filter(|_| ticket.era == Some(self.era));
+        let limit = self.config.slow_after.or(patience);
         let overdue = limit.is_some_and(|limit| ran > limit);
         let failed = match self.config.abandoned {
             Abandoned::Ignore => false,
