@@ -1,0 +1,231 @@
+//! What a call costs beside time: no allocation on any path (F3), and the clock read only where it
+//! matters (F4).
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use tower::{Layer, Service};
+use tower_breaker::{
+    Circuit, CircuitBreakerLayer, CircuitBuilder, State,
+    classify::ErrorsOnly,
+    clock::{Clock, ManualClock},
+};
+
+const OPEN_FOR: Duration = Duration::from_secs(5);
+
+/// A clock that counts how often it is read.
+#[derive(Clone, Default)]
+struct CountingClock {
+    time: ManualClock,
+    reads: Arc<AtomicU64>,
+}
+
+impl Clock for CountingClock {
+    fn now(&self) -> Duration {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.time.now()
+    }
+}
+
+impl CountingClock {
+    /// How often `path` reads the clock.
+    fn reads(&self, path: impl FnOnce()) -> u64 {
+        let before = self.reads.load(Ordering::Relaxed);
+        path();
+        self.reads.load(Ordering::Relaxed) - before
+    }
+}
+
+type Configure = fn(CircuitBuilder) -> CircuitBuilder;
+
+fn build(configure: Configure, clock: impl Clock) -> Circuit {
+    let builder = Circuit::builder("costs").open_for(OPEN_FOR).clock(clock);
+    configure(builder).build().expect("valid")
+}
+
+const POLICIES: [(&str, Configure); 6] = [
+    ("consecutive failures", |c| c.consecutive_failures(3)),
+    ("no totals", |c| c.consecutive_failures(3).totals(false)),
+    ("count window", |c| c.count_window(10).minimum_calls(5)),
+    ("time window", |c| c.time_window(OPEN_FOR).minimum_calls(5)),
+    ("slow calls", |c| {
+        let slow = Duration::from_millis(1);
+        c.slow_call_duration(slow)
+            .slow_call_rate(0.9)
+            .failure_rate(0.9)
+            .minimum_calls(5)
+    }),
+    ("everything", |c| {
+        c.consecutive_failures(5)
+            .trip_when(|counts| counts.failed > 5)
+            .probes(2, 3)
+            .permits(2)
+            .ramp(OPEN_FOR, 0.5)
+            .on_transition(|_, _| {})
+    }),
+];
+
+fn acquire(circuit: &Circuit) -> tower_breaker::Guard<'_> {
+    circuit.try_acquire().expect("admitted")
+}
+
+/// Through every state, with every kind of end.
+fn live_a_whole_life(circuit: &Circuit, clock: &ManualClock) {
+    for _ in 0..20 {
+        acquire(circuit).success();
+        acquire(circuit).ignore();
+        drop(acquire(circuit));
+    }
+    while let Ok(call) = circuit.try_acquire() {
+        call.failure();
+    }
+    assert_eq!(circuit.state(), State::Open);
+    clock.advance(OPEN_FOR);
+    acquire(circuit).failure();
+    for _ in 0..10 {
+        clock.advance(OPEN_FOR);
+        if let Ok(probe) = circuit.try_acquire() {
+            probe.success();
+        }
+    }
+    assert_eq!(circuit.state(), State::Closed);
+}
+
+fn allocations(path: impl FnOnce()) -> u64 {
+    allocation_counter::measure(path).count_total
+}
+
+// F3
+#[test]
+fn no_path_of_a_circuit_allocates() {
+    for (policy, configure) in POLICIES {
+        let clock = ManualClock::new();
+        let circuit = build(configure, clock.clone());
+        let allocated = allocations(|| live_a_whole_life(&circuit, &clock));
+        assert_eq!(allocated, 0, "{policy}");
+    }
+}
+
+// The test above can fail.
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(Box::new(1))), 1);
+}
+
+/// A service that allocates nothing of its own.
+#[derive(Clone)]
+struct Echo;
+
+impl Service<bool> for Echo {
+    type Response = ();
+    type Error = ();
+    type Future = Ready<Result<(), ()>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, succeed: bool) -> Self::Future {
+        ready(if succeed { Ok(()) } else { Err(()) })
+    }
+}
+
+fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+    std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn call<Req, S: Service<Req>>(service: &mut S, request: Req) -> Result<S::Response, S::Error> {
+    let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+    assert!(ready.is_ready());
+    match poll_once(service.call(request)) {
+        Poll::Ready(result) => result,
+        Poll::Pending => unreachable!("the service answers at once"),
+    }
+}
+
+// F3, G6
+#[test]
+fn the_service_adds_no_allocation_to_a_call_or_a_rejection() {
+    let circuit = build(|c| c.consecutive_failures(3), ManualClock::new());
+    let layer = CircuitBreakerLayer::new(circuit.clone())
+        .classifier(ErrorsOnly)
+        .reject_as_error();
+    let mut service = layer.layer(Echo);
+    let allocated = allocations(|| {
+        for _ in 0..10 {
+            call(&mut service.clone(), true).expect("admitted");
+        }
+        for _ in 0..10 {
+            call(&mut service, false).expect_err("failed, then rejected");
+        }
+    });
+    assert_eq!((allocated, circuit.state()), (0, State::Open));
+}
+
+// H1: what a 503 costs is its header map and its mark, the same as one made by hand.
+#[test]
+fn a_503_allocates_what_one_made_by_hand_would() {
+    let circuit = build(|c| c.consecutive_failures(1), ManualClock::new());
+    circuit.trip(OPEN_FOR).expect("normal mode");
+    let rejected = circuit.try_acquire().expect_err("open");
+    let by_hand = allocations(|| {
+        let mut response = http::Response::new(());
+        *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+        response
+            .headers_mut()
+            .insert("retry-after", http::HeaderValue::from(5));
+        response.extensions_mut().insert(rejected.clone());
+        drop(response);
+    });
+    let inner = tower::service_fn(|()| async { Ok::<_, Infallible>(http::Response::new(())) });
+    let mut service = CircuitBreakerLayer::new(circuit).layer(inner);
+    let allocated = allocations(|| drop(call(&mut service, ())));
+    assert_eq!(allocated, by_hand);
+}
+
+// F4
+#[test]
+fn a_closed_circuit_reads_the_clock_only_where_time_matters() {
+    let expected = [
+        ("consecutive failures", 0),
+        ("no totals", 0),
+        ("count window", 0),
+        // When it was recorded.
+        ("time window", 1),
+        // Beginning and end.
+        ("slow calls", 2),
+        ("everything", 0),
+    ];
+    for ((policy, configure), (name, reads)) in POLICIES.into_iter().zip(expected) {
+        assert_eq!(policy, name);
+        let clock = CountingClock::default();
+        let circuit = build(configure, clock.clone());
+        assert_eq!(
+            clock.reads(|| acquire(&circuit).success()),
+            reads,
+            "{policy}"
+        );
+    }
+}
+
+#[test]
+fn a_rejection_reads_the_clock_once() {
+    let clock = CountingClock::default();
+    let circuit = build(|c| c.consecutive_failures(1), clock.clone());
+    circuit.trip(OPEN_FOR).expect("normal mode");
+    assert_eq!(clock.reads(|| drop(circuit.try_acquire())), 1);
+
+    let layer = CircuitBreakerLayer::new(circuit)
+        .classifier(ErrorsOnly)
+        .reject_as_error();
+    let mut service = layer.layer(Echo);
+    assert_eq!(clock.reads(|| drop(call(&mut service, true))), 1);
+}
