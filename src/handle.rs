@@ -320,7 +320,7 @@ impl Circuit {
         Rejected::new(self.shared.name.clone(), refusal)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record(&self, permit: Permit, outcome: Outcome, answered: bool) {
         let transition = self.core().record(permit, outcome, answered, || self.now());
         if let Some(transition) = transition {

@@ -104,11 +104,13 @@ impl CountWindow {
     /// Records a call that neither failed nor was slow.
     #[inline]
     pub(crate) fn record_plain(&self, era: u64) {
-        if !self.logs().all(|log| log.is_clean(era)) {
+        let clean = |log: &MarkLog| log.is_clean(era);
+        if !clean(&self.failures) || !self.slow.as_ref().is_none_or(clean) {
             self.count_plain(era);
         }
     }
 
+    #[inline(never)]
     fn count_plain(&self, era: u64) {
         let Some(count) = self.others.mine().plain.add(era) else {
             return;

@@ -10,7 +10,7 @@ use crate::sync::Ordering;
 
 impl Core {
     /// Records what an admitted call came to. `answered` tells a response from an error.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record(
         &self,
         permit: Permit,
@@ -27,7 +27,7 @@ impl Core {
 
     /// The usual case: a fast success of a closed circuit with nothing to forget. Returns whether it
     /// was that.
-    #[inline]
+    #[inline(always)]
     fn record_success(&self, permit: Permit, now: impl FnOnce() -> u64) -> bool {
         // Equal: the same era, closed, no streak, no ramp. A half-open word never equals a permit,
         // because it always needs another success.

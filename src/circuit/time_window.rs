@@ -49,7 +49,7 @@ impl TimeWindow {
     }
 
     /// Records a call that neither failed nor was slow.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn record_plain(&self, era: u64, now: u64) {
         let id = self.clockwork.id(era, now);
         self.others.mine().add(self.clockwork, id);
