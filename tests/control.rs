@@ -24,7 +24,7 @@ fn a_circuit_can_be_built_in_any_mode() {
         circuit.is(if forced { State::Open } else { State::Closed });
         assert_eq!(circuit.circuit.try_acquire().is_err(), forced, "{mode}");
         let snapshot = circuit.look();
-        assert_eq!((snapshot.era, snapshot.attempt), (0, 0));
+        assert_eq!((snapshot.era, snapshot.attempt), (0, u32::from(forced)));
         assert_eq!((snapshot.last_trip, snapshot.remaining), (None, None));
         circuit.tells_nothing();
     }
