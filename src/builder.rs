@@ -59,8 +59,8 @@ pub struct CircuitBuilder {
     name: Arc<str>,
     settings: Settings,
     policy: Option<Policy>,
-    mode: Mode,
-    totals: bool,
+    mode: Option<Mode>,
+    totals: Option<bool>,
     seed: Option<u64>,
     clock: Option<Arc<dyn Clock>>,
     listeners: Vec<Listener>,
@@ -72,8 +72,8 @@ impl CircuitBuilder {
             name,
             settings: Settings::default(),
             policy: None,
-            mode: Mode::Normal,
-            totals: true,
+            mode: None,
+            totals: None,
             seed: None,
             clock: None,
             listeners: Vec::new(),
@@ -273,7 +273,7 @@ impl CircuitBuilder {
     ///
     /// Default: [`Mode::Normal`].
     pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
+        self.mode = Some(mode);
         self
     }
 
@@ -282,7 +282,7 @@ impl CircuitBuilder {
     ///
     /// Default: on.
     pub fn totals(mut self, totals: bool) -> Self {
-        self.totals = totals;
+        self.totals = Some(totals);
         self
     }
 
@@ -339,14 +339,18 @@ impl CircuitBuilder {
 
     /// The settings, for a live circuit (E5). What is not a number cannot be changed there.
     pub(crate) fn into_numbers(self) -> Result<Settings, ConfigError> {
-        let kept = "left as it was built";
-        let refuse = |changed: bool, field, value: &dyn fmt::Debug| {
-            ConfigError::unless(!changed, field, value, kept)
+        let kept = "left as the circuit was built";
+        let refuse = |said: bool, field, value: &dyn fmt::Debug| {
+            ConfigError::unless(!said, field, value, kept)
         };
-        refuse(self.mode != Mode::Normal, "mode", &self.mode)?;
-        refuse(!self.totals, "totals", &self.totals)?;
-        refuse(self.seed.is_some(), "seed", &self.seed)?;
         let closure = format_args!("a closure");
+        refuse(self.mode.is_some(), "mode", &self.mode.unwrap_or_default())?;
+        refuse(
+            self.totals.is_some(),
+            "totals",
+            &self.totals.unwrap_or_default(),
+        )?;
+        refuse(self.seed.is_some(), "seed", &self.seed.unwrap_or_default())?;
         refuse(self.clock.is_some(), "clock", &closure)?;
         refuse(!self.listeners.is_empty(), "on_transition", &closure)?;
         Ok(self.settings)
@@ -379,8 +383,8 @@ impl Blueprint {
             None => Source::tokio(),
         };
         let extras = Extras {
-            mode: builder.mode,
-            totals: builder.totals,
+            mode: builder.mode.unwrap_or_default(),
+            totals: builder.totals.unwrap_or(true),
             seed: builder.seed.unwrap_or_else(random_seed),
             policy: builder.policy.clone(),
         };

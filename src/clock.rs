@@ -1,8 +1,9 @@
 //! Where a circuit gets the time.
 //!
-//! A circuit reads the clock only where the time matters: never to admit while closed, once to
-//! reject, and after a call only for slow calls, a time window or a transition. By default it reads
-//! tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time already. No
+//! A circuit reads the clock only where the time matters. A call that a closed circuit admits and that
+//! succeeds reads it once where there is a time window, twice where slow calls are watched, and not at
+//! all otherwise. A rejection reads it once; failures, probes and everything out of the ordinary read
+//! it as they need. By default it is tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time already. No
 //! runtime is needed for that; outside of one, tokio's clock is the system's.
 //!
 //! Another clock (a coarse one, or simulated time) is anything that implements [`Clock`]:
@@ -44,7 +45,9 @@ use crate::circuit::nanos;
 
 /// A clock that never goes back.
 ///
-/// If one does go back, nothing breaks: a break may last longer and a call may look faster.
+/// If one does go back, nothing panics and no circuit is stuck, but what is counted by time is off: a
+/// break may last longer, a call look faster, and a time window hold too much or too little, until the
+/// clock is where it was.
 pub trait Clock: Send + Sync + 'static {
     /// The time since some fixed instant of the clock's own.
     fn now(&self) -> Duration;

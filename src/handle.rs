@@ -106,7 +106,7 @@ impl Circuit {
     /// Everything there is to see.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let view = self.core().view(self.now());
+        let view = self.core().view(|| self.now());
         let last_trip = self.observers().last_trip();
         Snapshot::new(
             self.shared.name.clone(),

@@ -3,7 +3,8 @@
 //! Every transition that happened is told once, after it was won, outside of any retry loop, on the
 //! thread that won it. One that did not happen is never told. Two threads that win two transitions
 //! in a row may tell them in either order, so each carries its era: whoever keeps a gauge ignores
-//! an era older than the one it has.
+//! an era older than the one it has. A change between normal and shadow comes within an era, and two of
+//! those can come in either order, too: for the mode, ask [`Circuit::mode`] when one is told.
 //!
 //! There are two ways to hear of it:
 //!
@@ -36,7 +37,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    circuit::{Cause, State, Transition},
+    circuit::{Cause, Mode, State, Transition, is_later},
     handle::Circuit,
 };
 
@@ -59,14 +60,27 @@ pub(crate) struct Latest {
 impl Latest {
     /// Takes a transition in, unless a newer one was told before it.
     fn update(&mut self, new: Transition) -> bool {
-        if new.to == State::Open && self.trip.is_none_or(|(era, _)| era < new.era) {
+        let trips = new.to == State::Open && new.begins_era();
+        if trips && self.trip.is_none_or(|(era, _)| is_later(new.era, era)) {
             self.trip = Some((new.era, new.cause));
         }
-        let newer = self.transition.is_none_or(|old| old.era <= new.era);
+        let newer = self.transition.is_none_or(|old| new.supersedes(&old));
         if newer {
             self.transition = Some(new);
         }
         newer
+    }
+}
+
+impl Transition {
+    /// Whether it began its era; a change between normal and shadow came into one.
+    fn begins_era(&self) -> bool {
+        let decided = |mode| matches!(mode, Mode::Normal | Mode::Shadow);
+        self.mode == self.mode_before || !decided(self.mode) || !decided(self.mode_before)
+    }
+
+    fn supersedes(&self, old: &Self) -> bool {
+        is_later(self.era, old.era) || self.era == old.era && !self.begins_era()
     }
 }
 
@@ -107,8 +121,8 @@ impl fmt::Debug for Observers {
 
 /// Transitions of one circuit, for async code to await. Made by [`Circuit::watch`].
 ///
-/// It always has the newest transition. Of several that come while nobody awaits, it shows the last;
-/// a listener hears of each.
+/// It has the newest transition that was told. Of several that come while nobody awaits, it shows the
+/// last; a listener hears of each.
 #[derive(Clone, Debug)]
 pub struct Watch {
     circuit: Circuit,
@@ -144,5 +158,55 @@ impl Watch {
         while self.circuit.state() != state {
             self.changed().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(era: u64, to: State, modes: (Mode, Mode)) -> Transition {
+        Transition {
+            from: State::Closed,
+            to,
+            mode_before: modes.0,
+            mode: modes.1,
+            era,
+            cause: if modes.0 == modes.1 {
+                Cause::TripNow
+            } else {
+                Cause::Manual
+            },
+            attempt: 1,
+            open_for: None,
+        }
+    }
+
+    const NORMAL: (Mode, Mode) = (Mode::Normal, Mode::Normal);
+    const TO_SHADOW: (Mode, Mode) = (Mode::Normal, Mode::Shadow);
+
+    // E4
+    #[test]
+    fn an_older_transition_that_is_told_late_changes_nothing() {
+        let mut latest = Latest::default();
+        assert!(latest.update(told(2, State::HalfOpen, NORMAL)));
+        assert!(!latest.update(told(1, State::Open, NORMAL)));
+        assert_eq!(latest.transition.map(|newest| newest.era), Some(2));
+        // But it was the newest trip.
+        assert_eq!(latest.trip, Some((1, Cause::TripNow)));
+    }
+
+    // E4
+    #[test]
+    fn a_change_of_mode_that_is_told_early_is_not_the_trip() {
+        let mut latest = Latest::default();
+        assert!(latest.update(told(1, State::Open, TO_SHADOW)));
+        assert_eq!(latest.trip, None);
+        assert!(!latest.update(told(1, State::Open, NORMAL)));
+        assert_eq!(latest.trip, Some((1, Cause::TripNow)));
+        assert_eq!(
+            latest.transition.map(|newest| newest.mode),
+            Some(Mode::Shadow)
+        );
     }
 }

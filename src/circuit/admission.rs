@@ -144,6 +144,10 @@ impl Core {
     }
 
     /// D4: half-open and full. If the probes have timed out, the circuit opens again.
+    ///
+    /// The word counts probes and does not know them apart: if, between the look at the deadline and
+    /// the swap, one probe gives its permit back and another takes it, the newcomer is timed out, too.
+    /// That is a break too many, as after any lost probe, and never one too few.
     pub(super) fn time_out(
         &self,
         word: Word,
@@ -154,7 +158,8 @@ impl Core {
         if remaining > 0 {
             return Some(Refusal::HalfOpenFull(remaining));
         }
-        let opened = self.open(word, Cause::ProbesTimedOut, Length::Policy(0), now)?;
+        let (cause, length) = (Cause::ProbesTimedOut, Length::Policy(0));
+        let opened = self.open(word, cause, length, &self.tunable.read(), now)?;
         *change = Some(opened);
         Some(Refusal::Open(opened.open_for.map_or(0, nanos)))
     }

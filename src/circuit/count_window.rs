@@ -1,13 +1,14 @@
 //! The count window: the last N recorded calls, exactly, for ever (rule B2).
 //!
 //! Writing down every call would make busy threads fight over one cache line. So only the calls
-//! that matter are written down. A [`MarkLog`] keeps the *marked* calls (failures in one log, slow
-//! calls in another), each with its position: how many calls of the era were recorded up to it.
-//! All other calls only raise a count on a stripe of the thread's own. How many marked calls are
+//! that matter are written down. A [`MarkLog`] keeps the *marked* calls (there is one for failures
+//! and one for slow calls), each with its position: how many calls of the era were recorded up to
+//! it. All other calls only raise a count on a stripe of the thread's own. How many marked calls are
 //! among the last N is then a search for positions in a sorted list.
 //!
 //! When N unmarked calls have gone by since the last mark, nothing that a success could push out
-//! is left: the log is *clean*, and until the next mark a success writes nothing at all.
+//! is left: the log is *clean*, and until its next mark it does not count. A success that finds both
+//! logs clean writes nothing at all.
 //!
 //! # How a mark is written
 //!
@@ -25,13 +26,17 @@
 //! └─────────────────┴─────────────────────────────────────────────────┘
 //! ```
 //!
-//! * **era** of the head wraps after two million eras; each era enters the window as it begins, so
-//!   an old head is never more than a few eras old.
+//! * **era** of the head wraps after two million eras. Every era enters the window as it begins,
+//!   whatever its state, so a head is never more than a few eras old.
 //! * **marks** in this era, modulo 2^20. It is larger than the ring, and *round* remembers that the
 //!   ring is full once it was.
 //! * **position** of the newest mark, modulo 2^20. Two neighbouring marks are at most a few windows
-//!   apart, because a clean log stops counting, and a window has at most 2^16 calls.
+//!   apart, because a log that is clean stops counting, and a window has at most 2^16 calls.
 //! * **full**: the era has seen a whole window of calls.
+//!
+//! A head that was loaded is taken for standing if it has the same bits later. It could have them
+//! again after exactly 2^20 marks and as many calls, all while one thread sleeps in the middle of
+//! recording; that thread would then judge by a window long gone, once.
 
 use std::fmt;
 
@@ -46,23 +51,9 @@ pub(crate) const MAX_SIZE: u32 = 65_536;
 #[derive(Debug)]
 pub(crate) struct CountWindow {
     size: u64,
-    /// How often a stripe looks whether its window has come clean, in calls.
-    look_every: u64,
-    others: Stripes<Others>,
     failures: MarkLog,
     /// Only where slow calls are watched; else a slow call is like any other.
     slow: Option<MarkLog>,
-}
-
-/// A thread's calls, by which of the logs does not hold them.
-#[derive(Debug, Default)]
-struct Others {
-    /// In neither log.
-    plain: EraCount,
-    /// Slow successes: in the log of slow calls only.
-    slow: EraCount,
-    /// Fast failures: in the log of failures only.
-    failed: EraCount,
 }
 
 impl CountWindow {
@@ -70,8 +61,6 @@ impl CountWindow {
         let size = u64::from(size);
         Self {
             size,
-            look_every: (size / 4).max(1),
-            others: Stripes::new(Others::default),
             failures: MarkLog::new(size),
             slow: watch_slow.then(|| MarkLog::new(size)),
         }
@@ -87,99 +76,42 @@ impl CountWindow {
 
     /// Begins `era` with an empty window. Whoever comes first does it; doing it twice does nothing.
     pub(crate) fn enter(&self, era: u64) {
-        for log in self.logs() {
-            log.enter(era);
+        self.failures.enter(era);
+        if let Some(slow) = &self.slow {
+            slow.enter(era);
         }
-        for others in self.others.iter() {
-            others.plain.sweep(era);
-            others.slow.sweep(era);
-            others.failed.sweep(era);
-        }
-    }
-
-    fn logs(&self) -> impl Iterator<Item = &MarkLog> {
-        std::iter::once(&self.failures).chain(&self.slow)
     }
 
     /// Records a call that neither failed nor was slow.
     #[inline]
     pub(crate) fn record_plain(&self, era: u64) {
-        let clean = |log: &MarkLog| log.is_clean(era);
-        if !clean(&self.failures) || !self.slow.as_ref().is_none_or(clean) {
-            self.count_plain(era);
-        }
-    }
-
-    #[inline(never)]
-    fn count_plain(&self, era: u64) {
-        let Some(count) = self.others.mine().plain.add(era) else {
-            return;
-        };
-        if count % self.look_every == 0 {
-            self.failures.try_clean(era, || self.without_failures(era));
-            if let Some(slow) = &self.slow {
-                slow.try_clean(era, || self.without_slow(era));
-            }
+        self.failures.pass(era);
+        if let Some(slow) = &self.slow {
+            slow.pass(era);
         }
     }
 
     /// Records a call that failed or was slow, and returns the window as it was published: this
     /// call included, in one step with it.
     pub(crate) fn record_marked(&self, era: u64, failed: bool, slow: bool) -> Counts {
-        let slow = slow && self.slow.is_some();
-        match (failed, slow) {
-            // Slow calls are not watched, and that is all it was.
-            (false, false) => self.record_plain(era),
-            (false, true) => drop(self.others.mine().slow.add(era)),
-            (true, false) if self.slow.is_some() => drop(self.others.mine().failed.add(era)),
-            (true, _) => {}
-        }
-        let failures = Some(&self.failures);
-        let failed = self.tally(failures, era, failed, || self.without_failures(era));
-        let slow = self.tally(self.slow.as_ref(), era, slow, || self.without_slow(era));
-        Counts {
-            calls: failed.calls.max(slow.calls),
-            failed: failed.marked,
-            slow: slow.marked,
-        }
-    }
-
-    fn tally(
-        &self,
-        log: Option<&MarkLog>,
-        era: u64,
-        mark: bool,
-        others: impl Fn() -> u64,
-    ) -> Tally {
-        match log {
-            Some(log) if mark => log.mark(era, others),
-            Some(log) => log.tally(era, others),
-            None => Tally::default(),
-        }
+        let failed = self.failures.record(era, failed);
+        let log = self.slow.as_ref();
+        Self::together(failed, log.map(|log| log.record(era, slow)))
     }
 
     /// What is in the window now.
     pub(crate) fn counts(&self, era: u64) -> Counts {
-        let failures = Some(&self.failures);
-        let failed = self.tally(failures, era, false, || self.without_failures(era));
-        let slow = self.tally(self.slow.as_ref(), era, false, || self.without_slow(era));
+        let slow = self.slow.as_ref().map(|log| log.tally(era));
+        Self::together(self.failures.tally(era), slow)
+    }
+
+    fn together(failed: Tally, slow: Option<Tally>) -> Counts {
+        let slow = slow.unwrap_or_default();
         Counts {
             calls: failed.calls.max(slow.calls),
             failed: failed.marked,
             slow: slow.marked,
         }
-    }
-
-    /// Calls of `era` that are not in the log of failures.
-    fn without_failures(&self, era: u64) -> u64 {
-        let not_failed = |others: &Others| others.plain.get(era) + others.slow.get(era);
-        self.others.iter().map(not_failed).sum()
-    }
-
-    /// Calls of `era` that are not in the log of slow calls.
-    fn without_slow(&self, era: u64) -> u64 {
-        let not_slow = |others: &Others| others.plain.get(era) + others.failed.get(era);
-        self.others.iter().map(not_slow).sum()
     }
 }
 
@@ -193,6 +125,10 @@ struct Tally {
 /// The marked calls of the current era, newest last, with their positions.
 struct MarkLog {
     window: u64,
+    /// How often a stripe looks whether the log has come clean, in calls.
+    look_every: u64,
+    /// Calls that are not in the log, counted while it is not clean.
+    others: Stripes<EraCount>,
     head: AtomicU64,
     /// A power of two, at least as many as the window has calls.
     ring: Box<[AtomicU64]>,
@@ -203,6 +139,8 @@ impl MarkLog {
         let capacity = window.next_power_of_two();
         Self {
             window,
+            look_every: (window / 4).max(1),
+            others: Stripes::new(EraCount::default),
             head: AtomicU64::new(Head::empty(0).0),
             ring: (0..capacity).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -225,6 +163,40 @@ impl MarkLog {
         while head.is_before(era) && !self.replace(head, Head::empty(era)) {
             head = self.load();
         }
+        for others in self.others.iter() {
+            others.sweep(era);
+        }
+    }
+
+    /// Calls of `era` that are not in the log.
+    fn others(&self, era: u64) -> u64 {
+        self.others.iter().map(|others| others.get(era)).sum()
+    }
+
+    /// Records a call, and tells what the window holds with it.
+    fn record(&self, era: u64, mark: bool) -> Tally {
+        if mark {
+            return self.mark(era);
+        }
+        self.pass(era);
+        self.tally(era)
+    }
+
+    /// Records a call that is not marked.
+    #[inline]
+    fn pass(&self, era: u64) {
+        if !self.is_clean(era) {
+            self.count(era);
+        }
+    }
+
+    #[inline(never)]
+    fn count(&self, era: u64) {
+        if let Some(count) = self.others.mine().add(era) {
+            if count % self.look_every == 0 {
+                self.try_clean(era);
+            }
+        }
     }
 
     #[inline]
@@ -234,19 +206,19 @@ impl MarkLog {
     }
 
     /// Marks the log clean if a whole window of unmarked calls lies after its newest mark.
-    fn try_clean(&self, era: u64, others: impl Fn() -> u64) {
+    fn try_clean(&self, era: u64) {
         let head = self.load();
         if !head.is_of(era) || head.is_clean_in(era) {
             return;
         }
-        if head.calls_since_newest(others()) >= self.window {
+        if head.calls_since_newest(self.others(era)) >= self.window {
             // A failed swap means that a mark came in, and the log is not clean.
             self.replace(head, head.cleaned());
         }
     }
 
     /// Adds a mark and returns what the window held the moment it was added.
-    fn mark(&self, era: u64, others: impl Fn() -> u64) -> Tally {
+    fn mark(&self, era: u64) -> Tally {
         loop {
             let head = self.load();
             if head.is_before(era) {
@@ -261,7 +233,7 @@ impl MarkLog {
             };
             // The place of this call is read between the load of the head and its swap, every time
             // round: a call that was held up is not judged at the place it once had.
-            let others = others();
+            let others = self.others(era);
             let since = head.calls_since_newest(others) + 1;
             let full = head.is_full() || head.calls(others) + 1 >= self.window;
             let new = head.with_mark(since, full, self.ring.len() as u64);
@@ -276,7 +248,7 @@ impl MarkLog {
     }
 
     /// What the window holds now.
-    fn tally(&self, era: u64, others: impl Fn() -> u64) -> Tally {
+    fn tally(&self, era: u64) -> Tally {
         loop {
             let head = self.load();
             if !head.is_of(era) {
@@ -285,7 +257,7 @@ impl MarkLog {
             let Some(newest) = self.file(head) else {
                 continue;
             };
-            let others = others();
+            let others = self.others(era);
             let tally = Tally {
                 marked: self.marked_within(head, newest, head.calls_since_newest(others)),
                 calls: self.calls(head.is_full(), head.calls(others)),
@@ -314,17 +286,18 @@ impl MarkLog {
         let position = self.newest_position(head);
         let entry = Entry::new(head.era(), position);
         let slot = self.slot(head.marks().wrapping_sub(1) & MARKS_MASK);
-        let filed = slot.load(Ordering::Relaxed);
-        // The slot was read before this look at the head. If the head still stands, what was read
-        // is the entry itself or one of the round before, and the swap below cannot undo a later
-        // one. An era's tag makes entries differ that would otherwise look alike.
+        let filed = slot.load(Ordering::Acquire);
+        // The slot was read before this look at the head: acquire keeps them in order, and pairs with
+        // the release below, so that whoever reads a later round's entry sees that the head has moved
+        // on. If it still stands, what was read is the entry itself or one of the round before, and
+        // the swap cannot undo a later one. An era's tag makes entries differ that would otherwise
+        // look alike.
         if self.load() != head {
             return None;
         }
         if filed != entry.0 {
-            // Relaxed: published by the release of the next swap of the head, or by nobody. A
-            // failed swap means that somebody filed it first.
-            let _ = slot.compare_exchange(filed, entry.0, Ordering::Relaxed, Ordering::Relaxed);
+            // A failed swap means that somebody filed it first.
+            let _ = slot.compare_exchange(filed, entry.0, Ordering::Release, Ordering::Relaxed);
         }
         Some(position)
     }
@@ -375,8 +348,10 @@ impl MarkLog {
         &self.ring[index as usize & mask]
     }
 
+    /// Acquire: pairs with the release in `file`. A look at the head after it sees at least the head
+    /// from which this entry was filed.
     fn entry(&self, index: u64) -> Entry {
-        Entry(self.slot(index).load(Ordering::Relaxed))
+        Entry(self.slot(index).load(Ordering::Acquire))
     }
 }
 
@@ -403,6 +378,9 @@ const MARKS_BITS: u32 = 20;
 const MARKS_MASK: u64 = (1 << MARKS_BITS) - 1;
 const ERA_SHIFT: u32 = MARKS_SHIFT + MARKS_BITS;
 const ERA_MASK: u64 = u64::MAX >> ERA_SHIFT;
+/// The bits of an era that the head of a log has room for.
+#[cfg(test)]
+pub(super) const ERA_BITS: u32 = u64::BITS - ERA_SHIFT;
 
 /// A copy of a log's head.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -597,7 +575,7 @@ mod tests {
         for _ in 0..100 {
             window.record_plain(0);
         }
-        let counted = window.without_failures(0);
+        let counted = window.failures.others(0);
         assert!(counted < 20, "{counted}: a clean window still writes");
         let published = window.record_marked(0, true, false);
         assert_eq!((published.calls, published.failed), (8, 1));
@@ -620,6 +598,18 @@ mod tests {
                 window.record_plain(0);
             }
         }
+    }
+
+    // F6: one log is clean while the other is busy for more calls than its position can count.
+    #[test]
+    fn a_failure_stays_gone_however_many_slow_calls_come() {
+        let window = CountWindow::new(4, true);
+        window.record_marked(0, true, false);
+        for call in 0..=1u64 << POSITION_BITS {
+            window.record_marked(0, false, call % 4 == 0);
+        }
+        assert_eq!(window.counts(0).failed, 0);
+        assert_eq!(window.record_marked(0, true, false).failed, 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     Abandoned, Cause, Core, Outcome, Permit, Transition,
-    config::nanos,
+    config::{Numbers, nanos},
     totals::{End, TotalCounters},
     transition::Length,
 };
@@ -49,23 +49,30 @@ impl Core {
         answered: bool,
         now: u64,
     ) -> Option<Transition> {
-        let slow = self.is_slow(permit, now);
-        if outcome == Outcome::Success && !slow && self.record_success(permit, || now) {
+        // Relaxed: a hint of the number, which spares most calls the reading of all of them.
+        let slow_after = self.slow_after.load(Ordering::Relaxed);
+        let fast = !permit.is_slow(slow_after, now);
+        if outcome == Outcome::Success && fast && self.record_success(permit, || now) {
             return None;
         }
-        let proves = outcome == Outcome::Ignored && answered && self.takes_ignored(permit);
-        let outcome = if proves { Outcome::Success } else { outcome };
-        let verdict = Verdict::of(outcome, slow);
-        self.count_end(verdict.end(), slow);
-        self.apply(permit, verdict, now)
+        let call = self.ended(permit, now);
+        let proves = call.numbers.ignored_probe_succeeds && permit.is_probe() && answered;
+        let outcome = match outcome {
+            Outcome::Ignored if proves => Outcome::Success,
+            outcome => outcome,
+        };
+        let verdict = Verdict::of(outcome, call.is_slow());
+        self.count_end(verdict.end(), call.is_slow());
+        self.apply(&call, verdict)
     }
 
-    /// A3: strictly longer.
-    fn is_slow(&self, permit: Permit, now: u64) -> bool {
-        // Relaxed: a number of its own.
-        let slow_after = self.slow_after.load(Ordering::Relaxed);
-        let longer = |elapsed| elapsed > slow_after;
-        slow_after != 0 && permit.elapsed(now).is_some_and(longer)
+    /// The numbers are read once, so that one version judges the whole call (E5).
+    pub(super) fn ended(&self, permit: Permit, now: u64) -> Ended {
+        Ended {
+            permit,
+            now,
+            numbers: self.tunable.read(),
+        }
     }
 
     /// The call was dropped before its outcome was known (A4). `answered` says that the head of the
@@ -76,35 +83,33 @@ impl Core {
         answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        let now = now();
-        let failed = match self.tunable.read().abandoned {
+        let call = self.ended(permit, now());
+        let failed = match call.numbers.abandoned {
             Abandoned::Ignore => false,
             Abandoned::Failure => true,
-            Abandoned::FailureIfSlow => !answered && self.is_overdue(permit, now),
+            Abandoned::FailureIfSlow => !answered && self.is_overdue(&call),
         };
-        let slow = failed && self.is_slow(permit, now);
+        let slow = failed && !answered && call.is_slow();
         self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);
         let verdict = if failed {
             Verdict::Failure { slow, floor: 0 }
         } else {
             Verdict::Ignored
         };
-        self.apply(permit, verdict, now)
+        self.apply(&call, verdict)
     }
 
     /// Whether a call without an answer has run for so long that it counts as a slow failure.
-    fn is_overdue(&self, permit: Permit, now: u64) -> bool {
-        if self.slow_after.load(Ordering::Relaxed) != 0 {
-            return self.is_slow(permit, now);
+    fn is_overdue(&self, call: &Ended) -> bool {
+        if call.numbers.slow_after != 0 {
+            return call.is_slow();
         }
         // The patience is that of the newest half-open era. A probe of an older one is stale, and
         // whether it was late is nobody's business any more.
         let patience = self.facts.patience().nanos();
-        permit.is_probe()
-            && permit
-                .elapsed(now)
-                .is_some_and(|elapsed| elapsed > patience)
-            && self.load().era() == permit.era()
+        call.permit.is_probe()
+            && call.permit.is_slow(patience, call.now)
+            && self.load().era() == call.permit.era()
     }
 
     pub(super) fn count_end(&self, end: End, slow: bool) {
@@ -124,30 +129,43 @@ impl Core {
     }
 
     /// What a verdict does to the era that admitted the call; to any other, nothing (C4).
-    pub(super) fn apply(&self, permit: Permit, verdict: Verdict, now: u64) -> Option<Transition> {
-        if permit.is_pass() {
+    pub(super) fn apply(&self, call: &Ended, verdict: Verdict) -> Option<Transition> {
+        if call.permit.is_pass() {
             return None;
         }
-        if self.load().era() != permit.era() {
+        if self.load().era() != call.permit.era() {
             self.total(TotalCounters::stale);
             return None;
         }
-        if permit.is_probe() {
-            return self.apply_probe(permit, verdict, now);
+        if call.permit.is_probe() {
+            return self.apply_probe(call, verdict);
         }
         match verdict {
             Verdict::Ignored => None,
             Verdict::Trip { open_for } => {
-                self.trip_from(permit, Cause::TripNow, Length::of_trip(open_for), now)
+                self.trip_from(call, Cause::TripNow, Length::of_trip(open_for))
             }
             Verdict::Success { slow } => {
-                self.end_streak(permit);
-                self.apply_to_window(permit, false, slow, 0, now)
+                self.end_streak(call.permit);
+                self.apply_to_window(call, false, slow, 0)
             }
             Verdict::Failure { slow, floor } => self
-                .apply_to_window(permit, true, slow, floor, now)
-                .or_else(|| self.extend_streak(permit, floor, now)),
+                .apply_to_window(call, true, slow, floor)
+                .or_else(|| self.extend_streak(call, floor)),
         }
+    }
+}
+
+/// A call that has ended, and the numbers that judge it.
+pub(super) struct Ended {
+    pub(super) permit: Permit,
+    pub(super) now: u64,
+    pub(super) numbers: Numbers,
+}
+
+impl Ended {
+    fn is_slow(&self) -> bool {
+        self.permit.is_slow(self.numbers.slow_after, self.now)
     }
 }
 

@@ -9,7 +9,7 @@
 //! * All racers for the same era write the same attempt. Instants differ, but each was read before
 //!   its racer saw the old era still standing, so none is later than the swap that ended it.
 
-use super::word::{BESIDE_ERA, Break, Word};
+use super::word::{BESIDE_ERA, Break, Word, is_later};
 use crate::sync::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ impl EraFacts {
     pub(crate) fn begin_patience(&self, next: Word, patience: Duration) {
         let entry = next.era() << BESIDE_ERA | Break::at_least(patience).bits();
         let mut current = self.patience.load(Ordering::Acquire);
-        while current >> BESIDE_ERA < next.era() {
+        while is_later(next.era(), current >> BESIDE_ERA) {
             match self.patience.compare_exchange_weak(
                 current,
                 entry,

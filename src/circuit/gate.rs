@@ -58,7 +58,7 @@ impl Core {
             slow: false,
             floor: 0,
         };
-        if let Some(change) = self.apply(permit, verdict, now) {
+        if let Some(change) = self.apply(&self.ended(permit, now), verdict) {
             tell(change);
         }
     }

@@ -131,7 +131,7 @@ impl Fixture {
     fn assert_eras_follow(&self) {
         let mut eras: Vec<u64> = self.won().iter().map(|won| won.era).collect();
         eras.sort_unstable();
-        let last = self.core.view(0).era;
+        let last = self.core.view(|| 0).era;
         let first = last + 1 - eras.len() as u64;
         assert!(eras.into_iter().eq(first..=last));
     }
@@ -167,7 +167,7 @@ fn three_racing_failures_trip_once() {
         let permits = [(); 3].map(|()| fixture.admit(0).expect("closed"));
         race(permits.map(|permit| fail(&fixture, permit, 5)).into());
         assert_eq!(fixture.trips(), 1);
-        assert_eq!(fixture.core.view(5).era, 1);
+        assert_eq!(fixture.core.view(|| 5).era, 1);
     });
 }
 
@@ -182,7 +182,7 @@ fn a_success_either_ends_the_streak_or_comes_after_the_trip() {
             fail(&fixture, permits[1], 2),
             succeed(&fixture, permits[2], 2)
         );
-        let view = fixture.core.view(2);
+        let view = fixture.core.view(|| 2);
         match view.state {
             State::Open => assert_eq!(fixture.trips(), 1),
             // The success came between the failures, or its reset was the last word.
@@ -223,7 +223,7 @@ fn probes_never_exceed_the_permits() {
             })
         };
         race!(leave(held), call(), call());
-        let probes = fixture.core.view(OPEN_FOR).probes.expect("half-open");
+        let probes = fixture.core.view(|| OPEN_FOR).probes.expect("half-open");
         assert_eq!(probes.in_flight, 0, "a permit leaked");
         assert_eq!(fixture.won().len(), 1);
     });
@@ -249,7 +249,7 @@ fn a_stale_result_changes_nothing() {
                 move || straggling.record(old, outcome, OPEN_FOR + 1),
             );
             assert_eq!(fixture.core.state(), State::Closed);
-            assert_eq!(fixture.core.view(OPEN_FOR).streak, 0);
+            assert_eq!(fixture.core.view(|| OPEN_FOR).streak, 0);
             assert_eq!(fixture.won().len(), 2);
         });
     }
@@ -270,7 +270,11 @@ fn a_stale_drop_gives_nothing_back() {
             move || drop(probing.admit(2 * OPEN_FOR).expect("a probe")),
             abandon(&fixture, old, 2 * OPEN_FOR),
         );
-        let probes = fixture.core.view(2 * OPEN_FOR).probes.expect("half-open");
+        let probes = fixture
+            .core
+            .view(|| 2 * OPEN_FOR)
+            .probes
+            .expect("half-open");
         assert_eq!((probes.in_flight, probes.permits), (1, 1));
     });
 }
@@ -344,7 +348,7 @@ fn nobody_probes_before_the_break_is_over() {
             move || assert!(first.admit(now).is_none()),
             move || assert!(second.admit(now + OPEN_FOR - 1).is_none()),
         );
-        let view = fixture.core.view(now);
+        let view = fixture.core.view(|| now);
         assert_eq!(view.state, State::Open);
         assert_eq!(view.remaining, Some(OPEN_FOR));
         assert_eq!(view.attempt, 2);
@@ -361,7 +365,7 @@ fn two_trips_leave_a_break_that_began_no_later_than_either() {
             fail(&fixture, permits[0], 10),
             fail(&fixture, permits[1], 20)
         );
-        let remaining = fixture.core.view(20).remaining.expect("open");
+        let remaining = fixture.core.view(|| 20).remaining.expect("open");
         assert!(
             (OPEN_FOR - 10..=OPEN_FOR).contains(&remaining),
             "{remaining}"
@@ -548,7 +552,7 @@ fn control_operations_and_calls_end_each_era_once() {
             let mut eras: Vec<u64> = fixture.won().iter().map(|won| won.era).collect();
             eras.sort_unstable();
             eras.dedup();
-            let last = fixture.core.view(2).era;
+            let last = fixture.core.view(|| 2).era;
             assert!(eras.into_iter().filter(|era| *era > 0).eq(1..=last));
         });
     }
@@ -592,7 +596,7 @@ fn a_ramp_ends_once_for_all() {
             move || assert!(second.admit(over).is_some()),
             fail(&fixture, during, over),
         );
-        let view = fixture.core.view(over);
+        let view = fixture.core.view(|| over);
         assert_eq!((view.state, view.streak), (State::Closed, 1));
         assert_eq!(view.ramp_share, WHOLE);
     });
@@ -613,5 +617,81 @@ fn totals_are_exact_at_rest() {
         );
         let read = totals.read();
         assert_eq!((read.rejected, read.stale), (2, 1));
+    });
+}
+
+// E5: the hint of what is slow and the numbers that judge are two cells.
+#[test]
+fn one_version_of_the_numbers_judges_a_call() {
+    model("reconfiguring what is slow against a call", || {
+        let watched = |slow_after, rate| Settings {
+            slow_call_duration: Some(Duration::from_nanos(slow_after)),
+            slow_call_rate: Some(rate),
+            ..Settings::default()
+        };
+        let fixture = Fixture::new(&Settings {
+            count_window: Some(4),
+            minimum_calls: Some(1),
+            ..watched(100, 0.25)
+        });
+        for _ in 0..3 {
+            let call = fixture.admit(0).expect("closed");
+            fixture.record(call, Outcome::Success, 0);
+        }
+        let call = fixture.admit(0).expect("closed");
+        let changing = fixture.clone();
+        race!(
+            move || changing.core.reconfigure(&watched(5, 1.0)).expect("valid"),
+            succeed(&fixture, call, 10),
+        );
+        assert_eq!(
+            fixture.trips(),
+            0,
+            "neither the old numbers nor the new ones trip"
+        );
+    });
+}
+
+/// Two failures in a window of two.
+fn two_failures() -> Arc<CountWindow> {
+    let window = Arc::new(CountWindow::new(2, false));
+    window.record_marked(0, true, false);
+    window.record_marked(0, true, false);
+    window
+}
+
+fn mark_thrice(window: &Arc<CountWindow>) -> Box<dyn FnOnce() + Send> {
+    let window = window.clone();
+    Box::new(move || {
+        for _ in 0..3 {
+            window.record_marked(0, true, false);
+        }
+    })
+}
+
+// F5: the ring goes round while somebody looks.
+#[test]
+fn looking_at_a_window_undoes_no_mark() {
+    model("count window: a look against a round of marks", || {
+        let window = two_failures();
+        let looking = window.clone();
+        race!(mark_thrice(&window), move || {
+            assert_eq!(looking.counts(0).failed, 2);
+        });
+        assert_eq!(window.counts(0).failed, 2);
+    });
+}
+
+// B2
+#[test]
+fn a_full_ring_keeps_its_marks() {
+    model("count window: two writers on a full ring", || {
+        let window = two_failures();
+        let write = || {
+            let window = window.clone();
+            move || assert_eq!(window.record_marked(0, true, false).failed, 2)
+        };
+        race!(write(), write());
+        assert_eq!(window.counts(0).failed, 2);
     });
 }

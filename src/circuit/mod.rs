@@ -46,6 +46,7 @@ pub(crate) use self::{
     config::{Plan, Probing, Settings, nanos},
     permit::Permit,
     view::View,
+    word::is_later,
 };
 use crate::sync::{AtomicU64, Ordering};
 
@@ -143,5 +144,63 @@ impl fmt::Debug for Core {
             .field("mode", &word.mode())
             .field("era", &word.era())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::{count_window::ERA_BITS, *};
+
+    fn core(settings: &Settings) -> Core {
+        let extras = Extras {
+            mode: Mode::Normal,
+            totals: false,
+            seed: 0,
+            policy: None,
+        };
+        Core::new(settings.resolve().expect("valid"), extras, 0)
+    }
+
+    fn record(core: &Core, outcome: Outcome, now: u64) -> Option<Transition> {
+        let permit = core.admit_slowly(now, &mut None).expect("admitted");
+        core.record(permit, outcome, true, || now)
+    }
+
+    // F6: the head of a count window tells eras apart by their last bits.
+    #[test]
+    fn a_count_window_trips_after_an_outage_of_a_million_eras() {
+        let core = core(&Settings {
+            count_window: Some(4),
+            failure_rate: Some(0.5),
+            minimum_calls: Some(1),
+            open_for: Some(Duration::from_nanos(1).into()),
+            ..Settings::default()
+        });
+        let mut now = 0;
+        while core.load().era() <= 1 << (ERA_BITS - 1) {
+            now += 1;
+            record(&core, Outcome::Failure, now);
+        }
+        let closed = record(&core, Outcome::Success, now + 1);
+        assert_eq!(closed.map(|closed| closed.to), Some(State::Closed));
+        assert!(record(&core, Outcome::Failure, now + 1).is_some());
+    }
+
+    // F6: each era uses up bucket ids.
+    #[test]
+    fn a_time_window_trips_after_many_eras() {
+        let core = core(&Settings {
+            time_window: Some(Duration::from_secs(24 * 60 * 60)),
+            time_window_buckets: Some(100),
+            failure_rate: Some(0.5),
+            minimum_calls: Some(1),
+            ..Settings::default()
+        });
+        for _ in 0..400_000 {
+            core.reset(0);
+        }
+        assert!(record(&core, Outcome::Failure, 0).is_some());
     }
 }

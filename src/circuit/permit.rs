@@ -75,9 +75,9 @@ impl Permit {
         self.started == Self::UNTIMED
     }
 
-    /// How long the call has run, if it is timed.
+    /// A3: whether the call has run strictly longer than `limit`, in nanoseconds; zero is no limit.
     #[inline]
-    pub(super) fn elapsed(self, now: u64) -> Option<u64> {
-        (!self.is_untimed()).then(|| now.saturating_sub(self.started))
+    pub(super) fn is_slow(self, limit: u64, now: u64) -> bool {
+        limit != 0 && !self.is_untimed() && now.saturating_sub(self.started) > limit
     }
 }

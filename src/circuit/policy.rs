@@ -3,7 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
-    Cause, Core, Counts, Permit, Transition, config::reaches, totals::TotalCounters,
+    Cause, Core, Counts, Permit, Transition,
+    config::{Numbers, reaches},
+    ending::Ended,
+    totals::TotalCounters,
     transition::Length,
 };
 
@@ -11,26 +14,25 @@ impl Core {
     /// B4, B7.
     pub(super) fn apply_to_window(
         &self,
-        permit: Permit,
+        call: &Ended,
         failed: bool,
         slow: bool,
         floor: u64,
-        now: u64,
     ) -> Option<Transition> {
+        let era = call.permit.era();
         if !failed && !slow {
-            self.window.record_plain(permit.era(), || now);
+            self.window.record_plain(era, || call.now);
             return None;
         }
         if self.window.is_none() {
             return None;
         }
-        let counts = self.window.record_marked(permit.era(), now, failed, slow);
-        let cause = self.judge(&counts)?;
-        self.trip_from(permit, cause, Length::Policy(floor), now)
+        let counts = self.window.record_marked(era, call.now, failed, slow);
+        let cause = self.judge(&call.numbers, &counts)?;
+        self.trip_from(call, cause, Length::Policy(floor))
     }
 
-    pub(super) fn judge(&self, counts: &Counts) -> Option<Cause> {
-        let numbers = self.tunable.read();
+    fn judge(&self, numbers: &Numbers, counts: &Counts) -> Option<Cause> {
         let Counts {
             calls,
             failed,
@@ -63,21 +65,22 @@ impl Core {
     }
 
     /// B1: a failure. The n-th in a row is never written down; it is the trip.
-    pub(super) fn extend_streak(&self, permit: Permit, floor: u64, now: u64) -> Option<Transition> {
-        let threshold = self.tunable.read().consecutive;
+    pub(super) fn extend_streak(&self, call: &Ended, floor: u64) -> Option<Transition> {
+        let threshold = call.numbers.consecutive;
         if threshold == 0 {
             return None;
         }
         loop {
             let word = self.load();
-            if word.era() != permit.era() {
+            if word.era() != call.permit.era() {
                 self.total(TotalCounters::stale);
                 return None;
             }
             let streak = word.streak() + 1;
             if streak >= threshold {
                 let cause = Cause::ConsecutiveFailures(streak);
-                let opened = self.open(word, cause, Length::Policy(floor), now);
+                let length = Length::Policy(floor);
+                let opened = self.open(word, cause, length, &call.numbers, call.now);
                 if opened.is_some() {
                     return opened;
                 }

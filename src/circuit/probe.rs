@@ -1,8 +1,8 @@
 //! What the result of a probe does (rules D2 to D5).
 
 use super::{
-    Cause, Core, Permit, Transition,
-    ending::Verdict,
+    Cause, Core, Transition,
+    ending::{Ended, Verdict},
     totals::TotalCounters,
     transition::Length,
     word::{Decision, Word},
@@ -10,15 +10,10 @@ use super::{
 
 impl Core {
     /// The deciding result and the transition it causes are one swap.
-    pub(super) fn apply_probe(
-        &self,
-        permit: Permit,
-        verdict: Verdict,
-        now: u64,
-    ) -> Option<Transition> {
+    pub(super) fn apply_probe(&self, call: &Ended, verdict: Verdict) -> Option<Transition> {
         loop {
             let word = self.load();
-            if word.era() != permit.era() {
+            if word.era() != call.permit.era() {
                 self.total(TotalCounters::stale);
                 return None;
             }
@@ -29,16 +24,16 @@ impl Core {
                     }
                 }
                 Decision::Close => {
-                    let ramping = self.tunable.read().ramp > 0;
+                    let ramping = call.numbers.ramp > 0;
                     let next = word.closed_next(word.mode(), ramping);
-                    let closed = self.turn(word, next, Cause::Recovered, now);
+                    let closed = self.turn(word, next, Cause::Recovered, call.now);
                     if closed.is_some() {
                         return closed;
                     }
                 }
                 Decision::Reopen => {
                     let (cause, length) = reopening(verdict);
-                    let opened = self.open(word, cause, length, now);
+                    let opened = self.open(word, cause, length, &call.numbers, call.now);
                     if opened.is_some() {
                         return opened;
                     }
@@ -56,11 +51,6 @@ impl Core {
             Verdict::Ignored => Decision::Undecided(probes.give_back()),
             Verdict::Trip { .. } => Decision::Reopen,
         }
-    }
-
-    /// A2: an answered 4xx, where that is taken to prove that the dependency is back.
-    pub(super) fn takes_ignored(&self, permit: Permit) -> bool {
-        permit.is_probe() && self.tunable.read().ignored_probe_succeeds
     }
 }
 

@@ -23,6 +23,10 @@ pub(crate) const MIN_SPAN: Duration = Duration::from_millis(1);
 /// The largest number of buckets.
 pub(crate) const MAX_BUCKETS: u32 = 100;
 
+/// Every so many eras, cells that have been left behind are dragged along. A window would have to be
+/// left alone for 130,000 eras before an id could be mistaken.
+const SWEEP_EVERY: u64 = 256;
+
 /// The calls recorded in the last while.
 #[derive(Debug)]
 pub(crate) struct TimeWindow {
@@ -46,6 +50,18 @@ impl TimeWindow {
 
     pub(crate) fn watches_slow(&self) -> bool {
         self.slow.is_some()
+    }
+
+    /// Begins `era`. It is empty by arithmetic; but eras use up ids, and a cell that is left behind by
+    /// half of all ids would look as if it were ahead.
+    pub(crate) fn enter(&self, era: u64, now: u64) {
+        if era % SWEEP_EVERY != 0 {
+            return;
+        }
+        let id = self.clockwork.id(era, now);
+        for row in self.others.iter().chain([&self.failed]).chain(&self.slow) {
+            row.sweep(self.clockwork, id);
+        }
     }
 
     /// Records a call that neither failed nor was slow.
@@ -200,6 +216,23 @@ impl Row {
             match cell.compare_exchange_weak(current, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(seen) => current = seen,
+            }
+        }
+    }
+
+    /// Makes expired cells as if they had expired just now.
+    fn sweep(&self, clockwork: Clockwork, id: u64) {
+        let just_expired = id.wrapping_sub(clockwork.buckets) & clockwork.id_mask();
+        for cell in &self.cells {
+            let current = cell.load(Ordering::Relaxed);
+            if matches!(clockwork.age(current, id), Age::Expired) {
+                // A failed swap means that somebody has just used it.
+                let _ = cell.compare_exchange(
+                    current,
+                    just_expired << clockwork.count_bits,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                );
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::sync::{AtomicU64, Ordering};
 pub struct Totals {
     /// Admitted calls that succeeded.
     pub successful: u64,
-    /// Admitted calls that failed.
+    /// Admitted calls that failed, and failures of the inner service to become ready (rule A6).
     pub failed: u64,
     /// Admitted calls whose outcome was neutral.
     pub ignored: u64,

@@ -3,25 +3,26 @@
 use std::time::Duration;
 
 use super::{
-    Cause, Core, Permit, State, Transition,
+    Cause, Core, State, Transition,
+    config::Numbers,
+    ending::Ended,
     word::{Break, Kind, Word},
 };
 
 impl Core {
-    /// Opens the era of `permit`, unless it is over.
+    /// Opens the era that admitted `call`, unless it is over.
     pub(super) fn trip_from(
         &self,
-        permit: Permit,
+        call: &Ended,
         cause: Cause,
         length: Length,
-        now: u64,
     ) -> Option<Transition> {
         loop {
             let word = self.load();
-            if word.era() != permit.era() {
+            if word.era() != call.permit.era() {
                 return None;
             }
-            let opened = self.open(word, cause, length, now);
+            let opened = self.open(word, cause, length, &call.numbers, call.now);
             if opened.is_some() {
                 return opened;
             }
@@ -34,15 +35,14 @@ impl Core {
         word: Word,
         cause: Cause,
         length: Length,
+        numbers: &Numbers,
         now: u64,
     ) -> Option<Transition> {
-        let next = word.open_next(word.mode(), Break::at_least(Duration::ZERO));
         let open_for = match length {
             Length::Exactly(time) => Duration::from_nanos(time),
             Length::Policy(floor) => {
-                let numbers = self.tunable.read();
                 let attempt = self.next_attempt(word, State::Open);
-                let time = self.backoff.open_for(&numbers, attempt, next.era());
+                let time = self.backoff.open_for(numbers, attempt, word.next_era());
                 time.max(Duration::from_nanos(floor))
             }
         };
@@ -66,9 +66,7 @@ impl Core {
         if !self.swap(word, next) {
             return None;
         }
-        if next.state() == State::Closed {
-            self.window.enter(next.era());
-        }
+        self.window.enter(next.era(), now);
         Some(Transition {
             from: word.state(),
             to: next.state(),

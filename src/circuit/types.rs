@@ -121,7 +121,7 @@ pub struct Transition {
     /// The mode now.
     pub mode: Mode,
     /// The era that began. Grows by one with every transition; a change between normal and shadow
-    /// leaves it.
+    /// leaves it as it is.
     pub era: u64,
     /// Why.
     pub cause: Cause,

@@ -7,18 +7,19 @@ use super::{
 };
 
 impl Core {
-    /// Everything there is to see, of one era.
-    pub(crate) fn view(&self, now: u64) -> View {
+    /// Everything there is to see, of one era. The clock is read after the word: with an older
+    /// reading, the window of the era before could look like this one's.
+    pub(crate) fn view(&self, now: impl Fn() -> u64) -> View {
         loop {
             let word = self.load();
-            let view = self.view_of(word, now);
+            let view = self.view_of(word, now());
             if self.load().era() == word.era() {
                 return view;
             }
         }
     }
 
-    pub(super) fn view_of(&self, word: Word, now: u64) -> View {
+    fn view_of(&self, word: Word, now: u64) -> View {
         let since = self.facts.since(word);
         let state = word.state();
         let open = matches!(word.kind(), Kind::Open | Kind::OpenShadow);

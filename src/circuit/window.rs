@@ -43,10 +43,12 @@ impl Window {
         matches!(self, Self::None)
     }
 
-    /// Begins `era`, empty. A time window does so by arithmetic.
-    pub(crate) fn enter(&self, era: u64) {
-        if let Self::Count(window) = self {
-            window.enter(era);
+    /// Begins `era`, empty.
+    pub(crate) fn enter(&self, era: u64, now: u64) {
+        match self {
+            Self::None => {}
+            Self::Count(window) => window.enter(era),
+            Self::Time(window) => window.enter(era, now),
         }
     }
 

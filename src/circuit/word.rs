@@ -27,6 +27,14 @@ const ERA_SHIFT: u32 = KIND_BITS + PAYLOAD_BITS;
 const KIND_MASK: u64 = (1 << KIND_BITS) - 1;
 const PAYLOAD_MASK: u64 = ((1 << PAYLOAD_BITS) - 1) << KIND_BITS;
 
+const ERA_MASK: u64 = u64::MAX >> ERA_SHIFT;
+
+/// Whether `era` began after `other`, also across the wrap.
+pub(crate) const fn is_later(era: u64, other: u64) -> bool {
+    let ahead = era.wrapping_sub(other) & ERA_MASK;
+    ahead != 0 && ahead <= ERA_MASK / 2
+}
+
 /// The bits left for a value that shares a cell with an era.
 pub(crate) const BESIDE_ERA: u32 = ERA_SHIFT;
 
@@ -159,8 +167,8 @@ impl Word {
     }
 
     /// The era after this one. It wraps inside its 37 bits.
-    const fn next_era(self) -> u64 {
-        (self.era() + 1) & (u64::MAX >> ERA_SHIFT)
+    pub(crate) const fn next_era(self) -> u64 {
+        (self.era() + 1) & ERA_MASK
     }
 
     /// The closed word of the next era.
@@ -344,7 +352,8 @@ impl Break {
     const MAX_DIGITS: u128 = (1 << Self::DIGIT_BITS) - 1;
     const MAX_POWER: u32 = 15;
 
-    /// The shortest break that is at least `open_for`; what is longer than 292 years never ends.
+    /// The shortest break that is at least `open_for`; what is longer than 584 years never
+    /// ends.
     #[expect(clippy::cast_possible_truncation, reason = "the loop ends at 20 bits")]
     pub(crate) const fn at_least(open_for: Duration) -> Self {
         let mut digits = open_for.as_nanos();
@@ -426,9 +435,11 @@ mod tests {
 
     #[test]
     fn the_era_wraps_inside_its_bits() {
-        let last = Word::new(u64::MAX >> ERA_SHIFT, Kind::Closed, 0);
+        let last = Word::new(ERA_MASK, Kind::Closed, 0);
         let next = last.open_next(Mode::Normal, Break::at_least(Duration::ZERO));
         assert_eq!((next.era(), next.state()), (0, State::Open));
+        assert!(is_later(next.era(), last.era()) && !is_later(last.era(), next.era()));
+        assert!(!is_later(7, 7) && is_later(8, 7));
     }
 
     #[test]
