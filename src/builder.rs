@@ -23,8 +23,9 @@ use crate::{
 /// Builds a [`Circuit`]. Every setting has a default; nonsense is refused by [`build`](Self::build)
 /// (rule B8).
 ///
-/// Where no policy is named, half of the last 100 calls failing trips, once there have been 20. Name
-/// one, and only what is named holds; several can be combined, and whichever holds first trips (B5).
+/// Where nothing is said about failures, half of the last 100 calls failing trips, once there have been
+/// 20. Name a policy for them, and only what is named holds; several can be combined, and whichever
+/// holds first trips (B5).
 ///
 /// ```
 /// use std::time::Duration;
@@ -93,10 +94,10 @@ impl CircuitBuilder {
     /// Trips when at least this share of the calls in the window failed (rule B4). A share above 0
     /// and at most 1, rounded to millionths.
     ///
-    /// Default: 0.5, if there is a window and neither this nor [`slow_call_rate`] nor [`trip_when`]
-    /// is named; else not watched.
+    /// Default: 0.5 if nothing else is said about failures, neither [`consecutive_failures`] nor
+    /// [`trip_when`]. A window that is named beside consecutive failures asks for the rate, too.
     ///
-    /// [`slow_call_rate`]: Self::slow_call_rate
+    /// [`consecutive_failures`]: Self::consecutive_failures
     /// [`trip_when`]: Self::trip_when
     pub fn failure_rate(mut self, share: f64) -> Self {
         self.settings.failure_rate = Some(share);

@@ -31,8 +31,9 @@ impl fmt::Display for Reason {
 
 /// A call that was not made: the circuit rejected it without touching the dependency (rule C3).
 ///
-/// Every response made from a rejection carries one in its extensions, so that outer layers know it
-/// for ours (rule H3): `response.extensions().get::<Rejected>()`.
+/// The response of a rejection carries one in its extensions, so that outer layers know it for ours
+/// (rule H3): `response.extensions().get::<Rejected>()`. A fallback's answer does not, unless the
+/// fallback [marks](Self::mark) it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rejected {
     circuit: Arc<str>,
@@ -85,9 +86,18 @@ impl Rejected {
         Some(remaining.as_secs().saturating_add(rounded_up).clamp(1, DAY))
     }
 
+    /// Marks a response as made from this rejection (rule H3), so that outer layers leave it alone: for
+    /// the answer of a fallback or of a [`Reject`](crate::Reject) that is still a refusal.
+    #[must_use]
+    pub fn mark<B>(self, mut response: http::Response<B>) -> http::Response<B> {
+        response.extensions_mut().insert(self);
+        response
+    }
+
     /// The rejection in `error` or in what caused it, if there is one.
     ///
-    /// Finds it through boxes and wrappers, as far as they tell their source.
+    /// Finds it through boxes and wrappers, as far as they tell their source. (`io::Error::other` does
+    /// not: it tells the source of what it wraps.)
     ///
     /// ```
     /// use tower_breaker::{Circuit, CircuitError, Rejected};
@@ -137,7 +147,7 @@ impl Error for Rejected {}
 /// own error.
 ///
 /// It becomes a boxed error with `?` or `into()` where the inner error is an
-/// [`Error`](std::error::Error).
+/// [`Error`], and with [`into_boxed`](Self::into_boxed) where that is boxed already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CircuitError<E> {
     /// The circuit rejected the call; the inner service was not called.
@@ -152,6 +162,17 @@ impl<E> CircuitError<E> {
         match self {
             Self::Rejected(rejected) => Some(rejected),
             Self::Inner(_) => None,
+        }
+    }
+
+    /// Either, boxed; for inner errors that are boxed already and thus not errors themselves.
+    pub fn into_boxed(self) -> Box<dyn Error + Send + Sync>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        match self {
+            Self::Rejected(rejected) => rejected.into(),
+            Self::Inner(error) => error.into(),
         }
     }
 
@@ -170,12 +191,12 @@ impl<E> From<Rejected> for CircuitError<E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for CircuitError<E> {
+impl<E> fmt::Display for CircuitError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Rejected(_) => f.write_str("the circuit breaker rejected the call"),
-            Self::Inner(error) => error.fmt(f),
-        }
+        f.write_str(match self {
+            Self::Rejected(_) => "the circuit breaker rejected the call",
+            Self::Inner(_) => "the call failed",
+        })
     }
 }
 
@@ -183,8 +204,7 @@ impl<E: Error + 'static> Error for CircuitError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Rejected(rejected) => Some(rejected),
-            // Transparent: `Display` shows the inner error, so its source comes next.
-            Self::Inner(error) => error.source(),
+            Self::Inner(error) => Some(error),
         }
     }
 }

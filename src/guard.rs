@@ -52,15 +52,6 @@ impl<'a> Guard<'a> {
     pub fn finish(mut self, outcome: Outcome) {
         self.admitted.finish(outcome, true);
     }
-
-    /// Runs `call` as a part of this call: if it panics, this call has failed (rule A5).
-    pub(crate) fn watch<T>(&mut self, call: impl FnOnce() -> T) -> T {
-        self.admitted.watch(|_| call())
-    }
-
-    pub(crate) fn finish_as(&mut self, outcome: Outcome, answered: bool) {
-        self.admitted.finish(outcome, answered);
-    }
 }
 
 impl fmt::Debug for Guard<'_> {

@@ -1,19 +1,14 @@
 //! [`Circuit`]: the one door to a circuit, for people and for the rest of the crate.
 
-use std::{
-    fmt,
-    future::{Future, poll_fn},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use crate::{
     builder::CircuitBuilder,
+    call::Call,
     circuit::{ConfigError, Core, Mode, Outcome, Permit, Refusal, State, Transition},
     classify::{Classify, ErrorsOnly},
     clock::Source,
-    error::{CircuitError, ControlError, Rejected},
+    error::{ControlError, Rejected},
     guard::Guard,
     observe::{Observers, Watch},
     snapshot::Snapshot,
@@ -60,7 +55,8 @@ struct Shared {
 }
 
 impl Circuit {
-    /// Begins a circuit of this name. Names need not differ, but people will read them.
+    /// Begins a circuit of this name, a `&'static str`, a `String` or an `Arc<str>`. Names need not
+    /// differ, but people will read them.
     pub fn builder(name: impl Into<Arc<str>>) -> CircuitBuilder {
         CircuitBuilder::new(name.into())
     }
@@ -140,12 +136,8 @@ impl Circuit {
     /// Runs `future` if the circuit admits it. `Err` counts as a failure.
     ///
     /// The circuit admits when the returned future is first polled; dropped before, nothing has
-    /// happened.
-    ///
-    /// # Errors
-    ///
-    /// [`CircuitError::Rejected`] if the circuit does not admit the call; `future` is then not
-    /// polled. [`CircuitError::Inner`] with the error of `future`.
+    /// happened. It ends in [`CircuitError::Rejected`](crate::CircuitError::Rejected) if the circuit does not admit the call, and
+    /// `future` is then not polled; in [`CircuitError::Inner`](crate::CircuitError::Inner) with the error of `future` if it fails.
     ///
     /// ```
     /// # use tower_breaker::{Circuit, CircuitError};
@@ -157,40 +149,48 @@ impl Circuit {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn call<F, T, E>(&self, future: F) -> Result<T, CircuitError<E>>
+    pub fn call<F, T, E>(&self, future: F) -> Call<'_, F, ErrorsOnly>
     where
         F: Future<Output = Result<T, E>>,
     {
-        self.call_with(ErrorsOnly, future).await
+        self.call_with_classifier(ErrorsOnly, future)
     }
 
-    /// Like [`call`](Self::call), with a classifier to say what counts as a failure.
+    /// Like [`call`](Self::call), with a closure to say what counts as a failure.
     ///
-    /// # Errors
-    ///
-    /// As [`call`](Self::call).
-    pub async fn call_with<C, F, T, E>(
-        &self,
-        classifier: C,
-        future: F,
-    ) -> Result<T, CircuitError<E>>
+    /// ```
+    /// # use tower_breaker::{Circuit, Outcome};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("payments").build()?;
+    /// let rows = circuit
+    ///     .call_with(
+    ///         |result| match result {
+    ///             Ok(rows) if *rows == 0 => Outcome::Ignored,
+    ///             Ok(_) => Outcome::Success,
+    ///             Err(_) => Outcome::Failure,
+    ///         },
+    ///         async { Ok::<u32, std::io::Error>(0) },
+    ///     )
+    ///     .await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_with<C, F, T, E>(&self, classify: C, future: F) -> Call<'_, F, C>
+    where
+        C: Fn(Result<&T, &E>) -> Outcome,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.call_with_classifier(classify, future)
+    }
+
+    /// Like [`call`](Self::call), with a [`Classify`] to say what counts as a failure.
+    pub fn call_with_classifier<C, F, T, E>(&self, classifier: C, future: F) -> Call<'_, F, C>
     where
         C: Classify<T, E>,
         F: Future<Output = Result<T, E>>,
     {
-        let mut guard = self.try_acquire()?;
-        let mut future = pin!(future);
-        let (result, outcome) = poll_fn(|context| {
-            guard.watch(|| {
-                future.as_mut().poll(context).map(|result| {
-                    let outcome = classifier.classify(result.as_ref());
-                    (result, outcome)
-                })
-            })
-        })
-        .await;
-        guard.finish_as(outcome, result.is_ok());
-        result.map_err(CircuitError::Inner)
+        Call::new(self, classifier, future)
     }
 
     // ---- control ---------------------------------------------------------------------------

@@ -160,7 +160,9 @@ impl<C, R> CircuitBreakerLayer<C, R> {
         self.rejection(RejectWith(respond))
     }
 
-    /// Makes a rejection an error, for any service: [`CircuitError`](crate::CircuitError).
+    /// Makes a rejection an error, for any service: [`CircuitError`](crate::CircuitError). If the inner
+    /// error is boxed already, use [`reject_as_box_error`](Self::reject_as_box_error): a `CircuitError`
+    /// of a boxed error is no [`Error`](std::error::Error).
     pub fn reject_as_error(self) -> CircuitBreakerLayer<C, RejectAsError> {
         self.rejection(RejectAsError)
     }
@@ -172,7 +174,8 @@ impl<C, R> CircuitBreakerLayer<C, R> {
 
     /// Answers rejections with an async function of the rejection and the untouched request.
     ///
-    /// What it returns is not marked as a rejection: a good answer is a good answer.
+    /// What it returns is not marked as a rejection: a good answer is a good answer. If it is still a
+    /// refusal, [mark it](Rejected::mark).
     pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>>
     where
         F: Fn(Rejected, Req) -> Fut,

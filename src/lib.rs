@@ -1,5 +1,4 @@
-//! A circuit breaker for [Tower]: for axum and hyper servers, for reqwest, tonic and hyper clients,
-//! for any [`Service`].
+//! A circuit breaker for [Tower]: for axum and hyper servers, for clients, for any [`Service`].
 //!
 //! When a dependency fails, calling it again makes things worse: the caller waits, and what it calls
 //! never gets the rest it needs. A circuit breaker watches what comes back. When too much of it
@@ -56,7 +55,7 @@
 //!
 //! | setting | default |
 //! |---|---|
-//! | what trips | half of the last 100 calls failed, once there have been 20 (if no policy is named) |
+//! | what trips | half of the last 100 calls failed, once there have been 20 (if nothing is said about failures) |
 //! | what fails | errors and 5xx; 4xx is ignored |
 //! | what is slow | nothing |
 //! | [`open_for`](CircuitBuilder::open_for) | 30 seconds |
@@ -89,6 +88,25 @@
 //! # }
 //! ```
 //!
+//! # Around clients
+//!
+//! | around | what fails | a rejection |
+//! |---|---|---|
+//! | a server: axum, hyper | the default | the default |
+//! | a hyper client | the default | [`reject_as_error`](CircuitBreakerLayer::reject_as_error): its body has no `Default` |
+//! | a reqwest client | a closure over `Result<&reqwest::Response, &reqwest::Error>` | [`reject_as_error`](CircuitBreakerLayer::reject_as_error) |
+//! | anything whose error is boxed | – | [`reject_as_box_error`](CircuitBreakerLayer::reject_as_box_error) |
+//! | gRPC | not yet: a failure is HTTP 200 with a `grpc-status` that is not read | not yet |
+//!
+//! Put services that reserve something in `poll_ready`, such as a concurrency limit or a buffer,
+//! *outside* of the breaker. A call that the circuit rejects after its inner service was ready leaves
+//! that reservation with the instance, until its next call or its drop.
+//!
+//! # What is not there yet
+//!
+//! gRPC, outcomes known at the end of a body, reading the `Retry-After` of a dependency, and a mode in
+//! which readiness is pending while the circuit is open, for load balancers.
+//!
 //! # Without Tower
 //!
 //! [`Circuit::call`] runs a future, [`Circuit::try_acquire`] gives a [`Guard`] to finish by hand.
@@ -109,6 +127,7 @@
 //! [`Service`]: tower_service::Service
 
 mod builder;
+mod call;
 mod circuit;
 pub mod classify;
 pub mod clock;
@@ -126,6 +145,7 @@ mod sync;
 
 pub use self::{
     builder::CircuitBuilder,
+    call::Call,
     circuit::{
         Abandoned, Cause, ConfigError, Counts, Jitter, Mode, OpenFor, Outcome, ProbeCounts, State,
         Totals, Transition,

@@ -4,7 +4,8 @@
 //! thread that won it. One that did not happen is never told. Two threads that win two transitions
 //! in a row may tell them in either order, so each carries its era: whoever keeps a gauge ignores
 //! an era older than the one it has. A change between normal and shadow comes within an era, and two of
-//! those can come in either order, too: for the mode, ask [`Circuit::mode`] when one is told.
+//! those can come in either order, too. A listener that controls the circuit makes a transition before
+//! the listeners after it have heard of the first. For the mode, ask [`Circuit::mode`] when one is told.
 //!
 //! There are two ways to hear of it:
 //!
@@ -123,6 +124,9 @@ impl fmt::Debug for Observers {
 ///
 /// It has the newest transition that was told. Of several that come while nobody awaits, it shows the
 /// last; a listener hears of each.
+///
+/// A watch keeps its circuit alive. A task that loops on [`changed`](Self::changed) never ends by
+/// itself.
 #[derive(Clone, Debug)]
 pub struct Watch {
     circuit: Circuit,
@@ -150,7 +154,8 @@ impl Watch {
         }
     }
 
-    /// Waits until the circuit is in `state`; returns at once if it is.
+    /// Waits until the circuit is in `state`; returns at once if it is. A state that came and went before
+    /// this was polled is missed, and [`changed`](Self::changed) may show the same transition again.
     ///
     /// An open circuit whose break is over stays open until a call comes (rule C5), so waiting for
     /// half-open needs traffic.

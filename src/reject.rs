@@ -120,13 +120,7 @@ fn service_unavailable<B: Default>(rejected: Rejected) -> Response<B> {
         let seconds = HeaderValue::from(seconds);
         response.headers_mut().insert(RETRY_AFTER, seconds);
     }
-    marked(response, rejected)
-}
-
-/// H3: recognisable from outside.
-fn marked<B>(mut response: Response<B>, rejected: Rejected) -> Response<B> {
-    response.extensions_mut().insert(rejected);
-    response
+    rejected.mark(response)
 }
 
 /// A response of one's own. Made by
@@ -143,7 +137,7 @@ where
 
     fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
         let response = (self.0)(&rejected);
-        ready(Ok(marked(response, rejected)))
+        ready(Ok(rejected.mark(response)))
     }
 
     fn inner_error(&self, error: E) -> E {
@@ -158,10 +152,10 @@ pub struct RejectAsError;
 
 impl<Req, Res, E> Reject<Req, Res, E> for RejectAsError {
     type Error = CircuitError<E>;
-    type Future = Ready<Result<Res, CircuitError<E>>>;
+    type Future = Refused<Res, CircuitError<E>>;
 
     fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
-        ready(Err(CircuitError::Rejected(rejected)))
+        Refused::new(rejected)
     }
 
     fn inner_error(&self, error: E) -> CircuitError<E> {
@@ -179,14 +173,46 @@ where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     type Error = Box<dyn Error + Send + Sync>;
-    type Future = Ready<Result<Res, Self::Error>>;
+    type Future = Refused<Res, Self::Error>;
 
     fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
-        ready(Err(rejected.into()))
+        Refused::new(rejected)
     }
 
     fn inner_error(&self, error: E) -> Self::Error {
         error.into()
+    }
+}
+
+/// The answer of [`RejectAsError`] and [`RejectAsBoxError`]: the error is made when it is polled.
+pub struct Refused<Res, E> {
+    rejected: Option<Rejected>,
+    result: PhantomData<fn() -> Result<Res, E>>,
+}
+
+impl<Res, E> Refused<Res, E> {
+    fn new(rejected: Rejected) -> Self {
+        Self {
+            rejected: Some(rejected),
+            result: PhantomData,
+        }
+    }
+}
+
+impl<Res, E: From<Rejected>> Future for Refused<Res, E> {
+    type Output = Result<Res, E>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let rejected = self.rejected.take().expect("polled after completion");
+        Poll::Ready(Err(rejected.into()))
+    }
+}
+
+impl<Res, E> fmt::Debug for Refused<Res, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("rejected", &self.rejected)
+            .finish()
     }
 }
 

@@ -27,12 +27,20 @@ use crate::{
 /// the call is answered without touching the inner service (rules G1, G2). A readiness that was
 /// granted for a rejection is good for a rejection only, even if the circuit has closed by the time
 /// of the call.
+///
+/// The other way round, a call can be rejected although the inner service was ready: because the
+/// circuit has opened since, or while it ramps up. The inner service's readiness then stays with this
+/// instance until its next call or its drop. So what reserves something in `poll_ready`, such as a
+/// concurrency limit, belongs outside of the breaker.
 #[must_use = "services do nothing unless called"]
 pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable> {
     inner: S,
     setup: Held<C, R>,
     readiness: Readiness,
 }
+
+const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on this instance before \
+                         `call`; a clone carries no readiness";
 
 /// What `poll_ready` has found out for the next `call`.
 #[derive(Clone, Copy, Debug)]
@@ -121,15 +129,15 @@ where
     ///
     /// If `poll_ready` has not returned ready on this very instance since its last call.
     fn call(&mut self, request: Req) -> Self::Future {
-        let setup = self.setup.clone();
+        let setup = &self.setup;
         let rejected = match std::mem::replace(&mut self.readiness, Readiness::Unknown) {
-            Readiness::Unknown => panic!("`poll_ready` must have returned ready before `call`"),
+            Readiness::Unknown => panic!("{NOT_READY}"),
             Readiness::Rejecting(refusal, seen) => setup.reject(refusal, seen),
             Readiness::Ready => match setup.admit() {
                 Ok(permit) => {
                     // The guard comes before the call: nothing is lost if that panics, or if its
                     // future is never polled.
-                    let mut admitted = Admitted::new(setup, permit);
+                    let mut admitted = Admitted::new(setup.clone(), permit);
                     let inner = admitted.watch(|_| self.inner.call(request));
                     return ResponseFuture::admitted(inner, admitted);
                 }

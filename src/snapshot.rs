@@ -25,7 +25,7 @@ pub struct Snapshot {
     pub remaining: Option<Duration>,
     /// Opens in a row without a close in between; 0 in closed.
     pub attempt: u32,
-    /// Why the circuit last opened, if it ever did.
+    /// Why the circuit last opened, if it did since it was built.
     pub last_trip: Option<Cause>,
     /// Failures in a row, where those are counted; 0 unless closed.
     pub consecutive_failures: u64,

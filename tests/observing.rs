@@ -547,7 +547,7 @@ async fn errors_tell_the_rejection_apart_and_keep_it() {
     let call = circuit.circuit.call(async { Err::<(), _>("refused") });
     let error = call.await.expect_err("an inner error");
     assert_eq!(error, CircuitError::Inner("refused"));
-    assert_eq!(error.to_string(), "refused");
+    assert_eq!(error.to_string(), "the call failed");
 }
 
 #[test]

@@ -529,6 +529,7 @@ fn a_rejection_is_found_through_boxes_and_sources() {
     let plain: BoxError = rejected.clone().into();
     let circuit_error: BoxError = CircuitError::<Odd>::from(rejected.clone()).into();
     let nested = CircuitError::Inner(CircuitError::<Odd>::from(rejected.clone()));
+    let of_another = CircuitError::Inner(rejected.clone());
     let twice_wrapped = Wrapped(Box::new(Wrapped(rejected.clone().into())));
     let io = std::io::Error::other(Wrapped(rejected.clone().into()));
 
@@ -536,6 +537,7 @@ fn a_rejection_is_found_through_boxes_and_sources() {
         plain,
         circuit_error,
         nested.into(),
+        of_another.into(),
         twice_wrapped.into(),
         io.into(),
     ] {
@@ -585,9 +587,40 @@ fn a_chain_of_errors_says_nothing_twice() {
             "circuit `inventory` is open"
         ]
     );
-    assert_eq!(chain(&CircuitError::Inner(Odd)), ["an odd number"]);
-    let wrapped = CircuitError::Inner(Wrapped(Odd.into()));
-    assert_eq!(chain(&wrapped), ["wrapped", "an odd number"]);
+    let inner = chain(&CircuitError::Inner(Odd));
+    assert_eq!(inner, ["the call failed", "an odd number"]);
+    let wrapped = chain(&CircuitError::Inner(Wrapped(Odd.into())));
+    assert_eq!(wrapped, ["the call failed", "wrapped", "an odd number"]);
+}
+
+#[test]
+fn an_inner_error_is_found_by_its_type_along_the_sources() {
+    let error: BoxError = CircuitError::Inner(Odd).into();
+    assert!(
+        error
+            .source()
+            .is_some_and(<dyn std::error::Error>::is::<Odd>)
+    );
+}
+
+#[test]
+fn a_circuit_error_of_a_boxed_error_can_be_boxed() {
+    let rejected = open().try_acquire().unwrap_err();
+    let ours = CircuitError::<BoxError>::from(rejected.clone()).into_boxed();
+    assert_eq!(Rejected::find(&*ours), Some(&rejected));
+    assert!(
+        CircuitError::Inner(BoxError::from(Odd))
+            .into_boxed()
+            .is::<Odd>()
+    );
+}
+
+// H3
+#[test]
+fn a_fallback_can_mark_its_refusal() {
+    let rejected = open().try_acquire().unwrap_err();
+    let refusal = rejected.clone().mark(http::Response::new(()));
+    assert_eq!(refusal.extensions().get(), Some(&rejected));
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn slow_call_rate() {
         ("slow_call_rate", "NaN", |c| {
             slow(c).slow_call_rate(f64::NAN)
         }),
-        ("slow_call_duration", "None", |c| c.slow_call_rate(0.5)),
+        ("slow_call_duration", "not set", |c| c.slow_call_rate(0.5)),
     ]);
     accepted(&[
         |c| slow(c).slow_call_rate(1.0),

@@ -401,15 +401,16 @@ fn probes_that_have_timed_out_are_found_by_the_call_not_by_readiness() {
 fn assert_panics_without_readiness(call: impl FnOnce()) {
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call))
         .expect_err("a call without readiness must panic");
-    let message = panic.downcast_ref::<&str>().expect("a message");
+    let message = panic.downcast_ref::<String>().expect("a message");
     assert_eq!(
-        *message,
-        "`poll_ready` must have returned ready before `call`"
+        message,
+        "tower-breaker: `poll_ready` must have returned ready on this instance before `call`; \
+         a clone carries no readiness"
     );
 }
 
 #[test]
-#[should_panic(expected = "`poll_ready` must have returned ready before `call`")]
+#[should_panic(expected = "a clone carries no readiness")]
 fn a_call_that_never_asked_for_readiness_panics() {
     drop(Stage::new().service.call(1));
 }

@@ -373,10 +373,23 @@ fn slow_successes_trip_the_slow_rate() {
 
 // B4
 #[test]
-fn a_slow_rate_alone_watches_no_failures() {
-    let circuit = Fixture::new(|c| slow_calls(c).slow_call_rate(0.5));
-    circuit.play_times(1_000, "f");
+fn a_slow_rate_beside_a_streak_watches_no_failure_rate() {
+    let circuit = Fixture::new(|c| {
+        let streak = c.consecutive_failures(3);
+        streak.slow_call_duration(SLOW).slow_call_rate(0.5)
+    });
+    circuit.play_times(1_000, "fs");
     circuit.tells_nothing();
+}
+
+// Nobody who watches for slow calls wants to be deaf to failures.
+#[test]
+fn a_slow_rate_alone_leaves_failures_to_the_default() {
+    let circuit = Fixture::new(|c| c.slow_call_duration(SLOW).slow_call_rate(0.5));
+    circuit.play_times(19, "f");
+    circuit.tells_nothing();
+    circuit.play("f");
+    circuit.is(State::Open);
 }
 
 // B4

@@ -360,6 +360,15 @@ impl Settings {
             || self.custom_policy
     }
 
+    /// Whether nothing says when failures trip. A window that is there for slow calls only does not say
+    /// so; one that is named beside consecutive failures asks for a rate.
+    fn leaves_failures_to_the_default(&self) -> bool {
+        let window_is_named = self.count_window.is_some() || self.time_window.is_some();
+        self.failure_rate.is_none()
+            && !self.custom_policy
+            && (self.consecutive_failures.is_none() || window_is_named)
+    }
+
     /// The numbers these settings stand for, on top of `numbers`.
     pub(crate) fn apply(
         &self,
@@ -412,11 +421,8 @@ impl Settings {
         }
         if numbers.slow_rate > 0 && numbers.slow_after == 0 {
             let allowed = "set together with `slow_call_rate`";
-            return Err(ConfigError::new(
-                "slow_call_duration",
-                None::<Duration>,
-                allowed,
-            ));
+            let missing = format_args!("not set");
+            return Err(ConfigError::new("slow_call_duration", missing, allowed));
         }
         self.apply_minimum(numbers, window)
     }
@@ -450,7 +456,7 @@ impl Settings {
             (numbers.successes, numbers.of) = probes.numbers()?;
         }
         let most = numbers.of;
-        let allowed = format!("1 to {most}, the number of probes");
+        let allowed = format!("1 to {most}, the number of `probes`");
         let valid = (1..=most).contains(&numbers.permits);
         ConfigError::unless(valid, "permits", &numbers.permits, &allowed)?;
         if let Some(timeout) = self.half_open_timeout {
@@ -465,8 +471,7 @@ impl Settings {
     pub(crate) fn resolve(&self) -> Result<Plan, ConfigError> {
         let window = self.window()?;
         let mut numbers = self.apply(Numbers::default(), WindowSize::of(window))?;
-        let rates = self.failure_rate.is_some() || self.slow_call_rate.is_some();
-        if window != WindowKind::None && !rates && !self.custom_policy {
+        if window != WindowKind::None && self.leaves_failures_to_the_default() {
             numbers.failure_rate = millionths("failure_rate", DEFAULT_FAILURE_RATE)?;
         }
         if numbers.minimum_calls == 0 {

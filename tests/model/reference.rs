@@ -773,12 +773,12 @@ fn refused(reason: Reason, remaining: Option<Duration>) -> Refused {
 impl Config {
     /// What holds where nothing is said.
     fn fill_in_defaults(&mut self) {
-        let in_window =
-            self.failure_rate.is_some() || self.slow_rate.is_some() || self.custom.is_some();
-        if self.window.is_none() && (in_window || self.consecutive.is_none()) {
+        let on_failures = self.failure_rate.is_some() || self.custom.is_some();
+        let windowed = self.window.is_some();
+        if !windowed && (on_failures || self.slow_rate.is_some() || self.consecutive.is_none()) {
             self.window = Some(Window::Calls(100));
         }
-        if self.window.is_some() && !in_window {
+        if !on_failures && (windowed || self.consecutive.is_none()) {
             self.failure_rate = Some(500);
         }
         self.minimum = self.minimum.or(match self.window {
