@@ -81,8 +81,6 @@ impl CircuitBuilder {
         }
     }
 
-    // ---- when to trip ----------------------------------------------------------------------
-
     /// Trips at the n-th failure in a row; a success starts over (rule B1). 1 to 8,388,607.
     ///
     /// Default: not watched.
@@ -184,8 +182,6 @@ impl CircuitBuilder {
         self
     }
 
-    // ---- how long to stay open -------------------------------------------------------------
-
     /// How long the circuit stays open before it lets a probe through (rules C1, C2): a `Duration`
     /// above zero, or anything [`OpenFor`] can say.
     ///
@@ -202,8 +198,6 @@ impl CircuitBuilder {
         self.seed = Some(seed);
         self
     }
-
-    // ---- half-open -------------------------------------------------------------------------
 
     /// How many probes may be in flight at once in half-open (rule D1). 1 to the number of probes.
     ///
@@ -259,8 +253,6 @@ impl CircuitBuilder {
         self.settings.ramp = Some((duration, from));
         self
     }
-
-    // ---- the rest --------------------------------------------------------------------------
 
     /// What becomes of calls that are dropped before their outcome is known (rule A4).
     ///

@@ -78,8 +78,6 @@ impl Circuit {
         }
     }
 
-    // ---- looking ---------------------------------------------------------------------------
-
     /// The circuit's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -117,8 +115,6 @@ impl Circuit {
     pub fn watch(&self) -> Watch {
         Watch::new(self.clone())
     }
-
-    // ---- calling ---------------------------------------------------------------------------
 
     /// Admits a call, to be finished through the guard.
     ///
@@ -192,8 +188,6 @@ impl Circuit {
     {
         Call::new(self, classifier, future)
     }
-
-    // ---- control ---------------------------------------------------------------------------
 
     /// Opens the circuit for `open_for`, as a health check or an overload detector would. It
     /// recovers like from any other open. An open circuit begins a new break.
@@ -269,8 +263,6 @@ impl Circuit {
         let changed = change(CircuitBuilder::new(self.shared.name.clone()));
         self.core().reconfigure(&changed.into_numbers()?)
     }
-
-    // ---- for the rest of the crate ---------------------------------------------------------
 
     #[inline]
     pub(crate) fn core(&self) -> &Core {

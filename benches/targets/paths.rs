@@ -130,15 +130,15 @@ fn successes(circuit: Circuit) -> Maker {
     })
 }
 
-/// One call in a hundred fails.
-fn one_in_a_hundred_fails(circuit: Circuit) -> Maker {
+/// One call in so many fails.
+fn one_fails_in(calls: u64, circuit: Circuit) -> Maker {
     maker(move || {
         let circuit = circuit.clone();
-        let mut call = 0u64;
+        let mut call = 0;
         repeat(move || {
             call += 1;
             let guard = circuit.try_acquire().expect("closed");
-            if call % 100 == 0 {
+            if call % calls == 0 {
                 guard.failure();
             } else {
                 guard.success();
@@ -164,23 +164,6 @@ fn with_a_failure() -> Circuit {
     });
     circuit.try_acquire().expect("closed").failure();
     circuit
-}
-
-/// Successes with a failure now and then, so that they always have to be written down.
-fn written(circuit: Circuit) -> Maker {
-    maker(move || {
-        let circuit = circuit.clone();
-        let mut call = 0u64;
-        repeat(move || {
-            call += 1;
-            let guard = circuit.try_acquire().expect("closed");
-            if call % 10_000 == 0 {
-                guard.failure();
-            } else {
-                guard.success();
-            }
-        })
-    })
 }
 
 fn time_window(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Circuit {
@@ -317,7 +300,8 @@ fn clean() -> Vec<Row> {
 }
 
 fn writing() -> Vec<Row> {
-    let window = written(with_a_failure());
+    // Now and then a failure, so that successes always have to be written down.
+    let window = one_fails_in(10_000, with_a_failure());
     let time = successes(time_window(|c| c.clock(NoClock)));
     let totals = successes(circuit(|c| c.consecutive_failures(5).totals(true)));
     let swap = own_line_swap;
@@ -354,14 +338,14 @@ fn writing() -> Vec<Row> {
         Row {
             name: "count window, 1 % failures, 2 threads, over a swap",
             floor: (swap(), 2),
-            path: (one_in_a_hundred_fails(count(100)), 2),
+            path: (one_fails_in(100, count(100)), 2),
             target: 4.0,
             excellent: 2.5,
         },
         Row {
             name: "count window of 65,536 over one of 100, 1 % failures",
-            floor: (one_in_a_hundred_fails(count(100)), 1),
-            path: (one_in_a_hundred_fails(count(65_536)), 1),
+            floor: (one_fails_in(100, count(100)), 1),
+            path: (one_fails_in(100, count(65_536)), 1),
             target: 1.3,
             excellent: 1.1,
         },
