@@ -277,8 +277,8 @@ impl MarkLog {
         }
     }
 
-    /// Copies the newest mark from the head into the ring and returns its position; `None` if the
-    /// head has moved on. The position is zero where the era has no mark yet.
+    /// Copies the newest mark from the head into the ring and returns its position; `None` if that is
+    /// to be tried again. The position is zero where the era has no mark yet.
     fn file(&self, head: Head) -> Option<u64> {
         if !head.has_marks() {
             return Some(0);
@@ -295,11 +295,15 @@ impl MarkLog {
         if self.load() != head {
             return None;
         }
-        if filed != entry.0 {
-            // A failed swap means that somebody filed it first.
-            let _ = slot.compare_exchange(filed, entry.0, Ordering::Release, Ordering::Relaxed);
+        if filed == entry.0 {
+            return Some(position);
         }
-        Some(position)
+        // A failed swap means that somebody has filed it first; or that a straggler has filed the
+        // newest mark of an era that is over, and then this one goes in at the next try.
+        match slot.compare_exchange(filed, entry.0, Ordering::Release, Ordering::Relaxed) {
+            Err(seen) if seen != entry.0 => None,
+            _ => Some(position),
+        }
     }
 
     /// The full position of the newest mark: the one before it, and the step the head tells.

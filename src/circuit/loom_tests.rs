@@ -695,3 +695,27 @@ fn a_full_ring_keeps_its_marks() {
         assert_eq!(window.counts(0).failed, 2);
     });
 }
+
+// F5: the newest mark of an era that is over is filed late, into the slot that the new era is about
+// to use.
+#[test]
+fn a_late_filing_of_an_old_era_takes_no_slot() {
+    model(
+        "count window: a look at an old era against new marks",
+        || {
+            let window = Arc::new(CountWindow::new(4, false));
+            for _ in 0..3 {
+                window.record_plain(0);
+            }
+            window.record_marked(0, true, false);
+            let (looking, marking) = (window.clone(), window.clone());
+            race!(move || drop(looking.counts(0)), move || {
+                marking.enter(3);
+                marking.record_marked(3, true, false);
+                marking.record_marked(3, true, false);
+            });
+            let last = window.record_marked(3, true, false);
+            assert_eq!((last.calls, last.failed), (3, 3));
+        },
+    );
+}
