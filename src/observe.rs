@@ -94,10 +94,13 @@ impl Observers {
     }
 
     pub(crate) fn tell(&self, circuit: &Circuit, transition: Transition) {
-        self.latest
-            .send_if_modified(|latest| latest.update(transition));
+        // Neither a panicking waker nor a panicking listener disturbs the caller or the others. What is
+        // new is in place before anybody is woken.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            self.latest
+                .send_if_modified(|latest| latest.update(transition))
+        }));
         for listener in &self.listeners {
-            // A panicking listener disturbs neither the caller nor the other listeners.
             let _ = catch_unwind(AssertUnwindSafe(|| listener(circuit, &transition)));
         }
     }

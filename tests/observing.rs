@@ -612,3 +612,27 @@ fn a_snapshot_can_be_compared_and_printed() {
         assert!(printed.contains(part), "{part} in {printed}");
     }
 }
+
+/// Wakes nobody; it panics.
+struct PanickingWaker;
+
+impl std::task::Wake for PanickingWaker {
+    fn wake(self: std::sync::Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+// E4, A5: a waker is somebody else's code as much as a listener is.
+#[test]
+fn a_panicking_waker_disturbs_neither_the_call_nor_the_listeners() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(1).open_for(secs(5)));
+    let mut watch = circuit.circuit.watch();
+    let waker = std::sync::Arc::new(PanickingWaker).into();
+    let mut changed = std::pin::pin!(watch.changed());
+    let mut context = std::task::Context::from_waker(&waker);
+    assert!(changed.as_mut().poll(&mut context).is_pending());
+
+    circuit.circuit.try_acquire().expect("closed").failure();
+    circuit.is(State::Open);
+    circuit.tells(&["closed -> open: 1 failure, open for 5s"]);
+}
