@@ -91,7 +91,7 @@ impl Core {
             mode,
             era: word.era(),
             cause: Cause::Manual,
-            attempt: self.next_attempt_in(word),
+            attempt: self.attempt(word),
             open_for: (word.state() == State::Open).then(|| word.open_for().duration()),
         })
     }
@@ -155,13 +155,6 @@ impl Core {
             return Err(ConfigError::new("slow_call_rate", rate, needs));
         }
         Ok(())
-    }
-
-    fn next_attempt_in(&self, word: Word) -> u32 {
-        match word.state() {
-            State::Closed => 0,
-            State::Open | State::HalfOpen => self.facts.attempt(word),
-        }
     }
 }
 

@@ -80,6 +80,14 @@ impl Core {
         })
     }
 
+    /// Opens in a row up to and including the era of `word`; 0 in closed.
+    pub(super) fn attempt(&self, word: Word) -> u32 {
+        match word.state() {
+            State::Closed => 0,
+            State::Open | State::HalfOpen => self.facts.attempt(word),
+        }
+    }
+
     /// The attempt of the era after `word`'s, if it is in `next`. It follows from `word` alone, so
     /// all who try to end the same era agree on it.
     pub(super) fn next_attempt(&self, word: Word, next: State) -> u32 {

@@ -33,10 +33,7 @@ impl Core {
                 let deadline = since.saturating_add(word.open_for().nanos());
                 deadline.saturating_sub(now)
             }),
-            attempt: match state {
-                State::Closed => 0,
-                State::Open | State::HalfOpen => self.facts.attempt(word),
-            },
+            attempt: self.attempt(word),
             counts: (!self.window.is_none()).then(|| self.window.counts(word.era(), now)),
             streak: if state == State::Closed {
                 word.streak()
