@@ -16,6 +16,7 @@ use crate::{
     clock::{Clock, Source},
     handle::Circuit,
     layer::CircuitBreakerLayer,
+    name::Name,
     observe::{Listener, Observers},
     reject::ServiceUnavailable,
 };
@@ -57,7 +58,7 @@ use crate::{
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct CircuitBuilder {
-    name: Arc<str>,
+    name: Name,
     settings: Settings,
     policy: Option<Policy>,
     mode: Option<Mode>,
@@ -68,7 +69,7 @@ pub struct CircuitBuilder {
 }
 
 impl CircuitBuilder {
-    pub(crate) fn new(name: Arc<str>) -> Self {
+    pub(crate) fn new(name: Name) -> Self {
         Self {
             name,
             settings: Settings::default(),

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use pin_project_lite::pin_project;
@@ -54,14 +54,16 @@ where
                 Err(refusal) => return Poll::Ready(Err(circuit.rejected(refusal).into())),
             },
         };
-        let (result, outcome) = ready!(admitted.watch(|_| {
-            this.future.poll(context).map(|result| {
-                let outcome = this.classifier.classify(result.as_ref());
-                (result, outcome)
-            })
-        }));
+        let watched = admitted.watch();
+        let polled = this.future.poll(context);
+        let Poll::Ready(result) = &polled else {
+            watched.returned();
+            return Poll::Pending;
+        };
+        let outcome = this.classifier.classify(result.as_ref());
+        watched.returned();
         admitted.finish(outcome, result.is_ok());
-        Poll::Ready(result.map_err(CircuitError::Inner))
+        polled.map_err(CircuitError::Inner)
     }
 }
 

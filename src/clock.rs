@@ -98,6 +98,7 @@ impl Source {
         Self::Custom(clock, origin)
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
         let since_built = match self {
             Self::Tokio(origin) => Instant::now().saturating_duration_since(*origin),

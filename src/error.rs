@@ -1,8 +1,11 @@
 //! Rejections, and the error a protected call ends in.
 
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
-use crate::circuit::{Mode, Refusal};
+use crate::{
+    circuit::{Mode, Refusal},
+    name::Name,
+};
 
 /// Why a call was rejected (rule C3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,24 +39,14 @@ impl fmt::Display for Reason {
 /// fallback [marks](Self::mark) it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rejected {
-    circuit: Arc<str>,
-    reason: Reason,
-    remaining: Option<Duration>,
+    circuit: Name,
+    refusal: Refusal,
 }
 
 impl Rejected {
-    pub(crate) fn new(circuit: Arc<str>, refusal: Refusal) -> Self {
-        let (reason, remaining) = match refusal {
-            Refusal::Open(left) => (Reason::Open, Some(Duration::from_nanos(left))),
-            Refusal::HalfOpenFull(left) => (Reason::HalfOpenFull, Some(Duration::from_nanos(left))),
-            Refusal::ForcedOpen => (Reason::ForcedOpen, None),
-            Refusal::Ramping => (Reason::Ramping, Some(Duration::from_secs(1))),
-        };
-        Self {
-            circuit,
-            reason,
-            remaining,
-        }
+    #[inline]
+    pub(crate) fn new(circuit: Name, refusal: Refusal) -> Self {
+        Self { circuit, refusal }
     }
 
     /// The name of the circuit.
@@ -65,7 +58,12 @@ impl Rejected {
     /// Why the call was rejected.
     #[must_use]
     pub fn reason(&self) -> Reason {
-        self.reason
+        match self.refusal {
+            Refusal::Open(_) => Reason::Open,
+            Refusal::HalfOpenFull(_) => Reason::HalfOpenFull,
+            Refusal::ForcedOpen => Reason::ForcedOpen,
+            Refusal::Ramping => Reason::Ramping,
+        }
     }
 
     /// How long until it is worth trying again: until the break is over; when half-open is full,
@@ -73,7 +71,11 @@ impl Rejected {
     /// the circuit.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.remaining
+        match self.refusal {
+            Refusal::Open(left) | Refusal::HalfOpenFull(left) => Some(Duration::from_nanos(left)),
+            Refusal::Ramping => Some(Duration::from_secs(1)),
+            Refusal::ForcedOpen => None,
+        }
     }
 
     /// [`remaining`](Self::remaining) as a `Retry-After` header has it (rule H1): whole seconds,
@@ -81,7 +83,7 @@ impl Rejected {
     #[must_use]
     pub fn retry_after_secs(&self) -> Option<u64> {
         const DAY: u64 = 24 * 60 * 60;
-        let remaining = self.remaining?;
+        let remaining = self.remaining()?;
         let rounded_up = u64::from(remaining.subsec_nanos() > 0);
         Some(remaining.as_secs().saturating_add(rounded_up).clamp(1, DAY))
     }
@@ -128,16 +130,16 @@ impl Rejected {
 impl fmt::Debug for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rejected")
-            .field("circuit", &&*self.circuit)
-            .field("reason", &self.reason)
-            .field("remaining", &self.remaining)
+            .field("circuit", &self.circuit)
+            .field("reason", &self.reason())
+            .field("remaining", &self.remaining())
             .finish()
     }
 }
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "circuit `{}` is {}", self.circuit, self.reason)
+        write!(f, "circuit `{}` is {}", self.circuit, self.reason())
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use pin_project_lite::pin_project;
@@ -69,15 +69,18 @@ where
             KindProjection::Admitted { inner, admitted } => (inner, admitted),
             KindProjection::Rejected { answer } => return answer.poll(context),
         };
-        let (result, outcome) = ready!(admitted.watch(|held| {
-            inner.poll(context).map(|result| {
-                let outcome = held.0.classifier.classify(result.as_ref());
-                (result, outcome)
-            })
-        }));
+        let watched = admitted.watch();
+        let polled = inner.poll(context);
+        let Poll::Ready(result) = &polled else {
+            watched.returned();
+            return Poll::Pending;
+        };
+        let outcome = watched.holder().0.classifier.classify(result.as_ref());
+        watched.returned();
         admitted.finish(outcome, result.is_ok());
-        let rejection = &admitted.holder().0.rejection;
-        Poll::Ready(result.map_err(|error| rejection.inner_error(error)))
+        // Changed in place: a result that is taken apart and put together again is copied in other
+        // pieces than it was stored in, which stalls.
+        polled.map_err(|error| admitted.holder().0.rejection.inner_error(error))
     }
 }
 

@@ -86,16 +86,10 @@ impl<H: Deref<Target = Circuit>> Admitted<H> {
         }
     }
 
-    /// A5: a panic in `call` is noticed here, around our own call, and not by asking whether the
-    /// thread is panicking: a destructor that runs in somebody else's panic may make calls too.
-    pub(crate) fn watch<T>(&mut self, call: impl FnOnce(&H) -> T) -> T {
-        let watched = Watched {
-            circuit: &self.circuit,
-            permit: Some(&mut self.permit),
-        };
-        let result = call(&self.circuit);
-        watched.returned();
-        result
+    /// Stands guard while somebody else's code runs on behalf of this call.
+    #[inline]
+    pub(crate) fn watch(&mut self) -> Watched<'_, H> {
+        Watched::new(&self.circuit, &mut self.permit)
     }
 }
 
@@ -108,21 +102,36 @@ impl<H: Deref<Target = Circuit>> Drop for Admitted<H> {
     }
 }
 
-/// Lives while somebody else's code runs; dropped without [`Watched::returned`], that code panicked.
-struct Watched<'a> {
-    circuit: &'a Circuit,
-    permit: Option<&'a mut Permit>,
+/// Lives while somebody else's code runs. Dropped without [`Watched::returned`], that code has
+/// panicked, and the call has failed (rule A5).
+///
+/// So a panic is noticed around our own calls, and not by asking whether the thread is panicking: a
+/// destructor that runs in somebody else's panic may make calls too.
+pub(crate) struct Watched<'a, H: Deref<Target = Circuit>> {
+    circuit: &'a H,
+    permit: &'a mut Permit,
 }
 
-impl Watched<'_> {
-    fn returned(mut self) {
-        self.permit = None;
+impl<'a, H: Deref<Target = Circuit>> Watched<'a, H> {
+    #[inline]
+    pub(crate) fn new(circuit: &'a H, permit: &'a mut Permit) -> Self {
+        Self { circuit, permit }
+    }
+
+    pub(crate) fn holder(&self) -> &'a H {
+        self.circuit
+    }
+
+    #[inline]
+    pub(crate) fn returned(self) {
+        std::mem::forget(self);
     }
 }
 
-impl Drop for Watched<'_> {
+impl<H: Deref<Target = Circuit>> Drop for Watched<'_, H> {
+    #[cold]
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take().and_then(Permit::take) {
+        if let Some(permit) = self.permit.take() {
             self.circuit.record(permit, Outcome::Failure, false);
         }
     }

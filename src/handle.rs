@@ -1,6 +1,6 @@
 //! [`Circuit`]: the one door to a circuit, for people and for the rest of the crate.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
 
 use crate::{
     builder::CircuitBuilder,
@@ -10,6 +10,7 @@ use crate::{
     clock::Source,
     error::{ControlError, Rejected},
     guard::Guard,
+    name::Name,
     observe::{Observers, Watch},
     snapshot::Snapshot,
 };
@@ -51,18 +52,18 @@ struct Shared {
     core: Core,
     clock: Source,
     observers: Observers,
-    name: Arc<str>,
+    name: Name,
 }
 
 impl Circuit {
-    /// Begins a circuit of this name, a `&'static str`, a `String` or an `Arc<str>`. Names need not
-    /// differ, but people will read them.
-    pub fn builder(name: impl Into<Arc<str>>) -> CircuitBuilder {
-        CircuitBuilder::new(name.into())
+    /// Begins a circuit of this name, a `&'static str` or a `String`. Names need not differ, but
+    /// people will read them.
+    pub fn builder(name: impl Into<Cow<'static, str>>) -> CircuitBuilder {
+        CircuitBuilder::new(name.into().into())
     }
 
     pub(crate) fn new(
-        name: Arc<str>,
+        name: Name,
         core: impl FnOnce(u64) -> Core,
         clock: Source,
         observers: Observers,
@@ -273,7 +274,8 @@ impl Circuit {
         &self.shared.observers
     }
 
-    #[inline]
+    /// Never inlined: the usual call does not read the clock, and is the better for the room.
+    #[inline(never)]
     pub(crate) fn now(&self) -> u64 {
         self.shared.clock.now()
     }
@@ -288,8 +290,12 @@ impl Circuit {
 
     #[cold]
     fn admit_slowly(&self) -> Result<Permit, Refusal> {
+        let now = self.shared.clock.now();
+        if let Some(refusal) = self.core().refuse_open(now) {
+            return Err(refusal);
+        }
         let mut transition = None;
-        let admission = self.core().admit_slowly(self.now(), &mut transition);
+        let admission = self.core().admit_slowly(now, &mut transition);
         if let Some(transition) = transition {
             self.tell(transition);
         }
@@ -297,7 +303,7 @@ impl Circuit {
     }
 
     /// Rejects a call that readiness had already found to be refused.
-    pub(crate) fn reject(&self, noted: Refusal, seen: u64) -> Rejected {
+    pub(crate) fn reject(&self, noted: Refusal, seen: u64) -> Refusal {
         let mut transition = None;
         let refusal = self
             .core()
@@ -305,9 +311,10 @@ impl Circuit {
         if let Some(transition) = transition {
             self.tell(transition);
         }
-        self.rejected(refusal)
+        refusal
     }
 
+    #[inline]
     pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
         Rejected::new(self.shared.name.clone(), refusal)
     }

@@ -137,6 +137,7 @@ mod guard;
 pub mod guide;
 mod handle;
 mod layer;
+mod name;
 pub mod observe;
 pub mod reject;
 mod service;

@@ -117,10 +117,25 @@ fn service_unavailable<B: Default>(rejected: Rejected) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     if let Some(seconds) = rejected.retry_after_secs() {
-        let seconds = HeaderValue::from(seconds);
-        response.headers_mut().insert(RETRY_AFTER, seconds);
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, whole_number(seconds));
     }
     rejected.mark(response)
+}
+
+/// A header value of up to two digits is cut out of a constant, and not allocated: most breaks are
+/// shorter than 100 seconds.
+fn whole_number(number: u64) -> HeaderValue {
+    const PAIRS: &str = "00010203040506070809101112131415161718192021222324\
+                         25262728293031323334353637383940414243444546474849\
+                         50515253545556575859606162636465666768697071727374\
+                         75767778798081828384858687888990919293949596979899";
+    match usize::try_from(number) {
+        Ok(number @ 0..=9) => HeaderValue::from_static(&PAIRS[2 * number + 1..2 * number + 2]),
+        Ok(number @ 10..=99) => HeaderValue::from_static(&PAIRS[2 * number..2 * number + 2]),
+        _ => HeaderValue::from(number),
+    }
 }
 
 /// A response of one's own. Made by
@@ -247,5 +262,18 @@ impl<F> fmt::Debug for RejectWith<F> {
 impl<F> fmt::Debug for Fallback<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fallback(_)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_number;
+
+    // H1
+    #[test]
+    fn a_number_is_written_as_a_number() {
+        for number in (0..=1_000).chain([86_400, u64::MAX]) {
+            assert_eq!(whole_number(number), number.to_string());
+        }
     }
 }

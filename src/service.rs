@@ -12,7 +12,7 @@ use crate::{
     circuit::Refusal,
     classify::{Classify, HttpClassifier},
     future::ResponseFuture,
-    guard::Admitted,
+    guard::{Admitted, Watched},
     handle::Circuit,
     layer::{CircuitBreakerLayer, Held},
     reject::{Reject, ServiceUnavailable},
@@ -107,7 +107,7 @@ where
         let seen = circuit.core().seen();
         // The gate comes before readiness: while the circuit rejects, an inner service that is never
         // ready must not delay the rejection.
-        if let Some(refusal) = circuit.core().refusal(|| circuit.now()) {
+        if let Some(refusal) = circuit.core().refusal(seen, || circuit.now()) {
             self.readiness = Readiness::Rejecting(refusal, seen);
             return Poll::Ready(Ok(()));
         }
@@ -130,20 +130,21 @@ where
     /// If `poll_ready` has not returned ready on this very instance since its last call.
     fn call(&mut self, request: Req) -> Self::Future {
         let setup = &self.setup;
-        let rejected = match std::mem::replace(&mut self.readiness, Readiness::Unknown) {
+        let refusal = match std::mem::replace(&mut self.readiness, Readiness::Unknown) {
             Readiness::Unknown => panic!("{NOT_READY}"),
             Readiness::Rejecting(refusal, seen) => setup.reject(refusal, seen),
             Readiness::Ready => match setup.admit() {
-                Ok(permit) => {
-                    // The guard comes before the call: nothing is lost if that panics, or if its
-                    // future is never polled.
-                    let mut admitted = Admitted::new(setup.clone(), permit);
-                    let inner = admitted.watch(|_| self.inner.call(request));
-                    return ResponseFuture::admitted(inner, admitted);
+                Ok(mut permit) => {
+                    // The guard comes before the call: nothing is lost if that panics.
+                    let watched = Watched::new(setup, &mut permit);
+                    let inner = self.inner.call(request);
+                    watched.returned();
+                    return ResponseFuture::admitted(inner, Admitted::new(setup.clone(), permit));
                 }
-                Err(refusal) => setup.rejected(refusal),
+                Err(refusal) => refusal,
             },
         };
+        let rejected = setup.rejected(refusal);
         ResponseFuture::rejected(setup.0.rejection.reject(rejected, request))
     }
 }

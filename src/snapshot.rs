@@ -1,8 +1,11 @@
 //! What a person sees of a circuit.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
-use crate::circuit::{Cause, Counts, Mode, ProbeCounts, State, Totals, View};
+use crate::{
+    circuit::{Cause, Counts, Mode, ProbeCounts, State, Totals, View},
+    name::Name,
+};
 
 /// A circuit at one instant. Looking changes nothing (rule C5).
 ///
@@ -11,7 +14,7 @@ use crate::circuit::{Cause, Counts, Mode, ProbeCounts, State, Totals, View};
 #[non_exhaustive]
 pub struct Snapshot {
     /// The circuit's name.
-    pub name: Arc<str>,
+    pub name: Cow<'static, str>,
     /// What the circuit does with calls; in shadow mode, what it would do.
     pub state: State,
     /// Who decides.
@@ -41,13 +44,13 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn new(
-        name: Arc<str>,
+        name: Name,
         view: View,
         last_trip: Option<Cause>,
         totals: Option<Totals>,
     ) -> Self {
         Self {
-            name,
+            name: name.into(),
             state: view.state,
             mode: view.mode,
             era: view.era,

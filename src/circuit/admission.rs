@@ -28,6 +28,22 @@ impl Core {
         Some(permit.started_at(now()))
     }
 
+    /// The usual answer of an open circuit, which changes nothing; `None` where there is more to
+    /// decide, which is left to [`Core::admit_slowly`].
+    #[inline]
+    pub(crate) fn refuse_open(&self, now: u64) -> Option<Refusal> {
+        let word = self.load();
+        if word.kind() != Kind::Open {
+            return None;
+        }
+        let remaining = self.break_remaining(word, now)?;
+        if remaining == 0 {
+            return None;
+        }
+        self.total(TotalCounters::rejected);
+        Some(Refusal::Open(remaining))
+    }
+
     /// Admits a call or says why not. Whoever is admitted must see the permit to its end.
     ///
     /// The word is loaded after the clock was read, here and wherever an era can end: see

@@ -17,10 +17,10 @@
 //! from the head alone, so everyone who files it writes the same, and nobody waits for anybody.
 //!
 //! ```text
-//!  63          43 42          23 22                 3   2       1      0
-//! ┌──────────────┬──────────────┬────────────────────┬───────┬──────┬───────┐
-//! │ era (21)     │ marks (20)   │ position (20)      │ round │ full │ clean │  head
-//! └──────────────┴──────────────┴────────────────────┴───────┴──────┴───────┘
+//!  63          43   42    41          22 21                 2   1      0
+//! ┌──────────────┬───────┬──────────────┬────────────────────┬───────┬──────┐
+//! │ era (21)     │ clean │ marks (20)   │ position (20)      │ round │ full │  head
+//! └──────────────┴───────┴──────────────┴────────────────────┴───────┴──────┘
 //! ┌─────────────────┬─────────────────────────────────────────────────┐
 //! │ era (24)        │ position (40)                                   │  ring entry
 //! └─────────────────┴─────────────────────────────────────────────────┘
@@ -82,13 +82,25 @@ impl CountWindow {
         }
     }
 
-    /// Records a call that neither failed nor was slow.
+    /// Writes a call that did not fail past the log of failures.
     #[inline]
-    pub(crate) fn record_plain(&self, era: u64) {
+    pub(crate) fn pass(&self, era: u64) {
         self.failures.pass(era);
+    }
+
+    /// Writes a call that was not slow past the log of slow calls.
+    #[inline]
+    pub(crate) fn pass_slow(&self, era: u64) {
         if let Some(slow) = &self.slow {
             slow.pass(era);
         }
+    }
+
+    /// Records a call that neither failed nor was slow.
+    #[cfg(test)]
+    pub(crate) fn record_plain(&self, era: u64) {
+        self.pass(era);
+        self.pass_slow(era);
     }
 
     /// Records a call that failed or was slow, and returns the window as it was published: this
@@ -371,16 +383,18 @@ impl fmt::Debug for MarkLog {
     }
 }
 
-const CLEAN: u64 = 1;
-const FULL: u64 = 2;
-const ROUND: u64 = 4;
-const POSITION_SHIFT: u32 = 3;
+const FULL: u64 = 1;
+const ROUND: u64 = 2;
+const POSITION_SHIFT: u32 = 2;
 const POSITION_BITS: u32 = 20;
 const POSITION_MASK: u64 = (1 << POSITION_BITS) - 1;
 const MARKS_SHIFT: u32 = POSITION_SHIFT + POSITION_BITS;
 const MARKS_BITS: u32 = 20;
 const MARKS_MASK: u64 = (1 << MARKS_BITS) - 1;
-const ERA_SHIFT: u32 = MARKS_SHIFT + MARKS_BITS;
+/// Next to the era: what every success asks, whether both are as they should be, is one compare.
+const CLEAN_SHIFT: u32 = MARKS_SHIFT + MARKS_BITS;
+const CLEAN: u64 = 1 << CLEAN_SHIFT;
+const ERA_SHIFT: u32 = CLEAN_SHIFT + 1;
 const ERA_MASK: u64 = u64::MAX >> ERA_SHIFT;
 /// The bits of an era that the head of a log has room for.
 #[cfg(test)]
@@ -409,7 +423,8 @@ impl Head {
     }
 
     const fn is_clean_in(self, era: u64) -> bool {
-        self.0 & CLEAN != 0 && self.is_of(era)
+        // The era's bits cancel out, and of the rest only the flag is left.
+        (self.0 ^ era << ERA_SHIFT) >> CLEAN_SHIFT == 1
     }
 
     const fn is_full(self) -> bool {

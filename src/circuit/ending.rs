@@ -30,15 +30,24 @@ impl Core {
     #[inline(always)]
     fn record_success(&self, permit: Permit, now: impl FnOnce() -> u64) -> bool {
         // Equal: the same era, closed, no streak, no ramp. A half-open word never equals a permit,
-        // because it always needs another success.
-        if permit.is_pass() || self.load().bits() != permit.tag {
+        // because it always needs another success; nor does any word equal one that decides nothing.
+        if self.load().bits() != permit.tag {
             return false;
         }
-        self.window.record_plain(permit.era(), now);
+        self.window.pass(permit.era(), now);
+        if self.tells_more {
+            self.tell_more(permit.era());
+        }
+        true
+    }
+
+    /// What else a plain success is written down in.
+    #[inline]
+    fn tell_more(&self, era: u64) {
+        self.window.pass_slow(era);
         if let Some(totals) = &self.totals {
             totals.end(End::Successful);
         }
-        true
     }
 
     #[inline(never)]

@@ -8,11 +8,11 @@ use super::{
 };
 
 impl Core {
-    /// Whether a call would be rejected now, and why. Changes nothing (C5): what a call would do
-    /// about timed-out probes is left to the call.
+    /// Whether a call would be rejected now, and why, beginning with the word that was `seen`.
+    /// Changes nothing (C5): what a call would do about timed-out probes is left to the call.
     #[inline]
-    pub(crate) fn refusal(&self, now: impl Fn() -> u64) -> Option<Refusal> {
-        let word = self.load();
+    pub(crate) fn refusal(&self, seen: u64, now: impl Fn() -> u64) -> Option<Refusal> {
+        let word = Word::from_bits(seen);
         if word.admits_freely() {
             return None;
         }
@@ -40,7 +40,8 @@ impl Core {
         }
     }
 
-    /// The word as it stands, to be handed back to [`Core::fail_ready`].
+    /// The word as it stands, to be handed back later.
+    #[inline]
     pub(crate) fn seen(&self) -> u64 {
         self.load().bits()
     }
@@ -110,7 +111,7 @@ impl Core {
         let full = word.state() == State::HalfOpen && word.probes().admit().is_none();
         let timed_out = full.then(|| self.time_out(word, now, change)).flatten();
         timed_out
-            .or_else(|| self.refusal(|| now))
+            .or_else(|| self.refusal(self.seen(), || now))
             .unwrap_or(Refusal::Open(0))
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Core {
     /// A copy of the number, so that admission learns with one load whether calls are timed.
     slow_after: AtomicU64,
     window: Window,
+    /// Whether a plain success is written down anywhere but in its window's log of failures.
+    tells_more: bool,
     totals: Option<TotalCounters>,
     tunable: Tunable,
     facts: EraFacts,
@@ -92,6 +94,7 @@ impl Core {
         Self {
             word: AtomicU64::new(Word::first(extras.mode).bits()),
             slow_after: AtomicU64::new(numbers.slow_after),
+            tells_more: extras.totals || watch_slow,
             window: Window::new(window, watch_slow),
             totals: extras.totals.then(TotalCounters::new),
             tunable: Tunable::new(numbers),

@@ -1,14 +1,14 @@
 //! The right to make one call.
 
 use super::{
-    Mode, State,
+    State,
     word::{Kind, Word},
 };
 
 /// The right to make one call, of the era that admitted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Permit {
-    /// The word's tag, or that of a disabled circuit for calls that decide nothing.
+    /// The word's tag, or [`Word::NEVER`] for calls that decide nothing.
     pub(super) tag: u64,
     /// When it was given, in nanoseconds, or [`Permit::UNTIMED`].
     pub(super) started: u64,
@@ -27,7 +27,10 @@ impl Permit {
 
     /// A permit that enters the totals only.
     pub(super) fn pass() -> Self {
-        Self::new(Word::first(Mode::Disabled))
+        Self {
+            tag: Word::NEVER.bits(),
+            started: Self::UNTIMED,
+        }
     }
 
     pub(super) fn started_at(self, now: u64) -> Self {

@@ -125,13 +125,47 @@ impl TimeWindow {
 /// How time and eras become bucket ids, and how ids and counts share a word.
 #[derive(Clone, Copy, Debug)]
 struct Clockwork {
-    /// Nanoseconds in a bucket.
-    width: u64,
+    width: Divisor,
     buckets: u64,
     /// Bits of the count. A bucket of w nanoseconds has room for w / 4 calls or more, which is more
     /// than one row can take in that time; all other bits are the id's, so that ids wrap after
     /// centuries. Should the clock stand still meanwhile, a full count stays full.
     count_bits: u32,
+}
+
+/// Nanoseconds in a bucket, to divide by: a multiplication and a shift, because a division costs as
+/// much as all the rest.
+///
+/// With l the bits of the width minus one, and m = 2^(63 + l) / width, rounded up, the quotient of
+/// n < 2^63 is n · m / 2^(63 + l): the rounding adds less than width · n / 2^(63 + l) < 1 to the
+/// dividend, which does not reach the next multiple of the width.
+#[derive(Clone, Copy, Debug)]
+struct Divisor {
+    multiplier: u64,
+    shift: u32,
+}
+
+impl Divisor {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "m < 2^64, as width > 2^(l - 1)"
+    )]
+    fn new(width: u64) -> Self {
+        let shift = 63 + (u64::BITS - (width - 1).leading_zeros());
+        Self {
+            multiplier: (1u128 << shift).div_ceil(u128::from(width)) as u64,
+            shift,
+        }
+    }
+
+    /// After 292 years, time stands still.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "no more than the dividend")]
+    fn divide(self, nanos: u64) -> u64 {
+        let dividend = nanos.min(u64::MAX >> 1);
+        let product = u128::from(dividend) * u128::from(self.multiplier);
+        (product >> self.shift) as u64
+    }
 }
 
 /// How old a bucket is, seen from another.
@@ -149,7 +183,7 @@ impl Clockwork {
     fn new(span: Duration, buckets: u32) -> Self {
         let width = (span.as_nanos() as u64).div_ceil(u64::from(buckets));
         Self {
-            width,
+            width: Divisor::new(width),
             buckets: u64::from(buckets),
             count_bits: (width.ilog2() - 1).max(12),
         }
@@ -166,7 +200,7 @@ impl Clockwork {
     /// One more than the number of buckets for each era: then even a clock reading that is one
     /// bucket late cannot reach into the era before.
     fn id(self, era: u64, now: u64) -> u64 {
-        let bucket = now / self.width + self.buckets; // an empty cell's id 0 is never current
+        let bucket = self.width.divide(now) + self.buckets; // an empty cell's id 0 is never current
         bucket.wrapping_add(era.wrapping_mul(self.buckets + 1)) & self.id_mask()
     }
 
@@ -184,7 +218,8 @@ impl Clockwork {
     }
 }
 
-/// One count for each bucket.
+/// One count for each bucket, and a few to spare: a power of two, so that the bits of an id say which
+/// is its cell.
 #[derive(Debug)]
 struct Row {
     cells: Box<[AtomicU64]>,
@@ -193,17 +228,16 @@ struct Row {
 impl Row {
     fn new(buckets: u32) -> Self {
         Self {
-            cells: (0..buckets).map(|_| AtomicU64::new(0)).collect(),
+            cells: (0..buckets.next_power_of_two())
+                .map(|_| AtomicU64::new(0))
+                .collect(),
         }
     }
 
     /// Release pairs with the acquire in `sum`: a failure that happens after a call counts it.
     fn add(&self, clockwork: Clockwork, id: u64) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "below the number of buckets"
-        )]
-        let cell = &self.cells[(id % clockwork.buckets) as usize];
+        #[expect(clippy::cast_possible_truncation, reason = "masked")]
+        let cell = &self.cells[id as usize & (self.cells.len() - 1)];
         let mut current = cell.load(Ordering::Relaxed);
         loop {
             let next = match clockwork.age(current, id) {
@@ -324,6 +358,18 @@ mod tests {
                 record(&window, 0, now, failed, slow);
                 naive.0.push((now, failed, slow));
                 prop_assert_eq!(window.counts(0, now), naive.counts(now), "after, at {}", now);
+            }
+        }
+
+        // B3
+        #[test]
+        fn a_multiplication_divides(
+            width in 1..u64::MAX >> 16, quotient: u64, nanos: u64, off in 0..3u64,
+        ) {
+            let divisor = Divisor::new(width);
+            let edge = (quotient % ((u64::MAX >> 1) / width + 1) * width + off).saturating_sub(1);
+            for nanos in [nanos >> 1, edge.min(u64::MAX >> 1), u64::MAX >> 1] {
+                prop_assert_eq!(divisor.divide(nanos), nanos / width, "{} / {}", nanos, width);
             }
         }
 

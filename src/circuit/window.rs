@@ -55,10 +55,25 @@ impl Window {
     /// Records a call that neither failed nor was slow.
     #[inline]
     pub(crate) fn record_plain(&self, era: u64, now: impl FnOnce() -> u64) {
+        self.pass(era, now);
+        self.pass_slow(era);
+    }
+
+    /// The part of [`Window::record_plain`] that every window has.
+    #[inline]
+    pub(crate) fn pass(&self, era: u64, now: impl FnOnce() -> u64) {
         match self {
             Self::None => {}
-            Self::Count(window) => window.record_plain(era),
+            Self::Count(window) => window.pass(era),
             Self::Time(window) => window.record_plain(era, now()),
+        }
+    }
+
+    /// The other part, which only a count window that watches slow calls has.
+    #[inline]
+    pub(crate) fn pass_slow(&self, era: u64) {
+        if let Self::Count(window) = self {
+            window.pass_slow(era);
         }
     }
 

@@ -124,6 +124,9 @@ impl Word {
         Self::new(0, Kind::of(State::Closed, mode), payload)
     }
 
+    /// Disabled, with a payload: a word that no circuit ever has.
+    pub(crate) const NEVER: Self = Self(PAYLOAD_MASK | Kind::Disabled as u64);
+
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
@@ -381,13 +384,23 @@ impl Break {
 
     /// Its length, saturating.
     pub(crate) const fn nanos(self) -> u64 {
-        let scale = 10u64.pow((self.0 & 15) as u32);
-        (self.0 >> 4).saturating_mul(scale)
+        const POWERS: [u64; 16] = powers_of_ten();
+        (self.0 >> 4).saturating_mul(POWERS[(self.0 & 15) as usize])
     }
 
     pub(crate) const fn duration(self) -> Duration {
         Duration::from_nanos(self.nanos())
     }
+}
+
+const fn powers_of_ten() -> [u64; 16] {
+    let mut powers = [1; 16];
+    let mut power = 1;
+    while power < powers.len() {
+        powers[power] = powers[power - 1] * 10;
+        power += 1;
+    }
+    powers
 }
 
 #[cfg(test)]
