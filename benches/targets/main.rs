@@ -6,7 +6,9 @@
 //! target. `cargo bench --bench targets -- rejection` runs the rows whose names contain the word.
 
 mod measure;
-mod paths;
+mod rows;
+#[path = "../work/mod.rs"]
+mod work;
 
 use measure::{Row, print_head};
 
@@ -20,8 +22,9 @@ fn main() {
             .is_none_or(|word| row.name.contains(word.as_str()))
     };
     print_head();
-    for row in paths::rows().into_iter().filter(chosen) {
+    for row in rows::rows().into_iter().filter(chosen) {
         row.measure().print();
     }
-    paths::print_sizes();
+    rows::print_borrowed();
+    rows::print_sizes();
 }

@@ -1,22 +1,18 @@
 //! Two things in turn, and the ratio between them.
 
 use std::{
-    sync::{Arc, Barrier},
+    sync::Barrier,
     thread,
     time::{Duration, Instant},
 };
+
+use crate::work::{Maker, Work};
 
 /// How often both are measured. The median of the ratios is what counts.
 const ROUNDS: usize = 301;
 /// How long one measurement should last at the least: long against the clock, short against the
 /// slices in which other programs take the core away.
 const SLICE: Duration = Duration::from_micros(100);
-
-/// Runs an operation so many times. Made anew for each thread that measures.
-pub(crate) type Work = Box<dyn FnMut(u64) + Send>;
-
-/// Makes the work of one thread.
-pub(crate) type Maker = Arc<dyn Fn() -> Work + Send + Sync>;
 
 /// A path, its floor, and how far above it the path may be.
 pub(crate) struct Row {
@@ -61,6 +57,11 @@ pub(crate) fn print_head() {
 }
 
 impl Measured {
+    /// Nanoseconds of the path over its floor.
+    pub(crate) fn excess(&self) -> f64 {
+        self.path - self.floor
+    }
+
     pub(crate) fn print(&self) {
         let verdict = match self.ratio {
             ratio if ratio <= self.excellent => "excellent",

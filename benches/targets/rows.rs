@@ -1,0 +1,213 @@
+//! The rows of the table: paths, the floors beside them, and the targets.
+
+use std::{
+    mem::size_of_val,
+    task::{Context, Waker},
+};
+
+use tower::{Layer, Service};
+use tower_breaker::CircuitBreakerLayer;
+
+use crate::{
+    measure::Row,
+    work::{Maker, circuits::*, floors::*, services::*},
+};
+
+fn row(name: &'static str, floor: Maker, path: Maker, target: f64, excellent: f64) -> Row {
+    Row {
+        name,
+        floor: (floor, 1),
+        path: (path, 1),
+        target,
+        excellent,
+    }
+}
+
+/// Two threads that share a circuit, over one.
+fn scaling(name: &'static str, path: &Maker, target: f64, excellent: f64) -> Row {
+    Row {
+        name,
+        floor: (path.clone(), 1),
+        path: (path.clone(), 2),
+        target,
+        excellent,
+    }
+}
+
+pub(crate) fn rows() -> Vec<Row> {
+    let mut rows = clean();
+    rows.extend(writing());
+    rows.extend(scales());
+    rows.extend(others());
+    rows
+}
+
+/// What must cost the same, however much of it there is.
+fn scales() -> Vec<Row> {
+    let flat = |name, little, much| row(name, little, much, 1.3, 1.1);
+    vec![
+        flat(
+            "count window of 65,536 over one of 100, 1 % failures",
+            one_fails_in(100, count(100)),
+            one_fails_in(100, count(65_536)),
+        ),
+        flat(
+            "time window: a million calls a second over a thousand",
+            calls_a_second(1_000),
+            calls_a_second(1_000_000),
+        ),
+        flat(
+            "100 circuits in turn over one",
+            successes_of(1, consecutive),
+            successes_of(100, consecutive),
+        ),
+    ]
+}
+
+fn clean() -> Vec<Row> {
+    let (streak, window) = (successes(consecutive()), successes(count(100)));
+    vec![
+        row(
+            "consecutive: success, over two loads",
+            two_loads(),
+            streak.clone(),
+            2.5,
+            1.4,
+        ),
+        row(
+            "clean count window: success, over two loads",
+            two_loads(),
+            window.clone(),
+            2.5,
+            1.4,
+        ),
+        scaling("consecutive: success, 2 threads over 1", &streak, 1.1, 1.02),
+        scaling(
+            "clean count window: success, 2 threads over 1",
+            &window,
+            1.1,
+            1.02,
+        ),
+    ]
+}
+
+fn writing() -> Vec<Row> {
+    // Now and then a failure, so that successes always have to be written down.
+    let window = one_fails_in(10_000, with_a_failure());
+    let time = successes(time_window(|c| c.clock(NoClock)));
+    let totals = successes(circuit(|c| c.consecutive_failures(5).totals(true)));
+    let swap = own_line_swap;
+    vec![
+        row(
+            "count window with failures: success, over a swap",
+            swap(),
+            window.clone(),
+            1.6,
+            1.25,
+        ),
+        row(
+            "time window, no clock: success, over a swap",
+            swap(),
+            time.clone(),
+            1.6,
+            1.25,
+        ),
+        row(
+            "totals: success, over a swap",
+            swap(),
+            totals.clone(),
+            1.6,
+            1.25,
+        ),
+        scaling(
+            "count window with failures: 2 threads over 1",
+            &window,
+            1.2,
+            1.05,
+        ),
+        scaling("time window, no clock: 2 threads over 1", &time, 1.2, 1.05),
+        scaling("totals: 2 threads over 1", &totals, 1.2, 1.05),
+        Row {
+            name: "count window, 1 % failures, 2 threads, over a swap",
+            floor: (swap(), 2),
+            path: (one_fails_in(100, count(100)), 2),
+            target: 4.0,
+            excellent: 2.5,
+        },
+    ]
+}
+
+fn others() -> Vec<Row> {
+    let unavailable = calls(CircuitBreakerLayer::new(open()).layer(Bare));
+    vec![
+        row(
+            "time window: success, over the clock",
+            clock(),
+            successes(time_window(|c| c)),
+            1.6,
+            1.4,
+        ),
+        row(
+            "time window with a coarse clock: success, over the clock",
+            clock(),
+            successes(time_window(|c| c.clock(CoarseClock::default()))),
+            1.6,
+            1.0,
+        ),
+        row(
+            "rejection as an error, over the clock",
+            clock(),
+            rejections(open()),
+            1.3,
+            1.2,
+        ),
+        row(
+            "rejection as a 503, over one made by hand",
+            unavailable_by_hand(),
+            unavailable,
+            1.3,
+            1.1,
+        ),
+        row(
+            "Arc clone and drop, over itself",
+            arc_clone(),
+            arc_clone(),
+            1.05,
+            1.02,
+        ),
+        row(
+            "service: success, over a bare call and an Arc clone",
+            bare_call_and_arc(),
+            calls(protected(consecutive())),
+            1.5,
+            1.05,
+        ),
+    ]
+}
+
+/// What a call costs that borrows its circuit and counts no reference.
+pub(crate) fn print_borrowed() {
+    let calls = row(
+        "",
+        bare_futures(),
+        futures(consecutive()),
+        f64::MAX,
+        f64::MAX,
+    );
+    println!(
+        "borrowed: `Circuit::call` costs {:.2} ns more than its future (target 2.00)",
+        calls.measure().excess()
+    );
+}
+
+/// The future's size over the inner one's.
+pub(crate) fn print_sizes() {
+    let mut service = CircuitBreakerLayer::new(consecutive()).layer(Bare);
+    let mut context = Context::from_waker(Waker::noop());
+    let _ = service.poll_ready(&mut context);
+    let (inner, outer) = (size_of_val(&Bare.call(())), size_of_val(&service.call(())));
+    println!(
+        "future: {outer} bytes over an inner {inner}, {} more (target 24)",
+        outer - inner
+    );
+}

@@ -1,0 +1,25 @@
+//! Work for benches: what a circuit is asked to do, so many times.
+//!
+//! Every bench takes what it needs of it.
+#![allow(dead_code, reason = "shared by benches that use different parts")]
+
+pub(crate) mod circuits;
+pub(crate) mod floors;
+pub(crate) mod services;
+
+use std::sync::Arc;
+
+/// Runs an operation so many times. Made anew for each thread that measures.
+pub(crate) type Work = Box<dyn FnMut(u64) + Send>;
+
+/// Makes the work of one thread.
+pub(crate) type Maker = Arc<dyn Fn() -> Work + Send + Sync>;
+
+/// Does `operation` so many times.
+pub(crate) fn repeat(mut operation: impl FnMut() + Send + 'static) -> Work {
+    Box::new(move |times| (0..times).for_each(|_| operation()))
+}
+
+pub(crate) fn maker(make: impl Fn() -> Work + Send + Sync + 'static) -> Maker {
+    Arc::new(make)
+}
