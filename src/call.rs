@@ -44,6 +44,7 @@ where
 {
     type Output = Result<T, CircuitError<E>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let circuit: &Circuit = this.circuit;
