@@ -75,12 +75,12 @@ where
             watched.returned();
             return Poll::Pending;
         };
-        let outcome = watched.holder().0.classifier.classify(result.as_ref());
+        let outcome = watched.holder().classifier().classify(result.as_ref());
         watched.returned();
         admitted.finish(outcome, result.is_ok());
         // Changed in place: a result that is taken apart and put together again is copied in other
         // pieces than it was stored in, which stalls.
-        polled.map_err(|error| admitted.holder().0.rejection.inner_error(error))
+        polled.map_err(|error| admitted.holder().rejection().inner_error(error))
     }
 }
 

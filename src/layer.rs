@@ -77,21 +77,23 @@ use crate::{
 /// ```
 #[must_use = "a layer does nothing until it is applied"]
 pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable> {
-    source: Source,
-    classifier: Arc<C>,
-    rejection: Arc<R>,
+    plan: Plan<C, R>,
 }
 
-#[derive(Clone, Debug)]
-enum Source {
-    Shared(Circuit),
-    PerService(Box<Blueprint>),
+enum Plan<C, R> {
+    /// What all services share, ready to be handed out: a router may apply a layer for each request.
+    Shared(Held<C, R>),
+    /// What is made anew for each service, around a circuit of its own.
+    PerService(Box<Blueprint>, Manners<C, R>),
 }
 
 impl CircuitBreakerLayer {
     /// A layer whose services all share `circuit`.
     pub fn new(circuit: Circuit) -> Self {
-        Self::from_source(Source::Shared(circuit))
+        let manners = Manners::default();
+        Self {
+            plan: Plan::Shared(manners.around(circuit)),
+        }
     }
 
     /// A layer that gives each service it makes a circuit of its own. Clones of one such service
@@ -105,15 +107,9 @@ impl CircuitBreakerLayer {
     /// [`ConfigError`] for the first setting that makes no sense.
     pub fn circuit_per_service(builder: CircuitBuilder) -> Result<Self, ConfigError> {
         let blueprint = Box::new(builder.check()?);
-        Ok(Self::from_source(Source::PerService(blueprint)))
-    }
-
-    fn from_source(source: Source) -> Self {
-        Self {
-            source,
-            classifier: Arc::new(HttpClassifier::new()),
-            rejection: Arc::new(ServiceUnavailable),
-        }
+        Ok(Self {
+            plan: Plan::PerService(blueprint, Manners::default()),
+        })
     }
 }
 
@@ -121,9 +117,9 @@ impl<C, R> CircuitBreakerLayer<C, R> {
     /// The circuit, unless each service has its own.
     #[must_use]
     pub fn circuit(&self) -> Option<&Circuit> {
-        match &self.source {
-            Source::Shared(circuit) => Some(circuit),
-            Source::PerService(_) => None,
+        match &self.plan {
+            Plan::Shared(held) => Some(held),
+            Plan::PerService(..) => None,
         }
     }
 
@@ -142,11 +138,10 @@ impl<C, R> CircuitBreakerLayer<C, R> {
     ///
     /// Default: [`HttpClassifier`].
     pub fn classifier<C2>(self, classifier: C2) -> CircuitBreakerLayer<C2, R> {
-        CircuitBreakerLayer {
-            source: self.source,
+        self.with_manners(|manners| Manners {
             classifier: Arc::new(classifier),
-            rejection: self.rejection,
-        }
+            rejection: manners.rejection,
+        })
     }
 
     /// Answers rejections with a response of your own. It is marked as a rejection like the default
@@ -186,11 +181,24 @@ impl<C, R> CircuitBreakerLayer<C, R> {
 
     /// Answers rejections by a [`Reject`](crate::reject::Reject).
     pub fn rejection<R2>(self, rejection: R2) -> CircuitBreakerLayer<C, R2> {
-        CircuitBreakerLayer {
-            source: self.source,
-            classifier: self.classifier,
+        self.with_manners(|manners| Manners {
+            classifier: manners.classifier,
             rejection: Arc::new(rejection),
-        }
+        })
+    }
+
+    fn with_manners<C2, R2>(
+        self,
+        change: impl FnOnce(Manners<C, R>) -> Manners<C2, R2>,
+    ) -> CircuitBreakerLayer<C2, R2> {
+        let plan = match self.plan {
+            Plan::Shared(held) => {
+                let circuit = held.0.circuit.clone();
+                Plan::Shared(change(held.0.manners.clone()).around(circuit))
+            }
+            Plan::PerService(blueprint, manners) => Plan::PerService(blueprint, change(manners)),
+        };
+        CircuitBreakerLayer { plan }
     }
 }
 
@@ -198,47 +206,89 @@ impl<S, C, R> Layer<S> for CircuitBreakerLayer<C, R> {
     type Service = CircuitBreaker<S, C, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let circuit = match &self.source {
-            Source::Shared(circuit) => circuit.clone(),
-            Source::PerService(blueprint) => blueprint.circuit(),
+        let held = match &self.plan {
+            Plan::Shared(held) => held.clone(),
+            Plan::PerService(blueprint, manners) => manners.clone().around(blueprint.circuit()),
         };
-        let setup = Setup {
-            circuit,
-            classifier: self.classifier.clone(),
-            rejection: self.rejection.clone(),
-        };
-        CircuitBreaker::from_setup(inner, Held(Arc::new(setup)))
+        CircuitBreaker::from_setup(inner, held)
     }
 }
 
 /// By hand: a closure that is not `Clone` is shared, not cloned.
 impl<C, R> Clone for CircuitBreakerLayer<C, R> {
     fn clone(&self) -> Self {
+        let plan = match &self.plan {
+            Plan::Shared(held) => Plan::Shared(held.clone()),
+            Plan::PerService(blueprint, manners) => {
+                Plan::PerService(blueprint.clone(), manners.clone())
+            }
+        };
+        Self { plan }
+    }
+}
+
+impl<C, R> fmt::Debug for CircuitBreakerLayer<C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("CircuitBreakerLayer");
+        match &self.plan {
+            Plan::Shared(held) => debug.field("circuit", &**held),
+            Plan::PerService(blueprint, _) => debug.field("circuit_per_service", blueprint),
+        };
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// What a layer makes of outcomes and of rejections.
+struct Manners<C, R> {
+    classifier: Arc<C>,
+    rejection: Arc<R>,
+}
+
+impl<C, R> Manners<C, R> {
+    fn around(self, circuit: Circuit) -> Held<C, R> {
+        Held(Arc::new(Setup {
+            circuit,
+            manners: self,
+        }))
+    }
+}
+
+impl Default for Manners<HttpClassifier, ServiceUnavailable> {
+    fn default() -> Self {
         Self {
-            source: self.source.clone(),
+            classifier: Arc::new(HttpClassifier::new()),
+            rejection: Arc::new(ServiceUnavailable),
+        }
+    }
+}
+
+impl<C, R> Clone for Manners<C, R> {
+    fn clone(&self) -> Self {
+        Self {
             classifier: self.classifier.clone(),
             rejection: self.rejection.clone(),
         }
     }
 }
 
-impl<C, R> fmt::Debug for CircuitBreakerLayer<C, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CircuitBreakerLayer")
-            .field("source", &self.source)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What all clones of one service share. Together, so that a call clones one `Arc` for all of it.
-pub(crate) struct Setup<C, R> {
-    pub(crate) circuit: Circuit,
-    pub(crate) classifier: Arc<C>,
-    pub(crate) rejection: Arc<R>,
+struct Setup<C, R> {
+    circuit: Circuit,
+    manners: Manners<C, R>,
 }
 
 /// A share in a [`Setup`], and through it in its circuit.
-pub(crate) struct Held<C, R>(pub(crate) Arc<Setup<C, R>>);
+pub(crate) struct Held<C, R>(Arc<Setup<C, R>>);
+
+impl<C, R> Held<C, R> {
+    pub(crate) fn classifier(&self) -> &C {
+        &self.0.manners.classifier
+    }
+
+    pub(crate) fn rejection(&self) -> &R {
+        &self.0.manners.rejection
+    }
+}
 
 impl<C, R> Clone for Held<C, R> {
     fn clone(&self) -> Self {

@@ -120,7 +120,7 @@ where
             }
             Poll::Ready(Err(error)) => {
                 self.setup.fail_ready(seen);
-                Poll::Ready(Err(self.setup.0.rejection.inner_error(error)))
+                Poll::Ready(Err(self.setup.rejection().inner_error(error)))
             }
         }
     }
@@ -145,7 +145,7 @@ where
             },
         };
         let rejected = setup.rejected(refusal);
-        ResponseFuture::rejected(setup.0.rejection.reject(rejected, request))
+        ResponseFuture::rejected(setup.rejection().reject(rejected, request))
     }
 }
 

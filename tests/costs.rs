@@ -170,6 +170,19 @@ fn the_service_adds_no_allocation_to_a_call_or_a_rejection() {
     assert_eq!((allocated, circuit.state()), (0, State::Open));
 }
 
+// A router without its state applies its layers for each request.
+#[test]
+fn a_layer_is_cloned_and_applied_without_an_allocation() {
+    let layer = CircuitBreakerLayer::new(build(|c| c, ManualClock::new()))
+        .classifier(ErrorsOnly)
+        .reject_as_error();
+    let allocated = allocations(|| {
+        let mut service = layer.clone().layer(Echo);
+        call(&mut service, true).expect("admitted");
+    });
+    assert_eq!(allocated, 0);
+}
+
 // H1: what a 503 costs is its header map and its mark: less than one made by hand, which allocates
 // the digits of its header too.
 #[test]

@@ -85,8 +85,10 @@ impl fmt::Display for ConfigError {
 impl Error for ConfigError {}
 
 /// A duration in nanoseconds; what is longer than 584 years counts as that.
+#[inline]
 pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 const MILLION: u64 = 1_000_000;
