@@ -2,9 +2,11 @@
 //!
 //! A circuit reads the clock only where the time matters. A call that a closed circuit admits and that
 //! succeeds reads it once where there is a time window, twice where slow calls are watched, and not at
-//! all otherwise. A rejection reads it once; failures, probes and everything out of the ordinary read
-//! it as they need. By default it is tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time already. No
-//! runtime is needed for that; outside of one, tokio's clock is the system's.
+//! all otherwise. A rejection reads it once; a disabled circuit not at all, unless it watches for slow
+//! calls; failures, probes and everything out of the ordinary read it as they need.
+//!
+//! By default it is tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time
+//! already. No runtime is needed for that; outside of one, tokio's clock is the system's.
 //!
 //! Another clock (a coarse one, or simulated time) is anything that implements [`Clock`]:
 //!

@@ -14,7 +14,7 @@ use std::{
 
 use tower::{Layer, Service};
 use tower_breaker::{
-    Circuit, CircuitBreakerLayer, CircuitBuilder, State,
+    Circuit, CircuitBreakerLayer, CircuitBuilder, Mode, State,
     classify::ErrorsOnly,
     clock::{Clock, ManualClock},
 };
@@ -242,4 +242,19 @@ fn a_rejection_reads_the_clock_once() {
         .reject_as_error();
     let mut service = layer.layer(Echo);
     assert_eq!(clock.reads(|| drop(call(&mut service, true))), 1);
+}
+
+// E1: a disabled circuit costs no more than a closed one.
+#[test]
+fn a_disabled_circuit_reads_no_clock() {
+    let clock = CountingClock::default();
+    let circuit = build(|c| c.mode(Mode::Disabled), clock.clone());
+    let reads = clock.reads(|| {
+        acquire(&circuit).success();
+        acquire(&circuit).failure();
+    });
+    assert_eq!(
+        (reads, circuit.snapshot().totals.expect("counted").failed),
+        (0, 1)
+    );
 }

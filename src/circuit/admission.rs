@@ -28,6 +28,15 @@ impl Core {
         Some(permit.started_at(now()))
     }
 
+    /// Admits a call to a disabled circuit that watches no durations, for which nothing matters less
+    /// than the time.
+    #[inline]
+    pub(crate) fn admit_unwatched(&self) -> Option<Permit> {
+        let disabled = self.load().kind() == Kind::Disabled;
+        // Relaxed: as in `admit_freely`.
+        (disabled && self.slow_after.load(Ordering::Relaxed) == 0).then(Permit::pass)
+    }
+
     /// The usual answer of an open circuit, which changes nothing; `None` where there is more to
     /// decide, which is left to [`Core::admit_slowly`].
     #[inline]
