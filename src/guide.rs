@@ -2,3 +2,9 @@
 
 #[doc = include_str!("guide/contract.md")]
 pub mod contract {}
+
+#[doc = include_str!("guide/proof.md")]
+pub mod proof {}
+
+#[doc = include_str!("guide/speed.md")]
+pub mod speed {}
