@@ -1,0 +1,125 @@
+//! What a time window holds once a race is over in which its buckets rolled on: nothing that is older,
+//! and nothing less than what was recorded (F5).
+
+use std::{
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
+
+use tower_breaker::{
+    Circuit, Counts,
+    clock::{Clock, ManualClock},
+};
+
+const BUCKETS: u32 = 4;
+const WIDTH: Duration = Duration::from_millis(1);
+const THREADS: u64 = 4;
+const CALLS: u64 = 3_000;
+
+/// One record: the bucket before it and the bucket after it.
+struct Entry {
+    from: u128,
+    to: u128,
+    failed: bool,
+}
+
+fn bucket(clock: &ManualClock) -> u128 {
+    clock.now().as_nanos() / WIDTH.as_nanos()
+}
+
+fn record(circuit: &Circuit, clock: &ManualClock, failed: bool) -> Entry {
+    let call = circuit.try_acquire().expect("never trips");
+    let from = bucket(clock);
+    match failed {
+        true => call.failure(),
+        false => call.success(),
+    }
+    let to = bucket(clock);
+    Entry { from, to, failed }
+}
+
+/// Threads record while another moves the clock.
+fn race(circuit: &Circuit, clock: &ManualClock) -> Vec<Entry> {
+    let start = &Barrier::new(usize::try_from(THREADS).unwrap() + 1);
+    let (over, left) = (&AtomicBool::new(false), &AtomicU64::new(THREADS));
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            start.wait();
+            while !over.load(SeqCst) {
+                clock.advance(WIDTH / 16);
+                thread::yield_now();
+            }
+        });
+        let recorder = |number| {
+            scope.spawn(move || {
+                start.wait();
+                let failed = |turn: u64| (turn + number) % 3 == 0;
+                let entries = (0..CALLS).map(|turn| record(circuit, clock, failed(turn)));
+                let entries: Vec<_> = entries.collect();
+                over.store(left.fetch_sub(1, SeqCst) == 1, SeqCst);
+                entries
+            })
+        };
+        let recorders: Vec<_> = (0..THREADS).map(recorder).collect();
+        let joined = recorders.into_iter().map(|thread| thread.join());
+        joined.flat_map(|entries| entries.unwrap()).collect()
+    })
+}
+
+/// At rest the window holds every record that was certainly made in it, and none that certainly was
+/// not.
+fn assert_holds(circuit: &Circuit, clock: &ManualClock, entries: &[Entry]) {
+    let now = bucket(clock);
+    let within = |bucket: u128| bucket + u128::from(BUCKETS) > now;
+    let count =
+        |wanted: &dyn Fn(&Entry) -> bool| entries.iter().filter(|e| wanted(e)).count() as u64;
+    let Counts { calls, failed, .. } = circuit.snapshot().window.expect("a window");
+    let certain = count(&|entry| within(entry.from));
+    let possible = count(&|entry| within(entry.to));
+    assert!(
+        (certain..=possible).contains(&calls),
+        "{calls} of {certain} to {possible}"
+    );
+    let certain = count(&|entry| within(entry.from) && entry.failed);
+    let possible = count(&|entry| within(entry.to) && entry.failed);
+    assert!(
+        (certain..=possible).contains(&failed),
+        "{failed} of {certain} to {possible}"
+    );
+}
+
+// B3, F5
+#[test]
+fn a_time_window_that_rolled_on_in_a_race_holds_what_was_recorded_in_it() {
+    let (mut rolled, mut full) = (0, 0);
+    for _ in 0..30 {
+        let clock = ManualClock::new();
+        let circuit = Circuit::builder("rolling")
+            .time_window(WIDTH * BUCKETS)
+            .time_window_buckets(BUCKETS)
+            .trip_when(|_| false)
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        let entries = race(&circuit, &clock);
+        for _ in 0..=BUCKETS {
+            full += circuit.snapshot().window.unwrap().calls;
+            assert_holds(&circuit, &clock, &entries);
+            clock.advance(WIDTH);
+        }
+        assert_eq!(circuit.snapshot().window, Some(Counts::default()));
+        rolled += entries.iter().filter(|entry| entry.from < entry.to).count();
+    }
+    assert!(
+        rolled > 100,
+        "hardly any bucket rolled under a record: {rolled}"
+    );
+    assert!(
+        full > 100,
+        "there was hardly anything in the windows: {full}"
+    );
+}
