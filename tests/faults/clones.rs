@@ -66,10 +66,9 @@ impl Dice {
     }
 }
 
+/// Counts the calls that were let through to it.
 #[derive(Clone)]
-struct Inner {
-    entered: Arc<AtomicU64>,
-}
+struct Inner(Arc<AtomicU64>);
 
 impl Service<Fate> for Inner {
     type Response = ();
@@ -81,7 +80,7 @@ impl Service<Fate> for Inner {
     }
 
     fn call(&mut self, fate: Fate) -> Fated {
-        self.entered.fetch_add(1, SeqCst);
+        self.0.fetch_add(1, SeqCst);
         if fate == Fate::PanicsInCall {
             resume_unwind(Box::new("in call"));
         }
@@ -204,63 +203,71 @@ fn assert_goes_on(circuit: &Circuit, clock: &ManualClock) {
     assert_eq!(circuit.state(), State::Closed);
 }
 
-// A4, A5, C4, D2, D4, E4, F1, F4, G4
-#[test]
-fn sixty_four_clones_race_through_ten_thousand_recoveries_and_nothing_is_wedged() {
-    let (clock, ledger) = (ManualClock::new(), Arc::new(Ledger::default()));
+/// Calls until there have been enough recoveries, or so often that the circuit must be wedged.
+fn call_on<S>(number: usize, mut service: S, ledger: &Ledger, clock: &ManualClock)
+where
+    S: Service<Fate, Response = (), Error = CircuitError<&'static str>>,
+{
+    let mut dice = Dice((number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    for turn in 0..2_000_000 {
+        if ledger.recoveries.load(SeqCst) >= RECOVERIES {
+            return;
+        }
+        let fate = dice.fate();
+        ledger.enter();
+        let call = || call(&mut service, fate, ledger, clock);
+        let panic = catch_unwind(AssertUnwindSafe(call)).err();
+        ledger.leave();
+        assert!(panic.is_none_or(|panic| panic.is::<&str>()));
+        if turn % 16 == 0 {
+            thread::yield_now();
+        }
+    }
+}
+
+fn circuit(clock: &ManualClock, ledger: &Arc<Ledger>) -> Circuit {
     let listener = ledger.clone();
-    let circuit = Circuit::builder("raced")
+    let builder = Circuit::builder("raced")
         .consecutive_failures(2)
         .open_for(BREAK)
         .half_open_timeout(BREAK)
         .probes(2, 3)
         .permits(PERMITS)
         .clock(clock.clone())
-        .on_transition(move |_, transition| listener.hear(transition))
-        .build()
-        .unwrap();
-    let inner = Inner {
-        entered: Arc::default(),
-    };
+        .on_transition(move |_, transition| listener.hear(transition));
+    builder.build().unwrap()
+}
+
+// A4, A5, C4, D2, D4, E4, F1, F4, G4
+#[test]
+fn sixty_four_clones_race_through_ten_thousand_recoveries_and_nothing_is_wedged() {
+    let (clock, ledger) = (ManualClock::new(), Arc::new(Ledger::default()));
+    let circuit = circuit(&clock, &ledger);
+    let entered = Arc::<AtomicU64>::default();
+    let inner = Inner(entered.clone());
     let layer = CircuitBreakerLayer::new(circuit.clone()).classifier(ErrorsOnly);
-    let service = layer.reject_as_error().layer(inner.clone());
+    let service = layer.reject_as_error().layer(inner);
 
     let start = Barrier::new(CLONES);
     thread::scope(|scope| {
-        for number in 0..CLONES as u64 {
-            let (mut service, ledger) = (service.clone(), &*ledger);
-            let (clock, start) = (&clock, &start);
+        for number in 0..CLONES {
+            let service = service.clone();
+            let (start, ledger, clock) = (&start, &ledger, &clock);
             scope.spawn(move || {
-                let mut dice = Dice((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
                 start.wait();
-                // So many that only a wedged circuit runs out of them.
-                for turn in 0..2_000_000 {
-                    if ledger.recoveries.load(SeqCst) >= RECOVERIES {
-                        return;
-                    }
-                    let fate = dice.fate();
-                    ledger.enter();
-                    let call = || call(&mut service, fate, ledger, clock);
-                    let panic = catch_unwind(AssertUnwindSafe(call)).err();
-                    ledger.leave();
-                    assert!(panic.is_none_or(|panic| panic.is::<&str>()));
-                    if turn % 16 == 0 {
-                        thread::yield_now();
-                    }
-                }
+                call_on(number, service, ledger, clock);
             });
         }
     });
 
-    let recoveries = ledger.recoveries.load(SeqCst);
-    println!("{recoveries} recoveries in {} eras", circuit.snapshot().era);
+    let (recoveries, era) = (ledger.recoveries.load(SeqCst), circuit.snapshot().era);
+    println!("{recoveries} recoveries in {era} eras");
     assert!(recoveries >= RECOVERIES, "wedged: {circuit:?}");
-    let totals = circuit.snapshot().totals.unwrap();
-    let entered = inner.entered.load(SeqCst);
+    let (totals, entered) = (circuit.snapshot().totals.unwrap(), entered.load(SeqCst));
     assert_eq!(totals.ended(), entered - ledger.forgotten.load(SeqCst));
     assert_eq!(totals.rejected, ledger.called.load(SeqCst) - entered);
     assert!(totals.stale > 0, "no call was ever overtaken");
-    ledger.assert_contiguous(circuit.snapshot().era);
+    ledger.assert_contiguous(era);
     ledger.assert_collided();
     assert_goes_on(&circuit, &clock);
 }

@@ -344,8 +344,10 @@ fn a_call_that_is_not_given_up_is_answered_at_the_last_poll_there_is() {
 
 // ---- and meanwhile -----------------------------------------------------------------------------
 
+type Meanwhile = fn(&Stage);
+
 /// What people may do to the circuit while a call goes on. Each begins a new era.
-const MEANWHILE: [(&str, fn(&Stage)); 5] = [
+const MEANWHILE: [(&str, Meanwhile); 5] = [
     ("reset", |stage| stage.circuit.reset()),
     ("tripped", |stage| {
         stage.circuit.set_mode(Mode::Normal);

@@ -328,7 +328,7 @@ pub(crate) fn any_config() -> impl Strategy<Value = Config> {
 }
 
 impl Config {
-    fn with_possible_minimum(self) -> Self {
+    pub(crate) fn with_possible_minimum(self) -> Self {
         let most = match self.window {
             Some(Window::Calls(size)) => Some(size as u64),
             Some(Window::Buckets { .. }) => Some(40),
