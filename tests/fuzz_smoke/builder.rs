@@ -48,7 +48,7 @@ pub(crate) fn drive(data: &[u8]) -> Option<String> {
     let log = laws::Log::default();
     let mut said = Said::default();
     let mut builder = log.listen(Circuit::builder("fuzzed").clock(clock.clone()));
-    for _ in 0..bytes.below(32) {
+    for _ in 0..bytes.below(12) {
         builder = say(builder, &mut said, bytes);
     }
     let refusable = said.nonsense();
@@ -205,7 +205,7 @@ fn say_the_rest(builder: CircuitBuilder, bytes: &mut Bytes<'_>) -> CircuitBuilde
     match bytes.byte() % 5 {
         0 => builder.ignored_probe_succeeds(bytes.flag()),
         1 => builder.abandoned(bytes.pick(&abandoned)),
-        2 => builder.mode(bytes.pick(&laws::MODES)),
+        2 => builder.mode(laws::any_mode(bytes)),
         3 => builder.totals(bytes.flag()),
         _ => builder.seed(bytes.any_number(&LIMITS)),
     }

@@ -57,13 +57,13 @@ impl<'a> Bytes<'a> {
 
     /// Any number: small ones, limits and their neighbours more often than others.
     pub(crate) fn any_number(&mut self, limits: &[u64]) -> u64 {
-        match self.byte() % 4 {
-            0 => self.below(8),
-            1 => self
+        match self.byte() % 8 {
+            0..=4 => self.below(12),
+            5 => self
                 .pick(limits)
                 .wrapping_add(self.below(3))
                 .wrapping_sub(1),
-            2 => self.number(2),
+            6 => self.number(2),
             _ => self.number(8),
         }
     }
@@ -81,9 +81,9 @@ impl<'a> Bytes<'a> {
             4.9e-7,
             5e-7,
         ];
-        match self.byte() % 4 {
-            0 | 1 => f64::from(self.byte()) / 200.0,
-            2 => self.pick(&odd),
+        match self.byte() % 8 {
+            0..=5 => f64::from(self.byte()) / 255.0,
+            6 => self.pick(&odd),
             _ => f64::from_bits(self.number(8)),
         }
     }
@@ -98,12 +98,13 @@ impl<'a> Bytes<'a> {
             Duration::from_nanos(u64::MAX),
             Duration::MAX,
         ];
-        match self.byte() % 6 {
+        match self.byte() % 12 {
             0 => self.pick(&limits),
             1 => self.pick(&limits).saturating_sub(Duration::from_nanos(1)),
             2 => self.pick(&limits).saturating_add(Duration::from_nanos(1)),
-            3 => Duration::from_nanos(self.number(8)),
-            4 => Duration::from_secs(self.number(8)),
+            3 => Duration::ZERO,
+            4 => Duration::from_nanos(self.number(8)),
+            5 => Duration::from_secs(self.number(8)),
             _ => Duration::from_millis(self.number(2)),
         }
     }
