@@ -3,18 +3,26 @@
 mod support;
 
 use std::{
+    fmt,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Waker},
     time::Duration,
 };
 
+use http::Response;
+
 use support::{Fixture, SLOW, fragile, fragile_after_break, millis, secs};
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, task::spawn};
+use tower::{Layer, Service};
 use tower_breaker::{
-    Cause, Circuit, CircuitBuilder, CircuitError, Mode, OpenFor, Reason, Snapshot, State,
-    Transition, clock::ManualClock,
+    Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Jitter, Mode, OpenFor,
+    Reason, Reject, Rejected, Snapshot, State, Transition,
+    classify::ErrorsOnly,
+    clock::ManualClock,
+    reject::{RejectAsError, ServiceUnavailable},
 };
 
 // ---- E4: listeners -----------------------------------------------------------------------------
@@ -597,6 +605,56 @@ fn handles_say_who_and_how_they_are() {
     assert_eq!(format!("{guard:?}"), r#"Guard { circuit: "payments", .. }"#);
     let watch = format!("{:?}", circuit.circuit.watch());
     assert!(watch.contains("payments"), "{watch}");
+}
+
+/// `thing`, printed, has all of these parts.
+#[track_caller]
+fn prints(thing: &dyn fmt::Debug, parts: &[&str]) {
+    let printed = format!("{thing:?}");
+    for part in parts {
+        assert!(printed.contains(part), "{part} in {printed}");
+    }
+}
+
+#[test]
+fn what_stands_around_a_service_says_so() {
+    let circuit = fragile(|c| c).circuit;
+    let layer = CircuitBreakerLayer::new(circuit.clone());
+    prints(&layer, &["CircuitBreakerLayer", "Shared", "payments"]);
+    let own = CircuitBreakerLayer::circuit_per_service(Circuit::builder("each"));
+    prints(&own.expect("valid"), &["PerService", "each"]);
+    let echo = tower::service_fn(async |_: ()| Ok::<_, ()>(Response::new(())));
+    let mut service = layer.classifier(ErrorsOnly).layer(echo);
+    prints(&service, &["CircuitBreaker", "inner", "payments"]);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(service.poll_ready(&mut context).is_ready());
+    prints(&service.call(()), &["ResponseFuture"]);
+    let call = circuit.call(async { Ok::<_, ()>(()) });
+    prints(&call, &["Call", "payments", "admitted: false"]);
+}
+
+#[test]
+fn answers_to_a_rejection_say_what_they_are() {
+    fn answer<R>(reject: &R, rejected: Rejected) -> R::Future
+    where
+        R: Reject<(), Response<()>, ()>,
+    {
+        reject.reject(rejected, ())
+    }
+    let circuit = fragile(|c| c);
+    circuit.circuit.force_open();
+    let rejected = circuit.reject();
+    let unavailable = answer(&ServiceUnavailable, rejected.clone());
+    prints(&unavailable, &["Unavailable", "payments", "ForcedOpen"]);
+    let refused = answer(&RejectAsError, rejected);
+    prints(&refused, &["Refused", "payments", "ForcedOpen"]);
+}
+
+#[test]
+fn an_open_time_says_how_long_it_is() {
+    let growing = OpenFor::exponential(secs(1), 2.0, secs(9)).jitter(Jitter::Full);
+    prints(&growing, &["first: 1s", "factor: 2.0", "max: 9s", "Full"]);
+    prints(&OpenFor::from_fn(|_| secs(1)), &["OpenFor", "function: _"]);
 }
 
 #[test]
