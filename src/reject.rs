@@ -267,7 +267,7 @@ impl<F> fmt::Debug for Fallback<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::whole_number;
+    use super::{Fallback, RejectWith, whole_number};
 
     // H1
     #[test]
@@ -275,5 +275,11 @@ mod tests {
         for number in (0..=1_000).chain([86_400, u64::MAX]) {
             assert_eq!(whole_number(number), number.to_string());
         }
+    }
+    // No user can hold one, but the compiler wants them printable.
+    #[test]
+    fn closures_are_printed_as_such() {
+        assert_eq!(format!("{:?}", RejectWith(|| ())), "RejectWith(_)");
+        assert_eq!(format!("{:?}", Fallback(|| ())), "Fallback(_)");
     }
 }

@@ -534,6 +534,15 @@ fn admits(circuit: &Fixture) -> bool {
     circuit.circuit.try_acquire().map(Guard::success).is_ok()
 }
 
+// D6: the first turns are at 0 and at 618,033 millionths.
+#[test]
+fn a_turn_at_exactly_the_share_is_not_among_them() {
+    let circuit = ramping_from(0.618_033);
+    assert_eq!((admits(&circuit), admits(&circuit)), (true, false));
+    let circuit = ramping_from(0.618_034);
+    assert_eq!((admits(&circuit), admits(&circuit)), (true, true));
+}
+
 // D6
 #[test]
 fn once_it_is_over_it_stays_over() {

@@ -306,6 +306,18 @@ fn a_watch_shows_the_last_of_several() {
     assert_pending!(spawn(watch.changed()).poll());
 }
 
+// E4, E1
+#[test]
+fn a_watch_shows_a_change_of_mode_within_an_era() {
+    let circuit = fragile(|c| c);
+    let mut watch = circuit.circuit.watch();
+    circuit.play("f");
+    assert_ready!(spawn(watch.changed()).poll());
+    circuit.circuit.set_mode(Mode::Shadow);
+    let told = assert_ready!(spawn(watch.changed()).poll());
+    assert_eq!((told.era, told.mode), (1, Mode::Shadow));
+}
+
 // E4
 #[test]
 fn a_dropped_wait_loses_nothing() {
@@ -468,6 +480,14 @@ fn the_last_trip_outlives_its_recovery() {
     );
 }
 
+// B6, E2
+#[test]
+fn forcing_open_is_a_trip_by_hand() {
+    let circuit = fragile_after_break(|c| c);
+    circuit.circuit.force_open();
+    assert_eq!(circuit.look().last_trip, Some(Cause::Manual));
+}
+
 // F4
 #[test]
 fn totals_say_what_became_of_every_call() {
@@ -620,9 +640,9 @@ fn prints(thing: &dyn fmt::Debug, parts: &[&str]) {
 fn what_stands_around_a_service_says_so() {
     let circuit = fragile(|c| c).circuit;
     let layer = CircuitBreakerLayer::new(circuit.clone());
-    prints(&layer, &["CircuitBreakerLayer", "Shared", "payments"]);
+    prints(&layer, &["CircuitBreakerLayer", "circuit:", "payments"]);
     let own = CircuitBreakerLayer::circuit_per_service(Circuit::builder("each"));
-    prints(&own.expect("valid"), &["PerService", "each"]);
+    prints(&own.expect("valid"), &["circuit_per_service", "each"]);
     let echo = tower::service_fn(async |_: ()| Ok::<_, ()>(Response::new(())));
     let mut service = layer.classifier(ErrorsOnly).layer(echo);
     prints(&service, &["CircuitBreaker", "inner", "payments"]);

@@ -382,6 +382,16 @@ fn the_mark_says_which_circuit_and_why() {
 }
 
 #[test]
+fn rejections_of_two_circuits_differ() {
+    let of = |name: String| {
+        let circuit = Circuit::builder(name).mode(Mode::ForcedOpen).build();
+        circuit.expect("valid").try_acquire().unwrap_err()
+    };
+    assert_eq!(of("orders".to_owned()), of("orders".to_owned()));
+    assert_ne!(of("orders".to_owned()), of("payments".to_owned()));
+}
+
+#[test]
 fn a_response_of_ones_own_is_marked_too() {
     let layer = CircuitBreakerLayer::new(open()).reject_with(|_| Response::new(String::new()));
     let service = layer.layer(service_fn(route as Route));

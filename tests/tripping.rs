@@ -442,6 +442,17 @@ fn a_small_window_is_enough_by_default() {
     circuit.is(State::Open);
 }
 
+// B4
+#[test]
+fn the_default_window_holds_a_hundred_calls() {
+    let circuit = Fixture::new(|c| c);
+    circuit.play_times(200, "s");
+    circuit.play_times(49, "f");
+    circuit.tells_nothing();
+    circuit.play("f");
+    circuit.tells(&["closed -> open: 50 of 100 calls failed, open for 30s"]);
+}
+
 // ---- B5: together ------------------------------------------------------------------------------
 
 fn both() -> Fixture {
@@ -489,6 +500,35 @@ fn only_the_policies_that_are_named_hold() {
     circuit.play_times(1_000, "fffffffff s");
     circuit.tells_nothing();
     assert_eq!(circuit.look().consecutive_failures, 0);
+}
+
+fn beside_a_streak(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Fixture {
+    Fixture::new(|c| configure(c.consecutive_failures(1_000)))
+}
+
+// B5
+#[test]
+fn whatever_looks_at_a_window_beside_a_streak_gets_one() {
+    let failures = beside_a_streak(|c| c.failure_rate(0.5));
+    failures.play_times(20, "f");
+    failures.tells(&["closed -> open: 20 of 20 calls failed, open for 30s"]);
+    let slow = beside_a_streak(|c| c.slow_call_duration(SLOW).slow_call_rate(0.5));
+    slow.play_times(20, "S");
+    slow.tells(&["closed -> open: 20 of 20 calls were slow, open for 30s"]);
+    let own = beside_a_streak(|c| c.trip_when(|counts| counts.failed == 20));
+    own.play_times(20, "f");
+    own.tells(&["closed -> open: a custom policy, open for 30s"]);
+}
+
+// B5
+#[test]
+fn a_window_that_is_named_beside_a_streak_asks_for_the_default_rate() {
+    let count = beside_a_streak(|c| c.count_window(20));
+    count.play_times(20, "f");
+    count.is(State::Open);
+    let time = beside_a_streak(|c| c.time_window(secs(10)));
+    time.play_times(20, "f");
+    time.is(State::Open);
 }
 
 // ---- B7: custom policies -----------------------------------------------------------------------

@@ -277,6 +277,33 @@ mod tests {
     }
 
     #[test]
+    fn the_first_time_is_exact_however_long() {
+        let numbers = Numbers {
+            open_first: (1 << 60) + 1,
+            open_factor: 2.0,
+            open_max: u64::MAX,
+            ..Numbers::default()
+        };
+        let first = Duration::from_nanos(numbers.open_first);
+        assert_eq!(exponential(&numbers, 1), first);
+    }
+
+    // C2: the same seed gives the same times in every version.
+    #[test]
+    fn jitter_is_splitmix64() {
+        let published = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        let eras = 1..=published.len() as u64;
+        let random = eras.map(|era| random(1_234_567, era));
+        assert!(random.eq(published));
+    }
+
+    #[test]
     fn extremes_saturate() {
         let numbers = Numbers {
             open_first: u64::MAX,

@@ -631,6 +631,16 @@ mod tests {
         assert_eq!(window.record_marked(0, true, false).failed, 1);
     }
 
+    // F6: the marks of an era are counted in fewer bits than an era can have marks.
+    #[test]
+    fn a_full_window_stays_full_however_many_failures_come() {
+        let window = CountWindow::new(4, false);
+        for _ in 0..3 + (1 << MARKS_BITS) {
+            window.record_marked(0, true, false);
+        }
+        assert_eq!((window.counts(0).calls, window.counts(0).failed), (4, 4));
+    }
+
     #[test]
     fn sparse_failures_never_come_back_to_life() {
         let window = CountWindow::new(4, false);
