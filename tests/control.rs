@@ -743,6 +743,19 @@ fn a_slow_rate_is_refused_where_no_slow_calls_were_watched() {
     assert_eq!(refused.value(), "0.5");
 }
 
+// E5
+#[test]
+fn a_slow_rate_of_a_time_window_can_be_changed_where_it_was_watched() {
+    let deaf = Fixture::new(|c| c.time_window(secs(10)));
+    refuses(&deaf, "slow_call_rate", |c| {
+        c.slow_call_rate(0.5).slow_call_duration(SLOW)
+    });
+    let watching = Fixture::new(|c| c.time_window(secs(60)).slow_call_duration(SLOW));
+    change(&watching, |c| c.slow_call_rate(0.5));
+    watching.play_times(20, "S");
+    watching.tells(&["closed -> open: 20 of 20 calls were slow, open for 30s"]);
+}
+
 // B2, E5: a window that does not watch slow calls takes them for what they are besides.
 #[test]
 fn a_slow_success_enters_a_window_that_does_not_watch_slow_calls() {

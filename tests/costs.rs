@@ -237,6 +237,18 @@ fn a_closed_circuit_reads_the_clock_only_where_time_matters() {
     }
 }
 
+// F4: also after a recovery, where there is no ramp.
+#[test]
+fn a_circuit_that_has_recovered_reads_the_clock_no_more() {
+    let clock = CountingClock::default();
+    let circuit = build(|c| c.consecutive_failures(1), clock.clone());
+    acquire(&circuit).failure();
+    clock.time.advance(OPEN_FOR);
+    acquire(&circuit).success();
+    assert_eq!(circuit.state(), State::Closed);
+    assert_eq!(clock.reads(|| acquire(&circuit).success()), 0);
+}
+
 #[test]
 fn a_rejection_reads_the_clock_once() {
     let clock = CountingClock::default();

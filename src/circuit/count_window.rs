@@ -631,6 +631,32 @@ mod tests {
         assert_eq!(window.record_marked(0, true, false).failed, 1);
     }
 
+    // D5: a thread that was held up may enter an era several eras later.
+    #[test]
+    fn eras_may_be_skipped() {
+        let window = CountWindow::new(4, false);
+        window.record_marked(0, true, false);
+        window.enter(3);
+        assert_eq!(window.counts(3), Counts::default());
+        assert_eq!(window.record_marked(3, true, false).failed, 1);
+        assert_eq!(window.record_marked(7, true, false).failed, 1);
+    }
+
+    #[test]
+    fn a_clean_log_is_left_alone_in_every_era() {
+        for era in [0, 1, 5, ERA_MASK / 2] {
+            let log = MarkLog::new(8);
+            log.enter(era);
+            log.mark(era);
+            assert!(!log.is_clean(era));
+            (0..32).for_each(|_| log.pass(era));
+            assert!(log.is_clean(era) && !log.is_clean(era + 1));
+            let counted = log.others(era);
+            (0..32).for_each(|_| log.pass(era));
+            assert_eq!(log.others(era), counted, "era {era}");
+        }
+    }
+
     // F6: the marks of an era are counted in fewer bits than an era can have marks.
     #[test]
     fn a_full_window_stays_full_however_many_failures_come() {

@@ -106,3 +106,23 @@ impl EraFacts {
         probed_at.saturating_add(self.patience().nanos())
     }
 }
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use super::super::Mode;
+    use super::*;
+
+    // D4, E5: of two who find different numbers, the first says how long the era waits.
+    #[test]
+    fn the_first_patience_of_an_era_holds() {
+        let facts = EraFacts::new(0);
+        let open = Word::first(Mode::Normal).open_next(Mode::Normal, Break::FOREVER);
+        for seconds in [5, 9] {
+            facts.begin_patience(open, Duration::from_secs(seconds));
+        }
+        assert_eq!(facts.patience().duration(), Duration::from_secs(5));
+        let next = open.open_next(Mode::Normal, Break::FOREVER);
+        facts.begin_patience(next, Duration::from_secs(9));
+        assert_eq!(facts.patience().duration(), Duration::from_secs(9));
+    }
+}

@@ -403,6 +403,38 @@ mod tests {
         assert_eq!(late.failed, 2);
     }
 
+    // C4: the last bucket of an era and the first of the next are further apart than a window.
+    #[test]
+    fn a_late_clock_reading_cannot_reach_into_the_era_before() {
+        let window = TimeWindow::new(SPAN, BUCKETS, false);
+        window.record_marked(0, 5 * WIDTH, true, false);
+        assert_eq!(window.counts(1, 4 * WIDTH), Counts::default());
+    }
+
+    // C4
+    #[test]
+    fn a_call_of_an_old_era_sees_nothing_of_the_next() {
+        let window = TimeWindow::new(SPAN, BUCKETS, false);
+        window.record_marked(1, 5 * WIDTH, true, false);
+        window.record_marked(1, 5 * WIDTH, true, false);
+        assert_eq!(window.record_marked(0, 6 * WIDTH, true, false).failed, 1);
+    }
+
+    // C4: with one bucket, all eras share one cell.
+    #[test]
+    fn a_call_of_an_old_era_takes_nothing_from_the_next() {
+        let window = TimeWindow::new(SPAN, 1, false);
+        window.record_marked(1, 0, true, false);
+        window.record_marked(0, 0, true, false);
+        assert_eq!(window.counts(1, 0).failed, 1);
+    }
+
+    #[test]
+    fn after_292_years_time_stands_still() {
+        let divisor = Divisor::new(3);
+        assert_eq!(divisor.divide(u64::MAX), divisor.divide(u64::MAX >> 1));
+    }
+
     #[test]
     fn a_full_bucket_stays_full_while_the_clock_stands_still() {
         let window = TimeWindow::new(MIN_SPAN, MAX_BUCKETS, false);
