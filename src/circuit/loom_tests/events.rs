@@ -1,0 +1,55 @@
+//! What is told of transitions that race, through the one door to the circuit (E4).
+
+use std::{
+    pin::pin,
+    sync::Mutex,
+    task::{Context, Poll, Waker},
+};
+
+use super::*;
+use crate::{Circuit, clock::ManualClock, observe::Watch};
+
+type Heard = StdArc<Mutex<Vec<u64>>>;
+
+/// A circuit with a window, so that winning a transition and telling it are some accesses apart.
+fn listened_to() -> (Circuit, Heard) {
+    let heard = Heard::default();
+    let log = heard.clone();
+    let circuit = Circuit::builder("modelled")
+        .consecutive_failures(1)
+        .count_window(1)
+        .failure_rate(1.0)
+        .totals(false)
+        .clock(ManualClock::new())
+        .on_transition(move |_, told| log.lock().expect("not poisoned").push(told.era))
+        .build();
+    (circuit.expect("valid"), heard)
+}
+
+/// The era of what a watch shows.
+fn shown(watch: &mut Watch) -> u64 {
+    let changed = pin!(watch.changed());
+    match changed.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(transition) => transition.era,
+        Poll::Pending => panic!("nothing was told"),
+    }
+}
+
+// E4
+#[test]
+fn each_transition_is_told_once_and_a_watch_ends_at_the_newest() {
+    model("events: a failure against a reset", || {
+        let (circuit, heard) = listened_to();
+        let mut watch = circuit.watch();
+        let (failing, resetting) = (circuit.clone(), circuit.clone());
+        race!(
+            move || failing.try_acquire().expect("closed").failure(),
+            move || resetting.reset(),
+        );
+        let era = circuit.snapshot().era;
+        let mut heard = heard.lock().expect("not poisoned").clone();
+        heard.sort_unstable();
+        assert!(heard.into_iter().eq(1..=era));
+        assert_eq!(shown(&mut watch), era);
+    });
+}

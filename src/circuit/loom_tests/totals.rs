@@ -1,0 +1,58 @@
+//! Totals, exact when nobody is calling (F4).
+
+use super::*;
+
+// F4
+#[test]
+fn totals_are_exact_at_rest() {
+    model("totals", || {
+        let totals = Arc::new(TotalCounters::new());
+        let (first, second) = (totals.clone(), totals.clone());
+        race!(
+            move || {
+                first.rejected();
+                first.stale();
+            },
+            move || second.rejected(),
+        );
+        let read = totals.read();
+        assert_eq!((read.rejected, read.stale), (2, 1));
+    });
+}
+
+// F4: whatever becomes of the era meanwhile, each call ends once.
+#[test]
+fn every_call_ends_once() {
+    model("totals: calls against a trip", || {
+        let fixture = Fixture::built(&consecutive(1), true);
+        let permits = [(); 3].map(|()| fixture.enter(0));
+        race!(
+            fail(&fixture, permits[0], 1),
+            succeed(&fixture, permits[1], 1),
+            abandon(&fixture, permits[2], 1),
+        );
+        assert!(fixture.admit(1).is_none());
+        let totals = fixture.core.totals().expect("on");
+        assert_eq!((totals.successful, totals.failed), (1, 1));
+        assert_eq!((totals.abandoned, totals.ended()), (1, 3));
+        assert_eq!(totals.rejected, 1);
+        assert!(totals.stale <= 2);
+    });
+}
+
+// F4
+#[test]
+fn threads_that_share_a_stripe_lose_no_total() {
+    model("totals: two threads on one stripe", || {
+        let totals = Arc::new(TotalCounters::new());
+        let reject = || {
+            let totals = totals.clone();
+            move || {
+                set_thread_number(0);
+                totals.rejected();
+            }
+        };
+        race!(reject(), reject());
+        assert_eq!(totals.read().rejected, 2);
+    });
+}
