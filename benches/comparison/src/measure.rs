@@ -44,20 +44,47 @@ pub struct Cost {
     pub least: f64,
     /// The bare call, the median.
     pub bare: f64,
+    /// Whether the threads ran side by side. If not, the figures say little.
+    pub together: bool,
 }
 
 /// Measures `path` over `bare` on so many threads, each pinned to a core of its own.
 #[must_use]
 pub fn measure(bare: &Maker, path: &Maker, threads: usize, effort: Effort) -> Cost {
     let times = (calibrate(bare, effort), calibrate(path, effort));
+    let mut rounds = Vec::new();
+    for _ in 0..BATCHES {
+        rounds.extend(batch(bare, path, threads, times, effort));
+        let together: Vec<&Round> = rounds
+            .iter()
+            .filter(|round| round.were_together())
+            .collect();
+        if together.len() >= effort.rounds / 2 {
+            return cost(&together, times, true);
+        }
+    }
+    cost(&rounds.iter().collect::<Vec<_>>(), times, false)
+}
+
+/// How often to measure again when other programs keep the threads apart. In the end their figures are
+/// taken as they are.
+const BATCHES: usize = 4;
+
+fn batch(
+    bare: &Maker,
+    path: &Maker,
+    threads: usize,
+    times: (u64, u64),
+    effort: Effort,
+) -> Vec<Round> {
     let gate = Gate::new(threads);
-    let per_thread: Vec<Vec<(f64, f64)>> = thread::scope(|scope| {
+    let per_thread: Vec<Vec<(Stretch, Stretch)>> = thread::scope(|scope| {
         let running: Vec<_> = (0..threads)
             .map(|core| {
                 let gate = &gate;
                 scope.spawn(move || {
                     core_affinity::set_for_current(core_affinity::CoreId { id: core });
-                    rounds(&mut bare(), &mut path(), times, effort, gate)
+                    stretches(&mut bare(), &mut path(), times, effort, gate)
                 })
             })
             .collect();
@@ -66,7 +93,12 @@ pub fn measure(bare: &Maker, path: &Maker, threads: usize, effort: Effort) -> Co
             .map(|thread| thread.join().expect("no panic"))
             .collect()
     });
-    cost(&slowest(&per_thread))
+    (0..effort.rounds)
+        .map(|nth| Round {
+            bare: per_thread.iter().map(|thread| thread[nth].0).collect(),
+            path: per_thread.iter().map(|thread| thread[nth].1).collect(),
+        })
+        .collect()
 }
 
 /// How many calls fill a slice.
@@ -83,13 +115,13 @@ fn calibrate(maker: &Maker, effort: Effort) -> u64 {
     }
 }
 
-fn rounds(
+fn stretches(
     bare: &mut Work,
     path: &mut Work,
     times: (u64, u64),
     effort: Effort,
     gate: &Gate,
-) -> Vec<(f64, f64)> {
+) -> Vec<(Stretch, Stretch)> {
     let mut passed = 0;
     let mut timed = |work: &mut Work, times: u64| {
         work(times / 10);
@@ -97,30 +129,68 @@ fn rounds(
         gate.pass(passed);
         let begun = Instant::now();
         work(times);
-        begun.elapsed().as_nanos() as f64 / times as f64
+        Stretch {
+            begun,
+            ended: Instant::now(),
+        }
     };
     (0..effort.rounds)
         .map(|_| (timed(bare, times.0), timed(path, times.1)))
         .collect()
 }
 
-/// Of each round, the thread that took longest.
-fn slowest(per_thread: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
-    let mut slowest = per_thread[0].clone();
-    for thread in &per_thread[1..] {
-        for (most, round) in slowest.iter_mut().zip(thread) {
-            *most = (most.0.max(round.0), most.1.max(round.1));
-        }
-    }
-    slowest
+/// When one thread was at it.
+#[derive(Clone, Copy)]
+struct Stretch {
+    begun: Instant,
+    ended: Instant,
 }
 
-fn cost(rounds: &[(f64, f64)]) -> Cost {
-    let least = |side: fn(&(f64, f64)) -> f64| rounds.iter().map(side).fold(f64::MAX, f64::min);
+/// One measurement of each, by every thread.
+struct Round {
+    bare: Vec<Stretch>,
+    path: Vec<Stretch>,
+}
+
+impl Round {
+    fn were_together(&self) -> bool {
+        were_together(&self.bare) && were_together(&self.path)
+    }
+}
+
+/// Whether all threads were at it for most of the time. If not, another program had one of the cores,
+/// and what was measured is that program, or a breaker that nobody shared.
+fn were_together(threads: &[Stretch]) -> bool {
+    let begun = || threads.iter().map(|stretch| stretch.begun);
+    let ended = || threads.iter().map(|stretch| stretch.ended);
+    let (Some(first), Some(last)) = (begun().min(), ended().max()) else {
+        return false;
+    };
+    let (Some(all_begun), Some(one_ended)) = (begun().max(), ended().min()) else {
+        return false;
+    };
+    one_ended.saturating_duration_since(all_begun) * 2 >= last.duration_since(first)
+}
+
+/// Nanoseconds for one call of the thread that took longest.
+fn nanos(threads: &[Stretch], times: u64) -> f64 {
+    let took = threads
+        .iter()
+        .map(|stretch| stretch.ended.duration_since(stretch.begun));
+    took.max().unwrap_or_default().as_nanos() as f64 / times as f64
+}
+
+fn cost(rounds: &[&Round], times: (u64, u64), together: bool) -> Cost {
+    let figures: Vec<(f64, f64)> = rounds
+        .iter()
+        .map(|round| (nanos(&round.bare, times.0), nanos(&round.path, times.1)))
+        .collect();
+    let least = |side: fn(&(f64, f64)) -> f64| figures.iter().map(side).fold(f64::MAX, f64::min);
     Cost {
-        over: median(rounds.iter().map(|round| round.1 - round.0)),
-        least: least(|round| round.1) - least(|round| round.0),
-        bare: median(rounds.iter().map(|round| round.0)),
+        over: median(figures.iter().map(|figure| figure.1 - figure.0)),
+        least: least(|figure| figure.1) - least(|figure| figure.0),
+        bare: median(figures.iter().map(|figure| figure.0)),
+        together,
     }
 }
 

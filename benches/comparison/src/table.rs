@@ -6,6 +6,7 @@ use crate::{
     contenders::{self, Contender},
     forms::{BARE, Form},
     machine,
+    measure::Cost,
     results::{Allocated, Line, OnPath},
     scenarios::{self, Conduct, Mark, Seen},
     work::Path,
@@ -57,7 +58,9 @@ fn speed(out: &mut String, lines: &[Line]) -> fmt::Result {
          refused, and the call beside it is a bare one that succeeds.\n\
          - The work is next to nothing and does not wait. A refusal is an error.\n\
          - Two threads do nothing but call, which is far more than a server does: it shows who waits \
-         for whom.\n"
+         for whom. A call that has to wait is polled again at once. Measurements in which another program \
+         kept the two apart are left out; where that was nearly all of them, there is a †, and the figure \
+         is of little worth.\n"
     )?;
     for form in Form::ALL {
         writeln!(out, "### {}\n", capital(form.name()))?;
@@ -83,9 +86,12 @@ fn speed_of<'a>(out: &mut String, lines: impl Iterator<Item = &'a Line>) -> fmt:
 }
 
 fn speed_cells(bare: bool, path: &OnPath) -> String {
-    let cell = |cost: crate::measure::Cost| match bare {
-        true => format!(" *{:.1} itself* |", cost.bare),
-        false => format!(" {:.1} ({:.1}) |", cost.over, cost.least),
+    let cell = |cost: Cost| {
+        let apart = if cost.together { "" } else { " †" };
+        match bare {
+            true => format!(" *{:.1} itself*{apart} |", cost.bare),
+            false => format!(" {:.1} ({:.1}){apart} |", cost.over, cost.least),
+        }
     };
     path.cost.map(cell).concat()
 }
@@ -97,8 +103,8 @@ fn memory(out: &mut String, lines: &[Line]) -> fmt::Result {
         out,
         "## Memory\n\n\
          What one call allocates, and the bytes of the service and of its response future. The bare \
-         service is {} bytes, its future {}. A clone per request allocates the same, and what is not \
-         listed allocates nothing.\n\n\
+         service is {} bytes, its future {}. (A boxed future is 16, and the rest of it is allocated.) \
+         A clone per request allocates the same, and what is not listed allocates nothing.\n\n\
          | | form | closed | 1 % fail | open | service | future |\n|---|---|--:|--:|--:|--:|--:|",
         bare_size(lines, |sizes| sizes.0),
         bare_size(lines, |sizes| sizes.1),

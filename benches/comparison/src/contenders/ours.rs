@@ -27,7 +27,7 @@ pub fn contender() -> Contender {
         name: NAME,
         set_to: "50 % of a count window of 100, at least 100 calls; rejections as errors. *Time window* \
                  is 50 % of 30 s, at least 100 calls. *No totals* leaves out the statistics that are \
-                 kept by default",
+                 kept by default. In the scenarios probes have as long as the break (`half_open_timeout`)",
         permits: Some,
         span: None,
         subject,

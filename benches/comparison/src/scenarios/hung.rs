@@ -13,11 +13,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
         let stand = Stand::after_break(contender, 1);
         let (probes, at_once) = quickly(|| (stand.start_many(), stand.lets_in()))?;
         let limited = probes.len() < MANY;
-        let recovered = if at_once {
-            Some(0)
-        } else {
-            stand.recovers_later()
-        };
+        let recovered = stand.recovers(at_once);
         drop(probes);
         Some(match recovered {
             Some(0) if !limited => Seen::plain("nothing to hold: no limit"),

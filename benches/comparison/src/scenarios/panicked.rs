@@ -12,8 +12,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     promised: "refuses after 1 panic, recovers after 1 break",
     run: |contender| {
         let stand = Stand::after_break(contender, 1);
-        let panics = quickly(|| panics_until_refused(&stand))?;
-        let recovered = stand.recovers();
+        let (panics, at_once) = quickly(|| (panics_until_refused(&stand), stand.lets_in()))?;
+        let recovered = stand.recovers(at_once);
         let panics = match panics {
             1 => "1 panic".to_owned(),
             MANY => return Some(unnoticed(recovered)),

@@ -247,16 +247,11 @@ impl Stand {
         (0..MANY).all(|_| self.call(Verdict::Success) == Ended::Answered)
     }
 
-    /// After how many more breaks they do, if ever: none, if they do at once.
-    pub(super) fn recovers(&self) -> Option<usize> {
-        if self.lets_in() {
+    /// After how many breaks they do, if ever: none, if they did at once.
+    pub(super) fn recovers(&self, at_once: bool) -> Option<usize> {
+        if at_once {
             return Some(0);
         }
-        self.recovers_later()
-    }
-
-    /// The same, when they do not at once.
-    pub(super) fn recovers_later(&self) -> Option<usize> {
         (1..=PATIENCE).find(|_| {
             self.wait();
             self.lets_in()
