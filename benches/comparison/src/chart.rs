@@ -9,6 +9,7 @@ use crate::{
     contenders::ours,
     forms::{BARE, Form},
     machine,
+    measure::Cost,
     results::{Line, THREADS},
     work::Path,
 };
@@ -186,26 +187,27 @@ impl Sheet {
             for (lower, threads) in THREADS.into_iter().enumerate() {
                 let class = format!("{}{threads}", if ours { "ours" } else { "peer" });
                 let y = y + lower as f64 * (BAR + 1.0);
-                self.value(&class, panel_at(nth), y, path.cost[lower].over)?;
+                self.value(&class, panel_at(nth), y, path.cost[lower])?;
             }
         }
         Ok(())
     }
 
-    fn value(&mut self, class: &str, x: f64, y: f64, nanos: f64) -> fmt::Result {
-        let length = self.scale.length(nanos);
+    fn value(&mut self, class: &str, x: f64, y: f64, cost: Cost) -> fmt::Result {
+        let length = self.scale.length(cost.over);
         self.bar(class, x, y, length)?;
-        let label = if nanos < 1.0 {
+        let nanos = if cost.over < 1.0 {
             "under 1".to_owned()
         } else {
-            short(nanos)
+            short(cost.over)
         };
+        let label = if cost.together { nanos } else { nanos + " †" };
         self.text("value", x + length + 4.0, y + BAR - 2.0, &label)
     }
 
     fn foot(&mut self, bottom: f64) -> fmt::Result {
         let on = format!(
-            "{}, {} cores; {}; {}; medians over the bare call in the same run",
+            "{}, {} cores; {}; {}; medians over the bare call in the same run; †: disturbed",
             machine::processor(),
             machine::cores(),
             machine::compiler(),

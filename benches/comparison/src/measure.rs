@@ -158,8 +158,9 @@ impl Round {
     }
 }
 
-/// Whether all threads were at it for most of the time. If not, another program had one of the cores,
-/// and what was measured is that program, or a breaker that nobody shared.
+/// Whether all threads were at it for a third of the time. If not, another program had one of the
+/// cores, and what was measured is that program, or a breaker that nobody shared. A third, because a
+/// lock that lets one thread do all its work before the other takes half.
 fn were_together(threads: &[Stretch]) -> bool {
     let begun = || threads.iter().map(|stretch| stretch.begun);
     let ended = || threads.iter().map(|stretch| stretch.ended);
@@ -169,7 +170,7 @@ fn were_together(threads: &[Stretch]) -> bool {
     let (Some(all_begun), Some(one_ended)) = (begun().max(), ended().min()) else {
         return false;
     };
-    one_ended.saturating_duration_since(all_begun) * 2 >= last.duration_since(first)
+    one_ended.saturating_duration_since(all_begun) * 3 >= last.duration_since(first)
 }
 
 /// Nanoseconds for one call of the thread that took longest.
