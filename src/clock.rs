@@ -119,3 +119,16 @@ impl fmt::Debug for Source {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_nanosecond_is_never_reached() {
+        let clock = ManualClock::new();
+        let source = Source::custom(Arc::new(clock.clone()));
+        clock.advance(Duration::MAX);
+        assert_eq!(source.now(), u64::MAX - 1);
+    }
+}

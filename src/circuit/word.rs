@@ -434,6 +434,14 @@ mod tests {
     }
 
     #[test]
+    fn what_fits_in_twenty_bits_is_exact() {
+        for digits in [1_048_574, 1_048_575] {
+            let open_for = Duration::from_nanos(digits);
+            assert_eq!(Break::at_least(open_for).duration(), open_for);
+        }
+    }
+
+    #[test]
     fn the_longest_break_never_ends() {
         assert_eq!(Break::at_least(Duration::MAX).nanos(), u64::MAX);
     }
