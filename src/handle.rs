@@ -48,6 +48,8 @@ pub struct Circuit {
     shared: Arc<Shared>,
 }
 
+/// Apart from the counts of its `Arc`, which change whenever a handle is cloned.
+#[repr(align(128))]
 struct Shared {
     core: Core,
     clock: Source,

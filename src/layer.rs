@@ -272,6 +272,10 @@ impl<C, R> Clone for Manners<C, R> {
 }
 
 /// What all clones of one service share. Together, so that a call clones one `Arc` for all of it.
+///
+/// Two cache lines away from the counts of that `Arc`: these change with every call, and what every call
+/// reads must not lie beside them.
+#[repr(align(128))]
 struct Setup<C, R> {
     circuit: Circuit,
     manners: Manners<C, R>,

@@ -182,6 +182,13 @@ fn others() -> Vec<Row> {
             1.5,
             1.05,
         ),
+        Row {
+            name: "the same, 2 threads that share the `Arc`, over such",
+            floor: (bare_call_and_arc(), 2),
+            path: (calls(protected(consecutive())), 2),
+            target: 1.5,
+            excellent: 1.05,
+        },
     ]
 }
 
