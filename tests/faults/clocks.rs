@@ -100,9 +100,10 @@ fn a_call_that_ends_before_it_began_was_fast() {
         |call| drop(call),
     ];
     for end in ends {
-        let clock = Liar::at(END);
+        let clock = Liar::default();
         let builder = Circuit::builder("timeless").slow_call_duration(NANO);
         let circuit = builder.clock(clock.clone()).build().unwrap();
+        clock.say(BREAK);
         let call = circuit.try_acquire().unwrap();
         clock.say(Duration::ZERO);
         end(call);
@@ -242,6 +243,21 @@ fn retry_after_is_a_second_to_a_day_however_long_the_break_and_wherever_the_cloc
             }
         }
     }
+}
+
+// C3, D4, H1
+#[test]
+fn the_call_that_finds_the_probes_timed_out_is_told_a_second_even_of_a_break_of_nothing() {
+    let clock = Liar::default();
+    let builder = Circuit::builder("timeless").clock(clock.clone());
+    let builder = builder.open_for(OpenFor::from_fn(|_| Duration::ZERO));
+    let circuit = builder.half_open_timeout(NANO).build().unwrap();
+    circuit.trip(Duration::ZERO).unwrap();
+    std::mem::forget(circuit.try_acquire().expect("a probe"));
+    clock.say(NANO);
+    let rejected = rejected(&circuit);
+    assert_eq!(rejected.remaining(), Some(Duration::ZERO));
+    assert_eq!(rejected.retry_after_secs(), Some(1));
 }
 
 // ---- anything at all ---------------------------------------------------------------------------
