@@ -253,6 +253,23 @@ fn a_probe_given_up_on_after_half_open_timeout_has_failed() {
     }
 }
 
+// A4, C4: the probe of an era that is over was in time by that era's patience, whatever the newest has.
+#[test]
+fn a_stale_probe_given_up_on_is_not_judged_by_the_patience_of_a_later_era() {
+    let stage = Stage::probing(|builder| builder.half_open_timeout(BREAK));
+    let stale = stage.call(Act::Hang);
+    stage.circuit.trip(BREAK).expect("normal mode");
+    let hasty = stage
+        .circuit
+        .reconfigure(|builder| builder.half_open_timeout(NANOSECOND));
+    hasty.expect("valid");
+    stage.clock.advance(BREAK);
+    let probe = stage.call(Act::Hang);
+    drop(stale);
+    assert_eq!(stage.ends(), "1 abandoned, 1 stale");
+    drop(probe);
+}
+
 #[test]
 fn whether_giving_up_is_a_failure_can_be_chosen() {
     for (policy, ends) in [

@@ -313,6 +313,18 @@ fn whichever_way_the_circuit_has_come_to_admit() {
 }
 
 #[test]
+fn what_a_rejection_says_is_read_again_if_the_circuit_has_changed() {
+    let mut stage = Stage::new();
+    stage.open();
+    assert_ready_ok!(stage.service.poll_ready());
+    assert!(stage.circuit.force_open());
+
+    let rejected = rejection(stage.service.call(1));
+
+    assert_eq!(rejected.reason(), Reason::ForcedOpen);
+}
+
+#[test]
 fn a_rejection_does_not_stick_to_the_instance() {
     let mut stage = Stage::new();
     stage.inner.allow(0);
