@@ -213,8 +213,9 @@ impl MarkLog {
 
     #[inline]
     fn is_clean(&self, era: u64) -> bool {
-        // Acquire, as in `load`: a success that happens after a mark must not see the log clean.
-        Head(self.head.load(Ordering::Acquire)).is_clean_in(era)
+        // Relaxed: nothing is read on the strength of it, and a success that happens after a mark does
+        // not see an older head.
+        Head(self.head.load(Ordering::Relaxed)).is_clean_in(era)
     }
 
     /// Marks the log clean if a whole window of unmarked calls lies after its newest mark.

@@ -47,8 +47,8 @@ pub(crate) struct EraCount(AtomicU64);
 impl EraCount {
     /// Adds one for `era` and returns the new count; `None` if the cell has gone on to a later era.
     ///
-    /// Release: pairs with the acquire in [`Self::get`]; a failure that happens after a success
-    /// counts it.
+    /// Relaxed, here and below: a count publishes nothing but itself, and of one cell nobody ever sees
+    /// less than what happened before. So a failure that happens after a success counts it.
     #[inline]
     pub(crate) fn add(&self, era: u64) -> Option<u64> {
         let tag = era & TAG_MASK;
@@ -61,7 +61,7 @@ impl EraCount {
             };
             match self
                 .0
-                .compare_exchange_weak(current, next, Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange_weak(current, next, Ordering::Relaxed, Ordering::Relaxed)
             {
                 Ok(_) => return Some(next & COUNT_MASK),
                 Err(seen) => current = seen,
@@ -71,7 +71,7 @@ impl EraCount {
 
     /// The count, as far as it belongs to `era`.
     pub(crate) fn get(&self, era: u64) -> u64 {
-        let current = self.0.load(Ordering::Acquire);
+        let current = self.0.load(Ordering::Relaxed);
         match age(current, era & TAG_MASK) {
             Age::Same => current & COUNT_MASK,
             Age::Older | Age::Newer => 0,
@@ -87,7 +87,7 @@ impl EraCount {
             let _ = self.0.compare_exchange(
                 current,
                 tag << COUNT_BITS,
-                Ordering::AcqRel,
+                Ordering::Relaxed,
                 Ordering::Relaxed,
             );
         }

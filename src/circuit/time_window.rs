@@ -234,7 +234,9 @@ impl Row {
         }
     }
 
-    /// Release pairs with the acquire in `sum`: a failure that happens after a call counts it.
+    /// Relaxed, here and below: a cell publishes nothing but itself, and of one cell nobody ever sees
+    /// less than what happened before. So a failure that happens after a call counts it; two failures
+    /// that race need the fence.
     fn add(&self, clockwork: Clockwork, id: u64) {
         #[expect(clippy::cast_possible_truncation, reason = "masked")]
         let cell = &self.cells[id as usize & (self.cells.len() - 1)];
@@ -247,7 +249,7 @@ impl Row {
                 // The bucket is gone from every window that can still be asked for.
                 Age::Newer | Age::Beyond => return,
             };
-            match cell.compare_exchange_weak(current, next, Ordering::AcqRel, Ordering::Relaxed) {
+            match cell.compare_exchange_weak(current, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(seen) => current = seen,
             }
@@ -264,7 +266,7 @@ impl Row {
                 let _ = cell.compare_exchange(
                     current,
                     just_expired << clockwork.count_bits,
-                    Ordering::AcqRel,
+                    Ordering::Relaxed,
                     Ordering::Relaxed,
                 );
             }
@@ -273,7 +275,7 @@ impl Row {
 
     fn sum(&self, clockwork: Clockwork, id: u64) -> u64 {
         let count = |cell: &AtomicU64| {
-            let cell = cell.load(Ordering::Acquire);
+            let cell = cell.load(Ordering::Relaxed);
             match clockwork.age(cell, id) {
                 Age::Within => cell & clockwork.count_mask(),
                 Age::Expired | Age::Newer | Age::Beyond => 0,
@@ -285,7 +287,7 @@ impl Row {
     /// The newest of `id` and the buckets of its era that are ahead of it.
     fn newest(&self, clockwork: Clockwork, id: u64) -> u64 {
         self.cells.iter().fold(id, |newest, cell| {
-            let cell = cell.load(Ordering::Acquire);
+            let cell = cell.load(Ordering::Relaxed);
             match clockwork.age(cell, newest) {
                 Age::Newer => cell >> clockwork.count_bits,
                 Age::Within | Age::Expired | Age::Beyond => newest,
