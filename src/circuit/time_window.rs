@@ -127,9 +127,10 @@ impl TimeWindow {
 struct Clockwork {
     width: Divisor,
     buckets: u64,
-    /// Bits of the count. A bucket of w nanoseconds has room for w / 4 calls or more, which is more
-    /// than one row can take in that time; all other bits are the id's, so that ids wrap after
-    /// centuries. Should the clock stand still meanwhile, a full count stays full.
+    /// Bits of the count. A bucket of w nanoseconds has room for w / 8 calls or more, which is more
+    /// than one row can take in that time; all other bits are the id's, so that all the buckets there
+    /// are, up to the end of time, are less than half of the ids: a clock may jump across all of them
+    /// and still be seen to be ahead. Should the clock stand still meanwhile, a full count stays full.
     count_bits: u32,
 }
 
@@ -185,7 +186,7 @@ impl Clockwork {
         Self {
             width: Divisor::new(width),
             buckets: u64::from(buckets),
-            count_bits: (width.ilog2() - 1).max(12),
+            count_bits: (width.ilog2() - 2).max(12),
         }
     }
 

@@ -174,9 +174,10 @@ fn at_the_end_of_time_a_break_is_over_that_began_before_and_none_ends_that_begin
     }
 }
 
-/// Windows of every order of magnitude.
+/// Windows of every order of magnitude: powers of two, where ids are shortest, and what is in between.
 fn widths() -> impl Iterator<Item = (Duration, u32)> {
-    let magnitudes = (20..=44).map(|power| (Duration::from_nanos(3 << power), 1));
+    let powers = (20..=44).flat_map(|power| [1 << power, (1 << power) + 1, 3 << power]);
+    let magnitudes = powers.map(|nanos| (Duration::from_nanos(nanos), 1));
     let usual = [
         (Duration::from_millis(1), 100),
         (Duration::from_millis(100), 10),
