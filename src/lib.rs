@@ -143,6 +143,7 @@ pub mod reject;
 mod service;
 mod snapshot;
 mod sync;
+mod unwind;
 
 pub use self::{
     builder::CircuitBuilder,

@@ -29,17 +29,14 @@
 //! # }
 //! ```
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use tokio::sync::watch;
 
 use crate::{
     circuit::{Cause, Mode, State, Transition, is_later},
     handle::Circuit,
+    unwind::harmless,
 };
 
 /// A listener (E4).
@@ -96,12 +93,12 @@ impl Observers {
     pub(crate) fn tell(&self, circuit: &Circuit, transition: Transition) {
         // Neither a panicking waker nor a panicking listener disturbs the caller or the others. What is
         // new is in place before anybody is woken.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
+        harmless(|| {
             self.latest
                 .send_if_modified(|latest| latest.update(transition))
-        }));
+        });
         for listener in &self.listeners {
-            let _ = catch_unwind(AssertUnwindSafe(|| listener(circuit, &transition)));
+            harmless(|| listener(circuit, &transition));
         }
     }
 

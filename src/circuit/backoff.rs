@@ -1,11 +1,8 @@
 //! How long a circuit stays open (rule C2).
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::unwind::harmless;
 
 use super::config::{ConfigError, Numbers, millionths, nanos};
 
@@ -187,9 +184,7 @@ impl Backoff {
     pub(crate) fn open_for(&self, numbers: &Numbers, attempt: u32, era: u64) -> Duration {
         let time = match &self.function {
             // A panicking function harms nobody: the circuit must be able to open.
-            Some(function) => {
-                catch_unwind(AssertUnwindSafe(|| function(attempt))).unwrap_or(DEFAULT_OPEN_FOR)
-            }
+            Some(function) => harmless(|| function(attempt)).unwrap_or(DEFAULT_OPEN_FOR),
             None => exponential(numbers, attempt),
         };
         jittered(time, numbers.jitter, random(self.seed, era))

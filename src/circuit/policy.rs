@@ -1,6 +1,6 @@
 //! When a closed circuit trips (rules B1, B4, B5, B7).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::unwind::harmless;
 
 use super::{
     Cause, Core, Counts, Permit, Transition,
@@ -49,7 +49,7 @@ impl Core {
         }
         let policy = self.policy.as_ref()?;
         // B7: a panicking policy does not trip and harms nobody.
-        let trips = catch_unwind(AssertUnwindSafe(|| policy(counts))).unwrap_or(false);
+        let trips = harmless(|| policy(counts)).unwrap_or(false);
         trips.then_some(Cause::CustomPolicy(*counts))
     }
 

@@ -79,6 +79,15 @@ impl Place {
     }
 }
 
+/// What it panics with. Even that is somebody else's code: where nobody unpacks it, its drop panics.
+struct Payload(Place);
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        resume_unwind(Box::new("in the drop of a payload"));
+    }
+}
+
 /// Counts the turns of somebody else's code, and panics at one of them.
 #[derive(Default)]
 struct Mine {
@@ -93,7 +102,7 @@ impl Mine {
         if !self.asleep.load(SeqCst) && self.turns_left.fetch_sub(1, SeqCst) == 1 {
             *self.blown.lock().unwrap() = Some(place);
             // Unlike `panic!`, this prints nothing.
-            resume_unwind(Box::new(place));
+            resume_unwind(Box::new(Payload(place)));
         }
     }
 
@@ -462,7 +471,12 @@ fn perform_and_check(stage: &mut Stage, deed: Deed) {
 }
 
 fn place_of(panic: Option<Box<dyn Any + Send>>) -> Option<Place> {
-    panic.map(|panic| *panic.downcast::<Place>().expect("a mine and nothing else"))
+    let payload = panic?
+        .downcast::<Payload>()
+        .expect("a mine and nothing else");
+    let place = payload.0;
+    std::mem::forget(payload);
+    Some(place)
 }
 
 /// F4: whoever was admitted has ended, once. A clock that panics while a call is being recorded takes
