@@ -45,11 +45,12 @@ use tokio::time::Instant;
 
 use crate::circuit::nanos;
 
-/// A clock that never goes back.
+/// A clock that never goes back and never panics.
 ///
 /// If one does go back, nothing panics and no circuit is stuck, but what is counted by time is off: a
 /// break may last longer, a call look faster, and a time window hold too much or too little, until the
-/// clock is where it was.
+/// clock is where it was. If it panics while a call is being recorded, that call's end is lost, and a
+/// probe holds its permit until half-open times out (rule D4).
 pub trait Clock: Send + Sync + 'static {
     /// The time since some fixed instant of the clock's own.
     fn now(&self) -> Duration;
