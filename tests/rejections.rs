@@ -115,6 +115,48 @@ fn and_at_most_a_day() {
     }
 }
 
+/// The rejection of a call whose readiness was granted before `meanwhile`.
+fn rejection_after(circuit: &Circuit, meanwhile: impl FnOnce()) -> Rejected {
+    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let mut service = layer.layer(service_fn(route as Route));
+    let ready = service.ready().now_or_never().expect("ready at once");
+    let Ok(service) = ready;
+    meanwhile();
+    let answer = service.call(Request::new("nothing"));
+    let Ok(response) = answer.now_or_never().expect("answered at once");
+    let rejected = response.extensions().get::<Rejected>();
+    rejected.expect("a rejection").clone()
+}
+
+// C3, G2: what readiness has found is told only as long as the circuit is as it was.
+#[test]
+fn a_call_is_rejected_with_what_holds_when_it_is_made() {
+    type Meanwhile = fn(&Circuit);
+    let longer: Meanwhile = |circuit| circuit.trip(3 * BREAK).expect("in normal mode");
+    let unchanged: Meanwhile = |_| {};
+    for (meanwhile, reason, remaining) in [
+        (unchanged, Reason::Open, Some(BREAK)),
+        (longer, Reason::Open, Some(3 * BREAK)),
+        (
+            |circuit| circuit.reset(),
+            Reason::Open,
+            Some(Duration::ZERO),
+        ),
+        (
+            |circuit| assert!(circuit.force_open()),
+            Reason::ForcedOpen,
+            None,
+        ),
+    ] {
+        let circuit = open();
+        let rejected = rejection_after(&circuit, || meanwhile(&circuit));
+        assert_eq!(
+            (rejected.reason(), rejected.remaining()),
+            (reason, remaining)
+        );
+    }
+}
+
 #[test]
 fn probes_that_have_timed_out_leave_a_fresh_break() {
     let clock = ManualClock::new();
