@@ -2,8 +2,9 @@
 //!
 //! A circuit reads the clock only where the time matters. A call that a closed circuit admits and that
 //! succeeds reads it once where there is a time window, twice where slow calls are watched, and not at
-//! all otherwise. A rejection reads it once; a disabled circuit not at all, unless it watches for slow
-//! calls; failures, probes and everything out of the ordinary read it as they need.
+//! all otherwise. A rejection reads it once, or not at all where the circuit is forced open. A disabled
+//! circuit does not read it for a call, unless it watches for slow ones. Failures, probes, and whoever
+//! is rejected because half-open is full, read it as they need.
 //!
 //! By default it is tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time
 //! already. No runtime is needed for that; outside of one, tokio's clock is the system's.
@@ -43,14 +44,14 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::circuit::nanos;
+use crate::{circuit::nanos, unwind::harmless};
 
 /// A clock that never goes back and never panics.
 ///
 /// If one does go back, nothing panics and no circuit is stuck, but what is counted by time is off: a
 /// break may last longer, a call look faster, and a time window hold too much or too little, until the
-/// clock is where it was. If it panics while a call is being recorded, that call's end is lost, and a
-/// probe holds its permit until half-open times out (rule D4).
+/// clock is where it was. If one panics, that reading is taken for the time at which the circuit was
+/// built, and nothing else comes of it.
 pub trait Clock: Send + Sync + 'static {
     /// The time since some fixed instant of the clock's own.
     fn now(&self) -> Duration;
@@ -105,7 +106,11 @@ impl Source {
     pub(crate) fn now(&self) -> u64 {
         let since_built = match self {
             Self::Tokio(origin) => Instant::now().saturating_duration_since(*origin),
-            Self::Custom(clock, origin) => clock.now().saturating_sub(*origin),
+            // Recording reads the clock while somebody else's panic unwinds, and must not add another.
+            Self::Custom(clock, origin) => {
+                let now = harmless(|| clock.now()).unwrap_or(*origin);
+                now.saturating_sub(*origin)
+            }
         };
         // The last nanosecond of time is kept free: permits use it for "not timed".
         nanos(since_built).min(u64::MAX - 1)

@@ -1,6 +1,6 @@
 //! [`Circuit`]: the one door to a circuit, for people and for the rest of the crate.
 
-use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use crate::{
     builder::CircuitBuilder,
@@ -58,10 +58,10 @@ struct Shared {
 }
 
 impl Circuit {
-    /// Begins a circuit of this name, a `&'static str` or a `String`. Names need not differ, but
+    /// Begins a circuit of this name: a literal, a `String`, an `Arc<str>`. Names need not differ, but
     /// people will read them.
-    pub fn builder(name: impl Into<Cow<'static, str>>) -> CircuitBuilder {
-        CircuitBuilder::new(name.into().into())
+    pub fn builder(name: impl Into<Name>) -> CircuitBuilder {
+        CircuitBuilder::new(name.into())
     }
 
     pub(crate) fn new(
@@ -292,8 +292,8 @@ impl Circuit {
 
     #[cold]
     fn admit_slowly(&self) -> Result<Permit, Refusal> {
-        if let Some(permit) = self.core().admit_unwatched() {
-            return Ok(permit);
+        if let Some(admission) = self.core().admit_timelessly() {
+            return admission;
         }
         let now = self.shared.clock.now();
         if let Some(refusal) = self.core().refuse_open(now) {

@@ -158,6 +158,7 @@ pub use self::{
     guard::Guard,
     handle::Circuit,
     layer::CircuitBreakerLayer,
+    name::Name,
     reject::Reject,
     service::CircuitBreaker,
     snapshot::Snapshot,

@@ -1,6 +1,6 @@
 //! What a person sees of a circuit.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use crate::{
     circuit::{Cause, Counts, Mode, ProbeCounts, State, Totals, View},
@@ -14,7 +14,7 @@ use crate::{
 #[non_exhaustive]
 pub struct Snapshot {
     /// The circuit's name.
-    pub name: Cow<'static, str>,
+    pub name: Name,
     /// What the circuit does with calls; in shadow mode, what it would do.
     pub state: State,
     /// Who decides.
@@ -50,7 +50,7 @@ impl Snapshot {
         totals: Option<Totals>,
     ) -> Self {
         Self {
-            name: name.into(),
+            name,
             state: view.state,
             mode: view.mode,
             era: view.era,

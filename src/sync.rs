@@ -33,6 +33,10 @@ pub(crate) fn thread_number() -> usize {
     NUMBER.try_with(|number| *number).unwrap_or(0)
 }
 
+/// How many words fill the cache lines that the hardware fetches together.
+#[cfg(not(tower_breaker_loom))]
+pub(crate) const WORDS_APART: usize = 16;
+
 /// How many stripes a circuit gets: one for each thread the machine runs at once, within reason.
 #[cfg(not(tower_breaker_loom))]
 pub(crate) fn stripe_count() -> usize {
@@ -43,7 +47,7 @@ pub(crate) fn stripe_count() -> usize {
 }
 
 #[cfg(tower_breaker_loom)]
-pub(crate) use self::watched::{set_thread_number, stripe_count, thread_number};
+pub(crate) use self::watched::{WORDS_APART, set_thread_number, stripe_count, thread_number};
 
 /// Atomics under loom's eye.
 #[cfg(tower_breaker_loom)]
@@ -55,6 +59,9 @@ mod watched {
     loom::thread_local! {
         static NUMBER: Cell<usize> = Cell::new(0);
     }
+
+    /// Cache lines are not modelled, and every word more is a load more to explore.
+    pub(crate) const WORDS_APART: usize = 1;
 
     /// Two stripes are enough for a race between them.
     pub(crate) fn stripe_count() -> usize {

@@ -7,6 +7,10 @@ use std::{
     future::{Future, Ready, pending, ready},
     mem::{size_of, size_of_val},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -15,7 +19,8 @@ use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
     Abandoned, Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Outcome, State,
-    classify::ErrorsOnly, clock::ManualClock,
+    classify::ErrorsOnly,
+    clock::{Clock, ManualClock},
 };
 
 const BREAK: Duration = Duration::from_secs(10);
@@ -679,4 +684,33 @@ fn a_protected_service_is_32_bytes_larger_and_a_guard_has_24() {
     assert!(size_of_val(&layer.layer([0_u64; 4])) <= size_of::<[u64; 4]>() + 32);
     assert!(size_of_val(&stage.circuit.try_acquire()) <= 2 * ADDED);
     assert!(size_of_val(&stage.circuit.try_acquire().expect("closed")) <= ADDED);
+}
+
+/// Panics from the moment it is told to.
+#[derive(Clone, Default)]
+struct PanickingClock(Arc<AtomicBool>);
+
+impl Clock for PanickingClock {
+    fn now(&self) -> Duration {
+        assert!(!self.0.load(SeqCst), "the clock");
+        Duration::ZERO
+    }
+}
+
+// A5: a second panic while the first unwinds would abort the process.
+#[test]
+fn a_clock_that_panics_while_a_panic_unwinds_harms_nobody() {
+    let clock = PanickingClock::default();
+    let circuit = Circuit::builder("test")
+        .clock(clock.clone())
+        .build()
+        .expect("valid");
+    let call = circuit.call(async {
+        clock.0.store(true, SeqCst);
+        panic!("the call");
+        #[expect(unreachable_code, reason = "for its type")]
+        Ok::<(), ()>(())
+    });
+    catch_unwind(AssertUnwindSafe(|| call.now_or_never())).expect_err("a panic");
+    assert_eq!(circuit.snapshot().totals.expect("counted").failed, 1);
 }

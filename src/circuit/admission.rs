@@ -28,13 +28,21 @@ impl Core {
         Some(permit.started_at(now()))
     }
 
-    /// Admits a call to a disabled circuit that watches no durations, for which nothing matters less
-    /// than the time.
+    /// What can be decided without the time: a disabled circuit that watches no durations admits, one
+    /// that is forced open does not.
     #[inline]
-    pub(crate) fn admit_unwatched(&self) -> Option<Permit> {
-        let disabled = self.load().kind() == Kind::Disabled;
-        // Relaxed: as in `admit_freely`.
-        (disabled && self.slow_after.load(Ordering::Relaxed) == 0).then(Permit::pass)
+    pub(crate) fn admit_timelessly(&self) -> Option<Result<Permit, Refusal>> {
+        match self.load().kind() {
+            // Relaxed: as in `admit_freely`.
+            Kind::Disabled if self.slow_after.load(Ordering::Relaxed) == 0 => {
+                Some(Ok(Permit::pass()))
+            }
+            Kind::ForcedOpen => {
+                self.total(TotalCounters::rejected);
+                Some(Err(Refusal::ForcedOpen))
+            }
+            _ => None,
+        }
     }
 
     /// The usual answer of an open circuit, which changes nothing; `None` where there is more to

@@ -22,10 +22,15 @@ impl Core {
         if success && permit.is_untimed() && self.record_success(permit, &now) {
             return None;
         }
-        // Where nothing is decided and nothing is slow, the time does not matter.
-        let timeless = permit.is_pass() && permit.is_untimed();
-        let now = if timeless { 0 } else { now() };
-        self.record_at(permit, outcome, answered, now)
+        self.record_at(permit, outcome, answered, Self::now_for(permit, now))
+    }
+
+    /// Where nothing is decided and nothing is slow, the time does not matter.
+    fn now_for(permit: Permit, now: impl Fn() -> u64) -> u64 {
+        if permit.is_pass() && permit.is_untimed() {
+            return 0;
+        }
+        now()
     }
 
     /// The usual case: a fast success of a closed circuit with nothing to forget. Returns whether it
@@ -95,7 +100,7 @@ impl Core {
         answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        let call = self.ended(permit, now());
+        let call = self.ended(permit, Self::now_for(permit, now));
         let failed = match call.numbers.abandoned {
             Abandoned::Ignore => false,
             Abandoned::Failure => true,

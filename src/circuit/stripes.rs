@@ -11,7 +11,7 @@ pub(crate) struct Stripes<T> {
 /// Two lines: the hardware fetches lines in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Padded<T>(T);
+pub(crate) struct Padded<T>(pub(crate) T);
 
 impl<T> Stripes<T> {
     pub(crate) fn new(make: impl Fn() -> T) -> Self {

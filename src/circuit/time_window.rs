@@ -12,9 +12,9 @@
 
 use std::time::Duration;
 
-use super::stripes::Stripes;
+use super::stripes::{Padded, Stripes};
 use super::types::Counts;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, WORDS_APART, fence};
 
 /// The longest window: a day.
 pub(crate) const MAX_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -220,27 +220,37 @@ impl Clockwork {
 }
 
 /// One count for each bucket, and a few to spare: a power of two, so that the bits of an id say which
-/// is its cell.
+/// is its cell; and whole cache lines, so that no two rows share one.
 #[derive(Debug)]
 struct Row {
-    cells: Box<[AtomicU64]>,
+    lines: Box<[Padded<[AtomicU64; WORDS_APART]>]>,
 }
 
 impl Row {
     fn new(buckets: u32) -> Self {
+        let lines = (buckets as usize).div_ceil(WORDS_APART).next_power_of_two();
+        let line = || Padded(std::array::from_fn(|_| AtomicU64::new(0)));
         Self {
-            cells: (0..buckets.next_power_of_two())
-                .map(|_| AtomicU64::new(0))
-                .collect(),
+            lines: std::iter::repeat_with(line).take(lines).collect(),
         }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "masked")]
+    fn cell(&self, id: u64) -> &AtomicU64 {
+        let index = id as usize;
+        let line = (index / WORDS_APART) & (self.lines.len() - 1);
+        &self.lines[line].0[index % WORDS_APART]
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &AtomicU64> {
+        self.lines.iter().flat_map(|line| &line.0)
     }
 
     /// Relaxed, here and below: a cell publishes nothing but itself, and of one cell nobody ever sees
     /// less than what happened before. So a failure that happens after a call counts it; two failures
     /// that race need the fence.
     fn add(&self, clockwork: Clockwork, id: u64) {
-        #[expect(clippy::cast_possible_truncation, reason = "masked")]
-        let cell = &self.cells[id as usize & (self.cells.len() - 1)];
+        let cell = self.cell(id);
         let mut current = cell.load(Ordering::Relaxed);
         loop {
             let next = match clockwork.age(current, id) {
@@ -260,7 +270,7 @@ impl Row {
     /// Makes expired cells as if they had expired just now.
     fn sweep(&self, clockwork: Clockwork, id: u64) {
         let just_expired = id.wrapping_sub(clockwork.buckets) & clockwork.id_mask();
-        for cell in &self.cells {
+        for cell in self.cells() {
             let current = cell.load(Ordering::Relaxed);
             if matches!(clockwork.age(current, id), Age::Expired) {
                 // A failed swap means that somebody has just used it.
@@ -282,12 +292,12 @@ impl Row {
                 Age::Expired | Age::Newer | Age::Beyond => 0,
             }
         };
-        self.cells.iter().map(count).sum()
+        self.cells().map(count).sum()
     }
 
     /// The newest of `id` and the buckets of its era that are ahead of it.
     fn newest(&self, clockwork: Clockwork, id: u64) -> u64 {
-        self.cells.iter().fold(id, |newest, cell| {
+        self.cells().fold(id, |newest, cell| {
             let cell = cell.load(Ordering::Relaxed);
             match clockwork.age(cell, newest) {
                 Age::Newer => cell >> clockwork.count_bits,

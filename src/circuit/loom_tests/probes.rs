@@ -25,6 +25,8 @@ fn probes_never_exceed_the_permits() {
             Box::new(move || {
                 if let Some(permit) = fixture.admit(OPEN_FOR) {
                     assert_eq!(in_flight.fetch_add(1, Relaxed), 0, "two probes, one permit");
+                    // Without a step in between, no other thread would ever see this one in flight.
+                    loom::thread::yield_now();
                     in_flight.fetch_sub(1, Relaxed);
                     fixture.abandon(permit, OPEN_FOR);
                 }
