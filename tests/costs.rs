@@ -271,9 +271,19 @@ fn a_disabled_circuit_reads_no_clock() {
     let reads = clock.reads(|| {
         acquire(&circuit).success();
         acquire(&circuit).failure();
+        drop(acquire(&circuit));
     });
     assert_eq!(
         (reads, circuit.snapshot().totals.expect("counted").failed),
         (0, 1)
     );
+}
+
+#[test]
+fn a_rejection_by_force_reads_no_clock() {
+    let clock = CountingClock::default();
+    let circuit = build(|c| c, clock.clone());
+    circuit.force_open();
+    assert_eq!(clock.reads(|| drop(circuit.try_acquire())), 0);
+    assert_eq!(circuit.snapshot().totals.expect("counted").rejected, 1);
 }
