@@ -643,6 +643,18 @@ mod tests {
         assert_eq!(window.record_marked(7, true, false).failed, 1);
     }
 
+    // D5, C4: a thread may be held up between counting a call and looking whether the log is clean.
+    #[test]
+    fn a_look_from_an_old_era_does_not_clean_a_new_one() {
+        let log = MarkLog::new(4);
+        log.enter(1);
+        log.pass(1);
+        log.mark(1);
+        log.try_clean(0);
+        assert_eq!(log.tally(1).marked, 1);
+        assert!(!log.is_clean(1));
+    }
+
     #[test]
     fn a_clean_log_is_left_alone_in_every_era() {
         for era in [0, 1, 5, ERA_MASK / 2] {

@@ -269,3 +269,18 @@ fn a_late_filing_knows_its_era() {
         },
     );
 }
+
+// D5: an era is entered although a mark of the one before comes in between.
+#[test]
+fn an_era_begins_whatever_comes_in_between() {
+    model(
+        "count window: entering an era against an old era's mark",
+        || {
+            let window = Arc::new(CountWindow::new(2, false));
+            let (old, new) = (window.clone(), window.clone());
+            race!(move || assert!(mark(&old, 0) <= 1), move || new.enter(1));
+            window.record_plain(1);
+            assert_eq!(window.counts(1).calls, 1);
+        },
+    );
+}
