@@ -34,7 +34,6 @@
 //! ```
 
 use std::{
-    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -114,15 +113,6 @@ impl Source {
         };
         // The last nanosecond of time is kept free: permits use it for "not timed".
         nanos(since_built).min(u64::MAX - 1)
-    }
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tokio(_) => "tokio",
-            Self::Custom(..) => "custom",
-        })
     }
 }
 

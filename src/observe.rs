@@ -29,7 +29,7 @@
 //! # }
 //! ```
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -109,14 +109,6 @@ impl Observers {
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Latest> {
         self.latest.subscribe()
-    }
-}
-
-impl fmt::Debug for Observers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observers")
-            .field("listeners", &self.listeners.len())
-            .finish_non_exhaustive()
     }
 }
 

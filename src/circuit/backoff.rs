@@ -167,18 +167,6 @@ pub(crate) struct Backoff {
     pub(crate) seed: u64,
 }
 
-impl fmt::Debug for Backoff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backoff")
-            .field(
-                "function",
-                &self.function.as_ref().map(|_| format_args!("_")),
-            )
-            .field("seed", &self.seed)
-            .finish()
-    }
-}
-
 impl Backoff {
     /// The open time of the `attempt`-th open in a row, which is era `era`.
     pub(crate) fn open_for(&self, numbers: &Numbers, attempt: u32, era: u64) -> Duration {

@@ -477,7 +477,7 @@ impl Head {
                 | (marks & MARKS_MASK) << MARKS_SHIFT
                 | position << POSITION_SHIFT
                 | if round { ROUND } else { 0 }
-                | if full || self.is_full() { FULL } else { 0 },
+                | if full { FULL } else { 0 },
         )
     }
 }

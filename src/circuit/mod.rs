@@ -30,7 +30,7 @@ mod view;
 mod window;
 mod word;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use self::{
     backoff::Backoff, era::EraFacts, totals::TotalCounters, tunable::Tunable, window::Window,
@@ -137,17 +137,6 @@ pub(crate) struct Extras {
     pub(crate) totals: bool,
     pub(crate) seed: u64,
     pub(crate) policy: Option<Policy>,
-}
-
-impl fmt::Debug for Core {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = self.load();
-        f.debug_struct("Core")
-            .field("state", &word.state())
-            .field("mode", &word.mode())
-            .field("era", &word.era())
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(all(test, not(tower_breaker_loom)))]
