@@ -4,12 +4,12 @@
 //! difference in calls: what is left is a call, to the instruction, on any machine with the same
 //! compiler. `cargo bench --bench instructions` lists the paths; `… -- rejection 1000` does one.
 
-#[path = "../work/mod.rs"]
-mod work;
+#[path = "../tasks/mod.rs"]
+mod tasks;
 
+use tasks::{Maker, circuits::*, services::*};
 use tower::Layer;
 use tower_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder};
-use work::{Maker, circuits::*, services::*};
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|word| word != "--bench");

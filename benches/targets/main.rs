@@ -7,8 +7,8 @@
 
 mod measure;
 mod rows;
-#[path = "../work/mod.rs"]
-mod work;
+#[path = "../tasks/mod.rs"]
+mod tasks;
 
 use measure::{Row, print_head};
 

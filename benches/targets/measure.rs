@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::work::{Maker, Work};
+use crate::tasks::{Maker, Work};
 
 /// How often both are measured. The median of the ratios is what counts.
 const ROUNDS: usize = 301;

@@ -10,7 +10,7 @@ use tower_breaker::CircuitBreakerLayer;
 
 use crate::{
     measure::Row,
-    work::{Maker, circuits::*, floors::*, services::*},
+    tasks::{Maker, circuits::*, floors::*, services::*},
 };
 
 fn row(name: &'static str, floor: Maker, path: Maker, target: f64, excellent: f64) -> Row {
