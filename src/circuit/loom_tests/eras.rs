@@ -2,42 +2,55 @@
 
 use super::*;
 
-// C4
+// C4: the era of the call ends while its result is on its way into it.
 #[test]
 fn a_stale_result_changes_nothing() {
     for outcome in [Outcome::Success, Outcome::Failure, Outcome::TripNow] {
         model("a stale result against a new era", move || {
             let fixture = Fixture::new(&consecutive(1));
             let old = fixture.enter(0);
-            fixture.trip(OPEN_FOR, 0);
-            let (probing, straggling) = (fixture.clone(), fixture.clone());
+            let (turning, straggling) = (fixture.clone(), fixture.clone());
             race!(
                 move || {
-                    let probe = probing.enter(OPEN_FOR);
-                    probing.record(probe, Outcome::Success, OPEN_FOR + 1);
+                    turning.note(Some(turning.trip(OPEN_FOR, 0)));
+                    let probe = turning.enter(OPEN_FOR);
+                    turning.record(probe, Outcome::Success, OPEN_FOR);
                 },
-                move || straggling.record(old, outcome, OPEN_FOR + 1),
+                move || straggling.record(old, outcome, 0),
             );
             assert_eq!(fixture.core.state(), State::Closed);
             assert_eq!(fixture.core.view(|| OPEN_FOR).streak, 0);
-            assert_eq!(fixture.won().len(), 2);
+            fixture.assert_eras_follow();
+            // All that the result may end is its own era.
+            let own = |won: &Transition| {
+                matches!(won.cause, Cause::TripNow | Cause::ConsecutiveFailures(_))
+            };
+            let mut ended = fixture.won().into_iter().filter(own);
+            assert!(ended.all(|won| won.era == 1));
         });
     }
 }
 
-// C4
+// A4, C4: the era of the probe, which was more patient, ends while the call is dropped.
 #[test]
 fn a_stale_drop_gives_nothing_back() {
     model("a stale drop against a new era", || {
-        let fixture = Fixture::open(&consecutive(1));
+        let fixture = Fixture::built(&patient(500), true);
+        fixture.trip(OPEN_FOR, 0);
         let old = fixture.enter(OPEN_FOR);
-        fixture.trip(OPEN_FOR, OPEN_FOR);
+        fixture.core.reconfigure(&patience_of(10)).expect("valid");
+        let now = OPEN_FOR + 100;
         let probing = fixture.clone();
         race!(
-            move || probing.knock(2 * OPEN_FOR),
-            abandon(&fixture, old, 2 * OPEN_FOR),
+            move || {
+                probing.trip(1, now);
+                probing.knock(now + 1);
+            },
+            abandon(&fixture, old, now + 1),
         );
-        assert_eq!(seats(&fixture, 2 * OPEN_FOR), (1, 1));
+        assert_eq!(seats(&fixture, now + 1), (1, 1));
+        let totals = fixture.core.totals().expect("on");
+        assert_eq!((totals.abandoned, totals.failed), (1, 0), "not overdue");
     });
 }
 

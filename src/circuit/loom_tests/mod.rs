@@ -83,6 +83,22 @@ fn consecutive(n: u64) -> Settings {
     }
 }
 
+/// So long does half-open wait for its probes.
+fn patient(nanos: u64) -> Settings {
+    Settings {
+        half_open_timeout: Some(Duration::from_nanos(nanos)),
+        ..consecutive(1)
+    }
+}
+
+/// What makes any circuit so patient from its next half-open era on.
+fn patience_of(nanos: u64) -> Settings {
+    Settings {
+        half_open_timeout: Some(Duration::from_nanos(nanos)),
+        ..Settings::default()
+    }
+}
+
 /// One part of a race.
 type Part = Box<dyn FnOnce() + Send>;
 

@@ -116,13 +116,6 @@ fn neutral_probes_leave_the_decision_to_the_others() {
     );
 }
 
-fn patient(nanos: u64) -> Settings {
-    Settings {
-        half_open_timeout: Some(Duration::from_nanos(nanos)),
-        ..consecutive(1)
-    }
-}
-
 // D4
 #[test]
 fn a_late_success_and_the_time_limit_exclude_each_other() {
@@ -184,7 +177,7 @@ fn a_loser_does_not_change_how_long_half_open_waits() {
             let first = seen.clone();
             race!(
                 move || {
-                    changing.core.reconfigure(&longer(500)).expect("valid");
+                    changing.core.reconfigure(&patience_of(500)).expect("valid");
                     changing.knock(OPEN_FOR);
                     *first.lock().expect("not poisoned") = changing.refusal(OPEN_FOR);
                 },
@@ -196,20 +189,13 @@ fn a_loser_does_not_change_how_long_half_open_waits() {
     );
 }
 
-fn longer(nanos: u64) -> Settings {
-    Settings {
-        half_open_timeout: Some(Duration::from_nanos(nanos)),
-        ..Settings::default()
-    }
-}
-
 // C3, D4, F7: half-open is full until 1,010, and from 1,005 on, in another era, until 1,506.
 #[test]
 fn nobody_is_told_the_time_limit_of_another_era() {
     model("a rejection against new probes", || {
         let fixture = Fixture::open(&patient(10));
         fixture.knock(OPEN_FOR);
-        fixture.core.reconfigure(&longer(500)).expect("valid");
+        fixture.core.reconfigure(&patience_of(500)).expect("valid");
         let now = OPEN_FOR + 5;
         let turning = fixture.clone();
         race!(
