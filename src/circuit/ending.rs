@@ -160,7 +160,11 @@ impl Core {
         match verdict {
             Verdict::Ignored => None,
             Verdict::Trip { open_for } => {
-                self.trip_from(call, Cause::TripNow, Length::of_trip(open_for))
+                let opened = self.trip_from(call, Cause::TripNow, Length::of_trip(open_for));
+                if opened.is_none() {
+                    self.total(TotalCounters::stale);
+                }
+                opened
             }
             Verdict::Success { slow } => {
                 self.end_streak(call.permit);

@@ -40,6 +40,21 @@ fn every_call_ends_once() {
     });
 }
 
+// F4, C4: one of two results that trip is too late, however late it notices.
+#[test]
+fn a_trip_that_comes_too_late_is_stale() {
+    model("totals: two results that trip at once", || {
+        let fixture = Fixture::built(&consecutive(5), true);
+        let trip = || {
+            let (fixture, permit) = (fixture.clone(), fixture.enter(0));
+            move || fixture.record(permit, Outcome::TripNow, 1)
+        };
+        race!(trip(), trip());
+        let totals = fixture.core.totals().expect("on");
+        assert_eq!((fixture.trips(), totals.failed, totals.stale), (1, 2, 1));
+    });
+}
+
 // F4
 #[test]
 fn threads_that_share_a_stripe_lose_no_total() {
