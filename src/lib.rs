@@ -123,6 +123,9 @@
 //! on admission, recording or rejection, and no `unsafe` in the crate. A call that began before a
 //! transition can never decide anything after it: the era in its permit no longer matches.
 //!
+//! How that is checked is [told in a guide](guide::proof), and [what a call costs](guide::speed) in
+//! another.
+//!
 //! [Tower]: https://github.com/tower-rs/tower
 //! [`Service`]: tower_service::Service
 
