@@ -10,7 +10,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::{classify::Classify, guard::Admitted, layer::Held, reject::Reject};
+use crate::{classify::Classify, guard::Admitted, hold::Hold, reject::Reject};
 
 pin_project! {
     /// The response of a [`CircuitBreaker`](crate::CircuitBreaker): the inner service's, or the
@@ -18,20 +18,26 @@ pin_project! {
     ///
     /// Dropped before it is done, the call is abandoned (rule A4).
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, A, C, R, Req> {
+    pub struct ResponseFuture<F, A, H, Req>
+    where
+        H: Hold,
+    {
         #[pin]
-        kind: Kind<F, A, C, R>,
+        kind: Kind<F, A, H>,
         request: PhantomData<fn(Req)>,
     }
 }
 
 pin_project! {
     #[project = KindProjection]
-    enum Kind<F, A, C, R> {
+    enum Kind<F, A, H>
+    where
+        H: Hold,
+    {
         Admitted {
             #[pin]
             inner: F,
-            admitted: Admitted<Held<C, R>>,
+            admitted: Admitted<H>,
         },
         Rejected {
             #[pin]
@@ -40,8 +46,8 @@ pin_project! {
     }
 }
 
-impl<F, A, C, R, Req> ResponseFuture<F, A, C, R, Req> {
-    pub(crate) fn admitted(inner: F, admitted: Admitted<Held<C, R>>) -> Self {
+impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
+    pub(crate) fn admitted(inner: F, admitted: Admitted<H>) -> Self {
         Self {
             kind: Kind::Admitted { inner, admitted },
             request: PhantomData,
@@ -56,13 +62,15 @@ impl<F, A, C, R, Req> ResponseFuture<F, A, C, R, Req> {
     }
 }
 
-impl<F, C, R, Req, Res, E> Future for ResponseFuture<F, R::Future, C, R, Req>
+impl<F, A, H, Req, Res, E> Future for ResponseFuture<F, A, H, Req>
 where
     F: Future<Output = Result<Res, E>>,
-    C: Classify<Res, E>,
-    R: Reject<Req, Res, E>,
+    A: Future<Output = Result<Res, <H::Rejection as Reject<Req, Res, E>>::Error>>,
+    H: Hold,
+    H::Classifier: Classify<Res, E>,
+    H::Rejection: Reject<Req, Res, E>,
 {
-    type Output = Result<Res, R::Error>;
+    type Output = Result<Res, <H::Rejection as Reject<Req, Res, E>>::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (inner, admitted) = match self.project().kind.project() {
@@ -84,7 +92,7 @@ where
     }
 }
 
-impl<F, A, C, R, Req> fmt::Debug for ResponseFuture<F, A, C, R, Req> {
+impl<F, A, H: Hold, Req> fmt::Debug for ResponseFuture<F, A, H, Req> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
 //! [`CircuitBreakerLayer`]: puts a circuit around services.
 
-use std::{fmt, future::Future, ops::Deref, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
 use http::Response;
 use tower_layer::Layer;
@@ -11,6 +11,7 @@ use crate::{
     classify::HttpClassifier,
     error::Rejected,
     handle::Circuit,
+    hold::{Counted, Leaked},
     reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
     service::CircuitBreaker,
 };
@@ -82,7 +83,7 @@ pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable> {
 
 enum Plan<C, R> {
     /// What all services share, ready to be handed out: a router may apply a layer for each request.
-    Shared(Held<C, R>),
+    Shared(Counted<C, R>),
     /// What is made anew for each service, around a circuit of its own.
     PerService(Box<Blueprint>, Manners<C, R>),
 }
@@ -92,7 +93,7 @@ impl CircuitBreakerLayer {
     pub fn new(circuit: Circuit) -> Self {
         let manners = Manners::default();
         Self {
-            plan: Plan::Shared(manners.around(circuit)),
+            plan: Plan::Shared(Counted::new(manners.around(circuit))),
         }
     }
 
@@ -187,14 +188,49 @@ impl<C, R> CircuitBreakerLayer<C, R> {
         })
     }
 
+    /// Leaks what the services share, so that a call through them counts no references. That is all that
+    /// threads contend for: a call then costs the same however many threads make them. For circuits that
+    /// live as long as the program.
+    ///
+    /// What is leaked is leaked once, here, however often the layer is applied. Under
+    /// [`circuit_per_service`](Self::circuit_per_service) there is something new to leak for each
+    /// service, so there must be no more than a few.
+    ///
+    /// ```
+    /// use tower::Layer;
+    /// use tower_breaker::{Circuit, CircuitBreakerLayer};
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("payments").build()?;
+    /// let layer = CircuitBreakerLayer::new(circuit).leak();
+    /// # let inner = tower::service_fn(|_: ()| async {
+    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(()))
+    /// # });
+    /// let service = layer.layer(inner);
+    /// # let _: tower::util::BoxService<(), http::Response<()>, _> = tower::util::BoxService::new(service);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn leak(self) -> LeakedLayer<C, R> {
+        match self.plan {
+            Plan::Shared(held) => {
+                let setup = held.manners().clone().around((*held).clone());
+                LeakedLayer(LeakedPlan::Shared(Leaked::new(setup)))
+            }
+            Plan::PerService(blueprint, manners) => {
+                LeakedLayer(LeakedPlan::PerService(blueprint, manners))
+            }
+        }
+    }
+
     fn with_manners<C2, R2>(
         self,
         change: impl FnOnce(Manners<C, R>) -> Manners<C2, R2>,
     ) -> CircuitBreakerLayer<C2, R2> {
         let plan = match self.plan {
             Plan::Shared(held) => {
-                let circuit = held.0.circuit.clone();
-                Plan::Shared(change(held.0.manners.clone()).around(circuit))
+                let manners = change(held.manners().clone());
+                Plan::Shared(Counted::new(manners.around((*held).clone())))
             }
             Plan::PerService(blueprint, manners) => Plan::PerService(blueprint, change(manners)),
         };
@@ -208,9 +244,11 @@ impl<S, C, R> Layer<S> for CircuitBreakerLayer<C, R> {
     fn layer(&self, inner: S) -> Self::Service {
         let held = match &self.plan {
             Plan::Shared(held) => held.clone(),
-            Plan::PerService(blueprint, manners) => manners.clone().around(blueprint.circuit()),
+            Plan::PerService(blueprint, manners) => {
+                Counted::new(manners.clone().around(blueprint.circuit()))
+            }
         };
-        CircuitBreaker::from_setup(inner, held)
+        CircuitBreaker::from_hold(inner, held)
     }
 }
 
@@ -239,17 +277,17 @@ impl<C, R> fmt::Debug for CircuitBreakerLayer<C, R> {
 }
 
 /// What a layer makes of outcomes and of rejections.
-struct Manners<C, R> {
-    classifier: Arc<C>,
-    rejection: Arc<R>,
+pub(crate) struct Manners<C, R> {
+    pub(crate) classifier: Arc<C>,
+    pub(crate) rejection: Arc<R>,
 }
 
 impl<C, R> Manners<C, R> {
-    fn around(self, circuit: Circuit) -> Held<C, R> {
-        Held(Arc::new(Setup {
+    fn around(self, circuit: Circuit) -> Setup<C, R> {
+        Setup {
             circuit,
             manners: self,
-        }))
+        }
     }
 }
 
@@ -276,34 +314,53 @@ impl<C, R> Clone for Manners<C, R> {
 /// Two cache lines away from the counts of that `Arc`: these change with every call, and what every call
 /// reads must not lie beside them.
 #[repr(align(128))]
-struct Setup<C, R> {
-    circuit: Circuit,
-    manners: Manners<C, R>,
+pub(crate) struct Setup<C, R> {
+    pub(crate) circuit: Circuit,
+    pub(crate) manners: Manners<C, R>,
 }
 
-/// A share in a [`Setup`], and through it in its circuit.
-pub(crate) struct Held<C, R>(Arc<Setup<C, R>>);
+/// A [`CircuitBreakerLayer`] whose services count no references. Made by
+/// [`CircuitBreakerLayer::leak`].
+#[must_use = "a layer does nothing until it is applied"]
+pub struct LeakedLayer<C: 'static, R: 'static>(LeakedPlan<C, R>);
 
-impl<C, R> Held<C, R> {
-    pub(crate) fn classifier(&self) -> &C {
-        &self.0.manners.classifier
-    }
+enum LeakedPlan<C: 'static, R: 'static> {
+    Shared(Leaked<C, R>),
+    PerService(Box<Blueprint>, Manners<C, R>),
+}
 
-    pub(crate) fn rejection(&self) -> &R {
-        &self.0.manners.rejection
+impl<S, C, R> Layer<S> for LeakedLayer<C, R> {
+    type Service = CircuitBreaker<S, C, R, Leaked<C, R>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let leaked = match &self.0 {
+            LeakedPlan::Shared(leaked) => *leaked,
+            LeakedPlan::PerService(blueprint, manners) => {
+                Leaked::new(manners.clone().around(blueprint.circuit()))
+            }
+        };
+        CircuitBreaker::from_hold(inner, leaked)
     }
 }
 
-impl<C, R> Clone for Held<C, R> {
+impl<C, R> Clone for LeakedLayer<C, R> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(match &self.0 {
+            LeakedPlan::Shared(leaked) => LeakedPlan::Shared(*leaked),
+            LeakedPlan::PerService(blueprint, manners) => {
+                LeakedPlan::PerService(blueprint.clone(), manners.clone())
+            }
+        })
     }
 }
 
-impl<C, R> Deref for Held<C, R> {
-    type Target = Circuit;
-
-    fn deref(&self) -> &Circuit {
-        &self.0.circuit
+impl<C, R> fmt::Debug for LeakedLayer<C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("LeakedLayer");
+        match &self.0 {
+            LeakedPlan::Shared(leaked) => debug.field("circuit", &**leaked),
+            LeakedPlan::PerService(blueprint, _) => debug.field("circuit_per_service", blueprint),
+        };
+        debug.finish_non_exhaustive()
     }
 }

@@ -139,6 +139,7 @@ mod future;
 mod guard;
 pub mod guide;
 mod handle;
+mod hold;
 mod layer;
 mod name;
 pub mod observe;
@@ -160,7 +161,8 @@ pub use self::{
     future::ResponseFuture,
     guard::Guard,
     handle::Circuit,
-    layer::CircuitBreakerLayer,
+    hold::{Counted, Hold, Leaked},
+    layer::{CircuitBreakerLayer, LeakedLayer},
     name::Name,
     reject::Reject,
     service::CircuitBreaker,

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
     task::{Context, Poll},
 };
 
@@ -14,7 +15,8 @@ use crate::{
     future::ResponseFuture,
     guard::{Admitted, Watched},
     handle::Circuit,
-    layer::{CircuitBreakerLayer, Held},
+    hold::{Counted, Hold},
+    layer::CircuitBreakerLayer,
     reject::{Reject, ServiceUnavailable},
 };
 
@@ -33,10 +35,11 @@ use crate::{
 /// instance until its next call or its drop. So what reserves something in `poll_ready`, such as a
 /// concurrency limit, belongs outside of the breaker.
 #[must_use = "services do nothing unless called"]
-pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable> {
+pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, H = Counted<C, R>> {
     inner: S,
-    setup: Held<C, R>,
+    hold: H,
     readiness: Readiness,
+    manners: PhantomData<fn() -> (C, R)>,
 }
 
 const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on this instance before \
@@ -61,19 +64,23 @@ impl<S> CircuitBreaker<S> {
     }
 }
 
-impl<S, C, R> CircuitBreaker<S, C, R> {
-    pub(crate) fn from_setup(inner: S, setup: Held<C, R>) -> Self {
+impl<S, C, R, H> CircuitBreaker<S, C, R, H>
+where
+    H: Hold<Classifier = C, Rejection = R>,
+{
+    pub(crate) fn from_hold(inner: S, hold: H) -> Self {
         Self {
             inner,
-            setup,
+            hold,
             readiness: Readiness::Unknown,
+            manners: PhantomData,
         }
     }
 
     /// The circuit.
     #[must_use]
     pub fn circuit(&self) -> &Circuit {
-        &self.setup
+        &self.hold
     }
 
     /// The inner service.
@@ -92,18 +99,19 @@ impl<S, C, R> CircuitBreaker<S, C, R> {
     }
 }
 
-impl<S, C, R, Req> Service<Req> for CircuitBreaker<S, C, R>
+impl<S, C, R, H, Req> Service<Req> for CircuitBreaker<S, C, R, H>
 where
+    H: Hold<Classifier = C, Rejection = R>,
     S: Service<Req>,
     C: Classify<S::Response, S::Error>,
     R: Reject<Req, S::Response, S::Error>,
 {
     type Response = S::Response;
     type Error = R::Error;
-    type Future = ResponseFuture<S::Future, R::Future, C, R, Req>;
+    type Future = ResponseFuture<S::Future, R::Future, H, Req>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let circuit: &Circuit = &self.setup;
+        let circuit: &Circuit = &self.hold;
         let seen = circuit.core().seen();
         // The gate comes before readiness: while the circuit rejects, an inner service that is never
         // ready must not delay the rejection.
@@ -119,8 +127,8 @@ where
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
-                self.setup.fail_ready(seen);
-                Poll::Ready(Err(self.setup.rejection().inner_error(error)))
+                self.hold.fail_ready(seen);
+                Poll::Ready(Err(self.hold.rejection().inner_error(error)))
             }
         }
     }
@@ -129,34 +137,40 @@ where
     ///
     /// If `poll_ready` has not returned ready on this very instance since its last call.
     fn call(&mut self, request: Req) -> Self::Future {
-        let setup = &self.setup;
+        let hold = &self.hold;
         let refusal = match std::mem::replace(&mut self.readiness, Readiness::Unknown) {
             Readiness::Unknown => panic!("{NOT_READY}"),
-            Readiness::Rejecting(refusal, seen) => setup.reject(refusal, seen),
-            Readiness::Ready => match setup.admit() {
+            Readiness::Rejecting(refusal, seen) => hold.reject(refusal, seen),
+            Readiness::Ready => match hold.admit() {
                 Ok(mut permit) => {
                     // The guard comes before the call: nothing is lost if that panics.
-                    let watched = Watched::new(setup, &mut permit);
+                    let watched = Watched::new(hold, &mut permit);
                     let inner = self.inner.call(request);
                     watched.returned();
-                    return ResponseFuture::admitted(inner, Admitted::new(setup.clone(), permit));
+                    return ResponseFuture::admitted(inner, Admitted::new(hold.clone(), permit));
                 }
                 Err(refusal) => refusal,
             },
         };
-        let rejected = setup.rejected(refusal);
-        ResponseFuture::rejected(setup.rejection().reject(rejected, request))
+        let rejected = hold.rejected(refusal);
+        ResponseFuture::rejected(hold.rejection().reject(rejected, request))
     }
 }
 
 /// By hand, because readiness belongs to the instance that was asked.
-impl<S: Clone, C, R> Clone for CircuitBreaker<S, C, R> {
+impl<S: Clone, C, R, H> Clone for CircuitBreaker<S, C, R, H>
+where
+    H: Hold<Classifier = C, Rejection = R>,
+{
     fn clone(&self) -> Self {
-        Self::from_setup(self.inner.clone(), self.setup.clone())
+        Self::from_hold(self.inner.clone(), self.hold.clone())
     }
 }
 
-impl<S: fmt::Debug, C, R> fmt::Debug for CircuitBreaker<S, C, R> {
+impl<S: fmt::Debug, C, R, H> fmt::Debug for CircuitBreaker<S, C, R, H>
+where
+    H: Hold<Classifier = C, Rejection = R>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
             .field("inner", &self.inner)

@@ -81,6 +81,10 @@ fn towers() -> Vec<Path> {
     vec![
         ("service_success", calls(protected(consecutive()))),
         (
+            "leaked_service_success",
+            calls(protected_for_ever(consecutive())),
+        ),
+        (
             "service_success_through_a_clone",
             calls_of_clones(protected(consecutive())),
         ),

@@ -12,7 +12,9 @@ use std::{
 use http::Response;
 use tower::{Layer, Service};
 use tower_breaker::{
-    Circuit, CircuitBreaker, CircuitBreakerLayer, classify::ErrorsOnly, reject::RejectAsError,
+    Circuit, CircuitBreaker, CircuitBreakerLayer, Leaked,
+    classify::ErrorsOnly,
+    reject::{RejectAsError, ServiceUnavailable},
 };
 
 use super::{Maker, maker, repeat};
@@ -82,10 +84,26 @@ pub(crate) fn protected(circuit: Circuit) -> CircuitBreaker<Bare, ErrorsOnly> {
         .layer(Bare)
 }
 
+type Leaking =
+    CircuitBreaker<Bare, ErrorsOnly, ServiceUnavailable, Leaked<ErrorsOnly, ServiceUnavailable>>;
+
+/// The same, for ever: no reference is counted.
+pub(crate) fn protected_for_ever(circuit: Circuit) -> Leaking {
+    CircuitBreakerLayer::new(circuit)
+        .classifier(ErrorsOnly)
+        .leak()
+        .layer(Bare)
+}
+
 /// The same, with rejections as errors.
 pub(crate) fn refusing(circuit: Circuit) -> CircuitBreaker<Bare, ErrorsOnly, RejectAsError> {
     CircuitBreakerLayer::new(circuit)
         .classifier(ErrorsOnly)
         .reject_as_error()
         .layer(Bare)
+}
+
+/// A bare call and nothing else.
+pub(crate) fn bare_calls() -> Maker {
+    calls(Bare)
 }
