@@ -22,6 +22,9 @@ use crate::{
 
 /// A service with a circuit around it. Made by a [`CircuitBreakerLayer`].
 ///
+/// `S` is the inner service, `C` classifies, `R` answers rejections, and `H` is how it holds on to its
+/// circuit: [`Counted`], unless the layer was [leaked](CircuitBreakerLayer::leak).
+///
 /// A clone shares the circuit and carries no readiness: ask it with `poll_ready` before calling it
 /// (rule G4).
 ///
