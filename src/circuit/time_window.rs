@@ -24,7 +24,7 @@ pub(crate) const MIN_SPAN: Duration = Duration::from_millis(1);
 pub(crate) const MAX_BUCKETS: u32 = 100;
 
 /// Every so many eras, cells that have been left behind are dragged along. A window would have to be
-/// left alone for 130,000 eras before an id could be mistaken.
+/// left alone for 260,000 eras before an id could be mistaken.
 const SWEEP_EVERY: u64 = 256;
 
 /// The calls recorded in the last while.
