@@ -123,3 +123,21 @@ impl<C, R> fmt::Debug for Leaked<C, R> {
         f.debug_tuple("Leaked").field(&**self).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_says_which_circuit_it_holds() {
+        let circuit = Circuit::builder("payments").build().expect("valid");
+        let setup = || Setup {
+            circuit: circuit.clone(),
+            manners: Manners::default(),
+        };
+        let counted = format!("{:?}", Counted::new(setup()));
+        assert_eq!(counted, format!("Counted({circuit:?})"));
+        let leaked = format!("{:?}", Leaked::new(setup()));
+        assert_eq!(leaked, format!("Leaked({circuit:?})"));
+    }
+}

@@ -157,6 +157,7 @@ mod tests {
             assert_eq!(name, *"payments");
             assert_eq!(name, Name::from("payments"));
             assert_ne!(name, Name::from("database"));
+            assert!(name != "database" && name != *"database");
             assert_eq!(format!("{name:>9} {name:?}"), " payments \"payments\"");
             assert_eq!(by_name.get(&name), by_name.get("payments"));
             assert_eq!((name.len(), name.as_ref()), (8, "payments"));
