@@ -10,7 +10,13 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::{classify::Classify, guard::Admitted, hold::Hold, reject::Reject};
+use crate::{
+    classify::Classify,
+    follow::{Extent, Follow},
+    guard::Admitted,
+    hold::Hold,
+    reject::Reject,
+};
 
 pin_project! {
     /// The response of a [`CircuitBreaker`](crate::CircuitBreaker): the inner service's, or the
@@ -38,6 +44,7 @@ pin_project! {
             #[pin]
             inner: F,
             admitted: Admitted<H>,
+            note: <H::Extent as Extent>::Note,
         },
         Rejected {
             #[pin]
@@ -47,9 +54,17 @@ pin_project! {
 }
 
 impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
-    pub(crate) fn admitted(inner: F, admitted: Admitted<H>) -> Self {
+    pub(crate) fn admitted(
+        inner: F,
+        admitted: Admitted<H>,
+        note: <H::Extent as Extent>::Note,
+    ) -> Self {
         Self {
-            kind: Kind::Admitted { inner, admitted },
+            kind: Kind::Admitted {
+                inner,
+                admitted,
+                note,
+            },
             request: PhantomData,
         }
     }
@@ -67,15 +82,23 @@ where
     F: Future<Output = Result<Res, E>>,
     A: Future<Output = Result<Res, <H::Rejection as Reject<Req, Res, E>>::Error>>,
     H: Hold,
+    H::Extent: Follow<Req, Res, H>,
     H::Classifier: Classify<Res, E>,
     H::Rejection: Reject<Req, Res, E>,
 {
-    type Output = Result<Res, <H::Rejection as Reject<Req, Res, E>>::Error>;
+    type Output = Result<
+        <H::Extent as Follow<Req, Res, H>>::Response,
+        <H::Rejection as Reject<Req, Res, E>>::Error,
+    >;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (inner, admitted) = match self.project().kind.project() {
-            KindProjection::Admitted { inner, admitted } => (inner, admitted),
-            KindProjection::Rejected { answer } => return answer.poll(context),
+        let (inner, admitted, note) = match self.project().kind.project() {
+            KindProjection::Admitted {
+                inner,
+                admitted,
+                note,
+            } => (inner, admitted, note),
+            KindProjection::Rejected { answer } => return H::Extent::pass(answer.poll(context)),
         };
         let watched = admitted.watch();
         let polled = inner.poll(context);
@@ -85,10 +108,10 @@ where
         };
         let outcome = watched.holder().classifier().classify(result.as_ref());
         watched.returned();
-        admitted.finish(outcome, result.is_ok());
         // Changed in place: a result that is taken apart and put together again is copied in other
         // pieces than it was stored in, which stalls.
-        polled.map_err(|error| admitted.holder().rejection().inner_error(error))
+        H::Extent::conclude(outcome, note, admitted, polled)
+            .map_err(|error| admitted.holder().rejection().inner_error(error))
     }
 }
 

@@ -63,7 +63,7 @@ impl fmt::Debug for Guard<'_> {
 }
 
 /// A permit and the circuit it belongs to.
-pub(crate) struct Admitted<H: Deref<Target = Circuit>> {
+pub struct Admitted<H: Deref<Target = Circuit>> {
     circuit: H,
     permit: Permit,
 }
@@ -78,11 +78,48 @@ impl<H: Deref<Target = Circuit>> Admitted<H> {
         &self.circuit
     }
 
+    /// The same call, to be followed by somebody else from here on.
+    #[cfg(feature = "body")]
+    pub(crate) fn hand_over(&mut self) -> Self
+    where
+        H: Clone,
+    {
+        Self::new(self.circuit.clone(), std::mem::take(&mut self.permit))
+    }
+
+    /// How long the call has run, in nanoseconds, if that is measured.
+    #[cfg(feature = "body")]
+    pub(crate) fn elapsed(&self) -> Option<u64> {
+        self.permit.elapsed(|| self.circuit.now())
+    }
+
+    #[cfg(feature = "body")]
+    pub(crate) fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
     /// Records `outcome`, unless one is recorded already. `answered` tells a response from an error.
     #[inline(always)]
     pub(crate) fn finish(&mut self, outcome: Outcome, answered: bool) {
         if let Some(permit) = self.permit.take() {
             self.circuit.record(permit, outcome, answered);
+        }
+    }
+
+    /// Records a response that took so long and whose outcome is known only now.
+    #[cfg(feature = "body")]
+    pub(crate) fn finish_late(&mut self, outcome: Outcome, took: u64) {
+        if let Some(permit) = self.permit.take() {
+            self.circuit.record_late(permit, outcome, took);
+        }
+    }
+
+    /// Abandons the call, unless its outcome is recorded already. `answered` says that the head of its
+    /// response has come.
+    #[inline]
+    pub(crate) fn abandon(&mut self, answered: bool) {
+        if let Some(permit) = self.permit.take() {
+            self.circuit.abandon(permit, answered);
         }
     }
 
@@ -96,9 +133,7 @@ impl<H: Deref<Target = Circuit>> Admitted<H> {
 impl<H: Deref<Target = Circuit>> Drop for Admitted<H> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            self.circuit.abandon(permit);
-        }
+        self.abandon(false);
     }
 }
 
@@ -134,5 +169,13 @@ impl<H: Deref<Target = Circuit>> Drop for Watched<'_, H> {
         if let Some(permit) = self.permit.take() {
             self.circuit.record(permit, Outcome::Failure, false);
         }
+    }
+}
+
+impl<H: Deref<Target = Circuit>> fmt::Debug for Admitted<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted")
+            .field("circuit", &self.circuit.name())
+            .finish_non_exhaustive()
     }
 }

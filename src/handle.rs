@@ -332,8 +332,16 @@ impl Circuit {
         }
     }
 
-    pub(crate) fn abandon(&self, permit: Permit) {
-        self.tell_if_any(self.core().abandon(permit, false, || self.now()));
+    /// Records a response that took so long and whose outcome is known only now.
+    #[cfg(feature = "body")]
+    pub(crate) fn record_late(&self, permit: Permit, outcome: Outcome, took: u64) {
+        let now = self.now();
+        let permit = permit.lasted(took, now);
+        self.tell_if_any(self.core().record(permit, outcome, true, || now));
+    }
+
+    pub(crate) fn abandon(&self, permit: Permit, answered: bool) {
+        self.tell_if_any(self.core().abandon(permit, answered, || self.now()));
     }
 
     pub(crate) fn fail_ready(&self, seen: u64) {

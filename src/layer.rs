@@ -5,13 +5,16 @@ use std::{fmt, future::Future, sync::Arc};
 use http::Response;
 use tower_layer::Layer;
 
+#[cfg(feature = "body")]
+use crate::body::ObserveBodies;
 use crate::{
     builder::{Blueprint, CircuitBuilder},
     circuit::{ConfigError, Outcome},
     classify::HttpClassifier,
     error::Rejected,
+    follow::{Extent, HeadOnly},
     handle::Circuit,
-    hold::{Counted, Leaked},
+    hold::{Counted, Leaked, Manners},
     reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
     service::CircuitBreaker,
 };
@@ -77,15 +80,15 @@ use crate::{
 /// # }
 /// ```
 #[must_use = "a layer does nothing until it is applied"]
-pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable> {
-    plan: Plan<C, R>,
+pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly> {
+    plan: Plan<C, R, X>,
 }
 
-enum Plan<C, R> {
+enum Plan<C, R, X> {
     /// What all services share, ready to be handed out: a router may apply a layer for each request.
-    Shared(Counted<C, R>),
+    Shared(Counted<C, R, X>),
     /// What is made anew for each service, around a circuit of its own.
-    PerService(Box<Blueprint>, Manners<C, R>),
+    PerService(Box<Blueprint>, Manners<C, R, X>),
 }
 
 impl CircuitBreakerLayer {
@@ -114,7 +117,7 @@ impl CircuitBreakerLayer {
     }
 }
 
-impl<C, R> CircuitBreakerLayer<C, R> {
+impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     /// The circuit, unless each service has its own.
     #[must_use]
     pub fn circuit(&self) -> Option<&Circuit> {
@@ -128,7 +131,7 @@ impl<C, R> CircuitBreakerLayer<C, R> {
     /// down: `|result: Result<&Response<Body>, &Infallible>| …`.
     ///
     /// Default: [`HttpClassifier`].
-    pub fn classify<F, Res, E>(self, classifier: F) -> CircuitBreakerLayer<F, R>
+    pub fn classify<F, Res, E>(self, classifier: F) -> CircuitBreakerLayer<F, R, X>
     where
         F: Fn(Result<&Res, &E>) -> Outcome,
     {
@@ -138,10 +141,11 @@ impl<C, R> CircuitBreakerLayer<C, R> {
     /// Says what counts as a failure, by a [`Classify`](crate::classify::Classify).
     ///
     /// Default: [`HttpClassifier`].
-    pub fn classifier<C2>(self, classifier: C2) -> CircuitBreakerLayer<C2, R> {
+    pub fn classifier<C2>(self, classifier: C2) -> CircuitBreakerLayer<C2, R, X> {
         self.with_manners(|manners| Manners {
             classifier: Arc::new(classifier),
             rejection: manners.rejection,
+            extent: manners.extent,
         })
     }
 
@@ -149,7 +153,7 @@ impl<C, R> CircuitBreakerLayer<C, R> {
     /// one (rule H3).
     ///
     /// Default: [`ServiceUnavailable`].
-    pub fn reject_with<F, B>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>>
+    pub fn reject_with<F, B>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>, X>
     where
         F: Fn(&Rejected) -> Response<B>,
     {
@@ -159,12 +163,12 @@ impl<C, R> CircuitBreakerLayer<C, R> {
     /// Makes a rejection an error, for any service: [`CircuitError`](crate::CircuitError). If the inner
     /// error is boxed already, use [`reject_as_box_error`](Self::reject_as_box_error): a `CircuitError`
     /// of a boxed error is no [`Error`](std::error::Error).
-    pub fn reject_as_error(self) -> CircuitBreakerLayer<C, RejectAsError> {
+    pub fn reject_as_error(self) -> CircuitBreakerLayer<C, RejectAsError, X> {
         self.rejection(RejectAsError)
     }
 
     /// Makes a rejection a boxed [`Rejected`], and boxes the inner service's errors as they are.
-    pub fn reject_as_box_error(self) -> CircuitBreakerLayer<C, RejectAsBoxError> {
+    pub fn reject_as_box_error(self) -> CircuitBreakerLayer<C, RejectAsBoxError, X> {
         self.rejection(RejectAsBoxError)
     }
 
@@ -172,7 +176,7 @@ impl<C, R> CircuitBreakerLayer<C, R> {
     ///
     /// What it returns is not marked as a rejection: a good answer is a good answer. If it is still a
     /// refusal, [mark it](Rejected::mark).
-    pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>>
+    pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X>
     where
         F: Fn(Rejected, Req) -> Fut,
         Fut: Future,
@@ -181,10 +185,36 @@ impl<C, R> CircuitBreakerLayer<C, R> {
     }
 
     /// Answers rejections by a [`Reject`](crate::reject::Reject).
-    pub fn rejection<R2>(self, rejection: R2) -> CircuitBreakerLayer<C, R2> {
+    pub fn rejection<R2>(self, rejection: R2) -> CircuitBreakerLayer<C, R2, X> {
         self.with_manners(|manners| Manners {
             classifier: manners.classifier,
             rejection: Arc::new(rejection),
+            extent: manners.extent,
+        })
+    }
+
+    /// Follows calls to the end of their bodies (rule H5): a body that ends in an error or with the wrong
+    /// length is a failure. The service then answers with [`ObservedBody`](crate::body::ObservedBody); see
+    /// [`body`](crate::body) for what counts as what.
+    ///
+    /// Default: a call ends with the head of its response, and bodies are left alone.
+    #[cfg(feature = "body")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
+    pub fn observe_bodies(self) -> CircuitBreakerLayer<C, R, ObserveBodies> {
+        self.observe_bodies_with(ObserveBodies::new())
+    }
+
+    /// Like [`observe_bodies`](Self::observe_bodies), as configured.
+    #[cfg(feature = "body")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
+    pub fn observe_bodies_with<J>(
+        self,
+        observe: ObserveBodies<J>,
+    ) -> CircuitBreakerLayer<C, R, ObserveBodies<J>> {
+        self.with_manners(|manners| Manners {
+            classifier: manners.classifier,
+            rejection: manners.rejection,
+            extent: Arc::new(observe),
         })
     }
 
@@ -211,7 +241,7 @@ impl<C, R> CircuitBreakerLayer<C, R> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn leak(self) -> LeakedLayer<C, R> {
+    pub fn leak(self) -> LeakedLayer<C, R, X> {
         match self.plan {
             Plan::Shared(held) => {
                 let setup = held.manners().clone().around((*held).clone());
@@ -223,10 +253,10 @@ impl<C, R> CircuitBreakerLayer<C, R> {
         }
     }
 
-    fn with_manners<C2, R2>(
+    fn with_manners<C2, R2, X2>(
         self,
-        change: impl FnOnce(Manners<C, R>) -> Manners<C2, R2>,
-    ) -> CircuitBreakerLayer<C2, R2> {
+        change: impl FnOnce(Manners<C, R, X>) -> Manners<C2, R2, X2>,
+    ) -> CircuitBreakerLayer<C2, R2, X2> {
         let plan = match self.plan {
             Plan::Shared(held) => {
                 let manners = change(held.manners().clone());
@@ -238,8 +268,8 @@ impl<C, R> CircuitBreakerLayer<C, R> {
     }
 }
 
-impl<S, C, R> Layer<S> for CircuitBreakerLayer<C, R> {
-    type Service = CircuitBreaker<S, C, R>;
+impl<S, C, R, X: Extent> Layer<S> for CircuitBreakerLayer<C, R, X> {
+    type Service = CircuitBreaker<S, C, R, Counted<C, R, X>>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let held = match &self.plan {
@@ -253,7 +283,7 @@ impl<S, C, R> Layer<S> for CircuitBreakerLayer<C, R> {
 }
 
 /// By hand: a closure that is not `Clone` is shared, not cloned.
-impl<C, R> Clone for CircuitBreakerLayer<C, R> {
+impl<C, R, X> Clone for CircuitBreakerLayer<C, R, X> {
     fn clone(&self) -> Self {
         let plan = match &self.plan {
             Plan::Shared(held) => Plan::Shared(held.clone()),
@@ -265,7 +295,7 @@ impl<C, R> Clone for CircuitBreakerLayer<C, R> {
     }
 }
 
-impl<C, R> fmt::Debug for CircuitBreakerLayer<C, R> {
+impl<C, R, X> fmt::Debug for CircuitBreakerLayer<C, R, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("CircuitBreakerLayer");
         match &self.plan {
@@ -276,61 +306,18 @@ impl<C, R> fmt::Debug for CircuitBreakerLayer<C, R> {
     }
 }
 
-/// What a layer makes of outcomes and of rejections.
-pub(crate) struct Manners<C, R> {
-    pub(crate) classifier: Arc<C>,
-    pub(crate) rejection: Arc<R>,
-}
-
-impl<C, R> Manners<C, R> {
-    fn around(self, circuit: Circuit) -> Setup<C, R> {
-        Setup {
-            circuit,
-            manners: self,
-        }
-    }
-}
-
-impl Default for Manners<HttpClassifier, ServiceUnavailable> {
-    fn default() -> Self {
-        Self {
-            classifier: Arc::new(HttpClassifier::new()),
-            rejection: Arc::new(ServiceUnavailable),
-        }
-    }
-}
-
-impl<C, R> Clone for Manners<C, R> {
-    fn clone(&self) -> Self {
-        Self {
-            classifier: self.classifier.clone(),
-            rejection: self.rejection.clone(),
-        }
-    }
-}
-
-/// What all clones of one service share. Together, so that a call clones one `Arc` for all of it.
-///
-/// Two cache lines away from the counts of that `Arc`: these change with every call, and what every call
-/// reads must not lie beside them.
-#[repr(align(128))]
-pub(crate) struct Setup<C, R> {
-    pub(crate) circuit: Circuit,
-    pub(crate) manners: Manners<C, R>,
-}
-
 /// A [`CircuitBreakerLayer`] whose services count no references. Made by
 /// [`CircuitBreakerLayer::leak`].
 #[must_use = "a layer does nothing until it is applied"]
-pub struct LeakedLayer<C: 'static, R: 'static>(LeakedPlan<C, R>);
+pub struct LeakedLayer<C: 'static, R: 'static, X: 'static = HeadOnly>(LeakedPlan<C, R, X>);
 
-enum LeakedPlan<C: 'static, R: 'static> {
-    Shared(Leaked<C, R>),
-    PerService(Box<Blueprint>, Manners<C, R>),
+enum LeakedPlan<C: 'static, R: 'static, X: 'static> {
+    Shared(Leaked<C, R, X>),
+    PerService(Box<Blueprint>, Manners<C, R, X>),
 }
 
-impl<S, C, R> Layer<S> for LeakedLayer<C, R> {
-    type Service = CircuitBreaker<S, C, R, Leaked<C, R>>;
+impl<S, C, R, X: Extent> Layer<S> for LeakedLayer<C, R, X> {
+    type Service = CircuitBreaker<S, C, R, Leaked<C, R, X>>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let leaked = match &self.0 {
@@ -343,7 +330,7 @@ impl<S, C, R> Layer<S> for LeakedLayer<C, R> {
     }
 }
 
-impl<C, R> Clone for LeakedLayer<C, R> {
+impl<C, R, X> Clone for LeakedLayer<C, R, X> {
     fn clone(&self) -> Self {
         Self(match &self.0 {
             LeakedPlan::Shared(leaked) => LeakedPlan::Shared(*leaked),
@@ -354,7 +341,7 @@ impl<C, R> Clone for LeakedLayer<C, R> {
     }
 }
 
-impl<C, R> fmt::Debug for LeakedLayer<C, R> {
+impl<C, R, X> fmt::Debug for LeakedLayer<C, R, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("LeakedLayer");
         match &self.0 {

@@ -129,12 +129,15 @@
 //! [Tower]: https://github.com/tower-rs/tower
 //! [`Service`]: tower_service::Service
 
+#[cfg(feature = "body")]
+pub mod body;
 mod builder;
 mod call;
 mod circuit;
 pub mod classify;
 pub mod clock;
 mod error;
+mod follow;
 mod future;
 mod guard;
 pub mod guide;
@@ -158,6 +161,7 @@ pub use self::{
     },
     classify::Classify,
     error::{CircuitError, ControlError, Reason, Rejected},
+    follow::{Extent, Follow, HeadOnly},
     future::ResponseFuture,
     guard::Guard,
     handle::Circuit,

@@ -12,6 +12,7 @@ use tower_service::Service;
 use crate::{
     circuit::Refusal,
     classify::{Classify, HttpClassifier},
+    follow::Follow,
     future::ResponseFuture,
     guard::{Admitted, Watched},
     handle::Circuit,
@@ -105,11 +106,12 @@ where
 impl<S, C, R, H, Req> Service<Req> for CircuitBreaker<S, C, R, H>
 where
     H: Hold<Classifier = C, Rejection = R>,
+    H::Extent: Follow<Req, S::Response, H>,
     S: Service<Req>,
     C: Classify<S::Response, S::Error>,
     R: Reject<Req, S::Response, S::Error>,
 {
-    type Response = S::Response;
+    type Response = <H::Extent as Follow<Req, S::Response, H>>::Response;
     type Error = R::Error;
     type Future = ResponseFuture<S::Future, R::Future, H, Req>;
 
@@ -148,9 +150,11 @@ where
                 Ok(mut permit) => {
                     // The guard comes before the call: nothing is lost if that panics.
                     let watched = Watched::new(hold, &mut permit);
+                    let note = H::Extent::note(&request);
                     let inner = self.inner.call(request);
                     watched.returned();
-                    return ResponseFuture::admitted(inner, Admitted::new(hold.clone(), permit));
+                    let admitted = Admitted::new(hold.clone(), permit);
+                    return ResponseFuture::admitted(inner, admitted, note);
                 }
                 Err(refusal) => refusal,
             },

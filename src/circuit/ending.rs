@@ -202,7 +202,7 @@ pub(super) enum Verdict {
 impl Verdict {
     pub(super) fn of(outcome: Outcome, slow: bool) -> Self {
         match outcome {
-            Outcome::Success => Self::Success { slow },
+            Outcome::Success | Outcome::AtEnd => Self::Success { slow },
             Outcome::Failure => Self::Failure { slow, floor: 0 },
             Outcome::FailureRetryAfter(floor) => Self::Failure {
                 slow,

@@ -46,11 +46,28 @@ impl Permit {
         started: Self::UNTIMED,
     };
 
+    /// For a call that took so long and is recorded `now`, later than it ended (A3).
+    #[cfg(feature = "body")]
+    pub(crate) fn lasted(self, took: u64, now: u64) -> Self {
+        self.started_at(now.saturating_sub(took))
+    }
+
+    /// How long the call has run, in nanoseconds, if that is measured.
+    #[cfg(feature = "body")]
+    pub(crate) fn elapsed(self, now: impl FnOnce() -> u64) -> Option<u64> {
+        (!self.is_untimed()).then(|| now().saturating_sub(self.started))
+    }
+
     /// The permit, once.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Self> {
-        let permit = std::mem::replace(self, Self::SPENT);
+        let permit = std::mem::take(self);
         (permit.tag != Self::SPENT.tag).then_some(permit)
+    }
+
+    #[cfg(feature = "body")]
+    pub(crate) fn is_spent(&self) -> bool {
+        self.tag == Self::SPENT.tag
     }
 
     #[inline]
@@ -69,7 +86,7 @@ impl Permit {
     }
 
     #[inline]
-    pub(super) fn is_probe(self) -> bool {
+    pub(crate) fn is_probe(self) -> bool {
         self.word().state() == State::HalfOpen
     }
 
@@ -82,5 +99,11 @@ impl Permit {
     #[inline]
     pub(super) fn is_slow(self, limit: u64, now: u64) -> bool {
         limit != 0 && !self.is_untimed() && now.saturating_sub(self.started) > limit
+    }
+}
+
+impl Default for Permit {
+    fn default() -> Self {
+        Self::SPENT
     }
 }

@@ -198,6 +198,9 @@ pub enum Outcome {
     TripNow,
     /// Opens the circuit at once, for so long (A7).
     TripFor(Duration),
+    /// Not known before the end of the body, whose trailers say it (rules A1, H5). Where bodies are not
+    /// observed, that is as much as is ever known, and a success.
+    AtEnd,
 }
 
 /// What becomes of a call whose future was dropped before an outcome was known (rule A4).

@@ -1,0 +1,57 @@
+//! What the end of a body means.
+
+use http::HeaderMap;
+
+use crate::circuit::Outcome;
+
+/// How a body has ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum BodyEnd<'a, E> {
+    /// At its end, without trailers.
+    Complete,
+    /// With these trailers.
+    Trailers(&'a HeaderMap),
+    /// It has ended short of the announced length, or has gone beyond it.
+    WrongLength,
+    /// In an error.
+    Error(&'a E),
+}
+
+/// Says what the end of a body means for the circuit (rules A1, H5). A closure is one; so is
+/// [`LengthsAndErrors`], the default.
+///
+/// It is asked where the head was [`Outcome::AtEnd`], and wherever a body has ended in an error or with
+/// the wrong length. If it panics, the call has failed. [`Outcome::AtEnd`] is a success here.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot classify the end of a body with error `{E}`",
+    label = "not a classifier for this body's end",
+    note = "a classifier of ends is `LengthsAndErrors`, or a closure `|end: BodyEnd<'_, {E}>| -> Outcome`"
+)]
+pub trait ClassifyEnd<E> {
+    /// What this end means.
+    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, E> ClassifyEnd<E> for F
+where
+    F: Fn(BodyEnd<'_, E>) -> Outcome,
+{
+    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
+        self(end)
+    }
+}
+
+/// The default: a body that ends in an error or with the wrong length is a failure, any other a success.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LengthsAndErrors;
+
+impl<E> ClassifyEnd<E> for LengthsAndErrors {
+    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
+        match end {
+            BodyEnd::Complete | BodyEnd::Trailers(_) => Outcome::Success,
+            BodyEnd::WrongLength | BodyEnd::Error(_) => Outcome::Failure,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! [`ObserveBodies`]: calls are followed to the end of their bodies.
+
+use std::{fmt, task::Poll};
+
+use http::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use http_body::Body;
+
+use super::{
+    BodyEnd, ClassifyEnd, LengthsAndErrors, ObservedBody,
+    observation::{Awaited, Observation},
+};
+use crate::{
+    circuit::Outcome,
+    follow::{Extent, Follow, sealed},
+    guard::Admitted,
+    hold::Hold,
+};
+
+/// A call ends with the body of its response (rule H5). Given to a layer by
+/// [`observe_bodies`](crate::CircuitBreakerLayer::observe_bodies).
+#[derive(Clone, Copy, Default)]
+#[must_use = "does nothing until it is given to a layer"]
+pub struct ObserveBodies<J = LengthsAndErrors> {
+    judge: J,
+    timed_to_end: bool,
+}
+
+impl ObserveBodies {
+    /// Errors and wrong lengths are failures; slow is a matter of the head.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<J> ObserveBodies<J> {
+    /// Says what the end of a body means, by a closure. Its argument usually needs its type written down:
+    /// `|end: BodyEnd<'_, axum::Error>| …`.
+    ///
+    /// Default: [`LengthsAndErrors`].
+    pub fn classify_end<F, E>(self, judge: F) -> ObserveBodies<F>
+    where
+        F: Fn(BodyEnd<'_, E>) -> Outcome,
+    {
+        self.end_classifier(judge)
+    }
+
+    /// Says what the end of a body means, by a [`ClassifyEnd`].
+    ///
+    /// Default: [`LengthsAndErrors`].
+    pub fn end_classifier<J2>(self, judge: J2) -> ObserveBodies<J2> {
+        ObserveBodies {
+            judge,
+            timed_to_end: self.timed_to_end,
+        }
+    }
+
+    /// Whether a call is slow is measured to the end of its body, and not to the head (rule A3). For
+    /// dependencies whose bodies are short and whose readers are quick.
+    ///
+    /// Of a probe, to the first data frame, with which it has succeeded.
+    ///
+    /// Default: to the head.
+    pub fn time_to_end(mut self) -> Self {
+        self.timed_to_end = true;
+        self
+    }
+}
+
+impl<J, E> ClassifyEnd<E> for ObserveBodies<J>
+where
+    J: ClassifyEnd<E>,
+{
+    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
+        self.judge.classify_end(end)
+    }
+}
+
+impl<J> sealed::Sealed for ObserveBodies<J> {}
+
+impl<J> Extent for ObserveBodies<J> {
+    /// Whether the response has no body, whatever it looks like.
+    type Note = bool;
+}
+
+impl<A, B, J, H> Follow<Request<A>, Response<B>, H> for ObserveBodies<J>
+where
+    B: Body,
+    J: ClassifyEnd<B::Error>,
+    H: Hold<Extent = Self>,
+{
+    type Response = Response<ObservedBody<B, H>>;
+
+    fn note(request: &Request<A>) -> bool {
+        goes_without_body(request.method())
+    }
+
+    fn conclude<E>(
+        outcome: Outcome,
+        bodiless: &bool,
+        admitted: &mut Admitted<H>,
+        result: Poll<Result<Response<B>, E>>,
+    ) -> Poll<Result<Self::Response, E>> {
+        if let Poll::Ready(Err(_)) = result {
+            admitted.finish(outcome, false);
+        }
+        result.map_ok(|response| observe(outcome, *bodiless, admitted, response))
+    }
+
+    fn pass<E>(result: Poll<Result<Response<B>, E>>) -> Poll<Result<Self::Response, E>> {
+        result.map_ok(|response| response.map(|body| ObservedBody::new(body, None)))
+    }
+}
+
+/// The response to such a request ends with its head.
+pub(crate) fn goes_without_body(method: &Method) -> bool {
+    matches!(*method, Method::HEAD | Method::CONNECT)
+}
+
+/// Follows a response whose head has come, unless the head says it all.
+pub(crate) fn observe<B, J, H>(
+    outcome: Outcome,
+    bodiless: bool,
+    admitted: &mut Admitted<H>,
+    response: Response<B>,
+) -> Response<ObservedBody<B, H>>
+where
+    B: Body,
+    J: ClassifyEnd<B::Error>,
+    H: Hold<Extent = ObserveBodies<J>>,
+{
+    let awaited = match outcome {
+        Outcome::Success => Awaited {
+            announced: announced_length(&response),
+            judged: false,
+        },
+        Outcome::AtEnd => Awaited {
+            announced: announced_length(&response),
+            judged: true,
+        },
+        decided => {
+            admitted.finish(decided, true);
+            return response.map(|body| ObservedBody::new(body, None));
+        }
+    };
+    let extent = admitted.holder().extent();
+    let took = match extent.timed_to_end {
+        true => None,
+        false => admitted.elapsed(),
+    };
+    let observation = Observation::new(admitted.hand_over(), awaited, took);
+    let bodiless = bodiless || ends_with_head(response.status());
+    response.map(|body| ObservedBody::begin(body, observation, bodiless))
+}
+
+fn ends_with_head(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// What the response says about its length, or else what its body knows.
+fn announced_length<B: Body>(response: &Response<B>) -> Option<u64> {
+    content_length(response.headers()).or_else(|| response.body().size_hint().exact())
+}
+
+/// Where a transfer coding is named, it and not the length says where a body ends.
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
+    let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    // `parse` would take a sign, too.
+    let digits = length.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| length.parse().ok()).flatten()
+}
+
+impl<J> fmt::Debug for ObserveBodies<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObserveBodies")
+            .field("timed_to_end", &self.timed_to_end)
+            .finish_non_exhaustive()
+    }
+}

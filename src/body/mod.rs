@@ -1,0 +1,86 @@
+//! Outcomes that are known only at the end of a body (rule H5). Needs the feature `body`.
+//!
+//! A response can begin well and end badly: the connection breaks in the middle, the body is shorter
+//! than announced, the trailers carry an error. Usually a call ends for the circuit with the head of its
+//! response. [`observe_bodies`] follows it to the end of its body:
+//!
+//! ```
+//! use tower_breaker::{Circuit, CircuitBreakerLayer};
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let layer = CircuitBreakerLayer::new(Circuit::builder("files").build()?).observe_bodies();
+//! # let _: CircuitBreakerLayer<_, _, _> = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The service then answers with [`ObservedBody`], which passes on frames, trailers, size hints and
+//! `is_end_stream` as they are.
+//!
+//! # What counts as what
+//!
+//! Only a head that is a success ([`Outcome::Success`] or [`Outcome::AtEnd`]) leaves a question open; a
+//! failure, an ignored response or a trip is recorded with the head.
+//!
+//! | the body | head was a success | head was [`Outcome::AtEnd`] |
+//! |---|---|---|
+//! | has ended, or there is none | success | what [`ClassifyEnd`] makes of it |
+//! | has brought trailers | success | what [`ClassifyEnd`] makes of them |
+//! | has brought the announced length | success, even if nobody asks for the end | the end is awaited |
+//! | has brought less, and ended, or more | a failure, if [`ClassifyEnd`] agrees | the same |
+//! | ends in an error | a failure, if [`ClassifyEnd`] agrees | the same |
+//! | panics | failure | failure |
+//! | is dropped before its end | abandoned, and never slow | the same |
+//!
+//! There is no body where the request was a `HEAD` or `CONNECT`, the status is 204, 304 or 1xx, or
+//! `is_end_stream` says so at once. The announced length is that of `Content-Length`, or else the exact
+//! size hint.
+//!
+//! Slow is a matter of the head (rule A3): a slow reader or a long stream is not a slow dependency.
+//! [`ObserveBodies::time_to_end`] asks for the other. A probe has succeeded once a data frame of its body
+//! has arrived, so that a long stream does not hold up recovery.
+//!
+//! # Trailers
+//!
+//! A classifier that waits for the trailers returns [`Outcome::AtEnd`], and a [`ClassifyEnd`] judges them.
+//! That is how [gRPC](crate::grpc) works:
+//!
+//! ```
+//! use http::StatusCode;
+//! use tower_breaker::{
+//!     Circuit, CircuitBreakerLayer, Outcome,
+//!     body::{BodyEnd, ObserveBodies},
+//!     classify::HttpClassifier,
+//! };
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let layer = CircuitBreakerLayer::new(Circuit::builder("exports").build()?)
+//!     .classifier(HttpClassifier::new().classify_as(Outcome::AtEnd, [StatusCode::OK]))
+//!     .observe_bodies_with(ObserveBodies::new().classify_end(
+//!         |end: BodyEnd<'_, std::io::Error>| match end {
+//!             BodyEnd::Trailers(trailers) if trailers.contains_key("x-export-failed") => {
+//!                 Outcome::Failure
+//!             }
+//!             BodyEnd::Trailers(_) | BodyEnd::Complete => Outcome::Success,
+//!             _ => Outcome::Failure,
+//!         },
+//!     ));
+//! # let _: CircuitBreakerLayer<_, _, _> = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`observe_bodies`]: crate::CircuitBreakerLayer::observe_bodies
+//! [`Outcome::Success`]: crate::Outcome::Success
+//! [`Outcome::AtEnd`]: crate::Outcome::AtEnd
+
+mod end;
+mod follow;
+mod observation;
+mod observed;
+
+pub use self::{
+    end::{BodyEnd, ClassifyEnd, LengthsAndErrors},
+    follow::ObserveBodies,
+    observed::ObservedBody,
+};

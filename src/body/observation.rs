@@ -1,0 +1,178 @@
+//! What becomes of one call while its body arrives.
+
+use std::task::Poll;
+
+use bytes::Buf;
+use http_body::Frame;
+
+use super::{BodyEnd, ClassifyEnd};
+use crate::{circuit::Outcome, guard::Admitted, hold::Hold};
+
+/// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5).
+pub(super) struct Observation<H: Hold> {
+    admitted: Admitted<H>,
+    awaited: Awaited,
+    /// Nanoseconds to the head, if that is what tells slow from fast (A3).
+    took: Option<u64>,
+    delivered: u64,
+}
+
+/// What the end of a body is compared with.
+#[derive(Clone, Copy)]
+pub(super) struct Awaited {
+    pub(super) announced: Option<u64>,
+    /// Whether a complete body has to be judged, or is a success as it is.
+    pub(super) judged: bool,
+}
+
+impl<H: Hold> Observation<H> {
+    pub(super) fn new(admitted: Admitted<H>, awaited: Awaited, took: Option<u64>) -> Self {
+        Self {
+            admitted,
+            awaited,
+            took,
+            delivered: 0,
+        }
+    }
+
+    /// Runs somebody else's code on behalf of this call. If that panics, the call has failed (A5).
+    pub(super) fn watch<T>(&mut self, code: impl FnOnce(&mut Self) -> T) -> T {
+        let watching = Watching(self);
+        let result = code(watching.0);
+        std::mem::forget(watching);
+        result
+    }
+
+    /// The head has come, and with it perhaps all there is.
+    pub(super) fn see_head<E>(&mut self, is_over: bool)
+    where
+        H::Extent: ClassifyEnd<E>,
+    {
+        if is_over {
+            self.complete::<E>();
+        } else {
+            self.check_length();
+        }
+    }
+
+    /// The body was polled.
+    pub(super) fn see<D, E>(
+        &mut self,
+        polled: &Poll<Option<Result<Frame<D>, E>>>,
+        is_over: impl FnOnce() -> bool,
+    ) where
+        D: Buf,
+        H::Extent: ClassifyEnd<E>,
+    {
+        match polled {
+            Poll::Pending => {}
+            Poll::Ready(None) => self.end::<E>(),
+            Poll::Ready(Some(Err(error))) => self.judge(BodyEnd::Error(error)),
+            Poll::Ready(Some(Ok(frame))) => self.see_frame::<D, E>(frame, is_over),
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.admitted.permit().is_spent()
+    }
+
+    fn see_frame<D, E>(&mut self, frame: &Frame<D>, is_over: impl FnOnce() -> bool)
+    where
+        D: Buf,
+        H::Extent: ClassifyEnd<E>,
+    {
+        if let Some(trailers) = frame.trailers_ref() {
+            return match self.awaited.judged {
+                _ if self.is_short() => self.judge(BodyEnd::<E>::WrongLength),
+                true => self.judge(BodyEnd::<E>::Trailers(trailers)),
+                false => self.finish(Outcome::Success),
+            };
+        }
+        let Some(data) = frame.data_ref() else {
+            return;
+        };
+        self.delivered = self.delivered.saturating_add(data.remaining() as u64);
+        if self.is_overlong() {
+            self.judge(BodyEnd::<E>::WrongLength);
+        } else if is_over() {
+            self.end::<E>();
+        } else if self.admitted.permit().is_probe() {
+            // H5: or a long stream would hold up recovery.
+            self.finish(Outcome::Success);
+        } else {
+            self.check_length();
+        }
+    }
+
+    fn end<E>(&mut self)
+    where
+        H::Extent: ClassifyEnd<E>,
+    {
+        if self.is_short() {
+            self.judge(BodyEnd::<E>::WrongLength);
+        } else {
+            self.complete::<E>();
+        }
+    }
+
+    fn complete<E>(&mut self)
+    where
+        H::Extent: ClassifyEnd<E>,
+    {
+        if self.awaited.judged {
+            self.judge(BodyEnd::<E>::Complete);
+        } else {
+            self.finish(Outcome::Success);
+        }
+    }
+
+    /// Who has all that was announced may not ask for the end.
+    fn check_length(&mut self) {
+        if !self.awaited.judged && self.awaited.announced == Some(self.delivered) {
+            self.finish(Outcome::Success);
+        }
+    }
+
+    fn is_short(&self) -> bool {
+        self.awaited
+            .announced
+            .is_some_and(|length| self.delivered < length)
+    }
+
+    fn is_overlong(&self) -> bool {
+        self.awaited
+            .announced
+            .is_some_and(|length| self.delivered > length)
+    }
+
+    fn judge<E>(&mut self, end: BodyEnd<'_, E>)
+    where
+        H::Extent: ClassifyEnd<E>,
+    {
+        let outcome = self.admitted.holder().extent().classify_end(end);
+        self.finish(outcome);
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        match self.took {
+            None => self.admitted.finish(outcome, true),
+            Some(took) => self.admitted.finish_late(outcome, took),
+        }
+    }
+}
+
+impl<H: Hold> Drop for Observation<H> {
+    fn drop(&mut self) {
+        self.admitted.abandon(true);
+    }
+}
+
+/// Lives while somebody else's code runs.
+struct Watching<'a, H: Hold>(&'a mut Observation<H>);
+
+impl<H: Hold> Drop for Watching<'_, H> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.finish(Outcome::Failure);
+    }
+}
