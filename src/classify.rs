@@ -35,6 +35,8 @@ use std::sync::Arc;
 
 use http::{Response, StatusCode};
 
+#[cfg(feature = "retry-after")]
+use crate::retry_after::RetryAfter;
 use crate::{
     circuit::Outcome,
     error::{CircuitError, Rejected},
@@ -74,6 +76,16 @@ where
 pub struct HttpClassifier {
     /// The last that names a status holds. Shared, because a classifier may be cloned per service.
     moved: Arc<Vec<(StatusCode, Outcome)>>,
+    #[cfg(feature = "retry-after")]
+    retry_after: Option<RetryAfter>,
+}
+
+/// The head of a response, whoever's type that is.
+pub(crate) struct Head<'a> {
+    pub(crate) status: StatusCode,
+    #[cfg(feature = "retry-after")]
+    pub(crate) headers: &'a http::HeaderMap,
+    pub(crate) extensions: &'a http::Extensions,
 }
 
 impl HttpClassifier {
@@ -114,6 +126,31 @@ impl HttpClassifier {
         self
     }
 
+    /// Honours a `Retry-After` of failures (rule A7): if such a failure opens the circuit, the break is at
+    /// least so long. Of statuses that trip at once, it says how long.
+    ///
+    /// Default: not honoured.
+    #[cfg(feature = "retry-after")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "retry-after")))]
+    #[must_use]
+    pub fn retry_after(mut self, retry_after: RetryAfter) -> Self {
+        self.retry_after = Some(retry_after);
+        self
+    }
+
+    /// What the head of a response tells.
+    pub(crate) fn classify_head(&self, head: &Head<'_>) -> Outcome {
+        if head.extensions.get::<Rejected>().is_some() {
+            return Outcome::Ignored;
+        }
+        let outcome = self.classify_status(head.status);
+        #[cfg(feature = "retry-after")]
+        if let Some(retry_after) = self.retry_after {
+            return RetryAfter::add_to(outcome, || retry_after.read(head.headers));
+        }
+        outcome
+    }
+
     fn classify_status(&self, status: StatusCode) -> Outcome {
         let moved = self.moved.iter().rev().find(|(moved, _)| *moved == status);
         match moved {
@@ -128,8 +165,12 @@ impl HttpClassifier {
 impl<B, E> Classify<Response<B>, E> for HttpClassifier {
     fn classify(&self, result: Result<&Response<B>, &E>) -> Outcome {
         match result {
-            Ok(response) if is_rejection(response) => Outcome::Ignored,
-            Ok(response) => self.classify_status(response.status()),
+            Ok(response) => self.classify_head(&Head {
+                status: response.status(),
+                #[cfg(feature = "retry-after")]
+                headers: response.headers(),
+                extensions: response.extensions(),
+            }),
             Err(_) => Outcome::Failure,
         }
     }

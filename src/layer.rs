@@ -7,6 +7,8 @@ use tower_layer::Layer;
 
 #[cfg(feature = "body")]
 use crate::body::ObserveBodies;
+#[cfg(feature = "grpc")]
+use crate::grpc::{GrpcClassifier, GrpcUnavailable};
 use crate::{
     builder::{Blueprint, CircuitBuilder},
     circuit::{ConfigError, Outcome},
@@ -216,6 +218,30 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
             rejection: manners.rejection,
             extent: Arc::new(observe),
         })
+    }
+
+    /// Classifies and rejects as gRPC has it, and follows calls to their trailers (rule H4).
+    ///
+    /// It replaces what was said about classifying, rejecting and bodies. What is said after it holds, as a
+    /// [`fallback`](Self::fallback) in place of the rejection.
+    #[cfg(feature = "grpc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
+    pub fn grpc(
+        self,
+    ) -> CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>> {
+        self.grpc_with(GrpcClassifier::new())
+    }
+
+    /// Like [`grpc`](Self::grpc), with a classifier of your own.
+    #[cfg(feature = "grpc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
+    pub fn grpc_with(
+        self,
+        classifier: GrpcClassifier,
+    ) -> CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>> {
+        self.classifier(classifier)
+            .rejection(GrpcUnavailable)
+            .observe_bodies_with(ObserveBodies::new().end_classifier(classifier))
     }
 
     /// Leaks what the services share, so that a call through them counts no references. That is all that

@@ -129,7 +129,10 @@
 //! [Tower]: https://github.com/tower-rs/tower
 //! [`Service`]: tower_service::Service
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(feature = "body")]
+#[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 pub mod body;
 mod builder;
 mod call;
@@ -139,6 +142,9 @@ pub mod clock;
 mod error;
 mod follow;
 mod future;
+#[cfg(feature = "grpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
+pub mod grpc;
 mod guard;
 pub mod guide;
 mod handle;
@@ -147,6 +153,11 @@ mod layer;
 mod name;
 pub mod observe;
 pub mod reject;
+#[cfg(feature = "reqwest")]
+mod reqwest_client;
+#[cfg(feature = "retry-after")]
+#[cfg_attr(docsrs, doc(cfg(feature = "retry-after")))]
+pub mod retry_after;
 mod service;
 mod snapshot;
 mod sync;

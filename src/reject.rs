@@ -113,7 +113,7 @@ impl<B, E> fmt::Debug for Unavailable<B, E> {
     }
 }
 
-fn service_unavailable<B: Default>(rejected: Rejected) -> Response<B> {
+pub(crate) fn service_unavailable<B: Default>(rejected: Rejected) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     if let Some(seconds) = rejected.retry_after_secs() {

@@ -79,6 +79,8 @@ mod follow;
 mod observation;
 mod observed;
 
+#[cfg(feature = "reqwest")]
+pub(crate) use self::follow::{goes_without_body, observe};
 pub use self::{
     end::{BodyEnd, ClassifyEnd, LengthsAndErrors},
     follow::ObserveBodies,

@@ -1,0 +1,137 @@
+//! What counts as a failure over gRPC.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Response, StatusCode};
+
+use super::Code;
+use crate::{
+    body::{BodyEnd, ClassifyEnd},
+    circuit::Outcome,
+    classify::{Classify, is_rejection},
+    retry_after::RetryAfter,
+};
+
+/// The classifier for gRPC (rule H4): codes that speak of the server are failures, ok is a success, the
+/// others are ignored. Codes can be moved; the [module](super) has the whole table.
+///
+/// It judges heads and trailers, so it goes to a layer by [`grpc_with`], which puts it in both places.
+///
+/// A response that a circuit breaker further in made from a rejection is ignored (rule H3).
+///
+/// [`grpc_with`]: crate::CircuitBreakerLayer::grpc_with
+#[derive(Clone, Copy, Debug)]
+pub struct GrpcClassifier {
+    /// By code.
+    outcomes: [Outcome; Code::ALL.len()],
+    retry_after: Option<RetryAfter>,
+}
+
+impl Default for GrpcClassifier {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl GrpcClassifier {
+    /// The default sets.
+    #[must_use]
+    pub fn new() -> Self {
+        let ignoring_all = Self {
+            outcomes: [Outcome::Ignored; Code::ALL.len()],
+            retry_after: None,
+        };
+        ignoring_all.successes([Code::Ok]).failures([
+            Code::Unknown,
+            Code::DeadlineExceeded,
+            Code::Internal,
+            Code::Unavailable,
+            Code::DataLoss,
+        ])
+    }
+
+    /// Counts these codes as failures, too.
+    #[must_use]
+    pub fn failures(self, codes: impl IntoIterator<Item = Code>) -> Self {
+        self.classify_as(Outcome::Failure, codes)
+    }
+
+    /// Counts these codes as successes, too.
+    #[must_use]
+    pub fn successes(self, codes: impl IntoIterator<Item = Code>) -> Self {
+        self.classify_as(Outcome::Success, codes)
+    }
+
+    /// Ignores these codes, too.
+    #[must_use]
+    pub fn ignored(self, codes: impl IntoIterator<Item = Code>) -> Self {
+        self.classify_as(Outcome::Ignored, codes)
+    }
+
+    /// Takes these codes for `outcome`. [`Outcome::TripNow`] makes a code open the circuit at once (rule
+    /// A7).
+    #[must_use]
+    pub fn classify_as(mut self, outcome: Outcome, codes: impl IntoIterator<Item = Code>) -> Self {
+        for code in codes {
+            self.outcomes[code as usize] = outcome;
+        }
+        self
+    }
+
+    /// Honours what a failure says about when to come back (rule A7), in `grpc-retry-pushback-ms` or
+    /// `Retry-After`.
+    ///
+    /// Default: not honoured.
+    #[must_use]
+    pub fn retry_after(mut self, retry_after: RetryAfter) -> Self {
+        self.retry_after = Some(retry_after);
+        self
+    }
+
+    pub(super) fn judge(&self, code: Code, told_in: &HeaderMap) -> Outcome {
+        RetryAfter::add_to(self.outcome_of(code), || self.wait(told_in))
+    }
+
+    pub(super) fn outcome_of(&self, code: Code) -> Outcome {
+        self.outcomes[code as usize]
+    }
+
+    fn wait(&self, headers: &HeaderMap) -> Option<Duration> {
+        let retry_after = self.retry_after?;
+        let pushback = retry_after.read_pushback(headers);
+        pushback.or_else(|| retry_after.read(headers))
+    }
+
+    /// What the head of a response tells. Where it names no code, the trailers will.
+    fn judge_head<B>(&self, response: &Response<B>) -> Outcome {
+        let headers = response.headers();
+        match (Code::find(headers), response.status()) {
+            (Some(code), _) => self.judge(code, headers),
+            (None, StatusCode::OK) => Outcome::AtEnd,
+            (None, status) => self.judge(Code::of_status(status), headers),
+        }
+    }
+}
+
+impl<B, E> Classify<Response<B>, E> for GrpcClassifier {
+    fn classify(&self, result: Result<&Response<B>, &E>) -> Outcome {
+        match result {
+            Ok(response) if is_rejection(response) => Outcome::Ignored,
+            Ok(response) => self.judge_head(response),
+            Err(_) => Outcome::Failure,
+        }
+    }
+}
+
+impl<E> ClassifyEnd<E> for GrpcClassifier {
+    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
+        match end {
+            BodyEnd::Trailers(trailers) => {
+                let code = Code::find(trailers).unwrap_or(Code::Unknown);
+                self.judge(code, trailers)
+            }
+            BodyEnd::Complete => self.outcome_of(Code::Unknown),
+            BodyEnd::WrongLength | BodyEnd::Error(_) => Outcome::Failure,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The codes of gRPC.
+
+use http::{HeaderMap, StatusCode};
+
+/// How a gRPC call went: the codes of the protocol, by its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Code {
+    /// 0: it went well.
+    Ok = 0,
+    /// 1: the caller cancelled it.
+    Cancelled = 1,
+    /// 2: nobody knows; also what any number that is no code is taken for.
+    Unknown = 2,
+    /// 3: the request makes no sense.
+    InvalidArgument = 3,
+    /// 4: the deadline passed.
+    DeadlineExceeded = 4,
+    /// 5: there is no such thing.
+    NotFound = 5,
+    /// 6: there is one already.
+    AlreadyExists = 6,
+    /// 7: the caller may not.
+    PermissionDenied = 7,
+    /// 8: a quota or a space is used up.
+    ResourceExhausted = 8,
+    /// 9: not in this state.
+    FailedPrecondition = 9,
+    /// 10: somebody else came between.
+    Aborted = 10,
+    /// 11: past the end.
+    OutOfRange = 11,
+    /// 12: there is no such method.
+    Unimplemented = 12,
+    /// 13: something is broken.
+    Internal = 13,
+    /// 14: the service is not there; what a rejection is, too.
+    Unavailable = 14,
+    /// 15: data are lost.
+    DataLoss = 15,
+    /// 16: nobody knows who the caller is.
+    Unauthenticated = 16,
+}
+
+impl Code {
+    pub(super) const ALL: [Self; 17] = [
+        Self::Ok,
+        Self::Cancelled,
+        Self::Unknown,
+        Self::InvalidArgument,
+        Self::DeadlineExceeded,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::PermissionDenied,
+        Self::ResourceExhausted,
+        Self::FailedPrecondition,
+        Self::Aborted,
+        Self::OutOfRange,
+        Self::Unimplemented,
+        Self::Internal,
+        Self::Unavailable,
+        Self::DataLoss,
+        Self::Unauthenticated,
+    ];
+
+    /// The `grpc-status` among headers or trailers; of several, the first.
+    pub(super) fn find(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get("grpc-status")?;
+        let number = value.to_str().ok().and_then(number_of);
+        Some(number.map_or(Self::Unknown, Self::from))
+    }
+
+    /// The code that the protocol puts in place of a missing one, by the status of HTTP.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::BAD_REQUEST => Self::Internal,
+            StatusCode::UNAUTHORIZED => Self::Unauthenticated,
+            StatusCode::FORBIDDEN => Self::PermissionDenied,
+            StatusCode::NOT_FOUND => Self::Unimplemented,
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Self::Unavailable,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// One or two digits and nothing else; more are no code.
+fn number_of(value: &str) -> Option<i32> {
+    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+    (digits && value.len() <= 2).then(|| value.parse().ok())?
+}
+
+/// Any number that is no code is [`Code::Unknown`].
+impl From<i32> for Code {
+    fn from(number: i32) -> Self {
+        let code = usize::try_from(number)
+            .ok()
+            .and_then(|at| Self::ALL.get(at));
+        code.copied().unwrap_or(Self::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    // H4
+    #[test]
+    fn every_code_has_its_number() {
+        for (number, code) in (0..).zip(Code::ALL) {
+            assert_eq!(code as i32, number);
+            assert_eq!(Code::from(number), code);
+        }
+        assert_eq!(Code::from(17), Code::Unknown);
+        assert_eq!(Code::from(-1), Code::Unknown);
+    }
+}

@@ -1,0 +1,64 @@
+//! gRPC: what a failure is, and what a rejection looks like (rule H4). Needs the feature `grpc`.
+//!
+//! To HTTP every gRPC call that was answered is a 200. How it went says its `grpc-status`, in the head of
+//! the response if there is nothing else in it, in the trailers after the messages otherwise. So bodies
+//! are [observed](crate::body), and three things come together: [`GrpcClassifier`],
+//! [`GrpcUnavailable`] and [`ObserveBodies`](crate::body::ObserveBodies).
+//!
+//! ```
+//! use tower_breaker::{Circuit, CircuitBreakerLayer};
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let layer = CircuitBreakerLayer::new(Circuit::builder("greeter").build()?).grpc();
+//! # let _: CircuitBreakerLayer<_, _, _> = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It goes around a client's channel as around a server or one of its services. There is no need of
+//! tonic; the feature `tonic` adds what joins its types to ours.
+//!
+//! # What counts as what
+//!
+//! | code | counts as |
+//! |---|---|
+//! | ok | success |
+//! | unknown, deadline exceeded, internal, unavailable, data loss | failure |
+//! | the others, resource exhausted among them | ignored |
+//! | a number that is no code, or no number | unknown: failure |
+//! | none at the end of the body, or a body that ends in an error | failure |
+//! | none, and a status of HTTP other than 200 | the code [that the protocol puts in its place][mapping] |
+//! | an error instead of a response | failure |
+//!
+//! Of a code that is there twice the first counts, as it does for tonic's client. Other sets, and codes
+//! that trip at once, with a classifier of your own:
+//!
+//! ```
+//! # use std::time::Duration;
+//! use tower_breaker::{
+//!     Circuit, CircuitBreakerLayer, Outcome,
+//!     grpc::{Code, GrpcClassifier},
+//!     retry_after::RetryAfter,
+//! };
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let classifier = GrpcClassifier::new()
+//!     .failures([Code::ResourceExhausted])
+//!     .ignored([Code::Unknown])
+//!     .retry_after(RetryAfter::between(Duration::from_secs(1), Duration::from_secs(60))?);
+//! let layer = CircuitBreakerLayer::new(Circuit::builder("greeter").build()?)
+//!     .grpc_with(classifier);
+//! # let _: CircuitBreakerLayer<_, _, _> = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [mapping]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+
+mod classify;
+mod code;
+mod reject;
+#[cfg(feature = "tonic")]
+mod status;
+
+pub use self::{classify::GrpcClassifier, code::Code, reject::GrpcUnavailable};

@@ -1,0 +1,138 @@
+//! What joins reqwest's types to ours. Needs the feature `reqwest`.
+
+use std::{
+    error::Error,
+    future::{Ready, ready},
+    task::Poll,
+};
+
+use ::reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
+
+use crate::{
+    body::{ClassifyEnd, ObserveBodies, goes_without_body, observe},
+    circuit::Outcome,
+    classify::{Classify, Head, HttpClassifier},
+    error::Rejected,
+    follow::Follow,
+    guard::Admitted,
+    hold::Hold,
+    reject::{Reject, RejectWith, ServiceUnavailable, service_unavailable},
+};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// By its status, as any response. An error is a failure, unless it speaks of the caller: a request that
+/// could not be built, or a redirect that its policy does not follow.
+impl Classify<Response, ::reqwest::Error> for HttpClassifier {
+    fn classify(&self, result: Result<&Response, &::reqwest::Error>) -> Outcome {
+        match result {
+            Ok(response) => self.classify_head(&Head {
+                status: response.status(),
+                #[cfg(feature = "retry-after")]
+                headers: response.headers(),
+                extensions: response.extensions(),
+            }),
+            Err(error) if is_the_callers(error) => Outcome::Ignored,
+            Err(_) => Outcome::Failure,
+        }
+    }
+}
+
+/// The same where errors are boxed, as they are with a timeout around the client.
+impl Classify<Response, BoxError> for HttpClassifier {
+    fn classify(&self, result: Result<&Response, &BoxError>) -> Outcome {
+        let error = match result {
+            Ok(response) => return Classify::<_, ::reqwest::Error>::classify(self, Ok(response)),
+            Err(error) => error,
+        };
+        match error.downcast_ref::<::reqwest::Error>() {
+            Some(error) => Classify::<Response, _>::classify(self, Err(error)),
+            None if Rejected::find(&**error).is_some() => Outcome::Ignored,
+            None => Outcome::Failure,
+        }
+    }
+}
+
+fn is_the_callers(error: &::reqwest::Error) -> bool {
+    error.is_builder() || error.is_redirect()
+}
+
+/// The URL is that of the request.
+impl<E> Reject<Request, Response, E> for ServiceUnavailable {
+    type Error = E;
+    type Future = Ready<Result<Response, E>>;
+
+    fn reject(&self, rejected: Rejected, request: Request) -> Self::Future {
+        let response = service_unavailable::<Body>(rejected);
+        ready(Ok(with_url(response, request.url().clone())))
+    }
+
+    fn inner_error(&self, error: E) -> E {
+        error
+    }
+}
+
+/// The URL is that of the request.
+impl<F, B, E> Reject<Request, Response, E> for RejectWith<F>
+where
+    F: Fn(&Rejected) -> http::Response<B>,
+    B: Into<Body>,
+{
+    type Error = E;
+    type Future = Ready<Result<Response, E>>;
+
+    fn reject(&self, rejected: Rejected, request: Request) -> Self::Future {
+        let response = (self.0)(&rejected);
+        let response = with_url(rejected.mark(response), request.url().clone());
+        ready(Ok(response))
+    }
+
+    fn inner_error(&self, error: E) -> E {
+        error
+    }
+}
+
+/// The response's type stays what it is: its body is a box anyway.
+impl<J, H> Follow<Request, Response, H> for ObserveBodies<J>
+where
+    J: ClassifyEnd<::reqwest::Error>,
+    H: Hold<Extent = Self> + Send + Sync + 'static,
+{
+    type Response = Response;
+
+    fn note(request: &Request) -> bool {
+        goes_without_body(request.method())
+    }
+
+    fn conclude<E>(
+        outcome: Outcome,
+        bodiless: &bool,
+        admitted: &mut Admitted<H>,
+        result: Poll<Result<Response, E>>,
+    ) -> Poll<Result<Response, E>> {
+        if let Poll::Ready(Err(_)) = result {
+            admitted.finish(outcome, false);
+        }
+        result.map_ok(|response| {
+            let url = response.url().clone();
+            let observed = observe(outcome, *bodiless, admitted, response.into());
+            with_url(observed.map(Body::wrap), url)
+        })
+    }
+
+    fn pass<E>(result: Poll<Result<Response, E>>) -> Poll<Result<Response, E>> {
+        result
+    }
+}
+
+/// A response of reqwest's knows where it came from; one of HTTP does not, but for an extension that only
+/// reqwest can make.
+fn with_url<B: Into<Body>>(mut response: http::Response<B>, url: Url) -> Response {
+    let (parts, ()) = http::Response::builder()
+        .url(url)
+        .body(())
+        .unwrap_or_default()
+        .into_parts();
+    response.extensions_mut().extend(parts.extensions);
+    response.into()
+}
