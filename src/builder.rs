@@ -14,6 +14,7 @@ use crate::{
     },
     classify::HttpClassifier,
     clock::{Clock, Source},
+    ejection::EjectionCap,
     handle::Circuit,
     layer::CircuitBreakerLayer,
     name::Name,
@@ -66,6 +67,7 @@ pub struct CircuitBuilder {
     seed: Option<u64>,
     clock: Option<Arc<dyn Clock>>,
     listeners: Vec<Listener>,
+    cap: Option<EjectionCap>,
 }
 
 impl CircuitBuilder {
@@ -79,6 +81,7 @@ impl CircuitBuilder {
             seed: None,
             clock: None,
             listeners: Vec::new(),
+            cap: None,
         }
     }
 
@@ -302,6 +305,14 @@ impl CircuitBuilder {
         self
     }
 
+    /// Makes the circuit a member of a set of which only a share may be open at once (rule G7).
+    ///
+    /// Default: it belongs to none.
+    pub fn ejection_cap(mut self, cap: &EjectionCap) -> Self {
+        self.cap = Some(cap.clone());
+        self
+    }
+
     /// Builds the circuit.
     ///
     /// # Errors
@@ -347,6 +358,7 @@ impl CircuitBuilder {
         refuse(self.seed.is_some(), "seed", &self.seed.unwrap_or_default())?;
         refuse(self.clock.is_some(), "clock", &closure)?;
         refuse(!self.listeners.is_empty(), "on_transition", &closure)?;
+        refuse(self.cap.is_some(), "ejection_cap", &self.cap)?;
         Ok(self.settings)
     }
 }
@@ -381,6 +393,7 @@ impl Blueprint {
             totals: builder.totals.unwrap_or(true),
             seed: builder.seed.unwrap_or_else(random_seed),
             policy: builder.policy.clone(),
+            cap: builder.cap.as_ref().map(EjectionCap::shared),
         };
         let core = |now| Core::new(self.plan.clone(), extras, now);
         let observers = Observers::new(builder.listeners.clone());

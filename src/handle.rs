@@ -307,6 +307,19 @@ impl Circuit {
         admission
     }
 
+    /// Whether a call would be rejected now.
+    #[inline]
+    pub(crate) fn would_refuse(&self) -> bool {
+        let core = self.core();
+        core.refusal(core.seen(), || self.now()).is_some()
+    }
+
+    /// Why a call would be rejected now. Probes that have timed out are found to have.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        let tell = |transition| self.tell(transition);
+        self.core().refusal_now(|| self.now(), tell)
+    }
+
     /// Rejects a call that readiness had already found to be refused.
     pub(crate) fn reject(&self, noted: Refusal, seen: u64) -> Refusal {
         let mut transition = None;
@@ -326,10 +339,16 @@ impl Circuit {
 
     #[inline(always)]
     pub(crate) fn record(&self, permit: Permit, outcome: Outcome, answered: bool) {
-        let transition = self.core().record(permit, outcome, answered, || self.now());
-        if let Some(transition) = transition {
-            self.tell(transition);
+        if !self.core().record_freely(permit, outcome, || self.now()) {
+            self.record_slowly(permit, outcome, answered);
         }
+    }
+
+    #[inline(never)]
+    fn record_slowly(&self, permit: Permit, outcome: Outcome, answered: bool) {
+        let now = || self.now();
+        let transition = self.core().record_slowly(permit, outcome, answered, now);
+        self.tell_end(permit, transition);
     }
 
     /// Records a response that took so long and whose outcome is known only now.
@@ -337,11 +356,20 @@ impl Circuit {
     pub(crate) fn record_late(&self, permit: Permit, outcome: Outcome, took: u64) {
         let now = self.now();
         let permit = permit.lasted(took, now);
-        self.tell_if_any(self.core().record(permit, outcome, true, || now));
+        let transition = self.core().record_slowly(permit, outcome, true, || now);
+        self.tell_end(permit, transition);
     }
 
     pub(crate) fn abandon(&self, permit: Permit, answered: bool) {
-        self.tell_if_any(self.core().abandon(permit, answered, || self.now()));
+        let transition = self.core().abandon(permit, answered, || self.now());
+        self.tell_end(permit, transition);
+    }
+
+    /// A call has ended. A probe that decides nothing makes room for another.
+    fn tell_end(&self, permit: Permit, transition: Option<Transition>) {
+        if !self.tell_if_any(transition) && permit.is_probe() {
+            self.observers().tell_waiting();
+        }
     }
 
     pub(crate) fn fail_ready(&self, seen: u64) {

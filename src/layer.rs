@@ -17,6 +17,7 @@ use crate::{
     follow::{Extent, HeadOnly},
     handle::Circuit,
     hold::{Counted, Leaked, Manners},
+    readiness::PendingLayer,
     reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
     service::CircuitBreaker,
 };
@@ -244,6 +245,14 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
             .observe_bodies_with(ObserveBodies::new().end_classifier(classifier))
     }
 
+    /// Makes services that are not ready while their circuit would reject, for load balancers to steer
+    /// around them (rule G7). See [`readiness`](crate::readiness).
+    ///
+    /// Default: they are ready at once, to reject at once.
+    pub fn pending_while_open(self) -> PendingLayer<Self> {
+        PendingLayer::new(self)
+    }
+
     /// Leaks what the services share, so that a call through them counts no references. That is all that
     /// threads contend for: a call then costs the same however many threads make them. For circuits that
     /// live as long as the program.
@@ -340,6 +349,13 @@ pub struct LeakedLayer<C: 'static, R: 'static, X: 'static = HeadOnly>(LeakedPlan
 enum LeakedPlan<C: 'static, R: 'static, X: 'static> {
     Shared(Leaked<C, R, X>),
     PerService(Box<Blueprint>, Manners<C, R, X>),
+}
+
+impl<C, R, X> LeakedLayer<C, R, X> {
+    /// As [`CircuitBreakerLayer::pending_while_open`].
+    pub fn pending_while_open(self) -> PendingLayer<Self> {
+        PendingLayer::new(self)
+    }
 }
 
 impl<S, C, R, X: Extent> Layer<S> for LeakedLayer<C, R, X> {

@@ -139,6 +139,7 @@ mod call;
 mod circuit;
 pub mod classify;
 pub mod clock;
+mod ejection;
 mod error;
 mod follow;
 mod future;
@@ -152,6 +153,7 @@ mod hold;
 mod layer;
 mod name;
 pub mod observe;
+pub mod readiness;
 pub mod reject;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
@@ -171,6 +173,7 @@ pub use self::{
         Totals, Transition,
     },
     classify::Classify,
+    ejection::EjectionCap,
     error::{CircuitError, ControlError, Reason, Rejected},
     follow::{Extent, Follow, HeadOnly},
     future::ResponseFuture,

@@ -31,7 +31,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, futures::Notified, watch};
 
 use crate::{
     circuit::{Cause, Mode, State, Transition, is_later},
@@ -46,6 +46,8 @@ pub(crate) type Listener = Arc<dyn Fn(&Circuit, &Transition) + Send + Sync>;
 pub(crate) struct Observers {
     listeners: Vec<Listener>,
     latest: watch::Sender<Latest>,
+    /// Tasks that wait to be ready (G7).
+    waiting: Notify,
 }
 
 /// The newest transition that was told, and the newest trip.
@@ -87,6 +89,7 @@ impl Observers {
         Self {
             listeners,
             latest: watch::Sender::default(),
+            waiting: Notify::new(),
         }
     }
 
@@ -97,9 +100,20 @@ impl Observers {
             self.latest
                 .send_if_modified(|latest| latest.update(transition))
         });
+        self.tell_waiting();
         for listener in &self.listeners {
             harmless(|| listener(circuit, &transition));
         }
+    }
+
+    /// Wakes those who wait to be ready: a call might be admitted now.
+    pub(crate) fn tell_waiting(&self) {
+        harmless(|| self.waiting.notify_waiters());
+    }
+
+    /// The next time that a call might be admitted, from this call on.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.waiting.notified()
     }
 
     /// The cause of the newest open.

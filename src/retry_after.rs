@@ -30,7 +30,7 @@
 //! A date is compared with the `Date` of the same response, so that clocks that disagree do no harm; where
 //! there is none, with the clock of this machine.
 //!
-//! With [`Outcome::TripNow`](crate::Outcome::TripNow) for its status, a response opens the circuit at
+//! With [`Outcome::TripNow`] for its status, a response opens the circuit at
 //! once, for exactly as long as it says:
 //!
 //! ```

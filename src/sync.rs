@@ -119,6 +119,10 @@ mod watched {
             self.watched().fetch_add(value, order)
         }
 
+        pub(crate) fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
+            self.watched().fetch_sub(value, order)
+        }
+
         pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
             self.watched().fetch_max(value, order)
         }

@@ -84,7 +84,12 @@ impl Core {
     }
 
     fn change_mode(&self, word: Word, mode: Mode) -> Option<Transition> {
-        self.swap(word, word.in_mode(mode)).then(|| Transition {
+        let next = word.in_mode(mode);
+        if !self.swap_by_hand(word, next) {
+            return None;
+        }
+        self.free_place(word, next);
+        Some(Transition {
             from: word.state(),
             to: word.state(),
             mode_before: word.mode(),

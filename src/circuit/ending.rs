@@ -10,7 +10,7 @@ use crate::sync::Ordering;
 
 impl Core {
     /// Records what an admitted call came to. `answered` tells a response from an error.
-    #[inline(always)]
+    #[cfg(test)]
     pub(crate) fn record(
         &self,
         permit: Permit,
@@ -18,10 +18,33 @@ impl Core {
         answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        let success = matches!(outcome, Outcome::Success);
-        if success && permit.is_untimed() && self.record_success(permit, &now) {
+        if self.record_freely(permit, outcome, &now) {
             return None;
         }
+        self.record_slowly(permit, outcome, answered, now)
+    }
+
+    /// Records a success of a closed circuit that has nothing to forget and times no calls. Returns whether
+    /// it was that; [`Core::record_slowly`] records anything.
+    #[inline(always)]
+    pub(crate) fn record_freely(
+        &self,
+        permit: Permit,
+        outcome: Outcome,
+        now: impl FnOnce() -> u64,
+    ) -> bool {
+        let success = matches!(outcome, Outcome::Success);
+        success && permit.is_untimed() && self.record_success(permit, now)
+    }
+
+    #[inline]
+    pub(crate) fn record_slowly(
+        &self,
+        permit: Permit,
+        outcome: Outcome,
+        answered: bool,
+        now: impl Fn() -> u64,
+    ) -> Option<Transition> {
         self.record_at(permit, outcome, answered, Self::now_for(permit, now))
     }
 

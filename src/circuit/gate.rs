@@ -40,6 +40,29 @@ impl Core {
         }
     }
 
+    /// Whether a call would be rejected now, and why. Where it would find the probes timed out, they are
+    /// (D4, G7): whoever waits to be ready may be the only one to notice.
+    pub(crate) fn refusal_now(
+        &self,
+        now: impl Fn() -> u64,
+        mut tell: impl FnMut(Transition),
+    ) -> Option<Refusal> {
+        loop {
+            let seen = self.load();
+            let refusal = self.refusal(seen.bits(), &now);
+            if refusal != Some(Refusal::HalfOpenFull(0)) {
+                return refusal;
+            }
+            let now = now();
+            let word = self.load();
+            if word.is_full() {
+                let mut change = None;
+                let _ = self.time_out(word, now, &mut change);
+                change.into_iter().for_each(&mut tell);
+            }
+        }
+    }
+
     /// The word as it stands, to be handed back later.
     #[inline]
     pub(crate) fn seen(&self) -> u64 {
@@ -75,8 +98,7 @@ impl Core {
             if word.era() != seen.era() {
                 return None;
             }
-            let full = word.state() == State::HalfOpen && word.probes().admit().is_none();
-            if full || word.kind() == Kind::ForcedOpen {
+            if word.is_full() || word.kind() == Kind::ForcedOpen {
                 return None;
             }
             if word.state() == State::Closed {
@@ -108,8 +130,10 @@ impl Core {
         }
         let now = now();
         let word = self.load();
-        let full = word.state() == State::HalfOpen && word.probes().admit().is_none();
-        let timed_out = full.then(|| self.time_out(word, now, change)).flatten();
+        let timed_out = word
+            .is_full()
+            .then(|| self.time_out(word, now, change))
+            .flatten();
         timed_out
             .or_else(|| self.refusal(self.seen(), || now))
             .unwrap_or(Refusal::Open(0))

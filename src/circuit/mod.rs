@@ -9,6 +9,7 @@
 
 mod admission;
 mod backoff;
+mod cap;
 mod config;
 mod control;
 mod count_window;
@@ -33,8 +34,8 @@ mod word;
 use std::sync::Arc;
 
 use self::{
-    backoff::Backoff, era::EraFacts, totals::TotalCounters, tunable::Tunable, window::Window,
-    word::Word,
+    backoff::Backoff, cap::Membership, era::EraFacts, totals::TotalCounters, tunable::Tunable,
+    window::Window, word::Word,
 };
 pub use self::{
     backoff::{Jitter, OpenFor},
@@ -43,7 +44,8 @@ pub use self::{
     types::{Abandoned, Cause, Counts, Mode, Outcome, ProbeCounts, State, Transition},
 };
 pub(crate) use self::{
-    config::{Plan, Probing, Settings, nanos},
+    cap::Cap,
+    config::{Plan, Probing, Settings, millionths, nanos},
     permit::Permit,
     view::View,
     word::is_later,
@@ -67,6 +69,7 @@ pub(crate) struct Core {
     ramp_turn: AtomicU64,
     backoff: Backoff,
     policy: Option<Policy>,
+    membership: Option<Membership>,
 }
 
 /// Why a call is not admitted (C3).
@@ -91,8 +94,9 @@ impl Core {
             open_for,
         } = plan;
         let watch_slow = numbers.slow_after > 0;
+        let first = Word::first(extras.mode);
         Self {
-            word: AtomicU64::new(Word::first(extras.mode).bits()),
+            word: AtomicU64::new(first.bits()),
             slow_after: AtomicU64::new(numbers.slow_after),
             tells_more: extras.totals || watch_slow,
             window: Window::new(window, watch_slow),
@@ -105,6 +109,7 @@ impl Core {
                 seed: extras.seed,
             },
             policy: extras.policy,
+            membership: extras.cap.map(|cap| Membership::join(cap, first)),
         }
     }
 
@@ -131,12 +136,21 @@ impl Core {
     }
 }
 
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(membership) = &self.membership {
+            membership.leave(self.load());
+        }
+    }
+}
+
 /// What a circuit is built from beside its settings.
 pub(crate) struct Extras {
     pub(crate) mode: Mode,
     pub(crate) totals: bool,
     pub(crate) seed: u64,
     pub(crate) policy: Option<Policy>,
+    pub(crate) cap: Option<Arc<Cap>>,
 }
 
 #[cfg(all(test, not(tower_breaker_loom)))]
@@ -151,6 +165,7 @@ mod tests {
             totals: false,
             seed: 0,
             policy: None,
+            cap: None,
         };
         Core::new(settings.resolve().expect("valid"), extras, 0)
     }

@@ -70,6 +70,7 @@ impl Core {
         if threshold == 0 {
             return None;
         }
+        let mut place = None;
         loop {
             let word = self.load();
             if word.era() != call.permit.era() {
@@ -78,11 +79,9 @@ impl Core {
             }
             let streak = word.streak() + 1;
             if streak >= threshold {
-                let cause = Cause::ConsecutiveFailures(streak);
-                let length = Length::Policy(floor);
-                let opened = self.open(word, cause, length, &call.numbers, call.now);
-                if opened.is_some() {
-                    return opened;
+                let trip = (Cause::ConsecutiveFailures(streak), Length::Policy(floor));
+                if let Some(done) = self.try_trip(word, trip, call, &mut place) {
+                    return done;
                 }
             } else if self.swap(word, word.with_streak(streak)) {
                 return None;

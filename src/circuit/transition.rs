@@ -17,14 +17,14 @@ impl Core {
         cause: Cause,
         length: Length,
     ) -> Option<Transition> {
+        let mut place = None;
         loop {
             let word = self.load();
             if word.era() != call.permit.era() {
                 return None;
             }
-            let opened = self.open(word, cause, length, &call.numbers, call.now);
-            if opened.is_some() {
-                return opened;
+            if let Some(done) = self.try_trip(word, (cause, length), call, &mut place) {
+                return done;
             }
         }
     }
@@ -63,9 +63,14 @@ impl Core {
         if attempt > 0 {
             self.facts.begin_attempt(next, attempt);
         }
-        if !self.swap(word, next) {
+        let swapped = match cause {
+            Cause::Manual => self.swap_by_hand(word, next),
+            _ => self.swap(word, next),
+        };
+        if !swapped {
             return None;
         }
+        self.free_place(word, next);
         self.window.enter(next.era(), now);
         Some(Transition {
             from: word.state(),

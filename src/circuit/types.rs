@@ -80,6 +80,8 @@ pub enum Cause {
     ProbesTimedOut,
     /// Another instance said so.
     Shared,
+    /// The circuit should have opened, but too many of its set are open already: closed and cleared (G7).
+    TripVetoed,
     /// The break is over and a call came: open to half-open (C1).
     BreakOver,
     /// Enough probes succeeded: half-open to closed (D2).
@@ -99,6 +101,7 @@ impl fmt::Display for Cause {
             Self::ProbeFailed => f.write_str("a probe failed"),
             Self::ProbesTimedOut => f.write_str("the probes timed out"),
             Self::Shared => f.write_str("another instance"),
+            Self::TripVetoed => f.write_str("a trip was vetoed: too many circuits are open"),
             Self::BreakOver => f.write_str("the break is over"),
             Self::Recovered => f.write_str("the probes succeeded"),
         }

@@ -147,6 +147,15 @@ impl Word {
         self.kind().state()
     }
 
+    pub(crate) fn is_shadow(self) -> bool {
+        self.mode() == Mode::Shadow
+    }
+
+    /// Whether it is half-open and admits no further probe.
+    pub(crate) fn is_full(self) -> bool {
+        self.state() == State::HalfOpen && self.probes().admit().is_none()
+    }
+
     pub(crate) const fn mode(self) -> Mode {
         self.kind().mode()
     }

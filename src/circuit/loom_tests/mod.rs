@@ -119,6 +119,7 @@ impl Fixture {
             totals,
             seed: 0,
             policy: None,
+            cap: None,
         };
         let plan = settings.resolve().expect("valid");
         Arc::new(Self {

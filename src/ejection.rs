@@ -1,0 +1,87 @@
+//! [`EjectionCap`]: of a set of circuits, only a share may be open at once.
+
+use std::{fmt, sync::Arc};
+
+use crate::circuit::{Cap, ConfigError, millionths};
+
+/// Keeps the last ones in rotation: of a set of circuits, at most a share may be open at once (rule G7).
+/// Clones are the same set.
+///
+/// When all the endpoints of a service fail, the fault is hardly theirs, and to eject them all leaves
+/// nobody to answer. A trip beyond the cap is *vetoed*: the circuit stays closed, its window is cleared, and
+/// a transition from closed to closed tells it, with [`Cause::TripVetoed`](crate::Cause::TripVetoed).
+///
+/// ```
+/// use tower_breaker::{Cause, Circuit, EjectionCap, State};
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let cap = EjectionCap::new(0.5)?;
+/// let endpoint = |name: &'static str| {
+///     Circuit::builder(name)
+///         .consecutive_failures(1)
+///         .ejection_cap(&cap)
+///         .build()
+/// };
+/// let (a, b) = (endpoint("a")?, endpoint("b")?);
+///
+/// a.try_acquire().expect("closed").failure();
+/// assert_eq!(a.state(), State::Open);
+///
+/// // One of two is ejected: the other has to stay, whatever comes of it.
+/// b.try_acquire().expect("closed").failure();
+/// assert_eq!(b.state(), State::Closed);
+/// assert_eq!((cap.ejected(), cap.members()), (1, 2));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A circuit is a member for as long as it lives, and holds a place from its trip to its close. What a person
+/// does ([`trip`](crate::Circuit::trip), [`force_open`](crate::Circuit::force_open)) is never vetoed, but
+/// takes a place. What is decided in shadow takes none.
+///
+/// The share is a limit, not a target: of three circuits under a cap of one half, one may be open, and of
+/// one, none.
+#[derive(Clone)]
+pub struct EjectionCap {
+    cap: Arc<Cap>,
+}
+
+impl EjectionCap {
+    /// A set that is empty yet, of which at most this share may be open: above 0 and at most 1, rounded
+    /// to millionths.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for any other share (rule B8).
+    pub fn new(share: f64) -> Result<Self, ConfigError> {
+        let share = millionths("ejection_cap", share)?;
+        Ok(Self {
+            cap: Arc::new(Cap::new(share)),
+        })
+    }
+
+    /// How many circuits there are in the set.
+    #[must_use]
+    pub fn members(&self) -> u64 {
+        self.cap.members()
+    }
+
+    /// How many of them are open, half-open or forced open.
+    #[must_use]
+    pub fn ejected(&self) -> u64 {
+        self.cap.taken()
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Cap> {
+        self.cap.clone()
+    }
+}
+
+impl fmt::Debug for EjectionCap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EjectionCap")
+            .field("members", &self.members())
+            .field("ejected", &self.ejected())
+            .finish_non_exhaustive()
+    }
+}

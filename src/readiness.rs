@@ -1,0 +1,180 @@
+//! Readiness mode: a service that is not ready while its circuit would reject (rule G7).
+//!
+//! Usually a service whose circuit is open is ready at once, so that it can reject at once. A load balancer
+//! wants the opposite: `tower::balance` asks its endpoints which of them are ready, and steers around those
+//! that are not. [`pending_while_open`] makes services for that. While the circuit would reject, their
+//! `poll_ready` is pending; the task is woken when that changes: when the break is over, when the probes
+//! time out, when a probe gives its permit back, and at once when somebody resets or releases the circuit.
+//!
+//! ```
+//! use tower::Layer;
+//! use tower_breaker::{CircuitBreakerLayer, Circuit, EjectionCap};
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! # struct Connection;
+//! // A circuit for each endpoint, of which at most half may be ejected at once.
+//! let cap = EjectionCap::new(0.5)?;
+//! let layer = CircuitBreakerLayer::circuit_per_service(
+//!     Circuit::builder("endpoint").consecutive_failures(5).ejection_cap(&cap),
+//! )?
+//! .pending_while_open();
+//!
+//! let endpoints = [Connection, Connection].map(|endpoint| layer.layer(endpoint));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What to know
+//!
+//! * Without a balancer, or where all its endpoints are pending, callers *wait* for the end of the break.
+//!   Put a timeout or a load shedder around it.
+//! * Nothing is reserved (rule G3): of several clones that wait for one probe, one gets it, and calls of the
+//!   others are rejected, as is a call that comes after the circuit has opened between `poll_ready` and
+//!   `call`. A ramp chooses among calls, too, and is not waited for.
+//! * The wake-ups use tokio's timer, so `poll_ready` needs its runtime with time enabled, and panics without
+//!   when it has to wait for an instant. With a [clock](crate::clock) other than tokio's, a task that is woken
+//!   too early waits again.
+//!
+//! [`pending_while_open`]: crate::CircuitBreakerLayer::pending_while_open
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    circuit::Refusal, follow::Extent, handle::Circuit, hold::Hold, layer::CircuitBreakerLayer,
+    layer::LeakedLayer, service::CircuitBreaker,
+};
+
+/// A layer whose services are not ready while their circuit would reject. Made by
+/// [`CircuitBreakerLayer::pending_while_open`].
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is applied"]
+pub struct PendingLayer<L>(L);
+
+impl<L> PendingLayer<L> {
+    pub(crate) fn new(layer: L) -> Self {
+        Self(layer)
+    }
+}
+
+impl<S, C, R, X: Extent> Layer<S> for PendingLayer<CircuitBreakerLayer<C, R, X>> {
+    type Service = PendingWhileOpen<<CircuitBreakerLayer<C, R, X> as Layer<S>>::Service>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        PendingWhileOpen::new(self.0.layer(inner))
+    }
+}
+
+impl<S, C, R, X: Extent> Layer<S> for PendingLayer<LeakedLayer<C, R, X>> {
+    type Service = PendingWhileOpen<<LeakedLayer<C, R, X> as Layer<S>>::Service>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        PendingWhileOpen::new(self.0.layer(inner))
+    }
+}
+
+/// A [`CircuitBreaker`] that is not ready while its circuit would reject. Made by a [`PendingLayer`].
+///
+/// A clone waits for itself.
+#[must_use = "services do nothing unless called"]
+pub struct PendingWhileOpen<S> {
+    breaker: S,
+    waiting: Option<Waiting>,
+}
+
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
+impl<S> PendingWhileOpen<S> {
+    fn new(breaker: S) -> Self {
+        Self {
+            breaker,
+            waiting: None,
+        }
+    }
+
+    /// The service that rejects.
+    pub fn get_ref(&self) -> &S {
+        &self.breaker
+    }
+}
+
+impl<S, C, R, H, Req> Service<Req> for PendingWhileOpen<CircuitBreaker<S, C, R, H>>
+where
+    CircuitBreaker<S, C, R, H>: Service<Req>,
+    H: Hold<Classifier = C, Rejection = R>,
+{
+    type Response = <CircuitBreaker<S, C, R, H> as Service<Req>>::Response;
+    type Error = <CircuitBreaker<S, C, R, H> as Service<Req>>::Error;
+    type Future = <CircuitBreaker<S, C, R, H> as Service<Req>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let circuit = self.breaker.circuit();
+        while self.waiting.is_some() || circuit.would_refuse() {
+            let waiting = self
+                .waiting
+                .get_or_insert_with(|| Box::pin(admission(circuit.clone())));
+            ready!(waiting.as_mut().poll(context));
+            self.waiting = None;
+        }
+        self.breaker.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        self.breaker.call(request)
+    }
+}
+
+/// Waits until the circuit would admit a call.
+async fn admission(circuit: Circuit) {
+    loop {
+        // Before the look at the circuit, so that nothing that happens after it is missed.
+        let changed = circuit.observers().changed();
+        let Some(refusal) = circuit.refusal() else {
+            return;
+        };
+        match until(refusal) {
+            Some(remaining) => either(changed, tokio::time::sleep(remaining)).await,
+            None => changed.await,
+        }
+    }
+}
+
+/// How long the refusal lasts, unless something happens before.
+fn until(refusal: Refusal) -> Option<Duration> {
+    match refusal {
+        Refusal::Open(left) | Refusal::HalfOpenFull(left) => Some(Duration::from_nanos(left)),
+        Refusal::ForcedOpen | Refusal::Ramping => None,
+    }
+}
+
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|context| match one.as_mut().poll(context) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => other.as_mut().poll(context),
+    })
+    .await;
+}
+
+impl<S: Clone> Clone for PendingWhileOpen<S> {
+    fn clone(&self) -> Self {
+        Self::new(self.breaker.clone())
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for PendingWhileOpen<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingWhileOpen")
+            .field("breaker", &self.breaker)
+            .field("waiting", &self.waiting.is_some())
+            .finish()
+    }
+}
