@@ -23,6 +23,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// By its status, as any response. An error is a failure, unless it speaks of the caller: a request that
 /// could not be built, or a redirect that its policy does not follow.
+#[diagnostic::do_not_recommend]
 impl Classify<Response, ::reqwest::Error> for HttpClassifier {
     fn classify(&self, result: Result<&Response, &::reqwest::Error>) -> Outcome {
         match result {
@@ -39,6 +40,7 @@ impl Classify<Response, ::reqwest::Error> for HttpClassifier {
 }
 
 /// The same where errors are boxed, as they are with a timeout around the client.
+#[diagnostic::do_not_recommend]
 impl Classify<Response, BoxError> for HttpClassifier {
     fn classify(&self, result: Result<&Response, &BoxError>) -> Outcome {
         let error = match result {
@@ -58,6 +60,7 @@ fn is_the_callers(error: &::reqwest::Error) -> bool {
 }
 
 /// The URL is that of the request.
+#[diagnostic::do_not_recommend]
 impl<E> Reject<Request, Response, E> for ServiceUnavailable {
     type Error = E;
     type Future = Ready<Result<Response, E>>;
@@ -73,6 +76,7 @@ impl<E> Reject<Request, Response, E> for ServiceUnavailable {
 }
 
 /// The URL is that of the request.
+#[diagnostic::do_not_recommend]
 impl<F, B, E> Reject<Request, Response, E> for RejectWith<F>
 where
     F: Fn(&Rejected) -> http::Response<B>,
