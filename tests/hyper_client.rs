@@ -9,7 +9,7 @@ mod http2;
 #[path = "support/misbehaving.rs"]
 mod misbehaving;
 
-use std::{convert::Infallible, future::Future, io, time::Duration};
+use std::{error::Error, future::Future, io, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -28,11 +28,11 @@ use tower::{
     timeout::error::Elapsed,
 };
 use tower_breaker::{
-    CircuitBreaker, CircuitBreakerLayer, CircuitError, Rejected, State, Totals,
+    CircuitBreaker, CircuitBreakerLayer, CircuitError, Outcome, Rejected, State, Totals,
     classify::HttpClassifier, reject::RejectAsError,
 };
 
-type Body = BoxBody<Bytes, Infallible>;
+type Body = BoxBody<Bytes, io::Error>;
 type Wire<C = HttpConnector> = Client<C, Body>;
 type Guarded<C = HttpConnector> = CircuitBreaker<Wire<C>, HttpClassifier, RejectAsError>;
 type Failed = CircuitError<legacy::Error>;
@@ -58,7 +58,18 @@ fn guard<C: Clone>(fixture: &Fixture, client: Wire<C>) -> Guarded<C> {
 }
 
 fn get(uri: Uri) -> Request<Body> {
-    let request = Request::get(uri).body(Empty::new().boxed());
+    let nothing = Empty::new().map_err(|never| match never {});
+    let request = Request::get(uri).body(nothing.boxed());
+    request.expect("a request")
+}
+
+/// With a body of these frames, and then no end.
+fn post(uri: Uri, frames: Vec<io::Result<&'static str>>) -> Request<Body> {
+    let frames = frames
+        .into_iter()
+        .map(|frame| frame.map(|data| Frame::data(Bytes::from(data))));
+    let body = StreamBody::new(stream::iter(frames).chain(stream::pending()));
+    let request = Request::post(uri).body(BodyExt::boxed(body));
     request.expect("a request")
 }
 
@@ -257,33 +268,67 @@ async fn a_503_is_a_failure_whatever_its_retry_after_says() {
     }
 }
 
-// A1: an error that no server made is an error all the same; a classifier of one's own can tell.
-#[tokio::test]
-async fn a_request_that_could_not_be_sent_is_a_failure_too() {
-    let circuit = three_failures();
-    let client = guard(&circuit, wire());
-    inner(ask(&client, Uri::from_static("/no-host")).await);
-    ended(&circuit, totals(|t| t.failed = 1));
+/// A request that fails by the caller's own doing, before it is sent or while it is.
+fn own_faults(server: &Misbehaving) -> [Request<Body>; 2] {
+    let broken = vec![Ok("first"), Err(io::Error::other("the caller's own"))];
+    [
+        get(Uri::from_static("/no-host")),
+        post(server.uri(), broken),
+    ]
 }
 
+// A1: an error is an error, whoever is to blame.
 #[tokio::test]
-async fn a_classifier_can_tell_connect_errors_from_others() {
-    use tower_breaker::Outcome;
-    let circuit = three_failures();
-    let connecting = |result: Result<&Response<Incoming>, &legacy::Error>| match result {
-        Err(error) if error.is_connect() => Outcome::TripNow,
-        Err(_) => Outcome::Ignored,
+async fn a_request_that_could_not_be_sent_is_a_failure_too() {
+    let server = Misbehaving::start(vec![Turn::slow_head()]);
+    for request in own_faults(&server) {
+        let circuit = fragile(|c| c);
+        let client = guard(&circuit, wire());
+        inner(patiently(client.oneshot(request)).await);
+        circuit.is(State::Open);
+    }
+}
+
+/// As the guide has it.
+fn is_own_fault(error: &legacy::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(cause) => hyper::Error::is_user(cause),
+        None => !error.is_connect(),
+    }
+}
+
+fn blame(result: Result<&Response<Incoming>, &legacy::Error>) -> Outcome {
+    match result {
+        Err(error) if is_own_fault(error) => Outcome::Ignored,
+        Err(_) => Outcome::Failure,
         Ok(_) => Outcome::Success,
-    };
+    }
+}
+
+// A1: a classifier can tell them apart.
+#[tokio::test]
+async fn a_classifier_can_tell_whose_fault_it_is() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(1_000));
     let layer = CircuitBreakerLayer::new(circuit.circuit.clone());
     let client = ServiceBuilder::new()
-        .layer(layer.classify(connecting).reject_as_error())
+        .layer(layer.classify(blame).reject_as_error())
         .service(wire());
 
-    inner(ask(&client, Uri::from_static("/no-host")).await);
-    circuit.is(State::Closed);
+    let server = Misbehaving::start(vec![Turn::slow_head()]);
+    for request in own_faults(&server) {
+        inner(patiently(client.clone().oneshot(request)).await);
+    }
+    ended(&circuit, totals(|t| t.ignored = 2));
+
     inner(ask(&client, Port::reserve().uri()).await);
-    circuit.is(State::Open);
+    for (_, turn) in without_head() {
+        let server = Misbehaving::start(vec![turn]);
+        server.let_go();
+        inner(ask(&client, server.uri()).await);
+    }
+    let failed = 1 + without_head().len() as u64;
+    ended(&circuit, totals(|t| (t.ignored, t.failed) = (2, failed)));
 }
 
 // ---- a head, and then trouble: a success -------------------------------------------------------
@@ -555,7 +600,7 @@ fn was_canceled(error: &Failed) -> bool {
     let CircuitError::Inner(error) = error else {
         return false;
     };
-    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
     cause.is_some_and(hyper::Error::is_canceled)
 }
 
@@ -661,10 +706,7 @@ async fn a_call_dropped_while_it_sends_its_body_is_neutral() {
     for circuit in both() {
         let server = Misbehaving::start(vec![Turn::slow_head()]);
         let client = guard(&circuit, wire());
-        let first = Ok::<_, Infallible>(Frame::data(Bytes::from("first")));
-        let endless = stream::iter([first]).chain(stream::pending());
-        let request = Request::post(server.uri()).body(BodyExt::boxed(StreamBody::new(endless)));
-        let call = tokio::spawn(client.oneshot(request.expect("a request")));
+        let call = tokio::spawn(client.oneshot(post(server.uri(), vec![Ok("first")])));
         server.until(|seen| seen.held == 1).await;
         goes_away(&circuit, call).await;
         server.until(|seen| seen.vanished == 1).await;
@@ -677,9 +719,7 @@ async fn a_head_that_comes_before_the_request_is_sent_counts() {
     let circuit = fragile(|c| c);
     let server = Misbehaving::start(vec![Turn::unavailable::<&str>(&[])]);
     let client = guard(&circuit, wire());
-    let endless = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
-    let request = Request::post(server.uri()).body(BodyExt::boxed(endless));
-    let response = patiently(client.oneshot(request.expect("a request"))).await;
+    let response = patiently(client.oneshot(post(server.uri(), vec![]))).await;
     assert_eq!(response.expect("a head").status(), 503);
     circuit.is(State::Open);
 }
