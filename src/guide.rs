@@ -3,6 +3,9 @@
 #[doc = include_str!("guide/contract.md")]
 pub mod contract {}
 
+#[doc = include_str!("guide/clients.md")]
+pub mod clients {}
+
 #[doc = include_str!("guide/proof.md")]
 pub mod proof {}
 
