@@ -8,9 +8,7 @@ use tower::{
     Service, ServiceBuilder, ServiceExt, load_shed::error::Overloaded, timeout::error::Elapsed,
 };
 use tower_breaker::State;
-use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, trace::TraceLayer,
-};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, trace::TraceLayer};
 
 use super::{Ask, BREAK, BoxError, Stage, ask, assert_rejected, get, retry::Retries, status};
 
@@ -77,7 +75,12 @@ async fn in_the_recommended_order_an_overload_of_ours_is_not_a_failure_of_theirs
     let _in_flight = first.ready().await.unwrap().call(get("/hang"));
 
     for _ in 0..10 {
-        assert!(ask(&mut second, "/ok").await.unwrap_err().is::<Overloaded>());
+        assert!(
+            ask(&mut second, "/ok")
+                .await
+                .unwrap_err()
+                .is::<Overloaded>()
+        );
     }
 
     assert_eq!((stage.state(), stage.calls().as_str()), (State::Closed, ""));
@@ -89,9 +92,15 @@ async fn in_the_recommended_order_a_panic_is_a_failure_and_costs_no_place() {
     let mut service = onion(&stage);
 
     for _ in 0..4 {
-        assert_eq!(status(&mut service, "/panic").await, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(
+            status(&mut service, "/panic").await,
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
     }
-    assert_eq!((stage.state(), stage.calls().as_str()), (State::Open, "4 failed"));
+    assert_eq!(
+        (stage.state(), stage.calls().as_str()),
+        (State::Open, "4 failed")
+    );
 
     tokio::time::advance(BREAK).await;
     assert_eq!(status(&mut service, "/ok").await, StatusCode::OK);
