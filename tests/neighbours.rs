@@ -197,3 +197,36 @@ where
     assert_eq!((stage.asked(), stage.calls().as_str()), (0, "1 rejected"));
     response
 }
+
+/// The names of this crate's tests in a file.
+fn tests_in(source: &str) -> Vec<&str> {
+    let after_attributes = source.split("#[tokio::test(start_paused = true)]\nasync fn ");
+    let names = after_attributes.skip(1);
+    names.filter_map(|rest| rest.split('(').next()).collect()
+}
+
+#[test]
+fn every_row_of_the_table_is_a_test_and_every_test_a_row() {
+    let guide = include_str!("../src/guide/neighbours.md");
+    let rows = guide.lines().filter(|line| line.starts_with("| "));
+    let rows = rows.filter_map(|row| row.strip_suffix("` |")?.rsplit('`').next());
+    let mut rows: Vec<_> = rows.collect();
+    let mut tests = [
+        include_str!("neighbours/buffer.rs"),
+        include_str!("neighbours/catch_panic.rs"),
+        include_str!("neighbours/compression.rs"),
+        include_str!("neighbours/concurrency_limit.rs"),
+        include_str!("neighbours/load_shed.rs"),
+        include_str!("neighbours/order.rs"),
+        include_str!("neighbours/rate_limit.rs"),
+        include_str!("neighbours/responses.rs"),
+        include_str!("neighbours/retry.rs"),
+        include_str!("neighbours/timeout.rs"),
+        include_str!("neighbours/trace.rs"),
+    ]
+    .map(tests_in)
+    .concat();
+    rows.sort_unstable();
+    tests.sort_unstable();
+    assert_eq!(rows, tests);
+}
