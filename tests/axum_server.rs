@@ -1,13 +1,27 @@
 //! Under axum, over real sockets: one layer is one circuit, for all routes, connections and
 //! protocols; nothing stands between the layer and a router; and every answer is accounted for
-//! (rules G4 and H1).
+//! (rules G4 and H1). Where layers stand, how often they are applied, extractors, error handlers and
+//! clients that vanish have a module each, beside this file.
 
 mod support;
+
+#[path = "axum_server/applied.rs"]
+mod applied;
+#[path = "axum_server/errors.rs"]
+mod errors;
+#[path = "axum_server/extractors.rs"]
+mod extractors;
+#[path = "axum_server/placement.rs"]
+mod placement;
+#[path = "axum_server/vanishing.rs"]
+mod vanishing;
 
 #[path = "support/sockets.rs"]
 mod sockets;
 #[path = "support/storm.rs"]
 mod storm;
+#[path = "support/visitors.rs"]
+mod visitors;
 
 use std::convert::Infallible;
 
@@ -22,7 +36,7 @@ use sockets::{BOTH, Browser, Connection, Dependency, Server, Version, until};
 use storm::{Storm, three_failures};
 use support::{Fixture, millis, secs};
 use tokio::task::JoinSet;
-use tower::Layer;
+use tower::{Layer, ServiceBuilder};
 use tower_breaker::{Circuit, CircuitBreakerLayer, State as CircuitState};
 
 /// `/ok` and `/fail` do what they say, `/` does what the dependency does; everything else is a 404

@@ -1,13 +1,21 @@
 //! Under hyper, over real sockets: a Tower stack with a circuit serves HTTP/1 and HTTP/2, and an
 //! inner service that fails, hangs or is never ready reaches no further than its own calls (rules
-//! A1, A6, G1, G4 and H1).
+//! A1, A6, G1, G4 and H1). What it may be stacked with there, and clients that vanish, have a module
+//! each, beside this file.
 
 mod support;
+
+#[path = "hyper_server/stacks.rs"]
+mod stacks;
+#[path = "hyper_server/vanishing.rs"]
+mod vanishing;
 
 #[path = "support/sockets.rs"]
 mod sockets;
 #[path = "support/storm.rs"]
 mod storm;
+#[path = "support/visitors.rs"]
+mod visitors;
 
 use std::{
     convert::Infallible,

@@ -15,8 +15,8 @@ use std::{
 
 use axum::{Router, serve::ListenerExt};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http::{Request, Response, StatusCode, request::Builder};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -148,6 +148,10 @@ impl Server {
         }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How many connections there have been.
     pub(crate) fn connections(&self) -> u64 {
         self.connections.load(Ordering::SeqCst)
@@ -199,7 +203,7 @@ impl Answer {
 /// A client with connections of its own. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Browser {
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client<HttpConnector, Full<Bytes>>,
     version: Version,
     address: SocketAddr,
 }
@@ -226,10 +230,15 @@ impl Browser {
 
     /// `None` if the server closed the connection instead of answering.
     pub(crate) async fn try_get(&self, path: &str) -> Option<Answer> {
-        let uri = format!("http://{}{path}", self.address)
-            .parse()
-            .expect("a URI");
-        let response = patiently(self.client.get(uri)).await.ok()?;
+        self.send(Request::get(path), "").await
+    }
+
+    /// Any request, to a path of this server. `None` as in [`try_get`](Self::try_get).
+    pub(crate) async fn send(&self, request: Builder, body: impl Into<Bytes>) -> Option<Answer> {
+        let mut request = request.body(Full::new(body.into())).expect("a request");
+        let uri = format!("http://{}{}", self.address, request.uri());
+        *request.uri_mut() = uri.parse().expect("a URI");
+        let response = patiently(self.client.request(request)).await.ok()?;
         let spoken = match self.version {
             Version::Http1 => http::Version::HTTP_11,
             Version::Http2 => http::Version::HTTP_2,
