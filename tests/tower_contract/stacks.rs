@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    fmt,
     future::{Ready, pending, ready},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use tower::{
     limit::ConcurrencyLimitLayer,
     service_fn,
     steer::Steer,
-    util::{BoxCloneService, BoxCloneSyncService, BoxService},
+    util::{BoxCloneService, BoxCloneSyncService, BoxService, Either},
 };
 use tower_breaker::{
     Circuit, CircuitBreakerLayer, Rejected, State, classify::ErrorsOnly, clock::ManualClock,
@@ -189,6 +190,40 @@ fn with_and_without_it_as_an_option() {
 }
 
 #[test]
+fn one_of_two_that_may_be_there() {
+    let layer = CircuitBreakerLayer::new(forced_open());
+    let guarded = Either::Left(layer.layer(statuses()));
+    let bare = Either::Right(statuses());
+    for (mut service, expected) in [(guarded, REJECTED), (bare, StatusCode::OK)] {
+        assert_eq!(status_of(&mut service, StatusCode::OK), expected);
+        assert_eq!(status_of(&mut service.clone(), StatusCode::OK), expected);
+    }
+}
+
+// H3: what is mapped is still known for a rejection, and an inner error for what it is.
+#[test]
+fn behind_mapped_errors_and_responses() {
+    let circuit = closed();
+    let fails = service_fn(|ok: bool| ready(ok.then_some(1).ok_or(fmt::Error)));
+    let mut service = layer(&circuit)
+        .layer(fails)
+        .map_err(|error| -> BoxError { error.into() })
+        .map_response(|answer: u32| answer + 1);
+    let mut ask = |ok| {
+        let ready = service.ready().now_or_never().expect("ready at once");
+        let answer = ready.unwrap().call(ok).now_or_never();
+        answer.expect("answered at once")
+    };
+
+    assert_eq!(ask(true).unwrap(), 2);
+    let failed = ask(false).unwrap_err();
+    assert!(Rejected::find(&*failed).is_none());
+    assert!(failed.source().unwrap().is::<fmt::Error>());
+    let rejected = ask(true).unwrap_err();
+    assert_eq!(Rejected::find(&*rejected).unwrap().circuit(), "inventory");
+}
+
+#[test]
 fn in_the_middle_of_a_service_builder() {
     let mut service = ServiceBuilder::new()
         .map_response(|response: Response<String>| response.map(|_| ()))
@@ -210,6 +245,24 @@ async fn behind_a_buffer_a_rejection_is_the_callers_own() {
 
     assert_eq!(status(FAIL).await, FAIL);
     assert_eq!(status(StatusCode::OK).await, REJECTED);
+}
+
+// A buffer whose service fails to become ready is closed for good. A rejection is not that.
+#[tokio::test(start_paused = true)]
+async fn behind_a_buffer_a_rejection_that_is_an_error_does_not_close_it() {
+    let circuit = forced_open();
+    let inner = service_fn(|(): ()| ready(Ok::<_, Infallible>("fine")));
+    let mut service = Buffer::new(layer(&circuit).layer(inner), 4);
+    for _ in 0..3 {
+        let ready = service.ready().await.expect("the worker lives");
+        let error = ready.call(()).await.unwrap_err();
+        assert!(Rejected::find(&*error).is_some());
+    }
+
+    circuit.release();
+
+    let ready = service.ready().await.expect("the worker lives");
+    assert_eq!(ready.call(()).await.unwrap(), "fine");
 }
 
 #[tokio::test(start_paused = true)]
@@ -329,6 +382,82 @@ fn one_route_of_a_steer_that_is_open_holds_up_no_other() {
 
     assert_ready_ok!(steer.poll_ready());
     rejection(steer.call(0));
+}
+
+/// Two routes in a steer, each with a circuit of its own, and a clock for both.
+struct Junction<S> {
+    clock: ManualClock,
+    circuits: [Circuit; 2],
+    steer: S,
+}
+
+/// Asks the route of that number to answer with that status.
+type Routed = (usize, StatusCode);
+
+fn junction()
+-> Junction<impl Service<Routed, Response = Response<String>, Error = Infallible> + Clone> {
+    let clock = ManualClock::new();
+    let circuits = [(); 2].map(|()| circuit(&clock, |builder| builder));
+    let routes = circuits.clone().map(|circuit| {
+        let route = CircuitBreakerLayer::new(circuit).layer(statuses());
+        route.map_request(|(_, status): Routed| status)
+    });
+    Junction {
+        clock,
+        circuits,
+        steer: Steer::new(routes, |(route, _): &Routed, _: &[_]| *route),
+    }
+}
+
+fn status_at<S>(steer: &mut S, route: usize, request: StatusCode) -> StatusCode
+where
+    S: Service<Routed, Response = Response<String>, Error = Infallible>,
+{
+    let ready = steer.ready().now_or_never().expect("ready at once");
+    let answer = ready.unwrap().call((route, request)).now_or_never();
+    answer.expect("answered at once").unwrap().status()
+}
+
+// G1, G4
+#[test]
+fn routes_of_a_steer_trip_on_their_own() {
+    let Junction {
+        circuits,
+        mut steer,
+        ..
+    } = junction();
+    assert_eq!(status_at(&mut steer, 0, FAIL), FAIL);
+    assert_eq!(status_at(&mut steer, 0, StatusCode::OK), REJECTED);
+    assert_eq!(status_at(&mut steer, 1, StatusCode::OK), StatusCode::OK);
+    assert_eq!(
+        circuits.map(|circuit| circuit.state()),
+        [State::Open, State::Closed]
+    );
+}
+
+// G2: a steer asks a route again only once it has called it. So a route that was found open is called
+// once more to be told so, however long ago that was.
+#[test]
+fn a_steer_that_lives_long_rejects_once_more_after_the_break() {
+    let Junction {
+        clock, mut steer, ..
+    } = junction();
+    assert_eq!(status_at(&mut steer, 0, FAIL), FAIL);
+    assert_eq!(status_at(&mut steer, 1, StatusCode::OK), StatusCode::OK);
+
+    clock.advance(10 * BREAK);
+
+    assert_eq!(status_at(&mut steer, 0, StatusCode::OK), REJECTED);
+    assert_eq!(status_at(&mut steer, 0, StatusCode::OK), StatusCode::OK);
+}
+
+// G2, G4: a steer's clone believes what the services of the original said. They were not asked.
+#[test]
+#[should_panic(expected = "a clone carries no readiness")]
+fn a_clone_of_a_steer_that_is_ready_has_asked_nobody() {
+    let mut steer = junction().steer;
+    let _ready = steer.ready().now_or_never().expect("ready at once");
+    status_at(&mut steer.clone(), 0, StatusCode::OK);
 }
 
 fn assert_ready_some<T>(poll: std::task::Poll<Option<T>>) -> T {
