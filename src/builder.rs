@@ -260,6 +260,9 @@ impl CircuitBuilder {
 
     /// What becomes of calls that are dropped before their outcome is known (rule A4).
     ///
+    /// A timeout around the breaker drops calls. For a dependency that hangs to be noticed behind one, set
+    /// [`slow_call_duration`](Self::slow_call_duration) below it, or put the timeout inside.
+    ///
     /// Default: [`Abandoned::FailureIfSlow`].
     pub fn abandoned(mut self, policy: Abandoned) -> Self {
         self.settings.abandoned = Some(policy);

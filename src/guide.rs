@@ -6,8 +6,14 @@ pub mod contract {}
 #[doc = include_str!("guide/clients.md")]
 pub mod clients {}
 
+#[doc = include_str!("guide/neighbours.md")]
+pub mod neighbours {}
+
 #[doc = include_str!("guide/proof.md")]
 pub mod proof {}
+
+#[doc = include_str!("guide/servers.md")]
+pub mod servers {}
 
 #[doc = include_str!("guide/speed.md")]
 pub mod speed {}

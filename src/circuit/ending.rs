@@ -81,7 +81,7 @@ impl Core {
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn record_at(
         &self,
         permit: Permit,
