@@ -5,10 +5,6 @@ use std::{fmt, future::Future, sync::Arc};
 use http::Response;
 use tower_layer::Layer;
 
-#[cfg(feature = "body")]
-use crate::body::ObserveBodies;
-#[cfg(feature = "grpc")]
-use crate::grpc::{GrpcClassifier, GrpcUnavailable};
 use crate::{
     builder::{Blueprint, CircuitBuilder},
     circuit::{ConfigError, Outcome},
@@ -17,7 +13,6 @@ use crate::{
     follow::{Extent, HeadOnly},
     handle::Circuit,
     hold::{Counted, Leaked, Manners},
-    readiness::PendingLayer,
     reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
     service::CircuitBreaker,
 };
@@ -196,63 +191,6 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
         })
     }
 
-    /// Follows calls to the end of their bodies (rule H5): a body that ends in an error or with the wrong
-    /// length is a failure. The service then answers with [`ObservedBody`](crate::body::ObservedBody); see
-    /// [`body`](crate::body) for what counts as what.
-    ///
-    /// Default: a call ends with the head of its response, and bodies are left alone.
-    #[cfg(feature = "body")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
-    pub fn observe_bodies(self) -> CircuitBreakerLayer<C, R, ObserveBodies> {
-        self.observe_bodies_with(ObserveBodies::new())
-    }
-
-    /// Like [`observe_bodies`](Self::observe_bodies), as configured.
-    #[cfg(feature = "body")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
-    pub fn observe_bodies_with<J>(
-        self,
-        observe: ObserveBodies<J>,
-    ) -> CircuitBreakerLayer<C, R, ObserveBodies<J>> {
-        self.with_manners(|manners| Manners {
-            classifier: manners.classifier,
-            rejection: manners.rejection,
-            extent: Arc::new(observe),
-        })
-    }
-
-    /// Classifies and rejects as gRPC has it, and follows calls to their trailers (rule H4).
-    ///
-    /// It replaces what was said about classifying, rejecting and bodies. What is said after it holds, as a
-    /// [`fallback`](Self::fallback) in place of the rejection.
-    #[cfg(feature = "grpc")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
-    pub fn grpc(
-        self,
-    ) -> CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>> {
-        self.grpc_with(GrpcClassifier::new())
-    }
-
-    /// Like [`grpc`](Self::grpc), with a classifier of your own.
-    #[cfg(feature = "grpc")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
-    pub fn grpc_with(
-        self,
-        classifier: GrpcClassifier,
-    ) -> CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>> {
-        self.classifier(classifier)
-            .rejection(GrpcUnavailable)
-            .observe_bodies_with(ObserveBodies::new().end_classifier(classifier))
-    }
-
-    /// Makes services that are not ready while their circuit would reject, for load balancers to steer
-    /// around them (rule G7). See [`readiness`](crate::readiness).
-    ///
-    /// Default: they are ready at once, to reject at once.
-    pub fn pending_while_open(self) -> PendingLayer<Self> {
-        PendingLayer::new(self)
-    }
-
     /// Leaks what the services share, so that a call through them counts no references. That is all that
     /// threads contend for: a call then costs the same however many threads make them. For circuits that
     /// live as long as the program.
@@ -288,7 +226,7 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
         }
     }
 
-    fn with_manners<C2, R2, X2>(
+    pub(crate) fn with_manners<C2, R2, X2>(
         self,
         change: impl FnOnce(Manners<C, R, X>) -> Manners<C2, R2, X2>,
     ) -> CircuitBreakerLayer<C2, R2, X2> {
@@ -349,13 +287,6 @@ pub struct LeakedLayer<C: 'static, R: 'static, X: 'static = HeadOnly>(LeakedPlan
 enum LeakedPlan<C: 'static, R: 'static, X: 'static> {
     Shared(Leaked<C, R, X>),
     PerService(Box<Blueprint>, Manners<C, R, X>),
-}
-
-impl<C, R, X> LeakedLayer<C, R, X> {
-    /// As [`CircuitBreakerLayer::pending_while_open`].
-    pub fn pending_while_open(self) -> PendingLayer<Self> {
-        PendingLayer::new(self)
-    }
 }
 
 impl<S, C, R, X: Extent> Layer<S> for LeakedLayer<C, R, X> {

@@ -88,24 +88,26 @@
 //! # }
 //! ```
 //!
-//! # Around clients
+//! # Around servers and clients
 //!
-//! | around | what fails | a rejection |
-//! |---|---|---|
-//! | a server: axum, hyper | the default | the default |
-//! | a hyper client | the default | [`reject_as_error`](CircuitBreakerLayer::reject_as_error): its body has no `Default` |
-//! | a reqwest client | a closure over `Result<&reqwest::Response, &reqwest::Error>` | [`reject_as_error`](CircuitBreakerLayer::reject_as_error) |
-//! | anything whose error is boxed | – | [`reject_as_box_error`](CircuitBreakerLayer::reject_as_box_error) |
-//! | gRPC | not yet: a failure is HTTP 200 with a `grpc-status` that is not read | not yet |
+//! | around | what fails | a rejection | more |
+//! |---|---|---|---|
+//! | a server: axum, hyper | the default | the default | [`guide::servers`] |
+//! | hyper-util's client | the default | [`reject_as_error`](CircuitBreakerLayer::reject_as_error): its body has no `Default` | [`guide::clients`] |
+//! | reqwest's client, with the feature `reqwest` | the default | the default, or an error | [`guide::clients`] |
+//! | gRPC, client and server, with the feature `grpc` or `tonic` | [`grpc()`](CircuitBreakerLayer#method.grpc) | the same | module `grpc` |
+//! | the endpoints of a load balancer | as above | not ready in place of one: [`pending_while_open`](CircuitBreakerLayer::pending_while_open) | [`readiness`] |
+//! | anything whose error is boxed | – | [`reject_as_box_error`](CircuitBreakerLayer::reject_as_box_error) | |
 //!
-//! Put services that reserve something in `poll_ready`, such as a concurrency limit or a buffer,
-//! *outside* of the breaker. A call that the circuit rejects after its inner service was ready leaves
-//! that reservation with the instance, until its next call or its drop.
+//! A response can begin well and end badly. With the feature `body`,
+//! [`observe_bodies`](CircuitBreakerLayer#method.observe_bodies) follows calls to the end of their bodies.
 //!
-//! # What is not there yet
-//!
-//! gRPC, outcomes known at the end of a body, reading the `Retry-After` of a dependency, and a mode in
-//! which readiness is pending while the circuit is open, for load balancers.
+//! In which order a breaker goes with timeouts, retries, limits and the rest is
+//! [a guide of its own](guide::neighbours). In short: timeouts inside, so that what takes too long is a
+//! failure; retries outside, with a policy that leaves rejections alone; and what reserves something in
+//! `poll_ready`, such as a concurrency limit or a buffer, outside, too. A call that the circuit rejects
+//! after its inner service was ready leaves that reservation with the instance, until its next call or its
+//! drop.
 //!
 //! # Without Tower
 //!
@@ -113,8 +115,16 @@
 //!
 //! # Features
 //!
-//! There are none yet: everything here needs only `http`, `pin-project-lite`, `tokio` (its clock and
-//! a channel), `tower-layer` and `tower-service`.
+//! Off by default, and additive. Without any, everything needs only `http`, `pin-project-lite`, `tokio` (its
+//! clock and a channel), `tower-layer` and `tower-service`.
+//!
+//! | feature | adds | and needs |
+//! |---|---|---|
+//! | `body` | outcomes that are known at the end of a body: module `body` | `http-body`, `bytes` |
+//! | `retry-after` | `Retry-After` of failures is honoured, if asked for: module `retry_after` | `httpdate` |
+//! | `grpc` | gRPC over any HTTP stack: module `grpc` | `body`, `retry-after` |
+//! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |
+//! | `reqwest` | classifier, rejections and bodies for `reqwest::Client` | `body`, `reqwest` |
 //!
 //! # How it works
 //!
@@ -153,6 +163,7 @@ mod hold;
 mod layer;
 mod name;
 pub mod observe;
+pub mod plumbing;
 pub mod readiness;
 pub mod reject;
 #[cfg(feature = "reqwest")]
@@ -175,18 +186,17 @@ pub use self::{
     classify::Classify,
     ejection::EjectionCap,
     error::{CircuitError, ControlError, Reason, Rejected},
-    follow::{Extent, Follow, HeadOnly},
     future::ResponseFuture,
     guard::Guard,
     handle::Circuit,
-    hold::{Counted, Hold, Leaked},
-    layer::{CircuitBreakerLayer, LeakedLayer},
+    layer::CircuitBreakerLayer,
     name::Name,
     reject::Reject,
     service::CircuitBreaker,
     snapshot::Snapshot,
 };
 
-#[cfg(doctest)]
+// Its examples need the clients they show.
+#[cfg(all(doctest, feature = "reqwest", feature = "tonic"))]
 #[doc = include_str!("../README.md")]
 mod readme {}

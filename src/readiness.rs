@@ -53,6 +53,23 @@ use crate::{
     layer::LeakedLayer, service::CircuitBreaker,
 };
 
+impl<C, R, X> CircuitBreakerLayer<C, R, X> {
+    /// Makes services that are not ready while their circuit would reject, for load balancers to steer
+    /// around them (rule G7). See [`readiness`](self).
+    ///
+    /// Default: they are ready at once, to reject at once.
+    pub fn pending_while_open(self) -> PendingLayer<Self> {
+        PendingLayer::new(self)
+    }
+}
+
+impl<C, R, X> LeakedLayer<C, R, X> {
+    /// As [`CircuitBreakerLayer::pending_while_open`].
+    pub fn pending_while_open(self) -> PendingLayer<Self> {
+        PendingLayer::new(self)
+    }
+}
+
 /// A layer whose services are not ready while their circuit would reject. Made by
 /// [`CircuitBreakerLayer::pending_while_open`].
 #[derive(Clone, Debug)]

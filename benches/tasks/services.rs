@@ -12,8 +12,9 @@ use std::{
 use http::Response;
 use tower::{Layer, Service};
 use tower_breaker::{
-    Circuit, CircuitBreaker, CircuitBreakerLayer, Leaked,
+    Circuit, CircuitBreaker, CircuitBreakerLayer,
     classify::ErrorsOnly,
+    plumbing::Leaked,
     reject::{RejectAsError, ServiceUnavailable},
 };
 

@@ -76,6 +76,7 @@
 
 mod end;
 mod follow;
+mod layer;
 mod observation;
 mod observed;
 

@@ -57,6 +57,7 @@
 
 mod classify;
 mod code;
+mod layer;
 mod reject;
 #[cfg(feature = "tonic")]
 mod status;

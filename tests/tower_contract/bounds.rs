@@ -10,7 +10,7 @@ use std::{
 use futures_util::FutureExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
-    Circuit, CircuitBreaker, CircuitBreakerLayer, Counted, Outcome, ResponseFuture, State,
+    Circuit, CircuitBreaker, CircuitBreakerLayer, Outcome, ResponseFuture, State,
     classify::ErrorsOnly, clock::ManualClock,
 };
 
@@ -158,7 +158,7 @@ fn the_future_has_a_name() {
     type Named = ResponseFuture<
         Answer,
         Unavailable,
-        Counted<ErrorsOnly, tower_breaker::reject::ServiceUnavailable>,
+        tower_breaker::plumbing::Counted<ErrorsOnly, tower_breaker::reject::ServiceUnavailable>,
         u32,
     >;
     fn assert_named(_: &Named) {}

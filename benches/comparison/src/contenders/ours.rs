@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tower::Layer;
 use tower_breaker::{
-    Circuit, CircuitBreaker, CircuitBreakerLayer, CircuitBuilder, CircuitError, Leaked,
-    classify::ErrorsOnly, reject::RejectAsError,
+    Circuit, CircuitBreaker, CircuitBreakerLayer, CircuitBuilder, CircuitError,
+    classify::ErrorsOnly, plumbing::Leaked, reject::RejectAsError,
 };
 
 use super::{Contender, LONG, Plan, WINDOW};

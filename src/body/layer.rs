@@ -1,0 +1,30 @@
+//! What layers say about bodies.
+
+use std::sync::Arc;
+
+use super::ObserveBodies;
+use crate::{hold::Manners, layer::CircuitBreakerLayer};
+
+#[cfg_attr(docsrs, doc(cfg(feature = "body")))]
+impl<C, R, X> CircuitBreakerLayer<C, R, X> {
+    /// Follows calls to the end of their bodies (rule H5): a body that ends in an error or with the wrong
+    /// length is a failure. The service then answers with [`ObservedBody`](crate::body::ObservedBody); see
+    /// [`body`](crate::body) for what counts as what.
+    ///
+    /// Default: a call ends with the head of its response, and bodies are left alone.
+    pub fn observe_bodies(self) -> CircuitBreakerLayer<C, R, ObserveBodies> {
+        self.observe_bodies_with(ObserveBodies::new())
+    }
+
+    /// Like [`observe_bodies`](Self::observe_bodies), as configured.
+    pub fn observe_bodies_with<J>(
+        self,
+        observe: ObserveBodies<J>,
+    ) -> CircuitBreakerLayer<C, R, ObserveBodies<J>> {
+        self.with_manners(|manners| Manners {
+            classifier: manners.classifier,
+            rejection: manners.rejection,
+            extent: Arc::new(observe),
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! What layers say about gRPC.
+
+use super::{GrpcClassifier, GrpcUnavailable};
+use crate::{body::ObserveBodies, layer::CircuitBreakerLayer};
+
+#[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
+impl<C, R, X> CircuitBreakerLayer<C, R, X> {
+    /// Classifies and rejects as gRPC has it, and follows calls to their trailers (rule H4).
+    ///
+    /// It replaces what was said about classifying, rejecting and bodies. What is said after it holds, as a
+    /// [`fallback`](Self::fallback) in place of the rejection.
+    pub fn grpc(
+        self,
+    ) -> CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>> {
+        self.grpc_with(GrpcClassifier::new())
+    }
+
+    /// Like [`grpc`](Self::grpc), with a classifier of your own.
+    pub fn grpc_with(
+        self,
+        classifier: GrpcClassifier,
+    ) -> CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>> {
+        self.classifier(classifier)
+            .rejection(GrpcUnavailable)
+            .observe_bodies_with(ObserveBodies::new().end_classifier(classifier))
+    }
+}
