@@ -8,10 +8,7 @@ use http::{
 };
 use http_body::Body;
 
-use super::{
-    BodyEnd, ClassifyEnd, LengthsAndErrors, ObservedBody,
-    observation::{Awaited, Observation},
-};
+use super::{BodyEnd, ClassifyEnd, LengthsAndErrors, ObservedBody, observation::Observation};
 use crate::{
     circuit::Outcome,
     follow::{Extent, Follow, sealed},
@@ -131,15 +128,9 @@ where
     J: ClassifyEnd<B::Error>,
     H: Hold<Extent = ObserveBodies<J>>,
 {
-    let awaited = match outcome {
-        Outcome::Success => Awaited {
-            announced: announced_length(&response),
-            judged: false,
-        },
-        Outcome::AtEnd => Awaited {
-            announced: announced_length(&response),
-            judged: true,
-        },
+    let judged = match outcome {
+        Outcome::Success => false,
+        Outcome::AtEnd => true,
         decided => {
             admitted.finish(decided, true);
             return response.map(|body| ObservedBody::new(body, None));
@@ -150,9 +141,15 @@ where
         true => None,
         false => admitted.elapsed(),
     };
-    let observation = Observation::new(admitted.hand_over(), awaited, took);
     let bodiless = bodiless || ends_with_head(response.status());
-    response.map(|body| ObservedBody::begin(body, observation, bodiless))
+    let mut observation = Observation::new(admitted.hand_over(), judged, took);
+    // What a body says of itself is somebody else's code.
+    observation.watch(|observation| match bodiless {
+        true => observation.see_head::<B::Error>(None, true),
+        false => observation
+            .see_head::<B::Error>(announced_length(&response), response.body().is_end_stream()),
+    });
+    response.map(|body| ObservedBody::begin(body, observation))
 }
 
 fn ends_with_head(status: StatusCode) -> bool {

@@ -11,26 +11,21 @@ use crate::{circuit::Outcome, guard::Admitted, hold::Hold};
 /// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5).
 pub(super) struct Observation<H: Hold> {
     admitted: Admitted<H>,
-    awaited: Awaited,
+    /// Whether a complete body has to be judged, or is a success as it is.
+    judged: bool,
     /// Nanoseconds to the head, if that is what tells slow from fast (A3).
     took: Option<u64>,
+    announced: Option<u64>,
     delivered: u64,
 }
 
-/// What the end of a body is compared with.
-#[derive(Clone, Copy)]
-pub(super) struct Awaited {
-    pub(super) announced: Option<u64>,
-    /// Whether a complete body has to be judged, or is a success as it is.
-    pub(super) judged: bool,
-}
-
 impl<H: Hold> Observation<H> {
-    pub(super) fn new(admitted: Admitted<H>, awaited: Awaited, took: Option<u64>) -> Self {
+    pub(super) fn new(admitted: Admitted<H>, judged: bool, took: Option<u64>) -> Self {
         Self {
             admitted,
-            awaited,
+            judged,
             took,
+            announced: None,
             delivered: 0,
         }
     }
@@ -43,13 +38,14 @@ impl<H: Hold> Observation<H> {
         result
     }
 
-    /// The head has come, and with it perhaps all there is.
-    pub(super) fn see_head<E>(&mut self, is_over: bool)
+    /// The head has come, with the length that it announces, and perhaps with it all there is.
+    pub(super) fn see_head<E>(&mut self, announced: Option<u64>, is_over: bool)
     where
         H::Extent: ClassifyEnd<E>,
     {
+        self.announced = announced;
         if is_over {
-            self.complete::<E>();
+            self.end::<E>();
         } else {
             self.check_length();
         }
@@ -82,7 +78,7 @@ impl<H: Hold> Observation<H> {
         H::Extent: ClassifyEnd<E>,
     {
         if let Some(trailers) = frame.trailers_ref() {
-            return match self.awaited.judged {
+            return match self.judged {
                 _ if self.is_short() => self.judge(BodyEnd::<E>::WrongLength),
                 true => self.judge(BodyEnd::<E>::Trailers(trailers)),
                 false => self.finish(Outcome::Success),
@@ -119,7 +115,7 @@ impl<H: Hold> Observation<H> {
     where
         H::Extent: ClassifyEnd<E>,
     {
-        if self.awaited.judged {
+        if self.judged {
             self.judge(BodyEnd::<E>::Complete);
         } else {
             self.finish(Outcome::Success);
@@ -128,21 +124,17 @@ impl<H: Hold> Observation<H> {
 
     /// Who has all that was announced may not ask for the end.
     fn check_length(&mut self) {
-        if !self.awaited.judged && self.awaited.announced == Some(self.delivered) {
+        if !self.judged && self.announced == Some(self.delivered) {
             self.finish(Outcome::Success);
         }
     }
 
     fn is_short(&self) -> bool {
-        self.awaited
-            .announced
-            .is_some_and(|length| self.delivered < length)
+        self.announced.is_some_and(|length| self.delivered < length)
     }
 
     fn is_overlong(&self) -> bool {
-        self.awaited
-            .announced
-            .is_some_and(|length| self.delivered > length)
+        self.announced.is_some_and(|length| self.delivered > length)
     }
 
     fn judge<E>(&mut self, end: BodyEnd<'_, E>)

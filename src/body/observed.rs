@@ -30,14 +30,7 @@ impl<B, H: Hold> ObservedBody<B, H> {
     }
 
     /// A body of which the head has just come.
-    pub(super) fn begin(inner: B, mut observation: Observation<H>, bodiless: bool) -> Self
-    where
-        B: Body,
-        H::Extent: ClassifyEnd<B::Error>,
-    {
-        observation.watch(|observation| {
-            observation.see_head::<B::Error>(bodiless || inner.is_end_stream());
-        });
+    pub(super) fn begin(inner: B, observation: Observation<H>) -> Self {
         let followed = !observation.is_finished();
         Self::new(inner, followed.then_some(observation))
     }
@@ -62,7 +55,9 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let Some(observation) = this.observation else {
+        let followed = this.observation.as_mut();
+        // Of a call whose outcome is known, nobody asks anything more.
+        let Some(observation) = followed.filter(|it| !it.is_finished()) else {
             return this.inner.poll_frame(context);
         };
         let polled = observation.watch(|observation| {

@@ -1,0 +1,24 @@
+//! Outcomes that are known only at the end of a body (rule H5): what each end counts as, in every state;
+//! bodies that lie; and that a body passes as it is.
+
+#![cfg(feature = "body")]
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
+
+mod support;
+
+#[path = "bodies/costs.rs"]
+mod costs;
+#[path = "bodies/lengths.rs"]
+mod lengths;
+#[path = "bodies/panics.rs"]
+mod panics;
+#[path = "bodies/slow.rs"]
+mod slow;
+#[path = "bodies/stacks.rs"]
+mod stacks;
+#[path = "bodies/stage.rs"]
+mod stage;
+#[path = "bodies/states.rs"]
+mod states;
+#[path = "bodies/table.rs"]
+mod table;
