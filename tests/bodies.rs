@@ -8,8 +8,12 @@ mod support;
 
 #[path = "bodies/costs.rs"]
 mod costs;
+#[path = "bodies/drops.rs"]
+mod drops;
 #[path = "bodies/lengths.rs"]
 mod lengths;
+#[path = "bodies/model.rs"]
+mod model;
 #[path = "bodies/panics.rs"]
 mod panics;
 #[path = "bodies/slow.rs"]

@@ -107,7 +107,7 @@ where
     }
 
     fn pass<E>(result: Poll<Result<Response<B>, E>>) -> Poll<Result<Self::Response, E>> {
-        result.map_ok(|response| response.map(|body| ObservedBody::new(body, None)))
+        result.map_ok(|response| response.map(ObservedBody::unobserved))
     }
 }
 
@@ -133,7 +133,7 @@ where
         Outcome::AtEnd => true,
         decided => {
             admitted.finish(decided, true);
-            return response.map(|body| ObservedBody::new(body, None));
+            return response.map(ObservedBody::unobserved);
         }
     };
     let extent = admitted.holder().extent();

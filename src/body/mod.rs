@@ -26,19 +26,31 @@
 //! |---|---|---|
 //! | has ended, or there is none | success | what [`ClassifyEnd`] makes of it |
 //! | has brought trailers | success | what [`ClassifyEnd`] makes of them |
-//! | has brought the announced length | success, even if nobody asks for the end | the end is awaited |
+//! | has brought the announced length | success, even if nobody asks for the end | the end is awaited; dropped here, it has ended |
 //! | has brought less, and ended, or more | a failure, if [`ClassifyEnd`] agrees | the same |
 //! | ends in an error | a failure, if [`ClassifyEnd`] agrees | the same |
 //! | panics | failure | failure |
 //! | is dropped before its end | abandoned, and never slow | the same |
 //!
-//! There is no body where the request was a `HEAD` or `CONNECT`, the status is 204, 304 or 1xx, or
-//! `is_end_stream` says so at once. The announced length is that of `Content-Length`, or else the exact
-//! size hint.
+//! There is no body where the request was a `HEAD` or `CONNECT`, or the status is 204, 304 or 1xx.
+//! Otherwise a body has ended when it says so: by its last poll, or by `is_end_stream`, at once, after a
+//! frame, or when it is dropped. Servers drop what they know to be complete without asking for the end.
+//!
+//! The announced length is that of `Content-Length`, or else the exact size hint. A `Content-Length` that
+//! is no number announces nothing, nor does one beside a `Transfer-Encoding`. What comes after the
+//! announced length, an error as well as more data, comes after the end and changes nothing; only a frame
+//! that begins before it and ends beyond it is too much.
 //!
 //! Slow is a matter of the head (rule A3): a slow reader or a long stream is not a slow dependency.
-//! [`ObserveBodies::time_to_end`] asks for the other. A probe has succeeded once a data frame of its body
-//! has arrived, so that a long stream does not hold up recovery.
+//! [`ObserveBodies::time_to_end`] asks for the other.
+//!
+//! A probe has succeeded once a data frame of its body has arrived, be it empty, so that a long stream does
+//! not hold up recovery. An error before that fails it, a drop before that gives its permit back, and
+//! whatever comes after it, trailers too, changes nothing. Only where the frame is also the end, or is too
+//! much, does the end decide.
+//!
+//! A body that nobody reads and nobody drops keeps its call under way. In half-open that ends with
+//! [`half_open_timeout`](crate::CircuitBuilder::half_open_timeout).
 //!
 //! # Trailers
 //!

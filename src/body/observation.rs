@@ -68,6 +68,16 @@ impl<H: Hold> Observation<H> {
         }
     }
 
+    /// The body is dropped, and is complete all the same if it says so or has brought what was announced.
+    pub(super) fn see_drop<E>(&mut self, is_over: impl FnOnce() -> bool)
+    where
+        H::Extent: ClassifyEnd<E>,
+    {
+        if self.announced == Some(self.delivered) || is_over() {
+            self.end::<E>();
+        }
+    }
+
     pub(super) fn is_finished(&self) -> bool {
         self.admitted.permit().is_spent()
     }
