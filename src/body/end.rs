@@ -5,7 +5,7 @@ use http::HeaderMap;
 use crate::circuit::Outcome;
 
 /// How a body has ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyEnd<'a, E> {
     /// At its end, without trailers.
@@ -17,6 +17,15 @@ pub enum BodyEnd<'a, E> {
     /// In an error.
     Error(&'a E),
 }
+
+/// By hand: a copy of the reference is no copy of the error.
+impl<E> Clone for BodyEnd<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for BodyEnd<'_, E> {}
 
 /// Says what the end of a body means for the circuit (rules A1, H5). A closure is one; so is
 /// [`LengthsAndErrors`], the default.

@@ -229,3 +229,11 @@ fn a_call_dropped_before_its_head_is_abandoned_as_without() {
         assert_eq!((ended.abandoned, ended.failed, ended.slow), totals);
     }
 }
+
+// A judge may look at an end more than once.
+#[test]
+fn a_body_end_can_be_copied_whatever_its_error() {
+    let end: BodyEnd<'_, Broken> = BodyEnd::Error(&Broken);
+    let (one, other) = (end, end);
+    assert_eq!(format!("{one:?}"), format!("{other:?}"));
+}
