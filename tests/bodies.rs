@@ -6,6 +6,13 @@
 
 mod support;
 
+#[path = "support/misbehaving.rs"]
+mod misbehaving;
+#[path = "support/sockets.rs"]
+mod sockets;
+
+#[path = "bodies/clients.rs"]
+mod clients;
 #[path = "bodies/costs.rs"]
 mod costs;
 #[path = "bodies/drops.rs"]
@@ -16,6 +23,8 @@ mod lengths;
 mod model;
 #[path = "bodies/panics.rs"]
 mod panics;
+#[path = "bodies/servers.rs"]
+mod servers;
 #[path = "bodies/slow.rs"]
 mod slow;
 #[path = "bodies/stacks.rs"]
