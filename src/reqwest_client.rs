@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     future::{Ready, ready},
+    iter::successors,
     task::Poll,
 };
 
@@ -21,8 +22,15 @@ use crate::{
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// By its status, as any response. An error is a failure, unless it speaks of the caller: a request that
-/// could not be built, or a redirect that its policy does not follow.
+/// By its status, as any response. An error is a failure, unless
+///
+/// - it speaks of the caller: a request that could not be built, or a redirect that its policy does not
+///   follow; or
+/// - it is there for a status, as [`error_for_status`] makes one: then that status counts; or
+/// - it comes from a rejection further in, such as that of a circuit around the client's connections
+///   (rule H3).
+///
+/// [`error_for_status`]: Response::error_for_status
 #[diagnostic::do_not_recommend]
 impl Classify<Response, ::reqwest::Error> for HttpClassifier {
     fn classify(&self, result: Result<&Response, &::reqwest::Error>) -> Outcome {
@@ -33,26 +41,42 @@ impl Classify<Response, ::reqwest::Error> for HttpClassifier {
                 headers: response.headers(),
                 extensions: response.extensions(),
             }),
-            Err(error) if is_the_callers(error) => Outcome::Ignored,
-            Err(_) => Outcome::Failure,
+            Err(error) => match error.status() {
+                Some(status) => self.classify_head(&Head {
+                    status,
+                    #[cfg(feature = "retry-after")]
+                    headers: &http::HeaderMap::new(),
+                    extensions: &http::Extensions::new(),
+                }),
+                None if is_the_callers(error) => Outcome::Ignored,
+                None if Rejected::find(error).is_some() => Outcome::Ignored,
+                None => Outcome::Failure,
+            },
         }
     }
 }
 
-/// The same where errors are boxed, as they are with a timeout around the client.
+/// The same where errors are boxed, as they are with a timeout around the client: the outermost error of
+/// reqwest's counts, wherever in the box it is.
 #[diagnostic::do_not_recommend]
 impl Classify<Response, BoxError> for HttpClassifier {
     fn classify(&self, result: Result<&Response, &BoxError>) -> Outcome {
         let error = match result {
             Ok(response) => return Classify::<_, ::reqwest::Error>::classify(self, Ok(response)),
-            Err(error) => error,
+            Err(error) => &**error,
         };
-        match error.downcast_ref::<::reqwest::Error>() {
+        match find(error) {
             Some(error) => Classify::<Response, _>::classify(self, Err(error)),
-            None if Rejected::find(&**error).is_some() => Outcome::Ignored,
+            None if Rejected::find(error).is_some() => Outcome::Ignored,
             None => Outcome::Failure,
         }
     }
+}
+
+/// The outermost error of reqwest's.
+fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a ::reqwest::Error> {
+    let mut chain = successors(Some(error), |&error| error.source());
+    chain.find_map(|error| error.downcast_ref())
 }
 
 fn is_the_callers(error: &::reqwest::Error) -> bool {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use reqwest::{
-    Method, Request,
+    Method, Request, StatusCode,
     dns::{Name, Resolve, Resolving},
     redirect::Policy,
 };
@@ -284,6 +284,29 @@ async fn a_redirect_that_is_followed_counts_as_what_it_comes_to() {
         assert_eq!(status(&client, &server.uri()).await, code);
         ended(&circuit, |t| match outcome {
             's' => t.successful = 1,
+            'i' => t.ignored = 1,
+            _ => t.failed = 1,
+        });
+    }
+}
+
+// A1, A2: where the client is made to answer with errors, their status counts.
+#[tokio::test]
+async fn an_error_for_a_status_counts_as_that_status() {
+    use tower_breaker::classify::HttpClassifier;
+    let found = HttpClassifier::new().failures([StatusCode::GONE]);
+    for (code, outcome) in [(404, 'i'), (429, 'i'), (410, 'f'), (500, 'f'), (503, 'f')] {
+        let circuit = fragile(|c| c);
+        let server = Misbehaving::start(vec![Turn::respond::<&str>(code, &[], "")]);
+        let service = ServiceBuilder::new()
+            .layer(layer(&circuit).classifier(found.clone()))
+            .map_result(|result: Result<reqwest::Response, reqwest::Error>| {
+                result?.error_for_status()
+            })
+            .service(client());
+        let error = ask(&service, server.uri()).await.expect_err("an error");
+        assert_eq!(error.status().map(|status| status.as_u16()), Some(code));
+        ended(&circuit, |t| match outcome {
             'i' => t.ignored = 1,
             _ => t.failed = 1,
         });

@@ -5,13 +5,13 @@ use reqwest::{Method, Request, Response, StatusCode};
 use tower::{BoxError, Layer, Service, ServiceBuilder, timeout::error::Elapsed};
 use tower_breaker::{
     CircuitError, Reason, Rejected, State,
-    classify::{HttpClassifier, IgnoreRejections},
+    classify::{ErrorsOnly, HttpClassifier, IgnoreRejections},
 };
 
 use super::{
-    ask, client, ended, failed, get, guard, join, layer,
+    ask, built, client, ended, failed, get, guard, join, layer,
     misbehaving::{Misbehaving, Port, Turn},
-    observe, patiently, send, start, status,
+    observe, patiently, send, settings, start, status,
     support::{Fixture, fragile, secs},
     url,
 };
@@ -250,6 +250,46 @@ async fn a_boxed_rejection_is_ignored_further_out() {
         .service(client());
     let error = ask(&service, WHERE).await.expect_err("a rejection");
     assert!(Rejected::find(&*error).is_some());
+    ended(&outer, |t| t.ignored = 1);
+}
+
+// A1, H3: in a box there may be another one.
+#[tokio::test]
+async fn an_error_in_an_error_counts_as_what_it_is() {
+    let (inner, outer) = (
+        Fixture::new(|c| c.consecutive_failures(100)),
+        fragile(|c| c),
+    );
+    let service = ServiceBuilder::new()
+        .layer(layer(&outer).reject_as_box_error())
+        .timeout(secs(60))
+        .layer(layer(&inner).reject_as_error())
+        .service(client());
+    ask(&service, "ftp://localhost/")
+        .await
+        .expect_err("an error");
+    ended(&inner, |t| t.ignored = 1);
+    ended(&outer, |t| t.ignored = 1);
+    inner.circuit.force_open();
+    ask(&service, WHERE).await.expect_err("a rejection");
+    ended(&outer, |t| t.ignored = 2);
+    inner.circuit.release();
+    ask(&service, Port::reserve().uri())
+        .await
+        .expect_err("an error");
+    ended(&outer, |t| (t.ignored, t.failed) = (2, 1));
+}
+
+// H3: a circuit in the client, around its connections, is a circuit further in.
+#[tokio::test]
+async fn a_connection_that_was_rejected_is_ignored_further_out() {
+    let (inner, outer) = (open(), fragile(|c| c));
+    let around_connections = layer(&inner).classifier(ErrorsOnly).reject_as_box_error();
+    let client = built(settings().connector_layer(around_connections));
+    let error = ask(&guard(&outer, client), "http://127.0.0.1:1/").await;
+    let error = error.expect_err("an error");
+    assert!(error.is_connect(), "{error:?}");
+    assert!(Rejected::find(&error).is_some(), "{error:?}");
     ended(&outer, |t| t.ignored = 1);
 }
 
