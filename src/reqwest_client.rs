@@ -99,7 +99,7 @@ impl<E> Reject<Request, Response, E> for ServiceUnavailable {
     }
 }
 
-/// The URL is that of the request.
+/// The URL is that of the request, unless the response was [built with another](ResponseBuilderExt::url).
 #[diagnostic::do_not_recommend]
 impl<F, B, E> Reject<Request, Response, E> for RejectWith<F>
 where
@@ -154,13 +154,14 @@ where
 }
 
 /// A response of reqwest's knows where it came from; one of HTTP does not, but for an extension that only
-/// reqwest can make.
+/// reqwest can make. If it has that already, it stays.
 fn with_url<B: Into<Body>>(mut response: http::Response<B>, url: Url) -> Response {
     let (parts, ()) = http::Response::builder()
         .url(url)
         .body(())
         .unwrap_or_default()
         .into_parts();
-    response.extensions_mut().extend(parts.extensions);
+    let own = std::mem::replace(response.extensions_mut(), parts.extensions);
+    response.extensions_mut().extend(own);
     response.into()
 }

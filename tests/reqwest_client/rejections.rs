@@ -1,7 +1,7 @@
 //! What a rejection becomes: a response of reqwest's like any other, an error, or a fallback's answer.
 
 use bytes::Bytes;
-use reqwest::{Method, Request, Response, StatusCode};
+use reqwest::{Method, Request, Response, ResponseBuilderExt, StatusCode};
 use tower::{BoxError, Layer, Service, ServiceBuilder, timeout::error::Elapsed};
 use tower_breaker::{
     CircuitError, Reason, Rejected, State,
@@ -130,6 +130,20 @@ async fn its_body_may_be_all_that_reqwest_makes_one_of() {
         let text = patiently(response.text()).await;
         assert_eq!(text.expect("a body"), "down");
     }
+}
+
+// H2: who names another place has named it.
+#[tokio::test]
+async fn its_url_too() {
+    let circuit = open();
+    let elsewhere = "http://status.invalid/";
+    let own = layer(&circuit).reject_with(|_| {
+        let response = http::Response::builder().url(url(elsewhere));
+        response.body("down").expect("a response")
+    });
+    let response = rejection(&own.layer(client())).await;
+    assert_eq!(response.url().as_str(), elsewhere);
+    assert_eq!(response.extensions().len(), 1);
 }
 
 // H3
