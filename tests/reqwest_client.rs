@@ -31,8 +31,8 @@ use support::{Fixture, secs};
 use tokio::{net::TcpListener, task::JoinHandle, time};
 use tower::{Layer, Service, ServiceExt};
 use tower_breaker::{
-    CircuitBreaker, CircuitBreakerLayer, Counted, State, Totals, body::ObserveBodies,
-    classify::HttpClassifier, reject::ServiceUnavailable,
+    CircuitBreaker, CircuitBreakerLayer, State, Totals, body::ObserveBodies,
+    classify::HttpClassifier, plumbing::Counted, reject::ServiceUnavailable,
 };
 
 type Guarded = CircuitBreaker<Client>;

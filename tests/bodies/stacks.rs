@@ -193,7 +193,7 @@ fn every_kind_of_rejection_goes_with_observed_bodies() {
     assert_eq!(fixture.totals().rejected, 4);
 }
 
-fn text<H: tower_breaker::Hold>(observed: ObservedBody<Full<Bytes>, H>) -> String
+fn text<H: tower_breaker::plumbing::Hold>(observed: ObservedBody<Full<Bytes>, H>) -> String
 where
     ObservedBody<Full<Bytes>, H>: http_body::Body<Data = Bytes, Error = Infallible>,
 {

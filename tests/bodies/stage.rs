@@ -17,9 +17,10 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer as _, Service, service_fn};
 use tower_breaker::{
-    CircuitBreakerLayer, Counted, Outcome, Totals,
+    CircuitBreakerLayer, Outcome, Totals,
     body::{BodyEnd, ObserveBodies, ObservedBody},
     classify::HttpClassifier,
+    plumbing::Counted,
     reject::ServiceUnavailable,
 };
 
