@@ -9,6 +9,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use tower::ServiceExt;
+
 use super::*;
 
 /// A layer that knows how often it was applied.
@@ -118,6 +120,18 @@ async fn as_a_plain_service_a_layer_is_applied_for_each_request_and_shares_its_c
     assert_eq!(counting.applied(), 6);
     assert_eq!(ask(&server, 1, "/fail").await, [502; 3]);
     assert_eq!(ask(&server, 2, "/ok").await, [503; 6]);
+}
+
+// G4: to be made a service of is as good as the empty state.
+#[tokio::test]
+async fn made_into_a_service_a_router_applies_a_layer_once() {
+    let counting = Counting::new(layer(&three_failures()));
+    let made = stateless(&counting).into_make_service().oneshot(()).await;
+    let router = made.expect("infallible");
+    assert!(counting.applied() >= 2);
+    let server = Server::hyper(move || router.clone()).await;
+    assert_eq!(ask(&server, 3, "/ok").await, [200; 9]);
+    assert_eq!(counting.applied(), 0);
 }
 
 // G4: so a circuit for each service is, without a state, one for each connection …
