@@ -7,6 +7,9 @@ mod support;
 
 #[path = "axum_server/applied.rs"]
 mod applied;
+#[cfg(feature = "body")]
+#[path = "axum_server/bodies.rs"]
+mod bodies;
 #[path = "axum_server/errors.rs"]
 mod errors;
 #[path = "axum_server/extractors.rs"]

@@ -451,6 +451,23 @@ fn a_steer_that_lives_long_rejects_once_more_after_the_break() {
     assert_eq!(status_at(&mut steer, 0, StatusCode::OK), StatusCode::OK);
 }
 
+// G7: a steer waits for all its services, so one that is pending while it is open holds up the others.
+// They belong behind a balancer.
+#[tokio::test(start_paused = true)]
+async fn a_steer_waits_for_routes_that_are_pending_while_open() {
+    let circuits = [closed(), closed()];
+    let routes = circuits.clone().map(|circuit| {
+        let layer = CircuitBreakerLayer::new(circuit).pending_while_open();
+        layer.layer(statuses())
+    });
+    let pick = |_: &StatusCode, _: &[_]| 1;
+    let mut steer = Steer::new(routes, pick);
+    circuits[0].force_open();
+    assert!(steer.ready().now_or_never().is_none());
+    circuits[0].release();
+    assert_eq!(status_of(&mut steer, StatusCode::OK), StatusCode::OK);
+}
+
 // G2, G4: a steer's clone believes what the services of the original said. They were not asked.
 #[test]
 #[should_panic(expected = "a clone carries no readiness")]
