@@ -66,8 +66,18 @@ impl Code {
     /// The `grpc-status` among headers or trailers; of several, the first.
     pub(super) fn find(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get("grpc-status")?;
-        let number = value.to_str().ok().and_then(number_of);
-        Some(number.map_or(Self::Unknown, Self::from))
+        Some(Self::of_bytes(value.as_bytes()))
+    }
+
+    /// A number without a sign, a space or a zero before it; anything else is no code, as it is none to
+    /// tonic's client.
+    fn of_bytes(value: &[u8]) -> Self {
+        let number = match *value {
+            [one @ b'0'..=b'9'] => one - b'0',
+            [b'1', one @ b'0'..=b'9'] => 10 + (one - b'0'),
+            _ => return Self::Unknown,
+        };
+        Self::from(i32::from(number))
     }
 
     /// The code that the protocol puts in place of a missing one, by the status of HTTP.
@@ -84,12 +94,6 @@ impl Code {
             _ => Self::Unknown,
         }
     }
-}
-
-/// One or two digits and nothing else; more are no code.
-fn number_of(value: &str) -> Option<i32> {
-    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-    (digits && value.len() <= 2).then(|| value.parse().ok())?
 }
 
 /// Any number that is no code is [`Code::Unknown`].
@@ -115,5 +119,19 @@ mod tests {
         }
         assert_eq!(Code::from(17), Code::Unknown);
         assert_eq!(Code::from(-1), Code::Unknown);
+    }
+
+    // H4
+    #[test]
+    fn a_code_is_written_in_one_way_only() {
+        for code in Code::ALL {
+            let number = (code as i32).to_string();
+            assert_eq!(Code::of_bytes(number.as_bytes()), code);
+        }
+        for number in [
+            "00", "05", "17", "20", "100", "016", "", " 5", "+5", "-0", "5 ",
+        ] {
+            assert_eq!(Code::of_bytes(number.as_bytes()), Code::Unknown, "{number}");
+        }
     }
 }
