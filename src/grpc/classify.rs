@@ -17,7 +17,8 @@ use crate::{
 ///
 /// It judges heads and trailers, so it goes to a layer by [`grpc_with`], which puts it in both places.
 ///
-/// A response that a circuit breaker further in made from a rejection is ignored (rule H3).
+/// A response that a circuit breaker further in made from a rejection is ignored (rule H3), and so is, with
+/// the feature `tonic`, that of a handler that failed with a status made from one.
 ///
 /// [`grpc_with`]: crate::CircuitBreakerLayer::grpc_with
 #[derive(Clone, Copy, Debug)]
@@ -113,10 +114,24 @@ impl GrpcClassifier {
     }
 }
 
+/// Whether a handler of a tonic server failed with a rejection: the response has its status as it was.
+#[cfg(feature = "tonic")]
+fn passes_on_rejection<B>(response: &Response<B>) -> bool {
+    let status = response.extensions().get::<tonic::Status>();
+    status.is_some_and(|status| crate::error::Rejected::find(status).is_some())
+}
+
+#[cfg(not(feature = "tonic"))]
+fn passes_on_rejection<B>(_: &Response<B>) -> bool {
+    false
+}
+
 impl<B, E> Classify<Response<B>, E> for GrpcClassifier {
     fn classify(&self, result: Result<&Response<B>, &E>) -> Outcome {
         match result {
-            Ok(response) if is_rejection(response) => Outcome::Ignored,
+            Ok(response) if is_rejection(response) || passes_on_rejection(response) => {
+                Outcome::Ignored
+            }
             Ok(response) => self.judge_head(response),
             Err(_) => Outcome::Failure,
         }

@@ -1,5 +1,7 @@
 //! What joins tonic's types to ours. Needs the feature `tonic`.
 
+use std::error::Error;
+
 use tonic::{
     Status,
     metadata::{MetadataMap, MetadataValue},
@@ -41,18 +43,29 @@ impl From<Rejected> for Status {
 }
 
 /// For [`Circuit::call_with_classifier`](crate::Circuit::call_with_classifier) around a call of a
-/// generated client. What comes back as a stream is judged by its head.
+/// generated client. What comes back as a stream is judged by its head. A timeout of the channel or a
+/// connection that is gone is a failure, although tonic calls those cancelled.
+///
+/// A rejection is found in a status that was made of one, on this side. Of an answer that a breaker around
+/// the channel gave in place of the server, tonic keeps the headers only, and nobody can tell it from an
+/// answer of the server; let that breaker [reject as an error][error].
+///
+/// [error]: crate::CircuitBreakerLayer::reject_as_error
 impl<T> Classify<tonic::Response<T>, Status> for GrpcClassifier {
     fn classify(&self, result: Result<&tonic::Response<T>, &Status>) -> Outcome {
         match result {
             Ok(_) => self.outcome_of(Code::Ok),
             Err(status) if Rejected::find(status).is_some() => Outcome::Ignored,
-            Err(status) => {
-                let told_in = status.metadata().clone().into_headers();
-                self.judge(status.code().into(), &told_in)
-            }
+            Err(status) if never_came(status) => Outcome::Failure,
+            Err(status) => self.judge(status.code().into(), status.metadata().as_ref()),
         }
     }
+}
+
+/// tonic's client says cancelled where a timeout has passed or a connection is gone, too. A status that was
+/// made of such an error has it for a source; one that a server sent has none.
+fn never_came(status: &Status) -> bool {
+    status.code() == tonic::Code::Cancelled && status.source().is_some()
 }
 
 /// A service of a tonic server keeps its name, so that it can be added to a router of services.
@@ -62,4 +75,46 @@ where
     H: Hold<Classifier = C, Rejection = R>,
 {
     const NAME: &'static str = S::NAME;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, sync::Arc};
+
+    use super::*;
+    use crate::handle::Circuit;
+
+    fn rejection() -> Status {
+        let circuit = Circuit::builder("payments").build().expect("valid");
+        circuit.force_open();
+        circuit.try_acquire().expect_err("forced open").into()
+    }
+
+    fn judge_head(status: Status) -> Outcome {
+        let response: http::Response<()> = status.into_http();
+        GrpcClassifier::new().classify(Ok::<_, &Infallible>(&response))
+    }
+
+    // H3
+    #[test]
+    fn a_rejection_that_a_handler_fails_with_is_ignored() {
+        assert_eq!(judge_head(rejection()), Outcome::Ignored);
+        assert_eq!(judge_head(Status::unavailable("")), Outcome::Failure);
+    }
+
+    // A1
+    #[test]
+    fn cancelled_is_a_failure_where_it_stands_for_an_error() {
+        let judge = |status: &Status| {
+            GrpcClassifier::new().classify(Err::<&tonic::Response<()>, _>(status))
+        };
+        let mut status = Status::cancelled("Timeout expired");
+        assert_eq!(judge(&status), Outcome::Ignored);
+        status.set_source(Arc::new(tonic::TimeoutExpired(())));
+        assert_eq!(judge(&status), Outcome::Failure);
+        // Any other code is what it says.
+        let mut status = Status::not_found("no such row");
+        status.set_source(Arc::new(std::fmt::Error));
+        assert_eq!(judge(&status), Outcome::Ignored);
+    }
 }
