@@ -1,0 +1,166 @@
+//! Deadlines, by whoever keeps them: the channel, tonic's server, or a timeout around all (H4, A4).
+//!
+//! The server never answers, so a deadline always passes, however short it is.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tonic::{Code, Request, transport::Server};
+use tonic_health::pb::health_client::HealthClient;
+use tower::{ServiceBuilder, timeout::TimeoutLayer};
+use tower_breaker::{
+    CircuitBreakerLayer, State,
+    clock::Clock,
+    grpc::{self, GrpcClassifier},
+};
+
+use crate::{
+    health::{Ledger, Running, Told, grpc, guarded, patient, told},
+    peer::Peer,
+    sockets::{patiently, until},
+    support::{Fixture, fragile, fragile_after_break, secs},
+};
+
+/// Nobody waits for more than the deadline takes.
+const SOON: Duration = Duration::from_millis(5);
+
+// A1: an error instead of a response.
+#[tokio::test]
+async fn the_timeout_of_an_endpoint_is_a_failure() {
+    let fixture = fragile(|circuit| circuit);
+    let server = Running::plain(&Told::new(&fixture));
+    let mut client = guarded(server.endpoint().timeout(SOON), grpc(&fixture));
+    let status = patiently(client.check(told("hang"))).await;
+    // So tonic calls it.
+    assert_eq!(status.expect_err("late").code(), Code::Cancelled);
+    fixture.tells(&["closed -> open: 1 failure, open for 5s"]);
+}
+
+// A1: which the channel keeps, too.
+#[tokio::test]
+async fn the_timeout_of_a_request_is_a_failure() {
+    let fixture = fragile(|circuit| circuit);
+    let peer = Peer::start().await;
+    let mut request = Request::new(told(""));
+    request.set_timeout(SOON);
+    let answer = patiently(peer.guarded_client(&fixture).check(request)).await;
+    assert_eq!(answer.expect_err("late").code(), Code::Cancelled);
+    fixture.tells(&["closed -> open: 1 failure, open for 5s"]);
+}
+
+// H4: tonic's server says cancelled when its own timeout has passed, and cancelled is ignored.
+#[tokio::test]
+async fn the_timeout_of_a_tonic_server_is_ignored_by_clients_unless_they_ask() {
+    let fixture = patient();
+    let health = Told::new(&fixture).server();
+    let server = Running::start(|incoming| {
+        let server = Server::builder().timeout(SOON).add_service(health);
+        server.serve_with_incoming(incoming)
+    });
+    let mut ledger = Ledger::of(&fixture);
+    let asking = GrpcClassifier::new().failures([grpc::Code::Cancelled]);
+    let layer = CircuitBreakerLayer::new(fixture.circuit.clone());
+    for (layer, letter) in [(grpc(&fixture), "i"), (layer.grpc_with(asking), "f")] {
+        let mut client = guarded(server.endpoint(), layer);
+        let status = patiently(client.check(told("hang"))).await;
+        assert_eq!(status.expect_err("late").code(), Code::Cancelled);
+        assert_eq!(ledger.since(&fixture), letter);
+    }
+}
+
+// H4
+#[tokio::test]
+async fn a_deadline_that_a_server_tells_of_is_a_failure() {
+    let fixture = fragile(|circuit| circuit);
+    let server = Running::plain(&Told::new(&fixture));
+    let mut client = server.guarded_client(&fixture);
+    patiently(client.check(told("4"))).await.expect_err("late");
+    fixture.is(State::Open);
+}
+
+/// Each reading is two seconds later than the last.
+#[derive(Default)]
+struct Ticking(AtomicU64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Duration {
+        secs(2 * self.0.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// The health service behind a breaker, in a server that has no patience.
+fn impatient(fixture: &Fixture) -> Running {
+    let (health, layer) = (Told::new(fixture).server(), grpc(fixture));
+    Running::start(|incoming| {
+        let mut server = Server::builder().timeout(SOON).layer(layer);
+        server.add_service(health).serve_with_incoming(incoming)
+    })
+}
+
+// A4: on a server, its timeout lies outside of the layers, and drops the call.
+#[tokio::test]
+async fn the_timeout_of_a_server_around_its_breaker_is_neutral_or_a_slow_failure() {
+    for slow in [false, true] {
+        let fixture = fragile(|circuit| match slow {
+            false => circuit,
+            true => circuit
+                .slow_call_duration(secs(1))
+                .clock(Ticking::default()),
+        });
+        let server = impatient(&fixture);
+        let late = patiently(server.client().check(told("hang"))).await;
+        assert_eq!(late.expect_err("late").code(), Code::Cancelled);
+        until(|| fixture.totals().ended() == 1).await;
+        let totals = fixture.totals();
+        let (failed, neutral) = (u64::from(slow), u64::from(!slow));
+        assert_eq!(
+            (totals.failed, totals.slow, totals.abandoned),
+            (failed, failed, neutral)
+        );
+    }
+}
+
+// A4, D1: a probe among them.
+#[tokio::test]
+async fn a_probe_that_a_server_gives_up_is_not_lost() {
+    let fixture = fragile_after_break(|circuit| circuit);
+    let server = impatient(&fixture);
+    for calls in 1..=3 {
+        let late = patiently(server.client().check(told("hang"))).await;
+        assert_eq!(late.expect_err("late").code(), Code::Cancelled);
+        until(|| fixture.totals().abandoned == calls).await;
+    }
+    fixture.is(State::HalfOpen);
+    assert_eq!(fixture.totals().rejected, 0);
+}
+
+// A4: a timeout around the breaker, as tower has it.
+#[tokio::test]
+async fn a_timeout_around_a_breaker_is_neutral_and_one_inside_a_failure() {
+    let fixture = patient();
+    let server = Running::plain(&Told::new(&fixture));
+    let channel = server.endpoint().connect_lazy();
+    let mut ledger = Ledger::of(&fixture);
+
+    let outside = ServiceBuilder::new()
+        .layer(TimeoutLayer::new(SOON))
+        .layer(grpc(&fixture))
+        .service(channel.clone());
+    let mut client = HealthClient::new(outside);
+    patiently(client.check(told("hang")))
+        .await
+        .expect_err("late");
+    assert_eq!(ledger.since(&fixture), "d");
+
+    let inside = ServiceBuilder::new()
+        .layer(grpc(&fixture))
+        .layer(TimeoutLayer::new(SOON))
+        .service(channel);
+    let mut client = HealthClient::new(inside);
+    patiently(client.check(told("hang")))
+        .await
+        .expect_err("late");
+    assert_eq!(ledger.since(&fixture), "f");
+}
