@@ -16,6 +16,8 @@ mod codes;
 mod deadlines;
 #[path = "grpc/health.rs"]
 mod health;
+#[path = "grpc/neighbours.rs"]
+mod neighbours;
 #[path = "grpc/peer.rs"]
 mod peer;
 #[path = "grpc/pushback.rs"]

@@ -1,13 +1,19 @@
 //! Clients that cancel: they say nothing of the server (A4), and no probe is lost (D1).
 
-use futures_util::FutureExt;
+use futures_util::{
+    FutureExt,
+    stream::{self, StreamExt},
+};
+use tonic::transport::Server;
+use tower::Layer;
 use tower_breaker::State;
 
 use crate::{
-    health::{Ledger, Running, Told, patient, told},
+    health::{Ledger, Running, Told, grpc, patient, told},
     sockets::{patiently, until},
     streams::{message, watch},
     support::{fragile, fragile_after_break, secs},
+    text::{TextClient, TextServer},
 };
 
 // A4
@@ -65,6 +71,28 @@ async fn a_stream_that_is_dropped_is_neutral() {
         until(|| health.left() == left).await;
     }
     fixture.is(State::Closed);
+}
+
+// A4: streams in both directions, of which the caller's own goes on.
+#[tokio::test]
+async fn a_chat_that_is_dropped_is_neutral() {
+    let fixture = patient();
+    let server = Running::start(|incoming| {
+        let server = Server::builder().add_service(TextServer::default());
+        server.serve_with_incoming(incoming)
+    });
+    let mut client = TextClient::new(grpc(&fixture).layer(server.endpoint().connect_lazy()));
+    let mut ledger = Ledger::of(&fixture);
+    let endless = || Box::pin(stream::iter(["a".to_owned()]).chain(stream::pending()));
+    let mut answers = patiently(client.chat(endless())).await.expect("a chat");
+    let answer = patiently(answers.message()).await;
+    assert_eq!(answer.expect("alive").as_deref(), Some("a"));
+    assert_eq!(ledger.since(&fixture), "");
+    drop(answers);
+    assert_eq!(ledger.since(&fixture), "d");
+
+    assert!(client.collect(endless()).now_or_never().is_none());
+    assert_eq!(ledger.since(&fixture), "d");
 }
 
 // A4, D1
