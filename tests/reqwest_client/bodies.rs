@@ -18,7 +18,7 @@ use tower_breaker::{
 
 use super::{
     Observed, ask, built, client, ended, failed, guard, layer,
-    misbehaving::{Misbehaving, Turn},
+    misbehaving::{Misbehaving, Port, Turn},
     observe, patiently, send, serve, settings,
     support::{Fixture, NANO, fragile, fragile_after_break, secs},
 };
@@ -279,6 +279,20 @@ async fn the_body_of_a_failure_fails_nothing_more() {
             false => t.ignored = 1,
         });
     }
+}
+
+// A1: there is no body to wait for.
+#[tokio::test]
+async fn without_a_head_the_error_is_all() {
+    let circuit = fragile(|c| c);
+    let service = observe(&circuit, client());
+    let misspelt = ask(&service, "ftp://localhost/").await;
+    assert!(misspelt.expect_err("an error").is_builder());
+    ended(&circuit, |t| t.ignored = 1);
+    let refused = ask(&service, Port::reserve().uri()).await;
+    assert!(refused.expect_err("an error").is_connect());
+    ended(&circuit, |t| (t.ignored, t.failed) = (1, 1));
+    circuit.is(State::Open);
 }
 
 // ---- neither -----------------------------------------------------------------------------------
