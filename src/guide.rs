@@ -6,6 +6,11 @@ pub mod contract {}
 #[doc = include_str!("guide/clients.md")]
 pub mod clients {}
 
+#[cfg(feature = "tonic")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
+#[doc = include_str!("guide/grpc.md")]
+pub mod grpc {}
+
 #[doc = include_str!("guide/neighbours.md")]
 pub mod neighbours {}
 

@@ -1,6 +1,6 @@
 //! What layers say about gRPC.
 
-use super::{GrpcClassifier, GrpcUnavailable};
+use super::{GrpcClassifier, GrpcLayer, GrpcUnavailable};
 use crate::{body::ObserveBodies, layer::CircuitBreakerLayer};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
@@ -9,17 +9,12 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     ///
     /// It replaces what was said about classifying, rejecting and bodies. What is said after it holds, as a
     /// [`fallback`](Self::fallback) in place of the rejection.
-    pub fn grpc(
-        self,
-    ) -> CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>> {
+    pub fn grpc(self) -> GrpcLayer {
         self.grpc_with(GrpcClassifier::new())
     }
 
     /// Like [`grpc`](Self::grpc), with a classifier of your own.
-    pub fn grpc_with(
-        self,
-        classifier: GrpcClassifier,
-    ) -> CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>> {
+    pub fn grpc_with(self, classifier: GrpcClassifier) -> GrpcLayer {
         self.classifier(classifier)
             .rejection(GrpcUnavailable)
             .observe_bodies_with(ObserveBodies::new().end_classifier(classifier))

@@ -63,3 +63,20 @@ mod reject;
 mod status;
 
 pub use self::{classify::GrpcClassifier, code::Code, reject::GrpcUnavailable};
+
+use crate::{
+    body::ObserveBodies, layer::CircuitBreakerLayer, plumbing::Counted, service::CircuitBreaker,
+};
+
+/// The layer that [`CircuitBreakerLayer::grpc`] makes.
+pub type GrpcLayer =
+    CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>>;
+
+/// The service that a [`GrpcLayer`] makes, by its short name: for the field of a struct, and for what was
+/// generated around it.
+pub type GrpcCircuitBreaker<S> = CircuitBreaker<
+    S,
+    GrpcClassifier,
+    GrpcUnavailable,
+    Counted<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>>,
+>;

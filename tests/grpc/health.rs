@@ -26,10 +26,11 @@ use tonic_health::pb::{
 };
 use tower::Layer;
 use tower_breaker::{
-    CircuitBreaker, CircuitBreakerLayer, Counted, Totals,
+    CircuitBreaker, CircuitBreakerLayer, Totals,
     body::ObserveBodies,
     clock::ManualClock,
     grpc::{GrpcClassifier, GrpcUnavailable},
+    plumbing::Counted,
 };
 
 use crate::support::{Fixture, secs};
