@@ -3,7 +3,7 @@
 //! To HTTP every gRPC call that was answered is a 200. How it went says its `grpc-status`, in the head of
 //! the response if there is nothing else in it, in the trailers after the messages otherwise. So bodies
 //! are [observed](crate::body), and three things come together: [`GrpcClassifier`],
-//! [`GrpcUnavailable`] and [`ObserveBodies`](crate::body::ObserveBodies).
+//! [`GrpcUnavailable`] and [`ObserveBodies`].
 //!
 //! ```
 //! use tower_breaker::{Circuit, CircuitBreakerLayer};
