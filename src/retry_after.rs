@@ -27,8 +27,17 @@
 //! | more than a day | not honoured: absurd |
 //! | anything else, or more than one such header | not honoured: nobody knows what was meant |
 //!
-//! A date is compared with the `Date` of the same response, so that clocks that disagree do no harm; where
-//! there is none, with the clock of this machine.
+//! Seconds are nothing but digits: no sign, no fraction, no unit. Dates are those of HTTP, in any of its
+//! three formats. A date is compared with the `Date` of the same response, so that clocks that disagree do
+//! no harm; where there is none that can be read, or more than one, with the clock of this machine.
+//!
+//! What is not honoured is as good as not said: the break is as long as the circuit makes it. A floor is
+//! under whatever that would be, constant, growing or jittered, and a break that would be longer stays so.
+//!
+//! Only failures ask. A 429 is ignored by default, and so is what it says, until it is
+//! [moved](crate::classify::HttpClassifier::failures) to the failures or made to trip. A response that a
+//! breaker further in has made of a rejection asks nothing (rule H3); over the wire it has lost that mark,
+//! is a 503 like any other, and says how long its circuit stays open (rule H1).
 //!
 //! With [`Outcome::TripNow`] for its status, a response opens the circuit at
 //! once, for exactly as long as it says:

@@ -19,7 +19,7 @@ use tower_breaker::{
 use super::{
     Observed, ask, built, client, ended, failed, guard, layer,
     misbehaving::{Misbehaving, Port, Turn},
-    observe, patiently, send, serve, settings,
+    observe, patiently, send, serve, settings, status,
     support::{Fixture, NANO, fragile, fragile_after_break, secs},
 };
 
@@ -336,6 +336,19 @@ async fn a_probe_has_succeeded_with_its_first_chunk() {
     circuit.is(State::Closed);
     drop(response);
     ended(&circuit, |t| (t.failed, t.successful) = (1, 1));
+}
+
+// H5, A4: who looks at the status only has not seen it through.
+#[tokio::test]
+async fn a_probe_whose_body_is_dropped_unread_decides_nothing() {
+    let circuit = fragile_after_break(|c| c);
+    let server = Misbehaving::start(vec![two_chunks(), Turn::ok()]);
+    let service = observe(&circuit, client());
+    drop(ask(&service, server.uri()).await.expect("a head"));
+    ended(&circuit, |t| (t.failed, t.abandoned) = (1, 1));
+    circuit.is(State::HalfOpen);
+    assert_eq!(status(&service, &server.uri()).await, 200);
+    circuit.is(State::Closed);
 }
 
 // A3

@@ -2,10 +2,15 @@
 
 use std::{
     future::pending,
+    io,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use reqwest::{
     Method, Request, StatusCode,
     dns::{Name, Resolve, Resolving},
@@ -18,8 +23,9 @@ use tower_breaker::{Outcome, State};
 use super::{
     ask, built, client, ended, error, failed, get, guard, join, layer,
     misbehaving::{Misbehaving, Port, Turn},
-    send, settings, start, status,
+    send, serve, settings, start, status,
     support::{Fixture, NANO, fragile, fragile_after_break, secs},
+    url,
 };
 
 const PROBING: &str = "open -> half-open: the break is over";
@@ -366,16 +372,23 @@ async fn a_reference_to_a_client_can_be_guarded() {
 // A1: a body of the caller's that breaks is an error of the call like any other.
 #[tokio::test]
 async fn a_request_body_that_breaks_is_a_failure() {
-    use http_body_util::StreamBody;
-    let circuit = fragile(|c| c);
-    let server = Misbehaving::start(vec![Turn::ok()]);
-    let frames = futures_util::stream::iter([
-        Ok(hyper::body::Frame::data(bytes::Bytes::from("half"))),
-        Err(std::io::Error::other("broken here")),
+    let reading = axum::routing::post(|body: axum::body::Bytes| async move { body });
+    let server = serve(axum::Router::new().route("/", reading)).await;
+    for settings in [settings(), settings().http2_prior_knowledge()] {
+        let circuit = fragile(|c| c);
+        let mut request = Request::new(Method::POST, url(&server));
+        *request.body_mut() = Some(breaking());
+        let result = send(&guard(&circuit, built(settings)), request).await;
+        let error = result.expect_err("an error");
+        assert!(error.is_request() && !error.is_body(), "{error:?}");
+        failed(&circuit);
+    }
+}
+
+fn breaking() -> reqwest::Body {
+    let frames = stream::iter([
+        Ok(Frame::data(Bytes::from("half"))),
+        Err(io::Error::other("broken here")),
     ]);
-    let mut request = Request::new(Method::POST, super::url(server.uri()));
-    *request.body_mut() = Some(reqwest::Body::wrap(StreamBody::new(frames)));
-    let result = send(&guard(&circuit, client()), request).await;
-    println!("{:?}", result.expect_err("an error"));
-    failed(&circuit);
+    reqwest::Body::wrap(StreamBody::new(frames))
 }

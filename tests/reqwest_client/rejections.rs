@@ -254,6 +254,17 @@ async fn a_timeout_inside_is_a_failure() {
     failed(&circuit);
 }
 
+// H1: boxed errors or not, a rejection is a response.
+#[tokio::test]
+async fn with_a_timeout_inside_it_is_a_503_all_the_same() {
+    let circuit = open();
+    let service = ServiceBuilder::new()
+        .layer(layer(&circuit))
+        .timeout(secs(5))
+        .service(client());
+    is_an_empty_503(ask(&service, WHERE).await.expect("a response")).await;
+}
+
 // H3: as the default classifier sees it; there is no need of another.
 #[tokio::test]
 async fn a_boxed_rejection_is_ignored_further_out() {
