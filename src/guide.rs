@@ -4,6 +4,8 @@
 pub mod contract {}
 
 #[doc = include_str!("guide/clients.md")]
+// Its examples need the feature.
+#[cfg_attr(feature = "reqwest", doc = include_str!("guide/reqwest.md"))]
 pub mod clients {}
 
 #[cfg(feature = "tonic")]
