@@ -376,6 +376,8 @@ impl Circuit {
         let now = self.now();
         self.core()
             .fail_ready(seen, now, |transition| self.tell(transition));
+        // A probe may have come and gone, and somebody may have found its seat taken.
+        self.observers().tell_waiting();
     }
 
     fn tell_if_any(&self, transition: Option<Transition>) -> bool {
