@@ -4,8 +4,11 @@
 pub mod contract {}
 
 #[doc = include_str!("guide/clients.md")]
-// Its examples need the feature.
-#[cfg_attr(feature = "reqwest", doc = include_str!("guide/reqwest.md"))]
+// Its examples need the features.
+#[cfg_attr(
+    all(feature = "reqwest", feature = "retry-after"),
+    doc = include_str!("guide/reqwest.md")
+)]
 pub mod clients {}
 
 #[cfg(feature = "tonic")]
