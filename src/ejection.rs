@@ -40,7 +40,8 @@ use crate::circuit::{Cap, ConfigError, millionths};
 /// takes a place. What is decided in shadow takes none.
 ///
 /// The share is a limit, not a target: of three circuits under a cap of one half, one may be open, and of
-/// one, none.
+/// one, none. It is rounded to millionths, and so is what comes of it: of three circuits under a cap of
+/// `1.0 / 3.0`, one may be open.
 #[derive(Clone)]
 pub struct EjectionCap {
     cap: Arc<Cap>,

@@ -1,17 +1,25 @@
 //! How many circuits of a set may be open at once (rule G7).
 //!
 //! A circuit holds a place from its trip to its close. Places are counted in one word for the whole set,
-//! so that there are never more than the cap allows: whoever wants to open claims a place before the swap
+//! so that there are never more than the cap allows: whoever wants to open takes a place before the swap
 //! that opens, and gives it back if somebody else ends the era.
 //!
-//! Two calls that want to open the same circuit need one place between them, and the second must not
-//! take the first one's claim for a cap that is reached. So claims are announced at their circuit. Who finds
-//! no place and is not the last to have announced leaves it to the others: one of them has the place, or
-//! will be the last. Nobody waits.
+//! Of several calls that want to open the same circuit, one undertakes it, and takes the one place it needs;
+//! the others leave it to that one, for whoever undertakes it goes on until the era is over, opened, vetoed
+//! or ended by a person. Nobody waits.
+//!
+//! A place is taken for as long as it takes to swap a word. So where a person ends the era of a circuit that
+//! is about to open, or opens it by hand at that very moment, another circuit's trip may be vetoed though
+//! there is a place again an instant later.
 
 use std::sync::Arc;
 
-use super::{Cause, Core, Transition, WHOLE, ending::Ended, transition::Length, word::Word};
+use super::{
+    Cause, Core, Transition, WHOLE,
+    ending::Ended,
+    transition::Length,
+    word::{BESIDE_ERA, Word, is_later},
+};
 use crate::sync::{AtomicU64, Ordering};
 
 /// One set of circuits.
@@ -43,14 +51,10 @@ impl Cap {
     }
 
     /// Takes a place, if the cap allows one more.
-    ///
-    /// Acquire: whoever finds the places taken also sees which claims of its own circuit were announced
-    /// before they were. Pairs with the release of every change.
     fn try_take(&self) -> bool {
         let mut word = self.word.load(Ordering::Acquire);
         loop {
-            let (members, taken) = (word / MEMBER, word & PLACES);
-            if (taken + 1) * WHOLE > members * self.share {
+            if (word & PLACES) >= self.places(word / MEMBER) {
                 return false;
             }
             match self.word.compare_exchange_weak(
@@ -63,6 +67,12 @@ impl Cap {
                 Err(seen) => word = seen,
             }
         }
+    }
+
+    /// How many of so many circuits may be open. The share was rounded to millionths, so what is missing by
+    /// no more than that is there: a third of three is one.
+    fn places(&self, members: u64) -> u64 {
+        (members * self.share + members.div_ceil(2)) / WHOLE
     }
 
     /// Takes a place whatever the cap says: a person decides.
@@ -79,24 +89,25 @@ impl Cap {
 #[derive(Debug)]
 pub(super) struct Membership {
     cap: Arc<Cap>,
-    /// Claims that have been announced and not settled.
-    claims: AtomicU64,
+    /// `era | 1` of the last one that a call has undertaken to open; 0 before the first.
+    undertaken: AtomicU64,
 }
+
+const UNDERTAKEN: u64 = 1;
 
 impl Membership {
     pub(super) fn join(cap: Arc<Cap>, first: Word) -> Self {
         cap.word.fetch_add(MEMBER, Ordering::AcqRel);
-        let membership = Self {
-            cap,
-            claims: AtomicU64::new(0),
-        };
         if first.is_ejected() {
-            membership.cap.take();
+            cap.take();
         }
-        membership
+        Self {
+            cap,
+            undertaken: AtomicU64::new(0),
+        }
     }
 
-    /// The circuit is gone.
+    /// The circuit is gone. First its place, or a full house would look too full for an instant.
     pub(super) fn leave(&self, last: Word) {
         if last.is_ejected() {
             self.cap.give_back();
@@ -104,42 +115,46 @@ impl Membership {
         self.cap.word.fetch_sub(MEMBER, Ordering::AcqRel);
     }
 
-    fn claim(&self) -> Claim<'_> {
-        self.claims.fetch_add(1, Ordering::AcqRel);
-        if self.cap.try_take() {
-            return Claim::Held(Held {
-                membership: self,
-                kept: false,
-            });
+    /// To one call of each era, true: it is for that call to end the era.
+    ///
+    /// Relaxed: the swap only has to be won once. Nothing is published with it.
+    fn undertake(&self, era: u64) -> bool {
+        let mut last = self.undertaken.load(Ordering::Relaxed);
+        while last == 0 || is_later(era, last >> BESIDE_ERA) {
+            match self.undertaken.compare_exchange_weak(
+                last,
+                era << BESIDE_ERA | UNDERTAKEN,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(seen) => last = seen,
+            }
         }
-        // Acquire and release: if another claim was settled, what it did to the circuit is seen.
-        match self.claims.fetch_sub(1, Ordering::AcqRel) {
-            1 => Claim::Refused,
-            _ => Claim::LeftToAnother,
-        }
+        false
     }
 }
 
-/// What came of asking for a place.
-enum Claim<'a> {
-    Held(Held<'a>),
-    Refused,
-    /// Another call is about to open the same circuit, or to be told that it may not.
-    LeftToAnother,
+/// What the call that has undertaken to open a circuit has in hand. A place is given back on drop, unless
+/// the circuit has opened with it.
+pub(super) struct Undertaking<'a> {
+    cap: &'a Cap,
+    has_place: bool,
 }
 
-/// A place, given back on drop unless the circuit has opened with it.
-pub(super) struct Held<'a> {
-    membership: &'a Membership,
-    kept: bool,
+impl Undertaking<'_> {
+    /// Whether it has a place, by now.
+    fn take_place(&mut self) -> bool {
+        self.has_place = self.has_place || self.cap.try_take();
+        self.has_place
+    }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Undertaking<'_> {
     fn drop(&mut self) {
-        if !self.kept {
-            self.membership.cap.give_back();
+        if self.has_place {
+            self.cap.give_back();
         }
-        self.membership.claims.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -152,27 +167,36 @@ impl Word {
 }
 
 impl Core {
+    pub(super) fn is_member(&self) -> bool {
+        self.membership.is_some()
+    }
+
     /// One try to open the closed circuit from exactly `word`, or to be vetoed; `None` if the word has
-    /// changed meanwhile. Between tries a claim is kept in `held`.
+    /// changed meanwhile. Then the caller must try again, until the era is over: others have left it to it.
     pub(super) fn try_trip<'a>(
         &'a self,
         word: Word,
         (cause, length): (Cause, Length),
         call: &Ended,
-        held: &mut Option<Held<'a>>,
+        undertaking: &mut Option<Undertaking<'a>>,
     ) -> Option<Option<Transition>> {
-        let membership = self.membership.as_ref();
-        if let Some(membership) = membership.filter(|_| held.is_none() && !word.is_shadow()) {
-            match membership.claim() {
-                Claim::Held(place) => *held = Some(place),
-                Claim::Refused => return self.veto(word, call.now).map(Some),
-                Claim::LeftToAnother => return Some(None),
-            }
+        let open = || self.open(word, cause, length, &call.numbers, call.now);
+        let Some(membership) = self.membership.as_ref().filter(|_| !word.is_shadow()) else {
+            return open().map(Some);
+        };
+        if undertaking.is_none() && !membership.undertake(word.era()) {
+            return Some(None);
         }
-        let opened = self.open(word, cause, length, &call.numbers, call.now)?;
-        if let Some(place) = held {
-            place.kept = !word.is_shadow();
+        let undertaking = undertaking.get_or_insert(Undertaking {
+            cap: &membership.cap,
+            has_place: false,
+        });
+        if !undertaking.take_place() {
+            return self.veto(word, call.now).map(Some);
         }
+        let opened = open()?;
+        // It is the circuit's now.
+        undertaking.has_place = false;
         Some(Some(opened))
     }
 

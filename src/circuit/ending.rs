@@ -183,11 +183,7 @@ impl Core {
         match verdict {
             Verdict::Ignored => None,
             Verdict::Trip { open_for } => {
-                let opened = self.trip_from(call, Cause::TripNow, Length::of_trip(open_for));
-                if opened.is_none() {
-                    self.total(TotalCounters::stale);
-                }
-                opened
+                self.trip_or_be_stale(call, Cause::TripNow, Length::of_trip(open_for))
             }
             Verdict::Success { slow } => {
                 self.end_streak(call.permit);

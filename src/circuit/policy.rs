@@ -70,7 +70,6 @@ impl Core {
         if threshold == 0 {
             return None;
         }
-        let mut place = None;
         loop {
             let word = self.load();
             if word.era() != call.permit.era() {
@@ -79,9 +78,14 @@ impl Core {
             }
             let streak = word.streak() + 1;
             if streak >= threshold {
-                let trip = (Cause::ConsecutiveFailures(streak), Length::Policy(floor));
-                if let Some(done) = self.try_trip(word, trip, call, &mut place) {
-                    return done;
+                let (cause, length) = (Cause::ConsecutiveFailures(streak), Length::Policy(floor));
+                if self.is_member() {
+                    // Even if a success ends the streak meanwhile: others may have left it to this call.
+                    return self.trip_or_be_stale(call, cause, length);
+                }
+                let opened = self.open(word, cause, length, &call.numbers, call.now);
+                if opened.is_some() {
+                    return opened;
                 }
             } else if self.swap(word, word.with_streak(streak)) {
                 return None;

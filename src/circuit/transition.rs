@@ -6,6 +6,7 @@ use super::{
     Cause, Core, State, Transition,
     config::Numbers,
     ending::Ended,
+    totals::TotalCounters,
     word::{Break, Kind, Word},
 };
 
@@ -17,16 +18,30 @@ impl Core {
         cause: Cause,
         length: Length,
     ) -> Option<Transition> {
-        let mut place = None;
+        let mut undertaking = None;
         loop {
             let word = self.load();
             if word.era() != call.permit.era() {
                 return None;
             }
-            if let Some(done) = self.try_trip(word, (cause, length), call, &mut place) {
+            if let Some(done) = self.try_trip(word, (cause, length), call, &mut undertaking) {
                 return done;
             }
         }
+    }
+
+    /// The same; a call that finds the era over, or left to another, is stale.
+    pub(super) fn trip_or_be_stale(
+        &self,
+        call: &Ended,
+        cause: Cause,
+        length: Length,
+    ) -> Option<Transition> {
+        let opened = self.trip_from(call, cause, length);
+        if opened.is_none() {
+            self.total(TotalCounters::stale);
+        }
+        opened
     }
 
     /// Opens, from exactly `word`. The open time is computed here, once, before the swap (C2).

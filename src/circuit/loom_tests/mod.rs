@@ -11,6 +11,7 @@ macro_rules! race {
     };
 }
 
+mod cap;
 mod control;
 mod count_window;
 mod eras;
@@ -114,12 +115,16 @@ impl Fixture {
     }
 
     fn built(settings: &Settings, totals: bool) -> Arc<Self> {
+        Self::with(settings, totals, None)
+    }
+
+    fn with(settings: &Settings, totals: bool, cap: Option<StdArc<Cap>>) -> Arc<Self> {
         let extras = Extras {
             mode: Mode::Normal,
             totals,
             seed: 0,
             policy: None,
-            cap: None,
+            cap,
         };
         let plan = settings.resolve().expect("valid");
         Arc::new(Self {
