@@ -373,11 +373,10 @@ impl Circuit {
     }
 
     pub(crate) fn fail_ready(&self, seen: u64) {
-        let now = self.now();
-        self.core()
-            .fail_ready(seen, now, |transition| self.tell(transition));
-        // A probe may have come and gone, and somebody may have found its seat taken.
-        self.observers().tell_waiting();
+        let tell = |transition| self.tell(transition);
+        if self.core().fail_ready(seen, self.now(), tell) {
+            self.observers().tell_waiting();
+        }
     }
 
     fn tell_if_any(&self, transition: Option<Transition>) -> bool {

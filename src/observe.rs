@@ -29,7 +29,10 @@
 //! # }
 //! ```
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering, fence},
+};
 
 use tokio::sync::{Notify, futures::Notified, watch};
 
@@ -48,6 +51,8 @@ pub(crate) struct Observers {
     latest: watch::Sender<Latest>,
     /// Tasks that wait to be ready (G7).
     waiting: Notify,
+    /// Whether there ever was one. Most circuits have none, and for them nothing is locked (F3).
+    awaited: AtomicBool,
 }
 
 /// The newest transition that was told, and the newest trip.
@@ -90,6 +95,7 @@ impl Observers {
             listeners,
             latest: watch::Sender::default(),
             waiting: Notify::new(),
+            awaited: AtomicBool::new(false),
         }
     }
 
@@ -108,11 +114,17 @@ impl Observers {
 
     /// Wakes those who wait to be ready: a call might be admitted now.
     pub(crate) fn tell_waiting(&self) {
-        harmless(|| self.waiting.notify_waiters());
+        // Pairs with the fence of `changed`: either the task is seen here, or the circuit there as it is now.
+        fence(Ordering::SeqCst);
+        if self.awaited.load(Ordering::Relaxed) {
+            harmless(|| self.waiting.notify_waiters());
+        }
     }
 
     /// The next time that a call might be admitted, from this call on.
     pub(crate) fn changed(&self) -> Notified<'_> {
+        self.awaited.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         self.waiting.notified()
     }
 

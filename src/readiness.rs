@@ -41,7 +41,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -134,14 +134,20 @@ where
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let circuit = self.breaker.circuit();
-        while self.waiting.is_some() || circuit.would_refuse() {
-            let waiting = self
-                .waiting
-                .get_or_insert_with(|| Box::pin(admission(circuit.clone())));
-            ready!(waiting.as_mut().poll(context));
-            self.waiting = None;
+        loop {
+            if let Some(waiting) = &mut self.waiting {
+                let over = waiting.as_mut().poll(context).is_ready();
+                // By a clock that is ahead of the timer, the wait may be over before anybody is woken.
+                if !over && circuit.refusal().is_some() {
+                    return Poll::Pending;
+                }
+                self.waiting = None;
+            }
+            if !circuit.would_refuse() {
+                return self.breaker.poll_ready(context);
+            }
+            self.waiting = Some(Box::pin(admission(circuit.clone())));
         }
-        self.breaker.poll_ready(context)
     }
 
     fn call(&mut self, request: Req) -> Self::Future {

@@ -70,21 +70,22 @@ impl Core {
     }
 
     /// A6: readiness failed. The failure belongs to the era that was seen before readiness was
-    /// asked for; where a call would have been a probe, a probe is admitted and fails.
+    /// asked for; where a call would have been a probe, a probe is admitted and fails. Returns whether that
+    /// probe has decided nothing, and makes room for another.
     #[cold]
-    pub(crate) fn fail_ready(&self, seen: u64, now: u64, mut tell: impl FnMut(Transition)) {
+    pub(crate) fn fail_ready(&self, seen: u64, now: u64, mut tell: impl FnMut(Transition)) -> bool {
         let seen = Word::from_bits(seen);
         let Some(permit) = self.admit_failure(seen, now, &mut tell) else {
-            return;
+            return false;
         };
         self.count_end(End::Failed, false);
         let verdict = Verdict::Failure {
             slow: false,
             floor: 0,
         };
-        if let Some(change) = self.apply(&self.ended(permit, now), verdict) {
-            tell(change);
-        }
+        let change = self.apply(&self.ended(permit, now), verdict);
+        change.into_iter().for_each(tell);
+        change.is_none() && permit.is_probe()
     }
 
     pub(super) fn admit_failure(

@@ -196,9 +196,10 @@ fn readiness_that_fails_fails_the_era_that_was_seen() {
             move || {
                 resetting.core.reset(1);
             },
-            move || failing
-                .core
-                .fail_ready(seen, 1, |change| failing.note(Some(change))),
+            move || {
+                let note = |change| failing.note(Some(change));
+                failing.core.fail_ready(seen, 1, note);
+            },
         );
         assert_eq!(fixture.core.state(), State::Closed);
         assert!(fixture.trips() <= 1);
