@@ -8,6 +8,9 @@ mod bytes;
 #[path = "model/config.rs"]
 #[allow(dead_code, reason = "its strategies are for the model")]
 mod config;
+#[cfg(feature = "grpc")]
+#[path = "fuzz_smoke/headers.rs"]
+mod headers;
 #[path = "model/history.rs"]
 #[allow(dead_code, reason = "its strategies are for the model")]
 mod history;
@@ -88,6 +91,17 @@ fn the_builder_refuses_nonsense_by_name_and_what_it_accepts_works() {
         "ramp.from",
     ];
     assert_told(&told, &all);
+}
+
+// A7, H4
+#[cfg(feature = "grpc")]
+#[test]
+fn whatever_a_peer_says_is_read_within_its_limits() {
+    let told = on_random_bytes(20_000, 40, |bytes| {
+        let told = headers::drive(bytes).into_iter();
+        told.map(|what| (what.to_owned(), 1))
+    });
+    assert_told(&told, &["read", "honoured", "pushed back", "a code"]);
 }
 
 // A1 to A5, A7, B1 to B7, C1 to C5, D1 to D6, E1, E2, E4, E5, F4
