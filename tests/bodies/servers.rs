@@ -14,6 +14,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
+use tower::{Layer, ServiceExt};
 use tower_breaker::{
     CircuitBreakerLayer, Outcome, State as CircuitState,
     body::{BodyEnd, ObserveBodies},
@@ -284,6 +285,53 @@ async fn a_probe_has_succeeded_while_its_stream_goes_on() {
         assert!(patiently(body.collect()).await.is_err());
         assert_eq!(server.fixture.totals(), totals);
         server.fixture.is(CircuitState::Closed);
+    }
+}
+
+// H5: a breaker at each end hears of the same end.
+#[tokio::test]
+async fn the_client_observes_what_the_server_observes() {
+    type Ending = (u64, u64, u64);
+    let steps: [(&str, &[&str], Ending); 4] = [
+        ("whole", &["half"], (1, 0, 0)),
+        ("breaks", &["half", "break"], (0, 1, 0)),
+        ("breaks before any data", &["break"], (0, 1, 0)),
+        ("client drops", &["half", "drop"], (0, 0, 1)),
+    ];
+    for version in BOTH {
+        for (what, steps, ending) in steps {
+            let (server, senders) = streaming(version, patient()).await;
+            let fixture = patient();
+            let layer = CircuitBreakerLayer::new(fixture.circuit.clone()).observe_bodies();
+            let asked = layer
+                .reject_as_error()
+                .layer(server.client.clone())
+                .oneshot(Request::get(server.uri.clone()).body(Empty::new()).unwrap());
+            let mut body = Some(patiently(asked).await.unwrap().into_body());
+            let mut sender = senders.lock().unwrap().pop();
+            for step in steps {
+                match *step {
+                    "break" => sender.take().unwrap().abort(io::Error::other("the disk")),
+                    "drop" => body = None,
+                    text => {
+                        let sender = sender.as_mut().unwrap();
+                        sender.send_data(Bytes::from(text)).await.unwrap();
+                        let frame = patiently(body.as_mut().unwrap().frame()).await;
+                        assert_eq!(frame.unwrap().unwrap().into_data().unwrap(), text);
+                    }
+                }
+            }
+            if let Some(body) = body {
+                drop(sender);
+                let whole = patiently(body.collect()).await.is_ok();
+                assert_eq!(whole, ending.0 == 1, "{what}");
+            }
+            let (successful, failed, abandoned) = ending;
+            server.ends(successful, failed, abandoned).await;
+            let totals = fixture.totals();
+            let seen = (totals.successful, totals.failed, totals.abandoned);
+            assert_eq!(seen, ending, "{version:?}: {what}");
+        }
     }
 }
 

@@ -257,3 +257,11 @@ fn a_body_tells_whether_it_is_observed() {
     read_to_end(&mut body);
     assert!(format!("{body:?}").ends_with("observed: false }"));
 }
+
+#[test]
+fn what_is_observed_is_shown() {
+    assert_eq!(
+        format!("{:?}", ObserveBodies::new().time_to_end()),
+        "ObserveBodies { timed_to_end: true, .. }"
+    );
+}
