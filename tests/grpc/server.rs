@@ -369,6 +369,28 @@ async fn a_client_that_vanishes_says_nothing_of_the_server() {
     }
 }
 
+// A4: and before there is a head.
+#[tokio::test]
+async fn a_client_that_vanishes_before_the_head_says_nothing_of_the_server() {
+    let fixture = patient();
+    let health = Told::new(&fixture);
+    let server = behind(&fixture, &health);
+    let mut ledger = Ledger::of(&fixture);
+    for calls in 1..=3 {
+        let mut raw = Raw::connect(&server).await;
+        let tasks = raw.tasks.clone();
+        patiently(async {
+            tokio::select! {
+                answer = raw.call(&server, "Check", "hang") => panic!("answered: {answer:?}"),
+                () = until(|| health.entered() == calls) => tasks.vanish(),
+            }
+        })
+        .await;
+        until(|| fixture.totals().ended() == calls).await;
+        assert_eq!(ledger.since(&fixture), "d");
+    }
+}
+
 // A4, D1
 #[tokio::test]
 async fn a_probe_whose_client_goes_away_gives_its_permit_back() {
