@@ -26,24 +26,14 @@ use tonic_health::pb::{
 };
 use tower::Layer;
 use tower_breaker::{
-    CircuitBreaker, CircuitBreakerLayer, Totals,
-    body::ObserveBodies,
+    CircuitBreakerLayer, Totals,
     clock::ManualClock,
-    grpc::{GrpcClassifier, GrpcUnavailable},
-    plumbing::Counted,
+    grpc::{GrpcCircuitBreaker, GrpcLayer},
 };
 
 use crate::support::{Fixture, secs};
 
-pub(crate) type GrpcLayer =
-    CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>>;
-pub(crate) type Guarded<S> = CircuitBreaker<
-    S,
-    GrpcClassifier,
-    GrpcUnavailable,
-    Counted<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>>,
->;
-pub(crate) type GuardedClient = HealthClient<Guarded<Channel>>;
+pub(crate) type GuardedClient = HealthClient<GrpcCircuitBreaker<Channel>>;
 
 /// A health service. It goes through the words of the request's `service`:
 ///

@@ -113,7 +113,8 @@ fn plain(
     Response = Response<Incoming>,
     Error = hyper_util::client::legacy::Error,
     Future: Send + 'static,
-> + use<> + Clone
+> + use<>
++ Clone
 + Send
 + 'static {
     let client: Web = Client::builder(TokioExecutor::new()).build_http();
@@ -135,7 +136,8 @@ fn guarded(
     Response = Response<Incoming>,
     Error = CircuitError<hyper_util::client::legacy::Error>,
     Future: Send + 'static,
-> + use<> + Send
+> + use<>
++ Send
 + 'static {
     CircuitBreakerLayer::new(endpoint.circuit.clone())
         .reject_as_error()
