@@ -18,7 +18,7 @@ use hyper::{body::Frame, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Notify,
+    sync::{Notify, Semaphore},
     task::{JoinHandle, JoinSet},
 };
 
@@ -40,7 +40,9 @@ pub(crate) struct Answer {
 pub(crate) enum Piece {
     Data(&'static [u8]),
     Trailers(HeaderMap),
-    /// The stream is reset.
+    /// Waits to be let go on. What comes before is on its way by then.
+    Wait,
+    /// The stream is reset, and takes along what is not on its way yet.
     Reset,
     /// Nothing more comes.
     Silence,
@@ -94,8 +96,11 @@ impl Answer {
         self
     }
 
-    fn respond(self) -> Response<impl hyper::body::Body<Data = Bytes, Error = std::io::Error>> {
-        let mut response = Response::new(StreamBody::new(frames(self.body)));
+    fn respond(
+        self,
+        gate: Arc<Semaphore>,
+    ) -> Response<impl hyper::body::Body<Data = Bytes, Error = std::io::Error>> {
+        let mut response = Response::new(StreamBody::new(frames(self.body, gate)));
         *response.status_mut() = self.status.try_into().expect("a status");
         *response.headers_mut() = self.head;
         response
@@ -104,13 +109,20 @@ impl Answer {
 
 type FrameOrError = Result<Frame<Bytes>, std::io::Error>;
 
-fn frames(body: Vec<Piece>) -> impl Stream<Item = FrameOrError> {
-    stream::iter(body).then(|piece| async {
-        match piece {
-            Piece::Data(bytes) => Ok(Frame::data(Bytes::from_static(bytes))),
-            Piece::Trailers(trailers) => Ok(Frame::trailers(trailers)),
-            Piece::Reset => Err(std::io::Error::other("reset")),
-            Piece::Silence => pending().await,
+fn frames(body: Vec<Piece>, gate: Arc<Semaphore>) -> impl Stream<Item = FrameOrError> {
+    stream::iter(body).filter_map(move |piece| {
+        let gate = gate.clone();
+        async move {
+            match piece {
+                Piece::Data(bytes) => Some(Ok(Frame::data(Bytes::from_static(bytes)))),
+                Piece::Trailers(trailers) => Some(Ok(Frame::trailers(trailers))),
+                Piece::Wait => {
+                    gate.acquire().await.expect("a gate").forget();
+                    None
+                }
+                Piece::Reset => Some(Err(std::io::Error::other("reset"))),
+                Piece::Silence => pending().await,
+            }
         }
     })
 }
@@ -120,6 +132,7 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     answer: Arc<Mutex<Option<Answer>>>,
     requests: Arc<AtomicU64>,
+    gate: Arc<Semaphore>,
     vanish: Arc<Notify>,
     task: JoinHandle<()>,
 }
@@ -130,16 +143,19 @@ impl Peer {
         let listener = listener.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let answer = Arc::new(Mutex::new(None));
-        let (requests, vanish) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
+        let requests = Arc::new(AtomicU64::new(0));
+        let (gate, vanish) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
         let one = Connection {
             answer: answer.clone(),
             requests: requests.clone(),
+            gate: gate.clone(),
         };
         let task = tokio::spawn(accept(listener, one, vanish.clone()));
         Self {
             address,
             answer,
             requests,
+            gate,
             vanish,
             task,
         }
@@ -147,6 +163,11 @@ impl Peer {
 
     pub(crate) fn answers(&self, answer: Answer) {
         *self.answer.lock().expect("an answer") = Some(answer);
+    }
+
+    /// Lets one [`Piece::Wait`] go on.
+    pub(crate) fn go_on(&self) {
+        self.gate.add_permits(1);
     }
 
     /// Closes all connections as they are. New ones are taken.
@@ -186,6 +207,7 @@ async fn accept(listener: TcpListener, one: Connection, vanish: Arc<Notify>) {
 struct Connection {
     answer: Arc<Mutex<Option<Answer>>>,
     requests: Arc<AtomicU64>,
+    gate: Arc<Semaphore>,
 }
 
 impl Connection {
@@ -193,9 +215,10 @@ impl Connection {
         let service = service_fn(move |_| {
             self.requests.fetch_add(1, Ordering::SeqCst);
             let answer = self.answer.lock().expect("an answer").clone();
+            let gate = self.gate.clone();
             async {
                 match answer {
-                    Some(answer) => Ok::<_, Infallible>(answer.respond()),
+                    Some(answer) => Ok::<_, Infallible>(answer.respond(gate)),
                     None => pending().await,
                 }
             }

@@ -11,6 +11,7 @@ use crate::{
     health::{GuardedClient, Ledger, endpoint, grpc, guarded, patient, told},
     peer::{Answer, Peer, Piece, SERVING, lines},
     sockets::patiently,
+    streams::{message, watch},
     support::{Fixture, fragile_after_break},
 };
 
@@ -164,20 +165,30 @@ async fn a_status_of_grpc_goes_before_that_of_http() {
     .await;
 }
 
-// H5
+// H5: with a success in the head, too.
 #[tokio::test]
-async fn a_body_that_breaks_off_is_a_failure() {
-    counts([
-        ("f", Answer::body([Piece::Reset])),
-        ("f", Answer::body([SERVING, Piece::Reset])),
-        ("f", Answer::body([Piece::Data(&[0, 0, 0]), Piece::Reset])),
-        // With a success in the head, too.
-        (
-            "f",
-            Answer::head(&[("grpc-status", b"0")]).with_body([SERVING, Piece::Reset]),
-        ),
-    ])
-    .await;
+async fn a_stream_that_is_reset_in_the_middle_is_a_failure() {
+    let fixture = patient();
+    let peer = Peer::start().await;
+    let mut client = peer.guarded_client(&fixture);
+    let mut ledger = Ledger::of(&fixture);
+    let broken = || [SERVING, Piece::Wait, Piece::Reset];
+    let well = Answer::head(&[("grpc-status", b"0")]);
+    for answer in [Answer::body(broken()), well.with_body(broken())] {
+        peer.answers(answer);
+        let mut stream = watch(&mut client, "").await;
+        message(&mut stream).await;
+        assert_eq!(ledger.since(&fixture), "");
+        peer.go_on();
+        patiently(stream.message()).await.expect_err("a reset");
+        assert_eq!(ledger.since(&fixture), "f");
+    }
+}
+
+// A1: a reset that overtakes the head is an error instead of a response.
+#[tokio::test]
+async fn a_stream_that_is_reset_before_its_head_is_a_failure() {
+    counts([("f", Answer::body([Piece::Reset]))]).await;
 }
 
 // A4, H5: who stops reading has said nothing of the peer.
@@ -236,11 +247,8 @@ async fn a_connection_that_breaks_in_a_stream_is_a_failure() {
     let mut client = peer.guarded_client(&fixture);
     let mut ledger = Ledger::of(&fixture);
     peer.answers(Answer::body([SERVING, Piece::Silence]));
-    let mut stream = patiently(client.watch(told("")))
-        .await
-        .expect("a stream")
-        .into_inner();
-    assert!(patiently(stream.message()).await.expect("alive").is_some());
+    let mut stream = watch(&mut client, "").await;
+    message(&mut stream).await;
     assert_eq!(ledger.since(&fixture), "");
 
     peer.vanish();
