@@ -108,9 +108,9 @@ impl<H: Deref<Target = Circuit>> Admitted<H> {
 
     /// Records a response that took so long and whose outcome is known only now.
     #[cfg(feature = "body")]
-    pub(crate) fn finish_late(&mut self, outcome: Outcome, took: u64) {
+    pub(crate) fn finish_late(&mut self, outcome: Outcome, answered: bool, took: u64) {
         if let Some(permit) = self.permit.take() {
-            self.circuit.record_late(permit, outcome, took);
+            self.circuit.record_late(permit, outcome, answered, took);
         }
     }
 

@@ -353,10 +353,10 @@ impl Circuit {
 
     /// Records a response that took so long and whose outcome is known only now.
     #[cfg(feature = "body")]
-    pub(crate) fn record_late(&self, permit: Permit, outcome: Outcome, took: u64) {
+    pub(crate) fn record_late(&self, permit: Permit, outcome: Outcome, answered: bool, took: u64) {
         let now = self.now();
         let permit = permit.lasted(took, now);
-        let transition = self.core().record_slowly(permit, outcome, true, || now);
+        let transition = self.core().record_slowly(permit, outcome, answered, || now);
         self.tell_end(permit, transition);
     }
 

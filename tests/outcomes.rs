@@ -99,6 +99,19 @@ async fn an_ignored_error_proves_nothing_even_there() {
     circuit.is(State::Closed);
 }
 
+// A1: an error has no end to wait for.
+#[tokio::test]
+async fn an_error_that_is_left_to_the_end_is_a_failure() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(2));
+    let at_end = |_: Result<&(), &()>| Outcome::AtEnd;
+    let _ = circuit.circuit.call_with(at_end, async { Err(()) }).await;
+    let _ = circuit.circuit.call_with(at_end, async { Ok(()) }).await;
+    assert_eq!(
+        (circuit.totals().failed, circuit.totals().successful),
+        (1, 1)
+    );
+}
+
 // A2
 #[test]
 fn ignored_stays_neutral_in_closed_even_there() {

@@ -31,7 +31,8 @@ impl<E> Copy for BodyEnd<'_, E> {}
 /// [`LengthsAndErrors`], the default.
 ///
 /// It is asked where the head was [`Outcome::AtEnd`], and wherever a body has ended in an error or with
-/// the wrong length. If it panics, the call has failed. [`Outcome::AtEnd`] is a success here.
+/// the wrong length. If it panics, the call has failed. [`Outcome::AtEnd`] says nothing here:
+/// then a body that is complete is a success, and any other a failure.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot classify the end of a body with error `{E}`",
     label = "not a classifier for this body's end",

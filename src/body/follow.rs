@@ -166,7 +166,12 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return None;
     }
-    let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next()?;
+    if lengths.any(|another| another != length) {
+        return None;
+    }
+    let length = length.to_str().ok()?;
     // `parse` would take a sign, too.
     let digits = length.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| length.parse().ok()).flatten()

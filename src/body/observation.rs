@@ -151,14 +151,20 @@ impl<H: Hold> Observation<H> {
     where
         H::Extent: ClassifyEnd<E>,
     {
+        // A body that breaks is no answer, as an error is none (A2).
+        let answered = matches!(end, BodyEnd::Complete | BodyEnd::Trailers(_));
         let outcome = self.admitted.holder().extent().classify_end(end);
-        self.finish(outcome);
+        self.finish_as(outcome, answered);
     }
 
     fn finish(&mut self, outcome: Outcome) {
+        self.finish_as(outcome, true);
+    }
+
+    fn finish_as(&mut self, outcome: Outcome, answered: bool) {
         match self.took {
-            None => self.admitted.finish(outcome, true),
-            Some(took) => self.admitted.finish_late(outcome, took),
+            None => self.admitted.finish(outcome, answered),
+            Some(took) => self.admitted.finish_late(outcome, answered, took),
         }
     }
 }

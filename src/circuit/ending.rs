@@ -99,6 +99,8 @@ impl Core {
         let proves = call.numbers.ignored_probe_succeeds && permit.is_probe() && answered;
         let outcome = match outcome {
             Outcome::Ignored if proves => Outcome::Success,
+            // An error has no end to wait for.
+            Outcome::AtEnd if !answered => Outcome::Failure,
             outcome => outcome,
         };
         let verdict = Verdict::of(outcome, call.is_slow());

@@ -202,7 +202,7 @@ pub enum Outcome {
     /// Opens the circuit at once, for so long (A7).
     TripFor(Duration),
     /// Not known before the end of the body, whose trailers say it (rules A1, H5). Where bodies are not
-    /// observed, that is as much as is ever known, and a success.
+    /// observed, that is as much as is ever known, and a success. Of an error, which has no body, a failure.
     AtEnd,
 }
 

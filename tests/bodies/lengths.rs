@@ -53,6 +53,22 @@ fn what_follows_the_announced_length_changes_nothing() {
     }
 }
 
+// H5: of two lengths nobody knows which is meant.
+#[test]
+fn a_length_that_is_said_twice_is_believed_only_if_it_is_the_same() {
+    let stage = stage();
+    for (lengths, ending) in [(["3", "3"], "failed"), (["3", "5"], "successful")] {
+        let mut answer = answer(NOW, body("5"));
+        for length in lengths {
+            answer
+                .headers_mut()
+                .append("content-length", length.parse().unwrap());
+        }
+        read_to_end(&mut get(&stage, answer));
+        assert_eq!(stage.ended(), ending, "{lengths:?}");
+    }
+}
+
 // H5
 #[test]
 fn a_body_that_brings_less_or_more_is_a_failure() {

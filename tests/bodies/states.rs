@@ -2,12 +2,12 @@
 //! disabled (E1).
 
 use http::{Request, StatusCode};
-use tower_breaker::{Abandoned, Mode, Reason, Rejected, State};
+use tower_breaker::{Abandoned, Mode, Outcome, Reason, Rejected, State};
 
 use crate::{
     stage::{
-        AT_END, HEADS, NOW, Observed, Says, Scripted, Stage, announcing, answer, body, poll, read,
-        read_to_end,
+        AT_END, HEADS, NOW, Observed, Says, Scripted, Stage, announcing, answer, body, judged_by,
+        poll, read, read_to_end,
     },
     support::{Fixture, NANO, fragile, fragile_after_break, secs},
 };
@@ -236,6 +236,17 @@ fn an_ignored_head_gives_a_probes_permit_back() {
         drop(observed);
     }
     stage.fixture.is(State::HalfOpen);
+}
+
+// A2: an ignored response proves that the dependency is back, an ignored error does not.
+#[test]
+fn a_body_that_breaks_proves_nothing_even_if_that_is_ignored() {
+    for (script, state) in [("e", State::HalfOpen), ("t", State::Closed)] {
+        let fixture = fragile_after_break(|c| c.ignored_probe_succeeds(true));
+        let stage = Stage::with(fixture, judged_by(|_| Outcome::Ignored));
+        read_to_end(&mut probe(&stage, AT_END, body(script)));
+        stage.fixture.is(state);
+    }
 }
 
 // ---- earlier eras ------------------------------------------------------------------------------

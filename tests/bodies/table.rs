@@ -181,11 +181,11 @@ fn errors_and_wrong_lengths_are_what_the_judge_makes_of_them() {
 
 // A1: there is nothing after the end.
 #[test]
-fn at_the_end_is_a_success_at_the_end() {
+fn at_the_end_is_what_it_looks_like_at_the_end() {
     let stage = Stage::with(Fixture::new(|c| c), judged_by(|_| Outcome::AtEnd));
-    for script in ["3", "3t", "3e"] {
+    for (script, ending) in [("3", "successful"), ("3t", "successful"), ("3e", "failed")] {
         read_to_end(&mut stage.get(AT_END, body(script)));
-        assert_eq!(stage.ended(), "successful", "{script}");
+        assert_eq!(stage.ended(), ending, "{script}");
     }
 }
 
