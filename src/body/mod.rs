@@ -37,9 +37,9 @@
 //! frame, or when it is dropped. Servers drop what they know to be complete without asking for the end.
 //!
 //! The announced length is that of `Content-Length`, or else the exact size hint. A `Content-Length` that
-//! is no number announces nothing, nor does one beside a `Transfer-Encoding`. What comes after the
-//! announced length, an error as well as more data, comes after the end and changes nothing; only a frame
-//! that begins before it and ends beyond it is too much.
+//! is no number announces nothing, nor do two that differ, nor one beside a `Transfer-Encoding`. What
+//! comes after the announced length, an error as well as more data, comes after the end and changes
+//! nothing; only a frame that begins before it and ends beyond it is too much.
 //!
 //! Slow is a matter of the head (rule A3): a slow reader or a long stream is not a slow dependency.
 //! [`ObserveBodies::time_to_end`] asks for the other.
