@@ -9,7 +9,7 @@ mod tasks;
 
 use tasks::{Maker, circuits::*, services::*};
 use tower::Layer;
-use tower_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder};
+use tower_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder, classify::ErrorsOnly};
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|word| word != "--bench");
@@ -44,6 +44,8 @@ type Path = (&'static str, Maker);
 fn paths() -> Vec<Path> {
     let mut paths = cores();
     paths.extend(towers());
+    #[cfg(feature = "body")]
+    paths.extend(bodies());
     paths
 }
 
@@ -85,6 +87,15 @@ fn towers() -> Vec<Path> {
             calls(protected_for_ever(consecutive())),
         ),
         (
+            "service_success_pending_while_open",
+            calls(
+                CircuitBreakerLayer::new(consecutive())
+                    .classifier(ErrorsOnly)
+                    .pending_while_open()
+                    .layer(Bare),
+            ),
+        ),
+        (
             "service_success_through_a_clone",
             calls_of_clones(protected(consecutive())),
         ),
@@ -92,6 +103,22 @@ fn towers() -> Vec<Path> {
         (
             "service_rejection_as_503",
             calls(CircuitBreakerLayer::new(tripped()).layer(Bare)),
+        ),
+    ]
+}
+
+/// A response is made, and its body read to its end.
+#[cfg(feature = "body")]
+fn bodies() -> Vec<Path> {
+    use tasks::bodies::{Short, downloads};
+
+    let layer = || CircuitBreakerLayer::new(consecutive()).classifier(ErrorsOnly);
+    vec![
+        ("body_without_a_breaker", downloads(Short)),
+        ("body_not_observed", downloads(layer().layer(Short))),
+        (
+            "body_observed",
+            downloads(layer().observe_bodies().layer(Short)),
         ),
     ]
 }

@@ -3,6 +3,8 @@
 //! Every bench takes what it needs of it.
 #![allow(dead_code, reason = "shared by benches that use different parts")]
 
+#[cfg(feature = "body")]
+pub(crate) mod bodies;
 pub(crate) mod circuits;
 pub(crate) mod floors;
 pub(crate) mod services;
