@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use support::{Fixture, fragile, secs};
 use tower::{Layer, Service, service_fn};
-use tower_breaker::{Cause, Circuit, CircuitBreakerLayer, EjectionCap, Mode, State};
+use tower_breaker::{Cause, Circuit, CircuitBreakerLayer, EjectionCap, Mode, Reason, State};
 
 const VETOED: &str = "closed -> closed: a trip was vetoed: too many circuits are open";
 
@@ -153,6 +153,22 @@ fn a_veto_clears_streak_and_window() {
     rate.tells(&[VETOED]);
     rate.play("t");
     rate.tells(&[VETOED]);
+}
+
+// G7, D6: a veto begins anew in every respect, so a ramp is over.
+#[test]
+fn a_veto_ends_a_ramp() {
+    let cap = cap(0.1);
+    let member = fragile(|builder| builder.ramp(secs(10), 0.5).ejection_cap(&cap));
+    member.circuit.trip(secs(5)).expect("normal mode");
+    member.wait_out();
+    member.play("s");
+    assert!(member.look().ramp_share < 1.0);
+    while let Err(ramping) = member.circuit.try_acquire().map(|call| call.failure()) {
+        assert_eq!(ramping.reason(), Reason::Ramping);
+    }
+    member.is(State::Closed);
+    assert!((member.look().ramp_share - 1.0).abs() < f64::EPSILON);
 }
 
 // G7, C4: a veto ends the era. What was in flight is stale.

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Barrier,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicU64, Ordering::SeqCst},
     },
     thread,
 };
@@ -167,7 +167,7 @@ fn of_racing_circuits_as_many_open_as_there_are_places() {
 }
 
 /// What each thread does to any of the circuits until it has had enough.
-fn trip_and_recover(members: &[Member], clock: &ManualClock, dice: &mut Dice) {
+fn trip_and_recover(members: &[Member], clock: &ManualClock, dice: &mut Dice, look: impl Fn()) {
     for _ in 0..2_000 {
         let circuit = &members[dice.below(members.len())].circuit;
         if let Ok(call) = circuit.try_acquire() {
@@ -179,6 +179,7 @@ fn trip_and_recover(members: &[Member], clock: &ManualClock, dice: &mut Dice) {
                 Outcome::TripNow,
             ];
             call.finish(outcomes[dice.below(outcomes.len())]);
+            look();
         }
         if dice.below(20) == 0 {
             clock.advance(secs(5));
@@ -192,19 +193,15 @@ fn trip_and_recover(members: &[Member], clock: &ManualClock, dice: &mut Dice) {
 fn no_instant_has_more_open_than_the_cap_allows() {
     let (cap, clock) = (cap(0.5), ManualClock::new());
     let members = set(&cap, &clock, 6);
-    let (over, most) = (AtomicBool::new(false), AtomicU64::new(0));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(SeqCst) {
-                most.fetch_max(cap.ejected(), SeqCst);
-                thread::yield_now();
-            }
+    let most = AtomicU64::new(0);
+    race(|number| {
+        trip_and_recover(&members, &clock, &mut Dice::new(number), || {
+            most.fetch_max(cap.ejected(), SeqCst);
         });
-        race(|number| trip_and_recover(&members, &clock, &mut Dice::new(number)));
-        over.store(true, SeqCst);
     });
-    assert_eq!(most.into_inner(), 3);
+    assert!(most.into_inner() <= 3);
     assert_eq!(cap.ejected(), ejected(&members));
+    // And there were as many: nobody is vetoed before.
     assert!(members.iter().any(|member| member.vetoes() > 0));
     assert_told_once(&members);
 }

@@ -353,6 +353,63 @@ async fn a_timeout_bounds_the_wait_around_a_buffer_and_not_without() {
     assert!(forever.await.is_err());
 }
 
+// G7: what is shed inside of a buffer is shed at once; a buffer inside of the shedding has to be full first.
+#[tokio::test(start_paused = true)]
+async fn a_shedder_sheds_inside_of_a_buffer_and_waits_for_a_full_one_outside() {
+    let circuit = open();
+    circuit.force_open();
+    let balance = || {
+        let endpoint = layer(&circuit).pending_while_open().layer(Echo::default());
+        Balance::new(ServiceList::new::<Answer>(vec![Constant::new(endpoint, 1)]))
+    };
+    let inside = ServiceBuilder::new()
+        .buffer(1)
+        .load_shed()
+        .service(balance());
+    let error = inside.oneshot(Ok(())).await.expect_err("shed");
+    assert!(error.is::<Overloaded>());
+
+    let outside = ServiceBuilder::new()
+        .load_shed()
+        .buffer(1)
+        .service(balance());
+    let mut shed = 0;
+    let mut waiting = Vec::new();
+    for _ in 0..10 {
+        let mut call = tokio_test::task::spawn(outside.clone().oneshot(Ok(())));
+        match call.poll() {
+            Poll::Ready(answer) => shed += u64::from(answer.expect_err("shed").is::<Overloaded>()),
+            Poll::Pending => waiting.push(call),
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shed + waiting.len() as u64, 10);
+    assert!(shed > 0 && !waiting.is_empty(), "{shed} were shed");
+    circuit.release();
+    for call in waiting {
+        call.into_inner().await.expect("at last");
+    }
+}
+
+// A6, G7: the balancer takes an error of readiness for the end of the endpoint.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_whose_readiness_fails_is_dropped_by_the_balancer() {
+    let circuits = [(); 2].map(|()| fragile(|builder| builder));
+    let inner = [(); 2].map(|()| Echo::default());
+    let endpoints = [0, 1].map(|number: usize| {
+        let endpoint = layer(&circuits[number]).pending_while_open();
+        Constant::new(endpoint.layer(inner[number].clone()), 1)
+    });
+    *inner[0].readiness.lock().expect("not poisoned") = Some(Poll::Ready(Err(Down)));
+    let mut balance = Balance::new(ServiceList::new::<Answer>(endpoints));
+    for _ in 0..20 {
+        let ready = balance.ready().await.expect("an endpoint");
+        ready.call(Ok(())).await.expect("an answer");
+    }
+    assert_eq!(inner[0].asked.load(SeqCst), 1);
+    assert_eq!((circuits[0].state(), balance.len()), (State::Open, 1));
+}
+
 // G7: requests at the same time, and loads as tower measures them.
 #[tokio::test]
 async fn joined_requests_and_measured_loads_steer_around_it_too() {
