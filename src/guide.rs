@@ -1,5 +1,8 @@
 //! Guides: what is promised, and how to live with it.
 
+#[doc = include_str!("guide/balancers.md")]
+pub mod balancers {}
+
 #[doc = include_str!("guide/contract.md")]
 pub mod contract {}
 

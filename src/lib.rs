@@ -96,7 +96,7 @@
 //! | hyper-util's client | the default | [`reject_as_error`](CircuitBreakerLayer::reject_as_error): its body has no `Default` | [`guide::clients`] |
 //! | reqwest's client, with the feature `reqwest` | the default | the default, or an error | [`guide::clients`] |
 //! | gRPC, client and server, with the feature `grpc` or `tonic` | [`grpc()`](CircuitBreakerLayer#method.grpc) | the same | module `grpc`, and a guide with the feature `tonic` |
-//! | the endpoints of a load balancer | as above | not ready in place of one: [`pending_while_open`](CircuitBreakerLayer::pending_while_open) | [`readiness`] |
+//! | the endpoints of a load balancer | as above | not ready in place of one: [`pending_while_open`](CircuitBreakerLayer::pending_while_open) | [`guide::balancers`] |
 //! | anything whose error is boxed | – | [`reject_as_box_error`](CircuitBreakerLayer::reject_as_box_error) | |
 //!
 //! A response can begin well and end badly. With the feature `body`,
