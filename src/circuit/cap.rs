@@ -200,9 +200,9 @@ impl Core {
         Some(Some(opened))
     }
 
-    /// Too many are open: this one stays closed, and begins anew.
+    /// Too many are open: this one stays closed, and begins anew; so does its ramp, if there is one.
     fn veto(&self, word: Word, now: u64) -> Option<Transition> {
-        let next = word.closed_next(word.mode(), false);
+        let next = word.closed_next(word.mode(), word.is_ramping());
         self.turn(word, next, Cause::TripVetoed, now)
     }
 
