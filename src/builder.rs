@@ -239,7 +239,8 @@ impl CircuitBuilder {
     }
 
     /// Takes an answered 4xx, or whatever else is an ignored response, for a successful probe (rule
-    /// A2). For traffic that knows little else. Such a call is counted as successful.
+    /// A2). For traffic that knows little else. Such a call is counted as successful. The rejection of a
+    /// circuit further in is no answer ([`Outcome::NotAsked`](crate::Outcome::NotAsked)).
     ///
     /// Default: off.
     pub fn ignored_probe_succeeds(mut self, succeeds: bool) -> Self {

@@ -141,7 +141,7 @@ impl HttpClassifier {
     /// What the head of a response tells.
     pub(crate) fn classify_head(&self, head: &Head<'_>) -> Outcome {
         if head.extensions.get::<Rejected>().is_some() {
-            return Outcome::Ignored;
+            return Outcome::NotAsked;
         }
         let outcome = self.classify_status(head.status);
         #[cfg(feature = "retry-after")]
@@ -215,7 +215,7 @@ where
     fn classify(&self, result: Result<&Res, &CircuitError<E>>) -> Outcome {
         match result {
             Ok(response) => self.0.classify(Ok(response)),
-            Err(CircuitError::Rejected(_)) => Outcome::Ignored,
+            Err(CircuitError::Rejected(_)) => Outcome::NotAsked,
             Err(CircuitError::Inner(error)) => self.0.classify(Err(error)),
         }
     }
@@ -229,7 +229,7 @@ where
 {
     fn classify(&self, result: Result<&Res, &BoxError>) -> Outcome {
         match result {
-            Err(error) if Rejected::find(&**error).is_some() => Outcome::Ignored,
+            Err(error) if Rejected::find(&**error).is_some() => Outcome::NotAsked,
             other => self.0.classify(other),
         }
     }

@@ -49,7 +49,7 @@ impl Classify<Response, ::reqwest::Error> for HttpClassifier {
                     extensions: &http::Extensions::new(),
                 }),
                 None if is_the_callers(error) => Outcome::Ignored,
-                None if Rejected::find(error).is_some() => Outcome::Ignored,
+                None if Rejected::find(error).is_some() => Outcome::NotAsked,
                 None => Outcome::Failure,
             },
         }
@@ -67,7 +67,7 @@ impl Classify<Response, BoxError> for HttpClassifier {
         };
         match find(error) {
             Some(error) => Classify::<Response, _>::classify(self, Err(error)),
-            None if Rejected::find(error).is_some() => Outcome::Ignored,
+            None if Rejected::find(error).is_some() => Outcome::NotAsked,
             None => Outcome::Failure,
         }
     }

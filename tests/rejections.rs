@@ -490,19 +490,23 @@ fn assert_ignored(circuit: &Circuit) {
     assert_eq!(circuit.state(), State::Closed);
 }
 
+// A2, H3: not even where an ignored response is taken for a sign of life. Nobody was asked.
 #[test]
 fn a_probe_of_the_outer_breaker_is_not_decided_by_it() {
-    let clock = ManualClock::new();
-    let outer = circuit(&clock).build().expect("valid");
-    outer.trip(BREAK).expect("in normal mode");
-    clock.advance(BREAK);
-    let service = CircuitBreakerLayer::new(outer.clone())
-        .layer(CircuitBreakerLayer::new(open()).layer(service_fn(route as Route)));
+    for ignored_proves in [false, true] {
+        let clock = ManualClock::new();
+        let outer = circuit(&clock).ignored_probe_succeeds(ignored_proves);
+        let outer = outer.build().expect("valid");
+        outer.trip(BREAK).expect("in normal mode");
+        clock.advance(BREAK);
+        let service = CircuitBreakerLayer::new(outer.clone())
+            .layer(CircuitBreakerLayer::new(open()).layer(service_fn(route as Route)));
 
-    let Ok(_) = answer(service, Request::new("a probe"));
+        let Ok(_) = answer(service, Request::new("a probe"));
 
-    let probes = outer.snapshot().probes.expect("still half-open");
-    assert_eq!((probes.in_flight, probes.successes_needed), (0, 1));
+        let probes = outer.snapshot().probes.expect("still half-open");
+        assert_eq!((probes.in_flight, probes.successes_needed), (0, 1));
+    }
 }
 
 #[test]
@@ -547,12 +551,12 @@ fn what_the_wrapped_classifier_is_asked() {
     let circuit_error = |error: CircuitError<Odd>| classifier.classify(Err::<&u32, _>(&error));
     let box_error = |error: BoxError| classifier.classify(Err::<&u32, _>(&error));
 
-    assert_eq!(circuit_error(rejected.clone().into()), Outcome::Ignored);
+    assert_eq!(circuit_error(rejected.clone().into()), Outcome::NotAsked);
     assert_eq!(circuit_error(CircuitError::Inner(Odd)), Outcome::Failure);
-    assert_eq!(box_error(rejected.clone().into()), Outcome::Ignored);
+    assert_eq!(box_error(rejected.clone().into()), Outcome::NotAsked);
     assert_eq!(
         box_error(Box::new(Wrapped(rejected.into()))),
-        Outcome::Ignored
+        Outcome::NotAsked
     );
     assert_eq!(box_error(Odd.into()), Outcome::Failure);
 }

@@ -229,7 +229,7 @@ impl Verdict {
                 slow,
                 floor: nanos(floor),
             },
-            Outcome::Ignored => Self::Ignored,
+            Outcome::Ignored | Outcome::NotAsked => Self::Ignored,
             Outcome::TripNow => Self::Trip { open_for: None },
             Outcome::TripFor(time) => Self::Trip {
                 open_for: Some(nanos(time)),

@@ -197,6 +197,10 @@ pub enum Outcome {
     FailureRetryAfter(Duration),
     /// Neutral: says nothing about the dependency (A2).
     Ignored,
+    /// The dependency was not asked, because a circuit further in rejected the call (H3). As good as
+    /// ignored, and never taken for an answer, not even with
+    /// [`ignored_probe_succeeds`](crate::CircuitBuilder::ignored_probe_succeeds).
+    NotAsked,
     /// Opens the circuit at once, whatever the policy says (A7).
     TripNow,
     /// Opens the circuit at once, for so long (A7).

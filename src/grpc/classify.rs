@@ -130,7 +130,7 @@ impl<B, E> Classify<Response<B>, E> for GrpcClassifier {
     fn classify(&self, result: Result<&Response<B>, &E>) -> Outcome {
         match result {
             Ok(response) if is_rejection(response) || passes_on_rejection(response) => {
-                Outcome::Ignored
+                Outcome::NotAsked
             }
             Ok(response) => self.judge_head(response),
             Err(_) => Outcome::Failure,

@@ -55,7 +55,7 @@ impl<T> Classify<tonic::Response<T>, Status> for GrpcClassifier {
     fn classify(&self, result: Result<&tonic::Response<T>, &Status>) -> Outcome {
         match result {
             Ok(_) => self.outcome_of(Code::Ok),
-            Err(status) if Rejected::find(status).is_some() => Outcome::Ignored,
+            Err(status) if Rejected::find(status).is_some() => Outcome::NotAsked,
             Err(status) if never_came(status) => Outcome::Failure,
             Err(status) => self.judge(status.code().into(), status.metadata().as_ref()),
         }
@@ -98,7 +98,7 @@ mod tests {
     // H3
     #[test]
     fn a_rejection_that_a_handler_fails_with_is_ignored() {
-        assert_eq!(judge_head(rejection()), Outcome::Ignored);
+        assert_eq!(judge_head(rejection()), Outcome::NotAsked);
         assert_eq!(judge_head(Status::unavailable("")), Outcome::Failure);
     }
 
