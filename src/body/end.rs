@@ -41,6 +41,15 @@ impl<E> Copy for BodyEnd<'_, E> {}
 pub trait ClassifyEnd<E> {
     /// What this end means.
     fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome;
+
+    /// Whether every body is to end with trailers, as over gRPC. Where the head was [`Outcome::AtEnd`], a
+    /// body that is dropped with the announced length but before its end is abandoned then, and not
+    /// complete.
+    ///
+    /// Default: no.
+    fn awaits_trailers(&self) -> bool {
+        false
+    }
 }
 
 #[diagnostic::do_not_recommend]

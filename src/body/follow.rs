@@ -73,6 +73,10 @@ where
     fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
         self.judge.classify_end(end)
     }
+
+    fn awaits_trailers(&self) -> bool {
+        self.judge.awaits_trailers()
+    }
 }
 
 impl<J> sealed::Sealed for ObserveBodies<J> {}

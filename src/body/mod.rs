@@ -26,7 +26,7 @@
 //! |---|---|---|
 //! | has ended, or there is none | success | what [`ClassifyEnd`] makes of it |
 //! | has brought trailers | success | what [`ClassifyEnd`] makes of them |
-//! | has brought the announced length | success, even if nobody asks for the end | the end is awaited; dropped here, it has ended |
+//! | has brought the announced length | success, even if nobody asks for the end | the end is awaited; dropped here, it has ended, unless [trailers have to come](ClassifyEnd::awaits_trailers) |
 //! | has brought less, and ended, or more | a failure, if [`ClassifyEnd`] agrees | the same |
 //! | ends in an error | a failure, if [`ClassifyEnd`] agrees | the same |
 //! | panics | failure | failure |

@@ -73,9 +73,18 @@ impl<H: Hold> Observation<H> {
     where
         H::Extent: ClassifyEnd<E>,
     {
-        if self.announced == Some(self.delivered) || is_over() {
+        if self.may_end_here::<E>() || is_over() {
             self.end::<E>();
         }
+    }
+
+    /// Whether all that was announced is there, and nothing else need come. Over HTTP/1, servers drop a body
+    /// then; what has to bring trailers is not over.
+    fn may_end_here<E>(&self) -> bool
+    where
+        H::Extent: ClassifyEnd<E>,
+    {
+        self.announced == Some(self.delivered) && !self.admitted.holder().extent().awaits_trailers()
     }
 
     pub(super) fn is_finished(&self) -> bool {

@@ -149,4 +149,9 @@ impl<E> ClassifyEnd<E> for GrpcClassifier {
             BodyEnd::WrongLength | BodyEnd::Error(_) => Outcome::Failure,
         }
     }
+
+    /// Whoever drops a body before them does not want to know.
+    fn awaits_trailers(&self) -> bool {
+        true
+    }
 }

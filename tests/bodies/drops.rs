@@ -5,7 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use http::Request;
 use http_body::Body;
-use tower_breaker::{Abandoned, Outcome, State, body::BodyEnd};
+use tower_breaker::{
+    Abandoned, Outcome, State,
+    body::{BodyEnd, ClassifyEnd, ObserveBodies},
+};
 
 use crate::{
     stage::{
@@ -90,6 +93,49 @@ fn a_body_dropped_with_the_announced_length_is_judged_complete() {
             ending,
             "nothing was announced, and nothing came"
         );
+    }
+}
+
+// A4, H5: unless trailers have to come. Then whoever drops it did not wait for them.
+#[test]
+fn a_body_dropped_with_the_announced_length_is_abandoned_where_trailers_have_to_come() {
+    let stage = Stage::with(
+        Fixture::new(|c| c),
+        ObserveBodies::new().end_classifier(Trailing),
+    );
+    for (length, script) in [("5", "32pt"), ("0", "pt")] {
+        let get = || {
+            let response = announcing(length, answer(AT_END, body(script)));
+            stage.ask(Request::get("/"), response).into_body()
+        };
+        let mut observed = get();
+        read(&mut observed, script.len() - 1);
+        drop(observed);
+        assert_eq!(stage.ended(), "abandoned", "{length}");
+        read_to_end(&mut get());
+        assert_eq!(stage.ended(), "successful", "{length}");
+    }
+    // One that says that it is over has ended without them.
+    let late = Late::new("3");
+    let observed = stage.ask(Request::get("/"), answer(AT_END, late.clone()));
+    late.is_over.set(true);
+    drop(observed);
+    assert_eq!(stage.ended(), "failed");
+}
+
+/// Trailers are a success, and nothing else is.
+struct Trailing;
+
+impl<E> ClassifyEnd<E> for Trailing {
+    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
+        match end {
+            BodyEnd::Trailers(_) => Outcome::Success,
+            _ => Outcome::Failure,
+        }
+    }
+
+    fn awaits_trailers(&self) -> bool {
+        true
     }
 }
 

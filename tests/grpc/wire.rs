@@ -221,6 +221,22 @@ async fn a_length_that_is_a_lie_is_a_failure() {
     .await;
 }
 
+// A4, H5: nor may the announced length stand for the trailers: who leaves before they come is gone, and it
+// is not the peer that kept silent about the status.
+#[tokio::test]
+async fn a_stream_dropped_with_its_announced_length_is_abandoned() {
+    let fixture = patient();
+    let peer = Peer::start().await;
+    let mut client = peer.guarded_client(&fixture);
+    let mut ledger = Ledger::of(&fixture);
+    let answer = Answer::head(&[("content-length", b"7")]);
+    peer.answers(answer.with_body([SERVING, Piece::Silence]));
+    let mut stream = watch(&mut client, "").await;
+    message(&mut stream).await;
+    drop(stream);
+    assert_eq!(ledger.since(&fixture), "d");
+}
+
 // H4: grpc-web has its trailers in the last message, so to gRPC it has none.
 #[tokio::test]
 async fn grpc_web_looks_like_a_stream_without_status() {
