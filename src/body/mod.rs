@@ -39,7 +39,8 @@
 //! The announced length is that of `Content-Length`, or else the exact size hint. A `Content-Length` that
 //! is no number announces nothing, nor do two that differ, nor one beside a `Transfer-Encoding`. What
 //! comes after the announced length, an error as well as more data, comes after the end and changes
-//! nothing; only a frame that begins before it and ends beyond it is too much.
+//! nothing; only a frame that begins before it and ends beyond it is too much. Where the end is awaited,
+//! there is no end before it: an error is an error there, and more is too much.
 //!
 //! Slow is a matter of the head (rule A3): a slow reader or a long stream is not a slow dependency.
 //! [`ObserveBodies::time_to_end`] asks for the other.
@@ -49,13 +50,16 @@
 //! whatever comes after it, trailers too, changes nothing. Only where the frame is also the end, or is too
 //! much, does the end decide.
 //!
-//! A body that nobody reads and nobody drops keeps its call under way. In half-open that ends with
-//! [`half_open_timeout`](crate::CircuitBuilder::half_open_timeout).
+//! A body that nobody reads and nobody drops keeps its call under way, and so does a stream in which nothing
+//! comes. In half-open that ends with [`half_open_timeout`](crate::CircuitBuilder::half_open_timeout), as a
+//! probe that did not come back: where streams may stay quiet for longer, raise it, or let several probes in of
+//! which one is enough ([`permits(3)`](crate::CircuitBuilder::permits) and
+//! [`probes(1, 3)`](crate::CircuitBuilder::probes)).
 //!
 //! # Trailers
 //!
 //! A classifier that waits for the trailers returns [`Outcome::AtEnd`], and a [`ClassifyEnd`] judges them.
-//! That is how [gRPC](crate::grpc) works:
+//! That is how gRPC works (module `grpc`, feature `grpc`):
 //!
 //! ```
 //! use http::StatusCode;

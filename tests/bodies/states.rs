@@ -215,6 +215,34 @@ fn a_forgotten_probe_times_out() {
     stage.fixture.is(State::Closed);
 }
 
+// D4, H5: nor does a stream in which nothing comes. It is no failure, but it has not come back.
+#[test]
+fn a_probe_that_stays_quiet_times_out() {
+    let stage = Stage::new(fragile_after_break(|c| c.half_open_timeout(secs(9))));
+    let mut quiet = probe(&stage, NOW, body("pppp3"));
+    for _ in 0..4 {
+        assert_eq!(poll(&mut quiet), 'p');
+        stage.fixture.wait(secs(9) / 4);
+    }
+    stage.fixture.play("x");
+    stage.fixture.tells(&[
+        "open -> half-open: the break is over",
+        "half-open -> open: the probes timed out, open for 5s",
+    ]);
+    poll(&mut quiet);
+    drop(quiet);
+    assert_eq!(stage.ended(), "successful stale rejected");
+}
+
+// D1, D2: which is why one of several may be enough.
+#[test]
+fn beside_a_probe_that_stays_quiet_another_may_be_enough() {
+    let stage = Stage::new(fragile_after_break(|c| c.permits(3).probes(1, 3)));
+    let _quiet = probe(&stage, NOW, body("p"));
+    read_to_end(&mut probe(&stage, NOW, body("3")));
+    stage.fixture.is(State::Closed);
+}
+
 // A4: with an answer, even the probe that has been held longer than probes are waited for is neutral.
 #[test]
 fn a_probe_that_is_dropped_late_is_not_a_failed_one() {
