@@ -35,3 +35,5 @@ mod stage;
 mod states;
 #[path = "bodies/table.rs"]
 mod table;
+#[path = "bodies/upgrades.rs"]
+mod upgrades;
