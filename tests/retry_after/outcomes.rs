@@ -82,7 +82,7 @@ fn the_rejection_of_a_breaker_further_in_asks_nothing() {
     *response.headers_mut() = headers(&["retry-after: 7"]);
     let marked = rejected.mark(response);
     let outcome = honouring().classify(Ok::<_, &io::Error>(&marked));
-    assert_eq!(outcome, Outcome::Ignored);
+    assert_eq!(outcome, Outcome::NotAsked);
 }
 
 // A1
