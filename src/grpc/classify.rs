@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
 
 use super::Code;
 use crate::{
@@ -103,15 +103,26 @@ impl GrpcClassifier {
         pushback.or_else(|| retry_after.read(headers))
     }
 
-    /// What the head of a response tells. Where it names no code, the trailers will.
+    /// What the head of a response tells. Where it names no code, the trailers will, unless what comes is no
+    /// gRPC at all.
     fn judge_head<B>(&self, response: &Response<B>) -> Outcome {
         let headers = response.headers();
         match (Code::find(headers), response.status()) {
             (Some(code), _) => self.judge(code, headers),
-            (None, StatusCode::OK) => Outcome::AtEnd,
+            (None, StatusCode::OK) if may_be_grpc(headers) => Outcome::AtEnd,
             (None, status) => self.judge(Code::of_status(status), headers),
         }
     }
+}
+
+/// A page of a proxy says what it is. Clients drop such a body unread, so its end would tell nothing, and a
+/// probe would have succeeded with it. Whoever says nothing gets the benefit of the doubt.
+fn may_be_grpc(headers: &HeaderMap) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    headers.get(CONTENT_TYPE).is_none_or(|value| {
+        let start = value.as_bytes().get(..GRPC.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+    })
 }
 
 /// Whether a handler of a tonic server failed with a rejection: the response has its status as it was.

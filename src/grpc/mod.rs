@@ -28,6 +28,7 @@
 //! | a number that is no code, or no number | unknown: failure |
 //! | none at the end of the body, or a body that ends in an error | failure |
 //! | none, and a status of HTTP other than 200 | the code [that the protocol puts in its place][mapping] |
+//! | none, and a `Content-Type` other than gRPC's, with a 200 | unknown: failure, at the head |
 //! | an error instead of a response | failure |
 //!
 //! Of a code that is there twice the first counts, as it does for tonic's client. Other sets, and codes

@@ -14,6 +14,9 @@ use crate::{
 /// at least 1, at most a day; without it when a person has to release the circuit.
 ///
 /// The message says why, and does not name the circuit: callers are no operators.
+///
+/// Its body is the default one. Where there is none, as for hyper's `Incoming`, let the layer
+/// [reject as an error](crate::CircuitBreakerLayer::reject_as_error).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GrpcUnavailable;
 

@@ -191,6 +191,45 @@ async fn a_stream_that_is_reset_before_its_head_is_a_failure() {
     counts([("f", Answer::body([Piece::Reset]))]).await;
 }
 
+const PAGE: Piece = Piece::Data(b"<html>");
+
+/// A proxy that knows nothing of gRPC and finds that all is well.
+fn page() -> Answer {
+    Answer::head(&[("content-type", b"text/html")]).with_body([PAGE, Piece::Silence])
+}
+
+// H4: what is no gRPC says so in its head. tonic drops such a body, so that its end would say nothing.
+#[tokio::test]
+async fn a_page_of_a_proxy_is_a_failure() {
+    let typed = |content_type: &'static [u8], end| {
+        let trailers = Piece::Trailers(lines(&[("grpc-status", b"0")]));
+        Answer::head(&[("content-type", content_type)]).with_body([end, trailers])
+    };
+    counts([
+        ("f", page()),
+        ("f", typed(b"application/json", SERVING)),
+        ("f", typed(b"application", SERVING)),
+        ("s", typed(b"application/grpc+proto", SERVING)),
+        ("s", typed(b"Application/GRPC", SERVING)),
+        // A code is a code.
+        ("s", {
+            Answer::head(&[("content-type", b"text/html"), ("grpc-status", b"0")])
+        }),
+    ])
+    .await;
+}
+
+// H4, D2
+#[tokio::test]
+async fn a_page_of_a_proxy_proves_nothing() {
+    let fixture = fragile_after_break(|circuit| circuit);
+    let peer = Peer::start().await;
+    let mut client = peer.guarded_client(&fixture);
+    peer.answers(page());
+    drain(&mut client).await;
+    fixture.is(State::Open);
+}
+
 // A4, H5: who stops reading has said nothing of the peer.
 #[tokio::test]
 async fn what_tonic_does_not_read_to_its_end_is_abandoned() {
