@@ -127,7 +127,7 @@ impl HttpClassifier {
     }
 
     /// Honours a `Retry-After` of failures (rule A7): if such a failure opens the circuit, the break is at
-    /// least so long. Of statuses that trip at once, it says how long.
+    /// least so long. Of statuses that trip at once ([`Outcome::TripNow`]), it says how long.
     ///
     /// Default: not honoured.
     #[cfg(feature = "retry-after")]
@@ -221,7 +221,7 @@ where
     }
 }
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl<C, Res> Classify<Res, BoxError> for IgnoreRejections<C>
 where

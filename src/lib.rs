@@ -149,6 +149,8 @@ mod call;
 mod circuit;
 pub mod classify;
 pub mod clock;
+#[cfg(any(feature = "body", feature = "retry-after"))]
+mod digits;
 mod ejection;
 mod error;
 mod follow;

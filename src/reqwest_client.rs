@@ -12,15 +12,13 @@ use ::reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 use crate::{
     body::{ClassifyEnd, ObserveBodies, goes_without_body, observe},
     circuit::Outcome,
-    classify::{Classify, Head, HttpClassifier},
+    classify::{BoxError, Classify, Head, HttpClassifier},
     error::Rejected,
     follow::Follow,
     guard::Admitted,
     hold::Hold,
     reject::{Reject, RejectWith, ServiceUnavailable, service_unavailable},
 };
-
-type BoxError = Box<dyn Error + Send + Sync>;
 
 /// By its status, as any response. An error is a failure, unless
 ///

@@ -63,7 +63,10 @@ use http::{
     header::{DATE, RETRY_AFTER},
 };
 
-use crate::circuit::{ConfigError, Outcome};
+use crate::{
+    circuit::{ConfigError, Outcome},
+    digits::number,
+};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -104,7 +107,7 @@ impl RetryAfter {
     /// Negative, it asks not to come back at all, which is not for a breaker.
     #[must_use]
     pub fn read_pushback(&self, headers: &HeaderMap) -> Option<Duration> {
-        let millis = digits(only(headers, &PUSHBACK)?)?;
+        let millis = number(only(headers, &PUSHBACK)?)?;
         self.honour(Duration::from_millis(millis))
     }
 
@@ -126,7 +129,7 @@ impl RetryAfter {
 
 fn wait(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     let value = only(headers, &RETRY_AFTER)?;
-    if let Some(seconds) = digits(value) {
+    if let Some(seconds) = number(value) {
         return Some(Duration::from_secs(seconds));
     }
     let then = httpdate::parse_http_date(value).ok()?;
@@ -141,12 +144,6 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?;
     values.next().is_none().then(|| value.to_str().ok())?
-}
-
-/// A number that is nothing but digits; `parse` would take a sign, too.
-fn digits(value: &str) -> Option<u64> {
-    let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| value.parse().ok())?
 }
 
 #[cfg(test)]

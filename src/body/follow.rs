@@ -11,6 +11,7 @@ use http_body::Body;
 use super::{BodyEnd, ClassifyEnd, LengthsAndErrors, ObservedBody, observation::Observation};
 use crate::{
     circuit::Outcome,
+    digits::number,
     follow::{Extent, Follow, sealed},
     guard::Admitted,
     hold::Hold,
@@ -175,10 +176,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     if lengths.any(|another| another != length) {
         return None;
     }
-    let length = length.to_str().ok()?;
-    // `parse` would take a sign, too.
-    let digits = length.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| length.parse().ok()).flatten()
+    number(length.to_str().ok()?)
 }
 
 impl<J> fmt::Debug for ObserveBodies<J> {

@@ -8,7 +8,8 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     /// Classifies and rejects as gRPC has it, and follows calls to their trailers (rule H4).
     ///
     /// It replaces what was said about classifying, rejecting and bodies. What is said after it holds, as a
-    /// [`fallback`](Self::fallback) in place of the rejection.
+    /// [`fallback`](Self::fallback) in place of the rejection. (Bodies are observed already: to ask for that
+    /// again would take their trailers from the classifier.)
     pub fn grpc(self) -> GrpcLayer {
         self.grpc_with(GrpcClassifier::new())
     }

@@ -18,7 +18,10 @@ const MINIMUM: Duration = Duration::from_secs(2);
 const MAXIMUM: Duration = Duration::from_secs(600);
 
 /// What is put together of these is more often almost right than what is put together of anything.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 27] = [
+    "application/grpc",
+    "+proto",
+    "text/html",
     "0",
     "1",
     "2",
@@ -65,7 +68,8 @@ pub(crate) fn drive(data: &[u8]) -> Vec<&'static str> {
 }
 
 fn headers(bytes: &mut Bytes<'_>) -> HeaderMap {
-    const NAMES: [&str; 5] = [
+    const NAMES: [&str; 6] = [
+        "content-type",
         "retry-after",
         "date",
         "grpc-status",
@@ -125,6 +129,15 @@ fn check_http(
     assert_eq!(outcome, expected, "{status} {headers:?}");
 }
 
+/// What says nothing of its type may be gRPC, too.
+fn may_be_grpc(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get("content-type") else {
+        return true;
+    };
+    let value = value.as_bytes().to_ascii_lowercase();
+    value.starts_with(b"application/grpc")
+}
+
 fn check_grpc(
     status: StatusCode,
     headers: &HeaderMap,
@@ -141,7 +154,7 @@ fn check_grpc(
         _ => failure,
     };
     let of_status = || match status.as_u16() {
-        200 => Outcome::AtEnd,
+        200 if may_be_grpc(headers) => Outcome::AtEnd,
         401 | 403 | 404 => Outcome::Ignored,
         _ => failure,
     };
