@@ -135,13 +135,14 @@ where
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let circuit = self.breaker.circuit();
         loop {
-            if let Some(waiting) = &mut self.waiting {
+            // Taken out, so that nothing is left of a wait that panics.
+            if let Some(mut waiting) = self.waiting.take() {
                 let over = waiting.as_mut().poll(context).is_ready();
                 // By a clock that is ahead of the timer, the wait may be over before anybody is woken.
                 if !over && circuit.refusal().is_some() {
+                    self.waiting = Some(waiting);
                     return Poll::Pending;
                 }
-                self.waiting = None;
             }
             if !circuit.would_refuse() {
                 return self.breaker.poll_ready(context);

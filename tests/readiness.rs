@@ -404,6 +404,36 @@ fn outside_of_a_runtime_only_an_instant_cannot_be_waited_for() {
     assert!(std::panic::catch_unwind(waits).is_err());
 }
 
+// G7: what went wrong in one poll is not held against the next.
+#[test]
+fn a_wait_that_panicked_is_begun_anew() {
+    let circuit = open();
+    let mut waiter = Waiter::on(&circuit);
+    let panics = |waiter: &mut Waiter| {
+        let waits = std::panic::AssertUnwindSafe(|| waiter.poll().is_ready());
+        std::panic::catch_unwind(waits).is_err()
+    };
+    assert!(panics(&mut waiter), "there is no timer");
+    let first = timer();
+    let within = first.enter();
+    waiter.is_pending();
+    drop(within);
+    drop(first);
+    let second = timer();
+    let _within = second.enter();
+    assert!(panics(&mut waiter), "that timer is gone");
+    waiter.is_pending();
+    waiter.wakes.take();
+    circuit.reset();
+    waiter.woken(1);
+    waiter.is_ready();
+}
+
+fn timer() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().build().expect("a runtime")
+}
+
 // G7: Debug says who waits.
 #[tokio::test(start_paused = true)]
 async fn debug_says_whether_it_waits() {
