@@ -133,26 +133,36 @@ where
     type Future = <CircuitBreaker<S, C, R, H> as Service<Req>>::Future;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let circuit = self.breaker.circuit();
-        loop {
-            // Taken out, so that nothing is left of a wait that panics.
-            if let Some(mut waiting) = self.waiting.take() {
-                let over = waiting.as_mut().poll(context).is_ready();
-                // By a clock that is ahead of the timer, the wait may be over before anybody is woken.
-                if !over && circuit.refusal().is_some() {
-                    self.waiting = Some(waiting);
-                    return Poll::Pending;
-                }
-            }
-            if !circuit.would_refuse() {
-                return self.breaker.poll_ready(context);
-            }
-            self.waiting = Some(Box::pin(admission(circuit.clone())));
+        match self.poll_admission(context) {
+            Poll::Ready(()) => self.breaker.poll_ready(context),
+            Poll::Pending => Poll::Pending,
         }
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
         self.breaker.call(request)
+    }
+}
+
+impl<S, C, R, H> PendingWhileOpen<CircuitBreaker<S, C, R, H>>
+where
+    H: Hold<Classifier = C, Rejection = R>,
+{
+    fn poll_admission(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let circuit = self.breaker.circuit();
+        if self.waiting.is_none() && !circuit.would_refuse() {
+            return Poll::Ready(());
+        }
+        // Taken out, so that nothing is left of a wait that panics.
+        let begin = || -> Waiting { Box::pin(admission(circuit.clone())) };
+        let mut waiting = self.waiting.take().unwrap_or_else(begin);
+        let over = waiting.as_mut().poll(context).is_ready();
+        // By a clock that is ahead of the timer, the wait may be over before anybody is woken.
+        if over || circuit.refusal().is_none() {
+            return Poll::Ready(());
+        }
+        self.waiting = Some(waiting);
+        Poll::Pending
     }
 }
 

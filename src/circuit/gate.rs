@@ -55,10 +55,15 @@ impl Core {
             }
             let now = now();
             let word = self.load();
-            if word.is_full() {
-                let mut change = None;
-                let _ = self.time_out(word, now, &mut change);
-                change.into_iter().for_each(&mut tell);
+            if word.is_shadow() || !word.is_full() {
+                continue;
+            }
+            let mut change = None;
+            let found = self.time_out(word, now, &mut change);
+            change.into_iter().for_each(&mut tell);
+            // By a clock that goes back, they have not.
+            if let Some(Refusal::HalfOpenFull(_)) = found {
+                return found;
             }
         }
     }

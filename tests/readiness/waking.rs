@@ -2,7 +2,7 @@
 
 use std::{mem::forget, sync::atomic::Ordering::SeqCst};
 
-use tower_breaker::{Guard, Outcome};
+use tower_breaker::{Guard, Outcome, clock::Clock};
 
 use super::*;
 
@@ -406,4 +406,44 @@ async fn with_a_clock_that_is_ahead_of_the_timer_whoever_asks_finds_the_probes_t
     assert_eq!(log.take(), [REOPENS]);
     clock.advance(secs(5));
     waiter.is_ready();
+}
+
+/// A clock that begins to go back and forth.
+#[derive(Clone, Default)]
+struct Seesaw {
+    steady: ManualClock,
+    /// How often it has been read since.
+    swings: Arc<AtomicU64>,
+}
+
+const STILL: u64 = u64::MAX;
+/// Then it stands still, so that a poll that would never end does.
+const TOO_OFTEN: u64 = 1_000;
+
+impl Clock for Seesaw {
+    fn now(&self) -> Duration {
+        let swing = |read| (read < TOO_OFTEN).then(|| read + 1);
+        let read = self.swings.fetch_update(SeqCst, SeqCst, swing);
+        let ahead = read.is_ok_and(|read| read % 2 == 1);
+        self.steady.now() + if ahead { secs(100) } else { secs(0) }
+    }
+}
+
+// G7: a clock that goes back may be misunderstood, but nobody is stuck with it.
+#[tokio::test(start_paused = true)]
+async fn with_a_clock_that_goes_back_again_and_again_a_poll_comes_to_an_end() {
+    for (half_open, phase) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
+        let clock = Seesaw::default();
+        clock.swings.store(STILL, SeqCst);
+        let circuit = fragile(|builder| builder.clock(clock.clone()).half_open_timeout(secs(7)));
+        circuit.trip(secs(5)).expect("normal mode");
+        if half_open {
+            clock.steady.advance(secs(5));
+            forget(circuit.try_acquire());
+        }
+        clock.swings.store(phase, SeqCst);
+        let _ = Waiter::on(&circuit).poll();
+        let read = clock.swings.load(SeqCst);
+        assert!(read < 20, "{half_open}, {phase}: read {read} times");
+    }
 }
