@@ -1,11 +1,14 @@
 //! A cap on how many circuits of a set may be open (rule G7): how the share is counted, who takes a place
-//! and who frees it, and what is vetoed. Any history is held against a model in `histories`, and threads
-//! that collide against the same promises in `collisions`.
+//! and who frees it, and what is vetoed. Any history is held against a model in `histories`, threads that
+//! collide against the same promises in `collisions`, and what comes between a place and its swap is made to
+//! come there in `instants`.
 
 #[path = "ejection/collisions.rs"]
 mod collisions;
 #[path = "ejection/histories.rs"]
 mod histories;
+#[path = "ejection/instants.rs"]
+mod instants;
 mod support;
 
 use std::sync::{Arc, Mutex};
