@@ -93,7 +93,7 @@ impl Observers {
     pub(crate) fn new(listeners: Vec<Listener>) -> Self {
         Self {
             listeners,
-            latest: watch::Sender::default(),
+            latest: watch::Sender::new(Latest::default()),
             waiting: Notify::new(),
             awaited: AtomicBool::new(false),
         }
