@@ -18,7 +18,7 @@ use super::{
     Cause, Core, Transition, WHOLE,
     ending::Ended,
     transition::Length,
-    word::{BESIDE_ERA, Word, is_later},
+    word::{BESIDE_ERA, Word},
 };
 use crate::sync::{AtomicU64, Ordering};
 
@@ -115,17 +115,20 @@ impl Membership {
         self.cap.word.fetch_sub(MEMBER, Ordering::AcqRel);
     }
 
-    /// To one call of each era, true: it is for that call to end the era.
+    /// To one call of each era, true: it is for that call to end the era. `current` tells the era that stands.
     ///
-    /// Relaxed: the swap only has to be won once. Nothing is published with it.
-    fn undertake(&self, era: u64) -> bool {
-        let mut last = self.undertaken.load(Ordering::Relaxed);
-        while last == 0 || is_later(era, last >> BESIDE_ERA) {
+    /// Acquire: pairs with the release of whoever undertook the last one. That was a call of an era that had
+    /// begun, so if `era` still stands after the look at the last one, the last one is an older one, however
+    /// much older: eras wrap.
+    fn undertake(&self, era: u64, current: impl Fn() -> u64) -> bool {
+        let this = era << BESIDE_ERA | UNDERTAKEN;
+        let mut last = self.undertaken.load(Ordering::Acquire);
+        while last != this && current() == era {
             match self.undertaken.compare_exchange_weak(
                 last,
-                era << BESIDE_ERA | UNDERTAKEN,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
+                this,
+                Ordering::AcqRel,
+                Ordering::Acquire,
             ) {
                 Ok(_) => return true,
                 Err(seen) => last = seen,
@@ -184,7 +187,7 @@ impl Core {
         let Some(membership) = self.membership.as_ref().filter(|_| !word.is_shadow()) else {
             return open().map(Some);
         };
-        if undertaking.is_none() && !membership.undertake(word.era()) {
+        if undertaking.is_none() && !membership.undertake(word.era(), || self.load().era()) {
             return Some(None);
         }
         let undertaking = undertaking.get_or_insert(Undertaking {
@@ -229,5 +232,20 @@ impl Core {
                 membership.cap.give_back();
             }
         }
+    }
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use super::super::Mode;
+    use super::*;
+
+    // G7: or two calls of this era would each take a place, and one might be another circuit's.
+    #[test]
+    fn a_call_of_an_older_era_undertakes_nothing_and_undoes_nothing() {
+        let cap = Arc::new(Cap::new(WHOLE));
+        let membership = Membership::join(cap, Word::first(Mode::Normal));
+        let undertakes = |era| membership.undertake(era, || 5);
+        assert_eq!([5, 5, 4, 5].map(undertakes), [true, false, false, false]);
     }
 }

@@ -157,7 +157,7 @@ pub(crate) struct Extras {
 mod tests {
     use std::time::Duration;
 
-    use super::{count_window::ERA_BITS, *};
+    use super::{count_window::ERA_BITS, word::BESIDE_ERA, *};
 
     fn core(settings: &Settings) -> Core {
         let extras = Extras {
@@ -193,6 +193,29 @@ mod tests {
         let closed = record(&core, Outcome::Success, now + 1);
         assert_eq!(closed.map(|closed| closed.to), Some(State::Closed));
         assert!(record(&core, Outcome::Failure, now + 1).is_some());
+    }
+
+    // F6: which era a call last undertook to open is remembered; eras that end in other ways are not.
+    #[test]
+    fn a_member_of_a_set_trips_however_many_eras_after_its_last_trip() {
+        let settings = Settings {
+            consecutive_failures: Some(1),
+            ..Settings::default()
+        };
+        let extras = Extras {
+            mode: Mode::Normal,
+            totals: false,
+            seed: 0,
+            policy: None,
+            cap: Some(Arc::new(Cap::new(WHOLE))),
+        };
+        let core = Core::new(settings.resolve().expect("valid"), extras, 0);
+        for eras in [1, (1 << 36) - 1, 1 << 36, (1 << 36) + 1, (1 << 37) - 2] {
+            assert!(record(&core, Outcome::Failure, 0).is_some());
+            core.reset(0);
+            let later = core.load().bits().wrapping_add(eras << BESIDE_ERA);
+            core.word.store(later, Ordering::Release);
+        }
     }
 
     // F6: each era uses up bucket ids.
