@@ -132,6 +132,9 @@ where
     type Error = <CircuitBreaker<S, C, R, H> as Service<Req>>::Error;
     type Future = <CircuitBreaker<S, C, R, H> as Service<Req>>::Future;
 
+    /// # Panics
+    ///
+    /// If it has to wait for an instant and there is no runtime of tokio's with time enabled.
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         match self.poll_admission(context) {
             Poll::Ready(()) => self.breaker.poll_ready(context),
