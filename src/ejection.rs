@@ -9,7 +9,8 @@ use crate::circuit::{Cap, ConfigError, millionths};
 ///
 /// When all the endpoints of a service fail, the fault is hardly theirs, and to eject them all leaves
 /// nobody to answer. A trip beyond the cap is *vetoed*: the circuit stays closed, its window is cleared, and
-/// a transition from closed to closed tells it, with [`Cause::TripVetoed`](crate::Cause::TripVetoed).
+/// a transition from closed to closed tells it, with [`Cause::TripVetoed`](crate::Cause::TripVetoed) and what
+/// would have tripped.
 ///
 /// ```
 /// use tower_breaker::{Cause, Circuit, EjectionCap, State};
@@ -61,13 +62,21 @@ impl EjectionCap {
         })
     }
 
+    /// The share of the set that may be open: above 0 and at most 1.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a million is far below 2^52")]
+    pub fn share(&self) -> f64 {
+        self.cap.share() as f64 / 1e6
+    }
+
     /// How many circuits there are in the set.
     #[must_use]
     pub fn members(&self) -> u64 {
         self.cap.members()
     }
 
-    /// How many of them are open, half-open or forced open.
+    /// How many of them are open, half-open or forced open, and not only in shadow. One that is about to open
+    /// counts already.
     #[must_use]
     pub fn ejected(&self) -> u64 {
         self.cap.taken()
@@ -81,6 +90,7 @@ impl EjectionCap {
 impl fmt::Debug for EjectionCap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EjectionCap")
+            .field("share", &self.share())
             .field("members", &self.members())
             .field("ejected", &self.ejected())
             .finish_non_exhaustive()

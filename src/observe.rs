@@ -100,7 +100,7 @@ impl Observers {
     }
 
     pub(crate) fn tell(&self, circuit: &Circuit, transition: Transition) {
-        // Neither a panicking waker nor a panicking listener disturbs the caller or the others. What is
+        // Neither a panicking waker nor a panicking listener disturbs the caller or the accounting. What is
         // new is in place before anybody is woken.
         harmless(|| {
             self.latest
@@ -200,6 +200,7 @@ mod tests {
             } else {
                 Cause::Manual
             },
+            vetoed: None,
             attempt: 1,
             open_for: None,
         }

@@ -80,6 +80,11 @@ impl<L> PendingLayer<L> {
     pub(crate) fn new(layer: L) -> Self {
         Self(layer)
     }
+
+    /// The layer whose services reject.
+    pub fn get_ref(&self) -> &L {
+        &self.0
+    }
 }
 
 impl<S, C, R, X: Extent> Layer<S> for PendingLayer<CircuitBreakerLayer<C, R, X>> {
@@ -120,6 +125,16 @@ impl<S> PendingWhileOpen<S> {
     /// The service that rejects.
     pub fn get_ref(&self) -> &S {
         &self.breaker
+    }
+
+    /// The service that rejects.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.breaker
+    }
+
+    /// The service that rejects.
+    pub fn into_inner(self) -> S {
+        self.breaker
     }
 }
 

@@ -88,9 +88,19 @@ impl RetryAfter {
     /// [`ConfigError`] if the maximum is zero or above a day, or the minimum above the maximum (rule B8).
     pub fn between(minimum: Duration, maximum: Duration) -> Result<Self, ConfigError> {
         let valid = !maximum.is_zero() && maximum <= DAY;
-        ConfigError::unless(valid, "maximum", &maximum, "above zero and at most a day")?;
+        ConfigError::unless(
+            valid,
+            "retry_after.maximum",
+            &maximum,
+            "above zero and at most a day",
+        )?;
         let valid = minimum <= maximum;
-        ConfigError::unless(valid, "minimum", &minimum, "at most the maximum")?;
+        ConfigError::unless(
+            valid,
+            "retry_after.minimum",
+            &minimum,
+            "at most the maximum",
+        )?;
         Ok(Self { minimum, maximum })
     }
 

@@ -133,6 +133,7 @@ fn a_trip_beyond_the_cap_is_vetoed_and_told_once() {
         assert_eq!(other.look().era, era);
     }
     assert_eq!(other.look().last_trip, None);
+    assert!((cap.share() - 0.5).abs() < f64::EPSILON);
     counts(&cap, 1, 2);
 }
 
@@ -156,6 +157,19 @@ fn a_veto_clears_streak_and_window() {
     rate.tells(&[VETOED]);
     rate.play("t");
     rate.tells(&[VETOED]);
+}
+
+// B6, G7
+#[tokio::test]
+async fn a_veto_tells_what_would_have_tripped() {
+    let member = fragile(|builder| builder.ejection_cap(&cap(0.5)));
+    let mut watch = member.circuit.watch();
+    member.play("f");
+    let told = watch.changed().await;
+    assert_eq!(told.cause, Cause::TripVetoed);
+    assert_eq!(told.vetoed, Some(Cause::ConsecutiveFailures(1)));
+    member.circuit.force_open();
+    assert_eq!(watch.changed().await.vetoed, None);
 }
 
 // G7, D6: a veto begins anew in every respect, and so does a ramp that was under way: whoever fails again
@@ -391,5 +405,8 @@ fn a_clone_is_the_same_set() {
     members[1].circuit.force_open();
     counts(&cap, 1, 2);
     let shown = format!("{cap:?}");
-    assert_eq!(shown, "EjectionCap { members: 2, ejected: 1, .. }");
+    assert_eq!(
+        shown,
+        "EjectionCap { share: 0.5, members: 2, ejected: 1, .. }"
+    );
 }

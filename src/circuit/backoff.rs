@@ -89,7 +89,8 @@ impl OpenFor {
 
     /// A function of the attempt, from 1.
     ///
-    /// It is called when the circuit opens, by the call that opens it, and perhaps more than once.
+    /// It is called when the circuit opens, by the call that opens it, and perhaps more than once. Under an
+    /// [`EjectionCap`](crate::EjectionCap) other calls leave the opening to that one, so it should be quick.
     /// If it panics, the circuit opens for 30 seconds.
     #[must_use]
     pub fn from_fn(function: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {

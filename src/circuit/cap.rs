@@ -42,6 +42,10 @@ impl Cap {
         }
     }
 
+    pub(crate) fn share(&self) -> u64 {
+        self.share
+    }
+
     pub(crate) fn members(&self) -> u64 {
         self.word.load(Ordering::Acquire) / MEMBER
     }
@@ -195,7 +199,7 @@ impl Core {
             has_place: false,
         });
         if !undertaking.take_place() {
-            return self.veto(word, call.now).map(Some);
+            return self.veto(word, cause, call.now).map(Some);
         }
         let opened = open()?;
         // It is the circuit's now.
@@ -204,9 +208,13 @@ impl Core {
     }
 
     /// Too many are open: this one stays closed, and begins anew; so does its ramp, if there is one.
-    fn veto(&self, word: Word, now: u64) -> Option<Transition> {
+    fn veto(&self, word: Word, cause: Cause, now: u64) -> Option<Transition> {
         let next = word.closed_next(word.mode(), word.is_ramping());
-        self.turn(word, next, Cause::TripVetoed, now)
+        let turned = self.turn(word, next, Cause::TripVetoed, now)?;
+        Some(Transition {
+            vetoed: Some(cause),
+            ..turned
+        })
     }
 
     /// What a person does needs no place, but takes one.

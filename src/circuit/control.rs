@@ -96,6 +96,7 @@ impl Core {
             mode,
             era: word.era(),
             cause: Cause::Manual,
+            vetoed: None,
             attempt: self.attempt(word),
             open_for: (word.state() == State::Open).then(|| word.open_for().duration()),
         })

@@ -23,7 +23,8 @@ pub struct Totals {
     /// Of the successful and failed calls, those that were slow.
     pub slow: u64,
     /// Of the admitted calls, those whose era was over when they ended (rule C4). A call that decides
-    /// nothing anyway, because the circuit is disabled or shadow mode let it pass, is never stale.
+    /// nothing anyway, because the circuit is disabled or shadow mode let it pass, is never stale. One whose
+    /// trip was left to another call, under an [`EjectionCap`](crate::EjectionCap), is.
     pub stale: u64,
     /// Calls that were rejected.
     pub rejected: u64,

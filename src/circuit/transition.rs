@@ -94,6 +94,7 @@ impl Core {
             mode: next.mode(),
             era: next.era(),
             cause,
+            vetoed: None,
             attempt,
             open_for: matches!(next.kind(), Kind::Open | Kind::OpenShadow)
                 .then(|| next.open_for().duration()),

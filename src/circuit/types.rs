@@ -128,6 +128,8 @@ pub struct Transition {
     pub era: u64,
     /// Why.
     pub cause: Cause,
+    /// What would have opened the circuit, if that was vetoed ([`Cause::TripVetoed`]).
+    pub vetoed: Option<Cause>,
     /// Opens in a row without a close in between, this one included; 0 in closed.
     pub attempt: u32,
     /// How long the circuit stays open, if it opened and a break ends it.

@@ -258,29 +258,32 @@ fn bounds_that_make_no_sense_are_refused() {
     for (said, refused) in [
         (
             error(secs(0), secs(0)),
-            format!("`maximum` is 0ns, {maximum}"),
+            format!("`retry_after.maximum` is 0ns, {maximum}"),
         ),
         (
             error(secs(1), secs(0)),
-            format!("`maximum` is 0ns, {maximum}"),
+            format!("`retry_after.maximum` is 0ns, {maximum}"),
         ),
         (
             error(secs(0), DAY + Duration::from_nanos(1)),
-            format!("`maximum` is 86400.000000001s, {maximum}"),
+            format!("`retry_after.maximum` is 86400.000000001s, {maximum}"),
         ),
         (
             error(Duration::MAX, Duration::MAX),
-            format!("`maximum` is 18446744073709551615.999999999s, {maximum}"),
+            format!("`retry_after.maximum` is 18446744073709551615.999999999s, {maximum}"),
         ),
         (
             error(secs(61), secs(60)),
-            "`minimum` is 61s, but must be at most the maximum".to_owned(),
+            "`retry_after.minimum` is 61s, but must be at most the maximum".to_owned(),
         ),
     ] {
         assert_eq!(said.to_string(), refused);
     }
     let error = error(secs(61), secs(60));
-    assert_eq!((error.field(), error.value()), ("minimum", "61s"));
+    assert_eq!(
+        (error.field(), error.value()),
+        ("retry_after.minimum", "61s")
+    );
     assert_eq!(error.allowed(), "at most the maximum");
 }
 
