@@ -1,8 +1,12 @@
 //! What a code counts as, in the head and in the trailers, of unary calls and of streams (H4).
 
+use std::{convert::Infallible, iter::once};
+
+use axum::http::Response;
 use tonic::Code;
 use tower_breaker::{
     CircuitBreakerLayer, Outcome, State,
+    classify::Classify,
     grpc::{self, GrpcClassifier},
 };
 
@@ -121,6 +125,37 @@ async fn codes_can_be_moved() {
         check(&mut client, code).await;
         watch(&mut client, code).await;
         assert_eq!(ledger.since(&fixture), letter.repeat(2), "code {code}");
+    }
+}
+
+/// Whether this status of HTTP, without a code, is taken for this code: it is where the code is moved.
+fn stands_for(status: u16, code: grpc::Code) -> bool {
+    let response = Response::builder().status(status).body(()).expect("valid");
+    let moved = GrpcClassifier::new().classify_as(Outcome::TripNow, once(code));
+    moved.classify(Ok::<_, &Infallible>(&response)) == Outcome::TripNow
+}
+
+// H4: the code itself, for those who move it; as they come, several count alike.
+#[test]
+fn a_status_of_http_stands_for_one_code_and_no_other() {
+    for (status, code) in [
+        (400, Code::Internal),
+        (401, Code::Unauthenticated),
+        (403, Code::PermissionDenied),
+        (404, Code::Unimplemented),
+        (429, Code::Unavailable),
+        (502, Code::Unavailable),
+        (503, Code::Unavailable),
+        (504, Code::Unavailable),
+        (500, Code::Unknown),
+        (418, Code::Unknown),
+        (204, Code::Unknown),
+    ] {
+        let codes = (0..17).map(Code::from_i32);
+        let found: Vec<Code> = codes
+            .filter(|&code| stands_for(status, code.into()))
+            .collect();
+        assert_eq!(found, [code], "{status}");
     }
 }
 
