@@ -171,6 +171,24 @@ fn the_service_adds_no_allocation_to_a_call_or_a_rejection() {
     assert_eq!((allocated, circuit.state()), (0, State::Open));
 }
 
+// F3, G7: nor does readiness mode, as long as there is nothing to wait for.
+#[test]
+fn a_service_that_may_wait_allocates_nothing_while_it_need_not() {
+    for mode in [Mode::Normal, Mode::Shadow, Mode::Disabled] {
+        let circuit = build(|c| c, ManualClock::new());
+        circuit.set_mode(mode);
+        let layer = CircuitBreakerLayer::new(circuit)
+            .classifier(ErrorsOnly)
+            .reject_as_error();
+        let mut service = layer.pending_while_open().layer(Echo);
+        let allocated = allocations(|| {
+            call(&mut service, true).expect("admitted");
+            call(&mut service, false).expect_err("failed");
+        });
+        assert_eq!(allocated, 0, "{mode:?}");
+    }
+}
+
 // A router without its state applies its layers for each request.
 #[test]
 fn a_layer_is_cloned_and_applied_without_an_allocation() {
