@@ -1,66 +1,19 @@
 //! The cap when threads really collide. Each test fails if the collision it is about was never provoked.
 
+#[path = "../support/collisions.rs"]
+mod tools;
+
 use std::{
-    collections::BTreeSet,
-    sync::{
-        Barrier,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
     thread,
 };
 
 use tower_breaker::{CircuitBuilder, Outcome, Transition, clock::ManualClock};
 
 use super::*;
+use tools::{Dice, race, until_seen};
 
 const THREADS: usize = 4;
-
-/// Runs `work` on threads that set off together; gives what each of them returned.
-fn race<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let (start, work) = (&Barrier::new(THREADS), &work);
-    thread::scope(|scope| {
-        let run = |number| {
-            scope.spawn(move || {
-                start.wait();
-                work(number)
-            })
-        };
-        let running: Vec<_> = (0..THREADS).map(run).collect();
-        let joined = running.into_iter().map(|thread| thread.join());
-        joined.map(|result| result.expect("no panic")).collect()
-    })
-}
-
-/// Plays rounds until each of these outcomes has come up, and a few hundred more.
-fn until_seen<const N: usize>(
-    outcomes: [&'static str; N],
-    mut round: impl FnMut() -> &'static str,
-) {
-    let mut missing = BTreeSet::from(outcomes);
-    for played in 1..=50_000 {
-        missing.remove(round());
-        if missing.is_empty() && played >= 300 {
-            return;
-        }
-    }
-    panic!("never provoked: {missing:?}");
-}
-
-/// Cheap numbers that look random; xorshift.
-struct Dice(u64);
-
-impl Dice {
-    fn new(seed: usize) -> Self {
-        Self((seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    fn below(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).expect("31 bits") % sides
-    }
-}
 
 struct Member {
     circuit: Circuit,
@@ -112,7 +65,7 @@ fn racing_calls_of_one_circuit_need_one_place() {
         let (cap, clock) = (cap(1.0), ManualClock::new());
         let members = set(&cap, &clock, 1);
         let circuit = &members[0].circuit;
-        let late = race(|_| {
+        let late = race(THREADS, |_| {
             let Ok(call) = circuit.try_acquire() else {
                 return 0;
             };
@@ -141,7 +94,7 @@ fn of_racing_circuits_as_many_open_as_there_are_places() {
     until_seen(outcomes, || {
         let (cap, clock) = (cap(0.5), ManualClock::new());
         let members = set(&cap, &clock, 4);
-        let failed = race(|number| {
+        let failed = race(THREADS, |number| {
             let mine = (0..4).map(|turn| &members[(number + turn) % 4].circuit);
             let calls: Vec<_> = mine.flat_map(Circuit::try_acquire).collect();
             calls.into_iter().for_each(|call| {
@@ -169,7 +122,7 @@ fn of_racing_circuits_as_many_open_as_there_are_places() {
 /// What each thread does to any of the circuits until it has had enough.
 fn trip_and_recover(members: &[Member], clock: &ManualClock, dice: &mut Dice, look: impl Fn()) {
     for _ in 0..2_000 {
-        let circuit = &members[dice.below(members.len())].circuit;
+        let circuit = &dice.pick(members).circuit;
         if let Ok(call) = circuit.try_acquire() {
             let outcomes = [
                 Outcome::Failure,
@@ -178,7 +131,7 @@ fn trip_and_recover(members: &[Member], clock: &ManualClock, dice: &mut Dice, lo
                 Outcome::Ignored,
                 Outcome::TripNow,
             ];
-            call.finish(outcomes[dice.below(outcomes.len())]);
+            call.finish(*dice.pick(&outcomes));
             look();
         }
         if dice.below(20) == 0 {
@@ -194,7 +147,7 @@ fn no_instant_has_more_open_than_the_cap_allows() {
     let (cap, clock) = (cap(0.5), ManualClock::new());
     let members = set(&cap, &clock, 6);
     let most = AtomicU64::new(0);
-    race(|number| {
+    race(THREADS, |number| {
         trip_and_recover(&members, &clock, &mut Dice::new(number), || {
             most.fetch_max(cap.ejected(), SeqCst);
         });
@@ -240,12 +193,12 @@ fn places_add_up_whatever_people_do() {
     let met = AtomicU64::new(0);
     for round in 0..20 {
         let members = set(&cap, &clock, 4);
-        let passing = race(|number| {
+        let passing = race(THREADS, |number| {
             let mut dice = Dice::new(round * THREADS + number);
             for _ in 0..40 {
                 let era = members[0].circuit.snapshot().era;
                 trip_a_little(&members, &clock, &mut dice);
-                interfere(&members[dice.below(4)], &mut dice);
+                interfere(dice.pick(&members), &mut dice);
                 let moved = members[0].circuit.snapshot().era - era;
                 met.fetch_add(u64::from(moved > 2), SeqCst);
             }
@@ -266,7 +219,7 @@ fn places_add_up_whatever_people_do() {
 
 fn trip_a_little(members: &[Member], clock: &ManualClock, dice: &mut Dice) {
     for _ in 0..10 {
-        if let Ok(call) = members[dice.below(2)].circuit.try_acquire() {
+        if let Ok(call) = dice.pick(&members[..2]).circuit.try_acquire() {
             match dice.below(3) {
                 0 => call.success(),
                 _ => call.failure(),
