@@ -150,27 +150,10 @@ fn totals(change: impl FnOnce(&mut Totals)) -> Totals {
 
 // ---- no head: a failure ------------------------------------------------------------------------
 
-/// Every way to be left without a head, but for being left waiting.
-fn without_head() -> Vec<(&'static str, Turn)> {
-    vec![
-        ("close at once", Turn::close_at_once()),
-        ("reset at once", Turn::reset_at_once()),
-        ("close before the head", Turn::close_before_head()),
-        ("reset before the head", Turn::reset_before_head()),
-        ("close in the head", Turn::close_mid_head()),
-        ("reset in the head", Turn::reset_mid_head()),
-        ("garbage", Turn::garbage()),
-        ("a header of a megabyte", Turn::huge_head(1 << 20)),
-        ("a thousand headers", Turn::many_headers(1_000)),
-        ("two lengths", Turn::two_lengths()),
-        ("nothing after 100 Continue", Turn::continue_then_nothing()),
-    ]
-}
-
 // A1, C1, D1, D2: the whole story, for each of them.
 #[tokio::test]
 async fn a_server_that_sends_no_head_opens_the_circuit_and_is_left_alone() {
-    for (way, turn) in without_head() {
+    for (way, turn) in Turn::without_head() {
         println!("{way}");
         let circuit = three_failures();
         let server = Misbehaving::start(vec![turn]);
@@ -322,12 +305,12 @@ async fn a_classifier_can_tell_whose_fault_it_is() {
     ended(&circuit, totals(|t| t.ignored = 2));
 
     inner(ask(&client, Port::reserve().uri()).await);
-    for (_, turn) in without_head() {
+    for (_, turn) in Turn::without_head() {
         let server = Misbehaving::start(vec![turn]);
         server.let_go();
         inner(ask(&client, server.uri()).await);
     }
-    let failed = 1 + without_head().len() as u64;
+    let failed = 1 + Turn::without_head().len() as u64;
     ended(&circuit, totals(|t| (t.ignored, t.failed) = (2, failed)));
 }
 

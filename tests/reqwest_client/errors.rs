@@ -63,18 +63,7 @@ async fn connections_that_are_refused_open_the_circuit_and_are_not_tried_again()
 // A1
 #[tokio::test]
 async fn a_server_that_sends_no_head_has_failed() {
-    for (way, turn) in [
-        ("close at once", Turn::close_at_once()),
-        ("reset at once", Turn::reset_at_once()),
-        ("close before the head", Turn::close_before_head()),
-        ("reset before the head", Turn::reset_before_head()),
-        ("close in the head", Turn::close_mid_head()),
-        ("reset in the head", Turn::reset_mid_head()),
-        ("nothing after 100 Continue", Turn::continue_then_nothing()),
-        ("garbage", Turn::garbage()),
-        ("a header of a megabyte", Turn::huge_head(1 << 20)),
-        ("two lengths", Turn::two_lengths()),
-    ] {
+    for (way, turn) in Turn::without_head() {
         println!("{way}");
         let circuit = fragile(|c| c);
         let server = Misbehaving::start(vec![turn]);

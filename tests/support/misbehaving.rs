@@ -204,6 +204,23 @@ impl Turn {
     fn half_head() -> Self {
         Self::on_request().send("HTTP/1.1 200 OK\r\ncontent-le")
     }
+
+    /// Every way to be left without a head, but for being left waiting.
+    pub(crate) fn without_head() -> Vec<(&'static str, Self)> {
+        vec![
+            ("close at once", Self::close_at_once()),
+            ("reset at once", Self::reset_at_once()),
+            ("close before the head", Self::close_before_head()),
+            ("reset before the head", Self::reset_before_head()),
+            ("close in the head", Self::close_mid_head()),
+            ("reset in the head", Self::reset_mid_head()),
+            ("garbage", Self::garbage()),
+            ("a header of a megabyte", Self::huge_head(1 << 20)),
+            ("a thousand headers", Self::many_headers(1_000)),
+            ("two lengths", Self::two_lengths()),
+            ("nothing after 100 Continue", Self::continue_then_nothing()),
+        ]
+    }
 }
 
 // ---- a head, and then trouble ------------------------------------------------------------------
