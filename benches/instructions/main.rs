@@ -114,7 +114,6 @@ fn bodies() -> Vec<Path> {
 
     let layer = || CircuitBreakerLayer::new(consecutive()).classifier(ErrorsOnly);
     vec![
-        ("body_without_a_breaker", downloads(Short)),
         ("body_not_observed", downloads(layer().layer(Short))),
         (
             "body_observed",
