@@ -151,7 +151,7 @@ impl HttpClassifier {
         outcome
     }
 
-    fn classify_status(&self, status: StatusCode) -> Outcome {
+    pub(crate) fn classify_status(&self, status: StatusCode) -> Outcome {
         let moved = self.moved.iter().rev().find(|(moved, _)| *moved == status);
         match moved {
             Some((_, outcome)) => *outcome,

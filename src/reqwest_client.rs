@@ -40,12 +40,8 @@ impl Classify<Response, ::reqwest::Error> for HttpClassifier {
                 extensions: response.extensions(),
             }),
             Err(error) => match error.status() {
-                Some(status) => self.classify_head(&Head {
-                    status,
-                    #[cfg(feature = "retry-after")]
-                    headers: &http::HeaderMap::new(),
-                    extensions: &http::Extensions::new(),
-                }),
+                // Its headers are gone.
+                Some(status) => self.classify_status(status),
                 None if is_the_callers(error) => Outcome::Ignored,
                 None if Rejected::find(error).is_some() => Outcome::NotAsked,
                 None => Outcome::Failure,
