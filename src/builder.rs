@@ -238,16 +238,6 @@ impl CircuitBuilder {
         self
     }
 
-    /// Takes an answered 4xx, or whatever else is an ignored response, for a successful probe (rule
-    /// A2). For traffic that knows little else. Such a call is counted as successful. The rejection of a
-    /// circuit further in is no answer ([`Outcome::NotAsked`](crate::Outcome::NotAsked)).
-    ///
-    /// Default: off.
-    pub fn ignored_probe_succeeds(mut self, succeeds: bool) -> Self {
-        self.settings.ignored_probe_succeeds = Some(succeeds);
-        self
-    }
-
     /// After half-open has closed, admits a share of the calls that grows from `from` to all over
     /// `duration` (rule D6). `duration` above zero; `from` a share above 0 and at most 1.
     ///

@@ -668,14 +668,12 @@ fn calls_that_nobody_timed_are_not_slow_afterwards() {
 fn the_other_numbers_can_be_changed_too() {
     let circuit = fragile(|c| c);
     change(&circuit, |c| {
-        c.abandoned(Abandoned::Failure)
-            .ignored_probe_succeeds(true)
-            .ramp(secs(10), 0.25)
+        c.abandoned(Abandoned::Failure).ramp(secs(10), 0.25)
     });
     circuit.play("d");
     circuit.is(State::Open);
     circuit.wait_out();
-    circuit.play("i");
+    circuit.play("s");
     circuit.is(State::Closed);
     assert_eq!(circuit.look().ramp_share, 0.25);
 }

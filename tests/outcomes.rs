@@ -78,24 +78,33 @@ fn an_ignored_probe_does_not_spare_the_next_one() {
 
 // A2
 #[test]
-fn an_answered_ignored_probe_closes_where_that_is_asked_for() {
-    let circuit = fragile_after_break(|c| c.ignored_probe_succeeds(true));
-    circuit.play("i");
+fn an_answered_probe_closes_the_circuit() {
+    let circuit = fragile_after_break(|c| c);
+    circuit.play("a");
     circuit.is(State::Closed);
     assert_eq!(circuit.totals().successful, 1);
     assert_eq!(circuit.totals().ignored, 0);
 }
 
 // A2
+#[test]
+fn an_answered_probe_is_one_of_those_that_are_needed() {
+    let circuit = fragile_after_break(|c| c.probes(2, 3));
+    circuit.play("a f a");
+    circuit.is(State::Closed);
+}
+
+// A2: an error can be an answer, and a response can be none.
 #[tokio::test]
-async fn an_ignored_error_proves_nothing_even_there() {
-    let circuit = fragile_after_break(|c| c.ignored_probe_succeeds(true));
+async fn the_classifier_alone_says_what_is_an_answer() {
+    let circuit = fragile_after_break(|c| c);
     let ignore = |_: Result<&(), &()>| Outcome::Ignored;
-    let result = circuit.circuit.call_with(ignore, async { Err(()) }).await;
-    assert!(result.is_err());
-    circuit.is(State::HalfOpen);
     let result = circuit.circuit.call_with(ignore, async { Ok(()) }).await;
     assert!(result.is_ok());
+    circuit.is(State::HalfOpen);
+    let answered = |_: Result<&(), &()>| Outcome::Answered;
+    let result = circuit.circuit.call_with(answered, async { Err(()) }).await;
+    assert!(result.is_err());
     circuit.is(State::Closed);
 }
 
@@ -114,19 +123,33 @@ async fn an_error_that_is_left_to_the_end_is_a_failure() {
 
 // A2
 #[test]
-fn ignored_stays_neutral_in_closed_even_there() {
-    let circuit = Fixture::new(|c| c.consecutive_failures(3).ignored_probe_succeeds(true));
-    circuit.play("f f i f");
+fn answered_is_neutral_in_closed() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(3));
+    circuit.play("f f a f");
     circuit.is(State::Open);
+    assert_eq!(circuit.totals().ignored, 1);
+
+    let circuit = Fixture::new(|c| c.count_window(10).failure_rate(0.5).minimum_calls(2));
+    circuit.play("f a a a a a a");
+    assert_eq!(circuit.window(), (1, 1, 0));
+}
+
+// A2, C4: late, it decides nothing for a later era.
+#[test]
+fn an_answered_probe_of_an_earlier_era_proves_nothing() {
+    let circuit = fragile_after_break(|c| c);
+    let probe = circuit.admit();
+    circuit.circuit.trip(secs(5)).expect("in normal mode");
+    probe.finish(Outcome::Answered);
+    circuit.is(State::Open);
+    assert_eq!(circuit.totals().stale, 1);
 }
 
 // A2, D3
 #[test]
-fn an_ignored_probe_that_would_prove_recovery_must_be_fast() {
-    let circuit = fragile_after_break(|c| c.ignored_probe_succeeds(true).slow_call_duration(SLOW));
-    let probe = circuit.admit();
-    circuit.wait(SLOW + NANO);
-    probe.ignore();
+fn an_answered_probe_must_be_fast_where_slow_calls_are_watched() {
+    let circuit = fragile_after_break(|c| c.slow_call_duration(SLOW).slow_call_rate(1.0));
+    circuit.play("A");
     circuit.is(State::Open);
 }
 

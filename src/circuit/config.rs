@@ -145,7 +145,6 @@ pub(crate) struct Numbers {
     /// In millionths.
     pub(crate) ramp_from: u64,
     pub(crate) abandoned: Abandoned,
-    pub(crate) ignored_probe_succeeds: bool,
 }
 
 impl Default for Numbers {
@@ -167,7 +166,6 @@ impl Default for Numbers {
             ramp: 0,
             ramp_from: 0,
             abandoned: Abandoned::FailureIfSlow,
-            ignored_probe_succeeds: false,
         }
     }
 }
@@ -202,9 +200,9 @@ impl Numbers {
             self.ramp_from,
             match self.abandoned {
                 Abandoned::Ignore => 0,
-                Abandoned::Failure => 2,
-                Abandoned::FailureIfSlow => 4,
-            } | u64::from(self.ignored_probe_succeeds),
+                Abandoned::Failure => 1,
+                Abandoned::FailureIfSlow => 2,
+            },
         ]
     }
 
@@ -230,12 +228,11 @@ impl Numbers {
             half_open_timeout: words[13],
             ramp: words[14],
             ramp_from: words[15],
-            abandoned: match words[16] & 6 {
+            abandoned: match words[16] {
                 0 => Abandoned::Ignore,
-                2 => Abandoned::Failure,
+                1 => Abandoned::Failure,
                 _ => Abandoned::FailureIfSlow,
             },
-            ignored_probe_succeeds: words[16] & 1 == 1,
         }
     }
 }
@@ -294,7 +291,6 @@ pub(crate) struct Settings {
     pub(crate) half_open_timeout: Option<Duration>,
     pub(crate) ramp: Option<(Duration, f64)>,
     pub(crate) abandoned: Option<Abandoned>,
-    pub(crate) ignored_probe_succeeds: Option<bool>,
 }
 
 /// How many probes decide, as a person has said it.
@@ -388,9 +384,6 @@ impl Settings {
             numbers.ramp_from = millionths("ramp.from", from)?;
         }
         numbers.abandoned = self.abandoned.unwrap_or(numbers.abandoned);
-        numbers.ignored_probe_succeeds = self
-            .ignored_probe_succeeds
-            .unwrap_or(numbers.ignored_probe_succeeds);
         Ok(numbers)
     }
 
@@ -553,7 +546,6 @@ mod tests {
                 open_factor: 1.5,
                 jitter: JitterKind::Fraction(share),
                 abandoned: Abandoned::Failure,
-                ignored_probe_succeeds: words[2] & 1 == 1,
                 half_open_timeout: words[3],
                 ..Numbers::default()
             };

@@ -96,9 +96,9 @@ impl Core {
             return None;
         }
         let call = self.ended(permit, now);
-        let proves = call.numbers.ignored_probe_succeeds && permit.is_probe() && answered;
         let outcome = match outcome {
-            Outcome::Ignored if proves => Outcome::Success,
+            // A2: proof of life.
+            Outcome::Answered if permit.is_probe() => Outcome::Success,
             // An error has no end to wait for.
             Outcome::AtEnd if !answered => Outcome::Failure,
             outcome => outcome,
@@ -229,7 +229,7 @@ impl Verdict {
                 slow,
                 floor: nanos(floor),
             },
-            Outcome::Ignored | Outcome::NotAsked => Self::Ignored,
+            Outcome::Answered | Outcome::Ignored | Outcome::NotAsked => Self::Ignored,
             Outcome::TripNow => Self::Trip { open_for: None },
             Outcome::TripFor(time) => Self::Trip {
                 open_for: Some(nanos(time)),

@@ -197,11 +197,14 @@ pub enum Outcome {
     /// The dependency failed and asked to be left alone for so long. If this result trips or
     /// reopens the circuit, the break is at least that long (A7); it never trips by itself.
     FailureRetryAfter(Duration),
-    /// Neutral: says nothing about the dependency (A2).
+    /// The dependency answered, and the answer says nothing about failures, such as a 404 (A2). While
+    /// closed it is neutral, like [`Ignored`](Self::Ignored). For a probe it is proof of life: the probe
+    /// has succeeded.
+    Answered,
+    /// Neutral: says nothing about the dependency (A2). A probe gives its permit back, and decides nothing.
     Ignored,
     /// The dependency was not asked, because a circuit further in rejected the call (H3). As good as
-    /// ignored, and never taken for an answer, not even with
-    /// [`ignored_probe_succeeds`](crate::CircuitBuilder::ignored_probe_succeeds).
+    /// [`Ignored`](Self::Ignored), and never taken for an answer.
     NotAsked,
     /// Opens the circuit at once, whatever the policy says (A7).
     TripNow,

@@ -122,17 +122,6 @@ async fn a_refused_probe_gives_its_permit_back() {
     shop.circuit.is(CircuitState::Closed);
 }
 
-// A2: as asked for, an answered 4xx is proof enough.
-#[tokio::test]
-async fn a_refused_probe_may_prove_that_the_server_is_back() {
-    let circuit = Fixture::new(|c| c.consecutive_failures(1).ignored_probe_succeeds(true));
-    let shop = Shop::open(circuit).await;
-    shop.circuit.play("f");
-    shop.circuit.wait_out();
-    assert_eq!(shop.get("/orders/seven").await, 400);
-    shop.circuit.is(CircuitState::Closed);
-}
-
 // A1: a refusal that blames the server is a failure.
 #[tokio::test]
 async fn an_extension_that_nobody_added_is_a_failure() {

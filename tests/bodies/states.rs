@@ -6,8 +6,8 @@ use tower_breaker::{Abandoned, Mode, Outcome, Reason, Rejected, State};
 
 use crate::{
     stage::{
-        AT_END, HEADS, NOW, Observed, Says, Scripted, Stage, announcing, answer, body, judged_by,
-        poll, read, read_to_end,
+        AT_END, HEADS, Judge, NOW, Observed, Says, Scripted, Stage, announcing, answer, body,
+        judged_by, poll, read, read_to_end,
     },
     support::{Fixture, NANO, fragile, fragile_after_break, secs},
 };
@@ -266,12 +266,17 @@ fn an_ignored_head_gives_a_probes_permit_back() {
     stage.fixture.is(State::HalfOpen);
 }
 
-// A2: an ignored response proves that the dependency is back, an ignored error does not.
+// A2: what the classifier of ends calls an answer proves that the dependency is back.
 #[test]
-fn a_body_that_breaks_proves_nothing_even_if_that_is_ignored() {
-    for (script, state) in [("e", State::HalfOpen), ("t", State::Closed)] {
-        let fixture = fragile_after_break(|c| c.ignored_probe_succeeds(true));
-        let stage = Stage::with(fixture, judged_by(|_| Outcome::Ignored));
+fn trailers_can_be_an_answer() {
+    let (ignored, answered): (Judge, Judge) = (|_| Outcome::Ignored, |_| Outcome::Answered);
+    for (judge, script, state) in [
+        (ignored, "e", State::HalfOpen),
+        (ignored, "t", State::HalfOpen),
+        (answered, "t", State::Closed),
+    ] {
+        let fixture = fragile_after_break(|c| c);
+        let stage = Stage::with(fixture, judged_by(judge));
         read_to_end(&mut probe(&stage, AT_END, body(script)));
         stage.fixture.is(state);
     }

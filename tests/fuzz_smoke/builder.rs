@@ -202,11 +202,10 @@ fn say_the_rest(builder: CircuitBuilder, bytes: &mut Bytes<'_>) -> CircuitBuilde
         Abandoned::Failure,
         Abandoned::FailureIfSlow,
     ];
-    match bytes.byte() % 5 {
-        0 => builder.ignored_probe_succeeds(bytes.flag()),
-        1 => builder.abandoned(bytes.pick(&abandoned)),
-        2 => builder.mode(laws::any_mode(bytes)),
-        3 => builder.totals(bytes.flag()),
+    match bytes.byte() % 4 {
+        0 => builder.abandoned(bytes.pick(&abandoned)),
+        1 => builder.mode(laws::any_mode(bytes)),
+        2 => builder.totals(bytes.flag()),
         _ => builder.seed(bytes.any_number(&LIMITS)),
     }
 }

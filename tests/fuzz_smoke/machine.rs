@@ -60,7 +60,6 @@ fn config(bytes: &mut Bytes<'_>) -> Config {
         half_open: half_open(bytes),
         ramp: bytes.maybe(|bytes| (millis(bytes, 1, 1_000), thousandths(bytes))),
         abandoned: abandoned(bytes),
-        ignored_probe_succeeds: bytes.flag(),
         mode: bytes.pick(&MODES),
     };
     config.with_possible_minimum()
@@ -190,7 +189,7 @@ fn ending(bytes: &mut Bytes<'_>) -> Ending {
     let outcome = match bytes.byte() % 16 {
         0..=4 => Outcome::Success,
         5..=9 => Outcome::Failure,
-        10 => Outcome::Ignored,
+        10 => bytes.pick(&[Outcome::Ignored, Outcome::Answered]),
         11 => Outcome::FailureRetryAfter(millis(bytes, 0, 3_000)),
         12 => Outcome::TripNow,
         13 => Outcome::TripFor(millis(bytes, 0, 3_000)),

@@ -19,7 +19,6 @@ pub(crate) struct Config {
     pub(crate) half_open: HalfOpen,
     pub(crate) ramp: Option<(Duration, u32)>,
     pub(crate) abandoned: Abandoned,
-    pub(crate) ignored_probe_succeeds: bool,
     pub(crate) mode: Mode,
 }
 
@@ -138,7 +137,6 @@ impl Config {
         builder
             .open_for(self.open_for.to_open_for())
             .abandoned(self.abandoned)
-            .ignored_probe_succeeds(self.ignored_probe_succeeds)
             .mode(self.mode)
     }
 
@@ -302,12 +300,11 @@ pub(crate) fn any_config() -> impl Strategy<Value = Config> {
         half_open(),
         option::weighted(0.2, (millis(1..=1_000), 1..=1000u32)),
         abandoned(),
-        any::<bool>(),
         mode(),
     );
     (policies, rest).prop_map(|(policies, rest)| {
         let (consecutive, failure_rate, slow_rate, custom, minimum, window, slow_after) = policies;
-        let (open_for, half_open, ramp, abandoned, ignored_probe_succeeds, mode) = rest;
+        let (open_for, half_open, ramp, abandoned, mode) = rest;
         Config {
             consecutive,
             failure_rate,
@@ -320,7 +317,6 @@ pub(crate) fn any_config() -> impl Strategy<Value = Config> {
             half_open,
             ramp,
             abandoned,
-            ignored_probe_succeeds,
             mode,
         }
         .with_possible_minimum()

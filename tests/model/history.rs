@@ -51,7 +51,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         36 => Just(Outcome::Success),
         26 => Just(Outcome::Failure),
-        8 => Just(Outcome::Ignored),
+        5 => Just(Outcome::Ignored),
+        3 => Just(Outcome::Answered),
         4 => time().prop_map(Outcome::FailureRetryAfter),
         1 => Just(Outcome::TripNow),
         1 => time().prop_map(Outcome::TripFor),

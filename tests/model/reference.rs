@@ -310,11 +310,11 @@ impl Reference {
 
     fn judge_outcome(&mut self, ticket: Ticket, outcome: Outcome) -> Verdict {
         let slow = self.is_slow(ticket);
-        // A2: an ignored answer can prove that the dependency is back.
-        let proves = self.config.ignored_probe_succeeds && ticket.patience.is_some();
+        let is_probe = ticket.patience.is_some();
         let verdict = match outcome {
             Outcome::Success => Verdict::Success { slow },
-            Outcome::Ignored if proves => Verdict::Success { slow },
+            // A2: any answer proves that the dependency is back.
+            Outcome::Answered if is_probe => Verdict::Success { slow },
             Outcome::Failure => Verdict::Failure {
                 slow,
                 floor: Duration::ZERO,

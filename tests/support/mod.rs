@@ -60,6 +60,7 @@ impl Fixture {
     /// | `s` `f` | succeeds, fails |
     /// | `S` `F` | the same, slowly: a nanosecond longer than [`SLOW`] |
     /// | `i` | is ignored |
+    /// | `a` | is answered, and that says nothing about failures |
     /// | `d` `D` | is dropped; is dropped after more than [`SLOW`] |
     /// | `t` | trips now |
     /// | `x` | is rejected |
@@ -89,6 +90,7 @@ impl Fixture {
             's' => guard.success(),
             'f' => guard.failure(),
             'i' => guard.ignore(),
+            'a' => guard.finish(Outcome::Answered),
             'd' => drop(guard),
             't' => guard.finish(Outcome::TripNow),
             other => panic!("no such call: {other}"),
