@@ -118,8 +118,9 @@ impl CircuitBuilder {
     /// A call is slow when it takes strictly longer than this, from admission to the head of the
     /// response (rule A3). Above zero.
     ///
-    /// It also makes a slow probe a failed one (D3), and an abandoned call that ran longer a slow
-    /// failure (A4).
+    /// By itself it only marks calls as slow in the totals and in the window, and makes an abandoned call
+    /// that ran longer a slow failure (A4). With a [`slow_call_rate`](Self::slow_call_rate), a slow probe
+    /// is a failed one (D3).
     ///
     /// Default: nothing is slow, and closed calls are not timed.
     pub fn slow_call_duration(mut self, duration: Duration) -> Self {
@@ -251,8 +252,21 @@ impl CircuitBuilder {
 
     /// What becomes of calls that are dropped before their outcome is known (rule A4).
     ///
-    /// A timeout around the breaker drops calls. For a dependency that hangs to be noticed behind one, set
-    /// [`slow_call_duration`](Self::slow_call_duration) below it, or put the timeout inside.
+    /// **Watch out:** a timeout *around* the breaker drops calls, and those are abandoned, which is
+    /// neutral. For a dependency that hangs to be noticed behind one, put the timeout inside, or say after
+    /// which time an abandoned call is a failure:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::{Abandoned, Circuit};
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// // There is a timeout of two seconds around the calls.
+    /// let circuit = Circuit::builder("payments")
+    ///     .abandoned(Abandoned::FailureAfter(Duration::from_millis(1_900)))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// Default: [`Abandoned::FailureIfSlow`].
     pub fn abandoned(mut self, policy: Abandoned) -> Self {

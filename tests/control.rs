@@ -643,8 +643,8 @@ fn a_slow_limit_can_be_moved() {
 
 // E5, D3
 #[test]
-fn a_slow_limit_can_be_added_for_probes() {
-    let circuit = fragile_after_break(|c| c);
+fn a_slow_limit_can_be_moved_for_probes() {
+    let circuit = fragile_after_break(|c| c.slow_call_duration(secs(60)).slow_call_rate(1.0));
     change(&circuit, |c| c.slow_call_duration(SLOW));
     circuit.play("S");
     circuit.is(State::Open);

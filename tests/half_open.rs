@@ -223,7 +223,7 @@ fn the_deciding_result_decides_once() {
 // D3, A3
 #[test]
 fn a_slow_probe_has_failed_and_one_at_the_limit_has_not() {
-    let circuit = fragile_after_break(|c| c.slow_call_duration(SLOW));
+    let circuit = fragile_after_break(|c| c.slow_call_duration(SLOW).slow_call_rate(1.0));
     circuit.play("S");
     circuit.is(State::Open);
     circuit.wait_out();
@@ -236,7 +236,8 @@ fn a_slow_probe_has_failed_and_one_at_the_limit_has_not() {
 // D3, D2
 #[test]
 fn a_slow_probe_takes_one_of_the_failures_allowed() {
-    let circuit = fragile_after_break(|c| c.slow_call_duration(SLOW).probes(2, 3));
+    let circuit =
+        fragile_after_break(|c| c.slow_call_duration(SLOW).slow_call_rate(1.0).probes(2, 3));
     circuit.play("s S");
     circuit.is(State::HalfOpen);
     circuit.play("s");
@@ -257,6 +258,15 @@ fn where_slow_calls_are_not_watched_a_probe_may_take_its_time() {
     circuit.wait(secs(1_000));
     probe.success();
     circuit.is(State::Closed);
+}
+
+// D3: what does not trip a closed circuit does not keep an open one open.
+#[test]
+fn where_no_rate_watches_slow_calls_a_slow_probe_has_succeeded() {
+    let circuit = fragile_after_break(|c| c.slow_call_duration(SLOW));
+    circuit.play("S");
+    circuit.is(State::Closed);
+    assert_eq!((circuit.totals().successful, circuit.totals().slow), (1, 1));
 }
 
 // ---- D4: probes that never come back -----------------------------------------------------------

@@ -263,6 +263,81 @@ fn each_policy_judges_fast_and_slow_drops() {
     }
 }
 
+/// What a circuit that watches no slow calls makes of a call that was dropped after so long: failed,
+/// abandoned, slow.
+fn totals_of_drop_after(limit: Duration, after: Duration) -> (u64, u64, u64) {
+    let circuit = Fixture::new(|c| c.abandoned(Abandoned::FailureAfter(limit)));
+    let call = circuit.admit();
+    circuit.wait(after);
+    drop(call);
+    let totals = circuit.totals();
+    (totals.failed, totals.abandoned, totals.slow)
+}
+
+// A4
+#[test]
+fn an_abandoned_call_can_be_a_failure_after_a_time_of_its_own() {
+    let limit = secs(2);
+    assert_eq!(totals_of_drop_after(limit, limit - NANO), (0, 1, 0));
+    assert_eq!(totals_of_drop_after(limit, limit), (1, 0, 0));
+    // An answer may take longer, and is not slow.
+    let circuit = Fixture::new(|c| c.abandoned(Abandoned::FailureAfter(limit)));
+    circuit.play("S");
+    let call = circuit.admit();
+    circuit.wait(3 * limit);
+    call.success();
+    assert_eq!((circuit.totals().successful, circuit.totals().slow), (2, 0));
+}
+
+// A4, A3: slow is a question of its own.
+#[test]
+fn an_abandoned_call_that_failed_after_its_time_is_slow_past_the_slow_limit_only() {
+    for (limit, slow) in [(SLOW / 2, 0), (2 * SLOW, 1)] {
+        let circuit = Fixture::new(|c| {
+            c.slow_call_duration(SLOW)
+                .abandoned(Abandoned::FailureAfter(limit))
+        });
+        let call = circuit.admit();
+        circuit.wait(limit);
+        drop(call);
+        assert_eq!((circuit.totals().failed, circuit.totals().slow), (1, slow));
+    }
+}
+
+// A4: for a probe as for any other call.
+#[test]
+fn an_abandoned_probe_has_failed_after_that_time() {
+    let circuit = fragile_after_break(|c| {
+        c.abandoned(Abandoned::FailureAfter(secs(2)))
+            .half_open_timeout(secs(8))
+    });
+    let probe = circuit.admit();
+    circuit.wait(secs(2) - NANO);
+    drop(probe);
+    circuit.is(State::HalfOpen);
+    let probe = circuit.admit();
+    circuit.wait(secs(2));
+    drop(probe);
+    circuit.is(State::Open);
+}
+
+// A4, E5: from the next call on.
+#[test]
+fn the_time_after_which_an_abandoned_call_has_failed_can_be_changed() {
+    let circuit = fragile(|c| c);
+    let before = circuit.admit();
+    let changed = circuit
+        .circuit
+        .reconfigure(|c| c.abandoned(Abandoned::FailureAfter(secs(2))));
+    changed.expect("a number");
+    let after = circuit.admit();
+    circuit.wait(secs(2));
+    drop(before);
+    circuit.is(State::Closed);
+    drop(after);
+    circuit.is(State::Open);
+}
+
 // A4
 #[test]
 fn failure_if_slow_is_the_default() {

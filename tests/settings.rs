@@ -5,7 +5,9 @@ mod support;
 use std::time::Duration;
 
 use support::{NANO, millis, secs};
-use tower_breaker::{Circuit, CircuitBuilder, ConfigError, Jitter, OpenFor, clock::ManualClock};
+use tower_breaker::{
+    Abandoned, Circuit, CircuitBuilder, ConfigError, Jitter, OpenFor, clock::ManualClock,
+};
 
 type Settings = fn(CircuitBuilder) -> CircuitBuilder;
 
@@ -114,6 +116,18 @@ fn slow_call_duration() {
     accepted(&[
         |c| c.slow_call_duration(NANO),
         |c| c.slow_call_duration(Duration::MAX),
+    ]);
+}
+
+// B8
+#[test]
+fn abandoned() {
+    refused(&[("abandoned", "FailureAfter(0ns)", |c| {
+        c.abandoned(Abandoned::FailureAfter(Duration::ZERO))
+    })]);
+    accepted(&[
+        |c| c.abandoned(Abandoned::FailureAfter(NANO)),
+        |c| c.abandoned(Abandoned::FailureAfter(Duration::MAX)),
     ]);
 }
 

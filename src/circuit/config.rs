@@ -171,7 +171,7 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    pub(crate) const WORDS: usize = 17;
+    pub(crate) const WORDS: usize = 18;
 
     /// As words, for cells that are read and written one at a time.
     pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
@@ -180,6 +180,12 @@ impl Numbers {
             JitterKind::Full => (1, 0),
             JitterKind::Equal => (2, 0),
             JitterKind::Fraction(share) => (3, share),
+        };
+        let (abandoned, limit) = match self.abandoned {
+            Abandoned::Ignore => (0, 0),
+            Abandoned::Failure => (1, 0),
+            Abandoned::FailureIfSlow => (2, 0),
+            Abandoned::FailureAfter(limit) => (3, nanos(limit)),
         };
         [
             self.consecutive,
@@ -198,12 +204,19 @@ impl Numbers {
             self.half_open_timeout,
             self.ramp,
             self.ramp_from,
-            match self.abandoned {
-                Abandoned::Ignore => 0,
-                Abandoned::Failure => 1,
-                Abandoned::FailureIfSlow => 2,
-            },
+            abandoned,
+            limit,
         ]
+    }
+
+    /// What slow calls take longer than, so that a load of one word tells whether calls are timed; for ever
+    /// where they are timed for another reason.
+    pub(crate) fn timing(&self) -> u64 {
+        match self.abandoned {
+            _ if self.slow_after > 0 => self.slow_after,
+            Abandoned::FailureAfter(_) => u64::MAX,
+            Abandoned::Ignore | Abandoned::Failure | Abandoned::FailureIfSlow => 0,
+        }
     }
 
     pub(crate) fn from_words(words: [u64; Self::WORDS]) -> Self {
@@ -231,7 +244,8 @@ impl Numbers {
             abandoned: match words[16] {
                 0 => Abandoned::Ignore,
                 1 => Abandoned::Failure,
-                _ => Abandoned::FailureIfSlow,
+                2 => Abandoned::FailureIfSlow,
+                _ => Abandoned::FailureAfter(Duration::from_nanos(words[17])),
             },
         }
     }
@@ -383,7 +397,11 @@ impl Settings {
             numbers.ramp = nanos(ramp);
             numbers.ramp_from = millionths("ramp.from", from)?;
         }
-        numbers.abandoned = self.abandoned.unwrap_or(numbers.abandoned);
+        if let Some(abandoned) = self.abandoned {
+            let valid = abandoned != Abandoned::FailureAfter(Duration::ZERO);
+            ConfigError::unless(valid, "abandoned", &abandoned, "after a time above zero")?;
+            numbers.abandoned = abandoned;
+        }
         Ok(numbers)
     }
 
@@ -539,13 +557,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_survive_their_words(words: [u64; 17], share in 1..=MILLION) {
+        fn numbers_survive_their_words(words: [u64; 18], share in 1..=MILLION) {
             let numbers = Numbers {
                 consecutive: words[0],
                 slow_after: words[1],
                 open_factor: 1.5,
                 jitter: JitterKind::Fraction(share),
-                abandoned: Abandoned::Failure,
+                abandoned: Abandoned::FailureAfter(Duration::from_nanos(words[2])),
                 half_open_timeout: words[3],
                 ..Numbers::default()
             };

@@ -109,7 +109,7 @@ impl Core {
         self.tunable.change(|numbers| {
             let numbers = settings.apply(numbers, self.window_size())?;
             // Before the version goes up, so that calls are timed by the time a rate needs it.
-            self.slow_after.store(numbers.slow_after, Ordering::Relaxed);
+            self.slow_after.store(numbers.timing(), Ordering::Relaxed);
             Ok(numbers)
         })?;
         Ok(())

@@ -130,6 +130,9 @@ impl Core {
             Abandoned::Ignore => false,
             Abandoned::Failure => true,
             Abandoned::FailureIfSlow => !answered && self.is_overdue(&call),
+            Abandoned::FailureAfter(limit) => {
+                !answered && call.permit.has_run(nanos(limit), call.now)
+            }
         };
         let slow = failed && !answered && call.is_slow();
         self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);

@@ -58,7 +58,8 @@ pub(crate) type Policy = Arc<dyn Fn(&Counts) -> bool + Send + Sync>;
 /// The state of one circuit.
 pub(crate) struct Core {
     word: AtomicU64,
-    /// A copy of the number, so that admission learns with one load whether calls are timed.
+    /// [`Numbers::timing`](config::Numbers::timing), so that admission learns with one load whether calls
+    /// are timed.
     slow_after: AtomicU64,
     window: Window,
     /// Whether a plain success is written down anywhere but in its window's log of failures.
@@ -97,7 +98,7 @@ impl Core {
         let first = Word::first(extras.mode);
         Self {
             word: AtomicU64::new(first.bits()),
-            slow_after: AtomicU64::new(numbers.slow_after),
+            slow_after: AtomicU64::new(numbers.timing()),
             tells_more: extras.totals || watch_slow,
             window: Window::new(window, watch_slow),
             totals: extras.totals.then(TotalCounters::new),

@@ -95,6 +95,11 @@ impl Permit {
         self.started == Self::UNTIMED
     }
 
+    /// Whether the call has run for at least `time`, in nanoseconds.
+    pub(super) fn has_run(self, time: u64, now: u64) -> bool {
+        !self.is_untimed() && now.saturating_sub(self.started) >= time
+    }
+
     /// A3: whether the call has run strictly longer than `limit`, in nanoseconds; zero is no limit.
     #[inline]
     pub(super) fn is_slow(self, limit: u64, now: u64) -> bool {

@@ -17,7 +17,7 @@ impl Core {
                 self.total(TotalCounters::stale);
                 return None;
             }
-            match self.decide(word, verdict) {
+            match decide(word, verdict, call.numbers.slow_rate > 0) {
                 Decision::Undecided(probes) => {
                     if self.swap(word, word.with_probes(probes)) {
                         return None;
@@ -41,16 +41,17 @@ impl Core {
             }
         }
     }
+}
 
-    fn decide(&self, word: Word, verdict: Verdict) -> Decision {
-        let probes = word.probes();
-        match verdict {
-            // D3: where slow calls are watched, a slow probe is a failed probe.
-            Verdict::Success { slow: true } | Verdict::Failure { .. } => probes.fail(),
-            Verdict::Success { slow: false } => probes.succeed(),
-            Verdict::Ignored => Decision::Undecided(probes.give_back()),
-            Verdict::Trip { .. } => Decision::Reopen,
-        }
+/// D3: where slow calls are watched by a rate, a slow probe is a failed probe.
+fn decide(word: Word, verdict: Verdict, slow_is_watched: bool) -> Decision {
+    let probes = word.probes();
+    match verdict {
+        Verdict::Success { slow: true } if slow_is_watched => probes.fail(),
+        Verdict::Success { .. } => probes.succeed(),
+        Verdict::Failure { .. } => probes.fail(),
+        Verdict::Ignored => Decision::Undecided(probes.give_back()),
+        Verdict::Trip { .. } => Decision::Reopen,
     }
 }
 

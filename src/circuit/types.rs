@@ -227,6 +227,11 @@ pub enum Abandoned {
     /// probe where no `slow_call_duration` is set, `half_open_timeout` takes its place.
     #[default]
     FailureIfSlow,
+    /// A failure if it had already run for at least this time, above zero, without an answer; else neutral.
+    /// For a timeout *around* the breaker: calls are timed, and nothing else is called slow for it.
+    ///
+    /// Give it less than the timeout: the circuit's time begins a little later, when the call is admitted.
+    FailureAfter(Duration),
 }
 
 /// The probes of a half-open circuit.

@@ -168,7 +168,7 @@ fn slow_calls_trip_at_the_end_of_their_bodies() {
 #[test]
 fn a_slow_probe_is_a_failed_probe() {
     let probe = |observe, head, frame| {
-        let fixture = fragile_after_break(|c| c.slow_call_duration(SLOW));
+        let fixture = fragile_after_break(|c| c.slow_call_duration(SLOW).slow_call_rate(1.0));
         let stage = Stage::with(fixture, observe);
         let response = answer(NOW, body("33"));
         let mut observed = stage

@@ -201,6 +201,7 @@ fn say_the_rest(builder: CircuitBuilder, bytes: &mut Bytes<'_>) -> CircuitBuilde
         Abandoned::Ignore,
         Abandoned::Failure,
         Abandoned::FailureIfSlow,
+        Abandoned::FailureAfter(Duration::from_millis(5)),
     ];
     match bytes.byte() % 4 {
         0 => builder.abandoned(bytes.pick(&abandoned)),

@@ -130,6 +130,7 @@ fn abandoned(bytes: &mut Bytes<'_>) -> Abandoned {
         Abandoned::FailureIfSlow,
         Abandoned::Ignore,
         Abandoned::Failure,
+        Abandoned::FailureAfter(Duration::from_millis(5)),
     ])
 }
 

@@ -272,6 +272,7 @@ fn abandoned() -> impl Strategy<Value = Abandoned> {
         1 => Just(Abandoned::Ignore),
         1 => Just(Abandoned::Failure),
         2 => Just(Abandoned::FailureIfSlow),
+        1 => millis(1..=30).prop_map(Abandoned::FailureAfter),
     ]
 }
 

@@ -299,6 +299,7 @@ impl Reference {
         let failed = match self.config.abandoned {
             Abandoned::Ignore => false,
             Abandoned::Failure => true,
+            Abandoned::FailureAfter(limit) => ran >= limit,
             _ => overdue,
         };
         if failed {
@@ -479,12 +480,13 @@ impl Reference {
             return;
         };
         *in_flight -= 1;
+        let watched = self.config.slow_rate.is_some();
         let mut floor = Duration::ZERO;
         match verdict {
             Verdict::Neutral => {}
             Verdict::Trip(time) => return self.trip_now(time),
-            Verdict::Success { slow: false } => *succeeded += 1,
-            Verdict::Success { slow: true } => *failed += 1,
+            Verdict::Success { slow } if slow && watched => *failed += 1,
+            Verdict::Success { .. } => *succeeded += 1,
             Verdict::Failure { floor: asked, .. } => {
                 *failed += 1;
                 floor = asked;
@@ -739,13 +741,17 @@ impl Reference {
 
     /// When something is due, given the calls that go on.
     pub(crate) fn edges<'a>(&self, calls: impl Iterator<Item = &'a Ticket>) -> Vec<Duration> {
+        let calls: Vec<&Ticket> = calls.collect();
         let mut edges = vec![self.break_ends(), self.patience_ends()];
         edges.extend(self.config.ramp.map(|(time, _)| self.since + time));
         edges.extend(self.bucket_edges());
-        edges.extend(calls.filter_map(|call| {
+        edges.extend(calls.iter().filter_map(|call| {
             let limit = self.config.slow_after.or(call.patience)?;
             Some(call.started + limit)
         }));
+        if let Abandoned::FailureAfter(limit) = self.config.abandoned {
+            edges.extend(calls.iter().map(|call| call.started + limit));
+        }
         edges.retain(|edge| (self.now..Duration::MAX).contains(edge));
         edges.sort();
         edges.dedup();
