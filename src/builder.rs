@@ -93,6 +93,18 @@ impl CircuitBuilder {
         self
     }
 
+    /// The [`consecutive_failures`](Self::consecutive_failures) must span at least this time, from the first
+    /// to the last: the first failure trips for which both hold (rule B1). Above zero.
+    ///
+    /// For connections that carry many calls: when one of them drops, fifty calls may fail at the same
+    /// instant, and that is no outage yet.
+    ///
+    /// Default: they may all come at once.
+    pub fn consecutive_failures_span(mut self, span: Duration) -> Self {
+        self.settings.consecutive_failures_span = Some(span);
+        self
+    }
+
     /// Trips when at least this share of the calls in the window failed (rule B4). A share above 0
     /// and at most 1, rounded to millionths.
     ///
@@ -351,22 +363,16 @@ impl CircuitBuilder {
     }
 
     /// The settings, for a live circuit (E5). What is not a number cannot be changed there.
-    pub(crate) fn into_numbers(self) -> Result<Settings, ConfigError> {
-        let kept = "left as the circuit was built";
-        let refuse = |said: bool, field, value: &dyn fmt::Debug| {
-            ConfigError::unless(!said, field, value, kept)
-        };
-        let closure = format_args!("a closure");
-        refuse(self.mode.is_some(), "mode", &self.mode.unwrap_or_default())?;
-        refuse(
-            self.totals.is_some(),
-            "totals",
-            &self.totals.unwrap_or_default(),
-        )?;
-        refuse(self.seed.is_some(), "seed", &self.seed.unwrap_or_default())?;
-        refuse(self.clock.is_some(), "clock", &closure)?;
-        refuse(!self.listeners.is_empty(), "on_transition", &closure)?;
-        refuse(self.cap.is_some(), "ejection_cap", &self.cap)?;
+    pub(crate) fn into_numbers(self, core: &Core) -> Result<Settings, ConfigError> {
+        let closure = || format_args!("a closure");
+        keep("mode", self.mode.filter(|mode| *mode != core.mode()))?;
+        let totals = core.totals().is_some();
+        keep("totals", self.totals.filter(|said| *said != totals))?;
+        keep("seed", self.seed.filter(|seed| *seed != core.seed()))?;
+        keep("clock", self.clock.map(|_| closure()))?;
+        keep("on_transition", self.listeners.first().map(|_| closure()))?;
+        let another = |cap: &EjectionCap| !core.is_member_of(&cap.shared());
+        keep("ejection_cap", self.cap.filter(another))?;
         Ok(self.settings)
     }
 }
@@ -413,6 +419,13 @@ impl fmt::Debug for Blueprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.builder.fmt(f)
     }
+}
+
+/// Refuses what is said about something that a live circuit keeps, and says differently.
+fn keep(field: &'static str, another: Option<impl fmt::Debug>) -> Result<(), ConfigError> {
+    another.map_or(Ok(()), |value| {
+        Err(ConfigError::new(field, value, ConfigError::KEPT))
+    })
 }
 
 /// The standard library's hasher is the one source of randomness there is without a dependency.

@@ -66,14 +66,14 @@ impl Rejected {
         }
     }
 
-    /// How long until it is worth trying again: until the break is over; when half-open is full,
-    /// until its probes time out; while ramping, a second. `None` when only a person will release
+    /// How long until it is worth trying again: until the break is over; a second while half-open is full,
+    /// whose probes may be back at any moment, and while ramping. `None` when only a person will release
     /// the circuit.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         match self.refusal {
-            Refusal::Open(left) | Refusal::HalfOpenFull(left) => Some(Duration::from_nanos(left)),
-            Refusal::Ramping => Some(Duration::from_secs(1)),
+            Refusal::Open(left) => Some(Duration::from_nanos(left)),
+            Refusal::HalfOpenFull(_) | Refusal::Ramping => Some(Duration::from_secs(1)),
             Refusal::ForcedOpen => None,
         }
     }

@@ -214,7 +214,8 @@ impl Circuit {
         self.set_mode(Mode::ForcedOpen)
     }
 
-    /// Ends forced open: the circuit is closed and cleared. Returns whether it was forced open.
+    /// Ends forced open: the circuit is closed and cleared, in the mode that it had before it was forced
+    /// open. Returns whether it was forced open.
     pub fn release(&self) -> bool {
         self.tell_if_any(self.core().release(self.now()))
     }
@@ -257,14 +258,15 @@ impl Circuit {
     /// # Errors
     ///
     /// [`ConfigError`] for whatever the builder would refuse, and for what cannot change on a live
-    /// circuit: the window and its size, closures, and a rate where no window was built for it.
-    /// Then nothing has changed.
+    /// circuit: another window or size, closures, and a rate where no window was built for it. (What is said as
+    /// it is already is no change.) Then nothing has changed.
     pub fn reconfigure(
         &self,
         change: impl FnOnce(CircuitBuilder) -> CircuitBuilder,
     ) -> Result<(), ConfigError> {
         let changed = change(CircuitBuilder::new(self.shared.name.clone()));
-        self.core().reconfigure(&changed.into_numbers()?)
+        let core = self.core();
+        core.reconfigure(&changed.into_numbers(core)?)
     }
 
     #[inline]
@@ -355,8 +357,9 @@ impl Circuit {
     #[cfg(feature = "body")]
     pub(crate) fn record_late(&self, permit: Permit, outcome: Outcome, answered: bool, took: u64) {
         let now = self.now();
-        let permit = permit.lasted(took, now);
-        let transition = self.core().record_slowly(permit, outcome, answered, || now);
+        let transition = self
+            .core()
+            .record_late(permit, outcome, answered, took, now);
         self.tell_end(permit, transition);
     }
 

@@ -235,7 +235,7 @@ async fn a_client_that_hangs_up_gives_its_probe_back() {
         until(|| dependency.entered() == 4).await;
         assert_eq!(
             browser.get("/ok").await.retry_after,
-            Some(30),
+            Some(1),
             "half-open and full"
         );
 

@@ -247,7 +247,7 @@ fn a_call_that_was_answered_was_not_given_up_on() {
 fn a_probe_given_up_on_after_half_open_timeout_has_failed() {
     let patience = BREAK / 2;
     for (waited, state) in [
-        (patience, State::HalfOpen),
+        (patience - NANOSECOND, State::HalfOpen),
         (patience + NANOSECOND, State::Open),
     ] {
         let stage = Stage::probing(|builder| builder.half_open_timeout(patience));

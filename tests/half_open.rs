@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "half_open/waiting.rs"]
+mod waiting;
+
 use std::{mem::forget, time::Duration};
 
 use support::{Fixture, NANO, SLOW, fragile_after_break, millis, secs};
@@ -377,7 +380,6 @@ fn a_slow_probe_that_comes_back_first_still_decides() {
 fn patience(open_for: Duration, expected: Duration) {
     let circuit = fragile_after_break(|c| c.open_for(open_for));
     forget(circuit.admit());
-    assert_eq!(circuit.reject().remaining(), Some(expected));
     circuit.wait(expected - NANO);
     assert_eq!(circuit.reject().reason(), Reason::HalfOpenFull);
     circuit.wait(NANO);
@@ -400,7 +402,10 @@ fn the_break_that_counts_is_the_one_that_was() {
     circuit.circuit.trip(secs(77)).expect("normal mode");
     circuit.wait_out();
     forget(circuit.admit());
-    assert_eq!(circuit.reject().remaining(), Some(secs(77)));
+    circuit.wait(secs(77) - NANO);
+    assert_eq!(circuit.reject().reason(), Reason::HalfOpenFull);
+    circuit.wait(NANO);
+    assert_eq!(circuit.reject().reason(), Reason::Open);
 }
 
 // D4
@@ -553,6 +558,34 @@ fn a_turn_at_exactly_the_share_is_not_among_them() {
     assert_eq!((admits(&circuit), admits(&circuit)), (true, true));
 }
 
+// D6: a ramp protects from a stampede, and a call now and then is none.
+#[test]
+fn a_trickle_is_admitted() {
+    for (apart, ways) in [(millis(100), 30), (secs(1), 9), (millis(333), 25)] {
+        let circuit = ramping_from(0.1);
+        for _ in 0..ways {
+            circuit.play("s");
+            circuit.wait(apart);
+        }
+        assert_eq!(circuit.totals().rejected, 0, "{apart:?} apart");
+    }
+}
+
+// D6: closer than that, one in a tenth of a second is admitted beside the share, at most.
+#[test]
+fn a_trickle_ends_at_a_tenth_of_a_second() {
+    let circuit = fragile_after_break(|c| c.ramp(secs(10), 0.000_001));
+    circuit.play("s s");
+    circuit.wait(millis(100) - NANO);
+    circuit.play("x");
+    circuit.wait(NANO);
+    circuit.play("s x");
+    circuit.wait(millis(50));
+    circuit.play("x");
+    circuit.wait(millis(50));
+    circuit.play("s x x");
+}
+
 // D6
 #[test]
 fn once_it_is_over_it_stays_over() {
@@ -618,7 +651,11 @@ fn the_policies_hold_throughout() {
         circuit.end(next_admitted(&circuit), letter);
     }
     circuit.tells(&["closed -> open: 3 of 5 calls failed, open for 30s"]);
-    assert_eq!(circuit.look().attempt, 1, "it had closed");
+    assert_eq!(
+        circuit.look().attempt,
+        2,
+        "it had closed for less than the break"
+    );
 }
 
 // D6, B1

@@ -139,7 +139,7 @@ fn assert_rejected(result: Result<u16, Failed>) {
 /// So many of these, and none of any other kind.
 #[track_caller]
 fn ended(circuit: &Fixture, expected: Totals) {
-    assert_eq!(circuit.totals(), expected);
+    assert_eq!(circuit.totals_of_calls(), expected);
 }
 
 fn totals(change: impl FnOnce(&mut Totals)) -> Totals {
@@ -496,7 +496,7 @@ async fn a_probe_given_up_by_a_timeout_outside_has_failed_once_half_open_times_o
     let server = Misbehaving::start(vec![Turn::slow_head()]);
     let client = timeout_outside(&circuit);
 
-    time_out(&circuit, &server, &client, limit).await;
+    time_out(&circuit, &server, &client, limit / 2).await;
     circuit.tells(&[PROBING]);
     circuit.is(State::HalfOpen);
     time_out(&circuit, &server, &client, limit + NANO).await;
@@ -616,7 +616,7 @@ fn both() -> [Fixture; 2] {
 
 /// A call that goes away is neutral, and if it was a probe, its permit comes back.
 async fn goes_away<T>(circuit: &Fixture, call: JoinHandle<T>) {
-    let (state, mut expected) = (circuit.circuit.state(), circuit.totals());
+    let (state, mut expected) = (circuit.circuit.state(), circuit.totals_of_calls());
     if state == State::HalfOpen {
         circuit.reject();
         expected.rejected += 1;

@@ -64,6 +64,7 @@ fn any_circuit_does_what_its_reference_does() {
         "manual",
         "probe failed",
         "probes timed out",
+        "probes abandoned",
         "break over",
         "recovered",
         "rejected: open",
@@ -96,6 +97,12 @@ fn rates_and_policies_trip_when_they_should() {
 // C1, C4, D1 to D6, E1
 #[test]
 fn half_open_keeps_its_accounts_for_ever() {
-    let must_happen = ["probe failed", "probes timed out", "recovered", "stale"];
+    let must_happen = [
+        "probe failed",
+        "probes timed out",
+        "probes abandoned",
+        "recovered",
+        "stale",
+    ];
     explore(60, (nervous_config(), eventful(2_000)), &must_happen);
 }

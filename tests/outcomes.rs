@@ -390,7 +390,7 @@ fn a_probe_dropped_after_the_slow_limit_has_failed() {
 fn without_a_slow_limit_a_dropped_probe_is_measured_by_the_half_open_timeout() {
     let circuit = fragile_after_break(|c| c.half_open_timeout(secs(8)));
     let probe = circuit.admit();
-    circuit.wait(secs(8));
+    circuit.wait(secs(8) - NANO);
     drop(probe);
     circuit.is(State::HalfOpen);
 
@@ -410,7 +410,15 @@ fn the_half_open_timeout_measures_no_probe_that_has_a_slow_limit() {
     let probe = circuit.admit();
     circuit.wait(secs(60));
     drop(probe);
-    circuit.is(State::HalfOpen);
+    // It is no failure; but half-open has had no answer for too long.
+    assert_eq!(
+        (circuit.totals().abandoned, circuit.totals().failed),
+        (1, 1)
+    );
+    circuit.tells(&[
+        "open -> half-open: the break is over",
+        "half-open -> open: the probes were abandoned without an answer, open for 5s",
+    ]);
 }
 
 // A4

@@ -155,7 +155,7 @@ fn totals(change: impl FnOnce(&mut Totals)) -> Totals {
 /// So many of these, and none of any other kind.
 #[track_caller]
 fn ended(circuit: &Fixture, change: impl FnOnce(&mut Totals)) {
-    assert_eq!(circuit.totals(), totals(change));
+    assert_eq!(circuit.totals_of_calls(), totals(change));
 }
 
 /// The one call there was failed, and has opened a fragile circuit.

@@ -121,6 +121,24 @@ fn slow_call_duration() {
 
 // B8
 #[test]
+fn consecutive_failures_span() {
+    refused(&[
+        ("consecutive_failures_span", "0ns", |c| {
+            c.consecutive_failures(5)
+                .consecutive_failures_span(Duration::ZERO)
+        }),
+        ("consecutive_failures_span", "1s", |c| {
+            c.consecutive_failures_span(secs(1))
+        }),
+    ]);
+    accepted(&[|c| {
+        c.consecutive_failures(5)
+            .consecutive_failures_span(Duration::MAX)
+    }]);
+}
+
+// B8
+#[test]
 fn abandoned() {
     refused(&[("abandoned", "FailureAfter(0ns)", |c| {
         c.abandoned(Abandoned::FailureAfter(Duration::ZERO))

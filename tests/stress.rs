@@ -828,7 +828,12 @@ fn control_is_seen_by_everyone_once_it_returns() {
                 |circuit| assert!(circuit.set_mode(Mode::ForcedOpen)),
                 forced,
             ),
+            // Back to what it was before: disabled.
             (|circuit| circuit.reset(), Promise::Admits),
+            (
+                |circuit| assert!(circuit.set_mode(Mode::Normal)),
+                Promise::Admits,
+            ),
         ],
     );
 }

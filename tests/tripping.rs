@@ -15,6 +15,55 @@ use tower_breaker::{Cause, CircuitBuilder, Counts, State};
 
 // ---- B1: consecutive failures ------------------------------------------------------------------
 
+// B1: so that one connection that drops under fifty calls is no outage.
+#[test]
+fn failures_in_a_row_may_have_to_span_a_time() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(5).consecutive_failures_span(secs(1)));
+    circuit.play_times(50, "f");
+    circuit.wait(secs(1) - NANO);
+    circuit.play("f");
+    circuit.is(State::Closed);
+    circuit.wait(NANO);
+    circuit.play("f");
+    circuit.tells(&["closed -> open: 52 consecutive failures, open for 30s"]);
+}
+
+// B1: both hold.
+#[test]
+fn a_span_alone_trips_nothing_and_a_success_starts_it_over() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(3).consecutive_failures_span(secs(1)));
+    circuit.play("f");
+    circuit.wait(secs(100));
+    circuit.play("f");
+    circuit.is(State::Closed);
+    circuit.play("s f");
+    circuit.wait(secs(1) - NANO);
+    circuit.play("f f f");
+    circuit.is(State::Closed);
+    circuit.wait(NANO);
+    circuit.play("f");
+    circuit.is(State::Open);
+}
+
+// B1, D5: each stay in closed begins anew.
+#[test]
+fn a_span_does_not_reach_back_before_the_circuit_closed() {
+    let circuit = Fixture::new(|c| {
+        c.consecutive_failures(2)
+            .consecutive_failures_span(secs(1))
+            .open_for(secs(5))
+    });
+    circuit.play("f");
+    circuit.wait(secs(1));
+    circuit.play("f");
+    circuit.wait_out();
+    circuit.play("s f f f");
+    circuit.is(State::Closed);
+    circuit.wait(secs(1));
+    circuit.play("f");
+    circuit.is(State::Open);
+}
+
 // B1
 #[test]
 fn the_nth_failure_in_a_row_trips_and_not_one_sooner() {

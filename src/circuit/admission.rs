@@ -113,13 +113,35 @@ impl Core {
             return (!word.is_ramping() || self.swap(word, word.ramped_up()))
                 .then(|| Ok(Permit::new(word)));
         }
-        // Relaxed: the turns only have to differ.
-        let turn = self.ramp_turn.fetch_add(1, Ordering::Relaxed);
-        Some(if spread(turn) < share {
+        Some(if self.passes_ramp(share, now) {
             Ok(Permit::new(word))
         } else {
             Err(Refusal::Ramping)
         })
+    }
+
+    /// D6: whether a ramp that admits `share` of the calls admits this one.
+    fn passes_ramp(&self, share: u64, now: u64) -> bool {
+        // Relaxed: the turns only have to differ.
+        let turn = self.ramp_turn.fetch_add(1, Ordering::Relaxed);
+        if spread(turn) < share {
+            self.ramp_admitted.fetch_max(now, Ordering::Relaxed);
+            return true;
+        }
+        self.is_trickle(now)
+    }
+
+    /// D6: whether nobody was admitted for so long that this call is no part of a stampede. Of several that
+    /// find so, one is admitted for it.
+    ///
+    /// Relaxed: an instant of its own, and the swap gives it to one.
+    fn is_trickle(&self, now: u64) -> bool {
+        let last = self.ramp_admitted.load(Ordering::Relaxed);
+        now.saturating_sub(last) >= TRICKLE
+            && self
+                .ramp_admitted
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// The share of calls a closed circuit admits, in millionths.
@@ -154,8 +176,10 @@ impl Core {
         // Never `None`: there is at least one permit and one probe.
         let probes = probes.admit().unwrap_or(probes);
         let next = word.half_open_next(word.mode(), probes);
+        let patience = numbers.patience(word.open_for());
         self.facts
-            .begin_patience(next, numbers.patience(word.open_for()));
+            .begin_patience(next, patience.max(self.facts.learned()));
+        self.facts.begin_half_open(next, word.open_for());
         self.facts.stamp_probe(now);
         *change = Some(self.turn(word, next, Cause::BreakOver, now)?);
         Some(Ok(Permit::new(next)))
@@ -224,6 +248,9 @@ impl Numbers {
         open_for.duration().max(Duration::from_secs(30))
     }
 }
+
+/// Calls that come no closer than this, in nanoseconds, are no stampede: a tenth of a second.
+const TRICKLE: u64 = 100_000_000;
 
 /// The `turn`-th of a sequence that fills 0..1,000,000 evenly: multiples of the golden ratio.
 fn spread(turn: u64) -> u64 {

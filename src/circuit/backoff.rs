@@ -55,7 +55,8 @@ pub enum Jitter {
     Full,
     /// Anything from half the time to the whole.
     Equal,
-    /// The time plus or minus up to this share of it, above 0 and at most 1.
+    /// The time plus or minus up to this share of it, above 0 and at most 1; never beyond the maximum of an
+    /// exponential time.
     Fraction(f64),
 }
 
@@ -66,13 +67,13 @@ impl OpenFor {
         Self {
             first: time,
             factor: 1.0,
-            max: time,
+            max: Duration::MAX,
             jitter: Jitter::None,
             function: None,
         }
     }
 
-    /// `first`, then `factor` times longer with each attempt, but never longer than `max`.
+    /// `first`, then `factor` times longer with each attempt, but never longer than `max`, jitter included.
     ///
     /// `factor` must be at least 1 and `max` at least `first`; that is checked when the circuit is
     /// built.
@@ -147,7 +148,9 @@ impl fmt::Debug for OpenFor {
         } else {
             out.field("first", &self.first);
             out.field("factor", &self.factor);
-            out.field("max", &self.max);
+            if self.max < Duration::MAX {
+                out.field("max", &self.max);
+            }
         }
         out.field("jitter", &self.jitter).finish()
     }
@@ -176,7 +179,8 @@ impl Backoff {
             Some(function) => harmless(|| function(attempt)).unwrap_or(DEFAULT_OPEN_FOR),
             None => exponential(numbers, attempt),
         };
-        jittered(time, numbers.jitter, random(self.seed, era))
+        let longest = Duration::from_nanos(numbers.open_max).max(time);
+        jittered(time, numbers.jitter, longest, random(self.seed, era))
     }
 }
 
@@ -193,14 +197,15 @@ fn exponential(numbers: &Numbers, attempt: u32) -> Duration {
 }
 
 /// `random` is uniform over all of `u64`.
-fn jittered(time: Duration, jitter: JitterKind, random: u64) -> Duration {
+fn jittered(time: Duration, jitter: JitterKind, longest: Duration, random: u64) -> Duration {
     let (least, most) = match jitter {
         JitterKind::None => return time,
         JitterKind::Full => (Duration::ZERO, time),
         JitterKind::Equal => (time / 2, time),
         JitterKind::Fraction(share) => {
             let part = scale(time, share, 1_000_000);
-            (time.saturating_sub(part), time.saturating_add(part))
+            let most = time.saturating_add(part).min(longest);
+            (time.saturating_sub(part), most)
         }
     };
     least.saturating_add(scale(most.saturating_sub(least), random, u64::MAX))
@@ -300,19 +305,34 @@ mod tests {
             Duration::from_nanos(u64::MAX)
         );
         let fraction = JitterKind::Fraction(1_000_000);
-        assert!(jittered(Duration::MAX, fraction, u64::MAX) >= Duration::from_nanos(u64::MAX));
+        let most = jittered(Duration::MAX, fraction, Duration::MAX, u64::MAX);
+        assert!(most >= Duration::from_nanos(u64::MAX));
     }
 
     proptest! {
         #[test]
         fn jitter_stays_in_its_bounds(millis in 1..1_000_000u64, random: u64) {
             let time = Duration::from_millis(millis);
-            let full = jittered(time, JitterKind::Full, random);
-            let equal = jittered(time, JitterKind::Equal, random);
-            let fraction = jittered(time, JitterKind::Fraction(200_000), random);
+            let jittered = |jitter| jittered(time, jitter, Duration::MAX, random);
+            let full = jittered(JitterKind::Full);
+            let equal = jittered(JitterKind::Equal);
+            let fraction = jittered(JitterKind::Fraction(200_000));
             prop_assert!(full <= time);
             prop_assert!(time / 2 <= equal && equal <= time);
             prop_assert!(time * 8 / 10 <= fraction && fraction <= time * 12 / 10);
+        }
+
+        // C2
+        #[test]
+        fn no_jitter_goes_beyond_the_longest_break(attempt in 1..10u32, seed: u64) {
+            let max = Duration::from_secs(10);
+            let open_for = OpenFor::exponential(Duration::from_secs(1), 2.0, max);
+            for jitter in [Jitter::Full, Jitter::Equal, Jitter::Fraction(0.5)] {
+                let mut numbers = Numbers::default();
+                open_for.clone().jitter(jitter).write_to(&mut numbers).expect("valid");
+                let backoff = Backoff { function: None, seed };
+                prop_assert!(backoff.open_for(&numbers, attempt, u64::from(attempt)) <= max);
+            }
         }
 
         #[test]

@@ -174,6 +174,11 @@ impl Word {
 }
 
 impl Core {
+    pub(crate) fn is_member_of(&self, cap: &Arc<Cap>) -> bool {
+        let membership = self.membership.as_ref();
+        membership.is_some_and(|membership| Arc::ptr_eq(&membership.cap, cap))
+    }
+
     pub(super) fn is_member(&self) -> bool {
         self.membership.is_some()
     }

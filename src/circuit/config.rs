@@ -38,6 +38,9 @@ impl ConfigError {
         }
     }
 
+    /// What is allowed of a setting that a live circuit keeps.
+    pub(crate) const KEPT: &'static str = "left as the circuit was built";
+
     /// An error, unless `valid`.
     pub(crate) fn unless(
         valid: bool,
@@ -122,6 +125,8 @@ pub(crate) fn reaches(part: u64, whole: u64, millionths: u64) -> bool {
 pub(crate) struct Numbers {
     /// Failures in a row that trip.
     pub(crate) consecutive: u64,
+    /// In nanoseconds: how long they have to span.
+    pub(crate) streak_span: u64,
     /// In millionths.
     pub(crate) failure_rate: u64,
     /// In millionths.
@@ -151,13 +156,14 @@ impl Default for Numbers {
     fn default() -> Self {
         Self {
             consecutive: 0,
+            streak_span: 0,
             failure_rate: 0,
             slow_rate: 0,
             minimum_calls: 0,
             slow_after: 0,
             open_first: nanos(super::backoff::DEFAULT_OPEN_FOR),
             open_factor: 1.0,
-            open_max: nanos(super::backoff::DEFAULT_OPEN_FOR),
+            open_max: u64::MAX,
             jitter: JitterKind::None,
             permits: 1,
             successes: 1,
@@ -171,7 +177,7 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    pub(crate) const WORDS: usize = 18;
+    pub(crate) const WORDS: usize = 19;
 
     /// As words, for cells that are read and written one at a time.
     pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
@@ -206,6 +212,7 @@ impl Numbers {
             self.ramp_from,
             abandoned,
             limit,
+            self.streak_span,
         ]
     }
 
@@ -222,6 +229,7 @@ impl Numbers {
     pub(crate) fn from_words(words: [u64; Self::WORDS]) -> Self {
         Self {
             consecutive: words[0],
+            streak_span: words[18],
             failure_rate: words[1],
             slow_rate: words[2],
             minimum_calls: words[3],
@@ -291,6 +299,7 @@ impl WindowKind {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) consecutive_failures: Option<u64>,
+    pub(crate) consecutive_failures_span: Option<Duration>,
     pub(crate) failure_rate: Option<f64>,
     pub(crate) slow_call_rate: Option<f64>,
     pub(crate) slow_call_duration: Option<Duration>,
@@ -416,6 +425,7 @@ impl Settings {
             ConfigError::unless(valid, "consecutive_failures", &failures, &allowed)?;
             numbers.consecutive = failures;
         }
+        self.apply_span(numbers)?;
         if let Some(rate) = self.failure_rate {
             numbers.failure_rate = millionths("failure_rate", rate)?;
         }
@@ -438,6 +448,18 @@ impl Settings {
             return Err(ConfigError::new("slow_call_duration", missing, allowed));
         }
         self.apply_minimum(numbers, window)
+    }
+
+    fn apply_span(&self, numbers: &mut Numbers) -> Result<(), ConfigError> {
+        let Some(span) = self.consecutive_failures_span else {
+            return Ok(());
+        };
+        let field = "consecutive_failures_span";
+        ConfigError::unless(!span.is_zero(), field, &span, "a time above zero")?;
+        let allowed = "left out where there is no `consecutive_failures`";
+        ConfigError::unless(numbers.consecutive > 0, field, &span, allowed)?;
+        numbers.streak_span = nanos(span);
+        Ok(())
     }
 
     fn apply_minimum(
@@ -557,9 +579,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_survive_their_words(words: [u64; 18], share in 1..=MILLION) {
+        fn numbers_survive_their_words(words: [u64; 19], share in 1..=MILLION) {
             let numbers = Numbers {
                 consecutive: words[0],
+                streak_span: words[18],
                 slow_after: words[1],
                 open_factor: 1.5,
                 jitter: JitterKind::Fraction(share),

@@ -5,8 +5,7 @@
 
 use super::{
     Cause, ConfigError, Core, Mode, Settings, State, Transition,
-    config::WindowSize,
-    window::Window,
+    config::{WindowKind, WindowSize},
     word::{Break, Word},
 };
 use crate::sync::Ordering;
@@ -36,7 +35,7 @@ impl Core {
         loop {
             let word = self.load();
             let mode = match word.mode() {
-                Mode::ForcedOpen => Mode::Normal,
+                Mode::ForcedOpen => word.mode_before_forced(),
                 mode => mode,
             };
             let next = word.closed_next(mode, false);
@@ -69,14 +68,14 @@ impl Core {
         }
     }
 
-    /// E2: ends forced open, closed and cleared; `None` if it is not forced open.
+    /// E2: ends forced open, closed and cleared, in the mode before; `None` if it is not forced open.
     pub(crate) fn release(&self, now: u64) -> Option<Transition> {
         loop {
             let word = self.load();
             if word.mode() != Mode::ForcedOpen {
                 return None;
             }
-            let next = word.closed_next(Mode::Normal, false);
+            let next = word.closed_next(word.mode_before_forced(), false);
             if let Some(change) = self.turn(word, next, Cause::Manual, now) {
                 return Some(change);
             }
@@ -107,7 +106,7 @@ impl Core {
         self.refuse_new_shape(settings)?;
         self.refuse_unbuilt(settings)?;
         self.tunable.change(|numbers| {
-            let numbers = settings.apply(numbers, self.window_size())?;
+            let numbers = settings.apply(numbers, WindowSize::of(self.shape))?;
             // Before the version goes up, so that calls are timed by the time a rate needs it.
             self.slow_after.store(numbers.timing(), Ordering::Relaxed);
             Ok(numbers)
@@ -115,39 +114,28 @@ impl Core {
         Ok(())
     }
 
-    fn window_size(&self) -> Option<WindowSize> {
-        match (&self.window, self.window.size()) {
-            (Window::None, _) => None,
-            (_, Some(size)) => Some(WindowSize::Calls(size)),
-            (_, None) => Some(WindowSize::Unbounded),
-        }
-    }
-
-    /// What changes the memory's shape cannot be changed while calls are in flight.
+    /// What changes the memory's shape cannot be changed while calls are in flight. What is said as it is
+    /// already is no change.
     fn refuse_new_shape(&self, settings: &Settings) -> Result<(), ConfigError> {
-        fn refuse(field: &'static str, value: Option<&dyn Debug>) -> Result<(), ConfigError> {
-            let kept = "left as the circuit was built";
-            value.map_or(Ok(()), |value| Err(ConfigError::new(field, value, kept)))
-        }
-        let closure: &dyn Debug = &format_args!("a closure");
-        refuse(
-            "count_window",
-            settings.count_window.as_ref().map(|size| size as _),
+        let (size, span) = match self.shape {
+            WindowKind::None => (None, None),
+            WindowKind::Count(size) => (Some(size), None),
+            WindowKind::Time(span, buckets) => (None, Some((span, buckets))),
+        };
+        keep("count_window", settings.count_window, size)?;
+        keep("time_window", settings.time_window, span.map(|it| it.0))?;
+        let buckets = settings.time_window_buckets;
+        keep("time_window_buckets", buckets, span.map(|it| it.1))?;
+        let closure = "a closure";
+        refuse_if(
+            settings.custom_policy,
+            "trip_when",
+            &format_args!("{closure}"),
         )?;
-        refuse(
-            "time_window",
-            settings.time_window.as_ref().map(|span| span as _),
-        )?;
-        let buckets = settings.time_window_buckets.as_ref();
-        refuse("time_window_buckets", buckets.map(|buckets| buckets as _))?;
-        refuse("trip_when", settings.custom_policy.then_some(closure))?;
         let open_for = settings.open_for.as_ref();
-        let functions = self.backoff.function.is_some()
+        let function = self.backoff.function.is_some()
             || open_for.is_some_and(|open_for| open_for.function().is_some());
-        refuse(
-            "open_for",
-            open_for.filter(|_| functions).map(|open_for| open_for as _),
-        )
+        open_for.map_or(Ok(()), |value| refuse_if(function, "open_for", value))
     }
 
     /// What needs memory that was not set aside when the circuit was built.
@@ -164,9 +152,18 @@ impl Core {
     }
 }
 
-impl Word {
-    /// The forced-open word of the next era. Its break has no end.
-    fn forced_next(self) -> Self {
-        self.open_next(Mode::ForcedOpen, Break::FOREVER)
+fn refuse_if(refused: bool, field: &'static str, value: &dyn Debug) -> Result<(), ConfigError> {
+    ConfigError::unless(!refused, field, value, ConfigError::KEPT)
+}
+
+/// Refuses what is said, unless it is what there is.
+fn keep<T: Debug + PartialEq>(
+    field: &'static str,
+    said: Option<T>,
+    is: Option<T>,
+) -> Result<(), ConfigError> {
+    match said {
+        Some(said) if Some(&said) != is.as_ref() => refuse_if(true, field, &said),
+        _ => Ok(()),
     }
 }

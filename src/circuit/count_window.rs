@@ -50,7 +50,6 @@ pub(crate) const MAX_SIZE: u32 = 65_536;
 /// The last N calls: what was slow, what failed, and how many calls lie between.
 #[derive(Debug)]
 pub(crate) struct CountWindow {
-    size: u64,
     failures: MarkLog,
     /// Only where slow calls are watched; else a slow call is like any other.
     slow: Option<MarkLog>,
@@ -60,14 +59,9 @@ impl CountWindow {
     pub(crate) fn new(size: u32, watch_slow: bool) -> Self {
         let size = u64::from(size);
         Self {
-            size,
             failures: MarkLog::new(size),
             slow: watch_slow.then(|| MarkLog::new(size)),
         }
-    }
-
-    pub(crate) fn size(&self) -> u64 {
-        self.size
     }
 
     pub(crate) fn watches_slow(&self) -> bool {

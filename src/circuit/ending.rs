@@ -45,7 +45,20 @@ impl Core {
         answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        self.record_at(permit, outcome, answered, Self::now_for(permit, now))
+        self.record_at(permit, outcome, answered, Self::now_for(permit, now), None)
+    }
+
+    /// Records a call that took so long and is recorded `now`, later than it ended (A3).
+    #[cfg(feature = "body")]
+    pub(crate) fn record_late(
+        &self,
+        permit: Permit,
+        outcome: Outcome,
+        answered: bool,
+        took: u64,
+        now: u64,
+    ) -> Option<Transition> {
+        self.record_at(permit, outcome, answered, now, Some(took))
     }
 
     /// Where nothing is decided and nothing is slow, the time does not matter.
@@ -88,14 +101,21 @@ impl Core {
         outcome: Outcome,
         answered: bool,
         now: u64,
+        took: Option<u64>,
     ) -> Option<Transition> {
         // Relaxed: a hint of the number, which spares most calls the reading of all of them.
         let slow_after = self.slow_after.load(Ordering::Relaxed);
-        let fast = !permit.is_slow(slow_after, now);
+        let fast = match took {
+            None => !permit.is_slow(slow_after, now),
+            Some(took) => slow_after == 0 || took <= slow_after,
+        };
         if outcome == Outcome::Success && fast && self.record_success(permit, || now) {
             return None;
         }
-        let call = self.ended(permit, now);
+        let call = Ended {
+            took,
+            ..self.ended(permit, now)
+        };
         let outcome = match outcome {
             // A2: proof of life.
             Outcome::Answered if permit.is_probe() => Outcome::Success,
@@ -113,12 +133,13 @@ impl Core {
         Ended {
             permit,
             now,
+            took: None,
             numbers: self.tunable.read(),
         }
     }
 
     /// The call was dropped before its outcome was known (A4). `answered` says that the head of the
-    /// response had come: such a call is not slow, whatever else it is.
+    /// response had come: such a call is not slow, whatever else it is, and it has had an answer.
     pub(crate) fn abandon(
         &self,
         permit: Permit,
@@ -136,10 +157,10 @@ impl Core {
         };
         let slow = failed && !answered && call.is_slow();
         self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);
-        let verdict = if failed {
-            Verdict::Failure { slow, floor: 0 }
-        } else {
-            Verdict::Ignored
+        let verdict = match failed {
+            true => Verdict::Failure { slow, floor: 0 },
+            false if answered => Verdict::Ignored,
+            false => Verdict::Abandoned,
         };
         self.apply(&call, verdict)
     }
@@ -179,14 +200,14 @@ impl Core {
             return None;
         }
         if self.load().era() != call.permit.era() {
-            self.total(TotalCounters::stale);
+            self.note_stale(call, verdict);
             return None;
         }
         if call.permit.is_probe() {
             return self.apply_probe(call, verdict);
         }
         match verdict {
-            Verdict::Ignored => None,
+            Verdict::Ignored | Verdict::Abandoned => None,
             Verdict::Trip { open_for } => {
                 self.trip_or_be_stale(call, Cause::TripNow, Length::of_trip(open_for))
             }
@@ -205,22 +226,42 @@ impl Core {
 pub(super) struct Ended {
     pub(super) permit: Permit,
     pub(super) now: u64,
+    /// How long it took as far as slowness goes, where that is less than it has run (A3).
+    took: Option<u64>,
     pub(super) numbers: Numbers,
 }
 
 impl Ended {
     fn is_slow(&self) -> bool {
-        self.permit.is_slow(self.numbers.slow_after, self.now)
+        let limit = self.numbers.slow_after;
+        match self.took {
+            None => self.permit.is_slow(limit, self.now),
+            Some(took) => limit != 0 && took > limit,
+        }
+    }
+
+    /// How long the call has run, in nanoseconds, if it was timed.
+    pub(super) fn ran(&self) -> u64 {
+        self.permit.ran(self.now).unwrap_or(0)
     }
 }
 
 /// An outcome, with its speed.
 #[derive(Clone, Copy)]
 pub(super) enum Verdict {
-    Success { slow: bool },
-    Failure { slow: bool, floor: u64 },
+    Success {
+        slow: bool,
+    },
+    Failure {
+        slow: bool,
+        floor: u64,
+    },
     Ignored,
-    Trip { open_for: Option<u64> },
+    /// Dropped before anything came, and not a failure for that.
+    Abandoned,
+    Trip {
+        open_for: Option<u64>,
+    },
 }
 
 impl Verdict {
@@ -240,11 +281,17 @@ impl Verdict {
         }
     }
 
+    /// Whether something came back, whatever it says.
+    pub(super) fn is_answer(self) -> bool {
+        !matches!(self, Self::Abandoned)
+    }
+
     pub(super) fn end(self) -> End {
         match self {
             Self::Success { .. } => End::Successful,
             Self::Failure { .. } | Self::Trip { .. } => End::Failed,
             Self::Ignored => End::Ignored,
+            Self::Abandoned => End::Abandoned,
         }
     }
 }

@@ -21,11 +21,30 @@ pub(crate) struct EraFacts {
     since: [AtomicU64; 2],
     /// `era | opens in a row` of eras that are open or half-open.
     attempt: [AtomicU64; 2],
+    /// `era | opens in a row before it` of the newest closed era that half-open has ended in, or
+    /// [`FORGOTTEN`].
+    carried: AtomicU64,
+    /// `era | the break before it` of the newest half-open era.
+    break_before: AtomicU64,
     /// `era | how long to wait for its probes` of the newest half-open era.
     patience: AtomicU64,
     /// When a probe was last admitted, in nanoseconds.
     probed_at: AtomicU64,
+    /// When the failures in a row began, in nanoseconds.
+    streak_began: AtomicU64,
+    /// When a probe last ended with an answer, in nanoseconds.
+    answered_at: AtomicU64,
+    /// `era | how long it took` of the newest half-open era whose probe succeeded after its era.
+    late: AtomicU64,
+    /// The newest era that a person, or half-open, has closed.
+    closed: AtomicU64,
 }
+
+/// In place of the opens before a closed era: they do not count any more.
+const FORGOTTEN: u64 = BESIDE_MASK;
+
+/// However late a probe succeeded, half-open waits no longer than this for its sake (D4).
+const LONGEST_LEARNED: Duration = Duration::from_secs(60 * 60);
 
 fn parity(word: Word) -> usize {
     usize::from(word.era() & 1 == 1)
@@ -37,8 +56,14 @@ impl EraFacts {
             since: [AtomicU64::new(now), AtomicU64::new(0)],
             // A circuit can be built open, by force: that is its first attempt, in era 0.
             attempt: [AtomicU64::new(1), AtomicU64::new(0)],
+            carried: AtomicU64::new(FORGOTTEN),
+            break_before: AtomicU64::new(0),
             patience: AtomicU64::new(0),
             probed_at: AtomicU64::new(0),
+            streak_began: AtomicU64::new(0),
+            answered_at: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
         }
     }
 
@@ -53,11 +78,49 @@ impl EraFacts {
         self.since[parity(word)].load(Ordering::Acquire)
     }
 
-    /// Notes the attempt of an era about to begin.
-    pub(crate) fn begin_attempt(&self, next: Word, attempt: u32) {
+    /// Notes the attempt of the era after `word`'s, which is about to begin, and returns what holds. Two who
+    /// open a circuit at the very instant at which its attempts are forgotten may differ: the larger holds.
+    pub(crate) fn begin_attempt(&self, word: Word, attempt: u32) -> u32 {
         let attempt = u64::from(attempt).min(BESIDE_MASK);
+        let entry = word.next_era() << BESIDE_ERA | attempt;
+        let cell = &self.attempt[usize::from(word.next_era() & 1 == 1)];
+        let before = cell.fetch_max(entry, Ordering::AcqRel);
+        (before.max(entry) & BESIDE_MASK) as u32
+    }
+
+    /// C2: notes, before half-open closes, how often in a row the circuit had opened. All who close the same
+    /// era write the same.
+    pub(crate) fn carry_attempt(&self, next: Word, attempt: u32) {
+        let attempt = u64::from(attempt).min(FORGOTTEN - 1);
         let entry = next.era() << BESIDE_ERA | attempt;
-        self.attempt[parity(next)].fetch_max(entry, Ordering::AcqRel);
+        self.carried.fetch_max(entry, Ordering::AcqRel);
+    }
+
+    /// A person has closed the circuit: what came before does not count. After the swap, because half-open
+    /// may be about to close, too.
+    pub(crate) fn forget_attempt(&self, closed: Word) {
+        let entry = closed.era() << BESIDE_ERA | FORGOTTEN;
+        self.carried.fetch_max(entry, Ordering::AcqRel);
+    }
+
+    /// Opens in a row before the closed era of `word`, and the break before it, if that era came from
+    /// half-open.
+    pub(crate) fn carried_attempt(&self, word: Word) -> Option<(u32, Break)> {
+        let carried = self.carried.load(Ordering::Acquire);
+        let before = self.break_before.load(Ordering::Acquire);
+        let known = carried >> BESIDE_ERA == word.era() && carried & BESIDE_MASK != FORGOTTEN;
+        (known && before >> BESIDE_ERA == word.era().wrapping_sub(1)).then(|| {
+            (
+                (carried & BESIDE_MASK) as u32,
+                Break::from_bits(before & BESIDE_MASK),
+            )
+        })
+    }
+
+    /// Notes how long the break was that the half-open era `next` is about to end.
+    pub(crate) fn begin_half_open(&self, next: Word, open_for: Break) {
+        let entry = next.era() << BESIDE_ERA | open_for.bits();
+        self.break_before.fetch_max(entry, Ordering::AcqRel);
     }
 
     /// Opens in a row up to and including the era of `word`, which is open or half-open.
@@ -93,6 +156,66 @@ impl EraFacts {
     /// How long the current half-open era waits for its probes.
     pub(crate) fn patience(&self) -> Break {
         Break::from_bits(self.patience.load(Ordering::Acquire) & BESIDE_MASK)
+    }
+
+    /// B1: the first of the failures in a row has come. Stamped before the swap that counts it.
+    pub(crate) fn stamp_streak(&self, now: u64) {
+        self.streak_began.fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// When the failures in a row began.
+    pub(crate) fn streak_began(&self) -> u64 {
+        self.streak_began.load(Ordering::Acquire)
+    }
+
+    /// D4: a probe of the half-open era of `word` ended with an answer. Stamped before the swap that says so.
+    pub(crate) fn stamp_answer(&self, now: u64) {
+        self.answered_at.fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// D4: when the half-open era of `word` last heard of an answer, or else when it began.
+    pub(crate) fn last_answer(&self, word: Word) -> u64 {
+        self.since(word)
+            .max(self.answered_at.load(Ordering::Acquire))
+    }
+
+    /// D4: a probe of `era`, which is over, has succeeded all the same, after so many nanoseconds.
+    pub(crate) fn learn(&self, era: u64, took: u64) {
+        let took = Break::at_least(Duration::from_nanos(took));
+        let entry = era << BESIDE_ERA | took.bits();
+        let mut current = self.late.load(Ordering::Acquire);
+        let news = |current: u64| {
+            let known = Break::from_bits(current & BESIDE_MASK).nanos();
+            is_later(era, current >> BESIDE_ERA)
+                || era == current >> BESIDE_ERA && took.nanos() > known
+        };
+        while news(current) {
+            match self.late.compare_exchange_weak(
+                current,
+                entry,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return,
+                Err(seen) => current = seen,
+            }
+        }
+    }
+
+    /// D4: how long half-open has to wait, as far as late probes since the circuit was last closed have
+    /// taught it: twice as long as the newest of them took.
+    pub(crate) fn learned(&self) -> Duration {
+        let late = self.late.load(Ordering::Acquire);
+        if !is_later(late >> BESIDE_ERA, self.closed.load(Ordering::Acquire)) {
+            return Duration::ZERO;
+        }
+        let took = Break::from_bits(late & BESIDE_MASK).duration();
+        took.saturating_mul(2).min(LONGEST_LEARNED)
+    }
+
+    /// The circuit has closed: what late probes have taught is forgotten.
+    pub(crate) fn note_closed(&self, closed: Word) {
+        self.closed.fetch_max(closed.era(), Ordering::AcqRel);
     }
 
     /// D4: stamped before the swap that admits, so that no probe is ever in flight unstamped.

@@ -34,8 +34,8 @@ mod word;
 use std::sync::Arc;
 
 use self::{
-    backoff::Backoff, cap::Membership, era::EraFacts, totals::TotalCounters, tunable::Tunable,
-    window::Window, word::Word,
+    backoff::Backoff, cap::Membership, config::WindowKind, era::EraFacts, totals::TotalCounters,
+    tunable::Tunable, window::Window, word::Word,
 };
 pub use self::{
     backoff::{Jitter, OpenFor},
@@ -62,12 +62,16 @@ pub(crate) struct Core {
     /// are timed.
     slow_after: AtomicU64,
     window: Window,
+    /// What it was built as.
+    shape: WindowKind,
     /// Whether a plain success is written down anywhere but in its window's log of failures.
     tells_more: bool,
     totals: Option<TotalCounters>,
     tunable: Tunable,
     facts: EraFacts,
     ramp_turn: AtomicU64,
+    /// When a ramp last admitted a call, in nanoseconds.
+    ramp_admitted: AtomicU64,
     backoff: Backoff,
     policy: Option<Policy>,
     membership: Option<Membership>,
@@ -101,10 +105,12 @@ impl Core {
             slow_after: AtomicU64::new(numbers.timing()),
             tells_more: extras.totals || watch_slow,
             window: Window::new(window, watch_slow),
+            shape: window,
             totals: extras.totals.then(TotalCounters::new),
             tunable: Tunable::new(numbers),
             facts: EraFacts::new(now),
             ramp_turn: AtomicU64::new(0),
+            ramp_admitted: AtomicU64::new(0),
             backoff: Backoff {
                 function: open_for,
                 seed: extras.seed,
@@ -134,6 +140,10 @@ impl Core {
 
     pub(crate) fn mode(&self) -> Mode {
         self.load().mode()
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.backoff.seed
     }
 }
 

@@ -46,16 +46,14 @@ impl Permit {
         started: Self::UNTIMED,
     };
 
-    /// For a call that took so long and is recorded `now`, later than it ended (A3).
-    #[cfg(feature = "body")]
-    pub(crate) fn lasted(self, took: u64, now: u64) -> Self {
-        self.started_at(now.saturating_sub(took))
-    }
-
     /// How long the call has run, in nanoseconds, if that is measured.
     #[cfg(feature = "body")]
     pub(crate) fn elapsed(self, now: impl FnOnce() -> u64) -> Option<u64> {
-        (!self.is_untimed()).then(|| now().saturating_sub(self.started))
+        self.ran(if self.is_untimed() { 0 } else { now() })
+    }
+
+    pub(super) fn ran(self, now: u64) -> Option<u64> {
+        (!self.is_untimed()).then(|| now.saturating_sub(self.started))
     }
 
     /// The permit, once.
@@ -97,7 +95,7 @@ impl Permit {
 
     /// Whether the call has run for at least `time`, in nanoseconds.
     pub(super) fn has_run(self, time: u64, now: u64) -> bool {
-        !self.is_untimed() && now.saturating_sub(self.started) >= time
+        self.ran(now).is_some_and(|ran| ran >= time)
     }
 
     /// A3: whether the call has run strictly longer than `limit`, in nanoseconds; zero is no limit.

@@ -8,6 +8,7 @@ use super::{
     ending::Ended,
     totals::TotalCounters,
     transition::Length,
+    word::MAX_STREAK,
 };
 
 impl Core {
@@ -64,6 +65,12 @@ impl Core {
         }
     }
 
+    /// B1: whether the failures in a row span as much time as they have to, with this one.
+    fn spans(&self, call: &Ended) -> bool {
+        let span = call.numbers.streak_span;
+        span == 0 || call.now.saturating_sub(self.facts.streak_began()) >= span
+    }
+
     /// B1: a failure. The n-th in a row is never written down; it is the trip.
     pub(super) fn extend_streak(&self, call: &Ended, floor: u64) -> Option<Transition> {
         let threshold = call.numbers.consecutive;
@@ -77,7 +84,10 @@ impl Core {
                 return None;
             }
             let streak = word.streak() + 1;
-            if streak >= threshold {
+            if streak == 1 {
+                self.facts.stamp_streak(call.now);
+            }
+            if streak >= threshold && self.spans(call) {
                 let (cause, length) = (Cause::ConsecutiveFailures(streak), Length::Policy(floor));
                 if self.is_member() {
                     // Even if a success ends the streak meanwhile: others may have left it to this call.
@@ -87,7 +97,7 @@ impl Core {
                 if opened.is_some() {
                     return opened;
                 }
-            } else if self.swap(word, word.with_streak(streak)) {
+            } else if self.swap(word, word.with_streak(streak.min(MAX_STREAK))) {
                 return None;
             }
         }

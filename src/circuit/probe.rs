@@ -14,10 +14,13 @@ impl Core {
         loop {
             let word = self.load();
             if word.era() != call.permit.era() {
-                self.total(TotalCounters::stale);
+                self.note_stale(call, verdict);
                 return None;
             }
-            match decide(word, verdict, call.numbers.slow_rate > 0) {
+            if verdict.is_answer() {
+                self.facts.stamp_answer(call.now);
+            }
+            match self.decide(word, verdict, call) {
                 Decision::Undecided(probes) => {
                     if self.swap(word, word.with_probes(probes)) {
                         return None;
@@ -41,17 +44,45 @@ impl Core {
             }
         }
     }
+
+    fn decide(&self, word: Word, verdict: Verdict, call: &Ended) -> Decision {
+        let probes = word.probes();
+        match verdict {
+            Verdict::Success { .. } if !call.proves_recovery(verdict) => probes.fail(),
+            Verdict::Success { .. } => probes.succeed(),
+            Verdict::Failure { .. } => probes.fail(),
+            Verdict::Abandoned if self.nobody_answers(word, call.now) => Decision::Reopen,
+            Verdict::Ignored | Verdict::Abandoned => Decision::Undecided(probes.give_back()),
+            Verdict::Trip { .. } => Decision::Reopen,
+        }
+    }
+
+    /// D4: whether half-open has had no answer for as long as it waits for its probes.
+    fn nobody_answers(&self, word: Word, now: u64) -> bool {
+        let waited = now.saturating_sub(self.facts.last_answer(word));
+        waited >= self.facts.patience().nanos()
+    }
+
+    /// The era that admitted the call is over (C4). All that a probe of it may still do is to teach how long
+    /// an answer takes (D4).
+    pub(super) fn note_stale(&self, call: &Ended, verdict: Verdict) {
+        self.total(TotalCounters::stale);
+        if call.permit.is_probe() && call.proves_recovery(verdict) {
+            self.facts.learn(call.permit.era(), call.ran());
+        }
+    }
 }
 
-/// D3: where slow calls are watched by a rate, a slow probe is a failed probe.
-fn decide(word: Word, verdict: Verdict, slow_is_watched: bool) -> Decision {
-    let probes = word.probes();
-    match verdict {
-        Verdict::Success { slow: true } if slow_is_watched => probes.fail(),
-        Verdict::Success { .. } => probes.succeed(),
-        Verdict::Failure { .. } => probes.fail(),
-        Verdict::Ignored => Decision::Undecided(probes.give_back()),
-        Verdict::Trip { .. } => Decision::Reopen,
+impl Ended {
+    /// D3: where slow calls are watched by a rate, a slow probe is a failed probe.
+    fn proves_recovery(&self, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Success { slow } => !slow || self.numbers.slow_rate == 0,
+            Verdict::Failure { .. }
+            | Verdict::Ignored
+            | Verdict::Abandoned
+            | Verdict::Trip { .. } => false,
+        }
     }
 }
 
@@ -59,6 +90,7 @@ fn reopening(verdict: Verdict) -> (Cause, Length) {
     match verdict {
         Verdict::Trip { open_for } => (Cause::TripNow, Length::of_trip(open_for)),
         Verdict::Failure { floor, .. } => (Cause::ProbeFailed, Length::Policy(floor)),
+        Verdict::Abandoned => (Cause::ProbesAbandoned, Length::Policy(0)),
         Verdict::Success { .. } | Verdict::Ignored => (Cause::ProbeFailed, Length::Policy(0)),
     }
 }

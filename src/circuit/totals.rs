@@ -30,6 +30,9 @@ pub struct Totals {
     pub rejected: u64,
     /// Of the admitted calls, those that only shadow mode let pass (rule E1).
     pub shadowed: u64,
+    /// How often the circuit has opened: tripped, opened again by its probes, or opened by hand. In shadow
+    /// mode, would have.
+    pub trips: u64,
 }
 
 impl Totals {
@@ -65,6 +68,7 @@ struct Stripe {
     stale: AtomicU64,
     rejected: AtomicU64,
     shadowed: AtomicU64,
+    trips: AtomicU64,
 }
 
 fn add(counter: &AtomicU64) {
@@ -107,6 +111,10 @@ impl TotalCounters {
         add(&self.stripes.mine().shadowed);
     }
 
+    pub(crate) fn trip(&self) {
+        add(&self.stripes.mine().trips);
+    }
+
     pub(crate) fn read(&self) -> Totals {
         let sum = |which: fn(&Stripe) -> &AtomicU64| {
             let load = |stripe| which(stripe).load(Ordering::Relaxed);
@@ -121,6 +129,7 @@ impl TotalCounters {
             stale: sum(|stripe| &stripe.stale),
             rejected: sum(|stripe| &stripe.rejected),
             shadowed: sum(|stripe| &stripe.shadowed),
+            trips: sum(|stripe| &stripe.trips),
         }
     }
 }

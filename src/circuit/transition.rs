@@ -56,7 +56,8 @@ impl Core {
         let open_for = match length {
             Length::Exactly(time) => Duration::from_nanos(time),
             Length::Policy(floor) => {
-                let attempt = self.next_attempt(word, State::Open);
+                let attempt = self.next_attempt(word, State::Open, now);
+                let attempt = self.facts.begin_attempt(word, attempt);
                 let time = self.backoff.open_for(numbers, attempt, word.next_era());
                 time.max(Duration::from_nanos(floor))
             }
@@ -73,11 +74,7 @@ impl Core {
         cause: Cause,
         now: u64,
     ) -> Option<Transition> {
-        let attempt = self.next_attempt(word, next.state());
-        self.facts.begin(next, now);
-        if attempt > 0 {
-            self.facts.begin_attempt(next, attempt);
-        }
+        let attempt = self.begin(word, next, cause, now);
         let swapped = match cause {
             Cause::Manual => self.swap_by_hand(word, next),
             _ => self.swap(word, next),
@@ -86,6 +83,10 @@ impl Core {
             return None;
         }
         self.free_place(word, next);
+        self.forget(next, cause);
+        if next.state() == State::Open {
+            self.total(TotalCounters::trip);
+        }
         self.window.enter(next.era(), now);
         Some(Transition {
             from: word.state(),
@@ -101,6 +102,29 @@ impl Core {
         })
     }
 
+    /// Notes the facts of the era of `next`, which is about to begin, and returns its attempt.
+    fn begin(&self, word: Word, next: Word, cause: Cause, now: u64) -> u32 {
+        self.facts.begin(next, now);
+        if cause == Cause::Recovered {
+            self.facts.carry_attempt(next, self.facts.attempt(word));
+        }
+        match self.next_attempt(word, next.state(), now) {
+            0 => 0,
+            attempt => self.facts.begin_attempt(word, attempt),
+        }
+    }
+
+    /// Forgets what does not outlast a close (D5).
+    fn forget(&self, closed: Word, cause: Cause) {
+        if closed.state() != State::Closed {
+            return;
+        }
+        self.facts.note_closed(closed);
+        if cause != Cause::Recovered {
+            self.facts.forget_attempt(closed);
+        }
+    }
+
     /// Opens in a row up to and including the era of `word`; 0 in closed.
     pub(super) fn attempt(&self, word: Word) -> u32 {
         match word.state() {
@@ -109,14 +133,24 @@ impl Core {
         }
     }
 
-    /// The attempt of the era after `word`'s, if it is in `next`. It follows from `word` alone, so
-    /// all who try to end the same era agree on it.
-    pub(super) fn next_attempt(&self, word: Word, next: State) -> u32 {
+    /// The attempt of the era after `word`'s, if it is in `next`. All who try to end the same era agree on it,
+    /// but for the instant at which a closed circuit has lasted as long as the break before it.
+    pub(super) fn next_attempt(&self, word: Word, next: State, now: u64) -> u32 {
         match (word.state(), next) {
             (_, State::Closed) => 0,
-            (State::Closed, _) => 1,
+            (State::Closed, _) => 1 + self.attempts_before(word, now),
             (State::Open, _) => self.facts.attempt(word),
             (State::HalfOpen, _) => self.facts.attempt(word).saturating_add(1),
+        }
+    }
+
+    /// C2: opens in a row before the closed era of `word`, as long as that has not lasted as long as the
+    /// break before it.
+    fn attempts_before(&self, word: Word, now: u64) -> u32 {
+        let lasted = now.saturating_sub(self.facts.since(word));
+        match self.facts.carried_attempt(word) {
+            Some((attempt, open_for)) if lasted < open_for.nanos() => attempt,
+            _ => 0,
         }
     }
 }

@@ -78,6 +78,8 @@ pub enum Cause {
     ProbeFailed,
     /// The probes did not come back in time (D4).
     ProbesTimedOut,
+    /// No probe was answered for as long as half-open waits: all of them were abandoned (D4).
+    ProbesAbandoned,
     /// Another instance said so.
     Shared,
     /// The circuit should have opened, but too many of its set are open already: closed and cleared (G7).
@@ -100,6 +102,7 @@ impl fmt::Display for Cause {
             Self::Manual => f.write_str("by hand"),
             Self::ProbeFailed => f.write_str("a probe failed"),
             Self::ProbesTimedOut => f.write_str("the probes timed out"),
+            Self::ProbesAbandoned => f.write_str("the probes were abandoned without an answer"),
             Self::Shared => f.write_str("another instance"),
             Self::TripVetoed => f.write_str("a trip was vetoed: too many circuits are open"),
             Self::BreakOver => f.write_str("the break is over"),

@@ -23,14 +23,6 @@ impl Window {
         }
     }
 
-    /// The largest number of calls it can hold, if there is one.
-    pub(crate) fn size(&self) -> Option<u64> {
-        match self {
-            Self::Count(window) => Some(window.size()),
-            Self::None | Self::Time(_) => None,
-        }
-    }
-
     pub(crate) fn watches_slow(&self) -> bool {
         match self {
             Self::None => false,

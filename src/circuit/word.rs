@@ -9,6 +9,7 @@
 //! └──────────────────────────────────────┴────────────────────────┴──────┘
 //!   closed      ramping (1) · failures in a row (23)
 //!   open        the length of the break: digits (20) · power of ten (4)
+//!   forced open the mode before
 //!   half-open   spare (6) · need (6) · budget (6) · seats (6)
 //! ```
 //!
@@ -117,11 +118,7 @@ impl Word {
 
     /// The word a circuit is built with: the first era, closed or what `mode` makes of it.
     pub(crate) const fn first(mode: Mode) -> Self {
-        let payload = match mode {
-            Mode::ForcedOpen => Break::FOREVER.0,
-            Mode::Normal | Mode::Disabled | Mode::Shadow => 0,
-        };
-        Self::new(0, Kind::of(State::Closed, mode), payload)
+        Self::new(0, Kind::of(State::Closed, mode), 0)
     }
 
     /// Disabled, with a payload: a word that no circuit ever has.
@@ -225,6 +222,28 @@ impl Word {
 
     pub(crate) const fn ramped_up(self) -> Self {
         Self(self.0 & !RAMPING)
+    }
+
+    /// The forced-open word of the next era, which remembers the mode before. Its break has no end.
+    pub(crate) const fn forced_next(self) -> Self {
+        let before = match self.mode() {
+            Mode::ForcedOpen => {
+                return Self::new(self.next_era(), Kind::ForcedOpen, self.payload());
+            }
+            before => before as u64,
+        };
+        Self::new(self.next_era(), Kind::ForcedOpen, before)
+    }
+
+    /// The mode before it was forced open.
+    pub(crate) const fn mode_before_forced(self) -> Mode {
+        const DISABLED: u64 = Mode::Disabled as u64;
+        const SHADOW: u64 = Mode::Shadow as u64;
+        match self.payload() {
+            DISABLED => Mode::Disabled,
+            SHADOW => Mode::Shadow,
+            _ => Mode::Normal,
+        }
     }
 
     /// The length of the break, in open.

@@ -92,7 +92,7 @@ impl Stage {
     /// Somebody is inside and holds the only permit.
     async fn is_full(&self) {
         until(|| self.dependency.entered() == 1).await;
-        assert_eq!(self.browser.get("/ok").await.retry_after, Some(30));
+        assert_eq!(self.browser.get("/ok").await.retry_after, Some(1));
         self.circuit.is(CircuitState::HalfOpen);
     }
 

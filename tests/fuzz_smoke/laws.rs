@@ -405,7 +405,7 @@ fn is_legal(told: &Transition) -> bool {
         (HalfOpen, Closed) => told.cause == Cause::Recovered,
         (HalfOpen, Open) => matches!(
             told.cause,
-            Cause::ProbeFailed | Cause::ProbesTimedOut | Cause::TripNow
+            Cause::ProbeFailed | Cause::ProbesTimedOut | Cause::ProbesAbandoned | Cause::TripNow
         ),
         _ => false,
     };

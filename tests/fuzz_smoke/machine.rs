@@ -50,6 +50,7 @@ fn config(bytes: &mut Bytes<'_>) -> Config {
     let slow_rate = bytes.maybe(thousandths).filter(|_| slow_after.is_some());
     let config = Config {
         consecutive: bytes.maybe(|bytes| bytes.between(1, 6)),
+        span: None,
         failure_rate: bytes.maybe(thousandths),
         slow_rate,
         custom: bytes.maybe(custom),

@@ -71,7 +71,7 @@ async fn each_reason_has_its_message() {
         is_rejection(
             &status,
             "the circuit breaker is half-open and full",
-            Some("30000"),
+            Some("1000"),
         );
     }
     drop(probe);
@@ -222,7 +222,7 @@ async fn one_probe_goes_out_and_the_rest_is_rejected() {
                 is_rejection(
                     &status,
                     "the circuit breaker is half-open and full",
-                    Some("30000"),
+                    Some("1000"),
                 );
             }
         }

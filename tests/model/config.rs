@@ -9,6 +9,7 @@ use tower_breaker::{Abandoned, CircuitBuilder, Counts, Jitter, Mode, OpenFor};
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) consecutive: Option<u64>,
+    pub(crate) span: Option<Duration>,
     pub(crate) failure_rate: Option<u32>,
     pub(crate) slow_rate: Option<u32>,
     pub(crate) custom: Option<Custom>,
@@ -143,6 +144,7 @@ impl Config {
     fn tell_policies(&self, builder: Builder) -> Builder {
         say!(builder,
             self.consecutive => Builder::consecutive_failures,
+            self.span => Builder::consecutive_failures_span,
             self.failure_rate.map(share) => Builder::failure_rate,
             self.slow_rate.map(share) => Builder::slow_call_rate,
             self.slow_after => Builder::slow_call_duration,
@@ -288,7 +290,7 @@ pub(crate) fn mode() -> impl Strategy<Value = Mode> {
 /// Any circuit that the builder accepts.
 pub(crate) fn any_config() -> impl Strategy<Value = Config> {
     let policies = (
-        option::of(1..=6u64),
+        (option::of(1..=6u64), option::weighted(0.2, millis(1..=500))),
         option::of(thousandths()),
         option::of(thousandths()),
         option::weighted(0.3, custom()),
@@ -304,10 +306,12 @@ pub(crate) fn any_config() -> impl Strategy<Value = Config> {
         mode(),
     );
     (policies, rest).prop_map(|(policies, rest)| {
-        let (consecutive, failure_rate, slow_rate, custom, minimum, window, slow_after) = policies;
+        let ((consecutive, span), failure_rate, slow_rate, custom, minimum, window, slow_after) =
+            policies;
         let (open_for, half_open, ramp, abandoned, mode) = rest;
         Config {
             consecutive,
+            span: span.filter(|_| consecutive.is_some()),
             failure_rate,
             slow_rate: slow_rate.filter(|_| slow_after.is_some()),
             custom,
@@ -341,6 +345,7 @@ pub(crate) fn patient_config() -> impl Strategy<Value = Config> {
     (any_config(), window()).prop_map(|(config, window)| {
         Config {
             consecutive: None,
+            span: None,
             failure_rate: None,
             slow_rate: None,
             custom: Some(Custom::Never),
@@ -359,6 +364,7 @@ pub(crate) fn watchful_config() -> impl Strategy<Value = Config> {
     (any_config(), watched).prop_map(|(config, (window, slow_rate, slow_after, custom))| {
         Config {
             consecutive: None,
+            span: None,
             window: Some(window),
             slow_rate: Some(slow_rate),
             slow_after: Some(slow_after),
@@ -374,6 +380,7 @@ pub(crate) fn watchful_config() -> impl Strategy<Value = Config> {
 pub(crate) fn nervous_config() -> impl Strategy<Value = Config> {
     (any_config(), 1..=2u64, any::<bool>()).prop_map(|(config, failures, shadow)| Config {
         consecutive: Some(failures),
+        span: None,
         mode: if shadow { Mode::Shadow } else { Mode::Normal },
         ..config
     })

@@ -203,6 +203,7 @@ fn word(cause: Cause) -> &'static str {
         Cause::Manual => "manual",
         Cause::ProbeFailed => "probe failed",
         Cause::ProbesTimedOut => "probes timed out",
+        Cause::ProbesAbandoned => "probes abandoned",
         Cause::BreakOver => "break over",
         Cause::Recovered => "recovered",
         _ => "something else",

@@ -17,6 +17,13 @@ pub(crate) struct Reference {
     era: u64,
     since: Duration,
     attempt: u32,
+    /// Opens in a row before this closed era, and the break before it.
+    carried: Option<(u32, Duration)>,
+    /// A probe that succeeded after its era: which era's, and how long it took.
+    late: Option<(u64, Duration)>,
+    closed_era: u64,
+    mode_before_forced: Mode,
+    ramp_admitted: Duration,
     stay: Stay,
     last_trip: Option<Cause>,
     totals: Totals,
@@ -29,6 +36,7 @@ pub(crate) struct Reference {
 enum Stay {
     Closed {
         streak: u64,
+        streak_began: Duration,
         calls: VecDeque<Call>,
         ramping: bool,
     },
@@ -38,7 +46,9 @@ enum Stay {
     HalfOpen {
         rules: HalfOpen,
         patience: Duration,
+        break_before: Duration,
         admitted_at: Duration,
+        answered_at: Duration,
         in_flight: u64,
         succeeded: u64,
         failed: u64,
@@ -117,6 +127,7 @@ enum Verdict {
     Success { slow: bool },
     Failure { slow: bool, floor: Duration },
     Neutral,
+    Abandoned,
     Trip(Option<Duration>),
 }
 
@@ -128,9 +139,12 @@ enum Length {
 
 const EMPTY: Stay = Stay::Closed {
     streak: 0,
+    streak_began: Duration::ZERO,
     calls: VecDeque::new(),
     ramping: false,
 };
+
+const TRICKLE: Duration = Duration::from_millis(100);
 
 impl Reference {
     pub(crate) fn new(config: &Config) -> Self {
@@ -142,6 +156,11 @@ impl Reference {
             era: 0,
             since: Duration::ZERO,
             attempt: u32::from(config.mode == Mode::ForcedOpen),
+            carried: None,
+            late: None,
+            closed_era: 0,
+            mode_before_forced: Mode::Normal,
+            ramp_admitted: Duration::ZERO,
             stay: match config.mode {
                 Mode::ForcedOpen => Stay::Open {
                     open_for: Duration::MAX,
@@ -197,7 +216,16 @@ impl Reference {
         if let (true, Stay::Closed { ramping, .. }) = (all, &mut self.stay) {
             *ramping = false;
         }
-        if all || self.chance.admitted {
+        if all {
+            return Ok(self.permit());
+        }
+        let trickle = self.now - self.ramp_admitted >= TRICKLE;
+        assert!(
+            self.chance.admitted || !trickle,
+            "a trickle was turned away"
+        );
+        if self.chance.admitted {
+            self.ramp_admitted = self.now;
             return Ok(self.permit());
         }
         Err(refused(Reason::Ramping, Some(Duration::from_secs(1))))
@@ -220,7 +248,7 @@ impl Reference {
         }
         let left = self.patience_ends().saturating_sub(self.now);
         if left > Duration::ZERO {
-            return Err(refused(Reason::HalfOpenFull, Some(left)));
+            return Err(refused(Reason::HalfOpenFull, Some(Duration::from_secs(1))));
         }
         self.open(Cause::ProbesTimedOut, Length::AtLeast(Duration::ZERO));
         Err(refused(Reason::Open, Some(self.break_left())))
@@ -284,9 +312,28 @@ impl Reference {
         };
         match ticket.era {
             None => {}
-            Some(era) if era != self.era => self.totals.stale += 1, // C4
+            // C4
+            Some(era) if era != self.era => {
+                self.totals.stale += 1;
+                self.learn(ticket, era, verdict);
+            }
             Some(_) => self.apply(verdict),
         }
+    }
+
+    /// D4: a probe that succeeded after its era teaches how long an answer takes.
+    fn learn(&mut self, ticket: Ticket, era: u64, verdict: Verdict) {
+        let took = rounded(self.now - ticket.started);
+        let known = self.late.unwrap_or_default();
+        if ticket.patience.is_some() && self.proves_recovery(verdict) && (era, took) > known {
+            self.late = Some((era, took));
+        }
+    }
+
+    /// D3
+    fn proves_recovery(&self, verdict: Verdict) -> bool {
+        let watched = self.config.slow_rate.is_some();
+        matches!(verdict, Verdict::Success { slow } if !(slow && watched))
     }
 
     /// A4
@@ -306,7 +353,7 @@ impl Reference {
             return self.judge_outcome(ticket, Outcome::Failure);
         }
         self.totals.abandoned += 1;
-        Verdict::Neutral
+        Verdict::Abandoned
     }
 
     fn judge_outcome(&mut self, ticket: Ticket, outcome: Outcome) -> Verdict {
@@ -341,6 +388,7 @@ impl Reference {
             Verdict::Success { .. } => totals.successful += 1,
             Verdict::Failure { .. } | Verdict::Trip(_) => totals.failed += 1,
             Verdict::Neutral => totals.ignored += 1,
+            Verdict::Abandoned => {}
         }
         if slow && !matches!(verdict, Verdict::Neutral) {
             totals.slow += 1;
@@ -352,7 +400,7 @@ impl Reference {
             return self.apply_to_probes(verdict);
         }
         match verdict {
-            Verdict::Neutral => {}
+            Verdict::Neutral | Verdict::Abandoned => {}
             Verdict::Trip(time) => self.trip_now(time),
             Verdict::Success { slow } => self.apply_to_closed(false, slow, Duration::ZERO),
             Verdict::Failure { slow, floor } => self.apply_to_closed(true, slow, floor),
@@ -379,13 +427,22 @@ impl Reference {
     fn write_down(&mut self, failed: bool, slow: bool) {
         let at = self.now;
         let counts_streak = self.config.consecutive.is_some();
-        let Stay::Closed { streak, calls, .. } = &mut self.stay else {
+        let Stay::Closed {
+            streak,
+            streak_began,
+            calls,
+            ..
+        } = &mut self.stay
+        else {
             return;
         };
         *streak = match failed {
             true if counts_streak => *streak + 1,
             _ => 0,
         };
+        if *streak == 1 {
+            *streak_began = at;
+        }
         calls.push_back(Call { at, failed, slow });
         self.forget_old_calls();
     }
@@ -413,10 +470,16 @@ impl Reference {
     /// B4, B5, B7, and B1 last.
     fn cause(&self) -> Option<Cause> {
         self.cause_in_window().or_else(|| {
-            let Stay::Closed { streak, .. } = self.stay else {
+            let Stay::Closed {
+                streak,
+                streak_began,
+                ..
+            } = self.stay
+            else {
                 return None;
             };
-            let reached = streak > 0 && streak >= self.config.consecutive?;
+            let spans = self.now - streak_began >= self.config.span.unwrap_or_default();
+            let reached = streak > 0 && streak >= self.config.consecutive? && spans;
             reached.then_some(Cause::ConsecutiveFailures(streak))
         })
     }
@@ -469,8 +532,11 @@ impl Reference {
 
     /// D1 to D3
     fn apply_to_probes(&mut self, verdict: Verdict) {
+        let (now, proves_recovery) = (self.now, self.proves_recovery(verdict));
         let Stay::HalfOpen {
             rules,
+            patience,
+            answered_at,
             in_flight,
             succeeded,
             failed,
@@ -480,13 +546,19 @@ impl Reference {
             return;
         };
         *in_flight -= 1;
-        let watched = self.config.slow_rate.is_some();
+        let silence = now - *answered_at;
+        if !matches!(verdict, Verdict::Abandoned) {
+            *answered_at = now;
+        }
         let mut floor = Duration::ZERO;
         match verdict {
-            Verdict::Neutral => {}
+            Verdict::Abandoned if silence >= *patience => {
+                return self.open(Cause::ProbesAbandoned, Length::AtLeast(Duration::ZERO));
+            }
+            Verdict::Neutral | Verdict::Abandoned => {}
             Verdict::Trip(time) => return self.trip_now(time),
-            Verdict::Success { slow } if slow && watched => *failed += 1,
-            Verdict::Success { .. } => *succeeded += 1,
+            Verdict::Success { .. } if proves_recovery => *succeeded += 1,
+            Verdict::Success { .. } => *failed += 1,
             Verdict::Failure { floor: asked, .. } => {
                 *failed += 1;
                 floor = asked;
@@ -514,13 +586,27 @@ impl Reference {
 
     fn turn(&mut self, stay: Stay, mode: Mode, cause: Cause) {
         let (from, mode_before) = (self.state(), self.mode);
+        let break_before = match self.stay {
+            Stay::HalfOpen { break_before, .. } => break_before,
+            _ => Duration::ZERO,
+        };
+        if mode == Mode::ForcedOpen && mode_before != Mode::ForcedOpen {
+            self.mode_before_forced = mode_before;
+        }
+        let carried = (cause == Cause::Recovered).then_some((self.attempt, break_before));
         self.stay = stay;
         self.mode = mode;
         self.era += 1;
-        self.since = self.now;
         self.attempt = self.next_attempt(from);
-        if self.state() == State::Open {
-            self.last_trip = Some(cause);
+        self.since = self.now;
+        self.carried = carried;
+        match self.state() {
+            State::Open => {
+                self.last_trip = Some(cause);
+                self.totals.trips += 1;
+            }
+            State::Closed => self.closed_era = self.era,
+            State::HalfOpen => {}
         }
         self.tell(from, mode_before, cause);
     }
@@ -546,9 +632,17 @@ impl Reference {
     fn next_attempt(&self, from: State) -> u32 {
         match (from, self.state()) {
             (_, State::Closed) => 0,
+            (State::Closed, _) => self.attempts_before() + 1,
             (State::Open, _) => self.attempt,
-            (_, State::Open) => self.attempt + 1,
-            (_, State::HalfOpen) => self.attempt,
+            (State::HalfOpen, _) => self.attempt + 1,
+        }
+    }
+
+    /// C2: forgotten once closed has lasted as long as the break before it.
+    fn attempts_before(&self) -> u32 {
+        match self.carried {
+            Some((attempt, break_before)) if self.now - self.since < break_before => attempt,
+            _ => 0,
         }
     }
 
@@ -564,7 +658,8 @@ impl Reference {
     fn policy_break(&self, floor: Duration) -> Duration {
         let attempt = match self.state() {
             State::Open => self.attempt,
-            State::Closed | State::HalfOpen => self.attempt + 1,
+            State::Closed => self.attempts_before() + 1,
+            State::HalfOpen => self.attempt + 1,
         };
         let (least, most) = self.config.open_for.bounds(attempt);
         let (least, most) = (least.max(floor), most.max(floor));
@@ -588,10 +683,13 @@ impl Reference {
         };
         let rules = self.config.half_open;
         let longest = open_for.max(Duration::from_secs(30));
+        let patience = rules.timeout.unwrap_or(longest).max(self.learned());
         let stay = Stay::HalfOpen {
             rules,
-            patience: rules.timeout.unwrap_or(longest),
+            patience: rounded(patience),
+            break_before: open_for,
             admitted_at: self.now,
+            answered_at: self.now,
             in_flight: 0,
             succeeded: 0,
             failed: 0,
@@ -599,10 +697,19 @@ impl Reference {
         self.turn(stay, self.mode, Cause::BreakOver);
     }
 
+    /// D4: twice as long as the newest late probe since the last close took, at most an hour.
+    fn learned(&self) -> Duration {
+        match self.late {
+            Some((era, took)) if era > self.closed_era => (took * 2).min(Duration::from_secs(3600)),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// D5, D6
     fn recover(&mut self) {
         let stay = Stay::Closed {
             streak: 0,
+            streak_began: Duration::ZERO,
             calls: VecDeque::new(),
             ramping: self.config.ramp.is_some(),
         };
@@ -623,14 +730,14 @@ impl Reference {
     pub(crate) fn release(&mut self) -> bool {
         let forced = self.mode == Mode::ForcedOpen;
         if forced {
-            self.turn(EMPTY, Mode::Normal, Cause::Manual);
+            self.turn(EMPTY, self.mode_before_forced, Cause::Manual);
         }
         forced
     }
 
     pub(crate) fn reset(&mut self) {
         let mode = match self.mode {
-            Mode::ForcedOpen => Mode::Normal,
+            Mode::ForcedOpen => self.mode_before_forced,
             mode => mode,
         };
         self.turn(EMPTY, mode, Cause::Manual);
@@ -742,7 +849,13 @@ impl Reference {
     /// When something is due, given the calls that go on.
     pub(crate) fn edges<'a>(&self, calls: impl Iterator<Item = &'a Ticket>) -> Vec<Duration> {
         let calls: Vec<&Ticket> = calls.collect();
-        let mut edges = vec![self.break_ends(), self.patience_ends()];
+        let mut edges = vec![self.break_ends(), self.patience_ends(), self.silence_ends()];
+        edges.push(self.ramp_admitted + TRICKLE);
+        edges.extend(
+            self.carried
+                .map(|(_, break_before)| self.since + break_before),
+        );
+        edges.extend(self.streak_spans());
         edges.extend(self.config.ramp.map(|(time, _)| self.since + time));
         edges.extend(self.bucket_edges());
         edges.extend(calls.iter().filter_map(|call| {
@@ -758,6 +871,24 @@ impl Reference {
         edges
     }
 
+    fn silence_ends(&self) -> Duration {
+        match &self.stay {
+            Stay::HalfOpen {
+                patience,
+                answered_at,
+                ..
+            } => *answered_at + *patience,
+            _ => Duration::MAX,
+        }
+    }
+
+    fn streak_spans(&self) -> Option<Duration> {
+        match self.stay {
+            Stay::Closed { streak_began, .. } => Some(streak_began + self.config.span?),
+            _ => None,
+        }
+    }
+
     fn bucket_edges(&self) -> Vec<Duration> {
         let Some(Window::Buckets { width, number }) = self.config.window else {
             return Vec::new();
@@ -770,6 +901,15 @@ impl Reference {
     pub(crate) fn now(&self) -> Duration {
         self.now
     }
+}
+
+/// A break of more than six digits is rounded up (C2).
+fn rounded(time: Duration) -> Duration {
+    let (mut digits, mut unit) = (time.as_nanos(), 1);
+    while digits >= 1 << 20 {
+        (digits, unit) = (digits.div_ceil(10), unit * 10);
+    }
+    Duration::from_nanos(u64::try_from(digits * unit).expect("years"))
 }
 
 fn refused(reason: Reason, remaining: Option<Duration>) -> Refused {
@@ -836,6 +976,14 @@ impl Break {
         }
     }
 
+    /// What no jitter goes beyond.
+    fn longest(self, time: Duration) -> Duration {
+        match self.growth {
+            Growth::Factor(_, max) => max.max(time),
+            Growth::None | Growth::Function => Duration::MAX,
+        }
+    }
+
     /// C2: the shortest and the longest break of this attempt.
     fn bounds(self, attempt: u32) -> (Duration, Duration) {
         let time = match self.growth {
@@ -850,7 +998,7 @@ impl Break {
             Spread::None => (time, time),
             Spread::Full => (Duration::ZERO, time),
             Spread::Equal => (time / 2, time),
-            Spread::Fifth => (time - time / 5, time + time / 5),
+            Spread::Fifth => (time - time / 5, (time + time / 5).min(self.longest(time))),
         }
     }
 }

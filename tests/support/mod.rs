@@ -146,6 +146,14 @@ impl Fixture {
         self.look().totals.expect("totals")
     }
 
+    /// The totals, but for how often the circuit has opened.
+    #[track_caller]
+    pub(crate) fn totals_of_calls(&self) -> Totals {
+        let mut totals = self.totals();
+        totals.trips = 0;
+        totals
+    }
+
     /// What the window holds: calls, failed, slow.
     #[track_caller]
     pub(crate) fn window(&self) -> (u64, u64, u64) {
