@@ -24,6 +24,7 @@ mod stripes;
 mod time_window;
 mod totals;
 mod tripping;
+mod waiting;
 
 use std::{
     sync::{
