@@ -242,8 +242,11 @@ impl CircuitBuilder {
         self
     }
 
-    /// How long half-open waits for its probes when it admits no more of them; then it reopens (rule
-    /// D4). Above zero.
+    /// How long half-open waits for its probes when it admits no more of them, and how long it goes without an
+    /// answer while they are abandoned; then it reopens (rule D4). Above zero.
+    ///
+    /// It learns: where a probe has succeeded too late, half-open waits for at least twice as long as that
+    /// took, until the circuit closes, at most an hour.
     ///
     /// Default: the longer of the break before it and 30 seconds.
     pub fn half_open_timeout(mut self, timeout: Duration) -> Self {
@@ -252,7 +255,8 @@ impl CircuitBuilder {
     }
 
     /// After half-open has closed, admits a share of the calls that grows from `from` to all over
-    /// `duration` (rule D6). `duration` above zero; `from` a share above 0 and at most 1.
+    /// `duration` (rule D6). `duration` above zero; `from` a share above 0 and at most 1. Calls that come a
+    /// tenth of a second apart, or more, are always admitted.
     ///
     /// A reset or a release admits everything at once.
     ///

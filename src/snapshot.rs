@@ -26,7 +26,7 @@ pub struct Snapshot {
     /// In open: what is left of the break, zero once it is over; `None` if a person has to end it.
     /// Otherwise `None`.
     pub remaining: Option<Duration>,
-    /// Opens in a row without a close in between; 0 in closed.
+    /// Opens in a row, until closed has lasted as long as the last break (rule C2); 0 in closed.
     pub attempt: u32,
     /// Why the circuit last opened, if it did since it was built.
     pub last_trip: Option<Cause>,

@@ -14,7 +14,8 @@ pub(crate) type OfAttempt = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
 
 /// How long a circuit stays open before it lets a probe through (rule C2).
 ///
-/// The *attempt* counts opens in a row without a close in between, from 1. The time is computed
+/// The *attempt* counts opens in a row, from 1, until the circuit has stayed closed for as long as its last
+/// break. The time is computed
 /// once, when the circuit opens, and kept for that break: exactly, up to six decimal digits; longer
 /// numbers are rounded up by less than ten millionths.
 ///

@@ -133,7 +133,7 @@ pub struct Transition {
     pub cause: Cause,
     /// What would have opened the circuit, if that was vetoed ([`Cause::TripVetoed`]).
     pub vetoed: Option<Cause>,
-    /// Opens in a row without a close in between, this one included; 0 in closed.
+    /// Opens in a row, this one included, until closed has lasted as long as the last break; 0 in closed.
     pub attempt: u32,
     /// How long the circuit stays open, if it opened and a break ends it.
     pub open_for: Option<Duration>,
