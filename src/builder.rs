@@ -341,7 +341,8 @@ impl CircuitBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for the first setting that makes no sense (rule B8).
+    /// [`ConfigError`] for the first setting that makes no sense, and for a [clock](Self::clock) that
+    /// panics (rule B8).
     pub fn build(self) -> Result<Circuit, ConfigError> {
         self.check().map(|blueprint| blueprint.circuit())
     }
@@ -360,6 +361,10 @@ impl CircuitBuilder {
 
     pub(crate) fn check(self) -> Result<Blueprint, ConfigError> {
         let plan = self.settings.resolve()?;
+        let ticks = |clock: &Arc<dyn Clock>| Source::custom(clock.clone()).is_some();
+        let panics = format_args!("one that panics");
+        let works = self.clock.as_ref().is_none_or(ticks);
+        ConfigError::unless(works, "clock", &panics, "one that does not panic")?;
         Ok(Blueprint {
             plan,
             builder: self,
@@ -403,7 +408,10 @@ impl Blueprint {
     pub(crate) fn circuit(&self) -> Circuit {
         let builder = &self.builder;
         let clock = match &builder.clock {
-            Some(clock) => Source::custom(clock.clone()),
+            Some(clock) => {
+                let from_zero = || Source::from_zero(clock.clone());
+                Source::custom(clock.clone()).unwrap_or_else(from_zero)
+            }
             None => Source::tokio(),
         };
         let extras = Extras {

@@ -7,7 +7,9 @@
 //! is rejected because half-open is full, read it as they need.
 //!
 //! By default it is tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time
-//! already. No runtime is needed for that; outside of one, tokio's clock is the system's.
+//! already. No runtime is needed for that; outside of one, tokio's clock is the system's. With tokio's
+//! `test-util` it cannot be read at the end of a thread, when thread-locals are being destroyed: what is
+//! recorded then is taken to happen when the circuit was built, so a call that is dropped then was fast.
 //!
 //! Another clock (a coarse one, or simulated time) is anything that implements [`Clock`]:
 //!
@@ -50,7 +52,7 @@ use crate::{circuit::nanos, unwind::harmless};
 /// If one does go back, nothing panics and no circuit is stuck, but what is counted by time is off: a
 /// break may last longer, a call look faster, and a time window hold too much or too little, until the
 /// clock is where it was. If one panics, that reading is taken for the time at which the circuit was
-/// built, and nothing else comes of it.
+/// built, and nothing else comes of it. One that panics when a circuit is built is refused (rule B8).
 pub trait Clock: Send + Sync + 'static {
     /// The time since some fixed instant of the clock's own.
     fn now(&self) -> Duration;
@@ -93,19 +95,30 @@ pub(crate) enum Source {
 
 impl Source {
     pub(crate) fn tokio() -> Self {
-        Self::Tokio(Instant::now())
+        let system = || std::time::Instant::now().into();
+        Self::Tokio(harmless(Instant::now).unwrap_or_else(system))
     }
 
-    pub(crate) fn custom(clock: Arc<dyn Clock>) -> Self {
-        let origin = clock.now();
-        Self::Custom(clock, origin)
+    /// `None` if the clock panics.
+    pub(crate) fn custom(clock: Arc<dyn Clock>) -> Option<Self> {
+        let origin = harmless(|| clock.now())?;
+        Some(Self::Custom(clock, origin))
+    }
+
+    /// For a clock that has panicked: its time begins at its beginning.
+    pub(crate) fn from_zero(clock: Arc<dyn Clock>) -> Self {
+        Self::Custom(clock, Duration::ZERO)
     }
 
     #[inline]
     pub(crate) fn now(&self) -> u64 {
+        // Recording reads the clock while somebody else's panic unwinds, and at the end of threads. It must
+        // not add a panic of its own.
         let since_built = match self {
-            Self::Tokio(origin) => Instant::now().saturating_duration_since(*origin),
-            // Recording reads the clock while somebody else's panic unwinds, and must not add another.
+            Self::Tokio(origin) => {
+                let now = harmless(Instant::now).unwrap_or(*origin);
+                now.saturating_duration_since(*origin)
+            }
             Self::Custom(clock, origin) => {
                 let now = harmless(|| clock.now()).unwrap_or(*origin);
                 now.saturating_sub(*origin)
@@ -123,7 +136,7 @@ mod tests {
     #[test]
     fn the_last_nanosecond_is_never_reached() {
         let clock = ManualClock::new();
-        let source = Source::custom(Arc::new(clock.clone()));
+        let source = Source::custom(Arc::new(clock.clone())).expect("a time");
         clock.advance(Duration::MAX);
         assert_eq!(source.now(), u64::MAX - 1);
     }

@@ -15,5 +15,7 @@ mod drops;
 mod lost;
 #[path = "faults/panics.rs"]
 mod panics;
+#[path = "faults/teardown.rs"]
+mod teardown;
 #[path = "faults/windows.rs"]
 mod windows;

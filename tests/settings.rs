@@ -2,11 +2,16 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    time::Duration,
+};
 
 use support::{NANO, millis, secs};
+use tower::Layer;
 use tower_breaker::{
-    Abandoned, Circuit, CircuitBuilder, ConfigError, Jitter, OpenFor, clock::ManualClock,
+    Abandoned, Circuit, CircuitBreakerLayer, CircuitBuilder, ConfigError, Jitter, OpenFor, State,
+    clock::{Clock, ManualClock},
 };
 
 type Settings = fn(CircuitBuilder) -> CircuitBuilder;
@@ -449,5 +454,48 @@ fn a_builder_can_be_looked_at() {
         "custom_policy: true",
     ] {
         assert!(seen.contains(part), "{part} in {seen}");
+    }
+}
+
+// ---- the clock ---------------------------------------------------------------------------------
+
+/// A clock that has run down, after so many readings.
+struct RunsDown(AtomicU64);
+
+impl Clock for RunsDown {
+    fn now(&self) -> Duration {
+        let left = self.0.load(SeqCst).checked_sub(1);
+        self.0.store(left.expect("run down"), SeqCst);
+        secs(1_000_000)
+    }
+}
+
+// B8
+#[test]
+fn a_clock_that_panics_is_refused_by_name() {
+    refused(&[("clock", "one that panics", |c| {
+        c.clock(RunsDown(AtomicU64::new(0)))
+    })]);
+    let builder = Circuit::builder("payments").clock(RunsDown(AtomicU64::new(0)));
+    let error = CircuitBreakerLayer::circuit_per_service(builder).expect_err("no time");
+    assert_eq!(error.field(), "clock");
+}
+
+// B8, G4: whenever it is that it begins to panic, nothing else does.
+#[test]
+fn a_clock_that_panics_later_harms_nobody() {
+    for readings in 1..10 {
+        let clock = || RunsDown(AtomicU64::new(readings));
+        let builder = || Circuit::builder("payments").consecutive_failures(1);
+        let circuit = builder().clock(clock()).build().expect("a time");
+        circuit.try_acquire().expect("closed").failure();
+        assert_eq!(circuit.state(), State::Open);
+        let layer = CircuitBreakerLayer::circuit_per_service(builder().clock(clock()));
+        let layer = layer.expect("a time");
+        for _ in 0..3 {
+            let service = layer.layer(());
+            service.circuit().try_acquire().expect("closed").failure();
+            assert_eq!(service.circuit().state(), State::Open);
+        }
     }
 }
