@@ -1,6 +1,11 @@
 //! [`Circuit`]: the one door to a circuit, for people and for the rest of the crate.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use crate::{
     builder::CircuitBuilder,
@@ -113,10 +118,18 @@ impl Circuit {
         )
     }
 
-    /// Transitions from now on, for async code to await.
+    /// Transitions from now on, for async code to await. It ends when the circuit is gone.
     #[must_use]
     pub fn watch(&self) -> Watch {
-        Watch::new(self.clone())
+        Watch::new(self)
+    }
+
+    /// A handle that does not keep the circuit alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakCircuit {
+        WeakCircuit {
+            shared: Arc::downgrade(&self.shared),
+        }
     }
 
     /// Admits a call, to be finished through the guard.
@@ -392,6 +405,46 @@ impl Circuit {
     #[cold]
     fn tell(&self, transition: Transition) {
         self.observers().tell(self, transition);
+    }
+}
+
+/// A handle to a circuit that does not keep it alive. Made by [`Circuit::downgrade`].
+///
+/// For whoever looks after circuits of others: a registry, a task, a listener on another circuit. A circuit is
+/// gone when the last [`Circuit`] is, and with it the last layer, service, call and guard.
+///
+/// ```
+/// # use tower_breaker::Circuit;
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let circuit = Circuit::builder("payments").build()?;
+/// let weak = circuit.downgrade();
+/// assert!(weak.upgrade().is_some());
+///
+/// drop(circuit);
+/// assert!(weak.upgrade().is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct WeakCircuit {
+    shared: Weak<Shared>,
+}
+
+impl WeakCircuit {
+    /// The circuit, unless it is gone. What this returns keeps it alive, so do not hold it across an
+    /// `.await` that may take long.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Circuit> {
+        let shared = self.shared.upgrade()?;
+        Some(Circuit { shared })
+    }
+}
+
+impl fmt::Debug for WeakCircuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakCircuit")
+            .field("circuit", &self.upgrade())
+            .finish()
     }
 }
 

@@ -190,7 +190,7 @@ pub use self::{
     error::{CircuitError, ControlError, Reason, Rejected},
     future::ResponseFuture,
     guard::Guard,
-    handle::Circuit,
+    handle::{Circuit, WeakCircuit},
     layer::CircuitBreakerLayer,
     name::Name,
     reject::Reject,

@@ -23,11 +23,13 @@
 //!
 //! let mut watch = circuit.watch();
 //! circuit.force_open();
-//! let transition = watch.changed().await;
+//! let transition = watch.changed().await.expect("the circuit is still there");
 //! assert_eq!(transition.to, State::Open);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Neither keeps the circuit alive: a listener is given it, and a watch ends when its circuit is gone.
 
 use std::sync::{
     Arc,
@@ -38,7 +40,7 @@ use tokio::sync::{Notify, futures::Notified, watch};
 
 use crate::{
     circuit::{Cause, Mode, State, Transition, is_later},
-    handle::Circuit,
+    handle::{Circuit, WeakCircuit},
     unwind::harmless,
 };
 
@@ -143,44 +145,73 @@ impl Observers {
 /// It has the newest transition that was told. Of several that come while nobody awaits, it shows the
 /// last; a listener hears of each.
 ///
-/// A watch keeps its circuit alive. A task that loops on [`changed`](Self::changed) never ends by
-/// itself.
+/// A watch does not keep its circuit alive. When the last handle to it is gone, and everything that holds one,
+/// the watch ends: so does a task that loops on it, and there is nothing to abort.
+///
+/// ```
+/// # use tower_breaker::{Circuit, State};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let circuit = Circuit::builder("payments").build()?;
+/// let mut watch = circuit.watch();
+/// let logging = tokio::spawn(async move {
+///     while let Some(transition) = watch.changed().await {
+///         println!("payments: {transition}");
+///     }
+/// });
+///
+/// circuit.force_open();
+/// drop(circuit);
+/// logging.await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Watch {
-    circuit: Circuit,
+    circuit: WeakCircuit,
     latest: watch::Receiver<Latest>,
 }
 
 impl Watch {
-    pub(crate) fn new(circuit: Circuit) -> Self {
-        let latest = circuit.observers().subscribe();
-        Self { circuit, latest }
+    pub(crate) fn new(circuit: &Circuit) -> Self {
+        Self {
+            circuit: circuit.downgrade(),
+            latest: circuit.observers().subscribe(),
+        }
     }
 
-    /// Waits for the next transition after the last one seen.
+    /// Waits for the next transition after the last one seen. `None` when the circuit is gone; one that
+    /// was told before that is shown first.
     ///
     /// Cancel safe: dropping the future loses nothing.
-    pub async fn changed(&mut self) -> Transition {
+    pub async fn changed(&mut self) -> Option<Transition> {
         loop {
-            // The sender lives in the circuit, which this watch keeps alive.
-            if self.latest.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            if let Some(transition) = self.latest.borrow_and_update().transition {
-                return transition;
+            self.latest.changed().await.ok()?;
+            let latest = *self.latest.borrow_and_update();
+            if latest.transition.is_some() {
+                return latest.transition;
             }
         }
     }
 
-    /// Waits until the circuit is in `state`; returns at once if it is. A state that came and went before
-    /// this was polled is missed, and [`changed`](Self::changed) may show the same transition again.
+    /// Waits until the circuit is in `state`, and returns `true`; at once if it is. Returns `false` when the
+    /// circuit is gone, unless the last thing it did, unseen until now, was to get there.
+    ///
+    /// A state that came and went before this was polled is missed, and [`changed`](Self::changed) may show
+    /// the same transition again.
     ///
     /// An open circuit whose break is over stays open until a call comes (rule C5), so waiting for
     /// half-open needs traffic.
-    pub async fn wait_for(&mut self, state: State) {
-        while self.circuit.state() != state {
-            self.changed().await;
+    pub async fn wait_for(&mut self, state: State) -> bool {
+        while self.circuit.upgrade().map(|circuit| circuit.state()) != Some(state) {
+            let Some(told) = self.changed().await else {
+                return false;
+            };
+            if told.to == state && self.circuit.upgrade().is_none() {
+                break;
+            }
         }
+        true
     }
 }
 

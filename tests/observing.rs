@@ -288,7 +288,7 @@ fn a_watch_waits_for_the_next_transition() {
     assert!(!changed.is_woken());
     circuit.play("f");
     assert!(changed.is_woken());
-    let told = assert_ready!(changed.poll());
+    let told = assert_ready!(changed.poll()).expect("told");
     assert_eq!((told.era, told.to), (3, State::Open));
     assert_eq!(Some(&told), circuit.told().last());
     drop(changed);
@@ -301,7 +301,7 @@ fn a_watch_shows_the_last_of_several() {
     let circuit = fragile_after_break(|c| c);
     let mut watch = circuit.circuit.watch();
     circuit.play("s");
-    let told = assert_ready!(spawn(watch.changed()).poll());
+    let told = assert_ready!(spawn(watch.changed()).poll()).expect("told");
     assert_eq!(told.cause, Cause::Recovered);
     assert_pending!(spawn(watch.changed()).poll());
 }
@@ -314,7 +314,7 @@ fn a_watch_shows_a_change_of_mode_within_an_era() {
     circuit.play("f");
     assert_ready!(spawn(watch.changed()).poll());
     circuit.circuit.set_mode(Mode::Shadow);
-    let told = assert_ready!(spawn(watch.changed()).poll());
+    let told = assert_ready!(spawn(watch.changed()).poll()).expect("told");
     assert_eq!((told.era, told.mode), (1, Mode::Shadow));
 }
 
@@ -348,14 +348,14 @@ fn each_watch_sees_for_itself() {
 fn a_watch_waits_for_a_state() {
     let circuit = fragile(|c| c);
     let mut watch = circuit.circuit.watch();
-    assert_ready!(spawn(watch.wait_for(State::Closed)).poll());
+    assert_ready_eq!(spawn(watch.wait_for(State::Closed)).poll(), true);
     let mut opens = spawn(watch.wait_for(State::Open));
     assert_pending!(opens.poll());
     circuit.circuit.set_mode(Mode::Shadow);
     assert_pending!(opens.poll(), "a transition to another state");
     circuit.play("f");
     assert!(opens.is_woken());
-    assert_ready!(opens.poll());
+    assert_ready_eq!(opens.poll(), true);
 }
 
 // E4, C5
@@ -368,7 +368,109 @@ fn waiting_for_half_open_needs_traffic() {
     circuit.wait(secs(1_000));
     assert_pending!(probed.poll());
     let _probe = circuit.admit();
-    assert_ready_eq!(probed.poll(), ());
+    assert_ready_eq!(probed.poll(), true);
+}
+
+/// Everything of a circuit but what watches it: what tells whether it is gone is dropped with it.
+fn gone_with(circuit: Circuit) -> bool {
+    let kept = circuit.downgrade();
+    drop(circuit);
+    kept.upgrade().is_none()
+}
+
+// E4
+#[test]
+fn a_watch_ends_with_its_circuit() {
+    let circuit = on_tokio(|c| c);
+    let (mut watch, mut other) = (circuit.watch(), circuit.watch());
+    let mut changed = spawn(watch.changed());
+    let mut opens = spawn(other.wait_for(State::Open));
+    assert_pending!(changed.poll());
+    assert_pending!(opens.poll());
+    assert!(gone_with(circuit), "two watches do not hold it");
+    assert!(changed.is_woken() && opens.is_woken());
+    assert_ready_eq!(changed.poll(), None);
+    assert_ready_eq!(opens.poll(), false);
+    drop(changed);
+    assert_ready_eq!(spawn(watch.changed()).poll(), None);
+    assert_ready_eq!(spawn(watch.wait_for(State::Closed)).poll(), false);
+}
+
+// E4
+#[test]
+fn what_a_circuit_told_last_is_shown_before_its_watch_ends() {
+    let circuit = on_tokio(|c| c);
+    let mut watch = circuit.watch();
+    circuit.force_open();
+    assert!(gone_with(circuit));
+    let mut clone = watch.clone();
+    let told = assert_ready!(spawn(watch.changed()).poll()).expect("told");
+    assert_eq!(told.to, State::Open);
+    assert_ready_eq!(spawn(watch.changed()).poll(), None);
+    // And whoever waited for that has seen it, once.
+    assert_ready_eq!(spawn(clone.wait_for(State::Open)).poll(), true);
+    assert_ready_eq!(spawn(clone.wait_for(State::Open)).poll(), false);
+}
+
+// E4
+#[test]
+fn whoever_waits_for_another_state_than_the_last_waits_in_vain() {
+    let circuit = on_tokio(|c| c);
+    let mut watch = circuit.watch();
+    circuit.force_open();
+    circuit.release();
+    assert!(gone_with(circuit));
+    assert_ready_eq!(spawn(watch.wait_for(State::Open)).poll(), false);
+}
+
+// E4, G4: it is not the first handle that counts but the last.
+#[test]
+fn a_watch_lasts_as_long_as_anything_holds_the_circuit() {
+    let circuit = on_tokio(|c| c);
+    let mut watch = circuit.watch();
+    let mut changed = spawn(watch.changed());
+    let layer = CircuitBreakerLayer::new(circuit);
+    let service = layer.layer(());
+    drop(layer);
+    assert_pending!(changed.poll());
+    let held = service.circuit().clone();
+    drop(service);
+    let call = Box::new(held.try_acquire().expect("closed"));
+    assert_pending!(changed.poll());
+    drop(call);
+    assert!(gone_with(held));
+    assert_ready_eq!(changed.poll(), None);
+}
+
+// E4
+#[tokio::test(start_paused = true)]
+async fn a_task_that_loops_on_a_watch_ends_with_the_circuit() {
+    let circuit = on_tokio(|c| c.open_for(secs(5)));
+    let mut watch = circuit.watch();
+    let looping = tokio::spawn(async move {
+        let mut seen = 0;
+        while watch.changed().await.is_some() {
+            seen += 1;
+        }
+        seen
+    });
+    tokio::task::yield_now().await;
+    circuit.force_open();
+    tokio::task::yield_now().await;
+    circuit.release();
+    drop(circuit);
+    let ended = tokio::time::timeout(secs(1_000), looping).await;
+    assert_eq!(ended.expect("in time").expect("a task that ends"), 2);
+}
+
+#[test]
+fn a_weak_handle_says_what_it_leads_to() {
+    let circuit = on_tokio(|c| c);
+    let weak = circuit.downgrade();
+    prints(&weak, &["WeakCircuit", "payments"]);
+    assert_eq!(weak.upgrade().expect("still there").name(), "payments");
+    drop(circuit);
+    prints(&weak, &["WeakCircuit", "None"]);
 }
 
 fn on_tokio(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Circuit {
@@ -384,8 +486,8 @@ async fn a_task_is_woken_by_another() {
     let circuit = on_tokio(|c| c.open_for(secs(5)));
     let mut watch = circuit.watch();
     let watcher = tokio::spawn(async move {
-        watch.wait_for(State::Open).await;
-        watch.wait_for(State::Closed).await;
+        assert!(watch.wait_for(State::Open).await);
+        assert!(watch.wait_for(State::Closed).await);
     });
     circuit.try_acquire().expect("closed").failure();
     tokio::time::sleep(secs(5)).await;

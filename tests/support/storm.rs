@@ -228,7 +228,7 @@ impl Storm {
     async fn trip_and_recover(&self) {
         let mut watch = self.fixture.circuit.watch();
         self.dependency.fail();
-        patiently(watch.wait_for(State::Open)).await;
+        assert!(patiently(watch.wait_for(State::Open)).await);
         self.rejections(100).await;
 
         let era = self.fixture.look().era;
@@ -238,7 +238,7 @@ impl Storm {
 
         self.dependency.heal();
         self.fixture.wait_out();
-        patiently(watch.wait_for(State::Closed)).await;
+        assert!(patiently(watch.wait_for(State::Closed)).await);
         let successful = self.fixture.totals().successful;
         until(|| self.fixture.totals().successful >= successful + 100).await;
     }

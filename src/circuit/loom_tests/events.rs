@@ -30,7 +30,8 @@ fn listened_to() -> (Circuit, Heard) {
 fn shown(watch: &mut Watch) -> u64 {
     let changed = pin!(watch.changed());
     match changed.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(transition) => transition.era,
+        Poll::Ready(Some(transition)) => transition.era,
+        Poll::Ready(None) => panic!("the circuit is gone"),
         Poll::Pending => panic!("nothing was told"),
     }
 }
