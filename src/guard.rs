@@ -4,29 +4,98 @@
 //! is passed on through memory costs more than all of them, because its words are stored one by one
 //! and loaded two at a time.
 
-use std::{fmt, ops::Deref};
+use std::{fmt, marker::PhantomData, ops::Deref};
 
 use crate::{
     circuit::{Outcome, Permit},
+    classify::{Classify, ErrorsOnly},
+    error::Rejected,
     handle::Circuit,
 };
 
-/// One admitted call of a circuit, made by [`Circuit::try_acquire`].
+/// One admitted call of a circuit, made by [`Circuit::try_acquire`]. An [`OwnedGuard`] is the same with a
+/// circuit of its own, for [`tokio::spawn`](https://docs.rs/tokio/latest/tokio/fn.spawn.html).
 ///
-/// Finish it with an outcome. Dropped without one, the call is abandoned: neutral, or a slow failure
-/// if it has run too long (rule A4). Either way a probe's permit is given back.
+/// Finish it with a result ([`record`](Self::record), [`finish_with`](Self::finish_with)) or an outcome.
 ///
-/// Forgotten with [`std::mem::forget`], a probe holds its permit until half-open times out (D4).
-#[must_use = "a guard that is dropped abandons its call"]
-pub struct Guard<'a> {
-    admitted: Admitted<&'a Circuit>,
+/// Dropped without either, the call is abandoned: neutral, or a slow failure if it has run too long (rule
+/// A4). Dropped while its thread unwinds from a panic, the call has failed, as a panic inside of
+/// [`Circuit::call`] has (rule A5). Either way a probe's permit is given back. Forgotten with
+/// [`std::mem::forget`], a probe holds its permit until half-open times out (D4).
+///
+/// # Watch out
+///
+/// Between a guard and its outcome there must be no `?`. It drops the guard, so **failures are abandoned, and
+/// the circuit never opens**:
+///
+/// ```
+/// # use tower_breaker::Circuit;
+/// # async fn query() -> Result<u32, std::io::Error> { Err(std::io::ErrorKind::TimedOut.into()) }
+/// # async fn wrong(circuit: &Circuit) -> Result<u32, Box<dyn std::error::Error>> {
+/// let guard = circuit.try_acquire()?;
+/// let row = query().await?; // Wrong: an error leaves here, and nobody has told the guard.
+/// guard.success();
+/// # Ok(row)
+/// # }
+/// # async fn right(circuit: &Circuit) -> Result<u32, Box<dyn std::error::Error>> {
+///
+/// let guard = circuit.try_acquire()?;
+/// let row = guard.finish_with(query().await)?; // Right: success or failure, and then `?`.
+/// # Ok(row)
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tower_breaker::ConfigError> {
+/// # let circuit = Circuit::builder("database").consecutive_failures(1).build()?;
+/// # assert!(wrong(&circuit).await.is_err());
+/// # assert_eq!(circuit.snapshot().totals.map(|totals| totals.abandoned), Some(1));
+/// # assert!(right(&circuit).await.is_err());
+/// # assert_eq!(circuit.state(), tower_breaker::State::Open);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Abandoned calls are counted: where `circuit.snapshot().totals` has an
+/// [`abandoned`](crate::Totals::abandoned) that keeps growing and hardly any `failed`, look for this.
+///
+/// A guard cannot know whose panic it is. It also fails if it is dropped unfinished because another future
+/// in the same task panics, or in a destructor that runs while the thread unwinds and that has made it
+/// itself: there, finish it.
+#[must_use = "a guard that is dropped abandons its call, which then counts as neither success nor failure; \
+              finish it, best with `finish_with(result)`"]
+pub struct Guard<'a, H: Deref<Target = Circuit> = &'a Circuit> {
+    admitted: Admitted<H, true>,
+    lifetime: PhantomData<&'a Circuit>,
 }
 
-impl<'a> Guard<'a> {
+/// A [`Guard`] that has a handle to its circuit, made by [`Circuit::try_acquire_owned`]. It can go to
+/// another task or thread.
+pub type OwnedGuard = Guard<'static, Owned>;
+
+/// A handle to a circuit, as an [`OwnedGuard`] and an [`OwnedCall`](crate::OwnedCall) hold it.
+#[derive(Clone, Debug)]
+pub struct Owned(Circuit);
+
+impl Owned {
+    pub(crate) fn new(circuit: Circuit) -> Self {
+        Self(circuit)
+    }
+}
+
+impl Deref for Owned {
+    type Target = Circuit;
+
     #[inline]
-    pub(crate) fn new(circuit: &'a Circuit, permit: Permit) -> Self {
+    fn deref(&self) -> &Circuit {
+        &self.0
+    }
+}
+
+impl<H: Deref<Target = Circuit>> Guard<'_, H> {
+    #[inline]
+    pub(crate) fn new(circuit: H, permit: Permit) -> Self {
         Self {
             admitted: Admitted::new(circuit, permit),
+            lifetime: PhantomData,
         }
     }
 
@@ -52,9 +121,74 @@ impl<'a> Guard<'a> {
     pub fn finish(mut self, outcome: Outcome) {
         self.admitted.finish(outcome, true);
     }
+
+    /// The call came to `result`: `Ok` is a success, `Err` a failure.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, Rejected};
+    /// # fn read() -> Result<u32, std::io::Error> { Ok(1) }
+    /// # fn example(circuit: &Circuit) -> Result<(), Rejected> {
+    /// let guard = circuit.try_acquire()?;
+    /// let result = read();
+    /// guard.record(&result);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn record<T, E>(self, result: &Result<T, E>) {
+        self.record_with_classifier(&ErrorsOnly, result);
+    }
+
+    /// The call came to `result`, and a closure says what that means.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, Outcome, Rejected};
+    /// # fn read() -> Result<u32, std::io::Error> { Ok(1) }
+    /// # fn example(circuit: &Circuit) -> Result<(), Rejected> {
+    /// let guard = circuit.try_acquire()?;
+    /// let result = read();
+    /// guard.record_with(
+    ///     |result| match result {
+    ///         Ok(_) => Outcome::Success,
+    ///         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Outcome::Ignored,
+    ///         Err(_) => Outcome::Failure,
+    ///     },
+    ///     &result,
+    /// );
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn record_with<T, E>(
+        self,
+        classify: impl Fn(Result<&T, &E>) -> Outcome,
+        result: &Result<T, E>,
+    ) {
+        self.record_with_classifier(&classify, result);
+    }
+
+    /// The call came to `result`, and a [`Classify`] says what that means. If it panics, the call has failed
+    /// (rule A5).
+    pub fn record_with_classifier<T, E>(
+        mut self,
+        classifier: &impl Classify<T, E>,
+        result: &Result<T, E>,
+    ) {
+        let outcome = classifier.classify(result.as_ref());
+        self.admitted.finish(outcome, result.is_ok());
+    }
+
+    /// The call came to `result`, as in [`record`](Self::record), which is handed back: for
+    /// `guard.finish_with(query().await)?`.
+    ///
+    /// # Errors
+    ///
+    /// That of `result`.
+    pub fn finish_with<T, E>(self, result: Result<T, E>) -> Result<T, E> {
+        self.record(&result);
+        result
+    }
 }
 
-impl fmt::Debug for Guard<'_> {
+impl<H: Deref<Target = Circuit>> fmt::Debug for Guard<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard")
             .field("circuit", &self.admitted.circuit.name())
@@ -63,15 +197,35 @@ impl fmt::Debug for Guard<'_> {
 }
 
 /// A permit and the circuit it belongs to.
-pub struct Admitted<H: Deref<Target = Circuit>> {
+///
+/// What is called on its behalf is usually [watched](Self::watch). With `UNWATCHED`, that is somebody else's
+/// code, of which nothing is seen but that this is dropped: while the thread unwinds, the call has failed.
+///
+/// One destructor for both: a guard with one of its own would be stored, and loaded, to be finished.
+pub struct Admitted<H: Deref<Target = Circuit>, const UNWATCHED: bool = false> {
     circuit: H,
     permit: Permit,
 }
 
-impl<H: Deref<Target = Circuit>> Admitted<H> {
+impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Admitted<H, UNWATCHED> {
     #[inline]
     pub(crate) fn new(circuit: H, permit: Permit) -> Self {
         Self { circuit, permit }
+    }
+
+    /// A call that is not admitted yet.
+    pub(crate) fn not_yet(circuit: H) -> Self {
+        Self::new(circuit, Permit::default())
+    }
+
+    /// Asks the circuit to admit the call.
+    #[inline]
+    pub(crate) fn admit(&mut self) -> Result<(), Rejected> {
+        match self.circuit.admit() {
+            Ok(permit) => self.permit = permit,
+            Err(refusal) => return Err(self.circuit.rejected(refusal)),
+        }
+        Ok(())
     }
 
     pub(crate) fn holder(&self) -> &H {
@@ -130,10 +284,14 @@ impl<H: Deref<Target = Circuit>> Admitted<H> {
     }
 }
 
-impl<H: Deref<Target = Circuit>> Drop for Admitted<H> {
+impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Drop for Admitted<H, UNWATCHED> {
     #[inline]
     fn drop(&mut self) {
-        self.abandon(false);
+        match self.permit.take() {
+            None => {}
+            Some(permit) if UNWATCHED => self.circuit.give_up(permit),
+            Some(permit) => self.circuit.abandon(permit, false),
+        }
     }
 }
 
@@ -172,7 +330,7 @@ impl<H: Deref<Target = Circuit>> Drop for Watched<'_, H> {
     }
 }
 
-impl<H: Deref<Target = Circuit>> fmt::Debug for Admitted<H> {
+impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> fmt::Debug for Admitted<H, UNWATCHED> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admitted")
             .field("circuit", &self.circuit.name())

@@ -9,12 +9,12 @@ use std::{
 
 use crate::{
     builder::CircuitBuilder,
-    call::Call,
+    call::{Call, OwnedCall},
     circuit::{ConfigError, Core, Mode, Outcome, Permit, Refusal, State, Transition},
     classify::{Classify, ErrorsOnly},
     clock::Source,
     error::{ControlError, Rejected},
-    guard::Guard,
+    guard::{Guard, Owned, OwnedGuard},
     name::Name,
     observe::{Observers, Watch},
     snapshot::Snapshot,
@@ -134,6 +134,21 @@ impl Circuit {
 
     /// Admits a call, to be finished through the guard.
     ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # async fn query() -> Result<u32, std::io::Error> { Ok(1) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let circuit = Circuit::builder("database").build()?;
+    /// let guard = circuit.try_acquire()?;
+    /// let row = guard.finish_with(query().await)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out**: a `?` between the guard and its outcome makes every failure an abandoned call; see
+    /// [`Guard`].
+    ///
     /// # Errors
     ///
     /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
@@ -141,6 +156,32 @@ impl Circuit {
     pub fn try_acquire(&self) -> Result<Guard<'_>, Rejected> {
         match self.admit() {
             Ok(permit) => Ok(Guard::new(self, permit)),
+            Err(refusal) => Err(self.rejected(refusal)),
+        }
+    }
+
+    /// Like [`try_acquire`](Self::try_acquire), with a guard that keeps a handle of its own, so that it can
+    /// go to another task or thread.
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # async fn query() -> Result<u32, std::io::Error> { Ok(1) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let circuit = Circuit::builder("database").build()?;
+    /// let guard = circuit.clone().try_acquire_owned()?;
+    /// let query = tokio::spawn(async move { guard.finish_with(query().await) });
+    /// # query.await??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
+    pub fn try_acquire_owned(self) -> Result<OwnedGuard, Rejected> {
+        match self.admit() {
+            Ok(permit) => Ok(OwnedGuard::new(Owned::new(self), permit)),
             Err(refusal) => Err(self.rejected(refusal)),
         }
     }
@@ -203,6 +244,44 @@ impl Circuit {
         F: Future<Output = Result<T, E>>,
     {
         Call::new(self, classifier, future)
+    }
+
+    /// Like [`call`](Self::call), with a future that keeps a handle of its own, so that it can be spawned.
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # async fn query() -> Result<u32, std::io::Error> { Ok(1) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let circuit = Circuit::builder("database").build()?;
+    /// let row = tokio::spawn(circuit.clone().call_owned(query()));
+    /// # row.await??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_owned<F, T, E>(self, future: F) -> OwnedCall<F, ErrorsOnly>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.call_owned_with_classifier(ErrorsOnly, future)
+    }
+
+    /// Like [`call_with`](Self::call_with), with a future that can be spawned.
+    pub fn call_owned_with<C, F, T, E>(self, classify: C, future: F) -> OwnedCall<F, C>
+    where
+        C: Fn(Result<&T, &E>) -> Outcome,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.call_owned_with_classifier(classify, future)
+    }
+
+    /// Like [`call_with_classifier`](Self::call_with_classifier), with a future that can be spawned.
+    pub fn call_owned_with_classifier<C, F, T, E>(self, classifier: C, future: F) -> OwnedCall<F, C>
+    where
+        C: Classify<T, E>,
+        F: Future<Output = Result<T, E>>,
+    {
+        Call::new(Owned::new(self), classifier, future)
     }
 
     /// Opens the circuit for `open_for`, as a health check or an overload detector would. It
@@ -379,6 +458,16 @@ impl Circuit {
     pub(crate) fn abandon(&self, permit: Permit, answered: bool) {
         let transition = self.core().abandon(permit, answered, || self.now());
         self.tell_end(permit, transition);
+    }
+
+    /// A call under a guard ends without an outcome (rules A4, A5).
+    #[cold]
+    pub(crate) fn give_up(&self, permit: Permit) {
+        if std::thread::panicking() {
+            self.record_slowly(permit, Outcome::Failure, false);
+        } else {
+            self.abandon(permit, false);
+        }
     }
 
     /// A call has ended. A probe that decides nothing makes room for another.

@@ -111,7 +111,8 @@
 //!
 //! # Without Tower
 //!
-//! [`Circuit::call`] runs a future, [`Circuit::try_acquire`] gives a [`Guard`] to finish by hand.
+//! [`Circuit::call`] runs a future, [`Circuit::try_acquire`] gives a [`Guard`] to finish by hand. For
+//! `tokio::spawn` there are [`Circuit::call_owned`] and [`Circuit::try_acquire_owned`].
 //!
 //! # Features
 //!
@@ -180,7 +181,7 @@ mod unwind;
 
 pub use self::{
     builder::CircuitBuilder,
-    call::Call,
+    call::{Call, OwnedCall},
     circuit::{
         Abandoned, Cause, ConfigError, Counts, Jitter, Mode, OpenFor, Outcome, ProbeCounts, State,
         Totals, Transition,
@@ -189,7 +190,7 @@ pub use self::{
     ejection::EjectionCap,
     error::{CircuitError, ControlError, Reason, Rejected},
     future::ResponseFuture,
-    guard::Guard,
+    guard::{Guard, OwnedGuard},
     handle::{Circuit, WeakCircuit},
     layer::CircuitBreakerLayer,
     name::Name,

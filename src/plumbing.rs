@@ -53,6 +53,7 @@
 
 pub use crate::{
     follow::{Extent, Follow, HeadOnly},
+    guard::Owned,
     hold::{Counted, Hold, Leaked},
     layer::LeakedLayer,
 };

@@ -19,7 +19,7 @@ use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
     Abandoned, Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Outcome, State,
-    classify::ErrorsOnly,
+    classify::{ErrorsOnly, HttpClassifier},
     clock::{Clock, ManualClock},
 };
 
@@ -359,6 +359,205 @@ fn a_guard_that_is_dropped_is_abandoned_and_one_that_is_finished_is_not() {
     assert_eq!(stage.state(), State::Closed);
 }
 
+// ---- guards and results ------------------------------------------------------------------------
+
+/// The trap, and what to write in its place.
+#[test]
+fn a_question_mark_under_a_guard_abandons_what_a_result_would_have_told() {
+    let (wrong, right) = (Stage::new(), Stage::new());
+    let fails = || Err::<u32, _>("failed");
+    let under_a_guard = || -> Result<u32, &str> {
+        let guard = wrong.circuit.try_acquire().expect("closed");
+        let row = fails()?;
+        guard.success();
+        Ok(row)
+    };
+    let with_the_result = || -> Result<u32, &str> {
+        let guard = right.circuit.try_acquire().expect("closed");
+        let row = guard.finish_with(fails())?;
+        Ok(row)
+    };
+    assert_eq!((under_a_guard(), with_the_result()), (fails(), fails()));
+    assert_eq!(wrong.ends(), "1 abandoned");
+    assert_eq!(wrong.state(), State::Closed);
+    assert_eq!(right.ends(), "1 failed");
+    assert_eq!(right.state(), State::Open);
+}
+
+#[test]
+fn a_guard_records_a_result() {
+    let stage = Stage::with(|builder| builder.consecutive_failures(3));
+    let guard = || stage.circuit.try_acquire().expect("closed");
+    guard().record(&Ok::<_, ()>(1));
+    guard().record(&Err::<(), _>("failed"));
+    assert_eq!(guard().finish_with(Ok::<_, ()>(1)), Ok(1));
+    assert_eq!(guard().finish_with(Err::<(), _>("failed")), Err("failed"));
+    assert_eq!(stage.ends(), "2 successful, 2 failed");
+}
+
+#[test]
+fn a_guard_records_what_a_classifier_makes_of_a_result() {
+    let stage = Stage::with(|builder| builder.consecutive_failures(3));
+    let guard = || stage.circuit.try_acquire().expect("closed");
+    let classify = |result: Result<&u32, &&str>| match result {
+        Ok(0) => Outcome::Failure,
+        Ok(_) => Outcome::Success,
+        Err(_) => Outcome::Ignored,
+    };
+    for result in [Ok(0), Ok(1), Err("failed")] {
+        guard().record_with(classify, &result);
+    }
+    assert_eq!(stage.ends(), "1 successful, 1 failed, 1 ignored");
+    guard().record_with_classifier(&classify, &Ok(0));
+    guard().record_with_classifier(&ErrorsOnly, &Err::<(), _>("failed"));
+    assert_eq!(stage.ends(), "1 successful, 3 failed, 1 ignored");
+    assert_eq!(stage.state(), State::Closed);
+    let response = http::Response::builder().status(503).body(()).unwrap();
+    guard().record_with_classifier(&HttpClassifier::new(), &Ok::<_, ()>(response));
+    assert_eq!(stage.state(), State::Open);
+}
+
+// A1: an error has no end to wait for, whoever classifies it.
+#[test]
+fn a_guard_tells_an_answer_from_an_error() {
+    let stage = Stage::new();
+    let at_the_end = |_: Result<&(), &()>| Outcome::AtEnd;
+    let guard = || stage.circuit.try_acquire().expect("closed");
+    guard().record_with(at_the_end, &Ok(()));
+    assert_eq!(stage.ends(), "1 successful");
+    guard().record_with(at_the_end, &Err(()));
+    assert_eq!(stage.ends(), "1 successful, 1 failed");
+}
+
+// A5
+#[test]
+fn a_classifier_that_panics_under_a_guard_has_failed_the_call() {
+    let stage = Stage::new();
+    let guard = stage.circuit.try_acquire().expect("closed");
+    let panics = |_: Result<&(), &()>| quiet_panic("in the classifier");
+    let message = panic_of(|| guard.record_with(panics, &Ok(())));
+    assert_eq!(message, "in the classifier");
+    assert_eq!(stage.ends(), "1 failed");
+}
+
+// A5
+#[test]
+fn a_panic_under_a_guard_is_a_failure() {
+    let stage = Stage::new();
+    let message = panic_of(|| {
+        let _guard = stage.circuit.try_acquire().expect("closed");
+        quiet_panic("under a guard")
+    });
+    assert_eq!(message, "under a guard");
+    assert_eq!(stage.ends(), "1 failed");
+    assert_eq!(stage.state(), State::Open);
+}
+
+// A5, D1
+#[test]
+fn so_it_is_for_a_probe_whose_permit_is_given_back() {
+    let stage = Stage::probing(|builder| builder.probes(1, 2).permits(2));
+    for in_flight in [Some(0), None] {
+        panic_of(|| {
+            let _guard = stage.circuit.try_acquire().expect("a probe");
+            quiet_panic("under a guard")
+        });
+        assert_eq!(stage.probes_in_flight(), in_flight);
+    }
+    assert_eq!(stage.last_trip(), Some(Cause::ProbeFailed));
+}
+
+// A5: an async block that holds a guard when it panics drops it in its unwinding.
+#[test]
+fn and_for_one_in_a_future() {
+    let stage = Stage::new();
+    let answer = async {
+        let guard = stage.circuit.try_acquire().expect("closed");
+        guard.finish_with(act_out(Act::PanicInSecondPoll).await)
+    };
+    assert_eq!(panic_of_answer(answer), "in second poll");
+    assert_eq!(stage.ends(), "1 failed");
+}
+
+// A5: what is over when the panic comes is over.
+#[test]
+fn a_guard_that_was_finished_or_dropped_before_a_panic_is_not_in_it() {
+    let stage = Stage::new();
+    panic_of(|| {
+        let [finished, dropped] = [(); 2].map(|()| stage.circuit.try_acquire().expect("closed"));
+        finished.success();
+        drop(dropped);
+        quiet_panic("later")
+    });
+    assert_eq!(stage.ends(), "1 successful, 1 abandoned");
+}
+
+// ---- owned -------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn an_owned_guard_and_an_owned_call_can_be_spawned() {
+    let circuit = Stage::with(|builder| builder.consecutive_failures(9)).circuit;
+    let guard = circuit.clone().try_acquire_owned().expect("closed");
+    let guarded = tokio::spawn(async move { guard.finish_with(Ok::<_, ()>(1)) });
+    assert_eq!(guarded.await.unwrap(), Ok(1));
+    let calls =
+        [Act::Answer, Act::Fail].map(|act| tokio::spawn(circuit.clone().call_owned(act_out(act))));
+    let [answered, failed] = calls;
+    assert_eq!(answered.await.unwrap(), Ok(()));
+    assert_eq!(failed.await.unwrap(), Err(CircuitError::Inner("failed")));
+    let ignore = |_: Result<&(), &&str>| Outcome::Ignored;
+    let ignored = circuit.clone().call_owned_with(ignore, act_out(Act::Fail));
+    assert!(tokio::spawn(ignored).await.unwrap().is_err());
+    let classified = circuit
+        .clone()
+        .call_owned_with_classifier(ErrorsOnly, act_out(Act::Fail));
+    assert!(tokio::spawn(classified).await.unwrap().is_err());
+    let totals = circuit.snapshot().totals.unwrap();
+    let ends = (totals.successful, totals.failed, totals.ignored);
+    assert_eq!(ends, (2, 2, 1));
+}
+
+// G5: the circuit lives as long as what is owned, and no longer.
+#[test]
+fn what_is_owned_holds_the_circuit_until_it_ends() {
+    let circuit = Stage::new().circuit;
+    let kept = circuit.downgrade();
+    let guard = circuit.clone().try_acquire_owned().expect("closed");
+    let mut call = Box::pin(circuit.call_owned(act_out(Act::Hang)));
+    assert!(call.as_mut().now_or_never().is_none());
+    drop(guard);
+    let totals = kept.upgrade().expect("held").snapshot().totals.unwrap();
+    assert_eq!(totals.abandoned, 1);
+    drop(call);
+    assert!(kept.upgrade().is_none());
+}
+
+#[test]
+fn what_is_owned_is_admitted_rejected_and_ended_like_any_other() {
+    let stage = Stage::new();
+    let owned = || stage.circuit.clone();
+    drop(owned().call_owned(act_out(Act::Fail)));
+    assert_eq!(stage.ends(), "", "not polled");
+    panic_of(|| {
+        let _guard = owned().try_acquire_owned().expect("closed");
+        quiet_panic("under a guard")
+    });
+    assert_eq!(stage.ends(), "1 failed");
+    assert!(owned().try_acquire_owned().is_err());
+    let polled = std::cell::Cell::new(false);
+    let call = owned().call_owned(async {
+        polled.set(true);
+        Ok::<_, ()>(())
+    });
+    let answer = call.now_or_never().expect("at once");
+    assert!(matches!(answer, Err(CircuitError::Rejected(_))));
+    assert!(!polled.get());
+    stage.circuit.reset();
+    let call = owned().call_owned(act_out(Act::PanicInPoll));
+    assert_eq!(panic_of_answer(call), "in poll");
+    assert_eq!(stage.ends(), "2 failed, 2 rejected");
+}
+
 // ---- panicking ---------------------------------------------------------------------------------
 
 /// Polls until it panics, drops what is left, and tells the message.
@@ -557,20 +756,41 @@ fn a_call_dropped_by_a_siblings_panic_is_abandoned() {
 }
 
 #[test]
-fn so_are_a_guard_and_a_circuit_call() {
+fn so_is_a_circuit_call() {
     let stage = Stage::new();
-    let mut guard = Some(stage.circuit.try_acquire().expect("closed"));
     let mut answer = Some(task::spawn(Box::pin(
         stage.circuit.call(act_out(Act::Hang)),
     )));
     assert_pending!(answer.as_mut().expect("not dropped yet").poll());
 
-    during_a_panic(|| {
-        guard.take();
-        answer.take();
-    });
+    during_a_panic(|| drop(answer.take()));
 
-    assert_eq!(stage.ends(), "2 abandoned");
+    assert_eq!(stage.ends(), "1 abandoned");
+}
+
+// A5: a guard sees nothing of its call, so any panic that drops it is taken for its own.
+#[test]
+fn a_guard_dropped_by_a_panic_has_failed_whoever_panicked() {
+    let stage = Stage::new();
+    let mut guard = Some(stage.circuit.try_acquire().expect("closed"));
+    during_a_panic(|| drop(guard.take()));
+    assert_eq!(stage.ends(), "1 failed");
+    assert_eq!(stage.state(), State::Open);
+}
+
+// A5: and so does one that was made meanwhile, unless it is finished.
+#[test]
+fn a_guard_made_during_a_panic_ends_as_it_is_finished_and_fails_otherwise() {
+    let stage = Stage::new();
+    during_a_panic(|| {
+        let guard = stage.circuit.try_acquire().expect("closed");
+        guard.success();
+        let guard = stage.circuit.try_acquire().expect("closed");
+        guard.ignore();
+    });
+    assert_eq!(stage.ends(), "1 successful, 1 ignored");
+    during_a_panic(|| drop(stage.circuit.try_acquire()));
+    assert_eq!(stage.ends(), "1 successful, 1 failed, 1 ignored");
 }
 
 #[test]
