@@ -414,6 +414,24 @@ impl Circuit {
         self.core().refusal_now(|| self.now(), tell)
     }
 
+    /// Admits a probe for a driver, or says how long to wait; `None` until something changes (D7).
+    pub(crate) fn admit_driven(&self) -> Result<Permit, Option<u64>> {
+        let mut transition = None;
+        let admission = self.core().admit_driven(self.now(), &mut transition);
+        self.tell_if_any(transition);
+        admission
+    }
+
+    /// For how much longer a driver's probe may run; `None` if its era is over.
+    pub(crate) fn driven_remaining(&self, permit: Permit) -> Option<u64> {
+        let mut transition = None;
+        let remaining = self
+            .core()
+            .driven_remaining(permit, self.now(), &mut transition);
+        self.tell_if_any(transition);
+        remaining
+    }
+
     /// Rejects a call that readiness had already found to be refused.
     pub(crate) fn reject(&self, noted: Refusal, seen: u64) -> Refusal {
         let mut transition = None;

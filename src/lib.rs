@@ -112,7 +112,8 @@
 //! # Without Tower
 //!
 //! [`Circuit::call`] runs a future, [`Circuit::try_acquire`] gives a [`Guard`] to finish by hand. For
-//! `tokio::spawn` there are [`Circuit::call_owned`] and [`Circuit::try_acquire_owned`].
+//! `tokio::spawn` there are [`Circuit::call_owned`] and [`Circuit::try_acquire_owned`]. Without traffic to make
+//! probes of, [`Circuit::probe_with`] makes them.
 //!
 //! # Features
 //!
@@ -152,6 +153,7 @@ pub mod classify;
 pub mod clock;
 #[cfg(any(feature = "body", feature = "retry-after"))]
 mod digits;
+mod driver;
 mod ejection;
 mod error;
 mod follow;

@@ -32,8 +32,8 @@
 //! Neither keeps the circuit alive: a listener is given it, and a watch ends when its circuit is gone.
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering, fence},
+    Arc, OnceLock,
+    atomic::{Ordering, fence},
 };
 
 use tokio::sync::{Notify, futures::Notified, watch};
@@ -51,10 +51,9 @@ pub(crate) type Listener = Arc<dyn Fn(&Circuit, &Transition) + Send + Sync>;
 pub(crate) struct Observers {
     listeners: Vec<Listener>,
     latest: watch::Sender<Latest>,
-    /// Tasks that wait to be ready (G7).
-    waiting: Notify,
-    /// Whether there ever was one. Most circuits have none, and for them nothing is locked (F3).
-    awaited: AtomicBool,
+    /// Tasks that wait to be ready (G7), and drivers (D7), since there first was one. Most circuits have none,
+    /// and for them nothing is locked (F3).
+    waiting: OnceLock<Arc<Notify>>,
 }
 
 /// The newest transition that was told, and the newest trip.
@@ -96,8 +95,7 @@ impl Observers {
         Self {
             listeners,
             latest: watch::Sender::new(Latest::default()),
-            waiting: Notify::new(),
-            awaited: AtomicBool::new(false),
+            waiting: OnceLock::new(),
         }
     }
 
@@ -116,18 +114,27 @@ impl Observers {
 
     /// Wakes those who wait to be ready: a call might be admitted now.
     pub(crate) fn tell_waiting(&self) {
-        // Pairs with the fence of `changed`: either the task is seen here, or the circuit there as it is now.
+        // Pairs with the fence of `awaited`: either the task is seen here, or the circuit there as it is now.
         fence(Ordering::SeqCst);
-        if self.awaited.load(Ordering::Relaxed) {
-            harmless(|| self.waiting.notify_waiters());
+        if let Some(waiting) = self.waiting.get() {
+            harmless(|| waiting.notify_waiters());
         }
     }
 
     /// The next time that a call might be admitted, from this call on.
     pub(crate) fn changed(&self) -> Notified<'_> {
-        self.awaited.store(true, Ordering::Relaxed);
+        self.awaited().notified()
+    }
+
+    /// The same for whoever must not hold the circuit while it waits. It is told, too, that the circuit is gone.
+    pub(crate) fn waiting(&self) -> Arc<Notify> {
+        self.awaited().clone()
+    }
+
+    fn awaited(&self) -> &Arc<Notify> {
+        let waiting = self.waiting.get_or_init(Arc::default);
         fence(Ordering::SeqCst);
-        self.waiting.notified()
+        waiting
     }
 
     /// The cause of the newest open.
@@ -137,6 +144,21 @@ impl Observers {
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Latest> {
         self.latest.subscribe()
+    }
+}
+
+/// The circuit is gone: nobody has to wait for it any more. A waker is somebody else's code, and the circuit may
+/// go while a panic unwinds.
+impl Drop for Observers {
+    fn drop(&mut self) {
+        if let Some(waiting) = self.waiting.get() {
+            harmless(|| waiting.notify_waiters());
+        }
+        if self.latest.receiver_count() > 0 {
+            let closed = watch::Sender::new(Latest::default());
+            let latest = std::mem::replace(&mut self.latest, closed);
+            harmless(|| drop(latest));
+        }
     }
 }
 
@@ -201,7 +223,7 @@ impl Watch {
     /// the same transition again.
     ///
     /// An open circuit whose break is over stays open until a call comes (rule C5), so waiting for
-    /// half-open needs traffic.
+    /// half-open needs traffic, or a [driver](Circuit::probe_with).
     pub async fn wait_for(&mut self, state: State) -> bool {
         while self.circuit.upgrade().map(|circuit| circuit.state()) != Some(state) {
             let Some(told) = self.changed().await else {

@@ -816,3 +816,19 @@ fn a_panicking_waker_disturbs_neither_the_call_nor_the_listeners() {
     circuit.is(State::Open);
     circuit.tells(&["closed -> open: 1 failure, open for 5s"]);
 }
+
+// E4, A5: the circuit may go in the middle of a call that is dropped, even by a panic.
+#[test]
+fn a_panicking_waker_does_not_disturb_whoever_drops_the_circuit() {
+    let circuit = on_tokio(|c| c);
+    let mut watch = circuit.watch();
+    let waker = std::sync::Arc::new(PanickingWaker).into();
+    let mut changed = std::pin::pin!(watch.changed());
+    let mut context = Context::from_waker(&waker);
+    assert!(changed.as_mut().poll(&mut context).is_pending());
+    let mut driver = Box::pin(circuit.probe_with(async || Ok::<_, ()>(())));
+    assert!(driver.as_mut().poll(&mut context).is_pending());
+    drop(circuit);
+    assert_ready_eq!(spawn(changed).poll(), None);
+    assert_ready!(spawn(driver).poll());
+}

@@ -13,6 +13,7 @@ mod cap;
 mod config;
 mod control;
 mod count_window;
+mod driven;
 mod ending;
 mod era;
 mod gate;

@@ -1,0 +1,49 @@
+//! What a driver asks of a circuit (rule D7): a probe and nothing else.
+
+use super::{Core, Permit, Refusal, State, Transition, word::Kind};
+
+impl Core {
+    /// Admits a call if that is a probe, in shadow, too. If not, says how many nanoseconds it is worth
+    /// waiting, at most; `None` where only a transition makes room. No refusal is counted: nobody was
+    /// turned away.
+    pub(crate) fn admit_driven(
+        &self,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Result<Permit, Option<u64>> {
+        loop {
+            let word = self.load();
+            if word.state() == State::Closed || word.kind() == Kind::ForcedOpen {
+                return Err(None);
+            }
+            match self.try_admit(word, now, change) {
+                Some(Ok(permit)) => return Ok(permit.started_at(now)),
+                Some(Err(Refusal::Open(left) | Refusal::HalfOpenFull(left))) => {
+                    return Err(Some(left));
+                }
+                Some(Err(Refusal::ForcedOpen | Refusal::Ramping)) => return Err(None),
+                None => {}
+            }
+        }
+    }
+
+    /// For how much longer the driver's own probe may run, in nanoseconds: as long as half-open waits for
+    /// probes. `None` if its era is over. Whoever else's probes have timed out are found to have (D4).
+    pub(crate) fn driven_remaining(
+        &self,
+        permit: Permit,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Option<u64> {
+        let word = self.load();
+        if word.era() != permit.era() {
+            return None;
+        }
+        let deadline = permit.started.saturating_add(self.facts.patience().nanos());
+        if deadline <= now && word.is_full() {
+            self.time_out(word, now, change);
+        }
+        // The patience is that of the newest half-open era: this one's, if the era still stands.
+        (self.load().era() == permit.era()).then(|| deadline.saturating_sub(now))
+    }
+}
