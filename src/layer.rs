@@ -12,7 +12,7 @@ use crate::{
     error::Rejected,
     follow::{Extent, HeadOnly},
     handle::Circuit,
-    hold::{Counted, Leaked, Manners},
+    hold::{Family, Manners},
     reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
     service::CircuitBreaker,
 };
@@ -23,6 +23,9 @@ use crate::{
 /// G4). That is what a router needs: it applies a layer once for each route, and a server makes its
 /// services anew for each connection. For a circuit of their own, give routes layers of their own,
 /// or ask for it: [`circuit_per_service`](Self::circuit_per_service).
+///
+/// Threads do not contend for what the services share, as long as the layer, or a service that it has made
+/// itself, is kept somewhere: see [the guide](crate::guide::speed).
 ///
 /// ```
 /// use std::time::Duration;
@@ -84,7 +87,7 @@ pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable, X = H
 
 enum Plan<C, R, X> {
     /// What all services share, ready to be handed out: a router may apply a layer for each request.
-    Shared(Counted<C, R, X>),
+    Shared(Family<C, R, X>),
     /// What is made anew for each service, around a circuit of its own.
     PerService(Box<Blueprint>, Manners<C, R, X>),
 }
@@ -92,9 +95,8 @@ enum Plan<C, R, X> {
 impl CircuitBreakerLayer {
     /// A layer whose services all share `circuit`.
     pub fn new(circuit: Circuit) -> Self {
-        let manners = Manners::default();
         Self {
-            plan: Plan::Shared(Counted::new(manners.around(circuit))),
+            plan: Plan::Shared(Family::new(&circuit, &Manners::default())),
         }
     }
 
@@ -120,7 +122,7 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     #[must_use]
     pub fn circuit(&self) -> Option<&Circuit> {
         match &self.plan {
-            Plan::Shared(held) => Some(held),
+            Plan::Shared(family) => Some(family.circuit()),
             Plan::PerService(..) => None,
         }
     }
@@ -191,49 +193,14 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
         })
     }
 
-    /// Leaks what the services share, so that a call through them counts no references. That is all that
-    /// threads contend for: a call then costs the same however many threads make them. For circuits that
-    /// live as long as the program.
-    ///
-    /// What is leaked is leaked once, here, however often the layer is applied. Under
-    /// [`circuit_per_service`](Self::circuit_per_service) there is something new to leak for each
-    /// service, so there must be no more than a few.
-    ///
-    /// ```
-    /// use tower::Layer;
-    /// use tower_breaker::{Circuit, CircuitBreakerLayer};
-    ///
-    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
-    /// let circuit = Circuit::builder("payments").build()?;
-    /// let layer = CircuitBreakerLayer::new(circuit).leak();
-    /// # let inner = tower::service_fn(|_: ()| async {
-    /// #     Ok::<_, std::convert::Infallible>(http::Response::new(()))
-    /// # });
-    /// let service = layer.layer(inner);
-    /// # let _: tower::util::BoxService<(), http::Response<()>, _> = tower::util::BoxService::new(service);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn leak(self) -> LeakedLayer<C, R, X> {
-        match self.plan {
-            Plan::Shared(held) => {
-                let setup = held.manners().clone().around((*held).clone());
-                LeakedLayer(LeakedPlan::Shared(Leaked::new(setup)))
-            }
-            Plan::PerService(blueprint, manners) => {
-                LeakedLayer(LeakedPlan::PerService(blueprint, manners))
-            }
-        }
-    }
-
     pub(crate) fn with_manners<C2, R2, X2>(
         self,
         change: impl FnOnce(Manners<C, R, X>) -> Manners<C2, R2, X2>,
     ) -> CircuitBreakerLayer<C2, R2, X2> {
         let plan = match self.plan {
-            Plan::Shared(held) => {
-                let manners = change(held.manners().clone());
-                Plan::Shared(Counted::new(manners.around((*held).clone())))
+            Plan::Shared(family) => {
+                let manners = change(family.manners().clone());
+                Plan::Shared(Family::new(family.circuit(), &manners))
             }
             Plan::PerService(blueprint, manners) => Plan::PerService(blueprint, change(manners)),
         };
@@ -242,16 +209,14 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
 }
 
 impl<S, C, R, X: Extent> Layer<S> for CircuitBreakerLayer<C, R, X> {
-    type Service = CircuitBreaker<S, C, R, Counted<C, R, X>>;
+    type Service = CircuitBreaker<S, C, R, X>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let held = match &self.plan {
-            Plan::Shared(held) => held.clone(),
-            Plan::PerService(blueprint, manners) => {
-                Counted::new(manners.clone().around(blueprint.circuit()))
-            }
+        let family = match &self.plan {
+            Plan::Shared(family) => family.clone(),
+            Plan::PerService(blueprint, manners) => Family::new(&blueprint.circuit(), manners),
         };
-        CircuitBreaker::from_hold(inner, held)
+        CircuitBreaker::of_family(inner, family)
     }
 }
 
@@ -259,7 +224,7 @@ impl<S, C, R, X: Extent> Layer<S> for CircuitBreakerLayer<C, R, X> {
 impl<C, R, X> Clone for CircuitBreakerLayer<C, R, X> {
     fn clone(&self) -> Self {
         let plan = match &self.plan {
-            Plan::Shared(held) => Plan::Shared(held.clone()),
+            Plan::Shared(family) => Plan::Shared(family.clone()),
             Plan::PerService(blueprint, manners) => {
                 Plan::PerService(blueprint.clone(), manners.clone())
             }
@@ -272,54 +237,8 @@ impl<C, R, X> fmt::Debug for CircuitBreakerLayer<C, R, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("CircuitBreakerLayer");
         match &self.plan {
-            Plan::Shared(held) => debug.field("circuit", &**held),
+            Plan::Shared(family) => debug.field("circuit", family.circuit()),
             Plan::PerService(blueprint, _) => debug.field("circuit_per_service", blueprint),
-        };
-        debug.finish_non_exhaustive()
-    }
-}
-
-/// A [`CircuitBreakerLayer`] whose services count no references. Made by
-/// [`CircuitBreakerLayer::leak`].
-#[must_use = "a layer does nothing until it is applied"]
-pub struct LeakedLayer<C: 'static, R: 'static, X: 'static = HeadOnly>(LeakedPlan<C, R, X>);
-
-enum LeakedPlan<C: 'static, R: 'static, X: 'static> {
-    Shared(Leaked<C, R, X>),
-    PerService(Box<Blueprint>, Manners<C, R, X>),
-}
-
-impl<S, C, R, X: Extent> Layer<S> for LeakedLayer<C, R, X> {
-    type Service = CircuitBreaker<S, C, R, Leaked<C, R, X>>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        let leaked = match &self.0 {
-            LeakedPlan::Shared(leaked) => *leaked,
-            LeakedPlan::PerService(blueprint, manners) => {
-                Leaked::new(manners.clone().around(blueprint.circuit()))
-            }
-        };
-        CircuitBreaker::from_hold(inner, leaked)
-    }
-}
-
-impl<C, R, X> Clone for LeakedLayer<C, R, X> {
-    fn clone(&self) -> Self {
-        Self(match &self.0 {
-            LeakedPlan::Shared(leaked) => LeakedPlan::Shared(*leaked),
-            LeakedPlan::PerService(blueprint, manners) => {
-                LeakedPlan::PerService(blueprint.clone(), manners.clone())
-            }
-        })
-    }
-}
-
-impl<C, R, X> fmt::Debug for LeakedLayer<C, R, X> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("LeakedLayer");
-        match &self.0 {
-            LeakedPlan::Shared(leaked) => debug.field("circuit", &**leaked),
-            LeakedPlan::PerService(blueprint, _) => debug.field("circuit_per_service", blueprint),
         };
         debug.finish_non_exhaustive()
     }

@@ -1,16 +1,14 @@
 //! What the types of layers and services are made of, for those who have to write them down.
 //!
-//! A service in a struct's field needs its whole type, and that says how it holds on to its circuit
-//! ([`Counted`], or [`Leaked`]) and how far it follows a call ([`HeadOnly`], or
-//! `body::ObserveBodies` with
-//! the feature `body`). Both have defaults, so the usual type is short:
+//! A service in a struct's field needs its whole type, and that says who classifies, who answers rejections,
+//! and how far a call is followed ([`HeadOnly`], or `body::ObserveBodies` with the feature `body`). All have
+//! defaults, so the usual type is short:
 //!
 //! ```
 //! use tower_breaker::{
 //!     Circuit, CircuitBreaker, CircuitBreakerLayer,
 //!     classify::HttpClassifier,
-//!     plumbing::{Counted, HeadOnly, Leaked},
-//!     reject::{RejectAsError, ServiceUnavailable},
+//!     reject::RejectAsError,
 //! };
 //! use tower::Layer;
 //!
@@ -21,19 +19,7 @@
 //! }
 //!
 //! struct Others {
-//!     // The holding repeats what it holds.
-//!     as_error: CircuitBreaker<
-//!         Client,
-//!         HttpClassifier,
-//!         RejectAsError,
-//!         Counted<HttpClassifier, RejectAsError, HeadOnly>,
-//!     >,
-//!     for_ever: CircuitBreaker<
-//!         Client,
-//!         HttpClassifier,
-//!         ServiceUnavailable,
-//!         Leaked<HttpClassifier, ServiceUnavailable>,
-//!     >,
+//!     as_error: CircuitBreaker<Client, HttpClassifier, RejectAsError>,
 //! }
 //!
 //! # fn main() -> Result<(), tower_breaker::ConfigError> {
@@ -43,17 +29,18 @@
 //!     payments: layer.layer(Client),
 //! };
 //! let others = Others {
-//!     as_error: layer.clone().reject_as_error().layer(Client),
-//!     for_ever: layer.leak().layer(Client),
+//!     as_error: layer.reject_as_error().layer(Client),
 //! };
-//! # let _ = (usual.payments, others.as_error, others.for_ever);
+//! # let _ = (usual.payments, others.as_error);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The types of a call's future and of an observed body name them together, as [`Counted`]:
+//! `ObservedBody<B, Counted<HttpClassifier, ServiceUnavailable, ObserveBodies>>`.
 
 pub use crate::{
     follow::{Extent, Follow, HeadOnly},
     guard::Owned,
-    hold::{Counted, Hold, Leaked},
-    layer::LeakedLayer,
+    hold::{Counted, Hold},
 };

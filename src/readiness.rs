@@ -49,8 +49,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    circuit::Refusal, follow::Extent, handle::Circuit, hold::Hold, layer::CircuitBreakerLayer,
-    layer::LeakedLayer, service::CircuitBreaker,
+    circuit::Refusal, follow::Extent, handle::Circuit, layer::CircuitBreakerLayer,
+    service::CircuitBreaker,
 };
 
 impl<C, R, X> CircuitBreakerLayer<C, R, X> {
@@ -58,13 +58,6 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     /// around them (rule G7). See [`readiness`](self).
     ///
     /// Default: they are ready at once, to reject at once.
-    pub fn pending_while_open(self) -> PendingLayer<Self> {
-        PendingLayer::new(self)
-    }
-}
-
-impl<C, R, X> LeakedLayer<C, R, X> {
-    /// As [`CircuitBreakerLayer::pending_while_open`].
     pub fn pending_while_open(self) -> PendingLayer<Self> {
         PendingLayer::new(self)
     }
@@ -89,14 +82,6 @@ impl<L> PendingLayer<L> {
 
 impl<S, C, R, X: Extent> Layer<S> for PendingLayer<CircuitBreakerLayer<C, R, X>> {
     type Service = PendingWhileOpen<<CircuitBreakerLayer<C, R, X> as Layer<S>>::Service>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        PendingWhileOpen::new(self.0.layer(inner))
-    }
-}
-
-impl<S, C, R, X: Extent> Layer<S> for PendingLayer<LeakedLayer<C, R, X>> {
-    type Service = PendingWhileOpen<<LeakedLayer<C, R, X> as Layer<S>>::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
         PendingWhileOpen::new(self.0.layer(inner))
@@ -138,14 +123,13 @@ impl<S> PendingWhileOpen<S> {
     }
 }
 
-impl<S, C, R, H, Req> Service<Req> for PendingWhileOpen<CircuitBreaker<S, C, R, H>>
+impl<S, C, R, X, Req> Service<Req> for PendingWhileOpen<CircuitBreaker<S, C, R, X>>
 where
-    CircuitBreaker<S, C, R, H>: Service<Req>,
-    H: Hold<Classifier = C, Rejection = R>,
+    CircuitBreaker<S, C, R, X>: Service<Req>,
 {
-    type Response = <CircuitBreaker<S, C, R, H> as Service<Req>>::Response;
-    type Error = <CircuitBreaker<S, C, R, H> as Service<Req>>::Error;
-    type Future = <CircuitBreaker<S, C, R, H> as Service<Req>>::Future;
+    type Response = <CircuitBreaker<S, C, R, X> as Service<Req>>::Response;
+    type Error = <CircuitBreaker<S, C, R, X> as Service<Req>>::Error;
+    type Future = <CircuitBreaker<S, C, R, X> as Service<Req>>::Future;
 
     /// # Panics
     ///
@@ -162,10 +146,7 @@ where
     }
 }
 
-impl<S, C, R, H> PendingWhileOpen<CircuitBreaker<S, C, R, H>>
-where
-    H: Hold<Classifier = C, Rejection = R>,
-{
+impl<S, C, R, X> PendingWhileOpen<CircuitBreaker<S, C, R, X>> {
     fn poll_admission(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let circuit = self.breaker.circuit();
         if self.waiting.is_none() && !circuit.would_refuse() {

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    marker::PhantomData,
     task::{Context, Poll},
 };
 
@@ -12,22 +11,23 @@ use tower_service::Service;
 use crate::{
     circuit::Refusal,
     classify::{Classify, HttpClassifier},
-    follow::Follow,
+    follow::{Follow, HeadOnly},
     future::ResponseFuture,
     guard::{Admitted, Watched},
     handle::Circuit,
-    hold::{Counted, Hold},
+    hold::{Counted, Family, Hold},
     layer::CircuitBreakerLayer,
     reject::{Reject, ServiceUnavailable},
 };
 
 /// A service with a circuit around it. Made by a [`CircuitBreakerLayer`].
 ///
-/// `S` is the inner service, `C` classifies, `R` answers rejections, and `H` is how it holds on to its
-/// circuit: [`Counted`], unless the layer was [leaked](CircuitBreakerLayer::leak).
+/// `S` is the inner service, `C` classifies, `R` answers rejections, and `X` is how far a call is followed.
 ///
 /// A clone shares the circuit and carries no readiness: ask it with `poll_ready` before calling it
-/// (rule G4).
+/// (rule G4). Threads do not contend for the count that a clone or a call takes part in, as long as the layer
+/// or a service that it has made is kept somewhere. A clone does not keep that; where nothing else does,
+/// everything works the same, and clones of it share one count.
 ///
 /// While the circuit would reject, this service is ready at once, whatever the inner one says, and
 /// the call is answered without touching the inner service (rules G1, G2). A readiness that was
@@ -39,11 +39,13 @@ use crate::{
 /// instance until its next call or its drop. So what reserves something in `poll_ready`, such as a
 /// concurrency limit, belongs outside of the breaker.
 #[must_use = "services do nothing unless called"]
-pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, H = Counted<C, R>> {
+pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly> {
     inner: S,
-    hold: H,
+    hold: Counted<C, R, X>,
+    /// So that clones find a share of their thread's own. They do without: to count it would be to contend
+    /// for it.
+    _family: Option<Family<C, R, X>>,
     readiness: Readiness,
-    manners: PhantomData<fn() -> (C, R)>,
 }
 
 const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on this instance before \
@@ -68,16 +70,13 @@ impl<S> CircuitBreaker<S> {
     }
 }
 
-impl<S, C, R, H> CircuitBreaker<S, C, R, H>
-where
-    H: Hold<Classifier = C, Rejection = R>,
-{
-    pub(crate) fn from_hold(inner: S, hold: H) -> Self {
+impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
+    pub(crate) fn of_family(inner: S, family: Family<C, R, X>) -> Self {
         Self {
             inner,
-            hold,
+            hold: family.share(),
+            _family: Some(family),
             readiness: Readiness::Unknown,
-            manners: PhantomData,
         }
     }
 
@@ -103,17 +102,16 @@ where
     }
 }
 
-impl<S, C, R, H, Req> Service<Req> for CircuitBreaker<S, C, R, H>
+impl<S, C, R, X, Req> Service<Req> for CircuitBreaker<S, C, R, X>
 where
-    H: Hold<Classifier = C, Rejection = R>,
-    H::Extent: Follow<Req, S::Response, H>,
+    X: Follow<Req, S::Response, Counted<C, R, X>>,
     S: Service<Req>,
     C: Classify<S::Response, S::Error>,
     R: Reject<Req, S::Response, S::Error>,
 {
-    type Response = <H::Extent as Follow<Req, S::Response, H>>::Response;
+    type Response = X::Response;
     type Error = R::Error;
-    type Future = ResponseFuture<S::Future, R::Future, H, Req>;
+    type Future = ResponseFuture<S::Future, R::Future, Counted<C, R, X>, Req>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let circuit: &Circuit = &self.hold;
@@ -150,7 +148,7 @@ where
                 Ok(mut permit) => {
                     // The guard comes before the call: nothing is lost if that panics.
                     let watched = Watched::new(hold, &mut permit);
-                    let note = H::Extent::note(&request);
+                    let note = X::note(&request);
                     let inner = self.inner.call(request);
                     watched.returned();
                     let admitted = Admitted::new(hold.clone(), permit);
@@ -165,23 +163,47 @@ where
 }
 
 /// By hand, because readiness belongs to the instance that was asked.
-impl<S: Clone, C, R, H> Clone for CircuitBreaker<S, C, R, H>
-where
-    H: Hold<Classifier = C, Rejection = R>,
-{
+impl<S: Clone, C, R, X> Clone for CircuitBreaker<S, C, R, X> {
     fn clone(&self) -> Self {
-        Self::from_hold(self.inner.clone(), self.hold.clone())
+        Self {
+            inner: self.inner.clone(),
+            hold: self.hold.clone(),
+            _family: None,
+            readiness: Readiness::Unknown,
+        }
     }
 }
 
-impl<S: fmt::Debug, C, R, H> fmt::Debug for CircuitBreaker<S, C, R, H>
-where
-    H: Hold<Classifier = C, Rejection = R>,
-{
+impl<S: fmt::Debug, C, R, X> fmt::Debug for CircuitBreaker<S, C, R, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
             .field("inner", &self.inner)
             .field("circuit", self.circuit())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// Whether clones of `service` are counted by the threads that make them. Each new thread has another
+    /// number than the one before it.
+    fn counts_by_thread<S: Clone + Sync>(service: &CircuitBreaker<S>) -> bool {
+        let counted = |_| {
+            let clone = || service.clone().hold.is_own();
+            thread::scope(|scope| scope.spawn(clone).join().expect("no panic"))
+        };
+        (0..100).all(counted)
+    }
+
+    #[test]
+    fn a_service_that_a_layer_has_made_keeps_the_counts_for_its_clones() {
+        let circuit = Circuit::builder("payments").build().expect("valid");
+        let service = CircuitBreaker::new((), circuit);
+        assert!(counts_by_thread(&service));
+        assert!(counts_by_thread(&service.clone()));
     }
 }

@@ -342,19 +342,6 @@ async fn a_clone_waits_for_itself() {
     twin.is_ready();
 }
 
-// G7
-#[tokio::test(start_paused = true)]
-async fn the_services_of_a_leaked_layer_wait_like_any_other() {
-    let circuit = open();
-    let leaked = layer(&circuit).leak().pending_while_open();
-    let mut waiter = Waiter::of(leaked.layer(Echo::default()));
-    waiter.is_pending();
-    assert_eq!(waiter.service.get_ref().circuit().name(), "endpoint");
-    advance(secs(5)).await;
-    waiter.woken(1);
-    waiter.is_ready();
-}
-
 // G7: each service of the layer waits for its own circuit.
 #[tokio::test(start_paused = true)]
 async fn a_layer_of_a_circuit_for_each_service_makes_each_wait_for_its_own() {

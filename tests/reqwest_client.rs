@@ -32,16 +32,11 @@ use tokio::{net::TcpListener, task::JoinHandle, time};
 use tower::{Layer, Service, ServiceExt};
 use tower_breaker::{
     CircuitBreaker, CircuitBreakerLayer, State, Totals, body::ObserveBodies,
-    classify::HttpClassifier, plumbing::Counted, reject::ServiceUnavailable,
+    classify::HttpClassifier, reject::ServiceUnavailable,
 };
 
 type Guarded = CircuitBreaker<Client>;
-type Observed = CircuitBreaker<
-    Client,
-    HttpClassifier,
-    ServiceUnavailable,
-    Counted<HttpClassifier, ServiceUnavailable, ObserveBodies>,
->;
+type Observed = CircuitBreaker<Client, HttpClassifier, ServiceUnavailable, ObserveBodies>;
 
 /// A client that asks nobody what its proxy is.
 fn settings() -> ClientBuilder {

@@ -7,6 +7,8 @@
 mod bounds;
 #[path = "tower_contract/readiness_errors.rs"]
 mod readiness_errors;
+#[path = "tower_contract/sharing.rs"]
+mod sharing;
 #[path = "tower_contract/stacks.rs"]
 mod stacks;
 

@@ -83,10 +83,6 @@ fn towers() -> Vec<Path> {
     vec![
         ("service_success", calls(protected(consecutive()))),
         (
-            "leaked_service_success",
-            calls(protected_for_ever(consecutive())),
-        ),
-        (
             "service_success_pending_while_open",
             calls(
                 CircuitBreakerLayer::new(consecutive())

@@ -25,6 +25,6 @@ fn main() {
     for row in rows::rows().into_iter().filter(chosen) {
         row.measure().print();
     }
-    rows::print_uncounted();
+    rows::print_excess();
     rows::print_sizes();
 }

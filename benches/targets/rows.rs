@@ -182,29 +182,28 @@ fn others() -> Vec<Row> {
             1.5,
             1.05,
         ),
-        Row {
-            name: "the same, 2 threads that share the `Arc`, over such",
-            floor: (bare_call_and_arc(), 2),
-            path: (calls(protected(consecutive())), 2),
-            target: 1.5,
-            excellent: 1.05,
-        },
         scaling(
-            "leaked service: success, 2 threads over 1",
-            &calls(protected_for_ever(consecutive())),
+            "default service: success, 2 threads over 1",
+            &calls(protected(consecutive())),
+            1.1,
+            1.02,
+        ),
+        scaling(
+            "a clone for each call: success, 2 threads over 1",
+            &calls_of_clones(protected(consecutive())),
             1.1,
             1.02,
         ),
     ]
 }
 
-/// What calls cost that count no reference.
-pub(crate) fn print_uncounted() {
+/// What calls cost beside what they protect.
+pub(crate) fn print_excess() {
     let excess = |floor, path| row("", floor, path, 0.0, 0.0).measure().excess();
     let borrowed = excess(bare_futures(), futures(consecutive()));
     println!("borrowed: `Circuit::call` costs {borrowed:.2} ns more than its future (target 2.00)");
-    let leaked = excess(bare_calls(), calls(protected_for_ever(consecutive())));
-    println!("leaked: a service costs {leaked:.2} ns more than its inner one (target 2.00)");
+    let service = excess(bare_calls(), calls(protected(consecutive())));
+    println!("service: a call costs {service:.2} ns more than its inner one");
 }
 
 /// The future's size over the inner one's.

@@ -12,10 +12,7 @@ use std::{
 use http::Response;
 use tower::{Layer, Service};
 use tower_breaker::{
-    Circuit, CircuitBreaker, CircuitBreakerLayer,
-    classify::ErrorsOnly,
-    plumbing::Leaked,
-    reject::{RejectAsError, ServiceUnavailable},
+    Circuit, CircuitBreaker, CircuitBreakerLayer, classify::ErrorsOnly, reject::RejectAsError,
 };
 
 use super::{Maker, maker, repeat};
@@ -82,17 +79,6 @@ pub(crate) fn bare_call_and_arc() -> Maker {
 pub(crate) fn protected(circuit: Circuit) -> CircuitBreaker<Bare, ErrorsOnly> {
     CircuitBreakerLayer::new(circuit)
         .classifier(ErrorsOnly)
-        .layer(Bare)
-}
-
-type Leaking =
-    CircuitBreaker<Bare, ErrorsOnly, ServiceUnavailable, Leaked<ErrorsOnly, ServiceUnavailable>>;
-
-/// The same, for ever: no reference is counted.
-pub(crate) fn protected_for_ever(circuit: Circuit) -> Leaking {
-    CircuitBreakerLayer::new(circuit)
-        .classifier(ErrorsOnly)
-        .leak()
         .layer(Bare)
 }
 

@@ -65,9 +65,7 @@ mod status;
 
 pub use self::{classify::GrpcClassifier, code::Code, reject::GrpcUnavailable};
 
-use crate::{
-    body::ObserveBodies, layer::CircuitBreakerLayer, plumbing::Counted, service::CircuitBreaker,
-};
+use crate::{body::ObserveBodies, layer::CircuitBreakerLayer, service::CircuitBreaker};
 
 /// The layer that [`CircuitBreakerLayer::grpc`] makes.
 pub type GrpcLayer =
@@ -75,9 +73,5 @@ pub type GrpcLayer =
 
 /// The service that a [`GrpcLayer`] makes, by its short name: for the field of a struct, and for what was
 /// generated around it.
-pub type GrpcCircuitBreaker<S> = CircuitBreaker<
-    S,
-    GrpcClassifier,
-    GrpcUnavailable,
-    Counted<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>>,
->;
+pub type GrpcCircuitBreaker<S> =
+    CircuitBreaker<S, GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>>;

@@ -12,9 +12,7 @@ use super::{
     Code, GrpcClassifier,
     reject::{message, pushback_millis},
 };
-use crate::{
-    circuit::Outcome, classify::Classify, error::Rejected, hold::Hold, service::CircuitBreaker,
-};
+use crate::{circuit::Outcome, classify::Classify, error::Rejected, service::CircuitBreaker};
 
 impl From<tonic::Code> for Code {
     fn from(code: tonic::Code) -> Self {
@@ -69,11 +67,7 @@ fn never_came(status: &Status) -> bool {
 }
 
 /// A service of a tonic server keeps its name, so that it can be added to a router of services.
-impl<S, C, R, H> NamedService for CircuitBreaker<S, C, R, H>
-where
-    S: NamedService,
-    H: Hold<Classifier = C, Rejection = R>,
-{
+impl<S: NamedService, C, R, X> NamedService for CircuitBreaker<S, C, R, X> {
     const NAME: &'static str = S::NAME;
 }
 

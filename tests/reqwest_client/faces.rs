@@ -45,8 +45,6 @@ async fn to_the_compiler_a_guarded_client_is_a_client() {
         Ok(Response::from(http::Response::new("yesterday's answer")))
     });
     client_like(fallback.observe_bodies().layer(client()));
-    client_like(layer(&circuit).leak().layer(client()));
-    client_like(layer(&circuit).observe_bodies().leak().layer(client()));
     // What is around it may be in a box.
     let boxed = tower::util::BoxCloneSyncService::new(observe(&circuit, client()));
     client_like(boxed);

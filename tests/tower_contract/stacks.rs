@@ -107,49 +107,6 @@ fn and_then_its_clones_share_that() {
     assert_eq!(status_of(&mut clone, StatusCode::OK), REJECTED);
 }
 
-#[test]
-fn services_that_count_no_references_share_a_circuit_too() {
-    let layer = CircuitBreakerLayer::new(closed());
-    let circuit = layer.circuit().expect("shared").clone();
-    let layer = layer.leak();
-    let mut first = layer.layer(statuses());
-    let mut second = layer.clone().layer(statuses());
-
-    assert_eq!(status_of(&mut first, FAIL), FAIL);
-
-    assert_eq!(status_of(&mut second.clone(), StatusCode::OK), REJECTED);
-    assert_eq!(status_of(&mut second, StatusCode::OK), REJECTED);
-    assert_eq!(circuit.state(), State::Open);
-    assert_eq!(first.circuit().state(), State::Open);
-}
-
-#[test]
-fn or_have_their_own() {
-    let builder = Circuit::builder("route").consecutive_failures(1);
-    let layer = CircuitBreakerLayer::circuit_per_service(builder).expect("valid");
-    let layer = layer.leak();
-    let mut first = layer.layer(statuses());
-    let mut second = layer.clone().layer(statuses());
-
-    assert_eq!(status_of(&mut first, FAIL), FAIL);
-
-    assert_eq!(status_of(&mut first.clone(), StatusCode::OK), REJECTED);
-    assert_eq!(status_of(&mut second, StatusCode::OK), StatusCode::OK);
-}
-
-#[test]
-fn what_is_leaked_says_which_circuit_it_is() {
-    let layer = CircuitBreakerLayer::new(closed());
-    let service = layer.clone().leak().layer(());
-    let circuit = format!("{:?}", layer.circuit().expect("shared"));
-    for printed in [format!("{:?}", layer.leak()), format!("{service:?}")] {
-        assert!(printed.contains(&circuit), "{printed}");
-    }
-    let builder = Circuit::builder("route");
-    let each = CircuitBreakerLayer::circuit_per_service(builder).expect("valid");
-    assert!(format!("{:?}", each.leak()).contains("route"));
-}
-
 // ---- neighbours --------------------------------------------------------------------------------
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower::Layer;
 use tower_breaker::{
     Circuit, CircuitBreaker, CircuitBreakerLayer, CircuitBuilder, CircuitError,
-    classify::ErrorsOnly, plumbing::Leaked, reject::RejectAsError,
+    classify::ErrorsOnly, reject::RejectAsError,
 };
 
 use super::{Contender, LONG, Plan, WINDOW};
@@ -18,7 +18,6 @@ use crate::{
 /// Its name.
 pub const NAME: &str = "tower-breaker";
 const NO_TOTALS: &str = "tower-breaker, no totals";
-const LEAKED: &str = "tower-breaker, leaked";
 const TIME_WINDOW: &str = "tower-breaker, time window";
 
 /// For the scenarios.
@@ -28,7 +27,7 @@ pub fn contender() -> Contender {
         name: NAME,
         set_to: "50 % of a count window of 100, at least 100 calls; rejections as errors. *Time window* \
                  is 50 % of 30 s, at least 100 calls. *No totals* leaves out the statistics that are \
-                 kept by default. *Leaked* is a layer whose calls count no references. In the scenarios probes have as long as the break (`half_open_timeout`)",
+                 kept by default. In the scenarios probes have as long as the break (`half_open_timeout`)",
         permits: Some,
         span: None,
         subject,
@@ -61,17 +60,6 @@ fn protect<S>(inner: S, circuit: Circuit) -> CircuitBreaker<S, ErrorsOnly, Rejec
         .layer(inner)
 }
 
-fn leak<S>(
-    inner: S,
-    circuit: Circuit,
-) -> CircuitBreaker<S, ErrorsOnly, RejectAsError, Leaked<ErrorsOnly, RejectAsError>> {
-    CircuitBreakerLayer::new(circuit)
-        .classifier(ErrorsOnly)
-        .reject_as_error()
-        .leak()
-        .layer(inner)
-}
-
 fn subject(plan: Plan, scripted: Scripted) -> Box<dyn Subject> {
     let circuit = build(
         counting()
@@ -96,7 +84,6 @@ fn ended<T, E>(result: Result<T, CircuitError<E>>) -> Ended {
 pub fn rows() -> Vec<Row> {
     let mut rows = variant(NAME, counting);
     rows.extend(variant(NO_TOTALS, || counting().totals(false)));
-    rows.extend(tower(LEAKED, |bare, _| leak(bare, build(counting()))));
     rows.extend(variant(TIME_WINDOW, timing));
     rows
 }
