@@ -43,6 +43,9 @@ impl GrpcClassifier {
             retry_after: None,
         };
         ignoring_all.successes([Code::Ok]).failures([
+            // Who cancels drops the call, and hears nothing any more. What is answered is a deadline that
+            // the server has found to be over.
+            Code::Cancelled,
             Code::Unknown,
             Code::DeadlineExceeded,
             Code::Internal,

@@ -8,7 +8,8 @@ use http::{HeaderMap, StatusCode};
 pub enum Code {
     /// 0: it went well.
     Ok = 0,
-    /// 1: the caller cancelled it.
+    /// 1: somebody cancelled it. As an answer, a deadline that has passed: see the
+    /// [module](super#what-counts-as-what).
     Cancelled = 1,
     /// 2: nobody knows; also what any number that is no code is taken for.
     Unknown = 2,

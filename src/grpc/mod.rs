@@ -23,13 +23,17 @@
 //! | code | counts as |
 //! |---|---|
 //! | ok | success |
-//! | unknown, deadline exceeded, internal, unavailable, data loss | failure |
+//! | cancelled, unknown, deadline exceeded, internal, unavailable, data loss | failure |
 //! | the others, resource exhausted among them | ignored |
 //! | a number that is no code, or no number | unknown: failure |
 //! | none at the end of the body, or a body that ends in an error | failure |
 //! | none, and a status of HTTP other than 200 | the code [that the protocol puts in its place][mapping] |
 //! | none, and a `Content-Type` other than gRPC's, with a 200 | unknown: failure, at the head |
 //! | an error instead of a response | failure |
+//!
+//! *Cancelled* is a failure, because it is an *answer*: who cancels a call drops it, and that is abandoned (rule
+//! A4). Servers say it where a deadline has passed, the caller's or their own, and that may come before or after
+//! the caller's own timer. Either way it counts the same.
 //!
 //! Of a code that is there twice the first counts, as it does for tonic's client. Other sets, and codes
 //! that trip at once, with a classifier of your own:

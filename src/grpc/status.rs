@@ -42,7 +42,7 @@ impl From<Rejected> for Status {
 
 /// For [`Circuit::call_with_classifier`](crate::Circuit::call_with_classifier) around a call of a
 /// generated client. What comes back as a stream is judged by its head. A timeout of the channel or a
-/// connection that is gone is a failure, although tonic calls those cancelled.
+/// connection that is gone is a failure, which tonic calls cancelled: also where that code is moved.
 ///
 /// A rejection is found in a status that was made of one, on this side. Of an answer that a breaker around
 /// the channel gave in place of the server, tonic keeps the headers only, and nobody can tell it from an
@@ -99,9 +99,8 @@ mod tests {
     // A1
     #[test]
     fn cancelled_is_a_failure_where_it_stands_for_an_error() {
-        let judge = |status: &Status| {
-            GrpcClassifier::new().classify(Err::<&tonic::Response<()>, _>(status))
-        };
+        let moved = GrpcClassifier::new().ignored([Code::Cancelled]);
+        let judge = |status: &Status| moved.classify(Err::<&tonic::Response<()>, _>(status));
         let mut status = Status::cancelled("Timeout expired");
         assert_eq!(judge(&status), Outcome::Ignored);
         status.set_source(Arc::new(tonic::TimeoutExpired(())));

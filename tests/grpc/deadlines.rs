@@ -7,6 +7,10 @@ use std::{
     time::Duration,
 };
 
+use tokio::{
+    runtime::Runtime,
+    task::{JoinSet, yield_now},
+};
 use tonic::{Code, Request, transport::Server};
 use tonic_health::pb::health_client::HealthClient;
 use tower::{ServiceBuilder, timeout::TimeoutLayer};
@@ -17,7 +21,7 @@ use tower_breaker::{
 };
 
 use crate::{
-    health::{Ledger, Running, Told, grpc, guarded, patient, told},
+    health::{GuardedClient, Ledger, Running, Told, grpc, guarded, patient, told},
     peer::Peer,
     sockets::{patiently, until},
     support::{Fixture, fragile, fragile_after_break, secs},
@@ -50,9 +54,9 @@ async fn the_timeout_of_a_request_is_a_failure() {
     fixture.tells(&["closed -> open: 1 failure, open for 5s"]);
 }
 
-// H4: tonic's server says cancelled when its own timeout has passed, and cancelled is ignored.
+// H4: tonic's server says cancelled when its own timeout has passed. Nobody on this side has cancelled.
 #[tokio::test]
-async fn the_timeout_of_a_tonic_server_is_ignored_by_clients_unless_they_ask() {
+async fn the_timeout_of_a_tonic_server_is_a_failure_to_its_clients() {
     let fixture = patient();
     let health = Told::new(&fixture).server();
     let server = Running::start(|incoming| {
@@ -60,13 +64,99 @@ async fn the_timeout_of_a_tonic_server_is_ignored_by_clients_unless_they_ask() {
         server.serve_with_incoming(incoming)
     });
     let mut ledger = Ledger::of(&fixture);
-    let asking = GrpcClassifier::new().failures([grpc::Code::Cancelled]);
+    let not_asking = GrpcClassifier::new().ignored([grpc::Code::Cancelled]);
     let layer = CircuitBreakerLayer::new(fixture.circuit.clone());
-    for (layer, letter) in [(grpc(&fixture), "i"), (layer.grpc_with(asking), "f")] {
+    for (layer, letter) in [(grpc(&fixture), "f"), (layer.grpc_with(not_asking), "i")] {
         let mut client = guarded(server.endpoint(), layer);
         let status = patiently(client.check(told("hang"))).await;
         assert_eq!(status.expect_err("late").code(), Code::Cancelled);
         assert_eq!(ledger.since(&fixture), letter);
+    }
+}
+
+/// One call that is never answered in time: unary, or a stream that never begins.
+async fn late(mut client: GuardedClient, unary: bool, deadline: Option<Duration>) {
+    let mut request = Request::new(told(if unary { "hang" } else { "head hang" }));
+    if let Some(deadline) = deadline {
+        request.set_timeout(deadline);
+    }
+    let status = match unary {
+        true => client.check(request).await.map(drop),
+        false => client.watch(request).await.map(drop),
+    };
+    status.expect_err("late");
+}
+
+/// 200 calls, of which each is late.
+async fn late_in_a_race(client: &GuardedClient, deadline: Option<Duration>) {
+    for _ in 0..20 {
+        let mut calls = JoinSet::new();
+        for number in 0..10 {
+            calls.spawn(late(client.clone(), number % 2 == 0, deadline));
+        }
+        patiently(calls.join_all()).await;
+    }
+}
+
+// H4: the client's own timer and the server's answer race each other, and it does not matter which wins.
+#[tokio::test]
+async fn whoever_tells_of_a_deadline_first_it_is_a_failure() {
+    let fixture = patient();
+    let told = Told::new(&fixture);
+    let elsewhere = Runtime::new().expect("a runtime for the servers");
+    let entered = elsewhere.enter();
+    let patient_server = Running::plain(&told);
+    let impatient_server = Running::start(|incoming| {
+        let server = Server::builder().timeout(SOON).add_service(told.server());
+        server.serve_with_incoming(incoming)
+    });
+    drop(entered);
+    let plain = |server: &Running| guarded(server.endpoint(), grpc(&fixture));
+    let timed = |server: &Running| guarded(server.endpoint().timeout(SOON), grpc(&fixture));
+    for (client, deadline) in [
+        (plain(&patient_server), Some(SOON)),
+        (plain(&patient_server), Some(2 * SOON)),
+        (
+            plain(&impatient_server),
+            Some(SOON + Duration::from_millis(1)),
+        ),
+        (plain(&impatient_server), None),
+        (plain(&impatient_server), Some(SOON)),
+        (timed(&patient_server), None),
+        (timed(&impatient_server), None),
+        (timed(&impatient_server), Some(SOON)),
+    ] {
+        let before = fixture.totals();
+        late_in_a_race(&client, deadline).await;
+        let after = fixture.totals();
+        assert_eq!(after.failed - before.failed, 200, "{deadline:?}");
+        assert_eq!(after.ended() - before.ended(), 200);
+    }
+    elsewhere.shutdown_background();
+}
+
+// H4, B1: such a server is one that fails.
+#[tokio::test]
+async fn a_server_that_only_ever_times_out_opens_the_circuit() {
+    for (of_server, of_caller) in [
+        (None, Some(SOON)),
+        (Some(SOON), None),
+        (Some(SOON), Some(SOON)),
+    ] {
+        let fixture = Fixture::new(|circuit| circuit.consecutive_failures(20));
+        let health = Told::new(&fixture).server();
+        let server = Running::start(|incoming| {
+            let mut server = Server::builder();
+            if let Some(timeout) = of_server {
+                server = server.timeout(timeout);
+            }
+            server.add_service(health).serve_with_incoming(incoming)
+        });
+        let client = server.guarded_client(&fixture);
+        for number in 0..20 {
+            patiently(late(client.clone(), number % 2 == 0, of_caller)).await;
+        }
+        fixture.is(State::Open);
     }
 }
 

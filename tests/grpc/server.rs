@@ -65,7 +65,7 @@ async fn around_all_services_it_sees_every_call() {
     let (mut health, mut text) = (server.client(), text(&server));
     let mut ledger = Ledger::of(&fixture);
 
-    for (code, letter) in (0..).zip("sififiiiiiiiifffi".chars()).skip(1) {
+    for (code, letter) in (0..).zip("sffifiiiiiiiifffi".chars()).skip(1) {
         let status = patiently(health.check(told(&code.to_string()))).await;
         assert_eq!(status.expect_err("as told").code(), Code::from_i32(code));
         assert_eq!(ledger.since(&fixture), letter.to_string(), "code {code}");
