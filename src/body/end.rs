@@ -43,8 +43,8 @@ pub trait ClassifyEnd<E> {
     fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome;
 
     /// Whether every body is to end with trailers, as over gRPC. Where the head was [`Outcome::AtEnd`], a
-    /// body that is dropped with the announced length but before its end is abandoned then, and not
-    /// complete.
+    /// body that is dropped with the announced length but before its end was left early then, and is not
+    /// complete: it is not judged.
     ///
     /// Default: no.
     fn awaits_trailers(&self) -> bool {

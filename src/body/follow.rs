@@ -58,7 +58,8 @@ impl<J> ObserveBodies<J> {
     /// Whether a call is slow is measured to the end of its body, and not to the head (rule A3). For
     /// dependencies whose bodies are short and whose readers are quick.
     ///
-    /// Of a probe, to the first data frame, with which it has succeeded.
+    /// Of a probe, to the first data frame, with which it has succeeded; of a body that is left after data, to
+    /// the drop.
     ///
     /// Default: to the head.
     pub fn time_to_end(mut self) -> Self {

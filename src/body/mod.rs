@@ -30,7 +30,8 @@
 //! | has brought less, and ended, or more | a failure, if [`ClassifyEnd`] agrees | the same |
 //! | ends in an error | a failure, if [`ClassifyEnd`] agrees | the same |
 //! | panics | failure | failure |
-//! | is dropped before its end | abandoned, and never slow | the same |
+//! | is dropped before its end, after data has come | success | success |
+//! | is dropped before any data | abandoned, and never slow | the same |
 //!
 //! There is no body where the request was a `HEAD` or `CONNECT`, or the status is 204, 304 or 1xx.
 //! Otherwise a body has ended when it says so: by its last poll, or by `is_end_stream`, at once, after a
@@ -41,6 +42,16 @@
 //! comes after the announced length, an error as well as more data, comes after the end and changes
 //! nothing; only a frame that begins before it and ends beyond it is too much. Where the end is awaited,
 //! there is no end before it: an error is an error there, and more is too much.
+//!
+//! A reader that leaves a stream has had what the head promised, up to there: a client of server-sent events
+//! that stops at its end mark, or one that takes a page's first line and goes. What would have come, nobody
+//! knows, so that is a success; else streams would only ever be seen when they fail. Data are a data frame, be
+//! it empty.
+//!
+//! **Watch out:** who drops a body *unread* has not seen any of it, and the call is abandoned. Where only the
+//! status matters, do not observe, or ask with a `HEAD`. And a reader that gives up on a body which stalls in
+//! the middle leaves like any other; for that to be a failure, let the body end in an error, by a time-out
+//! *inside* of the breaker (`read_timeout` of reqwest's client, `ResponseBodyTimeoutLayer` of tower-http).
 //!
 //! Slow is a matter of the head (rule A3): a slow reader or a long stream is not a slow dependency.
 //! [`ObserveBodies::time_to_end`] asks for the other.

@@ -8,7 +8,8 @@ use http_body::Frame;
 use super::{BodyEnd, ClassifyEnd};
 use crate::{circuit::Outcome, guard::Admitted, hold::Hold};
 
-/// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5).
+/// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5), unless
+/// [`see_drop`](Observation::see_drop) has found out more.
 pub(super) struct Observation<H: Hold> {
     admitted: Admitted<H>,
     /// Whether a complete body has to be judged, or is a success as it is.
@@ -17,6 +18,8 @@ pub(super) struct Observation<H: Hold> {
     took: Option<u64>,
     announced: Option<u64>,
     delivered: u64,
+    /// Whether a data frame has come, be it empty.
+    begun: bool,
 }
 
 impl<H: Hold> Observation<H> {
@@ -27,6 +30,7 @@ impl<H: Hold> Observation<H> {
             took,
             announced: None,
             delivered: 0,
+            begun: false,
         }
     }
 
@@ -68,13 +72,16 @@ impl<H: Hold> Observation<H> {
         }
     }
 
-    /// The body is dropped, and is complete all the same if it says so or has brought what was announced.
+    /// The body is dropped, and is complete all the same if it says so or has brought what was announced. Who
+    /// leaves a stream that has begun has had what the head promised; what would have come, nobody knows.
     pub(super) fn see_drop<E>(&mut self, is_over: impl FnOnce() -> bool)
     where
         H::Extent: ClassifyEnd<E>,
     {
         if self.may_end_here::<E>() || is_over() {
             self.end::<E>();
+        } else if self.begun {
+            self.finish(Outcome::Success);
         }
     }
 
@@ -106,6 +113,7 @@ impl<H: Hold> Observation<H> {
         let Some(data) = frame.data_ref() else {
             return;
         };
+        self.begun = true;
         self.delivered = self.delivered.saturating_add(data.remaining() as u64);
         if self.is_overlong() {
             self.judge(BodyEnd::<E>::WrongLength);

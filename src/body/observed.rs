@@ -16,11 +16,13 @@ pin_project! {
     /// A body whose end the circuit hears of. It is the inner body in all that it tells: frames,
     /// trailers, errors, size hints and `is_end_stream`.
     ///
-    /// Dropped before its end, the call is abandoned (rule A4), and never slow. Dropped when it says that
-    /// it is at its end, or has brought what was announced, it is complete.
+    /// Dropped before its end and before any data, the call is abandoned (rule A4), and never slow. Dropped
+    /// after data has come, it is what the head said: a success. Dropped when it says that it is at its end,
+    /// or has brought what was announced, it is complete (rule H5).
     pub struct ObservedBody<B, H: Hold> {
+        // There until it is taken out by `into_inner`.
         #[pin]
-        inner: B,
+        inner: Option<B>,
         observation: Option<Observation<H>>,
         settle: Settle<B, H>,
     }
@@ -28,8 +30,8 @@ pin_project! {
     impl<B, H: Hold> PinnedDrop for ObservedBody<B, H> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(observation) = unfinished(this.observation) {
-                (this.settle)(&this.inner, observation);
+            if let (Some(inner), Some(observation)) = (&*this.inner, unfinished(this.observation)) {
+                (this.settle)(inner, observation);
             }
         }
     }
@@ -56,11 +58,12 @@ where
     });
 }
 
+#[expect(clippy::missing_panics_doc, reason = "the body is there, see `TAKEN`")]
 impl<B, H: Hold> ObservedBody<B, H> {
     /// A body that nobody observes.
     pub(super) fn unobserved(inner: B) -> Self {
         Self {
-            inner,
+            inner: Some(inner),
             observation: None,
             settle: |_, _| {},
         }
@@ -74,7 +77,7 @@ impl<B, H: Hold> ObservedBody<B, H> {
     {
         let followed = !observation.is_finished();
         Self {
-            inner,
+            inner: Some(inner),
             observation: followed.then_some(observation),
             settle: settle::<B, H>,
         }
@@ -82,9 +85,53 @@ impl<B, H: Hold> ObservedBody<B, H> {
 
     /// The inner body.
     pub fn get_ref(&self) -> &B {
-        &self.inner
+        self.inner.as_ref().expect(TAKEN)
+    }
+
+    /// The inner body.
+    ///
+    /// **Watch out:** what is read through it is not observed. Read the observed body itself; this is for what
+    /// the inner body can do besides, such as a setting of its own.
+    ///
+    /// ```
+    /// # use std::{convert::Infallible, task::{Context, Poll, Waker}};
+    /// # use http::{Request, Response};
+    /// # use http_body::Body;
+    /// # use http_body_util::Full;
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// # use tower_breaker::Circuit;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let layer = Circuit::builder("files").build_layer()?.observe_bodies();
+    /// # let answer = |_: Request<()>| async { Ok::<_, Infallible>(Response::new(Full::new(bytes::Bytes::from("whole")))) };
+    /// # let mut body = layer.layer(service_fn(answer)).oneshot(Request::new(())).await?.into_body();
+    /// # let mut context = Context::from_waker(Waker::noop());
+    /// // Wrong: the circuit hears of nothing, and the call is abandoned when `body` is dropped.
+    /// // let frame = std::pin::Pin::new(body.get_mut()).poll_frame(&mut context);
+    ///
+    /// // Right.
+    /// let frame = std::pin::Pin::new(&mut body).poll_frame(&mut context);
+    /// # assert!(matches!(frame, Poll::Ready(Some(Ok(_)))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get_mut(&mut self) -> &mut B {
+        self.inner.as_mut().expect(TAKEN)
+    }
+
+    /// The inner body, which nobody observes any more: the call ends as if the observed body had been dropped
+    /// (rule H5).
+    pub fn into_inner(mut self) -> B {
+        let inner = self.inner.take().expect(TAKEN);
+        if let Some(observation) = unfinished(&mut self.observation) {
+            (self.settle)(&inner, observation);
+        }
+        inner
     }
 }
+
+/// Only `into_inner` takes the body out, and nobody has the rest any more then.
+const TAKEN: &str = "the body is there as long as anybody can ask for it";
 
 impl<B, H> Body for ObservedBody<B, H>
 where
@@ -99,13 +146,14 @@ where
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut this = self.project();
+        let this = self.project();
+        let mut inner = this.inner.as_pin_mut().expect(TAKEN);
         let Some(observation) = unfinished(this.observation) else {
-            return this.inner.poll_frame(context);
+            return inner.poll_frame(context);
         };
         let polled = observation.watch(|observation| {
-            let polled = this.inner.as_mut().poll_frame(context);
-            observation.see(&polled, || this.inner.is_end_stream());
+            let polled = inner.as_mut().poll_frame(context);
+            observation.see(&polled, || inner.is_end_stream());
             polled
         });
         if observation.is_finished() {
@@ -115,11 +163,11 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.get_ref().is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.get_ref().size_hint()
     }
 }
 
@@ -133,7 +181,7 @@ impl<B: Default, H: Hold> Default for ObservedBody<B, H> {
 impl<B: fmt::Debug, H: Hold> fmt::Debug for ObservedBody<B, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ObservedBody")
-            .field("inner", &self.inner)
+            .field("inner", self.get_ref())
             .field("observed", &self.observation.is_some())
             .finish()
     }

@@ -10,6 +10,27 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     /// It replaces what was said about classifying, rejecting and bodies. What is said after it holds, as a
     /// [`fallback`](Self::fallback) in place of the rejection. (Bodies are observed already: to ask for that
     /// again would take their trailers from the classifier.)
+    ///
+    /// **Watch out:** gRPC-web carries its trailers in the last message, where the breaker does not look, so
+    /// every call would end without a status, a failure. On a server the layer goes *inside* a gRPC-web layer,
+    /// which makes gRPC-web of what the breaker has seen; on a client it goes *around* one.
+    ///
+    /// ```
+    /// # use tower::{ServiceBuilder, layer::util::Identity};
+    /// # use tower_breaker::{Circuit, CircuitBreakerLayer};
+    /// # struct GrpcWebLayer;
+    /// # impl GrpcWebLayer { fn new() -> Identity { Identity::new() } }
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("greeter").build()?;
+    /// # let breaker = || CircuitBreakerLayer::new(circuit.clone()).grpc();
+    /// // Wrong on a server: every call fails.
+    /// let layers = ServiceBuilder::new().layer(breaker()).layer(GrpcWebLayer::new());
+    ///
+    /// // Right: what comes first is outside.
+    /// let layers = ServiceBuilder::new().layer(GrpcWebLayer::new()).layer(breaker());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn grpc(self) -> GrpcLayer {
         self.grpc_with(GrpcClassifier::new())
     }

@@ -178,7 +178,7 @@ fn observing_allocates_nothing() {
         }
     }
     let totals = service.circuit().snapshot().totals.expect("counted");
-    assert_eq!((totals.successful, totals.abandoned), (2, 8));
+    assert_eq!((totals.successful, totals.abandoned), (8, 2));
 }
 
 /// A clock that counts how often it is read.

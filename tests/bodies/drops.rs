@@ -1,5 +1,5 @@
-//! Bodies that are dropped: before their end they are abandoned (rules A4, H5); complete, they are
-//! complete, whether or not anybody has asked for the end.
+//! Bodies that are dropped: before any data they are abandoned (rules A4, H5), after it they are what the head
+//! said; complete, they are complete, whether or not anybody has asked for the end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -96,14 +96,14 @@ fn a_body_dropped_with_the_announced_length_is_judged_complete() {
     }
 }
 
-// A4, H5: unless trailers have to come. Then whoever drops it did not wait for them.
+// A4, H5: unless trailers have to come. Then whoever drops it did not wait for them, and has left early.
 #[test]
-fn a_body_dropped_with_the_announced_length_is_abandoned_where_trailers_have_to_come() {
+fn a_body_dropped_with_the_announced_length_is_left_early_where_trailers_have_to_come() {
     let stage = Stage::with(
         Fixture::new(|c| c),
         ObserveBodies::new().end_classifier(Trailing),
     );
-    for (length, script) in [("5", "32pt"), ("0", "pt")] {
+    for (length, script, left) in [("5", "32pt", "successful"), ("0", "pt", "abandoned")] {
         let get = || {
             let response = announcing(length, answer(AT_END, body(script)));
             stage.ask(Request::get("/"), response).into_body()
@@ -111,7 +111,7 @@ fn a_body_dropped_with_the_announced_length_is_abandoned_where_trailers_have_to_
         let mut observed = get();
         read(&mut observed, script.len() - 1);
         drop(observed);
-        assert_eq!(stage.ended(), "abandoned", "{length}");
+        assert_eq!(stage.ended(), left, "{length}");
         read_to_end(&mut get());
         assert_eq!(stage.ended(), "successful", "{length}");
     }
@@ -139,6 +139,58 @@ impl<E> ClassifyEnd<E> for Trailing {
     }
 }
 
+// H5: whoever takes the body out has left it: the call ends as if it had been dropped there, once.
+#[test]
+fn a_body_that_is_taken_out_ends_the_call_as_a_drop_would() {
+    let stage = stage();
+    for head in HEADS {
+        for (script, polls, ending) in [
+            ("33", 0, "abandoned"),
+            ("p3", 1, "abandoned"),
+            ("33", 1, "successful"),
+            ("3e", 1, "successful"),
+        ] {
+            let mut observed = stage.get(head, body(script));
+            read(&mut observed, polls);
+            assert_eq!(stage.ended(), "");
+            let mut inner = observed.into_inner();
+            assert_eq!(stage.ended(), ending, "{head} {script} after {polls}");
+            read_to_end(&mut inner);
+            drop(inner);
+            assert_eq!(stage.ended(), "");
+        }
+        // What has ended has ended; what nobody observes, nobody hears of.
+        let mut observed = stage.get(head, body("3"));
+        read_to_end(&mut observed);
+        assert_eq!(stage.ended(), "successful");
+        drop(observed.into_inner());
+        assert_eq!(stage.ended(), "");
+    }
+    let late = Late::new("3");
+    let response = announcing("5", answer(NOW, late.clone()));
+    let mut observed = stage.ask(Request::get("/"), response).into_body();
+    poll(&mut observed);
+    late.is_over.set(true);
+    drop(observed.into_inner());
+    assert_eq!(stage.ended(), "failed", "over, and short");
+}
+
+// H5: what is read past it is not seen.
+#[test]
+fn what_is_read_through_get_mut_is_not_observed() {
+    let stage = stage();
+    let mut observed = stage.get(NOW, body("33e"));
+    assert_eq!(poll(observed.get_mut()), '3');
+    drop(observed);
+    assert_eq!(stage.ended(), "abandoned");
+    let mut observed = stage.get(NOW, body("33e"));
+    assert_eq!(poll(&mut observed), '3');
+    assert_eq!(read(observed.get_mut(), 2), "3e");
+    assert_eq!(stage.ended(), "");
+    assert_eq!(poll(&mut observed), '.');
+    assert_eq!(stage.ended(), "successful");
+}
+
 // A4
 #[test]
 fn the_policy_says_what_an_abandoned_body_is() {
@@ -146,6 +198,7 @@ fn the_policy_says_what_an_abandoned_body_is() {
         (Abandoned::Ignore, "abandoned"),
         (Abandoned::Failure, "failed"),
         (Abandoned::FailureIfSlow, "abandoned"),
+        (Abandoned::FailureAfter(SLOW), "abandoned"),
     ] {
         // H5: never slow, however long it took.
         for slow_after in [None, Some(SLOW)] {
@@ -156,13 +209,21 @@ fn the_policy_says_what_an_abandoned_body_is() {
                     None => c,
                 }
             }));
-            let mut observed = stage.get(NOW, body("33"));
+            let mut observed = stage.get(NOW, body("p33"));
             poll(&mut observed);
             stage.fixture.wait(secs(3600));
             drop(observed);
             assert_eq!(stage.ended(), ending, "{policy:?} {slow_after:?}");
             let opened = policy == Abandoned::Failure;
             assert_eq!(stage.fixture.circuit.state() == State::Open, opened);
+            stage.fixture.circuit.reset();
+
+            // One that had begun is not abandoned at all.
+            let mut observed = stage.get(NOW, body("33"));
+            poll(&mut observed);
+            stage.fixture.wait(secs(3600));
+            drop(observed);
+            assert_eq!(stage.ended(), "successful", "{policy:?} {slow_after:?}");
         }
     }
 }

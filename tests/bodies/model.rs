@@ -84,7 +84,7 @@ fn predict(call: &Call) -> &'static str {
         _ => {}
     }
     let judged = call.status == AT_END;
-    let mut delivered = 0;
+    let (mut delivered, mut begun) = (0, false);
     let at_its_end = |delivered: u64| match call.announced() {
         Some(announced) if delivered != announced => "failed",
         _ => "successful",
@@ -108,6 +108,7 @@ fn predict(call: &Call) -> &'static str {
             Some('t' | 'T') => return "successful",
             Some(digit) => {
                 delivered += u64::from(digit.to_digit(10).unwrap());
+                begun = true;
                 if call
                     .announced()
                     .is_some_and(|announced| delivered > announced)
@@ -126,7 +127,10 @@ fn predict(call: &Call) -> &'static str {
     if call.is_over(call.polls) || call.announced() == Some(delivered) {
         return at_its_end(delivered);
     }
-    "abandoned"
+    match begun {
+        true => "successful",
+        false => "abandoned",
+    }
 }
 
 /// Makes the call, and reads its body beside one that nobody observes.

@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use axum::{Router, body::Body, extract::State, routing::get};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body::Frame;
 use http_body_util::{BodyExt, Empty, StreamBody, channel::Channel};
@@ -233,9 +233,9 @@ async fn trailers_are_judged_and_reach_the_client() {
     }
 }
 
-// H5, A4
+// H5
 #[tokio::test]
-async fn a_client_that_vanishes_in_the_middle_of_a_body_abandons_it() {
+async fn a_client_that_vanishes_in_the_middle_of_a_body_has_had_a_success() {
     for version in BOTH {
         let (server, senders) = streaming(version, patient()).await;
         let mut body = server.ask(Method::GET).await.into_body();
@@ -245,7 +245,58 @@ async fn a_client_that_vanishes_in_the_middle_of_a_body_abandons_it() {
         assert_eq!(frame.into_data().unwrap(), "half");
         assert_eq!(server.fixture.totals().ended(), 0);
         drop(body);
+        server.ends(1, 0, 0).await;
+    }
+}
+
+// H5, A4
+#[tokio::test]
+async fn a_client_that_vanishes_before_any_of_the_body_abandons_it() {
+    for version in BOTH {
+        let (server, senders) = streaming(version, patient()).await;
+        let body = server.ask(Method::GET).await.into_body();
+        assert_eq!(senders.lock().unwrap().len(), 1);
+        drop(body);
         server.ends(0, 0, 1).await;
+    }
+}
+
+// H5: server-sent events, of which a client reads so many and leaves at its end mark.
+#[tokio::test]
+async fn events_that_are_left_at_their_end_mark_are_successes() {
+    use axum::response::{
+        IntoResponse,
+        sse::{Event, Sse},
+    };
+    const MARK: &str = "data: done\n\n";
+    for version in BOTH {
+        for events in [1, 3] {
+            let answer = move || {
+                let texts = (1..events).map(|_| "more").chain(["done"]);
+                let told = stream::iter(texts).map(|text| Event::default().data(text));
+                // The server has nothing more to say, and does not end.
+                let told = told.map(Ok::<_, io::Error>).chain(stream::pending());
+                Sse::new(told).into_response()
+            };
+            let server = Server::start(version, patient(), answer).await;
+            let client = patient();
+            let layer = CircuitBreakerLayer::new(client.circuit.clone()).observe_bodies();
+            let guarded = layer.reject_as_error().layer(server.client.clone());
+            for calls in 1..=3 {
+                let request = Request::get(server.uri.clone()).body(Empty::new()).unwrap();
+                let asked = guarded.clone().oneshot(request);
+                let mut body = patiently(asked).await.unwrap().into_body();
+                let mut heard = Vec::new();
+                while !heard.ends_with(MARK.as_bytes()) {
+                    let frame = patiently(body.frame()).await.unwrap().unwrap();
+                    heard.extend(frame.into_data().unwrap());
+                }
+                drop(body);
+                server.ends(calls, 0, 0).await;
+                let seen = client.totals();
+                assert_eq!((seen.successful, seen.ended()), (calls, calls));
+            }
+        }
     }
 }
 
@@ -292,11 +343,12 @@ async fn a_probe_has_succeeded_while_its_stream_goes_on() {
 #[tokio::test]
 async fn the_client_observes_what_the_server_observes() {
     type Ending = (u64, u64, u64);
-    let steps: [(&str, &[&str], Ending); 4] = [
+    let steps: [(&str, &[&str], Ending); 5] = [
         ("whole", &["half"], (1, 0, 0)),
         ("breaks", &["half", "break"], (0, 1, 0)),
         ("breaks before any data", &["break"], (0, 1, 0)),
-        ("client drops", &["half", "drop"], (0, 0, 1)),
+        ("client drops", &["half", "drop"], (1, 0, 0)),
+        ("client drops before any data", &["drop"], (0, 0, 1)),
     ];
     for version in BOTH {
         for (what, steps, ending) in steps {

@@ -133,13 +133,30 @@ fn an_early_drop_is_never_slow() {
             let stage = Stage::with(fixture, observe);
             let response = answer(NOW, body("33"));
             let response = stage.ask_after(SLOW * 2, Request::get("/"), response);
-            let mut observed = response.into_body();
+            let observed = response.into_body();
             stage.fixture.wait(SLOW * 2);
-            poll(&mut observed);
             drop(observed);
             assert_eq!(stage.ended(), ending, "{policy:?}");
         }
     }
+}
+
+// H5, A3: one that is left after data is as slow as its head; to the drop, if time to the end is asked for.
+#[test]
+fn a_stream_that_is_left_is_slow_by_its_head_unless_asked() {
+    let left = |stage: Stage, head, body_time| {
+        let response = answer(NOW, body("33"));
+        let response = stage.ask_after(head, Request::get("/"), response);
+        let mut observed = response.into_body();
+        poll(&mut observed);
+        stage.fixture.wait(body_time);
+        drop(observed);
+        stage.ended()
+    };
+    assert_eq!(left(to_head(), SLOW, secs(3600)), "successful");
+    assert_eq!(left(to_head(), SLOW + NANO, NANO), "successful slow");
+    assert_eq!(left(to_end(), SLOW - NANO, NANO), "successful");
+    assert_eq!(left(to_end(), SLOW, NANO), "successful slow");
 }
 
 // A3, B3: a slow call that trips by its end is counted then.

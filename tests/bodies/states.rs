@@ -48,19 +48,21 @@ fn a_head_does_not_end_a_streak() {
     assert_eq!(stage.ended(), "successful failed failed stale");
 }
 
-// A2, B2: what is abandoned enters no window.
+// A2, B2, H5: what is abandoned enters no window, and what is left after data does.
 #[test]
 fn only_what_has_ended_enters_the_window() {
     let fixture = Fixture::new(|c| c.count_window(10).failure_rate(1.0).minimum_calls(10));
     let stage = Stage::new(fixture);
+    drop(stage.get(NOW, body("33")));
+    assert_eq!(stage.fixture.window(), (0, 0, 0));
     let mut under_way = stage.get(NOW, body("33"));
     poll(&mut under_way);
     assert_eq!(stage.fixture.window(), (0, 0, 0));
     drop(under_way);
-    assert_eq!(stage.fixture.window(), (0, 0, 0));
+    assert_eq!(stage.fixture.window(), (1, 0, 0));
     read_to_end(&mut stage.get(NOW, body("3")));
     read_to_end(&mut stage.get(NOW, body("3e")));
-    assert_eq!(stage.fixture.window(), (2, 1, 0));
+    assert_eq!(stage.fixture.window(), (3, 1, 0));
 }
 
 // ---- half-open ---------------------------------------------------------------------------------

@@ -200,10 +200,10 @@ fn the_judge_can_trip_the_circuit() {
 
 // H5, A4
 #[test]
-fn an_earlier_drop_is_abandoned() {
+fn a_drop_before_any_data_is_abandoned() {
     let stage = stage();
     for head in HEADS {
-        for (script, polls) in [("3", 0), ("p", 1), ("33", 1), ("3", 1), ("0", 1), ("3p", 2)] {
+        for (script, polls) in [("3", 0), ("p", 1), ("pp3", 2)] {
             let mut body = stage.get(head, body(script));
             read(&mut body, polls);
             assert_eq!(stage.ended(), "");
@@ -211,6 +211,52 @@ fn an_earlier_drop_is_abandoned() {
             assert_eq!(stage.ended(), "abandoned", "{head} {script} after {polls}");
         }
     }
+}
+
+// H5: whoever leaves a stream has had what there was to have. What would have come is not known.
+#[test]
+fn a_drop_after_data_is_what_the_head_said() {
+    let stage = stage();
+    for head in HEADS {
+        for (script, polls) in [
+            ("33", 1),
+            ("3", 1),
+            ("0", 1),
+            ("3p", 2),
+            ("p3pp", 3),
+            ("3e", 1),
+            ("3T", 1),
+        ] {
+            for announced in [None, Some(9)] {
+                let scripted = match announced {
+                    None => body(script),
+                    Some(length) => body(script).hint(length),
+                };
+                let mut body = stage.get(head, scripted);
+                read(&mut body, polls);
+                assert_eq!(stage.ended(), "");
+                drop(body);
+                let what = format!("{head} {script} after {polls}, announced {announced:?}");
+                assert_eq!(stage.ended(), "successful", "{what}");
+            }
+        }
+    }
+}
+
+// H5, B4: so a rate is one of all streams, and not only of those that break.
+#[test]
+fn streams_that_are_left_and_streams_that_break_make_one_rate() {
+    let fixture = Fixture::new(|c| c.count_window(100).failure_rate(0.5).minimum_calls(20));
+    let stage = Stage::new(fixture);
+    for number in 0..100 {
+        let mut body = stage.get(HEADS[number % 2], body("33e"));
+        match number % 6 {
+            0 => drop(read_to_end(&mut body)),
+            _ => drop(poll(&mut body)),
+        }
+    }
+    assert_eq!(stage.fixture.window(), (100, 17, 0));
+    stage.fixture.is(tower_breaker::State::Closed);
 }
 
 // A5

@@ -7,10 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::Runtime,
-    task::{JoinSet, yield_now},
-};
+use tokio::{runtime::Runtime, task::JoinSet};
 use tonic::{Code, Request, transport::Server};
 use tonic_health::pb::health_client::HealthClient;
 use tower::{ServiceBuilder, timeout::TimeoutLayer};

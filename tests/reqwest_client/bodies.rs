@@ -297,15 +297,30 @@ async fn without_a_head_the_error_is_all() {
 
 // ---- neither -----------------------------------------------------------------------------------
 
-// A4, H5: however long it had taken.
+// H5: however long it had taken.
 #[tokio::test]
-async fn a_body_that_is_dropped_early_is_abandoned() {
+async fn a_body_that_is_left_after_a_chunk_is_a_success() {
     for turn in [Turn::hold_mid_body(), two_chunks()] {
         let circuit = fragile(|c| c.slow_call_duration(secs(1)));
         let server = Misbehaving::start(vec![turn]);
         let response = ask(&observe(&circuit, client()), server.uri()).await;
         let mut response = response.expect("a head");
         patiently(response.chunk()).await.expect("a chunk");
+        circuit.wait(secs(3600));
+        drop(response);
+        ended(&circuit, |t| t.successful = 1);
+        circuit.is(State::Closed);
+    }
+}
+
+// A4, H5
+#[tokio::test]
+async fn a_body_that_is_left_unread_is_abandoned() {
+    for turn in [Turn::hold_mid_body(), two_chunks()] {
+        let circuit = fragile(|c| c.slow_call_duration(secs(1)));
+        let server = Misbehaving::start(vec![turn]);
+        let response = ask(&observe(&circuit, client()), server.uri()).await;
+        let response = response.expect("a head");
         circuit.wait(secs(3600));
         drop(response);
         ended(&circuit, |t| t.abandoned = 1);
