@@ -5,6 +5,7 @@ use std::{error::Error, fmt, time::Duration};
 use crate::{
     circuit::{Mode, Refusal},
     name::Name,
+    rejection_source::{LazySource, WhenToRetry},
 };
 
 /// Why a call was rejected (rule C3).
@@ -41,12 +42,17 @@ impl fmt::Display for Reason {
 pub struct Rejected {
     circuit: Name,
     refusal: Refusal,
+    source: LazySource,
 }
 
 impl Rejected {
     #[inline]
     pub(crate) fn new(circuit: Name, refusal: Refusal) -> Self {
-        Self { circuit, refusal }
+        Self {
+            circuit,
+            refusal,
+            source: LazySource::default(),
+        }
     }
 
     /// The name of the circuit.
@@ -98,8 +104,9 @@ impl Rejected {
 
     /// The rejection in `error` or in what caused it, if there is one.
     ///
-    /// Finds it through boxes and wrappers, as far as they tell their source. (`io::Error::other` does
-    /// not: it tells the source of what it wraps.)
+    /// Finds it through boxes and wrappers, as far as they tell their source. Through transparent wrappers, too
+    /// (`#[error(transparent)]` of thiserror, `reqwest_middleware::Error`, `io::Error::other`), which tell the
+    /// source of what they wrap as their own: what is found there is a copy.
     ///
     /// ```
     /// use tower_breaker::{Circuit, CircuitError, Rejected};
@@ -120,6 +127,9 @@ impl Rejected {
         while let Some(error) = next {
             if let Some(rejected) = error.downcast_ref::<Self>() {
                 return Some(rejected);
+            }
+            if let Some(source) = error.downcast_ref::<WhenToRetry>() {
+                return Some(source.rejected());
             }
             next = error.source();
         }
@@ -143,7 +153,13 @@ impl fmt::Display for Rejected {
     }
 }
 
-impl Error for Rejected {}
+/// Its source says when to come back, so that a chain of errors tells it, and so that
+/// [`find`](Rejected::find) finds the rejection behind transparent wrappers.
+impl Error for Rejected {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.source.of(self))
+    }
+}
 
 /// What a protected call ends in where rejections are errors: a rejection, or the inner service's
 /// own error.

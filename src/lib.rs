@@ -171,6 +171,7 @@ pub mod observe;
 pub mod plumbing;
 pub mod readiness;
 pub mod reject;
+mod rejection_source;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
 #[cfg(feature = "retry-after")]

@@ -20,6 +20,9 @@ use tower_breaker::{
     clock::ManualClock,
 };
 
+#[path = "rejections/transparent.rs"]
+mod transparent;
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 const BREAK: Duration = Duration::from_secs(10);
@@ -637,7 +640,8 @@ fn a_chain_of_errors_says_nothing_twice() {
         chain(&CircuitError::<Odd>::from(rejected)),
         [
             "the circuit breaker rejected the call",
-            "circuit `inventory` is open"
+            "circuit `inventory` is open",
+            "worth trying again in 10 s"
         ]
     );
     let inner = chain(&CircuitError::Inner(Odd));
