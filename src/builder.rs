@@ -380,7 +380,7 @@ impl CircuitBuilder {
         keep("seed", self.seed.filter(|seed| *seed != core.seed()))?;
         keep("clock", self.clock.map(|_| closure()))?;
         keep("on_transition", self.listeners.first().map(|_| closure()))?;
-        let another = |cap: &EjectionCap| !core.is_member_of(&cap.shared());
+        let another = |cap: &EjectionCap| !core.is_member_of(cap.shared());
         keep("ejection_cap", self.cap.filter(another))?;
         Ok(self.settings)
     }
@@ -419,7 +419,7 @@ impl Blueprint {
             totals: builder.totals.unwrap_or(true),
             seed: builder.seed.unwrap_or_else(random_seed),
             policy: builder.policy.clone(),
-            cap: builder.cap.as_ref().map(EjectionCap::shared),
+            cap: builder.cap.as_ref().map(|cap| cap.joined_by(&clock)),
         };
         let core = |now| Core::new(self.plan.clone(), extras, now);
         let observers = Observers::new(builder.listeners.clone());

@@ -110,6 +110,22 @@ impl Source {
         Self::Custom(clock, Duration::ZERO)
     }
 
+    /// The nanosecond at which the circuit's own time begins, by a time that all clocks of the same kind
+    /// share.
+    pub(crate) fn zero(&self, epoch: Instant) -> u64 {
+        // 36 years. An instant can be earlier than the epoch: a clock that is paused was paused before.
+        const EPOCH: u64 = 1 << 60;
+        match self {
+            Self::Tokio(origin) => {
+                let after = origin.saturating_duration_since(epoch);
+                let before = epoch.saturating_duration_since(*origin);
+                let epoch = EPOCH.saturating_add(nanos(after));
+                epoch.saturating_sub(nanos(before))
+            }
+            Self::Custom(_, origin) => nanos(*origin).saturating_add(1),
+        }
+    }
+
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         // Recording reads the clock while somebody else's panic unwinds, and at the end of threads. It must

@@ -2,7 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::circuit::{Cap, ConfigError, millionths};
+use tokio::time::Instant;
+
+use crate::{
+    circuit::{Cap, ConfigError, Joining, millionths},
+    clock::Source,
+};
 
 /// Keeps the last ones in rotation: of a set of circuits, at most a share may be open at once (rule G7).
 /// Clones are the same set.
@@ -46,6 +51,7 @@ use crate::circuit::{Cap, ConfigError, millionths};
 #[derive(Clone)]
 pub struct EjectionCap {
     cap: Arc<Cap>,
+    epoch: Instant,
 }
 
 impl EjectionCap {
@@ -56,9 +62,26 @@ impl EjectionCap {
     ///
     /// [`ConfigError`] for any other share (rule B8).
     pub fn new(share: f64) -> Result<Self, ConfigError> {
+        Self::with_least(share, 0)
+    }
+
+    /// The same, but at least one of them, however few there are.
+    ///
+    /// So that a share which suits a large set lets one open in a small one, too: of ten under
+    /// `at_least_one(0.1)`, one, of three, one, and the only one of one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn at_least_one(share: f64) -> Result<Self, ConfigError> {
+        Self::with_least(share, 1)
+    }
+
+    fn with_least(share: f64, least: u64) -> Result<Self, ConfigError> {
         let share = millionths("ejection_cap", share)?;
         Ok(Self {
-            cap: Arc::new(Cap::new(share)),
+            cap: Arc::new(Cap::new(share, least)),
+            epoch: Instant::now(),
         })
     }
 
@@ -82,8 +105,15 @@ impl EjectionCap {
         self.cap.taken()
     }
 
-    pub(crate) fn shared(&self) -> Arc<Cap> {
-        self.cap.clone()
+    pub(crate) fn shared(&self) -> &Arc<Cap> {
+        &self.cap
+    }
+
+    pub(crate) fn joined_by(&self, clock: &Source) -> Joining {
+        Joining {
+            cap: self.cap.clone(),
+            zero: clock.zero(self.epoch),
+        }
     }
 }
 

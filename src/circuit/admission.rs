@@ -197,10 +197,16 @@ impl Core {
             let admitted = self.swap(word, word.with_probes(probes));
             return admitted.then(|| Ok(Permit::new(word)));
         }
-        self.time_out(word, now, change).map(Err)
+        if let Some(refusal) = self.time_out(word, now, change) {
+            return Some(Err(refusal));
+        }
+        // G7: if that was vetoed, the circuit has closed, and this is the first call of that era.
+        let closed = word.closed_next(word.mode(), false);
+        change.map(|_| Ok(Permit::new(closed)))
     }
 
-    /// D4: half-open and full. If the probes have timed out, the circuit opens again.
+    /// D4: half-open and full. If the probes have timed out, the circuit opens again; or closes, if that is
+    /// vetoed (G7). `None` then, or if the word has changed meanwhile.
     ///
     /// The word counts probes and does not know them apart: if, between the look at the deadline and
     /// the swap, one probe gives its permit back and another takes it, the newcomer is timed out, too.
@@ -216,9 +222,11 @@ impl Core {
             return Some(Refusal::HalfOpenFull(remaining));
         }
         let (cause, length) = (Cause::ProbesTimedOut, Length::Policy(0));
-        let opened = self.open(word, cause, length, &self.tunable.read(), now)?;
+        let opened = self.reopen(word, cause, length, &self.tunable.read(), now)?;
         *change = Some(opened);
-        Some(Refusal::Open(opened.open_for.map_or(0, nanos)))
+        opened
+            .open_for
+            .map(|open_for| Refusal::Open(nanos(open_for)))
     }
 
     /// Nanoseconds until the break of `word` is over; `None` if its era is.

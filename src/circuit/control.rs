@@ -84,10 +84,10 @@ impl Core {
 
     fn change_mode(&self, word: Word, mode: Mode) -> Option<Transition> {
         let next = word.in_mode(mode);
-        if !self.swap_by_hand(word, next) {
+        if !self.swap(word, next) {
             return None;
         }
-        self.free_place(word, next);
+        self.place_follows(word, next, Cause::Manual);
         Some(Transition {
             from: word.state(),
             to: word.state(),

@@ -1,5 +1,7 @@
 //! What the end of a call does (rules A1 to A5, C4).
 
+use std::cell::Cell;
+
 use super::{
     Abandoned, Cause, Core, Outcome, Permit, Transition,
     config::{Numbers, nanos},
@@ -135,6 +137,7 @@ impl Core {
             now,
             took: None,
             numbers: self.tunable.read(),
+            vetoed: Cell::new(false),
         }
     }
 
@@ -229,6 +232,8 @@ pub(super) struct Ended {
     /// How long it took as far as slowness goes, where that is less than it has run (A3).
     took: Option<u64>,
     pub(super) numbers: Numbers,
+    /// Its trip was vetoed, and that is not told (G7).
+    pub(super) vetoed: Cell<bool>,
 }
 
 impl Ended {

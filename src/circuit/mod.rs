@@ -19,9 +19,11 @@ mod era;
 mod gate;
 #[cfg(all(test, tower_breaker_loom))]
 mod loom_tests;
+mod membership;
 mod permit;
 mod policy;
 mod probe;
+mod slots;
 mod stripes;
 mod time_window;
 mod totals;
@@ -35,8 +37,8 @@ mod word;
 use std::sync::Arc;
 
 use self::{
-    backoff::Backoff, cap::Membership, config::WindowKind, era::EraFacts, totals::TotalCounters,
-    tunable::Tunable, window::Window, word::Word,
+    backoff::Backoff, config::WindowKind, era::EraFacts, membership::Membership,
+    totals::TotalCounters, tunable::Tunable, window::Window, word::Word,
 };
 pub use self::{
     backoff::{Jitter, OpenFor},
@@ -47,6 +49,7 @@ pub use self::{
 pub(crate) use self::{
     cap::Cap,
     config::{Plan, Probing, Settings, millionths, nanos},
+    membership::Joining,
     permit::Permit,
     view::View,
     word::is_later,
@@ -151,7 +154,7 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         if let Some(membership) = &self.membership {
-            membership.leave(self.load());
+            membership.leave();
         }
     }
 }
@@ -162,7 +165,7 @@ pub(crate) struct Extras {
     pub(crate) totals: bool,
     pub(crate) seed: u64,
     pub(crate) policy: Option<Policy>,
-    pub(crate) cap: Option<Arc<Cap>>,
+    pub(crate) cap: Option<Joining>,
 }
 
 #[cfg(all(test, not(tower_breaker_loom)))]
@@ -219,7 +222,10 @@ mod tests {
             totals: false,
             seed: 0,
             policy: None,
-            cap: Some(Arc::new(Cap::new(WHOLE))),
+            cap: Some(Joining {
+                cap: Arc::new(Cap::new(WHOLE, 0)),
+                zero: 1,
+            }),
         };
         let core = Core::new(settings.resolve().expect("valid"), extras, 0);
         for eras in [1, (1 << 36) - 1, 1 << 36, (1 << 36) + 1, (1 << 37) - 2] {

@@ -36,7 +36,7 @@ impl Core {
                 }
                 Decision::Reopen => {
                     let (cause, length) = reopening(verdict);
-                    let opened = self.open(word, cause, length, &call.numbers, call.now);
+                    let opened = self.reopen(word, cause, length, &call.numbers, call.now);
                     if opened.is_some() {
                         return opened;
                     }

@@ -33,6 +33,9 @@ pub struct Totals {
     /// How often the circuit has opened: tripped, opened again by its probes, or opened by hand. In shadow
     /// mode, would have.
     pub trips: u64,
+    /// Trips that were vetoed, told or not, because too many circuits of the set were open (rule G7). A call
+    /// makes one at most.
+    pub vetoed: u64,
 }
 
 impl Totals {
@@ -69,6 +72,7 @@ struct Stripe {
     rejected: AtomicU64,
     shadowed: AtomicU64,
     trips: AtomicU64,
+    vetoed: AtomicU64,
 }
 
 fn add(counter: &AtomicU64) {
@@ -115,6 +119,10 @@ impl TotalCounters {
         add(&self.stripes.mine().trips);
     }
 
+    pub(crate) fn vetoed(&self) {
+        add(&self.stripes.mine().vetoed);
+    }
+
     pub(crate) fn read(&self) -> Totals {
         let sum = |which: fn(&Stripe) -> &AtomicU64| {
             let load = |stripe| which(stripe).load(Ordering::Relaxed);
@@ -130,6 +138,7 @@ impl TotalCounters {
             rejected: sum(|stripe| &stripe.rejected),
             shadowed: sum(|stripe| &stripe.shadowed),
             trips: sum(|stripe| &stripe.trips),
+            vetoed: sum(|stripe| &stripe.vetoed),
         }
     }
 }

@@ -38,7 +38,7 @@ impl Core {
         length: Length,
     ) -> Option<Transition> {
         let opened = self.trip_from(call, cause, length);
-        if opened.is_none() {
+        if opened.is_none() && !call.vetoed.get() {
             self.total(TotalCounters::stale);
         }
         opened
@@ -53,17 +53,28 @@ impl Core {
         numbers: &Numbers,
         now: u64,
     ) -> Option<Transition> {
-        let open_for = match length {
+        let attempt = self.next_attempt(word, State::Open, now);
+        let attempt = self.facts.begin_attempt(word, attempt);
+        let open_for = self.open_for(word, length, numbers, attempt);
+        let next = word.open_next(word.mode(), open_for);
+        self.turn(word, next, cause, now)
+    }
+
+    /// How long the era after `word`'s lasts, if it is open.
+    pub(super) fn open_for(
+        &self,
+        word: Word,
+        length: Length,
+        numbers: &Numbers,
+        attempt: u32,
+    ) -> Break {
+        Break::at_least(match length {
             Length::Exactly(time) => Duration::from_nanos(time),
             Length::Policy(floor) => {
-                let attempt = self.next_attempt(word, State::Open, now);
-                let attempt = self.facts.begin_attempt(word, attempt);
                 let time = self.backoff.open_for(numbers, attempt, word.next_era());
                 time.max(Duration::from_nanos(floor))
             }
-        };
-        let next = word.open_next(word.mode(), Break::at_least(open_for));
-        self.turn(word, next, cause, now)
+        })
     }
 
     /// The transition from exactly `word` to `next`, a word of the next era.
@@ -75,14 +86,10 @@ impl Core {
         now: u64,
     ) -> Option<Transition> {
         let attempt = self.begin(word, next, cause, now);
-        let swapped = match cause {
-            Cause::Manual => self.swap_by_hand(word, next),
-            _ => self.swap(word, next),
-        };
-        if !swapped {
+        if !self.swap(word, next) {
             return None;
         }
-        self.free_place(word, next);
+        self.place_follows(word, next, cause);
         self.forget(next, cause);
         if next.state() == State::Open {
             self.total(TotalCounters::trip);

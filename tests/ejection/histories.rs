@@ -1,7 +1,8 @@
 //! Any history of several circuits, held against a model that is too plain to be wrong: each member has a
 //! twin with the same settings and no cap, which lives through the same calls. Where the twin trips, the
-//! member must trip if the naive count says that there is a place, and else be vetoed, and the twin is
-//! reset.
+//! member must trip if a naive list of places says that there is one, and else be vetoed, and the twin is
+//! reset. After a veto that is not told the member has a past that the twin cannot have; then it is *alone*,
+//! until its next transition, and what it does is held against what it shows of its window.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,7 +11,10 @@ use proptest::{
     prelude::*,
     test_runner::{Config as RunnerConfig, TestRunner},
 };
-use tower_breaker::{CircuitBuilder, Outcome, Transition, clock::ManualClock};
+use tower_breaker::{
+    Counts, Guard, Transition,
+    clock::{Clock, ManualClock},
+};
 
 use super::*;
 use support::millis;
@@ -88,9 +92,9 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What share, as people say it: so many of so many.
-fn any_share() -> impl Strategy<Value = (u64, u64)> {
-    prop::sample::select(vec![
+/// What share, as people say it: so many of so many, and at least so many.
+fn any_share() -> impl Strategy<Value = ((u64, u64), u64)> {
+    let shares = prop::sample::select(vec![
         (1, 3),
         (1, 2),
         (2, 3),
@@ -98,7 +102,8 @@ fn any_share() -> impl Strategy<Value = (u64, u64)> {
         (1, 1),
         (1, 10),
         (1, 4),
-    ])
+    ]);
+    (shares, 0..2_u64)
 }
 
 /// A circuit that keeps what it tells.
@@ -122,11 +127,6 @@ impl Told {
         std::mem::take(&mut *self.log.lock().expect("a log"))
     }
 
-    /// As the promise has it, from what everybody can see.
-    fn is_ejected(&self) -> bool {
-        self.circuit.state() != State::Closed && self.circuit.mode() != Mode::Shadow
-    }
-
     fn control(&self, control: Control) {
         match control {
             Control::Trip => drop(self.circuit.trip(secs(3))),
@@ -138,25 +138,44 @@ impl Told {
 }
 
 struct Member {
+    policy: Policy,
     member: Told,
     twin: Told,
+    /// The lowest number that nobody had.
+    slot: usize,
+    /// When its break ends or ended, if one does.
+    ends: Duration,
+    /// The place it holds, and until when.
+    place: Option<Duration>,
+    vetoes: u64,
+    vetoed_at: Duration,
+    /// Its era began with a veto.
+    outage: bool,
+    alone: bool,
 }
+
+const FOR_EVER: Duration = Duration::MAX;
 
 struct World {
     cap: EjectionCap,
     share: (u64, u64),
+    least: u64,
     clock: ManualClock,
     members: Vec<Member>,
     tally: Tally,
 }
 
 impl World {
-    fn new(share: (u64, u64), policies: &[Policy]) -> Self {
+    fn new((share, least): ((u64, u64), u64), policies: &[Policy]) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-        let cap = cap(share.0 as f64 / share.1 as f64);
+        let part = share.0 as f64 / share.1 as f64;
         let mut world = Self {
-            cap,
+            cap: match least {
+                0 => cap(part),
+                _ => EjectionCap::at_least_one(part).expect("a share"),
+            },
             share,
+            least,
             clock: ManualClock::new(),
             members: Vec::new(),
             tally: Tally::new(),
@@ -186,9 +205,19 @@ impl World {
 
     fn join(&mut self, policy: Policy) {
         let builder = self.builder(policy);
+        let is_free = |slot: &usize| self.members.iter().all(|one| one.slot != *slot);
+        let slot = (0..).find(is_free).expect("endless");
         self.members.push(Member {
+            policy,
             twin: Told::build(builder.clone()),
             member: Told::build(builder.ejection_cap(&self.cap)),
+            slot,
+            ends: Duration::ZERO,
+            place: None,
+            vetoes: 0,
+            vetoed_at: Duration::ZERO,
+            outage: false,
+            alone: false,
         });
     }
 
@@ -197,14 +226,30 @@ impl World {
     }
 
     /// The naive count of places: look at everybody.
-    fn ejected(&self) -> u64 {
-        let ejected = self.members.iter().filter(|one| one.member.is_ejected());
-        ejected.count() as u64
+    fn taken(&self) -> u64 {
+        let taken = self.members.iter().filter(|one| one.place.is_some());
+        taken.count() as u64
     }
 
-    fn has_place(&self) -> bool {
+    fn places(&self) -> u64 {
         let (part, whole) = self.share;
-        self.ejected() < self.members.len() as u64 * part / whole
+        let members = self.members.len() as u64;
+        (members * part / whole).max(self.least.min(members))
+    }
+
+    /// Whether there is a place, if need be of a break that is over.
+    fn finds_place(&mut self) -> bool {
+        let now = self.clock.now();
+        while self.taken() >= self.places() {
+            let over = self.members.iter_mut();
+            let over = over.filter(|one| one.place.is_some_and(|ends| ends <= now));
+            let Some(first) = over.min_by_key(|one| (one.place, one.slot)) else {
+                return false;
+            };
+            first.place = None;
+            self.count("taken over");
+        }
+        true
     }
 
     fn live(&mut self, step: &Step) {
@@ -217,103 +262,226 @@ impl World {
         if self.members.is_empty() {
             return;
         }
+        let who = |who: usize| who % self.members.len();
         match step {
-            Step::Call(who, outcome) => self.call(*who, |_| {}, Some(*outcome)),
-            Step::SlowCall(who, outcome) => {
-                let clock = self.clock.clone();
-                self.call(*who, |_| clock.advance(secs(2)), Some(*outcome));
+            Step::Call(one, outcome) => self.call(who(*one), None, false, Some(*outcome)),
+            Step::SlowCall(one, outcome) => self.call(who(*one), None, true, Some(*outcome)),
+            Step::Abandon(one) => self.call(who(*one), None, false, None),
+            Step::Straddle(one, control, outcome) => {
+                self.call(who(*one), Some(*control), false, Some(*outcome));
             }
-            Step::Abandon(who) => self.call(*who, |_| {}, None),
-            Step::Straddle(who, control, outcome) => {
-                let interfere = |one: &Member| one.control(*control);
-                self.call(*who, interfere, Some(*outcome));
-            }
-            Step::Control(who, control) => self.control(*who, *control),
-            Step::Drop(who) => self.drop_one(*who),
+            Step::Control(one, control) => self.control(who(*one), *control),
+            Step::Drop(one) => self.drop_one(who(*one)),
             Step::Join(_) | Step::Wait(_) => {}
         }
     }
 
     fn control(&mut self, who: usize, control: Control) {
-        let one = &self.members[who % self.members.len()];
-        let shadow_open = one.member.circuit.mode() == Mode::Shadow && !one.member.is_ejected();
-        one.control(control);
-        if shadow_open && matches!(control, Control::Mode(Mode::Normal)) && one.member.is_ejected()
-        {
+        let now = self.clock.now();
+        let one = &mut self.members[who];
+        let had = one.place.is_some();
+        one.member.control(control);
+        one.twin.control(control);
+        let told = one.member.take();
+        assert_eq!(facts(&told), facts(&one.twin.take()));
+        told.iter().for_each(|told| one.note(told, now));
+        let made_to_count = told.iter().any(|told| told.mode_before == Mode::Shadow);
+        if made_to_count && !had && one.place.is_some() {
             self.count("shadow made to count");
         }
-        let (part, whole) = self.share;
-        if self.ejected() > self.members.len() as u64 * part / whole {
+        if self.taken() > self.places() {
             self.count("beyond the cap by hand");
         }
     }
 
     fn drop_one(&mut self, who: usize) {
-        let gone = self.members.swap_remove(who % self.members.len());
-        if gone.member.is_ejected() {
+        if self.members.swap_remove(who).place.is_some() {
             self.count("dropped while ejected");
         }
     }
 
-    /// One call of a member and of its twin. The member's end comes with what the twin made of the same.
-    fn call(&mut self, who: usize, meanwhile: impl Fn(&Member), outcome: Option<Outcome>) {
-        let one = &self.members[who % self.members.len()];
-        let admission = one.member.circuit.try_acquire();
-        let twin = one.twin.circuit.try_acquire();
-        assert_eq!(admission.is_ok(), twin.is_ok());
-        let (Ok(call), Ok(twin)) = (admission, twin) else {
+    /// One call of a member, and of its twin, if it is not alone.
+    fn call(&mut self, who: usize, meanwhile: Option<Control>, slow: bool, end: Option<Outcome>) {
+        let one = &mut self.members[who];
+        let (circuit, twin) = (one.member.circuit.clone(), one.twin.circuit.clone());
+        let alone = one.alone;
+        let admission = circuit.try_acquire();
+        let twin = (!alone).then(|| twin.try_acquire());
+        if let Some(twin) = &twin {
+            assert_eq!(admission.is_ok(), twin.is_ok());
+        }
+        let told = one.member.take();
+        assert_eq!(facts(&told), facts(&one.twin.take()));
+        let now = self.clock.now();
+        told.iter().for_each(|told| one.note(told, now));
+        let Ok(call) = admission else {
             return;
         };
-        meanwhile(one);
-        assert_eq!(facts(&one.member.take()), facts(&one.twin.take()));
-        let has_place = self.has_place();
-        match outcome {
-            Some(outcome) => (call.finish(outcome), twin.finish(outcome)),
-            None => (drop(call), drop(twin)),
+        if slow {
+            self.clock.advance(secs(2));
+        }
+        let before = circuit.snapshot();
+        if let Some(control) = meanwhile {
+            self.control(who, control);
+        }
+        finish(call, end);
+        if let Some(Ok(twin)) = twin {
+            finish(twin, end);
+            return self.compare(who);
+        }
+        if self.members[who].alone {
+            return self.judge(who, before.consecutive_failures, slow, end);
+        }
+        // A person has begun another era, and the call is stale.
+        assert_eq!(self.members[who].member.take(), []);
+    }
+
+    /// What the call came to: the twin's transition, or a veto in its place.
+    fn compare(&mut self, who: usize) {
+        let one = &mut self.members[who];
+        let (told, twin) = (one.member.take(), one.twin.take());
+        let now = self.clock.now();
+        let trips = |told: &&Transition| {
+            told.from != State::Open && told.to == State::Open && told.mode != Mode::Shadow
         };
-        let verdict = one.compare(has_place);
-        verdict.into_iter().for_each(|what| self.count(what));
+        let Some(trip) = twin.iter().find(trips) else {
+            assert_eq!(facts(&told), facts(&twin));
+            return told.iter().for_each(|told| one.note(told, now));
+        };
+        let keeps = trip.from == State::HalfOpen && one.place.is_some();
+        if keeps || self.finds_place() {
+            assert_eq!(facts(&told), facts(&twin));
+            let one = &mut self.members[who];
+            told.iter().for_each(|told| one.note(told, now));
+            one.place = Some(one.ends);
+            return self.count(match trip.from {
+                State::HalfOpen if keeps => "reopened",
+                State::HalfOpen => "reopened with another's place",
+                _ => name(trip.cause),
+            });
+        }
+        self.members[who].twin.circuit.reset();
+        self.members[who].twin.take();
+        let told = told.first();
+        self.veto(who, trip.open_for.expect("a break"), told);
+        let Some(told) = told else {
+            self.members[who].alone = true;
+            return;
+        };
+        assert_eq!((told.from, told.vetoed), (trip.from, Some(trip.cause)));
+        if trip.from == State::HalfOpen {
+            self.count("vetoed half-open");
+        }
+    }
+
+    /// The member's trip was vetoed, and that was told, or not.
+    fn veto(&mut self, who: usize, open_for: Duration, told: Option<&Transition>) {
+        let now = self.clock.now();
+        let one = &mut self.members[who];
+        let goes_on = one.outage && now - one.vetoed_at < open_for;
+        let in_half_open = told.is_some_and(|told| told.from == State::HalfOpen);
+        assert_eq!(told.is_none(), goes_on && !in_half_open);
+        one.vetoes += 1;
+        one.vetoed_at = now;
+        let what = match told {
+            None => "vetoed, not told",
+            Some(_) if one.outage => "vetoed, told again",
+            Some(_) => "vetoed",
+        };
+        if let Some(told) = told {
+            assert_eq!((told.to, told.cause), (State::Closed, Cause::TripVetoed));
+            one.note(told, now);
+            one.outage = true;
+        }
+        self.count(what);
+    }
+
+    /// What the call of a member that is alone came to.
+    fn judge(&mut self, who: usize, streak: u64, slow: bool, end: Option<Outcome>) {
+        let now = self.clock.now();
+        let one = &self.members[who];
+        let told = one.member.take().first().copied();
+        let shadow = one.member.circuit.mode() == Mode::Shadow;
+        let open_for = match end {
+            Some(Outcome::TripFor(time)) => time,
+            _ => secs(3),
+        };
+        let Some(told) = told else {
+            if one.trips(streak, slow, end) {
+                assert!(!shadow && !self.finds_place());
+                self.veto(who, open_for, None);
+            }
+            return;
+        };
+        if told.cause == Cause::TripVetoed {
+            assert!(!shadow && !self.finds_place());
+            return self.veto(who, open_for, Some(&told));
+        }
+        assert_eq!((told.to, told.open_for), (State::Open, Some(open_for)));
+        assert!(shadow || self.finds_place());
+        let one = &mut self.members[who];
+        one.note(&told, now);
+        one.place = (!shadow).then_some(one.ends);
+        one.twin.circuit.trip(open_for).expect("a mode to trip in");
+        one.twin.take();
+        self.count("opened after a veto that was not told");
     }
 
     fn check(&self) {
         assert_eq!(self.cap.members(), self.members.len() as u64);
-        assert_eq!(self.cap.ejected(), self.ejected());
+        assert_eq!(self.cap.ejected(), self.taken());
         for one in &self.members {
             let (member, twin) = (&one.member.circuit, &one.twin.circuit);
             assert_eq!((member.state(), member.mode()), (twin.state(), twin.mode()));
             let (member, twin) = (member.snapshot(), twin.snapshot());
-            assert_eq!(member.window, twin.window);
+            assert_eq!(member.totals.expect("counted").vetoed, one.vetoes);
             assert_eq!(member.remaining, twin.remaining);
+            assert!(one.alone || member.window == twin.window);
         }
     }
 }
 
 impl Member {
-    fn control(&self, control: Control) {
-        self.member.control(control);
-        self.twin.control(control);
-        assert_eq!(facts(&self.member.take()), facts(&self.twin.take()));
+    /// What a transition does to the place, but for a trip, which has to find one first.
+    fn note(&mut self, told: &Transition, now: Duration) {
+        let watching = [Mode::Normal, Mode::Shadow];
+        let flips = told.mode != told.mode_before;
+        let goes_on =
+            flips && watching.contains(&told.mode) && watching.contains(&told.mode_before);
+        if !goes_on {
+            self.outage = false;
+            self.alone = false;
+            self.ends = told.open_for.map_or(FOR_EVER, |open_for| now + open_for);
+        }
+        let ejected = told.to != State::Closed && told.mode != Mode::Shadow;
+        let needs = self.place.is_some() || told.cause == Cause::Manual;
+        self.place = (ejected && needs).then_some(self.ends);
     }
 
-    /// What the call came to: the twin's transition, or a veto in its place.
-    fn compare(&self, has_place: bool) -> Option<&'static str> {
-        let (member, twin) = (self.member.take(), self.twin.take());
-        let trips = |told: &Transition| {
-            told.from == State::Closed && told.to == State::Open && told.mode != Mode::Shadow
-        };
-        let Some(trip) = twin.iter().find(|told| trips(told)) else {
-            assert_eq!(facts(&member), facts(&twin));
-            return None;
-        };
-        if has_place {
-            assert_eq!(facts(&member), facts(&twin));
-            return Some(name(trip.cause));
+    /// Whether the policy says so of the call that has just ended, after which the window is what it shows.
+    fn trips(&self, streak: u64, slow: bool, end: Option<Outcome>) -> bool {
+        let failed = matches!(end, Some(Outcome::Failure));
+        if matches!(end, Some(Outcome::TripNow | Outcome::TripFor(_))) {
+            return true;
         }
-        let vetoed = (State::Closed, State::Closed, trip.mode, Cause::TripVetoed);
-        assert_eq!(facts(&member), [vetoed]);
-        self.twin.circuit.reset();
-        self.twin.take();
-        Some("vetoed")
+        let window = self.member.circuit.snapshot().window.unwrap_or_default();
+        let Counts { calls, .. } = window;
+        match self.policy {
+            Policy::Consecutive => failed && streak > 0,
+            Policy::FailureRate => failed && calls >= 2 && 2 * window.failed >= calls,
+            Policy::Custom => failed && window.failed > 1,
+            Policy::SlowRate => {
+                let marked = failed || slow && matches!(end, Some(Outcome::Success));
+                marked && calls >= 2 && (window.failed == calls || 2 * window.slow >= calls)
+            }
+        }
+    }
+}
+
+fn finish(call: Guard<'_>, end: Option<Outcome>) {
+    match end {
+        Some(outcome) => call.finish(outcome),
+        None => drop(call),
     }
 }
 
@@ -370,7 +538,14 @@ fn any_history_is_that_of_the_twins_but_for_the_vetoes() {
         "slow-call rate",
         "custom policy",
         "trip now",
+        "reopened",
+        "reopened with another's place",
+        "taken over",
         "vetoed",
+        "vetoed, not told",
+        "vetoed, told again",
+        "vetoed half-open",
+        "opened after a veto that was not told",
         "beyond the cap by hand",
         "shadow made to count",
         "dropped while ejected",

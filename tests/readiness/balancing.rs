@@ -42,6 +42,7 @@ struct Endpoint {
 struct Fleet {
     endpoints: Vec<Endpoint>,
     cap: EjectionCap,
+    clock: ManualClock,
 }
 
 impl Fleet {
@@ -63,7 +64,11 @@ impl Fleet {
                 dependency,
             });
         }
-        Self { endpoints, cap }
+        Self {
+            endpoints,
+            cap,
+            clock,
+        }
     }
 
     /// The endpoints behind a balancer, each made into something with a load.
@@ -72,7 +77,22 @@ impl Fleet {
         L: Load<Metric: std::fmt::Debug> + Send + 'static,
         L: Service<Get, Response = Response<Incoming>, Future: Send, Error: Into<BoxError>>,
     {
-        let endpoints = self.endpoints.iter().map(|one| load(endpoint(one)));
+        self.balanced_from(0, endpoint, load)
+    }
+
+    /// The same, without the first few of them: they have left the service, and their circuits are kept.
+    fn balanced_from<S, L>(
+        &self,
+        first: usize,
+        endpoint: impl Fn(&Endpoint) -> S,
+        load: impl Fn(S) -> L,
+    ) -> Balanced
+    where
+        L: Load<Metric: std::fmt::Debug> + Send + 'static,
+        L: Service<Get, Response = Response<Incoming>, Future: Send, Error: Into<BoxError>>,
+    {
+        let endpoints = self.endpoints[first..].iter();
+        let endpoints = endpoints.map(|one| load(endpoint(one)));
         let list = ServiceList::new::<Get>(endpoints.collect::<Vec<_>>());
         BoxService::new(Balance::new(list))
     }
@@ -282,6 +302,31 @@ async fn when_all_fail_the_cap_keeps_half_of_them_in_rotation() {
         endpoint.dependency.heal();
     }
     assert_eq!(failures(&mut balance, REQUESTS).await, 0);
+}
+
+// G7: an ejected endpoint that nobody asks any more gives its place up at the end of its break, to one that
+// fails after that.
+#[tokio::test]
+async fn an_ejected_endpoint_that_nobody_asks_is_no_reason_to_ask_a_failing_one() {
+    for (number, share) in [(3, 1.0 / 3.0), (4, 0.25), (5, 0.3)] {
+        let fleet = Fleet::of(number, share).await;
+        let [gone, failing, ..] = &fleet.endpoints[..] else {
+            unreachable!("more than two");
+        };
+        gone.dependency.fail();
+        let mut balance = fleet.with_breakers();
+        assert_eq!(failures(&mut balance, REQUESTS).await, 3);
+        assert_eq!(gone.circuit.state(), State::Open);
+
+        let mut balance = fleet.balanced_from(1, guarded, |service| Constant::new(service, 1));
+        assert_eq!(failures(&mut balance, REQUESTS).await, 0);
+        fleet.clock.advance(secs(5));
+        failing.dependency.fail();
+        assert_eq!(failures(&mut balance, 3_000).await, 3);
+        assert_eq!(failing.circuit.state(), State::Open);
+        assert_eq!(gone.circuit.state(), State::Open, "as nobody has asked");
+        assert_eq!(fleet.cap.ejected(), 1);
+    }
 }
 
 // G7: without a cap there may be nobody left, and callers wait for the first break to end, unless something

@@ -10,11 +10,11 @@ const FORCE: Control = |core| core.set_mode(Mode::ForcedOpen, 1);
 const SHADOW: Control = |core| core.set_mode(Mode::Shadow, 1);
 
 fn half() -> StdArc<Cap> {
-    StdArc::new(Cap::new(WHOLE / 2))
+    StdArc::new(Cap::new(WHOLE / 2, 0))
 }
 
 fn whole() -> StdArc<Cap> {
-    StdArc::new(Cap::new(WHOLE))
+    StdArc::new(Cap::new(WHOLE, 0))
 }
 
 /// A circuit of the set that trips at so many failures in a row.

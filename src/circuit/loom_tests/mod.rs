@@ -120,6 +120,7 @@ impl Fixture {
     }
 
     fn with(settings: &Settings, totals: bool, cap: Option<StdArc<Cap>>) -> Arc<Self> {
+        let cap = cap.map(|cap| Joining { cap, zero: 1 });
         let extras = Extras {
             mode: Mode::Normal,
             totals,
