@@ -15,10 +15,10 @@
 //!     classifier.classify(Ok::<_, &std::io::Error>(&response))
 //! }
 //!
-//! // 5xx and errors fail, 4xx is ignored, the rest succeeds.
+//! // 5xx and errors fail, a 4xx is an answer that says nothing about failures, the rest succeeds.
 //! let default = HttpClassifier::new();
 //! assert_eq!(judge(&default, StatusCode::BAD_GATEWAY), Outcome::Failure);
-//! assert_eq!(judge(&default, StatusCode::NOT_FOUND), Outcome::Ignored);
+//! assert_eq!(judge(&default, StatusCode::NOT_FOUND), Outcome::Answered);
 //! assert_eq!(judge(&default, StatusCode::OK), Outcome::Success);
 //!
 //! // Other sets of statuses.
@@ -67,8 +67,13 @@ where
     }
 }
 
-/// The default for HTTP: status 5xx and any error are failures, 4xx is ignored, everything else
-/// succeeds. Statuses can be moved.
+/// The default for HTTP: status 5xx and any error are failures, a 4xx is
+/// [answered](Outcome::Answered), everything else succeeds (rules A1, A2). Statuses can be moved.
+///
+/// Answered is neutral, so that no crowd of missing pages hides a failure in the rates, and proof of life: a
+/// half-open circuit that is asked for a missing page closes. Three statuses are no such proof, because they
+/// speak of overload or of time: 408 (timeout), 425 (too early) and 429 (too many requests) are
+/// [ignored](Outcome::Ignored), and decide nothing.
 ///
 /// A response that a circuit breaker further in made from a rejection is ignored, whatever its
 /// status: the dependency was not touched (rule H3).
@@ -76,6 +81,7 @@ where
 pub struct HttpClassifier {
     /// The last that names a status holds. Shared, because a classifier may be cloned per service.
     moved: Arc<Vec<(StatusCode, Outcome)>>,
+    client_errors_succeed: bool,
     #[cfg(feature = "retry-after")]
     retry_after: Option<RetryAfter>,
 }
@@ -105,6 +111,16 @@ impl HttpClassifier {
     #[must_use]
     pub fn successes(self, statuses: impl IntoIterator<Item = StatusCode>) -> Self {
         self.classify_as(Outcome::Success, statuses)
+    }
+
+    /// Makes successes of 4xx, so that they are in the rates and end a streak of failures. 408, 425 and 429
+    /// stay ignored; statuses that were moved stay where they are.
+    ///
+    /// Default: a 4xx is answered, which is in no rate.
+    #[must_use]
+    pub fn client_errors_succeed(mut self) -> Self {
+        self.client_errors_succeed = true;
+        self
     }
 
     /// Ignores these statuses, too.
@@ -156,8 +172,18 @@ impl HttpClassifier {
         match moved {
             Some((_, outcome)) => *outcome,
             None if status.is_server_error() => Outcome::Failure,
-            None if status.is_client_error() => Outcome::Ignored,
+            None if status.is_client_error() => self.classify_client_error(status),
             None => Outcome::Success,
+        }
+    }
+
+    fn classify_client_error(&self, status: StatusCode) -> Outcome {
+        match status {
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+                Outcome::Ignored
+            }
+            _ if self.client_errors_succeed => Outcome::Success,
+            _ => Outcome::Answered,
         }
     }
 }

@@ -56,7 +56,7 @@
 //! | setting | default |
 //! |---|---|
 //! | what trips | half of the last 100 calls failed, once there have been 20 (if nothing is said about failures) |
-//! | what fails | errors and 5xx; 4xx is ignored |
+//! | what fails | errors and 5xx; 4xx is neutral, and for a probe proof of life |
 //! | what is slow | nothing |
 //! | [`open_for`](CircuitBuilder::open_for) | 30 seconds |
 //! | [`permits`](CircuitBuilder::permits), [`probes`](CircuitBuilder::probes) | 1 at a time, 1 of 1 closes |

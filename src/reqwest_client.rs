@@ -22,8 +22,8 @@ use crate::{
 
 /// By its status, as any response. An error is a failure, unless
 ///
-/// - it speaks of the caller: a request that could not be built, or a redirect that its policy does not
-///   follow; or
+/// - it speaks of the caller, and nobody was asked: a request that could not be built is ignored; or
+/// - it is a redirect that the client's policy does not follow: answered, as the server has said where to go; or
 /// - it is there for a status, as [`error_for_status`] makes one: then that status counts; or
 /// - it comes from a rejection further in, such as that of a circuit around the client's connections
 ///   (rule H3).
@@ -42,7 +42,8 @@ impl Classify<Response, ::reqwest::Error> for HttpClassifier {
             Err(error) => match error.status() {
                 // Its headers are gone.
                 Some(status) => self.classify_status(status),
-                None if is_the_callers(error) => Outcome::Ignored,
+                None if error.is_builder() => Outcome::Ignored,
+                None if error.is_redirect() => Outcome::Answered,
                 None if Rejected::find(error).is_some() => Outcome::NotAsked,
                 None => Outcome::Failure,
             },
@@ -71,10 +72,6 @@ impl Classify<Response, BoxError> for HttpClassifier {
 fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a ::reqwest::Error> {
     let mut chain = successors(Some(error), |&error| error.source());
     chain.find_map(|error| error.downcast_ref())
-}
-
-fn is_the_callers(error: &::reqwest::Error) -> bool {
-    error.is_builder() || error.is_redirect()
 }
 
 /// The URL is that of the request.

@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "axum_server/answers.rs"]
+mod answers;
 #[path = "axum_server/applied.rs"]
 mod applied;
 #[cfg(feature = "body")]
@@ -37,7 +39,7 @@ use axum::{
 };
 use sockets::{BOTH, Browser, Connection, Dependency, Server, Version, until};
 use storm::{Storm, three_failures};
-use support::{Fixture, millis, secs};
+use support::{Fixture, fragile_after_break, millis, secs};
 use tokio::task::JoinSet;
 use tower::{Layer, ServiceBuilder};
 use tower_breaker::{Circuit, CircuitBreakerLayer, State as CircuitState};

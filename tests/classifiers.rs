@@ -33,7 +33,9 @@ fn every_status_by_default() {
     let classifier = HttpClassifier::new();
     for status in 100..=999 {
         let expected = match status {
-            400..=499 => Outcome::Ignored,
+            // They speak of time, or of overload.
+            408 | 425 | 429 => Outcome::Ignored,
+            400..=499 => Outcome::Answered,
             500..=599 => Outcome::Failure,
             _ => Outcome::Success,
         };
@@ -69,11 +71,35 @@ fn statuses_are_moved_one_by_one_and_the_rest_stays() {
         (408, Outcome::Failure),
         (404, Outcome::Success),
         (501, Outcome::Ignored),
-        (400, Outcome::Ignored),
+        (400, Outcome::Answered),
         (500, Outcome::Failure),
         (200, Outcome::Success),
     ] {
         assert_eq!(judge(&classifier, status), expected, "{status}");
+    }
+}
+
+// A1: one word for those who want them in the rates.
+#[test]
+fn client_errors_can_be_made_successes() {
+    let classifier = HttpClassifier::new()
+        .failures([StatusCode::GONE])
+        .classify_as(Outcome::Answered, [StatusCode::FORBIDDEN])
+        .client_errors_succeed();
+    for status in 400..=999 {
+        let expected = match status {
+            403 => Outcome::Answered,
+            408 | 425 | 429 => Outcome::Ignored,
+            410 | 500..=599 => Outcome::Failure,
+            _ => Outcome::Success,
+        };
+        assert_eq!(judge(&classifier, status), expected, "{status}");
+        let moved_later = HttpClassifier::new()
+            .client_errors_succeed()
+            .failures([StatusCode::GONE]);
+        if status != 403 {
+            assert_eq!(judge(&moved_later, status), expected, "{status}");
+        }
     }
 }
 
@@ -153,7 +179,7 @@ fn a_classifier_of_ones_own_may_lean_on_another() {
     impl<B, E> Classify<Response<B>, E> for Strict {
         fn classify(&self, result: Result<&Response<B>, &E>) -> Outcome {
             match HttpClassifier::new().classify(result) {
-                Outcome::Ignored => Outcome::Failure,
+                Outcome::Answered => Outcome::Failure,
                 outcome => outcome,
             }
         }
@@ -244,7 +270,7 @@ fn ignore_rejections_leaves_all_else_to_the_other() {
     };
     for (status, expected) in [
         (StatusCode::OK, Outcome::Success),
-        (StatusCode::NOT_FOUND, Outcome::Ignored),
+        (StatusCode::NOT_FOUND, Outcome::Answered),
         (StatusCode::BAD_GATEWAY, Outcome::Failure),
     ] {
         assert_eq!(classify(Ok(&response(status))), expected);

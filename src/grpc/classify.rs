@@ -12,8 +12,8 @@ use crate::{
     retry_after::RetryAfter,
 };
 
-/// The classifier for gRPC (rule H4): codes that speak of the server are failures, ok is a success, the
-/// others are ignored. Codes can be moved; the [module](super) has the whole table.
+/// The classifier for gRPC (rule H4): codes that speak of the server are failures, ok is a success, resource
+/// exhausted and aborted are ignored, and the others are answered: neutral, and proof of life for a probe. Codes can be moved; the [module](super) has the whole table.
 ///
 /// It judges heads and trailers, so it goes to a layer by [`grpc_with`], which puts it in both places.
 ///
@@ -38,11 +38,13 @@ impl GrpcClassifier {
     /// The default sets.
     #[must_use]
     pub fn new() -> Self {
-        let ignoring_all = Self {
-            outcomes: [Outcome::Ignored; Code::ALL.len()],
+        let all_answered = Self {
+            outcomes: [Outcome::Answered; Code::ALL.len()],
             retry_after: None,
         };
-        ignoring_all.successes([Code::Ok]).failures([
+        // These speak of overload and of time, and are no proof that the server is well.
+        let some_ignored = all_answered.ignored([Code::ResourceExhausted, Code::Aborted]);
+        some_ignored.successes([Code::Ok]).failures([
             // Who cancels drops the call, and hears nothing any more. What is answered is a deadline that
             // the server has found to be over.
             Code::Cancelled,
@@ -64,6 +66,21 @@ impl GrpcClassifier {
     #[must_use]
     pub fn successes(self, codes: impl IntoIterator<Item = Code>) -> Self {
         self.classify_as(Outcome::Success, codes)
+    }
+
+    /// Makes successes of the codes that are [answered](Outcome::Answered), so that they are in the rates and
+    /// end a streak of failures. Resource exhausted and aborted stay ignored, and codes that were moved stay
+    /// where they are.
+    ///
+    /// Default: they are in no rate.
+    #[must_use]
+    pub fn client_errors_succeed(mut self) -> Self {
+        for outcome in &mut self.outcomes {
+            if *outcome == Outcome::Answered {
+                *outcome = Outcome::Success;
+            }
+        }
+        self
     }
 
     /// Ignores these codes, too.

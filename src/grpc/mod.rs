@@ -24,7 +24,8 @@
 //! |---|---|
 //! | ok | success |
 //! | cancelled, unknown, deadline exceeded, internal, unavailable, data loss | failure |
-//! | the others, resource exhausted among them | ignored |
+//! | resource exhausted, aborted | ignored |
+//! | the others: not found, permission denied … | answered: neutral, and proof of life for a probe |
 //! | a number that is no code, or no number | unknown: failure |
 //! | none at the end of the body, or a body that ends in an error | failure |
 //! | none, and a status of HTTP other than 200 | the code [that the protocol puts in its place][mapping] |

@@ -261,11 +261,16 @@ fn a_probe_that_is_dropped_late_is_not_a_failed_one() {
 fn an_ignored_head_gives_a_probes_permit_back() {
     let stage = tripped();
     for _ in 0..2 {
-        let observed = probe(&stage, StatusCode::NOT_FOUND, body("3"));
+        let observed = probe(&stage, StatusCode::TOO_MANY_REQUESTS, body("3"));
         assert_eq!(stage.ended(), "ignored");
         drop(observed);
     }
     stage.fixture.is(State::HalfOpen);
+    // And one that is an answer proves that the dependency is back, whatever becomes of its body.
+    let mut observed = stage.get(StatusCode::NOT_FOUND, body("3e"));
+    stage.fixture.is(State::Closed);
+    read_to_end(&mut observed);
+    assert_eq!(stage.ended(), "successful");
 }
 
 // A2: what the classifier of ends calls an answer proves that the dependency is back.

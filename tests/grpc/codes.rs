@@ -13,7 +13,7 @@ use tower_breaker::{
 use crate::{
     health::{GuardedClient, Ledger, Running, Told, guarded, patient, told},
     sockets::patiently,
-    support::{Fixture, fragile},
+    support::{Fixture, fragile, fragile_after_break},
 };
 
 /// What H4 says of the codes from 0 to 16.
@@ -164,6 +164,83 @@ fn a_status_of_http_stands_for_one_code_and_no_other() {
             .filter(|&code| stands_for(status, code.into()))
             .collect();
         assert_eq!(found, [code], "{status}");
+    }
+}
+
+/// What the codes from 0 to 16 make of a half-open circuit: closed, open, or half-open still.
+const OF_PROBES: &str = "coococccucuccoooc";
+
+// H4, A2: in heads and in trailers, and of the statuses that tonic makes of them.
+#[tokio::test]
+async fn a_code_that_is_an_answer_is_proof_of_life() {
+    for in_trailers in [false, true] {
+        for (code, letter) in (0..).zip(OF_PROBES.chars()) {
+            let fixture = fragile_after_break(|circuit| circuit);
+            let server = Running::plain(&Told::new(&fixture));
+            let mut client = server.guarded_client(&fixture);
+            match in_trailers {
+                false => check(&mut client, code).await,
+                true => {
+                    // Without a message, which would be proof enough.
+                    let script = if code == 0 {
+                        String::new()
+                    } else {
+                        code.to_string()
+                    };
+                    let answer = patiently(client.watch(told(&script))).await;
+                    let mut stream = answer.expect("a stream").into_inner();
+                    drop(patiently(stream.message()).await);
+                }
+            }
+            let expected = match letter {
+                'c' => State::Closed,
+                'o' => State::Open,
+                _ => State::HalfOpen,
+            };
+            assert_eq!(
+                fixture.circuit.state(),
+                expected,
+                "code {code}, {in_trailers}"
+            );
+        }
+    }
+    for (code, letter) in (0..).zip(OF_PROBES.chars()) {
+        let fixture = fragile_after_break(|circuit| circuit);
+        let answer = async {
+            match code {
+                0 => Ok(tonic::Response::new(())),
+                code => Err(tonic::Status::new(Code::from_i32(code), "as told")),
+            }
+        };
+        let classifier = GrpcClassifier::new();
+        drop(
+            fixture
+                .circuit
+                .call_with_classifier(classifier, answer)
+                .await,
+        );
+        let expected = match letter {
+            'c' => State::Closed,
+            'o' => State::Open,
+            _ => State::HalfOpen,
+        };
+        assert_eq!(fixture.circuit.state(), expected, "code {code}");
+    }
+}
+
+// H4: one word for those who want them in the rates.
+#[tokio::test]
+async fn answered_codes_can_be_made_successes() {
+    let fixture = patient();
+    let server = Running::plain(&Told::new(&fixture));
+    let classifier = GrpcClassifier::new()
+        .failures([grpc::Code::AlreadyExists])
+        .client_errors_succeed();
+    let mut client = with(&fixture, &server, classifier);
+    let mut ledger = Ledger::of(&fixture);
+    for (code, letter) in (0..).zip("sffsfsfsisissfffs".chars()) {
+        check(&mut client, code).await;
+        assert_eq!(ledger.since(&fixture), letter.to_string(), "code {code}");
     }
 }
 

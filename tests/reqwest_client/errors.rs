@@ -162,7 +162,7 @@ async fn a_503_can_say_for_how_long() {
 
 // A2
 #[tokio::test]
-async fn a_status_of_4xx_is_ignored() {
+async fn a_status_of_4xx_is_neutral() {
     for code in [400, 401, 404, 429] {
         let circuit = fragile(|c| c);
         let server = Misbehaving::start(vec![Turn::respond::<&str>(code, &[], "")]);
@@ -170,6 +170,38 @@ async fn a_status_of_4xx_is_ignored() {
         assert_eq!(status(&client, &server.uri()).await, code);
         ended(&circuit, |t| t.ignored = 1);
     }
+}
+
+// A2: an answer is proof of life, unless it speaks of time or overload; as a response or as an error of it.
+#[tokio::test]
+async fn an_answer_of_4xx_closes_a_half_open_circuit() {
+    for code in [400, 401, 403, 404, 408, 409, 410, 422, 425, 429, 451] {
+        for as_error in [false, true] {
+            let circuit = fragile_after_break(|c| c);
+            let server = Misbehaving::start(vec![Turn::respond::<&str>(code, &[], "")]);
+            let service = ServiceBuilder::new()
+                .layer(layer(&circuit))
+                .map_result(
+                    move |result: Result<reqwest::Response, reqwest::Error>| match as_error {
+                        true => result?.error_for_status(),
+                        false => result,
+                    },
+                )
+                .service(client());
+            drop(ask(&service, server.uri()).await);
+            match code {
+                408 | 425 | 429 => circuit.tells(&[PROBING]),
+                _ => circuit.tells(&[PROBING, RECOVERED]),
+            }
+        }
+    }
+    // A redirect that is not followed is an answer, too.
+    let circuit = fragile_after_break(|c| c);
+    let server = Misbehaving::start(vec![redirect_to("/")]);
+    let client = built(settings().redirect(Policy::limited(0)));
+    let error = ask(&guard(&circuit, client), server.uri()).await;
+    assert!(error.expect_err("an error").is_redirect());
+    circuit.tells(&[PROBING, RECOVERED]);
 }
 
 /// URLs that no request can be made of.
@@ -228,7 +260,7 @@ async fn follow(policy: Policy, location: &str) -> (Fixture, Result<u16, reqwest
 
 // A2: the dependency has answered; it is the caller who does not go on.
 #[tokio::test]
-async fn a_redirect_that_is_not_followed_is_ignored() {
+async fn a_redirect_that_is_not_followed_is_neutral() {
     let refusing = || Policy::custom(|attempt| attempt.error("not in this house"));
     for (policy, location) in [
         (Policy::limited(0), "/"),

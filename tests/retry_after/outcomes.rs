@@ -40,8 +40,12 @@ fn a_failure_asks_and_nothing_else_does() {
         let asks = Outcome::FailureRetryAfter(secs(7));
         assert_eq!(outcome(&honouring, failed), asks, "{failed}");
     }
-    for ignored in [400, 404, 429] {
-        assert_eq!(outcome(&honouring, ignored), Outcome::Ignored, "{ignored}");
+    for (neutral, expected) in [
+        (400, Outcome::Answered),
+        (404, Outcome::Answered),
+        (429, Outcome::Ignored),
+    ] {
+        assert_eq!(outcome(&honouring, neutral), expected, "{neutral}");
     }
     for fine in [200, 202, 204, 301, 307] {
         assert_eq!(outcome(&honouring, fine), Outcome::Success, "{fine}");
