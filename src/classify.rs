@@ -80,7 +80,7 @@ where
 #[derive(Clone, Debug, Default)]
 pub struct HttpClassifier {
     /// The last that names a status holds. Shared, because a classifier may be cloned per service.
-    moved: Arc<Vec<(StatusCode, Outcome)>>,
+    moved: Option<Arc<Vec<(StatusCode, Outcome)>>>,
     client_errors_succeed: bool,
     #[cfg(feature = "retry-after")]
     retry_after: Option<RetryAfter>,
@@ -138,7 +138,7 @@ impl HttpClassifier {
         statuses: impl IntoIterator<Item = StatusCode>,
     ) -> Self {
         let moved = statuses.into_iter().map(|status| (status, outcome));
-        Arc::make_mut(&mut self.moved).extend(moved);
+        Arc::make_mut(self.moved.get_or_insert_default()).extend(moved);
         self
     }
 
@@ -168,8 +168,8 @@ impl HttpClassifier {
     }
 
     pub(crate) fn classify_status(&self, status: StatusCode) -> Outcome {
-        let moved = self.moved.iter().rev().find(|(moved, _)| *moved == status);
-        match moved {
+        let mut moved = self.moved.iter().flat_map(|moved| moved.iter().rev());
+        match moved.find(|(moved, _)| *moved == status) {
             Some((_, outcome)) => *outcome,
             None if status.is_server_error() => Outcome::Failure,
             None if status.is_client_error() => self.classify_client_error(status),

@@ -11,7 +11,7 @@ use crate::{
     builder::CircuitBuilder,
     call::{Call, OwnedCall},
     circuit::{ConfigError, Core, Mode, Outcome, Permit, Refusal, State, Transition},
-    classify::{Classify, ErrorsOnly},
+    classify::{Classify, ErrorsOnly, HttpClassifier},
     clock::Source,
     error::{ControlError, Rejected},
     guard::{Guard, Owned, OwnedGuard},
@@ -202,11 +202,85 @@ impl Circuit {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// **Watch out:** a client of HTTP answers a 500 with `Ok`, which is a success here. Use
+    /// [`call_http`](Self::call_http):
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, CircuitError};
+    /// # struct Client;
+    /// # impl Client {
+    /// #     async fn get(&self, _: &str) -> Result<http::Response<()>, std::io::Error> { Ok(http::Response::new(())) }
+    /// # }
+    /// # async fn ask(circuit: Circuit, client: Client) -> Result<(), CircuitError<std::io::Error>> {
+    /// // Wrong: a server that answers nothing but 500 never opens the circuit.
+    /// let response = circuit.call(client.get("/payments")).await?;
+    ///
+    /// // Right.
+    /// let response = circuit.call_http(client.get("/payments")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** a timeout *around* the call drops it, which is neutral, so a dependency that hangs never
+    /// opens the circuit. Put the timeout inside; or, where it cannot be moved, tell the circuit after which
+    /// time a dropped call has failed ([`Abandoned::FailureAfter`](crate::Abandoned::FailureAfter)):
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokio::time::timeout;
+    /// # use tower_breaker::Circuit;
+    /// # async fn ask(circuit: Circuit) {
+    /// # let limit = Duration::from_secs(2);
+    /// # let payment = || async { Ok::<_, std::io::Error>(42) };
+    /// // Wrong: who gives up has abandoned the call.
+    /// let answer = timeout(limit, circuit.call(payment())).await;
+    ///
+    /// // Right: the time that has passed is the call's error.
+    /// let answer = circuit.call(async { timeout(limit, payment()).await? }).await;
+    /// # let _: Result<i32, tower_breaker::CircuitError<std::io::Error>> = answer;
+    /// # }
+    /// ```
     pub fn call<F, T, E>(&self, future: F) -> Call<'_, F, ErrorsOnly>
     where
         F: Future<Output = Result<T, E>>,
     {
         self.call_with_classifier(ErrorsOnly, future)
+    }
+
+    /// Like [`call`](Self::call), for a future that ends in a response of HTTP: an `http::Response`, or a
+    /// `reqwest::Response` with the feature `reqwest`. What counts as a failure says the default
+    /// [`HttpClassifier`]: errors and 5xx. For other sets, give
+    /// [`call_with_classifier`](Self::call_with_classifier) one of your own.
+    ///
+    /// The call ends with the head of the response (rule A3): what becomes of the body, the circuit does not
+    /// see.
+    ///
+    /// ```
+    /// # use http::{Response, StatusCode};
+    /// # use tower_breaker::{Circuit, State};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let circuit = Circuit::builder("payments").consecutive_failures(1).build()?;
+    /// let response = circuit
+    ///     .call_http(async {
+    ///         // As a client does.
+    ///         let mut response = Response::new("out of order");
+    ///         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    ///         Ok::<_, std::io::Error>(response)
+    ///     })
+    ///     .await?;
+    /// assert_eq!(response.status(), 500);
+    /// assert_eq!(circuit.state(), State::Open);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_http<F, T, E>(&self, future: F) -> Call<'_, F, HttpClassifier>
+    where
+        F: Future<Output = Result<T, E>>,
+        HttpClassifier: Classify<T, E>,
+    {
+        self.call_with_classifier(HttpClassifier::new(), future)
     }
 
     /// Like [`call`](Self::call), with a closure to say what counts as a failure.

@@ -305,3 +305,20 @@ fn a_rejection_by_force_reads_no_clock() {
     assert_eq!(clock.reads(|| drop(circuit.try_acquire())), 0);
     assert_eq!(circuit.snapshot().totals.expect("counted").rejected, 1);
 }
+
+// F3: nor does the short call of HTTP, which makes its classifier anew each time.
+#[test]
+fn calling_http_allocates_nothing() {
+    let circuit = Circuit::builder("payments").build().expect("valid");
+    let mut context = Context::from_waker(Waker::noop());
+    let allocated = allocation_counter::measure(|| {
+        for status in [200, 404, 500] {
+            let mut response = http::Response::new(());
+            *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+            let call = circuit.call_http(ready(Ok::<_, Infallible>(response)));
+            let polled = std::future::Future::poll(std::pin::pin!(call), &mut context);
+            assert!(polled.is_ready());
+        }
+    });
+    assert_eq!(allocated.count_total, 0);
+}

@@ -8,6 +8,8 @@ mod support;
 
 #[path = "reqwest_client/bodies.rs"]
 mod bodies;
+#[path = "reqwest_client/calls.rs"]
+mod calls;
 #[path = "reqwest_client/errors.rs"]
 mod errors;
 #[path = "reqwest_client/faces.rs"]
