@@ -47,7 +47,13 @@ static ASKED: AtomicU64 = AtomicU64::new(0);
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let incoming = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?;
-    let server = Endpoint::from_shared(format!("http://{}", incoming.local_addr()?))?;
+    let server = Endpoint::from_shared(format!("http://{}", incoming.local_addr()?))?
+        .timeout(Duration::from_secs(2))
+        // What waits for a connection is timed by nothing else, and what has died is found out by nothing else.
+        .connect_timeout(Duration::from_secs(1))
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_while_idle(true);
     let service = Server::builder().add_service(HealthServer::new(Moody));
     tokio::spawn(service.serve_with_incoming(incoming));
 

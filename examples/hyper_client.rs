@@ -32,7 +32,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use hyper::{body::Incoming, server::conn::http1, service};
 use hyper_util::{
-    client::legacy::Client,
+    client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo},
 };
 use tokio::{net::TcpListener, sync::watch, time::sleep};
@@ -60,11 +60,13 @@ async fn main() -> Result<(), BoxError> {
             println!("circuit `{}`: {transition}", circuit.name());
         })
         .build()?;
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(Duration::from_millis(500)));
     // The breaker outside of the timeout: a call that takes too long is a failure.
     let mut client = ServiceBuilder::new()
         .layer(CircuitBreakerLayer::new(circuit.clone()).reject_as_box_error())
         .timeout(Duration::from_secs(1))
-        .service(Client::builder(TokioExecutor::new()).build_http());
+        .service(Client::builder(TokioExecutor::new()).build(connector));
 
     let mut call = async |what: &str, now: Mood, expected: &str| {
         mood.send_replace(now);

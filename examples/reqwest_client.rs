@@ -56,9 +56,13 @@ async fn main() -> Result<(), BoxError> {
         .classifier(HttpClassifier::new().retry_after(honoured))
         .observe_bodies();
     let timeout = Duration::from_secs(2);
-    let client = ServiceBuilder::new()
-        .layer(layer)
-        .service(Client::builder().no_proxy().timeout(timeout).build()?);
+    let client = ServiceBuilder::new().layer(layer).service(
+        Client::builder()
+            .no_proxy()
+            .timeout(timeout)
+            .connect_timeout(timeout / 2)
+            .build()?,
+    );
 
     let call = async |what: &str, url: &str, expected: &str| {
         let came = ask(client.clone(), url).await?;

@@ -12,6 +12,8 @@ mod sockets;
 mod cancelling;
 #[path = "grpc/codes.rs"]
 mod codes;
+#[path = "grpc/connections.rs"]
+mod connections;
 #[path = "grpc/deadlines.rs"]
 mod deadlines;
 #[path = "grpc/health.rs"]
