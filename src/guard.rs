@@ -277,6 +277,14 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Admitted<H, UNWATCHED> {
         }
     }
 
+    /// The call ends without an outcome: abandoned, or failed if that is because of a panic.
+    #[inline]
+    fn give_up(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.circuit.give_up(permit);
+        }
+    }
+
     /// Stands guard while somebody else's code runs on behalf of this call.
     #[inline]
     pub(crate) fn watch(&mut self) -> Watched<'_, H> {
@@ -287,10 +295,10 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Admitted<H, UNWATCHED> {
 impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Drop for Admitted<H, UNWATCHED> {
     #[inline]
     fn drop(&mut self) {
-        match self.permit.take() {
-            None => {}
-            Some(permit) if UNWATCHED => self.circuit.give_up(permit),
-            Some(permit) => self.circuit.abandon(permit, false),
+        if UNWATCHED {
+            self.give_up();
+        } else {
+            self.abandon(false);
         }
     }
 }
