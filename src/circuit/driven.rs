@@ -1,6 +1,6 @@
 //! What a driver asks of a circuit (rule D7): a probe and nothing else.
 
-use super::{Core, Permit, Refusal, State, Transition, word::Kind};
+use super::{Core, Permit, Refusal, State, Transition};
 
 impl Core {
     /// Admits a call if that is a probe, in shadow, too. If not, says how many nanoseconds it is worth
@@ -13,7 +13,7 @@ impl Core {
     ) -> Result<Permit, Option<u64>> {
         loop {
             let word = self.load();
-            if word.state() == State::Closed || word.kind() == Kind::ForcedOpen {
+            if word.state() == State::Closed {
                 return Err(None);
             }
             match self.try_admit(word, now, change) {

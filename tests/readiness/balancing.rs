@@ -287,6 +287,57 @@ async fn an_ejected_endpoint_comes_back_by_a_probe() {
     assert_eq!(cap.ejected(), 0);
 }
 
+// G7, D7: with a driver it comes back without a request: the trip is the only one that fails.
+#[tokio::test(start_paused = true)]
+async fn an_ejected_endpoint_comes_back_by_its_driver() {
+    let cap = EjectionCap::new(0.5).expect("a share");
+    let circuits: Vec<Circuit> = (0..2)
+        .map(|_| fragile(|builder| builder.ejection_cap(&cap)))
+        .collect();
+    let down = Arc::new(AtomicU64::new(1));
+    let asked = Arc::new(AtomicU64::new(0));
+    let (health, requests) = (down.clone(), (down.clone(), asked.clone()));
+    let check = async move || match health.load(SeqCst) {
+        0 => Ok(()),
+        _ => Err(Down),
+    };
+    let driver = tokio::spawn(circuits[0].probe_with(check));
+    let first = service_fn(move |_: Answer| {
+        requests.1.fetch_add(1, SeqCst);
+        ready(if requests.0.load(SeqCst) == 0 {
+            Ok(())
+        } else {
+            Err(Down)
+        })
+    });
+    let first = layer(&circuits[0]).pending_while_open().layer(first);
+    let second = layer(&circuits[1]).pending_while_open();
+    let second = second.layer(service_fn(|_: Answer| ready(Ok(()))));
+    let boxed = |service| Constant::new(service, 1);
+    let endpoints = [
+        boxed(BoxService::new(first)),
+        boxed(BoxService::new(second)),
+    ];
+    let mut balance = Balance::new(ServiceList::new::<Answer>(endpoints));
+    let mut failures = 0;
+    // Between the ends of breaks, at 5, 10 and 15 s, so that the driver comes first.
+    for step in 0..20 {
+        for _ in 0..50 {
+            let service = balance.ready().await.expect("an endpoint");
+            failures += u64::from(service.call(Ok(())).await.is_err());
+        }
+        if step == 11 {
+            down.store(0, SeqCst);
+            assert_eq!(asked.load(SeqCst), 1);
+        }
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    }
+    assert_eq!(failures, 1);
+    assert!(asked.load(SeqCst) > 1, "it is back");
+    assert_eq!((circuits[0].state(), cap.ejected()), (State::Closed, 0));
+    assert!(!driver.is_finished());
+}
+
 // G7: when all fail, half of them stay in rotation: callers see the endpoints' own errors, and nobody waits.
 #[tokio::test]
 async fn when_all_fail_the_cap_keeps_half_of_them_in_rotation() {
