@@ -10,7 +10,7 @@ use std::{
 use crate::{
     builder::CircuitBuilder,
     call::{Call, OwnedCall},
-    circuit::{ConfigError, Core, Mode, Outcome, Permit, Refusal, State, Transition},
+    circuit::{ConfigError, Core, Mode, Outcome, Permit, Refusal, State, Transition, Turn},
     classify::{Classify, ErrorsOnly, HttpClassifier},
     clock::Source,
     error::{ControlError, Rejected},
@@ -473,6 +473,29 @@ impl Circuit {
             self.tell(transition);
         }
         admission
+    }
+
+    /// Whether a call to come would be rejected now, or else what a ramp says about it.
+    #[inline]
+    pub(crate) fn gate(&self, seen: u64, turn: impl FnOnce() -> Turn) -> Result<Turn, Refusal> {
+        self.core().gate(seen, turn, || self.now())
+    }
+
+    /// Like [`admit`](Self::admit), of a call that a ramp may have said something about.
+    #[inline]
+    pub(crate) fn admit_in_turn(&self, turn: Turn) -> Result<Permit, Refusal> {
+        match self.core().admit_freely(|| self.now()) {
+            Some(permit) => Ok(permit),
+            None => self.admit_slowly_in_turn(turn),
+        }
+    }
+
+    #[cold]
+    fn admit_slowly_in_turn(&self, turn: Turn) -> Result<Permit, Refusal> {
+        match self.core().admit_in_turn(turn, || self.now()) {
+            Some(permit) => Ok(permit),
+            None => self.admit_slowly(),
+        }
     }
 
     /// Whether a call would be rejected now.

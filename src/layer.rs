@@ -1,6 +1,6 @@
 //! [`CircuitBreakerLayer`]: puts a circuit around services.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
 
 use http::Response;
 use tower_layer::Layer;
@@ -11,6 +11,7 @@ use crate::{
     classify::HttpClassifier,
     error::Rejected,
     follow::{Extent, HeadOnly},
+    give_back::{GiveBack, Keep},
     handle::Circuit,
     hold::{Family, Manners},
     reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
@@ -81,8 +82,9 @@ use crate::{
 /// # }
 /// ```
 #[must_use = "a layer does nothing until it is applied"]
-pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly> {
+pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly, G = Keep> {
     plan: Plan<C, R, X>,
+    give_back: PhantomData<fn() -> G>,
 }
 
 enum Plan<C, R, X> {
@@ -95,9 +97,7 @@ enum Plan<C, R, X> {
 impl CircuitBreakerLayer {
     /// A layer whose services all share `circuit`.
     pub fn new(circuit: Circuit) -> Self {
-        Self {
-            plan: Plan::Shared(Family::new(&circuit, &Manners::default())),
-        }
+        Self::planned(Plan::Shared(Family::new(&circuit, &Manners::default())))
     }
 
     /// A layer that gives each service it makes a circuit of its own. Clones of one such service
@@ -111,13 +111,21 @@ impl CircuitBreakerLayer {
     /// [`ConfigError`] for the first setting that makes no sense.
     pub fn circuit_per_service(builder: CircuitBuilder) -> Result<Self, ConfigError> {
         let blueprint = Box::new(builder.check()?);
-        Ok(Self {
-            plan: Plan::PerService(blueprint, Manners::default()),
-        })
+        Ok(Self::planned(Plan::PerService(
+            blueprint,
+            Manners::default(),
+        )))
     }
 }
 
-impl<C, R, X> CircuitBreakerLayer<C, R, X> {
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
+    fn planned(plan: Plan<C, R, X>) -> Self {
+        Self {
+            plan,
+            give_back: PhantomData,
+        }
+    }
+
     /// The circuit, unless each service has its own.
     #[must_use]
     pub fn circuit(&self) -> Option<&Circuit> {
@@ -131,7 +139,7 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     /// down: `|result: Result<&Response<Body>, &Infallible>| …`.
     ///
     /// Default: [`HttpClassifier`].
-    pub fn classify<F, Res, E>(self, classifier: F) -> CircuitBreakerLayer<F, R, X>
+    pub fn classify<F, Res, E>(self, classifier: F) -> CircuitBreakerLayer<F, R, X, G>
     where
         F: Fn(Result<&Res, &E>) -> Outcome,
     {
@@ -141,7 +149,7 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     /// Says what counts as a failure, by a [`Classify`](crate::classify::Classify).
     ///
     /// Default: [`HttpClassifier`].
-    pub fn classifier<C2>(self, classifier: C2) -> CircuitBreakerLayer<C2, R, X> {
+    pub fn classifier<C2>(self, classifier: C2) -> CircuitBreakerLayer<C2, R, X, G> {
         self.with_manners(|manners| Manners {
             classifier: Arc::new(classifier),
             rejection: manners.rejection,
@@ -153,7 +161,7 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     /// one (rule H3).
     ///
     /// Default: [`ServiceUnavailable`].
-    pub fn reject_with<F, B>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>, X>
+    pub fn reject_with<F, B>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>, X, G>
     where
         F: Fn(&Rejected) -> Response<B>,
     {
@@ -163,12 +171,12 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     /// Makes a rejection an error, for any service: [`CircuitError`](crate::CircuitError). If the inner
     /// error is boxed already, use [`reject_as_box_error`](Self::reject_as_box_error): a `CircuitError`
     /// of a boxed error is no [`Error`](std::error::Error).
-    pub fn reject_as_error(self) -> CircuitBreakerLayer<C, RejectAsError, X> {
+    pub fn reject_as_error(self) -> CircuitBreakerLayer<C, RejectAsError, X, G> {
         self.rejection(RejectAsError)
     }
 
     /// Makes a rejection a boxed [`Rejected`], and boxes the inner service's errors as they are.
-    pub fn reject_as_box_error(self) -> CircuitBreakerLayer<C, RejectAsBoxError, X> {
+    pub fn reject_as_box_error(self) -> CircuitBreakerLayer<C, RejectAsBoxError, X, G> {
         self.rejection(RejectAsBoxError)
     }
 
@@ -176,7 +184,7 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     ///
     /// What it returns is not marked as a rejection: a good answer is a good answer. If it is still a
     /// refusal, [mark it](Rejected::mark).
-    pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X>
+    pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X, G>
     where
         F: Fn(Rejected, Req) -> Fut,
         Fut: Future,
@@ -185,7 +193,7 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     }
 
     /// Answers rejections by a [`Reject`](crate::reject::Reject).
-    pub fn rejection<R2>(self, rejection: R2) -> CircuitBreakerLayer<C, R2, X> {
+    pub fn rejection<R2>(self, rejection: R2) -> CircuitBreakerLayer<C, R2, X, G> {
         self.with_manners(|manners| Manners {
             classifier: manners.classifier,
             rejection: Arc::new(rejection),
@@ -196,7 +204,7 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     pub(crate) fn with_manners<C2, R2, X2>(
         self,
         change: impl FnOnce(Manners<C, R, X>) -> Manners<C2, R2, X2>,
-    ) -> CircuitBreakerLayer<C2, R2, X2> {
+    ) -> CircuitBreakerLayer<C2, R2, X2, G> {
         let plan = match self.plan {
             Plan::Shared(family) => {
                 let manners = change(family.manners().clone());
@@ -204,11 +212,19 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
             }
             Plan::PerService(blueprint, manners) => Plan::PerService(blueprint, change(manners)),
         };
-        CircuitBreakerLayer { plan }
+        CircuitBreakerLayer::planned(plan)
+    }
+
+    pub(crate) fn giving_back<G2>(self) -> CircuitBreakerLayer<C, R, X, G2> {
+        CircuitBreakerLayer::planned(self.plan)
     }
 }
 
-impl<S, C, R, X: Extent> Layer<S> for CircuitBreakerLayer<C, R, X> {
+impl<S, C, R, X, G> Layer<S> for CircuitBreakerLayer<C, R, X, G>
+where
+    X: Extent,
+    G: GiveBack<S>,
+{
     type Service = CircuitBreaker<S, C, R, X>;
 
     fn layer(&self, inner: S) -> Self::Service {
@@ -216,12 +232,12 @@ impl<S, C, R, X: Extent> Layer<S> for CircuitBreakerLayer<C, R, X> {
             Plan::Shared(family) => family.clone(),
             Plan::PerService(blueprint, manners) => Family::new(&blueprint.circuit(), manners),
         };
-        CircuitBreaker::of_family(inner, family)
+        CircuitBreaker::of_family(inner, family, G::give_back)
     }
 }
 
 /// By hand: a closure that is not `Clone` is shared, not cloned.
-impl<C, R, X> Clone for CircuitBreakerLayer<C, R, X> {
+impl<C, R, X, G> Clone for CircuitBreakerLayer<C, R, X, G> {
     fn clone(&self) -> Self {
         let plan = match &self.plan {
             Plan::Shared(family) => Plan::Shared(family.clone()),
@@ -229,11 +245,11 @@ impl<C, R, X> Clone for CircuitBreakerLayer<C, R, X> {
                 Plan::PerService(blueprint.clone(), manners.clone())
             }
         };
-        Self { plan }
+        Self::planned(plan)
     }
 }
 
-impl<C, R, X> fmt::Debug for CircuitBreakerLayer<C, R, X> {
+impl<C, R, X, G> fmt::Debug for CircuitBreakerLayer<C, R, X, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("CircuitBreakerLayer");
         match &self.plan {

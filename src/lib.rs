@@ -158,6 +158,7 @@ mod ejection;
 mod error;
 mod follow;
 mod future;
+mod give_back;
 #[cfg(feature = "grpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 pub mod grpc;

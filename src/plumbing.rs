@@ -36,11 +36,15 @@
 //! # }
 //! ```
 //!
+//! A layer says, too, what a rejection does about what the inner service has reserved: [`Keep`], or
+//! [`FreshClone`].
+//!
 //! The types of a call's future and of an observed body name them together, as [`Counted`]:
 //! `ObservedBody<B, Counted<HttpClassifier, ServiceUnavailable, ObserveBodies>>`.
 
 pub use crate::{
     follow::{Extent, Follow, HeadOnly},
+    give_back::{FreshClone, GiveBack, Keep},
     guard::Owned,
     hold::{Counted, Hold},
 };

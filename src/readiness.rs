@@ -49,11 +49,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    circuit::Refusal, follow::Extent, handle::Circuit, layer::CircuitBreakerLayer,
-    service::CircuitBreaker,
+    circuit::Refusal, follow::Extent, give_back::GiveBack, handle::Circuit,
+    layer::CircuitBreakerLayer, service::CircuitBreaker,
 };
 
-impl<C, R, X> CircuitBreakerLayer<C, R, X> {
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Makes services that are not ready while their circuit would reject, for load balancers to steer
     /// around them (rule G7). See [`readiness`](self).
     ///
@@ -80,8 +80,12 @@ impl<L> PendingLayer<L> {
     }
 }
 
-impl<S, C, R, X: Extent> Layer<S> for PendingLayer<CircuitBreakerLayer<C, R, X>> {
-    type Service = PendingWhileOpen<<CircuitBreakerLayer<C, R, X> as Layer<S>>::Service>;
+impl<S, C, R, X, G> Layer<S> for PendingLayer<CircuitBreakerLayer<C, R, X, G>>
+where
+    X: Extent,
+    G: GiveBack<S>,
+{
+    type Service = PendingWhileOpen<CircuitBreaker<S, C, R, X>>;
 
     fn layer(&self, inner: S) -> Self::Service {
         PendingWhileOpen::new(self.0.layer(inner))
@@ -137,7 +141,11 @@ where
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         match self.poll_admission(context) {
             Poll::Ready(()) => self.breaker.poll_ready(context),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                // Nor does who waits hold anything (G3).
+                self.breaker.give_back();
+                Poll::Pending
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    circuit::Refusal,
+    circuit::{Refusal, Turn},
     classify::{Classify, HttpClassifier},
     follow::{Follow, HeadOnly},
     future::ResponseFuture,
@@ -34,10 +34,11 @@ use crate::{
 /// granted for a rejection is good for a rejection only, even if the circuit has closed by the time
 /// of the call.
 ///
-/// The other way round, a call can be rejected although the inner service was ready: because the
-/// circuit has opened since, or while it ramps up. The inner service's readiness then stays with this
-/// instance until its next call or its drop. So what reserves something in `poll_ready`, such as a
-/// concurrency limit, belongs outside of the breaker.
+/// The other way round, a call can be rejected although the inner service was ready, because the
+/// circuit has opened since. What that has reserved in `poll_ready`, such as a place in a buffer, is given
+/// back by a fresh clone in its place, if the layer
+/// [says so](CircuitBreakerLayer::fresh_clone_on_rejection), as layers for gRPC do. Otherwise it stays with
+/// this instance until its next call or its drop (rule G3).
 #[must_use = "services do nothing unless called"]
 pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly> {
     inner: S,
@@ -46,6 +47,8 @@ pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = Hea
     /// for it.
     _family: Option<Family<C, R, X>>,
     readiness: Readiness,
+    /// What a rejection does about what the inner service has reserved (G3).
+    give_back: fn(&mut S),
 }
 
 const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on this instance before \
@@ -54,12 +57,26 @@ const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on
 /// What `poll_ready` has found out for the next `call`.
 #[derive(Clone, Copy, Debug)]
 enum Readiness {
-    /// Nothing yet.
+    /// Nothing yet, and the inner service was not asked.
     Unknown,
+    /// The inner service was asked, and is not ready yet, or has failed.
+    Asked(Turn),
     /// The inner service is ready.
-    Ready,
-    /// The circuit rejects, and the inner service was not asked: why, and the word it was read from.
+    Ready(Turn),
+    /// The circuit rejects, and the inner service holds nothing for this call: why, and the word it was
+    /// read from.
     Rejecting(Refusal, u64),
+}
+
+impl Readiness {
+    /// What the ramp has said about the next call, if it was asked already.
+    fn turn(self) -> Turn {
+        match self {
+            Self::Unknown => Turn::NotYet,
+            Self::Asked(turn) | Self::Ready(turn) => turn,
+            Self::Rejecting(refusal, seen) => Turn::of_refusal(refusal, seen),
+        }
+    }
 }
 
 impl<S> CircuitBreaker<S> {
@@ -71,12 +88,22 @@ impl<S> CircuitBreaker<S> {
 }
 
 impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
-    pub(crate) fn of_family(inner: S, family: Family<C, R, X>) -> Self {
+    pub(crate) fn of_family(inner: S, family: Family<C, R, X>, give_back: fn(&mut S)) -> Self {
         Self {
             inner,
             hold: family.share(),
             _family: Some(family),
             readiness: Readiness::Unknown,
+            give_back,
+        }
+    }
+
+    /// G3: a call that is rejected leaves nothing reserved in the inner service, if that was asked at all.
+    #[cold]
+    pub(crate) fn give_back(&mut self) {
+        if let Readiness::Asked(_) | Readiness::Ready(_) = self.readiness {
+            (self.give_back)(&mut self.inner);
+            self.readiness = Readiness::Unknown;
         }
     }
 
@@ -116,17 +143,23 @@ where
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let circuit: &Circuit = &self.hold;
         let seen = circuit.core().seen();
+        let readiness = self.readiness;
         // The gate comes before readiness: while the circuit rejects, an inner service that is never
         // ready must not delay the rejection.
-        if let Some(refusal) = circuit.core().refusal(seen, || circuit.now()) {
-            self.readiness = Readiness::Rejecting(refusal, seen);
-            return Poll::Ready(Ok(()));
-        }
-        self.readiness = Readiness::Unknown;
+        let turn = match circuit.gate(seen, || readiness.turn()) {
+            Ok(turn) => turn,
+            Err(refusal) => {
+                self.give_back();
+                self.readiness = Readiness::Rejecting(refusal, seen);
+                return Poll::Ready(Ok(()));
+            }
+        };
+        // Before it is asked: a panic may come after something was reserved.
+        self.readiness = Readiness::Asked(turn);
         match self.inner.poll_ready(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => {
-                self.readiness = Readiness::Ready;
+                self.readiness = Readiness::Ready(turn);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => {
@@ -141,11 +174,15 @@ where
     /// If `poll_ready` has not returned ready on this very instance since its last call.
     fn call(&mut self, request: Req) -> Self::Future {
         let hold = &self.hold;
-        let refusal = match std::mem::replace(&mut self.readiness, Readiness::Unknown) {
-            Readiness::Unknown => panic!("{NOT_READY}"),
-            Readiness::Rejecting(refusal, seen) => hold.reject(refusal, seen),
-            Readiness::Ready => match hold.admit() {
+        let refusal = match self.readiness {
+            Readiness::Unknown | Readiness::Asked(_) => panic!("{NOT_READY}"),
+            Readiness::Rejecting(refusal, seen) => {
+                self.readiness = Readiness::Unknown;
+                hold.reject(refusal, seen)
+            }
+            Readiness::Ready(turn) => match hold.admit_in_turn(turn) {
                 Ok(mut permit) => {
+                    self.readiness = Readiness::Unknown;
                     // The guard comes before the call: nothing is lost if that panics.
                     let watched = Watched::new(hold, &mut permit);
                     let note = X::note(&request);
@@ -154,11 +191,14 @@ where
                     let admitted = Admitted::new(hold.clone(), permit);
                     return ResponseFuture::admitted(inner, admitted, note);
                 }
-                Err(refusal) => refusal,
+                Err(refusal) => {
+                    self.give_back();
+                    refusal
+                }
             },
         };
-        let rejected = hold.rejected(refusal);
-        ResponseFuture::rejected(hold.rejection().reject(rejected, request))
+        let rejected = self.hold.rejected(refusal);
+        ResponseFuture::rejected(self.hold.rejection().reject(rejected, request))
     }
 }
 
@@ -170,6 +210,7 @@ impl<S: Clone, C, R, X> Clone for CircuitBreaker<S, C, R, X> {
             hold: self.hold.clone(),
             _family: None,
             readiness: Readiness::Unknown,
+            give_back: self.give_back,
         }
     }
 }

@@ -26,6 +26,8 @@ mod peer;
 mod pushback;
 #[path = "grpc/rejections.rs"]
 mod rejections;
+#[path = "grpc/reserving.rs"]
+mod reserving;
 #[path = "grpc/server.rs"]
 mod server;
 #[path = "grpc/statuses.rs"]

@@ -5,6 +5,8 @@
 
 #[path = "tower_contract/bounds.rs"]
 mod bounds;
+#[path = "tower_contract/giving_back.rs"]
+mod giving_back;
 #[path = "tower_contract/readiness_errors.rs"]
 mod readiness_errors;
 #[path = "tower_contract/sharing.rs"]

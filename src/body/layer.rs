@@ -6,13 +6,13 @@ use super::ObserveBodies;
 use crate::{hold::Manners, layer::CircuitBreakerLayer};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
-impl<C, R, X> CircuitBreakerLayer<C, R, X> {
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Follows calls to the end of their bodies (rule H5): a body that ends in an error or with the wrong
     /// length is a failure. The service then answers with [`ObservedBody`](crate::body::ObservedBody); see
     /// [`body`](crate::body) for what counts as what.
     ///
     /// Default: a call ends with the head of its response, and bodies are left alone.
-    pub fn observe_bodies(self) -> CircuitBreakerLayer<C, R, ObserveBodies> {
+    pub fn observe_bodies(self) -> CircuitBreakerLayer<C, R, ObserveBodies, G> {
         self.observe_bodies_with(ObserveBodies::new())
     }
 
@@ -20,7 +20,7 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     pub fn observe_bodies_with<J>(
         self,
         observe: ObserveBodies<J>,
-    ) -> CircuitBreakerLayer<C, R, ObserveBodies<J>> {
+    ) -> CircuitBreakerLayer<C, R, ObserveBodies<J>, G> {
         self.with_manners(|manners| Manners {
             classifier: manners.classifier,
             rejection: manners.rejection,

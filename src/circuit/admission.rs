@@ -121,7 +121,7 @@ impl Core {
     }
 
     /// D6: whether a ramp that admits `share` of the calls admits this one.
-    fn passes_ramp(&self, share: u64, now: u64) -> bool {
+    pub(super) fn passes_ramp(&self, share: u64, now: u64) -> bool {
         // Relaxed: the turns only have to differ.
         let turn = self.ramp_turn.fetch_add(1, Ordering::Relaxed);
         if spread(turn) < share {

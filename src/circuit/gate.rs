@@ -1,13 +1,89 @@
 //! What readiness asks of a circuit, before there is a call (rules A6, G1, G2).
 
 use super::{
-    Core, Permit, Refusal, State, Transition,
+    Core, Permit, Refusal, State, Transition, WHOLE,
     ending::Verdict,
     totals::{End, TotalCounters},
     word::{Kind, Word},
 };
 
+/// What a ramp has said about a call to come (D6). It is asked once for each call, before the inner service is
+/// (G1), and what it says holds until the call, in the same era.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It was not asked, or there is no ramp.
+    NotYet,
+    /// The ramp of this era lets the call pass.
+    Passes(u64),
+    /// The ramp of this era turns the call away.
+    TurnedAway(u64),
+}
+
+impl Turn {
+    /// What it was that led to this refusal, when the word was `seen`.
+    pub(crate) fn of_refusal(refusal: Refusal, seen: u64) -> Self {
+        match refusal {
+            Refusal::Ramping => Self::TurnedAway(Word::from_bits(seen).era()),
+            _ => Self::NotYet,
+        }
+    }
+}
+
 impl Core {
+    /// Whether a call to come would be rejected now, beginning with the word that was `seen`; if not, what the
+    /// ramp says about it, which has said `turn` before. Changes nothing but the turns of the ramp.
+    #[inline]
+    pub(crate) fn gate(
+        &self,
+        seen: u64,
+        turn: impl FnOnce() -> Turn,
+        now: impl Fn() -> u64,
+    ) -> Result<Turn, Refusal> {
+        let word = Word::from_bits(seen);
+        if word.admits_freely() {
+            return Ok(Turn::NotYet);
+        }
+        match self.refusal_slowly(word, &now) {
+            Some(refusal) => Err(refusal),
+            None => self.take_turn(turn(), &now),
+        }
+    }
+
+    /// In shadow, nobody is turned away, and the call takes its turn itself.
+    #[cold]
+    fn take_turn(&self, turn: Turn, now: impl Fn() -> u64) -> Result<Turn, Refusal> {
+        let is_ramping = |word: Word| word.kind() == Kind::Closed && word.is_ramping();
+        if !is_ramping(self.load()) {
+            return Ok(Turn::NotYet);
+        }
+        let now = now();
+        let word = self.load();
+        let share = self.ramp_share(word, now);
+        if !is_ramping(word) || share >= WHOLE {
+            return Ok(Turn::NotYet);
+        }
+        let passes = match turn {
+            Turn::Passes(era) if era == word.era() => true,
+            Turn::TurnedAway(era) if era == word.era() => false,
+            _ => self.passes_ramp(share, now),
+        };
+        match passes {
+            true => Ok(Turn::Passes(word.era())),
+            false => Err(Refusal::Ramping),
+        }
+    }
+
+    /// Admits a call that the ramp lets pass already, while that ramp goes on; `None` for any other.
+    pub(crate) fn admit_in_turn(&self, turn: Turn, now: impl FnOnce() -> u64) -> Option<Permit> {
+        let Turn::Passes(era) = turn else {
+            return None;
+        };
+        let now = now();
+        let word = self.load();
+        let passes = word.kind() == Kind::Closed && word.era() == era && word.is_ramping();
+        passes.then(|| Permit::new(word).started_at(now))
+    }
+
     /// Whether a call would be rejected now, and why, beginning with the word that was `seen`.
     /// Changes nothing (C5): what a call would do about timed-out probes is left to the call.
     #[inline]
@@ -29,7 +105,7 @@ impl Core {
                 Kind::HalfOpen if word.probes().admit().is_none() => self
                     .probes_remaining(word, now())
                     .map(Refusal::HalfOpenFull),
-                // A ramp chooses among calls; whether it takes this one is known when it comes.
+                // A ramp chooses among calls; whether it takes this one is asked only when one is to come.
                 _ => return None,
             };
             match remaining {
@@ -142,6 +218,10 @@ impl Core {
             .flatten();
         timed_out
             .or_else(|| self.refusal(self.seen(), || now))
-            .unwrap_or(Refusal::Open(0))
+            .unwrap_or(match noted {
+                // It was turned away by its turn, whatever has become of the ramp.
+                Refusal::Ramping => noted,
+                _ => Refusal::Open(0),
+            })
     }
 }

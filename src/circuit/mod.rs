@@ -49,6 +49,7 @@ pub use self::{
 pub(crate) use self::{
     cap::Cap,
     config::{Plan, Probing, Settings, millionths, nanos},
+    gate::Turn,
     membership::Joining,
     permit::Permit,
     view::View,

@@ -4,7 +4,7 @@ use super::{GrpcClassifier, GrpcLayer, GrpcUnavailable};
 use crate::{body::ObserveBodies, layer::CircuitBreakerLayer};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
-impl<C, R, X> CircuitBreakerLayer<C, R, X> {
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Classifies and rejects as gRPC has it, and follows calls to their trailers (rule H4).
     ///
     /// It replaces what was said about classifying, rejecting and bodies. What is said after it holds, as a
@@ -31,6 +31,11 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// A rejection gives back what the inner service has reserved, by a fresh clone in its place
+    /// ([`fresh_clone_on_rejection`](Self::fresh_clone_on_rejection)): tonic's `Channel` is a buffer of 1,024
+    /// places. So the inner service has to be `Clone`. Around one that is not, such as the service of a server,
+    /// say [`keep_on_rejection`](Self::keep_on_rejection) after it.
     pub fn grpc(self) -> GrpcLayer {
         self.grpc_with(GrpcClassifier::new())
     }
@@ -40,5 +45,6 @@ impl<C, R, X> CircuitBreakerLayer<C, R, X> {
         self.classifier(classifier)
             .rejection(GrpcUnavailable)
             .observe_bodies_with(ObserveBodies::new().end_classifier(classifier))
+            .fresh_clone_on_rejection()
     }
 }

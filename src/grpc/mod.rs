@@ -70,11 +70,13 @@ mod status;
 
 pub use self::{classify::GrpcClassifier, code::Code, reject::GrpcUnavailable};
 
-use crate::{body::ObserveBodies, layer::CircuitBreakerLayer, service::CircuitBreaker};
+use crate::{
+    body::ObserveBodies, give_back::FreshClone, layer::CircuitBreakerLayer, service::CircuitBreaker,
+};
 
 /// The layer that [`CircuitBreakerLayer::grpc`] makes.
 pub type GrpcLayer =
-    CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>>;
+    CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>, FreshClone>;
 
 /// The service that a [`GrpcLayer`] makes, by its short name: for the field of a struct, and for what was
 /// generated around it.
