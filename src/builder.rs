@@ -329,7 +329,8 @@ impl CircuitBuilder {
         self
     }
 
-    /// Makes the circuit a member of a set of which only a share may be open at once (rule G7).
+    /// Makes the circuit a member of a set of which only a share may be open at once (rule G7). All members
+    /// need the same [clock](Self::clock).
     ///
     /// Default: it belongs to none.
     pub fn ejection_cap(mut self, cap: &EjectionCap) -> Self {

@@ -17,6 +17,11 @@ use crate::{
 /// a transition from closed to closed tells it, with [`Cause::TripVetoed`](crate::Cause::TripVetoed) and what
 /// would have tripped.
 ///
+/// One veto of an outage is told. Those that follow change nothing and are only counted, in
+/// [`Totals::vetoed`](crate::Totals::vetoed), so the next failure opens the circuit as soon as there is a
+/// place. The outage is over when the circuit changes for another reason, or when no trip has been vetoed for
+/// as long as the break would have been.
+///
 /// ```
 /// use tower_breaker::{Cause, Circuit, EjectionCap, State};
 ///
@@ -41,13 +46,44 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A circuit is a member for as long as it lives, and holds a place from its trip to its close. What a person
-/// does ([`trip`](crate::Circuit::trip), [`force_open`](crate::Circuit::force_open)) is never vetoed, but
-/// takes a place. What is decided in shadow takes none.
+/// A circuit is a member for as long as it lives. It takes a place when it trips:
+///
+/// * It holds its place until its break is over. If nobody asks the circuit then, another member's trip may
+///   take the place over. The one whose break was over first is taken first.
+/// * If it is asked first, it becomes half-open and keeps its place until it closes.
+/// * If its place was taken over, it probes without one. To open again it needs another; where there is none,
+///   it closes, and that is a veto, too.
+///
+/// What a person does ([`trip`](crate::Circuit::trip), [`force_open`](crate::Circuit::force_open)) is never
+/// vetoed, but takes a place. What is decided in shadow takes none.
 ///
 /// The share is a limit, not a target: of three circuits under a cap of one half, one may be open, and of
-/// one, none. It is rounded to millionths, and so is what comes of it: of three circuits under a cap of
-/// `1.0 / 3.0`, one may be open.
+/// one, none. [`at_least_one`](Self::at_least_one) is for small sets. The share is rounded to millionths, and
+/// so is what comes of it: of three circuits under a cap of `1.0 / 3.0`, one may be open.
+///
+/// No trip waits for another thread, or for a lock. One that finds the set full looks through all members, so
+/// each failing call of a circuit that is kept in rotation costs some nanoseconds for each of them.
+///
+/// **Watch out**: when a break is over is judged by the clock of the circuit that asks for a place. So all
+/// members need the same [clock](crate::clock), be it tokio's or one of your own.
+///
+/// ```
+/// # use tower_breaker::{Circuit, EjectionCap, clock::ManualClock};
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// # let cap = EjectionCap::new(0.5)?;
+/// let endpoint = || Circuit::builder("endpoint").ejection_cap(&cap);
+///
+/// // Wrong: two clocks that know nothing of each other.
+/// endpoint().clock(ManualClock::new()).build()?;
+/// endpoint().clock(ManualClock::new()).build()?;
+///
+/// // Right: clones of one.
+/// let clock = ManualClock::new();
+/// endpoint().clock(clock.clone()).build()?;
+/// endpoint().clock(clock.clone()).build()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct EjectionCap {
     cap: Arc<Cap>,
@@ -98,8 +134,11 @@ impl EjectionCap {
         self.cap.members()
     }
 
-    /// How many of them are open, half-open or forced open, and not only in shadow. One that is about to open
-    /// counts already.
+    /// How many places are taken: by circuits that are open, half-open or forced open, and not only in shadow.
+    ///
+    /// An open circuit whose break is over counts until another member's trip takes its place over. From then
+    /// on it does not count, also while it is half-open, until it opens again. One that is about to open counts
+    /// already.
     #[must_use]
     pub fn ejected(&self) -> u64 {
         self.cap.taken()

@@ -13,9 +13,9 @@
 //! Each lease is changed by one compare-and-swap, from exactly what was read, so a place is moved once,
 //! whoever races. Nobody waits.
 //!
-//! A place is in a hand for as long as it takes to swap a word. So where a person ends the era of a circuit
-//! that is about to open, or opens it by hand at that very moment, or several probes of a circuit that has lost
-//! its place fail at once, another trip may be vetoed though there is a place again an instant later.
+//! A place is in a hand for as long as it takes to swap a word. So a trip may be vetoed though there is a place
+//! again an instant later: where at that very moment another circuit closes, a person ends the era of one that
+//! is about to open or opens it by hand, or several probes of one that has lost its place fail at once.
 
 use super::{
     WHOLE,

@@ -83,6 +83,7 @@ pub enum Cause {
     /// Another instance said so.
     Shared,
     /// The circuit should have opened, but too many of its set are open already: closed and cleared (G7).
+    /// Told once for each outage; [`Totals::vetoed`](crate::Totals::vetoed) counts them all.
     TripVetoed,
     /// The break is over and a call came: open to half-open (C1).
     BreakOver,

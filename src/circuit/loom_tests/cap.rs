@@ -8,9 +8,19 @@ const TRIP: Control = |core| core.trip(Duration::from_nanos(OPEN_FOR), 1).ok();
 const RESET: Control = |core| Some(core.reset(1));
 const FORCE: Control = |core| core.set_mode(Mode::ForcedOpen, 1);
 const SHADOW: Control = |core| core.set_mode(Mode::Shadow, 1);
+const NORMAL: Control = |core| core.set_mode(Mode::Normal, 1);
 
 fn half() -> StdArc<Cap> {
     StdArc::new(Cap::new(WHOLE / 2, 0))
+}
+
+fn third() -> StdArc<Cap> {
+    StdArc::new(Cap::new(WHOLE / 3, 0))
+}
+
+/// No place at all.
+fn none() -> StdArc<Cap> {
+    StdArc::new(Cap::new(1, 0))
 }
 
 fn whole() -> StdArc<Cap> {
@@ -25,6 +35,11 @@ fn member(cap: &StdArc<Cap>, failures: u64) -> Arc<Fixture> {
 fn trip_now(fixture: &Arc<Fixture>, permit: Permit) -> Part {
     let fixture = fixture.clone();
     Box::new(move || fixture.record(permit, Outcome::TripNow, 1))
+}
+
+fn control(fixture: &Arc<Fixture>, operation: Control) -> Part {
+    let fixture = fixture.clone();
+    Box::new(move || fixture.note(operation(&fixture.core)))
 }
 
 fn causes(fixture: &Fixture) -> Vec<Cause> {
@@ -224,4 +239,125 @@ fn a_circuit_that_closes_makes_room_for_another() {
         }
         assert_eq!(other.core.state(), State::Open);
     });
+}
+
+// G7: the break of one is over. It closes, and another opens, with its place or with the one it frees; or is
+// vetoed while that is on its way, and opens the next time.
+#[test]
+fn a_place_is_taken_over_or_freed_but_not_both() {
+    model("a close against one who takes its place over", || {
+        let cap = half();
+        let (one, other) = (member(&cap, 1), member(&cap, 1));
+        one.trip(OPEN_FOR, 0);
+        let permit = other.enter(OPEN_FOR);
+        race!(control(&one, RESET), fail(&other, permit, OPEN_FOR));
+        assert_places(&cap, &[&one, &other]);
+        if other.trips() == 0 {
+            let again = other.enter(OPEN_FOR);
+            other.record(again, Outcome::Failure, OPEN_FOR);
+        }
+        assert_eq!((other.trips(), cap.taken()), (1, 1));
+    });
+}
+
+// G7, C1: the break of one is over. It becomes half-open with its place, or another has taken that over.
+#[test]
+fn a_probe_keeps_its_place_or_has_lost_it() {
+    model("a probe against one who takes its place over", || {
+        let cap = half();
+        let (one, other) = (member(&cap, 1), member(&cap, 1));
+        one.trip(OPEN_FOR, 0);
+        let permit = other.enter(OPEN_FOR);
+        let probing = one.clone();
+        race!(
+            move || {
+                let probe = probing.enter(OPEN_FOR);
+                probing.record(probe, Outcome::Failure, OPEN_FOR);
+            },
+            fail(&other, permit, OPEN_FOR)
+        );
+        // Reopened with its own, or closed for want of it: never both open, and never none.
+        assert_eq!(cap.taken(), 1);
+        let open = [&one, &other].map(|fixture| fixture.core.state() == State::Open);
+        assert_ne!(open[0], open[1]);
+        let told = if open[0] { &other } else { &one };
+        assert_eq!(causes(told).last(), Some(&Cause::TripVetoed));
+    });
+}
+
+// G7: one place whose break is over, and two who ask for it.
+#[test]
+fn of_two_who_ask_for_one_place_one_takes_it_over() {
+    model("two trips and one break that is over", || {
+        let cap = third();
+        let [gone, one, other] = [(); 3].map(|()| member(&cap, 1));
+        gone.trip(OPEN_FOR, 0);
+        let (first, second) = (one.enter(OPEN_FOR), other.enter(OPEN_FOR));
+        race!(fail(&one, first, OPEN_FOR), fail(&other, second, OPEN_FOR));
+        assert_eq!((one.trips() + other.trips(), cap.taken()), (1, 1));
+    });
+}
+
+// G7, E2: whoever comes last, the place follows what is so in the end.
+#[test]
+fn people_who_open_and_close_leave_a_place_for_what_is_open() {
+    for opening in [TRIP, FORCE] {
+        model("a person who opens against one who closes", move || {
+            let cap = whole();
+            let fixture = member(&cap, 1);
+            race!(control(&fixture, opening), control(&fixture, RESET));
+            assert_places(&cap, &[&fixture]);
+        });
+    }
+}
+
+// G7, E1: to shadow and back is the same era, and the same place.
+#[test]
+fn a_place_that_is_needed_after_all_is_put_back() {
+    model("to shadow against back to normal", || {
+        let cap = whole();
+        let fixture = member(&cap, 1);
+        fixture.trip(OPEN_FOR, 0);
+        race!(control(&fixture, SHADOW), control(&fixture, NORMAL));
+        assert_places(&cap, &[&fixture]);
+    });
+}
+
+// G7: whoever fails in the era that a veto began knows that it has been told.
+#[test]
+fn a_veto_is_told_once() {
+    model("two calls that are vetoed", || {
+        let cap = none();
+        let fixture = member(&cap, 1);
+        let permit = fixture.enter(0);
+        let again = fixture.clone();
+        race!(fail(&fixture, permit, 1), move || {
+            let permit = again.enter(1);
+            again.record(permit, Outcome::Failure, 1);
+        });
+        assert_eq!(causes(&fixture), [Cause::TripVetoed]);
+    });
+}
+
+// G7: a veto that is not told is the end of no era, and leaves it to the next call to open the circuit.
+#[test]
+fn after_a_veto_that_is_not_told_the_next_call_opens() {
+    model(
+        "a veto that is not told against a place that gets free",
+        || {
+            let cap = half();
+            let (one, other) = (member(&cap, 1), member(&cap, 1));
+            one.trip(OPEN_FOR, 0);
+            let permit = other.enter(1);
+            other.record(permit, Outcome::Failure, 1);
+            let permits = [(); 2].map(|()| other.enter(1));
+            let [first, second] = permits.map(|permit| fail(&other, permit, 1));
+            race(vec![first, second, control(&one, RESET)]);
+            if other.trips() == 0 {
+                let permit = other.enter(1);
+                other.record(permit, Outcome::Failure, 1);
+            }
+            assert_eq!((other.trips(), cap.taken()), (1, 1));
+        },
+    );
 }
