@@ -101,7 +101,7 @@ impl Membership {
     /// Makes the slot say what the word says, with the place in hand, if there is one and none in the slot.
     fn settle<'a>(&'a self, core: &Core, mut hand: Option<Place<'a>>) {
         loop {
-            // First the slot: if it has been changed by somebody who knew a newer word, that word is seen.
+            // First the slot: if it was changed by somebody who knew a newer word, that word is seen below.
             let lease = self.look();
             let word = core.load();
             let due = match () {
