@@ -129,10 +129,10 @@ fn the_break_that_was_over_first_gives_its_place_up_first() {
     set.wait(secs(9));
     members[2].play("f");
     members[2].is(State::Open);
-    // So the second one to open can still reopen, and the first one cannot.
-    members[0].play("f");
+    // So the second one to open keeps its place as it probes, and the first one has lost it.
+    let probes = [members[0].admit(), members[1].admit()];
+    probes.into_iter().for_each(|probe| probe.failure());
     members[0].is(State::Open);
-    members[1].play("f");
     members[1].is(State::Closed);
     counts(&set.cap, 2, 4);
 }
