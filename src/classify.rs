@@ -77,6 +77,10 @@ where
 ///
 /// A response that a circuit breaker further in made from a rejection is ignored, whatever its
 /// status: the dependency was not touched (rule H3).
+///
+/// With the feature `grpc`, a `grpc-status` in the head of a success counts as its code does over gRPC (rule H4).
+/// **Watch out:** that is a net for those who have forgotten `.grpc()`, and it has holes: after messages, the
+/// status comes in the trailers, which this classifier never sees.
 #[derive(Clone, Debug, Default)]
 pub struct HttpClassifier {
     /// The last that names a status holds. Shared, because a classifier may be cloned per service.
@@ -160,11 +164,28 @@ impl HttpClassifier {
             return Outcome::NotAsked;
         }
         let outcome = self.classify_status(head.status);
+        #[cfg(feature = "grpc")]
+        if let Some(outcome) = self.classify_code(outcome, head) {
+            return outcome;
+        }
         #[cfg(feature = "retry-after")]
         if let Some(retry_after) = self.retry_after {
             return RetryAfter::add_to(outcome, || retry_after.read(head.headers));
         }
         outcome
+    }
+
+    /// What the head of a gRPC call says, where `.grpc()` was forgotten: to HTTP it is a 200 like any other.
+    #[cfg(feature = "grpc")]
+    fn classify_code(&self, outcome: Outcome, head: &Head<'_>) -> Option<Outcome> {
+        if outcome != Outcome::Success || head.headers.is_empty() {
+            return None;
+        }
+        let outcome = crate::grpc::classify_code(head, self.retry_after)?;
+        match outcome {
+            Outcome::Answered if self.client_errors_succeed => Some(Outcome::Success),
+            outcome => Some(outcome),
+        }
     }
 
     pub(crate) fn classify_status(&self, status: StatusCode) -> Outcome {

@@ -16,6 +16,8 @@ mod codes;
 mod connections;
 #[path = "grpc/deadlines.rs"]
 mod deadlines;
+#[path = "grpc/forgotten.rs"]
+mod forgotten;
 #[path = "grpc/health.rs"]
 mod health;
 #[path = "grpc/neighbours.rs"]

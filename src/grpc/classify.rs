@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
+use http::{Extensions, HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
 
 use super::Code;
 use crate::{
     body::{BodyEnd, ClassifyEnd},
     circuit::Outcome,
-    classify::{Classify, is_rejection},
+    classify::{Classify, Head, is_rejection},
     retry_after::RetryAfter,
 };
 
@@ -145,22 +145,37 @@ fn may_be_grpc(headers: &HeaderMap) -> bool {
     })
 }
 
+/// What the code in the head of a response means by default, if there is one: for the classifier for HTTP.
+pub(crate) fn classify_code(head: &Head<'_>, retry_after: Option<RetryAfter>) -> Option<Outcome> {
+    let code = Code::find(head.headers)?;
+    if passes_on_rejection(head.extensions) {
+        return Some(Outcome::NotAsked);
+    }
+    let classifier = GrpcClassifier {
+        retry_after,
+        ..GrpcClassifier::new()
+    };
+    Some(classifier.judge(code, head.headers))
+}
+
 /// Whether a handler of a tonic server failed with a rejection: the response has its status as it was.
 #[cfg(feature = "tonic")]
-fn passes_on_rejection<B>(response: &Response<B>) -> bool {
-    let status = response.extensions().get::<tonic::Status>();
+fn passes_on_rejection(extensions: &Extensions) -> bool {
+    let status = extensions.get::<tonic::Status>();
     status.is_some_and(|status| crate::error::Rejected::find(status).is_some())
 }
 
 #[cfg(not(feature = "tonic"))]
-fn passes_on_rejection<B>(_: &Response<B>) -> bool {
+fn passes_on_rejection(_: &Extensions) -> bool {
     false
 }
 
 impl<B, E> Classify<Response<B>, E> for GrpcClassifier {
     fn classify(&self, result: Result<&Response<B>, &E>) -> Outcome {
         match result {
-            Ok(response) if is_rejection(response) || passes_on_rejection(response) => {
+            Ok(response)
+                if is_rejection(response) || passes_on_rejection(response.extensions()) =>
+            {
                 Outcome::NotAsked
             }
             Ok(response) => self.judge_head(response),

@@ -11,6 +11,10 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// [`fallback`](Self::fallback) in place of the rejection. (Bodies are observed already: to ask for that
     /// again would take their trailers from the classifier.)
     ///
+    /// **Watch out:** without it, the layer compiles around gRPC all the same, since to HTTP a gRPC call is a 200.
+    /// The classifier for HTTP then sees a status in the head of a response, and none in trailers: a stream that
+    /// fails after its first message is a success.
+    ///
     /// **Watch out:** gRPC-web carries its trailers in the last message, where the breaker does not look, so
     /// every call would end without a status, a failure. On a server the layer goes *inside* a gRPC-web layer,
     /// which makes gRPC-web of what the breaker has seen; on a client it goes *around* one.

@@ -68,6 +68,7 @@ mod reject;
 #[cfg(feature = "tonic")]
 mod status;
 
+pub(crate) use self::classify::classify_code;
 pub use self::{classify::GrpcClassifier, code::Code, reject::GrpcUnavailable};
 
 use crate::{
