@@ -94,11 +94,13 @@ fn a_probe_that_is_late_by_an_instant_has_taught_or_closed() {
 #[test]
 fn an_answer_that_counts_has_been_heard() {
     model("an answered probe against an abandoned one", || {
-        let fixture = Fixture::open(&Settings {
+        let settings = Settings {
             permits: Some(2),
             probes: of(2, 3),
             ..patient(10)
-        });
+        };
+        let fixture = Fixture::built(&settings, true);
+        fixture.trip(OPEN_FOR, 0);
         let probes = [(); 2].map(|()| fixture.enter(OPEN_FOR));
         let now = OPEN_FOR + 10;
         let answering = fixture.clone();
@@ -112,8 +114,8 @@ fn an_answer_that_counts_has_been_heard() {
             None => {
                 let won = fixture.won();
                 let last = won.iter().max_by_key(|won| won.era).expect("won");
-                assert_eq!(last.cause, Cause::ProbesAbandoned);
-                assert_eq!(last.era, 3);
+                assert_eq!((last.cause, last.era), (Cause::ProbesAbandoned, 3));
+                assert_eq!(fixture.core.totals().expect("on").stale, 1);
             }
         }
         fixture.assert_eras_follow();
