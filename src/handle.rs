@@ -475,15 +475,15 @@ impl Circuit {
         admission
     }
 
-    /// Whether a call to come would be rejected now, or else what a ramp says about it.
+    /// Whether a call to come would be rejected now. A ramp is asked for its `turn`, once.
     #[inline]
-    pub(crate) fn gate(&self, seen: u64, turn: impl FnOnce() -> Turn) -> Result<Turn, Refusal> {
+    pub(crate) fn gate(&self, seen: u64, turn: &mut Turn) -> Option<Refusal> {
         self.core().gate(seen, turn, || self.now())
     }
 
     /// Like [`admit`](Self::admit), of a call that a ramp may have said something about.
     #[inline]
-    pub(crate) fn admit_in_turn(&self, turn: Turn) -> Result<Permit, Refusal> {
+    pub(crate) fn admit_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
         match self.core().admit_freely(|| self.now()) {
             Some(permit) => Ok(permit),
             None => self.admit_slowly_in_turn(turn),
@@ -491,7 +491,8 @@ impl Circuit {
     }
 
     #[cold]
-    fn admit_slowly_in_turn(&self, turn: Turn) -> Result<Permit, Refusal> {
+    fn admit_slowly_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
+        let turn = std::mem::replace(turn, Turn::NOT_YET);
         match self.core().admit_in_turn(turn, || self.now()) {
             Some(permit) => Ok(permit),
             None => self.admit_slowly(),

@@ -105,9 +105,9 @@
 //! In which order a breaker goes with timeouts, retries, limits and the rest is
 //! [a guide of its own](guide::neighbours). In short: timeouts inside, so that what takes too long is a
 //! failure; retries outside, with a policy that leaves rejections alone; and what reserves something in
-//! `poll_ready`, such as a concurrency limit or a buffer, outside, too. A call that the circuit rejects
-//! after its inner service was ready leaves that reservation with the instance, until its next call or its
-//! drop.
+//! `poll_ready`, such as a concurrency limit or a buffer, rather outside, too. Where it is inside, tell the layer
+//! to give back what a rejected call had reserved:
+//! [`fresh_clone_on_rejection`](CircuitBreakerLayer::fresh_clone_on_rejection). For gRPC it does so anyway.
 //!
 //! # Without Tower
 //!

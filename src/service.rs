@@ -47,6 +47,9 @@ pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = Hea
     /// for it.
     _family: Option<Family<C, R, X>>,
     readiness: Readiness,
+    /// What a ramp has said about the next call. Of an era whose ramp is over it may stay: that says nothing
+    /// in any other.
+    turn: Turn,
     /// What a rejection does about what the inner service has reserved (G3).
     give_back: fn(&mut S),
 }
@@ -60,23 +63,12 @@ enum Readiness {
     /// Nothing yet, and the inner service was not asked.
     Unknown,
     /// The inner service was asked, and is not ready yet, or has failed.
-    Asked(Turn),
+    Asked,
     /// The inner service is ready.
-    Ready(Turn),
+    Ready,
     /// The circuit rejects, and the inner service holds nothing for this call: why, and the word it was
     /// read from.
     Rejecting(Refusal, u64),
-}
-
-impl Readiness {
-    /// What the ramp has said about the next call, if it was asked already.
-    fn turn(self) -> Turn {
-        match self {
-            Self::Unknown => Turn::NotYet,
-            Self::Asked(turn) | Self::Ready(turn) => turn,
-            Self::Rejecting(refusal, seen) => Turn::of_refusal(refusal, seen),
-        }
-    }
 }
 
 impl<S> CircuitBreaker<S> {
@@ -94,14 +86,16 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
             hold: family.share(),
             _family: Some(family),
             readiness: Readiness::Unknown,
+            turn: Turn::NOT_YET,
             give_back,
         }
     }
 
     /// G3: a call that is rejected leaves nothing reserved in the inner service, if that was asked at all.
     #[cold]
+    #[inline(never)]
     pub(crate) fn give_back(&mut self) {
-        if let Readiness::Asked(_) | Readiness::Ready(_) = self.readiness {
+        if let Readiness::Asked | Readiness::Ready = self.readiness {
             (self.give_back)(&mut self.inner);
             self.readiness = Readiness::Unknown;
         }
@@ -143,26 +137,24 @@ where
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let circuit: &Circuit = &self.hold;
         let seen = circuit.core().seen();
-        let readiness = self.readiness;
         // The gate comes before readiness: while the circuit rejects, an inner service that is never
         // ready must not delay the rejection.
-        let turn = match circuit.gate(seen, || readiness.turn()) {
-            Ok(turn) => turn,
-            Err(refusal) => {
-                self.give_back();
-                self.readiness = Readiness::Rejecting(refusal, seen);
-                return Poll::Ready(Ok(()));
-            }
-        };
+        if let Some(refusal) = circuit.gate(seen, &mut self.turn) {
+            self.give_back();
+            self.readiness = Readiness::Rejecting(refusal, seen);
+            return Poll::Ready(Ok(()));
+        }
         // Before it is asked: a panic may come after something was reserved.
-        self.readiness = Readiness::Asked(turn);
-        match self.inner.poll_ready(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(())) => {
-                self.readiness = Readiness::Ready(turn);
+        self.readiness = Readiness::Asked;
+        let Poll::Ready(asked) = self.inner.poll_ready(context) else {
+            return Poll::Pending;
+        };
+        match asked {
+            Ok(()) => {
+                self.readiness = Readiness::Ready;
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(Err(error)) => {
+            Err(error) => {
                 self.hold.fail_ready(seen);
                 Poll::Ready(Err(self.hold.rejection().inner_error(error)))
             }
@@ -175,12 +167,13 @@ where
     fn call(&mut self, request: Req) -> Self::Future {
         let hold = &self.hold;
         let refusal = match self.readiness {
-            Readiness::Unknown | Readiness::Asked(_) => panic!("{NOT_READY}"),
+            Readiness::Unknown | Readiness::Asked => panic!("{NOT_READY}"),
             Readiness::Rejecting(refusal, seen) => {
                 self.readiness = Readiness::Unknown;
+                self.turn = Turn::NOT_YET;
                 hold.reject(refusal, seen)
             }
-            Readiness::Ready(turn) => match hold.admit_in_turn(turn) {
+            Readiness::Ready => match hold.admit_in_turn(&mut self.turn) {
                 Ok(mut permit) => {
                     self.readiness = Readiness::Unknown;
                     // The guard comes before the call: nothing is lost if that panics.
@@ -210,6 +203,7 @@ impl<S: Clone, C, R, X> Clone for CircuitBreaker<S, C, R, X> {
             hold: self.hold.clone(),
             _family: None,
             readiness: Readiness::Unknown,
+            turn: Turn::NOT_YET,
             give_back: self.give_back,
         }
     }

@@ -898,10 +898,10 @@ fn and_at_least_as_large_as_a_rejection() {
 }
 
 #[test]
-fn a_protected_service_is_48_bytes_larger_and_a_guard_has_24() {
+fn a_protected_service_is_56_bytes_larger_and_a_guard_has_24() {
     let stage = Stage::new();
     let layer = CircuitBreakerLayer::new(stage.circuit.clone());
-    assert!(size_of_val(&layer.layer([0_u64; 4])) <= size_of::<[u64; 4]>() + 48);
+    assert!(size_of_val(&layer.layer([0_u64; 4])) <= size_of::<[u64; 4]>() + 56);
     assert!(size_of_val(&stage.circuit.try_acquire()) <= 56);
     assert!(size_of_val(&stage.circuit.try_acquire().expect("closed")) <= ADDED);
 }

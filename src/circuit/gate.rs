@@ -9,78 +9,70 @@ use super::{
 
 /// What a ramp has said about a call to come (D6). It is asked once for each call, before the inner service is
 /// (G1), and what it says holds until the call, in the same era.
+///
+/// `era | passes (1) | asked (1)`: one word, because every call carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// It was not asked, or there is no ramp.
-    NotYet,
-    /// The ramp of this era lets the call pass.
-    Passes(u64),
-    /// The ramp of this era turns the call away.
-    TurnedAway(u64),
-}
+pub(crate) struct Turn(u64);
 
 impl Turn {
-    /// What it was that led to this refusal, when the word was `seen`.
-    pub(crate) fn of_refusal(refusal: Refusal, seen: u64) -> Self {
-        match refusal {
-            Refusal::Ramping => Self::TurnedAway(Word::from_bits(seen).era()),
-            _ => Self::NotYet,
-        }
+    /// It was not asked, or there is no ramp.
+    pub(crate) const NOT_YET: Self = Self(0);
+
+    fn new(word: Word, passes: bool) -> Self {
+        Self(word.era() << 2 | u64::from(passes) << 1 | 1)
     }
 }
 
 impl Core {
-    /// Whether a call to come would be rejected now, beginning with the word that was `seen`; if not, what the
-    /// ramp says about it, which has said `turn` before. Changes nothing but the turns of the ramp.
+    /// Whether a call to come would be rejected now, and why, beginning with the word that was `seen`. Where a
+    /// ramp goes on, it is asked for its `turn`, once. Changes nothing else.
     #[inline]
     pub(crate) fn gate(
         &self,
         seen: u64,
-        turn: impl FnOnce() -> Turn,
+        turn: &mut Turn,
         now: impl Fn() -> u64,
-    ) -> Result<Turn, Refusal> {
+    ) -> Option<Refusal> {
         let word = Word::from_bits(seen);
         if word.admits_freely() {
-            return Ok(Turn::NotYet);
+            return None;
         }
-        match self.refusal_slowly(word, &now) {
-            Some(refusal) => Err(refusal),
-            None => self.take_turn(turn(), &now),
-        }
+        self.refusal_slowly(word, &now)
+            .or_else(|| self.take_turn(turn, &now))
     }
 
     /// In shadow, nobody is turned away, and the call takes its turn itself.
     #[cold]
-    fn take_turn(&self, turn: Turn, now: impl Fn() -> u64) -> Result<Turn, Refusal> {
+    fn take_turn(&self, turn: &mut Turn, now: impl Fn() -> u64) -> Option<Refusal> {
         let is_ramping = |word: Word| word.kind() == Kind::Closed && word.is_ramping();
         if !is_ramping(self.load()) {
-            return Ok(Turn::NotYet);
+            return None;
         }
         let now = now();
         let word = self.load();
         let share = self.ramp_share(word, now);
         if !is_ramping(word) || share >= WHOLE {
-            return Ok(Turn::NotYet);
+            return None;
         }
-        let passes = match turn {
-            Turn::Passes(era) if era == word.era() => true,
-            Turn::TurnedAway(era) if era == word.era() => false,
-            _ => self.passes_ramp(share, now),
-        };
-        match passes {
-            true => Ok(Turn::Passes(word.era())),
-            false => Err(Refusal::Ramping),
+        let (passes, turned_away) = (Turn::new(word, true), Turn::new(word, false));
+        if *turn != passes && *turn != turned_away {
+            *turn = match self.passes_ramp(share, now) {
+                true => passes,
+                false => turned_away,
+            };
         }
+        (*turn == turned_away).then_some(Refusal::Ramping)
     }
 
     /// Admits a call that the ramp lets pass already, while that ramp goes on; `None` for any other.
     pub(crate) fn admit_in_turn(&self, turn: Turn, now: impl FnOnce() -> u64) -> Option<Permit> {
-        let Turn::Passes(era) = turn else {
+        if turn == Turn::NOT_YET {
             return None;
-        };
+        }
         let now = now();
         let word = self.load();
-        let passes = word.kind() == Kind::Closed && word.era() == era && word.is_ramping();
+        let goes_on = word.kind() == Kind::Closed && word.is_ramping();
+        let passes = goes_on && turn == Turn::new(word, true);
         passes.then(|| Permit::new(word).started_at(now))
     }
 

@@ -66,6 +66,29 @@ async fn waiting_in_a_buffer_inside_is_slow() {
 
 // G3
 #[tokio::test(start_paused = true)]
+async fn a_buffer_inside_has_its_place_back_by_a_fresh_clone() {
+    for asked_again in [false, true] {
+        let stage = Stage::new();
+        let mut first = ServiceBuilder::new()
+            .layer(stage.layer().fresh_clone_on_rejection())
+            .buffer(1)
+            .service(stage.dependency());
+        let mut second = first.clone();
+
+        assert!(is_ready(&mut first));
+        stage.circuit.trip(BREAK).expect("in normal mode");
+        assert!(!asked_again || is_ready(&mut first));
+        assert_rejected(&first.call(get("/ok")).await.unwrap());
+        stage.circuit.reset();
+        assert!(is_ready(&mut second));
+
+        assert_eq!(status(&mut second, "/ok").await, StatusCode::OK);
+        assert_eq!(status(&mut first, "/ok").await, StatusCode::OK);
+    }
+}
+
+// G3
+#[tokio::test(start_paused = true)]
 async fn a_buffer_inside_misses_the_place_of_an_instance_that_was_ready_and_then_rejected() {
     let stage = Stage::new();
     let mut first = ServiceBuilder::new()

@@ -1,5 +1,5 @@
 //! A concurrency limit takes a place in `poll_ready`. Outside, a rejection gives it back; inside, one
-//! that comes after readiness leaves it with the instance (rule G3).
+//! that comes after readiness leaves it with the instance, unless the layer is told otherwise (rule G3).
 
 use std::time::Duration;
 
@@ -81,6 +81,29 @@ async fn a_full_limit_inside_makes_no_rejection_wait() {
 
     assert!(is_ready(&mut second));
     assert_rejected(&second.call(get("/ok")).await.unwrap());
+}
+
+// G3
+#[tokio::test(start_paused = true)]
+async fn a_limit_inside_has_its_place_back_by_a_fresh_clone() {
+    for asked_again in [false, true] {
+        let stage = Stage::new();
+        let mut first = ServiceBuilder::new()
+            .layer(stage.layer().fresh_clone_on_rejection())
+            .concurrency_limit(1)
+            .service(stage.dependency());
+        let mut second = first.clone();
+
+        assert!(is_ready(&mut first));
+        stage.circuit.trip(BREAK).expect("in normal mode");
+        assert!(!asked_again || is_ready(&mut first));
+        assert_rejected(&first.call(get("/ok")).await.unwrap());
+        stage.circuit.reset();
+        assert!(is_ready(&mut second));
+
+        assert_eq!(status(&mut second, "/ok").await, StatusCode::OK);
+        assert_eq!(status(&mut first, "/ok").await, StatusCode::OK);
+    }
 }
 
 // G3

@@ -8,13 +8,13 @@ use std::{
 
 use http_body_util::Full;
 use reqwest::{Body, Client, Error, Method, Request, Response};
-use tower::{ServiceBuilder, retry, steer::Steer};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, retry, steer::Steer};
 use tower_breaker::{CircuitBreaker, Rejected, State};
 
 use super::{
-    ask, client, ended, guard, layer,
+    ask, built, client, ended, get, guard, layer,
     misbehaving::{Misbehaving, Port, Turn},
-    send, status,
+    patiently, send, serve, settings, status,
     support::{Fixture, fragile, secs},
     url,
 };
@@ -208,4 +208,53 @@ async fn a_host_that_is_gone_is_left_alone() {
     let call = || clients.send(super::get(&gone));
     assert!(call().await.expect_err("an error").is_connect());
     assert_eq!(call().await.expect("a rejection").status(), 503);
+}
+
+/// Two places, both taken by clients that are ready when the circuit opens; then others ask, at `uri`.
+async fn rejections_keep_no_place<S>(guarded: S, circuit: &Fixture, uri: &http::Uri)
+where
+    S: Service<Request, Response = Response, Error: std::fmt::Debug> + Clone,
+{
+    for asked_again in [false, true] {
+        let mut ready = [guarded.clone(), guarded.clone()];
+        for client in &mut ready {
+            patiently(client.ready()).await.expect("ready");
+        }
+        circuit.circuit.trip(secs(5)).expect("in normal mode");
+        for client in &mut ready {
+            if asked_again {
+                patiently(client.ready()).await.expect("ready");
+            }
+            let answer = patiently(client.call(get(uri))).await;
+            assert_eq!(answer.expect("a rejection").status(), 503);
+        }
+        circuit.circuit.reset();
+        let answer = ask(&guarded, uri).await.expect("a response");
+        assert_eq!(patiently(answer.text()).await.expect("a body"), "fine");
+        drop(ready);
+    }
+}
+
+// G3: of a limit or a buffer around the client, whichever way it speaks, and whether bodies are observed.
+#[tokio::test]
+async fn a_rejection_keeps_no_place_of_what_is_between_breaker_and_client() {
+    let router = axum::Router::new().route("/", axum::routing::get(|| async { "fine" }));
+    let server = serve(router).await;
+    for client in [client(), built(settings().http2_prior_knowledge())] {
+        let circuit = fragile(|c| c);
+        let limited = ServiceBuilder::new()
+            .concurrency_limit(2)
+            .service(client.clone());
+        let giving_back = layer(&circuit).fresh_clone_on_rejection();
+        let guarded = giving_back.clone().layer(limited.clone());
+        rejections_keep_no_place(guarded, &circuit, &server).await;
+        let observed = giving_back.clone().observe_bodies().layer(limited);
+        rejections_keep_no_place(observed, &circuit, &server).await;
+
+        let buffered = ServiceBuilder::new().buffer(2).service(client);
+        let guarded = giving_back.clone().layer(buffered.clone());
+        rejections_keep_no_place(guarded, &circuit, &server).await;
+        let observed = giving_back.observe_bodies().layer(buffered);
+        rejections_keep_no_place(observed, &circuit, &server).await;
+    }
 }
