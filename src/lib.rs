@@ -60,7 +60,7 @@
 //! | what is slow | nothing |
 //! | [`open_for`](CircuitBuilder::open_for) | 30 seconds |
 //! | [`permits`](CircuitBuilder::permits), [`probes`](CircuitBuilder::probes) | 1 at a time, 1 of 1 closes |
-//! | [`half_open_timeout`](CircuitBuilder::half_open_timeout) | the longer of the break and 30 seconds |
+//! | [`half_open_timeout`](CircuitBuilder::half_open_timeout) | the longer of the break and 30 seconds; longer where probes have succeeded too late |
 //! | [`ramp`](CircuitBuilder::ramp) | none |
 //! | [`abandoned`](CircuitBuilder::abandoned) | neutral, or a failure if the call was already slow |
 //! | a rejection | 503 with `Retry-After` |
