@@ -10,7 +10,7 @@ use std::{
 use crate::{
     circuit::{
         Abandoned, ConfigError, Core, Counts, Extras, Mode, OpenFor, Plan, Policy, Probing,
-        Settings, Transition,
+        SavedState, Settings, Transition,
     },
     classify::HttpClassifier,
     clock::{Clock, Source},
@@ -63,6 +63,7 @@ pub struct CircuitBuilder {
     settings: Settings,
     policy: Option<Policy>,
     mode: Option<Mode>,
+    restored: Option<SavedState>,
     totals: Option<bool>,
     seed: Option<u64>,
     clock: Option<Arc<dyn Clock>>,
@@ -77,6 +78,7 @@ impl CircuitBuilder {
             settings: Settings::default(),
             policy: None,
             mode: None,
+            restored: None,
             totals: None,
             seed: None,
             clock: None,
@@ -298,6 +300,35 @@ impl CircuitBuilder {
         self
     }
 
+    /// Begins where another circuit was [saved](crate::Circuit::save), instead of closed (rule E6): open for what
+    /// remained of its break, with its attempt, in its mode. For processes that end and begin again, as in a
+    /// rolling deploy or where there is no server.
+    ///
+    /// The break goes on from now on. The time in between is not counted; who knows it subtracts it, with
+    /// [`SavedState::after`]. Windows, failures in a row, a ramp and what late probes have taught are not saved:
+    /// who was saved while closed begins anew. Nobody is told of a transition, and the snapshot knows of no
+    /// trip.
+    ///
+    /// A [`mode`](Self::mode) that is said, too, must be the saved one. A restored circuit that is open takes its
+    /// place under an [`ejection_cap`](Self::ejection_cap), whatever the cap says, until its break is over.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::{Circuit, SavedState, State};
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let saved = SavedState::open(Duration::from_secs(20), 3);
+    /// let circuit = Circuit::builder("payments").restore(saved).build()?;
+    /// assert_eq!((circuit.state(), circuit.snapshot().attempt), (State::Open, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: closed, or what [`mode`](Self::mode) makes of it.
+    pub fn restore(mut self, saved: SavedState) -> Self {
+        self.restored = Some(saved);
+        self
+    }
+
     /// Whether to count [`Totals`](crate::Totals). They cost one write to a cache line of the
     /// thread's own for each call (rule F4).
     ///
@@ -362,6 +393,7 @@ impl CircuitBuilder {
 
     pub(crate) fn check(self) -> Result<Blueprint, ConfigError> {
         let plan = self.settings.resolve()?;
+        self.check_restored()?;
         let ticks = |clock: &Arc<dyn Clock>| Source::custom(clock.clone()).is_some();
         let panics = format_args!("one that panics");
         let works = self.clock.as_ref().is_none_or(ticks);
@@ -372,10 +404,21 @@ impl CircuitBuilder {
         })
     }
 
+    fn check_restored(&self) -> Result<(), ConfigError> {
+        let Some(saved) = &self.restored else {
+            return Ok(());
+        };
+        saved.check()?;
+        let said = self.mode.unwrap_or(saved.mode);
+        let allowed = "left out, or the mode of the state that is restored";
+        ConfigError::unless(said == saved.mode, "mode", &said, allowed)
+    }
+
     /// The settings, for a live circuit (E5). What is not a number cannot be changed there.
     pub(crate) fn into_numbers(self, core: &Core) -> Result<Settings, ConfigError> {
         let closure = || format_args!("a closure");
         keep("mode", self.mode.filter(|mode| *mode != core.mode()))?;
+        keep("restore", self.restored)?;
         let totals = core.totals().is_some();
         keep("totals", self.totals.filter(|said| *said != totals))?;
         keep("seed", self.seed.filter(|seed| *seed != core.seed()))?;
@@ -384,6 +427,13 @@ impl CircuitBuilder {
         let another = |cap: &EjectionCap| !core.is_member_of(cap.shared());
         keep("ejection_cap", self.cap.filter(another))?;
         Ok(self.settings)
+    }
+}
+
+impl CircuitBuilder {
+    fn first(&self) -> SavedState {
+        let mode = self.mode.unwrap_or_default();
+        self.restored.unwrap_or_else(|| SavedState::in_mode(mode))
     }
 }
 
@@ -416,7 +466,7 @@ impl Blueprint {
             None => Source::tokio(),
         };
         let extras = Extras {
-            mode: builder.mode.unwrap_or_default(),
+            first: builder.first(),
             totals: builder.totals.unwrap_or(true),
             seed: builder.seed.unwrap_or_else(random_seed),
             policy: builder.policy.clone(),

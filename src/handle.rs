@@ -10,7 +10,9 @@ use std::{
 use crate::{
     builder::CircuitBuilder,
     call::{Call, OwnedCall},
-    circuit::{ConfigError, Core, Mode, Outcome, Permit, Refusal, State, Transition, Turn},
+    circuit::{
+        ConfigError, Core, Mode, Outcome, Permit, Refusal, SavedState, State, Transition, Turn,
+    },
     classify::{Classify, ErrorsOnly, HttpClassifier},
     clock::Source,
     error::{ControlError, Rejected},
@@ -116,6 +118,15 @@ impl Circuit {
             last_trip,
             self.core().totals(),
         )
+    }
+
+    /// What a circuit of a later process can be built from (rule E6): the state, what remains of the break, the
+    /// attempt and the mode. See [`SavedState`].
+    ///
+    /// A half-open circuit is saved as an open one with nothing remaining. Saving changes nothing.
+    #[must_use]
+    pub fn save(&self) -> SavedState {
+        self.core().save(|| self.now())
     }
 
     /// Transitions from now on, for async code to await. It ends when the circuit is gone.

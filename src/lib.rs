@@ -187,8 +187,8 @@ pub use self::{
     builder::CircuitBuilder,
     call::{Call, OwnedCall},
     circuit::{
-        Abandoned, Cause, ConfigError, Counts, Jitter, Mode, OpenFor, Outcome, ProbeCounts, State,
-        Totals, Transition,
+        Abandoned, Cause, ConfigError, Counts, Jitter, Mode, OpenFor, Outcome, ProbeCounts,
+        SavedState, State, Totals, Transition,
     },
     classify::Classify,
     ejection::EjectionCap,

@@ -176,10 +176,11 @@ impl Core {
         // Never `None`: there is at least one permit and one probe.
         let probes = probes.admit().unwrap_or(probes);
         let next = word.half_open_next(word.mode(), probes);
-        let patience = numbers.patience(word.open_for());
+        let open_for = self.facts.whole_break(word);
+        let patience = numbers.patience(open_for);
         self.facts
             .begin_patience(next, patience.max(self.facts.learned()));
-        self.facts.begin_half_open(next, word.open_for());
+        self.facts.begin_half_open(next, open_for);
         self.facts.stamp_probe(now);
         *change = Some(self.turn(word, next, Cause::BreakOver, now)?);
         Some(Ok(Permit::new(next)))

@@ -9,7 +9,10 @@
 //! * All racers for the same era write the same attempt. Instants differ, but each was read before
 //!   its racer saw the old era still standing, so none is later than the swap that ended it.
 
-use super::word::{BESIDE_ERA, Break, Word, is_later};
+use super::{
+    saved::SavedState,
+    word::{BESIDE_ERA, Break, Word, is_later},
+};
 use crate::sync::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -38,7 +41,13 @@ pub(crate) struct EraFacts {
     late: AtomicU64,
     /// The newest era that a person, or half-open, has closed.
     closed: AtomicU64,
+    /// E6: how long the break was that the first era is the rest of.
+    first_break: Break,
 }
+
+/// The most opens in a row that are counted.
+#[expect(clippy::cast_possible_truncation, reason = "27 bits")]
+pub(super) const MAX_ATTEMPT: u32 = BESIDE_MASK as u32;
 
 /// In place of the opens before a closed era: they do not count any more.
 const FORGOTTEN: u64 = BESIDE_MASK;
@@ -51,11 +60,11 @@ fn parity(word: Word) -> usize {
 }
 
 impl EraFacts {
-    pub(crate) fn new(now: u64) -> Self {
+    pub(crate) fn new(now: u64, first: &SavedState) -> Self {
         Self {
             since: [AtomicU64::new(now), AtomicU64::new(0)],
-            // A circuit can be built open, by force: that is its first attempt, in era 0.
-            attempt: [AtomicU64::new(1), AtomicU64::new(0)],
+            // Of era 0.
+            attempt: [AtomicU64::new(first.attempt.into()), AtomicU64::new(0)],
             carried: AtomicU64::new(FORGOTTEN),
             break_before: AtomicU64::new(0),
             patience: AtomicU64::new(0),
@@ -64,6 +73,7 @@ impl EraFacts {
             answered_at: AtomicU64::new(0),
             late: AtomicU64::new(0),
             closed: AtomicU64::new(0),
+            first_break: Break::at_least(first.open_for.unwrap_or_default()),
         }
     }
 
@@ -121,6 +131,23 @@ impl EraFacts {
     pub(crate) fn begin_half_open(&self, next: Word, open_for: Break) {
         let entry = next.era() << BESIDE_ERA | open_for.bits();
         self.break_before.fetch_max(entry, Ordering::AcqRel);
+    }
+
+    /// How long the break before the half-open era of `word` was.
+    pub(crate) fn break_before(&self, word: Word) -> Break {
+        let before = self.break_before.load(Ordering::Acquire);
+        let known = before >> BESIDE_ERA == word.era();
+        Break::from_bits(if known { before & BESIDE_MASK } else { 0 })
+    }
+
+    /// How long the break of the open era of `word` is, counted from before the circuit was restored.
+    pub(crate) fn whole_break(&self, word: Word) -> Break {
+        let (rest, first) = (word.open_for(), self.first_break);
+        if word.era() == 0 && first.nanos() > rest.nanos() {
+            first
+        } else {
+            rest
+        }
     }
 
     /// Opens in a row up to and including the era of `word`, which is open or half-open.
@@ -238,7 +265,7 @@ mod tests {
     // D4, E5: of two who find different numbers, the first says how long the era waits.
     #[test]
     fn the_first_patience_of_an_era_holds() {
-        let facts = EraFacts::new(0);
+        let facts = EraFacts::new(0, &SavedState::closed());
         let open = Word::first(Mode::Normal).open_next(Mode::Normal, Break::FOREVER);
         for seconds in [5, 9] {
             facts.begin_patience(open, Duration::from_secs(seconds));

@@ -55,12 +55,13 @@ const TELLING: u64 = 4;
 const MARKS: u64 = (1 << BESIDE_ERA) - 1;
 
 impl Membership {
-    pub(super) fn join(joining: Joining, first: Word) -> Self {
+    pub(super) fn join(joining: Joining, first: Word, now: u64) -> Self {
         let Joining { cap, zero } = joining;
         let slot = cap.join();
         if first.is_ejected() {
             cap.take().put_down();
-            slot.cell().store(ENDLESS | first.era(), Ordering::Release);
+            let lease = lease_of(first, zero.saturating_add(now));
+            slot.cell().store(lease, Ordering::Release);
         }
         Self {
             slot,
@@ -83,18 +84,8 @@ impl Membership {
 
     /// What the slot of a circuit with a place holds; `None` if the era of `word` is over.
     fn lease(&self, core: &Core, word: Word) -> Option<u64> {
-        let end = match word.kind() {
-            Kind::Open => {
-                let since = self.zero.saturating_add(core.facts.since(word));
-                since.saturating_add(word.open_for().nanos())
-            }
-            _ => ENDLESS,
-        };
-        let lease = if end < ENDLESS {
-            end
-        } else {
-            ENDLESS | word.era()
-        };
+        let since = self.zero.saturating_add(core.facts.since(word));
+        let lease = lease_of(word, since);
         (core.load().era() == word.era()).then_some(lease)
     }
 
@@ -211,6 +202,19 @@ impl Membership {
         let _ = self
             .undertaken
             .compare_exchange(last, this, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// What the slot holds in the era of `word`, which began at `since` by the time of the set, if it has a place.
+fn lease_of(word: Word, since: u64) -> u64 {
+    let end = match word.kind() {
+        Kind::Open => since.saturating_add(word.open_for().nanos()),
+        _ => ENDLESS,
+    };
+    if end < ENDLESS {
+        end
+    } else {
+        ENDLESS | word.era()
     }
 }
 
@@ -392,7 +396,7 @@ mod tests {
 
     fn membership() -> Membership {
         let cap = Arc::new(Cap::new(WHOLE, 0));
-        Membership::join(Joining { cap, zero: 1 }, Word::first(Mode::Normal))
+        Membership::join(Joining { cap, zero: 1 }, Word::first(Mode::Normal), 0)
     }
 
     // G7: or two calls of this era would each take a place, and one might be another circuit's.

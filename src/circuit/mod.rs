@@ -23,6 +23,7 @@ mod membership;
 mod permit;
 mod policy;
 mod probe;
+mod saved;
 mod slots;
 mod stripes;
 mod time_window;
@@ -43,6 +44,7 @@ use self::{
 pub use self::{
     backoff::{Jitter, OpenFor},
     config::ConfigError,
+    saved::SavedState,
     totals::Totals,
     types::{Abandoned, Cause, Counts, Mode, Outcome, ProbeCounts, State, Transition},
 };
@@ -104,7 +106,7 @@ impl Core {
             open_for,
         } = plan;
         let watch_slow = numbers.slow_after > 0;
-        let first = Word::first(extras.mode);
+        let first = Word::restored(&extras.first);
         Self {
             word: AtomicU64::new(first.bits()),
             slow_after: AtomicU64::new(numbers.timing()),
@@ -113,7 +115,7 @@ impl Core {
             shape: window,
             totals: extras.totals.then(TotalCounters::new),
             tunable: Tunable::new(numbers),
-            facts: EraFacts::new(now),
+            facts: EraFacts::new(now, &extras.first),
             ramp_turn: AtomicU64::new(0),
             ramp_admitted: AtomicU64::new(0),
             backoff: Backoff {
@@ -121,7 +123,7 @@ impl Core {
                 seed: extras.seed,
             },
             policy: extras.policy,
-            membership: extras.cap.map(|cap| Membership::join(cap, first)),
+            membership: extras.cap.map(|cap| Membership::join(cap, first, now)),
         }
     }
 
@@ -162,7 +164,8 @@ impl Drop for Core {
 
 /// What a circuit is built from beside its settings.
 pub(crate) struct Extras {
-    pub(crate) mode: Mode,
+    /// What it begins as.
+    pub(crate) first: SavedState,
     pub(crate) totals: bool,
     pub(crate) seed: u64,
     pub(crate) policy: Option<Policy>,
@@ -177,7 +180,7 @@ mod tests {
 
     fn core(settings: &Settings) -> Core {
         let extras = Extras {
-            mode: Mode::Normal,
+            first: SavedState::closed(),
             totals: false,
             seed: 0,
             policy: None,
@@ -219,7 +222,7 @@ mod tests {
             ..Settings::default()
         };
         let extras = Extras {
-            mode: Mode::Normal,
+            first: SavedState::closed(),
             totals: false,
             seed: 0,
             policy: None,

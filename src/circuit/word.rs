@@ -20,7 +20,10 @@
 
 use std::time::Duration;
 
-use super::types::{Mode, State};
+use super::{
+    saved::SavedState,
+    types::{Mode, State},
+};
 
 const KIND_BITS: u32 = 3;
 const PAYLOAD_BITS: u32 = 24;
@@ -116,9 +119,20 @@ impl Word {
         Self(era << ERA_SHIFT | payload << KIND_BITS | kind as u64)
     }
 
-    /// The word a circuit is built with: the first era, closed or what `mode` makes of it.
+    /// The word of the first era, closed or what `mode` makes of it.
+    #[cfg(test)]
     pub(crate) const fn first(mode: Mode) -> Self {
         Self::new(0, Kind::of(State::Closed, mode), 0)
+    }
+
+    /// The word a circuit is restored with, in the first era, too (E6).
+    pub(crate) const fn restored(saved: &SavedState) -> Self {
+        let payload = match (saved.mode_before, saved.remaining) {
+            (Some(before), _) => before as u64,
+            (None, Some(remaining)) => Break::at_least(remaining).0,
+            (None, None) => 0,
+        };
+        Self::new(0, Kind::of(saved.state, saved.mode), payload)
     }
 
     /// Disabled, with a payload: a word that no circuit ever has.
@@ -375,7 +389,7 @@ impl Probes {
 /// Decimal, because people write decimal: 5 s, 90 s and 2.5 h are exact. What has more digits is
 /// rounded up, by less than ten millionths. It is in the word so that *open* can never be seen with
 /// another era's deadline (F7).
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Break(u64);
 
 impl Break {

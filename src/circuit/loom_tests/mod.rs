@@ -122,7 +122,7 @@ impl Fixture {
     fn with(settings: &Settings, totals: bool, cap: Option<StdArc<Cap>>) -> Arc<Self> {
         let cap = cap.map(|cap| Joining { cap, zero: 1 });
         let extras = Extras {
-            mode: Mode::Normal,
+            first: SavedState::closed(),
             totals,
             seed: 0,
             policy: None,
