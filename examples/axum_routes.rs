@@ -26,7 +26,7 @@
 //! GET /search?q=tea: 503
 //! circuit `admin`: closed -> open: 1 failure, open for 5s
 //! GET /admin/report: 504 request timed out
-//! GET /admin/report: 503 circuit `admin` is open
+//! GET /admin/report: 503 circuit `admin` is open: 1 failure
 //!
 //! the shop is back, and 5s pass
 //! circuit `search`: open -> half-open: the break is over

@@ -11,8 +11,8 @@
 //! hangs up                error: client error (SendRequest)
 //! circuit `flaky`: closed -> open: 3 consecutive failures, open for 2s
 //! hangs                   error: request timed out
-//! is left alone           rejected: circuit `flaky` is open
-//! is left alone           rejected: circuit `flaky` is open
+//! is left alone           rejected: circuit `flaky` is open: 3 consecutive failures
+//! is left alone           rejected: circuit `flaky` is open: 3 consecutive failures
 //! the break passes
 //! circuit `flaky`: open -> half-open: the break is over
 //! circuit `flaky`: half-open -> closed: the probes succeeded

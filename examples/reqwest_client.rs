@@ -13,7 +13,7 @@
 //! hangs                   error: timed out
 //! circuit `payments`: closed -> open: 3 consecutive failures, open for 20s
 //! is busy                 503 Service Unavailable: not now
-//! is left alone           rejected: circuit `payments` is open, come back in 20 s
+//! is left alone           rejected: circuit `payments` is open: 3 consecutive failures, come back in 20 s
 //! 20 seconds pass
 //! circuit `payments`: open -> half-open: the break is over
 //! circuit `payments`: half-open -> closed: the probes succeeded
@@ -80,7 +80,8 @@ async fn main() -> Result<(), BoxError> {
     call("hangs", &at("/hangs"), "error: timed out").await?;
     let busy = "503 Service Unavailable: not now";
     call("is busy", &at("/busy"), busy).await?;
-    let rejected = "rejected: circuit `payments` is open, come back in 20 s";
+    let rejected =
+        "rejected: circuit `payments` is open: 3 consecutive failures, come back in 20 s";
     call("is left alone", &at("/"), rejected).await?;
     println!("20 seconds pass");
     clock.advance(Duration::from_secs(20));

@@ -3,10 +3,13 @@
 use std::{error::Error, fmt, time::Duration};
 
 use crate::{
-    circuit::{Mode, Refusal},
+    circuit::{Cause, Mode, PackedCause, Refusal},
     name::Name,
     rejection_source::{LazySource, WhenToRetry},
 };
+
+/// In nanoseconds: when to come back where nobody knows better.
+const SECOND: u64 = 1_000_000_000;
 
 /// Why a call was rejected (rule C3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,16 +44,50 @@ impl fmt::Display for Reason {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rejected {
     circuit: Name,
-    refusal: Refusal,
+    /// In nanoseconds.
+    remaining: u64,
+    why: Why,
     source: LazySource,
+}
+
+/// The reason and the cause, in one word: a rejection makes the future of a call no larger.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Why(u64);
+
+impl Why {
+    fn new(reason: Reason, cause: PackedCause) -> Self {
+        Self(cause.bits() | (reason as u64) << PackedCause::BITS)
+    }
+
+    fn reason(self) -> Reason {
+        const REASONS: [Reason; 4] = [
+            Reason::Open,
+            Reason::HalfOpenFull,
+            Reason::ForcedOpen,
+            Reason::Ramping,
+        ];
+        REASONS[(self.0 >> PackedCause::BITS & 3) as usize]
+    }
+
+    fn cause(self) -> Option<Cause> {
+        const MASK: u64 = (1 << PackedCause::BITS) - 1;
+        PackedCause::from_bits(self.0 & MASK).cause()
+    }
 }
 
 impl Rejected {
     #[inline]
-    pub(crate) fn new(circuit: Name, refusal: Refusal) -> Self {
+    pub(crate) fn new(circuit: Name, refusal: Refusal, cause: PackedCause) -> Self {
+        let (reason, remaining) = match refusal {
+            Refusal::Open(left) => (Reason::Open, left),
+            Refusal::HalfOpenFull(_) => (Reason::HalfOpenFull, SECOND),
+            Refusal::ForcedOpen => (Reason::ForcedOpen, 0),
+            Refusal::Ramping => (Reason::Ramping, SECOND),
+        };
         Self {
             circuit,
-            refusal,
+            remaining,
+            why: Why::new(reason, cause),
             source: LazySource::default(),
         }
     }
@@ -64,12 +101,19 @@ impl Rejected {
     /// Why the call was rejected.
     #[must_use]
     pub fn reason(&self) -> Reason {
-        match self.refusal {
-            Refusal::Open(_) => Reason::Open,
-            Refusal::HalfOpenFull(_) => Reason::HalfOpenFull,
-            Refusal::ForcedOpen => Reason::ForcedOpen,
-            Refusal::Ramping => Reason::Ramping,
-        }
+        self.why.reason()
+    }
+
+    /// Why the circuit opened: the cause of its newest trip, also while it is half-open and while it is ramping
+    /// up (rule C3). [`Snapshot::last_trip`](crate::Snapshot::last_trip) has the same.
+    ///
+    /// `None` when it is forced open, and when the cause is not known: of a circuit that was
+    /// [restored](crate::CircuitBuilder::restore), or that is changing at this very moment.
+    ///
+    /// Numbers above 536,870,911 are told as that; in the counts of a custom policy, those above 524,287.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        self.why.cause()
     }
 
     /// How long until it is worth trying again: until the break is over; a second while half-open is full,
@@ -77,11 +121,8 @@ impl Rejected {
     /// the circuit.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        match self.refusal {
-            Refusal::Open(left) => Some(Duration::from_nanos(left)),
-            Refusal::HalfOpenFull(_) | Refusal::Ramping => Some(Duration::from_secs(1)),
-            Refusal::ForcedOpen => None,
-        }
+        let is_timed = self.reason() != Reason::ForcedOpen;
+        is_timed.then(|| Duration::from_nanos(self.remaining))
     }
 
     /// [`remaining`](Self::remaining) as a `Retry-After` header has it (rule H1): whole seconds,
@@ -142,6 +183,7 @@ impl fmt::Debug for Rejected {
         f.debug_struct("Rejected")
             .field("circuit", &self.circuit)
             .field("reason", &self.reason())
+            .field("cause", &self.cause())
             .field("remaining", &self.remaining())
             .finish()
     }
@@ -149,7 +191,11 @@ impl fmt::Debug for Rejected {
 
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "circuit `{}` is {}", self.circuit, self.reason())
+        write!(f, "circuit `{}` is {}", self.circuit, self.reason())?;
+        match self.cause() {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
     }
 }
 

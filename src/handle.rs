@@ -46,7 +46,7 @@ use crate::{
 /// assert_eq!(circuit.state(), State::Open);
 ///
 /// let rejected = circuit.try_acquire().unwrap_err();
-/// assert_eq!(rejected.to_string(), "circuit `payments` is open");
+/// assert_eq!(rejected.to_string(), "circuit `payments` is open: 3 consecutive failures");
 /// # Ok(())
 /// # }
 /// ```
@@ -555,7 +555,8 @@ impl Circuit {
 
     #[inline]
     pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
-        Rejected::new(self.shared.name.clone(), refusal)
+        let cause = self.core().cause_of_rejection(refusal);
+        Rejected::new(self.shared.name.clone(), refusal, cause)
     }
 
     #[inline(always)]

@@ -641,20 +641,20 @@ fn rejections_are_said_in_words() {
     let probe = circuit.admit();
     assert_eq!(
         circuit.reject().to_string(),
-        "circuit `payments` is half-open and full"
+        "circuit `payments` is half-open and full: 1 failure"
     );
     probe.success();
     circuit.play("s");
     assert_eq!(
         circuit.reject().to_string(),
-        "circuit `payments` is ramping up"
+        "circuit `payments` is ramping up: 1 failure"
     );
     circuit.circuit.trip(secs(20)).expect("normal mode");
     let open = circuit.reject();
-    assert_eq!(open.to_string(), "circuit `payments` is open");
+    assert_eq!(open.to_string(), "circuit `payments` is open: by hand");
     assert_eq!(
         format!("{open:?}"),
-        r#"Rejected { circuit: "payments", reason: Open, remaining: Some(20s) }"#
+        r#"Rejected { circuit: "payments", reason: Open, cause: Some(Manual), remaining: Some(20s) }"#
     );
     circuit.circuit.force_open();
     assert_eq!(

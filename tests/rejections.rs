@@ -354,7 +354,10 @@ fn a_fallback_gets_the_rejection_and_the_untouched_request() {
         request.expect("a request"),
     );
 
-    assert_eq!(response.body(), "get 7: circuit `inventory` is open");
+    assert_eq!(
+        response.body(),
+        "get 7: circuit `inventory` is open: by hand"
+    );
 }
 
 /// Not even `Clone` is asked of it.
@@ -617,10 +620,13 @@ fn every_reason_reads_well() {
     let message = || circuit.try_acquire().unwrap_err().to_string();
 
     circuit.trip(BREAK).expect("in normal mode");
-    assert_eq!(message(), "circuit `inventory` is open");
+    assert_eq!(message(), "circuit `inventory` is open: by hand");
     clock.advance(BREAK);
     let probe = circuit.try_acquire().expect("the probe");
-    assert_eq!(message(), "circuit `inventory` is half-open and full");
+    assert_eq!(
+        message(),
+        "circuit `inventory` is half-open and full: by hand"
+    );
     circuit.force_open();
     assert_eq!(message(), "circuit `inventory` is forced open");
     assert_eq!(Reason::Ramping.to_string(), "ramping up");
@@ -640,7 +646,7 @@ fn a_chain_of_errors_says_nothing_twice() {
         chain(&CircuitError::<Odd>::from(rejected)),
         [
             "the circuit breaker rejected the call",
-            "circuit `inventory` is open",
+            "circuit `inventory` is open: by hand",
             "worth trying again in 10 s"
         ]
     );

@@ -29,6 +29,7 @@ mod stripes;
 mod time_window;
 mod totals;
 mod transition;
+mod trip_cause;
 mod tunable;
 mod types;
 mod view;
@@ -39,7 +40,7 @@ use std::sync::Arc;
 
 use self::{
     backoff::Backoff, config::WindowKind, era::EraFacts, membership::Membership,
-    totals::TotalCounters, tunable::Tunable, window::Window, word::Word,
+    totals::TotalCounters, trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
 };
 pub use self::{
     backoff::{Jitter, OpenFor},
@@ -54,6 +55,7 @@ pub(crate) use self::{
     gate::Turn,
     membership::Joining,
     permit::Permit,
+    trip_cause::PackedCause,
     view::View,
     word::is_later,
 };
@@ -76,6 +78,7 @@ pub(crate) struct Core {
     totals: Option<TotalCounters>,
     tunable: Tunable,
     facts: EraFacts,
+    trip_cause: TripCause,
     ramp_turn: AtomicU64,
     /// When a ramp last admitted a call, in nanoseconds.
     ramp_admitted: AtomicU64,
@@ -116,6 +119,7 @@ impl Core {
             totals: extras.totals.then(TotalCounters::new),
             tunable: Tunable::new(numbers),
             facts: EraFacts::new(now, &extras.first),
+            trip_cause: TripCause::new(),
             ramp_turn: AtomicU64::new(0),
             ramp_admitted: AtomicU64::new(0),
             backoff: Backoff {

@@ -7,6 +7,7 @@ use super::{
     config::Numbers,
     ending::Ended,
     totals::TotalCounters,
+    trip_cause::PackedCause,
     word::{Break, Kind, Word},
 };
 
@@ -88,6 +89,9 @@ impl Core {
         let attempt = self.begin(word, next, cause, now);
         if !self.swap(word, next) {
             return None;
+        }
+        if matches!(next.kind(), Kind::Open | Kind::OpenShadow) {
+            self.trip_cause.note(next.era(), PackedCause::of(cause));
         }
         self.place_follows(word, next, cause);
         self.forget(next, cause);

@@ -194,6 +194,11 @@ impl Word {
         (self.era() + 1) & ERA_MASK
     }
 
+    /// The era so many before this one.
+    pub(crate) const fn era_before(self, eras: u64) -> u64 {
+        self.era().wrapping_sub(eras) & ERA_MASK
+    }
+
     /// The closed word of the next era.
     pub(crate) const fn closed_next(self, mode: Mode, ramping: bool) -> Self {
         let word = Self::new(self.next_era(), Kind::of(State::Closed, mode), 0);

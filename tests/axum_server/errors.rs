@@ -83,7 +83,7 @@ async fn trips_and_recovers(browser: &Browser, circuit: &Fixture, explanation: &
     circuit.is(CircuitState::Closed);
 }
 
-const EXPLANATION: &str = "circuit `payments` is open";
+const EXPLANATION: &str = "circuit `payments` is open: 3 consecutive failures";
 
 // A1, H2: one boxed error for everything that can go wrong, handled in one place.
 #[tokio::test]

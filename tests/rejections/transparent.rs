@@ -112,7 +112,7 @@ fn a_breaker_around_them_ignores_them() {
 #[test]
 fn what_is_printed_says_nothing_twice() {
     let rejected = rejected();
-    let told = "circuit `inventory` is open";
+    let told = "circuit `inventory` is open: by hand";
     let when = "worth trying again in 10 s";
     let anyhow = anyhow::Error::from(rejected.clone());
     assert_eq!(anyhow.to_string(), told);

@@ -12,6 +12,7 @@ macro_rules! race {
 }
 
 mod cap;
+mod causes;
 mod control;
 mod count_window;
 mod eras;
