@@ -268,6 +268,35 @@ impl CircuitBuilder {
         self
     }
 
+    /// Tells each rejection to come back up to this share later than it could (rule C3), so that callers that
+    /// were rejected together do not come back at the same instant. A share above 0 and at most 1, rounded to
+    /// millionths.
+    ///
+    /// It lengthens what rejections *tell*, evenly: [`Rejected::remaining`](crate::Rejected::remaining),
+    /// `Retry-After`, the push-back of gRPC. Never the break itself: who comes back earlier is admitted as soon
+    /// as it is over. To spread the breaks of many instances, see [`Jitter`](crate::Jitter).
+    ///
+    /// `Retry-After` has whole seconds, so a spread of less than a few of them hardly shows there.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Callers of a circuit that has just opened are told 30 to 36 seconds.
+    /// let circuit = Circuit::builder("payments")
+    ///     .open_for(Duration::from_secs(30))
+    ///     .spread_retry_after(0.2)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: none; all are told the end of the break.
+    pub fn spread_retry_after(mut self, share: f64) -> Self {
+        self.settings.spread_retry_after = Some(share);
+        self
+    }
+
     /// What becomes of calls that are dropped before their outcome is known (rule A4).
     ///
     /// **Watch out:** a timeout *around* the breaker drops calls, and those are abandoned, which is

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, time::Duration};
 
 use crate::{
-    circuit::{Cause, Mode, PackedCause, Refusal},
+    circuit::{Cause, Core, Mode, PackedCause, Refusal},
     name::Name,
     rejection_source::{LazySource, WhenToRetry},
 };
@@ -77,16 +77,17 @@ impl Why {
 
 impl Rejected {
     #[inline]
-    pub(crate) fn new(circuit: Name, refusal: Refusal, cause: PackedCause) -> Self {
+    pub(crate) fn new(circuit: Name, refusal: Refusal, core: &Core) -> Self {
         let (reason, remaining) = match refusal {
             Refusal::Open(left) => (Reason::Open, left),
             Refusal::HalfOpenFull(_) => (Reason::HalfOpenFull, SECOND),
             Refusal::ForcedOpen => (Reason::ForcedOpen, 0),
             Refusal::Ramping => (Reason::Ramping, SECOND),
         };
+        let cause = core.cause_of_rejection(refusal);
         Self {
             circuit,
-            remaining,
+            remaining: core.spread_out(remaining),
             why: Why::new(reason, cause),
             source: LazySource::default(),
         }
@@ -119,6 +120,9 @@ impl Rejected {
     /// How long until it is worth trying again: until the break is over; a second while half-open is full,
     /// whose probes may be back at any moment, and while ramping. `None` when only a person will release
     /// the circuit.
+    ///
+    /// Longer than that, and another time for each rejection, where the circuit
+    /// [spreads](crate::CircuitBuilder::spread_retry_after) it.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         let is_timed = self.reason() != Reason::ForcedOpen;

@@ -555,8 +555,7 @@ impl Circuit {
 
     #[inline]
     pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
-        let cause = self.core().cause_of_rejection(refusal);
-        Rejected::new(self.shared.name.clone(), refusal, cause)
+        Rejected::new(self.shared.name.clone(), refusal, self.core())
     }
 
     #[inline(always)]

@@ -144,6 +144,26 @@ impl Core {
                 .is_ok()
     }
 
+    /// C3: the time that a rejection tells, in nanoseconds: longer by up to the share that the circuit spreads
+    /// it by.
+    #[inline]
+    pub(crate) fn spread_out(&self, remaining: u64) -> u64 {
+        // Relaxed: a number of its own.
+        match self.retry_spread.load(Ordering::Relaxed) {
+            0 => remaining,
+            share => self.spread_out_by(share, remaining),
+        }
+    }
+
+    #[inline(never)]
+    fn spread_out_by(&self, share: u64, remaining: u64) -> u64 {
+        // Relaxed: the turns only have to differ.
+        let turn = self.retry_turn.fetch_add(1, Ordering::Relaxed);
+        let more = u128::from(remaining) * u128::from(share * spread(turn));
+        let more = more / u128::from(WHOLE * WHOLE);
+        remaining.saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
+    }
+
     /// The share of calls a closed circuit admits, in millionths.
     pub(super) fn ramp_share(&self, word: Word, now: u64) -> u64 {
         if !word.is_ramping() {

@@ -149,6 +149,8 @@ pub(crate) struct Numbers {
     pub(crate) ramp: u64,
     /// In millionths.
     pub(crate) ramp_from: u64,
+    /// In millionths.
+    pub(crate) retry_spread: u64,
     pub(crate) abandoned: Abandoned,
 }
 
@@ -171,13 +173,14 @@ impl Default for Numbers {
             half_open_timeout: 0,
             ramp: 0,
             ramp_from: 0,
+            retry_spread: 0,
             abandoned: Abandoned::FailureIfSlow,
         }
     }
 }
 
 impl Numbers {
-    pub(crate) const WORDS: usize = 19;
+    pub(crate) const WORDS: usize = 20;
 
     /// As words, for cells that are read and written one at a time.
     pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
@@ -213,6 +216,7 @@ impl Numbers {
             abandoned,
             limit,
             self.streak_span,
+            self.retry_spread,
         ]
     }
 
@@ -249,6 +253,7 @@ impl Numbers {
             half_open_timeout: words[13],
             ramp: words[14],
             ramp_from: words[15],
+            retry_spread: words[19],
             abandoned: match words[16] {
                 0 => Abandoned::Ignore,
                 1 => Abandoned::Failure,
@@ -313,6 +318,7 @@ pub(crate) struct Settings {
     pub(crate) probes: Option<Probing>,
     pub(crate) half_open_timeout: Option<Duration>,
     pub(crate) ramp: Option<(Duration, f64)>,
+    pub(crate) spread_retry_after: Option<f64>,
     pub(crate) abandoned: Option<Abandoned>,
 }
 
@@ -405,6 +411,9 @@ impl Settings {
             ConfigError::unless(!ramp.is_zero(), "ramp", &ramp, "a time above zero")?;
             numbers.ramp = nanos(ramp);
             numbers.ramp_from = millionths("ramp.from", from)?;
+        }
+        if let Some(share) = self.spread_retry_after {
+            numbers.retry_spread = millionths("spread_retry_after", share)?;
         }
         if let Some(abandoned) = self.abandoned {
             let valid = abandoned != Abandoned::FailureAfter(Duration::ZERO);

@@ -109,6 +109,9 @@ impl Core {
             let numbers = settings.apply(numbers, WindowSize::of(self.shape))?;
             // Before the version goes up, so that calls are timed by the time a rate needs it.
             self.slow_after.store(numbers.timing(), Ordering::Relaxed);
+            // Relaxed: a number of its own, like that one.
+            self.retry_spread
+                .store(numbers.retry_spread, Ordering::Relaxed);
             Ok(numbers)
         })?;
         Ok(())

@@ -70,6 +70,9 @@ pub(crate) struct Core {
     /// [`Numbers::timing`](config::Numbers::timing), so that admission learns with one load whether calls
     /// are timed.
     slow_after: AtomicU64,
+    /// [`Numbers::retry_spread`](config::Numbers::retry_spread), so that a rejection learns with one load that
+    /// there is none.
+    retry_spread: AtomicU64,
     window: Window,
     /// What it was built as.
     shape: WindowKind,
@@ -80,6 +83,8 @@ pub(crate) struct Core {
     facts: EraFacts,
     trip_cause: TripCause,
     ramp_turn: AtomicU64,
+    /// How many rejections have been spread.
+    retry_turn: AtomicU64,
     /// When a ramp last admitted a call, in nanoseconds.
     ramp_admitted: AtomicU64,
     backoff: Backoff,
@@ -113,6 +118,7 @@ impl Core {
         Self {
             word: AtomicU64::new(first.bits()),
             slow_after: AtomicU64::new(numbers.timing()),
+            retry_spread: AtomicU64::new(numbers.retry_spread),
             tells_more: extras.totals || watch_slow,
             window: Window::new(window, watch_slow),
             shape: window,
@@ -121,6 +127,7 @@ impl Core {
             facts: EraFacts::new(now, &extras.first),
             trip_cause: TripCause::new(),
             ramp_turn: AtomicU64::new(0),
+            retry_turn: AtomicU64::new(0),
             ramp_admitted: AtomicU64::new(0),
             backoff: Backoff {
                 function: open_for,

@@ -8,7 +8,7 @@
 
 use super::{
     Cause, Core, Counts, Refusal,
-    word::{Kind, is_later},
+    word::{Kind, Word, is_later},
 };
 use crate::sync::{AtomicU64, Ordering};
 
@@ -55,6 +55,7 @@ impl TripCause {
     }
 
     /// The cause of the trip that began `era`, if it is known.
+    #[inline]
     pub(super) fn of(&self, era: u64) -> PackedCause {
         let done = era << MARK_BITS | DONE;
         // Acquire: pairs with the release of this tag.
@@ -73,11 +74,20 @@ impl TripCause {
 impl Core {
     /// C3: why the circuit opened that rejects. Of the newest trip, if a call that is rejected tells of a break
     /// that is over by now.
+    #[inline]
     pub(crate) fn cause_of_rejection(&self, refusal: Refusal) -> PackedCause {
         let word = self.load();
+        // What is asked for most, first.
+        if word.kind() == Kind::Open && refusal != Refusal::ForcedOpen {
+            return self.trip_cause.of(word.era());
+        }
+        self.cause_before(word, refusal)
+    }
+
+    #[cold]
+    fn cause_before(&self, word: Word, refusal: Refusal) -> PackedCause {
         let eras_since = match word.kind() {
             _ if refusal == Refusal::ForcedOpen => return PackedCause::UNKNOWN,
-            Kind::Open => 0,
             Kind::HalfOpen => 1,
             Kind::Closed if word.is_ramping() => 2,
             _ => return PackedCause::UNKNOWN,
