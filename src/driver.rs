@@ -20,6 +20,7 @@ use crate::{
     circuit::{Outcome, Permit},
     classify::{Classify, ErrorsOnly},
     handle::{Circuit, WeakCircuit},
+    nesting,
     readiness::either,
 };
 
@@ -64,12 +65,16 @@ impl Circuit {
     /// * A check counts in the [totals](crate::Totals) like any call. What the driver waits for is not counted
     ///   as rejected.
     ///
-    /// **Watch out**: a check must not go through the same circuit. It has the permit already, so the circuit
-    /// would reject it, the check would fail, and the circuit would never close.
+    /// A check may go through the same circuit, by a client that is protected: that is part of the check (rule
+    /// D8).
+    ///
+    /// **Watch out**: it must not do so from another task. It has the permit already, so the circuit would
+    /// reject it there, the check would fail, and the circuit would never close.
     ///
     /// ```text
-    /// circuit.probe_with(async || circuit.call(ping()).await)   // wrong
-    /// circuit.probe_with(async || ping().await)                 // right: around the breaker
+    /// circuit.probe_with(async || spawn(circuit.clone().call_owned(ping())).await?)  // wrong
+    /// circuit.probe_with(async || spawn(ping()).await?)                              // right
+    /// circuit.probe_with(async || circuit.call(ping()).await)                        // right
     /// ```
     ///
     /// # Panics
@@ -112,7 +117,8 @@ where
         // A check that is always ready must not keep others from running.
         yield_now().await;
         let permit = probe.permit;
-        let ended = until_over(check(), &circuit, permit).await;
+        let check = nesting::within(circuit.identity(), || check());
+        let ended = until_over(check, &circuit, permit).await;
         match ended {
             Ended::Answered(result) => {
                 let outcome = classifier.classify(result.as_ref());
@@ -184,14 +190,16 @@ async fn until_over<R>(
     permit: Permit,
 ) -> Ended<R> {
     let (mut check, mut over) = (pin!(check), pin!(over(circuit, permit)));
-    poll_fn(|context| match check.as_mut().poll(context) {
-        Poll::Ready(result) => Poll::Ready(Ended::Answered(result)),
-        Poll::Pending => match over.as_mut().poll(context) {
-            Poll::Ready(true) => Poll::Ready(Ended::Late),
-            Poll::Ready(false) => Poll::Ready(Ended::Stale),
-            Poll::Pending => Poll::Pending,
+    poll_fn(
+        |context| match nesting::within(circuit.identity(), || check.as_mut().poll(context)) {
+            Poll::Ready(result) => Poll::Ready(Ended::Answered(result)),
+            Poll::Pending => match over.as_mut().poll(context) {
+                Poll::Ready(true) => Poll::Ready(Ended::Late),
+                Poll::Ready(false) => Poll::Ready(Ended::Stale),
+                Poll::Pending => Poll::Pending,
+            },
         },
-    })
+    )
     .await
 }
 

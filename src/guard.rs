@@ -11,6 +11,7 @@ use crate::{
     classify::{Classify, ErrorsOnly},
     error::Rejected,
     handle::Circuit,
+    nesting::Inside,
 };
 
 /// One admitted call of a circuit, made by [`Circuit::try_acquire`]. An [`OwnedGuard`] is the same with a
@@ -56,6 +57,10 @@ use crate::{
 ///
 /// Abandoned calls are counted: where `circuit.snapshot().totals` has an
 /// [`abandoned`](crate::Totals::abandoned) that keeps growing and hardly any `failed`, look for this.
+///
+/// What is called while a guard is held is not part of its call: a [`Circuit::call`] of the same circuit is
+/// another call, and half-open may reject it (rule D8). A guard that is made within such a call, though, is part of
+/// that, and what it is finished with counts for nothing.
 ///
 /// A guard cannot know whose panic it is. It also fails if it is dropped unfinished because another future
 /// in the same task panics, or in a destructor that runs while the thread unwinds and that has made it
@@ -303,20 +308,25 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Drop for Admitted<H, UNW
     }
 }
 
-/// Lives while somebody else's code runs. Dropped without [`Watched::returned`], that code has
-/// panicked, and the call has failed (rule A5).
+/// Lives while somebody else's code runs, which is part of this call (D8). Dropped without
+/// [`Watched::returned`], that code has panicked, and the call has failed (rule A5).
 ///
 /// So a panic is noticed around our own calls, and not by asking whether the thread is panicking: a
 /// destructor that runs in somebody else's panic may make calls too.
 pub(crate) struct Watched<'a, H: Deref<Target = Circuit>> {
     circuit: &'a H,
     permit: &'a mut Permit,
+    inside: Inside,
 }
 
 impl<'a, H: Deref<Target = Circuit>> Watched<'a, H> {
     #[inline]
     pub(crate) fn new(circuit: &'a H, permit: &'a mut Permit) -> Self {
-        Self { circuit, permit }
+        Self {
+            circuit,
+            permit,
+            inside: Inside::enter(circuit.identity()),
+        }
     }
 
     pub(crate) fn holder(&self) -> &'a H {
@@ -325,6 +335,7 @@ impl<'a, H: Deref<Target = Circuit>> Watched<'a, H> {
 
     #[inline]
     pub(crate) fn returned(self) {
+        self.inside.leave();
         std::mem::forget(self);
     }
 }
@@ -332,6 +343,7 @@ impl<'a, H: Deref<Target = Circuit>> Watched<'a, H> {
 impl<H: Deref<Target = Circuit>> Drop for Watched<'_, H> {
     #[cold]
     fn drop(&mut self) {
+        self.inside.leave();
         if let Some(permit) = self.permit.take() {
             self.circuit.record(permit, Outcome::Failure, false);
         }

@@ -18,6 +18,7 @@ use crate::{
     error::{ControlError, Rejected},
     guard::{Guard, Owned, OwnedGuard},
     name::Name,
+    nesting,
     observe::{Observers, Watch},
     snapshot::Snapshot,
 };
@@ -252,6 +253,25 @@ impl Circuit {
     /// # let _: Result<i32, tower_breaker::CircuitError<std::io::Error>> = answer;
     /// # }
     /// ```
+    ///
+    /// **Watch out:** a call within a call of the same circuit is part of it (rule D8): it is always admitted, and
+    /// only what the outermost comes to counts. An error that is made good on the way is then no failure. And where
+    /// it is in another task, it is not seen to be within, and asks for a permit of its own, which half-open may
+    /// not have:
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # async fn payment() -> Result<u32, std::io::Error> { Ok(42) }
+    /// # async fn ask(circuit: Circuit) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let inner = circuit.clone();
+    /// // Wrong: two calls, and as a probe the first is failed by the rejection of the second.
+    /// circuit.call(async { tokio::spawn(inner.call_owned(payment())).await? .map_err(std::io::Error::other) }).await?;
+    ///
+    /// // Right: one.
+    /// circuit.call(async { tokio::spawn(payment()).await? }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn call<F, T, E>(&self, future: F) -> Call<'_, F, ErrorsOnly>
     where
         F: Future<Output = Result<T, E>>,
@@ -446,6 +466,12 @@ impl Circuit {
         core.reconfigure(&changed.into_numbers(core)?)
     }
 
+    /// Which circuit this is, for [`nesting`].
+    #[inline(always)]
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
     #[inline]
     pub(crate) fn core(&self) -> &Core {
         &self.shared.core
@@ -461,9 +487,41 @@ impl Circuit {
         self.shared.clock.now()
     }
 
+    /// Admits a call, or says why not. The permit of one that is part of another call of this circuit is spent
+    /// already (D8).
     #[inline]
     pub(crate) fn admit(&self) -> Result<Permit, Refusal> {
-        match self.core().admit_freely(|| self.now()) {
+        match self.admit_freely() {
+            Some(permit) => Ok(permit),
+            None => self.admit_slowly(),
+        }
+    }
+
+    /// Like [`admit`](Self::admit), of a call that a ramp may have said something about.
+    #[inline]
+    pub(crate) fn admit_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
+        match self.admit_freely() {
+            Some(permit) => Ok(permit),
+            None => self.admit_slowly_in_turn(turn),
+        }
+    }
+
+    /// Admits a call that is under no other, to a closed circuit that holds nothing back.
+    #[inline]
+    fn admit_freely(&self) -> Option<Permit> {
+        if nesting::is_any() {
+            return None;
+        }
+        self.core().admit_freely(|| self.now())
+    }
+
+    #[cold]
+    fn admit_slowly_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
+        let turn = std::mem::replace(turn, Turn::NOT_YET);
+        if nesting::is_any() {
+            return self.admit_slowly();
+        }
+        match self.core().admit_in_turn(turn, || self.now()) {
             Some(permit) => Ok(permit),
             None => self.admit_slowly(),
         }
@@ -471,6 +529,14 @@ impl Circuit {
 
     #[cold]
     fn admit_slowly(&self) -> Result<Permit, Refusal> {
+        if nesting::is_any() {
+            if nesting::is_called(self.identity()) {
+                return Ok(Permit::default());
+            }
+            if let Some(permit) = self.core().admit_freely(|| self.now()) {
+                return Ok(permit);
+            }
+        }
         if let Some(admission) = self.core().admit_timelessly() {
             return admission;
         }
@@ -486,39 +552,33 @@ impl Circuit {
         admission
     }
 
-    /// Whether a call to come would be rejected now. A ramp is asked for its `turn`, once.
+    /// Whether a call to come would be rejected now. A ramp is asked for its `turn`, once. One that is part of
+    /// another is not rejected, and the ramp is not asked about it (D8).
     #[inline]
     pub(crate) fn gate(&self, seen: u64, turn: &mut Turn) -> Option<Refusal> {
+        if self.core().admits_freely(seen) || self.is_called_or_asked() {
+            return None;
+        }
         self.core().gate(seen, turn, || self.now())
     }
 
-    /// Like [`admit`](Self::admit), of a call that a ramp may have said something about.
     #[inline]
-    pub(crate) fn admit_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
-        match self.core().admit_freely(|| self.now()) {
-            Some(permit) => Ok(permit),
-            None => self.admit_slowly_in_turn(turn),
-        }
-    }
-
-    #[cold]
-    fn admit_slowly_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
-        let turn = std::mem::replace(turn, Turn::NOT_YET);
-        match self.core().admit_in_turn(turn, || self.now()) {
-            Some(permit) => Ok(permit),
-            None => self.admit_slowly(),
-        }
+    fn is_called_or_asked(&self) -> bool {
+        nesting::is_any() && nesting::is_called_or_asked(self.identity())
     }
 
     /// Whether a call would be rejected now.
     #[inline]
     pub(crate) fn would_refuse(&self) -> bool {
         let core = self.core();
-        core.refusal(core.seen(), || self.now()).is_some()
+        core.refusal(core.seen(), || self.now()).is_some() && !self.is_called_or_asked()
     }
 
     /// Why a call would be rejected now. Probes that have timed out are found to have.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
+        if self.is_called_or_asked() {
+            return None;
+        }
         let tell = |transition| self.tell(transition);
         self.core().refusal_now(|| self.now(), tell)
     }
@@ -605,6 +665,9 @@ impl Circuit {
     }
 
     pub(crate) fn fail_ready(&self, seen: u64) {
+        if self.is_called_or_asked() {
+            return;
+        }
         let tell = |transition| self.tell(transition);
         if self.core().fail_ready(seen, self.now(), tell) {
             self.observers().tell_waiting();
@@ -647,6 +710,11 @@ pub struct WeakCircuit {
 }
 
 impl WeakCircuit {
+    /// As [`Circuit::identity`]. As long as this exists, no other circuit is there.
+    pub(crate) fn identity(&self) -> usize {
+        self.shared.as_ptr().addr()
+    }
+
     /// The circuit, unless it is gone. What this returns keeps it alive, so do not hold it across an
     /// `.await` that may take long.
     #[must_use]

@@ -168,6 +168,7 @@ mod handle;
 mod hold;
 mod layer;
 mod name;
+mod nesting;
 pub mod observe;
 pub mod plumbing;
 pub mod readiness;

@@ -17,6 +17,7 @@ use crate::{
     handle::Circuit,
     hold::{Counted, Family, Hold},
     layer::CircuitBreakerLayer,
+    nesting,
     reject::{Reject, ServiceUnavailable},
 };
 
@@ -146,7 +147,9 @@ where
         }
         // Before it is asked: a panic may come after something was reserved.
         self.readiness = Readiness::Asked;
-        let Poll::Ready(asked) = self.inner.poll_ready(context) else {
+        let inner = &mut self.inner;
+        let Poll::Ready(asked) = nesting::asking(circuit.identity(), || inner.poll_ready(context))
+        else {
             return Poll::Pending;
         };
         match asked {

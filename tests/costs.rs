@@ -152,6 +152,26 @@ fn call<Req, S: Service<Req>>(service: &mut S, request: Req) -> Result<S::Respon
     }
 }
 
+// F3, D8
+#[test]
+fn a_call_within_a_call_allocates_nothing_either() {
+    let circuit = build(|c| c.consecutive_failures(3), ManualClock::new());
+    let other = build(|c| c.consecutive_failures(3), ManualClock::new());
+    let layer = CircuitBreakerLayer::new(circuit.clone())
+        .classifier(ErrorsOnly)
+        .reject_as_error();
+    let mut service = layer.layer(layer.layer(Echo));
+    let allocated = allocations(|| {
+        call(&mut service, true).expect("admitted");
+        let inner = circuit.call(ready(Ok::<_, ()>(())));
+        let call = circuit.call(other.call(inner));
+        assert!(poll_once(call).is_ready());
+    });
+    assert_eq!(allocated, 0);
+    let totals = circuit.snapshot().totals.expect("totals");
+    assert_eq!(totals.successful, 2);
+}
+
 // F3, G6
 #[test]
 fn the_service_adds_no_allocation_to_a_call_or_a_rejection() {

@@ -6,7 +6,7 @@ use bytes::Buf;
 use http_body::Frame;
 
 use super::{BodyEnd, ClassifyEnd};
-use crate::{circuit::Outcome, guard::Admitted, hold::Hold};
+use crate::{circuit::Outcome, guard::Admitted, hold::Hold, nesting::Inside};
 
 /// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5), unless
 /// [`see_drop`](Observation::see_drop) has found out more.
@@ -34,10 +34,12 @@ impl<H: Hold> Observation<H> {
         }
     }
 
-    /// Runs somebody else's code on behalf of this call. If that panics, the call has failed (A5).
+    /// Runs somebody else's code as a part of this call (D8). If that panics, the call has failed (A5).
     pub(super) fn watch<T>(&mut self, code: impl FnOnce(&mut Self) -> T) -> T {
-        let watching = Watching(self);
+        let inside = Inside::enter(self.admitted.holder().identity());
+        let watching = Watching(self, inside);
         let result = code(watching.0);
+        watching.1.leave();
         std::mem::forget(watching);
         result
     }
@@ -193,11 +195,12 @@ impl<H: Hold> Drop for Observation<H> {
 }
 
 /// Lives while somebody else's code runs.
-struct Watching<'a, H: Hold>(&'a mut Observation<H>);
+struct Watching<'a, H: Hold>(&'a mut Observation<H>, Inside);
 
 impl<H: Hold> Drop for Watching<'_, H> {
     #[cold]
     fn drop(&mut self) {
+        self.1.leave();
         self.0.finish(Outcome::Failure);
     }
 }

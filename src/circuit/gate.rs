@@ -24,6 +24,13 @@ impl Turn {
 }
 
 impl Core {
+    /// Whether a closed circuit that holds nothing back was `seen`.
+    #[inline]
+    #[expect(clippy::unused_self, reason = "the word is this circuit's")]
+    pub(crate) fn admits_freely(&self, seen: u64) -> bool {
+        Word::from_bits(seen).admits_freely()
+    }
+
     /// Whether a call to come would be rejected now, and why, beginning with the word that was `seen`. Where a
     /// ramp goes on, it is asked for its `turn`, once. Changes nothing else.
     #[inline]
