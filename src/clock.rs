@@ -88,6 +88,7 @@ impl Clock for ManualClock {
 }
 
 /// The clock of one circuit, in nanoseconds since the circuit was built.
+#[derive(Clone)]
 pub(crate) enum Source {
     Tokio(Instant),
     Custom(Arc<dyn Clock>, Duration),

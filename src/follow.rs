@@ -2,7 +2,11 @@
 
 use std::task::Poll;
 
-use crate::{circuit::Outcome, guard::Admitted, hold::Hold};
+use crate::{
+    circuit::Outcome,
+    guard::{Admitted, Meter},
+    hold::Hold,
+};
 
 /// How far a call is followed: [`HeadOnly`], as usual, or to the end of its body, with the feature
 /// `body`.
@@ -12,7 +16,16 @@ pub trait Extent: sealed::Sealed {
     /// What has to be remembered of a request.
     #[doc(hidden)]
     type Note;
+
+    /// What measures how long a call waits for its client.
+    #[doc(hidden)]
+    type Meter: Meter;
 }
+
+/// A call that is followed so far.
+pub(crate) type Followed<H> = Admitted<H, false, MeterOf<H>>;
+
+pub(crate) type MeterOf<H> = <<H as Hold>::Extent as Extent>::Meter;
 
 /// An [`Extent`] for these requests and responses.
 ///
@@ -30,12 +43,19 @@ pub trait Follow<Req, Res, H: Hold>: Extent {
     #[doc(hidden)]
     fn note(request: &Req) -> Self::Note;
 
+    /// Begins to measure how long the call waits for its client, usually not at all.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn meter(_: &H, _: &mut Req) -> MeterOf<H> {
+        MeterOf::<H>::default()
+    }
+
     /// The head has come, or an error: records its `outcome`, unless that is not known yet.
     #[doc(hidden)]
     fn conclude<E>(
         outcome: Outcome,
         note: &Self::Note,
-        admitted: &mut Admitted<H>,
+        admitted: &mut Followed<H>,
         result: Poll<Result<Res, E>>,
     ) -> Poll<Result<Self::Response, E>>;
 
@@ -56,6 +76,7 @@ impl sealed::Sealed for HeadOnly {}
 
 impl Extent for HeadOnly {
     type Note = ();
+    type Meter = ();
 }
 
 #[diagnostic::do_not_recommend]
@@ -69,7 +90,7 @@ impl<Req, Res, H: Hold> Follow<Req, Res, H> for HeadOnly {
     fn conclude<E>(
         outcome: Outcome,
         (): &(),
-        admitted: &mut Admitted<H>,
+        admitted: &mut Followed<H>,
         result: Poll<Result<Res, E>>,
     ) -> Poll<Result<Res, E>> {
         admitted.finish(outcome, matches!(result, Poll::Ready(Ok(_))));

@@ -12,8 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     classify::Classify,
-    follow::{Extent, Follow},
-    guard::Admitted,
+    follow::{Extent, Follow, Followed},
     hold::Hold,
     reject::Reject,
 };
@@ -43,7 +42,7 @@ pin_project! {
         Admitted {
             #[pin]
             inner: F,
-            admitted: Admitted<H>,
+            admitted: Followed<H>,
             note: <H::Extent as Extent>::Note,
         },
         Rejected {
@@ -56,7 +55,7 @@ pin_project! {
 impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
     pub(crate) fn admitted(
         inner: F,
-        admitted: Admitted<H>,
+        admitted: Followed<H>,
         note: <H::Extent as Extent>::Note,
     ) -> Self {
         Self {

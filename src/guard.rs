@@ -207,15 +207,52 @@ impl<H: Deref<Target = Circuit>> fmt::Debug for Guard<'_, H> {
 /// code, of which nothing is seen but that this is dropped: while the thread unwinds, the call has failed.
 ///
 /// One destructor for both: a guard with one of its own would be stored, and loaded, to be finished.
-pub struct Admitted<H: Deref<Target = Circuit>, const UNWATCHED: bool = false> {
+pub struct Admitted<H: Deref<Target = Circuit>, const UNWATCHED: bool = false, M: Meter = ()> {
     circuit: H,
     permit: Permit,
+    meter: M,
 }
 
-impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Admitted<H, UNWATCHED> {
+/// Knows how long a call has waited for its client, which is not its dependency's time (rule A3). Usually
+/// nothing does, and costs nothing.
+pub trait Meter: Default + Send + Sync + 'static {
+    /// A look at it: nothing at all, where there is nothing to see.
+    #[doc(hidden)]
+    type Look<'a>: Copy;
+
+    #[doc(hidden)]
+    fn look(&self) -> Self::Look<'_>;
+
+    /// For how many nanoseconds, up to `now`; `None` where that is not measured.
+    #[doc(hidden)]
+    fn waited(look: Self::Look<'_>, now: impl FnOnce() -> u64) -> Option<u64>;
+}
+
+impl Meter for () {
+    type Look<'a> = ();
+
+    #[inline(always)]
+    fn look(&self) {}
+
+    #[inline(always)]
+    fn waited((): (), _: impl FnOnce() -> u64) -> Option<u64> {
+        None
+    }
+}
+
+impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Admitted<H, UNWATCHED, M> {
     #[inline]
     pub(crate) fn new(circuit: H, permit: Permit) -> Self {
-        Self { circuit, permit }
+        Self::metered(circuit, permit, M::default())
+    }
+
+    #[inline]
+    pub(crate) fn metered(circuit: H, permit: Permit, meter: M) -> Self {
+        Self {
+            circuit,
+            permit,
+            meter,
+        }
     }
 
     /// A call that is not admitted yet.
@@ -243,13 +280,19 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Admitted<H, UNWATCHED> {
     where
         H: Clone,
     {
-        Self::new(self.circuit.clone(), std::mem::take(&mut self.permit))
+        let permit = std::mem::take(&mut self.permit);
+        Self::metered(
+            self.circuit.clone(),
+            permit,
+            std::mem::take(&mut self.meter),
+        )
     }
 
-    /// How long the call has run, in nanoseconds, if that is measured.
+    /// How long the call has run but for its client, in nanoseconds, if that is measured.
     #[cfg(feature = "body")]
     pub(crate) fn elapsed(&self) -> Option<u64> {
-        self.permit.elapsed(|| self.circuit.now())
+        let took = took::<M>(&self.circuit, self.permit, self.meter.look());
+        took.or_else(|| self.permit.elapsed(|| self.circuit.now()))
     }
 
     #[cfg(feature = "body")]
@@ -261,7 +304,10 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Admitted<H, UNWATCHED> {
     #[inline(always)]
     pub(crate) fn finish(&mut self, outcome: Outcome, answered: bool) {
         if let Some(permit) = self.permit.take() {
-            self.circuit.record(permit, outcome, answered);
+            match took::<M>(&self.circuit, permit, self.meter.look()) {
+                None => self.circuit.record(permit, outcome, answered),
+                Some(took) => self.circuit.record_late(permit, outcome, answered, took),
+            }
         }
     }
 
@@ -278,7 +324,10 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Admitted<H, UNWATCHED> {
     #[inline]
     pub(crate) fn abandon(&mut self, answered: bool) {
         if let Some(permit) = self.permit.take() {
-            self.circuit.abandon(permit, answered);
+            match took::<M>(&self.circuit, permit, self.meter.look()) {
+                None => self.circuit.abandon(permit, answered),
+                Some(took) => self.circuit.abandon_late(permit, answered, took),
+            }
         }
     }
 
@@ -292,12 +341,30 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Admitted<H, UNWATCHED> {
 
     /// Stands guard while somebody else's code runs on behalf of this call.
     #[inline]
-    pub(crate) fn watch(&mut self) -> Watched<'_, H> {
-        Watched::new(&self.circuit, &mut self.permit)
+    pub(crate) fn watch(&mut self) -> Watched<'_, H, M> {
+        Watched {
+            circuit: &self.circuit,
+            permit: &mut self.permit,
+            inside: Inside::enter(self.circuit.identity()),
+            meter: self.meter.look(),
+        }
     }
 }
 
-impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Drop for Admitted<H, UNWATCHED> {
+/// How long a call has run but for its client, in nanoseconds, where that is measured.
+#[inline(always)]
+fn took<M: Meter>(circuit: &Circuit, permit: Permit, meter: M::Look<'_>) -> Option<u64> {
+    let mut now = 0;
+    let waited = M::waited(meter, || {
+        now = circuit.now();
+        now
+    })?;
+    Some(permit.elapsed(|| now)?.saturating_sub(waited))
+}
+
+impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Drop
+    for Admitted<H, UNWATCHED, M>
+{
     #[inline]
     fn drop(&mut self) {
         if UNWATCHED {
@@ -313,10 +380,11 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> Drop for Admitted<H, UNW
 ///
 /// So a panic is noticed around our own calls, and not by asking whether the thread is panicking: a
 /// destructor that runs in somebody else's panic may make calls too.
-pub(crate) struct Watched<'a, H: Deref<Target = Circuit>> {
+pub(crate) struct Watched<'a, H: Deref<Target = Circuit>, M: Meter = ()> {
     circuit: &'a H,
     permit: &'a mut Permit,
     inside: Inside,
+    meter: M::Look<'a>,
 }
 
 impl<'a, H: Deref<Target = Circuit>> Watched<'a, H> {
@@ -326,9 +394,12 @@ impl<'a, H: Deref<Target = Circuit>> Watched<'a, H> {
             circuit,
             permit,
             inside: Inside::enter(circuit.identity()),
+            meter: (),
         }
     }
+}
 
+impl<'a, H: Deref<Target = Circuit>, M: Meter> Watched<'a, H, M> {
     pub(crate) fn holder(&self) -> &'a H {
         self.circuit
     }
@@ -340,17 +411,25 @@ impl<'a, H: Deref<Target = Circuit>> Watched<'a, H> {
     }
 }
 
-impl<H: Deref<Target = Circuit>> Drop for Watched<'_, H> {
+impl<H: Deref<Target = Circuit>, M: Meter> Drop for Watched<'_, H, M> {
     #[cold]
     fn drop(&mut self) {
         self.inside.leave();
-        if let Some(permit) = self.permit.take() {
-            self.circuit.record(permit, Outcome::Failure, false);
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
+        match took::<M>(self.circuit, permit, self.meter) {
+            None => self.circuit.record(permit, Outcome::Failure, false),
+            Some(took) => self
+                .circuit
+                .record_late(permit, Outcome::Failure, false, took),
         }
     }
 }
 
-impl<H: Deref<Target = Circuit>, const UNWATCHED: bool> fmt::Debug for Admitted<H, UNWATCHED> {
+impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> fmt::Debug
+    for Admitted<H, UNWATCHED, M>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admitted")
             .field("circuit", &self.circuit.name())

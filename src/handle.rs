@@ -487,6 +487,12 @@ impl Circuit {
         self.shared.clock.now()
     }
 
+    /// The clock, for whoever must not hold the circuit.
+    #[cfg(feature = "body")]
+    pub(crate) fn clock(&self) -> Source {
+        self.shared.clock.clone()
+    }
+
     /// Admits a call, or says why not. The permit of one that is part of another call of this circuit is spent
     /// already (D8).
     #[inline]
@@ -633,12 +639,17 @@ impl Circuit {
     }
 
     /// Records a response that took so long and whose outcome is known only now.
-    #[cfg(feature = "body")]
     pub(crate) fn record_late(&self, permit: Permit, outcome: Outcome, answered: bool, took: u64) {
         let now = self.now();
         let transition = self
             .core()
             .record_late(permit, outcome, answered, took, now);
+        self.tell_end(permit, transition);
+    }
+
+    /// Abandons a call that took so long, which is less than it has run.
+    pub(crate) fn abandon_late(&self, permit: Permit, answered: bool, took: u64) {
+        let transition = self.core().abandon_late(permit, answered, took, self.now());
         self.tell_end(permit, transition);
     }
 

@@ -100,7 +100,9 @@
 //! | anything whose error is boxed | – | [`reject_as_box_error`](CircuitBreakerLayer::reject_as_box_error) | |
 //!
 //! A response can begin well and end badly. With the feature `body`,
-//! [`observe_bodies`](CircuitBreakerLayer#method.observe_bodies) follows calls to the end of their bodies.
+//! [`observe_bodies`](CircuitBreakerLayer#method.observe_bodies) follows calls to the end of their bodies, and
+//! [`observe_request_bodies`](CircuitBreakerLayer#method.observe_request_bodies) does not take a slow upload for a
+//! slow dependency.
 //!
 //! In which order a breaker goes with timeouts, retries, limits and the rest is
 //! [a guide of its own](guide::neighbours). In short: timeouts inside, so that what takes too long is a
@@ -122,7 +124,7 @@
 //!
 //! | feature | adds | and needs |
 //! |---|---|---|
-//! | `body` | outcomes that are known at the end of a body: module `body` | `http-body`, `bytes` |
+//! | `body` | outcomes that are known at the end of a body, and slow clients told from slow dependencies: module `body` | `http-body`, `bytes` |
 //! | `retry-after` | `Retry-After` of failures is honoured, if asked for: module `retry_after` | `httpdate` |
 //! | `grpc` | gRPC over any HTTP stack: module `grpc` | `body`, `retry-after` |
 //! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |

@@ -10,12 +10,11 @@ use std::{
 use ::reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 
 use crate::{
-    body::{ClassifyEnd, ObserveBodies, goes_without_body, observe},
+    body::{ClassifyEnd, ObserveBodies, ObservesBodies, goes_without_body, observe},
     circuit::Outcome,
     classify::{BoxError, Classify, Head, HttpClassifier},
     error::Rejected,
-    follow::Follow,
-    guard::Admitted,
+    follow::{Follow, Followed},
     hold::Hold,
     reject::{Reject, RejectWith, ServiceUnavailable, service_unavailable},
 };
@@ -114,8 +113,7 @@ where
 /// The response's type stays what it is: its body is a box anyway.
 impl<J, H> Follow<Request, Response, H> for ObserveBodies<J>
 where
-    J: ClassifyEnd<::reqwest::Error>,
-    H: Hold<Extent = Self> + Send + Sync + 'static,
+    H: Hold<Extent: ClassifyEnd<::reqwest::Error> + ObservesBodies> + Send + Sync + 'static,
 {
     type Response = Response;
 
@@ -126,7 +124,7 @@ where
     fn conclude<E>(
         outcome: Outcome,
         bodiless: &bool,
-        admitted: &mut Admitted<H>,
+        admitted: &mut Followed<H>,
         result: Poll<Result<Response, E>>,
     ) -> Poll<Result<Response, E>> {
         if let Poll::Ready(Err(_)) = result {

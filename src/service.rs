@@ -167,7 +167,7 @@ where
     /// # Panics
     ///
     /// If `poll_ready` has not returned ready on this very instance since its last call.
-    fn call(&mut self, request: Req) -> Self::Future {
+    fn call(&mut self, mut request: Req) -> Self::Future {
         let hold = &self.hold;
         let refusal = match self.readiness {
             Readiness::Unknown | Readiness::Asked => panic!("{NOT_READY}"),
@@ -182,9 +182,10 @@ where
                     // The guard comes before the call: nothing is lost if that panics.
                     let watched = Watched::new(hold, &mut permit);
                     let note = X::note(&request);
+                    let meter = X::meter(hold, &mut request);
                     let inner = self.inner.call(request);
                     watched.returned();
-                    let admitted = Admitted::new(hold.clone(), permit);
+                    let admitted = Admitted::metered(hold.clone(), permit, meter);
                     return ResponseFuture::admitted(inner, admitted, note);
                 }
                 Err(refusal) => {

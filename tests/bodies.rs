@@ -10,6 +10,8 @@ mod support;
 mod misbehaving;
 #[path = "support/sockets.rs"]
 mod sockets;
+#[path = "support/visitors.rs"]
+mod visitors;
 
 #[path = "bodies/clients.rs"]
 mod clients;
@@ -27,6 +29,8 @@ mod panics;
 mod servers;
 #[path = "bodies/slow.rs"]
 mod slow;
+#[path = "bodies/slow_clients.rs"]
+mod slow_clients;
 #[path = "bodies/stacks.rs"]
 mod stacks;
 #[path = "bodies/stage.rs"]

@@ -12,8 +12,7 @@ use super::{BodyEnd, ClassifyEnd, LengthsAndErrors, ObservedBody, observation::O
 use crate::{
     circuit::Outcome,
     digits::number,
-    follow::{Extent, Follow, sealed},
-    guard::Admitted,
+    follow::{Extent, Follow, Followed, sealed},
     hold::Hold,
 };
 
@@ -81,18 +80,31 @@ where
     }
 }
 
+/// An extent that follows calls to the end of their bodies, whatever else it does.
+pub trait ObservesBodies {
+    /// Whether slow is measured to the end of the body.
+    #[doc(hidden)]
+    fn times_to_end(&self) -> bool;
+}
+
+impl<J> ObservesBodies for ObserveBodies<J> {
+    fn times_to_end(&self) -> bool {
+        self.timed_to_end
+    }
+}
+
 impl<J> sealed::Sealed for ObserveBodies<J> {}
 
 impl<J> Extent for ObserveBodies<J> {
     /// Whether the response has no body, whatever it looks like.
     type Note = bool;
+    type Meter = ();
 }
 
 impl<A, B, J, H> Follow<Request<A>, Response<B>, H> for ObserveBodies<J>
 where
     B: Body,
-    J: ClassifyEnd<B::Error>,
-    H: Hold<Extent = Self>,
+    H: Hold<Extent: ClassifyEnd<B::Error> + ObservesBodies>,
 {
     type Response = Response<ObservedBody<B, H>>;
 
@@ -103,7 +115,7 @@ where
     fn conclude<E>(
         outcome: Outcome,
         bodiless: &bool,
-        admitted: &mut Admitted<H>,
+        admitted: &mut Followed<H>,
         result: Poll<Result<Response<B>, E>>,
     ) -> Poll<Result<Self::Response, E>> {
         if let Poll::Ready(Err(_)) = result {
@@ -123,16 +135,15 @@ pub(crate) fn goes_without_body(method: &Method) -> bool {
 }
 
 /// Follows a response whose head has come, unless the head says it all.
-pub(crate) fn observe<B, J, H>(
+pub(crate) fn observe<B, H>(
     outcome: Outcome,
     bodiless: bool,
-    admitted: &mut Admitted<H>,
+    admitted: &mut Followed<H>,
     response: Response<B>,
 ) -> Response<ObservedBody<B, H>>
 where
     B: Body,
-    J: ClassifyEnd<B::Error>,
-    H: Hold<Extent = ObserveBodies<J>>,
+    H: Hold<Extent: ClassifyEnd<B::Error> + ObservesBodies>,
 {
     let judged = match outcome {
         Outcome::Success => false,
@@ -142,8 +153,7 @@ where
             return response.map(ObservedBody::unobserved);
         }
     };
-    let extent = admitted.holder().extent();
-    let took = match extent.timed_to_end {
+    let took = match admitted.holder().extent().times_to_end() {
         true => None,
         false => admitted.elapsed(),
     };

@@ -97,20 +97,30 @@
 //! # }
 //! ```
 //!
+//! # Bodies of requests
+//!
+//! A server's handler waits for its client's bytes. [`observe_request_bodies`] takes that time off, so that a slow
+//! client is not taken for a slow dependency (rule A3). It goes with all of the above, and without it.
+//!
+//! [`observe_request_bodies`]: crate::CircuitBreakerLayer::observe_request_bodies
 //! [`observe_bodies`]: crate::CircuitBreakerLayer::observe_bodies
 //! [`Outcome::Success`]: crate::Outcome::Success
 //! [`Outcome::AtEnd`]: crate::Outcome::AtEnd
 
+mod client;
 mod end;
 mod follow;
 mod layer;
 mod observation;
 mod observed;
+mod requests;
 
 #[cfg(feature = "reqwest")]
-pub(crate) use self::follow::{goes_without_body, observe};
+pub(crate) use self::follow::{ObservesBodies, goes_without_body, observe};
 pub use self::{
+    client::ClientBody,
     end::{BodyEnd, ClassifyEnd, LengthsAndErrors},
     follow::ObserveBodies,
     observed::ObservedBody,
+    requests::{AsItCame, IntoBody, ObserveRequestBodies, RequestBodies, RequestBodiesLayer},
 };

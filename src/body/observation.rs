@@ -6,12 +6,12 @@ use bytes::Buf;
 use http_body::Frame;
 
 use super::{BodyEnd, ClassifyEnd};
-use crate::{circuit::Outcome, guard::Admitted, hold::Hold, nesting::Inside};
+use crate::{circuit::Outcome, follow::Followed, hold::Hold, nesting::Inside};
 
 /// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5), unless
 /// [`see_drop`](Observation::see_drop) has found out more.
 pub(super) struct Observation<H: Hold> {
-    admitted: Admitted<H>,
+    admitted: Followed<H>,
     /// Whether a complete body has to be judged, or is a success as it is.
     judged: bool,
     /// Nanoseconds to the head, if that is what tells slow from fast (A3).
@@ -23,7 +23,7 @@ pub(super) struct Observation<H: Hold> {
 }
 
 impl<H: Hold> Observation<H> {
-    pub(super) fn new(admitted: Admitted<H>, judged: bool, took: Option<u64>) -> Self {
+    pub(super) fn new(admitted: Followed<H>, judged: bool, took: Option<u64>) -> Self {
         Self {
             admitted,
             judged,
@@ -35,6 +35,7 @@ impl<H: Hold> Observation<H> {
     }
 
     /// Runs somebody else's code as a part of this call (D8). If that panics, the call has failed (A5).
+    #[inline]
     pub(super) fn watch<T>(&mut self, code: impl FnOnce(&mut Self) -> T) -> T {
         let inside = Inside::enter(self.admitted.holder().identity());
         let watching = Watching(self, inside);

@@ -51,7 +51,6 @@ impl Core {
     }
 
     /// Records a call that took so long and is recorded `now`, later than it ended (A3).
-    #[cfg(feature = "body")]
     pub(crate) fn record_late(
         &self,
         permit: Permit,
@@ -150,13 +149,30 @@ impl Core {
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
         let call = self.ended(permit, Self::now_for(permit, now));
+        self.apply_abandoned(&call, answered)
+    }
+
+    /// The same of a call that took so long as far as its dependency goes (A3).
+    pub(crate) fn abandon_late(
+        &self,
+        permit: Permit,
+        answered: bool,
+        took: u64,
+        now: u64,
+    ) -> Option<Transition> {
+        let call = Ended {
+            took: Some(took),
+            ..self.ended(permit, now)
+        };
+        self.apply_abandoned(&call, answered)
+    }
+
+    fn apply_abandoned(&self, call: &Ended, answered: bool) -> Option<Transition> {
         let failed = match call.numbers.abandoned {
             Abandoned::Ignore => false,
             Abandoned::Failure => true,
-            Abandoned::FailureIfSlow => !answered && self.is_overdue(&call),
-            Abandoned::FailureAfter(limit) => {
-                !answered && call.permit.has_run(nanos(limit), call.now)
-            }
+            Abandoned::FailureIfSlow => !answered && self.is_overdue(call),
+            Abandoned::FailureAfter(limit) => !answered && call.has_taken(nanos(limit)),
         };
         let slow = failed && !answered && call.is_slow();
         self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);
@@ -165,7 +181,7 @@ impl Core {
             false if answered => Verdict::Ignored,
             false => Verdict::Abandoned,
         };
-        self.apply(&call, verdict)
+        self.apply(call, verdict)
     }
 
     /// Whether a call without an answer has run for so long that it counts as a slow failure.
@@ -177,7 +193,7 @@ impl Core {
         // whether it was late is nobody's business any more.
         let patience = self.facts.patience().nanos();
         call.permit.is_probe()
-            && call.permit.is_slow(patience, call.now)
+            && call.is_slower_than(patience)
             && self.load().era() == call.permit.era()
     }
 
@@ -238,11 +254,29 @@ pub(super) struct Ended {
 
 impl Ended {
     fn is_slow(&self) -> bool {
-        let limit = self.numbers.slow_after;
+        self.is_slower_than(self.numbers.slow_after)
+    }
+
+    /// Zero is no limit.
+    fn is_slower_than(&self, limit: u64) -> bool {
         match self.took {
             None => self.permit.is_slow(limit, self.now),
             Some(took) => limit != 0 && took > limit,
         }
+    }
+
+    /// Whether it took at least `time`, in nanoseconds.
+    fn has_taken(&self, time: u64) -> bool {
+        match self.took {
+            None => self.permit.has_run(time, self.now),
+            Some(took) => took >= time,
+        }
+    }
+
+    /// For how much of its time the dependency was not asked, in nanoseconds (A3).
+    pub(super) fn excused(&self) -> u64 {
+        let excused = |took| self.ran().saturating_sub(took);
+        self.took.map_or(0, excused)
     }
 
     /// How long the call has run, in nanoseconds, if it was timed.

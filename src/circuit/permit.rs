@@ -47,7 +47,6 @@ impl Permit {
     };
 
     /// How long the call has run, in nanoseconds, if that is measured.
-    #[cfg(feature = "body")]
     pub(crate) fn elapsed(self, now: impl FnOnce() -> u64) -> Option<u64> {
         self.ran(if self.is_untimed() { 0 } else { now() })
     }

@@ -51,16 +51,16 @@ impl Core {
             Verdict::Success { .. } if !call.proves_recovery(verdict) => probes.fail(),
             Verdict::Success { .. } => probes.succeed(),
             Verdict::Failure { .. } => probes.fail(),
-            Verdict::Abandoned if self.nobody_answers(word, call.now) => Decision::Reopen,
+            Verdict::Abandoned if self.nobody_answers(word, call) => Decision::Reopen,
             Verdict::Ignored | Verdict::Abandoned => Decision::Undecided(probes.give_back()),
             Verdict::Trip { .. } => Decision::Reopen,
         }
     }
 
     /// D4: whether half-open has had no answer for as long as it waits for its probes.
-    fn nobody_answers(&self, word: Word, now: u64) -> bool {
-        let waited = now.saturating_sub(self.facts.last_answer(word));
-        waited >= self.facts.patience().nanos()
+    fn nobody_answers(&self, word: Word, call: &Ended) -> bool {
+        let waited = call.now.saturating_sub(self.facts.last_answer(word));
+        waited.saturating_sub(call.excused()) >= self.facts.patience().nanos()
     }
 
     /// The era that admitted the call is over (C4). All that a probe of it may still do is to teach how long

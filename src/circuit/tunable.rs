@@ -62,10 +62,11 @@ impl<const N: usize> Versioned<N> {
         loop {
             // Acquire: pairs with the release store of the version; the set it names is complete.
             let version = self.version.load(Ordering::Acquire);
-            let words = self
-                .set(version)
-                .each_ref()
-                .map(|cell| cell.load(Ordering::Relaxed));
+            // A loop: `array::map` is not always inlined.
+            let mut words = [0; N];
+            for (word, cell) in words.iter_mut().zip(self.set(version)) {
+                *word = cell.load(Ordering::Relaxed);
+            }
             // Pairs with the writer's release fence: whoever has read a cell of a newer version
             // sees below that the version has moved.
             fence(Ordering::Acquire);

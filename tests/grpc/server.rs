@@ -486,6 +486,28 @@ async fn an_outer_breaker_ignores_the_rejections_of_an_inner_one() {
     assert_eq!(ledger.since(&outer), "ff");
 }
 
+// A3: with the bodies of requests observed, around all services; the bodies of responses are, too.
+#[tokio::test]
+async fn a_server_observes_the_bodies_of_requests_if_asked_to() {
+    let fixture = patient();
+    let health = Told::new(&fixture);
+    let layer = grpc(&fixture).observe_request_bodies(tonic::body::Body::new);
+    let server = Running::start(|incoming| {
+        let server = Server::builder().layer(layer).add_service(health.server());
+        server.serve_with_incoming(incoming)
+    });
+    let mut ledger = Ledger::of(&fixture);
+    let mut client = server.client();
+    patiently(client.check(told("message")))
+        .await
+        .expect("fine");
+    assert_eq!(ledger.since(&fixture), "s");
+    patiently(client.check(told("14")))
+        .await
+        .expect_err("unavailable");
+    assert_eq!(ledger.since(&fixture), "f");
+}
+
 /// A health service that asks a dependency, through a circuit.
 #[derive(Clone)]
 struct Asking {

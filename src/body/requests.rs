@@ -1,0 +1,330 @@
+//! [`RequestBodiesLayer`]: a slow client is not a slow dependency.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::Request;
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{BodyEnd, ClassifyEnd, ClientBody, client::ClientTime, follow::ObservesBodies};
+use crate::{
+    circuit::Outcome,
+    classify::HttpClassifier,
+    error::Rejected,
+    follow::{Extent, Follow, Followed, HeadOnly, sealed},
+    give_back::{GiveBack, Keep},
+    handle::Circuit,
+    hold::{Hold, Manners},
+    layer::CircuitBreakerLayer,
+    reject::{Reject, ServiceUnavailable},
+    service::CircuitBreaker,
+};
+
+#[cfg_attr(docsrs, doc(cfg(feature = "body")))]
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
+    /// Takes the time in which a call waits for its client off the time it has taken (rules A3, A4): a slow
+    /// upload is not a slow dependency. For servers; see
+    /// [the guide](crate::guide::servers#slow-clients). The last of a layer's methods.
+    ///
+    /// The inner service gets what `into_body` makes of a [`ClientBody`], which takes the place of the request's
+    /// body. For axum that is `axum::body::Body::new`; for tonic, `tonic::body::Body::new`; and for a
+    /// service that takes any body, [`std::convert::identity`]. Rejections get the request as it came.
+    ///
+    /// It matters only where calls are timed: slow ones, probes, and those that are abandoned. A call whose
+    /// request has a body costs one allocation.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use axum::{Router, body::Body, routing::post};
+    /// use tower_breaker::Circuit;
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let breaker = Circuit::builder("uploads")
+    ///     .slow_call_duration(Duration::from_secs(2))
+    ///     .slow_call_rate(0.5)
+    ///     .build_layer()?;
+    /// let app: Router = Router::new()
+    ///     .route("/upload", post(|upload: String| async move { upload.len().to_string() }))
+    ///     .layer(breaker.observe_request_bodies(Body::new));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A stalled upload is a call under way all the same. A time-out of its own goes outside:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use axum::{Router, body::Body, routing::post};
+    /// use tower::ServiceBuilder;
+    /// use tower_breaker::Circuit;
+    /// use tower_http::timeout::RequestBodyTimeoutLayer;
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let breaker = Circuit::builder("uploads").failure_rate(0.5).build_layer()?;
+    /// let app: Router = Router::new()
+    ///     .route("/upload", post(|upload: String| async move { upload.len().to_string() }))
+    ///     .layer(
+    ///         ServiceBuilder::new()
+    ///             .layer(RequestBodyTimeoutLayer::new(Duration::from_secs(10)))
+    ///             .layer(breaker.observe_request_bodies(Body::new)),
+    ///     );
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** between a read that finds nothing and the next that finds something, or the drop of the
+    /// body, all time is the client's, whatever the handler does meanwhile.
+    ///
+    /// ```
+    /// # use axum::body::Body;
+    /// # use http_body_util::BodyExt;
+    /// # async fn ask_dependency(_: Option<()>) {}
+    /// # fn first(_: &mut Body) -> Option<()> { None }
+    /// # async fn wrong(mut body: Body) {
+    /// // Wrong: if the first look found nothing, the dependency's time is taken for the client's.
+    /// let first = first(&mut body);
+    /// ask_dependency(first).await;
+    /// # }
+    /// # async fn right(body: Body) {
+    ///
+    /// // Right: read all, or drop the body; then ask.
+    /// let all = body.collect().await;
+    /// ask_dependency(all.ok().map(drop)).await;
+    /// # }
+    /// ```
+    ///
+    /// Default: all of a call's time is the dependency's, from its admission on.
+    pub fn observe_request_bodies<F>(self, into_body: F) -> RequestBodiesLayer<F, C, R, X, G> {
+        RequestBodiesLayer {
+            layer: self.with_manners(|manners| Manners {
+                classifier: manners.classifier,
+                rejection: Arc::new(AsItCame(manners.rejection)),
+                extent: Arc::new(ObserveRequestBodies(manners.extent)),
+            }),
+            into_body,
+        }
+    }
+}
+
+/// A [`CircuitBreakerLayer`] for which a slow client is not a slow dependency. Made by
+/// [`observe_request_bodies`](CircuitBreakerLayer::observe_request_bodies).
+#[must_use = "a layer does nothing until it is applied"]
+pub struct RequestBodiesLayer<F, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly, G = Keep>
+{
+    layer: CircuitBreakerLayer<C, AsItCame<R>, ObserveRequestBodies<X>, G>,
+    into_body: F,
+}
+
+impl<F, C, R, X, G> RequestBodiesLayer<F, C, R, X, G> {
+    /// The circuit, unless each service has its own.
+    #[must_use]
+    pub fn circuit(&self) -> Option<&Circuit> {
+        self.layer.circuit()
+    }
+}
+
+impl<S, F, C, R, X, G> Layer<S> for RequestBodiesLayer<F, C, R, X, G>
+where
+    F: Clone,
+    X: Extent,
+    G: GiveBack<IntoBody<S, F>>,
+{
+    type Service =
+        RequestBodies<CircuitBreaker<IntoBody<S, F>, C, AsItCame<R>, ObserveRequestBodies<X>>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RequestBodies(self.layer.layer(IntoBody {
+            inner,
+            into_body: self.into_body.clone(),
+        }))
+    }
+}
+
+impl<F: Clone, C, R, X, G> Clone for RequestBodiesLayer<F, C, R, X, G> {
+    fn clone(&self) -> Self {
+        Self {
+            layer: self.layer.clone(),
+            into_body: self.into_body.clone(),
+        }
+    }
+}
+
+impl<F, C, R, X, G> fmt::Debug for RequestBodiesLayer<F, C, R, X, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBodiesLayer")
+            .field("layer", &self.layer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A [`CircuitBreaker`] that is asked with [`ClientBody`]s. Made by a [`RequestBodiesLayer`].
+#[derive(Clone, Debug)]
+#[must_use = "services do nothing unless called"]
+pub struct RequestBodies<S>(S);
+
+impl<S> RequestBodies<S> {
+    /// The [`CircuitBreaker`].
+    pub fn get_ref(&self) -> &S {
+        &self.0
+    }
+
+    /// The [`CircuitBreaker`].
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.0
+    }
+
+    /// The [`CircuitBreaker`].
+    pub fn into_inner(self) -> S {
+        self.0
+    }
+}
+
+impl<S, B> Service<Request<B>> for RequestBodies<S>
+where
+    S: Service<Request<ClientBody<B>>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> S::Future {
+        self.0.call(request.map(ClientBody::new))
+    }
+}
+
+/// An inner service, asked with a body of its own kind. Made by a [`RequestBodiesLayer`].
+#[derive(Clone)]
+#[must_use = "services do nothing unless called"]
+pub struct IntoBody<S, F> {
+    inner: S,
+    into_body: F,
+}
+
+impl<S, F> IntoBody<S, F> {
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, F, B, B2> Service<Request<ClientBody<B>>> for IntoBody<S, F>
+where
+    S: Service<Request<B2>>,
+    F: Fn(ClientBody<B>) -> B2,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<ClientBody<B>>) -> S::Future {
+        self.inner.call(request.map(&self.into_body))
+    }
+}
+
+impl<S: fmt::Debug, F> fmt::Debug for IntoBody<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoBody")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A [`Reject`] that gets the request as it came.
+#[derive(Debug)]
+pub struct AsItCame<R>(Arc<R>);
+
+impl<R, B, Res, E> Reject<Request<ClientBody<B>>, Res, E> for AsItCame<R>
+where
+    R: Reject<Request<B>, Res, E>,
+{
+    type Error = R::Error;
+    type Future = R::Future;
+
+    fn reject(&self, rejected: Rejected, request: Request<ClientBody<B>>) -> Self::Future {
+        self.0.reject(rejected, request.map(ClientBody::into_inner))
+    }
+
+    fn inner_error(&self, error: E) -> Self::Error {
+        self.0.inner_error(error)
+    }
+}
+
+/// An [`Extent`] that also knows how long a call waits for its client.
+#[derive(Debug)]
+pub struct ObserveRequestBodies<X>(Arc<X>);
+
+impl<X> sealed::Sealed for ObserveRequestBodies<X> {}
+
+impl<X: Extent> Extent for ObserveRequestBodies<X> {
+    type Note = X::Note;
+    type Meter = ClientTime;
+}
+
+impl<B, Res, H, X> Follow<Request<ClientBody<B>>, Res, H> for ObserveRequestBodies<X>
+where
+    B: Body,
+    X: Follow<Request<ClientBody<B>>, Res, H>,
+    H: Hold<Extent = Self>,
+{
+    type Response = X::Response;
+
+    fn note(request: &Request<ClientBody<B>>) -> X::Note {
+        X::note(request)
+    }
+
+    fn meter(hold: &H, request: &mut Request<ClientBody<B>>) -> ClientTime {
+        request.body_mut().measure(|| hold.clock())
+    }
+
+    fn conclude<E>(
+        outcome: Outcome,
+        note: &X::Note,
+        admitted: &mut Followed<H>,
+        result: Poll<Result<Res, E>>,
+    ) -> Poll<Result<X::Response, E>> {
+        X::conclude(outcome, note, admitted, result)
+    }
+
+    fn pass<E>(result: Poll<Result<Res, E>>) -> Poll<Result<X::Response, E>> {
+        X::pass(result)
+    }
+}
+
+impl<X: ObservesBodies> ObservesBodies for ObserveRequestBodies<X> {
+    fn times_to_end(&self) -> bool {
+        self.0.times_to_end()
+    }
+}
+
+impl<X: ClassifyEnd<E>, E> ClassifyEnd<E> for ObserveRequestBodies<X> {
+    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
+        self.0.classify_end(end)
+    }
+
+    fn awaits_trailers(&self) -> bool {
+        self.0.awaits_trailers()
+    }
+}
