@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, time::Duration};
 
 use crate::{
-    circuit::{Cause, Core, Mode, PackedCause, Refusal},
+    circuit::{Cause, Mode, PackedCause, Refusal},
     name::Name,
     rejection_source::{LazySource, WhenToRetry},
 };
@@ -23,6 +23,18 @@ pub enum Reason {
     ForcedOpen,
     /// The circuit has just closed and admits a growing share of calls; this one is not among them.
     Ramping,
+}
+
+impl Reason {
+    /// With the time that remains, in nanoseconds; 0 where none is told.
+    pub(crate) fn of(refusal: Refusal) -> (Self, u64) {
+        match refusal {
+            Refusal::Open(left) => (Self::Open, left),
+            Refusal::HalfOpenFull(_) => (Self::HalfOpenFull, SECOND),
+            Refusal::ForcedOpen => (Self::ForcedOpen, 0),
+            Refusal::Ramping => (Self::Ramping, SECOND),
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -77,17 +89,10 @@ impl Why {
 
 impl Rejected {
     #[inline]
-    pub(crate) fn new(circuit: Name, refusal: Refusal, core: &Core) -> Self {
-        let (reason, remaining) = match refusal {
-            Refusal::Open(left) => (Reason::Open, left),
-            Refusal::HalfOpenFull(_) => (Reason::HalfOpenFull, SECOND),
-            Refusal::ForcedOpen => (Reason::ForcedOpen, 0),
-            Refusal::Ramping => (Reason::Ramping, SECOND),
-        };
-        let cause = core.cause_of_rejection(refusal);
+    pub(crate) fn new(circuit: Name, reason: Reason, remaining: u64, cause: PackedCause) -> Self {
         Self {
             circuit,
-            remaining: core.spread_out(remaining),
+            remaining,
             why: Why::new(reason, cause),
             source: LazySource::default(),
         }

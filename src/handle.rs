@@ -15,7 +15,7 @@ use crate::{
     },
     classify::{Classify, ErrorsOnly, HttpClassifier},
     clock::Source,
-    error::{ControlError, Rejected},
+    error::{ControlError, Reason, Rejected},
     guard::{Guard, Owned, OwnedGuard},
     name::Name,
     nesting,
@@ -621,7 +621,20 @@ impl Circuit {
 
     #[inline]
     pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
-        Rejected::new(self.shared.name.clone(), refusal, self.core())
+        match self.core().told_while_open(refusal) {
+            Some((remaining, cause)) => {
+                Rejected::new(self.shared.name.clone(), Reason::Open, remaining, cause)
+            }
+            None => self.rejected_otherwise(refusal),
+        }
+    }
+
+    #[inline(never)]
+    fn rejected_otherwise(&self, refusal: Refusal) -> Rejected {
+        let (reason, remaining) = Reason::of(refusal);
+        let remaining = self.core().spread_out(remaining);
+        let cause = self.core().cause_of_rejection(refusal);
+        Rejected::new(self.shared.name.clone(), reason, remaining, cause)
     }
 
     #[inline(always)]

@@ -144,19 +144,21 @@ impl Core {
                 .is_ok()
     }
 
-    /// C3: the time that a rejection tells, in nanoseconds: longer by up to the share that the circuit spreads
-    /// it by.
+    /// Whether rejections tell different times.
     #[inline]
-    pub(crate) fn spread_out(&self, remaining: u64) -> u64 {
+    pub(super) fn spreads(&self) -> bool {
         // Relaxed: a number of its own.
-        match self.retry_spread.load(Ordering::Relaxed) {
-            0 => remaining,
-            share => self.spread_out_by(share, remaining),
-        }
+        self.retry_spread.load(Ordering::Relaxed) != 0
     }
 
-    #[inline(never)]
-    fn spread_out_by(&self, share: u64, remaining: u64) -> u64 {
+    /// C3: the time that a rejection tells, in nanoseconds: longer by up to the share that the circuit spreads
+    /// it by.
+    pub(crate) fn spread_out(&self, remaining: u64) -> u64 {
+        // Relaxed: a number of its own.
+        let share = self.retry_spread.load(Ordering::Relaxed);
+        if share == 0 {
+            return remaining;
+        }
         // Relaxed: the turns only have to differ.
         let turn = self.retry_turn.fetch_add(1, Ordering::Relaxed);
         let more = u128::from(remaining) * u128::from(share * spread(turn));

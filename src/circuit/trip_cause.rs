@@ -8,7 +8,7 @@
 
 use super::{
     Cause, Core, Counts, Refusal,
-    word::{Kind, Word, is_later},
+    word::{Kind, is_later},
 };
 use crate::sync::{AtomicU64, Ordering};
 
@@ -56,43 +56,50 @@ impl TripCause {
 
     /// The cause of the trip that began `era`, if it is known.
     #[inline]
-    pub(super) fn of(&self, era: u64) -> PackedCause {
+    pub(super) fn of(&self, era: u64) -> Option<PackedCause> {
         let done = era << MARK_BITS | DONE;
         // Acquire: pairs with the release of this tag.
         if self.tag.load(Ordering::Acquire) != done {
-            return PackedCause::UNKNOWN;
+            return None;
         }
         // Acquire: pairs with the release of a newer cause, whose claim is seen below.
         let cause = self.cause.load(Ordering::Acquire);
         if self.tag.load(Ordering::Relaxed) != done {
-            return PackedCause::UNKNOWN;
+            return None;
         }
-        PackedCause(cause)
+        Some(PackedCause(cause))
     }
 }
 
 impl Core {
-    /// C3: why the circuit opened that rejects. Of the newest trip, if a call that is rejected tells of a break
-    /// that is over by now.
+    /// C3: what the usual rejection tells: the time that remains and the cause, of a circuit that is open, knows
+    /// why, and spreads nothing; `None` for any other.
     #[inline]
-    pub(crate) fn cause_of_rejection(&self, refusal: Refusal) -> PackedCause {
+    pub(crate) fn told_while_open(&self, refusal: Refusal) -> Option<(u64, PackedCause)> {
+        let Refusal::Open(remaining) = refusal else {
+            return None;
+        };
         let word = self.load();
-        // What is asked for most, first.
-        if word.kind() == Kind::Open && refusal != Refusal::ForcedOpen {
-            return self.trip_cause.of(word.era());
+        if word.kind() != Kind::Open || self.spreads() {
+            return None;
         }
-        self.cause_before(word, refusal)
+        let cause = self.trip_cause.of(word.era())?;
+        Some((remaining, cause))
     }
 
-    #[cold]
-    fn cause_before(&self, word: Word, refusal: Refusal) -> PackedCause {
+    /// C3: why the circuit opened that rejects. Of the newest trip, if a call that is rejected tells of a break
+    /// that is over by now.
+    pub(crate) fn cause_of_rejection(&self, refusal: Refusal) -> PackedCause {
+        let word = self.load();
         let eras_since = match word.kind() {
             _ if refusal == Refusal::ForcedOpen => return PackedCause::UNKNOWN,
+            Kind::Open => 0,
             Kind::HalfOpen => 1,
             Kind::Closed if word.is_ramping() => 2,
             _ => return PackedCause::UNKNOWN,
         };
-        self.trip_cause.of(word.era_before(eras_since))
+        let cause = self.trip_cause.of(word.era_before(eras_since));
+        cause.unwrap_or(PackedCause::UNKNOWN)
     }
 }
 
@@ -257,7 +264,10 @@ mod tests {
         let cell = TripCause::new();
         cell.note(5, PackedCause::of(Cause::TripNow));
         cell.note(3, PackedCause::of(Cause::Manual));
-        assert_eq!(cell.of(5).cause(), Some(Cause::TripNow));
-        assert_eq!(cell.of(3).cause(), None);
+        assert_eq!(
+            cell.of(5).and_then(PackedCause::cause),
+            Some(Cause::TripNow)
+        );
+        assert_eq!(cell.of(3), None);
     }
 }

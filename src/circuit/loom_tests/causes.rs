@@ -4,7 +4,7 @@ use super::*;
 use crate::circuit::trip_cause::{PackedCause, TripCause};
 
 fn told(cell: &TripCause, era: u64) -> Option<Cause> {
-    cell.of(era).cause()
+    cell.of(era).and_then(PackedCause::cause)
 }
 
 fn note(cell: &TripCause, era: u64) {
