@@ -60,6 +60,8 @@ impl Circuit {
     /// * One that **hangs** is dropped when half-open has waited for it as long as for any probe
     ///   ([`half_open_timeout`]), and has failed. One that outlives its half-open era (somebody has reset the
     ///   circuit, or other probes have decided) is dropped at once.
+    /// * A dependency whose checks take longer than half-open waits never comes back by a driver: raise
+    ///   [`half_open_timeout`] above what a check may take, and give the check a time-out of its own below it.
     /// * One that **panics** has failed (A5), and the panic is the driver's: it goes on unwinding and ends it.
     ///   A driver that should survive that catches it inside of the check.
     /// * A check counts in the [totals](crate::Totals) like any call. What the driver waits for is not counted

@@ -132,7 +132,7 @@ fn found<C, R, X>(
     finished: &mut Vec<Arc<Stripe<C, R, X>>>,
 ) -> Siblings<C, R, X> {
     let number = begun.len();
-    if number == stripe_count() {
+    if number >= stripe_count() {
         return begun.into();
     }
     let stripe = Arc::new_cyclic(|own| {

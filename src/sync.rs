@@ -38,12 +38,18 @@ pub(crate) fn thread_number() -> usize {
 pub(crate) const WORDS_APART: usize = 16;
 
 /// How many stripes a circuit gets: one for each thread the machine runs at once, within reason.
+///
+/// Asked once and kept: the answer takes reading files, and changes while the program runs, with the limits of
+/// a container or where a thread is bound to a processor.
 #[cfg(not(tower_breaker_loom))]
 pub(crate) fn stripe_count() -> usize {
-    std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .next_power_of_two()
-        .min(16)
+    static COUNT: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *COUNT.get_or_init(|| {
+        std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .next_power_of_two()
+            .min(16)
+    })
 }
 
 #[cfg(tower_breaker_loom)]

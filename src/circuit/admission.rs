@@ -135,7 +135,7 @@ impl Core {
     /// find so, one is admitted for it.
     ///
     /// Relaxed: an instant of its own, and the swap gives it to one.
-    fn is_trickle(&self, now: u64) -> bool {
+    pub(super) fn is_trickle(&self, now: u64) -> bool {
         let last = self.ramp_admitted.load(Ordering::Relaxed);
         now.saturating_sub(last) >= TRICKLE
             && self

@@ -226,7 +226,7 @@ impl Core {
             return self.apply_probe(call, verdict);
         }
         match verdict {
-            Verdict::Ignored | Verdict::Abandoned => None,
+            Verdict::Ignored | Verdict::NotAsked | Verdict::Abandoned => None,
             Verdict::Trip { open_for } => {
                 self.trip_or_be_stale(call, Cause::TripNow, Length::of_trip(open_for))
             }
@@ -286,7 +286,7 @@ impl Ended {
 }
 
 /// An outcome, with its speed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Success {
         slow: bool,
@@ -296,6 +296,8 @@ pub(super) enum Verdict {
         floor: u64,
     },
     Ignored,
+    /// Ignored, and no answer: a circuit further in has rejected the call.
+    NotAsked,
     /// Dropped before anything came, and not a failure for that.
     Abandoned,
     Trip {
@@ -312,7 +314,8 @@ impl Verdict {
                 slow,
                 floor: nanos(floor),
             },
-            Outcome::Answered | Outcome::Ignored | Outcome::NotAsked => Self::Ignored,
+            Outcome::Answered | Outcome::Ignored => Self::Ignored,
+            Outcome::NotAsked => Self::NotAsked,
             Outcome::TripNow => Self::Trip { open_for: None },
             Outcome::TripFor(time) => Self::Trip {
                 open_for: Some(nanos(time)),
@@ -322,14 +325,14 @@ impl Verdict {
 
     /// Whether something came back, whatever it says.
     pub(super) fn is_answer(self) -> bool {
-        !matches!(self, Self::Abandoned)
+        !matches!(self, Self::Abandoned | Self::NotAsked)
     }
 
     pub(super) fn end(self) -> End {
         match self {
             Self::Success { .. } => End::Successful,
             Self::Failure { .. } | Self::Trip { .. } => End::Failed,
-            Self::Ignored => End::Ignored,
+            Self::Ignored | Self::NotAsked => End::Ignored,
             Self::Abandoned => End::Abandoned,
         }
     }

@@ -37,6 +37,9 @@ pub(crate) struct EraFacts {
     streak_began: AtomicU64,
     /// When a probe last ended with an answer, in nanoseconds.
     answered_at: AtomicU64,
+    /// How long probes have run that were abandoned, all together, in nanoseconds, and how much of that was
+    /// before the last answer, or before half-open began.
+    abandoned: [AtomicU64; 2],
     /// `era | how long it took` of the newest half-open era whose probe succeeded after its era.
     late: AtomicU64,
     /// The newest era that a person, or half-open, has closed.
@@ -71,6 +74,7 @@ impl EraFacts {
             probed_at: AtomicU64::new(0),
             streak_began: AtomicU64::new(0),
             answered_at: AtomicU64::new(0),
+            abandoned: [AtomicU64::new(0), AtomicU64::new(0)],
             late: AtomicU64::new(0),
             closed: AtomicU64::new(0),
             first_break: Break::at_least(first.open_for.unwrap_or_default()),
@@ -131,6 +135,7 @@ impl EraFacts {
     pub(crate) fn begin_half_open(&self, next: Word, open_for: Break) {
         let entry = next.era() << BESIDE_ERA | open_for.bits();
         self.break_before.fetch_max(entry, Ordering::AcqRel);
+        self.forget_abandoned();
     }
 
     /// How long the break before the half-open era of `word` was.
@@ -198,6 +203,24 @@ impl EraFacts {
     /// D4: a probe of the half-open era of `word` ended with an answer. Stamped before the swap that says so.
     pub(crate) fn stamp_answer(&self, now: u64) {
         self.answered_at.fetch_max(now, Ordering::AcqRel);
+        self.forget_abandoned();
+    }
+
+    fn forget_abandoned(&self) {
+        let [all, before] = &self.abandoned;
+        before.fetch_max(all.load(Ordering::Acquire), Ordering::AcqRel);
+    }
+
+    /// D4: a probe was abandoned after so many nanoseconds.
+    pub(crate) fn add_abandoned(&self, ran: u64) {
+        self.abandoned[0].fetch_add(ran, Ordering::AcqRel);
+    }
+
+    /// D4: for how long probes have waited for an answer and were abandoned, since the last answer.
+    pub(crate) fn waited_in_vain(&self) -> u64 {
+        let [all, before] = &self.abandoned;
+        let before = before.load(Ordering::Acquire);
+        all.load(Ordering::Acquire).saturating_sub(before)
     }
 
     /// D4: when the half-open era of `word` last heard of an answer, or else when it began.

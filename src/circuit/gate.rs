@@ -62,12 +62,13 @@ impl Core {
             return None;
         }
         let (passes, turned_away) = (Turn::new(word, true), Turn::new(word, false));
-        if *turn != passes && *turn != turned_away {
-            *turn = match self.passes_ramp(share, now) {
-                true => passes,
-                false => turned_away,
-            };
-        }
+        let lets_pass = match *turn {
+            turn if turn == passes => true,
+            // It is asked once, but a trickle is admitted whatever was said.
+            turn if turn == turned_away => self.is_trickle(now),
+            _ => self.passes_ramp(share, now),
+        };
+        *turn = if lets_pass { passes } else { turned_away };
         (*turn == turned_away).then_some(Refusal::Ramping)
     }
 

@@ -11,6 +11,10 @@ use super::{
 impl Core {
     /// The deciding result and the transition it causes are one swap.
     pub(super) fn apply_probe(&self, call: &Ended, verdict: Verdict) -> Option<Transition> {
+        if verdict == Verdict::Abandoned {
+            self.facts
+                .add_abandoned(call.ran().saturating_sub(call.excused()));
+        }
         loop {
             let word = self.load();
             if word.era() != call.permit.era() {
@@ -52,15 +56,19 @@ impl Core {
             Verdict::Success { .. } => probes.succeed(),
             Verdict::Failure { .. } => probes.fail(),
             Verdict::Abandoned if self.nobody_answers(word, call) => Decision::Reopen,
-            Verdict::Ignored | Verdict::Abandoned => Decision::Undecided(probes.give_back()),
+            Verdict::Ignored | Verdict::NotAsked | Verdict::Abandoned => {
+                Decision::Undecided(probes.give_back())
+            }
             Verdict::Trip { .. } => Decision::Reopen,
         }
     }
 
-    /// D4: whether half-open has had no answer for as long as it waits for its probes.
+    /// D4: whether half-open has had no answer for as long as it waits for its probes, and probes have waited
+    /// for one as long. A quiet hour is no want of answers.
     fn nobody_answers(&self, word: Word, call: &Ended) -> bool {
-        let waited = call.now.saturating_sub(self.facts.last_answer(word));
-        waited.saturating_sub(call.excused()) >= self.facts.patience().nanos()
+        let patience = self.facts.patience().nanos();
+        let silence = call.now.saturating_sub(self.facts.last_answer(word));
+        silence >= patience && self.facts.waited_in_vain() >= patience
     }
 
     /// The era that admitted the call is over (C4). All that a probe of it may still do is to teach how long
@@ -80,6 +88,7 @@ impl Ended {
             Verdict::Success { slow } => !slow || self.numbers.slow_rate == 0,
             Verdict::Failure { .. }
             | Verdict::Ignored
+            | Verdict::NotAsked
             | Verdict::Abandoned
             | Verdict::Trip { .. } => false,
         }
@@ -91,6 +100,8 @@ fn reopening(verdict: Verdict) -> (Cause, Length) {
         Verdict::Trip { open_for } => (Cause::TripNow, Length::of_trip(open_for)),
         Verdict::Failure { floor, .. } => (Cause::ProbeFailed, Length::Policy(floor)),
         Verdict::Abandoned => (Cause::ProbesAbandoned, Length::Policy(0)),
-        Verdict::Success { .. } | Verdict::Ignored => (Cause::ProbeFailed, Length::Policy(0)),
+        Verdict::Success { .. } | Verdict::Ignored | Verdict::NotAsked => {
+            (Cause::ProbeFailed, Length::Policy(0))
+        }
     }
 }

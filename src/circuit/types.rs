@@ -223,7 +223,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Abandoned {
-    /// Always neutral.
+    /// Always neutral. (Where half-open hears of nothing else, it reopens all the same, rule D4.)
     Ignore,
     /// Always a failure.
     Failure,

@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, mem::forget, time::Duration};
 
-use tower_breaker::{Guard, Mode, Reason, State};
+use tower_breaker::{Guard, Mode, Outcome, Reason, State};
 
 use crate::support::{Fixture, NANO, SLOW, fragile_after_break, secs};
 
@@ -151,12 +151,10 @@ const ABANDONED: &str =
 fn half_open_without_an_answer_reopens() {
     let circuit = fragile_after_break(|c| c);
     give_up(&circuit, 14, secs(2));
-    circuit.wait(secs(2) - NANO);
     circuit.tells(&["open -> half-open: the break is over"]);
-    circuit.play("d");
+    give_up(&circuit, 1, secs(2) - NANO);
     circuit.is(State::HalfOpen);
-    circuit.wait(NANO);
-    circuit.play("d");
+    give_up(&circuit, 1, NANO);
     circuit.tells(&[ABANDONED]);
     assert_eq!(circuit.look().attempt, 2);
     assert_eq!(
@@ -183,13 +181,51 @@ fn half_open_with_an_answer_now_and_then_does_not_reopen() {
     }
 }
 
+// D4: half-open may wait for traffic as long as it must, and who leaves at once has waited for nothing.
+#[test]
+fn a_quiet_hour_is_no_want_of_answers() {
+    let circuit = fragile_after_break(|c| c.probes(2, 2).half_open_timeout(secs(8)));
+    for _ in 0..100 {
+        circuit.play("d");
+        circuit.wait(secs(3_600));
+        give_up(&circuit, 1, NANO);
+    }
+    circuit.tells(&["open -> half-open: the break is over"]);
+    circuit.play("s s");
+    circuit.is(State::Closed);
+}
+
+// D4: nor do several at once make up for time that has not passed.
+#[test]
+fn many_callers_at_once_do_not_make_half_open_reopen_early() {
+    let circuit = fragile_after_break(|c| c.probes(9, 9).permits(9).half_open_timeout(secs(8)));
+    let crowd: Vec<_> = (0..9).map(|_| circuit.admit()).collect();
+    circuit.wait(secs(4));
+    drop(crowd);
+    circuit.is(State::HalfOpen);
+    give_up(&circuit, 1, secs(4));
+    circuit.is(State::Open);
+}
+
+// D4, H3: a circuit further in that rejects is no answer.
+#[test]
+fn a_rejection_further_in_is_no_answer() {
+    let circuit = fragile_after_break(|c| c.half_open_timeout(secs(8)));
+    for _ in 0..3 {
+        give_up(&circuit, 1, secs(2));
+        circuit.admit().finish(Outcome::NotAsked);
+    }
+    circuit.is(State::HalfOpen);
+    give_up(&circuit, 1, secs(2));
+    circuit.tells(&["open -> half-open: the break is over", ABANDONED]);
+}
+
 // D4, D1: also where other probes are under way; theirs are stale.
 #[test]
 fn half_open_without_an_answer_reopens_under_its_other_probes() {
     let circuit = fragile_after_break(|c| c.probes(2, 3).permits(3).half_open_timeout(secs(8)));
-    let (one, other) = (circuit.admit(), circuit.admit());
+    let (one, other, third) = (circuit.admit(), circuit.admit(), circuit.admit());
     circuit.wait(secs(8));
-    let third = circuit.admit();
     drop(third);
     circuit.is(State::Open);
     one.success();

@@ -49,6 +49,8 @@ enum Stay {
         break_before: Duration,
         admitted_at: Duration,
         answered_at: Duration,
+        /// How long probes have run that were abandoned, since the last answer.
+        in_vain: Duration,
         in_flight: u64,
         succeeded: u64,
         failed: u64,
@@ -317,7 +319,7 @@ impl Reference {
                 self.totals.stale += 1;
                 self.learn(ticket, era, verdict);
             }
-            Some(_) => self.apply(verdict),
+            Some(_) => self.apply(verdict, self.now - ticket.started),
         }
     }
 
@@ -395,9 +397,9 @@ impl Reference {
         }
     }
 
-    fn apply(&mut self, verdict: Verdict) {
+    fn apply(&mut self, verdict: Verdict, ran: Duration) {
         if matches!(self.stay, Stay::HalfOpen { .. }) {
-            return self.apply_to_probes(verdict);
+            return self.apply_to_probes(verdict, ran);
         }
         match verdict {
             Verdict::Neutral | Verdict::Abandoned => {}
@@ -531,12 +533,13 @@ impl Reference {
     // ---- half-open -------------------------------------------------------------------------
 
     /// D1 to D3
-    fn apply_to_probes(&mut self, verdict: Verdict) {
+    fn apply_to_probes(&mut self, verdict: Verdict, ran: Duration) {
         let (now, proves_recovery) = (self.now, self.proves_recovery(verdict));
         let Stay::HalfOpen {
             rules,
             patience,
             answered_at,
+            in_vain,
             in_flight,
             succeeded,
             failed,
@@ -547,12 +550,14 @@ impl Reference {
         };
         *in_flight -= 1;
         let silence = now - *answered_at;
-        if !matches!(verdict, Verdict::Abandoned) {
-            *answered_at = now;
+        if matches!(verdict, Verdict::Abandoned) {
+            *in_vain += ran;
+        } else {
+            (*answered_at, *in_vain) = (now, Duration::ZERO);
         }
         let mut floor = Duration::ZERO;
         match verdict {
-            Verdict::Abandoned if silence >= *patience => {
+            Verdict::Abandoned if silence >= *patience && *in_vain >= *patience => {
                 return self.open(Cause::ProbesAbandoned, Length::AtLeast(Duration::ZERO));
             }
             Verdict::Neutral | Verdict::Abandoned => {}
@@ -690,6 +695,7 @@ impl Reference {
             break_before: open_for,
             admitted_at: self.now,
             answered_at: self.now,
+            in_vain: Duration::ZERO,
             in_flight: 0,
             succeeded: 0,
             failed: 0,
