@@ -31,13 +31,12 @@ use crate::{
 /// everything works the same, and clones of it share one count.
 ///
 /// While the circuit would reject, this service is ready at once, whatever the inner one says, and
-/// the call is answered without touching the inner service (rules G1, G2).
+/// the call is answered without touching the inner service (rules G1, G2). A readiness that was
+/// granted for a rejection is good for a rejection only, even if the circuit has closed by the time
+/// of the call.
 ///
 /// **Watch out:** who waits for the inner service already when the circuit opens is woken by the inner service
 /// alone. Where that may never be ready, bound the wait: a timeout around the breaker.
-/// A readiness that was
-/// granted for a rejection is good for a rejection only, even if the circuit has closed by the time
-/// of the call.
 ///
 /// The other way round, a call can be rejected although the inner service was ready, because the
 /// circuit has opened since. What that has reserved in `poll_ready`, such as a place in a buffer, is given
