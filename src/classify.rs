@@ -1,7 +1,9 @@
 //! What counts as a failure (rule A1).
 //!
 //! A [`Classify`] looks at what a call came to and says what it means for the circuit. A closure is
-//! one; so are [`HttpClassifier`], the default, and [`ErrorsOnly`], for services that are not HTTP.
+//! one; so are [`HttpClassifier`], the default, and [`ErrorsOnly`], for services that are not HTTP. One that has
+//! to know the request, too, is
+//! [`classify_with_request`](crate::CircuitBreakerLayer::classify_with_request).
 //!
 //! ```
 //! use http::StatusCode;

@@ -41,7 +41,7 @@ pub trait Follow<Req, Res, H: Hold>: Extent {
     type Response;
 
     #[doc(hidden)]
-    fn note(request: &Req) -> Self::Note;
+    fn note(hold: &H, request: &Req) -> Self::Note;
 
     /// Begins to measure how long the call waits for its client, usually not at all.
     #[doc(hidden)]
@@ -84,7 +84,7 @@ impl<Req, Res, H: Hold> Follow<Req, Res, H> for HeadOnly {
     type Response = Res;
 
     #[inline(always)]
-    fn note(_: &Req) {}
+    fn note(_: &H, _: &Req) {}
 
     #[inline(always)]
     fn conclude<E>(

@@ -11,9 +11,9 @@ use std::{
 use pin_project_lite::pin_project;
 
 use crate::{
-    classify::Classify,
     follow::{Extent, Follow, Followed},
     hold::Hold,
+    noted::JudgedBy,
     reject::Reject,
 };
 
@@ -82,7 +82,7 @@ where
     A: Future<Output = Result<Res, <H::Rejection as Reject<Req, Res, E>>::Error>>,
     H: Hold,
     H::Extent: Follow<Req, Res, H>,
-    H::Classifier: Classify<Res, E>,
+    <H::Extent as Extent>::Note: JudgedBy<H::Classifier, Res, E>,
     H::Rejection: Reject<Req, Res, E>,
 {
     type Output = Result<
@@ -105,7 +105,7 @@ where
             watched.returned();
             return Poll::Pending;
         };
-        let outcome = watched.holder().classifier().classify(result.as_ref());
+        let outcome = note.judged_by(watched.holder().classifier(), result.as_ref());
         watched.returned();
         // Changed in place: a result that is taken apart and put together again is copied in other
         // pieces than it was stored in, which stalls.

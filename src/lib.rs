@@ -171,6 +171,7 @@ mod hold;
 mod layer;
 mod name;
 mod nesting;
+mod noted;
 pub mod observe;
 pub mod plumbing;
 pub mod readiness;

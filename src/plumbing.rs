@@ -36,6 +36,9 @@
 //! # }
 //! ```
 //!
+//! With a classifier that sees the request, there are [`ByRequest`] in place of the classifier and [`Noted`] around
+//! how far a call is followed.
+//!
 //! A layer says, too, what a rejection does about what the inner service has reserved: [`Keep`], or
 //! [`FreshClone`].
 //!
@@ -47,4 +50,5 @@ pub use crate::{
     give_back::{FreshClone, GiveBack, Keep},
     guard::Owned,
     hold::{Counted, Hold},
+    noted::{ByRequest, JudgedBy, Note, Noted},
 };

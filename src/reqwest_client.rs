@@ -117,7 +117,7 @@ where
 {
     type Response = Response;
 
-    fn note(request: &Request) -> bool {
+    fn note(_: &H, request: &Request) -> bool {
         goes_without_body(request.method())
     }
 

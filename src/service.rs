@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use crate::{
     circuit::{Refusal, Turn},
-    classify::{Classify, HttpClassifier},
+    classify::HttpClassifier,
     follow::{Follow, HeadOnly},
     future::ResponseFuture,
     guard::{Admitted, Watched},
@@ -18,6 +18,7 @@ use crate::{
     hold::{Counted, Family, Hold},
     layer::CircuitBreakerLayer,
     nesting,
+    noted::JudgedBy,
     reject::{Reject, ServiceUnavailable},
 };
 
@@ -130,8 +131,8 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
 impl<S, C, R, X, Req> Service<Req> for CircuitBreaker<S, C, R, X>
 where
     X: Follow<Req, S::Response, Counted<C, R, X>>,
+    X::Note: JudgedBy<C, S::Response, S::Error>,
     S: Service<Req>,
-    C: Classify<S::Response, S::Error>,
     R: Reject<Req, S::Response, S::Error>,
 {
     type Response = X::Response;
@@ -184,7 +185,7 @@ where
                     self.readiness = Readiness::Unknown;
                     // The guard comes before the call: nothing is lost if that panics.
                     let watched = Watched::new(hold, &mut permit);
-                    let note = X::note(&request);
+                    let note = X::note(hold, &request);
                     let meter = X::meter(hold, &mut request);
                     let inner = self.inner.call(request);
                     watched.returned();

@@ -18,6 +18,8 @@ mod errors;
 mod extractors;
 #[path = "axum_server/placement.rs"]
 mod placement;
+#[path = "axum_server/requests.rs"]
+mod requests;
 #[path = "axum_server/vanishing.rs"]
 mod vanishing;
 

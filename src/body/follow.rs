@@ -108,7 +108,7 @@ where
 {
     type Response = Response<ObservedBody<B, H>>;
 
-    fn note(request: &Request<A>) -> bool {
+    fn note(_: &H, request: &Request<A>) -> bool {
         goes_without_body(request.method())
     }
 

@@ -115,8 +115,9 @@ mod observation;
 mod observed;
 mod requests;
 
+pub(crate) use self::follow::ObservesBodies;
 #[cfg(feature = "reqwest")]
-pub(crate) use self::follow::{ObservesBodies, goes_without_body, observe};
+pub(crate) use self::follow::{goes_without_body, observe};
 pub use self::{
     client::ClientBody,
     end::{BodyEnd, ClassifyEnd, LengthsAndErrors},

@@ -256,6 +256,7 @@ impl<S: fmt::Debug, F> fmt::Debug for IntoBody<S, F> {
 #[derive(Debug)]
 pub struct AsItCame<R>(Arc<R>);
 
+#[diagnostic::do_not_recommend]
 impl<R, B, Res, E> Reject<Request<ClientBody<B>>, Res, E> for AsItCame<R>
 where
     R: Reject<Request<B>, Res, E>,
@@ -291,8 +292,8 @@ where
 {
     type Response = X::Response;
 
-    fn note(request: &Request<ClientBody<B>>) -> X::Note {
-        X::note(request)
+    fn note(hold: &H, request: &Request<ClientBody<B>>) -> X::Note {
+        X::note(hold, request)
     }
 
     fn meter(hold: &H, request: &mut Request<ClientBody<B>>) -> ClientTime {
