@@ -66,7 +66,8 @@ where
         let this = self.project();
         let admitted = this.admitted;
         if !*this.begun {
-            if let Err(rejected) = admitted.admit() {
+            if let Err(refusal) = admitted.admit() {
+                let rejected = admitted.holder().rejected_apart(refusal);
                 return Poll::Ready(Err(rejected.into()));
             }
             *this.begun = true;

@@ -7,9 +7,8 @@
 use std::{fmt, marker::PhantomData, ops::Deref};
 
 use crate::{
-    circuit::{Outcome, Permit},
+    circuit::{Outcome, Permit, Refusal},
     classify::{Classify, ErrorsOnly},
-    error::Rejected,
     handle::Circuit,
     nesting::Inside,
 };
@@ -262,11 +261,8 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Admitted<H, UN
 
     /// Asks the circuit to admit the call.
     #[inline]
-    pub(crate) fn admit(&mut self) -> Result<(), Rejected> {
-        match self.circuit.admit() {
-            Ok(permit) => self.permit = permit,
-            Err(refusal) => return Err(self.circuit.rejected(refusal)),
-        }
+    pub(crate) fn admit(&mut self) -> Result<(), Refusal> {
+        self.permit = self.circuit.admit()?;
         Ok(())
     }
 

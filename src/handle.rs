@@ -166,7 +166,16 @@ impl Circuit {
     /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
     #[inline]
     pub fn try_acquire(&self) -> Result<Guard<'_>, Rejected> {
-        match self.admit() {
+        match self.admit_freely() {
+            Some(permit) => Ok(Guard::new(self, permit)),
+            None => self.try_acquire_slowly(),
+        }
+    }
+
+    /// Never inlined: what a rejection tells would be in the way of the usual call.
+    #[inline(never)]
+    fn try_acquire_slowly(&self) -> Result<Guard<'_>, Rejected> {
+        match self.admit_slowly() {
             Ok(permit) => Ok(Guard::new(self, permit)),
             Err(refusal) => Err(self.rejected(refusal)),
         }
@@ -627,6 +636,12 @@ impl Circuit {
             }
             None => self.rejected_otherwise(refusal),
         }
+    }
+
+    /// The same, out of the way of the usual call.
+    #[inline(never)]
+    pub(crate) fn rejected_apart(&self, refusal: Refusal) -> Rejected {
+        self.rejected(refusal)
     }
 
     #[inline(never)]
