@@ -123,7 +123,8 @@ where
         let ended = until_over(check, &circuit, permit).await;
         match ended {
             Ended::Answered(result) => {
-                let outcome = classifier.classify(result.as_ref());
+                let classify = || classifier.classify(result.as_ref());
+                let outcome = nesting::within(circuit.identity(), classify);
                 probe.finish(outcome, result.is_ok());
                 if matches!(outcome, Outcome::Ignored | Outcome::NotAsked) {
                     over(&circuit, permit).await;

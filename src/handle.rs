@@ -281,6 +281,14 @@ impl Circuit {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// **Watch out:** the call of a protected service is made before this one is polled, if it is made in the
+    /// argument. Then it is not within, takes the one permit of half-open, and this call is rejected for it:
+    ///
+    /// ```text
+    /// circuit.call(service.call(request)).await               // wrong: two calls, and half-open never closes
+    /// circuit.call(async { service.call(request).await }).await   // right: one
+    /// ```
     pub fn call<F, T, E>(&self, future: F) -> Call<'_, F, ErrorsOnly>
     where
         F: Future<Output = Result<T, E>>,
@@ -533,8 +541,8 @@ impl Circuit {
     #[cold]
     fn admit_slowly_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
         let turn = std::mem::replace(turn, Turn::NOT_YET);
-        if nesting::is_any() {
-            return self.admit_slowly();
+        if nesting::is_any() && nesting::is_called(self.identity()) {
+            return Ok(Permit::default());
         }
         match self.core().admit_in_turn(turn, || self.now()) {
             Some(permit) => Ok(permit),

@@ -70,6 +70,21 @@ pub(crate) fn within<T>(circuit: usize, code: impl FnOnce() -> T) -> T {
     code()
 }
 
+/// Runs `code`, which is no part any more of the innermost call.
+#[cfg(feature = "body")]
+pub(crate) fn outside<T>(innermost: usize, code: impl FnOnce() -> T) -> T {
+    struct Back(usize);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            // Entered anew, because `code` may have entered others in its place.
+            let _: Inside = Inside::enter(self.0);
+        }
+    }
+    NEST.with(|nest| nest.depth.set(nest.depth.get() - 1));
+    let _back = Back(innermost);
+    code()
+}
+
 /// Runs `code`, in which a service of `circuit` asks its inner one whether it is ready.
 #[inline(always)]
 pub(crate) fn asking<T>(circuit: usize, code: impl FnOnce() -> T) -> T {

@@ -8,6 +8,8 @@ mod calls;
 #[cfg(all(feature = "reqwest", feature = "retry-after"))]
 #[path = "nested/clients.rs"]
 mod clients;
+#[path = "nested/outside.rs"]
+mod outside;
 #[path = "nested/servers.rs"]
 mod servers;
 #[path = "nested/stacks.rs"]

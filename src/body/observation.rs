@@ -6,7 +6,12 @@ use bytes::Buf;
 use http_body::Frame;
 
 use super::{BodyEnd, ClassifyEnd};
-use crate::{circuit::Outcome, follow::Followed, hold::Hold, nesting::Inside};
+use crate::{
+    circuit::Outcome,
+    follow::Followed,
+    hold::Hold,
+    nesting::{self, Inside},
+};
 
 /// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5), unless
 /// [`see_drop`](Observation::see_drop) has found out more.
@@ -181,7 +186,13 @@ impl<H: Hold> Observation<H> {
         self.finish_as(outcome, true);
     }
 
+    /// Under [`watch`](Self::watch), but no part of the call: who is told of it may make calls of his own (E4).
     fn finish_as(&mut self, outcome: Outcome, answered: bool) {
+        let identity = self.admitted.holder().identity();
+        nesting::outside(identity, || self.record(outcome, answered));
+    }
+
+    fn record(&mut self, outcome: Outcome, answered: bool) {
         match self.took {
             None => self.admitted.finish(outcome, answered),
             Some(took) => self.admitted.finish_late(outcome, answered, took),
@@ -202,6 +213,6 @@ impl<H: Hold> Drop for Watching<'_, H> {
     #[cold]
     fn drop(&mut self) {
         self.1.leave();
-        self.0.finish(Outcome::Failure);
+        self.0.record(Outcome::Failure, true);
     }
 }
