@@ -129,12 +129,8 @@ impl Core {
         keep("time_window", settings.time_window, span.map(|it| it.0))?;
         let buckets = settings.time_window_buckets;
         keep("time_window_buckets", buckets, span.map(|it| it.1))?;
-        let closure = "a closure";
-        refuse_if(
-            settings.custom_policy,
-            "trip_when",
-            &format_args!("{closure}"),
-        )?;
+        let closure = format_args!("a closure");
+        refuse_if(settings.custom_policy, "trip_when", &closure)?;
         let open_for = settings.open_for.as_ref();
         let function = self.backoff.function.is_some()
             || open_for.is_some_and(|open_for| open_for.function().is_some());
