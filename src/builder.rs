@@ -8,15 +8,15 @@ use std::{
 };
 
 use crate::{
-    circuit::{
-        Abandoned, ConfigError, Core, Counts, Extras, Mode, OpenFor, Plan, Policy, Probing,
-        SavedState, Settings, Transition,
-    },
     classify::HttpClassifier,
     clock::{Clock, Source},
     ejection::EjectionCap,
     handle::Circuit,
     layer::CircuitBreakerLayer,
+    machine::{
+        Abandoned, ConfigError, Core, Counts, Extras, Mode, OpenFor, Plan, Policy, Probing,
+        SavedState, Settings, Transition,
+    },
     name::Name,
     observe::{Listener, Observers},
     reject::ServiceUnavailable,

@@ -40,8 +40,8 @@ use http::{Response, StatusCode};
 #[cfg(feature = "retry-after")]
 use crate::retry_after::RetryAfter;
 use crate::{
-    circuit::Outcome,
     error::{CircuitError, Rejected},
+    machine::Outcome,
 };
 
 /// Says what the end of a call means for the circuit.

@@ -17,9 +17,9 @@ use std::{
 };
 
 use crate::{
-    circuit::{Outcome, Permit},
     classify::{Classify, ErrorsOnly},
     handle::{Circuit, WeakCircuit},
+    machine::{Outcome, Permit},
     nesting,
     readiness::either,
 };

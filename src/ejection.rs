@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use tokio::time::Instant;
 
 use crate::{
-    circuit::{Cap, ConfigError, Joining, millionths},
     clock::Source,
+    machine::{Cap, ConfigError, Joining, millionths},
 };
 
 /// Keeps the last ones in rotation: of a set of circuits, at most a share may be open at once (rule G7).

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, time::Duration};
 
 use crate::{
-    circuit::{Cause, Mode, PackedCause, Refusal},
+    machine::{Cause, Mode, PackedCause, Refusal},
     name::Name,
     rejection_source::{LazySource, WhenToRetry},
 };

@@ -3,9 +3,9 @@
 use std::task::Poll;
 
 use crate::{
-    circuit::Outcome,
     guard::{Admitted, Meter},
     hold::Hold,
+    machine::Outcome,
 };
 
 /// How far a call is followed: [`HeadOnly`], as usual, or to the end of its body, with the feature

@@ -7,9 +7,9 @@
 use std::{fmt, marker::PhantomData, ops::Deref};
 
 use crate::{
-    circuit::{Outcome, Permit, Refusal},
     classify::{Classify, ErrorsOnly},
     handle::Circuit,
+    machine::{Outcome, Permit, Refusal},
     nesting::Inside,
 };
 

@@ -10,13 +10,13 @@ use std::{
 use crate::{
     builder::CircuitBuilder,
     call::{Call, OwnedCall},
-    circuit::{
-        ConfigError, Core, Mode, Outcome, Permit, Refusal, SavedState, State, Transition, Turn,
-    },
     classify::{Classify, ErrorsOnly, HttpClassifier},
     clock::Source,
     error::{ControlError, Reason, Rejected},
     guard::{Guard, Owned, OwnedGuard},
+    machine::{
+        ConfigError, Core, Mode, Outcome, Permit, Refusal, SavedState, State, Transition, Turn,
+    },
     name::Name,
     nesting,
     observe::{Observers, Watch},

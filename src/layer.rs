@@ -7,13 +7,13 @@ use tower_layer::Layer;
 
 use crate::{
     builder::{Blueprint, CircuitBuilder},
-    circuit::{ConfigError, Outcome},
     classify::HttpClassifier,
     error::Rejected,
     follow::{Extent, HeadOnly},
     give_back::{GiveBack, Keep},
     handle::Circuit,
     hold::{Family, Manners},
+    machine::{ConfigError, Outcome},
     reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
     service::CircuitBreaker,
 };

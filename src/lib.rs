@@ -150,7 +150,6 @@
 pub mod body;
 mod builder;
 mod call;
-mod circuit;
 pub mod classify;
 pub mod clock;
 #[cfg(any(feature = "body", feature = "retry-after"))]
@@ -169,6 +168,7 @@ pub mod guide;
 mod handle;
 mod hold;
 mod layer;
+mod machine;
 mod name;
 mod nesting;
 mod noted;
@@ -190,10 +190,6 @@ mod unwind;
 pub use self::{
     builder::CircuitBuilder,
     call::{Call, OwnedCall},
-    circuit::{
-        Abandoned, Cause, ConfigError, Counts, Jitter, Mode, OpenFor, Outcome, ProbeCounts,
-        SavedState, State, Totals, Transition,
-    },
     classify::Classify,
     ejection::EjectionCap,
     error::{CircuitError, ControlError, Reason, Rejected},
@@ -201,6 +197,10 @@ pub use self::{
     guard::{Guard, OwnedGuard},
     handle::{Circuit, WeakCircuit},
     layer::CircuitBreakerLayer,
+    machine::{
+        Abandoned, Cause, ConfigError, Counts, Jitter, Mode, OpenFor, Outcome, ProbeCounts,
+        SavedState, State, Totals, Transition,
+    },
     name::Name,
     reject::Reject,
     service::CircuitBreaker,

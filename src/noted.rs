@@ -3,11 +3,11 @@
 use std::{fmt, marker::PhantomData, sync::Arc, task::Poll};
 
 use crate::{
-    circuit::Outcome,
     classify::Classify,
     follow::{Extent, Follow, Followed, MeterOf, sealed},
     hold::{Hold, Manners},
     layer::CircuitBreakerLayer,
+    machine::Outcome,
 };
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
@@ -170,7 +170,7 @@ mod bodies {
     use super::Noted;
     use crate::{
         body::{BodyEnd, ClassifyEnd, ObservesBodies},
-        circuit::Outcome,
+        machine::Outcome,
     };
 
     impl<X: ObservesBodies, N> ObservesBodies for Noted<X, N> {

@@ -39,8 +39,8 @@ use std::sync::{
 use tokio::sync::{Notify, futures::Notified, watch};
 
 use crate::{
-    circuit::{Cause, Mode, State, Transition, is_later},
     handle::{Circuit, WeakCircuit},
+    machine::{Cause, Mode, State, Transition, is_later},
     unwind::harmless,
 };
 

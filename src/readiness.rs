@@ -49,8 +49,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    circuit::Refusal, follow::Extent, give_back::GiveBack, handle::Circuit,
-    layer::CircuitBreakerLayer, service::CircuitBreaker,
+    follow::Extent, give_back::GiveBack, handle::Circuit, layer::CircuitBreakerLayer,
+    machine::Refusal, service::CircuitBreaker,
 };
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {

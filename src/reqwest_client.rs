@@ -11,11 +11,11 @@ use ::reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 
 use crate::{
     body::{ClassifyEnd, ObserveBodies, ObservesBodies, goes_without_body, observe},
-    circuit::Outcome,
     classify::{BoxError, Classify, Head, HttpClassifier},
     error::Rejected,
     follow::{Follow, Followed},
     hold::Hold,
+    machine::Outcome,
     reject::{Reject, RejectWith, ServiceUnavailable, service_unavailable},
 };
 

@@ -64,8 +64,8 @@ use http::{
 };
 
 use crate::{
-    circuit::{ConfigError, Outcome},
     digits::number,
+    machine::{ConfigError, Outcome},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -9,7 +9,6 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    circuit::{Refusal, Turn},
     classify::HttpClassifier,
     follow::{Follow, HeadOnly},
     future::ResponseFuture,
@@ -17,6 +16,7 @@ use crate::{
     handle::Circuit,
     hold::{Counted, Family, Hold},
     layer::CircuitBreakerLayer,
+    machine::{Refusal, Turn},
     nesting,
     noted::JudgedBy,
     reject::{Reject, ServiceUnavailable},

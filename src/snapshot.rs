@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    circuit::{Cause, Counts, Mode, ProbeCounts, State, Totals, View},
+    machine::{Cause, Counts, Mode, ProbeCounts, State, Totals, View},
     name::Name,
 };
 

@@ -7,9 +7,9 @@ use http_body::Frame;
 
 use super::{BodyEnd, ClassifyEnd};
 use crate::{
-    circuit::Outcome,
     follow::Followed,
     hold::Hold,
+    machine::Outcome,
     nesting::{self, Inside},
 };
 

@@ -13,7 +13,6 @@ use tower_service::Service;
 
 use super::{BodyEnd, ClassifyEnd, ClientBody, client::ClientTime, follow::ObservesBodies};
 use crate::{
-    circuit::Outcome,
     classify::HttpClassifier,
     error::Rejected,
     follow::{Extent, Follow, Followed, HeadOnly, sealed},
@@ -21,6 +20,7 @@ use crate::{
     handle::Circuit,
     hold::{Hold, Manners},
     layer::CircuitBreakerLayer,
+    machine::Outcome,
     reject::{Reject, ServiceUnavailable},
     service::CircuitBreaker,
 };

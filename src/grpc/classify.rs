@@ -7,8 +7,8 @@ use http::{Extensions, HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
 use super::Code;
 use crate::{
     body::{BodyEnd, ClassifyEnd},
-    circuit::Outcome,
     classify::{Classify, Head, is_rejection},
+    machine::Outcome,
     retry_after::RetryAfter,
 };
 

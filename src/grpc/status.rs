@@ -12,7 +12,7 @@ use super::{
     Code, GrpcClassifier,
     reject::{message, pushback_millis},
 };
-use crate::{circuit::Outcome, classify::Classify, error::Rejected, service::CircuitBreaker};
+use crate::{classify::Classify, error::Rejected, machine::Outcome, service::CircuitBreaker};
 
 impl From<tonic::Code> for Code {
     fn from(code: tonic::Code) -> Self {

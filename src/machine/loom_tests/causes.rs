@@ -1,7 +1,7 @@
 //! Why the circuit is open, as rejections tell it (C3).
 
 use super::*;
-use crate::circuit::trip_cause::{PackedCause, TripCause};
+use crate::machine::trip_cause::{PackedCause, TripCause};
 
 fn told(cell: &TripCause, era: u64) -> Option<Cause> {
     cell.of(era).and_then(PackedCause::cause)

@@ -1,7 +1,7 @@
 //! Numbers that change under a live circuit (E5).
 
 use super::*;
-use crate::circuit::tunable::Versioned;
+use crate::machine::tunable::Versioned;
 
 // E5
 #[test]

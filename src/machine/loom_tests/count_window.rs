@@ -1,7 +1,7 @@
 //! The last N calls, with marks and successes racing (B2, F5).
 
 use super::*;
-use crate::circuit::count_window::CountWindow;
+use crate::machine::count_window::CountWindow;
 
 /// Records a failure and returns how many it found.
 fn mark(window: &CountWindow, era: u64) -> u64 {

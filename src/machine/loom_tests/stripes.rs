@@ -1,7 +1,7 @@
 //! Counts that belong to an era, on one stripe that several threads use (C4, F5).
 
 use super::*;
-use crate::circuit::stripes::EraCount;
+use crate::machine::stripes::EraCount;
 
 // F5
 #[test]

@@ -1,7 +1,7 @@
 //! The last T, with failures racing in the same and in neighbouring buckets (B3, F5).
 
 use super::*;
-use crate::circuit::time_window::TimeWindow;
+use crate::machine::time_window::TimeWindow;
 
 const BUCKET: u64 = 500_000;
 
