@@ -148,63 +148,45 @@
 #[cfg(feature = "body")]
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 pub mod body;
-mod builder;
-mod call;
-pub mod classify;
-pub mod clock;
-#[cfg(any(feature = "body", feature = "retry-after"))]
-mod digits;
-mod driver;
-mod ejection;
-mod error;
-mod follow;
-mod future;
-mod give_back;
+mod circuit;
 #[cfg(feature = "grpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 pub mod grpc;
-mod guard;
 pub mod guide;
-mod handle;
-mod hold;
-mod layer;
 mod machine;
-mod name;
-mod nesting;
-mod noted;
-pub mod observe;
-pub mod plumbing;
-pub mod readiness;
-pub mod reject;
-mod rejection_source;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
+mod service;
+mod util;
+
 #[cfg(feature = "retry-after")]
 #[cfg_attr(docsrs, doc(cfg(feature = "retry-after")))]
-pub mod retry_after;
-mod service;
-mod snapshot;
-mod sync;
-mod unwind;
-
+#[doc(inline)]
+pub use self::service::retry_after;
 pub use self::{
-    builder::CircuitBuilder,
-    call::{Call, OwnedCall},
-    classify::Classify,
-    ejection::EjectionCap,
-    error::{CircuitError, ControlError, Reason, Rejected},
-    future::ResponseFuture,
-    guard::{Guard, OwnedGuard},
-    handle::{Circuit, WeakCircuit},
-    layer::CircuitBreakerLayer,
+    circuit::{
+        builder::CircuitBuilder,
+        call::{Call, OwnedCall},
+        classify::Classify,
+        ejection::EjectionCap,
+        error::{CircuitError, ControlError, Reason, Rejected},
+        guard::{Guard, OwnedGuard},
+        handle::{Circuit, WeakCircuit},
+        name::Name,
+        snapshot::Snapshot,
+    },
     machine::{
         Abandoned, Cause, ConfigError, Counts, Jitter, Mode, OpenFor, Outcome, ProbeCounts,
         SavedState, State, Totals, Transition,
     },
-    name::Name,
-    reject::Reject,
-    service::CircuitBreaker,
-    snapshot::Snapshot,
+    service::{
+        breaker::CircuitBreaker, future::ResponseFuture, layer::CircuitBreakerLayer, reject::Reject,
+    },
+};
+#[doc(inline)]
+pub use self::{
+    circuit::{clock, observe},
+    service::{classify, plumbing, readiness, reject},
 };
 
 // Its examples need the clients they show.

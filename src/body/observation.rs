@@ -7,10 +7,9 @@ use http_body::Frame;
 
 use super::{BodyEnd, ClassifyEnd};
 use crate::{
-    follow::Followed,
-    hold::Hold,
+    circuit::nesting::{self, Inside},
     machine::Outcome,
-    nesting::{self, Inside},
+    service::{follow::Followed, hold::Hold},
 };
 
 /// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5), unless

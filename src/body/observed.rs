@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{ClassifyEnd, observation::Observation};
-use crate::{hold::Hold, unwind::harmless};
+use crate::{service::hold::Hold, util::panic::harmless};
 
 pin_project! {
     /// A body whose end the circuit hears of. It is the inner body in all that it tells: frames,

@@ -13,16 +13,17 @@ use tower_service::Service;
 
 use super::{BodyEnd, ClassifyEnd, ClientBody, client::ClientTime, follow::ObservesBodies};
 use crate::{
-    classify::HttpClassifier,
-    error::Rejected,
-    follow::{Extent, Follow, Followed, HeadOnly, sealed},
-    give_back::{GiveBack, Keep},
-    handle::Circuit,
-    hold::{Hold, Manners},
-    layer::CircuitBreakerLayer,
+    circuit::{error::Rejected, handle::Circuit},
     machine::Outcome,
-    reject::{Reject, ServiceUnavailable},
-    service::CircuitBreaker,
+    service::{
+        breaker::CircuitBreaker,
+        classify::HttpClassifier,
+        follow::{Extent, Follow, Followed, HeadOnly, sealed},
+        give_back::{GiveBack, Keep},
+        hold::{Hold, Manners},
+        layer::CircuitBreakerLayer,
+        reject::{Reject, ServiceUnavailable},
+    },
 };
 
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]

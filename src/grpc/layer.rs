@@ -1,7 +1,7 @@
 //! What layers say about gRPC.
 
 use super::{GrpcClassifier, GrpcLayer, GrpcUnavailable};
-use crate::{body::ObserveBodies, layer::CircuitBreakerLayer};
+use crate::{body::ObserveBodies, service::layer::CircuitBreakerLayer};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {

@@ -9,7 +9,7 @@ use super::{
     transition::Length,
     word::{Break, Kind, Probes, Word},
 };
-use crate::sync::Ordering;
+use crate::machine::sync::Ordering;
 
 impl Core {
     /// Admits a call to a closed circuit that holds nothing back; `None` for any other, which

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::unwind::harmless;
+use crate::util::panic::harmless;
 
 use super::config::{ConfigError, Numbers, millionths, nanos};
 

@@ -21,7 +21,7 @@ use super::{
     WHOLE,
     slots::{Slot, Slots},
 };
-use crate::sync::{AtomicU64, Ordering};
+use crate::machine::sync::{AtomicU64, Ordering};
 
 /// One set of circuits.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::{
     config::{WindowKind, WindowSize},
     word::{Break, Word},
 };
-use crate::sync::Ordering;
+use crate::machine::sync::Ordering;
 use std::{fmt::Debug, time::Duration};
 
 /// A trip that the mode does not allow.

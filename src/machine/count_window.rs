@@ -42,7 +42,7 @@ use std::fmt;
 
 use super::stripes::{EraCount, Stripes};
 use super::types::Counts;
-use crate::sync::{AtomicU64, Ordering};
+use crate::machine::sync::{AtomicU64, Ordering};
 
 /// The largest window.
 pub(crate) const MAX_SIZE: u32 = 65_536;

@@ -8,7 +8,7 @@ use super::{
     totals::{End, TotalCounters},
     transition::Length,
 };
-use crate::sync::Ordering;
+use crate::machine::sync::Ordering;
 
 impl Core {
     /// Records what an admitted call came to. `answered` tells a response from an error.

@@ -13,7 +13,7 @@ use super::{
     saved::SavedState,
     word::{BESIDE_ERA, Break, Word, is_later},
 };
-use crate::sync::{AtomicU64, Ordering};
+use crate::machine::sync::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const BESIDE_MASK: u64 = (1 << BESIDE_ERA) - 1;

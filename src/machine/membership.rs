@@ -25,7 +25,7 @@ use super::{
     transition::Length,
     word::{BESIDE_ERA, Break, Kind, Word},
 };
-use crate::sync::{AtomicU64, Ordering};
+use crate::machine::sync::{AtomicU64, Ordering};
 
 /// The set that a circuit is to join, and the time of that set when the circuit's own begins, in nanoseconds.
 pub(crate) struct Joining {

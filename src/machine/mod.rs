@@ -18,7 +18,7 @@ mod ending;
 mod era;
 mod gate;
 #[cfg(all(test, tower_breaker_loom))]
-mod loom_tests;
+pub(crate) mod loom_tests;
 mod membership;
 mod permit;
 mod policy;
@@ -26,6 +26,7 @@ mod probe;
 mod saved;
 mod slots;
 mod stripes;
+pub(crate) mod sync;
 mod time_window;
 mod totals;
 mod transition;
@@ -59,7 +60,7 @@ pub(crate) use self::{
     view::View,
     word::is_later,
 };
-use crate::sync::{AtomicU64, Ordering};
+use crate::machine::sync::{AtomicU64, Ordering};
 
 /// A custom policy (B7).
 pub(crate) type Policy = Arc<dyn Fn(&Counts) -> bool + Send + Sync>;

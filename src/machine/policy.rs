@@ -1,7 +1,5 @@
 //! When a closed circuit trips (rules B1, B4, B5, B7).
 
-use crate::unwind::harmless;
-
 use super::{
     Cause, Core, Counts, Permit, Transition,
     config::{Numbers, reaches},
@@ -10,6 +8,7 @@ use super::{
     transition::Length,
     word::MAX_STREAK,
 };
+use crate::util::panic::harmless;
 
 impl Core {
     /// B4, B7.

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, OnceLock, PoisonError},
 };
 
-use crate::sync::{AtomicU64, Mutex};
+use crate::machine::sync::{AtomicU64, Mutex};
 
 /// Enough for 2^32 cells.
 const CHUNKS: usize = 31;
@@ -91,7 +91,7 @@ fn position(number: usize) -> (usize, usize) {
 #[cfg(all(test, not(tower_breaker_loom)))]
 mod tests {
     use super::*;
-    use crate::sync::Ordering;
+    use crate::machine::sync::Ordering;
 
     #[test]
     fn every_number_has_a_cell_of_its_own() {

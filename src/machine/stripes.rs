@@ -1,6 +1,6 @@
 //! Counters that many threads raise and few read: one cache line per busy thread.
 
-use crate::sync::{AtomicU64, Ordering, stripe_count, thread_number};
+use crate::machine::sync::{AtomicU64, Ordering, stripe_count, thread_number};
 
 /// One of `T` for each thread that the machine runs at once, each on cache lines of its own.
 #[derive(Debug)]

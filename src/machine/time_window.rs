@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::stripes::{Padded, Stripes};
 use super::types::Counts;
-use crate::sync::{AtomicU64, Ordering, WORDS_APART, fence};
+use crate::machine::sync::{AtomicU64, Ordering, WORDS_APART, fence};
 
 /// The longest window: a day.
 pub(crate) const MAX_SPAN: Duration = Duration::from_secs(24 * 60 * 60);

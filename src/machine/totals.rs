@@ -1,7 +1,7 @@
 //! Totals: what has become of all calls since the circuit was built (rule F4).
 
 use super::stripes::Stripes;
-use crate::sync::{AtomicU64, Ordering};
+use crate::machine::sync::{AtomicU64, Ordering};
 
 /// What became of all calls since the circuit was built. Totals never go back.
 ///

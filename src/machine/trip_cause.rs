@@ -10,7 +10,7 @@ use super::{
     Cause, Core, Counts, Refusal,
     word::{Kind, is_later},
 };
-use crate::sync::{AtomicU64, Ordering};
+use crate::machine::sync::{AtomicU64, Ordering};
 
 /// The cause of the newest trip that got to write it down.
 #[derive(Debug)]

@@ -6,7 +6,7 @@
 //! and the reader starts over. Readers never wait for a writer that is held up half-way.
 
 use super::config::Numbers;
-use crate::sync::{AtomicU64, Mutex, Ordering, QuietU64, fence};
+use crate::machine::sync::{AtomicU64, Mutex, Ordering, QuietU64, fence};
 
 /// The numbers of one circuit.
 #[derive(Debug)]

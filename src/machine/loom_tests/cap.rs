@@ -59,7 +59,7 @@ fn two_calls_open_one_circuit_with_the_only_place() {
         let cap = whole();
         let fixture = member(&cap, 1);
         let permits = [(); 2].map(|()| fixture.enter(0));
-        race(permits.map(|permit| fail(&fixture, permit, 1)).into());
+        race_all(permits.map(|permit| fail(&fixture, permit, 1)).into());
         assert_eq!(causes(&fixture), [Cause::ConsecutiveFailures(1)]);
         assert_places(&cap, &[&fixture]);
     });
@@ -352,7 +352,7 @@ fn after_a_veto_that_is_not_told_the_next_call_opens() {
             other.record(permit, Outcome::Failure, 1);
             let permits = [(); 2].map(|()| other.enter(1));
             let [first, second] = permits.map(|permit| fail(&other, permit, 1));
-            race(vec![first, second, control(&one, RESET)]);
+            race_all(vec![first, second, control(&one, RESET)]);
             if other.trips() == 0 {
                 let permit = other.enter(1);
                 other.record(permit, Outcome::Failure, 1);

@@ -237,7 +237,7 @@ fn the_first_calls_of_an_era_are_counted() {
                 window.record_plain(0);
             }
             let (entering, plain) = (window.clone(), window.clone());
-            race(vec![
+            race_all(vec![
                 Box::new(move || entering.enter(1)),
                 Box::new(move || {
                     set_thread_number(0);

@@ -11,7 +11,7 @@ fn raise(cell: &AtomicU64) {
         .expect("nobody else swaps");
 }
 
-// loom's blind spot: without the twin of `crate::sync`, a load that came first is never tried after
+// loom's blind spot: without the twin of `crate::machine::sync`, a load that came first is never tried after
 // another thread's load and swap. (The `Arc`s are not loom's, and this thread takes part itself:
 // whatever else is shared makes loom branch, too, and hides it.)
 #[test]

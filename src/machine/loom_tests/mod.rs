@@ -4,19 +4,19 @@
 //! looks deeper. Each model prints how many executions it took, and one that took a single execution
 //! fails: it has explored nothing. That each of them can fail is shown by `.ci/removals`.
 
-/// [`race`] of closures of different types.
+/// [`race_all`] of closures of different types.
 macro_rules! race {
     ($($part:expr),+ $(,)?) => {
-        race(vec![$(Box::new($part)),+])
+        $crate::machine::loom_tests::race_all(vec![$(Box::new($part)),+])
     };
 }
+pub(crate) use race;
 
 mod cap;
 mod causes;
 mod control;
 mod count_window;
 mod eras;
-mod events;
 mod harness;
 mod numbers;
 mod probes;
@@ -38,10 +38,10 @@ use std::{
 use loom::{sync::Arc, thread};
 
 use super::*;
-use crate::sync::set_thread_number;
+use crate::machine::sync::set_thread_number;
 
 /// Explores `run` and tells how far it got.
-fn model(name: &str, run: impl Fn() + Sync + Send + 'static) {
+pub(crate) fn model(name: &str, run: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 100_000;
     builder.preemption_bound = builder.preemption_bound.or(Some(2));
@@ -57,7 +57,7 @@ fn model(name: &str, run: impl Fn() + Sync + Send + 'static) {
 }
 
 /// Runs each of `parts` on a thread and a stripe of its own, the last on this one.
-fn race(parts: Vec<Part>) {
+pub(crate) fn race_all(parts: Vec<Part>) {
     let mut threads = Vec::new();
     for (number, part) in parts.into_iter().enumerate() {
         threads.push(thread::spawn(move || {
@@ -103,7 +103,7 @@ fn patience_of(nanos: u64) -> Settings {
 }
 
 /// One part of a race.
-type Part = Box<dyn FnOnce() + Send>;
+pub(crate) type Part = Box<dyn FnOnce() + Send>;
 
 /// A circuit, and every transition that somebody won.
 struct Fixture {

@@ -8,7 +8,7 @@ fn three_racing_failures_trip_once() {
     model("three racing failures trip once", || {
         let fixture = Fixture::new(&consecutive(2));
         let permits = [(); 3].map(|()| fixture.enter(0));
-        race(permits.map(|permit| fail(&fixture, permit, 5)).into());
+        race_all(permits.map(|permit| fail(&fixture, permit, 5)).into());
         assert_eq!(fixture.trips(), 1);
         assert_eq!(fixture.core.view(|| 5).era, 1);
     });

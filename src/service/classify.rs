@@ -33,41 +33,18 @@
 //! assert_eq!(judge(&own, StatusCode::NOT_IMPLEMENTED), Outcome::Ignored);
 //! ```
 
-use std::sync::Arc;
+pub use crate::circuit::classify::{Classify, ErrorsOnly, IgnoreRejections};
+
+use std::{future::Future, sync::Arc};
 
 use http::{Response, StatusCode};
 
 #[cfg(feature = "retry-after")]
-use crate::retry_after::RetryAfter;
+use super::retry_after::RetryAfter;
 use crate::{
-    error::{CircuitError, Rejected},
+    circuit::{call::Call, error::Rejected, handle::Circuit},
     machine::Outcome,
 };
-
-/// Says what the end of a call means for the circuit.
-///
-/// If it panics, the call has failed (rule A5).
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot classify `Result<&{Res}, &{E}>`",
-    label = "not a classifier for this service's response and error",
-    note = "a classifier is `HttpClassifier` (for `http::Response`), `ErrorsOnly` (for anything), \
-            or a closure `|result: Result<&{Res}, &{E}>| -> Outcome`"
-)]
-pub trait Classify<Res, E> {
-    /// What the result of one call means.
-    fn classify(&self, result: Result<&Res, &E>) -> Outcome;
-}
-
-// Or the compiler would say of every other type that it is no closure.
-#[diagnostic::do_not_recommend]
-impl<F, Res, E> Classify<Res, E> for F
-where
-    F: Fn(Result<&Res, &E>) -> Outcome,
-{
-    fn classify(&self, result: Result<&Res, &E>) -> Outcome {
-        self(result)
-    }
-}
 
 /// The default for HTTP: status 5xx and any error are failures, a 4xx is
 /// [answered](Outcome::Answered), everything else succeeds (rules A1, A2). Statuses can be moved.
@@ -183,7 +160,7 @@ impl HttpClassifier {
         if outcome != Outcome::Success || head.headers.is_empty() {
             return None;
         }
-        let outcome = crate::grpc::classify_code(head, self.retry_after)?;
+        let outcome = super::grpc_code::classify_code(head, self.retry_after)?;
         match outcome {
             Outcome::Answered if self.client_errors_succeed => Some(Outcome::Success),
             outcome => Some(outcome),
@@ -230,56 +207,40 @@ pub fn is_rejection<B>(response: &Response<B>) -> bool {
     response.extensions().get::<Rejected>().is_some()
 }
 
-/// For services that are not HTTP: an error is a failure, any response a success.
-///
-/// It knows nothing of responses, so it cannot see that one was made from a rejection (rule H3):
-/// around a breaker that answers with a 503, use [`HttpClassifier`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ErrorsOnly;
-
-impl<Res, E> Classify<Res, E> for ErrorsOnly {
-    fn classify(&self, result: Result<&Res, &E>) -> Outcome {
-        match result {
-            Ok(_) => Outcome::Success,
-            Err(_) => Outcome::Failure,
-        }
-    }
-}
-
-/// Ignores the rejections of a circuit breaker further in that come as errors, and leaves the rest
-/// to another classifier (rule H3).
-///
-/// For errors that are [`CircuitError`] (whose inner error goes on to the other classifier) or a
-/// boxed error.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct IgnoreRejections<C>(
-    /// The classifier for everything else.
-    pub C,
-);
-
-impl<C, Res, E> Classify<Res, CircuitError<E>> for IgnoreRejections<C>
-where
-    C: Classify<Res, E>,
-{
-    fn classify(&self, result: Result<&Res, &CircuitError<E>>) -> Outcome {
-        match result {
-            Ok(response) => self.0.classify(Ok(response)),
-            Err(CircuitError::Rejected(_)) => Outcome::NotAsked,
-            Err(CircuitError::Inner(error)) => self.0.classify(Err(error)),
-        }
-    }
-}
-
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-impl<C, Res> Classify<Res, BoxError> for IgnoreRejections<C>
-where
-    C: Classify<Res, BoxError>,
-{
-    fn classify(&self, result: Result<&Res, &BoxError>) -> Outcome {
-        match result {
-            Err(error) if Rejected::find(&**error).is_some() => Outcome::NotAsked,
-            other => self.0.classify(other),
-        }
+/// Calls over HTTP, without Tower.
+impl Circuit {
+    /// Like [`call`](Self::call), for a future that ends in a response of HTTP: an `http::Response`, or a
+    /// `reqwest::Response` with the feature `reqwest`. What counts as a failure says the default
+    /// [`HttpClassifier`]: errors and 5xx. For other sets, give
+    /// [`call_with_classifier`](Self::call_with_classifier) one of your own.
+    ///
+    /// The call ends with the head of the response (rule A3): what becomes of the body, the circuit does not
+    /// see.
+    ///
+    /// ```
+    /// # use http::{Response, StatusCode};
+    /// # use tower_breaker::{Circuit, State};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let circuit = Circuit::builder("payments").consecutive_failures(1).build()?;
+    /// let response = circuit
+    ///     .call_http(async {
+    ///         // As a client does.
+    ///         let mut response = Response::new("out of order");
+    ///         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    ///         Ok::<_, std::io::Error>(response)
+    ///     })
+    ///     .await?;
+    /// assert_eq!(response.status(), 500);
+    /// assert_eq!(circuit.state(), State::Open);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_http<F, T, E>(&self, future: F) -> Call<'_, F, HttpClassifier>
+    where
+        F: Future<Output = Result<T, E>>,
+        HttpClassifier: Classify<T, E>,
+    {
+        self.call_with_classifier(HttpClassifier::new(), future)
     }
 }

@@ -38,10 +38,10 @@ use std::sync::{
 
 use tokio::sync::{Notify, futures::Notified, watch};
 
+use super::handle::{Circuit, WeakCircuit};
 use crate::{
-    handle::{Circuit, WeakCircuit},
     machine::{Cause, Mode, State, Transition, is_later},
-    unwind::harmless,
+    util::panic::harmless,
 };
 
 /// A listener (E4).

@@ -10,7 +10,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::{
+use super::{
     follow::{Extent, Follow, Followed},
     hold::Hold,
     noted::JudgedBy,

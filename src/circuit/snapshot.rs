@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{
-    machine::{Cause, Counts, Mode, ProbeCounts, State, Totals, View},
-    name::Name,
-};
+use super::name::Name;
+use crate::machine::{Cause, Counts, Mode, ProbeCounts, State, Totals, View};
 
 /// A circuit at one instant. Looking changes nothing (rule C5).
 ///

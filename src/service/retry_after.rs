@@ -64,8 +64,8 @@ use http::{
 };
 
 use crate::{
-    digits::number,
     machine::{ConfigError, Outcome},
+    util::digits::number,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -119,6 +119,12 @@ impl RetryAfter {
     pub fn read_pushback(&self, headers: &HeaderMap) -> Option<Duration> {
         let millis = number(only(headers, &PUSHBACK)?)?;
         self.honour(Duration::from_millis(millis))
+    }
+
+    /// Over gRPC: what either header asks for.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn read_grpc(&self, headers: &HeaderMap) -> Option<Duration> {
+        self.read_pushback(headers).or_else(|| self.read(headers))
     }
 
     /// A failure or a trip, with what the response asks for.

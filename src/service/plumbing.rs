@@ -45,10 +45,10 @@
 //! The types of a call's future and of an observed body name them together, as [`Counted`]:
 //! `ObservedBody<B, Counted<HttpClassifier, ServiceUnavailable, ObserveBodies>>`.
 
-pub use crate::{
+pub use super::{
     follow::{Extent, Follow, HeadOnly},
     give_back::{FreshClone, GiveBack, Keep},
-    guard::Owned,
     hold::{Counted, Hold},
     noted::{ByRequest, JudgedBy, Note, Noted},
 };
+pub use crate::circuit::guard::Owned;

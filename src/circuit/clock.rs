@@ -45,7 +45,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{machine::nanos, unwind::harmless};
+use crate::{machine::nanos, util::panic::harmless};
 
 /// A clock that never goes back and never panics.
 ///

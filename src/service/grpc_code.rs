@@ -1,6 +1,10 @@
-//! The codes of gRPC.
+//! The codes of gRPC, and what each means by default: for the classifier for gRPC, and for that for HTTP
+//! where `.grpc()` was forgotten.
 
-use http::{HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
+
+use super::{classify::Head, retry_after::RetryAfter};
+use crate::machine::Outcome;
 
 /// How a gRPC call went: the codes of the protocol, by its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,7 +13,7 @@ pub enum Code {
     /// 0: it went well.
     Ok = 0,
     /// 1: somebody cancelled it. As an answer, a deadline that has passed: see the
-    /// [module](super#what-counts-as-what).
+    /// [module](crate::grpc#what-counts-as-what).
     Cancelled = 1,
     /// 2: nobody knows; also what any number that is no code is taken for.
     Unknown = 2,
@@ -44,7 +48,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub(super) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Ok,
         Self::Cancelled,
         Self::Unknown,
@@ -64,8 +68,26 @@ impl Code {
         Self::Unauthenticated,
     ];
 
+    /// What it says of the server, unless it is moved (rule H4).
+    pub(crate) fn usual_outcome(self) -> Outcome {
+        match self {
+            Self::Ok => Outcome::Success,
+            // Who cancels drops the call, and hears nothing any more. What is answered is a deadline that
+            // the server has found to be over.
+            Self::Cancelled
+            | Self::Unknown
+            | Self::DeadlineExceeded
+            | Self::Internal
+            | Self::Unavailable
+            | Self::DataLoss => Outcome::Failure,
+            // These speak of overload and of time, and are no proof that the server is well.
+            Self::ResourceExhausted | Self::Aborted => Outcome::Ignored,
+            _ => Outcome::Answered,
+        }
+    }
+
     /// The `grpc-status` among headers or trailers; of several, the first.
-    pub(super) fn find(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn find(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get("grpc-status")?;
         Some(Self::of_bytes(value.as_bytes()))
     }
@@ -82,7 +104,7 @@ impl Code {
     }
 
     /// The code that the protocol puts in place of a missing one, by the status of HTTP.
-    pub(super) fn of_status(status: StatusCode) -> Self {
+    pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::BAD_REQUEST => Self::Internal,
             StatusCode::UNAUTHORIZED => Self::Unauthenticated,
@@ -95,6 +117,28 @@ impl Code {
             _ => Self::Unknown,
         }
     }
+}
+
+/// What the code in the head of a response means by default, if there is one: for the classifier for HTTP.
+pub(super) fn classify_code(head: &Head<'_>, retry_after: Option<RetryAfter>) -> Option<Outcome> {
+    let code = Code::find(head.headers)?;
+    if passes_on_rejection(head.extensions) {
+        return Some(Outcome::NotAsked);
+    }
+    let wait = || retry_after?.read_grpc(head.headers);
+    Some(RetryAfter::add_to(code.usual_outcome(), wait))
+}
+
+/// Whether a handler of a tonic server failed with a rejection: the response has its status as it was.
+#[cfg(feature = "tonic")]
+pub(crate) fn passes_on_rejection(extensions: &Extensions) -> bool {
+    let status = extensions.get::<tonic::Status>();
+    status.is_some_and(|status| crate::circuit::error::Rejected::find(status).is_some())
+}
+
+#[cfg(not(feature = "tonic"))]
+pub(crate) fn passes_on_rejection(_: &Extensions) -> bool {
+    false
 }
 
 /// Any number that is no code is [`Code::Unknown`].

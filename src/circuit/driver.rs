@@ -16,12 +16,14 @@ use std::{
     time::Duration,
 };
 
-use crate::{
+use super::{
     classify::{Classify, ErrorsOnly},
     handle::{Circuit, WeakCircuit},
-    machine::{Outcome, Permit},
     nesting,
-    readiness::either,
+};
+use crate::{
+    machine::{Outcome, Permit},
+    util::future::either,
 };
 
 impl Circuit {

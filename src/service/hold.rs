@@ -10,12 +10,14 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use crate::{
+use super::{
     classify::HttpClassifier,
     follow::{Extent, HeadOnly},
-    handle::Circuit,
     reject::ServiceUnavailable,
-    sync::{stripe_count, thread_number},
+};
+use crate::{
+    circuit::handle::Circuit,
+    machine::sync::{stripe_count, thread_number},
 };
 
 /// How a service, and every call through it, holds on to its circuit and to what its layer says of outcomes

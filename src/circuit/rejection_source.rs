@@ -7,7 +7,7 @@
 
 use std::{error::Error, fmt, sync::OnceLock};
 
-use crate::error::Rejected;
+use super::error::Rejected;
 
 /// Made when it is first asked for, because rejecting allocates nothing (rule F3).
 #[derive(Default)]

@@ -5,17 +5,21 @@ use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
 use http::Response;
 use tower_layer::Layer;
 
-use crate::{
-    builder::{Blueprint, CircuitBuilder},
+use super::{
+    breaker::CircuitBreaker,
     classify::HttpClassifier,
-    error::Rejected,
     follow::{Extent, HeadOnly},
     give_back::{GiveBack, Keep},
-    handle::Circuit,
     hold::{Family, Manners},
-    machine::{ConfigError, Outcome},
     reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
-    service::CircuitBreaker,
+};
+use crate::{
+    circuit::{
+        builder::{Blueprint, CircuitBuilder},
+        error::Rejected,
+        handle::Circuit,
+    },
+    machine::{ConfigError, Outcome},
 };
 
 /// Puts a circuit breaker around services.
@@ -92,6 +96,20 @@ enum Plan<C, R, X> {
     Shared(Family<C, R, X>),
     /// What is made anew for each service, around a circuit of its own.
     PerService(Box<Blueprint>, Manners<C, R, X>),
+}
+
+impl CircuitBuilder {
+    /// Builds the circuit and a layer that owns it: the same as
+    /// [`CircuitBreakerLayer::new`]`(self.build()?)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_layer(
+        self,
+    ) -> Result<CircuitBreakerLayer<HttpClassifier, ServiceUnavailable>, ConfigError> {
+        self.build().map(CircuitBreakerLayer::new)
+    }
 }
 
 impl CircuitBreakerLayer {

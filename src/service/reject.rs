@@ -44,7 +44,28 @@ use std::{
 
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 
-use crate::error::{CircuitError, Rejected};
+use crate::circuit::error::{CircuitError, Rejected};
+
+/// What HTTP makes of one.
+impl Rejected {
+    /// [`remaining`](Self::remaining) as a `Retry-After` header has it (rule H1): whole seconds,
+    /// rounded up, at least 1, at most a day.
+    #[must_use]
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        const DAY: u64 = 24 * 60 * 60;
+        let remaining = self.remaining()?;
+        let rounded_up = u64::from(remaining.subsec_nanos() > 0);
+        Some(remaining.as_secs().saturating_add(rounded_up).clamp(1, DAY))
+    }
+
+    /// Marks a response as made from this rejection (rule H3), so that outer layers leave it alone: for
+    /// the answer of a fallback or of a [`Reject`](crate::Reject) that is still a refusal.
+    #[must_use]
+    pub fn mark<B>(self, mut response: http::Response<B>) -> http::Response<B> {
+        response.extensions_mut().insert(self);
+        response
+    }
+}
 
 /// Answers a rejected call in place of the inner service.
 #[diagnostic::on_unimplemented(

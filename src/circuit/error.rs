@@ -2,11 +2,11 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use crate::{
-    machine::{Cause, Mode, PackedCause, Refusal},
+use super::{
     name::Name,
     rejection_source::{LazySource, WhenToRetry},
 };
+use crate::machine::{Cause, Mode, PackedCause, Refusal};
 
 /// In nanoseconds: when to come back where nobody knows better.
 const SECOND: u64 = 1_000_000_000;
@@ -132,24 +132,6 @@ impl Rejected {
     pub fn remaining(&self) -> Option<Duration> {
         let is_timed = self.reason() != Reason::ForcedOpen;
         is_timed.then(|| Duration::from_nanos(self.remaining))
-    }
-
-    /// [`remaining`](Self::remaining) as a `Retry-After` header has it (rule H1): whole seconds,
-    /// rounded up, at least 1, at most a day.
-    #[must_use]
-    pub fn retry_after_secs(&self) -> Option<u64> {
-        const DAY: u64 = 24 * 60 * 60;
-        let remaining = self.remaining()?;
-        let rounded_up = u64::from(remaining.subsec_nanos() > 0);
-        Some(remaining.as_secs().saturating_add(rounded_up).clamp(1, DAY))
-    }
-
-    /// Marks a response as made from this rejection (rule H3), so that outer layers leave it alone: for
-    /// the answer of a fallback or of a [`Reject`](crate::Reject) that is still a refusal.
-    #[must_use]
-    pub fn mark<B>(self, mut response: http::Response<B>) -> http::Response<B> {
-        response.extensions_mut().insert(self);
-        response
     }
 
     /// The rejection in `error` or in what caused it, if there is one.

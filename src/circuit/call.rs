@@ -11,7 +11,7 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-use crate::{
+use super::{
     classify::Classify,
     error::CircuitError,
     guard::{Admitted, Owned},

@@ -7,20 +7,20 @@ use std::{
     time::Duration,
 };
 
-use crate::{
+use super::{
     builder::CircuitBuilder,
     call::{Call, OwnedCall},
-    classify::{Classify, ErrorsOnly, HttpClassifier},
+    classify::{Classify, ErrorsOnly},
     clock::Source,
     error::{ControlError, Reason, Rejected},
     guard::{Guard, Owned, OwnedGuard},
-    machine::{
-        ConfigError, Core, Mode, Outcome, Permit, Refusal, SavedState, State, Transition, Turn,
-    },
     name::Name,
     nesting,
     observe::{Observers, Watch},
     snapshot::Snapshot,
+};
+use crate::machine::{
+    ConfigError, Core, Mode, Outcome, Permit, Refusal, SavedState, State, Transition, Turn,
 };
 
 /// A circuit: the state that decides, shared by everyone who holds a handle to it.
@@ -294,41 +294,6 @@ impl Circuit {
         F: Future<Output = Result<T, E>>,
     {
         self.call_with_classifier(ErrorsOnly, future)
-    }
-
-    /// Like [`call`](Self::call), for a future that ends in a response of HTTP: an `http::Response`, or a
-    /// `reqwest::Response` with the feature `reqwest`. What counts as a failure says the default
-    /// [`HttpClassifier`]: errors and 5xx. For other sets, give
-    /// [`call_with_classifier`](Self::call_with_classifier) one of your own.
-    ///
-    /// The call ends with the head of the response (rule A3): what becomes of the body, the circuit does not
-    /// see.
-    ///
-    /// ```
-    /// # use http::{Response, StatusCode};
-    /// # use tower_breaker::{Circuit, State};
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let circuit = Circuit::builder("payments").consecutive_failures(1).build()?;
-    /// let response = circuit
-    ///     .call_http(async {
-    ///         // As a client does.
-    ///         let mut response = Response::new("out of order");
-    ///         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    ///         Ok::<_, std::io::Error>(response)
-    ///     })
-    ///     .await?;
-    /// assert_eq!(response.status(), 500);
-    /// assert_eq!(circuit.state(), State::Open);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn call_http<F, T, E>(&self, future: F) -> Call<'_, F, HttpClassifier>
-    where
-        F: Future<Output = Result<T, E>>,
-        HttpClassifier: Classify<T, E>,
-    {
-        self.call_with_classifier(HttpClassifier::new(), future)
     }
 
     /// Like [`call`](Self::call), with a closure to say what counts as a failure.

@@ -4,10 +4,8 @@ use std::{fmt, sync::Arc};
 
 use tokio::time::Instant;
 
-use crate::{
-    clock::Source,
-    machine::{Cap, ConfigError, Joining, millionths},
-};
+use super::clock::Source;
+use crate::machine::{Cap, ConfigError, Joining, millionths};
 
 /// Keeps the last ones in rotation: of a set of circuits, at most a share may be open at once (rule G7).
 /// Clones are the same set.

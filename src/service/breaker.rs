@@ -8,18 +8,22 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{
+use super::{
     classify::HttpClassifier,
     follow::{Follow, HeadOnly},
     future::ResponseFuture,
-    guard::{Admitted, Watched},
-    handle::Circuit,
     hold::{Counted, Family, Hold},
     layer::CircuitBreakerLayer,
-    machine::{Refusal, Turn},
-    nesting,
     noted::JudgedBy,
     reject::{Reject, ServiceUnavailable},
+};
+use crate::{
+    circuit::{
+        guard::{Admitted, Watched},
+        handle::Circuit,
+        nesting,
+    },
+    machine::{Refusal, Turn},
 };
 
 /// A service with a circuit around it. Made by a [`CircuitBreakerLayer`].

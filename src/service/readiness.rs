@@ -39,8 +39,8 @@
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
+    future::Future,
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -48,10 +48,10 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{
-    follow::Extent, give_back::GiveBack, handle::Circuit, layer::CircuitBreakerLayer,
-    machine::Refusal, service::CircuitBreaker,
+use super::{
+    breaker::CircuitBreaker, follow::Extent, give_back::GiveBack, layer::CircuitBreakerLayer,
 };
+use crate::{circuit::handle::Circuit, machine::Refusal, util::future::either};
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Makes services that are not ready while their circuit would reject, for load balancers to steer
@@ -194,15 +194,6 @@ fn until(refusal: Refusal) -> Option<Duration> {
         Refusal::Open(left) | Refusal::HalfOpenFull(left) => Some(Duration::from_nanos(left)),
         Refusal::ForcedOpen | Refusal::Ramping => None,
     }
-}
-
-pub(crate) async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
-    let (mut one, mut other) = (pin!(one), pin!(other));
-    poll_fn(|context| match one.as_mut().poll(context) {
-        Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => other.as_mut().poll(context),
-    })
-    .await;
 }
 
 impl<S: Clone> Clone for PendingWhileOpen<S> {

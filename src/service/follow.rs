@@ -2,9 +2,9 @@
 
 use std::task::Poll;
 
+use super::hold::Hold;
 use crate::{
-    guard::{Admitted, Meter},
-    hold::Hold,
+    circuit::guard::{Admitted, Meter},
     machine::Outcome,
 };
 

@@ -7,19 +7,16 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    classify::HttpClassifier,
+use super::{
     clock::{Clock, Source},
     ejection::EjectionCap,
     handle::Circuit,
-    layer::CircuitBreakerLayer,
-    machine::{
-        Abandoned, ConfigError, Core, Counts, Extras, Mode, OpenFor, Plan, Policy, Probing,
-        SavedState, Settings, Transition,
-    },
     name::Name,
     observe::{Listener, Observers},
-    reject::ServiceUnavailable,
+};
+use crate::machine::{
+    Abandoned, ConfigError, Core, Counts, Extras, Mode, OpenFor, Plan, Policy, Probing, SavedState,
+    Settings, Transition,
 };
 
 /// Builds a [`Circuit`]. Every setting has a default; nonsense is refused by [`build`](Self::build)
@@ -406,18 +403,6 @@ impl CircuitBuilder {
     /// panics (rule B8).
     pub fn build(self) -> Result<Circuit, ConfigError> {
         self.check().map(|blueprint| blueprint.circuit())
-    }
-
-    /// Builds the circuit and a layer that owns it: the same as
-    /// [`CircuitBreakerLayer::new`]`(self.build()?)`.
-    ///
-    /// # Errors
-    ///
-    /// As [`build`](Self::build).
-    pub fn build_layer(
-        self,
-    ) -> Result<CircuitBreakerLayer<HttpClassifier, ServiceUnavailable>, ConfigError> {
-        self.build().map(CircuitBreakerLayer::new)
     }
 
     pub(crate) fn check(self) -> Result<Blueprint, ConfigError> {

@@ -6,12 +6,12 @@
 
 use std::{fmt, marker::PhantomData, ops::Deref};
 
-use crate::{
+use super::{
     classify::{Classify, ErrorsOnly},
     handle::Circuit,
-    machine::{Outcome, Permit, Refusal},
     nesting::Inside,
 };
+use crate::machine::{Outcome, Permit, Refusal};
 
 /// One admitted call of a circuit, made by [`Circuit::try_acquire`]. An [`OwnedGuard`] is the same with a
 /// circuit of its own, for [`tokio::spawn`](https://docs.rs/tokio/latest/tokio/fn.spawn.html).

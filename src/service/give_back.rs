@@ -4,7 +4,7 @@
 //! They give it back with the call, or when they are dropped. A call that is rejected never reaches them, so
 //! all that is left is to drop them, and to put a clone in their place.
 
-use crate::layer::CircuitBreakerLayer;
+use super::layer::CircuitBreakerLayer;
 
 /// What a rejection does about an inner service that was asked to be ready: [`Keep`], as usual, or
 /// [`FreshClone`].

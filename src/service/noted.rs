@@ -2,13 +2,13 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc, task::Poll};
 
-use crate::{
+use super::{
     classify::Classify,
     follow::{Extent, Follow, Followed, MeterOf, sealed},
     hold::{Hold, Manners},
     layer::CircuitBreakerLayer,
-    machine::Outcome,
 };
+use crate::machine::Outcome;
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Says what counts as a failure, by two closures: `take` makes a note of the request before the call, and

@@ -1,0 +1,3 @@
+//! Models of a whole circuit under loom, as those of the [machine](crate::machine).
+
+mod events;

@@ -1,0 +1,20 @@
+//! What people hold: a circuit, what makes it, what comes of a call through it, and what it shows.
+//!
+//! Below it is the [`machine`](crate::machine), which decides. Nothing here knows of Tower or of HTTP.
+
+pub(crate) mod builder;
+pub(crate) mod call;
+pub(crate) mod classify;
+pub mod clock;
+mod driver;
+pub(crate) mod ejection;
+pub(crate) mod error;
+pub(crate) mod guard;
+pub(crate) mod handle;
+#[cfg(all(test, tower_breaker_loom))]
+mod loom_tests;
+pub(crate) mod name;
+pub(crate) mod nesting;
+pub mod observe;
+mod rejection_source;
+pub(crate) mod snapshot;
