@@ -113,7 +113,7 @@ impl<T, J> fmt::Debug for ByRequest<T, J> {
 /// How far a call is followed, `X`, where a note `N` is taken of its request for the classifier.
 pub struct Noted<X, N> {
     #[cfg(feature = "body")]
-    extent: Arc<X>,
+    pub(crate) extent: Arc<X>,
     note: PhantomData<fn() -> (X, N)>,
 }
 
@@ -162,31 +162,6 @@ where
 
     fn pass<E>(result: Poll<Result<Res, E>>) -> Poll<Result<X::Response, E>> {
         X::pass(result)
-    }
-}
-
-#[cfg(feature = "body")]
-mod bodies {
-    use super::Noted;
-    use crate::{
-        body::{BodyEnd, ClassifyEnd, ObservesBodies},
-        machine::Outcome,
-    };
-
-    impl<X: ObservesBodies, N> ObservesBodies for Noted<X, N> {
-        fn times_to_end(&self) -> bool {
-            self.extent.times_to_end()
-        }
-    }
-
-    impl<X: ClassifyEnd<E>, N, E> ClassifyEnd<E> for Noted<X, N> {
-        fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
-            self.extent.classify_end(end)
-        }
-
-        fn awaits_trailers(&self) -> bool {
-            self.extent.awaits_trailers()
-        }
     }
 }
 
