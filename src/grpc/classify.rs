@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// The classifier for gRPC (rule H4): codes that speak of the server are failures, ok is a success, resource
-/// exhausted and aborted are ignored, and the others are answered: neutral, and proof of life for a probe. Codes can be moved; the [module](super) has the whole table.
+/// exhausted and aborted are ignored, and the others are answered: neutral, and proof of life for a probe. Codes can
+/// be moved; the [module](super) has the whole table.
 ///
 /// It judges heads and trailers, so it goes to a layer by [`grpc_with`], which puts it in both places.
 ///

@@ -31,23 +31,29 @@ use crate::{
 /// `S` is the inner service, `C` classifies, `R` answers rejections, and `X` is how far a call is followed.
 ///
 /// A clone shares the circuit and carries no readiness: ask it with `poll_ready` before calling it
-/// (rule G4). Threads do not contend for the count that a clone or a call takes part in, as long as the layer
-/// or a service that it has made is kept somewhere. A clone does not keep that; where nothing else does,
-/// everything works the same, and clones of it share one count.
+/// (rule G4).
 ///
 /// While the circuit would reject, this service is ready at once, whatever the inner one says, and
-/// the call is answered without touching the inner service (rules G1, G2). A readiness that was
-/// granted for a rejection is good for a rejection only, even if the circuit has closed by the time
-/// of the call.
-///
-/// **Watch out:** who waits for the inner service already when the circuit opens is woken by the inner service
-/// alone. Where that may never be ready, bound the wait: a timeout around the breaker.
+/// the call is answered without touching the inner service (rules G1, G2). If `poll_ready` was ready because the
+/// circuit rejects, the next call is rejected, even if the circuit has closed in between.
 ///
 /// The other way round, a call can be rejected although the inner service was ready, because the
-/// circuit has opened since. What that has reserved in `poll_ready`, such as a place in a buffer, is given
-/// back by a fresh clone in its place, if the layer
-/// [says so](CircuitBreakerLayer::fresh_clone_on_rejection), as layers for gRPC do. Otherwise it stays with
-/// this instance until its next call or its drop (rule G3).
+/// circuit has opened since. What the inner service has reserved in `poll_ready`, such as a place in a buffer, then
+/// stays with this instance until its next call or its drop (rule G3). With
+/// [`fresh_clone_on_rejection`](CircuitBreakerLayer::fresh_clone_on_rejection), as layers for gRPC have it, a
+/// fresh clone takes the inner service's place, and what was reserved is given back.
+///
+/// **Watch out:** if a task already waits for the inner service when the circuit opens, only the inner service wakes
+/// it. Where that may never be ready, bound the wait, because a timeout looks at the call and not at `poll_ready`:
+///
+/// ```text
+/// service.ready().await?                       // wrong: may wait for ever
+/// timeout(limit, service.ready()).await??      // right
+/// ```
+///
+/// Keep the layer, or a service that it has made itself: then threads do not contend for the counts of clones and
+/// calls. Where only clones are left, everything works the same, but clones share one count; see
+/// [the guide](crate::guide::speed).
 #[must_use = "services do nothing unless called"]
 pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly> {
     inner: S,

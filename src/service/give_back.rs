@@ -53,18 +53,15 @@ impl<S: Clone> GiveBack<S> for FreshClone {
 }
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
-    /// A rejection holds nothing of the inner service's (rule G3): where that was asked to be ready before the
-    /// call was rejected, a fresh clone takes its place, so that what it had reserved is free again. For inner
-    /// services that reserve in `poll_ready`: a buffer, a concurrency limit, a pool.
+    /// A rejection gives back what the inner service has reserved for the call (rule G3). For inner services that
+    /// reserve in `poll_ready`: a buffer, a concurrency limit, a pool. If the inner service was asked to be ready, and
+    /// the call is then rejected, a fresh clone takes its place, and the old one is dropped.
     ///
-    /// Calls that are admitted make no clone, nor do rejections by a circuit that was open already. It needs an
-    /// inner service that is `Clone`.
-    ///
-    /// Default: [`keep_on_rejection`](Self::keep_on_rejection), but for gRPC, whose usual client, tonic's
-    /// `Channel`, is a buffer of 1,024 places.
+    /// It needs an inner service that is `Clone`. Calls that are admitted make no clone, nor do rejections by a circuit
+    /// that was open already when `poll_ready` was called.
     ///
     /// **Watch out**: without it, a service that was ready when the circuit opened keeps its place until its
-    /// next call or its drop. When all places are kept so, nobody else is ever ready again.
+    /// next call or its drop. When all places are kept so, nobody else is ever ready again:
     ///
     /// ```
     /// # use tower::{ServiceBuilder, service_fn};
@@ -77,7 +74,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     ///         CircuitBreakerLayer::new(circuit)
     ///             .classifier(ErrorsOnly)
     ///             .reject_as_error()
-    ///             .fresh_clone_on_rejection(),
+    ///             .fresh_clone_on_rejection(), // Wrong around a limit: to leave this out.
     ///     )
     ///     .concurrency_limit(100)
     ///     .service(client);
@@ -85,13 +82,16 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// Default: [`keep_on_rejection`](Self::keep_on_rejection). For gRPC, this: its usual client, tonic's
+    /// `Channel`, is a buffer of 1,024 places.
     pub fn fresh_clone_on_rejection(self) -> CircuitBreakerLayer<C, R, X, FreshClone> {
         self.giving_back()
     }
 
     /// A rejection leaves the inner service as it is. For inner services that are not `Clone`, or that
-    /// reserve nothing in `poll_ready`; what they do reserve stays with the instance until its next call or
-    /// its drop (rule G3).
+    /// reserve nothing in `poll_ready`. What an inner service does reserve stays with the instance until its next call
+    /// or its drop (rule G3).
     ///
     /// This is the default, but for gRPC.
     pub fn keep_on_rejection(self) -> CircuitBreakerLayer<C, R, X, Keep> {

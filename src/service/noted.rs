@@ -12,16 +12,11 @@ use crate::machine::Outcome;
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Says what counts as a failure, by two closures: `take` makes a note of the request before the call, and
-    /// `judge` sees that note beside the result. For what depends on both: a method, a path, a deadline that
-    /// came with the request.
+    /// `judge` sees that note beside the result. For a classification that depends on the request, too: on its method,
+    /// its path, or a deadline that came with it.
     ///
-    /// The note lives as long as the call, until the head of its response, so keep it small, and take nothing
-    /// that has to be allocated. Rejections make none. If either closure panics, the call has failed (rule A5).
-    ///
-    /// Say this after [`observe_bodies`](Self#method.observe_bodies), which forgets the note (and does not compile
-    /// then), and before [`observe_request_bodies`](Self#method.observe_request_bodies), behind which the request
-    /// has a `ClientBody`. It takes the place of a classifier that was named before; one that is named after it
-    /// does not compile.
+    /// The note lives until the head of the response. So keep it small, and take nothing that has to be allocated. For
+    /// a call that is rejected, no note is taken. If either closure panics, the call has failed (rule A5).
     ///
     /// ```
     /// use http::{Method, Request, Response};
@@ -41,6 +36,15 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// **Watch out:** the order of a layer's methods matters here. In another order, it does not compile:
+    ///
+    /// ```text
+    /// layer.classify_with_request(take, judge).observe_bodies()                                  // wrong
+    /// layer.observe_bodies().classify_with_request(take, judge).observe_request_bodies(to_body)  // right
+    /// ```
+    ///
+    /// It replaces a classifier that was set before it. Set none after it.
     ///
     /// Default: the [classifier](Self::classifier) sees the result only.
     pub fn classify_with_request<T, J, Req, N, Res, E>(

@@ -57,6 +57,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Makes services that are not ready while their circuit would reject, for load balancers to steer
     /// around them (rule G7). See [`readiness`](self).
     ///
+    /// Say it last: classifier, rejection and body observation are set before it.
+    ///
     /// Default: they are ready at once, to reject at once.
     pub fn pending_while_open(self) -> PendingLayer<Self> {
         PendingLayer::new(self)
