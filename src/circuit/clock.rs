@@ -1,15 +1,7 @@
 //! Where a circuit gets the time.
 //!
-//! A circuit reads the clock only where the time matters. A call that a closed circuit admits and that
-//! succeeds reads it once where there is a time window, twice where slow calls are watched, and not at
-//! all otherwise. A rejection reads it once, or not at all where the circuit is forced open. A disabled
-//! circuit does not read it for a call, unless it watches for slow ones. Failures, probes, and whoever
-//! is rejected because half-open is full, read it as they need.
-//!
-//! By default it is tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time
-//! already. No runtime is needed for that; outside of one, tokio's clock is the system's. With tokio's
-//! `test-util` it cannot be read at the end of a thread, when thread-locals are being destroyed: what is
-//! recorded then is taken to happen when the circuit was built, so a call that is dropped then was fast.
+//! By default that is tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time
+//! already. No runtime is needed for it: outside of one, tokio's clock is the system's.
 //!
 //! Another clock (a coarse one, or simulated time) is anything that implements [`Clock`]:
 //!
@@ -34,6 +26,21 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A circuit reads the clock only where the time matters:
+//!
+//! | what | reads the clock |
+//! |---|---|
+//! | a success of a closed circuit | not at all |
+//! | … with a time window | once |
+//! | … where calls are timed: with `slow_call_duration` or `Abandoned::FailureAfter` | twice |
+//! | a call of a disabled circuit | not at all, or as above where calls are timed |
+//! | a rejection | once; not at all where the circuit is forced open |
+//! | failures, probes, calls in a ramp, rejections because half-open is full | as they need |
+//!
+//! With tokio's `test-util`, tokio's clock cannot be read at the end of a thread, when thread-locals are being
+//! destroyed. What is recorded then is taken to happen when the circuit was built, so a call that is dropped then
+//! counts as fast.
 
 use std::{
     sync::{

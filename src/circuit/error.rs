@@ -114,7 +114,8 @@ impl Rejected {
     /// up (rule C3). [`Snapshot::last_trip`](crate::Snapshot::last_trip) has the same.
     ///
     /// `None` when it is forced open, and when the cause is not known: of a circuit that was
-    /// [restored](crate::CircuitBuilder::restore), or that is changing at this very moment.
+    /// [restored](crate::CircuitBuilder::restore), that ramps up after a veto
+    /// ([`Cause::TripVetoed`]), or that is changing at this very moment.
     ///
     /// Numbers above 536,870,911 are told as that; in the counts of a custom policy, those above 524,287.
     #[must_use]

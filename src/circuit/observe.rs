@@ -1,13 +1,6 @@
 //! What is told to the outside, and exactly when (rule E4).
 //!
-//! Every transition that happened is told once, after it was won, outside of any retry loop, on the
-//! thread that won it. One that did not happen is never told. Two threads that win two transitions
-//! in a row may tell them in either order, so each carries its era: whoever keeps a gauge ignores
-//! an era older than the one it has. A change between normal and shadow comes within an era, and two of
-//! those can come in either order, too. A listener that controls the circuit makes a transition before
-//! the listeners after it have heard of the first. For the mode, ask [`Circuit::mode`] when one is told.
-//!
-//! There are two ways to hear of it:
+//! There are two ways to hear of transitions:
 //!
 //! * a listener, called in place: [`CircuitBuilder::on_transition`](crate::CircuitBuilder::on_transition);
 //! * a [`Watch`], which async code awaits: [`Circuit::watch`](crate::Circuit::watch).
@@ -30,6 +23,33 @@
 //! ```
 //!
 //! Neither keeps the circuit alive: a listener is given it, and a watch ends when its circuit is gone.
+//!
+//! Every transition that happened is told once, on the thread that made it. One that did not happen is never
+//! told.
+//!
+//! **Watch out:** transitions may be told out of order. Two threads that make two transitions in a row may tell them
+//! in either order, and a listener that controls the circuit makes a transition before the listeners after it have
+//! heard of the first. So compare the *era*, a number that grows with each transition (elsewhere: generation):
+//!
+//! ```
+//! # use std::sync::Mutex;
+//! # use tower_breaker::{Circuit, State, Transition};
+//! # let gauge = Mutex::new((0, State::Closed));
+//! # let set = move |transition: &Transition| {
+//! # let mut gauge = gauge.lock().unwrap();
+//! // Wrong: the gauge may end with an old state.
+//! // *gauge = (transition.era, transition.to);
+//!
+//! // Right.
+//! if transition.era >= gauge.0 {
+//!     *gauge = (transition.era, transition.to);
+//! }
+//! # };
+//! # Circuit::builder("payments").on_transition(move |_, transition| set(transition)).build().unwrap().force_open();
+//! ```
+//!
+//! A change between normal and shadow mode does not begin an era, so two of those cannot be put in order by it. For
+//! the mode, ask [`Circuit::mode`] when a transition is told.
 
 use std::sync::{
     Arc, OnceLock,
@@ -164,11 +184,11 @@ impl Drop for Observers {
 
 /// Transitions of one circuit, for async code to await. Made by [`Circuit::watch`].
 ///
-/// It has the newest transition that was told. Of several that come while nobody awaits, it shows the
-/// last; a listener hears of each.
+/// It has the newest transition that was told. If several transitions happen between two awaits, it shows only
+/// the last one. To hear of each, use a listener.
 ///
-/// A watch does not keep its circuit alive. When the last handle to it is gone, and everything that holds one,
-/// the watch ends: so does a task that loops on it, and there is nothing to abort.
+/// A watch does not keep its circuit alive. It ends when the last handle to the circuit is gone, and everything that
+/// holds one. So a task that loops on it ends, too, and you need not abort it.
 ///
 /// ```
 /// # use tower_breaker::{Circuit, State};
@@ -202,8 +222,8 @@ impl Watch {
         }
     }
 
-    /// Waits for the next transition after the last one seen. `None` when the circuit is gone; one that
-    /// was told before that is shown first.
+    /// Waits for the next transition after the last one seen. Returns `None` when the circuit is gone, after it has
+    /// shown a transition that was told before that.
     ///
     /// Cancel safe: dropping the future loses nothing.
     pub async fn changed(&mut self) -> Option<Transition> {
@@ -216,8 +236,8 @@ impl Watch {
         }
     }
 
-    /// Waits until the circuit is in `state`, and returns `true`; at once if it is. Returns `false` when the
-    /// circuit is gone, unless the last thing it did, unseen until now, was to get there.
+    /// Waits until the circuit is in `state`, and returns `true`; at once if it is in it already. Returns `false` if
+    /// the circuit is gone, unless its last transition, unseen until now, was to that state.
     ///
     /// A state that came and went before this was polled is missed, and [`changed`](Self::changed) may show
     /// the same transition again.

@@ -80,7 +80,7 @@ pub enum Cause {
     ProbesTimedOut,
     /// No probe was answered for as long as half-open waits: all of them were abandoned (D4).
     ProbesAbandoned,
-    /// Another instance said so.
+    /// Another instance said so. For a later release: nothing in this one opens a circuit so.
     Shared,
     /// The circuit should have opened, but too many of its set are open already: closed and cleared (G7).
     /// Told once for each outage; [`Totals::vetoed`](crate::Totals::vetoed) counts them all.
@@ -215,7 +215,7 @@ pub enum Outcome {
     /// Opens the circuit at once, for so long (A7).
     TripFor(Duration),
     /// Not known before the end of the body, whose trailers say it (rules A1, H5). Where bodies are not
-    /// observed, that is as much as is ever known, and a success. Of an error, which has no body, a failure.
+    /// observed, a success. If a classifier says so of an error, which has no body, a failure.
     AtEnd,
 }
 
@@ -223,7 +223,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Abandoned {
-    /// Always neutral. (Where half-open hears of nothing else, it reopens all the same, rule D4.)
+    /// Always neutral. But half-open reopens if all its probes are abandoned for long enough (rule D4).
     Ignore,
     /// Always a failure.
     Failure,
