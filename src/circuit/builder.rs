@@ -22,9 +22,8 @@ use crate::machine::{
 /// Builds a [`Circuit`]. Every setting has a default; nonsense is refused by [`build`](Self::build)
 /// (rule B8).
 ///
-/// Where nothing is said about failures, half of the last 100 calls failing trips, once there have been
-/// 20. Name a policy for them, and only what is named holds; several can be combined, and whichever
-/// holds first trips (B5).
+/// By default, the circuit trips when half of the last 100 calls have failed, once there have been 20. If you set a
+/// policy of your own for failures, only that holds. Several can be combined; whichever holds first trips (B5).
 ///
 /// ```
 /// use std::time::Duration;
@@ -107,8 +106,8 @@ impl CircuitBuilder {
     /// Trips when at least this share of the calls in the window failed (rule B4). A share above 0
     /// and at most 1, rounded to millionths.
     ///
-    /// Default: 0.5 if nothing else is said about failures, neither [`consecutive_failures`] nor
-    /// [`trip_when`]. A window that is named beside consecutive failures asks for the rate, too.
+    /// Default: 0.5, if neither [`consecutive_failures`] nor [`trip_when`] is set. Also 0.5 if a window is set beside
+    /// [`consecutive_failures`]. Otherwise not watched.
     ///
     /// [`consecutive_failures`]: Self::consecutive_failures
     /// [`trip_when`]: Self::trip_when
@@ -241,11 +240,13 @@ impl CircuitBuilder {
         self
     }
 
-    /// How long half-open waits for its probes when it admits no more of them, and how long it goes without an
-    /// answer while they are abandoned; then it reopens (rule D4). Above zero.
+    /// How long half-open waits for its probes before it reopens (rule D4). Above zero. The time runs out in two ways:
     ///
-    /// It learns: where a probe has succeeded too late, half-open waits for at least twice as long as that
-    /// took, until the circuit closes, at most an hour.
+    /// * no more probes may be admitted, and the last one was admitted so long ago;
+    /// * probes are abandoned, and there has been no answer for so long.
+    ///
+    /// It learns: if a probe succeeds too late, half-open waits at least twice as long as that probe took, at most an
+    /// hour. That holds until the circuit closes.
     ///
     /// Default: the longer of the break before it and 30 seconds.
     pub fn half_open_timeout(mut self, timeout: Duration) -> Self {
@@ -269,9 +270,9 @@ impl CircuitBuilder {
     /// were rejected together do not come back at the same instant. A share above 0 and at most 1, rounded to
     /// millionths.
     ///
-    /// It lengthens what rejections *tell*, evenly: [`Rejected::remaining`](crate::Rejected::remaining),
-    /// `Retry-After`, the push-back of gRPC. Never the break itself: who comes back earlier is admitted as soon
-    /// as it is over. To spread the breaks of many instances, see [`Jitter`](crate::Jitter).
+    /// It only lengthens what rejections *tell*: [`Rejected::remaining`](crate::Rejected::remaining),
+    /// `Retry-After`, the push-back of gRPC. The break itself stays as long as it is, and a call that comes as soon as
+    /// it is over can be admitted. To spread the breaks of many instances, see [`Jitter`](crate::Jitter).
     ///
     /// `Retry-After` has whole seconds, so a spread of less than a few of them hardly shows there.
     ///
@@ -330,12 +331,12 @@ impl CircuitBuilder {
     /// remained of its break, with its attempt, in its mode. For processes that end and begin again, as in a
     /// rolling deploy or where there is no server.
     ///
-    /// The break goes on from now on. The time in between is not counted; who knows it subtracts it, with
-    /// [`SavedState::after`]. Windows, failures in a row, a ramp and what late probes have taught are not saved:
-    /// who was saved while closed begins anew. Nobody is told of a transition, and the snapshot knows of no
-    /// trip.
+    /// The break goes on from now on. The time in between is not counted; if you know it, subtract it with
+    /// [`SavedState::after`]. Windows, failures in a row, a ramp and what late probes have taught are not saved, so a
+    /// circuit that was saved while closed begins anew. Nobody is told of a transition, and the snapshot knows of
+    /// no trip.
     ///
-    /// A [`mode`](Self::mode) that is said, too, must be the saved one. A restored circuit that is open takes its
+    /// If a [`mode`](Self::mode) is set, too, it must be the saved one. A restored circuit that is open takes its
     /// place under an [`ejection_cap`](Self::ejection_cap), whatever the cap says, until its break is over.
     ///
     /// ```

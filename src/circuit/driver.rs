@@ -30,10 +30,9 @@ impl Circuit {
     /// A future to spawn: it runs `check` whenever the circuit could be probed, and feeds the circuit what comes
     /// of it. So a dependency comes back without a request of somebody's as the guinea pig (rule D7).
     ///
-    /// It waits for a break to be over, then runs `check` as a probe, under the permits like any other: `Ok` is
-    /// a success, `Err` a failure. If more than one is needed it runs them one after another, never two at
-    /// once. While the circuit is closed, forced open or disabled it does nothing. In shadow it checks, too,
-    /// so that shadow shows what would be.
+    /// It waits until a break is over, and then runs `check` as a probe. The check takes a permit like any other probe.
+    /// `Ok` is a success, `Err` a failure. If more than one probe is needed, it runs them one after another, never two
+    /// at once. While the circuit is closed, forced open or disabled it does nothing. In shadow mode it checks, too.
     ///
     /// It ends when the circuit is gone, which it does not keep alive. Dropped, it abandons a check in flight.
     ///
@@ -59,21 +58,21 @@ impl Circuit {
     ///
     /// * A check that **fails** reopens the circuit, as a failed probe does, and the driver waits for the next
     ///   break.
-    /// * One that **hangs** is dropped when half-open has waited for it as long as for any probe
-    ///   ([`half_open_timeout`]), and has failed. One that outlives its half-open era (somebody has reset the
-    ///   circuit, or other probes have decided) is dropped at once.
-    /// * A dependency whose checks take longer than half-open waits never comes back by a driver: raise
-    ///   [`half_open_timeout`] above what a check may take, and give the check a time-out of its own below it.
-    /// * One that **panics** has failed (A5), and the panic is the driver's: it goes on unwinding and ends it.
-    ///   A driver that should survive that catches it inside of the check.
-    /// * A check counts in the [totals](crate::Totals) like any call. What the driver waits for is not counted
-    ///   as rejected.
+    /// * A check that **hangs** is dropped after [`half_open_timeout`], like any probe, and has failed.
+    /// * A check that is **no longer needed** is dropped at once: somebody has reset the circuit, or other probes have
+    ///   decided.
+    /// * A check that **panics** has failed (A5). The panic goes on unwinding and ends the driver. To keep the driver,
+    ///   catch panics inside of the check.
+    /// * A check counts in the [totals](crate::Totals) like any call. A driver that waits counts nothing as rejected.
+    ///
+    /// **Watch out**: if a check takes longer than half-open waits, the circuit never closes by a driver. Raise
+    /// [`half_open_timeout`] above what a check may take, and give the check a time-out of its own below it.
     ///
     /// A check may go through the same circuit, by a client that is protected: that is part of the check (rule
     /// D8).
     ///
-    /// **Watch out**: it must not do so from another task. It has the permit already, so the circuit would
-    /// reject it there, the check would fail, and the circuit would never close.
+    /// **Watch out**: it must not do so from another task. The check has the only permit already, so the circuit
+    /// rejects the call there, the check fails, and the circuit never closes.
     ///
     /// ```text
     /// circuit.probe_with(async || spawn(circuit.clone().call_owned(ping())).await?)  // wrong

@@ -57,13 +57,13 @@ use crate::machine::{Outcome, Permit, Refusal};
 /// Abandoned calls are counted: where `circuit.snapshot().totals` has an
 /// [`abandoned`](crate::Totals::abandoned) that keeps growing and hardly any `failed`, look for this.
 ///
-/// What is called while a guard is held is not part of its call: a [`Circuit::call`] of the same circuit is
-/// another call, and half-open may reject it (rule D8). A guard that is made within such a call, though, is part of
-/// that, and what it is finished with counts for nothing.
+/// What is called while a guard is held is not part of its call. A [`Circuit::call`] of the same circuit is another
+/// call, and half-open may reject it. The other way round, a guard that is taken within a [`Circuit::call`] of the
+/// same circuit is part of that call, and what it is finished with counts for nothing (rule D8).
 ///
-/// A guard cannot know whose panic it is. It also fails if it is dropped unfinished because another future
-/// in the same task panics, or in a destructor that runs while the thread unwinds and that has made it
-/// itself: there, finish it.
+/// A guard cannot know whose panic it is. So it also fails in two other cases: if another future in the same task
+/// panics, and if a destructor that runs while the thread unwinds has made the guard and drops it unfinished. In such
+/// a destructor, finish it.
 #[must_use = "a guard that is dropped abandons its call, which then counts as neither success nor failure; \
               finish it, best with `finish_with(result)`"]
 pub struct Guard<'a, H: Deref<Target = Circuit> = &'a Circuit> {

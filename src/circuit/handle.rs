@@ -209,9 +209,12 @@ impl Circuit {
 
     /// Runs `future` if the circuit admits it. `Err` counts as a failure.
     ///
-    /// The circuit admits when the returned future is first polled; dropped before, nothing has
-    /// happened. It ends in [`CircuitError::Rejected`](crate::CircuitError::Rejected) if the circuit does not admit the call, and
-    /// `future` is then not polled; in [`CircuitError::Inner`](crate::CircuitError::Inner) with the error of `future` if it fails.
+    /// The circuit admits the call when the returned future is first polled. If that is dropped before, nothing has
+    /// happened.
+    ///
+    /// * If the circuit does not admit the call, the result is
+    ///   [`CircuitError::Rejected`](crate::CircuitError::Rejected), and `future` is never polled.
+    /// * If `future` fails, it is [`CircuitError::Inner`](crate::CircuitError::Inner) with that error.
     ///
     /// ```
     /// # use tower_breaker::{Circuit, CircuitError};
@@ -263,10 +266,9 @@ impl Circuit {
     /// # }
     /// ```
     ///
-    /// **Watch out:** a call within a call of the same circuit is part of it (rule D8): it is always admitted, and
-    /// only what the outermost comes to counts. An error that is made good on the way is then no failure. And where
-    /// it is in another task, it is not seen to be within, and asks for a permit of its own, which half-open may
-    /// not have:
+    /// **Watch out:** a call within a call of the same circuit is part of it (rule D8). It is always admitted, and only
+    /// the result of the outermost counts. So an error of the inner call that the outer one makes good is no failure.
+    /// But if the inner call is in another task, it is a call of its own, and half-open may have no permit for it:
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -282,8 +284,8 @@ impl Circuit {
     /// # }
     /// ```
     ///
-    /// **Watch out:** the call of a protected service is made before this one is polled, if it is made in the
-    /// argument. Then it is not within, takes the one permit of half-open, and this call is rejected for it:
+    /// **Watch out:** do not call a protected service of the same circuit in the argument. Such a call is made before
+    /// this one is polled, so it is not within it. It takes the one permit of half-open, and this call is rejected:
     ///
     /// ```text
     /// circuit.call(service.call(request)).await               // wrong: two calls, and half-open never closes
