@@ -13,6 +13,8 @@ mod readiness_errors;
 mod sharing;
 #[path = "tower_contract/stacks.rs"]
 mod stacks;
+#[path = "tower_contract/waiting.rs"]
+mod waiting;
 
 use std::{
     cell::Cell,

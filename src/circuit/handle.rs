@@ -538,6 +538,8 @@ impl Circuit {
         let admission = self.core().admit_slowly(now, &mut transition);
         if let Some(transition) = transition {
             self.tell(transition);
+        } else if admission.as_ref().is_ok_and(|permit| permit.is_probe()) {
+            self.tell_rejecting();
         }
         admission
     }
@@ -552,16 +554,23 @@ impl Circuit {
         self.core().gate(seen, turn, || self.now())
     }
 
+    /// Whether what is asked now is part of a call of this circuit, or of its readiness (D8).
     #[inline]
-    fn is_called_or_asked(&self) -> bool {
+    pub(crate) fn is_called_or_asked(&self) -> bool {
         nesting::is_any() && nesting::is_called_or_asked(self.identity())
     }
 
     /// Whether a call would be rejected now.
     #[inline]
     pub(crate) fn would_refuse(&self) -> bool {
+        self.is_rejecting() && !self.is_called_or_asked()
+    }
+
+    /// Whether a call that is no part of another would be rejected now.
+    #[inline]
+    pub(crate) fn is_rejecting(&self) -> bool {
         let core = self.core();
-        core.refusal(core.seen(), || self.now()).is_some() && !self.is_called_or_asked()
+        core.refusal(core.seen(), || self.now()).is_some()
     }
 
     /// Why a call would be rejected now. Probes that have timed out are found to have.
@@ -577,7 +586,9 @@ impl Circuit {
     pub(crate) fn admit_driven(&self) -> Result<Permit, Option<u64>> {
         let mut transition = None;
         let admission = self.core().admit_driven(self.now(), &mut transition);
-        self.tell_if_any(transition);
+        if !self.tell_if_any(transition) && admission.is_ok() {
+            self.tell_rejecting();
+        }
         admission
     }
 
@@ -686,6 +697,12 @@ impl Circuit {
         if self.core().fail_ready(seen, self.now(), tell) {
             self.observers().tell_waiting();
         }
+    }
+
+    /// A probe was admitted. If it has filled half-open, others are rejected.
+    #[cold]
+    fn tell_rejecting(&self) {
+        self.observers().tell_rejecting(self);
     }
 
     fn tell_if_any(&self, transition: Option<Transition>) -> bool {

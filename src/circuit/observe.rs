@@ -74,6 +74,8 @@ pub(crate) struct Observers {
     /// Tasks that wait to be ready (G7), and drivers (D7), since there first was one. Most circuits have none,
     /// and for them nothing is locked (F3).
     waiting: OnceLock<Arc<Notify>>,
+    /// Tasks that wait for an inner service (G1), since there first was one.
+    held_up: OnceLock<Notify>,
 }
 
 /// The newest transition that was told, and the newest trip.
@@ -116,6 +118,7 @@ impl Observers {
             listeners,
             latest: watch::Sender::new(Latest::default()),
             waiting: OnceLock::new(),
+            held_up: OnceLock::new(),
         }
     }
 
@@ -127,6 +130,7 @@ impl Observers {
                 .send_if_modified(|latest| latest.update(transition))
         });
         self.tell_waiting();
+        self.tell_rejecting(circuit);
         for listener in &self.listeners {
             harmless(|| listener(circuit, &transition));
         }
@@ -139,6 +143,27 @@ impl Observers {
         if let Some(waiting) = self.waiting.get() {
             harmless(|| waiting.notify_waiters());
         }
+    }
+
+    /// Wakes those who wait for an inner service, if calls are rejected now (G1). To be called after whatever may
+    /// have made it so.
+    pub(crate) fn tell_rejecting(&self, circuit: &Circuit) {
+        // Pairs with the fence of `rejecting`, as that of `tell_waiting` does with `awaited`'s.
+        fence(Ordering::SeqCst);
+        if let Some(waiting) = self.held_up.get() {
+            harmless(|| {
+                if circuit.is_rejecting() {
+                    waiting.notify_waiters();
+                }
+            });
+        }
+    }
+
+    /// The next time that calls begin to be rejected, from this call on.
+    pub(crate) fn rejecting(&self) -> Notified<'_> {
+        let waiting = self.held_up.get_or_init(Notify::new);
+        fence(Ordering::SeqCst);
+        waiting.notified()
     }
 
     /// The next time that a call might be admitted, from this call on.

@@ -1,7 +1,7 @@
 //! [`CircuitBreaker`]: a service with a circuit around it.
 
 use std::{
-    fmt,
+    fmt, mem,
     task::{Context, Poll},
 };
 
@@ -16,6 +16,7 @@ use super::{
     layer::CircuitBreakerLayer,
     noted::JudgedBy,
     reject::{Reject, ServiceUnavailable},
+    waiting::{Waiting, rejection},
 };
 use crate::{
     circuit::{
@@ -43,8 +44,12 @@ use crate::{
 /// [`fresh_clone_on_rejection`](CircuitBreakerLayer::fresh_clone_on_rejection), as layers for gRPC have it, a
 /// fresh clone takes the inner service's place, and what was reserved is given back.
 ///
-/// **Watch out:** if a task already waits for the inner service when the circuit opens, only the inner service wakes
-/// it. Where that may never be ready, bound the wait, because a timeout looks at the call and not at `poll_ready`:
+/// A task that already waits for the inner service when the circuit opens is woken, and rejected as well (rule
+/// G1).
+///
+/// **Watch out:** while the circuit is closed, readiness is the inner service's, and a wait for it is no call that
+/// could fail. Where the inner service may never be ready, bound the wait, because a timeout around the service
+/// looks at the call and not at `poll_ready`:
 ///
 /// ```text
 /// service.ready().await?                       // wrong: may wait for ever
@@ -73,17 +78,42 @@ const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on
                          `call`; a clone carries no readiness";
 
 /// What `poll_ready` has found out for the next `call`.
-#[derive(Clone, Copy, Debug)]
 enum Readiness {
     /// Nothing yet, and the inner service was not asked.
     Unknown,
-    /// The inner service was asked, and is not ready yet, or has failed.
+    /// The inner service was asked, and has failed, or is not ready yet in part of another call.
     Asked,
+    /// The inner service was asked, and is not ready yet. Who waits for it waits for the circuit to reject, too.
+    Waiting(Waiting),
     /// The inner service is ready.
     Ready,
     /// The circuit rejects, and the inner service holds nothing for this call: why, and the word it was
     /// read from.
     Rejecting(Refusal, u64),
+}
+
+impl Readiness {
+    #[inline]
+    fn is_waiting(&self) -> bool {
+        matches!(self, Self::Waiting(_))
+    }
+
+    /// Where there is no wait to end: the usual call does not look for one each time.
+    #[inline]
+    fn set(&mut self, next: Self) {
+        debug_assert!(!self.is_waiting(), "it would be leaked");
+        mem::forget(mem::replace(self, next));
+    }
+
+    /// The inner service was asked, and that is all.
+    #[cold]
+    #[inline(never)]
+    fn end_wait(&mut self) -> Option<Waiting> {
+        match mem::replace(self, Self::Asked) {
+            Self::Waiting(waiting) => Some(waiting),
+            _ => None,
+        }
+    }
 }
 
 impl<S> CircuitBreaker<S> {
@@ -110,9 +140,36 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
     #[cold]
     #[inline(never)]
     pub(crate) fn give_back(&mut self) {
-        if let Readiness::Asked | Readiness::Ready = self.readiness {
+        if let Readiness::Asked | Readiness::Ready | Readiness::Waiting(_) = self.readiness {
             (self.give_back)(&mut self.inner);
             self.readiness = Readiness::Unknown;
+        }
+    }
+
+    /// G1: the inner service is not ready, and wakes the task when it is. So does the circuit, once it rejects;
+    /// ready if it does so by now.
+    #[cold]
+    #[inline(never)]
+    fn poll_rejecting(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // Taken out, so that nothing is left of a wait that panics.
+            let waiting = self.readiness.end_wait();
+            // D8: part of another call, which is not rejected.
+            if self.hold.is_called_or_asked() {
+                return Poll::Pending;
+            }
+            let begin = || -> Waiting { Box::pin(rejection(self.circuit().clone())) };
+            let mut waiting = waiting.unwrap_or_else(begin);
+            if waiting.as_mut().poll(context).is_pending() {
+                self.readiness = Readiness::Waiting(waiting);
+                return Poll::Pending;
+            }
+            let seen = self.hold.core().seen();
+            if let Some(refusal) = self.hold.gate(seen, &mut self.turn) {
+                self.give_back();
+                self.readiness = Readiness::Rejecting(refusal, seen);
+                return Poll::Ready(());
+            }
         }
     }
 
@@ -156,19 +213,24 @@ where
         // ready must not delay the rejection.
         if let Some(refusal) = circuit.gate(seen, &mut self.turn) {
             self.give_back();
-            self.readiness = Readiness::Rejecting(refusal, seen);
+            self.readiness.set(Readiness::Rejecting(refusal, seen));
             return Poll::Ready(Ok(()));
         }
         // Before it is asked: a panic may come after something was reserved.
-        self.readiness = Readiness::Asked;
+        if !self.readiness.is_waiting() {
+            self.readiness.set(Readiness::Asked);
+        }
         let inner = &mut self.inner;
         let Poll::Ready(asked) = nesting::asking(circuit.identity(), || inner.poll_ready(context))
         else {
-            return Poll::Pending;
+            return self.poll_rejecting(context).map(Ok);
         };
+        if self.readiness.is_waiting() {
+            self.readiness.end_wait();
+        }
         match asked {
             Ok(()) => {
-                self.readiness = Readiness::Ready;
+                self.readiness.set(Readiness::Ready);
                 Poll::Ready(Ok(()))
             }
             Err(error) => {
@@ -184,15 +246,15 @@ where
     fn call(&mut self, mut request: Req) -> Self::Future {
         let hold = &self.hold;
         let refusal = match self.readiness {
-            Readiness::Unknown | Readiness::Asked => panic!("{NOT_READY}"),
+            Readiness::Unknown | Readiness::Asked | Readiness::Waiting(_) => panic!("{NOT_READY}"),
             Readiness::Rejecting(refusal, seen) => {
-                self.readiness = Readiness::Unknown;
+                self.readiness.set(Readiness::Unknown);
                 self.turn = Turn::NOT_YET;
                 hold.reject(refusal, seen)
             }
             Readiness::Ready => match hold.admit_in_turn(&mut self.turn) {
                 Ok(mut permit) => {
-                    self.readiness = Readiness::Unknown;
+                    self.readiness.set(Readiness::Unknown);
                     // The guard comes before the call: nothing is lost if that panics.
                     let watched = Watched::new(hold, &mut permit);
                     let note = X::note(hold, &request);

@@ -16,3 +16,4 @@ pub mod reject;
 #[cfg(feature = "retry-after")]
 #[cfg_attr(docsrs, doc(cfg(feature = "retry-after")))]
 pub mod retry_after;
+pub(crate) mod waiting;

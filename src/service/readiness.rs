@@ -39,8 +39,6 @@
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -50,6 +48,7 @@ use tower_service::Service;
 
 use super::{
     breaker::CircuitBreaker, follow::Extent, give_back::GiveBack, layer::CircuitBreakerLayer,
+    waiting::Waiting,
 };
 use crate::{circuit::handle::Circuit, machine::Refusal, util::future::either};
 
@@ -102,8 +101,6 @@ pub struct PendingWhileOpen<S> {
     breaker: S,
     waiting: Option<Waiting>,
 }
-
-type Waiting = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 impl<S> PendingWhileOpen<S> {
     fn new(breaker: S) -> Self {
