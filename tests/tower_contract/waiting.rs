@@ -106,6 +106,8 @@ impl Task {
     }
 }
 
+type Event = fn(&Circuit);
+
 fn with(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> (Circuit, ManualClock) {
     let clock = ManualClock::new();
     (circuit(&clock, configure), clock)
@@ -118,7 +120,7 @@ fn dead(circuit: &Circuit) -> CircuitBreaker<Dead, ErrorsOnly, RejectAsError> {
 // G1
 #[test]
 fn who_waits_is_woken_when_the_circuit_is_forced_open_or_tripped() {
-    let events: [(fn(&Circuit), Reason); 3] = [
+    let events: [(Event, Reason); 3] = [
         (|circuit| assert!(circuit.force_open()), Reason::ForcedOpen),
         (
             |circuit| circuit.trip(BREAK).expect("normal mode"),
