@@ -62,6 +62,18 @@ fn parity(word: Word) -> usize {
     usize::from(word.era() & 1 == 1)
 }
 
+/// Puts `entry` in the place of what is there, for as long as it `is_newer` than that. Release: pairs with the
+/// acquire of whoever reads the cell.
+fn supersede(cell: &AtomicU64, entry: u64, is_newer: impl Fn(u64) -> bool) {
+    let mut current = cell.load(Ordering::Acquire);
+    while is_newer(current) {
+        match cell.compare_exchange_weak(current, entry, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return,
+            Err(seen) => current = seen,
+        }
+    }
+}
+
 impl EraFacts {
     pub(crate) fn new(now: u64, first: &SavedState) -> Self {
         Self {
@@ -171,18 +183,9 @@ impl EraFacts {
     /// Freezes how long the half-open era `next` waits for its probes. The first racer's word holds.
     pub(crate) fn begin_patience(&self, next: Word, patience: Duration) {
         let entry = next.era() << BESIDE_ERA | Break::at_least(patience).bits();
-        let mut current = self.patience.load(Ordering::Acquire);
-        while is_later(next.era(), current >> BESIDE_ERA) {
-            match self.patience.compare_exchange_weak(
-                current,
-                entry,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return,
-                Err(seen) => current = seen,
-            }
-        }
+        supersede(&self.patience, entry, |current| {
+            is_later(next.era(), current >> BESIDE_ERA)
+        });
     }
 
     /// How long the current half-open era waits for its probes.
@@ -233,23 +236,11 @@ impl EraFacts {
     pub(crate) fn learn(&self, era: u64, took: u64) {
         let took = Break::at_least(Duration::from_nanos(took));
         let entry = era << BESIDE_ERA | took.bits();
-        let mut current = self.late.load(Ordering::Acquire);
-        let news = |current: u64| {
+        supersede(&self.late, entry, |current| {
             let known = Break::from_bits(current & BESIDE_MASK).nanos();
             is_later(era, current >> BESIDE_ERA)
                 || era == current >> BESIDE_ERA && took.nanos() > known
-        };
-        while news(current) {
-            match self.late.compare_exchange_weak(
-                current,
-                entry,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return,
-                Err(seen) => current = seen,
-            }
-        }
+        });
     }
 
     /// D4: how long half-open has to wait, as far as late probes since the circuit was last closed have
