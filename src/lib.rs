@@ -62,6 +62,7 @@
 //! | [`open_for`](CircuitBuilder::open_for) | 30 seconds |
 //! | [`permits`](CircuitBuilder::permits), [`probes`](CircuitBuilder::probes) | 1 at a time, 1 of 1 closes |
 //! | [`half_open_timeout`](CircuitBuilder::half_open_timeout) | the longer of the break and 30 seconds; longer after a probe has succeeded too late |
+//! | [`probe_timeout`](CircuitBuilder::probe_timeout) | none: a probe may take as long as any call |
 //! | [`ramp`](CircuitBuilder::ramp) | none |
 //! | [`abandoned`](CircuitBuilder::abandoned) | a dropped call is neutral, or a failure if it was slow already |
 //! | a rejection | 503 with `Retry-After` |
@@ -171,7 +172,7 @@ pub use self::{
         call::{Call, OwnedCall},
         classify::Classify,
         ejection::EjectionCap,
-        error::{CircuitError, ControlError, Reason, Rejected},
+        error::{CircuitError, ControlError, ProbeTimedOut, Reason, Rejected},
         guard::{Guard, OwnedGuard},
         handle::{Circuit, WeakCircuit},
         name::Name,

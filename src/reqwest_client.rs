@@ -11,13 +11,16 @@ use ::reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 
 use crate::{
     body::{ClassifyEnd, ObserveBodies, ObservesBodies, goes_without_body, observe},
-    circuit::{classify::BoxError, error::Rejected},
+    circuit::{
+        classify::BoxError,
+        error::{ProbeTimedOut, Rejected},
+    },
     machine::Outcome,
     service::{
         classify::{Classify, Head, HttpClassifier},
         follow::{Follow, Followed},
         hold::Hold,
-        reject::{Reject, RejectWith, ServiceUnavailable, service_unavailable},
+        reject::{Reject, RejectWith, ServiceUnavailable, gateway_timeout, service_unavailable},
     },
 };
 
@@ -75,7 +78,8 @@ fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a ::reqwest::Error> {
     chain.find_map(|error| error.downcast_ref())
 }
 
-/// The URL is that of the request.
+/// The URL is that of the request. For a probe that takes too long, the request is gone with its URL; the response
+/// has the one that reqwest gives to responses without, `http://no.url.provided.local/`.
 #[diagnostic::do_not_recommend]
 impl<E> Reject<Request, Response, E> for ServiceUnavailable {
     type Error = E;
@@ -88,6 +92,10 @@ impl<E> Reject<Request, Response, E> for ServiceUnavailable {
 
     fn inner_error(&self, error: E) -> E {
         error
+    }
+
+    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Response, E>> {
+        Some(Ok(gateway_timeout::<Body>(timed_out).into()))
     }
 }
 

@@ -13,7 +13,10 @@ use tower_service::Service;
 
 use super::{BodyEnd, ClassifyEnd, ClientBody, client::ClientTime, follow::ObservesBodies};
 use crate::{
-    circuit::{error::Rejected, handle::Circuit},
+    circuit::{
+        error::{ProbeTimedOut, Rejected},
+        handle::Circuit,
+    },
     machine::Outcome,
     service::{
         breaker::CircuitBreaker,
@@ -275,6 +278,10 @@ where
 
     fn inner_error(&self, error: E) -> Self::Error {
         self.0.inner_error(error)
+    }
+
+    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, Self::Error>> {
+        self.0.timed_out(timed_out)
     }
 }
 

@@ -254,6 +254,90 @@ impl CircuitBuilder {
         self
     }
 
+    /// How long a probe may take to answer, from when it first has to wait to the head of the response (rule
+    /// D9); above zero. It is meant to be shorter than the timeout that calls have anyway: while nobody knows
+    /// whether the dependency is back, few should wait long to find out. The other calls have no such limit, and
+    /// pay nothing for it.
+    ///
+    /// A probe that takes longer has failed, its inner future is dropped at once, and its caller is answered
+    /// with a [`ProbeTimedOut`](crate::ProbeTimedOut): an error, a 504, or `grpc-status: 4`, as rejections are
+    /// answered. That is no rejection, since the dependency *was* called: whether it is safe to try again
+    /// elsewhere, the caller has to know.
+    ///
+    /// ```
+    /// # use std::{future::pending, time::Duration};
+    /// # use tower_breaker::{Circuit, CircuitError, State};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let circuit = Circuit::builder("payments")
+    ///     .open_for(Duration::from_secs(5))
+    ///     .probe_timeout(Duration::from_millis(250))
+    ///     .build()?;
+    /// circuit.trip(Duration::from_secs(5))?;
+    /// tokio::time::advance(Duration::from_secs(5)).await;
+    ///
+    /// // The dependency is not back yet: it hangs.
+    /// let answer = circuit.call(pending::<Result<u32, std::io::Error>>()).await;
+    /// let Err(CircuitError::ProbeTimedOut(timed_out)) = answer else { panic!("cut off") };
+    /// assert_eq!(
+    ///     timed_out.to_string(),
+    ///     "circuit `payments` was half-open, and its probe took longer than 250ms",
+    /// );
+    /// assert_eq!(circuit.state(), State::Open);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** a dependency that answers later than this even when it is well **never lets the circuit
+    /// close**. Choose it above what nearly all of its calls take when it is well.
+    ///
+    /// **Watch out:** what answers rejections with [`reject_with`] or a [`fallback`] has no answer for this.
+    /// The probe has failed at its limit all the same, and the circuit reopens on time, but the caller goes on
+    /// waiting, unless the layer is told [what to answer](crate::CircuitBreakerLayer::time_out_with):
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, CircuitBreakerLayer, Rejected};
+    /// # fn sorry(status: u16) -> http::Response<String> {
+    /// #     http::Response::builder().status(status).body("sorry".to_owned()).unwrap()
+    /// # }
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("payments").build()?;
+    /// # let layer = || CircuitBreakerLayer::new(circuit.clone());
+    /// // Wrong: a probe's caller waits as long as any.
+    /// let layer = layer().reject_with(|_| sorry(503));
+    /// # let layer = || CircuitBreakerLayer::new(circuit.clone());
+    ///
+    /// // Right.
+    /// let layer = layer().reject_with(|_| sorry(503)).time_out_with(|_| sorry(504));
+    /// # let _: CircuitBreakerLayer<_, _> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// * In shadow nobody is cut off: the probe has failed at its limit, and the call goes on.
+    /// * The limit holds to its end, whatever becomes of the circuit meanwhile.
+    /// * A [`Guard`](crate::Guard) cannot be cut off, and has no such limit: what it does belongs to its holder.
+    /// * The time in which a call waits for its client is not counted where the layer
+    ///   [observes the bodies of requests](crate::CircuitBreakerLayer#method.observe_request_bodies).
+    /// * A [driver's](crate::Circuit::probe_with) check is a probe, and has this limit.
+    /// * It is by tokio's clock, also where the circuit has [another](Self::clock).
+    ///
+    /// # Panics
+    ///
+    /// A probe that has to wait panics when it is polled, if this is set and there is no runtime of tokio's with
+    /// time enabled. Others need none.
+    ///
+    /// Default: none. Probes have the time that other calls have; see also
+    /// [`half_open_timeout`](Self::half_open_timeout), which cuts nobody off.
+    ///
+    /// [`reject_with`]: crate::CircuitBreakerLayer::reject_with
+    /// [`fallback`]: crate::CircuitBreakerLayer::fallback
+    #[doc(alias = "half_open_resource_timeout")]
+    pub fn probe_timeout(mut self, limit: Duration) -> Self {
+        self.settings.probe_timeout = Some(limit);
+        self
+    }
+
     /// After half-open has closed, admits a share of the calls that grows from `from` to all over
     /// `duration` (rule D6). `duration` above zero; `from` a share above 0 and at most 1. Calls that come a
     /// tenth of a second apart, or more, are always admitted.

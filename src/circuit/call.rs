@@ -6,7 +6,7 @@ use std::{
     marker::PhantomData,
     ops::Deref,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
@@ -16,6 +16,7 @@ use super::{
     error::CircuitError,
     guard::{Admitted, Owned},
     handle::Circuit,
+    probe_limit::ProbeLimit,
 };
 
 pin_project! {
@@ -24,6 +25,11 @@ pin_project! {
     ///
     /// The circuit admits when this is first polled. Dropped before, nothing has happened; dropped
     /// later, the call is abandoned (rule A4).
+    ///
+    /// # Panics
+    ///
+    /// When it is polled as a probe that has to wait, if there is a
+    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), and no runtime of tokio's with time enabled.
     #[must_use = "futures do nothing unless polled"]
     pub struct Call<'a, F, C, H = &'a Circuit>
     where
@@ -31,10 +37,24 @@ pin_project! {
     {
         classifier: C,
         admitted: Admitted<H>,
-        begun: bool,
+        limit: ProbeLimit,
         lifetime: PhantomData<&'a Circuit>,
         #[pin]
-        future: F,
+        running: Running<F>,
+    }
+}
+
+pin_project! {
+    // What is left of the future is told by a value that `begun` does not have, so that is no larger.
+    #[project = RunningProjection]
+    enum Running<F> {
+        Future {
+            begun: bool,
+            #[pin]
+            future: F,
+        },
+        // It was a probe, and was cut off.
+        CutOff,
     }
 }
 
@@ -46,9 +66,12 @@ impl<F, C, H: Deref<Target = Circuit>> Call<'_, F, C, H> {
         Self {
             classifier,
             admitted: Admitted::not_yet(circuit),
-            begun: false,
+            limit: None,
             lifetime: PhantomData,
-            future,
+            running: Running::Future {
+                begun: false,
+                future,
+            },
         }
     }
 }
@@ -62,20 +85,26 @@ where
     type Output = Result<T, CircuitError<E>>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
         let admitted = this.admitted;
-        if !*this.begun {
+        let RunningProjection::Future { begun, future } = this.running.project() else {
+            panic!("polled after completion");
+        };
+        if !*begun {
             if let Err(refusal) = admitted.admit() {
                 let rejected = admitted.holder().rejected_apart(refusal);
                 return Poll::Ready(Err(rejected.into()));
             }
-            *this.begun = true;
+            *begun = true;
         }
         let watched = admitted.watch();
-        let polled = this.future.poll(context);
+        let polled = future.poll(context);
         let Poll::Ready(result) = &polled else {
             watched.returned();
+            if admitted.is_probe() {
+                return self.poll_limit(context);
+            }
             return Poll::Pending;
         };
         let outcome = this.classifier.classify(result.as_ref());
@@ -85,11 +114,27 @@ where
     }
 }
 
+impl<F, C, H: Deref<Target = Circuit>> Call<'_, F, C, H> {
+    /// What a probe does whose future is pending (D9).
+    #[cold]
+    #[inline(never)]
+    fn poll_limit<T, E>(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<T, CircuitError<E>>> {
+        let mut this = self.project();
+        let timed_out = ready!(this.admitted.poll_limit(this.limit, context));
+        this.running.set(Running::CutOff);
+        Poll::Ready(Err(timed_out.into()))
+    }
+}
+
 impl<F, C, H: Deref<Target = Circuit>> fmt::Debug for Call<'_, F, C, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let admitted = !matches!(self.running, Running::Future { begun: false, .. });
         f.debug_struct("Call")
             .field("circuit", &self.admitted.holder().name())
-            .field("admitted", &self.begun)
+            .field("admitted", &admitted)
             .finish_non_exhaustive()
     }
 }

@@ -63,6 +63,8 @@ where
         match result {
             Ok(response) => self.0.classify(Ok(response)),
             Err(CircuitError::Rejected(_)) => Outcome::NotAsked,
+            // It was asked, and did not answer in time.
+            Err(CircuitError::ProbeTimedOut(_)) => Outcome::Failure,
             Err(CircuitError::Inner(error)) => self.0.classify(Err(error)),
         }
     }

@@ -9,7 +9,7 @@
 //! with its circuit.
 
 use std::{
-    future::{Future, poll_fn},
+    future::{Future, pending, poll_fn},
     mem,
     pin::pin,
     task::Poll,
@@ -58,7 +58,8 @@ impl Circuit {
     ///
     /// * A check that **fails** reopens the circuit, as a failed probe does, and the driver waits for the next
     ///   break.
-    /// * A check that **hangs** is dropped after [`half_open_timeout`], like any probe, and has failed.
+    /// * A check that **hangs** is dropped after [`half_open_timeout`], like any probe, or after
+    ///   [`probe_timeout`](crate::CircuitBuilder::probe_timeout) where that is set and shorter. It has failed.
     /// * A check that is **no longer needed** is dropped at once: somebody has reset the circuit, or other probes have
     ///   decided.
     /// * A check that **panics** has failed (A5). The panic goes on unwinding and ends the driver. To keep the driver,
@@ -120,8 +121,9 @@ where
         // A check that is always ready must not keep others from running.
         yield_now().await;
         let permit = probe.permit;
+        let limit = circuit.upgrade().and_then(|held| held.probe_timeout());
         let check = nesting::within(circuit.identity(), || check());
-        let ended = until_over(check, &circuit, permit).await;
+        let ended = until_over(check, &circuit, permit, limit).await;
         match ended {
             Ended::Answered(result) => {
                 let classify = || classifier.classify(result.as_ref());
@@ -140,7 +142,7 @@ where
 /// How a check ended.
 enum Ended<R> {
     Answered(R),
-    /// Half-open has waited long enough.
+    /// Half-open has waited long enough, or a probe may take no longer.
     Late,
     /// Its half-open era is over, or its circuit gone.
     Stale,
@@ -192,15 +194,17 @@ async fn until_over<R>(
     check: impl Future<Output = R>,
     circuit: &WeakCircuit,
     permit: Permit,
+    limit: Option<Duration>,
 ) -> Ended<R> {
     let (mut check, mut over) = (pin!(check), pin!(over(circuit, permit)));
+    let mut limit = pin!(limited(limit));
     poll_fn(
         |context| match nesting::within(circuit.identity(), || check.as_mut().poll(context)) {
             Poll::Ready(result) => Poll::Ready(Ended::Answered(result)),
             Poll::Pending => match over.as_mut().poll(context) {
                 Poll::Ready(true) => Poll::Ready(Ended::Late),
                 Poll::Ready(false) => Poll::Ready(Ended::Stale),
-                Poll::Pending => Poll::Pending,
+                Poll::Pending => limit.as_mut().poll(context).map(|()| Ended::Late),
             },
         },
     )
@@ -222,6 +226,14 @@ async fn over(circuit: &WeakCircuit, permit: Permit) -> bool {
             Some(0) => return true,
             Some(remaining) => either(changed, sleep(remaining)).await,
         }
+    }
+}
+
+/// Waits until a probe has reached its limit (D9), if it has one.
+async fn limited(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => pending().await,
     }
 }
 

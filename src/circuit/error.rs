@@ -1,4 +1,4 @@
-//! Rejections, and the error a protected call ends in.
+//! Rejections, probes that took too long, and the error a protected call ends in.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -199,8 +199,64 @@ impl Error for Rejected {
     }
 }
 
-/// What a protected call ends in where rejections are errors: a rejection, or the inner service's
-/// own error.
+/// A probe took longer than [`probe_timeout`](crate::CircuitBuilder::probe_timeout) and was cut off (rule D9).
+///
+/// **Watch out:** this is no [`Rejected`]. The dependency was called, and may have done what it was asked for. So
+/// to repeat the call, here or elsewhere, is as safe as after any other timeout, and no safer.
+///
+/// ```
+/// use tower_breaker::{CircuitError, Rejected};
+///
+/// # fn repeat() {}
+/// fn retry(error: &CircuitError<std::io::Error>) {
+///     // Wrong: a payment may be made twice.
+///     if !matches!(error, CircuitError::Inner(_)) { repeat() }
+///
+///     // Right: only what was rejected was never asked for.
+///     if error.rejected().is_some() { repeat() }
+/// }
+/// ```
+///
+/// A response that is made of it, such as the default 504, carries it in its extensions:
+/// `response.extensions().get::<ProbeTimedOut>()`. To a circuit further out that is a failure, as any 504 is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeTimedOut {
+    circuit: Name,
+    limit: Duration,
+}
+
+impl ProbeTimedOut {
+    pub(crate) fn new(circuit: Name, limit: Duration) -> Self {
+        Self { circuit, limit }
+    }
+
+    /// The name of the circuit.
+    #[must_use]
+    pub fn circuit(&self) -> &str {
+        &self.circuit
+    }
+
+    /// How long the probe was allowed to take.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+impl fmt::Display for ProbeTimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { circuit, limit } = self;
+        write!(
+            f,
+            "circuit `{circuit}` was half-open, and its probe took longer than {limit:?}"
+        )
+    }
+}
+
+impl Error for ProbeTimedOut {}
+
+/// What a protected call ends in where rejections are errors: a rejection, a probe's timeout, or the inner
+/// service's own error.
 ///
 /// It becomes a boxed error with `?` or `into()` where the inner error is an
 /// [`Error`], and with [`into_boxed`](Self::into_boxed) where that is boxed already.
@@ -208,6 +264,8 @@ impl Error for Rejected {
 pub enum CircuitError<E> {
     /// The circuit rejected the call; the inner service was not called.
     Rejected(Rejected),
+    /// The inner service was called as a probe, and did not answer in time. See [`ProbeTimedOut`].
+    ProbeTimedOut(ProbeTimedOut),
     /// The inner service was called and failed.
     Inner(E),
 }
@@ -217,17 +275,18 @@ impl<E> CircuitError<E> {
     pub fn rejected(&self) -> Option<&Rejected> {
         match self {
             Self::Rejected(rejected) => Some(rejected),
-            Self::Inner(_) => None,
+            Self::ProbeTimedOut(_) | Self::Inner(_) => None,
         }
     }
 
-    /// Either, boxed; for inner errors that are boxed already and thus not errors themselves.
+    /// Whichever it is, boxed; for inner errors that are boxed already and thus not errors themselves.
     pub fn into_boxed(self) -> Box<dyn Error + Send + Sync>
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         match self {
             Self::Rejected(rejected) => rejected.into(),
+            Self::ProbeTimedOut(timed_out) => timed_out.into(),
             Self::Inner(error) => error.into(),
         }
     }
@@ -235,7 +294,7 @@ impl<E> CircuitError<E> {
     /// The inner error, if it was one.
     pub fn into_inner(self) -> Option<E> {
         match self {
-            Self::Rejected(_) => None,
+            Self::Rejected(_) | Self::ProbeTimedOut(_) => None,
             Self::Inner(error) => Some(error),
         }
     }
@@ -247,10 +306,17 @@ impl<E> From<Rejected> for CircuitError<E> {
     }
 }
 
+impl<E> From<ProbeTimedOut> for CircuitError<E> {
+    fn from(timed_out: ProbeTimedOut) -> Self {
+        Self::ProbeTimedOut(timed_out)
+    }
+}
+
 impl<E> fmt::Display for CircuitError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Rejected(_) => "the circuit breaker rejected the call",
+            Self::ProbeTimedOut(_) => "the circuit breaker cut the call off",
             Self::Inner(_) => "the call failed",
         })
     }
@@ -260,6 +326,7 @@ impl<E: Error + 'static> Error for CircuitError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Rejected(rejected) => Some(rejected),
+            Self::ProbeTimedOut(timed_out) => Some(timed_out),
             Self::Inner(error) => Some(error),
         }
     }

@@ -270,6 +270,17 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Admitted<H, UN
         &self.circuit
     }
 
+    /// Whether this is a probe whose outcome is not known yet.
+    #[inline(always)]
+    pub(crate) fn is_probe(&self) -> bool {
+        self.permit.is_probe()
+    }
+
+    /// For how many nanoseconds the call has waited for its client by now.
+    pub(crate) fn waited(&self) -> u64 {
+        M::waited(self.meter.look(), || self.circuit.now()).unwrap_or(0)
+    }
+
     /// The same call, to be followed by somebody else from here on.
     #[cfg(feature = "body")]
     pub(crate) fn hand_over(&mut self) -> Self

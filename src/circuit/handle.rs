@@ -215,6 +215,8 @@ impl Circuit {
     /// * If the circuit does not admit the call, the result is
     ///   [`CircuitError::Rejected`](crate::CircuitError::Rejected), and `future` is never polled.
     /// * If `future` fails, it is [`CircuitError::Inner`](crate::CircuitError::Inner) with that error.
+    /// * If it is a probe, and takes longer than [`probe_timeout`](CircuitBuilder::probe_timeout), it is dropped, and
+    ///   the result is [`CircuitError::ProbeTimedOut`](crate::CircuitError::ProbeTimedOut).
     ///
     /// ```
     /// # use tower_breaker::{Circuit, CircuitError};
@@ -469,6 +471,16 @@ impl Circuit {
     #[inline(never)]
     pub(crate) fn now(&self) -> u64 {
         self.shared.clock.now()
+    }
+
+    /// The name, for whoever must not hold the circuit.
+    pub(crate) fn shared_name(&self) -> Name {
+        self.shared.name.clone()
+    }
+
+    /// How long a probe may take, if that is limited (D9).
+    pub(crate) fn probe_timeout(&self) -> Option<Duration> {
+        self.core().probe_timeout().map(Duration::from_nanos)
     }
 
     /// The clock, for whoever must not hold the circuit.

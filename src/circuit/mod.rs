@@ -16,5 +16,6 @@ mod loom_tests;
 pub(crate) mod name;
 pub(crate) mod nesting;
 pub mod observe;
+pub(crate) mod probe_limit;
 mod rejection_source;
 pub(crate) mod snapshot;

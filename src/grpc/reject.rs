@@ -5,13 +5,16 @@ use std::future::{Ready, ready};
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
 use crate::{
-    circuit::error::{Reason, Rejected},
+    circuit::error::{ProbeTimedOut, Reason, Rejected},
     service::reject::Reject,
 };
 
 /// A rejection as gRPC has it (rule H4): a response of nothing but a head, with `grpc-status: 14`
 /// (unavailable), and with `grpc-retry-pushback-ms` in place of `Retry-After`: milliseconds, rounded up,
 /// at least 1, at most a day; without it when a person has to release the circuit.
+///
+/// A probe that takes too long is answered in the same way with `grpc-status: 4` (deadline exceeded), without a
+/// push-back (rule D9).
 ///
 /// The message says why, and does not name the circuit: callers are no operators.
 ///
@@ -31,16 +34,34 @@ impl<Req, B: Default, E> Reject<Req, Response<B>, E> for GrpcUnavailable {
     fn inner_error(&self, error: E) -> E {
         error
     }
+
+    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Response<B>, E>> {
+        Some(Ok(deadline_exceeded(timed_out)))
+    }
 }
 
-fn unavailable<B: Default>(rejected: Rejected) -> Response<B> {
+pub(super) const TIMED_OUT: &str = "the circuit breaker's probe took too long";
+
+fn deadline_exceeded<B: Default>(timed_out: ProbeTimedOut) -> Response<B> {
+    let mut response = head("4", TIMED_OUT);
+    response.extensions_mut().insert(timed_out);
+    response
+}
+
+/// A response of nothing but a head.
+fn head<B: Default>(status: &'static str, message: &'static str) -> Response<B> {
     let mut response = Response::new(B::default());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from_static("14"));
-    let message = HeaderValue::from_static(message(rejected.reason()));
-    headers.insert("grpc-message", message);
+    headers.insert("grpc-status", HeaderValue::from_static(status));
+    headers.insert("grpc-message", HeaderValue::from_static(message));
+    response
+}
+
+fn unavailable<B: Default>(rejected: Rejected) -> Response<B> {
+    let mut response = head("14", message(rejected.reason()));
     if let Some(millis) = pushback_millis(&rejected) {
+        let headers = response.headers_mut();
         headers.insert("grpc-retry-pushback-ms", HeaderValue::from(millis));
     }
     rejected.mark(response)

@@ -10,10 +10,10 @@ use tonic::{
 
 use super::{
     Code, GrpcClassifier,
-    reject::{message, pushback_millis},
+    reject::{TIMED_OUT, message, pushback_millis},
 };
 use crate::{
-    circuit::error::Rejected,
+    circuit::error::{ProbeTimedOut, Rejected},
     machine::Outcome,
     service::{breaker::CircuitBreaker, classify::Classify},
 };
@@ -40,6 +40,16 @@ impl From<Rejected> for Status {
         let message = message(rejected.reason());
         let mut status = Self::with_metadata(tonic::Code::Unavailable, message, metadata);
         status.set_source(std::sync::Arc::new(rejected));
+        status
+    }
+}
+
+/// As [`GrpcUnavailable`](super::GrpcUnavailable) answers for a probe: deadline exceeded. Its source is what it was
+/// made of.
+impl From<ProbeTimedOut> for Status {
+    fn from(timed_out: ProbeTimedOut) -> Self {
+        let mut status = Self::deadline_exceeded(TIMED_OUT);
+        status.set_source(std::sync::Arc::new(timed_out));
         status
     }
 }

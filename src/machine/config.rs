@@ -146,6 +146,8 @@ pub(crate) struct Numbers {
     /// In nanoseconds.
     pub(crate) half_open_timeout: u64,
     /// In nanoseconds.
+    pub(crate) probe_timeout: u64,
+    /// In nanoseconds.
     pub(crate) ramp: u64,
     /// In millionths.
     pub(crate) ramp_from: u64,
@@ -171,6 +173,7 @@ impl Default for Numbers {
             successes: 1,
             of: 1,
             half_open_timeout: 0,
+            probe_timeout: 0,
             ramp: 0,
             ramp_from: 0,
             retry_spread: 0,
@@ -180,7 +183,7 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    pub(crate) const WORDS: usize = 20;
+    pub(crate) const WORDS: usize = 21;
 
     /// As words, for cells that are read and written one at a time.
     pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
@@ -217,6 +220,7 @@ impl Numbers {
             limit,
             self.streak_span,
             self.retry_spread,
+            self.probe_timeout,
         ]
     }
 
@@ -251,6 +255,7 @@ impl Numbers {
             successes: words[11],
             of: words[12],
             half_open_timeout: words[13],
+            probe_timeout: words[20],
             ramp: words[14],
             ramp_from: words[15],
             retry_spread: words[19],
@@ -317,6 +322,7 @@ pub(crate) struct Settings {
     pub(crate) permits: Option<u64>,
     pub(crate) probes: Option<Probing>,
     pub(crate) half_open_timeout: Option<Duration>,
+    pub(crate) probe_timeout: Option<Duration>,
     pub(crate) ramp: Option<(Duration, f64)>,
     pub(crate) spread_retry_after: Option<f64>,
     pub(crate) abandoned: Option<Abandoned>,
@@ -508,6 +514,11 @@ impl Settings {
             ConfigError::unless(!timeout.is_zero(), "half_open_timeout", &timeout, allowed)?;
             numbers.half_open_timeout = nanos(timeout);
         }
+        if let Some(limit) = self.probe_timeout {
+            let allowed = "a time above zero";
+            ConfigError::unless(!limit.is_zero(), "probe_timeout", &limit, allowed)?;
+            numbers.probe_timeout = nanos(limit);
+        }
         Ok(())
     }
 
@@ -597,6 +608,7 @@ mod tests {
                 jitter: JitterKind::Fraction(share),
                 abandoned: Abandoned::FailureAfter(Duration::from_nanos(words[2])),
                 half_open_timeout: words[3],
+                probe_timeout: words[4],
                 ..Numbers::default()
             };
             prop_assert_eq!(Numbers::from_words(numbers.to_words()), numbers);

@@ -9,6 +9,12 @@ use super::{
 };
 
 impl Core {
+    /// D9: how long a probe may take, in nanoseconds, if that is limited.
+    pub(crate) fn probe_timeout(&self) -> Option<u64> {
+        let limit = self.tunable.read().probe_timeout;
+        (limit > 0).then_some(limit)
+    }
+
     /// The deciding result and the transition it causes are one swap.
     pub(super) fn apply_probe(&self, call: &Ended, verdict: Verdict) -> Option<Transition> {
         if verdict == Verdict::Abandoned {

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use pin_project_lite::pin_project;
@@ -16,12 +16,18 @@ use super::{
     noted::JudgedBy,
     reject::Reject,
 };
+use crate::circuit::probe_limit::ProbeLimit;
 
 pin_project! {
     /// The response of a [`CircuitBreaker`](crate::CircuitBreaker): the inner service's, or the
     /// answer to a rejection.
     ///
     /// Dropped before it is done, the call is abandoned (rule A4).
+    ///
+    /// # Panics
+    ///
+    /// When it is polled as a probe that has to wait, if there is a
+    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), and no runtime of tokio's with time enabled.
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, A, H, Req>
     where
@@ -44,10 +50,13 @@ pin_project! {
             inner: F,
             admitted: Followed<H>,
             note: <H::Extent as Extent>::Note,
+            limit: ProbeLimit,
         },
         Rejected {
+            // None for a probe that was cut off and is answered already. A variant of its own would make every
+            // future larger.
             #[pin]
-            answer: A,
+            answer: Option<A>,
         },
     }
 }
@@ -63,6 +72,7 @@ impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
                 inner,
                 admitted,
                 note,
+                limit: None,
             },
             request: PhantomData,
         }
@@ -70,7 +80,9 @@ impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
 
     pub(crate) fn rejected(answer: A) -> Self {
         Self {
-            kind: Kind::Rejected { answer },
+            kind: Kind::Rejected {
+                answer: Some(answer),
+            },
             request: PhantomData,
         }
     }
@@ -90,19 +102,26 @@ where
         <H::Rejection as Reject<Req, Res, E>>::Error,
     >;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (inner, admitted, note) = match self.project().kind.project() {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let (inner, admitted, note) = match self.as_mut().project().kind.project() {
             KindProjection::Admitted {
                 inner,
                 admitted,
                 note,
+                ..
             } => (inner, admitted, note),
-            KindProjection::Rejected { answer } => return H::Extent::pass(answer.poll(context)),
+            KindProjection::Rejected { answer } => {
+                let answer = answer.as_pin_mut().expect("polled after completion");
+                return H::Extent::pass(answer.poll(context));
+            }
         };
         let watched = admitted.watch();
         let polled = inner.poll(context);
         let Poll::Ready(result) = &polled else {
             watched.returned();
+            if admitted.is_probe() {
+                return H::Extent::pass(self.poll_limit(context));
+            }
             return Poll::Pending;
         };
         let outcome = note.judged_by(watched.holder().classifier(), result.as_ref());
@@ -111,6 +130,34 @@ where
         // pieces than it was stored in, which stalls.
         H::Extent::conclude(outcome, note, admitted, polled)
             .map_err(|error| admitted.holder().rejection().inner_error(error))
+    }
+}
+
+impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
+    /// What a probe does whose inner future is pending (D9): cut off, if there is an answer to that.
+    #[cold]
+    #[inline(never)]
+    fn poll_limit<Res, E>(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Res, <H::Rejection as Reject<Req, Res, E>>::Error>>
+    where
+        H::Rejection: Reject<Req, Res, E>,
+    {
+        let mut kind = self.project().kind;
+        let KindProjection::Admitted {
+            admitted, limit, ..
+        } = kind.as_mut().project()
+        else {
+            return Poll::Pending;
+        };
+        let timed_out = ready!(admitted.poll_limit(limit, context));
+        let Some(answer) = admitted.holder().rejection().timed_out(timed_out) else {
+            return Poll::Pending;
+        };
+        // Not before there is an answer: without one, the call goes on.
+        kind.set(Kind::Rejected { answer: None });
+        Poll::Ready(answer)
     }
 }
 

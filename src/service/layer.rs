@@ -11,12 +11,14 @@ use super::{
     follow::{Extent, HeadOnly},
     give_back::{GiveBack, Keep},
     hold::{Family, Manners},
-    reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
+    reject::{
+        Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable, TimeOutWith,
+    },
 };
 use crate::{
     circuit::{
         builder::{Blueprint, CircuitBuilder},
-        error::Rejected,
+        error::{ProbeTimedOut, Rejected},
         handle::Circuit,
     },
     machine::{ConfigError, Outcome},
@@ -176,7 +178,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     }
 
     /// Answers rejections with a response of your own. It is marked as a rejection like the default
-    /// one (rule H3).
+    /// one (rule H3). For probes that take too long, see [`time_out_with`](Self::time_out_with).
     ///
     /// Default: [`ServiceUnavailable`].
     pub fn reject_with<F, B>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>, X, G>
@@ -201,13 +203,58 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Answers rejections with an async function of the rejection and the untouched request.
     ///
     /// What it returns is not marked as a rejection: a good answer is a good answer. If it is still a
-    /// refusal, [mark it](Rejected::mark).
+    /// refusal, [mark it](Rejected::mark). For probes that take too long, see
+    /// [`time_out_with`](Self::time_out_with).
     pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X, G>
     where
         F: Fn(Rejected, Req) -> Fut,
         Fut: Future,
     {
         self.rejection(Fallback(fallback))
+    }
+
+    /// Answers a probe that takes longer than [`probe_timeout`](CircuitBuilder::probe_timeout) with a response of
+    /// your own, of any type (rule D9). Rejections are answered as the layer says already.
+    ///
+    /// For [`reject_with`](Self::reject_with) and [`fallback`](Self::fallback), without which a probe's caller
+    /// waits as long as any; or where the answer is not to be the usual one.
+    ///
+    /// **Watch out:** what is said about rejections after it takes its place:
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, CircuitBreakerLayer};
+    /// # use http::Response;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("payments").build()?;
+    /// # let layer = || CircuitBreakerLayer::new(circuit.clone());
+    /// # let sorry = |status| Response::builder().status(status).body(String::new()).unwrap();
+    /// // Wrong: nobody is cut off.
+    /// let layer = layer().time_out_with(|_| sorry(504)).reject_with(|_| sorry(503));
+    /// # let layer = || CircuitBreakerLayer::new(circuit.clone());
+    ///
+    /// // Right.
+    /// let layer = layer().reject_with(|_| sorry(503)).time_out_with(|_| sorry(504));
+    /// # let _: CircuitBreakerLayer<_, _> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: 504, or an error where rejections are errors; with `reject_with` and `fallback`, none.
+    pub fn time_out_with<F, Res>(
+        self,
+        respond: F,
+    ) -> CircuitBreakerLayer<C, TimeOutWith<R, F>, X, G>
+    where
+        F: Fn(&ProbeTimedOut) -> Res,
+    {
+        self.with_manners(|manners| Manners {
+            classifier: manners.classifier,
+            rejection: Arc::new(TimeOutWith {
+                rejection: manners.rejection,
+                respond,
+            }),
+            extent: manners.extent,
+        })
     }
 
     /// Answers rejections by a [`Reject`](crate::reject::Reject).

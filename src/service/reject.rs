@@ -11,6 +11,11 @@
 //! | [`reject_as_box_error`] | a boxed [`Rejected`] | a boxed error |
 //! | [`fallback`] | whatever an async function makes of the request | the inner one, unchanged |
 //!
+//! They also say what becomes of a probe that takes longer than
+//! [`probe_timeout`](crate::CircuitBuilder::probe_timeout), where that is set (rule D9): a 504, a
+//! [`CircuitError::ProbeTimedOut`], a boxed [`ProbeTimedOut`]. `reject_with` and `fallback` have no answer for it;
+//! [`time_out_with`](crate::CircuitBreakerLayer::time_out_with) gives one to any of them.
+//!
 //! ```
 //! use tower_breaker::{Circuit, CircuitBreakerLayer};
 //!
@@ -39,12 +44,13 @@ use std::{
     future::{Future, Ready, ready},
     marker::PhantomData,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 
-use crate::circuit::error::{CircuitError, Rejected};
+use crate::circuit::error::{CircuitError, ProbeTimedOut, Rejected};
 
 /// What HTTP makes of one.
 impl Rejected {
@@ -86,10 +92,24 @@ pub trait Reject<Req, Res, E> {
 
     /// Turns an error of the inner service into an error of the protected one.
     fn inner_error(&self, error: E) -> Self::Error;
+
+    /// Answers in place of the inner service, which was called as a probe and took longer than
+    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout) (rule D9). What it was doing is dropped then.
+    /// With `None`, the probe has failed for the circuit, and its caller goes on waiting for the inner service.
+    ///
+    /// The request is gone: the inner service has it. The answer is no rejection, and must not be
+    /// [marked](Rejected::mark) as one.
+    ///
+    /// Default: `None`.
+    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, Self::Error>> {
+        let _ = timed_out;
+        None
+    }
 }
 
 /// The default: 503 with an empty body, and `Retry-After` in whole seconds, rounded up, at least 1,
-/// at most a day; without it when a person has to release the circuit (rule H1).
+/// at most a day; without it when a person has to release the circuit (rule H1). A probe that takes too long is
+/// answered with 504 and an empty body (rule D9).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServiceUnavailable;
 
@@ -107,6 +127,10 @@ impl<Req, B: Default, E> Reject<Req, Response<B>, E> for ServiceUnavailable {
 
     fn inner_error(&self, error: E) -> E {
         error
+    }
+
+    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Response<B>, E>> {
+        Some(Ok(gateway_timeout(timed_out)))
     }
 }
 
@@ -143,6 +167,14 @@ pub(crate) fn service_unavailable<B: Default>(rejected: Rejected) -> Response<B>
             .insert(RETRY_AFTER, whole_number(seconds));
     }
     rejected.mark(response)
+}
+
+/// Not marked as a rejection: to a circuit further out it is a failure.
+pub(crate) fn gateway_timeout<B: Default>(timed_out: ProbeTimedOut) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
+    response.extensions_mut().insert(timed_out);
+    response
 }
 
 /// A header value of up to two digits is cut out of a constant, and not allocated: most breaks are
@@ -197,6 +229,10 @@ impl<Req, Res, E> Reject<Req, Res, E> for RejectAsError {
     fn inner_error(&self, error: E) -> CircuitError<E> {
         CircuitError::Inner(error)
     }
+
+    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, CircuitError<E>>> {
+        Some(Err(timed_out.into()))
+    }
 }
 
 /// A rejection as a boxed error, for stacks whose error is boxed already. Inner errors are boxed as
@@ -217,6 +253,10 @@ where
 
     fn inner_error(&self, error: E) -> Self::Error {
         error.into()
+    }
+
+    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, Self::Error>> {
+        Some(Err(timed_out.into()))
     }
 }
 
@@ -274,6 +314,42 @@ where
     }
 }
 
+/// A rejection, and an answer of one's own for a probe that takes too long. Made by
+/// [`time_out_with`](crate::CircuitBreakerLayer::time_out_with).
+pub struct TimeOutWith<R, F> {
+    pub(crate) rejection: Arc<R>,
+    pub(crate) respond: F,
+}
+
+impl<R, F, Req, Res, E> Reject<Req, Res, E> for TimeOutWith<R, F>
+where
+    R: Reject<Req, Res, E>,
+    F: Fn(&ProbeTimedOut) -> Res,
+{
+    type Error = R::Error;
+    type Future = R::Future;
+
+    fn reject(&self, rejected: Rejected, request: Req) -> R::Future {
+        self.rejection.reject(rejected, request)
+    }
+
+    fn inner_error(&self, error: E) -> R::Error {
+        self.rejection.inner_error(error)
+    }
+
+    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, R::Error>> {
+        Some(Ok((self.respond)(&timed_out)))
+    }
+}
+
+impl<R: fmt::Debug, F> fmt::Debug for TimeOutWith<R, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimeOutWith")
+            .field("rejection", &self.rejection)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<F> fmt::Debug for RejectWith<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RejectWith(_)")
@@ -288,7 +364,9 @@ impl<F> fmt::Debug for Fallback<F> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fallback, RejectWith, whole_number};
+    use std::sync::Arc;
+
+    use super::{Fallback, RejectWith, TimeOutWith, whole_number};
 
     // H1
     #[test]
@@ -302,5 +380,11 @@ mod tests {
     fn closures_are_printed_as_such() {
         assert_eq!(format!("{:?}", RejectWith(|| ())), "RejectWith(_)");
         assert_eq!(format!("{:?}", Fallback(|| ())), "Fallback(_)");
+        let both = TimeOutWith {
+            rejection: Arc::new(RejectWith(|| ())),
+            respond: || (),
+        };
+        let printed = "TimeOutWith { rejection: RejectWith(_), .. }";
+        assert_eq!(format!("{both:?}"), printed);
     }
 }
