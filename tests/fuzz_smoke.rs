@@ -87,6 +87,7 @@ fn the_builder_refuses_nonsense_by_name_and_what_it_accepts_works() {
         "probes.successes",
         "permits",
         "half_open_timeout",
+        "probe_timeout",
         "ramp",
         "ramp.from",
     ];

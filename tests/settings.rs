@@ -373,6 +373,16 @@ fn half_open_timeout() {
 
 // B8
 #[test]
+fn probe_timeout() {
+    refused(&[("probe_timeout", "0ns", |c| c.probe_timeout(Duration::ZERO))]);
+    accepted(&[
+        |c| c.probe_timeout(NANO),
+        |c| c.probe_timeout(Duration::MAX),
+    ]);
+}
+
+// B8
+#[test]
 fn ramp() {
     refused(&[
         ("ramp", "0ns", |c| c.ramp(Duration::ZERO, 0.1)),
@@ -429,6 +439,7 @@ fn the_most_of_everything_works() {
             .probes(63, 63)
             .permits(63)
             .half_open_timeout(Duration::MAX)
+            .probe_timeout(Duration::MAX)
             .ramp(Duration::MAX, 1.0)
             .seed(u64::MAX)
     });

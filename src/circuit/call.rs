@@ -116,8 +116,7 @@ where
 
 impl<F, C, H: Deref<Target = Circuit>> Call<'_, F, C, H> {
     /// What a probe does whose future is pending (D9).
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn poll_limit<T, E>(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

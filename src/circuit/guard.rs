@@ -276,9 +276,13 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Admitted<H, UN
         self.permit.is_probe()
     }
 
-    /// For how many nanoseconds the call has waited for its client by now.
-    pub(crate) fn waited(&self) -> u64 {
-        M::waited(self.meter.look(), || self.circuit.now()).unwrap_or(0)
+    pub(crate) fn meter(&self) -> M::Look<'_> {
+        self.meter.look()
+    }
+
+    /// Somebody else has recorded its outcome.
+    pub(crate) fn forget_permit(&mut self) {
+        self.permit = Permit::default();
     }
 
     /// The same call, to be followed by somebody else from here on.
@@ -302,7 +306,6 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Admitted<H, UN
         took.or_else(|| self.permit.elapsed(|| self.circuit.now()))
     }
 
-    #[cfg(feature = "body")]
     pub(crate) fn permit(&self) -> &Permit {
         &self.permit
     }
@@ -311,10 +314,7 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Admitted<H, UN
     #[inline(always)]
     pub(crate) fn finish(&mut self, outcome: Outcome, answered: bool) {
         if let Some(permit) = self.permit.take() {
-            match took::<M>(&self.circuit, permit, self.meter.look()) {
-                None => self.circuit.record(permit, outcome, answered),
-                Some(took) => self.circuit.record_late(permit, outcome, answered, took),
-            }
+            finish::<M>(&self.circuit, permit, self.meter.look(), outcome, answered);
         }
     }
 
@@ -355,6 +355,21 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Admitted<H, UN
             inside: Inside::enter(self.circuit.identity()),
             meter: self.meter.look(),
         }
+    }
+}
+
+/// Records `outcome` of a call. `answered` tells a response from an error.
+#[inline(always)]
+pub(crate) fn finish<M: Meter>(
+    circuit: &Circuit,
+    permit: Permit,
+    meter: M::Look<'_>,
+    outcome: Outcome,
+    answered: bool,
+) {
+    match took::<M>(circuit, permit, meter) {
+        None => circuit.record(permit, outcome, answered),
+        Some(took) => circuit.record_late(permit, outcome, answered, took),
     }
 }
 
@@ -425,12 +440,7 @@ impl<H: Deref<Target = Circuit>, M: Meter> Drop for Watched<'_, H, M> {
         let Some(permit) = self.permit.take() else {
             return;
         };
-        match took::<M>(self.circuit, permit, self.meter) {
-            None => self.circuit.record(permit, Outcome::Failure, false),
-            Some(took) => self
-                .circuit
-                .record_late(permit, Outcome::Failure, false, took),
-        }
+        finish::<M>(self.circuit, permit, self.meter, Outcome::Failure, false);
     }
 }
 

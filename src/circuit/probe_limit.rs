@@ -17,10 +17,10 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
     error::ProbeTimedOut,
-    guard::{Admitted, Meter},
+    guard::{Admitted, Meter, finish},
     handle::Circuit,
 };
-use crate::machine::{Mode, Outcome};
+use crate::machine::{Mode, Outcome, Permit};
 
 /// The limit of one call: none, unless it is a probe that has had to wait.
 pub(crate) type ProbeLimit = Option<Pin<Box<Limit>>>;
@@ -67,38 +67,59 @@ impl Limit {
     }
 }
 
+/// What has become of a probe whose future is pending.
+enum Waiting {
+    /// It goes on waiting, under its limit if it has one.
+    GoesOn(ProbeLimit),
+    /// It has failed, and its caller is told so, unless nobody is cut off.
+    Failed(Option<ProbeTimedOut>),
+}
+
 impl<H: Deref<Target = Circuit>, M: Meter> Admitted<H, false, M> {
     /// What a probe does whose inner future is pending: when its limit has passed, it has failed. Ready if its
     /// caller is to be told so; where nobody is cut off, it goes on as a call that has ended for the circuit.
-    #[cold]
+    ///
+    /// It is inlined, and what is far away gets nothing of the call's by reference, so that a call that is no
+    /// probe need not lie in memory.
+    #[inline(always)]
     pub(crate) fn poll_limit(
         &mut self,
         limit: &mut ProbeLimit,
         context: &mut Context<'_>,
     ) -> Poll<ProbeTimedOut> {
-        if limit.is_none() {
-            let allowed = self.holder().probe_timeout();
-            *limit = allowed.map(|allowed| Box::pin(Limit::new(allowed, self.waited())));
+        let meter = self.meter();
+        match wait::<M>(self.holder(), *self.permit(), meter, limit.take(), context) {
+            Waiting::GoesOn(running) => {
+                *limit = running;
+                Poll::Pending
+            }
+            Waiting::Failed(timed_out) => {
+                self.forget_permit();
+                timed_out.map_or(Poll::Pending, Poll::Ready)
+            }
         }
-        let Some(running) = limit else {
-            return Poll::Pending;
-        };
-        let allowed = ready!(running.as_mut().poll_over(|| self.waited(), context));
-        *limit = None;
-        // Looked at before listeners are told that the probe has failed: they may change it.
-        let cuts = self.holder().cuts_off();
-        self.finish(Outcome::Failure, false);
-        if !cuts {
-            return Poll::Pending;
-        }
-        let name = self.holder().shared_name();
-        Poll::Ready(ProbeTimedOut::new(name, allowed))
     }
 }
 
-impl Circuit {
-    /// E1: who admits everything cuts nobody off.
-    fn cuts_off(&self) -> bool {
-        !matches!(self.mode(), Mode::Shadow | Mode::Disabled)
-    }
+#[cold]
+#[inline(never)]
+fn wait<M: Meter>(
+    circuit: &Circuit,
+    permit: Permit,
+    meter: M::Look<'_>,
+    limit: ProbeLimit,
+    context: &mut Context<'_>,
+) -> Waiting {
+    let waited = || M::waited(meter, || circuit.now()).unwrap_or(0);
+    let new = |allowed| Box::pin(Limit::new(allowed, waited()));
+    let Some(mut running) = limit.or_else(|| circuit.probe_timeout().map(new)) else {
+        return Waiting::GoesOn(None);
+    };
+    let Poll::Ready(allowed) = running.as_mut().poll_over(waited, context) else {
+        return Waiting::GoesOn(Some(running));
+    };
+    // E1: who admits everything cuts nobody off. Asked before listeners hear of the failure: they may change it.
+    let cuts = !matches!(circuit.mode(), Mode::Shadow | Mode::Disabled);
+    finish::<M>(circuit, permit, meter, Outcome::Failure, false);
+    Waiting::Failed(cuts.then(|| ProbeTimedOut::new(circuit.shared_name(), allowed)))
 }

@@ -135,8 +135,7 @@ where
 
 impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
     /// What a probe does whose inner future is pending (D9): cut off, if there is an answer to that.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn poll_limit<Res, E>(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

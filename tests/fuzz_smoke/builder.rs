@@ -25,6 +25,7 @@ struct Said {
     permits: Option<u64>,
     probes: Option<(u64, u64, &'static str)>,
     timeout: Option<Duration>,
+    probe_timeout: Option<Duration>,
     ramp: Option<(Duration, f64)>,
 }
 
@@ -175,7 +176,7 @@ fn say_half_open(
     said: &mut Said,
     bytes: &mut Bytes<'_>,
 ) -> CircuitBuilder {
-    match bytes.byte() % 5 {
+    match bytes.byte() % 6 {
         0 => builder.permits(*said.permits.insert(bytes.any_number(&LIMITS))),
         1 => {
             let successes = bytes.any_number(&LIMITS);
@@ -188,6 +189,7 @@ fn say_half_open(
             builder.probes(successes, of)
         }
         3 => builder.half_open_timeout(*said.timeout.insert(bytes.any_duration())),
+        4 => builder.probe_timeout(*said.probe_timeout.insert(bytes.any_duration())),
         _ => {
             let (time, from) = *said.ramp.insert((bytes.any_duration(), bytes.any_share()));
             builder.ramp(time, from)
@@ -286,6 +288,7 @@ impl Said {
         refuse(!(1..=of).contains(&successes), "probes.successes");
         refuse(!(1..=of).contains(&self.permits.unwrap_or(1)), "permits");
         refuse(self.timeout == Some(Duration::ZERO), "half_open_timeout");
+        refuse(self.probe_timeout == Some(Duration::ZERO), "probe_timeout");
         let (time, from) = self.ramp.unwrap_or((DAY, 1.0));
         refuse(time.is_zero(), "ramp");
         refuse(!is_share(from), "ramp.from");

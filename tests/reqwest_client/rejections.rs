@@ -173,7 +173,7 @@ async fn as_an_error_it_is_told_from_those_of_the_client() {
     let error = ask(&service, Port::reserve().uri()).await;
     match error.expect_err("an error") {
         CircuitError::Inner(error) => assert!(error.is_connect()),
-        CircuitError::Rejected(rejected) => panic!("{rejected}"),
+        another => panic!("{another}"),
     }
     let error = ask(&service, WHERE).await.expect_err("a rejection");
     assert_eq!(error.rejected().map(Rejected::reason), Some(Reason::Open));
