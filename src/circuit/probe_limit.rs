@@ -1,18 +1,17 @@
 //! The limit of a probe (rule D9): a timer that only a probe has, and only while it has to wait.
 //!
 //! It is made when the future of a probe is pending, so a call that is no probe pays one word, and a look at it
-//! when it is dropped; a probe that is answered at once needs no timer either. It is in a box, because a timer is
-//! larger than many a future that it would be a part of.
+//! when it is dropped; a probe that is answered at once needs no timer either.
 
 use std::{
     future::Future,
     ops::Deref,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
@@ -23,17 +22,17 @@ use super::{
 use crate::machine::{Mode, Outcome, Permit};
 
 /// The limit of one call: none, unless it is a probe that has had to wait.
-pub(crate) type ProbeLimit = Option<Pin<Box<Limit>>>;
+///
+/// Nobody shares it. But of an `Arc`, all but the look whether there is one is out of line when it is dropped, and
+/// that look is all that other calls should pay.
+pub(crate) type ProbeLimit = Option<Arc<Limit>>;
 
-pin_project! {
-    /// A limit, and what is left of it.
-    pub(crate) struct Limit {
-        allowed: Duration,
-        // In nanoseconds: for how long the call had waited for its client when the timer was set.
-        excused: u64,
-        #[pin]
-        timer: Sleep,
-    }
+/// A limit, and what is left of it.
+pub(crate) struct Limit {
+    allowed: Duration,
+    /// In nanoseconds: for how long the call had waited for its client when the timer was set.
+    excused: u64,
+    timer: Pin<Box<Sleep>>,
 }
 
 impl Limit {
@@ -41,28 +40,22 @@ impl Limit {
         Self {
             allowed,
             excused,
-            timer: sleep(allowed),
+            timer: Box::pin(sleep(allowed)),
         }
     }
 
     /// Ready when the call has had its time, not counting that in which it has waited for its client (A3).
-    fn poll_over(
-        self: Pin<&mut Self>,
-        waited: impl Fn() -> u64,
-        context: &mut Context<'_>,
-    ) -> Poll<Duration> {
-        let mut this = self.project();
+    fn poll_over(&mut self, waited: impl Fn() -> u64, context: &mut Context<'_>) -> Poll<Duration> {
         loop {
-            ready!(this.timer.as_mut().poll(context));
+            ready!(self.timer.as_mut().poll(context));
             let waited = waited();
-            let more = waited.saturating_sub(*this.excused);
+            let more = waited.saturating_sub(self.excused);
             if more == 0 {
-                return Poll::Ready(*this.allowed);
+                return Poll::Ready(self.allowed);
             }
-            *this.excused = waited;
-            this.timer
-                .as_mut()
-                .reset(Instant::now() + Duration::from_nanos(more));
+            self.excused = waited;
+            let later = Instant::now() + Duration::from_nanos(more);
+            self.timer.as_mut().reset(later);
         }
     }
 }
@@ -111,11 +104,12 @@ fn wait<M: Meter>(
     context: &mut Context<'_>,
 ) -> Waiting {
     let waited = || M::waited(meter, || circuit.now()).unwrap_or(0);
-    let new = |allowed| Box::pin(Limit::new(allowed, waited()));
+    let new = |allowed| Arc::new(Limit::new(allowed, waited()));
     let Some(mut running) = limit.or_else(|| circuit.probe_timeout().map(new)) else {
         return Waiting::GoesOn(None);
     };
-    let Poll::Ready(allowed) = running.as_mut().poll_over(waited, context) else {
+    let limit = Arc::get_mut(&mut running).expect("nobody shares it");
+    let Poll::Ready(allowed) = limit.poll_over(waited, context) else {
         return Waiting::GoesOn(Some(running));
     };
     // E1: who admits everything cuts nobody off. Asked before listeners hear of the failure: they may change it.
