@@ -98,8 +98,14 @@ impl Alive {
 
     async fn hang<T, E>(self) -> Result<T, E> {
         let _one = self.one();
-        pending().await
+        hang().await
     }
+}
+
+/// So long that only a test that fails waits for it.
+async fn hang<T>() -> T {
+    sleep(secs(86_400)).await;
+    panic!("nobody has cut it off")
 }
 
 type Answer = Response<String>;
@@ -118,7 +124,7 @@ fn hanging(alive: &Alive, time: Option<Duration>) -> BoxCloneService<(), Answer,
             let _one = one;
             match time {
                 Some(time) => sleep(time).await,
-                None => pending().await,
+                None => hang().await,
             }
             Ok(respond(200))
         }
@@ -291,7 +297,7 @@ async fn the_limit_holds_whatever_becomes_of_the_circuit() {
 #[tokio::test(start_paused = true)]
 async fn it_can_be_changed_and_a_probe_that_waits_keeps_its_own() {
     let circuit = probing(|c| c.probes(1, 2).permits(2)).await;
-    let hang = || circuit.call(pending::<Result<(), io::Error>>());
+    let hang = || circuit.call(hang::<Result<(), io::Error>>());
     let mut first = pin!(hang());
     assert!(first.as_mut().now_or_never().is_none());
     circuit
@@ -316,13 +322,15 @@ async fn a_panic_in_the_drop_of_what_is_cut_off_goes_on_and_counts_once() {
     struct Panics;
     impl Drop for Panics {
         fn drop(&mut self) {
-            std::panic::resume_unwind(Box::new("in drop"));
+            if !std::thread::panicking() {
+                std::panic::resume_unwind(Box::new("in drop"));
+            }
         }
     }
     let circuit = probing(|c| c).await;
     let mut call = Box::pin(circuit.call(async {
         let _panics = Panics;
-        pending::<Result<(), io::Error>>().await
+        hang::<Result<(), io::Error>>().await
     }));
     assert!(call.as_mut().now_or_never().is_none());
     advance(LIMIT + MOMENT).await;
@@ -351,7 +359,7 @@ async fn what_is_dropped_finds_the_circuit_open() {
     let asks = Asks(circuit.clone(), Rc::clone(&rejected));
     let answer = circuit.call(async move {
         let _asks = asks;
-        pending::<Result<(), io::Error>>().await
+        hang::<Result<(), io::Error>>().await
     });
     is_about(answer.await);
     assert_eq!(rejected.get(), Some(true));
@@ -621,7 +629,7 @@ mod uploads {
             let read = request.into_body();
             let all = pin!(BodyExt::collect(read)).await;
             drop(all);
-            pending::<Result<Answer, io::Error>>().await
+            hang::<Result<Answer, io::Error>>().await
         });
         let layer = layer(circuit).observe_request_bodies(|body| body);
         let (answer, took) = timed(layer.layer(handler).oneshot(Request::new(body))).await;
@@ -644,7 +652,7 @@ mod uploads {
     #[tokio::test(start_paused = true)]
     async fn a_dependency_that_hangs_is_not_excused_for_a_body_that_is_there() {
         let circuit = probing(|c| c).await;
-        let handler = service_fn(|_: Request<_>| pending::<Result<Answer, io::Error>>());
+        let handler = service_fn(|_: Request<_>| hang::<Result<Answer, io::Error>>());
         let layer = layer(&circuit).observe_request_bodies(|body| body);
         let request = Request::new("a body".to_owned());
         let (answer, took) = timed(layer.layer(handler).oneshot(request)).await;
@@ -667,7 +675,7 @@ async fn a_body_may_take_longer_than_a_probe() {
     let service =
         layer(&circuit)
             .observe_bodies()
-            .layer(service_fn(async |_: http::Request<()>| {
+            .layer(service_fn(|_: http::Request<()>| async {
                 Ok::<_, io::Error>(respond(200))
             }));
     let answer = service
@@ -822,7 +830,7 @@ mod grpc {
 async fn a_504_of_reqwests_says_that_it_has_no_url() {
     let circuit = probing(|c| c).await;
     let hangs =
-        service_fn(|_: reqwest::Request| pending::<Result<reqwest::Response, reqwest::Error>>());
+        service_fn(|_: reqwest::Request| hang::<Result<reqwest::Response, reqwest::Error>>());
     let url = "http://localhost/".parse().expect("a URL");
     let request = reqwest::Request::new(reqwest::Method::GET, url);
     let answer = layer(&circuit).layer(hangs).oneshot(request).await;
