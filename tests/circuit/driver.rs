@@ -1,9 +1,5 @@
 //! A driver (rule D7): probes without traffic. The time is tokio's, and paused; `real_sockets` has a server.
 
-#[path = "support/sockets.rs"]
-mod sockets;
-mod support;
-
 use std::{
     future::pending,
     sync::{
@@ -13,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use support::secs;
+use crate::support::secs;
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -491,7 +487,7 @@ async fn a_dead_server_comes_back_without_losing_a_request() {
     let driver = tokio::spawn(circuit.probe_with(ask));
     // The break is over, a check fails.
     while totals(&circuit).1 < 2 {
-        assert!(sockets::patiently(watch.changed()).await.is_some());
+        assert!(crate::sockets::patiently(watch.changed()).await.is_some());
     }
     assert_eq!(circuit.state(), State::Open);
 
@@ -507,11 +503,11 @@ async fn a_dead_server_comes_back_without_losing_a_request() {
     // By the clock of the test, the driver would look again in five seconds. A change makes it look now.
     circuit.set_mode(Mode::Shadow);
     circuit.set_mode(Mode::Normal);
-    assert!(sockets::patiently(watch.wait_for(State::Closed)).await);
+    assert!(crate::sockets::patiently(watch.wait_for(State::Closed)).await);
     let answer = circuit.call(ask()).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.0 200"));
     // The first request, the failed check; the good check, the last request. None was turned away.
     assert_eq!(totals(&circuit), (2, 2, 0, 0));
     drop(circuit);
-    sockets::patiently(driver).await.expect("it ends");
+    crate::sockets::patiently(driver).await.expect("it ends");
 }

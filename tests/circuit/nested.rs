@@ -1,22 +1,12 @@
 //! A call that meets its own circuit again on its way is one call: it passes, and is counted once (rule D8).
 //! Without Tower, in Tower stacks, and over real sockets: a module each, beside this file.
 
-mod support;
-
-#[path = "nested/calls.rs"]
 mod calls;
 #[cfg(all(feature = "reqwest", feature = "retry-after"))]
-#[path = "nested/clients.rs"]
 mod clients;
-#[path = "nested/outside.rs"]
 mod outside;
-#[path = "nested/servers.rs"]
 mod servers;
-#[path = "nested/stacks.rs"]
 mod stacks;
-
-#[path = "support/sockets.rs"]
-mod sockets;
 
 use std::{
     future::poll_fn,
@@ -27,7 +17,7 @@ use std::{
     thread,
 };
 
-use support::{Fixture, fragile, fragile_after_break, secs};
+use crate::support::{Fixture, fragile, fragile_after_break, secs};
 use tower_breaker::{Circuit, CircuitError, Mode, State, Totals};
 
 const CLOSES: [&str; 2] = [

@@ -1,7 +1,5 @@
 //! What is told of a circuit, when, and how it reads (rule E4; the snapshot of C5 and F4).
 
-mod support;
-
 use std::{
     fmt,
     sync::{
@@ -14,7 +12,7 @@ use std::{
 
 use http::Response;
 
-use support::{Fixture, SLOW, fragile, fragile_after_break, millis, secs};
+use crate::support::{Fixture, SLOW, fragile, fragile_after_break, millis, secs};
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, task::spawn};
 use tower::{Layer, Service};
 use tower_breaker::{

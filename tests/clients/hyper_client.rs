@@ -2,15 +2,12 @@
 //! can: what each of them counts as, and that the circuit opens, leaves the server alone, probes and
 //! closes again (rules A1, A4, C1, C4, D1, H3).
 
-mod support;
-
-#[path = "hyper_client/http2.rs"]
 mod http2;
-#[path = "support/misbehaving.rs"]
-mod misbehaving;
 
 use std::{error::Error, future::Future, io, time::Duration};
 
+use crate::misbehaving::{Misbehaving, Port, Turn};
+use crate::support::{Fixture, NANO, SLOW, fragile, fragile_after_break, secs};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response, Uri};
@@ -20,8 +17,6 @@ use hyper_util::{
     client::legacy::{self, Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo},
 };
-use misbehaving::{Misbehaving, Port, Turn};
-use support::{Fixture, NANO, SLOW, fragile, fragile_after_break, secs};
 use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle, time};
 use tower::{
     BoxError, Service, ServiceBuilder, ServiceExt, service_fn, timeout::Timeout,

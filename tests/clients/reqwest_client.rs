@@ -2,23 +2,11 @@
 //! about its types changes, the dependency's failures count and the caller's do not, and bodies may be
 //! followed to their end (rules A1, A2, A7, H1 to H3, H5).
 
-#![cfg(all(feature = "reqwest", feature = "retry-after"))]
-
-mod support;
-
-#[path = "reqwest_client/bodies.rs"]
 mod bodies;
-#[path = "reqwest_client/calls.rs"]
 mod calls;
-#[path = "reqwest_client/errors.rs"]
 mod errors;
-#[path = "reqwest_client/faces.rs"]
 mod faces;
-#[path = "support/misbehaving.rs"]
-mod misbehaving;
-#[path = "reqwest_client/rejections.rs"]
 mod rejections;
-#[path = "reqwest_client/stacks.rs"]
 mod stacks;
 
 use std::{
@@ -26,10 +14,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
+use crate::support::{Fixture, secs};
 use axum::Router;
 use http::Uri;
 use reqwest::{Client, ClientBuilder, Error, Method, Request, Response, Url};
-use support::{Fixture, secs};
 use tokio::{net::TcpListener, task::JoinHandle, time};
 use tower::{Layer, Service, ServiceExt};
 use tower_breaker::{

@@ -1,10 +1,8 @@
 //! How long a circuit stays open, and what happens meanwhile (rules C1 to C5).
 
-mod support;
-
 use std::time::Duration;
 
-use support::{Fixture, NANO, SLOW, fragile, millis, secs};
+use crate::support::{Fixture, NANO, SLOW, fragile, millis, secs};
 use tower_breaker::{
     Circuit, CircuitBuilder, Guard, Jitter, OpenFor, Outcome, Reason, Snapshot, State,
 };

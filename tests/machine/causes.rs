@@ -1,10 +1,8 @@
 //! Why the circuit opened, as a rejection tells it (rule C3).
 
-mod support;
-
 use std::time::Duration;
 
-use support::secs;
+use crate::support::secs;
 use tower_breaker::{
     Cause, Circuit, CircuitBuilder, Outcome, Reason, Rejected, SavedState, clock::ManualClock,
 };

@@ -1,10 +1,8 @@
 //! What a person does to a circuit: modes, trips, resets and new numbers (rules E1, E2, E3, E5).
 
-mod support;
-
 use std::{mem::forget, time::Duration};
 
-use support::{Fixture, NANO, SLOW, fragile, fragile_after_break, secs};
+use crate::support::{Fixture, NANO, SLOW, fragile, fragile_after_break, secs};
 use tower_breaker::{
     Abandoned, Cause, Circuit, CircuitBuilder, ConfigError, EjectionCap, Guard, Jitter, Mode,
     OpenFor, Outcome, Reason, State, clock::ManualClock,

@@ -4,16 +4,10 @@
 //! collide against the same promises in `collisions`, and what comes between a place and its swap is made to
 //! come there in `instants`.
 
-#[path = "ejection/collisions.rs"]
 mod collisions;
-#[path = "ejection/histories.rs"]
 mod histories;
-#[path = "ejection/instants.rs"]
 mod instants;
-#[path = "ejection/leases.rs"]
 mod leases;
-mod support;
-#[path = "ejection/vetoes.rs"]
 mod vetoes;
 
 use std::{
@@ -21,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use support::{Fixture, fragile, secs};
+use crate::support::{Fixture, fragile, secs};
 use tower::{Layer, Service, service_fn};
 use tower_breaker::{
     Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, EjectionCap, Mode, Outcome, Reason, State,

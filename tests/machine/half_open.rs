@@ -1,13 +1,10 @@
 //! How probes decide: seats, s of m, time-outs, and the way back to full traffic (rules D1 to D6).
 
-mod support;
-
-#[path = "half_open/waiting.rs"]
 mod waiting;
 
 use std::{mem::forget, time::Duration};
 
-use support::{Fixture, NANO, SLOW, fragile_after_break, millis, secs};
+use crate::support::{Fixture, NANO, SLOW, fragile_after_break, millis, secs};
 use tower_breaker::{Circuit, CircuitBuilder, Guard, Mode, Outcome, ProbeCounts, Reason, State};
 
 /// A circuit whose next call is the first of these probes.

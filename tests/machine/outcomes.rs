@@ -1,11 +1,9 @@
 //! What the end of a call means: ignored, slow, abandoned, panicked, and trip now (rules A2 to A5,
 //! A7).
 
-mod support;
-
 use std::{future::pending, time::Duration};
 
-use support::{Fixture, NANO, SLOW, fragile, fragile_after_break, panic_of, secs};
+use crate::support::{Fixture, NANO, SLOW, fragile, fragile_after_break, panic_of, secs};
 use tower_breaker::{Abandoned, Cause, Circuit, Mode, OpenFor, Outcome, State};
 
 // ---- A2: ignored -------------------------------------------------------------------------------

@@ -1,11 +1,9 @@
 //! A circuit's state, saved and restored (rule E6).
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{millis, secs};
 use proptest::prelude::*;
-use support::{millis, secs};
 use tower_breaker::{
     Circuit, CircuitBuilder, EjectionCap, Mode, OpenFor, SavedState, State, clock::ManualClock,
 };

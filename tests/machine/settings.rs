@@ -1,13 +1,11 @@
 //! What is refused when a circuit is built, by name, and what is not (rule B8).
 
-mod support;
-
 use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
     time::Duration,
 };
 
-use support::{NANO, millis, secs};
+use crate::support::{NANO, millis, secs};
 use tower::Layer;
 use tower_breaker::{
     Abandoned, Circuit, CircuitBreakerLayer, CircuitBuilder, ConfigError, Jitter, OpenFor, State,

@@ -1,11 +1,9 @@
 //! What rejections tell of when to come back, spread out (rule C3).
 
-mod support;
-
 use std::{convert::Infallible, time::Duration};
 
+use crate::support::{millis, secs};
 use http::Response;
-use support::{millis, secs};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder, clock::ManualClock};
 

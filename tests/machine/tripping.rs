@@ -1,7 +1,5 @@
 //! What trips a closed circuit, and what does not (rules B1 to B7).
 
-mod support;
-
 use std::{
     collections::VecDeque,
     sync::{
@@ -10,7 +8,7 @@ use std::{
     },
 };
 
-use support::{Fixture, NANO, SLOW, millis, secs};
+use crate::support::{Fixture, NANO, SLOW, millis, secs};
 use tower_breaker::{Cause, CircuitBuilder, Counts, State};
 
 // ---- B1: consecutive failures ------------------------------------------------------------------

@@ -5,17 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
-#[path = "faults/clocks.rs"]
 mod clocks;
-#[path = "faults/clones.rs"]
 mod clones;
-#[path = "faults/drops.rs"]
 mod drops;
-#[path = "faults/lost.rs"]
 mod lost;
-#[path = "faults/panics.rs"]
 mod panics;
-#[path = "faults/teardown.rs"]
 mod teardown;
-#[path = "faults/windows.rs"]
 mod windows;

@@ -1,27 +1,12 @@
 //! What the fuzz targets of `tests/fuzz` drive, on random bytes and without a fuzzer, so that it is
 //! built and run with every other test. `.ci/fuzz` looks deeper.
 
-#[path = "fuzz_smoke/builder.rs"]
 mod builder;
-#[path = "fuzz_smoke/bytes.rs"]
 mod bytes;
-#[path = "model/config.rs"]
-#[allow(dead_code, reason = "its strategies are for the model")]
-mod config;
 #[cfg(feature = "grpc")]
-#[path = "fuzz_smoke/headers.rs"]
 mod headers;
-#[path = "model/history.rs"]
-#[allow(dead_code, reason = "its strategies are for the model")]
-mod history;
-#[path = "fuzz_smoke/laws.rs"]
 mod laws;
-#[path = "fuzz_smoke/machine.rs"]
 mod machine;
-#[path = "model/pair.rs"]
-mod pair;
-#[path = "model/reference.rs"]
-mod reference;
 
 use std::{cell::RefCell, collections::BTreeMap};
 

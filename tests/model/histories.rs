@@ -3,15 +3,6 @@
 //!
 //! `TOWER_BREAKER_CASES=20000 cargo test --release --test model` looks deeper.
 
-#[path = "model/config.rs"]
-mod config;
-#[path = "model/history.rs"]
-mod history;
-#[path = "model/pair.rs"]
-mod pair;
-#[path = "model/reference.rs"]
-mod reference;
-
 use std::cell::RefCell;
 
 use proptest::{
@@ -19,7 +10,7 @@ use proptest::{
     test_runner::{Config as RunnerConfig, TestRunner},
 };
 
-use self::{
+use crate::{
     config::{Config, any_config, nervous_config, patient_config, watchful_config},
     history::{Step, busy, eventful},
     pair::{Tally, live_through},

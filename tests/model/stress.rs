@@ -1,9 +1,6 @@
 //! What holds when threads really collide: permits, accounts, totals and events stay exact, and
 //! control is seen by everyone. Each test fails if the collision it is about was never provoked.
 
-#[path = "support/collisions.rs"]
-mod collisions;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -20,7 +17,7 @@ use tower_breaker::{
     clock::{Clock, ManualClock},
 };
 
-use collisions::{Dice, race, until_seen};
+use crate::collisions::{Dice, race, until_seen};
 
 const BREAK: Duration = Duration::from_secs(5);
 const UNPOISONED: &str = "nobody panics with it in hand";

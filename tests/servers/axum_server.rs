@@ -3,35 +3,21 @@
 //! (rules G4 and H1). Where layers stand, how often they are applied, extractors, error handlers and
 //! clients that vanish have a module each, beside this file.
 
-mod support;
-
-#[path = "axum_server/answers.rs"]
 mod answers;
-#[path = "axum_server/applied.rs"]
 mod applied;
 #[cfg(feature = "body")]
-#[path = "axum_server/bodies.rs"]
 mod bodies;
-#[path = "axum_server/errors.rs"]
 mod errors;
-#[path = "axum_server/extractors.rs"]
 mod extractors;
-#[path = "axum_server/placement.rs"]
 mod placement;
-#[path = "axum_server/requests.rs"]
 mod requests;
-#[path = "axum_server/vanishing.rs"]
 mod vanishing;
-
-#[path = "support/sockets.rs"]
-mod sockets;
-#[path = "support/storm.rs"]
-mod storm;
-#[path = "support/visitors.rs"]
-mod visitors;
 
 use std::convert::Infallible;
 
+use crate::sockets::{BOTH, Browser, Connection, Dependency, Server, Version, until};
+use crate::storm::{Storm, three_failures};
+use crate::support::{Fixture, fragile_after_break, millis, secs};
 use axum::{
     Router,
     extract::State,
@@ -39,9 +25,6 @@ use axum::{
     http::StatusCode,
     routing::{MethodRouter, get, post},
 };
-use sockets::{BOTH, Browser, Connection, Dependency, Server, Version, until};
-use storm::{Storm, three_failures};
-use support::{Fixture, fragile_after_break, millis, secs};
 use tokio::task::JoinSet;
 use tower::{Layer, ServiceBuilder};
 use tower_breaker::{Circuit, CircuitBreakerLayer, State as CircuitState};

@@ -3,19 +3,8 @@
 //! A1, A6, G1, G4 and H1). What it may be stacked with there, and clients that vanish, have a module
 //! each, beside this file.
 
-mod support;
-
-#[path = "hyper_server/stacks.rs"]
 mod stacks;
-#[path = "hyper_server/vanishing.rs"]
 mod vanishing;
-
-#[path = "support/sockets.rs"]
-mod sockets;
-#[path = "support/storm.rs"]
-mod storm;
-#[path = "support/visitors.rs"]
-mod visitors;
 
 use std::{
     convert::Infallible,
@@ -25,13 +14,13 @@ use std::{
     task::{Context, Poll},
 };
 
+use crate::sockets::{BOTH, Browser, Connection, Dependency, Server, Version};
+use crate::storm::{Storm, three_failures};
+use crate::support::Fixture;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use sockets::{BOTH, Browser, Connection, Dependency, Server, Version};
-use storm::{Storm, three_failures};
-use support::Fixture;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_breaker::{CircuitBreakerLayer, State};
 

@@ -6,27 +6,16 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
-#[path = "neighbours/buffer.rs"]
 mod buffer;
-#[path = "neighbours/catch_panic.rs"]
 mod catch_panic;
-#[path = "neighbours/compression.rs"]
 mod compression;
-#[path = "neighbours/concurrency_limit.rs"]
 mod concurrency_limit;
-#[path = "neighbours/load_shed.rs"]
 mod load_shed;
-#[path = "neighbours/order.rs"]
 mod order;
-#[path = "neighbours/rate_limit.rs"]
 mod rate_limit;
-#[path = "neighbours/responses.rs"]
 mod responses;
-#[path = "neighbours/retry.rs"]
 mod retry;
-#[path = "neighbours/timeout.rs"]
 mod timeout;
-#[path = "neighbours/trace.rs"]
 mod trace;
 
 use std::{
@@ -207,7 +196,7 @@ fn tests_in(source: &str) -> Vec<&str> {
 
 #[test]
 fn every_row_of_the_table_is_a_test_and_every_test_a_row() {
-    let guide = include_str!("../src/guide/neighbours.md");
+    let guide = include_str!("../../src/guide/neighbours.md");
     let rows = guide.lines().filter(|line| line.starts_with("| "));
     let rows = rows.filter_map(|row| row.strip_suffix("` |")?.rsplit('`').next());
     let mut rows: Vec<_> = rows.collect();

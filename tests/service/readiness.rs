@@ -2,14 +2,8 @@
 //! changes, exactly then and not once before. Wakes and polls are counted, and the time is tokio's,
 //! paused. What threads do is in `races`, what a balancer makes of it in `balancing`.
 
-#[path = "readiness/balancing.rs"]
 mod balancing;
-#[path = "readiness/races.rs"]
 mod races;
-#[path = "support/sockets.rs"]
-mod sockets;
-mod support;
-#[path = "readiness/waking.rs"]
 mod waking;
 
 use std::{
@@ -25,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use support::secs;
+use crate::support::secs;
 use tokio::time::advance;
 use tower::{Layer, Service, service_fn};
 use tower_breaker::{

@@ -20,7 +20,6 @@ use tower_breaker::{
     clock::ManualClock,
 };
 
-#[path = "rejections/transparent.rs"]
 mod transparent;
 
 type BoxError = Box<dyn Error + Send + Sync>;

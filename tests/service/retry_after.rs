@@ -2,29 +2,17 @@
 //! a break, and that what we say ourselves (rule H1) is understood. Whatever comes over the wire, nothing
 //! panics and no break is outside of its bounds.
 
-#![cfg(feature = "retry-after")]
-
-mod support;
-
-#[path = "retry_after/any_value.rs"]
 mod any_value;
-#[path = "retry_after/breaks.rs"]
 mod breaks;
-#[path = "retry_after/emitted.rs"]
 mod emitted;
-#[path = "support/misbehaving.rs"]
-mod misbehaving;
-#[path = "retry_after/outcomes.rs"]
 mod outcomes;
-#[path = "retry_after/reading.rs"]
 mod reading;
-#[path = "retry_after/wire.rs"]
 mod wire;
 
 use std::time::Duration;
 
+use crate::support::secs;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use support::secs;
 use tower_breaker::retry_after::RetryAfter;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

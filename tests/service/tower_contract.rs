@@ -3,15 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
-#[path = "tower_contract/bounds.rs"]
 mod bounds;
-#[path = "tower_contract/giving_back.rs"]
 mod giving_back;
-#[path = "tower_contract/readiness_errors.rs"]
 mod readiness_errors;
-#[path = "tower_contract/sharing.rs"]
 mod sharing;
-#[path = "tower_contract/stacks.rs"]
 mod stacks;
 
 use std::{

@@ -428,7 +428,10 @@ struct Counting {
 impl Counting {
     fn new(name: &'static str) -> Self {
         let builder = Circuit::builder(name).consecutive_failures(1);
-        let builder = builder.open_for(support::NANO).permits(3).probes(3, 3);
+        let builder = builder
+            .open_for(crate::support::NANO)
+            .permits(3)
+            .probes(3, 3);
         Self {
             circuit: builder.build().expect("valid"),
             entered: AtomicU64::new(0),

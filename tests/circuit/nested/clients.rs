@@ -1,8 +1,8 @@
 //! reqwest, over real sockets: a client that is protected, in a call of its circuit.
 
+use crate::sockets::{Dependency, Server};
 use axum::{Router, http::StatusCode, routing::get};
 use reqwest::{Client, Method, Request};
-use sockets::{Dependency, Server};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_breaker::CircuitBreakerLayer;
 

@@ -1,5 +1,6 @@
 //! axum, over real sockets: one layer on a route and on its router.
 
+use crate::sockets::{BOTH, Browser, Dependency, Server};
 use axum::{
     Router,
     body::Body,
@@ -8,7 +9,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use sockets::{BOTH, Browser, Dependency, Server};
 use tower_breaker::CircuitBreakerLayer;
 
 use super::*;
@@ -207,7 +207,7 @@ async fn requests_at_once_are_calls_of_their_own() {
             let browser = browser.clone();
             async move { browser.status("/").await }
         });
-        sockets::until(|| dependency.entered() == 1).await;
+        crate::sockets::until(|| dependency.entered() == 1).await;
         assert_eq!(browser.status("/").await, 503);
         assert_eq!(browser.status("/stream").await, 503);
         dependency.let_go();

@@ -23,13 +23,14 @@ use tokio::{
 };
 use tower_breaker::State;
 
-use crate::{
-    Guarded, PROBE_FAILED, PROBING, RECOVERED, Wire, ask, ask_status, assert_rejected, both, ended,
-    goes_away, guard, inner, join,
-    misbehaving::{Misbehaving, Turn},
-    patiently, read, start,
-    support::{Fixture, fragile, fragile_after_break, secs},
+use super::{
+    CLOSED_TO_OPEN, Guarded, PROBE_FAILED, PROBING, RECOVERED, Wire, ask, ask_status,
+    assert_rejected, both, ended, goes_away, guard, inner, join, patiently, read, start,
     three_failures, totals,
+};
+use crate::{
+    misbehaving::{Misbehaving, Turn},
+    support::{Fixture, fragile, fragile_after_break, secs},
 };
 
 fn wire() -> Wire {
@@ -190,7 +191,7 @@ async fn a_stream_reset_before_its_head_is_a_failure_and_the_connection_stays() 
     for _ in 0..3 {
         inner(ask(&client, server.uri("/reset")).await);
     }
-    circuit.tells(&[crate::CLOSED_TO_OPEN]);
+    circuit.tells(&[CLOSED_TO_OPEN]);
     assert_rejected(ask_status(&client, server.uri("/")).await);
     assert_eq!(server.seen().entered, 3);
 
@@ -263,7 +264,7 @@ async fn a_server_without_http2_is_a_failure() {
         for _ in 0..3 {
             inner(ask(&client, server.uri()).await);
         }
-        circuit.tells(&[crate::CLOSED_TO_OPEN]);
+        circuit.tells(&[CLOSED_TO_OPEN]);
         let connections = server.seen().connections;
         assert_rejected(ask_status(&client, server.uri()).await);
         assert_eq!(server.seen().connections, connections);

@@ -17,9 +17,11 @@ use tower_breaker::{
 };
 
 use super::{
-    Observed, ask, built, client, ended, failed, guard, layer,
+    Observed, ask, built, client, ended, failed, guard, layer, observe, patiently, send, serve,
+    settings, status,
+};
+use crate::{
     misbehaving::{Misbehaving, Port, Turn},
-    observe, patiently, send, serve, settings, status,
     support::{Fixture, NANO, fragile, fragile_after_break, secs},
 };
 

@@ -2,10 +2,9 @@
 
 use tower_breaker::{CircuitError, Outcome, State};
 
-use super::{
-    client,
+use super::{client, patiently};
+use crate::{
     misbehaving::{Misbehaving, Port, Turn},
-    patiently,
     support::{Fixture, fragile, fragile_after_break},
 };
 

@@ -21,11 +21,12 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_breaker::{Outcome, State};
 
 use super::{
-    ask, built, client, ended, error, failed, get, guard, join, layer,
+    ask, built, client, ended, error, failed, get, guard, join, layer, send, serve, settings,
+    start, status, url,
+};
+use crate::{
     misbehaving::{Misbehaving, Port, Turn},
-    send, serve, settings, start, status,
     support::{Fixture, NANO, fragile, fragile_after_break, secs},
-    url,
 };
 
 const PROBING: &str = "open -> half-open: the break is over";

@@ -8,9 +8,11 @@ use tower::{Layer, Service, ServiceBuilder};
 use tower_breaker::State;
 
 use super::{
-    Observed, ask, built, client, ended, get, guard, layer,
+    Observed, ask, built, client, ended, get, guard, layer, observe, patiently, send, serve,
+    settings,
+};
+use crate::{
     misbehaving::{Misbehaving, Turn},
-    observe, patiently, send, serve, settings,
     support::{Fixture, fragile},
 };
 

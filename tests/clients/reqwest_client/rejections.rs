@@ -9,11 +9,12 @@ use tower_breaker::{
 };
 
 use super::{
-    ask, built, client, ended, failed, get, guard, join, layer,
+    ask, built, client, ended, failed, get, guard, join, layer, observe, patiently, send, settings,
+    start, status, url,
+};
+use crate::{
     misbehaving::{Misbehaving, Port, Turn},
-    observe, patiently, send, settings, start, status,
     support::{Fixture, fragile, secs},
-    url,
 };
 
 /// Nobody is asked there.

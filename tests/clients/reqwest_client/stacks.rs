@@ -12,11 +12,11 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, retry, steer::Steer};
 use tower_breaker::{CircuitBreaker, Rejected, State};
 
 use super::{
-    ask, built, client, ended, get, guard, layer,
+    ask, built, client, ended, get, guard, layer, patiently, send, serve, settings, status, url,
+};
+use crate::{
     misbehaving::{Misbehaving, Port, Turn},
-    patiently, send, serve, settings, status,
     support::{Fixture, fragile, secs},
-    url,
 };
 
 /// Tries so many times more, if a call fails; but not what a circuit has rejected.

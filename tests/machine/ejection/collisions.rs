@@ -1,8 +1,5 @@
 //! The cap when threads really collide. Each test fails if the collision it is about was never provoked.
 
-#[path = "../support/collisions.rs"]
-mod tools;
-
 use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
     thread,
@@ -11,7 +8,7 @@ use std::{
 use tower_breaker::{CircuitBuilder, Outcome, Transition, clock::ManualClock};
 
 use super::*;
-use tools::{Dice, race, until_seen};
+use crate::collisions::{Dice, race, until_seen};
 
 const THREADS: usize = 4;
 

@@ -17,7 +17,7 @@ use tower_breaker::{
 };
 
 use super::*;
-use support::millis;
+use crate::support::millis;
 
 type Tally = BTreeMap<&'static str, u64>;
 

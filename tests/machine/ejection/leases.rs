@@ -4,7 +4,7 @@
 use tower_breaker::{OpenFor, Transition, clock::ManualClock};
 
 use super::*;
-use support::{NANO, millis};
+use crate::support::{NANO, millis};
 
 const OPENED: &str = "closed -> open: 1 failure, open for 5s";
 const HALF_OPEN: &str = "open -> half-open: the break is over";

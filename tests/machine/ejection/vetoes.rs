@@ -1,7 +1,7 @@
 //! Which vetoes are told, and what one that is not told leaves as it was.
 
 use super::*;
-use support::NANO;
+use crate::support::NANO;
 
 /// One circuit that no cap lets open; it fails once in a row to trip.
 fn vetoed(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Fixture {

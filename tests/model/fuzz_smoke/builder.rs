@@ -7,7 +7,7 @@ use tower_breaker::{
     Abandoned, Circuit, CircuitBuilder, ConfigError, Jitter, OpenFor, clock::ManualClock,
 };
 
-use crate::{bytes::Bytes, laws};
+use super::{bytes::Bytes, laws};
 
 /// What was said last of each setting.
 #[derive(Clone, Debug, Default)]

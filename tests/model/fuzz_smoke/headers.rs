@@ -12,7 +12,7 @@ use tower_breaker::{
     retry_after::RetryAfter,
 };
 
-use crate::bytes::Bytes;
+use super::bytes::Bytes;
 
 const MINIMUM: Duration = Duration::from_secs(2);
 const MAXIMUM: Duration = Duration::from_secs(600);

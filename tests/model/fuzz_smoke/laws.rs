@@ -12,7 +12,7 @@ use tower_breaker::{
     Totals, Transition, clock::ManualClock,
 };
 
-use crate::bytes::Bytes;
+use super::bytes::Bytes;
 
 const DAY: u64 = 24 * 60 * 60;
 const MOST_STEPS: usize = 400;

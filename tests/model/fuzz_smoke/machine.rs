@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tower_breaker::{Abandoned, Mode, Outcome};
 
+use super::bytes::Bytes;
 use crate::{
-    bytes::Bytes,
     config::{Break, Change, Config, Custom, Growth, HalfOpen, Spread, Window},
     history::{Edge, Ending, Step, Time},
     pair::{Tally, live_through},

@@ -1,12 +1,12 @@
 //! With bodies observed, under axum: a client that vanishes in the middle of a response is no longer
 //! too late to be noticed, and still nobody's fault (rule H5).
 
+use crate::visitors::Visitor;
 use axum::{
     body::{Body, Bytes},
     extract::Path,
 };
 use futures_util::{StreamExt, stream};
-use visitors::Visitor;
 
 use super::*;
 

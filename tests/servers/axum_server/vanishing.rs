@@ -6,16 +6,16 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use crate::visitors::{Visitor, vanish_in_the_head};
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request, rejection::BytesRejection},
 };
 use futures_util::{StreamExt, stream};
 use tower_breaker::Abandoned;
-use visitors::{Visitor, vanish_in_the_head};
 
 use super::*;
-use support::{NANO, SLOW};
+use crate::support::{NANO, SLOW};
 
 /// Reads the body as an extractor does, and refuses as it does.
 async fn upload(

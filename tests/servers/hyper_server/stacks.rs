@@ -1,7 +1,7 @@
 //! Whatever a breaker is put into, a server of it trips, rejects and recovers (rules G1, G4 and H1).
 
+use crate::sockets::until;
 use futures_util::{FutureExt, future::BoxFuture};
-use sockets::until;
 use tower::{
     ServiceExt,
     buffer::Buffer,

@@ -2,12 +2,12 @@
 //! All stages of a call are gone through under axum, which is served by hyper too; here is what a
 //! service without extractors makes of them.
 
+use crate::sockets::{Version, until};
+use crate::visitors::{Visitor, vanish_in_the_head};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use sockets::{Version, until};
 use tower::{BoxError, buffer::Buffer};
-use visitors::{Visitor, vanish_in_the_head};
 
 use super::*;
 
@@ -188,7 +188,7 @@ async fn in_the_middle_of_the_response_the_call_has_succeeded() {
         assert_eq!((status, circuit.totals().successful), (200, 1));
         visitor.vanish();
         // What is sent is dropped with the body that would have carried it.
-        sockets::patiently(async {
+        crate::sockets::patiently(async {
             while body.send_data(Bytes::from_static(b"more")).await.is_ok() {}
         })
         .await;

@@ -5,6 +5,7 @@
 //! nothing but the balancer's dice. These choose between two that are ready; the margins are as wide as
 //! dice need.
 
+use crate::sockets::{Dependency, Server, patiently};
 use axum::{Router, extract::State as Extract, routing::get};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -14,7 +15,6 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use sockets::{Dependency, Server, patiently};
 use tokio::time::timeout;
 use tower::{
     BoxError, ServiceBuilder, ServiceExt,

@@ -13,11 +13,8 @@ use tower_breaker::{
     CircuitBreakerLayer, CircuitBuilder, Jitter, OpenFor, Outcome, State, classify::HttpClassifier,
 };
 
-use super::{
-    DAY, between, headers,
-    support::{Fixture, secs},
-    wide,
-};
+use super::{DAY, between, headers, wide};
+use crate::support::{Fixture, secs};
 
 /// A response of the dependency: its status and its `Retry-After`.
 type Answer = (u16, Option<u64>);

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_breaker::{Circuit, CircuitBreakerLayer, clock::ManualClock};
 
-use super::{DAY, between, support::secs, wide};
+use super::{DAY, between, wide};
+use crate::support::secs;
 
 /// The headers of a rejection of this circuit.
 fn rejection(circuit: &Circuit) -> HeaderMap {

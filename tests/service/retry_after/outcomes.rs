@@ -5,7 +5,8 @@ use std::io;
 use http::{Response, StatusCode};
 use tower_breaker::{Circuit, Classify, Outcome, classify::HttpClassifier};
 
-use super::{between, headers, support::secs};
+use super::{between, headers};
+use crate::support::secs;
 
 /// What a response with this status and a `Retry-After` of 7 seconds is to a classifier.
 fn outcome(classifier: &HttpClassifier, status: u16) -> Outcome {

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use httpdate::fmt_http_date;
 
-use super::{DAY, asked, between, headers, line, some_secs, support::secs, wide};
+use super::{DAY, asked, between, headers, line, some_secs, wide};
+use crate::support::secs;
 use tower_breaker::{ConfigError, retry_after::RetryAfter};
 
 const DATE: &str = "date: Sun, 06 Nov 1994 08:49:37 GMT";

@@ -17,8 +17,8 @@ use tower_breaker::{
     reject::RejectAsError,
 };
 
-use super::{
-    between,
+use super::between;
+use crate::{
     misbehaving::{Misbehaving, Turn},
     support::{Fixture, fragile, secs},
 };
