@@ -178,7 +178,7 @@ async fn where_several_are_needed_they_run_one_after_another() {
 
 // D7, D2
 #[tokio::test(start_paused = true)]
-async fn one_failure_that_can_be_afforded_is_followed_by_the_next_check() {
+async fn a_failed_check_that_can_be_afforded_is_followed_by_the_next() {
     let circuit = fragile(|c| c.probes(1, 3));
     let dependency = Dependency::slow(Act::Fail, secs(1));
     dependency.drive(&circuit);
@@ -249,7 +249,7 @@ async fn a_check_that_hangs_is_dropped_and_the_driver_goes_on() {
 
 // D7: with permits to spare, nobody else would notice.
 #[tokio::test(start_paused = true)]
-async fn one_that_hangs_where_others_could_be_admitted_has_failed() {
+async fn a_check_that_hangs_where_others_could_be_admitted_has_failed() {
     let circuit = fragile(|c| c.probes(2, 3).permits(3).half_open_timeout(secs(7)));
     let dependency = Dependency::new(Act::Hang);
     dependency.drive(&circuit);
@@ -298,7 +298,7 @@ async fn a_panic_of_a_check_is_a_failure_and_ends_the_driver() {
 
 // D7, A5: so is one before there is a future, and one in the classifier.
 #[tokio::test(start_paused = true)]
-async fn so_is_one_in_the_classifier() {
+async fn a_panic_in_the_classifier_of_a_check_is_a_failure_and_ends_the_driver() {
     let circuit = fragile(|c| c);
     let panics = |_: Result<&(), &()>| std::panic::resume_unwind(Box::new("in the classifier"));
     let driver = tokio::spawn(circuit.probe_with_classifier(panics, async || Ok(())));
@@ -402,7 +402,7 @@ async fn forced_open_and_disabled_are_left_alone() {
 
 // D7, E1: what would be is shown.
 #[tokio::test(start_paused = true)]
-async fn in_shadow_it_checks_too() {
+async fn a_driver_checks_in_shadow_too() {
     let circuit = fragile(|c| c.mode(Mode::Shadow).half_open_timeout(secs(7)));
     let dependency = Dependency::new(Act::Hang);
     dependency.drive(&circuit);

@@ -7,7 +7,9 @@ mod http2;
 use std::{error::Error, future::Future, io, time::Duration};
 
 use crate::misbehaving::{Misbehaving, Port, Turn};
-use crate::support::{Fixture, NANO, SLOW, fragile, fragile_after_break, secs};
+use crate::support::{
+    Fixture, NANO, SLOW, fragile, fragile_after_break, secs, three_failures, totals,
+};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response, Uri};
@@ -36,10 +38,6 @@ const CLOSED_TO_OPEN: &str = "closed -> open: 3 consecutive failures, open for 5
 const PROBING: &str = "open -> half-open: the break is over";
 const PROBE_FAILED: &str = "half-open -> open: a probe failed, open for 5s";
 const RECOVERED: &str = "half-open -> closed: the probes succeeded";
-
-fn three_failures() -> Fixture {
-    Fixture::new(|c| c.consecutive_failures(3).open_for(secs(5)))
-}
 
 fn wire() -> Wire {
     Client::builder(TokioExecutor::new()).build_http()
@@ -135,12 +133,6 @@ fn assert_rejected(result: Result<u16, Failed>) {
 #[track_caller]
 fn ended(circuit: &Fixture, expected: Totals) {
     assert_eq!(circuit.totals_of_calls(), expected);
-}
-
-fn totals(change: impl FnOnce(&mut Totals)) -> Totals {
-    let mut totals = Totals::default();
-    change(&mut totals);
-    totals
 }
 
 // ---- no head: a failure ------------------------------------------------------------------------
@@ -457,7 +449,7 @@ async fn a_slow_head_given_up_by_a_timeout_inside_is_a_failure() {
 
 // A4: to the breaker it is a call that was dropped.
 #[tokio::test]
-async fn one_given_up_by_a_timeout_outside_is_abandoned() {
+async fn a_call_given_up_by_a_timeout_outside_is_abandoned() {
     let circuit = fragile(|c| c.slow_call_duration(SLOW));
     let server = Misbehaving::start(vec![Turn::slow_head()]);
     let client = timeout_outside(&circuit);
@@ -470,7 +462,7 @@ async fn one_given_up_by_a_timeout_outside_is_abandoned() {
 
 // A4: unless it had been slow already.
 #[tokio::test]
-async fn and_a_slow_failure_if_it_had_been_slow() {
+async fn a_slow_call_given_up_by_a_timeout_outside_is_a_slow_failure() {
     let circuit = fragile(|c| c.slow_call_duration(SLOW));
     let server = Misbehaving::start(vec![Turn::slow_head()]);
     let client = timeout_outside(&circuit);

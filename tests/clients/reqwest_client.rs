@@ -14,7 +14,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-use crate::support::{Fixture, secs};
+use crate::support::{Fixture, secs, totals};
 use axum::Router;
 use http::Uri;
 use reqwest::{Client, ClientBuilder, Error, Method, Request, Response, Url};
@@ -129,12 +129,6 @@ async fn serve(router: Router) -> Uri {
 fn uri(address: SocketAddr, path: &str) -> Uri {
     let uri = format!("http://{address}{path}");
     uri.parse().expect("a URI")
-}
-
-fn totals(change: impl FnOnce(&mut Totals)) -> Totals {
-    let mut totals = Totals::default();
-    change(&mut totals);
-    totals
 }
 
 /// So many of these, and none of any other kind.

@@ -619,7 +619,7 @@ fn a_change_says_nothing_and_keeps_the_state() {
 
 // E5
 #[test]
-fn what_is_not_named_stays() {
+fn numbers_that_a_change_does_not_name_stay() {
     let circuit = Fixture::new(|c| c.consecutive_failures(3).open_for(secs(7)));
     change(&circuit, |c| c.permits(1));
     circuit.play("fff");

@@ -162,7 +162,7 @@ fn sequences(length: usize) -> impl Iterator<Item = String> {
 
 // D2
 #[test]
-fn it_closes_when_enough_succeeded_and_reopens_as_soon_as_they_cannot() {
+fn half_open_closes_when_enough_succeeded_and_reopens_as_soon_as_they_cannot() {
     for (s, m) in (1..=5).flat_map(|m| (1..=m).map(move |s| (s, m))) {
         for results in sequences(m) {
             let circuit = probing(s as u64, m as u64, 1);
@@ -452,7 +452,7 @@ fn closing_clears_window_streak_and_attempts() {
 
 // D5
 #[test]
-fn a_time_window_is_cleared_too() {
+fn closing_clears_a_time_window_too() {
     let circuit = Fixture::new(|c| {
         c.time_window(secs(3_600))
             .failure_rate(0.5)
@@ -585,7 +585,7 @@ fn a_trickle_ends_at_a_tenth_of_a_second() {
 
 // D6
 #[test]
-fn once_it_is_over_it_stays_over() {
+fn a_ramp_that_is_over_stays_over() {
     let circuit = ramping();
     circuit.wait(secs(10));
     circuit.play_times(1_000, "s");
@@ -641,7 +641,7 @@ fn ramping_with(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Fix
 
 // D6
 #[test]
-fn the_policies_hold_throughout() {
+fn the_policies_hold_throughout_a_ramp() {
     let circuit = ramping_with(|c| c.count_window(10).failure_rate(0.5).minimum_calls(5));
     for letter in "sfsff".chars() {
         circuit.is(State::Closed);

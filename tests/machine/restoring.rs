@@ -308,7 +308,7 @@ fn nonsense_is_refused_when_a_circuit_is_built() {
 
 // E6: the longest there is, and the most.
 #[test]
-fn the_extremes_are_restored() {
+fn the_extremes_of_a_saved_state_are_restored() {
     let (circuit, _) =
         restored("v1 open normal remaining=18446744073.709551615s attempt=134217727");
     assert_eq!(circuit.snapshot().attempt, 134_217_727);

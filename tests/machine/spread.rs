@@ -57,7 +57,7 @@ fn a_share_spreads_evenly_what_rejections_tell() {
 
 // C3: also what a full half-open circuit and a ramp tell.
 #[test]
-fn and_a_second_too() {
+fn a_share_spreads_the_second_that_full_half_open_circuits_and_ramps_tell() {
     let (circuit, clock) = open(|c| c.spread_retry_after(1.0).ramp(secs(100), 1e-6));
     clock.advance(secs(100));
     let probe = circuit.try_acquire().expect("a probe");
@@ -102,7 +102,7 @@ fn the_longest_break_is_spread_without_harm() {
 
 // E5
 #[test]
-fn a_live_circuit_changes_it() {
+fn a_live_circuit_changes_its_spread() {
     let (circuit, _) = open(|c| c);
     let spread = |numbers: CircuitBuilder| numbers.spread_retry_after(0.5);
     circuit.reconfigure(spread).expect("a number");

@@ -321,7 +321,7 @@ fn failures_that_have_not_expired_trip() {
 
 // B3
 #[test]
-fn successes_expire_too() {
+fn successes_expire_from_a_time_window_too() {
     let circuit = ten_seconds(|c| c.failure_rate(0.5).minimum_calls(2));
     circuit.play_times(1_000, "s");
     circuit.wait(secs(5));

@@ -1,7 +1,7 @@
 //! The circuit decides, step by step, what a reference decides that is too plain to be wrong:
 //! whatever the configuration, whatever the history, after thousands of steps.
 //!
-//! `TOWER_BREAKER_CASES=20000 cargo test --release --test model` looks deeper.
+//! `TOWER_BREAKER_CASES=20000 cargo test --release --test model histories::` looks deeper.
 
 use std::cell::RefCell;
 

@@ -16,8 +16,8 @@ mod vanishing;
 use std::convert::Infallible;
 
 use crate::sockets::{BOTH, Browser, Connection, Dependency, Server, Version, until};
-use crate::storm::{Storm, three_failures};
-use crate::support::{Fixture, fragile_after_break, millis, secs};
+use crate::storm::Storm;
+use crate::support::{Fixture, fragile_after_break, millis, secs, three_failures};
 use axum::{
     Router,
     extract::State,

@@ -15,8 +15,8 @@ use std::{
 };
 
 use crate::sockets::{BOTH, Browser, Connection, Dependency, Server, Version};
-use crate::storm::{Storm, three_failures};
-use crate::support::Fixture;
+use crate::storm::Storm;
+use crate::support::{Fixture, three_failures};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;

@@ -166,7 +166,7 @@ fn a_closure_is_a_classifier() {
 }
 
 #[test]
-fn so_is_a_function() {
+fn a_function_is_a_classifier() {
     fn all_well(_: Result<&Response<()>, &Error>) -> Outcome {
         Outcome::Success
     }
@@ -232,7 +232,7 @@ fn a_layer_asks_its_own_classifier() {
 
 /// The closure's types are inferred from the bound of the method, but for the response's.
 #[test]
-fn or_its_own_closure() {
+fn a_layer_asks_its_own_closure() {
     let circuit = circuit();
     let layer = CircuitBreakerLayer::new(circuit.clone()).classify(
         |result: Result<&Response<()>, &Infallible>| match result.map(Response::status) {

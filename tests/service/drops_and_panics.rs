@@ -223,7 +223,7 @@ fn an_outer_timeout_that_gives_up_on_a_slow_call_is_a_slow_failure() {
 }
 
 #[test]
-fn one_that_gives_up_no_later_than_slow_is_neutral() {
+fn an_outer_timeout_that_gives_up_no_later_than_slow_is_neutral() {
     let stage = Stage::with(|builder| builder.slow_call_duration(SLOW));
     let mut answer = task::spawn(stage.call(Act::Hang));
     assert_pending!(answer.poll());
@@ -455,7 +455,7 @@ fn a_panic_under_a_guard_is_a_failure() {
 
 // A5, D1
 #[test]
-fn so_it_is_for_a_probe_whose_permit_is_given_back() {
+fn a_panic_under_a_probes_guard_is_a_failure_and_gives_its_permit_back() {
     let stage = Stage::probing(|builder| builder.probes(1, 2).permits(2));
     for in_flight in [Some(0), None] {
         panic_of(|| {
@@ -469,7 +469,7 @@ fn so_it_is_for_a_probe_whose_permit_is_given_back() {
 
 // A5: an async block that holds a guard when it panics drops it in its unwinding.
 #[test]
-fn and_for_one_in_a_future() {
+fn a_panic_in_a_future_that_holds_a_guard_is_a_failure() {
     let stage = Stage::new();
     let answer = async {
         let guard = stage.circuit.try_acquire().expect("closed");
@@ -583,7 +583,7 @@ fn a_panic_in_the_inner_call_is_a_failure() {
 }
 
 #[test]
-fn so_is_one_in_the_inner_poll() {
+fn a_panic_in_the_inner_poll_is_a_failure() {
     for (act, message) in [
         (Act::PanicInPoll, "in poll"),
         (Act::PanicInSecondPoll, "in second poll"),
@@ -596,7 +596,7 @@ fn so_is_one_in_the_inner_poll() {
 }
 
 #[test]
-fn so_is_one_in_the_classifier() {
+fn a_panic_in_the_classifier_is_a_failure() {
     let stage = Stage::new();
     let layer = CircuitBreakerLayer::new(stage.circuit.clone())
         .classify(|_: Result<&(), &&str>| quiet_panic("in the classifier"))
@@ -619,7 +619,7 @@ fn a_panic_is_a_failure_whatever_the_classifier_thinks_of_failures() {
 }
 
 #[test]
-fn so_it_is_for_circuit_call() {
+fn a_panic_in_a_circuit_call_is_a_failure() {
     let stage = Stage::new();
     let answer = stage.circuit.call(act_out(Act::PanicInSecondPoll));
     assert_eq!(panic_of_answer(answer), "in second poll");
@@ -628,7 +628,7 @@ fn so_it_is_for_circuit_call() {
 }
 
 #[test]
-fn and_for_the_classifier_of_call_with() {
+fn a_panic_in_the_classifier_of_call_with_is_a_failure() {
     let stage = Stage::new();
     let classifier = |_: Result<&(), &&str>| quiet_panic("in the classifier");
     let answer = stage.circuit.call_with(classifier, act_out(Act::Answer));
@@ -702,7 +702,7 @@ fn a_panic_while_answering_a_rejection_changes_nothing() {
 }
 
 #[test]
-fn and_leaves_the_service_usable() {
+fn a_panic_while_answering_a_rejection_leaves_the_service_usable() {
     let stage = Stage::new();
     stage.circuit.force_open();
     let mut service = CircuitBreakerLayer::new(stage.circuit.clone())
@@ -756,7 +756,7 @@ fn a_call_dropped_by_a_siblings_panic_is_abandoned() {
 }
 
 #[test]
-fn so_is_a_circuit_call() {
+fn a_circuit_call_dropped_during_a_panic_is_abandoned() {
     let stage = Stage::new();
     let mut answer = Some(task::spawn(Box::pin(
         stage.circuit.call(act_out(Act::Hang)),
@@ -809,7 +809,7 @@ fn a_call_made_and_answered_during_somebody_elses_panic_succeeds() {
 }
 
 #[test]
-fn one_made_and_dropped_during_somebody_elses_panic_is_abandoned() {
+fn a_call_made_and_dropped_during_somebody_elses_panic_is_abandoned() {
     let stage = Stage::probing(|builder| builder);
     during_a_panic(|| drop(stage.call(Act::Hang)));
     assert_eq!(stage.ends(), "1 abandoned");
@@ -817,7 +817,7 @@ fn one_made_and_dropped_during_somebody_elses_panic_is_abandoned() {
 }
 
 #[test]
-fn one_that_panics_during_somebody_elses_panic_has_failed() {
+fn a_call_that_panics_during_somebody_elses_panic_has_failed() {
     let stage = Stage::new();
     during_a_panic(|| assert_eq!(panic_of_answer(stage.call(Act::PanicInPoll)), "in poll"));
     assert_eq!(stage.ends(), "1 failed");
@@ -892,7 +892,7 @@ fn a_protected_future_is_24_bytes_larger_than_its_inner_one() {
 
 /// Below that, the default rejection is the larger of the two.
 #[test]
-fn and_at_least_as_large_as_a_rejection() {
+fn a_protected_future_is_at_least_as_large_as_a_rejection() {
     assert!(protected_size::<0>() <= 64);
     assert!(protected_size::<16>() <= 64);
 }

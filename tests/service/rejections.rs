@@ -109,7 +109,7 @@ fn retry_after_is_rounded_up_and_at_least_one() {
 }
 
 #[test]
-fn and_at_most_a_day() {
+fn retry_after_is_at_most_a_day() {
     for open_for in [DAY, DAY + NANOSECOND, 30 * DAY, Duration::MAX] {
         let circuit = closed();
         circuit.trip(open_for).expect("in normal mode");
@@ -303,7 +303,7 @@ impl fmt::Display for Odd {
 impl Error for Odd {}
 
 #[test]
-fn as_an_error_it_is_told_from_the_inner_services_errors() {
+fn a_rejection_as_an_error_is_told_from_the_inner_services_errors() {
     let layer = CircuitBreakerLayer::new(closed())
         .classifier(ErrorsOnly)
         .reject_as_error();
@@ -318,7 +318,7 @@ fn as_an_error_it_is_told_from_the_inner_services_errors() {
 }
 
 #[test]
-fn as_a_boxed_error_it_is_found_by_its_type_and_so_are_the_inner_ones() {
+fn a_rejection_as_a_boxed_error_is_found_by_its_type_and_so_are_the_inner_ones() {
     let layer = CircuitBreakerLayer::new(closed())
         .classifier(ErrorsOnly)
         .reject_as_box_error();
@@ -447,7 +447,7 @@ fn a_response_of_ones_own_is_marked_too() {
 }
 
 #[test]
-fn an_answer_of_the_inner_service_or_of_a_fallback_is_not() {
+fn an_answer_of_the_inner_service_or_of_a_fallback_is_no_rejection() {
     let inner = || service_fn(route as Route);
     let service = CircuitBreakerLayer::new(closed()).layer(inner());
     let Ok(response) = answer(service, Request::new("a call"));
@@ -460,7 +460,7 @@ fn an_answer_of_the_inner_service_or_of_a_fallback_is_not() {
 }
 
 #[test]
-fn a_second_breaker_around_ignores_it() {
+fn a_second_breaker_around_ignores_a_rejection() {
     let outer = closed();
     let service = CircuitBreakerLayer::new(outer.clone())
         .layer(CircuitBreakerLayer::new(open()).layer(service_fn(route as Route)));
@@ -472,7 +472,7 @@ fn a_second_breaker_around_ignores_it() {
 }
 
 #[test]
-fn even_if_503_is_told_to_count_and_even_if_the_rejection_looks_well() {
+fn a_second_breaker_ignores_a_rejection_even_if_its_status_counts_or_looks_well() {
     for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK] {
         let outer = closed();
         let inner = CircuitBreakerLayer::new(open())
@@ -530,7 +530,7 @@ fn rejections_as_errors_are_ignored_by_a_wrapped_classifier() {
 }
 
 #[test]
-fn as_boxed_errors_too() {
+fn rejections_as_boxed_errors_are_ignored_by_a_wrapped_classifier() {
     let outer = closed();
     let inner = CircuitBreakerLayer::new(open())
         .classifier(ErrorsOnly)
@@ -547,7 +547,7 @@ fn as_boxed_errors_too() {
 }
 
 #[test]
-fn what_the_wrapped_classifier_is_asked() {
+fn a_wrapped_classifier_is_asked_about_errors_but_not_about_rejections() {
     let classifier = IgnoreRejections(ErrorsOnly);
     let rejected = open().try_acquire().unwrap_err();
     let circuit_error = |error: CircuitError<Odd>| classifier.classify(Err::<&u32, _>(&error));
@@ -604,7 +604,7 @@ fn a_rejection_is_found_through_boxes_and_sources() {
 }
 
 #[test]
-fn and_not_where_there_is_none() {
+fn no_rejection_is_found_where_there_is_none() {
     let inner = CircuitError::Inner(Odd);
     let errors: [BoxError; 3] = [Odd.into(), Box::new(Wrapped(Odd.into())), inner.into()];
     for error in errors {

@@ -167,7 +167,7 @@ fn an_inner_service_that_is_never_ready_does_not_delay_the_rejection_of_an_open_
 }
 
 #[test]
-fn nor_that_of_one_forced_open() {
+fn an_inner_service_that_is_never_ready_does_not_delay_the_rejection_of_a_circuit_forced_open() {
     let mut stage = Stage::new();
     stage.inner.allow(0);
     stage.circuit.force_open();
@@ -180,7 +180,8 @@ fn nor_that_of_one_forced_open() {
 }
 
 #[test]
-fn nor_that_of_one_half_open_and_full() {
+fn an_inner_service_that_is_never_ready_does_not_delay_the_rejection_of_a_half_open_and_full_circuit()
+ {
     let mut stage = Stage::new();
     let circuit = stage.circuit.clone();
     stage.inner.allow(0);
@@ -258,7 +259,7 @@ fn a_readiness_held_across_a_trip_is_answered_with_a_rejection() {
 }
 
 #[test]
-fn and_the_inner_services_readiness_is_still_there_after_the_break() {
+fn an_inner_readiness_held_across_a_trip_is_still_there_after_the_break() {
     let mut stage = Stage::new();
     stage.inner.allow(1);
     assert_ready_ok!(stage.service.poll_ready());
@@ -342,7 +343,7 @@ fn a_rejection_does_not_stick_to_the_instance() {
 }
 
 #[test]
-fn nor_does_a_readiness_for_a_rejection_outlive_the_next_question() {
+fn a_readiness_for_a_rejection_does_not_outlive_the_next_question() {
     let mut stage = Stage::new();
     stage.inner.allow(0);
     stage.open();
@@ -427,14 +428,14 @@ fn a_call_that_never_asked_for_readiness_panics() {
 }
 
 #[test]
-fn so_does_one_while_the_circuit_is_open() {
+fn a_call_without_readiness_panics_while_the_circuit_is_open() {
     let mut stage = Stage::new();
     stage.open();
     assert_panics_without_readiness(|| drop(stage.service.call(1)));
 }
 
 #[test]
-fn so_does_one_whose_readiness_is_pending() {
+fn a_call_whose_readiness_is_pending_panics() {
     let mut stage = Stage::new();
     stage.inner.allow(0);
     assert_pending!(stage.service.poll_ready());
@@ -442,7 +443,7 @@ fn so_does_one_whose_readiness_is_pending() {
 }
 
 #[test]
-fn so_does_a_second_call_on_one_readiness() {
+fn a_second_call_on_one_readiness_panics() {
     let mut stage = Stage::new();
     assert_ready_ok!(stage.service.poll_ready());
     let first = stage.service.call(1);
@@ -451,7 +452,7 @@ fn so_does_a_second_call_on_one_readiness() {
 }
 
 #[test]
-fn so_does_a_second_rejection_on_one_readiness() {
+fn a_second_rejection_on_one_readiness_panics() {
     let mut stage = Stage::new();
     stage.open();
     assert_ready_ok!(stage.service.poll_ready());
@@ -460,7 +461,7 @@ fn so_does_a_second_rejection_on_one_readiness() {
 }
 
 #[test]
-fn so_does_one_after_readiness_failed() {
+fn a_call_after_readiness_failed_panics() {
     let mut stage = Stage::new();
     stage.inner.send_error("down");
     assert!(assert_ready!(stage.service.poll_ready::<u32>()).is_err());
@@ -468,7 +469,7 @@ fn so_does_one_after_readiness_failed() {
 }
 
 #[test]
-fn such_a_panic_is_nobodys_failure() {
+fn the_panic_of_a_call_without_readiness_is_nobodys_failure() {
     let mut stage = Stage::new();
     assert_panics_without_readiness(|| drop(stage.service.call(1)));
     assert_eq!(stage.circuit.state(), State::Closed);
@@ -581,7 +582,7 @@ fn a_clone_carries_no_readiness() {
 }
 
 #[test]
-fn nor_one_for_a_rejection() {
+fn a_clone_carries_no_readiness_for_a_rejection() {
     let mut stage = Stage::new();
     stage.open();
     assert_ready_ok!(stage.service.poll_ready::<u32>());
@@ -590,7 +591,7 @@ fn nor_one_for_a_rejection() {
 }
 
 #[test]
-fn and_takes_none_away() {
+fn a_clone_takes_no_readiness_away() {
     let mut stage = Stage::new();
     assert_ready_ok!(stage.service.poll_ready());
     drop(stage.service.clone());

@@ -77,7 +77,7 @@ async fn a_closed_circuit_counts_it_once() {
 }
 
 #[tokio::test]
-async fn windows_count_it_once() {
+async fn windows_count_a_call_in_a_call_once() {
     let fixture = Fixture::new(|c| c.count_window(10).failure_rate(1.0));
     twice(&fixture.circuit, Ok(())).await.expect("admitted");
     assert!(twice::<()>(&fixture.circuit, Err(broken())).await.is_err());
@@ -86,7 +86,7 @@ async fn windows_count_it_once() {
 
 // Whatever the inner ones come to, the outer one says what the call has come to.
 #[tokio::test]
-async fn the_outermost_decides() {
+async fn of_calls_in_calls_the_outermost_decides() {
     let fixture = sturdy();
     let circuit = &fixture.circuit;
     let made_good = circuit.call(async {

@@ -243,7 +243,7 @@ async fn readiness_that_fails_is_one_failed_probe() {
 }
 
 #[tokio::test]
-async fn panics_leave_nothing_behind() {
+async fn panics_in_nested_services_leave_nothing_behind() {
     for (faulty, failures) in [
         (Faulty::PanicsWhenAsked, 0),
         (Faulty::PanicsInCall, 1),

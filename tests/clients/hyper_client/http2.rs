@@ -26,11 +26,10 @@ use tower_breaker::State;
 use super::{
     CLOSED_TO_OPEN, Guarded, PROBE_FAILED, PROBING, RECOVERED, Wire, ask, ask_status,
     assert_rejected, both, ended, goes_away, guard, inner, join, patiently, read, start,
-    three_failures, totals,
 };
 use crate::{
     misbehaving::{Misbehaving, Turn},
-    support::{Fixture, fragile, fragile_after_break, secs},
+    support::{Fixture, fragile, fragile_after_break, secs, three_failures, totals},
 };
 
 fn wire() -> Wire {

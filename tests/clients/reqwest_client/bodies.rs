@@ -169,7 +169,7 @@ async fn a_body_that_breaks_is_a_failure() {
 
 // H5
 #[tokio::test]
-async fn chunk_by_chunk_too() {
+async fn a_body_read_chunk_by_chunk_that_breaks_is_a_failure_too() {
     for (way, turn) in broken() {
         println!("{way}");
         let (circuit, mut response, server) = begun_with(turn).await;
@@ -440,7 +440,7 @@ async fn a_body_that_is_longer_because_it_is_decompressed_is_a_success() {
 
 // H5
 #[tokio::test]
-async fn one_that_is_not_decompressed_is_as_long_as_announced() {
+async fn a_body_that_is_not_decompressed_is_as_long_as_announced() {
     let circuit = fragile(|c| c);
     let server = Misbehaving::start(vec![compressed(&GZIP)]);
     let service: Observed = observe(&circuit, built(settings().no_gzip()));
@@ -452,7 +452,7 @@ async fn one_that_is_not_decompressed_is_as_long_as_announced() {
 
 // H5
 #[tokio::test]
-async fn one_that_cannot_be_decompressed_is_a_failure() {
+async fn a_body_that_cannot_be_decompressed_is_a_failure() {
     let mut corrupt = GZIP;
     corrupt[30] ^= 0xff;
     let cut = compressed(&GZIP[..20]).close();

@@ -166,7 +166,7 @@ async fn a_head_without_a_body_tells_the_same() {
 
 // H5
 #[tokio::test]
-async fn so_it_is_over_http_2() {
+async fn a_response_over_http_2_tells_the_same() {
     let router = axum::Router::new().route("/", axum::routing::get(|| async { "fine" }));
     let server = serve(router).await;
     let client = built(settings().http2_prior_knowledge());

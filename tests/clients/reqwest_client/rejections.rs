@@ -115,7 +115,7 @@ async fn status_headers_and_body_are_the_users_to_replace() {
 
 // H2
 #[tokio::test]
-async fn its_body_may_be_all_that_reqwest_makes_one_of() {
+async fn the_body_of_a_rejection_may_be_all_that_reqwest_makes_one_of() {
     let circuit = open();
     let text = layer(&circuit).reject_with(|_| http::Response::new("down"));
     let bytes = layer(&circuit).reject_with(|_| http::Response::new(Bytes::from("down")));
@@ -135,7 +135,7 @@ async fn its_body_may_be_all_that_reqwest_makes_one_of() {
 
 // H2: who names another place has named it.
 #[tokio::test]
-async fn its_url_too() {
+async fn the_url_of_a_rejection_is_the_users_to_replace() {
     let circuit = open();
     let elsewhere = "http://status.invalid/";
     let own = layer(&circuit).reject_with(|_| {
@@ -149,7 +149,7 @@ async fn its_url_too() {
 
 // H3
 #[tokio::test]
-async fn a_breaker_around_it_ignores_it() {
+async fn a_breaker_around_ignores_a_rejection() {
     for moved in [
         HttpClassifier::new(),
         HttpClassifier::new().failures([StatusCode::OK]),
@@ -168,7 +168,7 @@ async fn a_breaker_around_it_ignores_it() {
 
 // H2
 #[tokio::test]
-async fn as_an_error_it_is_told_from_those_of_the_client() {
+async fn a_rejection_as_an_error_is_told_from_those_of_the_client() {
     let circuit = fragile(|c| c);
     let service = layer(&circuit).reject_as_error().layer(client());
     let error = ask(&service, Port::reserve().uri()).await;
@@ -182,7 +182,7 @@ async fn as_an_error_it_is_told_from_those_of_the_client() {
 
 // H3
 #[tokio::test]
-async fn a_breaker_around_that_can_ignore_it_too() {
+async fn a_breaker_around_can_ignore_a_rejection_that_is_an_error_too() {
     let (inner, outer) = (open(), fragile(|c| c));
     let service = ServiceBuilder::new()
         .layer(
@@ -257,7 +257,7 @@ async fn a_timeout_inside_is_a_failure() {
 
 // H1: boxed errors or not, a rejection is a response.
 #[tokio::test]
-async fn with_a_timeout_inside_it_is_a_503_all_the_same() {
+async fn with_a_timeout_inside_a_rejection_is_a_503_all_the_same() {
     let circuit = open();
     let service = ServiceBuilder::new()
         .layer(layer(&circuit))

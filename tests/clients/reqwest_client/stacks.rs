@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     misbehaving::{Misbehaving, Port, Turn},
-    support::{Fixture, fragile, secs},
+    support::{Fixture, fragile, secs, three_failures},
 };
 
 /// Tries so many times more, if a call fails; but not what a circuit has rejected.
@@ -53,10 +53,6 @@ fn five_times() -> retry::RetryLayer<Again> {
 
 fn broken() -> Misbehaving {
     Misbehaving::start(vec![Turn::respond::<&str>(500, &[], "")])
-}
-
-fn three_failures() -> Fixture {
-    Fixture::new(|c| c.consecutive_failures(3).open_for(secs(5)))
 }
 
 /// With a body that can be sent again.

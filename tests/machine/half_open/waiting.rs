@@ -88,7 +88,7 @@ fn waits_for(circuit: &Fixture, patience: Duration) {
 
 // D4: twice as long as the newest late probe took, at most an hour, and never less than is said.
 #[test]
-fn what_is_learned_is_bounded() {
+fn what_half_open_learns_from_late_probes_is_bounded() {
     for (late_by, patience) in [(1, secs(18)), (12, secs(40)), (10_000, secs(3_600))] {
         let circuit = fragile_after_break(|c| c.half_open_timeout(secs(8)));
         let probe = circuit.admit();

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use crate::collisions::Dice;
 use tower_breaker::{
     Circuit, CircuitBuilder, Guard, Jitter, Mode, OpenFor, Outcome, Reason, Rejected, State,
     clock::Clock,
@@ -263,22 +264,6 @@ fn the_call_that_finds_the_probes_timed_out_is_told_a_second_even_of_a_break_of_
 
 // ---- anything at all ---------------------------------------------------------------------------
 
-/// Cheap numbers that look random; xorshift.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 32) % sides
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[usize::try_from(self.below(of.len() as u64)).unwrap()]
-    }
-}
-
 type Settings = fn(CircuitBuilder) -> CircuitBuilder;
 
 const CIRCUITS: [Settings; 6] = [
@@ -326,7 +311,7 @@ fn any_instant(dice: &mut Dice, last: Duration) -> Duration {
         Duration::MAX,
     ];
     match dice.below(4) {
-        0 => dice.pick(&ends),
+        0 => *dice.pick(&ends),
         1 => last.saturating_add(Duration::from_micros(dice.below(10_000_000))),
         2 => last.saturating_sub(Duration::from_micros(dice.below(10_000_000))),
         _ => Duration::from_nanos(dice.below(1 << 32) << dice.below(33)),
@@ -338,8 +323,8 @@ fn anything<'a>(circuit: &'a Circuit, calls: &mut Vec<Guard<'a>>, dice: &mut Dic
     match dice.below(16) {
         0..=5 => calls.extend(circuit.try_acquire()),
         6..=11 => end_one(calls, dice),
-        12 => _ = circuit.trip(dice.pick(&[Duration::ZERO, NANO, BREAK, Duration::MAX])),
-        13 => _ = circuit.set_mode(dice.pick(&[Mode::Normal, Mode::Shadow, Mode::Disabled])),
+        12 => _ = circuit.trip(*dice.pick(&[Duration::ZERO, NANO, BREAK, Duration::MAX])),
+        13 => _ = circuit.set_mode(*dice.pick(&[Mode::Normal, Mode::Shadow, Mode::Disabled])),
         14 => circuit.reset(),
         _ => assert_sane(circuit),
     }
@@ -371,10 +356,10 @@ fn assert_sane(circuit: &Circuit) {
 #[test]
 fn whatever_the_clock_says_nothing_panics_and_control_works() {
     for (number, settings) in (0..240).zip(CIRCUITS.iter().cycle()) {
-        let mut dice = Dice(0x9e37_79b9 + number);
+        let mut dice = Dice::new(number);
         let clock = Liar::at(any_instant(&mut dice, BREAK));
         let builder = Circuit::builder("timeless").clock(clock.clone());
-        let builder = settings(builder).open_for(dice.pick(&BREAKS)());
+        let builder = settings(builder).open_for((dice.pick(&BREAKS))());
         let circuit = builder.build().unwrap();
         let mut calls = Vec::new();
         for _ in 0..300 {
@@ -399,7 +384,7 @@ fn whatever_the_clock_says_nothing_panics_and_control_works() {
 #[test]
 fn once_a_bad_clock_has_passed_all_it_ever_said_the_circuit_recovers() {
     for (number, settings) in (0..240).zip(CIRCUITS.iter().cycle()) {
-        let mut dice = Dice(0xbf58_476d + number);
+        let mut dice = Dice::new(number);
         let clock = Liar::at(any_instant(&mut dice, BREAK) / 2);
         let builder = Circuit::builder("timeless").clock(clock.clone());
         let circuit = settings(builder).open_for(BREAK).build().unwrap();

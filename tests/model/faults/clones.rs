@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use crate::collisions::Dice;
 use tower::{Layer, Service};
 use tower_breaker::{
     Cause, Circuit, CircuitBreakerLayer, CircuitError, State, Transition, classify::ErrorsOnly,
@@ -41,19 +42,9 @@ enum Fate {
     NotCalled,
 }
 
-/// Cheap numbers that look random; xorshift.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 >> 32
-    }
-
-    fn fate(&mut self) -> Fate {
-        match self.roll() % 128 {
+impl Fate {
+    fn by(dice: &mut Dice) -> Self {
+        match dice.below(128) {
             0 => Fate::Forgotten,
             1..=3 => Fate::PanicsInCall,
             4..=6 => Fate::PanicsInPoll,
@@ -212,12 +203,12 @@ fn call_on<S>(number: usize, mut service: S, ledger: &Ledger, clock: &ManualCloc
 where
     S: Service<Fate, Response = (), Error = CircuitError<&'static str>>,
 {
-    let mut dice = Dice((number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut dice = Dice::new(number);
     for turn in 0..2_000_000 {
         if ledger.recoveries.load(SeqCst) >= RECOVERIES {
             return;
         }
-        let fate = dice.fate();
+        let fate = Fate::by(&mut dice);
         ledger.enter();
         let call = || call(&mut service, fate, ledger, clock);
         let panic = catch_unwind(AssertUnwindSafe(call)).err();

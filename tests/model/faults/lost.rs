@@ -320,7 +320,7 @@ fn end_guard(guard: Guard<'_>, how: Comeback) {
 
 // C4, D1, D2, F2
 #[test]
-fn nor_does_it_touch_the_probes_that_are_in_flight_by_then() {
+fn a_late_probe_does_not_touch_the_probes_that_are_in_flight_by_then() {
     for how in COMEBACKS {
         let stage = Stage::probing();
         let late = stage.circuit.try_acquire().unwrap();
@@ -343,7 +343,7 @@ fn nor_does_it_touch_the_probes_that_are_in_flight_by_then() {
 
 // C4, B1, B2, D5
 #[test]
-fn nor_does_one_of_a_closed_circuit_enter_a_later_window_or_streak() {
+fn a_late_call_of_a_closed_circuit_enters_no_later_window_or_streak() {
     for how in COMEBACKS {
         let stage = Stage::new();
         let late = stage.circuit.try_acquire().unwrap();

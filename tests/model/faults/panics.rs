@@ -539,6 +539,6 @@ fn whatever_panics_at_whatever_turn_every_call_ends_once_and_the_circuit_goes_on
 
 // A5, B7, E1, E4
 #[test]
-fn in_shadow_too() {
+fn whatever_panics_at_whatever_turn_in_shadow_every_call_ends_once_and_the_circuit_goes_on() {
     play_every_turn(Mode::Shadow);
 }

@@ -58,7 +58,7 @@ fn a_guard_dropped_at_the_end_of_its_thread_is_abandoned() {
 
 // A5, A4: and its permit is free again.
 #[test]
-fn so_is_a_probe() {
+fn a_probe_dropped_at_the_end_of_its_thread_is_abandoned() {
     let circuit = on_tokio(|builder| builder.half_open_timeout(BREAK));
     circuit.trip(Duration::ZERO).unwrap();
     dropped_at_the_end_of_a_thread(move || circuit.try_acquire().unwrap());

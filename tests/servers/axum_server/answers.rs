@@ -41,7 +41,7 @@ async fn missing_pages_close_a_half_open_circuit() {
 
 // A1, A2
 #[tokio::test]
-async fn what_speaks_of_time_or_overload_does_not() {
+async fn what_speaks_of_time_or_overload_does_not_close_a_half_open_circuit() {
     for version in BOTH {
         for status in [408, 425, 429] {
             let circuit = after_break(1);

@@ -62,7 +62,7 @@ async fn the_same_answer_can_be_a_failure_to_one_request_and_none_to_another() {
 // A1, H5, A3: with bodies observed, of responses and of requests.
 #[cfg(feature = "body")]
 #[tokio::test]
-async fn it_goes_with_observed_bodies() {
+async fn classifying_with_the_request_goes_with_observed_bodies() {
     for version in BOTH {
         let (circuit, dependency) = (three_failures(), Dependency::new());
         let layer = layer(&circuit)

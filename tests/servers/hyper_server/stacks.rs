@@ -65,7 +65,7 @@ where
 
 // G4: hyper clones its service for each request, and a box with it.
 #[tokio::test]
-async fn in_a_box_that_clones() {
+async fn a_breaker_works_in_a_box_that_clones() {
     trips_and_recovers(|breaker, inner| BoxCloneService::new(breaker.layer(inner))).await;
     trips_and_recovers(|breaker, inner| BoxCloneSyncService::new(breaker.layer(inner))).await;
     trips_and_recovers(|breaker, inner| breaker.layer(BoxCloneSyncService::new(inner))).await;
@@ -113,7 +113,7 @@ async fn outside_of_a_buffer_that_is_full() {
 
 // H1
 #[tokio::test]
-async fn in_the_middle_of_a_service_builder() {
+async fn a_breaker_works_in_the_middle_of_a_service_builder() {
     trips_and_recovers(|breaker, inner| {
         ServiceBuilder::new()
             .boxed_clone()
@@ -129,7 +129,7 @@ async fn in_the_middle_of_a_service_builder() {
 
 // H1: an error that is mapped inside is what the breaker sees; outside, what it lets through.
 #[tokio::test]
-async fn between_mapped_errors_and_responses() {
+async fn a_breaker_works_between_mapped_errors_and_responses() {
     trips_and_recovers(|breaker, inner| {
         let broken = |never: Infallible| -> io::Error { match never {} };
         breaker
@@ -141,7 +141,7 @@ async fn between_mapped_errors_and_responses() {
 }
 
 #[tokio::test]
-async fn as_an_option() {
+async fn a_breaker_works_as_an_option() {
     trips_and_recovers(|breaker, inner| option_layer(Some(breaker)).layer(inner)).await;
     trips_and_recovers(|breaker, inner| {
         ServiceBuilder::new()
@@ -153,7 +153,7 @@ async fn as_an_option() {
 }
 
 #[tokio::test]
-async fn as_an_option_that_was_not_taken() {
+async fn an_option_that_was_not_taken_guards_nothing() {
     for version in BOTH {
         let dependency = Dependency::new();
         let service = option_layer(None::<CircuitBreakerLayer>).layer(Handler(dependency.clone()));
@@ -170,7 +170,7 @@ async fn as_an_option_that_was_not_taken() {
 
 // G1, G4: a steer waits for all its services. An open one is ready at once, to reject.
 #[tokio::test]
-async fn as_one_of_several_in_a_steer() {
+async fn a_breaker_works_as_one_of_several_in_a_steer() {
     for version in BOTH {
         let (a, b) = (three_failures(), three_failures());
         let dependencies = [Dependency::new(), Dependency::new()];

@@ -68,7 +68,7 @@ fn break_after(
 
 // A7
 #[test]
-fn it_never_trips_by_itself() {
+fn being_asked_to_wait_never_trips_by_itself() {
     let circuit = three_failures(secs(5));
     for _ in 0..10 {
         call(&circuit, asking(3600));
@@ -104,7 +104,7 @@ fn the_failure_that_trips_is_the_one_that_is_asked() {
 
 // A7, B4
 #[test]
-fn so_it_is_with_a_window() {
+fn the_failure_that_trips_a_window_is_the_one_that_is_asked() {
     let circuit = Fixture::new(|c| {
         c.count_window(4)
             .failure_rate(0.5)
@@ -183,7 +183,7 @@ fn a_failure_of_an_earlier_era_is_not_asked() {
 
 // A7, C2
 #[test]
-fn it_is_a_floor_under_a_growing_break() {
+fn what_is_asked_is_a_floor_under_a_growing_break() {
     let growing = OpenFor::exponential(secs(1), 2.0, secs(60));
     let circuit = three_failures(growing);
     (0..3).for_each(|_| call(&circuit, asking(3)));
@@ -199,7 +199,7 @@ fn it_is_a_floor_under_a_growing_break() {
 
 // A7, C2
 #[test]
-fn no_jitter_goes_below_it() {
+fn no_jitter_goes_below_what_is_asked() {
     for jitter in [Jitter::Full, Jitter::Equal, Jitter::Fraction(1.0)] {
         let mut longer = 0;
         for seed in 0..200 {
@@ -214,7 +214,7 @@ fn no_jitter_goes_below_it() {
 
 // A7, C2
 #[test]
-fn it_is_a_floor_under_a_function_of_the_attempt() {
+fn what_is_asked_is_a_floor_under_a_function_of_the_attempt() {
     let ten_each = OpenFor::from_fn(|attempt| secs(10) * attempt);
     for (asked, break_) in [(9, 10), (11, 11), (86_400, 86_400)] {
         let open_for = ten_each.clone();

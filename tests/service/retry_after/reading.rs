@@ -34,14 +34,14 @@ fn seconds_are_honoured_from_one_to_a_day() {
 
 // A7: nothing to wait for.
 #[test]
-fn zero_is_not() {
+fn zero_seconds_are_not_honoured() {
     assert_eq!(asked("0"), None);
     assert_eq!(asked("000"), None);
 }
 
 // A7: absurd.
 #[test]
-fn more_than_a_day_is_not() {
+fn more_than_a_day_is_not_honoured() {
     for seconds in [86_401, 31_536_000, u64::MAX / 1_000_000_000, u64::MAX] {
         assert_eq!(asked(seconds.to_string()), None, "{seconds}");
     }
@@ -60,7 +60,7 @@ fn leading_zeros_do_not_matter() {
 
 // A7: nobody knows what was meant.
 #[test]
-fn what_is_no_whole_number_of_seconds_is_not() {
+fn what_is_no_whole_number_of_seconds_is_not_honoured() {
     let texts = [
         "", " ", "-1", "-0", "+1", "--1", "1.5", "1.0", "1,5", "1e3", "0x10", "1_000", "1 000",
         " 5", "5 ", "\t5", "5s", "5;", "5, 5", "\"5\"", "NaN", "inf", "soon", "null", "true",
@@ -73,7 +73,7 @@ fn what_is_no_whole_number_of_seconds_is_not() {
 
 // A7
 #[test]
-fn what_is_no_ascii_is_not() {
+fn what_is_no_ascii_is_not_honoured() {
     let arabic_five = "\u{665}";
     let fullwidth_five = "\u{ff15}";
     for value in [arabic_five, fullwidth_five, "5\u{a0}", "½"] {
@@ -86,7 +86,7 @@ fn what_is_no_ascii_is_not() {
 
 // A7: not even if they agree, since then somebody added one without looking.
 #[test]
-fn a_header_that_is_there_twice_is_not() {
+fn a_header_that_is_there_twice_is_not_honoured() {
     for values in [["5", "5"], ["5", "7"], ["5", ""], ["", "5"], ["soon", "5"]] {
         let lines = values.map(|value| line("retry-after", value));
         assert_eq!(wide().read(&headers(&lines)), None, "{values:?}");
@@ -195,7 +195,7 @@ fn without_a_date_of_its_own_a_response_is_of_now() {
 
 // A7
 #[test]
-fn and_so_it_is_with_a_date_that_nobody_can_read_or_with_two() {
+fn a_response_with_an_unreadable_date_or_with_two_is_of_now() {
     let in_an_hour = line("retry-after", hours_from_now(1));
     let unreadable = line("date", "yesterday");
     let lines = [unreadable, in_an_hour.clone()];

@@ -83,7 +83,7 @@ async fn what_a_server_asks_for_is_honoured() {
 
 // A7: no panic, and the break is what it would have been.
 #[tokio::test]
-async fn what_no_server_should_ask_for_is_not() {
+async fn what_no_server_should_ask_for_is_not_honoured() {
     let enormous = "9".repeat(8_000);
     for value in [
         "",

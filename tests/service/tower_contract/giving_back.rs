@@ -217,7 +217,7 @@ fn a_call_that_is_admitted_makes_no_clone() {
 
 // G3
 #[test]
-fn nor_does_a_rejection_for_which_nobody_was_asked() {
+fn a_rejection_for_which_nobody_was_asked_makes_no_clone() {
     let stage = Stage::new(1);
     let mut service = stage.service();
     stage.open();
@@ -248,7 +248,7 @@ fn what_was_ready_when_the_circuit_opened_is_given_back_by_the_call() {
 
 // G1, G3
 #[test]
-fn or_by_the_next_question() {
+fn what_was_ready_when_the_circuit_opened_is_given_back_by_the_next_question() {
     let stage = Stage::new(1);
     let mut service = stage.service();
     assert!(is_ready(&mut service));
@@ -309,7 +309,7 @@ fn of_many_that_are_ready_for_one_probe_the_others_hold_nothing() {
 
 // G1, G3
 #[test]
-fn nor_does_one_that_finds_half_open_full() {
+fn a_call_that_finds_half_open_full_gives_back_what_was_ready() {
     let stage = Stage::new(1);
     let mut service = stage.service();
     assert!(is_ready(&mut service));
@@ -321,7 +321,7 @@ fn nor_does_one_that_finds_half_open_full() {
 
 // G3
 #[test]
-fn forced_open_is_no_exception() {
+fn what_was_ready_when_the_circuit_was_forced_open_is_given_back() {
     for asked_again in [false, true] {
         let stage = Stage::new(1);
         let mut service = stage.service();
@@ -384,7 +384,7 @@ async fn who_waits_for_the_circuit_holds_nothing() {
 
 // G7, G3
 #[tokio::test(start_paused = true)]
-async fn nor_does_who_did_not_wait_and_is_rejected() {
+async fn who_did_not_wait_and_is_rejected_holds_nothing() {
     let stage = Stage::new(1);
     let mut service = stage.layer().pending_while_open().layer(stage.inner());
     assert!(is_ready(&mut service));
@@ -395,7 +395,7 @@ async fn nor_does_who_did_not_wait_and_is_rejected() {
 
 // G3: the default, and what a layer can be told to do.
 #[test]
-fn what_keeps_keeps() {
+fn a_layer_that_keeps_on_rejection_gives_nothing_back() {
     let stage = Stage::new(1);
     let kept: [Breaker; 2] = [
         layer(&stage.circuit).layer(stage.inner()),
@@ -414,7 +414,7 @@ fn what_keeps_keeps() {
 
 // G4: clones do as their original.
 #[test]
-fn a_clone_gives_back_too() {
+fn a_clone_gives_back_what_was_ready_too() {
     let stage = Stage::new(1);
     let mut service = stage.service().clone();
     assert!(is_ready(&mut service));
@@ -494,7 +494,7 @@ fn the_ramp_decides_before_the_inner_service_is_asked() {
 
 // D6
 #[test]
-fn it_is_asked_once_for_each_call_however_often_readiness_is() {
+fn a_ramp_is_asked_once_for_each_call_however_often_readiness_is() {
     let (stage, twin) = (Stage::ramping(0.5), Stage::ramping(0.5));
     let (mut service, mut once) = (stage.service(), twin.service());
     for _ in 0..200 {

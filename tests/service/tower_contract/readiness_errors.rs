@@ -41,7 +41,7 @@ fn while_closed_it_is_a_failure() {
 }
 
 #[test]
-fn once_the_break_is_over_it_is_a_failed_probe() {
+fn a_readiness_error_after_the_break_is_a_failed_probe() {
     let mut stage = Stage::new();
     stage.open();
     stage.end_break();
@@ -57,7 +57,7 @@ fn once_the_break_is_over_it_is_a_failed_probe() {
 }
 
 #[test]
-fn with_a_failure_to_spare_it_is_one_and_holds_no_permit() {
+fn a_readiness_error_with_a_failure_to_spare_is_one_and_holds_no_permit() {
     let mut stage = Stage::with(|builder| builder.probes(1, 2).permits(2));
     stage.open();
     stage.end_break();
@@ -71,7 +71,7 @@ fn with_a_failure_to_spare_it_is_one_and_holds_no_permit() {
 }
 
 #[test]
-fn in_half_open_it_takes_a_free_seat_and_fails() {
+fn a_readiness_error_in_half_open_takes_a_free_seat_and_fails() {
     let mut stage = Stage::with(|builder| builder.probes(2, 2).permits(2));
     let circuit = stage.circuit.clone();
     let probe = half_open_and_full(&circuit, &stage.clock);
@@ -85,7 +85,7 @@ fn in_half_open_it_takes_a_free_seat_and_fails() {
 }
 
 #[test]
-fn a_disabled_circuit_only_counts_it() {
+fn a_disabled_circuit_only_counts_a_readiness_error() {
     let mut stage = Stage::with(|builder| builder.mode(Mode::Disabled));
     fail_readiness(&mut stage);
     assert_eq!(stage.circuit.state(), State::Closed);
@@ -93,7 +93,7 @@ fn a_disabled_circuit_only_counts_it() {
 }
 
 #[test]
-fn a_shadow_circuit_that_is_open_does_not_count_it_against_the_break() {
+fn a_shadow_circuit_that_is_open_does_not_count_a_readiness_error_against_the_break() {
     let mut stage = Stage::with(|builder| builder.mode(Mode::Shadow));
     stage.open();
     let era = stage.circuit.snapshot().era;
@@ -133,14 +133,14 @@ fn fail_after(circuit: &Circuit, action: impl FnMut()) {
 }
 
 #[test]
-fn it_passes_through_unchanged() {
+fn a_readiness_error_passes_through_unchanged() {
     let circuit = circuit(&ManualClock::new(), |builder| builder);
     fail_after(&circuit, || {});
     assert_eq!(circuit.state(), State::Open);
 }
 
 #[test]
-fn it_belongs_to_the_era_before_the_poll_when_that_was_closed() {
+fn a_readiness_error_belongs_to_the_era_before_the_poll_when_that_was_closed() {
     let circuit = circuit(&ManualClock::new(), |builder| builder);
     // A reset of a closed circuit begins another era, in the same state.
     fail_after(&circuit, || circuit.reset());
@@ -150,7 +150,7 @@ fn it_belongs_to_the_era_before_the_poll_when_that_was_closed() {
 }
 
 #[test]
-fn and_when_that_was_a_break_that_was_over() {
+fn a_readiness_error_belongs_to_the_era_before_the_poll_when_its_break_was_over() {
     let clock = ManualClock::new();
     let circuit = circuit(&clock, |builder| builder);
     circuit.trip(BREAK).expect("in normal mode");
@@ -162,7 +162,7 @@ fn and_when_that_was_a_break_that_was_over() {
 }
 
 #[test]
-fn without_a_free_seat_it_is_neutral() {
+fn a_readiness_error_without_a_free_seat_is_neutral() {
     let clock = ManualClock::new();
     let circuit = circuit(&clock, |builder| builder.probes(2, 2).permits(2));
     let first = half_open_and_full(&circuit, &clock);
@@ -182,7 +182,7 @@ fn without_a_free_seat_it_is_neutral() {
 }
 
 #[test]
-fn even_if_the_probes_that_hold_the_seats_have_timed_out() {
+fn a_readiness_error_is_neutral_even_if_the_probes_that_hold_the_seats_have_timed_out() {
     let clock = ManualClock::new();
     let circuit = circuit(&clock, |builder| {
         builder.probes(2, 2).permits(2).half_open_timeout(BREAK)

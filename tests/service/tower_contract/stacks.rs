@@ -96,7 +96,7 @@ fn unless_each_is_to_have_its_own() {
 }
 
 #[test]
-fn and_then_its_clones_share_that() {
+fn clones_of_a_service_with_a_circuit_of_its_own_share_that() {
     let builder = Circuit::builder("route").consecutive_failures(1);
     let layer = CircuitBreakerLayer::circuit_per_service(builder).expect("valid");
     let mut service = layer.layer(statuses());
@@ -110,7 +110,7 @@ fn and_then_its_clones_share_that() {
 // ---- neighbours --------------------------------------------------------------------------------
 
 #[test]
-fn boxed() {
+fn a_boxed_breaker_works() {
     let layer = CircuitBreakerLayer::new(closed());
     let mut service = BoxService::new(layer.layer(statuses()));
     assert_eq!(status_of(&mut service, FAIL), FAIL);
@@ -118,7 +118,7 @@ fn boxed() {
 }
 
 #[test]
-fn boxed_and_cloned() {
+fn a_boxed_and_cloned_breaker_works() {
     let layer = CircuitBreakerLayer::new(closed());
     let mut service = BoxCloneService::new(layer.layer(statuses()));
     let mut sync = BoxCloneSyncService::new(layer.layer(statuses()));
@@ -128,7 +128,7 @@ fn boxed_and_cloned() {
 }
 
 #[test]
-fn around_a_boxed_service() {
+fn a_breaker_works_around_a_boxed_service() {
     let layer = CircuitBreakerLayer::new(closed());
     let mut service = layer.layer(BoxCloneService::new(statuses()));
     assert_eq!(status_of(&mut service, FAIL), FAIL);
@@ -136,7 +136,7 @@ fn around_a_boxed_service() {
 }
 
 #[test]
-fn with_and_without_it_as_an_option() {
+fn a_breaker_may_be_an_option() {
     for (breaker, expected) in [(Some(forced_open()), REJECTED), (None, StatusCode::OK)] {
         let breaker = breaker.map(CircuitBreakerLayer::new);
         let mut service = ServiceBuilder::new()
@@ -147,7 +147,7 @@ fn with_and_without_it_as_an_option() {
 }
 
 #[test]
-fn one_of_two_that_may_be_there() {
+fn a_breaker_may_be_one_side_of_an_either() {
     let layer = CircuitBreakerLayer::new(forced_open());
     let guarded = Either::Left(layer.layer(statuses()));
     let bare = Either::Right(statuses());
@@ -159,7 +159,7 @@ fn one_of_two_that_may_be_there() {
 
 // H3: what is mapped is still known for a rejection, and an inner error for what it is.
 #[test]
-fn behind_mapped_errors_and_responses() {
+fn a_rejection_is_known_behind_mapped_errors_and_responses() {
     let circuit = closed();
     let fails = service_fn(|ok: bool| ready(ok.then_some(1).ok_or(fmt::Error)));
     let mut service = layer(&circuit)
@@ -181,7 +181,7 @@ fn behind_mapped_errors_and_responses() {
 }
 
 #[test]
-fn in_the_middle_of_a_service_builder() {
+fn a_breaker_works_in_the_middle_of_a_service_builder() {
     let mut service = ServiceBuilder::new()
         .map_response(|response: Response<String>| response.map(|_| ()))
         .layer(CircuitBreakerLayer::new(closed()))
