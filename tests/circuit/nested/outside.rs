@@ -1,10 +1,6 @@
 //! What is not within: the ramp of another circuit, and listeners of a call that has ended (rules D6, D8, E4).
 
-use std::{
-    future::ready,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::{future::ready, io};
 
 use tower::{Layer, ServiceExt, service_fn};
 use tower_breaker::{Circuit, CircuitBreakerLayer, classify::ErrorsOnly};
@@ -38,6 +34,8 @@ async fn a_ramp_is_asked_once_under_another_circuit() {
 #[cfg(feature = "body")]
 #[tokio::test]
 async fn a_listener_told_at_the_end_of_a_body_is_outside_of_the_call() {
+    use std::sync::{Arc, Mutex};
+
     use http::{Request, Response};
     use http_body::Frame;
     use http_body_util::{BodyExt, StreamBody};
