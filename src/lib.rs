@@ -3,7 +3,8 @@
 //! When a dependency fails, calling it again makes things worse: the caller waits, and what it calls
 //! never gets the rest it needs. A circuit breaker watches what comes back. When too much of it
 //! fails, the breaker *opens*: calls are answered at once, with a 503 and a `Retry-After`, without
-//! touching the dependency. After a break it lets a *probe* through, and if that succeeds it closes.
+//! touching the dependency. It stays open for a *break* (elsewhere: wait duration). Then it is *half-open*, and
+//! lets a *probe* through. If that succeeds, it closes.
 //!
 //! A timeout bounds how long one call waits, a concurrency limit how many wait at once, and load
 //! shedding turns away what this service cannot take. A circuit breaker is about the *other* side:
@@ -55,14 +56,14 @@
 //!
 //! | setting | default |
 //! |---|---|
-//! | what trips | half of the last 100 calls failed, once there have been 20 (if nothing is said about failures) |
-//! | what fails | errors and 5xx; 4xx is neutral, and for a probe proof of life |
+//! | what trips | half of the last 100 calls failed, once there have been 20; if you name a policy of your own for failures, only that holds |
+//! | what fails | errors and 5xx; a 4xx is neutral, and a probe that gets one has succeeded; 408, 425 and 429 are neutral for a probe, too |
 //! | what is slow | nothing |
 //! | [`open_for`](CircuitBuilder::open_for) | 30 seconds |
 //! | [`permits`](CircuitBuilder::permits), [`probes`](CircuitBuilder::probes) | 1 at a time, 1 of 1 closes |
-//! | [`half_open_timeout`](CircuitBuilder::half_open_timeout) | the longer of the break and 30 seconds; longer where probes have succeeded too late |
+//! | [`half_open_timeout`](CircuitBuilder::half_open_timeout) | the longer of the break and 30 seconds; longer after a probe has succeeded too late |
 //! | [`ramp`](CircuitBuilder::ramp) | none |
-//! | [`abandoned`](CircuitBuilder::abandoned) | neutral, or a failure if the call was already slow |
+//! | [`abandoned`](CircuitBuilder::abandoned) | a dropped call is neutral, or a failure if it was slow already |
 //! | a rejection | 503 with `Retry-After` |
 //! | [`totals`](CircuitBuilder::totals) | counted |
 //!
@@ -104,18 +105,19 @@
 //! [`observe_request_bodies`](CircuitBreakerLayer#method.observe_request_bodies) does not take a slow upload for a
 //! slow dependency.
 //!
-//! In which order a breaker goes with timeouts, retries, limits and the rest is
-//! [a guide of its own](guide::neighbours). In short: timeouts inside, so that what takes too long is a
-//! failure; retries outside, with a policy that leaves rejections alone; and what reserves something in
-//! `poll_ready`, such as a concurrency limit or a buffer, rather outside, too. Where it is inside, tell the layer
-//! to give back what a rejected call had reserved:
-//! [`fresh_clone_on_rejection`](CircuitBreakerLayer::fresh_clone_on_rejection). For gRPC it does so anyway.
+//! In which order a breaker goes with its neighbours is [a guide of its own](guide::neighbours). In short:
+//!
+//! * **Timeouts inside**, so that a call that takes too long is a failure.
+//! * **Retries outside**, with a policy that leaves rejections alone.
+//! * **What reserves something in `poll_ready` outside**, such as a concurrency limit or a buffer. If it has to be
+//!   inside, tell the layer to give back what a rejected call had reserved:
+//!   [`fresh_clone_on_rejection`](CircuitBreakerLayer::fresh_clone_on_rejection). Layers for gRPC do so by default.
 //!
 //! # Without Tower
 //!
 //! [`Circuit::call`] runs a future, [`Circuit::try_acquire`] gives a [`Guard`] to finish by hand. For
-//! `tokio::spawn` there are [`Circuit::call_owned`] and [`Circuit::try_acquire_owned`]. Without traffic to make
-//! probes of, [`Circuit::probe_with`] makes them.
+//! `tokio::spawn` there are [`Circuit::call_owned`] and [`Circuit::try_acquire_owned`]. Where there are no calls
+//! that could be probes, [`Circuit::probe_with`] makes probes with a check of yours.
 //!
 //! # Features
 //!
@@ -132,10 +134,10 @@
 //!
 //! # How it works
 //!
-//! The state of a circuit, with its era and the counters of the current state, is one 64-bit word,
-//! and every decision is one compare-and-swap of it. There is no lock, no allocation and no waiting
-//! on admission, recording or rejection, and no `unsafe` in the crate. A call that began before a
-//! transition can never decide anything after it: the era in its permit no longer matches.
+//! The state of a circuit is one 64-bit word, with the counters of that state and its *era*: the number of
+//! transitions so far (elsewhere: generation). Every decision is one compare-and-swap of that word. There is no
+//! lock, no allocation and no waiting on admission, recording or rejection, and no `unsafe` in the crate. A call
+//! that began before a transition can never decide anything after it: it was admitted in another era.
 //!
 //! How that is checked is [told in a guide](guide::proof), and [what a call costs](guide::speed) in
 //! another.
@@ -148,63 +150,45 @@
 #[cfg(feature = "body")]
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 pub mod body;
-mod builder;
-mod call;
 mod circuit;
-pub mod classify;
-pub mod clock;
-#[cfg(any(feature = "body", feature = "retry-after"))]
-mod digits;
-mod driver;
-mod ejection;
-mod error;
-mod follow;
-mod future;
-mod give_back;
 #[cfg(feature = "grpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 pub mod grpc;
-mod guard;
 pub mod guide;
-mod handle;
-mod hold;
-mod layer;
-mod name;
-mod nesting;
-mod noted;
-pub mod observe;
-pub mod plumbing;
-pub mod readiness;
-pub mod reject;
-mod rejection_source;
+mod machine;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
+mod service;
+mod util;
+
 #[cfg(feature = "retry-after")]
 #[cfg_attr(docsrs, doc(cfg(feature = "retry-after")))]
-pub mod retry_after;
-mod service;
-mod snapshot;
-mod sync;
-mod unwind;
-
+#[doc(inline)]
+pub use self::service::retry_after;
 pub use self::{
-    builder::CircuitBuilder,
-    call::{Call, OwnedCall},
     circuit::{
+        builder::CircuitBuilder,
+        call::{Call, OwnedCall},
+        classify::Classify,
+        ejection::EjectionCap,
+        error::{CircuitError, ControlError, Reason, Rejected},
+        guard::{Guard, OwnedGuard},
+        handle::{Circuit, WeakCircuit},
+        name::Name,
+        snapshot::Snapshot,
+    },
+    machine::{
         Abandoned, Cause, ConfigError, Counts, Jitter, Mode, OpenFor, Outcome, ProbeCounts,
         SavedState, State, Totals, Transition,
     },
-    classify::Classify,
-    ejection::EjectionCap,
-    error::{CircuitError, ControlError, Reason, Rejected},
-    future::ResponseFuture,
-    guard::{Guard, OwnedGuard},
-    handle::{Circuit, WeakCircuit},
-    layer::CircuitBreakerLayer,
-    name::Name,
-    reject::Reject,
-    service::CircuitBreaker,
-    snapshot::Snapshot,
+    service::{
+        breaker::CircuitBreaker, future::ResponseFuture, layer::CircuitBreakerLayer, reject::Reject,
+    },
+};
+#[doc(inline)]
+pub use self::{
+    circuit::{clock, observe},
+    service::{classify, plumbing, readiness, reject},
 };
 
 // Its examples need the clients they show.

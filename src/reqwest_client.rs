@@ -11,12 +11,14 @@ use ::reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 
 use crate::{
     body::{ClassifyEnd, ObserveBodies, ObservesBodies, goes_without_body, observe},
-    circuit::Outcome,
-    classify::{BoxError, Classify, Head, HttpClassifier},
-    error::Rejected,
-    follow::{Follow, Followed},
-    hold::Hold,
-    reject::{Reject, RejectWith, ServiceUnavailable, service_unavailable},
+    circuit::{classify::BoxError, error::Rejected},
+    machine::Outcome,
+    service::{
+        classify::{Classify, Head, HttpClassifier},
+        follow::{Follow, Followed},
+        hold::Hold,
+        reject::{Reject, RejectWith, ServiceUnavailable, service_unavailable},
+    },
 };
 
 /// By its status, as any response. An error is a failure, unless

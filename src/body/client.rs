@@ -13,7 +13,7 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::{clock::Source, guard::Meter};
+use crate::circuit::{clock::Source, guard::Meter};
 
 pin_project! {
     /// The body of a request, of which the circuit knows how long its reader waits for the client (rule A3).
@@ -201,7 +201,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::ManualClock;
+    use crate::circuit::clock::ManualClock;
 
     // A3
     #[test]

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use crate::circuit::Outcome;
+use crate::machine::Outcome;
 
 /// How a body has ended.
 #[derive(Debug)]

@@ -10,10 +10,12 @@ use http_body::Body;
 
 use super::{BodyEnd, ClassifyEnd, LengthsAndErrors, ObservedBody, observation::Observation};
 use crate::{
-    circuit::Outcome,
-    digits::number,
-    follow::{Extent, Follow, Followed, sealed},
-    hold::Hold,
+    machine::Outcome,
+    service::{
+        follow::{Extent, Follow, Followed, sealed},
+        hold::Hold,
+    },
+    util::digits::number,
 };
 
 /// A call ends with the body of its response (rule H5). Given to a layer by

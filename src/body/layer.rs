@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ObserveBodies;
-use crate::{hold::Manners, layer::CircuitBreakerLayer};
+use crate::service::{hold::Manners, layer::CircuitBreakerLayer};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {

@@ -111,6 +111,7 @@ mod client;
 mod end;
 mod follow;
 mod layer;
+mod noted;
 mod observation;
 mod observed;
 mod requests;

@@ -7,10 +7,9 @@ use http_body::Frame;
 
 use super::{BodyEnd, ClassifyEnd};
 use crate::{
-    circuit::Outcome,
-    follow::Followed,
-    hold::Hold,
-    nesting::{self, Inside},
+    circuit::nesting::{self, Inside},
+    machine::Outcome,
+    service::{follow::Followed, hold::Hold},
 };
 
 /// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5), unless

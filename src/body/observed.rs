@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{ClassifyEnd, observation::Observation};
-use crate::{hold::Hold, unwind::harmless};
+use crate::{service::hold::Hold, util::panic::harmless};
 
 pin_project! {
     /// A body whose end the circuit hears of. It is the inner body in all that it tells: frames,
@@ -103,7 +103,8 @@ impl<B, H: Hold> ObservedBody<B, H> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let layer = Circuit::builder("files").build_layer()?.observe_bodies();
-    /// # let answer = |_: Request<()>| async { Ok::<_, Infallible>(Response::new(Full::new(bytes::Bytes::from("whole")))) };
+    /// # let whole = || Full::new(bytes::Bytes::from("whole"));
+    /// # let answer = move |_: Request<()>| async move { Ok::<_, Infallible>(Response::new(whole())) };
     /// # let mut body = layer.layer(service_fn(answer)).oneshot(Request::new(())).await?.into_body();
     /// # let mut context = Context::from_waker(Waker::noop());
     /// // Wrong: the circuit hears of nothing, and the call is abandoned when `body` is dropped.

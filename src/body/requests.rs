@@ -13,23 +13,27 @@ use tower_service::Service;
 
 use super::{BodyEnd, ClassifyEnd, ClientBody, client::ClientTime, follow::ObservesBodies};
 use crate::{
-    circuit::Outcome,
-    classify::HttpClassifier,
-    error::Rejected,
-    follow::{Extent, Follow, Followed, HeadOnly, sealed},
-    give_back::{GiveBack, Keep},
-    handle::Circuit,
-    hold::{Hold, Manners},
-    layer::CircuitBreakerLayer,
-    reject::{Reject, ServiceUnavailable},
-    service::CircuitBreaker,
+    circuit::{error::Rejected, handle::Circuit},
+    machine::Outcome,
+    service::{
+        breaker::CircuitBreaker,
+        classify::HttpClassifier,
+        follow::{Extent, Follow, Followed, HeadOnly, sealed},
+        give_back::{GiveBack, Keep},
+        hold::{Hold, Manners},
+        layer::CircuitBreakerLayer,
+        reject::{Reject, ServiceUnavailable},
+    },
 };
 
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Takes the time in which a call waits for its client off the time it has taken (rules A3, A4): a slow
     /// upload is not a slow dependency. For servers; see
-    /// [the guide](crate::guide::servers#slow-clients). The last of a layer's methods.
+    /// [the guide](crate::guide::servers#slow-clients).
+    ///
+    /// Say it last: nothing else can be set on the layer that it returns. It does not go together with
+    /// [`pending_while_open`](CircuitBreakerLayer::pending_while_open), which is for the clients of a balancer.
     ///
     /// The inner service gets what `into_body` makes of a [`ClientBody`], which takes the place of the request's
     /// body. For axum that is `axum::body::Body::new`; for tonic, `tonic::body::Body::new`; and for a
@@ -55,7 +59,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// A stalled upload is a call under way all the same. A time-out of its own goes outside:
+    /// A stalled upload is a call under way all the same. So give the request's body a time-out, outside of the
+    /// breaker:
     ///
     /// ```
     /// use std::time::Duration;

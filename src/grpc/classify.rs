@@ -1,19 +1,21 @@
 //! What counts as a failure over gRPC.
 
-use std::time::Duration;
-
-use http::{Extensions, HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
 
 use super::Code;
 use crate::{
     body::{BodyEnd, ClassifyEnd},
-    circuit::Outcome,
-    classify::{Classify, Head, is_rejection},
-    retry_after::RetryAfter,
+    machine::Outcome,
+    service::{
+        classify::{Classify, is_rejection},
+        grpc_code::passes_on_rejection,
+        retry_after::RetryAfter,
+    },
 };
 
 /// The classifier for gRPC (rule H4): codes that speak of the server are failures, ok is a success, resource
-/// exhausted and aborted are ignored, and the others are answered: neutral, and proof of life for a probe. Codes can be moved; the [module](super) has the whole table.
+/// exhausted and aborted are ignored, and the others are answered: neutral, and proof of life for a probe. Codes can
+/// be moved; the [module](super) has the whole table.
 ///
 /// It judges heads and trailers, so it goes to a layer by [`grpc_with`], which puts it in both places.
 ///
@@ -38,22 +40,10 @@ impl GrpcClassifier {
     /// The default sets.
     #[must_use]
     pub fn new() -> Self {
-        let all_answered = Self {
-            outcomes: [Outcome::Answered; Code::ALL.len()],
+        Self {
+            outcomes: Code::ALL.map(Code::usual_outcome),
             retry_after: None,
-        };
-        // These speak of overload and of time, and are no proof that the server is well.
-        let some_ignored = all_answered.ignored([Code::ResourceExhausted, Code::Aborted]);
-        some_ignored.successes([Code::Ok]).failures([
-            // Who cancels drops the call, and hears nothing any more. What is answered is a deadline that
-            // the server has found to be over.
-            Code::Cancelled,
-            Code::Unknown,
-            Code::DeadlineExceeded,
-            Code::Internal,
-            Code::Unavailable,
-            Code::DataLoss,
-        ])
+        }
     }
 
     /// Counts these codes as failures, too.
@@ -110,17 +100,13 @@ impl GrpcClassifier {
     }
 
     pub(super) fn judge(&self, code: Code, told_in: &HeaderMap) -> Outcome {
-        RetryAfter::add_to(self.outcome_of(code), || self.wait(told_in))
+        RetryAfter::add_to(self.outcome_of(code), || {
+            self.retry_after?.read_grpc(told_in)
+        })
     }
 
     pub(super) fn outcome_of(&self, code: Code) -> Outcome {
         self.outcomes[code as usize]
-    }
-
-    fn wait(&self, headers: &HeaderMap) -> Option<Duration> {
-        let retry_after = self.retry_after?;
-        let pushback = retry_after.read_pushback(headers);
-        pushback.or_else(|| retry_after.read(headers))
     }
 
     /// What the head of a response tells. Where it names no code, the trailers will, unless what comes is no
@@ -143,31 +129,6 @@ fn may_be_grpc(headers: &HeaderMap) -> bool {
         let start = value.as_bytes().get(..GRPC.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
     })
-}
-
-/// What the code in the head of a response means by default, if there is one: for the classifier for HTTP.
-pub(crate) fn classify_code(head: &Head<'_>, retry_after: Option<RetryAfter>) -> Option<Outcome> {
-    let code = Code::find(head.headers)?;
-    if passes_on_rejection(head.extensions) {
-        return Some(Outcome::NotAsked);
-    }
-    let classifier = GrpcClassifier {
-        retry_after,
-        ..GrpcClassifier::new()
-    };
-    Some(classifier.judge(code, head.headers))
-}
-
-/// Whether a handler of a tonic server failed with a rejection: the response has its status as it was.
-#[cfg(feature = "tonic")]
-fn passes_on_rejection(extensions: &Extensions) -> bool {
-    let status = extensions.get::<tonic::Status>();
-    status.is_some_and(|status| crate::error::Rejected::find(status).is_some())
-}
-
-#[cfg(not(feature = "tonic"))]
-fn passes_on_rejection(_: &Extensions) -> bool {
-    false
 }
 
 impl<B, E> Classify<Response<B>, E> for GrpcClassifier {

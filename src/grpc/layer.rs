@@ -1,23 +1,30 @@
 //! What layers say about gRPC.
 
 use super::{GrpcClassifier, GrpcLayer, GrpcUnavailable};
-use crate::{body::ObserveBodies, layer::CircuitBreakerLayer};
+use crate::{body::ObserveBodies, service::layer::CircuitBreakerLayer};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Classifies and rejects as gRPC has it, and follows calls to their trailers (rule H4).
     ///
-    /// It replaces what was said about classifying, rejecting and bodies. What is said after it holds, as a
-    /// [`fallback`](Self::fallback) in place of the rejection. (Bodies are observed already: to ask for that
-    /// again would take their trailers from the classifier.)
+    /// It replaces what was said before it about classifying, rejecting and bodies. What is said after it holds, such
+    /// as a [`fallback`](Self::fallback) in place of the rejection.
+    ///
+    /// **Watch out:** do not observe bodies again. They are observed already, and the classifier would not see their
+    /// trailers any more:
+    ///
+    /// ```text
+    /// layer.grpc().observe_bodies()     // wrong: a stream that fails is a success
+    /// layer.grpc()                      // right
+    /// ```
     ///
     /// **Watch out:** without it, the layer compiles around gRPC all the same, since to HTTP a gRPC call is a 200.
     /// The classifier for HTTP then sees a status in the head of a response, and none in trailers: a stream that
     /// fails after its first message is a success.
     ///
     /// **Watch out:** gRPC-web carries its trailers in the last message, where the breaker does not look, so
-    /// every call would end without a status, a failure. On a server the layer goes *inside* a gRPC-web layer,
-    /// which makes gRPC-web of what the breaker has seen; on a client it goes *around* one.
+    /// every call would end without a status, a failure. On a server the breaker goes *inside* of the gRPC-web layer,
+    /// on a client *around* it.
     ///
     /// ```
     /// # use tower::{ServiceBuilder, layer::util::Identity};
@@ -38,7 +45,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     ///
     /// A rejection gives back what the inner service has reserved, by a fresh clone in its place
     /// ([`fresh_clone_on_rejection`](Self::fresh_clone_on_rejection)): tonic's `Channel` is a buffer of 1,024
-    /// places. So the inner service has to be `Clone`. Around one that is not, such as the service of a server,
+    /// places. So the inner service has to be `Clone`, as tonic's channels and servers are. Around one that is not,
     /// say [`keep_on_rejection`](Self::keep_on_rejection) after it.
     pub fn grpc(self) -> GrpcLayer {
         self.grpc_with(GrpcClassifier::new())

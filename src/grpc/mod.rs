@@ -62,17 +62,17 @@
 //! [mapping]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 
 mod classify;
-mod code;
 mod layer;
 mod reject;
 #[cfg(feature = "tonic")]
 mod status;
 
-pub(crate) use self::classify::classify_code;
-pub use self::{classify::GrpcClassifier, code::Code, reject::GrpcUnavailable};
+pub use self::{classify::GrpcClassifier, reject::GrpcUnavailable};
 
+pub use crate::service::grpc_code::Code;
 use crate::{
-    body::ObserveBodies, give_back::FreshClone, layer::CircuitBreakerLayer, service::CircuitBreaker,
+    body::ObserveBodies,
+    service::{breaker::CircuitBreaker, give_back::FreshClone, layer::CircuitBreakerLayer},
 };
 
 /// The layer that [`CircuitBreakerLayer::grpc`] makes.

@@ -5,8 +5,8 @@ use std::future::{Ready, ready};
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
 use crate::{
-    error::{Reason, Rejected},
-    reject::Reject,
+    circuit::error::{Reason, Rejected},
+    service::reject::Reject,
 };
 
 /// A rejection as gRPC has it (rule H4): a response of nothing but a head, with `grpc-status: 14`

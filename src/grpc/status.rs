@@ -12,7 +12,11 @@ use super::{
     Code, GrpcClassifier,
     reject::{message, pushback_millis},
 };
-use crate::{circuit::Outcome, classify::Classify, error::Rejected, service::CircuitBreaker};
+use crate::{
+    circuit::error::Rejected,
+    machine::Outcome,
+    service::{breaker::CircuitBreaker, classify::Classify},
+};
 
 impl From<tonic::Code> for Code {
     fn from(code: tonic::Code) -> Self {
@@ -76,7 +80,7 @@ mod tests {
     use std::{convert::Infallible, sync::Arc};
 
     use super::*;
-    use crate::handle::Circuit;
+    use crate::circuit::handle::Circuit;
 
     fn rejection() -> Status {
         let circuit = Circuit::builder("payments").build().expect("valid");

@@ -277,8 +277,9 @@ async fn an_inner_service_that_is_not_ready_is_waited_for_too() {
     let mut waiter = Waiter::around(inner.clone(), &circuit);
     waiter.is_pending();
     assert_eq!(inner.asked.load(SeqCst), 1);
-    // It has tripped meanwhile: now it is the circuit that is waited for.
+    // It has tripped meanwhile, which wakes who waits: now it is the circuit that is waited for.
     circuit.trip(secs(5)).expect("normal mode");
+    waiter.woken(1);
     waiter.is_pending();
     assert_eq!(inner.asked.load(SeqCst), 1);
     *inner.readiness.lock().expect("not poisoned") = None;

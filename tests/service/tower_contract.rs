@@ -8,6 +8,7 @@ mod giving_back;
 mod readiness_errors;
 mod sharing;
 mod stacks;
+mod waiting;
 
 use std::{
     cell::Cell,

@@ -1,15 +1,18 @@
 //! What is told of transitions that race, through the one door to the circuit (E4).
 
 use std::{
+    future::Future,
     pin::pin,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
 };
 
-use super::*;
-use crate::{Circuit, clock::ManualClock, observe::Watch};
+use crate::{
+    circuit::{clock::ManualClock, handle::Circuit, observe::Watch},
+    machine::loom_tests::{model, race},
+};
 
-type Heard = StdArc<Mutex<Vec<u64>>>;
+type Heard = Arc<Mutex<Vec<u64>>>;
 
 /// A circuit with a window, so that winning a transition and telling it are some accesses apart.
 fn listened_to() -> (Circuit, Heard) {

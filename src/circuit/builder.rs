@@ -1,0 +1,512 @@
+//! [`CircuitBuilder`]: what a circuit is built from.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    clock::{Clock, Source},
+    ejection::EjectionCap,
+    handle::Circuit,
+    name::Name,
+    observe::{Listener, Observers},
+};
+use crate::machine::{
+    Abandoned, ConfigError, Core, Counts, Extras, Mode, OpenFor, Plan, Policy, Probing, SavedState,
+    Settings, Transition,
+};
+
+/// Builds a [`Circuit`]. Every setting has a default; nonsense is refused by [`build`](Self::build)
+/// (rule B8).
+///
+/// By default, the circuit trips when half of the last 100 calls have failed, once there have been 20. If you set a
+/// policy of your own for failures, only that holds. Several can be combined; whichever holds first trips (B5).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::{Circuit, Jitter, OpenFor};
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let circuit = Circuit::builder("payments")
+///     // 5 failures in a row, or 30 % of the last minute …
+///     .consecutive_failures(5)
+///     .time_window(Duration::from_secs(60))
+///     .failure_rate(0.3)
+///     .minimum_calls(50)
+///     // … or half of it slower than 800 ms.
+///     .slow_call_duration(Duration::from_millis(800))
+///     .slow_call_rate(0.5)
+///     // Breaks of 1, 2, 4 … at most 60 s, spread a little.
+///     .open_for(
+///         OpenFor::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(60))
+///             .jitter(Jitter::Fraction(0.2)),
+///     )
+///     // 2 of 3 probes must succeed, at most 3 at a time; then grow back over 10 s.
+///     .probes(2, 3)
+///     .permits(3)
+///     .ramp(Duration::from_secs(10), 0.1)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct CircuitBuilder {
+    name: Name,
+    settings: Settings,
+    policy: Option<Policy>,
+    mode: Option<Mode>,
+    restored: Option<SavedState>,
+    totals: Option<bool>,
+    seed: Option<u64>,
+    clock: Option<Arc<dyn Clock>>,
+    listeners: Vec<Listener>,
+    cap: Option<EjectionCap>,
+}
+
+impl CircuitBuilder {
+    pub(crate) fn new(name: Name) -> Self {
+        Self {
+            name,
+            settings: Settings::default(),
+            policy: None,
+            mode: None,
+            restored: None,
+            totals: None,
+            seed: None,
+            clock: None,
+            listeners: Vec::new(),
+            cap: None,
+        }
+    }
+
+    /// Trips at the n-th failure in a row; a success starts over (rule B1). 1 to 8,388,607.
+    ///
+    /// Default: not watched.
+    pub fn consecutive_failures(mut self, n: u64) -> Self {
+        self.settings.consecutive_failures = Some(n);
+        self
+    }
+
+    /// The [`consecutive_failures`](Self::consecutive_failures) must span at least this time, from the first
+    /// to the last: the first failure trips for which both hold (rule B1). Above zero.
+    ///
+    /// For connections that carry many calls: when one of them drops, fifty calls may fail at the same
+    /// instant, and that is no outage yet.
+    ///
+    /// Default: they may all come at once.
+    pub fn consecutive_failures_span(mut self, span: Duration) -> Self {
+        self.settings.consecutive_failures_span = Some(span);
+        self
+    }
+
+    /// Trips when at least this share of the calls in the window failed (rule B4). A share above 0
+    /// and at most 1, rounded to millionths.
+    ///
+    /// Default: 0.5, if neither [`consecutive_failures`] nor [`trip_when`] is set. Also 0.5 if a window is set beside
+    /// [`consecutive_failures`]. Otherwise not watched.
+    ///
+    /// [`consecutive_failures`]: Self::consecutive_failures
+    /// [`trip_when`]: Self::trip_when
+    pub fn failure_rate(mut self, share: f64) -> Self {
+        self.settings.failure_rate = Some(share);
+        self
+    }
+
+    /// Trips when at least this share of the calls in the window was slow (rule B4). A share above
+    /// 0 and at most 1, rounded to millionths. Needs [`slow_call_duration`](Self::slow_call_duration).
+    ///
+    /// Default: not watched.
+    pub fn slow_call_rate(mut self, share: f64) -> Self {
+        self.settings.slow_call_rate = Some(share);
+        self
+    }
+
+    /// A call is slow when it takes strictly longer than this, from admission to the head of the
+    /// response (rule A3). Above zero.
+    ///
+    /// By itself it only marks calls as slow in the totals and in the window, and makes an abandoned call
+    /// that ran longer a slow failure (A4). With a [`slow_call_rate`](Self::slow_call_rate), a slow probe
+    /// is a failed one (D3).
+    ///
+    /// Default: nothing is slow, and closed calls are not timed.
+    pub fn slow_call_duration(mut self, duration: Duration) -> Self {
+        self.settings.slow_call_duration = Some(duration);
+        self
+    }
+
+    /// Rates and a custom policy count only once the window holds this many calls (rule B4). At
+    /// least 1; at most the size of a count window.
+    ///
+    /// Default: 20, or the size of a smaller count window.
+    pub fn minimum_calls(mut self, calls: u64) -> Self {
+        self.settings.minimum_calls = Some(calls);
+        self
+    }
+
+    /// Looks back on the last so many recorded calls (rule B2). 1 to 65,536.
+    ///
+    /// Takes 8 bytes a call, rounded up to a power of two; twice that if slow calls are watched.
+    ///
+    /// Default: 100, if a policy needs a window and none is named.
+    pub fn count_window(mut self, calls: u32) -> Self {
+        self.settings.count_window = Some(calls);
+        self
+    }
+
+    /// Looks back on the calls recorded in the last so much time (rule B3). A millisecond to a day.
+    ///
+    /// A bucket of w nanoseconds counts up to w / 4 calls of each thread; more can only come if the
+    /// clock stands still, and are then not counted.
+    ///
+    /// Default: a count window instead.
+    pub fn time_window(mut self, span: Duration) -> Self {
+        self.settings.time_window = Some(span);
+        self
+    }
+
+    /// In how many steps a time window rolls. 1 to 100.
+    ///
+    /// Default: 10.
+    pub fn time_window_buckets(mut self, buckets: u32) -> Self {
+        self.settings.time_window_buckets = Some(buckets);
+        self
+    }
+
+    /// Trips when `policy` says so, given what the window holds (rule B7).
+    ///
+    /// Asked like a rate: when a failure or a slow call is recorded and the window holds
+    /// [`minimum_calls`](Self::minimum_calls). One that panics does not trip.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = tower_breaker::Circuit::builder("payments")
+    ///     .count_window(50)
+    ///     .minimum_calls(1)
+    ///     .trip_when(|counts| counts.failed >= 10 && counts.failure_rate() > 0.1)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn trip_when(mut self, policy: impl Fn(&Counts) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.custom_policy = true;
+        self.policy = Some(Arc::new(policy));
+        self
+    }
+
+    /// How long the circuit stays open before it lets a probe through (rules C1, C2): a `Duration`
+    /// above zero, or anything [`OpenFor`] can say.
+    ///
+    /// Default: 30 seconds.
+    pub fn open_for(mut self, open_for: impl Into<OpenFor>) -> Self {
+        self.settings.open_for = Some(open_for.into());
+        self
+    }
+
+    /// The seed of the jitter (rule C2).
+    ///
+    /// Default: random, so that instances differ.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// How many probes may be in flight at once in half-open (rule D1). 1 to the number of probes.
+    ///
+    /// Default: 1.
+    pub fn permits(mut self, permits: u64) -> Self {
+        self.settings.permits = Some(permits);
+        self
+    }
+
+    /// Closes when so many probes in a row have succeeded (rule D2): the first failure reopens. 1 to
+    /// 63. The same as [`probes(successes, successes)`](Self::probes).
+    ///
+    /// Default: 1.
+    pub fn success_threshold(mut self, successes: u64) -> Self {
+        self.settings.probes = Some(Probing::Threshold(successes));
+        self
+    }
+
+    /// Closes when `successes` of at most `of` probes have succeeded, and reopens as soon as that
+    /// cannot be reached any more (rule D2). `of` is 1 to 63, `successes` 1 to `of`.
+    ///
+    /// Default: 1 of 1.
+    pub fn probes(mut self, successes: u64, of: u64) -> Self {
+        self.settings.probes = Some(Probing::Of { successes, of });
+        self
+    }
+
+    /// How long half-open waits for its probes before it reopens (rule D4). Above zero. The time runs out in two ways:
+    ///
+    /// * no more probes may be admitted, and the last one was admitted so long ago;
+    /// * probes are abandoned, and there has been no answer for so long.
+    ///
+    /// It learns: if a probe succeeds too late, half-open waits at least twice as long as that probe took, at most an
+    /// hour. That holds until the circuit closes.
+    ///
+    /// Default: the longer of the break before it and 30 seconds.
+    pub fn half_open_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.half_open_timeout = Some(timeout);
+        self
+    }
+
+    /// After half-open has closed, admits a share of the calls that grows from `from` to all over
+    /// `duration` (rule D6). `duration` above zero; `from` a share above 0 and at most 1. Calls that come a
+    /// tenth of a second apart, or more, are always admitted.
+    ///
+    /// A reset or a release admits everything at once.
+    ///
+    /// Default: no ramp.
+    pub fn ramp(mut self, duration: Duration, from: f64) -> Self {
+        self.settings.ramp = Some((duration, from));
+        self
+    }
+
+    /// Tells each rejection to come back up to this share later than it could (rule C3), so that callers that
+    /// were rejected together do not come back at the same instant. A share above 0 and at most 1, rounded to
+    /// millionths.
+    ///
+    /// It only lengthens what rejections *tell*: [`Rejected::remaining`](crate::Rejected::remaining),
+    /// `Retry-After`, the push-back of gRPC. The break itself stays as long as it is, and a call that comes as soon as
+    /// it is over can be admitted. To spread the breaks of many instances, see [`Jitter`](crate::Jitter).
+    ///
+    /// `Retry-After` has whole seconds, so a spread of less than a few of them hardly shows there.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Callers of a circuit that has just opened are told 30 to 36 seconds.
+    /// let circuit = Circuit::builder("payments")
+    ///     .open_for(Duration::from_secs(30))
+    ///     .spread_retry_after(0.2)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: none; all are told the end of the break.
+    pub fn spread_retry_after(mut self, share: f64) -> Self {
+        self.settings.spread_retry_after = Some(share);
+        self
+    }
+
+    /// What becomes of calls that are dropped before their outcome is known (rule A4).
+    ///
+    /// **Watch out:** a timeout *around* the breaker drops calls, and those are abandoned, which is
+    /// neutral. For a dependency that hangs to be noticed behind one, put the timeout inside, or say after
+    /// which time an abandoned call is a failure:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::{Abandoned, Circuit};
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// // There is a timeout of two seconds around the calls.
+    /// let circuit = Circuit::builder("payments")
+    ///     .abandoned(Abandoned::FailureAfter(Duration::from_millis(1_900)))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: [`Abandoned::FailureIfSlow`].
+    pub fn abandoned(mut self, policy: Abandoned) -> Self {
+        self.settings.abandoned = Some(policy);
+        self
+    }
+
+    /// The mode the circuit is built in (rule E1).
+    ///
+    /// Default: [`Mode::Normal`].
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Begins where another circuit was [saved](crate::Circuit::save), instead of closed (rule E6): open for what
+    /// remained of its break, with its attempt, in its mode. For processes that end and begin again, as in a
+    /// rolling deploy or where there is no server.
+    ///
+    /// The break goes on from now on. The time in between is not counted; if you know it, subtract it with
+    /// [`SavedState::after`]. Windows, failures in a row, a ramp and what late probes have taught are not saved, so a
+    /// circuit that was saved while closed begins anew. Nobody is told of a transition, and the snapshot knows of
+    /// no trip.
+    ///
+    /// If a [`mode`](Self::mode) is set, too, it must be the saved one. A restored circuit that is open takes its
+    /// place under an [`ejection_cap`](Self::ejection_cap), whatever the cap says, until its break is over.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::{Circuit, SavedState, State};
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let saved = SavedState::open(Duration::from_secs(20), 3);
+    /// let circuit = Circuit::builder("payments").restore(saved).build()?;
+    /// assert_eq!((circuit.state(), circuit.snapshot().attempt), (State::Open, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: closed, or what [`mode`](Self::mode) makes of it.
+    pub fn restore(mut self, saved: SavedState) -> Self {
+        self.restored = Some(saved);
+        self
+    }
+
+    /// Whether to count [`Totals`](crate::Totals). They cost one write to a cache line of the
+    /// thread's own for each call (rule F4).
+    ///
+    /// Default: on.
+    pub fn totals(mut self, totals: bool) -> Self {
+        self.totals = Some(totals);
+        self
+    }
+
+    /// Where the circuit gets the time; see [`clock`](crate::clock).
+    ///
+    /// Default: tokio's clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Calls `listener` for every transition; see [`observe`](crate::observe). Can be given several
+    /// times.
+    ///
+    /// It runs on the thread that made the transition, often in the middle of a call, so it should
+    /// be quick. It may call back into the circuit, which it is given: holding a clone of its own
+    /// would keep the circuit alive for ever. If it panics, nothing else happens.
+    pub fn on_transition(
+        mut self,
+        listener: impl Fn(&Circuit, &Transition) + Send + Sync + 'static,
+    ) -> Self {
+        self.listeners.push(Arc::new(listener));
+        self
+    }
+
+    /// Makes the circuit a member of a set of which only a share may be open at once (rule G7). All members
+    /// need the same [clock](Self::clock).
+    ///
+    /// Default: it belongs to none.
+    pub fn ejection_cap(mut self, cap: &EjectionCap) -> Self {
+        self.cap = Some(cap.clone());
+        self
+    }
+
+    /// Builds the circuit.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for the first setting that makes no sense, and for a [clock](Self::clock) that
+    /// panics (rule B8).
+    pub fn build(self) -> Result<Circuit, ConfigError> {
+        self.check().map(|blueprint| blueprint.circuit())
+    }
+
+    pub(crate) fn check(self) -> Result<Blueprint, ConfigError> {
+        let plan = self.settings.resolve()?;
+        self.check_restored()?;
+        let ticks = |clock: &Arc<dyn Clock>| Source::custom(clock.clone()).is_some();
+        let panics = format_args!("one that panics");
+        let works = self.clock.as_ref().is_none_or(ticks);
+        ConfigError::unless(works, "clock", &panics, "one that does not panic")?;
+        Ok(Blueprint {
+            plan,
+            builder: self,
+        })
+    }
+
+    fn check_restored(&self) -> Result<(), ConfigError> {
+        let Some(saved) = &self.restored else {
+            return Ok(());
+        };
+        saved.check()?;
+        let said = self.mode.unwrap_or(saved.mode);
+        let allowed = "left out, or the mode of the state that is restored";
+        ConfigError::unless(said == saved.mode, "mode", &said, allowed)
+    }
+
+    /// The settings, for a live circuit (E5). What is not a number cannot be changed there.
+    pub(crate) fn into_numbers(self, core: &Core) -> Result<Settings, ConfigError> {
+        let closure = || format_args!("a closure");
+        keep("mode", self.mode.filter(|mode| *mode != core.mode()))?;
+        keep("restore", self.restored)?;
+        let totals = core.totals().is_some();
+        keep("totals", self.totals.filter(|said| *said != totals))?;
+        keep("seed", self.seed.filter(|seed| *seed != core.seed()))?;
+        keep("clock", self.clock.map(|_| closure()))?;
+        keep("on_transition", self.listeners.first().map(|_| closure()))?;
+        let another = |cap: &EjectionCap| !core.is_member_of(cap.shared());
+        keep("ejection_cap", self.cap.filter(another))?;
+        Ok(self.settings)
+    }
+}
+
+impl CircuitBuilder {
+    fn first(&self) -> SavedState {
+        let mode = self.mode.unwrap_or_default();
+        self.restored.unwrap_or_else(|| SavedState::in_mode(mode))
+    }
+}
+
+impl fmt::Debug for CircuitBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBuilder")
+            .field("name", &self.name)
+            .field("settings", &self.settings)
+            .field("mode", &self.mode)
+            .field("totals", &self.totals)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A builder whose settings have been checked: it makes any number of circuits.
+#[derive(Clone)]
+pub(crate) struct Blueprint {
+    plan: Plan,
+    builder: CircuitBuilder,
+}
+
+impl Blueprint {
+    pub(crate) fn circuit(&self) -> Circuit {
+        let builder = &self.builder;
+        let clock = match &builder.clock {
+            Some(clock) => {
+                let from_zero = || Source::from_zero(clock.clone());
+                Source::custom(clock.clone()).unwrap_or_else(from_zero)
+            }
+            None => Source::tokio(),
+        };
+        let extras = Extras {
+            first: builder.first(),
+            totals: builder.totals.unwrap_or(true),
+            seed: builder.seed.unwrap_or_else(random_seed),
+            policy: builder.policy.clone(),
+            cap: builder.cap.as_ref().map(|cap| cap.joined_by(&clock)),
+        };
+        let core = |now| Core::new(self.plan.clone(), extras, now);
+        let observers = Observers::new(builder.listeners.clone());
+        Circuit::new(builder.name.clone(), core, clock, observers)
+    }
+}
+
+impl fmt::Debug for Blueprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.builder.fmt(f)
+    }
+}
+
+/// Refuses what is said about something that a live circuit keeps, and says differently.
+fn keep(field: &'static str, another: Option<impl fmt::Debug>) -> Result<(), ConfigError> {
+    another.map_or(Ok(()), |value| {
+        Err(ConfigError::new(field, value, ConfigError::KEPT))
+    })
+}
+
+/// The standard library's hasher is the one source of randomness there is without a dependency.
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(())
+}

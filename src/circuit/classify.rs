@@ -1,0 +1,83 @@
+//! [`Classify`], and the classifiers that know nothing of HTTP.
+
+use super::error::{CircuitError, Rejected};
+use crate::machine::Outcome;
+
+/// Says what the end of a call means for the circuit.
+///
+/// If it panics, the call has failed (rule A5).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot classify `Result<&{Res}, &{E}>`",
+    label = "not a classifier for this service's response and error",
+    note = "a classifier is `HttpClassifier` (for `http::Response`), `ErrorsOnly` (for anything), \
+            or a closure `|result: Result<&{Res}, &{E}>| -> Outcome`"
+)]
+pub trait Classify<Res, E> {
+    /// What the result of one call means.
+    fn classify(&self, result: Result<&Res, &E>) -> Outcome;
+}
+
+// Or the compiler would say of every other type that it is no closure.
+#[diagnostic::do_not_recommend]
+impl<F, Res, E> Classify<Res, E> for F
+where
+    F: Fn(Result<&Res, &E>) -> Outcome,
+{
+    fn classify(&self, result: Result<&Res, &E>) -> Outcome {
+        self(result)
+    }
+}
+
+/// For services that are not HTTP: an error is a failure, any response a success.
+///
+/// It knows nothing of responses, so it cannot see that one was made from a rejection (rule H3):
+/// around a breaker that answers with a 503, use [`HttpClassifier`](crate::classify::HttpClassifier).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ErrorsOnly;
+
+impl<Res, E> Classify<Res, E> for ErrorsOnly {
+    fn classify(&self, result: Result<&Res, &E>) -> Outcome {
+        match result {
+            Ok(_) => Outcome::Success,
+            Err(_) => Outcome::Failure,
+        }
+    }
+}
+
+/// Ignores the rejections of a circuit breaker further in that come as errors, and leaves the rest
+/// to another classifier (rule H3).
+///
+/// For errors that are [`CircuitError`] (whose inner error goes on to the other classifier) or a
+/// boxed error.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IgnoreRejections<C>(
+    /// The classifier for everything else.
+    pub C,
+);
+
+impl<C, Res, E> Classify<Res, CircuitError<E>> for IgnoreRejections<C>
+where
+    C: Classify<Res, E>,
+{
+    fn classify(&self, result: Result<&Res, &CircuitError<E>>) -> Outcome {
+        match result {
+            Ok(response) => self.0.classify(Ok(response)),
+            Err(CircuitError::Rejected(_)) => Outcome::NotAsked,
+            Err(CircuitError::Inner(error)) => self.0.classify(Err(error)),
+        }
+    }
+}
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl<C, Res> Classify<Res, BoxError> for IgnoreRejections<C>
+where
+    C: Classify<Res, BoxError>,
+{
+    fn classify(&self, result: Result<&Res, &BoxError>) -> Outcome {
+        match result {
+            Err(error) if Rejected::find(&**error).is_some() => Outcome::NotAsked,
+            other => self.0.classify(other),
+        }
+    }
+}

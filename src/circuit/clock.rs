@@ -1,0 +1,167 @@
+//! Where a circuit gets the time.
+//!
+//! By default that is tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time
+//! already. No runtime is needed for it: outside of one, tokio's clock is the system's.
+//!
+//! Another clock (a coarse one, or simulated time) is anything that implements [`Clock`]:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_breaker::{Circuit, State, clock::ManualClock};
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let clock = ManualClock::new();
+//! let circuit = Circuit::builder("payments")
+//!     .consecutive_failures(1)
+//!     .open_for(Duration::from_secs(5))
+//!     .clock(clock.clone())
+//!     .build()?;
+//!
+//! circuit.try_acquire().expect("closed").failure();
+//! assert_eq!(circuit.state(), State::Open);
+//!
+//! clock.advance(Duration::from_secs(5));
+//! circuit.try_acquire().expect("a probe").success();
+//! assert_eq!(circuit.state(), State::Closed);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A circuit reads the clock only where the time matters:
+//!
+//! | what | reads the clock |
+//! |---|---|
+//! | a success of a closed circuit | not at all |
+//! | … with a time window | once |
+//! | … where calls are timed: with `slow_call_duration` or `Abandoned::FailureAfter` | twice |
+//! | a call of a disabled circuit | not at all, or as above where calls are timed |
+//! | a rejection | once; not at all where the circuit is forced open |
+//! | failures, probes, calls in a ramp, rejections because half-open is full | as they need |
+//!
+//! With tokio's `test-util`, tokio's clock cannot be read at the end of a thread, when thread-locals are being
+//! destroyed. What is recorded then is taken to happen when the circuit was built, so a call that is dropped then
+//! counts as fast.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{machine::nanos, util::panic::harmless};
+
+/// A clock that never goes back and never panics.
+///
+/// If one does go back, nothing panics and no circuit is stuck, but what is counted by time is off: a
+/// break may last longer, a call look faster, and a time window hold too much or too little, until the
+/// clock is where it was. If one panics, that reading is taken for the time at which the circuit was
+/// built, and nothing else comes of it. One that panics when a circuit is built is refused (rule B8).
+pub trait Clock: Send + Sync + 'static {
+    /// The time since some fixed instant of the clock's own.
+    fn now(&self) -> Duration;
+}
+
+/// A clock that a test moves by hand. Clones are the same clock.
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock {
+    nanos: Arc<AtomicU64>,
+}
+
+impl ManualClock {
+    /// A clock that stands at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves the clock forward. It stops at its end, after 584 years.
+    pub fn advance(&self, by: Duration) {
+        let moved = |now: u64| Some(now.saturating_add(nanos(by)));
+        // Never an error: the closure always has an answer.
+        let _ = self
+            .nanos
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, moved);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Ordering::Acquire))
+    }
+}
+
+/// The clock of one circuit, in nanoseconds since the circuit was built.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Tokio(Instant),
+    Custom(Arc<dyn Clock>, Duration),
+}
+
+impl Source {
+    pub(crate) fn tokio() -> Self {
+        let system = || std::time::Instant::now().into();
+        Self::Tokio(harmless(Instant::now).unwrap_or_else(system))
+    }
+
+    /// `None` if the clock panics.
+    pub(crate) fn custom(clock: Arc<dyn Clock>) -> Option<Self> {
+        let origin = harmless(|| clock.now())?;
+        Some(Self::Custom(clock, origin))
+    }
+
+    /// For a clock that has panicked: its time begins at its beginning.
+    pub(crate) fn from_zero(clock: Arc<dyn Clock>) -> Self {
+        Self::Custom(clock, Duration::ZERO)
+    }
+
+    /// The nanosecond at which the circuit's own time begins, by a time that all clocks of the same kind
+    /// share.
+    pub(crate) fn zero(&self, epoch: Instant) -> u64 {
+        // 36 years. An instant can be earlier than the epoch: a clock that is paused was paused before.
+        const EPOCH: u64 = 1 << 60;
+        match self {
+            Self::Tokio(origin) => {
+                let after = origin.saturating_duration_since(epoch);
+                let before = epoch.saturating_duration_since(*origin);
+                let epoch = EPOCH.saturating_add(nanos(after));
+                epoch.saturating_sub(nanos(before))
+            }
+            Self::Custom(_, origin) => nanos(*origin).saturating_add(1),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        // Recording reads the clock while somebody else's panic unwinds, and at the end of threads. It must
+        // not add a panic of its own.
+        let since_built = match self {
+            Self::Tokio(origin) => {
+                let now = harmless(Instant::now).unwrap_or(*origin);
+                now.saturating_duration_since(*origin)
+            }
+            Self::Custom(clock, origin) => {
+                let now = harmless(|| clock.now()).unwrap_or(*origin);
+                now.saturating_sub(*origin)
+            }
+        };
+        // The last nanosecond of time is kept free: permits use it for "not timed".
+        nanos(since_built).min(u64::MAX - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_nanosecond_is_never_reached() {
+        let clock = ManualClock::new();
+        let source = Source::custom(Arc::new(clock.clone())).expect("a time");
+        clock.advance(Duration::MAX);
+        assert_eq!(source.now(), u64::MAX - 1);
+    }
+}

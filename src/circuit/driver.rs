@@ -1,0 +1,243 @@
+//! A driver: probes of one's own, where there is no traffic to make them (rule D7).
+//!
+//! An open circuit waits for a call to find out whether its dependency is back (rule C5). That costs somebody a
+//! request, and where nobody asks, because the circuit is quiet or a balancer steers around it, it never
+//! happens. A driver asks by itself.
+//!
+//! It waits as readiness mode does, without polling: for the end of the break or of a probe's patience by
+//! tokio's timer, and for everything else by being told. What it waits with is held weakly, so that it ends
+//! with its circuit.
+
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
+
+use super::{
+    classify::{Classify, ErrorsOnly},
+    handle::{Circuit, WeakCircuit},
+    nesting,
+};
+use crate::{
+    machine::{Outcome, Permit},
+    util::future::either,
+};
+
+impl Circuit {
+    /// A future to spawn: it runs `check` whenever the circuit could be probed, and feeds the circuit what comes
+    /// of it. So a dependency comes back without a request of somebody's as the guinea pig (rule D7).
+    ///
+    /// It waits until a break is over, and then runs `check` as a probe. The check takes a permit like any other probe.
+    /// `Ok` is a success, `Err` a failure. If more than one probe is needed, it runs them one after another, never two
+    /// at once. While the circuit is closed, forced open or disabled it does nothing. In shadow mode it checks, too.
+    ///
+    /// It ends when the circuit is gone, which it does not keep alive. Dropped, it abandons a check in flight.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_breaker::{Circuit, State};
+    ///
+    /// # async fn ping() -> Result<(), std::io::Error> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("database")
+    ///     .consecutive_failures(3)
+    ///     .open_for(Duration::from_secs(5))
+    ///     .build()?;
+    /// tokio::spawn(circuit.probe_with(async || ping().await));
+    ///
+    /// circuit.trip(Duration::from_secs(5)).expect("normal mode");
+    /// // Nobody makes a call, and yet:
+    /// assert!(circuit.watch().wait_for(State::Closed).await);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// * A check that **fails** reopens the circuit, as a failed probe does, and the driver waits for the next
+    ///   break.
+    /// * A check that **hangs** is dropped after [`half_open_timeout`], like any probe, and has failed.
+    /// * A check that is **no longer needed** is dropped at once: somebody has reset the circuit, or other probes have
+    ///   decided.
+    /// * A check that **panics** has failed (A5). The panic goes on unwinding and ends the driver. To keep the driver,
+    ///   catch panics inside of the check.
+    /// * A check counts in the [totals](crate::Totals) like any call. A driver that waits counts nothing as rejected.
+    ///
+    /// **Watch out**: if a check takes longer than half-open waits, the circuit never closes by a driver. Raise
+    /// [`half_open_timeout`] above what a check may take, and give the check a time-out of its own below it.
+    ///
+    /// A check may go through the same circuit, by a client that is protected: that is part of the check (rule
+    /// D8).
+    ///
+    /// **Watch out**: it must not do so from another task. The check has the only permit already, so the circuit
+    /// rejects the call there, the check fails, and the circuit never closes.
+    ///
+    /// ```text
+    /// circuit.probe_with(async || spawn(circuit.clone().call_owned(ping())).await?)  // wrong
+    /// circuit.probe_with(async || spawn(ping()).await?)                              // right
+    /// circuit.probe_with(async || circuit.call(ping()).await)                        // right
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// The future panics where it has to wait for an instant and there is no runtime of tokio's with time
+    /// enabled. The wait is by tokio's timer: with a [clock](crate::clock) of another kind, a driver that is
+    /// woken too early waits again.
+    ///
+    /// [`half_open_timeout`]: crate::CircuitBuilder::half_open_timeout
+    pub fn probe_with<F, T, E>(&self, check: F) -> impl Future<Output = ()> + use<F, T, E>
+    where
+        F: AsyncFnMut() -> Result<T, E>,
+    {
+        drive(self.downgrade(), ErrorsOnly, check)
+    }
+
+    /// Like [`probe_with`](Self::probe_with), with a [`Classify`] to say what a check came to.
+    ///
+    /// Where that is neither success nor failure, nothing is decided, and the next check waits as long as
+    /// half-open waits for a probe.
+    pub fn probe_with_classifier<C, F, T, E>(
+        &self,
+        classifier: C,
+        check: F,
+    ) -> impl Future<Output = ()> + use<C, F, T, E>
+    where
+        C: Classify<T, E>,
+        F: AsyncFnMut() -> Result<T, E>,
+    {
+        drive(self.downgrade(), classifier, check)
+    }
+}
+
+async fn drive<C, F, T, E>(circuit: WeakCircuit, classifier: C, mut check: F)
+where
+    C: Classify<T, E>,
+    F: AsyncFnMut() -> Result<T, E>,
+{
+    while let Some(mut probe) = admission(&circuit).await {
+        // A check that is always ready must not keep others from running.
+        yield_now().await;
+        let permit = probe.permit;
+        let check = nesting::within(circuit.identity(), || check());
+        let ended = until_over(check, &circuit, permit).await;
+        match ended {
+            Ended::Answered(result) => {
+                let classify = || classifier.classify(result.as_ref());
+                let outcome = nesting::within(circuit.identity(), classify);
+                probe.finish(outcome, result.is_ok());
+                if matches!(outcome, Outcome::Ignored | Outcome::NotAsked) {
+                    over(&circuit, permit).await;
+                }
+            }
+            Ended::Late => probe.finish(Outcome::Failure, false),
+            Ended::Stale => {}
+        }
+    }
+}
+
+/// How a check ended.
+enum Ended<R> {
+    Answered(R),
+    /// Half-open has waited long enough.
+    Late,
+    /// Its half-open era is over, or its circuit gone.
+    Stale,
+}
+
+/// A check in flight. Like a guard (rules A4, A5), but it holds its circuit weakly.
+struct Probe<'a> {
+    circuit: &'a WeakCircuit,
+    permit: Permit,
+}
+
+impl Probe<'_> {
+    fn finish(&mut self, outcome: Outcome, answered: bool) {
+        if let (Some(permit), Some(circuit)) = (self.permit.take(), self.circuit.upgrade()) {
+            circuit.record(permit, outcome, answered);
+        }
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        if let (Some(permit), Some(circuit)) = (self.permit.take(), self.circuit.upgrade()) {
+            circuit.give_up(permit);
+        }
+    }
+}
+
+/// Waits until the circuit admits a probe; `None` if it is gone.
+async fn admission(circuit: &WeakCircuit) -> Option<Probe<'_>> {
+    loop {
+        let held = circuit.upgrade()?;
+        // Before the look at the circuit, so that nothing that happens after it is missed.
+        let waiting = held.observers().waiting();
+        let changed = waiting.notified();
+        let remaining = match held.admit_driven() {
+            Ok(permit) => return Some(Probe { circuit, permit }),
+            Err(remaining) => remaining,
+        };
+        drop(held);
+        match remaining {
+            Some(remaining) => either(changed, sleep(remaining)).await,
+            None => changed.await,
+        }
+    }
+}
+
+/// Runs a check for as long as its result can matter.
+async fn until_over<R>(
+    check: impl Future<Output = R>,
+    circuit: &WeakCircuit,
+    permit: Permit,
+) -> Ended<R> {
+    let (mut check, mut over) = (pin!(check), pin!(over(circuit, permit)));
+    poll_fn(
+        |context| match nesting::within(circuit.identity(), || check.as_mut().poll(context)) {
+            Poll::Ready(result) => Poll::Ready(Ended::Answered(result)),
+            Poll::Pending => match over.as_mut().poll(context) {
+                Poll::Ready(true) => Poll::Ready(Ended::Late),
+                Poll::Ready(false) => Poll::Ready(Ended::Stale),
+                Poll::Pending => Poll::Pending,
+            },
+        },
+    )
+    .await
+}
+
+/// Waits until a probe has had its time, and returns `true`; `false` if its era is over before.
+async fn over(circuit: &WeakCircuit, permit: Permit) -> bool {
+    loop {
+        let Some(held) = circuit.upgrade() else {
+            return false;
+        };
+        let waiting = held.observers().waiting();
+        let changed = waiting.notified();
+        let remaining = held.driven_remaining(permit);
+        drop(held);
+        match remaining {
+            None => return false,
+            Some(0) => return true,
+            Some(remaining) => either(changed, sleep(remaining)).await,
+        }
+    }
+}
+
+async fn sleep(nanos: u64) {
+    tokio::time::sleep(Duration::from_nanos(nanos)).await;
+}
+
+/// Lets others run.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,165 @@
+//! [`EjectionCap`]: of a set of circuits, only a share may be open at once.
+
+use std::{fmt, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::clock::Source;
+use crate::machine::{Cap, ConfigError, Joining, millionths};
+
+/// Keeps the last ones in rotation: of a set of circuits, at most a share may be open at once (rule G7).
+/// Clones are the same set.
+///
+/// When all the endpoints of a service fail, the fault is hardly theirs, and to eject them all leaves
+/// nobody to answer. A trip beyond the cap is *vetoed*: the circuit stays closed, its window is cleared, and
+/// a transition from closed to closed tells it, with [`Cause::TripVetoed`](crate::Cause::TripVetoed) and what
+/// would have tripped.
+///
+/// One veto of an outage is told. Those that follow change nothing and are only counted, in
+/// [`Totals::vetoed`](crate::Totals::vetoed), so the next failure opens the circuit as soon as there is a
+/// place. The outage is over when the circuit changes for another reason, or when no trip has been vetoed for
+/// as long as the break would have been.
+///
+/// ```
+/// use tower_breaker::{Cause, Circuit, EjectionCap, State};
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let cap = EjectionCap::new(0.5)?;
+/// let endpoint = |name: &'static str| {
+///     Circuit::builder(name)
+///         .consecutive_failures(1)
+///         .ejection_cap(&cap)
+///         .build()
+/// };
+/// let (a, b) = (endpoint("a")?, endpoint("b")?);
+///
+/// a.try_acquire().expect("closed").failure();
+/// assert_eq!(a.state(), State::Open);
+///
+/// // One of two is ejected: the other has to stay, whatever comes of it.
+/// b.try_acquire().expect("closed").failure();
+/// assert_eq!(b.state(), State::Closed);
+/// assert_eq!((cap.ejected(), cap.members()), (1, 2));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A circuit is a member for as long as it lives. It takes a place when it trips:
+///
+/// * It holds its place until its break is over. If nobody asks the circuit then, another member's trip may
+///   take the place over. The one whose break was over first is taken first.
+/// * If it is asked first, it becomes half-open and keeps its place until it closes.
+/// * If its place was taken over, it probes without one. To open again it needs another; where there is none,
+///   it closes, and that is a veto, too.
+///
+/// What a person does ([`trip`](crate::Circuit::trip), [`force_open`](crate::Circuit::force_open)) is never
+/// vetoed, but takes a place. What is decided in shadow takes none.
+///
+/// The share is a limit, not a target: of three circuits under a cap of one half, one may be open, and of
+/// one, none. [`at_least_one`](Self::at_least_one) is for small sets. The share is rounded to millionths, and
+/// so is what comes of it: of three circuits under a cap of `1.0 / 3.0`, one may be open.
+///
+/// No trip waits for another thread, or for a lock. One that finds the set full looks through all members, so
+/// each failing call of a circuit that is kept in rotation costs some nanoseconds for each of them.
+///
+/// **Watch out**: when a break is over is judged by the clock of the circuit that asks for a place. So all
+/// members need the same [clock](crate::clock), be it tokio's or one of your own.
+///
+/// ```
+/// # use tower_breaker::{Circuit, EjectionCap, clock::ManualClock};
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// # let cap = EjectionCap::new(0.5)?;
+/// let endpoint = || Circuit::builder("endpoint").ejection_cap(&cap);
+///
+/// // Wrong: two clocks that know nothing of each other.
+/// endpoint().clock(ManualClock::new()).build()?;
+/// endpoint().clock(ManualClock::new()).build()?;
+///
+/// // Right: clones of one.
+/// let clock = ManualClock::new();
+/// endpoint().clock(clock.clone()).build()?;
+/// endpoint().clock(clock.clone()).build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct EjectionCap {
+    cap: Arc<Cap>,
+    epoch: Instant,
+}
+
+impl EjectionCap {
+    /// A set that is empty yet, of which at most this share may be open: above 0 and at most 1, rounded
+    /// to millionths.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for any other share (rule B8).
+    pub fn new(share: f64) -> Result<Self, ConfigError> {
+        Self::with_least(share, 0)
+    }
+
+    /// The same, but at least one of them, however few there are.
+    ///
+    /// So that a share which suits a large set lets one open in a small one, too: of ten under
+    /// `at_least_one(0.1)`, one, of three, one, and the only one of one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn at_least_one(share: f64) -> Result<Self, ConfigError> {
+        Self::with_least(share, 1)
+    }
+
+    fn with_least(share: f64, least: u64) -> Result<Self, ConfigError> {
+        let share = millionths("ejection_cap", share)?;
+        Ok(Self {
+            cap: Arc::new(Cap::new(share, least)),
+            epoch: Instant::now(),
+        })
+    }
+
+    /// The share of the set that may be open: above 0 and at most 1.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a million is far below 2^52")]
+    pub fn share(&self) -> f64 {
+        self.cap.share() as f64 / 1e6
+    }
+
+    /// How many circuits there are in the set.
+    #[must_use]
+    pub fn members(&self) -> u64 {
+        self.cap.members()
+    }
+
+    /// How many places are taken: by circuits that are open, half-open or forced open, and not only in shadow.
+    ///
+    /// An open circuit whose break is over counts until another member's trip takes its place over. From then
+    /// on it does not count, also while it is half-open, until it opens again. One that is about to open counts
+    /// already.
+    #[must_use]
+    pub fn ejected(&self) -> u64 {
+        self.cap.taken()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Cap> {
+        &self.cap
+    }
+
+    pub(crate) fn joined_by(&self, clock: &Source) -> Joining {
+        Joining {
+            cap: self.cap.clone(),
+            zero: clock.zero(self.epoch),
+        }
+    }
+}
+
+impl fmt::Debug for EjectionCap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EjectionCap")
+            .field("share", &self.share())
+            .field("members", &self.members())
+            .field("ejected", &self.ejected())
+            .finish_non_exhaustive()
+    }
+}

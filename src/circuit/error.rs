@@ -1,0 +1,288 @@
+//! Rejections, and the error a protected call ends in.
+
+use std::{error::Error, fmt, time::Duration};
+
+use super::{
+    name::Name,
+    rejection_source::{LazySource, WhenToRetry},
+};
+use crate::machine::{Cause, Mode, PackedCause, Refusal};
+
+/// In nanoseconds: when to come back where nobody knows better.
+const SECOND: u64 = 1_000_000_000;
+
+/// Why a call was rejected (rule C3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The circuit is open.
+    Open,
+    /// The circuit is half-open and every probe it admits is in flight.
+    HalfOpenFull,
+    /// A person forced the circuit open.
+    ForcedOpen,
+    /// The circuit has just closed and admits a growing share of calls; this one is not among them.
+    Ramping,
+}
+
+impl Reason {
+    /// With the time that remains, in nanoseconds; 0 where none is told.
+    pub(crate) fn of(refusal: Refusal) -> (Self, u64) {
+        match refusal {
+            Refusal::Open(left) => (Self::Open, left),
+            Refusal::HalfOpenFull(_) => (Self::HalfOpenFull, SECOND),
+            Refusal::ForcedOpen => (Self::ForcedOpen, 0),
+            Refusal::Ramping => (Self::Ramping, SECOND),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Open => "open",
+            Self::HalfOpenFull => "half-open and full",
+            Self::ForcedOpen => "forced open",
+            Self::Ramping => "ramping up",
+        })
+    }
+}
+
+/// A call that was not made: the circuit rejected it without touching the dependency (rule C3).
+///
+/// The response of a rejection carries one in its extensions, so that outer layers know it for ours
+/// (rule H3): `response.extensions().get::<Rejected>()`. A fallback's answer does not, unless the
+/// fallback [marks](Self::mark) it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rejected {
+    circuit: Name,
+    /// In nanoseconds.
+    remaining: u64,
+    why: Why,
+    source: LazySource,
+}
+
+/// The reason and the cause, in one word: a rejection makes the future of a call no larger.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Why(u64);
+
+impl Why {
+    fn new(reason: Reason, cause: PackedCause) -> Self {
+        Self(cause.bits() | (reason as u64) << PackedCause::BITS)
+    }
+
+    fn reason(self) -> Reason {
+        const REASONS: [Reason; 4] = [
+            Reason::Open,
+            Reason::HalfOpenFull,
+            Reason::ForcedOpen,
+            Reason::Ramping,
+        ];
+        REASONS[(self.0 >> PackedCause::BITS & 3) as usize]
+    }
+
+    fn cause(self) -> Option<Cause> {
+        const MASK: u64 = (1 << PackedCause::BITS) - 1;
+        PackedCause::from_bits(self.0 & MASK).cause()
+    }
+}
+
+impl Rejected {
+    #[inline]
+    pub(crate) fn new(circuit: Name, reason: Reason, remaining: u64, cause: PackedCause) -> Self {
+        Self {
+            circuit,
+            remaining,
+            why: Why::new(reason, cause),
+            source: LazySource::default(),
+        }
+    }
+
+    /// The name of the circuit.
+    #[must_use]
+    pub fn circuit(&self) -> &str {
+        &self.circuit
+    }
+
+    /// Why the call was rejected.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.why.reason()
+    }
+
+    /// Why the circuit opened: the cause of its newest trip, also while it is half-open and while it is ramping
+    /// up (rule C3). [`Snapshot::last_trip`](crate::Snapshot::last_trip) has the same.
+    ///
+    /// `None` when it is forced open, and when the cause is not known: of a circuit that was
+    /// [restored](crate::CircuitBuilder::restore), that ramps up after a veto
+    /// ([`Cause::TripVetoed`]), or that is changing at this very moment.
+    ///
+    /// Numbers above 536,870,911 are told as that; in the counts of a custom policy, those above 524,287.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        self.why.cause()
+    }
+
+    /// How long until it is worth trying again: until the break is over; a second while half-open is full,
+    /// whose probes may be back at any moment, and while ramping. `None` when only a person will release
+    /// the circuit.
+    ///
+    /// Longer than that, and another time for each rejection, where the circuit
+    /// [spreads](crate::CircuitBuilder::spread_retry_after) it.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        let is_timed = self.reason() != Reason::ForcedOpen;
+        is_timed.then(|| Duration::from_nanos(self.remaining))
+    }
+
+    /// The rejection in `error` or in what caused it, if there is one.
+    ///
+    /// Finds it through boxes and wrappers, as far as they tell their source. Through transparent wrappers, too
+    /// (`#[error(transparent)]` of thiserror, `reqwest_middleware::Error`, `io::Error::other`), which tell the
+    /// source of what they wrap as their own: what is found there is a copy.
+    ///
+    /// ```
+    /// use tower_breaker::{Circuit, CircuitError, Rejected};
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("payments").build()?;
+    /// circuit.force_open();
+    /// let rejected = circuit.try_acquire().unwrap_err();
+    /// let error: CircuitError<std::io::Error> = rejected.into();
+    /// let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+    /// assert!(Rejected::find(&*error).is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(rejected) = error.downcast_ref::<Self>() {
+                return Some(rejected);
+            }
+            if let Some(source) = error.downcast_ref::<WhenToRetry>() {
+                return Some(source.rejected());
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+impl fmt::Debug for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("circuit", &self.circuit)
+            .field("reason", &self.reason())
+            .field("cause", &self.cause())
+            .field("remaining", &self.remaining())
+            .finish()
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "circuit `{}` is {}", self.circuit, self.reason())?;
+        match self.cause() {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Its source says when to come back, so that a chain of errors tells it, and so that
+/// [`find`](Rejected::find) finds the rejection behind transparent wrappers.
+impl Error for Rejected {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.source.of(self))
+    }
+}
+
+/// What a protected call ends in where rejections are errors: a rejection, or the inner service's
+/// own error.
+///
+/// It becomes a boxed error with `?` or `into()` where the inner error is an
+/// [`Error`], and with [`into_boxed`](Self::into_boxed) where that is boxed already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CircuitError<E> {
+    /// The circuit rejected the call; the inner service was not called.
+    Rejected(Rejected),
+    /// The inner service was called and failed.
+    Inner(E),
+}
+
+impl<E> CircuitError<E> {
+    /// The rejection, if it was one.
+    pub fn rejected(&self) -> Option<&Rejected> {
+        match self {
+            Self::Rejected(rejected) => Some(rejected),
+            Self::Inner(_) => None,
+        }
+    }
+
+    /// Either, boxed; for inner errors that are boxed already and thus not errors themselves.
+    pub fn into_boxed(self) -> Box<dyn Error + Send + Sync>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        match self {
+            Self::Rejected(rejected) => rejected.into(),
+            Self::Inner(error) => error.into(),
+        }
+    }
+
+    /// The inner error, if it was one.
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Rejected(_) => None,
+            Self::Inner(error) => Some(error),
+        }
+    }
+}
+
+impl<E> From<Rejected> for CircuitError<E> {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+impl<E> fmt::Display for CircuitError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rejected(_) => "the circuit breaker rejected the call",
+            Self::Inner(_) => "the call failed",
+        })
+    }
+}
+
+impl<E: Error + 'static> Error for CircuitError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Rejected(rejected) => Some(rejected),
+            Self::Inner(error) => Some(error),
+        }
+    }
+}
+
+/// A control operation that the circuit's mode does not allow (rule E2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlError {
+    pub(crate) mode: Mode,
+}
+
+impl ControlError {
+    /// The mode that does not allow it.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+}
+
+impl fmt::Display for ControlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a circuit that is {} cannot be tripped", self.mode)
+    }
+}
+
+impl Error for ControlError {}

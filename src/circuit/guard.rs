@@ -1,0 +1,434 @@
+//! One admitted call: recorded once, or abandoned when dropped.
+//!
+//! What finishes a guard is always inlined, down to the few loads of the usual success: a guard that
+//! is passed on through memory costs more than all of them, because its words are stored one by one
+//! and loaded two at a time.
+
+use std::{fmt, marker::PhantomData, ops::Deref};
+
+use super::{
+    classify::{Classify, ErrorsOnly},
+    handle::Circuit,
+    nesting::Inside,
+};
+use crate::machine::{Outcome, Permit, Refusal};
+
+/// One admitted call of a circuit, made by [`Circuit::try_acquire`]. An [`OwnedGuard`] is the same with a
+/// circuit of its own, for [`tokio::spawn`](https://docs.rs/tokio/latest/tokio/fn.spawn.html).
+///
+/// Finish it with a result ([`record`](Self::record), [`finish_with`](Self::finish_with)) or an outcome.
+///
+/// Dropped without either, the call is abandoned: neutral, or a slow failure if it has run too long (rule
+/// A4). Dropped while its thread unwinds from a panic, the call has failed, as a panic inside of
+/// [`Circuit::call`] has (rule A5). Either way a probe's permit is given back. Forgotten with
+/// [`std::mem::forget`], a probe holds its permit until half-open times out (D4).
+///
+/// # Watch out
+///
+/// Between a guard and its outcome there must be no `?`. It drops the guard, so **failures are abandoned, and
+/// the circuit never opens**:
+///
+/// ```
+/// # use tower_breaker::Circuit;
+/// # async fn query() -> Result<u32, std::io::Error> { Err(std::io::ErrorKind::TimedOut.into()) }
+/// # async fn wrong(circuit: &Circuit) -> Result<u32, Box<dyn std::error::Error>> {
+/// let guard = circuit.try_acquire()?;
+/// let row = query().await?; // Wrong: an error leaves here, and nobody has told the guard.
+/// guard.success();
+/// # Ok(row)
+/// # }
+/// # async fn right(circuit: &Circuit) -> Result<u32, Box<dyn std::error::Error>> {
+///
+/// let guard = circuit.try_acquire()?;
+/// let row = guard.finish_with(query().await)?; // Right: success or failure, and then `?`.
+/// # Ok(row)
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tower_breaker::ConfigError> {
+/// # let circuit = Circuit::builder("database").consecutive_failures(1).build()?;
+/// # assert!(wrong(&circuit).await.is_err());
+/// # assert_eq!(circuit.snapshot().totals.map(|totals| totals.abandoned), Some(1));
+/// # assert!(right(&circuit).await.is_err());
+/// # assert_eq!(circuit.state(), tower_breaker::State::Open);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Abandoned calls are counted: where `circuit.snapshot().totals` has an
+/// [`abandoned`](crate::Totals::abandoned) that keeps growing and hardly any `failed`, look for this.
+///
+/// What is called while a guard is held is not part of its call. A [`Circuit::call`] of the same circuit is another
+/// call, and half-open may reject it. The other way round, a guard that is taken within a [`Circuit::call`] of the
+/// same circuit is part of that call, and what it is finished with counts for nothing (rule D8).
+///
+/// A guard cannot know whose panic it is. So it also fails in two other cases: if another future in the same task
+/// panics, and if a destructor that runs while the thread unwinds has made the guard and drops it unfinished. In such
+/// a destructor, finish it.
+#[must_use = "a guard that is dropped abandons its call, which then counts as neither success nor failure; \
+              finish it, best with `finish_with(result)`"]
+pub struct Guard<'a, H: Deref<Target = Circuit> = &'a Circuit> {
+    admitted: Admitted<H, true>,
+    lifetime: PhantomData<&'a Circuit>,
+}
+
+/// A [`Guard`] that has a handle to its circuit, made by [`Circuit::try_acquire_owned`]. It can go to
+/// another task or thread.
+pub type OwnedGuard = Guard<'static, Owned>;
+
+/// A handle to a circuit, as an [`OwnedGuard`] and an [`OwnedCall`](crate::OwnedCall) hold it.
+#[derive(Clone, Debug)]
+pub struct Owned(Circuit);
+
+impl Owned {
+    pub(crate) fn new(circuit: Circuit) -> Self {
+        Self(circuit)
+    }
+}
+
+impl Deref for Owned {
+    type Target = Circuit;
+
+    #[inline]
+    fn deref(&self) -> &Circuit {
+        &self.0
+    }
+}
+
+impl<H: Deref<Target = Circuit>> Guard<'_, H> {
+    #[inline]
+    pub(crate) fn new(circuit: H, permit: Permit) -> Self {
+        Self {
+            admitted: Admitted::new(circuit, permit),
+            lifetime: PhantomData,
+        }
+    }
+
+    /// The call succeeded.
+    #[inline(always)]
+    pub fn success(self) {
+        self.finish(Outcome::Success);
+    }
+
+    /// The call failed.
+    #[inline(always)]
+    pub fn failure(self) {
+        self.finish(Outcome::Failure);
+    }
+
+    /// The call says nothing about the dependency (rule A2).
+    pub fn ignore(self) {
+        self.finish(Outcome::Ignored);
+    }
+
+    /// The call came to `outcome`.
+    #[inline(always)]
+    pub fn finish(mut self, outcome: Outcome) {
+        self.admitted.finish(outcome, true);
+    }
+
+    /// The call came to `result`: `Ok` is a success, `Err` a failure.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, Rejected};
+    /// # fn read() -> Result<u32, std::io::Error> { Ok(1) }
+    /// # fn example(circuit: &Circuit) -> Result<(), Rejected> {
+    /// let guard = circuit.try_acquire()?;
+    /// let result = read();
+    /// guard.record(&result);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn record<T, E>(self, result: &Result<T, E>) {
+        self.record_with_classifier(&ErrorsOnly, result);
+    }
+
+    /// The call came to `result`, and a closure says what that means.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, Outcome, Rejected};
+    /// # fn read() -> Result<u32, std::io::Error> { Ok(1) }
+    /// # fn example(circuit: &Circuit) -> Result<(), Rejected> {
+    /// let guard = circuit.try_acquire()?;
+    /// let result = read();
+    /// guard.record_with(
+    ///     |result| match result {
+    ///         Ok(_) => Outcome::Success,
+    ///         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Outcome::Ignored,
+    ///         Err(_) => Outcome::Failure,
+    ///     },
+    ///     &result,
+    /// );
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn record_with<T, E>(
+        self,
+        classify: impl Fn(Result<&T, &E>) -> Outcome,
+        result: &Result<T, E>,
+    ) {
+        self.record_with_classifier(&classify, result);
+    }
+
+    /// The call came to `result`, and a [`Classify`] says what that means. If it panics, the call has failed
+    /// (rule A5).
+    pub fn record_with_classifier<T, E>(
+        mut self,
+        classifier: &impl Classify<T, E>,
+        result: &Result<T, E>,
+    ) {
+        let outcome = classifier.classify(result.as_ref());
+        self.admitted.finish(outcome, result.is_ok());
+    }
+
+    /// The call came to `result`, as in [`record`](Self::record), which is handed back: for
+    /// `guard.finish_with(query().await)?`.
+    ///
+    /// # Errors
+    ///
+    /// That of `result`.
+    pub fn finish_with<T, E>(self, result: Result<T, E>) -> Result<T, E> {
+        self.record(&result);
+        result
+    }
+}
+
+impl<H: Deref<Target = Circuit>> fmt::Debug for Guard<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("circuit", &self.admitted.circuit.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A permit and the circuit it belongs to.
+///
+/// What is called on its behalf is usually [watched](Self::watch). With `UNWATCHED`, that is somebody else's
+/// code, of which nothing is seen but that this is dropped: while the thread unwinds, the call has failed.
+///
+/// One destructor for both: a guard with one of its own would be stored, and loaded, to be finished.
+pub struct Admitted<H: Deref<Target = Circuit>, const UNWATCHED: bool = false, M: Meter = ()> {
+    circuit: H,
+    permit: Permit,
+    meter: M,
+}
+
+/// Knows how long a call has waited for its client, which is not its dependency's time (rule A3). Usually
+/// nothing does, and costs nothing.
+pub trait Meter: Default + Send + Sync + 'static {
+    /// A look at it: nothing at all, where there is nothing to see.
+    #[doc(hidden)]
+    type Look<'a>: Copy;
+
+    #[doc(hidden)]
+    fn look(&self) -> Self::Look<'_>;
+
+    /// For how many nanoseconds, up to `now`; `None` where that is not measured.
+    #[doc(hidden)]
+    fn waited(look: Self::Look<'_>, now: impl FnOnce() -> u64) -> Option<u64>;
+}
+
+impl Meter for () {
+    type Look<'a> = ();
+
+    #[inline(always)]
+    fn look(&self) {}
+
+    #[inline(always)]
+    fn waited((): (), _: impl FnOnce() -> u64) -> Option<u64> {
+        None
+    }
+}
+
+impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Admitted<H, UNWATCHED, M> {
+    #[inline]
+    pub(crate) fn new(circuit: H, permit: Permit) -> Self {
+        Self::metered(circuit, permit, M::default())
+    }
+
+    #[inline]
+    pub(crate) fn metered(circuit: H, permit: Permit, meter: M) -> Self {
+        Self {
+            circuit,
+            permit,
+            meter,
+        }
+    }
+
+    /// A call that is not admitted yet.
+    pub(crate) fn not_yet(circuit: H) -> Self {
+        Self::new(circuit, Permit::default())
+    }
+
+    /// Asks the circuit to admit the call.
+    #[inline]
+    pub(crate) fn admit(&mut self) -> Result<(), Refusal> {
+        self.permit = self.circuit.admit()?;
+        Ok(())
+    }
+
+    pub(crate) fn holder(&self) -> &H {
+        &self.circuit
+    }
+
+    /// The same call, to be followed by somebody else from here on.
+    #[cfg(feature = "body")]
+    pub(crate) fn hand_over(&mut self) -> Self
+    where
+        H: Clone,
+    {
+        let permit = std::mem::take(&mut self.permit);
+        Self::metered(
+            self.circuit.clone(),
+            permit,
+            std::mem::take(&mut self.meter),
+        )
+    }
+
+    /// How long the call has run but for its client, in nanoseconds, if that is measured.
+    #[cfg(feature = "body")]
+    pub(crate) fn elapsed(&self) -> Option<u64> {
+        let took = took::<M>(&self.circuit, self.permit, self.meter.look());
+        took.or_else(|| self.permit.elapsed(|| self.circuit.now()))
+    }
+
+    #[cfg(feature = "body")]
+    pub(crate) fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// Records `outcome`, unless one is recorded already. `answered` tells a response from an error.
+    #[inline(always)]
+    pub(crate) fn finish(&mut self, outcome: Outcome, answered: bool) {
+        if let Some(permit) = self.permit.take() {
+            match took::<M>(&self.circuit, permit, self.meter.look()) {
+                None => self.circuit.record(permit, outcome, answered),
+                Some(took) => self.circuit.record_late(permit, outcome, answered, took),
+            }
+        }
+    }
+
+    /// Records a response that took so long and whose outcome is known only now.
+    #[cfg(feature = "body")]
+    pub(crate) fn finish_late(&mut self, outcome: Outcome, answered: bool, took: u64) {
+        if let Some(permit) = self.permit.take() {
+            self.circuit.record_late(permit, outcome, answered, took);
+        }
+    }
+
+    /// Abandons the call, unless its outcome is recorded already. `answered` says that the head of its
+    /// response has come.
+    #[inline]
+    pub(crate) fn abandon(&mut self, answered: bool) {
+        if let Some(permit) = self.permit.take() {
+            match took::<M>(&self.circuit, permit, self.meter.look()) {
+                None => self.circuit.abandon(permit, answered),
+                Some(took) => self.circuit.abandon_late(permit, answered, took),
+            }
+        }
+    }
+
+    /// The call ends without an outcome: abandoned, or failed if that is because of a panic.
+    #[inline]
+    fn give_up(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.circuit.give_up(permit);
+        }
+    }
+
+    /// Stands guard while somebody else's code runs on behalf of this call.
+    #[inline]
+    pub(crate) fn watch(&mut self) -> Watched<'_, H, M> {
+        Watched {
+            circuit: &self.circuit,
+            permit: &mut self.permit,
+            inside: Inside::enter(self.circuit.identity()),
+            meter: self.meter.look(),
+        }
+    }
+}
+
+/// How long a call has run but for its client, in nanoseconds, where that is measured.
+#[inline(always)]
+fn took<M: Meter>(circuit: &Circuit, permit: Permit, meter: M::Look<'_>) -> Option<u64> {
+    let mut now = 0;
+    let waited = M::waited(meter, || {
+        now = circuit.now();
+        now
+    })?;
+    Some(permit.elapsed(|| now)?.saturating_sub(waited))
+}
+
+impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Drop
+    for Admitted<H, UNWATCHED, M>
+{
+    #[inline]
+    fn drop(&mut self) {
+        if UNWATCHED {
+            self.give_up();
+        } else {
+            self.abandon(false);
+        }
+    }
+}
+
+/// Lives while somebody else's code runs, which is part of this call (D8). Dropped without
+/// [`Watched::returned`], that code has panicked, and the call has failed (rule A5).
+///
+/// So a panic is noticed around our own calls, and not by asking whether the thread is panicking: a
+/// destructor that runs in somebody else's panic may make calls too.
+pub(crate) struct Watched<'a, H: Deref<Target = Circuit>, M: Meter = ()> {
+    circuit: &'a H,
+    permit: &'a mut Permit,
+    inside: Inside,
+    meter: M::Look<'a>,
+}
+
+impl<'a, H: Deref<Target = Circuit>> Watched<'a, H> {
+    #[inline]
+    pub(crate) fn new(circuit: &'a H, permit: &'a mut Permit) -> Self {
+        Self {
+            circuit,
+            permit,
+            inside: Inside::enter(circuit.identity()),
+            meter: (),
+        }
+    }
+}
+
+impl<'a, H: Deref<Target = Circuit>, M: Meter> Watched<'a, H, M> {
+    pub(crate) fn holder(&self) -> &'a H {
+        self.circuit
+    }
+
+    #[inline]
+    pub(crate) fn returned(self) {
+        self.inside.leave();
+        std::mem::forget(self);
+    }
+}
+
+impl<H: Deref<Target = Circuit>, M: Meter> Drop for Watched<'_, H, M> {
+    #[cold]
+    fn drop(&mut self) {
+        self.inside.leave();
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
+        match took::<M>(self.circuit, permit, self.meter) {
+            None => self.circuit.record(permit, Outcome::Failure, false),
+            Some(took) => self
+                .circuit
+                .record_late(permit, Outcome::Failure, false, took),
+        }
+    }
+}
+
+impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> fmt::Debug
+    for Admitted<H, UNWATCHED, M>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admitted")
+            .field("circuit", &self.circuit.name())
+            .finish_non_exhaustive()
+    }
+}

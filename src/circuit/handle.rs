@@ -1,0 +1,774 @@
+//! [`Circuit`]: the one door to a circuit, for people and for the rest of the crate.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use super::{
+    builder::CircuitBuilder,
+    call::{Call, OwnedCall},
+    classify::{Classify, ErrorsOnly},
+    clock::Source,
+    error::{ControlError, Reason, Rejected},
+    guard::{Guard, Owned, OwnedGuard},
+    name::Name,
+    nesting,
+    observe::{Observers, Watch},
+    snapshot::Snapshot,
+};
+use crate::machine::{
+    ConfigError, Core, Mode, Outcome, Permit, Refusal, SavedState, State, Transition, Turn,
+};
+
+/// A circuit: the state that decides, shared by everyone who holds a handle to it.
+///
+/// A clone is another handle to the same circuit. Give one to a
+/// [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) and keep one to look and to control; what a
+/// control operation changes is seen by every later call on every clone, on every thread (rule E3).
+///
+/// It also works without Tower:
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::{Circuit, State};
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let circuit = Circuit::builder("payments")
+///     .consecutive_failures(3)
+///     .open_for(Duration::from_secs(5))
+///     .build()?;
+///
+/// for _ in 0..3 {
+///     circuit.try_acquire().expect("closed").failure();
+/// }
+/// assert_eq!(circuit.state(), State::Open);
+///
+/// let rejected = circuit.try_acquire().unwrap_err();
+/// assert_eq!(rejected.to_string(), "circuit `payments` is open: 3 consecutive failures");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Circuit {
+    shared: Arc<Shared>,
+}
+
+/// Apart from the counts of its `Arc`, which change whenever a handle is cloned.
+#[repr(align(128))]
+struct Shared {
+    core: Core,
+    clock: Source,
+    observers: Observers,
+    name: Name,
+}
+
+impl Circuit {
+    /// Begins a circuit of this name: a literal, a `String`, an `Arc<str>`. Names need not differ, but
+    /// people will read them.
+    pub fn builder(name: impl Into<Name>) -> CircuitBuilder {
+        CircuitBuilder::new(name.into())
+    }
+
+    pub(crate) fn new(
+        name: Name,
+        core: impl FnOnce(u64) -> Core,
+        clock: Source,
+        observers: Observers,
+    ) -> Self {
+        let core = core(clock.now());
+        Self {
+            shared: Arc::new(Shared {
+                core,
+                clock,
+                observers,
+                name,
+            }),
+        }
+    }
+
+    /// The circuit's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The state. Reading it never changes it: an open circuit whose break is over reads open until
+    /// a call comes (rule C5).
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.core().state()
+    }
+
+    /// The mode.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.core().mode()
+    }
+
+    /// Everything there is to see.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let view = self.core().view(|| self.now());
+        let last_trip = self.observers().last_trip();
+        Snapshot::new(
+            self.shared.name.clone(),
+            view,
+            last_trip,
+            self.core().totals(),
+        )
+    }
+
+    /// What a circuit of a later process can be built from (rule E6): the state, what remains of the break, the
+    /// attempt and the mode. See [`SavedState`].
+    ///
+    /// A half-open circuit is saved as an open one with nothing remaining. Saving changes nothing.
+    #[must_use]
+    pub fn save(&self) -> SavedState {
+        self.core().save(|| self.now())
+    }
+
+    /// Transitions from now on, for async code to await. It ends when the circuit is gone.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::new(self)
+    }
+
+    /// A handle that does not keep the circuit alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakCircuit {
+        WeakCircuit {
+            shared: Arc::downgrade(&self.shared),
+        }
+    }
+
+    /// Admits a call, to be finished through the guard.
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # async fn query() -> Result<u32, std::io::Error> { Ok(1) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let circuit = Circuit::builder("database").build()?;
+    /// let guard = circuit.try_acquire()?;
+    /// let row = guard.finish_with(query().await)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out**: a `?` between the guard and its outcome makes every failure an abandoned call; see
+    /// [`Guard`].
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
+    #[inline]
+    pub fn try_acquire(&self) -> Result<Guard<'_>, Rejected> {
+        match self.admit_freely() {
+            Some(permit) => Ok(Guard::new(self, permit)),
+            None => self.try_acquire_slowly(),
+        }
+    }
+
+    /// Never inlined: what a rejection tells would be in the way of the usual call.
+    #[inline(never)]
+    fn try_acquire_slowly(&self) -> Result<Guard<'_>, Rejected> {
+        match self.admit_slowly() {
+            Ok(permit) => Ok(Guard::new(self, permit)),
+            Err(refusal) => Err(self.rejected(refusal)),
+        }
+    }
+
+    /// Like [`try_acquire`](Self::try_acquire), with a guard that keeps a handle of its own, so that it can
+    /// go to another task or thread.
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # async fn query() -> Result<u32, std::io::Error> { Ok(1) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let circuit = Circuit::builder("database").build()?;
+    /// let guard = circuit.clone().try_acquire_owned()?;
+    /// let query = tokio::spawn(async move { guard.finish_with(query().await) });
+    /// # query.await??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
+    pub fn try_acquire_owned(self) -> Result<OwnedGuard, Rejected> {
+        match self.admit() {
+            Ok(permit) => Ok(OwnedGuard::new(Owned::new(self), permit)),
+            Err(refusal) => Err(self.rejected(refusal)),
+        }
+    }
+
+    /// Runs `future` if the circuit admits it. `Err` counts as a failure.
+    ///
+    /// The circuit admits the call when the returned future is first polled. If that is dropped before, nothing has
+    /// happened.
+    ///
+    /// * If the circuit does not admit the call, the result is
+    ///   [`CircuitError::Rejected`](crate::CircuitError::Rejected), and `future` is never polled.
+    /// * If `future` fails, it is [`CircuitError::Inner`](crate::CircuitError::Inner) with that error.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, CircuitError};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let circuit = Circuit::builder("payments").build()?;
+    /// let answer = circuit.call(async { Ok::<_, std::io::Error>(42) }).await?;
+    /// assert_eq!(answer, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** a client of HTTP answers a 500 with `Ok`, which is a success here. Use
+    /// [`call_http`](Self::call_http):
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, CircuitError};
+    /// # struct Client;
+    /// # impl Client {
+    /// #     async fn get(&self, _: &str) -> Result<http::Response<()>, std::io::Error> { Ok(http::Response::new(())) }
+    /// # }
+    /// # async fn ask(circuit: Circuit, client: Client) -> Result<(), CircuitError<std::io::Error>> {
+    /// // Wrong: a server that answers nothing but 500 never opens the circuit.
+    /// let response = circuit.call(client.get("/payments")).await?;
+    ///
+    /// // Right.
+    /// let response = circuit.call_http(client.get("/payments")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** a timeout *around* the call drops it, which is neutral, so a dependency that hangs never
+    /// opens the circuit. Put the timeout inside; or, where it cannot be moved, tell the circuit after which
+    /// time a dropped call has failed ([`Abandoned::FailureAfter`](crate::Abandoned::FailureAfter)):
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokio::time::timeout;
+    /// # use tower_breaker::Circuit;
+    /// # async fn ask(circuit: Circuit) {
+    /// # let limit = Duration::from_secs(2);
+    /// # let payment = || async { Ok::<_, std::io::Error>(42) };
+    /// // Wrong: who gives up has abandoned the call.
+    /// let answer = timeout(limit, circuit.call(payment())).await;
+    ///
+    /// // Right: the time that has passed is the call's error.
+    /// let answer = circuit.call(async { timeout(limit, payment()).await? }).await;
+    /// # let _: Result<i32, tower_breaker::CircuitError<std::io::Error>> = answer;
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** a call within a call of the same circuit is part of it (rule D8). It is always admitted, and only
+    /// the result of the outermost counts. So an error of the inner call that the outer one makes good is no failure.
+    /// But if the inner call is in another task, it is a call of its own, and half-open may have no permit for it:
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # async fn payment() -> Result<u32, std::io::Error> { Ok(42) }
+    /// # async fn ask(circuit: Circuit) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let inner = circuit.clone();
+    /// // Wrong: two calls, and as a probe the first is failed by the rejection of the second.
+    /// circuit.call(async { tokio::spawn(inner.call_owned(payment())).await? .map_err(std::io::Error::other) }).await?;
+    ///
+    /// // Right: one.
+    /// circuit.call(async { tokio::spawn(payment()).await? }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** do not call a protected service of the same circuit in the argument. Such a call is made before
+    /// this one is polled, so it is not within it. It takes the one permit of half-open, and this call is rejected:
+    ///
+    /// ```text
+    /// circuit.call(service.call(request)).await               // wrong: two calls, and half-open never closes
+    /// circuit.call(async { service.call(request).await }).await   // right: one
+    /// ```
+    pub fn call<F, T, E>(&self, future: F) -> Call<'_, F, ErrorsOnly>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.call_with_classifier(ErrorsOnly, future)
+    }
+
+    /// Like [`call`](Self::call), with a closure to say what counts as a failure.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, Outcome};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("payments").build()?;
+    /// let rows = circuit
+    ///     .call_with(
+    ///         |result| match result {
+    ///             Ok(rows) if *rows == 0 => Outcome::Ignored,
+    ///             Ok(_) => Outcome::Success,
+    ///             Err(_) => Outcome::Failure,
+    ///         },
+    ///         async { Ok::<u32, std::io::Error>(0) },
+    ///     )
+    ///     .await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_with<C, F, T, E>(&self, classify: C, future: F) -> Call<'_, F, C>
+    where
+        C: Fn(Result<&T, &E>) -> Outcome,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.call_with_classifier(classify, future)
+    }
+
+    /// Like [`call`](Self::call), with a [`Classify`] to say what counts as a failure.
+    pub fn call_with_classifier<C, F, T, E>(&self, classifier: C, future: F) -> Call<'_, F, C>
+    where
+        C: Classify<T, E>,
+        F: Future<Output = Result<T, E>>,
+    {
+        Call::new(self, classifier, future)
+    }
+
+    /// Like [`call`](Self::call), with a future that keeps a handle of its own, so that it can be spawned.
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # async fn query() -> Result<u32, std::io::Error> { Ok(1) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let circuit = Circuit::builder("database").build()?;
+    /// let row = tokio::spawn(circuit.clone().call_owned(query()));
+    /// # row.await??;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_owned<F, T, E>(self, future: F) -> OwnedCall<F, ErrorsOnly>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.call_owned_with_classifier(ErrorsOnly, future)
+    }
+
+    /// Like [`call_with`](Self::call_with), with a future that can be spawned.
+    pub fn call_owned_with<C, F, T, E>(self, classify: C, future: F) -> OwnedCall<F, C>
+    where
+        C: Fn(Result<&T, &E>) -> Outcome,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.call_owned_with_classifier(classify, future)
+    }
+
+    /// Like [`call_with_classifier`](Self::call_with_classifier), with a future that can be spawned.
+    pub fn call_owned_with_classifier<C, F, T, E>(self, classifier: C, future: F) -> OwnedCall<F, C>
+    where
+        C: Classify<T, E>,
+        F: Future<Output = Result<T, E>>,
+    {
+        Call::new(Owned::new(self), classifier, future)
+    }
+
+    /// Opens the circuit for `open_for`, as a health check or an overload detector would. It
+    /// recovers like from any other open. An open circuit begins a new break.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError`] if the circuit is forced open or disabled (rule E2).
+    pub fn trip(&self, open_for: Duration) -> Result<(), ControlError> {
+        match self.core().trip(open_for, self.now()) {
+            Ok(transition) => {
+                self.tell(transition);
+                Ok(())
+            }
+            Err(refused) => Err(ControlError { mode: refused.0 }),
+        }
+    }
+
+    /// Rejects every call until the circuit is [released](Self::release). Returns whether that was
+    /// a change.
+    pub fn force_open(&self) -> bool {
+        self.set_mode(Mode::ForcedOpen)
+    }
+
+    /// Ends forced open: the circuit is closed and cleared, in the mode that it had before it was forced
+    /// open. Returns whether it was forced open.
+    pub fn release(&self) -> bool {
+        self.tell_if_any(self.core().release(self.now()))
+    }
+
+    /// Closes the circuit and clears it: windows, failures in a row, attempts. Releases forced
+    /// open; leaves shadow and disabled as they are. Totals go on.
+    pub fn reset(&self) {
+        self.tell(self.core().reset(self.now()));
+    }
+
+    /// Changes who decides (rule E1). Returns whether that was a change.
+    ///
+    /// Between [`Mode::Normal`] and [`Mode::Shadow`] the state goes on. To and from
+    /// [`Mode::Disabled`], and out of [`Mode::ForcedOpen`], the circuit is closed and cleared.
+    pub fn set_mode(&self, mode: Mode) -> bool {
+        self.tell_if_any(self.core().set_mode(mode, self.now()))
+    }
+
+    /// Changes the numbers of the live circuit: those that `change` says, together, from the next
+    /// call on (rule E5). State and window are kept.
+    ///
+    /// The permits, the probes that decide, their time-out and the end of a break are frozen for their
+    /// era.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("payments").build()?;
+    /// circuit.reconfigure(|numbers| {
+    ///     numbers.failure_rate(0.25).open_for(Duration::from_secs(60))
+    /// })?;
+    ///
+    /// let error = circuit.reconfigure(|numbers| numbers.count_window(500)).unwrap_err();
+    /// assert_eq!(error.field(), "count_window");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for whatever the builder would refuse, and for what cannot change on a live
+    /// circuit: another window or size, closures, and a rate where no window was built for it. (What is said as
+    /// it is already is no change.) Then nothing has changed.
+    pub fn reconfigure(
+        &self,
+        change: impl FnOnce(CircuitBuilder) -> CircuitBuilder,
+    ) -> Result<(), ConfigError> {
+        let changed = change(CircuitBuilder::new(self.shared.name.clone()));
+        let core = self.core();
+        core.reconfigure(&changed.into_numbers(core)?)
+    }
+
+    /// Which circuit this is, for [`nesting`].
+    #[inline(always)]
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
+    #[inline]
+    pub(crate) fn core(&self) -> &Core {
+        &self.shared.core
+    }
+
+    pub(crate) fn observers(&self) -> &Observers {
+        &self.shared.observers
+    }
+
+    /// Never inlined: the usual call does not read the clock, and is the better for the room.
+    #[inline(never)]
+    pub(crate) fn now(&self) -> u64 {
+        self.shared.clock.now()
+    }
+
+    /// The clock, for whoever must not hold the circuit.
+    #[cfg(feature = "body")]
+    pub(crate) fn clock(&self) -> Source {
+        self.shared.clock.clone()
+    }
+
+    /// Admits a call, or says why not. The permit of one that is part of another call of this circuit is spent
+    /// already (D8).
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<Permit, Refusal> {
+        match self.admit_freely() {
+            Some(permit) => Ok(permit),
+            None => self.admit_slowly(),
+        }
+    }
+
+    /// Like [`admit`](Self::admit), of a call that a ramp may have said something about.
+    #[inline]
+    pub(crate) fn admit_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
+        match self.admit_freely() {
+            Some(permit) => Ok(permit),
+            None => self.admit_slowly_in_turn(turn),
+        }
+    }
+
+    /// Admits a call that is under no other, to a closed circuit that holds nothing back.
+    #[inline]
+    fn admit_freely(&self) -> Option<Permit> {
+        if nesting::is_any() {
+            return None;
+        }
+        self.core().admit_freely(|| self.now())
+    }
+
+    #[cold]
+    fn admit_slowly_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
+        let turn = std::mem::replace(turn, Turn::NOT_YET);
+        if nesting::is_any() && nesting::is_called(self.identity()) {
+            return Ok(Permit::default());
+        }
+        match self.core().admit_in_turn(turn, || self.now()) {
+            Some(permit) => Ok(permit),
+            None => self.admit_slowly(),
+        }
+    }
+
+    #[cold]
+    fn admit_slowly(&self) -> Result<Permit, Refusal> {
+        if nesting::is_any() {
+            if nesting::is_called(self.identity()) {
+                return Ok(Permit::default());
+            }
+            if let Some(permit) = self.core().admit_freely(|| self.now()) {
+                return Ok(permit);
+            }
+        }
+        if let Some(admission) = self.core().admit_timelessly() {
+            return admission;
+        }
+        let now = self.shared.clock.now();
+        if let Some(refusal) = self.core().refuse_open(now) {
+            return Err(refusal);
+        }
+        let mut transition = None;
+        let admission = self.core().admit_slowly(now, &mut transition);
+        if let Some(transition) = transition {
+            self.tell(transition);
+        } else if admission.as_ref().is_ok_and(|permit| permit.is_probe()) {
+            self.tell_rejecting();
+        }
+        admission
+    }
+
+    /// Whether a call to come would be rejected now. A ramp is asked for its `turn`, once. One that is part of
+    /// another is not rejected, and the ramp is not asked about it (D8).
+    #[inline]
+    pub(crate) fn gate(&self, seen: u64, turn: &mut Turn) -> Option<Refusal> {
+        if self.core().admits_freely(seen) || self.is_called_or_asked() {
+            return None;
+        }
+        self.core().gate(seen, turn, || self.now())
+    }
+
+    /// Whether what is asked now is part of a call of this circuit, or of its readiness (D8).
+    #[inline]
+    pub(crate) fn is_called_or_asked(&self) -> bool {
+        nesting::is_any() && nesting::is_called_or_asked(self.identity())
+    }
+
+    /// Whether a call would be rejected now.
+    #[inline]
+    pub(crate) fn would_refuse(&self) -> bool {
+        self.is_rejecting() && !self.is_called_or_asked()
+    }
+
+    /// Whether a call that is no part of another would be rejected now.
+    #[inline]
+    pub(crate) fn is_rejecting(&self) -> bool {
+        let core = self.core();
+        core.refusal(core.seen(), || self.now()).is_some()
+    }
+
+    /// Why a call would be rejected now. Probes that have timed out are found to have.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        if self.is_called_or_asked() {
+            return None;
+        }
+        let tell = |transition| self.tell(transition);
+        self.core().refusal_now(|| self.now(), tell)
+    }
+
+    /// Admits a probe for a driver, or says how long to wait; `None` until something changes (D7).
+    pub(crate) fn admit_driven(&self) -> Result<Permit, Option<u64>> {
+        let mut transition = None;
+        let admission = self.core().admit_driven(self.now(), &mut transition);
+        if !self.tell_if_any(transition) && admission.is_ok() {
+            self.tell_rejecting();
+        }
+        admission
+    }
+
+    /// For how much longer a driver's probe may run; `None` if its era is over.
+    pub(crate) fn driven_remaining(&self, permit: Permit) -> Option<u64> {
+        let mut transition = None;
+        let remaining = self
+            .core()
+            .driven_remaining(permit, self.now(), &mut transition);
+        self.tell_if_any(transition);
+        remaining
+    }
+
+    /// Rejects a call that readiness had already found to be refused.
+    pub(crate) fn reject(&self, noted: Refusal, seen: u64) -> Refusal {
+        let mut transition = None;
+        let refusal = self
+            .core()
+            .reject(noted, seen, || self.now(), &mut transition);
+        if let Some(transition) = transition {
+            self.tell(transition);
+        }
+        refusal
+    }
+
+    #[inline]
+    pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
+        match self.core().told_while_open(refusal) {
+            Some((remaining, cause)) => {
+                Rejected::new(self.shared.name.clone(), Reason::Open, remaining, cause)
+            }
+            None => self.rejected_otherwise(refusal),
+        }
+    }
+
+    /// The same, out of the way of the usual call.
+    #[inline(never)]
+    pub(crate) fn rejected_apart(&self, refusal: Refusal) -> Rejected {
+        self.rejected(refusal)
+    }
+
+    #[inline(never)]
+    fn rejected_otherwise(&self, refusal: Refusal) -> Rejected {
+        let (reason, remaining) = Reason::of(refusal);
+        let remaining = self.core().spread_out(remaining);
+        let cause = self.core().cause_of_rejection(refusal);
+        Rejected::new(self.shared.name.clone(), reason, remaining, cause)
+    }
+
+    #[inline(always)]
+    pub(crate) fn record(&self, permit: Permit, outcome: Outcome, answered: bool) {
+        if !self.core().record_freely(permit, outcome, || self.now()) {
+            self.record_slowly(permit, outcome, answered);
+        }
+    }
+
+    #[inline(never)]
+    fn record_slowly(&self, permit: Permit, outcome: Outcome, answered: bool) {
+        let now = || self.now();
+        let transition = self.core().record_slowly(permit, outcome, answered, now);
+        self.tell_end(permit, transition);
+    }
+
+    /// Records a response that took so long and whose outcome is known only now.
+    pub(crate) fn record_late(&self, permit: Permit, outcome: Outcome, answered: bool, took: u64) {
+        let now = self.now();
+        let transition = self
+            .core()
+            .record_late(permit, outcome, answered, took, now);
+        self.tell_end(permit, transition);
+    }
+
+    /// Abandons a call that took so long, which is less than it has run.
+    pub(crate) fn abandon_late(&self, permit: Permit, answered: bool, took: u64) {
+        let transition = self.core().abandon_late(permit, answered, took, self.now());
+        self.tell_end(permit, transition);
+    }
+
+    pub(crate) fn abandon(&self, permit: Permit, answered: bool) {
+        let transition = self.core().abandon(permit, answered, || self.now());
+        self.tell_end(permit, transition);
+    }
+
+    /// A call under a guard ends without an outcome (rules A4, A5).
+    #[cold]
+    pub(crate) fn give_up(&self, permit: Permit) {
+        if std::thread::panicking() {
+            self.record_slowly(permit, Outcome::Failure, false);
+        } else {
+            self.abandon(permit, false);
+        }
+    }
+
+    /// A call has ended. A probe that decides nothing makes room for another.
+    fn tell_end(&self, permit: Permit, transition: Option<Transition>) {
+        if !self.tell_if_any(transition) && permit.is_probe() {
+            self.observers().tell_waiting();
+        }
+    }
+
+    pub(crate) fn fail_ready(&self, seen: u64) {
+        if self.is_called_or_asked() {
+            return;
+        }
+        let tell = |transition| self.tell(transition);
+        if self.core().fail_ready(seen, self.now(), tell) {
+            self.observers().tell_waiting();
+        }
+    }
+
+    /// A probe was admitted. If it has filled half-open, others are rejected.
+    #[cold]
+    fn tell_rejecting(&self) {
+        self.observers().tell_rejecting(self);
+    }
+
+    fn tell_if_any(&self, transition: Option<Transition>) -> bool {
+        if let Some(transition) = transition {
+            self.tell(transition);
+        }
+        transition.is_some()
+    }
+
+    #[cold]
+    fn tell(&self, transition: Transition) {
+        self.observers().tell(self, transition);
+    }
+}
+
+/// A handle to a circuit that does not keep it alive. Made by [`Circuit::downgrade`].
+///
+/// For whoever looks after circuits of others: a registry, a task, a listener on another circuit. A circuit is
+/// gone when the last [`Circuit`] is, and with it the last layer, service, call and guard.
+///
+/// ```
+/// # use tower_breaker::Circuit;
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let circuit = Circuit::builder("payments").build()?;
+/// let weak = circuit.downgrade();
+/// assert!(weak.upgrade().is_some());
+///
+/// drop(circuit);
+/// assert!(weak.upgrade().is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct WeakCircuit {
+    shared: Weak<Shared>,
+}
+
+impl WeakCircuit {
+    /// As [`Circuit::identity`]. As long as this exists, no other circuit is there.
+    pub(crate) fn identity(&self) -> usize {
+        self.shared.as_ptr().addr()
+    }
+
+    /// The circuit, unless it is gone. What this returns keeps it alive, so do not hold it across an
+    /// `.await` that may take long.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Circuit> {
+        let shared = self.shared.upgrade()?;
+        Some(Circuit { shared })
+    }
+}
+
+impl fmt::Debug for WeakCircuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakCircuit")
+            .field("circuit", &self.upgrade())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuit")
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .field("mode", &self.mode())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,334 @@
+//! What is told to the outside, and exactly when (rule E4).
+//!
+//! There are two ways to hear of transitions:
+//!
+//! * a listener, called in place: [`CircuitBuilder::on_transition`](crate::CircuitBuilder::on_transition);
+//! * a [`Watch`], which async code awaits: [`Circuit::watch`](crate::Circuit::watch).
+//!
+//! ```
+//! use tower_breaker::{Circuit, State};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let circuit = Circuit::builder("payments")
+//!     .on_transition(|circuit, transition| println!("{}: {transition}", circuit.name()))
+//!     .build()?;
+//!
+//! let mut watch = circuit.watch();
+//! circuit.force_open();
+//! let transition = watch.changed().await.expect("the circuit is still there");
+//! assert_eq!(transition.to, State::Open);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Neither keeps the circuit alive: a listener is given it, and a watch ends when its circuit is gone.
+//!
+//! Every transition that happened is told once, on the thread that made it. One that did not happen is never
+//! told.
+//!
+//! **Watch out:** transitions may be told out of order. Two threads that make two transitions in a row may tell them
+//! in either order, and a listener that controls the circuit makes a transition before the listeners after it have
+//! heard of the first. So compare the *era*, a number that grows with each transition (elsewhere: generation):
+//!
+//! ```
+//! # use std::sync::Mutex;
+//! # use tower_breaker::{Circuit, State, Transition};
+//! # let gauge = Mutex::new((0, State::Closed));
+//! # let set = move |transition: &Transition| {
+//! # let mut gauge = gauge.lock().unwrap();
+//! // Wrong: the gauge may end with an old state.
+//! // *gauge = (transition.era, transition.to);
+//!
+//! // Right.
+//! if transition.era >= gauge.0 {
+//!     *gauge = (transition.era, transition.to);
+//! }
+//! # };
+//! # Circuit::builder("payments").on_transition(move |_, transition| set(transition)).build().unwrap().force_open();
+//! ```
+//!
+//! A change between normal and shadow mode does not begin an era, so two of those cannot be put in order by it. For
+//! the mode, ask [`Circuit::mode`] when a transition is told.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{Ordering, fence},
+};
+
+use tokio::sync::{Notify, futures::Notified, watch};
+
+use super::handle::{Circuit, WeakCircuit};
+use crate::{
+    machine::{Cause, Mode, State, Transition, is_later},
+    util::panic::harmless,
+};
+
+/// A listener (E4).
+pub(crate) type Listener = Arc<dyn Fn(&Circuit, &Transition) + Send + Sync>;
+
+/// Who is told of a circuit's transitions.
+pub(crate) struct Observers {
+    listeners: Vec<Listener>,
+    latest: watch::Sender<Latest>,
+    /// Tasks that wait to be ready (G7), and drivers (D7), since there first was one. Most circuits have none,
+    /// and for them nothing is locked (F3).
+    waiting: OnceLock<Arc<Notify>>,
+    /// Tasks that wait for an inner service (G1), since there first was one.
+    held_up: OnceLock<Notify>,
+}
+
+/// The newest transition that was told, and the newest trip.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Latest {
+    transition: Option<Transition>,
+    trip: Option<(u64, Cause)>,
+}
+
+impl Latest {
+    /// Takes a transition in, unless a newer one was told before it.
+    fn update(&mut self, new: Transition) -> bool {
+        let trips = new.to == State::Open && new.begins_era();
+        if trips && self.trip.is_none_or(|(era, _)| is_later(new.era, era)) {
+            self.trip = Some((new.era, new.cause));
+        }
+        let newer = self.transition.is_none_or(|old| new.supersedes(&old));
+        if newer {
+            self.transition = Some(new);
+        }
+        newer
+    }
+}
+
+impl Transition {
+    /// Whether it began its era; a change between normal and shadow came into one.
+    fn begins_era(&self) -> bool {
+        let decided = |mode| matches!(mode, Mode::Normal | Mode::Shadow);
+        self.mode == self.mode_before || !decided(self.mode) || !decided(self.mode_before)
+    }
+
+    fn supersedes(&self, old: &Self) -> bool {
+        is_later(self.era, old.era) || self.era == old.era && !self.begins_era()
+    }
+}
+
+impl Observers {
+    pub(crate) fn new(listeners: Vec<Listener>) -> Self {
+        Self {
+            listeners,
+            latest: watch::Sender::new(Latest::default()),
+            waiting: OnceLock::new(),
+            held_up: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn tell(&self, circuit: &Circuit, transition: Transition) {
+        // Neither a panicking waker nor a panicking listener disturbs the caller or the accounting. What is
+        // new is in place before anybody is woken.
+        harmless(|| {
+            self.latest
+                .send_if_modified(|latest| latest.update(transition))
+        });
+        self.tell_waiting();
+        self.tell_rejecting(circuit);
+        for listener in &self.listeners {
+            harmless(|| listener(circuit, &transition));
+        }
+    }
+
+    /// Wakes those who wait to be ready: a call might be admitted now.
+    pub(crate) fn tell_waiting(&self) {
+        // Pairs with the fence of `awaited`: either the task is seen here, or the circuit there as it is now.
+        fence(Ordering::SeqCst);
+        if let Some(waiting) = self.waiting.get() {
+            harmless(|| waiting.notify_waiters());
+        }
+    }
+
+    /// Wakes those who wait for an inner service, if calls are rejected now (G1). To be called after whatever may
+    /// have made it so.
+    pub(crate) fn tell_rejecting(&self, circuit: &Circuit) {
+        // Pairs with the fence of `rejecting`, as that of `tell_waiting` does with `awaited`'s.
+        fence(Ordering::SeqCst);
+        if let Some(waiting) = self.held_up.get() {
+            harmless(|| {
+                if circuit.is_rejecting() {
+                    waiting.notify_waiters();
+                }
+            });
+        }
+    }
+
+    /// The next time that calls begin to be rejected, from this call on.
+    pub(crate) fn rejecting(&self) -> Notified<'_> {
+        let waiting = self.held_up.get_or_init(Notify::new);
+        fence(Ordering::SeqCst);
+        waiting.notified()
+    }
+
+    /// The next time that a call might be admitted, from this call on.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.awaited().notified()
+    }
+
+    /// The same for whoever must not hold the circuit while it waits. It is told, too, that the circuit is gone.
+    pub(crate) fn waiting(&self) -> Arc<Notify> {
+        self.awaited().clone()
+    }
+
+    fn awaited(&self) -> &Arc<Notify> {
+        let waiting = self.waiting.get_or_init(Arc::default);
+        fence(Ordering::SeqCst);
+        waiting
+    }
+
+    /// The cause of the newest open.
+    pub(crate) fn last_trip(&self) -> Option<Cause> {
+        self.latest.borrow().trip.map(|(_, cause)| cause)
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Latest> {
+        self.latest.subscribe()
+    }
+}
+
+/// The circuit is gone: nobody has to wait for it any more. A waker is somebody else's code, and the circuit may
+/// go while a panic unwinds.
+impl Drop for Observers {
+    fn drop(&mut self) {
+        if let Some(waiting) = self.waiting.get() {
+            harmless(|| waiting.notify_waiters());
+        }
+        if self.latest.receiver_count() > 0 {
+            let closed = watch::Sender::new(Latest::default());
+            let latest = std::mem::replace(&mut self.latest, closed);
+            harmless(|| drop(latest));
+        }
+    }
+}
+
+/// Transitions of one circuit, for async code to await. Made by [`Circuit::watch`].
+///
+/// It has the newest transition that was told. If several transitions happen between two awaits, it shows only
+/// the last one. To hear of each, use a listener.
+///
+/// A watch does not keep its circuit alive. It ends when the last handle to the circuit is gone, and everything that
+/// holds one. So a task that loops on it ends, too, and you need not abort it.
+///
+/// ```
+/// # use tower_breaker::{Circuit, State};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let circuit = Circuit::builder("payments").build()?;
+/// let mut watch = circuit.watch();
+/// let logging = tokio::spawn(async move {
+///     while let Some(transition) = watch.changed().await {
+///         println!("payments: {transition}");
+///     }
+/// });
+///
+/// circuit.force_open();
+/// drop(circuit);
+/// logging.await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Watch {
+    circuit: WeakCircuit,
+    latest: watch::Receiver<Latest>,
+}
+
+impl Watch {
+    pub(crate) fn new(circuit: &Circuit) -> Self {
+        Self {
+            circuit: circuit.downgrade(),
+            latest: circuit.observers().subscribe(),
+        }
+    }
+
+    /// Waits for the next transition after the last one seen. Returns `None` when the circuit is gone, after it has
+    /// shown a transition that was told before that.
+    ///
+    /// Cancel safe: dropping the future loses nothing.
+    pub async fn changed(&mut self) -> Option<Transition> {
+        loop {
+            self.latest.changed().await.ok()?;
+            let latest = *self.latest.borrow_and_update();
+            if latest.transition.is_some() {
+                return latest.transition;
+            }
+        }
+    }
+
+    /// Waits until the circuit is in `state`, and returns `true`; at once if it is in it already. Returns `false` if
+    /// the circuit is gone, unless its last transition, unseen until now, was to that state.
+    ///
+    /// A state that came and went before this was polled is missed, and [`changed`](Self::changed) may show
+    /// the same transition again.
+    ///
+    /// An open circuit whose break is over stays open until a call comes (rule C5), so waiting for
+    /// half-open needs traffic, or a [driver](Circuit::probe_with).
+    pub async fn wait_for(&mut self, state: State) -> bool {
+        while self.circuit.upgrade().map(|circuit| circuit.state()) != Some(state) {
+            let Some(told) = self.changed().await else {
+                return false;
+            };
+            if told.to == state && self.circuit.upgrade().is_none() {
+                break;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(era: u64, to: State, modes: (Mode, Mode)) -> Transition {
+        Transition {
+            from: State::Closed,
+            to,
+            mode_before: modes.0,
+            mode: modes.1,
+            era,
+            cause: if modes.0 == modes.1 {
+                Cause::TripNow
+            } else {
+                Cause::Manual
+            },
+            vetoed: None,
+            attempt: 1,
+            open_for: None,
+        }
+    }
+
+    const NORMAL: (Mode, Mode) = (Mode::Normal, Mode::Normal);
+    const TO_SHADOW: (Mode, Mode) = (Mode::Normal, Mode::Shadow);
+
+    // E4
+    #[test]
+    fn an_older_transition_that_is_told_late_changes_nothing() {
+        let mut latest = Latest::default();
+        assert!(latest.update(told(2, State::HalfOpen, NORMAL)));
+        assert!(!latest.update(told(1, State::Open, NORMAL)));
+        assert_eq!(latest.transition.map(|newest| newest.era), Some(2));
+        // But it was the newest trip.
+        assert_eq!(latest.trip, Some((1, Cause::TripNow)));
+    }
+
+    // E4
+    #[test]
+    fn a_change_of_mode_that_is_told_early_is_not_the_trip() {
+        let mut latest = Latest::default();
+        assert!(latest.update(told(1, State::Open, TO_SHADOW)));
+        assert_eq!(latest.trip, None);
+        assert!(!latest.update(told(1, State::Open, NORMAL)));
+        assert_eq!(latest.trip, Some((1, Cause::TripNow)));
+        assert_eq!(
+            latest.transition.map(|newest| newest.mode),
+            Some(Mode::Shadow)
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! Who is admitted, and who is not (rules C1, C3, D1, D4, D6).
+
+use std::time::Duration;
+
+use super::{
+    Cause, Core, Mode, Permit, Refusal, Transition, WHOLE,
+    config::{Numbers, nanos},
+    totals::TotalCounters,
+    transition::Length,
+    word::{Break, Kind, Probes, Word},
+};
+use crate::machine::sync::Ordering;
+
+impl Core {
+    /// Admits a call to a closed circuit that holds nothing back; `None` for any other, which
+    /// [`Core::admit_slowly`] decides.
+    #[inline]
+    pub(crate) fn admit_freely(&self, now: impl FnOnce() -> u64) -> Option<Permit> {
+        let word = self.load();
+        if !word.admits_freely() {
+            return None;
+        }
+        let permit = Permit::new(word);
+        // Relaxed: a number of its own; calls that race with its change may be timed or not.
+        if self.slow_after.load(Ordering::Relaxed) == 0 {
+            return Some(permit);
+        }
+        Some(permit.started_at(now()))
+    }
+
+    /// What can be decided without the time: a disabled circuit that watches no durations admits, one
+    /// that is forced open does not.
+    #[inline]
+    pub(crate) fn admit_timelessly(&self) -> Option<Result<Permit, Refusal>> {
+        match self.load().kind() {
+            // Relaxed: as in `admit_freely`.
+            Kind::Disabled if self.slow_after.load(Ordering::Relaxed) == 0 => {
+                Some(Ok(Permit::pass()))
+            }
+            Kind::ForcedOpen => {
+                self.total(TotalCounters::rejected);
+                Some(Err(Refusal::ForcedOpen))
+            }
+            _ => None,
+        }
+    }
+
+    /// The usual answer of an open circuit, which changes nothing; `None` where there is more to
+    /// decide, which is left to [`Core::admit_slowly`].
+    #[inline]
+    pub(crate) fn refuse_open(&self, now: u64) -> Option<Refusal> {
+        let word = self.load();
+        if word.kind() != Kind::Open {
+            return None;
+        }
+        let remaining = self.break_remaining(word, now)?;
+        if remaining == 0 {
+            return None;
+        }
+        self.total(TotalCounters::rejected);
+        Some(Refusal::Open(remaining))
+    }
+
+    /// Admits a call or says why not. Whoever is admitted must see the permit to its end.
+    ///
+    /// The word is loaded after the clock was read, here and wherever an era can end: see
+    /// [`EraFacts`](super::era::EraFacts).
+    pub(crate) fn admit_slowly(
+        &self,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Result<Permit, Refusal> {
+        let (word, admission) = loop {
+            let word = self.load();
+            if let Some(admission) = self.try_admit(word, now, change) {
+                break (word, admission);
+            }
+        };
+        let refusal = match admission {
+            Ok(permit) => return Ok(permit.started_at(now)),
+            Err(refusal) => refusal,
+        };
+        // E1: shadow lets the call pass, without a permit.
+        if word.mode() == Mode::Shadow {
+            self.total(TotalCounters::shadowed);
+            return Ok(Permit::pass().started_at(now));
+        }
+        self.total(TotalCounters::rejected);
+        Err(refusal)
+    }
+
+    /// One try, from one word; `None` if the word has changed meanwhile.
+    pub(super) fn try_admit(
+        &self,
+        word: Word,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Option<Result<Permit, Refusal>> {
+        match word.kind() {
+            Kind::Disabled => Some(Ok(Permit::pass())),
+            Kind::Closed | Kind::ClosedShadow => self.admit_closed(word, now),
+            Kind::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
+            Kind::Open | Kind::OpenShadow => self.admit_open(word, now, change),
+            Kind::HalfOpen | Kind::HalfOpenShadow => self.admit_probe(word, now, change),
+        }
+    }
+
+    /// D6: the admitted share of a ramp grows with the time since closing.
+    pub(super) fn admit_closed(&self, word: Word, now: u64) -> Option<Result<Permit, Refusal>> {
+        let share = self.ramp_share(word, now);
+        if share >= WHOLE {
+            // The ramp is over: once somebody has said so, nobody looks at the clock for it again.
+            return (!word.is_ramping() || self.swap(word, word.ramped_up()))
+                .then(|| Ok(Permit::new(word)));
+        }
+        Some(if self.passes_ramp(share, now) {
+            Ok(Permit::new(word))
+        } else {
+            Err(Refusal::Ramping)
+        })
+    }
+
+    /// D6: whether a ramp that admits `share` of the calls admits this one.
+    pub(super) fn passes_ramp(&self, share: u64, now: u64) -> bool {
+        // Relaxed: the turns only have to differ.
+        let turn = self.ramp_turn.fetch_add(1, Ordering::Relaxed);
+        if spread(turn) < share {
+            self.ramp_admitted.fetch_max(now, Ordering::Relaxed);
+            return true;
+        }
+        self.is_trickle(now)
+    }
+
+    /// D6: whether nobody was admitted for so long that this call is no part of a stampede. Of several that
+    /// find so, one is admitted for it.
+    ///
+    /// Relaxed: an instant of its own, and the swap gives it to one.
+    pub(super) fn is_trickle(&self, now: u64) -> bool {
+        let last = self.ramp_admitted.load(Ordering::Relaxed);
+        now.saturating_sub(last) >= TRICKLE
+            && self
+                .ramp_admitted
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Whether rejections tell different times.
+    #[inline]
+    pub(super) fn spreads(&self) -> bool {
+        // Relaxed: a number of its own.
+        self.retry_spread.load(Ordering::Relaxed) != 0
+    }
+
+    /// C3: the time that a rejection tells, in nanoseconds: longer by up to the share that the circuit spreads
+    /// it by.
+    pub(crate) fn spread_out(&self, remaining: u64) -> u64 {
+        // Relaxed: a number of its own.
+        let share = self.retry_spread.load(Ordering::Relaxed);
+        if share == 0 {
+            return remaining;
+        }
+        // Relaxed: the turns only have to differ.
+        let turn = self.retry_turn.fetch_add(1, Ordering::Relaxed);
+        let more = u128::from(remaining) * u128::from(share * spread(turn));
+        let more = more / u128::from(WHOLE * WHOLE);
+        remaining.saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
+    }
+
+    /// The share of calls a closed circuit admits, in millionths.
+    pub(super) fn ramp_share(&self, word: Word, now: u64) -> u64 {
+        if !word.is_ramping() {
+            return WHOLE;
+        }
+        let numbers = self.tunable.read();
+        let elapsed = now.saturating_sub(self.facts.since(word));
+        if elapsed >= numbers.ramp {
+            return WHOLE;
+        }
+        let grown = u128::from(WHOLE - numbers.ramp_from) * u128::from(elapsed);
+        let grown = grown / u128::from(numbers.ramp);
+        numbers.ramp_from + u64::try_from(grown).unwrap_or(WHOLE)
+    }
+
+    /// C1: at exactly the end of the break, the call becomes the first probe, in the swap that ends
+    /// it.
+    pub(super) fn admit_open(
+        &self,
+        word: Word,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Option<Result<Permit, Refusal>> {
+        let remaining = self.break_remaining(word, now)?;
+        if remaining > 0 {
+            return Some(Err(Refusal::Open(remaining)));
+        }
+        let numbers = self.tunable.read();
+        let probes = Probes::new(numbers.permits, numbers.successes, numbers.of);
+        // Never `None`: there is at least one permit and one probe.
+        let probes = probes.admit().unwrap_or(probes);
+        let next = word.half_open_next(word.mode(), probes);
+        let open_for = self.facts.whole_break(word);
+        let patience = numbers.patience(open_for);
+        self.facts
+            .begin_patience(next, patience.max(self.facts.learned()));
+        self.facts.begin_half_open(next, open_for);
+        self.facts.stamp_probe(now);
+        *change = Some(self.turn(word, next, Cause::BreakOver, now)?);
+        Some(Ok(Permit::new(next)))
+    }
+
+    /// D1, D4.
+    pub(super) fn admit_probe(
+        &self,
+        word: Word,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Option<Result<Permit, Refusal>> {
+        if let Some(probes) = word.probes().admit() {
+            self.facts.stamp_probe(now);
+            let admitted = self.swap(word, word.with_probes(probes));
+            return admitted.then(|| Ok(Permit::new(word)));
+        }
+        if let Some(refusal) = self.time_out(word, now, change) {
+            return Some(Err(refusal));
+        }
+        // G7: if that was vetoed, the circuit has closed, and this is the first call of that era.
+        let closed = word.closed_next(word.mode(), false);
+        change.map(|_| Ok(Permit::new(closed)))
+    }
+
+    /// D4: half-open and full. If the probes have timed out, the circuit opens again; or closes, if that is
+    /// vetoed (G7). `None` then, or if the word has changed meanwhile.
+    ///
+    /// The word counts probes and does not know them apart: if, between the look at the deadline and
+    /// the swap, one probe gives its permit back and another takes it, the newcomer is timed out, too.
+    /// That is a break too many, as after any lost probe, and never one too few.
+    pub(super) fn time_out(
+        &self,
+        word: Word,
+        now: u64,
+        change: &mut Option<Transition>,
+    ) -> Option<Refusal> {
+        let remaining = self.probes_remaining(word, now)?;
+        if remaining > 0 {
+            return Some(Refusal::HalfOpenFull(remaining));
+        }
+        let (cause, length) = (Cause::ProbesTimedOut, Length::Policy(0));
+        let opened = self.reopen(word, cause, length, &self.tunable.read(), now)?;
+        *change = Some(opened);
+        opened
+            .open_for
+            .map(|open_for| Refusal::Open(nanos(open_for)))
+    }
+
+    /// Nanoseconds until the break of `word` is over; `None` if its era is.
+    pub(super) fn break_remaining(&self, word: Word, now: u64) -> Option<u64> {
+        let deadline = self
+            .facts
+            .since(word)
+            .saturating_add(word.open_for().nanos());
+        // F7: the instant is this era's if the era still stands.
+        (self.load().era() == word.era()).then(|| deadline.saturating_sub(now))
+    }
+
+    /// Nanoseconds until the probes of `word` time out; `None` if its era is over.
+    pub(super) fn probes_remaining(&self, word: Word, now: u64) -> Option<u64> {
+        let deadline = self.facts.probes_deadline();
+        (self.load().era() == word.era()).then(|| deadline.saturating_sub(now))
+    }
+}
+
+impl Numbers {
+    /// D4: how long half-open waits for its probes. Where nothing is said, the longer of the break
+    /// and 30 s, so that a dependency slower than the break can still prove itself.
+    fn patience(&self, open_for: Break) -> Duration {
+        if self.half_open_timeout > 0 {
+            return Duration::from_nanos(self.half_open_timeout);
+        }
+        open_for.duration().max(Duration::from_secs(30))
+    }
+}
+
+/// Calls that come no closer than this, in nanoseconds, are no stampede: a tenth of a second.
+const TRICKLE: u64 = 100_000_000;
+
+/// The `turn`-th of a sequence that fills 0..1,000,000 evenly: multiples of the golden ratio.
+fn spread(turn: u64) -> u64 {
+    let fraction = turn.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    u64::try_from((u128::from(fraction) * u128::from(WHOLE)) >> 64).unwrap_or(0)
+}

@@ -1,0 +1,345 @@
+//! How long a circuit stays open (rule C2).
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::util::panic::harmless;
+
+use super::config::{ConfigError, Numbers, millionths, nanos};
+
+/// The open time that is used where nothing else is said, and where a function of the attempt
+/// panics: 30 seconds.
+pub(crate) const DEFAULT_OPEN_FOR: Duration = Duration::from_secs(30);
+
+pub(crate) type OfAttempt = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
+
+/// How long a circuit stays open before it lets a probe through (rule C2).
+///
+/// The *attempt* counts opens in a row, from 1, until the circuit has stayed closed for as long as its last
+/// break. The time is computed
+/// once, when the circuit opens, and kept for that break: exactly, up to six decimal digits; longer
+/// numbers are rounded up by less than ten millionths.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_breaker::{Jitter, OpenFor};
+///
+/// // Always 5 seconds. A plain `Duration` is the same.
+/// let constant = OpenFor::constant(Duration::from_secs(5));
+///
+/// // 1 s, 2 s, 4 s … at most a minute, each somewhere between half of it and all of it.
+/// let growing = OpenFor::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(60))
+///     .jitter(Jitter::Equal);
+///
+/// // Whatever you say.
+/// let own = OpenFor::from_fn(|attempt| Duration::from_secs(u64::from(attempt) * 10));
+/// ```
+#[derive(Clone)]
+pub struct OpenFor {
+    first: Duration,
+    factor: f64,
+    max: Duration,
+    jitter: Jitter,
+    function: Option<OfAttempt>,
+}
+
+/// How open times are spread, so that many instances do not probe at the same instant.
+///
+/// Jitter is a pure function of the builder's `seed` and the era: the same history gives the same
+/// times.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Jitter {
+    /// The time as it is.
+    #[default]
+    None,
+    /// Anything from nothing to the whole time.
+    Full,
+    /// Anything from half the time to the whole.
+    Equal,
+    /// The time plus or minus up to this share of it, above 0 and at most 1; never beyond the maximum of an
+    /// exponential time.
+    Fraction(f64),
+}
+
+impl OpenFor {
+    /// Always the same time.
+    #[must_use]
+    pub fn constant(time: Duration) -> Self {
+        Self {
+            first: time,
+            factor: 1.0,
+            max: Duration::MAX,
+            jitter: Jitter::None,
+            function: None,
+        }
+    }
+
+    /// `first`, then `factor` times longer with each attempt, but never longer than `max`, jitter included.
+    ///
+    /// `factor` must be at least 1 and `max` at least `first`; that is checked when the circuit is
+    /// built.
+    #[must_use]
+    pub fn exponential(first: Duration, factor: f64, max: Duration) -> Self {
+        Self {
+            first,
+            factor,
+            max,
+            jitter: Jitter::None,
+            function: None,
+        }
+    }
+
+    /// A function of the attempt, from 1.
+    ///
+    /// It is called when the circuit opens, by the call that opens it, and perhaps more than once. Under an
+    /// [`EjectionCap`](crate::EjectionCap) other calls leave the opening to that one, so it should be quick.
+    /// If it panics, the circuit opens for 30 seconds.
+    #[must_use]
+    pub fn from_fn(function: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
+        Self {
+            function: Some(Arc::new(function)),
+            ..Self::constant(DEFAULT_OPEN_FOR)
+        }
+    }
+
+    /// Spreads the times. Default: [`Jitter::None`].
+    #[must_use]
+    pub fn jitter(self, jitter: Jitter) -> Self {
+        Self { jitter, ..self }
+    }
+
+    pub(crate) fn function(&self) -> Option<OfAttempt> {
+        self.function.clone()
+    }
+
+    /// B8, and the numbers it stands for.
+    pub(crate) fn write_to(&self, numbers: &mut Numbers) -> Result<(), ConfigError> {
+        let positive = "a time above zero";
+        ConfigError::unless(!self.first.is_zero(), "open_for", &self.first, positive)?;
+        let growing = self.factor.is_finite() && self.factor >= 1.0;
+        let allowed = "a finite number of at least 1";
+        ConfigError::unless(growing, "open_for.factor", &self.factor, allowed)?;
+        let ordered = self.max >= self.first;
+        let allowed = "at least the first open time";
+        ConfigError::unless(ordered, "open_for.max", &self.max, allowed)?;
+        numbers.open_first = nanos(self.first);
+        numbers.open_factor = self.factor;
+        numbers.open_max = nanos(self.max);
+        numbers.jitter = match self.jitter {
+            Jitter::None => JitterKind::None,
+            Jitter::Full => JitterKind::Full,
+            Jitter::Equal => JitterKind::Equal,
+            Jitter::Fraction(share) => JitterKind::Fraction(millionths("open_for.jitter", share)?),
+        };
+        Ok(())
+    }
+}
+
+impl From<Duration> for OpenFor {
+    fn from(time: Duration) -> Self {
+        Self::constant(time)
+    }
+}
+
+impl fmt::Debug for OpenFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("OpenFor");
+        if self.function.is_some() {
+            out.field("function", &format_args!("_"));
+        } else {
+            out.field("first", &self.first);
+            out.field("factor", &self.factor);
+            if self.max < Duration::MAX {
+                out.field("max", &self.max);
+            }
+        }
+        out.field("jitter", &self.jitter).finish()
+    }
+}
+
+/// [`Jitter`] with its share in millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JitterKind {
+    None,
+    Full,
+    Equal,
+    Fraction(u64),
+}
+
+/// What is needed to compute an open time.
+pub(crate) struct Backoff {
+    pub(crate) function: Option<OfAttempt>,
+    pub(crate) seed: u64,
+}
+
+impl Backoff {
+    /// The open time of the `attempt`-th open in a row, which is era `era`.
+    pub(crate) fn open_for(&self, numbers: &Numbers, attempt: u32, era: u64) -> Duration {
+        let time = match &self.function {
+            // A panicking function harms nobody: the circuit must be able to open.
+            Some(function) => harmless(|| function(attempt)).unwrap_or(DEFAULT_OPEN_FOR),
+            None => exponential(numbers, attempt),
+        };
+        let longest = Duration::from_nanos(numbers.open_max).max(time);
+        jittered(time, numbers.jitter, longest, random(self.seed, era))
+    }
+}
+
+fn exponential(numbers: &Numbers, attempt: u32) -> Duration {
+    if numbers.open_factor <= 1.0 || attempt <= 1 {
+        return Duration::from_nanos(numbers.open_first);
+    }
+    let exponent = i32::try_from(attempt - 1).unwrap_or(i32::MAX);
+    let growth = numbers.open_factor.powi(exponent);
+    let max = Duration::from_nanos(numbers.open_max);
+    // Infinite, or too long for a `Duration`: then it is longer than the maximum.
+    let grown = Duration::from_nanos(numbers.open_first).as_secs_f64() * growth;
+    Duration::try_from_secs_f64(grown).map_or(max, |grown| grown.min(max))
+}
+
+/// `random` is uniform over all of `u64`.
+fn jittered(time: Duration, jitter: JitterKind, longest: Duration, random: u64) -> Duration {
+    let (least, most) = match jitter {
+        JitterKind::None => return time,
+        JitterKind::Full => (Duration::ZERO, time),
+        JitterKind::Equal => (time / 2, time),
+        JitterKind::Fraction(share) => {
+            let part = scale(time, share, 1_000_000);
+            let most = time.saturating_add(part).min(longest);
+            (time.saturating_sub(part), most)
+        }
+    };
+    least.saturating_add(scale(most.saturating_sub(least), random, u64::MAX))
+}
+
+/// `time * part / whole`, for `part <= whole`.
+fn scale(time: Duration, part: u64, whole: u64) -> Duration {
+    let scaled = u128::from(nanos(time)) * u128::from(part) / u128::from(whole);
+    Duration::from_nanos(u64::try_from(scaled).unwrap_or(u64::MAX))
+}
+
+/// A well-mixed function of both: splitmix64.
+fn random(seed: u64, era: u64) -> u64 {
+    let mut z = seed.wrapping_add(era.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn times(open_for: &OpenFor, attempts: u32) -> Vec<Duration> {
+        let mut numbers = Numbers::default();
+        open_for.write_to(&mut numbers).expect("valid");
+        let backoff = Backoff {
+            function: open_for.function(),
+            seed: 7,
+        };
+        let time = |attempt| backoff.open_for(&numbers, attempt, u64::from(attempt));
+        (1..=attempts).map(time).collect()
+    }
+
+    fn seconds(seconds: &[u64]) -> Vec<Duration> {
+        seconds.iter().copied().map(Duration::from_secs).collect()
+    }
+
+    // C2
+    #[test]
+    fn exponential_times_grow_to_their_maximum() {
+        let open_for = OpenFor::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(10));
+        assert_eq!(times(&open_for, 6), seconds(&[1, 2, 4, 8, 10, 10]));
+    }
+
+    #[test]
+    fn a_function_of_the_attempt_is_asked() {
+        let open_for = OpenFor::from_fn(|attempt| Duration::from_secs(attempt.into()));
+        assert_eq!(times(&open_for, 3), seconds(&[1, 2, 3]));
+    }
+
+    #[test]
+    fn a_panicking_function_still_opens() {
+        let open_for = OpenFor::from_fn(|_| panic!("no idea"));
+        assert_eq!(times(&open_for, 1), [DEFAULT_OPEN_FOR]);
+    }
+
+    #[test]
+    fn the_first_time_is_exact_however_long() {
+        let numbers = Numbers {
+            open_first: (1 << 60) + 1,
+            open_factor: 2.0,
+            open_max: u64::MAX,
+            ..Numbers::default()
+        };
+        let first = Duration::from_nanos(numbers.open_first);
+        assert_eq!(exponential(&numbers, 1), first);
+    }
+
+    // C2: the same seed gives the same times in every version.
+    #[test]
+    fn jitter_is_splitmix64() {
+        let published = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ];
+        let eras = 1..=published.len() as u64;
+        let random = eras.map(|era| random(1_234_567, era));
+        assert!(random.eq(published));
+    }
+
+    #[test]
+    fn extremes_saturate() {
+        let numbers = Numbers {
+            open_first: u64::MAX,
+            open_factor: 1e300,
+            open_max: u64::MAX,
+            ..Numbers::default()
+        };
+        assert_eq!(
+            exponential(&numbers, u32::MAX),
+            Duration::from_nanos(u64::MAX)
+        );
+        let fraction = JitterKind::Fraction(1_000_000);
+        let most = jittered(Duration::MAX, fraction, Duration::MAX, u64::MAX);
+        assert!(most >= Duration::from_nanos(u64::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn jitter_stays_in_its_bounds(millis in 1..1_000_000u64, random: u64) {
+            let time = Duration::from_millis(millis);
+            let jittered = |jitter| jittered(time, jitter, Duration::MAX, random);
+            let full = jittered(JitterKind::Full);
+            let equal = jittered(JitterKind::Equal);
+            let fraction = jittered(JitterKind::Fraction(200_000));
+            prop_assert!(full <= time);
+            prop_assert!(time / 2 <= equal && equal <= time);
+            prop_assert!(time * 8 / 10 <= fraction && fraction <= time * 12 / 10);
+        }
+
+        // C2
+        #[test]
+        fn no_jitter_goes_beyond_the_longest_break(attempt in 1..10u32, seed: u64) {
+            let max = Duration::from_secs(10);
+            let open_for = OpenFor::exponential(Duration::from_secs(1), 2.0, max);
+            for jitter in [Jitter::Full, Jitter::Equal, Jitter::Fraction(0.5)] {
+                let mut numbers = Numbers::default();
+                open_for.clone().jitter(jitter).write_to(&mut numbers).expect("valid");
+                let backoff = Backoff { function: None, seed };
+                prop_assert!(backoff.open_for(&numbers, attempt, u64::from(attempt)) <= max);
+            }
+        }
+
+        #[test]
+        fn jitter_repeats_and_varies(seed: u64, era in 0..1u64 << 37) {
+            prop_assert_eq!(random(seed, era), random(seed, era));
+            prop_assert_ne!(random(seed, era), random(seed, era + 1));
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What a person does to a circuit (rules E1, E2, E3, E5).
+//!
+//! Every control operation is a swap of the word like any other: when it returns, every later
+//! admission sees it.
+
+use super::{
+    Cause, ConfigError, Core, Mode, Settings, State, Transition,
+    config::{WindowKind, WindowSize},
+    word::{Break, Word},
+};
+use crate::machine::sync::Ordering;
+use std::{fmt::Debug, time::Duration};
+
+/// A trip that the mode does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused(pub(crate) Mode);
+
+impl Core {
+    /// E2: opens from outside, for exactly `open_for`.
+    pub(crate) fn trip(&self, open_for: Duration, now: u64) -> Result<Transition, Refused> {
+        loop {
+            let word = self.load();
+            if let mode @ (Mode::ForcedOpen | Mode::Disabled) = word.mode() {
+                return Err(Refused(mode));
+            }
+            let next = word.open_next(word.mode(), Break::at_least(open_for));
+            if let Some(change) = self.turn(word, next, Cause::Manual, now) {
+                return Ok(change);
+            }
+        }
+    }
+
+    /// E2: closed and cleared. Releases forced open; leaves shadow and disabled as they are.
+    pub(crate) fn reset(&self, now: u64) -> Transition {
+        loop {
+            let word = self.load();
+            let mode = match word.mode() {
+                Mode::ForcedOpen => word.mode_before_forced(),
+                mode => mode,
+            };
+            let next = word.closed_next(mode, false);
+            if let Some(change) = self.turn(word, next, Cause::Manual, now) {
+                return change;
+            }
+        }
+    }
+
+    /// E1: changes the mode; `None` if it is that mode already.
+    ///
+    /// Between normal and shadow the era goes on. Entering or leaving disabled or forced open
+    /// begins a new one: open for forced open, else closed and cleared.
+    pub(crate) fn set_mode(&self, mode: Mode, now: u64) -> Option<Transition> {
+        loop {
+            let word = self.load();
+            if word.mode() == mode {
+                return None;
+            }
+            let change = match (word.mode(), mode) {
+                (Mode::Normal | Mode::Shadow, Mode::Normal | Mode::Shadow) => {
+                    self.change_mode(word, mode)
+                }
+                (_, Mode::ForcedOpen) => self.turn(word, word.forced_next(), Cause::Manual, now),
+                _ => self.turn(word, word.closed_next(mode, false), Cause::Manual, now),
+            };
+            if change.is_some() {
+                return change;
+            }
+        }
+    }
+
+    /// E2: ends forced open, closed and cleared, in the mode before; `None` if it is not forced open.
+    pub(crate) fn release(&self, now: u64) -> Option<Transition> {
+        loop {
+            let word = self.load();
+            if word.mode() != Mode::ForcedOpen {
+                return None;
+            }
+            let next = word.closed_next(word.mode_before_forced(), false);
+            if let Some(change) = self.turn(word, next, Cause::Manual, now) {
+                return Some(change);
+            }
+        }
+    }
+
+    fn change_mode(&self, word: Word, mode: Mode) -> Option<Transition> {
+        let next = word.in_mode(mode);
+        if !self.swap(word, next) {
+            return None;
+        }
+        self.place_follows(word, next, Cause::Manual);
+        Some(Transition {
+            from: word.state(),
+            to: word.state(),
+            mode_before: word.mode(),
+            mode,
+            era: word.era(),
+            cause: Cause::Manual,
+            vetoed: None,
+            attempt: self.attempt(word),
+            open_for: (word.state() == State::Open).then(|| word.open_for().duration()),
+        })
+    }
+
+    /// E5: changes the numbers of a live circuit, together.
+    pub(crate) fn reconfigure(&self, settings: &Settings) -> Result<(), ConfigError> {
+        self.refuse_new_shape(settings)?;
+        self.refuse_unbuilt(settings)?;
+        self.tunable.change(|numbers| {
+            let numbers = settings.apply(numbers, WindowSize::of(self.shape))?;
+            // Before the version goes up, so that calls are timed by the time a rate needs it.
+            self.slow_after.store(numbers.timing(), Ordering::Relaxed);
+            // Relaxed: a number of its own, like that one.
+            self.retry_spread
+                .store(numbers.retry_spread, Ordering::Relaxed);
+            Ok(numbers)
+        })?;
+        Ok(())
+    }
+
+    /// What changes the memory's shape cannot be changed while calls are in flight. What is said as it is
+    /// already is no change.
+    fn refuse_new_shape(&self, settings: &Settings) -> Result<(), ConfigError> {
+        let (size, span) = match self.shape {
+            WindowKind::None => (None, None),
+            WindowKind::Count(size) => (Some(size), None),
+            WindowKind::Time(span, buckets) => (None, Some((span, buckets))),
+        };
+        keep("count_window", settings.count_window, size)?;
+        keep("time_window", settings.time_window, span.map(|it| it.0))?;
+        let buckets = settings.time_window_buckets;
+        keep("time_window_buckets", buckets, span.map(|it| it.1))?;
+        let closure = format_args!("a closure");
+        refuse_if(settings.custom_policy, "trip_when", &closure)?;
+        let open_for = settings.open_for.as_ref();
+        let function = self.backoff.function.is_some()
+            || open_for.is_some_and(|open_for| open_for.function().is_some());
+        open_for.map_or(Ok(()), |value| refuse_if(function, "open_for", value))
+    }
+
+    /// What needs memory that was not set aside when the circuit was built.
+    fn refuse_unbuilt(&self, settings: &Settings) -> Result<(), ConfigError> {
+        if let (Some(rate), true) = (settings.failure_rate, self.window.is_none()) {
+            let needs = "left out: the circuit was built without a window";
+            return Err(ConfigError::new("failure_rate", rate, needs));
+        }
+        if let (Some(rate), false) = (settings.slow_call_rate, self.window.watches_slow()) {
+            let needs = "left out: the circuit was built without a window of slow calls";
+            return Err(ConfigError::new("slow_call_rate", rate, needs));
+        }
+        Ok(())
+    }
+}
+
+fn refuse_if(refused: bool, field: &'static str, value: &dyn Debug) -> Result<(), ConfigError> {
+    ConfigError::unless(!refused, field, value, ConfigError::KEPT)
+}
+
+/// Refuses what is said, unless it is what there is.
+fn keep<T: Debug + PartialEq>(
+    field: &'static str,
+    said: Option<T>,
+    is: Option<T>,
+) -> Result<(), ConfigError> {
+    match said {
+        Some(said) if Some(&said) != is.as_ref() => refuse_if(true, field, &said),
+        _ => Ok(()),
+    }
+}

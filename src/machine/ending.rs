@@ -1,0 +1,339 @@
+//! What the end of a call does (rules A1 to A5, C4).
+
+use std::cell::Cell;
+
+use super::{
+    Abandoned, Cause, Core, Outcome, Permit, Transition,
+    config::{Numbers, nanos},
+    totals::{End, TotalCounters},
+    transition::Length,
+};
+use crate::machine::sync::Ordering;
+
+impl Core {
+    /// Records what an admitted call came to. `answered` tells a response from an error.
+    #[cfg(test)]
+    pub(crate) fn record(
+        &self,
+        permit: Permit,
+        outcome: Outcome,
+        answered: bool,
+        now: impl Fn() -> u64,
+    ) -> Option<Transition> {
+        if self.record_freely(permit, outcome, &now) {
+            return None;
+        }
+        self.record_slowly(permit, outcome, answered, now)
+    }
+
+    /// Records a success of a closed circuit that has nothing to forget and times no calls. Returns whether
+    /// it was that; [`Core::record_slowly`] records anything.
+    #[inline(always)]
+    pub(crate) fn record_freely(
+        &self,
+        permit: Permit,
+        outcome: Outcome,
+        now: impl FnOnce() -> u64,
+    ) -> bool {
+        let success = matches!(outcome, Outcome::Success);
+        success && permit.is_untimed() && self.record_success(permit, now)
+    }
+
+    #[inline]
+    pub(crate) fn record_slowly(
+        &self,
+        permit: Permit,
+        outcome: Outcome,
+        answered: bool,
+        now: impl Fn() -> u64,
+    ) -> Option<Transition> {
+        self.record_at(permit, outcome, answered, Self::now_for(permit, now), None)
+    }
+
+    /// Records a call that took so long and is recorded `now`, later than it ended (A3).
+    pub(crate) fn record_late(
+        &self,
+        permit: Permit,
+        outcome: Outcome,
+        answered: bool,
+        took: u64,
+        now: u64,
+    ) -> Option<Transition> {
+        self.record_at(permit, outcome, answered, now, Some(took))
+    }
+
+    /// Where nothing is decided and nothing is slow, the time does not matter.
+    fn now_for(permit: Permit, now: impl Fn() -> u64) -> u64 {
+        if permit.is_pass() && permit.is_untimed() {
+            return 0;
+        }
+        now()
+    }
+
+    /// The usual case: a fast success of a closed circuit with nothing to forget. Returns whether it
+    /// was that.
+    #[inline(always)]
+    fn record_success(&self, permit: Permit, now: impl FnOnce() -> u64) -> bool {
+        // Equal: the same era, closed, no streak, no ramp. A half-open word never equals a permit,
+        // because it always needs another success; nor does any word equal one that decides nothing.
+        if self.load().bits() != permit.tag {
+            return false;
+        }
+        self.window.pass(permit.era(), now);
+        if self.tells_more {
+            self.tell_more(permit.era());
+        }
+        true
+    }
+
+    /// What else a plain success is written down in.
+    #[inline]
+    fn tell_more(&self, era: u64) {
+        self.window.pass_slow(era);
+        if let Some(totals) = &self.totals {
+            totals.end(End::Successful);
+        }
+    }
+
+    #[inline(always)]
+    fn record_at(
+        &self,
+        permit: Permit,
+        outcome: Outcome,
+        answered: bool,
+        now: u64,
+        took: Option<u64>,
+    ) -> Option<Transition> {
+        // Relaxed: a hint of the number, which spares most calls the reading of all of them.
+        let slow_after = self.slow_after.load(Ordering::Relaxed);
+        let fast = match took {
+            None => !permit.is_slow(slow_after, now),
+            Some(took) => slow_after == 0 || took <= slow_after,
+        };
+        if outcome == Outcome::Success && fast && self.record_success(permit, || now) {
+            return None;
+        }
+        let call = Ended {
+            took,
+            ..self.ended(permit, now)
+        };
+        let outcome = match outcome {
+            // A2: proof of life.
+            Outcome::Answered if permit.is_probe() => Outcome::Success,
+            // An error has no end to wait for.
+            Outcome::AtEnd if !answered => Outcome::Failure,
+            outcome => outcome,
+        };
+        let verdict = Verdict::of(outcome, call.is_slow());
+        self.count_end(verdict.end(), call.is_slow());
+        self.apply(&call, verdict)
+    }
+
+    /// The numbers are read once, so that one version judges the whole call (E5).
+    pub(super) fn ended(&self, permit: Permit, now: u64) -> Ended {
+        Ended {
+            permit,
+            now,
+            took: None,
+            numbers: self.tunable.read(),
+            vetoed: Cell::new(false),
+        }
+    }
+
+    /// The call was dropped before its outcome was known (A4). `answered` says that the head of the
+    /// response had come: such a call is not slow, whatever else it is, and it has had an answer.
+    pub(crate) fn abandon(
+        &self,
+        permit: Permit,
+        answered: bool,
+        now: impl Fn() -> u64,
+    ) -> Option<Transition> {
+        let call = self.ended(permit, Self::now_for(permit, now));
+        self.apply_abandoned(&call, answered)
+    }
+
+    /// The same of a call that took so long as far as its dependency goes (A3).
+    pub(crate) fn abandon_late(
+        &self,
+        permit: Permit,
+        answered: bool,
+        took: u64,
+        now: u64,
+    ) -> Option<Transition> {
+        let call = Ended {
+            took: Some(took),
+            ..self.ended(permit, now)
+        };
+        self.apply_abandoned(&call, answered)
+    }
+
+    fn apply_abandoned(&self, call: &Ended, answered: bool) -> Option<Transition> {
+        let failed = match call.numbers.abandoned {
+            Abandoned::Ignore => false,
+            Abandoned::Failure => true,
+            Abandoned::FailureIfSlow => !answered && self.is_overdue(call),
+            Abandoned::FailureAfter(limit) => !answered && call.has_taken(nanos(limit)),
+        };
+        let slow = failed && !answered && call.is_slow();
+        self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);
+        let verdict = match failed {
+            true => Verdict::Failure { slow, floor: 0 },
+            false if answered => Verdict::Ignored,
+            false => Verdict::Abandoned,
+        };
+        self.apply(call, verdict)
+    }
+
+    /// Whether a call without an answer has run for so long that it counts as a slow failure.
+    fn is_overdue(&self, call: &Ended) -> bool {
+        if call.numbers.slow_after != 0 {
+            return call.is_slow();
+        }
+        // The patience is that of the newest half-open era. A probe of an older one is stale, and
+        // whether it was late is nobody's business any more.
+        let patience = self.facts.patience().nanos();
+        call.permit.is_probe()
+            && call.is_slower_than(patience)
+            && self.load().era() == call.permit.era()
+    }
+
+    pub(super) fn count_end(&self, end: End, slow: bool) {
+        let Some(totals) = &self.totals else {
+            return;
+        };
+        totals.end(end);
+        if slow && matches!(end, End::Successful | End::Failed) {
+            totals.slow();
+        }
+    }
+
+    pub(super) fn total(&self, count: impl FnOnce(&TotalCounters)) {
+        if let Some(totals) = &self.totals {
+            count(totals);
+        }
+    }
+
+    /// What a verdict does to the era that admitted the call; to any other, nothing (C4).
+    pub(super) fn apply(&self, call: &Ended, verdict: Verdict) -> Option<Transition> {
+        if call.permit.is_pass() {
+            return None;
+        }
+        if self.load().era() != call.permit.era() {
+            self.note_stale(call, verdict);
+            return None;
+        }
+        if call.permit.is_probe() {
+            return self.apply_probe(call, verdict);
+        }
+        match verdict {
+            Verdict::Ignored | Verdict::NotAsked | Verdict::Abandoned => None,
+            Verdict::Trip { open_for } => {
+                self.trip_or_be_stale(call, Cause::TripNow, Length::of_trip(open_for))
+            }
+            Verdict::Success { slow } => {
+                self.end_streak(call.permit);
+                self.apply_to_window(call, false, slow, 0)
+            }
+            Verdict::Failure { slow, floor } => self
+                .apply_to_window(call, true, slow, floor)
+                .or_else(|| self.extend_streak(call, floor)),
+        }
+    }
+}
+
+/// A call that has ended, and the numbers that judge it.
+pub(super) struct Ended {
+    pub(super) permit: Permit,
+    pub(super) now: u64,
+    /// How long it took as far as slowness goes, where that is less than it has run (A3).
+    took: Option<u64>,
+    pub(super) numbers: Numbers,
+    /// Its trip was vetoed, and that is not told (G7).
+    pub(super) vetoed: Cell<bool>,
+}
+
+impl Ended {
+    fn is_slow(&self) -> bool {
+        self.is_slower_than(self.numbers.slow_after)
+    }
+
+    /// Zero is no limit.
+    fn is_slower_than(&self, limit: u64) -> bool {
+        match self.took {
+            None => self.permit.is_slow(limit, self.now),
+            Some(took) => limit != 0 && took > limit,
+        }
+    }
+
+    /// Whether it took at least `time`, in nanoseconds.
+    fn has_taken(&self, time: u64) -> bool {
+        match self.took {
+            None => self.permit.has_run(time, self.now),
+            Some(took) => took >= time,
+        }
+    }
+
+    /// For how much of its time the dependency was not asked, in nanoseconds (A3).
+    pub(super) fn excused(&self) -> u64 {
+        let excused = |took| self.ran().saturating_sub(took);
+        self.took.map_or(0, excused)
+    }
+
+    /// How long the call has run, in nanoseconds, if it was timed.
+    pub(super) fn ran(&self) -> u64 {
+        self.permit.ran(self.now).unwrap_or(0)
+    }
+}
+
+/// An outcome, with its speed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Success {
+        slow: bool,
+    },
+    Failure {
+        slow: bool,
+        floor: u64,
+    },
+    Ignored,
+    /// Ignored, and no answer: a circuit further in has rejected the call.
+    NotAsked,
+    /// Dropped before anything came, and not a failure for that.
+    Abandoned,
+    Trip {
+        open_for: Option<u64>,
+    },
+}
+
+impl Verdict {
+    pub(super) fn of(outcome: Outcome, slow: bool) -> Self {
+        match outcome {
+            Outcome::Success | Outcome::AtEnd => Self::Success { slow },
+            Outcome::Failure => Self::Failure { slow, floor: 0 },
+            Outcome::FailureRetryAfter(floor) => Self::Failure {
+                slow,
+                floor: nanos(floor),
+            },
+            Outcome::Answered | Outcome::Ignored => Self::Ignored,
+            Outcome::NotAsked => Self::NotAsked,
+            Outcome::TripNow => Self::Trip { open_for: None },
+            Outcome::TripFor(time) => Self::Trip {
+                open_for: Some(nanos(time)),
+            },
+        }
+    }
+
+    /// Whether something came back, whatever it says.
+    pub(super) fn is_answer(self) -> bool {
+        !matches!(self, Self::Abandoned | Self::NotAsked)
+    }
+
+    pub(super) fn end(self) -> End {
+        match self {
+            Self::Success { .. } => End::Successful,
+            Self::Failure { .. } | Self::Trip { .. } => End::Failed,
+            Self::Ignored | Self::NotAsked => End::Ignored,
+            Self::Abandoned => End::Abandoned,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The few facts of an era that do not fit in the word.
+//!
+//! They are written *before* the swap that begins their era, by everyone who tries that swap. That
+//! is safe because of what may be written:
+//!
+//! * There are two cells for each fact, chosen by the era's parity. Racers for era n + 1 write a
+//!   cell that nobody reads while era n lasts.
+//! * Cells only go up. A racer that was held up since an older era changes nothing.
+//! * All racers for the same era write the same attempt. Instants differ, but each was read before
+//!   its racer saw the old era still standing, so none is later than the swap that ended it.
+
+use super::{
+    saved::SavedState,
+    word::{BESIDE_ERA, Break, Word, is_later},
+};
+use crate::machine::sync::{AtomicU64, Ordering};
+use std::time::Duration;
+
+const BESIDE_MASK: u64 = (1 << BESIDE_ERA) - 1;
+
+#[derive(Debug)]
+pub(crate) struct EraFacts {
+    /// When the era began, in nanoseconds.
+    since: [AtomicU64; 2],
+    /// `era | opens in a row` of eras that are open or half-open.
+    attempt: [AtomicU64; 2],
+    /// `era | opens in a row before it` of the newest closed era that half-open has ended in, or
+    /// [`FORGOTTEN`].
+    carried: AtomicU64,
+    /// `era | the break before it` of the newest half-open era.
+    break_before: AtomicU64,
+    /// `era | how long to wait for its probes` of the newest half-open era.
+    patience: AtomicU64,
+    /// When a probe was last admitted, in nanoseconds.
+    probed_at: AtomicU64,
+    /// When the failures in a row began, in nanoseconds.
+    streak_began: AtomicU64,
+    /// When a probe last ended with an answer, in nanoseconds.
+    answered_at: AtomicU64,
+    /// How long probes have run that were abandoned, all together, in nanoseconds, and how much of that was
+    /// before the last answer, or before half-open began.
+    abandoned: [AtomicU64; 2],
+    /// `era | how long it took` of the newest half-open era whose probe succeeded after its era.
+    late: AtomicU64,
+    /// The newest era that a person, or half-open, has closed.
+    closed: AtomicU64,
+    /// E6: how long the break was that the first era is the rest of.
+    first_break: Break,
+}
+
+/// The most opens in a row that are counted.
+#[expect(clippy::cast_possible_truncation, reason = "27 bits")]
+pub(super) const MAX_ATTEMPT: u32 = BESIDE_MASK as u32;
+
+/// In place of the opens before a closed era: they do not count any more.
+const FORGOTTEN: u64 = BESIDE_MASK;
+
+/// However late a probe succeeded, half-open waits no longer than this for its sake (D4).
+const LONGEST_LEARNED: Duration = Duration::from_secs(60 * 60);
+
+fn parity(word: Word) -> usize {
+    usize::from(word.era() & 1 == 1)
+}
+
+/// Puts `entry` in the place of what is there, for as long as it `is_newer` than that. Release: pairs with the
+/// acquire of whoever reads the cell.
+fn supersede(cell: &AtomicU64, entry: u64, is_newer: impl Fn(u64) -> bool) {
+    let mut current = cell.load(Ordering::Acquire);
+    while is_newer(current) {
+        match cell.compare_exchange_weak(current, entry, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return,
+            Err(seen) => current = seen,
+        }
+    }
+}
+
+impl EraFacts {
+    pub(crate) fn new(now: u64, first: &SavedState) -> Self {
+        Self {
+            since: [AtomicU64::new(now), AtomicU64::new(0)],
+            // Of era 0.
+            attempt: [AtomicU64::new(first.attempt.into()), AtomicU64::new(0)],
+            carried: AtomicU64::new(FORGOTTEN),
+            break_before: AtomicU64::new(0),
+            patience: AtomicU64::new(0),
+            probed_at: AtomicU64::new(0),
+            streak_began: AtomicU64::new(0),
+            answered_at: AtomicU64::new(0),
+            abandoned: [AtomicU64::new(0), AtomicU64::new(0)],
+            late: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+            first_break: Break::at_least(first.open_for.unwrap_or_default()),
+        }
+    }
+
+    /// Notes that `next` is about to begin. Release: pairs with the acquire in [`Self::since`], so
+    /// that whoever reads a later era's instant also sees that later era's predecessor in the word.
+    pub(crate) fn begin(&self, next: Word, now: u64) {
+        self.since[parity(next)].fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// When the era of `word` began. Right for as long as `word`'s era is still the current one.
+    pub(crate) fn since(&self, word: Word) -> u64 {
+        self.since[parity(word)].load(Ordering::Acquire)
+    }
+
+    /// Notes the attempt of the era after `word`'s, which is about to begin, and returns what holds. Two who
+    /// open a circuit at the very instant at which its attempts are forgotten may differ: the larger holds.
+    pub(crate) fn begin_attempt(&self, word: Word, attempt: u32) -> u32 {
+        let attempt = u64::from(attempt).min(BESIDE_MASK);
+        let entry = word.next_era() << BESIDE_ERA | attempt;
+        let cell = &self.attempt[usize::from(word.next_era() & 1 == 1)];
+        let before = cell.fetch_max(entry, Ordering::AcqRel);
+        (before.max(entry) & BESIDE_MASK) as u32
+    }
+
+    /// C2: notes, before half-open closes, how often in a row the circuit had opened. All who close the same
+    /// era write the same.
+    pub(crate) fn carry_attempt(&self, next: Word, attempt: u32) {
+        let attempt = u64::from(attempt).min(FORGOTTEN - 1);
+        let entry = next.era() << BESIDE_ERA | attempt;
+        self.carried.fetch_max(entry, Ordering::AcqRel);
+    }
+
+    /// A person has closed the circuit: what came before does not count. After the swap, because half-open
+    /// may be about to close, too.
+    pub(crate) fn forget_attempt(&self, closed: Word) {
+        let entry = closed.era() << BESIDE_ERA | FORGOTTEN;
+        self.carried.fetch_max(entry, Ordering::AcqRel);
+    }
+
+    /// Opens in a row before the closed era of `word`, and the break before it, if that era came from
+    /// half-open.
+    pub(crate) fn carried_attempt(&self, word: Word) -> Option<(u32, Break)> {
+        let carried = self.carried.load(Ordering::Acquire);
+        let before = self.break_before.load(Ordering::Acquire);
+        let known = carried >> BESIDE_ERA == word.era() && carried & BESIDE_MASK != FORGOTTEN;
+        (known && before >> BESIDE_ERA == word.era().wrapping_sub(1)).then(|| {
+            (
+                (carried & BESIDE_MASK) as u32,
+                Break::from_bits(before & BESIDE_MASK),
+            )
+        })
+    }
+
+    /// Notes how long the break was that the half-open era `next` is about to end.
+    pub(crate) fn begin_half_open(&self, next: Word, open_for: Break) {
+        let entry = next.era() << BESIDE_ERA | open_for.bits();
+        self.break_before.fetch_max(entry, Ordering::AcqRel);
+        self.forget_abandoned();
+    }
+
+    /// How long the break before the half-open era of `word` was.
+    pub(crate) fn break_before(&self, word: Word) -> Break {
+        let before = self.break_before.load(Ordering::Acquire);
+        let known = before >> BESIDE_ERA == word.era();
+        Break::from_bits(if known { before & BESIDE_MASK } else { 0 })
+    }
+
+    /// How long the break of the open era of `word` is, counted from before the circuit was restored.
+    pub(crate) fn whole_break(&self, word: Word) -> Break {
+        let (rest, first) = (word.open_for(), self.first_break);
+        if word.era() == 0 && first.nanos() > rest.nanos() {
+            first
+        } else {
+            rest
+        }
+    }
+
+    /// Opens in a row up to and including the era of `word`, which is open or half-open.
+    ///
+    /// Once the era has wrapped (years; see the word) the cells stand still, and every open counts
+    /// as the first: breaks no longer grow, nothing else changes.
+    pub(crate) fn attempt(&self, word: Word) -> u32 {
+        let entry = self.attempt[parity(word)].load(Ordering::Acquire);
+        if entry >> BESIDE_ERA == word.era() {
+            (entry & BESIDE_MASK) as u32
+        } else {
+            1
+        }
+    }
+
+    /// Freezes how long the half-open era `next` waits for its probes. The first racer's word holds.
+    pub(crate) fn begin_patience(&self, next: Word, patience: Duration) {
+        let entry = next.era() << BESIDE_ERA | Break::at_least(patience).bits();
+        supersede(&self.patience, entry, |current| {
+            is_later(next.era(), current >> BESIDE_ERA)
+        });
+    }
+
+    /// How long the current half-open era waits for its probes.
+    pub(crate) fn patience(&self) -> Break {
+        Break::from_bits(self.patience.load(Ordering::Acquire) & BESIDE_MASK)
+    }
+
+    /// B1: the first of the failures in a row has come. Stamped before the swap that counts it.
+    pub(crate) fn stamp_streak(&self, now: u64) {
+        self.streak_began.fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// When the failures in a row began.
+    pub(crate) fn streak_began(&self) -> u64 {
+        self.streak_began.load(Ordering::Acquire)
+    }
+
+    /// D4: a probe of the half-open era of `word` ended with an answer. Stamped before the swap that says so.
+    pub(crate) fn stamp_answer(&self, now: u64) {
+        self.answered_at.fetch_max(now, Ordering::AcqRel);
+        self.forget_abandoned();
+    }
+
+    fn forget_abandoned(&self) {
+        let [all, before] = &self.abandoned;
+        before.fetch_max(all.load(Ordering::Acquire), Ordering::AcqRel);
+    }
+
+    /// D4: a probe was abandoned after so many nanoseconds.
+    pub(crate) fn add_abandoned(&self, ran: u64) {
+        self.abandoned[0].fetch_add(ran, Ordering::AcqRel);
+    }
+
+    /// D4: for how long probes have waited for an answer and were abandoned, since the last answer.
+    pub(crate) fn waited_in_vain(&self) -> u64 {
+        let [all, before] = &self.abandoned;
+        let before = before.load(Ordering::Acquire);
+        all.load(Ordering::Acquire).saturating_sub(before)
+    }
+
+    /// D4: when the half-open era of `word` last heard of an answer, or else when it began.
+    pub(crate) fn last_answer(&self, word: Word) -> u64 {
+        self.since(word)
+            .max(self.answered_at.load(Ordering::Acquire))
+    }
+
+    /// D4: a probe of `era`, which is over, has succeeded all the same, after so many nanoseconds.
+    pub(crate) fn learn(&self, era: u64, took: u64) {
+        let took = Break::at_least(Duration::from_nanos(took));
+        let entry = era << BESIDE_ERA | took.bits();
+        supersede(&self.late, entry, |current| {
+            let known = Break::from_bits(current & BESIDE_MASK).nanos();
+            is_later(era, current >> BESIDE_ERA)
+                || era == current >> BESIDE_ERA && took.nanos() > known
+        });
+    }
+
+    /// D4: how long half-open has to wait, as far as late probes since the circuit was last closed have
+    /// taught it: twice as long as the newest of them took.
+    pub(crate) fn learned(&self) -> Duration {
+        let late = self.late.load(Ordering::Acquire);
+        if !is_later(late >> BESIDE_ERA, self.closed.load(Ordering::Acquire)) {
+            return Duration::ZERO;
+        }
+        let took = Break::from_bits(late & BESIDE_MASK).duration();
+        took.saturating_mul(2).min(LONGEST_LEARNED)
+    }
+
+    /// The circuit has closed: what late probes have taught is forgotten.
+    pub(crate) fn note_closed(&self, closed: Word) {
+        self.closed.fetch_max(closed.era(), Ordering::AcqRel);
+    }
+
+    /// D4: stamped before the swap that admits, so that no probe is ever in flight unstamped.
+    pub(crate) fn stamp_probe(&self, now: u64) {
+        self.probed_at.fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// When the probes of the current half-open era time out.
+    pub(crate) fn probes_deadline(&self) -> u64 {
+        let probed_at = self.probed_at.load(Ordering::Acquire);
+        probed_at.saturating_add(self.patience().nanos())
+    }
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use super::super::Mode;
+    use super::*;
+
+    // D4, E5: of two who find different numbers, the first says how long the era waits.
+    #[test]
+    fn the_first_patience_of_an_era_holds() {
+        let facts = EraFacts::new(0, &SavedState::closed());
+        let open = Word::first(Mode::Normal).open_next(Mode::Normal, Break::FOREVER);
+        for seconds in [5, 9] {
+            facts.begin_patience(open, Duration::from_secs(seconds));
+        }
+        assert_eq!(facts.patience().duration(), Duration::from_secs(5));
+        let next = open.open_next(Mode::Normal, Break::FOREVER);
+        facts.begin_patience(next, Duration::from_secs(9));
+        assert_eq!(facts.patience().duration(), Duration::from_secs(9));
+    }
+}

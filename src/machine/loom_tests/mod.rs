@@ -1,0 +1,245 @@
+//! Models of the real types under loom: every interleaving of a few threads, up to a bound.
+//!
+//! Run them with `.ci/loom`, a theme of them with `.ci/loom probes`; `LOOM_MAX_PREEMPTIONS=3 .ci/loom`
+//! looks deeper. Each model prints how many executions it took, and one that took a single execution
+//! fails: it has explored nothing. That each of them can fail is shown by `.ci/removals`.
+
+/// [`race_all`] of closures of different types.
+macro_rules! race {
+    ($($part:expr),+ $(,)?) => {
+        $crate::machine::loom_tests::race_all(vec![$(Box::new($part)),+])
+    };
+}
+pub(crate) use race;
+
+mod cap;
+mod causes;
+mod control;
+mod count_window;
+mod eras;
+mod harness;
+mod numbers;
+mod probes;
+mod ramp;
+mod stripes;
+mod time_window;
+mod totals;
+mod tripping;
+mod waiting;
+
+use std::{
+    sync::{
+        Arc as StdArc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use loom::{sync::Arc, thread};
+
+use super::*;
+use crate::machine::sync::set_thread_number;
+
+/// Explores `run` and tells how far it got.
+pub(crate) fn model(name: &str, run: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.max_branches = 100_000;
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    let executions = StdArc::new(AtomicUsize::new(0));
+    let counted = executions.clone();
+    builder.check(move || {
+        counted.fetch_add(1, Relaxed);
+        run();
+    });
+    let executions = executions.load(Relaxed);
+    println!("{name}: {executions} executions");
+    assert!(executions > 1, "{name} has explored nothing");
+}
+
+/// Runs each of `parts` on a thread and a stripe of its own, the last on this one.
+pub(crate) fn race_all(parts: Vec<Part>) {
+    let mut threads = Vec::new();
+    for (number, part) in parts.into_iter().enumerate() {
+        threads.push(thread::spawn(move || {
+            set_thread_number(number);
+            part();
+        }));
+    }
+    for thread in threads {
+        thread.join().expect("a part panicked");
+    }
+}
+
+const OPEN_FOR: u64 = 1_000;
+
+fn settings() -> Settings {
+    Settings {
+        open_for: Some(Duration::from_nanos(OPEN_FOR).into()),
+        ..Settings::default()
+    }
+}
+
+fn consecutive(n: u64) -> Settings {
+    Settings {
+        consecutive_failures: Some(n),
+        ..settings()
+    }
+}
+
+/// So long does half-open wait for its probes.
+fn patient(nanos: u64) -> Settings {
+    Settings {
+        half_open_timeout: Some(Duration::from_nanos(nanos)),
+        ..consecutive(1)
+    }
+}
+
+/// What makes any circuit so patient from its next half-open era on.
+fn patience_of(nanos: u64) -> Settings {
+    Settings {
+        half_open_timeout: Some(Duration::from_nanos(nanos)),
+        ..Settings::default()
+    }
+}
+
+/// One part of a race.
+pub(crate) type Part = Box<dyn FnOnce() + Send>;
+
+/// A circuit, and every transition that somebody won.
+struct Fixture {
+    core: Core,
+    won: std::sync::Mutex<Vec<Transition>>,
+}
+
+impl Fixture {
+    fn new(settings: &Settings) -> Arc<Self> {
+        Self::built(settings, false)
+    }
+
+    fn built(settings: &Settings, totals: bool) -> Arc<Self> {
+        Self::with(settings, totals, None)
+    }
+
+    fn with(settings: &Settings, totals: bool, cap: Option<StdArc<Cap>>) -> Arc<Self> {
+        let cap = cap.map(|cap| Joining { cap, zero: 1 });
+        let extras = Extras {
+            first: SavedState::closed(),
+            totals,
+            seed: 0,
+            policy: None,
+            cap,
+        };
+        let plan = settings.resolve().expect("valid");
+        Arc::new(Self {
+            core: Core::new(plan, extras, 0),
+            won: std::sync::Mutex::default(),
+        })
+    }
+
+    /// Open since 0.
+    fn open(settings: &Settings) -> Arc<Self> {
+        let fixture = Self::new(settings);
+        fixture.trip(OPEN_FOR, 0);
+        fixture
+    }
+
+    /// Opens by hand; not noted.
+    fn trip(&self, open_for: u64, now: u64) -> Transition {
+        let open_for = Duration::from_nanos(open_for);
+        self.core.trip(open_for, now).expect("normal mode")
+    }
+
+    /// Lets a call in that must be let in.
+    fn enter(&self, now: u64) -> Permit {
+        self.admit(now).expect("admitted")
+    }
+
+    fn note(&self, transition: Option<Transition>) {
+        self.won.lock().expect("not poisoned").extend(transition);
+    }
+
+    /// As `Circuit` does it.
+    fn admit(&self, now: u64) -> Option<Permit> {
+        if let Some(permit) = self.core.admit_freely(|| now) {
+            return Some(permit);
+        }
+        if let Some(admission) = self.core.admit_timelessly() {
+            return admission.ok();
+        }
+        if self.core.refuse_open(now).is_some() {
+            return None;
+        }
+        let mut change = None;
+        let admission = self.core.admit_slowly(now, &mut change);
+        self.note(change);
+        admission.ok()
+    }
+
+    /// What readiness would be told.
+    fn refusal(&self, now: u64) -> Option<Refusal> {
+        self.core.refusal(self.core.seen(), || now)
+    }
+
+    /// A call that, if it is let in, never ends.
+    fn knock(&self, now: u64) {
+        let _ = self.admit(now);
+    }
+
+    fn record(&self, permit: Permit, outcome: Outcome, now: u64) {
+        self.note(self.core.record(permit, outcome, true, || now));
+    }
+
+    fn abandon(&self, permit: Permit, now: u64) {
+        self.note(self.core.abandon(permit, false, || now));
+    }
+
+    fn won(&self) -> Vec<Transition> {
+        self.won.lock().expect("not poisoned").clone()
+    }
+
+    /// F1, E4: each era since the first noted one began once, and none was skipped. A change between
+    /// normal and shadow begins none.
+    fn assert_eras_follow(&self) {
+        let began = |won: &Transition| won.mode == won.mode_before || won.mode != Mode::Shadow;
+        let won = self.won().into_iter().filter(began);
+        let mut eras: Vec<u64> = won.map(|won| won.era).collect();
+        eras.sort_unstable();
+        let last = self.core.view(|| 0).era;
+        let first = last + 1 - eras.len() as u64;
+        // A fixture that was opened has had one before anybody noted any.
+        assert!(first <= 2, "{eras:?} of {last}");
+        assert!(eras.iter().copied().eq(first..=last), "{eras:?}");
+    }
+
+    fn trips(&self) -> usize {
+        self.won()
+            .iter()
+            .filter(|won| won.to == State::Open)
+            .count()
+    }
+}
+
+fn fail(fixture: &Arc<Fixture>, permit: Permit, now: u64) -> Part {
+    let fixture = fixture.clone();
+    Box::new(move || fixture.record(permit, Outcome::Failure, now))
+}
+
+fn succeed(fixture: &Arc<Fixture>, permit: Permit, now: u64) -> Part {
+    let fixture = fixture.clone();
+    Box::new(move || fixture.record(permit, Outcome::Success, now))
+}
+
+fn abandon(fixture: &Arc<Fixture>, permit: Permit, now: u64) -> Part {
+    let fixture = fixture.clone();
+    Box::new(move || fixture.abandon(permit, now))
+}
+
+/// The probes in flight, and the permits.
+fn seats(fixture: &Fixture, now: u64) -> (u64, u64) {
+    let probes = fixture.core.view(|| now).probes.expect("half-open");
+    (probes.in_flight, probes.permits)
+}
+
+fn of(successes: u64, of: u64) -> Option<Probing> {
+    Some(Probing::Of { successes, of })
+}

@@ -1,0 +1,434 @@
+//! The part of one circuit in its set (rule G7): its place, who opens it, and which vetoes are told.
+//!
+//! **The place follows the word.** Whoever changes the word so that the circuit needs its place for longer, or
+//! not any more, then *settles*: looks at slot and word, makes the slot say what the word says, and looks
+//! again, until they agree. Whoever is late finds the work done. A place that comes out of a slot stays in the
+//! hand until the word has been looked at once more, so that one that is needed after all is put back.
+//!
+//! **One call opens.** Of several calls that want to open the same circuit, one undertakes it, and takes the
+//! one place it needs; the others leave it to that one, for whoever undertakes it goes on until the era is
+//! over, opened, vetoed or ended by a person, or until its veto has been counted.
+//!
+//! **One veto is told** of those that come without a pause: it begins an era, and those that follow in that
+//! era are only counted. Once no trip has been vetoed for as long as its break would have been, the next veto
+//! is told again.
+
+use std::sync::Arc;
+
+use super::{
+    Cause, Core, State, Transition,
+    cap::{Cap, ENDLESS, NONE, Place},
+    config::Numbers,
+    ending::Ended,
+    slots::Slot,
+    totals::TotalCounters,
+    transition::Length,
+    word::{BESIDE_ERA, Break, Kind, Word},
+};
+use crate::machine::sync::{AtomicU64, Ordering};
+
+/// The set that a circuit is to join, and the time of that set when the circuit's own begins, in nanoseconds.
+pub(crate) struct Joining {
+    pub(crate) cap: Arc<Cap>,
+    pub(crate) zero: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Membership {
+    cap: Arc<Cap>,
+    slot: Slot,
+    /// The time of the set when the circuit's own began.
+    zero: u64,
+    /// `era | marks` of the last one that a call has undertaken to end; 0 before the first.
+    undertaken: AtomicU64,
+    /// When a trip was last vetoed, by the circuit's own time.
+    vetoed_at: AtomicU64,
+}
+
+/// A call is about to open the circuit.
+const BUSY: u64 = 1;
+/// The era began with a veto that was told.
+const VETOED: u64 = 2;
+/// The next one does, if whoever is busy gets to it.
+const TELLING: u64 = 4;
+
+const MARKS: u64 = (1 << BESIDE_ERA) - 1;
+
+impl Membership {
+    pub(super) fn join(joining: Joining, first: Word, now: u64) -> Self {
+        let Joining { cap, zero } = joining;
+        let slot = cap.join();
+        if first.is_ejected() {
+            cap.take().put_down();
+            let lease = lease_of(first, zero.saturating_add(now));
+            slot.cell().store(lease, Ordering::Release);
+        }
+        Self {
+            slot,
+            zero,
+            cap,
+            undertaken: AtomicU64::new(0),
+            vetoed_at: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn leave(&self) {
+        self.cap.leave(&self.slot);
+    }
+
+    /// What is in the slot. An addition of nothing, and not a load: whoever changes the slot after this has
+    /// read it so, and sees in the word what the one who looks here saw in it.
+    fn look(&self) -> u64 {
+        self.slot.cell().fetch_add(0, Ordering::AcqRel)
+    }
+
+    /// What the slot of a circuit with a place holds; `None` if the era of `word` is over.
+    fn lease(&self, core: &Core, word: Word) -> Option<u64> {
+        let since = self.zero.saturating_add(core.facts.since(word));
+        let lease = lease_of(word, since);
+        (core.load().era() == word.era()).then_some(lease)
+    }
+
+    /// Makes the slot say what the word says, with the place in hand, if there is one and none in the slot.
+    fn settle<'a>(&'a self, core: &Core, mut hand: Option<Place<'a>>) {
+        loop {
+            // First the slot: if it was changed by somebody who knew a newer word, that word is seen below.
+            let lease = self.look();
+            let word = core.load();
+            let due = match () {
+                () if !word.is_ejected() => NONE,
+                // It had none, or another circuit has taken it over.
+                () if lease == NONE && hand.is_none() => NONE,
+                () => match self.lease(core, word) {
+                    Some(lease) => lease,
+                    None => continue,
+                },
+            };
+            if due == lease {
+                return;
+            }
+            if !self.cap.change(self.slot.cell(), lease, due) {
+                continue;
+            }
+            if lease == NONE {
+                hand.take().into_iter().for_each(Place::put_down);
+            }
+            if due == NONE {
+                hand = Some(self.cap.in_hand());
+            }
+        }
+    }
+
+    /// A person has opened the circuit, with the era that began, or has made it count: a place whatever the
+    /// cap says, if it has none.
+    fn hold(&self, core: &Core, era: u64) {
+        let needs = self.look() == NONE && core.load().era() == era;
+        self.settle(core, needs.then(|| self.cap.take()));
+    }
+
+    /// Whether the half-open circuit has a place to reopen with, by now: its own, or else another.
+    fn has_place(&self, core: &Core, word: Word, now: u64) -> bool {
+        self.settle(core, None);
+        if self.look() == ENDLESS | word.era() {
+            return true;
+        }
+        let place = self.take(now);
+        let taken = place.is_some();
+        self.settle(core, place);
+        taken
+    }
+
+    fn take(&self, now: u64) -> Option<Place<'_>> {
+        self.cap.try_take(self.zero.saturating_add(now))
+    }
+
+    /// To one call of each era at a time: it is for that call to end the era. `current` tells the era that
+    /// stands.
+    ///
+    /// Acquire: pairs with the release of whoever undertook the last one. That was a call of an era that had
+    /// begun, so if `era` still stands after the look at the last one, the last one is an older one, however
+    /// much older: eras wrap.
+    fn undertake(&self, era: u64, current: impl Fn() -> u64) -> Option<Undertaking<'_>> {
+        let mut last = self.undertaken.load(Ordering::Acquire);
+        loop {
+            let this = after(last, era)?;
+            if current() != era {
+                return None;
+            }
+            match self.undertaken.compare_exchange_weak(
+                last,
+                this,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(Undertaking::new(self, this)),
+                Err(seen) => last = seen,
+            }
+        }
+    }
+
+    /// Before the swap that ends `era` with a veto, so that calls of the next one know.
+    fn announce(&self, era: u64, current: impl Fn() -> u64) {
+        let mut last = self.undertaken.load(Ordering::Acquire);
+        while current() == era {
+            let marks = if last >> BESIDE_ERA == era {
+                last & MARKS
+            } else {
+                0
+            };
+            let this = era << BESIDE_ERA | marks | BUSY | TELLING;
+            match self.undertaken.compare_exchange_weak(
+                last,
+                this,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return,
+                Err(seen) => last = seen,
+            }
+        }
+    }
+
+    /// The swap was lost.
+    fn recant(&self, era: u64) {
+        let last = self.undertaken.load(Ordering::Acquire);
+        if last >> BESIDE_ERA == era {
+            self.mark(last, last & !TELLING);
+        }
+    }
+
+    fn mark(&self, last: u64, this: u64) {
+        // If the swap fails, another era is undertaken by now, and this one is over.
+        let _ = self
+            .undertaken
+            .compare_exchange(last, this, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// What the slot holds in the era of `word`, which began at `since` by the time of the set, if it has a place.
+fn lease_of(word: Word, since: u64) -> u64 {
+    let end = match word.kind() {
+        Kind::Open => since.saturating_add(word.open_for().nanos()),
+        _ => ENDLESS,
+    };
+    if end < ENDLESS {
+        end
+    } else {
+        ENDLESS | word.era()
+    }
+}
+
+/// What is written down by a call that undertakes to end `era`; `None` if another is busy with it.
+fn after(last: u64, era: u64) -> Option<u64> {
+    let before = Word::from_bits(last);
+    let this = era << BESIDE_ERA | BUSY;
+    if before.era() == era {
+        return (last & BUSY == 0).then_some(this | last & MARKS);
+    }
+    let told = last & TELLING != 0 && before.next_era() == era;
+    Some(if told { this | VETOED } else { this })
+}
+
+/// What the call that has undertaken to open a circuit has in hand.
+pub(super) struct Undertaking<'a> {
+    membership: &'a Membership,
+    this: u64,
+    place: Option<Place<'a>>,
+    told: Option<bool>,
+}
+
+impl<'a> Undertaking<'a> {
+    fn new(membership: &'a Membership, this: u64) -> Self {
+        Self {
+            membership,
+            this,
+            place: None,
+            told: None,
+        }
+    }
+
+    /// Whether it has a place, by now.
+    fn take_place(&mut self, now: u64) -> bool {
+        if self.place.is_none() {
+            self.place = self.membership.take(now);
+        }
+        self.place.is_some()
+    }
+
+    /// Whether its veto is to be told: the first since the circuit last changed for another reason, or since
+    /// none has come for as long as the break would have been. Decided once, for it is noted.
+    fn is_told(&mut self, now: u64, open_for: impl FnOnce() -> Break) -> bool {
+        let Self {
+            membership, this, ..
+        } = *self;
+        *self.told.get_or_insert_with(|| {
+            let last = membership.vetoed_at.fetch_max(now, Ordering::AcqRel);
+            this & VETOED == 0 || now.saturating_sub(last) >= open_for().nanos()
+        })
+    }
+
+    /// Another call of this era may open the circuit, as soon as there is a place.
+    fn leave(&self) {
+        self.membership.mark(self.this, self.this & !BUSY);
+    }
+}
+
+impl Word {
+    /// Whether calls are kept away, by more than a shadow.
+    pub(super) fn is_ejected(self) -> bool {
+        matches!(self.kind(), Kind::Open | Kind::HalfOpen | Kind::ForcedOpen)
+    }
+}
+
+impl Core {
+    pub(crate) fn is_member_of(&self, cap: &Arc<Cap>) -> bool {
+        let membership = self.membership.as_ref();
+        membership.is_some_and(|membership| Arc::ptr_eq(&membership.cap, cap))
+    }
+
+    pub(super) fn is_member(&self) -> bool {
+        self.membership.is_some()
+    }
+
+    fn membership_of(&self, word: Word) -> Option<&Membership> {
+        self.membership.as_ref().filter(|_| !word.is_shadow())
+    }
+
+    /// One try to open the closed circuit from exactly `word`, or to be vetoed; `None` if the word has
+    /// changed meanwhile. Then the caller must try again, until the era is over: others have left it to it.
+    pub(super) fn try_trip<'a>(
+        &'a self,
+        word: Word,
+        (cause, length): (Cause, Length),
+        call: &Ended,
+        undertaking: &mut Option<Undertaking<'a>>,
+    ) -> Option<Option<Transition>> {
+        let open = || self.open(word, cause, length, &call.numbers, call.now);
+        let Some(membership) = self.membership_of(word) else {
+            return open().map(Some);
+        };
+        if call.vetoed.get() {
+            return Some(None);
+        }
+        if undertaking.is_none() {
+            *undertaking = membership.undertake(word.era(), || self.load().era());
+        }
+        let Some(undertaking) = undertaking else {
+            return Some(None);
+        };
+        if undertaking.take_place(call.now) {
+            let opened = open()?;
+            membership.settle(self, undertaking.place.take());
+            return Some(Some(opened));
+        }
+        let open_for = || {
+            let attempt = self.next_attempt(word, State::Open, call.now);
+            self.open_for(word, length, &call.numbers, attempt)
+        };
+        if undertaking.is_told(call.now, open_for) {
+            let veto = self.veto(membership, word, cause, call.now, word.is_ramping());
+            return veto.map(Some);
+        }
+        undertaking.leave();
+        call.vetoed.set(true);
+        self.total(TotalCounters::vetoed);
+        Some(None)
+    }
+
+    /// Opens the half-open circuit again, from exactly `word`. If another has taken its place over, and there
+    /// is none left, it closes instead.
+    pub(super) fn reopen(
+        &self,
+        word: Word,
+        cause: Cause,
+        length: Length,
+        numbers: &Numbers,
+        now: u64,
+    ) -> Option<Transition> {
+        match self.membership_of(word) {
+            Some(membership) if !membership.has_place(self, word, now) => {
+                membership.vetoed_at.fetch_max(now, Ordering::AcqRel);
+                self.veto(membership, word, cause, now, numbers.ramp > 0)
+            }
+            _ => self.open(word, cause, length, numbers, now),
+        }
+    }
+
+    /// Too many are open: this one is closed, and begins anew.
+    fn veto(
+        &self,
+        membership: &Membership,
+        word: Word,
+        cause: Cause,
+        now: u64,
+        ramping: bool,
+    ) -> Option<Transition> {
+        let next = word.closed_next(word.mode(), ramping);
+        membership.announce(word.era(), || self.load().era());
+        let Some(turned) = self.turn(word, next, Cause::TripVetoed, now) else {
+            membership.recant(word.era());
+            return None;
+        };
+        self.total(TotalCounters::vetoed);
+        Some(Transition {
+            vetoed: Some(cause),
+            ..turned
+        })
+    }
+
+    /// After the swap from `word` to `next`. Where a call opens the closed circuit, it has the place in hand.
+    pub(super) fn place_follows(&self, word: Word, next: Word, cause: Cause) {
+        let Some(membership) = &self.membership else {
+            return;
+        };
+        if cause == Cause::Manual && next.is_ejected() {
+            membership.hold(self, next.era());
+        } else if word.is_ejected() {
+            membership.settle(self, None);
+        }
+    }
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use super::super::{Mode, WHOLE};
+    use super::*;
+
+    fn membership() -> Membership {
+        let cap = Arc::new(Cap::new(WHOLE, 0));
+        Membership::join(Joining { cap, zero: 1 }, Word::first(Mode::Normal), 0)
+    }
+
+    // G7: or two calls of this era would each take a place, and one might be another circuit's.
+    #[test]
+    fn a_call_of_an_older_era_undertakes_nothing_and_undoes_nothing() {
+        let membership = membership();
+        let undertakes = |era| membership.undertake(era, || 5).is_some();
+        assert_eq!([5, 5, 4, 5].map(undertakes), [true, false, false, false]);
+    }
+
+    // G7: what a veto has told is known in the era that it began, across the wrap, too, and in no other.
+    #[test]
+    fn a_veto_is_known_in_the_next_era_and_in_no_other() {
+        for era in [0, 7, (1 << 37) - 1] {
+            let telling = era << BESIDE_ERA | BUSY | TELLING;
+            let later = |eras| (era + eras) & ((1 << 37) - 1);
+            let known = |eras| after(telling, later(eras)).map(|this| this & VETOED != 0);
+            let known = [0, 1, 2, 1 << 36, (1 << 37) - 1].map(known);
+            assert_eq!(
+                known,
+                [None, Some(true), Some(false), Some(false), Some(false)]
+            );
+        }
+    }
+
+    #[test]
+    fn a_swap_that_is_lost_is_no_veto() {
+        let membership = membership();
+        assert!(membership.undertake(3, || 3).is_some());
+        membership.announce(3, || 3);
+        membership.recant(3);
+        let next = membership.undertake(4, || 4).expect("nobody else does");
+        assert_eq!(next.this & VETOED, 0);
+    }
+}

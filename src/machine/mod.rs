@@ -1,0 +1,271 @@
+//! The core: what a circuit decides, in numbers and atomics alone.
+//!
+//! It knows no clock (time arrives as nanoseconds, from a closure that is called only where the
+//! time matters), no requests and no listeners. Every operation returns the [`Transition`] it caused,
+//! if any; telling others about it is somebody else's work.
+//!
+//! Every decision is one compare-and-swap of the [`Word`], made from exactly the word it was
+//! computed from. A swap that fails means that another thread got on.
+
+mod admission;
+mod backoff;
+mod cap;
+mod config;
+mod control;
+mod count_window;
+mod driven;
+mod ending;
+mod era;
+mod gate;
+#[cfg(all(test, tower_breaker_loom))]
+pub(crate) mod loom_tests;
+mod membership;
+mod permit;
+mod policy;
+mod probe;
+mod saved;
+mod slots;
+mod stripes;
+pub(crate) mod sync;
+mod time_window;
+mod totals;
+mod transition;
+mod trip_cause;
+mod tunable;
+mod types;
+mod view;
+mod window;
+mod word;
+
+use std::sync::Arc;
+
+use self::{
+    backoff::Backoff, config::WindowKind, era::EraFacts, membership::Membership,
+    totals::TotalCounters, trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
+};
+pub use self::{
+    backoff::{Jitter, OpenFor},
+    config::ConfigError,
+    saved::SavedState,
+    totals::Totals,
+    types::{Abandoned, Cause, Counts, Mode, Outcome, ProbeCounts, State, Transition},
+};
+pub(crate) use self::{
+    cap::Cap,
+    config::{Plan, Probing, Settings, millionths, nanos},
+    gate::Turn,
+    membership::Joining,
+    permit::Permit,
+    trip_cause::PackedCause,
+    view::View,
+    word::is_later,
+};
+use crate::machine::sync::{AtomicU64, Ordering};
+
+/// A custom policy (B7).
+pub(crate) type Policy = Arc<dyn Fn(&Counts) -> bool + Send + Sync>;
+
+/// The state of one circuit.
+pub(crate) struct Core {
+    word: AtomicU64,
+    /// [`Numbers::timing`](config::Numbers::timing), so that admission learns with one load whether calls
+    /// are timed.
+    slow_after: AtomicU64,
+    /// [`Numbers::retry_spread`](config::Numbers::retry_spread), so that a rejection learns with one load that
+    /// there is none.
+    retry_spread: AtomicU64,
+    window: Window,
+    /// What it was built as.
+    shape: WindowKind,
+    /// Whether a plain success is written down anywhere but in its window's log of failures.
+    tells_more: bool,
+    totals: Option<TotalCounters>,
+    tunable: Tunable,
+    facts: EraFacts,
+    trip_cause: TripCause,
+    ramp_turn: AtomicU64,
+    /// How many rejections have been spread.
+    retry_turn: AtomicU64,
+    /// When a ramp last admitted a call, in nanoseconds.
+    ramp_admitted: AtomicU64,
+    backoff: Backoff,
+    policy: Option<Policy>,
+    membership: Option<Membership>,
+}
+
+/// Why a call is not admitted (C3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Nanoseconds until the break is over.
+    Open(u64),
+    /// Nanoseconds until the probes time out.
+    HalfOpenFull(u64),
+    ForcedOpen,
+    Ramping,
+}
+
+const WHOLE: u64 = 1_000_000;
+
+impl Core {
+    /// A circuit that begins at `now`.
+    pub(crate) fn new(plan: Plan, extras: Extras, now: u64) -> Self {
+        let Plan {
+            window,
+            numbers,
+            open_for,
+        } = plan;
+        let watch_slow = numbers.slow_after > 0;
+        let first = Word::restored(&extras.first);
+        Self {
+            word: AtomicU64::new(first.bits()),
+            slow_after: AtomicU64::new(numbers.timing()),
+            retry_spread: AtomicU64::new(numbers.retry_spread),
+            tells_more: extras.totals || watch_slow,
+            window: Window::new(window, watch_slow),
+            shape: window,
+            totals: extras.totals.then(TotalCounters::new),
+            tunable: Tunable::new(numbers),
+            facts: EraFacts::new(now, &extras.first),
+            trip_cause: TripCause::new(),
+            ramp_turn: AtomicU64::new(0),
+            retry_turn: AtomicU64::new(0),
+            ramp_admitted: AtomicU64::new(0),
+            backoff: Backoff {
+                function: open_for,
+                seed: extras.seed,
+            },
+            policy: extras.policy,
+            membership: extras.cap.map(|cap| Membership::join(cap, first, now)),
+        }
+    }
+
+    /// Acquire: pairs with the release of every swap; whoever sees a word sees all that was
+    /// written before it, the facts of its era above all.
+    #[inline]
+    fn load(&self) -> Word {
+        Word::from_bits(self.word.load(Ordering::Acquire))
+    }
+
+    /// The one swap. Release publishes the facts of the new era with the word.
+    fn swap(&self, old: Word, new: Word) -> bool {
+        self.word
+            .compare_exchange(old.bits(), new.bits(), Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.load().state()
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.load().mode()
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.backoff.seed
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(membership) = &self.membership {
+            membership.leave();
+        }
+    }
+}
+
+/// What a circuit is built from beside its settings.
+pub(crate) struct Extras {
+    /// What it begins as.
+    pub(crate) first: SavedState,
+    pub(crate) totals: bool,
+    pub(crate) seed: u64,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) cap: Option<Joining>,
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::{count_window::ERA_BITS, word::BESIDE_ERA, *};
+
+    fn core(settings: &Settings) -> Core {
+        let extras = Extras {
+            first: SavedState::closed(),
+            totals: false,
+            seed: 0,
+            policy: None,
+            cap: None,
+        };
+        Core::new(settings.resolve().expect("valid"), extras, 0)
+    }
+
+    fn record(core: &Core, outcome: Outcome, now: u64) -> Option<Transition> {
+        let permit = core.admit_slowly(now, &mut None).expect("admitted");
+        core.record(permit, outcome, true, || now)
+    }
+
+    // F6: the head of a count window tells eras apart by their last bits.
+    #[test]
+    fn a_count_window_trips_after_an_outage_of_a_million_eras() {
+        let core = core(&Settings {
+            count_window: Some(4),
+            failure_rate: Some(0.5),
+            minimum_calls: Some(1),
+            open_for: Some(Duration::from_nanos(1).into()),
+            ..Settings::default()
+        });
+        let mut now = 0;
+        while core.load().era() <= 1 << (ERA_BITS - 1) {
+            now += 1;
+            record(&core, Outcome::Failure, now);
+        }
+        let closed = record(&core, Outcome::Success, now + 1);
+        assert_eq!(closed.map(|closed| closed.to), Some(State::Closed));
+        assert!(record(&core, Outcome::Failure, now + 1).is_some());
+    }
+
+    // F6: which era a call last undertook to open is remembered; eras that end in other ways are not.
+    #[test]
+    fn a_member_of_a_set_trips_however_many_eras_after_its_last_trip() {
+        let settings = Settings {
+            consecutive_failures: Some(1),
+            ..Settings::default()
+        };
+        let extras = Extras {
+            first: SavedState::closed(),
+            totals: false,
+            seed: 0,
+            policy: None,
+            cap: Some(Joining {
+                cap: Arc::new(Cap::new(WHOLE, 0)),
+                zero: 1,
+            }),
+        };
+        let core = Core::new(settings.resolve().expect("valid"), extras, 0);
+        for eras in [1, (1 << 36) - 1, 1 << 36, (1 << 36) + 1, (1 << 37) - 2] {
+            assert!(record(&core, Outcome::Failure, 0).is_some());
+            core.reset(0);
+            let later = core.load().bits().wrapping_add(eras << BESIDE_ERA);
+            core.word.store(later, Ordering::Release);
+        }
+    }
+
+    // F6: each era uses up bucket ids.
+    #[test]
+    fn a_time_window_trips_after_many_eras() {
+        let core = core(&Settings {
+            time_window: Some(Duration::from_secs(24 * 60 * 60)),
+            time_window_buckets: Some(100),
+            failure_rate: Some(0.5),
+            minimum_calls: Some(1),
+            ..Settings::default()
+        });
+        // Between half of all ids and all of them, at 101 an era.
+        for _ in 0..900_000 {
+            core.reset(0);
+        }
+        assert!(record(&core, Outcome::Failure, 0).is_some());
+    }
+}

@@ -1,0 +1,144 @@
+//! Totals: what has become of all calls since the circuit was built (rule F4).
+
+use super::stripes::Stripes;
+use crate::machine::sync::{AtomicU64, Ordering};
+
+/// What became of all calls since the circuit was built. Totals never go back.
+///
+/// Each admitted call ends once: as successful, failed, ignored or abandoned. Slow and stale are
+/// marks beside that. The numbers are exact when no call is in flight. They wrap after 2^64 calls,
+/// which nobody will see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Admitted calls that succeeded.
+    pub successful: u64,
+    /// Admitted calls that failed, and failures of the inner service to become ready (rule A6).
+    pub failed: u64,
+    /// Admitted calls whose outcome was neutral.
+    pub ignored: u64,
+    /// Admitted calls that were dropped before their outcome was known, and did not count as
+    /// failures.
+    pub abandoned: u64,
+    /// Of the successful and failed calls, those that were slow.
+    pub slow: u64,
+    /// Of the admitted calls, those whose era was over when they ended (rule C4). A call that decides
+    /// nothing anyway, because the circuit is disabled or shadow mode let it pass, is never stale. One whose
+    /// trip was left to another call, under an [`EjectionCap`](crate::EjectionCap), is.
+    pub stale: u64,
+    /// Calls that were rejected.
+    pub rejected: u64,
+    /// Of the admitted calls, those that only shadow mode let pass (rule E1).
+    pub shadowed: u64,
+    /// How often the circuit has opened: tripped, opened again by its probes, or opened by hand. In shadow
+    /// mode, would have.
+    pub trips: u64,
+    /// Trips that were vetoed, told or not, because too many circuits of the set were open (rule G7). A call
+    /// makes one at most.
+    pub vetoed: u64,
+}
+
+impl Totals {
+    /// All admitted calls that have ended.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.successful + self.failed + self.ignored + self.abandoned
+    }
+}
+
+/// How an admitted call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Successful,
+    Failed,
+    Ignored,
+    Abandoned,
+}
+
+/// The totals of one circuit, on stripes.
+#[derive(Debug)]
+pub(crate) struct TotalCounters {
+    stripes: Stripes<Stripe>,
+}
+
+#[derive(Debug, Default)]
+struct Stripe {
+    successful: AtomicU64,
+    failed: AtomicU64,
+    ignored: AtomicU64,
+    abandoned: AtomicU64,
+    slow: AtomicU64,
+    stale: AtomicU64,
+    rejected: AtomicU64,
+    shadowed: AtomicU64,
+    trips: AtomicU64,
+    vetoed: AtomicU64,
+}
+
+fn add(counter: &AtomicU64) {
+    // Relaxed: a total says nothing about other memory, and reading it at rest needs whatever
+    // brought the threads to rest.
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl TotalCounters {
+    pub(crate) fn new() -> Self {
+        Self {
+            stripes: Stripes::new(Stripe::default),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn end(&self, end: End) {
+        let stripe = self.stripes.mine();
+        add(match end {
+            End::Successful => &stripe.successful,
+            End::Failed => &stripe.failed,
+            End::Ignored => &stripe.ignored,
+            End::Abandoned => &stripe.abandoned,
+        });
+    }
+
+    pub(crate) fn slow(&self) {
+        add(&self.stripes.mine().slow);
+    }
+
+    pub(crate) fn stale(&self) {
+        add(&self.stripes.mine().stale);
+    }
+
+    pub(crate) fn rejected(&self) {
+        add(&self.stripes.mine().rejected);
+    }
+
+    pub(crate) fn shadowed(&self) {
+        add(&self.stripes.mine().shadowed);
+    }
+
+    pub(crate) fn trip(&self) {
+        add(&self.stripes.mine().trips);
+    }
+
+    pub(crate) fn vetoed(&self) {
+        add(&self.stripes.mine().vetoed);
+    }
+
+    pub(crate) fn read(&self) -> Totals {
+        let sum = |which: fn(&Stripe) -> &AtomicU64| {
+            let load = |stripe| which(stripe).load(Ordering::Relaxed);
+            self.stripes.iter().map(load).fold(0, u64::wrapping_add)
+        };
+        Totals {
+            successful: sum(|stripe| &stripe.successful),
+            failed: sum(|stripe| &stripe.failed),
+            ignored: sum(|stripe| &stripe.ignored),
+            abandoned: sum(|stripe| &stripe.abandoned),
+            slow: sum(|stripe| &stripe.slow),
+            stale: sum(|stripe| &stripe.stale),
+            rejected: sum(|stripe| &stripe.rejected),
+            shadowed: sum(|stripe| &stripe.shadowed),
+            trips: sum(|stripe| &stripe.trips),
+            vetoed: sum(|stripe| &stripe.vetoed),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The words of the contract as types: states, modes, causes and counts.
+
+use std::{fmt, time::Duration};
+
+/// What a circuit does with the next call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Calls are admitted and their outcomes watched.
+    Closed,
+    /// Calls are rejected until the break is over.
+    Open,
+    /// A few probes are admitted; their outcomes decide whether to close or to open again.
+    HalfOpen,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        })
+    }
+}
+
+/// Who decides: the circuit or a person. A mode stays until a person changes it (rule E1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// The circuit decides.
+    #[default]
+    Normal,
+    /// Every call is rejected until the circuit is released.
+    ForcedOpen,
+    /// Every call is admitted and nothing is decided; only the totals go on.
+    Disabled,
+    /// Every call is admitted; the circuit decides and reports what it would have done.
+    Shadow,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Normal => "normal",
+            Self::ForcedOpen => "forced open",
+            Self::Disabled => "disabled",
+            Self::Shadow => "shadow",
+        })
+    }
+}
+
+/// Why a transition happened (rule B6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// So many failures came in a row (B1).
+    ConsecutiveFailures(u64),
+    /// The share of failures in the window reached the threshold (B4).
+    FailureRate {
+        /// Failures in the window.
+        failed: u64,
+        /// All calls in the window.
+        calls: u64,
+    },
+    /// The share of slow calls in the window reached the threshold (B4).
+    SlowCallRate {
+        /// Slow calls in the window.
+        slow: u64,
+        /// All calls in the window.
+        calls: u64,
+    },
+    /// A custom policy said so (B7).
+    CustomPolicy(Counts),
+    /// A result said so (A7).
+    TripNow,
+    /// A person or a program said so, through the handle (E2).
+    Manual,
+    /// Too many probes failed (D2).
+    ProbeFailed,
+    /// The probes did not come back in time (D4).
+    ProbesTimedOut,
+    /// No probe was answered for as long as half-open waits: all of them were abandoned (D4).
+    ProbesAbandoned,
+    /// Another instance said so. For a later release: nothing in this one opens a circuit so.
+    Shared,
+    /// The circuit should have opened, but too many of its set are open already: closed and cleared (G7).
+    /// Told once for each outage; [`Totals::vetoed`](crate::Totals::vetoed) counts them all.
+    TripVetoed,
+    /// The break is over and a call came: open to half-open (C1).
+    BreakOver,
+    /// Enough probes succeeded: half-open to closed (D2).
+    Recovered,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConsecutiveFailures(1) => f.write_str("1 failure"),
+            Self::ConsecutiveFailures(n) => write!(f, "{n} consecutive failures"),
+            Self::FailureRate { failed, calls } => write!(f, "{failed} of {calls} calls failed"),
+            Self::SlowCallRate { slow, calls } => write!(f, "{slow} of {calls} calls were slow"),
+            Self::CustomPolicy(_) => f.write_str("a custom policy"),
+            Self::TripNow => f.write_str("a result that trips at once"),
+            Self::Manual => f.write_str("by hand"),
+            Self::ProbeFailed => f.write_str("a probe failed"),
+            Self::ProbesTimedOut => f.write_str("the probes timed out"),
+            Self::ProbesAbandoned => f.write_str("the probes were abandoned without an answer"),
+            Self::Shared => f.write_str("another instance"),
+            Self::TripVetoed => f.write_str("a trip was vetoed: too many circuits are open"),
+            Self::BreakOver => f.write_str("the break is over"),
+            Self::Recovered => f.write_str("the probes succeeded"),
+        }
+    }
+}
+
+/// One transition of one circuit, or one change of its mode.
+///
+/// `from` and `to` can be the same state: where only the mode changes, and where an open circuit is
+/// tripped again or a closed one reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transition {
+    /// The state before.
+    pub from: State,
+    /// The state now.
+    pub to: State,
+    /// The mode before.
+    pub mode_before: Mode,
+    /// The mode now.
+    pub mode: Mode,
+    /// The era that began. Grows by one with every transition; a change between normal and shadow
+    /// leaves it as it is.
+    pub era: u64,
+    /// Why.
+    pub cause: Cause,
+    /// What would have opened the circuit, if that was vetoed ([`Cause::TripVetoed`]).
+    pub vetoed: Option<Cause>,
+    /// Opens in a row, this one included, until closed has lasted as long as the last break; 0 in closed.
+    pub attempt: u32,
+    /// How long the circuit stays open, if it opened and a break ends it.
+    pub open_for: Option<Duration>,
+}
+
+impl fmt::Display for Transition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.from, self.to)?;
+        if self.mode != self.mode_before {
+            write!(f, " ({} -> {})", self.mode_before, self.mode)?;
+        }
+        write!(f, ": {}", self.cause)?;
+        match self.open_for {
+            Some(open_for) => write!(f, ", open for {open_for:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the window holds (rules B2 and B3).
+///
+/// Exact when no record is in flight; off by at most the number in flight otherwise (F5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// All recorded calls in the window.
+    pub calls: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that were slow, whether they failed or not.
+    pub slow: u64,
+}
+
+impl Counts {
+    /// The share of failures, in `0..=1`; `0` when the window is empty.
+    #[must_use]
+    pub fn failure_rate(&self) -> f64 {
+        share(self.failed, self.calls)
+    }
+
+    /// The share of slow calls, in `0..=1`; `0` when the window is empty.
+    #[must_use]
+    pub fn slow_call_rate(&self) -> f64 {
+        share(self.slow, self.calls)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a window is far below 2^52")]
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        return 0.0;
+    }
+    part as f64 / whole as f64
+}
+
+/// What one call came to, as the classifier sees it (rule A1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The dependency did its work.
+    Success,
+    /// The dependency failed.
+    Failure,
+    /// The dependency failed and asked to be left alone for so long. If this result trips or
+    /// reopens the circuit, the break is at least that long (A7); it never trips by itself.
+    FailureRetryAfter(Duration),
+    /// The dependency answered, and the answer says nothing about failures, such as a 404 (A2). While
+    /// closed it is neutral, like [`Ignored`](Self::Ignored). For a probe it is proof of life: the probe
+    /// has succeeded.
+    Answered,
+    /// Neutral: says nothing about the dependency (A2). A probe gives its permit back, and decides nothing.
+    Ignored,
+    /// The dependency was not asked, because a circuit further in rejected the call (H3). As good as
+    /// [`Ignored`](Self::Ignored), and never taken for an answer.
+    NotAsked,
+    /// Opens the circuit at once, whatever the policy says (A7).
+    TripNow,
+    /// Opens the circuit at once, for so long (A7).
+    TripFor(Duration),
+    /// Not known before the end of the body, whose trailers say it (rules A1, H5). Where bodies are not
+    /// observed, a success. If a classifier says so of an error, which has no body, a failure.
+    AtEnd,
+}
+
+/// What becomes of a call whose future was dropped before an outcome was known (rule A4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Abandoned {
+    /// Always neutral. But half-open reopens if all its probes are abandoned for long enough (rule D4).
+    Ignore,
+    /// Always a failure.
+    Failure,
+    /// A slow failure if it had already run longer than `slow_call_duration`, else neutral. For a
+    /// probe where no `slow_call_duration` is set, `half_open_timeout` takes its place.
+    #[default]
+    FailureIfSlow,
+    /// A failure if it had already run for at least this time, above zero, without an answer; else neutral.
+    /// For a timeout *around* the breaker: calls are timed, and nothing else is called slow for it.
+    ///
+    /// Give it less than the timeout: the circuit's time begins a little later, when the call is admitted.
+    FailureAfter(Duration),
+}
+
+/// The probes of a half-open circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProbeCounts {
+    /// Admitted and not finished.
+    pub in_flight: u64,
+    /// How many may be in flight at once.
+    pub permits: u64,
+    /// Successes still needed to close.
+    pub successes_needed: u64,
+    /// Failures that do not yet reopen.
+    pub failures_allowed: u64,
+}

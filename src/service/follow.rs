@@ -1,0 +1,104 @@
+//! How far a call is followed: to the head of its response, or to the end of its body.
+
+use std::task::Poll;
+
+use super::hold::Hold;
+use crate::{
+    circuit::guard::{Admitted, Meter},
+    machine::Outcome,
+};
+
+/// How far a call is followed: [`HeadOnly`], as usual, or to the end of its body, with the feature
+/// `body`.
+///
+/// It is implemented by this crate only.
+pub trait Extent: sealed::Sealed {
+    /// What has to be remembered of a request.
+    #[doc(hidden)]
+    type Note;
+
+    /// What measures how long a call waits for its client.
+    #[doc(hidden)]
+    type Meter: Meter;
+}
+
+/// A call that is followed so far.
+pub(crate) type Followed<H> = Admitted<H, false, MeterOf<H>>;
+
+pub(crate) type MeterOf<H> = <<H as Hold>::Extent as Extent>::Meter;
+
+/// An [`Extent`] for these requests and responses.
+///
+/// It is implemented by this crate only.
+#[diagnostic::on_unimplemented(
+    message = "calls with request `{Req}` and response `{Res}` cannot be followed like this",
+    label = "bodies of such responses cannot be observed",
+    note = "bodies can be observed of `http::Response`, and of `reqwest::Response` with the feature \
+            `reqwest`"
+)]
+pub trait Follow<Req, Res, H: Hold>: Extent {
+    /// What the protected service answers with.
+    type Response;
+
+    #[doc(hidden)]
+    fn note(hold: &H, request: &Req) -> Self::Note;
+
+    /// Begins to measure how long the call waits for its client, usually not at all.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn meter(_: &H, _: &mut Req) -> MeterOf<H> {
+        MeterOf::<H>::default()
+    }
+
+    /// The head has come, or an error: records its `outcome`, unless that is not known yet.
+    #[doc(hidden)]
+    fn conclude<E>(
+        outcome: Outcome,
+        note: &Self::Note,
+        admitted: &mut Followed<H>,
+        result: Poll<Result<Res, E>>,
+    ) -> Poll<Result<Self::Response, E>>;
+
+    /// The answer to a rejection, which nobody follows.
+    #[doc(hidden)]
+    fn pass<E>(result: Poll<Result<Res, E>>) -> Poll<Result<Self::Response, E>>;
+}
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+/// A call ends with the head of its response. Its body passes as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadOnly;
+
+impl sealed::Sealed for HeadOnly {}
+
+impl Extent for HeadOnly {
+    type Note = ();
+    type Meter = ();
+}
+
+#[diagnostic::do_not_recommend]
+impl<Req, Res, H: Hold> Follow<Req, Res, H> for HeadOnly {
+    type Response = Res;
+
+    #[inline(always)]
+    fn note(_: &H, _: &Req) {}
+
+    #[inline(always)]
+    fn conclude<E>(
+        outcome: Outcome,
+        (): &(),
+        admitted: &mut Followed<H>,
+        result: Poll<Result<Res, E>>,
+    ) -> Poll<Result<Res, E>> {
+        admitted.finish(outcome, matches!(result, Poll::Ready(Ok(_))));
+        result
+    }
+
+    #[inline(always)]
+    fn pass<E>(result: Poll<Result<Res, E>>) -> Poll<Result<Res, E>> {
+        result
+    }
+}

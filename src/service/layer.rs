@@ -1,0 +1,279 @@
+//! [`CircuitBreakerLayer`]: puts a circuit around services.
+
+use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
+
+use http::Response;
+use tower_layer::Layer;
+
+use super::{
+    breaker::CircuitBreaker,
+    classify::HttpClassifier,
+    follow::{Extent, HeadOnly},
+    give_back::{GiveBack, Keep},
+    hold::{Family, Manners},
+    reject::{Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable},
+};
+use crate::{
+    circuit::{
+        builder::{Blueprint, CircuitBuilder},
+        error::Rejected,
+        handle::Circuit,
+    },
+    machine::{ConfigError, Outcome},
+};
+
+/// Puts a circuit breaker around services.
+///
+/// **Every service that one layer makes shares the layer's circuit**, and so do their clones (rule
+/// G4). That is what a router needs: it applies a layer once for each route, and a server makes its
+/// services anew for each connection. For a circuit of their own, give routes layers of their own,
+/// or ask for it: [`circuit_per_service`](Self::circuit_per_service).
+///
+/// Threads do not contend for what the services share, as long as the layer, or a service that it has made
+/// itself, is kept somewhere: see [the guide](crate::guide::speed).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+/// use tower_breaker::{Circuit, CircuitBreakerLayer, State};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let circuit = Circuit::builder("payments")
+///     .consecutive_failures(3)
+///     .open_for(Duration::from_secs(5))
+///     .build()?;
+///
+/// let mut service = ServiceBuilder::new()
+///     .layer(CircuitBreakerLayer::new(circuit.clone()))
+///     .service(service_fn(|_: http::Request<String>| async {
+///         http::Response::builder().status(500).body(String::new())
+///     }));
+///
+/// for _ in 0..3 {
+///     let answer = service.ready().await?.call(http::Request::default()).await?;
+///     assert_eq!(answer.status(), 500);
+/// }
+/// assert_eq!(circuit.state(), State::Open);
+///
+/// let answer = service.ready().await?.call(http::Request::default()).await?;
+/// assert_eq!(answer.status(), 503);
+/// assert_eq!(answer.headers()["retry-after"], "5");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Configured, around a service that is not HTTP:
+///
+/// ```
+/// use tower::{ServiceBuilder, service_fn};
+/// use tower_breaker::{Circuit, CircuitBreakerLayer, Outcome};
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let layer = CircuitBreakerLayer::new(Circuit::builder("database").build()?)
+///     .classify(|result: Result<&u32, &std::io::Error>| match result {
+///         Ok(_) => Outcome::Success,
+///         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Outcome::Ignored,
+///         Err(_) => Outcome::Failure,
+///     })
+///     .reject_as_error();
+///
+/// let service = ServiceBuilder::new()
+///     .layer(layer)
+///     .service(service_fn(|key: u32| async move { Ok::<u32, std::io::Error>(key) }));
+/// # let _ = tower::util::BoxService::new(service);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a layer does nothing until it is applied"]
+pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly, G = Keep> {
+    plan: Plan<C, R, X>,
+    give_back: PhantomData<fn() -> G>,
+}
+
+enum Plan<C, R, X> {
+    /// What all services share, ready to be handed out: a router may apply a layer for each request.
+    Shared(Family<C, R, X>),
+    /// What is made anew for each service, around a circuit of its own.
+    PerService(Box<Blueprint>, Manners<C, R, X>),
+}
+
+impl CircuitBuilder {
+    /// Builds the circuit and a layer that owns it: the same as
+    /// [`CircuitBreakerLayer::new`]`(self.build()?)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_layer(
+        self,
+    ) -> Result<CircuitBreakerLayer<HttpClassifier, ServiceUnavailable>, ConfigError> {
+        self.build().map(CircuitBreakerLayer::new)
+    }
+}
+
+impl CircuitBreakerLayer {
+    /// A layer whose services all share `circuit`.
+    pub fn new(circuit: Circuit) -> Self {
+        Self::planned(Plan::Shared(Family::new(&circuit, &Manners::default())))
+    }
+
+    /// A layer that gives each service it makes a circuit of its own. Clones of one such service
+    /// still share theirs.
+    ///
+    /// Under a router that is one circuit for each route *and* each time the router applies the
+    /// layer, which may be more often than you think; a layer for each route says it better.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for the first setting that makes no sense.
+    pub fn circuit_per_service(builder: CircuitBuilder) -> Result<Self, ConfigError> {
+        let blueprint = Box::new(builder.check()?);
+        Ok(Self::planned(Plan::PerService(
+            blueprint,
+            Manners::default(),
+        )))
+    }
+}
+
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
+    fn planned(plan: Plan<C, R, X>) -> Self {
+        Self {
+            plan,
+            give_back: PhantomData,
+        }
+    }
+
+    /// The circuit, unless each service has its own.
+    #[must_use]
+    pub fn circuit(&self) -> Option<&Circuit> {
+        match &self.plan {
+            Plan::Shared(family) => Some(family.circuit()),
+            Plan::PerService(..) => None,
+        }
+    }
+
+    /// Says what counts as a failure, by a closure. Its argument usually needs its type written
+    /// down: `|result: Result<&Response<Body>, &Infallible>| …`.
+    ///
+    /// Default: [`HttpClassifier`].
+    pub fn classify<F, Res, E>(self, classifier: F) -> CircuitBreakerLayer<F, R, X, G>
+    where
+        F: Fn(Result<&Res, &E>) -> Outcome,
+    {
+        self.classifier(classifier)
+    }
+
+    /// Says what counts as a failure, by a [`Classify`](crate::classify::Classify).
+    ///
+    /// Default: [`HttpClassifier`].
+    pub fn classifier<C2>(self, classifier: C2) -> CircuitBreakerLayer<C2, R, X, G> {
+        self.with_manners(|manners| Manners {
+            classifier: Arc::new(classifier),
+            rejection: manners.rejection,
+            extent: manners.extent,
+        })
+    }
+
+    /// Answers rejections with a response of your own. It is marked as a rejection like the default
+    /// one (rule H3).
+    ///
+    /// Default: [`ServiceUnavailable`].
+    pub fn reject_with<F, B>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>, X, G>
+    where
+        F: Fn(&Rejected) -> Response<B>,
+    {
+        self.rejection(RejectWith(respond))
+    }
+
+    /// Makes a rejection an error, for any service: [`CircuitError`](crate::CircuitError). If the inner
+    /// error is boxed already, use [`reject_as_box_error`](Self::reject_as_box_error): a `CircuitError`
+    /// of a boxed error is no [`Error`](std::error::Error).
+    pub fn reject_as_error(self) -> CircuitBreakerLayer<C, RejectAsError, X, G> {
+        self.rejection(RejectAsError)
+    }
+
+    /// Makes a rejection a boxed [`Rejected`], and boxes the inner service's errors as they are.
+    pub fn reject_as_box_error(self) -> CircuitBreakerLayer<C, RejectAsBoxError, X, G> {
+        self.rejection(RejectAsBoxError)
+    }
+
+    /// Answers rejections with an async function of the rejection and the untouched request.
+    ///
+    /// What it returns is not marked as a rejection: a good answer is a good answer. If it is still a
+    /// refusal, [mark it](Rejected::mark).
+    pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X, G>
+    where
+        F: Fn(Rejected, Req) -> Fut,
+        Fut: Future,
+    {
+        self.rejection(Fallback(fallback))
+    }
+
+    /// Answers rejections by a [`Reject`](crate::reject::Reject).
+    pub fn rejection<R2>(self, rejection: R2) -> CircuitBreakerLayer<C, R2, X, G> {
+        self.with_manners(|manners| Manners {
+            classifier: manners.classifier,
+            rejection: Arc::new(rejection),
+            extent: manners.extent,
+        })
+    }
+
+    pub(crate) fn with_manners<C2, R2, X2>(
+        self,
+        change: impl FnOnce(Manners<C, R, X>) -> Manners<C2, R2, X2>,
+    ) -> CircuitBreakerLayer<C2, R2, X2, G> {
+        let plan = match self.plan {
+            Plan::Shared(family) => {
+                let manners = change(family.manners().clone());
+                Plan::Shared(Family::new(family.circuit(), &manners))
+            }
+            Plan::PerService(blueprint, manners) => Plan::PerService(blueprint, change(manners)),
+        };
+        CircuitBreakerLayer::planned(plan)
+    }
+
+    pub(crate) fn giving_back<G2>(self) -> CircuitBreakerLayer<C, R, X, G2> {
+        CircuitBreakerLayer::planned(self.plan)
+    }
+}
+
+impl<S, C, R, X, G> Layer<S> for CircuitBreakerLayer<C, R, X, G>
+where
+    X: Extent,
+    G: GiveBack<S>,
+{
+    type Service = CircuitBreaker<S, C, R, X>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let family = match &self.plan {
+            Plan::Shared(family) => family.clone(),
+            Plan::PerService(blueprint, manners) => Family::new(&blueprint.circuit(), manners),
+        };
+        CircuitBreaker::of_family(inner, family, G::give_back)
+    }
+}
+
+/// By hand: a closure that is not `Clone` is shared, not cloned.
+impl<C, R, X, G> Clone for CircuitBreakerLayer<C, R, X, G> {
+    fn clone(&self) -> Self {
+        let plan = match &self.plan {
+            Plan::Shared(family) => Plan::Shared(family.clone()),
+            Plan::PerService(blueprint, manners) => {
+                Plan::PerService(blueprint.clone(), manners.clone())
+            }
+        };
+        Self::planned(plan)
+    }
+}
+
+impl<C, R, X, G> fmt::Debug for CircuitBreakerLayer<C, R, X, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("CircuitBreakerLayer");
+        match &self.plan {
+            Plan::Shared(family) => debug.field("circuit", family.circuit()),
+            Plan::PerService(blueprint, _) => debug.field("circuit_per_service", blueprint),
+        };
+        debug.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,176 @@
+//! A classifier that has seen the request, by a note taken before the call (rule A1).
+
+use std::{fmt, marker::PhantomData, sync::Arc, task::Poll};
+
+use super::{
+    classify::Classify,
+    follow::{Extent, Follow, Followed, MeterOf, sealed},
+    hold::{Hold, Manners},
+    layer::CircuitBreakerLayer,
+};
+use crate::machine::Outcome;
+
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
+    /// Says what counts as a failure, by two closures: `take` makes a note of the request before the call, and
+    /// `judge` sees that note beside the result. For a classification that depends on the request, too: on its method,
+    /// its path, or a deadline that came with it.
+    ///
+    /// The note lives until the head of the response. So keep it small, and take nothing that has to be allocated. For
+    /// a call that is rejected, no note is taken. If either closure panics, the call has failed (rule A5).
+    ///
+    /// ```
+    /// use http::{Method, Request, Response};
+    /// use tower_breaker::{Circuit, CircuitBreakerLayer, Outcome};
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// // A missing page is nobody's fault, but what is written to must be there.
+    /// let layer = CircuitBreakerLayer::new(Circuit::builder("store").build()?).classify_with_request(
+    ///     |request: &Request<String>| request.method() == Method::GET,
+    ///     |reads: &bool, result: Result<&Response<String>, &std::io::Error>| match result {
+    ///         Ok(response) if response.status() == 404 && *reads => Outcome::Answered,
+    ///         Ok(response) if response.status().is_success() => Outcome::Success,
+    ///         _ => Outcome::Failure,
+    ///     },
+    /// );
+    /// # let _: CircuitBreakerLayer<_, _, _> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** the order of a layer's methods matters here. In another order, it does not compile:
+    ///
+    /// ```text
+    /// layer.classify_with_request(take, judge).observe_bodies()                                  // wrong
+    /// layer.observe_bodies().classify_with_request(take, judge).observe_request_bodies(to_body)  // right
+    /// ```
+    ///
+    /// It replaces a classifier that was set before it. Set none after it.
+    ///
+    /// Default: the [classifier](Self::classifier) sees the result only.
+    pub fn classify_with_request<T, J, Req, N, Res, E>(
+        self,
+        take: T,
+        judge: J,
+    ) -> CircuitBreakerLayer<ByRequest<T, J>, R, Noted<X, N>, G>
+    where
+        T: Fn(&Req) -> N,
+        J: Fn(&N, Result<&Res, &E>) -> Outcome,
+    {
+        self.with_manners(|manners| Manners {
+            classifier: Arc::new(ByRequest { take, judge }),
+            rejection: manners.rejection,
+            extent: Arc::new(Noted {
+                #[cfg(feature = "body")]
+                extent: manners.extent,
+                note: PhantomData,
+            }),
+        })
+    }
+}
+
+/// What is remembered of a request, and how the classifier `C` judges the call with it: usually by the result
+/// only.
+///
+/// It is implemented by this crate only.
+pub trait JudgedBy<C, Res, E> {
+    #[doc(hidden)]
+    fn judged_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome;
+}
+
+impl<C: Classify<Res, E>, Res, E> JudgedBy<C, Res, E> for () {
+    #[inline(always)]
+    fn judged_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
+        classifier.classify(result)
+    }
+}
+
+/// Whether the response has no body.
+impl<C: Classify<Res, E>, Res, E> JudgedBy<C, Res, E> for bool {
+    #[inline(always)]
+    fn judged_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
+        classifier.classify(result)
+    }
+}
+
+/// A classifier by two closures. Made by
+/// [`classify_with_request`](CircuitBreakerLayer::classify_with_request).
+pub struct ByRequest<T, J> {
+    take: T,
+    judge: J,
+}
+
+impl<T, J, M, N, Res, E> JudgedBy<ByRequest<T, J>, Res, E> for Note<M, N>
+where
+    J: Fn(&N, Result<&Res, &E>) -> Outcome,
+{
+    fn judged_by(&self, by: &ByRequest<T, J>, result: Result<&Res, &E>) -> Outcome {
+        (by.judge)(&self.own, result)
+    }
+}
+
+impl<T, J> fmt::Debug for ByRequest<T, J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByRequest").finish_non_exhaustive()
+    }
+}
+
+/// How far a call is followed, `X`, where a note `N` is taken of its request for the classifier.
+pub struct Noted<X, N> {
+    #[cfg(feature = "body")]
+    pub(crate) extent: Arc<X>,
+    note: PhantomData<fn() -> (X, N)>,
+}
+
+/// What is remembered of a request: for whoever follows the call, and for the classifier.
+#[derive(Debug)]
+pub struct Note<M, N> {
+    followed: M,
+    own: N,
+}
+
+impl<X, N> sealed::Sealed for Noted<X, N> {}
+
+impl<X: Extent, N> Extent for Noted<X, N> {
+    type Note = Note<X::Note, N>;
+    type Meter = X::Meter;
+}
+
+#[diagnostic::do_not_recommend]
+impl<Req, Res, H, X, T, J, N> Follow<Req, Res, H> for Noted<X, N>
+where
+    X: Follow<Req, Res, H>,
+    H: Hold<Classifier = ByRequest<T, J>>,
+    T: Fn(&Req) -> N,
+{
+    type Response = X::Response;
+
+    fn note(hold: &H, request: &Req) -> Self::Note {
+        Note {
+            followed: X::note(hold, request),
+            own: (hold.classifier().take)(request),
+        }
+    }
+
+    fn meter(hold: &H, request: &mut Req) -> MeterOf<H> {
+        X::meter(hold, request)
+    }
+
+    fn conclude<E>(
+        outcome: Outcome,
+        note: &Self::Note,
+        admitted: &mut Followed<H>,
+        result: Poll<Result<Res, E>>,
+    ) -> Poll<Result<X::Response, E>> {
+        X::conclude(outcome, &note.followed, admitted, result)
+    }
+
+    fn pass<E>(result: Poll<Result<Res, E>>) -> Poll<Result<X::Response, E>> {
+        X::pass(result)
+    }
+}
+
+impl<X, N> fmt::Debug for Noted<X, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Noted").finish_non_exhaustive()
+    }
+}

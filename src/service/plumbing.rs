@@ -1,0 +1,54 @@
+//! What the types of layers and services are made of, for those who have to write them down.
+//!
+//! A service in a struct's field needs its whole type, and that says who classifies, who answers rejections,
+//! and how far a call is followed ([`HeadOnly`], or `body::ObserveBodies` with the feature `body`). All have
+//! defaults, so the usual type is short:
+//!
+//! ```
+//! use tower_breaker::{
+//!     Circuit, CircuitBreaker, CircuitBreakerLayer,
+//!     classify::HttpClassifier,
+//!     reject::RejectAsError,
+//! };
+//! use tower::Layer;
+//!
+//! struct Client;
+//!
+//! struct Usual {
+//!     payments: CircuitBreaker<Client>,
+//! }
+//!
+//! struct Others {
+//!     as_error: CircuitBreaker<Client, HttpClassifier, RejectAsError>,
+//! }
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let circuit = Circuit::builder("payments").build()?;
+//! let layer = CircuitBreakerLayer::new(circuit);
+//! let usual = Usual {
+//!     payments: layer.layer(Client),
+//! };
+//! let others = Others {
+//!     as_error: layer.reject_as_error().layer(Client),
+//! };
+//! # let _ = (usual.payments, others.as_error);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With a classifier that sees the request, there are [`ByRequest`] in place of the classifier and [`Noted`] around
+//! how far a call is followed.
+//!
+//! A layer says, too, what a rejection does about what the inner service has reserved: [`Keep`], or
+//! [`FreshClone`].
+//!
+//! The types of a call's future and of an observed body name them together, as [`Counted`]:
+//! `ObservedBody<B, Counted<HttpClassifier, ServiceUnavailable, ObserveBodies>>`.
+
+pub use super::{
+    follow::{Extent, Follow, HeadOnly},
+    give_back::{FreshClone, GiveBack, Keep},
+    hold::{Counted, Hold},
+    noted::{ByRequest, JudgedBy, Note, Noted},
+};
+pub use crate::circuit::guard::Owned;

@@ -1,0 +1,306 @@
+//! What a rejection becomes: a 503, an error, or a fallback's answer (rules H1 to H3).
+//!
+//! A [`Reject`] answers in place of the inner service. The layer has a method for each of the
+//! usual ones:
+//!
+//! | method | a rejection becomes | the service's error |
+//! |---|---|---|
+//! | – | [`ServiceUnavailable`]: 503 with `Retry-After` | the inner one, unchanged |
+//! | [`reject_with`] | a response of your own | the inner one, unchanged |
+//! | [`reject_as_error`] | [`CircuitError::Rejected`] | [`CircuitError<E>`] |
+//! | [`reject_as_box_error`] | a boxed [`Rejected`] | a boxed error |
+//! | [`fallback`] | whatever an async function makes of the request | the inner one, unchanged |
+//!
+//! ```
+//! use tower_breaker::{Circuit, CircuitBreakerLayer};
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let layer = CircuitBreakerLayer::new(Circuit::builder("payments").build()?)
+//!     .reject_with(|rejected| {
+//!         http::Response::builder()
+//!             .status(503)
+//!             .header("retry-after", rejected.retry_after_secs().unwrap_or(60))
+//!             .body("payments are down, we know".to_owned())
+//!             .unwrap()
+//!     });
+//! # let _: CircuitBreakerLayer<_, _> = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`reject_with`]: crate::CircuitBreakerLayer::reject_with
+//! [`reject_as_error`]: crate::CircuitBreakerLayer::reject_as_error
+//! [`reject_as_box_error`]: crate::CircuitBreakerLayer::reject_as_box_error
+//! [`fallback`]: crate::CircuitBreakerLayer::fallback
+
+use std::{
+    error::Error,
+    fmt,
+    future::{Future, Ready, ready},
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
+
+use crate::circuit::error::{CircuitError, Rejected};
+
+/// What HTTP makes of one.
+impl Rejected {
+    /// [`remaining`](Self::remaining) as a `Retry-After` header has it (rule H1): whole seconds,
+    /// rounded up, at least 1, at most a day.
+    #[must_use]
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        const DAY: u64 = 24 * 60 * 60;
+        let remaining = self.remaining()?;
+        let rounded_up = u64::from(remaining.subsec_nanos() > 0);
+        Some(remaining.as_secs().saturating_add(rounded_up).clamp(1, DAY))
+    }
+
+    /// Marks a response as made from this rejection (rule H3), so that outer layers leave it alone: for
+    /// the answer of a fallback or of a [`Reject`](crate::Reject) that is still a refusal.
+    #[must_use]
+    pub fn mark<B>(self, mut response: http::Response<B>) -> http::Response<B> {
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Answers a rejected call in place of the inner service.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot answer for a service with response `{Res}` and error `{E}`",
+    label = "not a rejection for this service",
+    note = "`ServiceUnavailable`, the default, answers with an `http::Response` whose body is \
+            `Default`; for another body use `reject_with`, for another response `reject_as_error` \
+            or `fallback`"
+)]
+pub trait Reject<Req, Res, E> {
+    /// The error of the protected service.
+    type Error;
+    /// The answer, now or later.
+    type Future: Future<Output = Result<Res, Self::Error>>;
+
+    /// Answers `request`, which the inner service has not seen.
+    fn reject(&self, rejected: Rejected, request: Req) -> Self::Future;
+
+    /// Turns an error of the inner service into an error of the protected one.
+    fn inner_error(&self, error: E) -> Self::Error;
+}
+
+/// The default: 503 with an empty body, and `Retry-After` in whole seconds, rounded up, at least 1,
+/// at most a day; without it when a person has to release the circuit (rule H1).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServiceUnavailable;
+
+#[diagnostic::do_not_recommend]
+impl<Req, B: Default, E> Reject<Req, Response<B>, E> for ServiceUnavailable {
+    type Error = E;
+    type Future = Unavailable<B, E>;
+
+    fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
+        Unavailable {
+            rejected: Some(rejected),
+            result: PhantomData,
+        }
+    }
+
+    fn inner_error(&self, error: E) -> E {
+        error
+    }
+}
+
+/// The answer of [`ServiceUnavailable`]. The response is made when it is polled, so the future is
+/// no larger than the rejection.
+pub struct Unavailable<B, E> {
+    rejected: Option<Rejected>,
+    result: PhantomData<fn() -> Result<B, E>>,
+}
+
+impl<B: Default, E> Future for Unavailable<B, E> {
+    type Output = Result<Response<B>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let rejected = self.rejected.take().expect("polled after completion");
+        Poll::Ready(Ok(service_unavailable(rejected)))
+    }
+}
+
+impl<B, E> fmt::Debug for Unavailable<B, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unavailable")
+            .field("rejected", &self.rejected)
+            .finish()
+    }
+}
+
+pub(crate) fn service_unavailable<B: Default>(rejected: Rejected) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    if let Some(seconds) = rejected.retry_after_secs() {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, whole_number(seconds));
+    }
+    rejected.mark(response)
+}
+
+/// A header value of up to two digits is cut out of a constant, and not allocated: most breaks are
+/// shorter than 100 seconds.
+fn whole_number(number: u64) -> HeaderValue {
+    const PAIRS: &str = "00010203040506070809101112131415161718192021222324\
+                         25262728293031323334353637383940414243444546474849\
+                         50515253545556575859606162636465666768697071727374\
+                         75767778798081828384858687888990919293949596979899";
+    match usize::try_from(number) {
+        Ok(number @ 0..=9) => HeaderValue::from_static(&PAIRS[2 * number + 1..2 * number + 2]),
+        Ok(number @ 10..=99) => HeaderValue::from_static(&PAIRS[2 * number..2 * number + 2]),
+        _ => HeaderValue::from(number),
+    }
+}
+
+/// A response of one's own. Made by
+/// [`reject_with`](crate::CircuitBreakerLayer::reject_with).
+#[derive(Clone, Copy)]
+pub struct RejectWith<F>(pub(crate) F);
+
+impl<F, Req, B, E> Reject<Req, Response<B>, E> for RejectWith<F>
+where
+    F: Fn(&Rejected) -> Response<B>,
+{
+    type Error = E;
+    type Future = Ready<Result<Response<B>, E>>;
+
+    fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
+        let response = (self.0)(&rejected);
+        ready(Ok(rejected.mark(response)))
+    }
+
+    fn inner_error(&self, error: E) -> E {
+        error
+    }
+}
+
+/// A rejection as [`CircuitError::Rejected`]. Made by
+/// [`reject_as_error`](crate::CircuitBreakerLayer::reject_as_error).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RejectAsError;
+
+impl<Req, Res, E> Reject<Req, Res, E> for RejectAsError {
+    type Error = CircuitError<E>;
+    type Future = Refused<Res, CircuitError<E>>;
+
+    fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
+        Refused::new(rejected)
+    }
+
+    fn inner_error(&self, error: E) -> CircuitError<E> {
+        CircuitError::Inner(error)
+    }
+}
+
+/// A rejection as a boxed error, for stacks whose error is boxed already. Inner errors are boxed as
+/// they are. Made by [`reject_as_box_error`](crate::CircuitBreakerLayer::reject_as_box_error).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RejectAsBoxError;
+
+impl<Req, Res, E> Reject<Req, Res, E> for RejectAsBoxError
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Refused<Res, Self::Error>;
+
+    fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
+        Refused::new(rejected)
+    }
+
+    fn inner_error(&self, error: E) -> Self::Error {
+        error.into()
+    }
+}
+
+/// The answer of [`RejectAsError`] and [`RejectAsBoxError`]: the error is made when it is polled.
+pub struct Refused<Res, E> {
+    rejected: Option<Rejected>,
+    result: PhantomData<fn() -> Result<Res, E>>,
+}
+
+impl<Res, E> Refused<Res, E> {
+    fn new(rejected: Rejected) -> Self {
+        Self {
+            rejected: Some(rejected),
+            result: PhantomData,
+        }
+    }
+}
+
+impl<Res, E: From<Rejected>> Future for Refused<Res, E> {
+    type Output = Result<Res, E>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let rejected = self.rejected.take().expect("polled after completion");
+        Poll::Ready(Err(rejected.into()))
+    }
+}
+
+impl<Res, E> fmt::Debug for Refused<Res, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("rejected", &self.rejected)
+            .finish()
+    }
+}
+
+/// An async function that answers in place of the inner service. Made by
+/// [`fallback`](crate::CircuitBreakerLayer::fallback).
+#[derive(Clone, Copy)]
+pub struct Fallback<F>(pub(crate) F);
+
+impl<F, Fut, Req, Res, E> Reject<Req, Res, E> for Fallback<F>
+where
+    F: Fn(Rejected, Req) -> Fut,
+    Fut: Future<Output = Result<Res, E>>,
+{
+    type Error = E;
+    type Future = Fut;
+
+    fn reject(&self, rejected: Rejected, request: Req) -> Fut {
+        (self.0)(rejected, request)
+    }
+
+    fn inner_error(&self, error: E) -> E {
+        error
+    }
+}
+
+impl<F> fmt::Debug for RejectWith<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RejectWith(_)")
+    }
+}
+
+impl<F> fmt::Debug for Fallback<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fallback(_)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fallback, RejectWith, whole_number};
+
+    // H1
+    #[test]
+    fn a_number_is_written_as_a_number() {
+        for number in (0..=1_000).chain([86_400, u64::MAX]) {
+            assert_eq!(whole_number(number), number.to_string());
+        }
+    }
+    // No user can hold one, but the compiler wants them printable.
+    #[test]
+    fn closures_are_printed_as_such() {
+        assert_eq!(format!("{:?}", RejectWith(|| ())), "RejectWith(_)");
+        assert_eq!(format!("{:?}", Fallback(|| ())), "Fallback(_)");
+    }
+}
