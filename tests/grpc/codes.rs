@@ -263,7 +263,7 @@ async fn a_code_can_trip_at_once() {
 
 // H4, D2
 #[tokio::test]
-async fn it_trips_rejects_probes_and_recovers() {
+async fn codes_trip_a_circuit_that_rejects_probes_and_recovers() {
     let fixture = fragile(|circuit| circuit);
     let health = Told::new(&fixture);
     let server = Running::plain(&health);

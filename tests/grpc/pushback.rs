@@ -47,7 +47,7 @@ async fn break_after(said: &str) -> Duration {
 
 // A7
 #[tokio::test]
-async fn it_is_honoured_and_clamped() {
+async fn a_pushback_is_honoured_and_clamped() {
     assert_eq!(break_after("pushback=2500").await, millis(2_500));
     assert_eq!(break_after("pushback=1500").await, secs(2));
     assert_eq!(break_after("pushback=1").await, secs(2));
@@ -57,7 +57,7 @@ async fn it_is_honoured_and_clamped() {
 
 // A7
 #[tokio::test]
-async fn nonsense_is_not_honoured() {
+async fn a_pushback_that_is_nonsense_is_not_honoured() {
     for said in [
         "",
         "pushback=0",
@@ -77,7 +77,7 @@ async fn nonsense_is_not_honoured() {
 
 // A7: a floor and no more, and only of what opens.
 #[tokio::test]
-async fn it_never_shortens_a_break_and_never_opens() {
+async fn a_pushback_never_shortens_a_break_and_never_opens() {
     let fixture = Fixture::new(|circuit| circuit.consecutive_failures(2).open_for(secs(10)));
     let server = Running::plain(&Told::new(&fixture));
     let mut client = client(&fixture, &server, honouring(GrpcClassifier::new()));
@@ -130,7 +130,7 @@ async fn a_code_that_trips_at_once_trips_for_so_long() {
 
 // A7: "Off by default."
 #[tokio::test]
-async fn by_default_nobody_listens() {
+async fn by_default_a_pushback_is_not_listened_to() {
     let fixture = fragile(|circuit| circuit);
     let server = Running::plain(&Told::new(&fixture));
     let mut client = client(&fixture, &server, GrpcClassifier::new());

@@ -112,7 +112,7 @@ async fn clients_that_were_ready_when_the_circuit_opened_keep_no_place() {
 
 // G3: the same of clones of one client.
 #[tokio::test]
-async fn nor_do_clones_of_one_client() {
+async fn clones_of_one_client_that_were_ready_when_the_circuit_opened_keep_no_place() {
     let stage = Stage::of(fragile(|c| c));
     let one = stage.client();
     let mut clients: Vec<_> = (0..PLACES).map(|_| one.clone()).collect();
@@ -130,7 +130,7 @@ async fn nor_do_clones_of_one_client() {
 
 // D6, G1: whom a ramp turns away has taken no place.
 #[tokio::test]
-async fn nor_do_those_that_a_ramp_turns_away() {
+async fn clients_that_a_ramp_turns_away_keep_no_place() {
     let stage = Stage::of(fragile_after_break(|c| c.ramp(secs(10), 0.1)));
     stage.serves_guarded().await;
     stage.fixture.is(State::Closed);
@@ -152,7 +152,7 @@ async fn nor_do_those_that_a_ramp_turns_away() {
 
 // G7
 #[tokio::test]
-async fn nor_do_those_that_wait_while_the_circuit_is_open() {
+async fn clients_that_wait_while_the_circuit_is_open_keep_no_place() {
     let stage = Stage::of(fragile(|c| c));
     let layer = grpc(&stage.fixture).pending_while_open();
     let make = || layer.layer(stage.channel.clone());

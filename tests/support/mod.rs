@@ -189,7 +189,12 @@ pub(crate) fn fragile(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) 
     Fixture::new(|builder| configure(builder.consecutive_failures(1).open_for(secs(5))))
 }
 
-/// The same, half-open: tripped, and the break is over. The next call is the first probe.
+/// A circuit that opens for 5 seconds after 3 failures in a row.
+pub(crate) fn three_failures() -> Fixture {
+    Fixture::new(|c| c.consecutive_failures(3).open_for(secs(5)))
+}
+
+/// A fragile circuit, half-open: tripped, and the break is over. The next call is the first probe.
 pub(crate) fn fragile_after_break(
     configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder,
 ) -> Fixture {
@@ -198,6 +203,13 @@ pub(crate) fn fragile_after_break(
     fixture.wait_out();
     fixture.told();
     fixture
+}
+
+/// Totals that are zero but for what `change` sets.
+pub(crate) fn totals(change: impl FnOnce(&mut Totals)) -> Totals {
+    let mut totals = Totals::default();
+    change(&mut totals);
+    totals
 }
 
 /// The message that `code` panics with.

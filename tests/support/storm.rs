@@ -20,16 +20,11 @@ use tower_breaker::{State, Transition};
 
 use crate::{
     sockets::{Answer, Browser, Dependency, Server, Version, patiently, until},
-    support::{Fixture, secs},
+    support::Fixture,
 };
 
 /// A process may have 1024 files open, and each storm takes some hundred.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-
-/// A circuit that opens for 5 seconds after 3 failures in a row, on a clock that stands still.
-pub(crate) fn three_failures() -> Fixture {
-    Fixture::new(|c| c.consecutive_failures(3).open_for(secs(5)))
-}
 
 const ROUNDS: usize = 5;
 

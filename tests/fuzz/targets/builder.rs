@@ -2,12 +2,12 @@
 
 #![no_main]
 
-#[path = "../../fuzz_smoke/builder.rs"]
+#[path = "../../model/fuzz_smoke/builder.rs"]
 mod builder;
-#[path = "../../fuzz_smoke/bytes.rs"]
+#[path = "../../model/fuzz_smoke/bytes.rs"]
 #[allow(dead_code, reason = "some of it is for the machine")]
 mod bytes;
-#[path = "../../fuzz_smoke/laws.rs"]
+#[path = "../../model/fuzz_smoke/laws.rs"]
 mod laws;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

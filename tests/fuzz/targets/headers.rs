@@ -2,10 +2,10 @@
 
 #![no_main]
 
-#[path = "../../fuzz_smoke/bytes.rs"]
+#[path = "../../model/fuzz_smoke/bytes.rs"]
 #[allow(dead_code, reason = "some of it is for the builder")]
 mod bytes;
-#[path = "../../fuzz_smoke/headers.rs"]
+#[path = "../../model/fuzz_smoke/headers.rs"]
 mod headers;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../fuzz_smoke/bytes.rs"]
+#[path = "../../model/fuzz_smoke/bytes.rs"]
 #[allow(dead_code, reason = "some of it is for the builder")]
 mod bytes;
 #[path = "../../model/config.rs"]
@@ -11,7 +11,7 @@ mod config;
 #[path = "../../model/history.rs"]
 #[allow(dead_code, reason = "its strategies are for the model")]
 mod history;
-#[path = "../../fuzz_smoke/machine.rs"]
+#[path = "../../model/fuzz_smoke/machine.rs"]
 mod machine;
 #[path = "../../model/pair.rs"]
 mod pair;

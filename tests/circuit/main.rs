@@ -1,0 +1,10 @@
+//! What people hold: a circuit that is listened to and looked at, driven, and met again by a call on its way.
+
+#[path = "../support/sockets.rs"]
+mod sockets;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod driver;
+mod nested;
+mod observing;

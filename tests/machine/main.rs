@@ -1,0 +1,19 @@
+//! What a circuit decides: when it trips, how long it stays open, how probes decide, what the end of a call
+//! means, and what a person does to it. Almost all of it is told as a transcript: calls one after another, on
+//! a clock that the test moves.
+
+#[path = "../support/collisions.rs"]
+mod collisions;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod breaks;
+mod causes;
+mod control;
+mod ejection;
+mod half_open;
+mod outcomes;
+mod restoring;
+mod settings;
+mod spread;
+mod tripping;

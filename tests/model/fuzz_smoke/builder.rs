@@ -1,0 +1,310 @@
+//! Any input of the builder, from bytes. What the docs refuse is refused by name, and nothing else is;
+//! and what is accepted works (rule B8).
+
+use std::{collections::BTreeSet, panic::resume_unwind, time::Duration};
+
+use tower_breaker::{
+    Abandoned, Circuit, CircuitBuilder, ConfigError, Jitter, OpenFor, clock::ManualClock,
+};
+
+use super::{bytes::Bytes, laws};
+
+/// What was said last of each setting.
+#[derive(Clone, Debug, Default)]
+struct Said {
+    consecutive: Option<u64>,
+    failure_rate: Option<f64>,
+    slow_rate: Option<f64>,
+    slow_after: Option<Duration>,
+    minimum: Option<u64>,
+    count_window: Option<u32>,
+    time_window: Option<Duration>,
+    buckets: Option<u32>,
+    custom: bool,
+    open_for: Option<Break>,
+    permits: Option<u64>,
+    probes: Option<(u64, u64, &'static str)>,
+    timeout: Option<Duration>,
+    probe_timeout: Option<Duration>,
+    ramp: Option<(Duration, f64)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Break {
+    first: Duration,
+    factor: f64,
+    max: Duration,
+    jitter: Jitter,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const LIMITS: [u64; 8] = [1, 10, 63, 100, 65_536, 8_388_607, 1 << 32, u64::MAX];
+
+/// Builds a circuit from bytes, holds what came of it against the docs, and plays with it.
+///
+/// Gives the field that was refused.
+pub(crate) fn drive(data: &[u8]) -> Option<String> {
+    let bytes = &mut Bytes::new(data);
+    let clock = ManualClock::new();
+    let log = laws::Log::default();
+    let mut said = Said::default();
+    let mut builder = log.listen(Circuit::builder("fuzzed").clock(clock.clone()));
+    for _ in 0..bytes.below(12) {
+        builder = say(builder, &mut said, bytes);
+    }
+    let refusable = said.nonsense();
+    match builder.build() {
+        Err(error) => {
+            assert!(refusable.contains(error.field()), "{error} of {said:?}");
+            assert_well_said(&error);
+            Some(error.field().to_owned())
+        }
+        Ok(circuit) => {
+            assert!(
+                refusable.is_empty(),
+                "accepted, although {refusable:?}: {said:?}"
+            );
+            laws::play(&circuit, &clock, &log, bytes);
+            None
+        }
+    }
+}
+
+fn assert_well_said(error: &ConfigError) {
+    assert!(!error.value().is_empty() && !error.allowed().is_empty());
+    let (field, value, allowed) = (error.field(), error.value(), error.allowed());
+    assert_eq!(
+        error.to_string(),
+        format!("`{field}` is {value}, but must be {allowed}")
+    );
+}
+
+// ---- saying ------------------------------------------------------------------------------------
+
+fn say(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> CircuitBuilder {
+    match bytes.byte() % 24 {
+        0..=7 => say_policy(builder, said, bytes),
+        8..=11 => say_window(builder, said, bytes),
+        12..=14 => say_break(builder, said, bytes),
+        15..=20 => say_half_open(builder, said, bytes),
+        _ => say_the_rest(builder, bytes),
+    }
+}
+
+fn say_policy(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> CircuitBuilder {
+    match bytes.byte() % 6 {
+        0 => builder.consecutive_failures(*said.consecutive.insert(bytes.any_number(&LIMITS))),
+        1 => builder.failure_rate(*said.failure_rate.insert(bytes.any_share())),
+        2 => builder.slow_call_rate(*said.slow_rate.insert(bytes.any_share())),
+        3 => builder.slow_call_duration(*said.slow_after.insert(bytes.any_duration())),
+        4 => builder.minimum_calls(*said.minimum.insert(bytes.any_number(&LIMITS))),
+        _ => {
+            said.custom = true;
+            let (limit, panics) = (bytes.below(20), bytes.flag());
+            builder.trip_when(move |counts| match panics {
+                // Unlike `panic!`, this prints nothing.
+                true => resume_unwind(Box::new("no idea")),
+                false => counts.failed > limit,
+            })
+        }
+    }
+}
+
+fn say_window(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> CircuitBuilder {
+    let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    match bytes.byte() % 3 {
+        0 => {
+            let calls = small(bytes.any_number(&LIMITS));
+            builder.count_window(*said.count_window.insert(calls))
+        }
+        1 => builder.time_window(*said.time_window.insert(bytes.any_duration())),
+        _ => {
+            let buckets = small(bytes.any_number(&LIMITS));
+            builder.time_window_buckets(*said.buckets.insert(buckets))
+        }
+    }
+}
+
+fn say_break(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> CircuitBuilder {
+    let first = bytes.any_duration();
+    let jitter = match bytes.byte() % 4 {
+        0 => Jitter::None,
+        1 => Jitter::Full,
+        2 => Jitter::Equal,
+        _ => Jitter::Fraction(bytes.any_share()),
+    };
+    let constant = Break {
+        first,
+        factor: 1.0,
+        max: first,
+        jitter,
+    };
+    let (open_for, kept) = match bytes.byte() % 4 {
+        0 | 1 => (OpenFor::constant(first), constant),
+        2 => {
+            let (factor, max) = (1.0 + 4.0 * bytes.any_share(), bytes.any_duration());
+            let growing = Break {
+                factor,
+                max,
+                ..constant
+            };
+            (OpenFor::exponential(first, factor, max), growing)
+        }
+        _ => {
+            let thirty = Duration::from_secs(30);
+            let function = Break {
+                first: thirty,
+                max: thirty,
+                ..constant
+            };
+            (of_attempt(first, bytes.flag()), function)
+        }
+    };
+    said.open_for = Some(kept);
+    builder.open_for(open_for.jitter(jitter))
+}
+
+fn of_attempt(first: Duration, panics: bool) -> OpenFor {
+    OpenFor::from_fn(move |attempt| match panics {
+        true => resume_unwind(Box::new("no idea")),
+        false => first.saturating_mul(attempt),
+    })
+}
+
+fn say_half_open(
+    builder: CircuitBuilder,
+    said: &mut Said,
+    bytes: &mut Bytes<'_>,
+) -> CircuitBuilder {
+    match bytes.byte() % 6 {
+        0 => builder.permits(*said.permits.insert(bytes.any_number(&LIMITS))),
+        1 => {
+            let successes = bytes.any_number(&LIMITS);
+            said.probes = Some((successes, successes, "success_threshold"));
+            builder.success_threshold(successes)
+        }
+        2 => {
+            let (successes, of) = (bytes.any_number(&LIMITS), bytes.any_number(&LIMITS));
+            said.probes = Some((successes, of, "probes.of"));
+            builder.probes(successes, of)
+        }
+        3 => builder.half_open_timeout(*said.timeout.insert(bytes.any_duration())),
+        4 => builder.probe_timeout(*said.probe_timeout.insert(bytes.any_duration())),
+        _ => {
+            let (time, from) = *said.ramp.insert((bytes.any_duration(), bytes.any_share()));
+            builder.ramp(time, from)
+        }
+    }
+}
+
+/// What takes no nonsense.
+fn say_the_rest(builder: CircuitBuilder, bytes: &mut Bytes<'_>) -> CircuitBuilder {
+    let abandoned = [
+        Abandoned::Ignore,
+        Abandoned::Failure,
+        Abandoned::FailureIfSlow,
+        Abandoned::FailureAfter(Duration::from_millis(5)),
+    ];
+    match bytes.byte() % 4 {
+        0 => builder.abandoned(bytes.pick(&abandoned)),
+        1 => builder.mode(laws::any_mode(bytes)),
+        2 => builder.totals(bytes.flag()),
+        _ => builder.seed(bytes.any_number(&LIMITS)),
+    }
+}
+
+// ---- what the docs refuse ----------------------------------------------------------------------
+
+fn is_share(share: f64) -> bool {
+    share <= 1.0 && (share * 1e6).round() >= 1.0
+}
+
+impl Said {
+    /// Every field that the docs refuse, each by itself; the builder names one of them.
+    fn nonsense(&self) -> BTreeSet<&'static str> {
+        let mut fields = BTreeSet::new();
+        let mut refuse = |refused: bool, field| _ = refused && fields.insert(field);
+        self.nonsense_of_policies(&mut refuse);
+        self.nonsense_of_windows(&mut refuse);
+        if let Some(open_for) = self.open_for {
+            open_for.nonsense(&mut refuse);
+        }
+        self.nonsense_of_half_open(&mut refuse);
+        fields
+    }
+
+    fn nonsense_of_policies(&self, refuse: &mut impl FnMut(bool, &'static str)) {
+        let consecutive = self.consecutive.unwrap_or(1);
+        let unmeasured = self.slow_rate.is_some() && self.slow_after.is_none();
+        refuse(
+            !(1..=8_388_607).contains(&consecutive),
+            "consecutive_failures",
+        );
+        refuse(!is_share(self.failure_rate.unwrap_or(1.0)), "failure_rate");
+        refuse(!is_share(self.slow_rate.unwrap_or(1.0)), "slow_call_rate");
+        refuse(
+            self.slow_after == Some(Duration::ZERO) || unmeasured,
+            "slow_call_duration",
+        );
+        refuse(
+            self.minimum
+                .is_some_and(|minimum| !self.allows_minimum(minimum)),
+            "minimum_calls",
+        );
+    }
+
+    fn allows_minimum(&self, minimum: u64) -> bool {
+        let has_no_window = self.consecutive.is_some()
+            && self.failure_rate.is_none()
+            && self.slow_rate.is_none()
+            && !self.custom
+            && self.count_window.is_none()
+            && self.time_window.is_none();
+        let most = match self.time_window {
+            Some(_) => u64::MAX,
+            None => self.count_window.unwrap_or(100).into(),
+        };
+        !has_no_window && (1..=most).contains(&minimum)
+    }
+
+    fn nonsense_of_windows(&self, refuse: &mut impl FnMut(bool, &'static str)) {
+        let size = self.count_window.unwrap_or(1);
+        let span = self.time_window.unwrap_or(DAY);
+        let both = self.count_window.is_some() && self.time_window.is_some();
+        let buckets = self.buckets.unwrap_or(10);
+        let homeless = self.buckets.is_some() && self.time_window.is_none();
+        refuse(!(1..=65_536).contains(&size), "count_window");
+        let spans = Duration::from_millis(1)..=DAY;
+        refuse(both || !spans.contains(&span), "time_window");
+        refuse(
+            homeless || !(1..=100).contains(&buckets),
+            "time_window_buckets",
+        );
+    }
+
+    fn nonsense_of_half_open(&self, refuse: &mut impl FnMut(bool, &'static str)) {
+        let (successes, of, field) = self.probes.unwrap_or((1, 1, "probes.of"));
+        refuse(!(1..=63).contains(&of), field);
+        refuse(!(1..=of).contains(&successes), "probes.successes");
+        refuse(!(1..=of).contains(&self.permits.unwrap_or(1)), "permits");
+        refuse(self.timeout == Some(Duration::ZERO), "half_open_timeout");
+        refuse(self.probe_timeout == Some(Duration::ZERO), "probe_timeout");
+        let (time, from) = self.ramp.unwrap_or((DAY, 1.0));
+        refuse(time.is_zero(), "ramp");
+        refuse(!is_share(from), "ramp.from");
+    }
+}
+
+impl Break {
+    fn nonsense(&self, refuse: &mut impl FnMut(bool, &'static str)) {
+        refuse(self.first.is_zero(), "open_for");
+        refuse(
+            !(1.0..f64::INFINITY).contains(&self.factor),
+            "open_for.factor",
+        );
+        refuse(self.max < self.first, "open_for.max");
+        if let Jitter::Fraction(share) = self.jitter {
+            refuse(!is_share(share), "open_for.jitter");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The circuit decides, step by step, what a reference decides that is too plain to be wrong:
+//! whatever the configuration, whatever the history, after thousands of steps.
+//!
+//! `TOWER_BREAKER_CASES=20000 cargo test --release --test model histories::` looks deeper.
+
+use std::cell::RefCell;
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config as RunnerConfig, TestRunner},
+};
+
+use crate::{
+    config::{Config, any_config, nervous_config, patient_config, watchful_config},
+    history::{Step, busy, eventful},
+    pair::{Tally, live_through},
+};
+
+/// Runs `cases` histories, or as many as the environment says; each of `must_happen` has to.
+fn explore(
+    cases: u32,
+    lives: impl Strategy<Value = (Config, Vec<Step>)>,
+    must_happen: &[&'static str],
+) {
+    let said = std::env::var("TOWER_BREAKER_CASES").ok();
+    let cases = said.map_or(cases, |cases| cases.parse().expect("a number of cases"));
+    let mut runner = TestRunner::new(RunnerConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        max_shrink_time: 60_000,
+        ..RunnerConfig::default()
+    });
+    let tally = RefCell::new(Tally::new());
+    let outcome = runner.run(&lives, |(config, history)| {
+        for (what, number) in live_through(&config, &history) {
+            *tally.borrow_mut().entry(what).or_default() += number;
+        }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{:#?}", tally.borrow());
+    for what in must_happen {
+        assert!(tally.borrow().contains_key(what), "never happened: {what}");
+    }
+}
+
+// A1 to A5, A7, B1 to B7, C1 to C5, D1 to D6, E1, E2, E4, E5, F4
+#[test]
+fn any_circuit_does_what_its_reference_does() {
+    let must_happen = [
+        "consecutive failures",
+        "failure rate",
+        "trip now",
+        "manual",
+        "probe failed",
+        "probes timed out",
+        "probes abandoned",
+        "break over",
+        "recovered",
+        "rejected: open",
+        "rejected: half-open full",
+        "rejected: forced open",
+        "rejected: ramping",
+        "changed",
+        "refused",
+        "stale",
+        "shadowed",
+        "slow",
+        "abandoned",
+    ];
+    explore(80, (any_config(), eventful(2_000)), &must_happen);
+}
+
+// B2, B3, B4
+#[test]
+fn windows_are_exact_after_thousands_of_calls() {
+    explore(40, (patient_config(), busy(600)), &["slow", "failed"]);
+}
+
+// A3, B3 to B5, B7
+#[test]
+fn rates_and_policies_trip_when_they_should() {
+    let must_happen = ["failure rate", "slow-call rate", "custom policy"];
+    explore(60, (watchful_config(), eventful(1_500)), &must_happen);
+}
+
+// C1, C4, D1 to D6, E1
+#[test]
+fn half_open_keeps_its_accounts_for_ever() {
+    let must_happen = [
+        "probe failed",
+        "probes timed out",
+        "probes abandoned",
+        "recovered",
+        "stale",
+    ];
+    explore(60, (nervous_config(), eventful(2_000)), &must_happen);
+}
