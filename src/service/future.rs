@@ -133,13 +133,16 @@ where
     }
 }
 
+/// What comes of a call, as the protected service tells it.
+type Polled<R, Req, Res, E> = Poll<Result<Res, <R as Reject<Req, Res, E>>::Error>>;
+
 impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
     /// What a probe does whose inner future is pending (D9): cut off, if there is an answer to that.
     #[inline(always)]
     fn poll_limit<Res, E>(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Res, <H::Rejection as Reject<Req, Res, E>>::Error>>
+    ) -> Polled<H::Rejection, Req, Res, E>
     where
         H::Rejection: Reject<Req, Res, E>,
     {

@@ -15,6 +15,7 @@ mod classifiers;
 mod costs;
 mod drops_and_panics;
 mod neighbours;
+mod probe_timeout;
 mod readiness;
 mod rejections;
 #[cfg(feature = "retry-after")]
