@@ -261,7 +261,12 @@ fn a_planted_import_is_found() {
     for (code, found) in planted {
         assert_eq!(trespasses(circuit, 1, code), [found], "{code}");
     }
-    let fine = "/// See [`Layer`](crate::CircuitBreakerLayer).\nuse crate::machine::Outcome; // crate::service\n\
-                use super::{guard::Guard, error::{Reason, Rejected}};\nuse crate::{circuit::name::Name, util::{digits}};";
-    assert!(trespasses(circuit, 1, fine).is_empty());
+    let fine = [
+        "/// See [`Layer`](crate::CircuitBreakerLayer).",
+        "use crate::machine::Outcome; // crate::service",
+        "use super::{guard::Guard, error::{Reason, Rejected}};",
+        "use crate::{circuit::name::Name, util::{digits}};",
+    ]
+    .join("\n");
+    assert!(trespasses(circuit, 1, &fine).is_empty());
 }
