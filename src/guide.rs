@@ -1,5 +1,8 @@
 //! Guides: what is promised, and how to live with it.
 
+#[doc = include_str!("guide/architecture.md")]
+pub mod architecture {}
+
 #[doc = include_str!("guide/balancers.md")]
 pub mod balancers {}
 

@@ -140,8 +140,8 @@
 //! lock, no allocation and no waiting on admission, recording or rejection, and no `unsafe` in the crate. A call
 //! that began before a transition can never decide anything after it: it was admitted in another era.
 //!
-//! How that is checked is [told in a guide](guide::proof), and [what a call costs](guide::speed) in
-//! another.
+//! How the code is laid out is [told in a guide](guide::architecture), how all that is checked
+//! [in a second](guide::proof), and what a call costs [in a third](guide::speed).
 //!
 //! [Tower]: https://github.com/tower-rs/tower
 //! [`Service`]: tower_service::Service
