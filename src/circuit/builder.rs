@@ -484,13 +484,15 @@ impl CircuitBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for the first setting that makes no sense, and for a [clock](Self::clock) that
-    /// panics (rule B8).
+    /// [`ConfigError`] for the first setting that makes no sense, for a name that is empty or blank, and for a
+    /// [clock](Self::clock) that panics (rule B8).
     pub fn build(self) -> Result<Circuit, ConfigError> {
         self.check().map(|blueprint| blueprint.circuit())
     }
 
     pub(crate) fn check(self) -> Result<Blueprint, ConfigError> {
+        let blank = self.name.trim().is_empty();
+        ConfigError::unless(!blank, "name", &self.name, "a name that can be read")?;
         let plan = self.settings.resolve()?;
         self.check_restored()?;
         let ticks = |clock: &Arc<dyn Clock>| Source::custom(clock.clone()).is_some();

@@ -55,7 +55,7 @@ impl ConfigError {
         }
     }
 
-    /// The name of the setting: the builder's method.
+    /// The name of the setting: the builder's method, or `name` for the circuit's name.
     #[must_use]
     pub fn field(&self) -> &str {
         self.field

@@ -466,6 +466,30 @@ fn a_builder_can_be_looked_at() {
     }
 }
 
+// ---- the name ----------------------------------------------------------------------------------
+
+// B8
+#[test]
+fn a_name_that_nobody_can_read_is_refused() {
+    for blank in ["", " ", "\t\n", "\u{a0}\u{3000}"] {
+        let error = Circuit::builder(blank).build().expect_err("no name");
+        assert_eq!(
+            (error.field(), error.value()),
+            ("name", &*format!("{blank:?}"))
+        );
+        let builder = Circuit::builder(blank.to_owned());
+        let error = CircuitBreakerLayer::circuit_per_service(builder).expect_err("no name");
+        assert_eq!(error.field(), "name");
+    }
+    let error = Circuit::builder("").build().expect_err("no name");
+    let said = "`name` is \"\", but must be a name that can be read";
+    assert_eq!(error.to_string(), said);
+    for name in ["p", " payments ", "\u{652f}\u{4ed8}"] {
+        let circuit = Circuit::builder(name).build().expect("a name");
+        assert_eq!(circuit.name(), name);
+    }
+}
+
 // ---- the clock ---------------------------------------------------------------------------------
 
 /// A clock that has run down, after so many readings.
