@@ -37,6 +37,20 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// One word for machines, such as the label of a metric; its [`Display`](fmt::Display) is for people. It stays the
+    /// same in every later release. [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::HalfOpenFull => "half_open_full",
+            Self::ForcedOpen => "forced_open",
+            Self::Ramping => "ramping",
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

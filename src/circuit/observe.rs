@@ -50,6 +50,26 @@
 //!
 //! A change between normal and shadow mode does not begin an era, so two of those cannot be put in order by it. For
 //! the mode, ask [`Circuit::mode`] when a transition is told.
+//!
+//! # Labels
+//!
+//! Each state, mode and reason of a rejection has one word for machines, such as the labels of metrics and the fields
+//! of structured logs: [`State::label`], [`Mode::label`], [`Reason::label`](crate::Reason::label). Their `Display` is
+//! for people, may have spaces, and may read differently in a later release. A label stays as it is.
+//!
+//! | | label | `Display` |
+//! |---|---|---|
+//! | [`State::Closed`] | `closed` | closed |
+//! | [`State::Open`] | `open` | open |
+//! | [`State::HalfOpen`] | `half_open` | half-open |
+//! | [`Mode::Normal`] | `normal` | normal |
+//! | [`Mode::ForcedOpen`] | `forced_open` | forced open |
+//! | [`Mode::Disabled`] | `disabled` | disabled |
+//! | [`Mode::Shadow`] | `shadow` | shadow |
+//! | [`Reason::Open`](crate::Reason::Open) | `open` | open |
+//! | [`Reason::HalfOpenFull`](crate::Reason::HalfOpenFull) | `half_open_full` | half-open and full |
+//! | [`Reason::ForcedOpen`](crate::Reason::ForcedOpen) | `forced_open` | forced open |
+//! | [`Reason::Ramping`](crate::Reason::Ramping) | `ramping` | ramping up |
 
 use std::sync::{
     Arc, OnceLock,

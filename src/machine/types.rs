@@ -13,6 +13,19 @@ pub enum State {
     HalfOpen,
 }
 
+impl State {
+    /// One word for machines, such as the label of a metric; its [`Display`](fmt::Display) is for people. It stays the
+    /// same in every later release. [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -35,6 +48,20 @@ pub enum Mode {
     Disabled,
     /// Every call is admitted; the circuit decides and reports what it would have done.
     Shadow,
+}
+
+impl Mode {
+    /// One word for machines, such as the label of a metric; its [`Display`](fmt::Display) is for people. It stays the
+    /// same in every later release. [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::ForcedOpen => "forced_open",
+            Self::Disabled => "disabled",
+            Self::Shadow => "shadow",
+        }
+    }
 }
 
 impl fmt::Display for Mode {

@@ -1,6 +1,7 @@
-//! What is told of a circuit, when, and how it reads (rule E4; the snapshot of C5 and F4).
+//! What is told of a circuit, when, and how it reads (rules E4, E7; the snapshot of C5 and F4).
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{
         Arc, Mutex,
@@ -22,6 +23,52 @@ use tower_breaker::{
     clock::ManualClock,
     reject::{RejectAsError, ServiceUnavailable},
 };
+
+// ---- E7: labels -------------------------------------------------------------------------------
+
+const STATES: [State; 3] = [State::Closed, State::Open, State::HalfOpen];
+const MODES: [Mode; 4] = [Mode::Normal, Mode::ForcedOpen, Mode::Disabled, Mode::Shadow];
+const REASONS: [Reason; 4] = [
+    Reason::Open,
+    Reason::HalfOpenFull,
+    Reason::ForcedOpen,
+    Reason::Ramping,
+];
+
+// E7
+#[test]
+fn a_label_is_one_word_and_no_two_of_a_kind_are_the_same() {
+    let kinds = [
+        STATES.map(State::label).to_vec(),
+        MODES.map(Mode::label).to_vec(),
+        REASONS.map(Reason::label).to_vec(),
+    ];
+    for labels in kinds {
+        for label in &labels {
+            let is_word = |c: char| c.is_ascii_lowercase() || c == '_';
+            assert!(!label.is_empty() && label.chars().all(is_word), "{label}");
+        }
+        let distinct: HashSet<_> = labels.iter().collect();
+        assert_eq!(distinct.len(), labels.len(), "{labels:?}");
+    }
+}
+
+// E7
+#[test]
+fn the_docs_list_every_label_beside_what_people_read() {
+    let docs = include_str!("../src/circuit/observe.rs");
+    let listed = |kind: &str, one: &dyn fmt::Debug, label: &str, shown: &dyn fmt::Display| {
+        let (name, rest) = (
+            format!("[`{kind}::{one:?}`]"),
+            format!(" | `{label}` | {shown} |"),
+        );
+        let is_row = |line: &str| line.contains(&name) && line.ends_with(&rest);
+        assert!(docs.lines().any(is_row), "no row {name}{rest}");
+    };
+    STATES.map(|state| listed("State", &state, state.label(), &state));
+    MODES.map(|mode| listed("Mode", &mode, mode.label(), &mode));
+    REASONS.map(|reason| listed("Reason", &reason, reason.label(), &reason));
+}
 
 // ---- E4: listeners -----------------------------------------------------------------------------
 
