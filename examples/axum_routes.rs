@@ -29,17 +29,17 @@
 //! GET /admin/report: 503 circuit `admin` is open: 1 failure
 //!
 //! the shop is back, and 5s pass
-//! circuit `search`: open -> half-open: the break is over
+//! circuit `search`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `search`: half-open -> closed: the probes succeeded
 //! GET /search?q=tea: 200 found
-//! circuit `read orders`: open -> half-open: the break is over
+//! circuit `read orders`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `read orders`: half-open -> closed: the probes succeeded
 //! GET /orders/7: 200 tea, two cups
-//! circuit `write orders`: open -> half-open: the break is over
+//! circuit `write orders`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `write orders`: half-open -> closed: the probes succeeded
 //! PUT /orders/7: 200 tea, two cups
 //! PUT /orders/seven: 400 Invalid URL: Cannot parse `seven` to a `u32`
-//! circuit `admin`: open -> half-open: the break is over
+//! circuit `admin`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `admin`: half-open -> closed: the probes succeeded
 //! GET /admin/report: 200 all is well
 //! ```

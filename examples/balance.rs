@@ -9,7 +9,7 @@
 //! before:        0 of 600 requests failed (0.0 %), answered 202 + 203 + 195
 //! closed -> open: 3 consecutive failures, open for 500ms
 //! while 0 fails: 4 of 600 requests failed (0.7 %), answered 4 + 299 + 297
-//! open -> half-open: the break is over
+//! open -> half-open: the wait is over, the next call is a probe
 //! half-open -> closed: the probes succeeded
 //! after:         0 of 600 requests failed (0.0 %), answered 201 + 200 + 199
 //! ```

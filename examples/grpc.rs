@@ -11,10 +11,10 @@
 //! broken           no stream, Internal: broken
 //! circuit `health`: closed -> open: 2 consecutive failures, open for 1s
 //! breaks off       2 messages, then Unavailable: breaks off
-//! well             no stream, Unavailable: the circuit breaker is open
-//! well             no stream, Unavailable: the circuit breaker is open
+//! well             no stream, Unavailable: the circuit is open
+//! well             no stream, Unavailable: the circuit is open
 //! the break passes
-//! circuit `health`: open -> half-open: the break is over
+//! circuit `health`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `health`: half-open -> closed: the probes succeeded
 //! well             2 messages
 //! the server was asked 5 times, the circuit rejected 2
@@ -84,7 +84,7 @@ async fn main() -> Result<(), BoxError> {
     watch("not there", "2 messages, then NotFound: not there").await?;
     watch("broken", "no stream, Internal: broken").await?;
     watch("breaks off", "2 messages, then Unavailable: breaks off").await?;
-    let rejected = "no stream, Unavailable: the circuit breaker is open";
+    let rejected = "no stream, Unavailable: the circuit is open";
     watch("well", rejected).await?;
     watch("well", rejected).await?;
     println!("the break passes");

@@ -14,7 +14,7 @@
 //! is left alone           rejected: circuit `flaky` is open: 3 consecutive failures
 //! is left alone           rejected: circuit `flaky` is open: 3 consecutive failures
 //! the break passes
-//! circuit `flaky`: open -> half-open: the break is over
+//! circuit `flaky`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `flaky`: half-open -> closed: the probes succeeded
 //! answers again           200 OK
 //! the server was asked 5 times, the circuit rejected 2

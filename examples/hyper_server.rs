@@ -17,7 +17,7 @@
 //! HTTP/2.0: 503 Service Unavailable, Retry-After: Some("5")
 //!
 //! the dependency is back, and 5s pass
-//! circuit `greeter`: open -> half-open: the break is over
+//! circuit `greeter`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `greeter`: half-open -> closed: the probes succeeded
 //! HTTP/2.0: 200 OK, Retry-After: None
 //! HTTP/1.1: 200 OK, Retry-After: None

@@ -13,7 +13,7 @@
 //! the server breaks off    heads only: 200 OK, broken body      observing: rejected
 //! the server is well       heads only: 200 OK, 16 bytes         observing: rejected
 //! the break passes
-//! circuit `observing`: open -> half-open: the break is over
+//! circuit `observing`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `observing`: half-open -> closed: the probes succeeded
 //! the server is well       heads only: 200 OK, 16 bytes         observing: 200 OK, 16 bytes
 //! heads only: 6 successful, 0 failed, 0 rejected

@@ -15,7 +15,7 @@
 //! is busy                 503 Service Unavailable: not now
 //! is left alone           rejected: circuit `payments` is open: 3 consecutive failures, come back in 20 s
 //! 20 seconds pass
-//! circuit `payments`: open -> half-open: the break is over
+//! circuit `payments`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `payments`: half-open -> closed: the probes succeeded
 //! answers again           200 OK: fine
 //! ended well 2, failed 3, ignored 2, rejected 1

@@ -40,7 +40,7 @@
 //!   ────►│ closed ├───────────────────────────────────────►│  open  │◄─────────┐
 //!        └────────┘                                        └───┬────┘          │
 //!   calls are ▲                              calls are rejected │               │ too many probes
-//!   admitted  │                                                 │ the break is  │ failed, or they
+//!   admitted  │                                                 │ the wait is   │ failed, or they
 //!             │                                                 │ over and a    │ did not come
 //!             │   enough probes succeeded    ┌───────────┐      │ call comes    │ back in time
 //!             └──────────────────────────────┤ half-open │◄─────┘               │

@@ -23,12 +23,12 @@
 //!  12  GET /test_cb?fail=false   503             5 s   0.28 ms  open
 //!  13  GET /nowhere              503             5 s   0.24 ms  open
 //!      ... 5s pass ...
-//! circuit `flaky_server`: open -> half-open: the break is over
+//! circuit `flaky_server`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `flaky_server`: half-open -> open: a probe failed, open for 5s
 //!  14  GET /flaky                500               -   0.84 ms  open > half-open > open
 //!  15  GET /recover              503             5 s   0.30 ms  open
 //!      ... 5s pass ...
-//! circuit `flaky_server`: open -> half-open: the break is over
+//! circuit `flaky_server`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `flaky_server`: half-open -> closed: the probes succeeded
 //!  16  GET /recover              200               -   0.97 ms  open > half-open > closed
 //!  17  GET /                     200               -   0.42 ms  closed

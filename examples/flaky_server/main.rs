@@ -27,7 +27,7 @@
 //! listening on http://127.0.0.1:8082 (Ctrl-C ends it)
 //! routes: /  /recover  /flaky  /test_cb?fail=true|false
 //! circuit `flaky_server`: closed -> open: 3 consecutive failures, open for 5s
-//! circuit `flaky_server`: open -> half-open: the break is over
+//! circuit `flaky_server`: open -> half-open: the wait is over, the next call is a probe
 //! circuit `flaky_server`: half-open -> closed: the probes succeeded
 //! ```
 //!

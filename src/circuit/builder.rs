@@ -421,7 +421,7 @@ impl CircuitBuilder {
     /// no trip.
     ///
     /// If a [`mode`](Self::mode) is set, too, it must be the saved one. A restored circuit that is open takes its
-    /// place under an [`ejection_cap`](Self::ejection_cap), whatever the cap says, until its break is over.
+    /// place under an [`ejection_cap`](Self::ejection_cap), whatever the cap says, until its wait is over.
     ///
     /// ```
     /// # use std::time::Duration;

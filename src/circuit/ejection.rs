@@ -46,8 +46,8 @@ use crate::machine::{Cap, ConfigError, Joining, millionths};
 ///
 /// A circuit is a member for as long as it lives. It takes a place when it trips:
 ///
-/// * It holds its place until its break is over. If nobody asks the circuit then, another member's trip may
-///   take the place over. The one whose break was over first is taken first.
+/// * It holds its place until its wait is over. If nobody asks the circuit then, another member's trip may
+///   take the place over. The one whose wait was over first is taken first.
 /// * If it is asked first, it becomes half-open and keeps its place until it closes.
 /// * If its place was taken over, it probes without one. To open again it needs another; where there is none,
 ///   it closes, and that is a veto, too.
@@ -62,7 +62,7 @@ use crate::machine::{Cap, ConfigError, Joining, millionths};
 /// No trip waits for another thread, or for a lock. One that finds the set full looks through all members, so
 /// each failing call of a circuit that is kept in rotation costs some nanoseconds for each of them.
 ///
-/// **Watch out**: when a break is over is judged by the clock of the circuit that asks for a place. So all
+/// **Watch out**: when a wait is over is judged by the clock of the circuit that asks for a place. So all
 /// members need the same [clock](crate::clock), be it tokio's or one of your own.
 ///
 /// ```
@@ -134,7 +134,7 @@ impl EjectionCap {
 
     /// How many places are taken: by circuits that are open, half-open or forced open, and not only in shadow.
     ///
-    /// An open circuit whose break is over counts until another member's trip takes its place over. From then
+    /// An open circuit whose wait is over counts until another member's trip takes its place over. From then
     /// on it does not count, also while it is half-open, until it opens again. One that is about to open counts
     /// already.
     #[must_use]

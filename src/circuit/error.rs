@@ -137,7 +137,7 @@ impl Rejected {
         self.why.cause()
     }
 
-    /// How long until it is worth trying again: until the break is over; a second while half-open is full,
+    /// How long until it is worth trying again: until the wait is over; a second while half-open is full,
     /// whose probes may be back at any moment, and while ramping. `None` when only a person will release
     /// the circuit.
     ///
@@ -326,20 +326,26 @@ impl<E> From<ProbeTimedOut> for CircuitError<E> {
     }
 }
 
+/// A rejection reads here as it reads by itself, so that a log line that has only the message names the circuit and
+/// the reason.
 impl<E> fmt::Display for CircuitError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rejected(_) => "the circuit breaker rejected the call",
-            Self::ProbeTimedOut(_) => "the circuit breaker cut the call off",
-            Self::Inner(_) => "the call failed",
-        })
+        match self {
+            Self::Rejected(rejected) => rejected.fmt(f),
+            Self::ProbeTimedOut(timed_out) => {
+                write!(f, "circuit `{}` cut the call off", timed_out.circuit)
+            }
+            Self::Inner(_) => f.write_str("the call failed"),
+        }
     }
 }
 
+/// The source of a rejection is that of the [`Rejected`] in it: its message is told already. To find the rejection
+/// behind an error, ask [`Rejected::find`].
 impl<E: Error + 'static> Error for CircuitError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Rejected(rejected) => Some(rejected),
+            Self::Rejected(rejected) => rejected.source(),
             Self::ProbeTimedOut(timed_out) => Some(timed_out),
             Self::Inner(error) => Some(error),
         }

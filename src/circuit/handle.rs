@@ -96,7 +96,7 @@ impl Circuit {
         &self.shared.name
     }
 
-    /// The state. Reading it never changes it: an open circuit whose break is over reads open until
+    /// The state. Reading it never changes it: an open circuit whose wait is over reads open until
     /// a call comes (rule C5).
     #[must_use]
     pub fn state(&self) -> State {

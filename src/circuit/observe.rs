@@ -287,7 +287,7 @@ impl Watch {
     /// A state that came and went before this was polled is missed, and [`changed`](Self::changed) may show
     /// the same transition again.
     ///
-    /// An open circuit whose break is over stays open until a call comes (rule C5), so waiting for
+    /// An open circuit whose wait is over stays open until a call comes (rule C5), so waiting for
     /// half-open needs traffic, or a [driver](Circuit::probe_with).
     pub async fn wait_for(&mut self, state: State) -> bool {
         while self.circuit.upgrade().map(|circuit| circuit.state()) != Some(state) {

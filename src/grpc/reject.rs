@@ -16,7 +16,8 @@ use crate::{
 /// A probe that takes too long is answered in the same way with `grpc-status: 4` (deadline exceeded), without a
 /// push-back (rule D9).
 ///
-/// The message says why, and does not name the circuit: callers are no operators.
+/// The message is that of [`Rejected`] without the circuit's name and the cause, such as `the circuit is open`: it goes
+/// to strangers, and callers are no operators.
 ///
 /// Its body is the default one. Where there is none, as for hyper's `Incoming`, let the layer
 /// [reject as an error](crate::CircuitBreakerLayer::reject_as_error).
@@ -40,7 +41,7 @@ impl<Req, B: Default, E> Reject<Req, Response<B>, E> for GrpcUnavailable {
     }
 }
 
-pub(super) const TIMED_OUT: &str = "the circuit breaker's probe took too long";
+pub(super) const TIMED_OUT: &str = "the circuit was half-open, and its probe took too long";
 
 fn deadline_exceeded<B: Default>(timed_out: ProbeTimedOut) -> Response<B> {
     let mut response = head("4", TIMED_OUT);
@@ -70,10 +71,10 @@ fn unavailable<B: Default>(rejected: Rejected) -> Response<B> {
 /// Nothing in these needs the escapes that the protocol has for messages.
 pub(super) fn message(reason: Reason) -> &'static str {
     match reason {
-        Reason::Open => "the circuit breaker is open",
-        Reason::HalfOpenFull => "the circuit breaker is half-open and full",
-        Reason::ForcedOpen => "the circuit breaker is forced open",
-        Reason::Ramping => "the circuit breaker is ramping up",
+        Reason::Open => "the circuit is open",
+        Reason::HalfOpenFull => "the circuit is half-open and full",
+        Reason::ForcedOpen => "the circuit is forced open",
+        Reason::Ramping => "the circuit is ramping up",
     }
 }
 
@@ -82,4 +83,31 @@ pub(super) fn pushback_millis(rejected: &Rejected) -> Option<u64> {
     const DAY: u64 = 24 * 60 * 60 * 1_000;
     let millis = rejected.remaining()?.as_nanos().div_ceil(1_000_000);
     Some(u64::try_from(millis).map_or(DAY, |millis| millis.clamp(1, DAY)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::handle::Circuit;
+
+    // H4, C3: the words of the rejection, but for what strangers need not know.
+    #[test]
+    fn a_message_has_the_words_of_the_rejection() {
+        let reasons = [
+            Reason::Open,
+            Reason::HalfOpenFull,
+            Reason::ForcedOpen,
+            Reason::Ramping,
+        ];
+        for reason in reasons {
+            assert_eq!(message(reason), format!("the circuit is {reason}"));
+        }
+        let circuit = Circuit::builder("payments").build().expect("valid");
+        circuit.force_open();
+        let rejected = circuit.try_acquire().expect_err("forced open");
+        let without_name = rejected
+            .to_string()
+            .replace("circuit `payments`", "the circuit");
+        assert_eq!(message(rejected.reason()), without_name);
+    }
 }

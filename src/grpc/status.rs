@@ -30,7 +30,8 @@ impl From<Code> for tonic::Code {
     }
 }
 
-/// As [`GrpcUnavailable`](super::GrpcUnavailable) answers. [`Rejected::find`] finds the rejection in it.
+/// As [`GrpcUnavailable`](super::GrpcUnavailable) answers, with the same message, which does not name the circuit. The
+/// rejection, which does, is the status's source: it stays here, and [`Rejected::find`] finds it.
 impl From<Rejected> for Status {
     fn from(rejected: Rejected) -> Self {
         let mut metadata = MetadataMap::new();

@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 pub enum State {
     /// Calls are admitted and their outcomes watched.
     Closed,
-    /// Calls are rejected until the break is over.
+    /// Calls are rejected until the wait is over. The next call is a probe then.
     Open,
     /// A few probes are admitted; their outcomes decide whether to close or to open again.
     HalfOpen,
@@ -112,7 +112,8 @@ pub enum Cause {
     /// The circuit should have opened, but too many of its set are open already: closed and cleared (G7).
     /// Told once for each outage; [`Totals::vetoed`](crate::Totals::vetoed) counts them all.
     TripVetoed,
-    /// The break is over and a call came: open to half-open (C1).
+    /// The wait is over and a call came, which is a probe: open to half-open (C1). It says nothing about the
+    /// dependency yet.
     BreakOver,
     /// Enough probes succeeded: half-open to closed (D2).
     Recovered,
@@ -133,7 +134,7 @@ impl fmt::Display for Cause {
             Self::ProbesAbandoned => f.write_str("the probes were abandoned without an answer"),
             Self::Shared => f.write_str("another instance"),
             Self::TripVetoed => f.write_str("a trip was vetoed: too many circuits are open"),
-            Self::BreakOver => f.write_str("the break is over"),
+            Self::BreakOver => f.write_str("the wait is over, the next call is a probe"),
             Self::Recovered => f.write_str("the probes succeeded"),
         }
     }

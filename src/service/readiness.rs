@@ -3,7 +3,7 @@
 //! Usually a service whose circuit is open is ready at once, so that it can reject at once. A load balancer
 //! wants the opposite: `tower::balance` asks its endpoints which of them are ready, and steers around those
 //! that are not. [`pending_while_open`] makes services for that. While the circuit would reject, their
-//! `poll_ready` is pending; the task is woken when that changes: when the break is over, when the probes
+//! `poll_ready` is pending; the task is woken when that changes: when the wait is over, when the probes
 //! time out, when a probe gives its permit back, and at once when somebody resets or releases the circuit.
 //!
 //! ```

@@ -508,7 +508,7 @@ async fn a_time_out_outside_of_a_stalled_probe_is_no_failure() {
             stage.ends(0, 1, 1, 0).await;
             stage
                 .fixture
-                .tells(&["open -> half-open: the break is over"]);
+                .tells(&["open -> half-open: the wait is over, the next call is a probe"]);
             let status = Browser::new(version, &stage.server).status("/").await;
             assert_eq!(status, 200);
             stage.fixture.is(State::Closed);
@@ -545,7 +545,7 @@ async fn a_slow_upload_that_is_the_probe_closes_the_circuit() {
             .upload_slowly(Framing::Chunked, secs(3600), secs(0))
             .await;
         stage.fixture.tells(&[
-            "open -> half-open: the break is over",
+            "open -> half-open: the wait is over, the next call is a probe",
             "half-open -> closed: the probes succeeded",
         ]);
     }

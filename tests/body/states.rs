@@ -228,7 +228,7 @@ fn a_probe_that_stays_quiet_times_out() {
     }
     stage.fixture.play("x");
     stage.fixture.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> open: the probes timed out, open for 5s",
     ]);
     poll(&mut quiet);

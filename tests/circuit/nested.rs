@@ -21,12 +21,12 @@ use crate::support::{Fixture, fragile, fragile_after_break, secs};
 use tower_breaker::{Circuit, CircuitError, Mode, State, Totals};
 
 const CLOSES: [&str; 2] = [
-    "open -> half-open: the break is over",
+    "open -> half-open: the wait is over, the next call is a probe",
     "half-open -> closed: the probes succeeded",
 ];
 
 const REOPENS: [&str; 2] = [
-    "open -> half-open: the break is over",
+    "open -> half-open: the wait is over, the next call is a probe",
     "half-open -> open: a probe failed, open for 5s",
 ];
 

@@ -700,7 +700,7 @@ async fn errors_tell_the_rejection_apart_and_keep_it() {
     circuit.circuit.force_open();
     let call = circuit.circuit.call(async { Err::<(), _>("refused") });
     let error = call.await.expect_err("a rejection");
-    assert_eq!(error.to_string(), "the circuit breaker rejected the call");
+    assert_eq!(error.to_string(), "circuit `payments` is forced open");
     let reason = error.rejected().map(tower_breaker::Rejected::reason);
     assert_eq!(reason, Some(Reason::ForcedOpen));
 
@@ -731,7 +731,10 @@ fn causes_are_said_in_words() {
         (Cause::ProbeFailed, "a probe failed"),
         (Cause::ProbesTimedOut, "the probes timed out"),
         (Cause::Shared, "another instance"),
-        (Cause::BreakOver, "the break is over"),
+        (
+            Cause::BreakOver,
+            "the wait is over, the next call is a probe",
+        ),
         (Cause::Recovered, "the probes succeeded"),
     ];
     for (cause, line) in lines {

@@ -35,7 +35,7 @@ type Guarded<C = HttpConnector> = CircuitBreaker<Wire<C>, HttpClassifier, Reject
 type Failed = CircuitError<legacy::Error>;
 
 const CLOSED_TO_OPEN: &str = "closed -> open: 3 consecutive failures, open for 5s";
-const PROBING: &str = "open -> half-open: the break is over";
+const PROBING: &str = "open -> half-open: the wait is over, the next call is a probe";
 const PROBE_FAILED: &str = "half-open -> open: a probe failed, open for 5s";
 const RECOVERED: &str = "half-open -> closed: the probes succeeded";
 

@@ -278,9 +278,9 @@ async fn codes_trip_a_circuit_that_rejects_probes_and_recovers() {
     fixture.wait_out();
     check(&mut client, 0).await;
     fixture.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> open: a probe failed, open for 5s",
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> closed: the probes succeeded",
     ]);
     assert_eq!(health.entered(), 3);

@@ -49,16 +49,16 @@ async fn a_rejection_is_unavailable_and_says_when_to_come_back() {
     fixture.play("f");
     fixture.wait(millis(1_499));
     for status in rejections(&fixture).await {
-        is_rejection(&status, "the circuit breaker is open", Some("3501"));
+        is_rejection(&status, "the circuit is open", Some("3501"));
     }
     // Rounded up.
     fixture.wait(millis(1) - NANO);
     for status in rejections(&fixture).await {
-        is_rejection(&status, "the circuit breaker is open", Some("3501"));
+        is_rejection(&status, "the circuit is open", Some("3501"));
     }
     fixture.wait(fixture.remaining() - NANO);
     for status in rejections(&fixture).await {
-        is_rejection(&status, "the circuit breaker is open", Some("1"));
+        is_rejection(&status, "the circuit is open", Some("1"));
     }
 }
 
@@ -68,17 +68,13 @@ async fn each_reason_has_its_message() {
     let fixture = fragile_after_break(|circuit| circuit);
     let probe = fixture.admit();
     for status in rejections(&fixture).await {
-        is_rejection(
-            &status,
-            "the circuit breaker is half-open and full",
-            Some("1000"),
-        );
+        is_rejection(&status, "the circuit is half-open and full", Some("1000"));
     }
     drop(probe);
     // Only a person knows when that ends.
     fixture.circuit.force_open();
     for status in rejections(&fixture).await {
-        is_rejection(&status, "the circuit breaker is forced open", None);
+        is_rejection(&status, "the circuit is forced open", None);
     }
 }
 
@@ -88,7 +84,7 @@ async fn nobody_is_sent_away_for_more_than_a_day() {
     let fixture = Fixture::new(|circuit| circuit.consecutive_failures(1).open_for(secs(90_000)));
     fixture.play("f");
     for status in rejections(&fixture).await {
-        is_rejection(&status, "the circuit breaker is open", Some("86400000"));
+        is_rejection(&status, "the circuit is open", Some("86400000"));
     }
 }
 
@@ -106,13 +102,13 @@ async fn streams_of_requests_are_rejected_too() {
     let status = patiently(client.collect(unread())).await;
     is_rejection(
         &status.expect_err("rejected"),
-        "the circuit breaker is forced open",
+        "the circuit is forced open",
         None,
     );
     let status = patiently(client.chat(unread())).await;
     is_rejection(
         &status.expect_err("rejected"),
-        "the circuit breaker is forced open",
+        "the circuit is forced open",
         None,
     );
 }
@@ -127,7 +123,7 @@ async fn a_rejection_does_not_connect() {
     let status = patiently(client.check(told("message"))).await;
     is_rejection(
         &status.expect_err("rejected"),
-        "the circuit breaker is forced open",
+        "the circuit is forced open",
         None,
     );
 }
@@ -174,7 +170,7 @@ async fn an_outer_breaker_ignores_the_rejections_of_an_inner_one() {
     let status = patiently(client.check(told("message"))).await;
     is_rejection(
         &status.expect_err("rejected"),
-        "the circuit breaker is forced open",
+        "the circuit is forced open",
         None,
     );
     assert_eq!((outer.totals().ignored, outer.totals().failed), (1, 0));
@@ -219,17 +215,13 @@ async fn one_probe_goes_out_and_the_rest_is_rejected() {
         match patiently(call).await.expect("no panic") {
             Ok(_) => answered += 1,
             Err(status) => {
-                is_rejection(
-                    &status,
-                    "the circuit breaker is half-open and full",
-                    Some("1000"),
-                );
+                is_rejection(&status, "the circuit is half-open and full", Some("1000"));
             }
         }
     }
     assert_eq!((answered, health.entered()), (1, 1));
     fixture.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> closed: the probes succeeded",
     ]);
 }

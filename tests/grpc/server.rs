@@ -111,7 +111,7 @@ async fn around_all_services_it_rejects_every_call() {
         .expect_err("unavailable");
     let rejected = patiently(text(&server).collect(lines(&["a"]))).await;
     let status = rejected.expect_err("a rejection");
-    assert_eq!(status.message(), "the circuit breaker is open");
+    assert_eq!(status.message(), "the circuit is open");
     let pushback = status.metadata().get("grpc-retry-pushback-ms");
     assert_eq!(pushback.expect("a time"), "5000");
 
@@ -125,7 +125,7 @@ async fn around_all_services_it_rejects_every_call() {
     assert_eq!(health.entered(), 2);
     fixture.tells(&[
         "closed -> open: 1 failure, open for 5s",
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> closed: the probes succeeded",
     ]);
 }
@@ -282,7 +282,7 @@ async fn a_rejection_is_one_head_that_ends_the_stream() {
             lines,
             [
                 "content-type: application/grpc",
-                "grpc-message: the circuit breaker is open",
+                "grpc-message: the circuit is open",
                 "grpc-retry-pushback-ms: 5000",
                 "grpc-status: 14",
             ]
@@ -562,6 +562,6 @@ async fn a_rejection_that_a_handler_passes_on_is_ignored() {
     let status = patiently(client.check(told("")))
         .await
         .expect_err("a rejection");
-    assert_eq!(status.message(), "the circuit breaker is forced open");
+    assert_eq!(status.message(), "the circuit is forced open");
     assert_eq!(ledger.since(&outer), "i");
 }

@@ -41,7 +41,7 @@ fn a_rejection_becomes_a_status_in_which_it_is_found() {
     fixture.play("f");
     let status = Status::from(rejected(&fixture));
     assert_eq!(status.code(), tonic::Code::Unavailable);
-    assert_eq!(status.message(), "the circuit breaker is open");
+    assert_eq!(status.message(), "the circuit is open");
     assert_eq!(
         status
             .metadata()

@@ -116,7 +116,7 @@ async fn a_probe_that_fails_before_its_first_message_reopens() {
             end.expect_err("unavailable");
         }
         fixture.tells(&[
-            "open -> half-open: the break is over",
+            "open -> half-open: the wait is over, the next call is a probe",
             "half-open -> open: a probe failed, open for 5s",
         ]);
     }

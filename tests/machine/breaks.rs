@@ -21,7 +21,7 @@ fn a_nanosecond_before_the_deadline_rejects_and_the_deadline_admits_a_probe() {
 
     circuit.wait(NANO);
     let probe = circuit.admit();
-    circuit.tells(&["open -> half-open: the break is over"]);
+    circuit.tells(&["open -> half-open: the wait is over, the next call is a probe"]);
     circuit.play("x");
     probe.success();
     circuit.is(State::Closed);
@@ -700,7 +700,7 @@ fn looking_changes_nothing() {
     circuit.tells_nothing();
     circuit.play("s");
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> closed: the probes succeeded",
     ]);
 }

@@ -126,7 +126,7 @@ fn shadow_admits_all_and_reports_what_it_would_have_done() {
     circuit.wait(NANO);
     circuit.play("s");
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> closed: the probes succeeded",
     ]);
     let totals = circuit.totals();
@@ -171,7 +171,7 @@ fn shadow_times_probes_out_like_normal() {
     circuit.wait(secs(8));
     circuit.play("s");
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> open: the probes timed out, open for 5s",
     ]);
 }
@@ -250,7 +250,7 @@ fn a_trip_opens_for_its_time_and_recovers_by_itself() {
     circuit.play("s");
     circuit.tells(&[
         "closed -> open: by hand, open for 20s",
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> closed: the probes succeeded",
     ]);
     assert_eq!(circuit.look().last_trip, Some(Cause::Manual));
@@ -277,7 +277,7 @@ fn a_trip_while_half_open_makes_the_probes_stale() {
     probe.success();
     circuit.is(State::Open);
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> open: by hand, open for 20s",
     ]);
 }

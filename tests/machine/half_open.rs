@@ -123,7 +123,7 @@ fn with_s_of_s_the_first_failure_reopens() {
     circuit.is(State::HalfOpen);
     circuit.play("f");
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> open: a probe failed, open for 5s",
     ]);
 }
@@ -212,7 +212,7 @@ fn the_deciding_result_decides_once() {
     let probes = admit_all(&circuit, 3);
     probes.into_iter().for_each(Guard::success);
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> closed: the probes succeeded",
     ]);
     assert_eq!(circuit.totals().stale, 2);
@@ -278,7 +278,7 @@ fn a_forgotten_probe_cannot_wedge_half_open() {
     forget(circuit.admit());
     circuit.wait(secs(8) - NANO);
     circuit.play("x");
-    circuit.tells(&["open -> half-open: the break is over"]);
+    circuit.tells(&["open -> half-open: the wait is over, the next call is a probe"]);
 
     circuit.wait(NANO);
     circuit.play("x");
@@ -444,7 +444,7 @@ fn closing_clears_window_streak_and_attempts() {
     circuit.play("ff s ff");
     circuit.tells(&[
         "closed -> open: 3 consecutive failures, open for 30s",
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> closed: the probes succeeded",
         "closed -> open: 4 of 5 calls failed, open for 30s",
     ]);

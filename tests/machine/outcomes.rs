@@ -61,7 +61,7 @@ fn an_ignored_probe_gives_its_permit_back_and_decides_nothing() {
     let circuit = fragile_after_break(|c| c);
     circuit.play_times(100, "i");
     circuit.is(State::HalfOpen);
-    circuit.tells(&["open -> half-open: the break is over"]);
+    circuit.tells(&["open -> half-open: the wait is over, the next call is a probe"]);
     circuit.play("s");
     circuit.tells(&["half-open -> closed: the probes succeeded"]);
 }
@@ -378,7 +378,7 @@ fn a_probe_dropped_after_the_slow_limit_has_failed() {
 
     circuit.play("D");
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> open: a probe failed, open for 5s",
     ]);
 }
@@ -414,7 +414,7 @@ fn the_half_open_timeout_measures_no_probe_that_has_a_slow_limit() {
         (1, 1)
     );
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> open: the probes were abandoned without an answer, open for 5s",
     ]);
 }
@@ -488,7 +488,7 @@ fn a_panicking_probe_has_failed() {
     let circuit = fragile_after_break(|c| c);
     panics_in_the_call(&circuit.circuit);
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> open: a probe failed, open for 5s",
     ]);
 }
@@ -607,7 +607,7 @@ fn a_probe_that_says_trip_now_reopens_though_a_failure_could_be_afforded() {
     circuit.is(State::HalfOpen);
     ends(&circuit, Outcome::TripFor(secs(20)));
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> open: a result that trips at once, open for 20s",
     ]);
     assert_eq!(circuit.look().attempt, 2);
@@ -636,7 +636,7 @@ fn retry_after_is_a_floor_of_the_break_it_begins() {
     circuit.wait(NANO);
     ends(&circuit, Outcome::FailureRetryAfter(secs(21)));
     circuit.tells(&[
-        "open -> half-open: the break is over",
+        "open -> half-open: the wait is over, the next call is a probe",
         "half-open -> open: a probe failed, open for 21s",
     ]);
 }

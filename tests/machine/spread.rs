@@ -69,7 +69,7 @@ fn a_share_spreads_the_second_that_full_half_open_circuits_and_ramps_tell() {
     assert!(spread.iter().all(|count| *count > 0), "{spread:?}");
 }
 
-// C1, C3: who comes back as soon as the break is over is admitted.
+// C1, C3: who comes back as soon as the wait is over is admitted.
 #[test]
 fn the_break_itself_is_no_longer() {
     let (circuit, clock) = open(|c| c.spread_retry_after(1.0));

@@ -267,7 +267,7 @@ async fn stragglers_decide_nothing() {
         assert_eq!(statuses[..2], [200, 500]);
         circuit.tells(&[
             "closed -> open: 3 consecutive failures, open for 5s",
-            "open -> half-open: the break is over",
+            "open -> half-open: the wait is over, the next call is a probe",
             "half-open -> closed: the probes succeeded",
         ]);
         assert_eq!(circuit.look().consecutive_failures, 0);

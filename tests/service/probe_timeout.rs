@@ -416,7 +416,7 @@ async fn where_rejections_are_errors_so_is_this() {
     let service = layer(&circuit).reject_as_error();
     let answer = service.layer(hanging(&alive, None)).oneshot(()).await;
     let error = answer.expect_err("an error");
-    assert_eq!(error.to_string(), "the circuit breaker cut the call off");
+    assert_eq!(error.to_string(), "circuit `payments` cut the call off");
     let source = std::error::Error::source(&error).expect("a source");
     is_it(source.downcast_ref().expect("told"));
     assert!(Rejected::find(&error).is_none() && error.rejected().is_none());
@@ -775,7 +775,7 @@ mod grpc {
         assert_eq!(status.code(), Code::DeadlineExceeded);
         assert_eq!(
             status.message(),
-            "the circuit breaker's probe took too long"
+            "the circuit was half-open, and its probe took too long"
         );
         assert!(status.metadata().get("grpc-retry-pushback-ms").is_none());
     }

@@ -644,7 +644,6 @@ fn a_chain_of_errors_says_nothing_twice() {
     assert_eq!(
         chain(&CircuitError::<Odd>::from(rejected)),
         [
-            "the circuit breaker rejected the call",
             "circuit `inventory` is open: by hand",
             "worth trying again in 10 s"
         ]
@@ -675,6 +674,20 @@ fn a_circuit_error_of_a_boxed_error_can_be_boxed() {
             .into_boxed()
             .is::<Odd>()
     );
+}
+
+// C3: whatever a rejection is wrapped in, a log line names the circuit and says why.
+#[test]
+fn a_rejection_reads_the_same_in_every_error() {
+    let rejected = open().try_acquire().unwrap_err();
+    let said = "circuit `inventory` is open: by hand";
+    assert_eq!(rejected.to_string(), said);
+    let error = CircuitError::<Odd>::from(rejected.clone());
+    assert_eq!(error.to_string(), said);
+    let boxed: BoxError = error.into();
+    assert_eq!(boxed.to_string(), said);
+    let error = CircuitError::<BoxError>::from(rejected).into_boxed();
+    assert_eq!(error.to_string(), said);
 }
 
 // H3

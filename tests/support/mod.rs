@@ -194,7 +194,7 @@ pub(crate) fn three_failures() -> Fixture {
     Fixture::new(|c| c.consecutive_failures(3).open_for(secs(5)))
 }
 
-/// A fragile circuit, half-open: tripped, and the break is over. The next call is the first probe.
+/// A fragile circuit, half-open: tripped, and the wait is over. The next call is the first probe.
 pub(crate) fn fragile_after_break(
     configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder,
 ) -> Fixture {

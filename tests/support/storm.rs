@@ -31,9 +31,9 @@ const ROUNDS: usize = 5;
 /// What is told of one round.
 const TRIP_AND_RECOVER: [&str; 5] = [
     "closed -> open: 3 consecutive failures, open for 5s",
-    "open -> half-open: the break is over",
+    "open -> half-open: the wait is over, the next call is a probe",
     "half-open -> open: a probe failed, open for 5s",
-    "open -> half-open: the break is over",
+    "open -> half-open: the wait is over, the next call is a probe",
     "half-open -> closed: the probes succeeded",
 ];
 
@@ -166,7 +166,7 @@ impl Storm {
             }
         );
         self.fixture.tells(&[
-            "open -> half-open: the break is over",
+            "open -> half-open: the wait is over, the next call is a probe",
             "half-open -> closed: the probes succeeded",
         ]);
         self.tally += others;

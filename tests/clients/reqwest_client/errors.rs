@@ -29,7 +29,7 @@ use crate::{
     support::{Fixture, NANO, fragile, fragile_after_break, secs},
 };
 
-const PROBING: &str = "open -> half-open: the break is over";
+const PROBING: &str = "open -> half-open: the wait is over, the next call is a probe";
 const RECOVERED: &str = "half-open -> closed: the probes succeeded";
 
 // ---- failures ----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ use crate::support::{Fixture, secs};
 
 const OPENED: &str = "closed -> open: 1 failure, open for 5s";
 const RECOVERED: [&str; 2] = [
-    "open -> half-open: the break is over",
+    "open -> half-open: the wait is over, the next call is a probe",
     "half-open -> closed: the probes succeeded",
 ];
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::support::{NANO, millis};
 
 const OPENED: &str = "closed -> open: 1 failure, open for 5s";
-const HALF_OPEN: &str = "open -> half-open: the break is over";
+const HALF_OPEN: &str = "open -> half-open: the wait is over, the next call is a probe";
 const CLOSED: &str = "half-open -> closed: the probes succeeded";
 const REOPENED: &str = "half-open -> open: a probe failed, open for 5s";
 const VETOED_PROBE: &str = "half-open -> closed: a trip was vetoed: too many circuits are open";

@@ -151,7 +151,7 @@ const ABANDONED: &str =
 fn half_open_without_an_answer_reopens() {
     let circuit = fragile_after_break(|c| c);
     give_up(&circuit, 14, secs(2));
-    circuit.tells(&["open -> half-open: the break is over"]);
+    circuit.tells(&["open -> half-open: the wait is over, the next call is a probe"]);
     give_up(&circuit, 1, secs(2) - NANO);
     circuit.is(State::HalfOpen);
     give_up(&circuit, 1, NANO);
@@ -175,7 +175,7 @@ fn half_open_with_an_answer_now_and_then_does_not_reopen() {
             give_up(&circuit, 3, secs(2));
             circuit.play(answer);
         }
-        circuit.tells(&["open -> half-open: the break is over"]);
+        circuit.tells(&["open -> half-open: the wait is over, the next call is a probe"]);
         give_up(&circuit, 4, secs(2));
         circuit.tells(&[ABANDONED]);
     }
@@ -190,7 +190,7 @@ fn a_quiet_hour_is_no_want_of_answers() {
         circuit.wait(secs(3_600));
         give_up(&circuit, 1, NANO);
     }
-    circuit.tells(&["open -> half-open: the break is over"]);
+    circuit.tells(&["open -> half-open: the wait is over, the next call is a probe"]);
     circuit.play("s s");
     circuit.is(State::Closed);
 }
@@ -217,7 +217,10 @@ fn a_rejection_further_in_is_no_answer() {
     }
     circuit.is(State::HalfOpen);
     give_up(&circuit, 1, secs(2));
-    circuit.tells(&["open -> half-open: the break is over", ABANDONED]);
+    circuit.tells(&[
+        "open -> half-open: the wait is over, the next call is a probe",
+        ABANDONED,
+    ]);
 }
 
 // D4, D1: also where other probes are under way; theirs are stale.

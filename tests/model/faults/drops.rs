@@ -153,7 +153,7 @@ const SCENES: [Scene; 8] = [
         enter: |stage| assert!(stage.circuit.force_open()),
     },
     Scene {
-        name: "the break is over",
+        name: "the wait is over",
         admits: true,
         enter: Stage::break_is_over,
     },

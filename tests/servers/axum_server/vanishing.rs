@@ -100,7 +100,7 @@ impl Stage {
     async fn recovers(&self) {
         assert_eq!(self.browser.status("/ok").await, 200);
         self.circuit.tells(&[
-            "open -> half-open: the break is over",
+            "open -> half-open: the wait is over, the next call is a probe",
             "half-open -> closed: the probes succeeded",
         ]);
     }
@@ -221,7 +221,7 @@ async fn a_client_that_waited_too_long_was_right_to_go() {
         give_up_after_a_slow_call(&stage).await;
         until(|| stage.circuit.totals().failed == 4).await;
         stage.circuit.tells(&[
-            "open -> half-open: the break is over",
+            "open -> half-open: the wait is over, the next call is a probe",
             "half-open -> open: a probe failed, open for 5s",
         ]);
         stage.dependency.let_go();

@@ -101,7 +101,7 @@ impl Stage {
         let browser = Browser::new(self.version, &self.server);
         assert_eq!(browser.status("/").await, 200);
         self.circuit.tells(&[
-            "open -> half-open: the break is over",
+            "open -> half-open: the wait is over, the next call is a probe",
             "half-open -> closed: the probes succeeded",
         ]);
         assert_eq!(self.circuit.totals().failed, 3);
@@ -152,7 +152,7 @@ async fn a_service_that_errs_with_the_broken_body_blames_itself() {
         stage.one_vanishes_in_its_body().await;
         until(|| stage.circuit.totals().failed == 4).await;
         stage.circuit.tells(&[
-            "open -> half-open: the break is over",
+            "open -> half-open: the wait is over, the next call is a probe",
             "half-open -> open: a probe failed, open for 5s",
         ]);
     }

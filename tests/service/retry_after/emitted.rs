@@ -62,7 +62,7 @@ fn a_circuit_that_is_forced_open_asks_nothing() {
     assert_eq!(between(secs(10), DAY).read(&said), None);
 }
 
-// H1: the break is over, and its probe is out.
+// H1: the wait is over, and its probe is out.
 #[test]
 fn a_circuit_that_waits_for_its_probe_says_how_long_it_will() {
     let clock = ManualClock::new();
