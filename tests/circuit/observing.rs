@@ -56,7 +56,7 @@ fn a_label_is_one_word_and_no_two_of_a_kind_are_the_same() {
 // E7
 #[test]
 fn the_docs_list_every_label_beside_what_people_read() {
-    let docs = include_str!("../src/circuit/observe.rs");
+    let docs = include_str!("../../src/circuit/observe.rs");
     let listed = |kind: &str, one: &dyn fmt::Debug, label: &str, shown: &dyn fmt::Display| {
         let (name, rest) = (
             format!("[`{kind}::{one:?}`]"),
