@@ -15,7 +15,7 @@
 //!   5  GET /flaky                500               -   0.24 ms  closed
 //!   6  GET /nowhere              404               -   0.20 ms  closed
 //!   7  GET /flaky                500               -   0.28 ms  closed
-//! circuit `flaky_server`: closed -> open: 3 consecutive failures, open for 5s
+//! circuit `flaky_server` opened: 3 consecutive failures, next probe in 5 s
 //!   8  GET /flaky                500               -   0.27 ms  closed > open
 //!   9  GET /                     503             5 s   0.26 ms  open
 //!  10  GET /recover              503             5 s   0.25 ms  open
@@ -23,13 +23,13 @@
 //!  12  GET /test_cb?fail=false   503             5 s   0.28 ms  open
 //!  13  GET /nowhere              503             5 s   0.24 ms  open
 //!      ... 5s pass ...
-//! circuit `flaky_server`: open -> half-open: the wait is over, the next call is a probe
-//! circuit `flaky_server`: half-open -> open: a probe failed, open for 5s
+//! circuit `flaky_server` is half-open: the wait is over, the next call is a probe
+//! circuit `flaky_server` opened again: a probe failed, next probe in 5 s
 //!  14  GET /flaky                500               -   0.84 ms  open > half-open > open
 //!  15  GET /recover              503             5 s   0.30 ms  open
 //!      ... 5s pass ...
-//! circuit `flaky_server`: open -> half-open: the wait is over, the next call is a probe
-//! circuit `flaky_server`: half-open -> closed: the probes succeeded
+//! circuit `flaky_server` is half-open: the wait is over, the next call is a probe
+//! circuit `flaky_server` closed: the probes succeeded
 //!  16  GET /recover              200               -   0.97 ms  open > half-open > closed
 //!  17  GET /                     200               -   0.42 ms  closed
 //!

@@ -26,9 +26,9 @@
 //! ```text
 //! listening on http://127.0.0.1:8082 (Ctrl-C ends it)
 //! routes: /  /recover  /flaky  /test_cb?fail=true|false
-//! circuit `flaky_server`: closed -> open: 3 consecutive failures, open for 5s
-//! circuit `flaky_server`: open -> half-open: the wait is over, the next call is a probe
-//! circuit `flaky_server`: half-open -> closed: the probes succeeded
+//! circuit `flaky_server` opened: 3 consecutive failures, next probe in 5 s
+//! circuit `flaky_server` is half-open: the wait is over, the next call is a probe
+//! circuit `flaky_server` closed: the probes succeeded
 //! ```
 //!
 //! What the demo prints is at the top of `demo.rs`.
@@ -94,7 +94,7 @@ fn circuit(open_for: Duration) -> CircuitBuilder {
         .open_for(open_for)
         .success_threshold(1)
         .on_transition(|circuit, transition| {
-            println!("circuit `{}`: {transition}", circuit.name());
+            println!("{}", transition.describe(circuit.name()));
         })
 }
 

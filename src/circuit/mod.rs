@@ -6,6 +6,7 @@ pub(crate) mod builder;
 pub(crate) mod call;
 pub(crate) mod classify;
 pub mod clock;
+mod describe;
 mod driver;
 pub(crate) mod ejection;
 pub(crate) mod error;

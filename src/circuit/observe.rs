@@ -11,7 +11,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), tower_breaker::ConfigError> {
 //! let circuit = Circuit::builder("payments")
-//!     .on_transition(|circuit, transition| println!("{}: {transition}", circuit.name()))
+//!     .on_transition(|circuit, transition| println!("{}", transition.describe(circuit.name())))
 //!     .build()?;
 //!
 //! let mut watch = circuit.watch();
@@ -20,6 +20,14 @@
 //! assert_eq!(transition.to, State::Open);
 //! # Ok(())
 //! # }
+//! ```
+//!
+//! [`Transition::describe`] makes a line for a log of it, with the numbers that somebody on duty needs:
+//!
+//! ```text
+//! circuit `payments` opened: 7 of 10 calls failed (70 %), next probe in 5 s
+//! circuit `payments` is half-open: the wait is over, the next call is a probe
+//! circuit `payments` closed: the probes succeeded
 //! ```
 //!
 //! Neither keeps the circuit alive: a listener is given it, and a watch ends when its circuit is gone.

@@ -13,12 +13,12 @@ use std::{
 
 use http::Response;
 
-use crate::support::{Fixture, SLOW, fragile, fragile_after_break, millis, secs};
+use crate::support::{Fixture, NANO, SLOW, fragile, fragile_after_break, millis, secs};
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, task::spawn};
 use tower::{Layer, Service};
 use tower_breaker::{
-    Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Jitter, Mode, OpenFor,
-    Reason, Reject, Rejected, Snapshot, State, Transition,
+    Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, EjectionCap, Jitter, Mode,
+    OpenFor, Reason, Reject, Rejected, Snapshot, State, Transition,
     classify::ErrorsOnly,
     clock::ManualClock,
     reject::{RejectAsError, ServiceUnavailable},
@@ -65,9 +65,15 @@ fn the_docs_list_every_label_beside_what_people_read() {
         let is_row = |line: &str| line.contains(&name) && line.ends_with(&rest);
         assert!(docs.lines().any(is_row), "no row {name}{rest}");
     };
-    STATES.map(|state| listed("State", &state, state.label(), &state));
-    MODES.map(|mode| listed("Mode", &mode, mode.label(), &mode));
-    REASONS.map(|reason| listed("Reason", &reason, reason.label(), &reason));
+    for state in STATES {
+        listed("State", &state, state.label(), &state);
+    }
+    for mode in MODES {
+        listed("Mode", &mode, mode.label(), &mode);
+    }
+    for reason in REASONS {
+        listed("Reason", &reason, reason.label(), &reason);
+    }
 }
 
 // ---- E4: listeners -----------------------------------------------------------------------------
@@ -740,6 +746,66 @@ fn causes_are_said_in_words() {
     for (cause, line) in lines {
         assert_eq!(cause.to_string(), line);
     }
+}
+
+// E4
+#[test]
+fn a_transition_is_described_with_the_numbers_that_an_operator_needs() {
+    let lines = |circuit: &Fixture| -> Vec<String> {
+        let told = circuit.told();
+        let line = |t: &Transition| t.describe("payments").to_string();
+        told.iter().map(line).collect()
+    };
+    let rate = |c: CircuitBuilder| c.count_window(10).minimum_calls(10).failure_rate(0.5);
+    let circuit = Fixture::new(|c| rate(c).failure_rate(0.7).open_for(secs(5)));
+    circuit.play("ffffff sss f");
+    circuit.wait(secs(5));
+    circuit.play("f");
+    circuit.wait(secs(5));
+    circuit.play("s");
+    assert_eq!(
+        lines(&circuit),
+        [
+            "circuit `payments` opened: 7 of 10 calls failed (70 %), next probe in 5 s",
+            "circuit `payments` is half-open: the wait is over, the next call is a probe",
+            "circuit `payments` opened again: a probe failed, next probe in 5 s",
+            "circuit `payments` is half-open: the wait is over, the next call is a probe",
+            "circuit `payments` closed: the probes succeeded",
+        ]
+    );
+
+    let third = |c: CircuitBuilder| c.count_window(3).minimum_calls(3).failure_rate(0.5);
+    let circuit = Fixture::new(|c| third(c).open_for(millis(1_234)).mode(Mode::Shadow));
+    circuit.play("sff");
+    circuit.circuit.set_mode(Mode::Normal);
+    circuit.circuit.force_open();
+    circuit.circuit.release();
+    circuit.circuit.trip(NANO).expect("in normal mode");
+    assert_eq!(
+        lines(&circuit),
+        [
+            "circuit `payments` opened: 2 of 3 calls failed (66.6 %), next probe in 1.3 s \
+             (shadow: nothing is rejected)",
+            "circuit `payments` is back to normal: by hand",
+            "circuit `payments` is forced open: by hand",
+            "circuit `payments` is back to normal: by hand",
+            "circuit `payments` opened: by hand, next probe in 1 ms",
+        ]
+    );
+
+    let policy = |c: CircuitBuilder| c.count_window(4).minimum_calls(4).trip_when(|_| true);
+    let circuit = Fixture::new(|c| policy(c).open_for(millis(250)));
+    circuit.play("sssf");
+    let told = "circuit `payments` opened: a custom policy, with 1 of 4 calls failed (25 %) and 0 slow \
+                (0 %), next probe in 250 ms";
+    assert_eq!(lines(&circuit), [told]);
+
+    let none = EjectionCap::new(0.5).expect("a share");
+    let circuit = Fixture::new(|c| c.consecutive_failures(2).ejection_cap(&none));
+    circuit.play("ff");
+    let told = "circuit `payments` stays closed: a trip was vetoed: too many circuits are open; \
+                2 consecutive failures";
+    assert_eq!(lines(&circuit), [told]);
 }
 
 #[test]
