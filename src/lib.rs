@@ -180,7 +180,7 @@ pub use self::{
     },
     machine::{
         Abandoned, Cause, ConfigError, Counts, Jitter, Mode, OpenFor, Outcome, ProbeCounts,
-        SavedState, State, Totals, Transition,
+        RejectedTotals, SavedState, State, Totals, Transition,
     },
     service::{
         breaker::CircuitBreaker, future::ResponseFuture, layer::CircuitBreakerLayer, reject::Reject,

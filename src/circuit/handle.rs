@@ -616,19 +616,22 @@ impl Circuit {
     }
 
     /// Rejects a call that readiness had already found to be refused.
-    pub(crate) fn reject(&self, noted: Refusal, seen: u64) -> Refusal {
+    #[inline]
+    pub(crate) fn reject(&self, noted: Refusal, seen: u64) -> Rejected {
         let mut transition = None;
         let refusal = self
             .core()
-            .reject(noted, seen, || self.now(), &mut transition);
+            .renew_refusal(noted, seen, || self.now(), &mut transition);
         if let Some(transition) = transition {
             self.tell(transition);
         }
-        refusal
+        self.rejected(refusal)
     }
 
+    /// Rejects a call. All rejections come through here, once each, so here they are counted (F4).
     #[inline]
     pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
+        self.core().count_rejection(refusal);
         match self.core().told_while_open(refusal) {
             Some((remaining, cause)) => {
                 Rejected::new(self.shared.name.clone(), Reason::Open, remaining, cause)

@@ -37,10 +37,7 @@ impl Core {
             Kind::Disabled if self.slow_after.load(Ordering::Relaxed) == 0 => {
                 Some(Ok(Permit::pass()))
             }
-            Kind::ForcedOpen => {
-                self.total(TotalCounters::rejected);
-                Some(Err(Refusal::ForcedOpen))
-            }
+            Kind::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
             _ => None,
         }
     }
@@ -54,11 +51,7 @@ impl Core {
             return None;
         }
         let remaining = self.break_remaining(word, now)?;
-        if remaining == 0 {
-            return None;
-        }
-        self.total(TotalCounters::rejected);
-        Some(Refusal::Open(remaining))
+        (remaining > 0).then_some(Refusal::Open(remaining))
     }
 
     /// Admits a call or says why not. Whoever is admitted must see the permit to its end.
@@ -85,8 +78,14 @@ impl Core {
             self.total(TotalCounters::shadowed);
             return Ok(Permit::pass().started_at(now));
         }
-        self.total(TotalCounters::rejected);
         Err(refusal)
+    }
+
+    /// Counts a call that is turned away. What is refused is not counted by itself: readiness may only ask, a
+    /// driver waits, and shadow lets pass.
+    #[inline]
+    pub(crate) fn count_rejection(&self, refusal: Refusal) {
+        self.total(|totals| totals.rejected(refusal));
     }
 
     /// One try, from one word; `None` if the word has changed meanwhile.

@@ -3,7 +3,7 @@
 use super::{
     Core, Permit, Refusal, State, Transition, WHOLE,
     ending::Verdict,
-    totals::{End, TotalCounters},
+    totals::End,
     word::{Kind, Word},
 };
 
@@ -195,17 +195,16 @@ impl Core {
         }
     }
 
-    /// Rejects a call for which `noted` was found when the word was `seen`. While the word stands,
+    /// Why a call is rejected for which `noted` was found when the word was `seen`. While the word stands,
     /// what was found holds and the clock is not read again. If the circuit admits by now, there is
     /// nothing left to wait for.
-    pub(crate) fn reject(
+    pub(crate) fn renew_refusal(
         &self,
         noted: Refusal,
         seen: u64,
         now: impl Fn() -> u64,
         change: &mut Option<Transition>,
     ) -> Refusal {
-        self.total(TotalCounters::rejected);
         let known = !matches!(noted, Refusal::HalfOpenFull(_));
         if known && self.load().bits() == seen {
             return noted;

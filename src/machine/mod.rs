@@ -47,7 +47,7 @@ pub use self::{
     backoff::{Jitter, OpenFor},
     config::ConfigError,
     saved::SavedState,
-    totals::Totals,
+    totals::{RejectedTotals, Totals},
     types::{Abandoned, Cause, Counts, Mode, Outcome, ProbeCounts, State, Transition},
 };
 pub(crate) use self::{

@@ -1,6 +1,6 @@
 //! Totals: what has become of all calls since the circuit was built (rule F4).
 
-use super::stripes::Stripes;
+use super::{Refusal, stripes::Stripes};
 use crate::machine::sync::{AtomicU64, Ordering};
 
 /// What became of all calls since the circuit was built. Totals never go back.
@@ -26,8 +26,10 @@ pub struct Totals {
     /// nothing anyway, because the circuit is disabled or shadow mode let it pass, is never stale. One whose
     /// trip was left to another call, under an [`EjectionCap`](crate::EjectionCap), is.
     pub stale: u64,
-    /// Calls that were rejected.
+    /// Calls that were rejected: the sum of [`rejected_by`](Self::rejected_by).
     pub rejected: u64,
+    /// The same, by reason.
+    pub rejected_by: RejectedTotals,
     /// Of the admitted calls, those that only shadow mode let pass (rule E1).
     pub shadowed: u64,
     /// How often the circuit has opened: tripped, opened again by its probes, or opened by hand. In shadow
@@ -43,6 +45,52 @@ impl Totals {
     #[must_use]
     pub fn ended(&self) -> u64 {
         self.successful + self.failed + self.ignored + self.abandoned
+    }
+}
+
+/// How many calls were rejected, for each [`Reason`](crate::Reason) that a [`Rejected`](crate::Rejected) tells.
+///
+/// A rejected call counts once, when its `Rejected` is made: by a call, not by readiness that was asked and not
+/// used. Whoever only waits is not rejected, nor is a driver. What shadow mode lets pass is
+/// [`Totals::shadowed`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tower_breaker::Circuit;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let circuit = Circuit::builder("payments").build()?;
+/// circuit.trip(Duration::from_secs(5))?;
+/// circuit.try_acquire().unwrap_err();
+///
+/// circuit.force_open();
+/// circuit.try_acquire().unwrap_err();
+///
+/// let totals = circuit.snapshot().totals.expect("on by default");
+/// assert_eq!(totals.rejected, 2);
+/// assert_eq!((totals.rejected_by.open, totals.rejected_by.forced_open), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RejectedTotals {
+    /// The circuit was open: [`Reason::Open`](crate::Reason::Open).
+    pub open: u64,
+    /// Half-open had as many probes in flight as it admits:
+    /// [`Reason::HalfOpenFull`](crate::Reason::HalfOpenFull).
+    pub half_open_full: u64,
+    /// The circuit was forced open: [`Reason::ForcedOpen`](crate::Reason::ForcedOpen).
+    pub forced_open: u64,
+    /// The ramp (slow start) did not take the call: [`Reason::Ramping`](crate::Reason::Ramping).
+    pub ramping: u64,
+}
+
+impl RejectedTotals {
+    fn sum(&self) -> u64 {
+        // Wrapping, like each of them.
+        [self.half_open_full, self.forced_open, self.ramping]
+            .into_iter()
+            .fold(self.open, u64::wrapping_add)
     }
 }
 
@@ -69,10 +117,30 @@ struct Stripe {
     abandoned: AtomicU64,
     slow: AtomicU64,
     stale: AtomicU64,
-    rejected: AtomicU64,
     shadowed: AtomicU64,
     trips: AtomicU64,
     vetoed: AtomicU64,
+    rejected: RejectedStripe,
+}
+
+#[derive(Debug, Default)]
+struct RejectedStripe {
+    open: AtomicU64,
+    half_open_full: AtomicU64,
+    forced_open: AtomicU64,
+    ramping: AtomicU64,
+}
+
+impl RejectedStripe {
+    #[inline]
+    fn of(&self, refusal: Refusal) -> &AtomicU64 {
+        match refusal {
+            Refusal::Open(_) => &self.open,
+            Refusal::HalfOpenFull(_) => &self.half_open_full,
+            Refusal::ForcedOpen => &self.forced_open,
+            Refusal::Ramping => &self.ramping,
+        }
+    }
 }
 
 fn add(counter: &AtomicU64) {
@@ -107,8 +175,9 @@ impl TotalCounters {
         add(&self.stripes.mine().stale);
     }
 
-    pub(crate) fn rejected(&self) {
-        add(&self.stripes.mine().rejected);
+    #[inline]
+    pub(crate) fn rejected(&self, refusal: Refusal) {
+        add(self.stripes.mine().rejected.of(refusal));
     }
 
     pub(crate) fn shadowed(&self) {
@@ -128,6 +197,12 @@ impl TotalCounters {
             let load = |stripe| which(stripe).load(Ordering::Relaxed);
             self.stripes.iter().map(load).fold(0, u64::wrapping_add)
         };
+        let rejected_by = RejectedTotals {
+            open: sum(|stripe| &stripe.rejected.open),
+            half_open_full: sum(|stripe| &stripe.rejected.half_open_full),
+            forced_open: sum(|stripe| &stripe.rejected.forced_open),
+            ramping: sum(|stripe| &stripe.rejected.ramping),
+        };
         Totals {
             successful: sum(|stripe| &stripe.successful),
             failed: sum(|stripe| &stripe.failed),
@@ -135,10 +210,23 @@ impl TotalCounters {
             abandoned: sum(|stripe| &stripe.abandoned),
             slow: sum(|stripe| &stripe.slow),
             stale: sum(|stripe| &stripe.stale),
-            rejected: sum(|stripe| &stripe.rejected),
+            rejected: rejected_by.sum(),
+            rejected_by,
             shadowed: sum(|stripe| &stripe.shadowed),
             trips: sum(|stripe| &stripe.trips),
             vetoed: sum(|stripe| &stripe.vetoed),
         }
+    }
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use super::*;
+    use crate::machine::stripes::Padded;
+
+    // F4: one more counter would double what a circuit keeps for each thread.
+    #[test]
+    fn the_totals_of_a_thread_fill_one_pair_of_cache_lines() {
+        assert_eq!(size_of::<Padded<Stripe>>(), 128);
     }
 }

@@ -245,7 +245,7 @@ where
     /// If `poll_ready` has not returned ready on this very instance since its last call.
     fn call(&mut self, mut request: Req) -> Self::Future {
         let hold = &self.hold;
-        let refusal = match self.readiness {
+        let rejected = match self.readiness {
             Readiness::Unknown | Readiness::Asked | Readiness::Waiting(_) => panic!("{NOT_READY}"),
             Readiness::Rejecting(refusal, seen) => {
                 self.readiness.set(Readiness::Unknown);
@@ -265,12 +265,13 @@ where
                     return ResponseFuture::admitted(inner, admitted, note);
                 }
                 Err(refusal) => {
+                    // It is counted, whatever becomes of what is given back.
+                    let rejected = hold.rejected_apart(refusal);
                     self.give_back();
-                    refusal
+                    rejected
                 }
             },
         };
-        let rejected = self.hold.rejected(refusal);
         ResponseFuture::rejected(self.hold.rejection().reject(rejected, request))
     }
 }

@@ -196,10 +196,23 @@ impl Reference {
                 Ok(self.pass_without_permit())
             }
             Err(refused) => {
-                self.totals.rejected += 1;
+                self.count_rejection(refused.reason);
                 Err(refused)
             }
         }
+    }
+
+    /// F4
+    fn count_rejection(&mut self, reason: Reason) {
+        let by = &mut self.totals.rejected_by;
+        *match reason {
+            Reason::Open => &mut by.open,
+            Reason::HalfOpenFull => &mut by.half_open_full,
+            Reason::ForcedOpen => &mut by.forced_open,
+            Reason::Ramping => &mut by.ramping,
+            _ => panic!("{reason:?} is not modelled"),
+        } += 1;
+        self.totals.rejected += 1;
     }
 
     fn decide(&mut self) -> Result<Ticket, Refused> {

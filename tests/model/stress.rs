@@ -566,7 +566,8 @@ fn a_full_window_of_failures_stays_full_while_failures_race() {
 struct Weather {
     admitted: AtomicU64,
     forgotten: AtomicU64,
-    rejected: AtomicU64,
+    /// By [`Reason`].
+    rejected: [AtomicU64; 4],
     turned: AtomicU64,
 }
 
@@ -590,8 +591,8 @@ impl Weather {
                     _ => call.success(),
                 }
             }
-            Err(_) => {
-                self.rejected.fetch_add(1, SeqCst);
+            Err(rejected) => {
+                self.rejected[rejected.reason() as usize].fetch_add(1, SeqCst);
                 clock.advance(Duration::from_micros(300));
             }
         }
@@ -602,7 +603,10 @@ impl Weather {
         let totals = totals(circuit);
         let ended = self.admitted.load(SeqCst) - self.forgotten.load(SeqCst);
         assert_eq!(totals.ended(), ended);
-        assert_eq!(totals.rejected, self.rejected.load(SeqCst));
+        let by = totals.rejected_by;
+        let told = [by.open, by.half_open_full, by.forced_open, by.ramping];
+        assert_eq!(told, self.rejected.each_ref().map(|told| told.load(SeqCst)));
+        assert_eq!(totals.rejected, told.iter().sum::<u64>());
     }
 }
 

@@ -20,6 +20,7 @@ use tower_breaker::{
     clock::ManualClock,
 };
 
+mod counted;
 mod transparent;
 
 type BoxError = Box<dyn Error + Send + Sync>;

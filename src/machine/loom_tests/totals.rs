@@ -10,13 +10,18 @@ fn totals_are_exact_at_rest() {
         let (first, second) = (totals.clone(), totals.clone());
         race!(
             move || {
-                first.rejected();
+                first.rejected(Refusal::Open(1));
                 first.stale();
             },
-            move || second.rejected(),
+            move || {
+                second.rejected(Refusal::Open(2));
+                second.rejected(Refusal::Ramping);
+            },
         );
         let read = totals.read();
-        assert_eq!((read.rejected, read.stale), (2, 1));
+        assert_eq!((read.rejected, read.stale), (3, 1));
+        let by = read.rejected_by;
+        assert_eq!((by.open, by.ramping), (2, 1));
     });
 }
 
@@ -35,7 +40,6 @@ fn every_call_ends_once() {
         let totals = fixture.core.totals().expect("on");
         assert_eq!((totals.successful, totals.failed), (1, 1));
         assert_eq!((totals.abandoned, totals.ended()), (1, 3));
-        assert_eq!(totals.rejected, 1);
         assert!(totals.stale <= 2);
     });
 }
@@ -64,10 +68,10 @@ fn threads_that_share_a_stripe_lose_no_total() {
             let totals = totals.clone();
             move || {
                 set_thread_number(0);
-                totals.rejected();
+                totals.rejected(Refusal::ForcedOpen);
             }
         };
         race!(reject(), reject());
-        assert_eq!(totals.read().rejected, 2);
+        assert_eq!(totals.read().rejected_by.forced_open, 2);
     });
 }

@@ -276,6 +276,10 @@ impl<'c> Play<'c> {
                 t.slow,
                 t.stale,
                 t.rejected,
+                t.rejected_by.open,
+                t.rejected_by.half_open_full,
+                t.rejected_by.forced_open,
+                t.rejected_by.ramping,
                 t.shadowed,
             ]
         };

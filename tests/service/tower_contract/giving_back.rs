@@ -32,7 +32,7 @@ struct Seen {
     polls: Cell<usize>,
     clones: Cell<usize>,
     calls: Cell<usize>,
-    /// What becomes of a poll once the place is taken.
+    /// What becomes of a poll once the place is taken, or of a clone.
     mishap: Cell<Option<Mishap>>,
 }
 
@@ -40,6 +40,7 @@ struct Seen {
 enum Mishap {
     Error,
     Panic,
+    PanicOfClone,
 }
 
 fn add(count: &Cell<usize>) {
@@ -64,6 +65,8 @@ impl Reserving {
 impl Clone for Reserving {
     fn clone(&self) -> Self {
         add(&self.seen.clones);
+        let panics = matches!(self.seen.mishap.get(), Some(Mishap::PanicOfClone));
+        assert!(!panics, "not cloned");
         Self {
             seen: self.seen.clone(),
             holds: false,
@@ -94,7 +97,7 @@ impl Service<u32> for Reserving {
         match self.seen.mishap.get() {
             Some(Mishap::Error) => Poll::Ready(Err("not ready")),
             Some(Mishap::Panic) => panic!("not ready"),
-            None => Poll::Ready(Ok(())),
+            Some(Mishap::PanicOfClone) | None => Poll::Ready(Ok(())),
         }
     }
 
@@ -244,6 +247,20 @@ fn what_was_ready_when_the_circuit_opened_is_given_back_by_the_call() {
     assert!(is_ready(&mut service));
     assert!(call(&mut service).is_ok());
     stage.has_seen(2, 1, 1, 1);
+}
+
+// F4: what is given back is somebody else's code.
+#[test]
+fn a_call_whose_giving_back_panics_has_been_rejected() {
+    let stage = Stage::new(1);
+    let mut service = stage.service();
+    assert!(is_ready(&mut service));
+    stage.open();
+    stage.seen.mishap.set(Some(Mishap::PanicOfClone));
+    let called = catch_unwind(AssertUnwindSafe(|| call(&mut service)));
+    assert!(called.is_err());
+    let totals = stage.circuit.snapshot().totals.expect("on by default");
+    assert_eq!((totals.rejected_by.open, totals.ended()), (1, 0));
 }
 
 // G1, G3
