@@ -61,8 +61,10 @@ fn call_rejected(answer: Option<Result<(), CircuitError<Odd>>>) -> Rejected {
     error.rejected().expect("by the circuit").clone()
 }
 
+type Way = fn(&Circuit) -> Rejected;
+
 /// All ways to be rejected.
-const WAYS: [(&str, fn(&Circuit) -> Rejected); 5] = [
+const WAYS: [(&str, Way); 5] = [
     ("guard", |circuit| circuit.try_acquire().unwrap_err()),
     ("owned guard", |circuit| {
         circuit.clone().try_acquire_owned().unwrap_err()
