@@ -88,7 +88,7 @@ use tokio::sync::{Notify, futures::Notified, watch};
 
 use super::handle::{Circuit, WeakCircuit};
 use crate::{
-    machine::{Cause, Mode, State, Transition, is_later},
+    machine::{Cause, State, Transition, is_later},
     util::panic::harmless,
 };
 
@@ -125,18 +125,6 @@ impl Latest {
             self.transition = Some(new);
         }
         newer
-    }
-}
-
-impl Transition {
-    /// Whether it began its era; a change between normal and shadow came into one.
-    fn begins_era(&self) -> bool {
-        let decided = |mode| matches!(mode, Mode::Normal | Mode::Shadow);
-        self.mode == self.mode_before || !decided(self.mode) || !decided(self.mode_before)
-    }
-
-    fn supersedes(&self, old: &Self) -> bool {
-        is_later(self.era, old.era) || self.era == old.era && !self.begins_era()
     }
 }
 
@@ -313,6 +301,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Mode;
 
     fn told(era: u64, to: State, modes: (Mode, Mode)) -> Transition {
         Transition {

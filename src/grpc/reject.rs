@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
 use crate::{
     circuit::error::{ProbeTimedOut, Reason, Rejected},
-    service::reject::Reject,
+    service::reject::{DAY, Reject},
 };
 
 /// A rejection as gRPC has it (rule H4): a response of nothing but a head, with `grpc-status: 14`
@@ -80,9 +80,9 @@ pub(super) fn message(reason: Reason) -> &'static str {
 
 /// Milliseconds, rounded up, at least 1, at most a day.
 pub(super) fn pushback_millis(rejected: &Rejected) -> Option<u64> {
-    const DAY: u64 = 24 * 60 * 60 * 1_000;
+    const MOST: u64 = DAY.as_secs() * 1_000;
     let millis = rejected.remaining()?.as_nanos().div_ceil(1_000_000);
-    Some(u64::try_from(millis).map_or(DAY, |millis| millis.clamp(1, DAY)))
+    Some(u64::try_from(millis).map_or(MOST, |millis| millis.clamp(1, MOST)))
 }
 
 #[cfg(test)]

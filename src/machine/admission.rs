@@ -1,13 +1,11 @@
 //! Who is admitted, and who is not (rules C1, C3, D1, D4, D6).
 
-use std::time::Duration;
-
 use super::{
     Cause, Core, Mode, Permit, Refusal, Transition, WHOLE,
-    config::{Numbers, nanos},
+    config::nanos,
     totals::TotalCounters,
     transition::Length,
-    word::{Break, Kind, Probes, Word},
+    word::{Kind, Probes, Word},
 };
 use crate::machine::sync::Ordering;
 
@@ -265,17 +263,6 @@ impl Core {
     pub(super) fn probes_remaining(&self, word: Word, now: u64) -> Option<u64> {
         let deadline = self.facts.probes_deadline();
         (self.load().era() == word.era()).then(|| deadline.saturating_sub(now))
-    }
-}
-
-impl Numbers {
-    /// D4: how long half-open waits for its probes. Where nothing is said, the longer of the break
-    /// and 30 s, so that a dependency slower than the break can still prove itself.
-    fn patience(&self, open_for: Break) -> Duration {
-        if self.half_open_timeout > 0 {
-            return Duration::from_nanos(self.half_open_timeout);
-        }
-        open_for.duration().max(Duration::from_secs(30))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::{error::Error, fmt, fmt::Debug, time::Duration};
 
+use super::WHOLE;
 use super::backoff::{JitterKind, OfAttempt, OpenFor};
 use super::count_window::MAX_SIZE;
 use super::time_window::{MAX_BUCKETS, MAX_SPAN, MIN_SPAN};
 use super::types::Abandoned;
-use super::word::{MAX_PROBES, MAX_STREAK};
+use super::word::{Break, MAX_PROBES, MAX_STREAK};
 
 /// A setting that makes no sense, refused when the circuit is built or reconfigured (rule B8).
 ///
@@ -94,8 +95,6 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     seconds.saturating_add(u64::from(duration.subsec_nanos()))
 }
 
-const MILLION: u64 = 1_000_000;
-
 /// A share in (0, 1] as millionths (B4).
 #[expect(
     clippy::cast_possible_truncation,
@@ -117,7 +116,7 @@ pub(crate) fn millionths(field: &'static str, share: f64) -> Result<u64, ConfigE
 /// Whether `part` of `whole` reaches a share in millionths (B4). 49.5 % never reaches 50 %, and 7
 /// of 100 always reaches 7 %.
 pub(crate) fn reaches(part: u64, whole: u64, millionths: u64) -> bool {
-    u128::from(part) * u128::from(MILLION) >= u128::from(whole) * u128::from(millionths)
+    u128::from(part) * u128::from(WHOLE) >= u128::from(whole) * u128::from(millionths)
 }
 
 /// The numbers that a live circuit can change (E5). Zero means *off* or *not said*.
@@ -184,6 +183,15 @@ impl Default for Numbers {
 
 impl Numbers {
     pub(crate) const WORDS: usize = 21;
+
+    /// D4: how long half-open waits for its probes. Where nothing is said, the longer of the break
+    /// and 30 s, so that a dependency slower than the break can still prove itself.
+    pub(super) fn patience(&self, open_for: Break) -> Duration {
+        if self.half_open_timeout > 0 {
+            return Duration::from_nanos(self.half_open_timeout);
+        }
+        open_for.duration().max(Duration::from_secs(30))
+    }
 
     /// As words, for cells that are read and written one at a time.
     pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
@@ -599,7 +607,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_survive_their_words(words: [u64; 19], share in 1..=MILLION) {
+        fn numbers_survive_their_words(words: [u64; 19], share in 1..=WHOLE) {
             let numbers = Numbers {
                 consecutive: words[0],
                 streak_span: words[18],

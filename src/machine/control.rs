@@ -13,15 +13,15 @@ use std::{fmt::Debug, time::Duration};
 
 /// A trip that the mode does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused(pub(crate) Mode);
+pub(crate) struct ModeRefuses(pub(crate) Mode);
 
 impl Core {
     /// E2: opens from outside, for exactly `open_for`.
-    pub(crate) fn trip(&self, open_for: Duration, now: u64) -> Result<Transition, Refused> {
+    pub(crate) fn trip(&self, open_for: Duration, now: u64) -> Result<Transition, ModeRefuses> {
         loop {
             let word = self.load();
             if let mode @ (Mode::ForcedOpen | Mode::Disabled) = word.mode() {
-                return Err(Refused(mode));
+                return Err(ModeRefuses(mode));
             }
             let next = word.open_next(word.mode(), Break::at_least(open_for));
             if let Some(change) = self.turn(word, next, Cause::Manual, now) {

@@ -273,13 +273,6 @@ impl<'a> Undertaking<'a> {
     }
 }
 
-impl Word {
-    /// Whether calls are kept away, by more than a shadow.
-    pub(super) fn is_ejected(self) -> bool {
-        matches!(self.kind(), Kind::Open | Kind::HalfOpen | Kind::ForcedOpen)
-    }
-}
-
 impl Core {
     pub(crate) fn is_member_of(&self, cap: &Arc<Cap>) -> bool {
         let membership = self.membership.as_ref();

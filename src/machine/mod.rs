@@ -6,6 +6,18 @@
 //!
 //! Every decision is one compare-and-swap of the [`Word`], made from exactly the word it was
 //! computed from. A swap that fails means that another thread got on.
+//!
+//! Who is in which file; those with *Core* are blocks of [`Core`]'s methods:
+//!
+//! * A call: `gate` (*Core*, before it), `admission` (*Core*), `permit`, `ending` (*Core*, after it).
+//! * What that decides: `policy` (*Core*, when a closed circuit trips), `probe` (*Core*, half-open), `transition`
+//!   (*Core*, how one era ends and the next begins), `backoff` (for how long), `trip_cause` (why, for rejections).
+//! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (what does not fit in there), `window`
+//!   (of `count_window` or `time_window`), `totals`, and `stripes` for all that is counted by many threads.
+//! * Settings: `config` (what is said, and refused), `tunable` (what can be changed).
+//! * Others: `control` (*Core*, a person), `driven` (*Core*, a driver), `view` (*Core*, a reader), `saved` (a later
+//!   process), `membership` (*Core*, the other circuits of a set) with `cap` and `slots`.
+//! * `types` has the public words; `sync` the atomics, of `std` or of loom.
 
 mod admission;
 mod backoff;
@@ -104,6 +116,7 @@ pub(crate) enum Refusal {
     Ramping,
 }
 
+/// All of a share, in millionths.
 const WHOLE: u64 = 1_000_000;
 
 impl Core {

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use super::word::is_later;
+
 /// What a circuit does with the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
@@ -166,6 +168,19 @@ pub struct Transition {
     pub attempt: u32,
     /// How long the circuit stays open, if it opened and a break ends it.
     pub open_for: Option<Duration>,
+}
+
+impl Transition {
+    /// Whether it began its era; a change between normal and shadow came into one.
+    pub(crate) fn begins_era(&self) -> bool {
+        let decided = |mode| matches!(mode, Mode::Normal | Mode::Shadow);
+        self.mode == self.mode_before || !decided(self.mode) || !decided(self.mode_before)
+    }
+
+    /// Whether it is newer than `old`, in whatever order they are told.
+    pub(crate) fn supersedes(&self, old: &Self) -> bool {
+        is_later(self.era, old.era) || self.era == old.era && !self.begins_era()
+    }
 }
 
 impl fmt::Display for Transition {

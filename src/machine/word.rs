@@ -162,6 +162,11 @@ impl Word {
         self.mode() == Mode::Shadow
     }
 
+    /// Whether calls are kept away, by more than a shadow.
+    pub(super) fn is_ejected(self) -> bool {
+        matches!(self.kind(), Kind::Open | Kind::HalfOpen | Kind::ForcedOpen)
+    }
+
     /// Whether it is half-open and admits no further probe.
     pub(crate) fn is_full(self) -> bool {
         self.state() == State::HalfOpen && self.probes().admit().is_none()

@@ -46,11 +46,15 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 
 use crate::circuit::error::{CircuitError, ProbeTimedOut, Rejected};
+
+/// Nobody is told to wait for longer, nor believed who tells it.
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What HTTP makes of one.
 impl Rejected {
@@ -58,10 +62,14 @@ impl Rejected {
     /// rounded up, at least 1, at most a day.
     #[must_use]
     pub fn retry_after_secs(&self) -> Option<u64> {
-        const DAY: u64 = 24 * 60 * 60;
         let remaining = self.remaining()?;
         let rounded_up = u64::from(remaining.subsec_nanos() > 0);
-        Some(remaining.as_secs().saturating_add(rounded_up).clamp(1, DAY))
+        Some(
+            remaining
+                .as_secs()
+                .saturating_add(rounded_up)
+                .clamp(1, DAY.as_secs()),
+        )
     }
 
     /// Marks a response as made from this rejection (rule H3), so that outer layers leave it alone: for

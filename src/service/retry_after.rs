@@ -65,10 +65,9 @@ use http::{
 
 use crate::{
     machine::{ConfigError, Outcome},
+    service::reject::DAY,
     util::digits::number,
 };
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// gRFC A6.
 const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
