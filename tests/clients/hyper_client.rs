@@ -179,7 +179,8 @@ async fn fails_opens_probes_and_recovers(circuit: &Fixture, server: &Misbehaving
     );
     circuit.tells(&[PROBING, RECOVERED]);
     assert_eq!(server.seen().connections, asked + 2);
-    let expected = totals(|t| (t.successful, t.failed, t.rejected) = (1, 4, 4));
+    let expected =
+        totals(|t| (t.successful, t.failed, t.rejected, t.rejected_by.open) = (1, 4, 4, 4));
     ended(circuit, expected);
 }
 
@@ -607,6 +608,7 @@ async fn goes_away<T>(circuit: &Fixture, call: JoinHandle<T>) {
     if state == State::HalfOpen {
         circuit.reject();
         expected.rejected += 1;
+        expected.rejected_by.half_open_full += 1;
     }
     cancel(call).await;
     expected.abandoned += 1;

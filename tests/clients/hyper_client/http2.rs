@@ -267,7 +267,10 @@ async fn a_server_without_http2_is_a_failure() {
         let connections = server.seen().connections;
         assert_rejected(ask_status(&client, server.uri()).await);
         assert_eq!(server.seen().connections, connections);
-        ended(&circuit, totals(|t| (t.failed, t.rejected) = (3, 1)));
+        ended(
+            &circuit,
+            totals(|t| (t.failed, t.rejected, t.rejected_by.open) = (3, 1, 1)),
+        );
     }
 }
 

@@ -57,7 +57,7 @@ async fn connections_that_are_refused_open_the_circuit_and_are_not_tried_again()
     circuit.tells(&[PROBING, RECOVERED]);
     assert_eq!(server.seen().connections, 1);
     ended(&circuit, |t| {
-        (t.successful, t.failed, t.rejected) = (1, 3, 3);
+        (t.successful, t.failed, t.rejected, t.rejected_by.open) = (1, 3, 3, 3);
     });
 }
 
