@@ -712,6 +712,8 @@ impl Circuit {
         let tell = |transition| self.tell(transition);
         if self.core().fail_ready(seen, self.now(), tell) {
             self.observers().tell_waiting();
+            // It may have been the last that half-open admits (G1).
+            self.tell_rejecting();
         }
     }
 

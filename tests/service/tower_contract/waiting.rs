@@ -200,6 +200,23 @@ fn who_waits_is_woken_when_half_open_fills_up() {
     }
 }
 
+// A6, G1: a probe that has failed without a call may be the last that is admitted, too.
+#[test]
+fn who_waits_is_woken_when_a_failed_readiness_was_the_last_probe() {
+    let (circuit, clock) = with(|builder| builder.probes(1, 2).permits(2));
+    let (task, mut service) = (Task::default(), dead(&circuit));
+    circuit.trip(BREAK).expect("normal mode");
+    clock.advance(BREAK);
+    let probe = circuit.try_acquire().expect("a probe");
+    task.waits_for(&mut service);
+    let mut fails = layer(&circuit).layer(Script(|| Poll::Ready(Err("down".into()))));
+    let asked = Task::default().poll(&mut fails);
+    assert!(matches!(asked, Poll::Ready(Err(_))));
+    task.is_woken(1);
+    task.is_rejected(&mut service, Reason::HalfOpenFull);
+    drop(probe);
+}
+
 // G1, G4
 #[test]
 fn clones_wait_for_themselves_and_the_task_that_asked_last_is_woken() {
