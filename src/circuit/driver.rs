@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     machine::{Outcome, Permit},
-    util::future::either,
+    util::future::{self, either},
 };
 
 impl Circuit {
@@ -232,13 +232,13 @@ async fn over(circuit: &WeakCircuit, permit: Permit) -> bool {
 /// Waits until a probe has reached its limit (D9), if it has one.
 async fn limited(limit: Option<Duration>) {
     match limit {
-        Some(limit) => tokio::time::sleep(limit).await,
+        Some(limit) => future::sleep(limit).await,
         None => pending().await,
     }
 }
 
 async fn sleep(nanos: u64) {
-    tokio::time::sleep(Duration::from_nanos(nanos)).await;
+    future::sleep(Duration::from_nanos(nanos)).await;
 }
 
 /// Lets others run.

@@ -4,7 +4,6 @@
 //! when it is dropped; a probe that is answered at once needs no timer either.
 
 use std::{
-    future::Future,
     ops::Deref,
     pin::Pin,
     sync::Arc,
@@ -19,7 +18,10 @@ use super::{
     guard::{Admitted, Meter, finish},
     handle::Circuit,
 };
-use crate::machine::{Mode, Outcome, Permit};
+use crate::{
+    machine::{Mode, Outcome, Permit},
+    util::future::poll_timer,
+};
 
 /// The limit of one call: none, unless it is a probe that has had to wait.
 ///
@@ -47,7 +49,7 @@ impl Limit {
     /// Ready when the call has had its time, not counting that in which it has waited for its client (A3).
     fn poll_over(&mut self, waited: impl Fn() -> u64, context: &mut Context<'_>) -> Poll<Duration> {
         loop {
-            ready!(self.timer.as_mut().poll(context));
+            ready!(poll_timer(self.timer.as_mut(), context));
             let waited = waited();
             let more = waited.saturating_sub(self.excused);
             if more == 0 {

@@ -363,6 +363,44 @@ async fn what_is_dropped_finds_the_circuit_open() {
     assert_eq!(rejected.get(), Some(true));
 }
 
+/// Never waits for anything, but lets other tasks run when tokio wants it to.
+async fn busy<T>() -> T {
+    loop {
+        tokio::task::consume_budget().await;
+    }
+}
+
+// D7, D9: tokio's timers are pending in a task that has done all that it may do at a time.
+#[tokio::test(start_paused = true)]
+async fn what_never_stops_is_cut_off_as_well() {
+    let circuit = probing(|c| c).await;
+    let call = tokio::spawn(circuit.clone().call_owned(busy::<Result<(), io::Error>>()));
+    tokio::task::yield_now().await;
+    advance(LIMIT).await;
+    tokio::task::yield_now().await;
+    assert!(call.is_finished());
+    is_about(call.await.expect("no panic"));
+    reopened(&circuit);
+
+    let check = async || busy::<Result<(), io::Error>>().await;
+    let limits = [
+        (secs(60), Cause::ProbeFailed),
+        (LIMIT / 2, Cause::ProbesTimedOut),
+    ];
+    for (half_open, cause) in limits {
+        let circuit = probing(|c| c.half_open_timeout(half_open)).await;
+        let driver = tokio::spawn(circuit.probe_with(check));
+        for _ in 0..5 {
+            tokio::task::yield_now().await;
+        }
+        advance(half_open.min(LIMIT) + MOMENT).await;
+        tokio::task::yield_now().await;
+        let trip = circuit.snapshot().last_trip;
+        driver.abort();
+        assert_eq!(trip, Some(cause));
+    }
+}
+
 // D9
 #[tokio::test(start_paused = true)]
 async fn a_guard_is_not_cut_off() {
