@@ -363,6 +363,61 @@ async fn what_is_dropped_finds_the_circuit_open() {
     assert_eq!(rejected.get(), Some(true));
 }
 
+// D9: the timer wakes whoever polls the call by now.
+#[tokio::test(start_paused = true)]
+async fn one_that_goes_to_another_task_keeps_its_limit() {
+    let circuit = probing(|c| c).await;
+    let mut call = Box::pin(circuit.clone().call_owned(hang::<Result<(), io::Error>>()));
+    assert!(call.as_mut().now_or_never().is_none());
+    let began = Instant::now();
+    sleep(LIMIT / 2).await;
+    is_about(tokio::spawn(call).await.expect("no panic"));
+    is_limit(began.elapsed());
+}
+
+// C4, D9
+#[tokio::test(start_paused = true)]
+async fn a_straggler_decides_nothing_in_the_next_half_open() {
+    let circuit = probing(|c| c).await;
+    let mut straggler = pin!(circuit.call(hang::<Result<(), io::Error>>()));
+    assert!(straggler.as_mut().now_or_never().is_none());
+    circuit.reset();
+    circuit.trip(LIMIT / 2).expect("normal mode");
+    advance(LIMIT / 2).await;
+    let probe = circuit.try_acquire().expect("a probe of the next era");
+    is_about(straggler.await);
+    assert_eq!(circuit.state(), State::HalfOpen);
+    probe.success();
+    assert_eq!(circuit.state(), State::Closed);
+    let totals = totals(&circuit);
+    assert_eq!((totals.failed, totals.successful, totals.stale), (1, 1, 1));
+}
+
+// D9, E1: the mode at the limit says, not that in which the probe was admitted.
+#[tokio::test(start_paused = true)]
+async fn the_mode_may_change_while_a_probe_waits() {
+    let changes = [
+        (Mode::Shadow, Mode::Normal, true),
+        (Mode::Shadow, Mode::ForcedOpen, true),
+        (Mode::Normal, Mode::ForcedOpen, true),
+        (Mode::Normal, Mode::Shadow, false),
+        (Mode::Normal, Mode::Disabled, false),
+    ];
+    for (from, to, cuts) in changes {
+        let circuit = build(|c| c.mode(from));
+        break_over(&circuit).await;
+        let mut call = pin!(circuit.call(async {
+            sleep(2 * LIMIT).await;
+            Ok::<_, io::Error>(42)
+        }));
+        assert!(call.as_mut().now_or_never().is_none());
+        circuit.set_mode(to);
+        assert_eq!(call.await.is_err(), cuts, "{from} to {to}");
+        let totals = totals(&circuit);
+        assert_eq!((totals.failed, totals.successful), (1, 0), "{from} to {to}");
+    }
+}
+
 /// Never waits for anything, but lets other tasks run when tokio wants it to.
 async fn busy<T>() -> T {
     loop {
