@@ -616,6 +616,20 @@ async fn time_out_with_gives_any_of_them_an_answer() {
     assert_eq!(alive.count(), 0);
 }
 
+// D9: the probe has failed before its answer is made.
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_answer_goes_on_and_counts_once() {
+    let (circuit, alive) = (probing(|c| c).await, Alive::default());
+    let layer = layer(&circuit)
+        .time_out_with(|_| -> Answer { std::panic::resume_unwind(Box::new("no answer")) });
+    let mut call = Box::pin(layer.layer(hanging(&alive, None)).oneshot(()));
+    let panicked = AssertUnwindSafe(call.as_mut()).catch_unwind().await;
+    assert!(panicked.is_err());
+    drop(call);
+    reopened(&circuit);
+    assert_eq!((alive.count(), totals(&circuit).abandoned), (0, 0));
+}
+
 // E1, D9
 #[tokio::test(start_paused = true)]
 async fn in_shadow_nobody_is_cut_off() {
