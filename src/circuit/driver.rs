@@ -19,11 +19,11 @@ use std::{
 use super::{
     classify::{Classify, ErrorsOnly},
     handle::{Circuit, WeakCircuit},
-    nesting,
+    nesting, probe_limit,
 };
 use crate::{
     machine::{Outcome, Permit},
-    util::future::{self, either},
+    util::future::either,
 };
 
 impl Circuit {
@@ -232,13 +232,13 @@ async fn over(circuit: &WeakCircuit, permit: Permit) -> bool {
 /// Waits until a probe has reached its limit (D9), if it has one.
 async fn limited(limit: Option<Duration>) {
     match limit {
-        Some(limit) => future::sleep(limit).await,
+        Some(limit) => probe_limit::sleep(limit).await,
         None => pending().await,
     }
 }
 
 async fn sleep(nanos: u64) {
-    future::sleep(Duration::from_nanos(nanos)).await;
+    probe_limit::sleep(Duration::from_nanos(nanos)).await;
 }
 
 /// Lets others run.

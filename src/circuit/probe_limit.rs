@@ -4,24 +4,22 @@
 //! when it is dropped; a probe that is answered at once needs no timer either.
 
 use std::{
+    future::{Future, poll_fn},
     ops::Deref,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep};
 
 use super::{
     error::ProbeTimedOut,
     guard::{Admitted, Meter, finish},
     handle::Circuit,
 };
-use crate::{
-    machine::{Mode, Outcome, Permit},
-    util::future::poll_timer,
-};
+use crate::machine::{Mode, Outcome, Permit};
 
 /// The limit of one call: none, unless it is a probe that has had to wait.
 ///
@@ -42,7 +40,7 @@ impl Limit {
         Self {
             allowed,
             excused,
-            timer: Box::pin(sleep(allowed)),
+            timer: Box::pin(tokio::time::sleep(allowed)),
         }
     }
 
@@ -118,4 +116,19 @@ fn wait<M: Meter>(
     let cuts = !matches!(circuit.mode(), Mode::Shadow | Mode::Disabled);
     finish::<M>(circuit, permit, meter, Outcome::Failure, false);
     Waiting::Failed(cuts.then(|| ProbeTimedOut::new(circuit.shared_name(), allowed)))
+}
+
+/// Tokio's sleep, for the limit of a check.
+pub(super) async fn sleep(duration: Duration) {
+    let mut timer = pin!(tokio::time::sleep(duration));
+    poll_fn(|context| poll_timer(timer.as_mut(), context)).await;
+}
+
+/// Polls a timer whose time may be over although it is pending: it is so, too, where others have used up what tokio
+/// lets a task do at a time, and what it limits may do that each time.
+fn poll_timer(timer: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<()> {
+    if Instant::now() < timer.deadline() {
+        ready!(timer.poll(context));
+    }
+    Poll::Ready(())
 }
