@@ -314,13 +314,17 @@ impl CircuitBuilder {
     /// # }
     /// ```
     ///
-    /// * In shadow nobody is cut off: the probe has failed at its limit, and the call goes on.
-    /// * The limit holds to its end, whatever becomes of the circuit meanwhile.
+    /// * In shadow no caller is cut off: the probe has failed at its limit, and the call goes on. What counts is the
+    ///   mode at the limit. (A driver's check is dropped in shadow, too: it has no caller.)
+    /// * The limit begins when the probe first has to wait. It holds to its end, whatever becomes of the circuit
+    ///   meanwhile. Where it is [set live](crate::Circuit::reconfigure) while a probe waits, it begins at that
+    ///   call's next poll.
     /// * A [`Guard`](crate::Guard) cannot be cut off, and has no such limit: what it does belongs to its holder.
     /// * The time in which a call waits for its client is not counted where the layer
     ///   [observes the bodies of requests](crate::CircuitBreakerLayer#method.observe_request_bodies).
     /// * A [driver's](crate::Circuit::probe_with) check is a probe, and has this limit.
-    /// * It is by tokio's clock, also where the circuit has [another](Self::clock).
+    /// * It is by tokio's clock, also where the circuit has [another](Self::clock). Only the time that a call has
+    ///   waited for its client is by the circuit's own.
     ///
     /// # Panics
     ///

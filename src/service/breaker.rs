@@ -173,6 +173,11 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
         }
     }
 
+    /// Whether the next call is rejected, and not by a ramp's choice.
+    pub(crate) fn would_reject(&self) -> bool {
+        matches!(self.readiness, Readiness::Rejecting(refusal, _) if refusal != Refusal::Ramping)
+    }
+
     /// The circuit.
     #[must_use]
     pub fn circuit(&self) -> &Circuit {

@@ -138,14 +138,17 @@ where
     ///
     /// If it has to wait for an instant and there is no runtime of tokio's with time enabled.
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        match self.poll_admission(context) {
-            Poll::Ready(()) => self.breaker.poll_ready(context),
-            Poll::Pending => {
-                // Nor does who waits hold anything (G3).
-                self.breaker.give_back();
-                Poll::Pending
-            }
+        if self.poll_admission(context).is_pending() {
+            // Nor does who waits hold anything (G3).
+            self.breaker.give_back();
+            return Poll::Pending;
         }
+        let polled = self.breaker.poll_ready(context);
+        // The circuit may have begun to reject while the inner service was asked.
+        if self.breaker.would_reject() && self.poll_admission(context).is_pending() {
+            return Poll::Pending;
+        }
+        polled
     }
 
     fn call(&mut self, request: Req) -> Self::Future {

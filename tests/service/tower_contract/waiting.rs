@@ -235,6 +235,27 @@ fn clones_wait_for_themselves_and_the_task_that_asked_last_is_woken() {
     other.is_woken(1);
 }
 
+// G7
+#[test]
+fn in_readiness_mode_a_service_whose_circuit_opens_as_it_asks_is_not_ready() {
+    let (circuit, _) = with(|builder| builder);
+    let opened = circuit.clone();
+    let opens = Script(move || {
+        opened.force_open();
+        Poll::Pending
+    });
+    let task = Task::default();
+    let mut service = layer(&circuit).pending_while_open().layer(opens);
+    assert!(task.poll(&mut service).is_pending());
+    assert_eq!(
+        circuit.snapshot().totals.map(|totals| totals.rejected),
+        Some(0)
+    );
+    task.is_woken(0);
+    circuit.reset();
+    task.is_woken(1);
+}
+
 /// What becomes of each poll.
 struct Script<F>(F);
 
