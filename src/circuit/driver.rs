@@ -30,8 +30,8 @@ impl Circuit {
     /// A future to spawn: it runs `check` whenever the circuit could be probed, and feeds the circuit what comes
     /// of it. So a dependency comes back without a request of somebody's as the guinea pig (rule D7).
     ///
-    /// Once the wait of an open circuit is over, it runs `check` as a probe. The check takes a permit like any other probe.
-    /// `Ok` is a success, `Err` a failure. If more than one probe is needed, it runs them one after another, never two
+    /// Once the wait of an open circuit is over, it runs `check` as a probe. The check takes a permit like any other
+    /// probe. `Ok` is a success, `Err` a failure. If more than one probe is needed, it runs them one after another, never two
     /// at once. While the circuit is closed, forced open or disabled it does nothing. In shadow mode it checks, too.
     ///
     /// It ends when the circuit is gone, which it does not keep alive. Dropped, it abandons a check in flight.

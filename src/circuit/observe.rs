@@ -78,6 +78,12 @@
 //! | [`Reason::HalfOpenFull`](crate::Reason::HalfOpenFull) | `half_open_full` | half-open and full |
 //! | [`Reason::ForcedOpen`](crate::Reason::ForcedOpen) | `forced_open` | forced open |
 //! | [`Reason::Ramping`](crate::Reason::Ramping) | `ramping` | ramping up |
+//!
+//! [`Mode::label`]: crate::Mode::label
+//! [`Mode::Normal`]: crate::Mode::Normal
+//! [`Mode::ForcedOpen`]: crate::Mode::ForcedOpen
+//! [`Mode::Disabled`]: crate::Mode::Disabled
+//! [`Mode::Shadow`]: crate::Mode::Shadow
 
 use std::sync::{
     Arc, OnceLock,

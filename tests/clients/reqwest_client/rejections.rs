@@ -355,6 +355,6 @@ async fn a_fallback_may_ask_somebody_else() {
     let response = ask(&service, WHERE).await.expect("an answer");
     assert_eq!(response.url(), &url(spare.uri()));
     ended(&circuit, |t| {
-        (t.failed, t.rejected, t.rejected_by.open) = (1, 1, 1)
+        (t.failed, t.rejected, t.rejected_by.open) = (1, 1, 1);
     });
 }

@@ -75,7 +75,7 @@ async fn a_retry_outside_leaves_rejections_alone() {
     assert!(response.extensions().get::<Rejected>().is_some());
     assert_eq!(server.seen().requests, 3);
     ended(&circuit, |t| {
-        (t.failed, t.rejected, t.rejected_by.open) = (3, 1, 1)
+        (t.failed, t.rejected, t.rejected_by.open) = (3, 1, 1);
     });
 }
 
@@ -173,7 +173,7 @@ async fn a_map_of_circuits_guards_each_host_on_its_own() {
         );
     }
     ended(&of_bad, |t| {
-        (t.failed, t.rejected, t.rejected_by.open) = (1, 1, 1)
+        (t.failed, t.rejected, t.rejected_by.open) = (1, 1, 1);
     });
     ended(&of_good, |t| t.successful = 2);
     assert_eq!((bad.seen().requests, unknown.seen().requests), (1, 2));
