@@ -31,8 +31,9 @@ impl Circuit {
     /// of it. So a dependency comes back without a request of somebody's as the guinea pig (rule D7).
     ///
     /// Once the wait of an open circuit is over, it runs `check` as a probe. The check takes a permit like any other
-    /// probe. `Ok` is a success, `Err` a failure. If more than one probe is needed, it runs them one after another, never two
-    /// at once. While the circuit is closed, forced open or disabled it does nothing. In shadow mode it checks, too.
+    /// probe. `Ok` is a success, `Err` a failure. If more than one probe is needed, it runs them one after another,
+    /// never two at once. While the circuit is closed, forced open or disabled it does nothing. In shadow mode it
+    /// checks, too.
     ///
     /// It ends when the circuit is gone, which it does not keep alive. Dropped, it abandons a check in flight.
     ///
