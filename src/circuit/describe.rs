@@ -26,6 +26,7 @@ impl Transition {
     ///
     /// Percentages and times are rounded; the fields have them exactly. The words may change in a later release: what
     /// a program reads are the fields and the [labels](crate::observe#labels).
+    #[must_use]
     pub fn describe<'a>(&'a self, circuit: &'a str) -> impl fmt::Display + 'a {
         Line {
             circuit,
