@@ -109,7 +109,7 @@ async fn explain(error: BoxError) -> Response {
     match Rejected::find(&*error) {
         Some(rejected) => {
             let response = (StatusCode::SERVICE_UNAVAILABLE, rejected.to_string());
-            rejected.clone().mark(response.into_response())
+            rejected.clone().mark_response(response.into_response())
         }
         None => (StatusCode::GATEWAY_TIMEOUT, error.to_string()).into_response(),
     }

@@ -179,8 +179,8 @@ pub use self::{
         snapshot::Snapshot,
     },
     machine::{
-        Abandoned, Cause, ConfigError, Counts, Jitter, Mode, OpenFor, Outcome, ProbeCounts,
-        RejectedTotals, SavedState, State, Totals, Transition,
+        AbandonedPolicy, Cause, ConfigError, Jitter, Mode, OpenFor, Outcome, ProbeCounts,
+        RejectedTotals, SavedState, State, Totals, Transition, WindowCounts,
     },
     service::{
         breaker::CircuitBreaker, future::ResponseFuture, layer::CircuitBreakerLayer, reject::Reject,
@@ -189,7 +189,7 @@ pub use self::{
 #[doc(inline)]
 pub use self::{
     circuit::{clock, observe},
-    service::{classify, plumbing, readiness, reject},
+    service::{classify, readiness, reject, types},
 };
 
 // Its examples need the clients they show.

@@ -10,7 +10,7 @@ use std::{
 use ::reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 
 use crate::{
-    body::{ClassifyEnd, ObserveBodies, ObservesBodies, goes_without_body, observe},
+    body::{ClassifyEos, ObserveBodies, ObservesBodies, goes_without_body, observe},
     circuit::{
         classify::BoxError,
         error::{ProbeTimedOut, Rejected},
@@ -18,9 +18,9 @@ use crate::{
     machine::Outcome,
     service::{
         classify::{Classify, Head, HttpClassifier},
-        follow::{Follow, Followed},
         hold::Hold,
         reject::{Reject, RejectWith, ServiceUnavailable, gateway_timeout, service_unavailable},
+        scope::{ObserveResponse, ObservedCall},
     },
 };
 
@@ -48,7 +48,7 @@ impl Classify<Response, ::reqwest::Error> for HttpClassifier {
                 Some(status) => self.classify_status(status),
                 None if error.is_builder() => Outcome::Ignored,
                 None if error.is_redirect() => Outcome::Answered,
-                None if Rejected::find(error).is_some() => Outcome::NotAsked,
+                None if Rejected::find(error).is_some() => Outcome::InnerRejection,
                 None => Outcome::Failure,
             },
         }
@@ -66,7 +66,7 @@ impl Classify<Response, BoxError> for HttpClassifier {
         };
         match find(error) {
             Some(error) => Classify::<Response, _>::classify(self, Err(error)),
-            None if Rejected::find(error).is_some() => Outcome::NotAsked,
+            None if Rejected::find(error).is_some() => Outcome::InnerRejection,
             None => Outcome::Failure,
         }
     }
@@ -111,7 +111,7 @@ where
 
     fn reject(&self, rejected: Rejected, request: Request) -> Self::Future {
         let response = (self.0)(&rejected);
-        let response = with_url(rejected.mark(response), request.url().clone());
+        let response = with_url(rejected.mark_response(response), request.url().clone());
         ready(Ok(response))
     }
 
@@ -121,20 +121,20 @@ where
 }
 
 /// The response's type stays what it is: its body is a box anyway.
-impl<J, H> Follow<Request, Response, H> for ObserveBodies<J>
+impl<J, H> ObserveResponse<Request, Response, H> for ObserveBodies<J>
 where
-    H: Hold<Extent: ClassifyEnd<::reqwest::Error> + ObservesBodies> + Send + Sync + 'static,
+    H: Hold<CallScope: ClassifyEos<::reqwest::Error> + ObservesBodies> + Send + Sync + 'static,
 {
     type Response = Response;
 
-    fn note(_: &H, request: &Request) -> bool {
+    fn request_facts(_: &H, request: &Request) -> bool {
         goes_without_body(request.method())
     }
 
-    fn conclude<E>(
+    fn finish_response<E>(
         outcome: Outcome,
         bodiless: &bool,
-        admitted: &mut Followed<H>,
+        admitted: &mut ObservedCall<H>,
         result: Poll<Result<Response, E>>,
     ) -> Poll<Result<Response, E>> {
         if let Poll::Ready(Err(_)) = result {
@@ -147,7 +147,7 @@ where
         })
     }
 
-    fn pass<E>(result: Poll<Result<Response, E>>) -> Poll<Result<Response, E>> {
+    fn passthrough<E>(result: Poll<Result<Response, E>>) -> Poll<Result<Response, E>> {
         result
     }
 }

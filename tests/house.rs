@@ -252,7 +252,7 @@ fn a_planted_import_is_found() {
             "let layer = crate::CircuitBreakerLayer::new(circuit);",
             "crate::CircuitBreakerLayer",
         ),
-        ("fn mark(response: http::Response<()>) {}", "http"),
+        ("fn mark_response(response: http::Response<()>) {}", "http"),
         (
             "use super::super::service::Hold;",
             "super:: out of its room",

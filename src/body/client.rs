@@ -13,7 +13,7 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::circuit::{clock::Source, guard::Meter};
+use crate::circuit::{clock::CircuitClock, guard::Meter};
 
 pin_project! {
     /// The body of a request, of which the circuit knows how long its reader waits for the client (rule A3).
@@ -37,7 +37,7 @@ impl<B> ClientBody<B> {
     }
 
     /// Begins to measure, unless there is nothing to wait for.
-    pub(super) fn measure(&mut self, clock: impl FnOnce() -> Source) -> ClientTime
+    pub(super) fn measure(&mut self, clock: impl FnOnce() -> CircuitClock) -> ClientTime
     where
         B: Body,
     {
@@ -139,7 +139,7 @@ impl fmt::Debug for ClientTime {
 /// is one word, of which only the reader makes a new one. A reading is never torn, and what the call has heard
 /// from the reader comes after what the reader wrote before; so relaxed is enough.
 pub struct Stopwatch {
-    clock: Source,
+    clock: CircuitClock,
     /// While stopped, twice the time; while running, twice what has to be added to the clock to have the
     /// time, plus one.
     word: AtomicI64,
@@ -148,7 +148,7 @@ pub struct Stopwatch {
 const RUNNING: i64 = 1;
 
 impl Stopwatch {
-    fn new(clock: Source) -> Self {
+    fn new(clock: CircuitClock) -> Self {
         Self {
             clock,
             word: AtomicI64::new(0),
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn it_shows_what_was_waited_in_all_while_it_runs_and_while_it_does_not() {
         let clock = ManualClock::new();
-        let source = Source::custom(Arc::new(clock.clone())).expect("a time");
+        let source = CircuitClock::custom(Arc::new(clock.clone())).expect("a time");
         let stopwatch = Stopwatch::new(source.clone());
         let after = |nanos| {
             clock.advance(Duration::from_nanos(nanos));

@@ -28,21 +28,21 @@ impl<E> Clone for BodyEnd<'_, E> {
 impl<E> Copy for BodyEnd<'_, E> {}
 
 /// Says what the end of a body means for the circuit (rules A1, H5). A closure is one; so is
-/// [`LengthsAndErrors`], the default.
+/// [`DefaultClassifyEos`], the default.
 ///
-/// It is asked where the head was [`Outcome::AtEnd`], and wherever a body has ended in an error or with
-/// the wrong length. If it panics, the call has failed. [`Outcome::AtEnd`] says nothing here:
+/// It is asked where the head was [`Outcome::RequiresEos`], and wherever a body has ended in an error or with
+/// the wrong length. If it panics, the call has failed. [`Outcome::RequiresEos`] says nothing here:
 /// then a body that is complete is a success, and any other a failure.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot classify the end of a body with error `{E}`",
     label = "not a classifier for this body's end",
-    note = "a classifier of ends is `LengthsAndErrors`, or a closure `|end: BodyEnd<'_, {E}>| -> Outcome`"
+    note = "a classifier of ends is `DefaultClassifyEos`, or a closure `|end: BodyEnd<'_, {E}>| -> Outcome`"
 )]
-pub trait ClassifyEnd<E> {
+pub trait ClassifyEos<E> {
     /// What this end means.
-    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome;
+    fn classify_eos(&self, end: BodyEnd<'_, E>) -> Outcome;
 
-    /// Whether every body is to end with trailers, as over gRPC. Where the head was [`Outcome::AtEnd`], a
+    /// Whether every body is to end with trailers, as over gRPC. Where the head was [`Outcome::RequiresEos`], a
     /// body that is dropped with the announced length but before its end was left early then, and is not
     /// complete: it is not judged.
     ///
@@ -53,21 +53,21 @@ pub trait ClassifyEnd<E> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<F, E> ClassifyEnd<E> for F
+impl<F, E> ClassifyEos<E> for F
 where
     F: Fn(BodyEnd<'_, E>) -> Outcome,
 {
-    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
+    fn classify_eos(&self, end: BodyEnd<'_, E>) -> Outcome {
         self(end)
     }
 }
 
 /// The default: a body that ends in an error or with the wrong length is a failure, any other a success.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LengthsAndErrors;
+pub struct DefaultClassifyEos;
 
-impl<E> ClassifyEnd<E> for LengthsAndErrors {
-    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
+impl<E> ClassifyEos<E> for DefaultClassifyEos {
+    fn classify_eos(&self, end: BodyEnd<'_, E>) -> Outcome {
         match end {
             BodyEnd::Complete | BodyEnd::Trailers(_) => Outcome::Success,
             BodyEnd::WrongLength | BodyEnd::Error(_) => Outcome::Failure,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ObserveBodies;
-use crate::service::{hold::Manners, layer::CircuitBreakerLayer};
+use crate::service::{hold::Policies, layer::CircuitBreakerLayer};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
@@ -21,10 +21,10 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         self,
         observe: ObserveBodies<J>,
     ) -> CircuitBreakerLayer<C, R, ObserveBodies<J>, G> {
-        self.with_manners(|manners| Manners {
-            classifier: manners.classifier,
-            rejection: manners.rejection,
-            extent: Arc::new(observe),
+        self.with_policies(|policies| Policies {
+            classifier: policies.classifier,
+            rejection: policies.rejection,
+            scope: Arc::new(observe),
         })
     }
 }

@@ -19,16 +19,16 @@
 //!
 //! # What counts as what
 //!
-//! Only a head that is a success ([`Outcome::Success`] or [`Outcome::AtEnd`]) leaves a question open; a
+//! Only a head that is a success ([`Outcome::Success`] or [`Outcome::RequiresEos`]) leaves a question open; a
 //! failure, an ignored response or a trip is recorded with the head.
 //!
-//! | the body | head was a success | head was [`Outcome::AtEnd`] |
+//! | the body | head was a success | head was [`Outcome::RequiresEos`] |
 //! |---|---|---|
-//! | has ended, or there is none | success | what [`ClassifyEnd`] makes of it |
-//! | has brought trailers | success | what [`ClassifyEnd`] makes of them |
-//! | has brought the announced length | success, even if nobody asks for the end | the end is awaited; dropped here, it has ended, unless [trailers have to come](ClassifyEnd::awaits_trailers) |
-//! | has brought less, and ended, or more | a failure, if [`ClassifyEnd`] agrees | the same |
-//! | ends in an error | a failure, if [`ClassifyEnd`] agrees | the same |
+//! | has ended, or there is none | success | what [`ClassifyEos`] makes of it |
+//! | has brought trailers | success | what [`ClassifyEos`] makes of them |
+//! | has brought the announced length | success, even if nobody asks for the end | the end is awaited; dropped here, it has ended, unless [trailers have to come](ClassifyEos::awaits_trailers) |
+//! | has brought less, and ended, or more | a failure, if [`ClassifyEos`] agrees | the same |
+//! | ends in an error | a failure, if [`ClassifyEos`] agrees | the same |
 //! | panics | failure | failure |
 //! | is dropped before its end, after data has come | success | success |
 //! | is dropped before any data | abandoned, and never slow | the same |
@@ -54,7 +54,7 @@
 //! *inside* of the breaker (`read_timeout` of reqwest's client, `ResponseBodyTimeoutLayer` of tower-http).
 //!
 //! Slow is a matter of the head (rule A3): a slow reader or a long stream is not a slow dependency.
-//! [`ObserveBodies::time_to_end`] asks for the other.
+//! [`ObserveBodies::measure_to_end_of_body`] asks for the other.
 //!
 //! A probe has succeeded once a data frame of its body has arrived, be it empty, so that a long stream does
 //! not hold up recovery. An error before that fails it, a drop before that gives its permit back, and
@@ -69,7 +69,7 @@
 //!
 //! # Trailers
 //!
-//! A classifier that waits for the trailers returns [`Outcome::AtEnd`], and a [`ClassifyEnd`] judges them.
+//! A classifier that waits for the trailers returns [`Outcome::RequiresEos`], and a [`ClassifyEos`] judges them.
 //! That is how gRPC works (module `grpc`, feature `grpc`):
 //!
 //! ```
@@ -82,8 +82,8 @@
 //!
 //! # fn main() -> Result<(), tower_breaker::ConfigError> {
 //! let layer = CircuitBreakerLayer::new(Circuit::builder("exports").build()?)
-//!     .classifier(HttpClassifier::new().classify_as(Outcome::AtEnd, [StatusCode::OK]))
-//!     .observe_bodies_with(ObserveBodies::new().classify_end(
+//!     .classifier(HttpClassifier::new().classify_as(Outcome::RequiresEos, [StatusCode::OK]))
+//!     .observe_bodies_with(ObserveBodies::new().classify_eos(
 //!         |end: BodyEnd<'_, std::io::Error>| match end {
 //!             BodyEnd::Trailers(trailers) if trailers.contains_key("x-export-failed") => {
 //!                 Outcome::Failure
@@ -105,24 +105,24 @@
 //! [`observe_request_bodies`]: crate::CircuitBreakerLayer::observe_request_bodies
 //! [`observe_bodies`]: crate::CircuitBreakerLayer::observe_bodies
 //! [`Outcome::Success`]: crate::Outcome::Success
-//! [`Outcome::AtEnd`]: crate::Outcome::AtEnd
+//! [`Outcome::RequiresEos`]: crate::Outcome::RequiresEos
 
+mod by_request;
 mod client;
 mod end;
-mod follow;
 mod layer;
-mod noted;
 mod observation;
+mod observe;
 mod observed;
 mod requests;
 
-pub(crate) use self::follow::ObservesBodies;
+pub(crate) use self::observe::ObservesBodies;
 #[cfg(feature = "reqwest")]
-pub(crate) use self::follow::{goes_without_body, observe};
+pub(crate) use self::observe::{goes_without_body, observe};
 pub use self::{
     client::ClientBody,
-    end::{BodyEnd, ClassifyEnd, LengthsAndErrors},
-    follow::ObserveBodies,
+    end::{BodyEnd, ClassifyEos, DefaultClassifyEos},
+    observe::ObserveBodies,
     observed::ObservedBody,
     requests::{AsItCame, IntoBody, ObserveRequestBodies, RequestBodies, RequestBodiesLayer},
 };

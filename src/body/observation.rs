@@ -5,19 +5,19 @@ use std::task::Poll;
 use bytes::Buf;
 use http_body::Frame;
 
-use super::{BodyEnd, ClassifyEnd};
+use super::{BodyEnd, ClassifyEos};
 use crate::{
     circuit::nesting::{self, Inside},
     machine::Outcome,
-    service::{follow::Followed, hold::Hold},
+    service::{hold::Hold, scope::ObservedCall},
 };
 
 /// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5), unless
-/// [`see_drop`](Observation::see_drop) has found out more.
+/// [`on_drop`](Observation::on_drop) has found out more.
 pub(super) struct Observation<H: Hold> {
-    admitted: Followed<H>,
+    admitted: ObservedCall<H>,
     /// Whether a complete body has to be judged, or is a success as it is.
-    judged: bool,
+    awaits_eos: bool,
     /// Nanoseconds to the head, if that is what tells slow from fast (A3).
     took: Option<u64>,
     announced: Option<u64>,
@@ -27,10 +27,10 @@ pub(super) struct Observation<H: Hold> {
 }
 
 impl<H: Hold> Observation<H> {
-    pub(super) fn new(admitted: Followed<H>, judged: bool, took: Option<u64>) -> Self {
+    pub(super) fn new(admitted: ObservedCall<H>, awaits_eos: bool, took: Option<u64>) -> Self {
         Self {
             admitted,
-            judged,
+            awaits_eos,
             took,
             announced: None,
             delivered: 0,
@@ -40,53 +40,53 @@ impl<H: Hold> Observation<H> {
 
     /// Runs somebody else's code as a part of this call (D8). If that panics, the call has failed (A5).
     #[inline]
-    pub(super) fn watch<T>(&mut self, code: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn guarded<T>(&mut self, code: impl FnOnce(&mut Self) -> T) -> T {
         let inside = Inside::enter(self.admitted.holder().identity());
-        let watching = Watching(self, inside);
-        let result = code(watching.0);
-        watching.1.leave();
-        std::mem::forget(watching);
+        let guard = PanicGuard(self, inside);
+        let result = code(guard.0);
+        guard.1.leave();
+        std::mem::forget(guard);
         result
     }
 
     /// The head has come, with the length that it announces, and perhaps with it all there is.
-    pub(super) fn see_head<E>(&mut self, announced: Option<u64>, is_over: bool)
+    pub(super) fn on_head<E>(&mut self, announced: Option<u64>, is_over: bool)
     where
-        H::Extent: ClassifyEnd<E>,
+        H::CallScope: ClassifyEos<E>,
     {
         self.announced = announced;
         if is_over {
-            self.end::<E>();
+            self.on_end::<E>();
         } else {
             self.check_length();
         }
     }
 
     /// The body was polled.
-    pub(super) fn see<D, E>(
+    pub(super) fn on_polled<D, E>(
         &mut self,
         polled: &Poll<Option<Result<Frame<D>, E>>>,
         is_over: impl FnOnce() -> bool,
     ) where
         D: Buf,
-        H::Extent: ClassifyEnd<E>,
+        H::CallScope: ClassifyEos<E>,
     {
         match polled {
             Poll::Pending => {}
-            Poll::Ready(None) => self.end::<E>(),
-            Poll::Ready(Some(Err(error))) => self.judge(BodyEnd::Error(error)),
-            Poll::Ready(Some(Ok(frame))) => self.see_frame::<D, E>(frame, is_over),
+            Poll::Ready(None) => self.on_end::<E>(),
+            Poll::Ready(Some(Err(error))) => self.finish_by_classifier(BodyEnd::Error(error)),
+            Poll::Ready(Some(Ok(frame))) => self.on_frame::<D, E>(frame, is_over),
         }
     }
 
     /// The body is dropped, and is complete all the same if it says so or has brought what was announced. Who
     /// leaves a stream that has begun has had what the head promised; what would have come, nobody knows.
-    pub(super) fn see_drop<E>(&mut self, is_over: impl FnOnce() -> bool)
+    pub(super) fn on_drop<E>(&mut self, is_over: impl FnOnce() -> bool)
     where
-        H::Extent: ClassifyEnd<E>,
+        H::CallScope: ClassifyEos<E>,
     {
         if self.may_end_here::<E>() || is_over() {
-            self.end::<E>();
+            self.on_end::<E>();
         } else if self.begun {
             self.finish(Outcome::Success);
         }
@@ -96,24 +96,24 @@ impl<H: Hold> Observation<H> {
     /// then; what has to bring trailers is not over.
     fn may_end_here<E>(&self) -> bool
     where
-        H::Extent: ClassifyEnd<E>,
+        H::CallScope: ClassifyEos<E>,
     {
-        self.announced == Some(self.delivered) && !self.admitted.holder().extent().awaits_trailers()
+        self.announced == Some(self.delivered) && !self.admitted.holder().scope().awaits_trailers()
     }
 
     pub(super) fn is_finished(&self) -> bool {
         self.admitted.permit().is_spent()
     }
 
-    fn see_frame<D, E>(&mut self, frame: &Frame<D>, is_over: impl FnOnce() -> bool)
+    fn on_frame<D, E>(&mut self, frame: &Frame<D>, is_over: impl FnOnce() -> bool)
     where
         D: Buf,
-        H::Extent: ClassifyEnd<E>,
+        H::CallScope: ClassifyEos<E>,
     {
         if let Some(trailers) = frame.trailers_ref() {
-            return match self.judged {
-                _ if self.is_short() => self.judge(BodyEnd::<E>::WrongLength),
-                true => self.judge(BodyEnd::<E>::Trailers(trailers)),
+            return match self.awaits_eos {
+                _ if self.is_short() => self.finish_by_classifier(BodyEnd::<E>::WrongLength),
+                true => self.finish_by_classifier(BodyEnd::<E>::Trailers(trailers)),
                 false => self.finish(Outcome::Success),
             };
         }
@@ -123,9 +123,9 @@ impl<H: Hold> Observation<H> {
         self.begun = true;
         self.delivered = self.delivered.saturating_add(data.remaining() as u64);
         if self.is_overlong() {
-            self.judge(BodyEnd::<E>::WrongLength);
+            self.finish_by_classifier(BodyEnd::<E>::WrongLength);
         } else if is_over() {
-            self.end::<E>();
+            self.on_end::<E>();
         } else if self.admitted.permit().is_probe() {
             // H5: or a long stream would hold up recovery.
             self.finish(Outcome::Success);
@@ -134,23 +134,23 @@ impl<H: Hold> Observation<H> {
         }
     }
 
-    fn end<E>(&mut self)
+    fn on_end<E>(&mut self)
     where
-        H::Extent: ClassifyEnd<E>,
+        H::CallScope: ClassifyEos<E>,
     {
         if self.is_short() {
-            self.judge(BodyEnd::<E>::WrongLength);
+            self.finish_by_classifier(BodyEnd::<E>::WrongLength);
         } else {
-            self.complete::<E>();
+            self.on_complete::<E>();
         }
     }
 
-    fn complete<E>(&mut self)
+    fn on_complete<E>(&mut self)
     where
-        H::Extent: ClassifyEnd<E>,
+        H::CallScope: ClassifyEos<E>,
     {
-        if self.judged {
-            self.judge(BodyEnd::<E>::Complete);
+        if self.awaits_eos {
+            self.finish_by_classifier(BodyEnd::<E>::Complete);
         } else {
             self.finish(Outcome::Success);
         }
@@ -158,7 +158,7 @@ impl<H: Hold> Observation<H> {
 
     /// Who has all that was announced may not ask for the end.
     fn check_length(&mut self) {
-        if !self.judged && self.announced == Some(self.delivered) {
+        if !self.awaits_eos && self.announced == Some(self.delivered) {
             self.finish(Outcome::Success);
         }
     }
@@ -171,13 +171,13 @@ impl<H: Hold> Observation<H> {
         self.announced.is_some_and(|length| self.delivered > length)
     }
 
-    fn judge<E>(&mut self, end: BodyEnd<'_, E>)
+    fn finish_by_classifier<E>(&mut self, end: BodyEnd<'_, E>)
     where
-        H::Extent: ClassifyEnd<E>,
+        H::CallScope: ClassifyEos<E>,
     {
         // A body that breaks is no answer, as an error is none (A2).
         let answered = matches!(end, BodyEnd::Complete | BodyEnd::Trailers(_));
-        let outcome = self.admitted.holder().extent().classify_end(end);
+        let outcome = self.admitted.holder().scope().classify_eos(end);
         self.finish_as(outcome, answered);
     }
 
@@ -185,7 +185,7 @@ impl<H: Hold> Observation<H> {
         self.finish_as(outcome, true);
     }
 
-    /// Under [`watch`](Self::watch), but no part of the call: who is told of it may make calls of his own (E4).
+    /// Under [`guarded`](Self::guarded), but no part of the call: who is told of it may make calls of his own (E4).
     fn finish_as(&mut self, outcome: Outcome, answered: bool) {
         let identity = self.admitted.holder().identity();
         nesting::outside(identity, || self.record(outcome, answered));
@@ -206,9 +206,9 @@ impl<H: Hold> Drop for Observation<H> {
 }
 
 /// Lives while somebody else's code runs.
-struct Watching<'a, H: Hold>(&'a mut Observation<H>, Inside);
+struct PanicGuard<'a, H: Hold>(&'a mut Observation<H>, Inside);
 
-impl<H: Hold> Drop for Watching<'_, H> {
+impl<H: Hold> Drop for PanicGuard<'_, H> {
     #[cold]
     fn drop(&mut self) {
         self.1.leave();

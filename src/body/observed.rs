@@ -9,7 +9,7 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{ClassifyEnd, observation::Observation};
+use super::{ClassifyEos, observation::Observation};
 use crate::{service::hold::Hold, util::panic::harmless};
 
 pin_project! {
@@ -51,10 +51,11 @@ fn settle<B, H>(inner: &B, observation: &mut Observation<H>)
 where
     B: Body,
     H: Hold,
-    H::Extent: ClassifyEnd<B::Error>,
+    H::CallScope: ClassifyEos<B::Error>,
 {
     harmless(|| {
-        observation.watch(|observation| observation.see_drop::<B::Error>(|| inner.is_end_stream()));
+        observation
+            .guarded(|observation| observation.on_drop::<B::Error>(|| inner.is_end_stream()));
     });
 }
 
@@ -73,7 +74,7 @@ impl<B, H: Hold> ObservedBody<B, H> {
     pub(super) fn begin(inner: B, observation: Observation<H>) -> Self
     where
         B: Body,
-        H::Extent: ClassifyEnd<B::Error>,
+        H::CallScope: ClassifyEos<B::Error>,
     {
         let followed = !observation.is_finished();
         Self {
@@ -138,7 +139,7 @@ impl<B, H> Body for ObservedBody<B, H>
 where
     B: Body,
     H: Hold,
-    H::Extent: ClassifyEnd<B::Error>,
+    H::CallScope: ClassifyEos<B::Error>,
 {
     type Data = B::Data;
     type Error = B::Error;
@@ -152,9 +153,9 @@ where
         let Some(observation) = unfinished(this.observation) else {
             return inner.poll_frame(context);
         };
-        let polled = observation.watch(|observation| {
+        let polled = observation.guarded(|observation| {
             let polled = inner.as_mut().poll_frame(context);
-            observation.see(&polled, || inner.is_end_stream());
+            observation.on_polled(&polled, || inner.is_end_stream());
             polled
         });
         if observation.is_finished() {

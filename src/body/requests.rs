@@ -11,7 +11,7 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{BodyEnd, ClassifyEnd, ClientBody, client::ClientTime, follow::ObservesBodies};
+use super::{BodyEnd, ClassifyEos, ClientBody, client::ClientTime, observe::ObservesBodies};
 use crate::{
     circuit::{
         error::{ProbeTimedOut, Rejected},
@@ -21,11 +21,11 @@ use crate::{
     service::{
         breaker::CircuitBreaker,
         classify::HttpClassifier,
-        follow::{Extent, Follow, Followed, HeadOnly, sealed},
         give_back::{GiveBack, Keep},
-        hold::{Hold, Manners},
+        hold::{Hold, Policies},
         layer::CircuitBreakerLayer,
         reject::{Reject, ServiceUnavailable},
+        scope::{CallScope, HeadOnly, ObserveResponse, ObservedCall, sealed},
     },
 };
 
@@ -109,10 +109,10 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Default: all of a call's time is the dependency's, from its admission on.
     pub fn observe_request_bodies<F>(self, into_body: F) -> RequestBodiesLayer<F, C, R, X, G> {
         RequestBodiesLayer {
-            layer: self.with_manners(|manners| Manners {
-                classifier: manners.classifier,
-                rejection: Arc::new(AsItCame(manners.rejection)),
-                extent: Arc::new(ObserveRequestBodies(manners.extent)),
+            layer: self.with_policies(|policies| Policies {
+                classifier: policies.classifier,
+                rejection: Arc::new(AsItCame(policies.rejection)),
+                scope: Arc::new(ObserveRequestBodies(policies.scope)),
             }),
             into_body,
         }
@@ -139,7 +139,7 @@ impl<F, C, R, X, G> RequestBodiesLayer<F, C, R, X, G> {
 impl<S, F, C, R, X, G> Layer<S> for RequestBodiesLayer<F, C, R, X, G>
 where
     F: Clone,
-    X: Extent,
+    X: CallScope,
     G: GiveBack<IntoBody<S, F>>,
 {
     type Service =
@@ -285,56 +285,56 @@ where
     }
 }
 
-/// An [`Extent`] that also knows how long a call waits for its client.
+/// A [`CallScope`] that also knows how long a call waits for its client.
 #[derive(Debug)]
 pub struct ObserveRequestBodies<X>(Arc<X>);
 
 impl<X> sealed::Sealed for ObserveRequestBodies<X> {}
 
-impl<X: Extent> Extent for ObserveRequestBodies<X> {
-    type Note = X::Note;
+impl<X: CallScope> CallScope for ObserveRequestBodies<X> {
+    type RequestFacts = X::RequestFacts;
     type Meter = ClientTime;
 }
 
-impl<B, Res, H, X> Follow<Request<ClientBody<B>>, Res, H> for ObserveRequestBodies<X>
+impl<B, Res, H, X> ObserveResponse<Request<ClientBody<B>>, Res, H> for ObserveRequestBodies<X>
 where
     B: Body,
-    X: Follow<Request<ClientBody<B>>, Res, H>,
-    H: Hold<Extent = Self>,
+    X: ObserveResponse<Request<ClientBody<B>>, Res, H>,
+    H: Hold<CallScope = Self>,
 {
     type Response = X::Response;
 
-    fn note(hold: &H, request: &Request<ClientBody<B>>) -> X::Note {
-        X::note(hold, request)
+    fn request_facts(hold: &H, request: &Request<ClientBody<B>>) -> X::RequestFacts {
+        X::request_facts(hold, request)
     }
 
     fn meter(hold: &H, request: &mut Request<ClientBody<B>>) -> ClientTime {
         request.body_mut().measure(|| hold.clock())
     }
 
-    fn conclude<E>(
+    fn finish_response<E>(
         outcome: Outcome,
-        note: &X::Note,
-        admitted: &mut Followed<H>,
+        facts: &X::RequestFacts,
+        admitted: &mut ObservedCall<H>,
         result: Poll<Result<Res, E>>,
     ) -> Poll<Result<X::Response, E>> {
-        X::conclude(outcome, note, admitted, result)
+        X::finish_response(outcome, facts, admitted, result)
     }
 
-    fn pass<E>(result: Poll<Result<Res, E>>) -> Poll<Result<X::Response, E>> {
-        X::pass(result)
+    fn passthrough<E>(result: Poll<Result<Res, E>>) -> Poll<Result<X::Response, E>> {
+        X::passthrough(result)
     }
 }
 
 impl<X: ObservesBodies> ObservesBodies for ObserveRequestBodies<X> {
-    fn times_to_end(&self) -> bool {
-        self.0.times_to_end()
+    fn measures_to_end_of_body(&self) -> bool {
+        self.0.measures_to_end_of_body()
     }
 }
 
-impl<X: ClassifyEnd<E>, E> ClassifyEnd<E> for ObserveRequestBodies<X> {
-    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
-        self.0.classify_end(end)
+impl<X: ClassifyEos<E>, E> ClassifyEos<E> for ObserveRequestBodies<X> {
+    fn classify_eos(&self, end: BodyEnd<'_, E>) -> Outcome {
+        self.0.classify_eos(end)
     }
 
     fn awaits_trailers(&self) -> bool {

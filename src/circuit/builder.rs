@@ -8,15 +8,15 @@ use std::{
 };
 
 use super::{
-    clock::{Clock, Source},
+    clock::{CircuitClock, Clock},
     ejection::EjectionCap,
     handle::Circuit,
     name::Name,
     observe::{Listener, Observers},
 };
 use crate::machine::{
-    Abandoned, ConfigError, Core, Counts, Extras, Mode, OpenFor, Plan, Policy, Probing, SavedState,
-    Settings, Transition,
+    AbandonedPolicy, ConfigError, Core, Extras, Mode, OpenFor, Plan, Policy, Probing, SavedState,
+    Settings, Transition, WindowCounts,
 };
 
 /// Builds a [`Circuit`]. Every setting has a default; nonsense is refused by [`build`](Self::build)
@@ -191,7 +191,10 @@ impl CircuitBuilder {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn trip_when(mut self, policy: impl Fn(&Counts) -> bool + Send + Sync + 'static) -> Self {
+    pub fn trip_when(
+        mut self,
+        policy: impl Fn(&WindowCounts) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.settings.custom_policy = true;
         self.policy = Some(Arc::new(policy));
         self
@@ -391,18 +394,18 @@ impl CircuitBuilder {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use tower_breaker::{Abandoned, Circuit};
+    /// # use tower_breaker::{AbandonedPolicy, Circuit};
     /// # fn main() -> Result<(), tower_breaker::ConfigError> {
     /// // There is a timeout of two seconds around the calls.
     /// let circuit = Circuit::builder("payments")
-    ///     .abandoned(Abandoned::FailureAfter(Duration::from_millis(1_900)))
+    ///     .abandoned(AbandonedPolicy::FailureAfter(Duration::from_millis(1_900)))
     ///     .build()?;
     /// # Ok(())
     /// # }
     /// ```
     ///
-    /// Default: [`Abandoned::FailureIfSlow`].
-    pub fn abandoned(mut self, policy: Abandoned) -> Self {
+    /// Default: [`AbandonedPolicy::FailureIfSlow`].
+    pub fn abandoned(mut self, policy: AbandonedPolicy) -> Self {
         self.settings.abandoned = Some(policy);
         self
     }
@@ -499,7 +502,7 @@ impl CircuitBuilder {
         ConfigError::unless(!blank, "name", &self.name, "a name that can be read")?;
         let plan = self.settings.resolve()?;
         self.check_restored()?;
-        let ticks = |clock: &Arc<dyn Clock>| Source::custom(clock.clone()).is_some();
+        let ticks = |clock: &Arc<dyn Clock>| CircuitClock::custom(clock.clone()).is_some();
         let panics = format_args!("one that panics");
         let works = self.clock.as_ref().is_none_or(ticks);
         ConfigError::unless(works, "clock", &panics, "one that does not panic")?;
@@ -565,10 +568,10 @@ impl Blueprint {
         let builder = &self.builder;
         let clock = match &builder.clock {
             Some(clock) => {
-                let from_zero = || Source::from_zero(clock.clone());
-                Source::custom(clock.clone()).unwrap_or_else(from_zero)
+                let from_zero = || CircuitClock::from_zero(clock.clone());
+                CircuitClock::custom(clock.clone()).unwrap_or_else(from_zero)
             }
-            None => Source::tokio(),
+            None => CircuitClock::tokio(),
         };
         let extras = Extras {
             first: builder.first(),

@@ -98,17 +98,17 @@ where
             }
             *begun = true;
         }
-        let watched = admitted.watch();
+        let panic_guard = admitted.panic_guard();
         let polled = future.poll(context);
         let Poll::Ready(result) = &polled else {
-            watched.returned();
+            panic_guard.disarm();
             if admitted.is_probe() {
                 return self.poll_limit(context);
             }
             return Poll::Pending;
         };
         let outcome = this.classifier.classify(result.as_ref());
-        watched.returned();
+        panic_guard.disarm();
         admitted.finish(outcome, result.is_ok());
         polled.map_err(CircuitError::Inner)
     }

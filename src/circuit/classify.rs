@@ -62,7 +62,7 @@ where
     fn classify(&self, result: Result<&Res, &CircuitError<E>>) -> Outcome {
         match result {
             Ok(response) => self.0.classify(Ok(response)),
-            Err(CircuitError::Rejected(_)) => Outcome::NotAsked,
+            Err(CircuitError::Rejected(_)) => Outcome::InnerRejection,
             // It was asked, and did not answer in time.
             Err(CircuitError::ProbeTimedOut(_)) => Outcome::Failure,
             Err(CircuitError::Inner(error)) => self.0.classify(Err(error)),
@@ -78,7 +78,7 @@ where
 {
     fn classify(&self, result: Result<&Res, &BoxError>) -> Outcome {
         match result {
-            Err(error) if Rejected::find(&**error).is_some() => Outcome::NotAsked,
+            Err(error) if Rejected::find(&**error).is_some() => Outcome::InnerRejection,
             other => self.0.classify(other),
         }
     }

@@ -33,7 +33,7 @@
 //! |---|---|
 //! | a success of a closed circuit | not at all |
 //! | … with a time window | once |
-//! | … where calls are timed: with `slow_call_duration` or `Abandoned::FailureAfter` | twice |
+//! | … where calls are timed: with `slow_call_duration` or `AbandonedPolicy::FailureAfter` | twice |
 //! | a call of a disabled circuit | not at all, or as above where calls are timed |
 //! | a rejection | once; not at all where the circuit is forced open |
 //! | failures, probes, calls in a ramp, rejections because half-open is full | as they need |
@@ -96,12 +96,12 @@ impl Clock for ManualClock {
 
 /// The clock of one circuit, in nanoseconds since the circuit was built.
 #[derive(Clone)]
-pub(crate) enum Source {
+pub(crate) enum CircuitClock {
     Tokio(Instant),
     Custom(Arc<dyn Clock>, Duration),
 }
 
-impl Source {
+impl CircuitClock {
     pub(crate) fn tokio() -> Self {
         let system = || std::time::Instant::now().into();
         Self::Tokio(harmless(Instant::now).unwrap_or_else(system))
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn the_last_nanosecond_is_never_reached() {
         let clock = ManualClock::new();
-        let source = Source::custom(Arc::new(clock.clone())).expect("a time");
+        let source = CircuitClock::custom(Arc::new(clock.clone())).expect("a time");
         clock.advance(Duration::MAX);
         assert_eq!(source.now(), u64::MAX - 1);
     }

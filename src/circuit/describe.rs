@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::machine::{Cause, Counts, Mode, State, Transition};
+use crate::machine::{Cause, Mode, State, Transition, WindowCounts};
 
 impl Transition {
     /// One line for the log of whoever is on duty: which circuit, what it did, the counts and the percentage
@@ -87,7 +87,7 @@ fn write_cause(f: &mut fmt::Formatter<'_>, cause: Cause) -> fmt::Result {
         Cause::FailureRate { failed, calls } => write_share(f, failed, calls),
         Cause::SlowCallRate { slow, calls } => write_share(f, slow, calls),
         Cause::CustomPolicy(counts) => {
-            let Counts {
+            let WindowCounts {
                 calls,
                 failed,
                 slow,

@@ -126,22 +126,22 @@ where
         let check = nesting::within(circuit.identity(), || check());
         let ended = until_over(check, &circuit, permit, limit).await;
         match ended {
-            Ended::Answered(result) => {
+            CheckEnd::Answered(result) => {
                 let classify = || classifier.classify(result.as_ref());
                 let outcome = nesting::within(circuit.identity(), classify);
                 probe.finish(outcome, result.is_ok());
-                if matches!(outcome, Outcome::Ignored | Outcome::NotAsked) {
+                if matches!(outcome, Outcome::Ignored | Outcome::InnerRejection) {
                     over(&circuit, permit).await;
                 }
             }
-            Ended::Late => probe.finish(Outcome::Failure, false),
-            Ended::Stale => {}
+            CheckEnd::Late => probe.finish(Outcome::Failure, false),
+            CheckEnd::Stale => {}
         }
     }
 }
 
 /// How a check ended.
-enum Ended<R> {
+enum CheckEnd<R> {
     Answered(R),
     /// Half-open has waited long enough, or a probe may take no longer.
     Late,
@@ -196,16 +196,16 @@ async fn until_over<R>(
     circuit: &WeakCircuit,
     permit: Permit,
     limit: Option<Duration>,
-) -> Ended<R> {
+) -> CheckEnd<R> {
     let (mut check, mut over) = (pin!(check), pin!(over(circuit, permit)));
     let mut limit = pin!(limited(limit));
     poll_fn(
         |context| match nesting::within(circuit.identity(), || check.as_mut().poll(context)) {
-            Poll::Ready(result) => Poll::Ready(Ended::Answered(result)),
+            Poll::Ready(result) => Poll::Ready(CheckEnd::Answered(result)),
             Poll::Pending => match over.as_mut().poll(context) {
-                Poll::Ready(true) => Poll::Ready(Ended::Late),
-                Poll::Ready(false) => Poll::Ready(Ended::Stale),
-                Poll::Pending => limit.as_mut().poll(context).map(|()| Ended::Late),
+                Poll::Ready(true) => Poll::Ready(CheckEnd::Late),
+                Poll::Ready(false) => Poll::Ready(CheckEnd::Stale),
+                Poll::Pending => limit.as_mut().poll(context).map(|()| CheckEnd::Late),
             },
         },
     )

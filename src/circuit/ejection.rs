@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::clock::Source;
+use super::clock::CircuitClock;
 use crate::machine::{Cap, ConfigError, Joining, millionths};
 
 /// Keeps the last ones in rotation: of a set of circuits, at most a share may be open at once (rule G7).
@@ -146,7 +146,7 @@ impl EjectionCap {
         &self.cap
     }
 
-    pub(crate) fn joined_by(&self, clock: &Source) -> Joining {
+    pub(crate) fn joined_by(&self, clock: &CircuitClock) -> Joining {
         Joining {
             cap: self.cap.clone(),
             zero: clock.zero(self.epoch),

@@ -66,7 +66,7 @@ impl fmt::Display for Reason {
 ///
 /// The response of a rejection carries one in its extensions, so that outer layers know it for ours
 /// (rule H3): `response.extensions().get::<Rejected>()`. A fallback's answer does not, unless the
-/// fallback [marks](Self::mark) it.
+/// fallback [marks](Self::mark_response) it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rejected {
     circuit: Name,

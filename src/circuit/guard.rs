@@ -202,11 +202,15 @@ impl<H: Deref<Target = Circuit>> fmt::Debug for Guard<'_, H> {
 
 /// A permit and the circuit it belongs to.
 ///
-/// What is called on its behalf is usually [watched](Self::watch). With `UNWATCHED`, that is somebody else's
+/// What is called on its behalf is usually [guarded](Self::panic_guard). With `FAILS_IF_UNWINDING`, that is somebody else's
 /// code, of which nothing is seen but that this is dropped: while the thread unwinds, the call has failed.
 ///
 /// One destructor for both: a guard with one of its own would be stored, and loaded, to be finished.
-pub struct Admitted<H: Deref<Target = Circuit>, const UNWATCHED: bool = false, M: Meter = ()> {
+pub struct Admitted<
+    H: Deref<Target = Circuit>,
+    const FAILS_IF_UNWINDING: bool = false,
+    M: Meter = (),
+> {
     circuit: H,
     permit: Permit,
     meter: M,
@@ -239,7 +243,9 @@ impl Meter for () {
     }
 }
 
-impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Admitted<H, UNWATCHED, M> {
+impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
+    Admitted<H, FAILS_IF_UNWINDING, M>
+{
     #[inline]
     pub(crate) fn new(circuit: H, permit: Permit) -> Self {
         Self::metered(circuit, permit, M::default())
@@ -348,8 +354,8 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Admitted<H, UN
 
     /// Stands guard while somebody else's code runs on behalf of this call.
     #[inline]
-    pub(crate) fn watch(&mut self) -> Watched<'_, H, M> {
-        Watched {
+    pub(crate) fn panic_guard(&mut self) -> PanicGuard<'_, H, M> {
+        PanicGuard {
             circuit: &self.circuit,
             permit: &mut self.permit,
             inside: Inside::enter(self.circuit.identity()),
@@ -384,12 +390,12 @@ fn took<M: Meter>(circuit: &Circuit, permit: Permit, meter: M::Look<'_>) -> Opti
     Some(permit.elapsed(|| now)?.saturating_sub(waited))
 }
 
-impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Drop
-    for Admitted<H, UNWATCHED, M>
+impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter> Drop
+    for Admitted<H, FAILS_IF_UNWINDING, M>
 {
     #[inline]
     fn drop(&mut self) {
-        if UNWATCHED {
+        if FAILS_IF_UNWINDING {
             self.give_up();
         } else {
             self.abandon(false);
@@ -398,18 +404,18 @@ impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> Drop
 }
 
 /// Lives while somebody else's code runs, which is part of this call (D8). Dropped without
-/// [`Watched::returned`], that code has panicked, and the call has failed (rule A5).
+/// [`PanicGuard::disarm`], that code has panicked, and the call has failed (rule A5).
 ///
 /// So a panic is noticed around our own calls, and not by asking whether the thread is panicking: a
 /// destructor that runs in somebody else's panic may make calls too.
-pub(crate) struct Watched<'a, H: Deref<Target = Circuit>, M: Meter = ()> {
+pub(crate) struct PanicGuard<'a, H: Deref<Target = Circuit>, M: Meter = ()> {
     circuit: &'a H,
     permit: &'a mut Permit,
     inside: Inside,
     meter: M::Look<'a>,
 }
 
-impl<'a, H: Deref<Target = Circuit>> Watched<'a, H> {
+impl<'a, H: Deref<Target = Circuit>> PanicGuard<'a, H> {
     #[inline]
     pub(crate) fn new(circuit: &'a H, permit: &'a mut Permit) -> Self {
         Self {
@@ -421,19 +427,19 @@ impl<'a, H: Deref<Target = Circuit>> Watched<'a, H> {
     }
 }
 
-impl<'a, H: Deref<Target = Circuit>, M: Meter> Watched<'a, H, M> {
+impl<'a, H: Deref<Target = Circuit>, M: Meter> PanicGuard<'a, H, M> {
     pub(crate) fn holder(&self) -> &'a H {
         self.circuit
     }
 
     #[inline]
-    pub(crate) fn returned(self) {
+    pub(crate) fn disarm(self) {
         self.inside.leave();
         std::mem::forget(self);
     }
 }
 
-impl<H: Deref<Target = Circuit>, M: Meter> Drop for Watched<'_, H, M> {
+impl<H: Deref<Target = Circuit>, M: Meter> Drop for PanicGuard<'_, H, M> {
     #[cold]
     fn drop(&mut self) {
         self.inside.leave();
@@ -444,8 +450,8 @@ impl<H: Deref<Target = Circuit>, M: Meter> Drop for Watched<'_, H, M> {
     }
 }
 
-impl<H: Deref<Target = Circuit>, const UNWATCHED: bool, M: Meter> fmt::Debug
-    for Admitted<H, UNWATCHED, M>
+impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter> fmt::Debug
+    for Admitted<H, FAILS_IF_UNWINDING, M>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admitted")

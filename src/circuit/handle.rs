@@ -11,7 +11,7 @@ use super::{
     builder::CircuitBuilder,
     call::{Call, OwnedCall},
     classify::{Classify, ErrorsOnly},
-    clock::Source,
+    clock::CircuitClock,
     error::{ControlError, Reason, Rejected},
     guard::{Guard, Owned, OwnedGuard},
     name::Name,
@@ -60,7 +60,7 @@ pub struct Circuit {
 #[repr(align(128))]
 struct Shared {
     core: Core,
-    clock: Source,
+    clock: CircuitClock,
     observers: Observers,
     name: Name,
 }
@@ -76,7 +76,7 @@ impl Circuit {
     pub(crate) fn new(
         name: Name,
         core: impl FnOnce(u64) -> Core,
-        clock: Source,
+        clock: CircuitClock,
         observers: Observers,
     ) -> Self {
         let core = core(clock.now());
@@ -251,7 +251,7 @@ impl Circuit {
     ///
     /// **Watch out:** a timeout *around* the call drops it, which is neutral, so a dependency that hangs never
     /// opens the circuit. Put the timeout inside; or, where it cannot be moved, tell the circuit after which
-    /// time a dropped call has failed ([`Abandoned::FailureAfter`](crate::Abandoned::FailureAfter)):
+    /// time a dropped call has failed ([`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter)):
     ///
     /// ```
     /// # use std::time::Duration;
@@ -486,7 +486,7 @@ impl Circuit {
 
     /// The clock, for whoever must not hold the circuit.
     #[cfg(feature = "body")]
-    pub(crate) fn clock(&self) -> Source {
+    pub(crate) fn clock(&self) -> CircuitClock {
         self.shared.clock.clone()
     }
 
@@ -552,7 +552,7 @@ impl Circuit {
         if let Some(transition) = transition {
             self.tell(transition);
         } else if admission.as_ref().is_ok_and(|permit| permit.is_probe()) {
-            self.tell_rejecting();
+            self.wake_if_rejecting();
         }
         admission
     }
@@ -600,7 +600,7 @@ impl Circuit {
         let mut transition = None;
         let admission = self.core().admit_driven(self.now(), &mut transition);
         if !self.tell_if_any(transition) && admission.is_ok() {
-            self.tell_rejecting();
+            self.wake_if_rejecting();
         }
         admission
     }
@@ -617,11 +617,11 @@ impl Circuit {
 
     /// Rejects a call that readiness had already found to be refused.
     #[inline]
-    pub(crate) fn reject(&self, noted: Refusal, seen: u64) -> Rejected {
+    pub(crate) fn reject(&self, found: Refusal, seen: u64) -> Rejected {
         let mut transition = None;
         let refusal = self
             .core()
-            .renew_refusal(noted, seen, || self.now(), &mut transition);
+            .renew_refusal(found, seen, || self.now(), &mut transition);
         if let Some(transition) = transition {
             self.tell(transition);
         }
@@ -701,7 +701,7 @@ impl Circuit {
     /// A call has ended. A probe that decides nothing makes room for another.
     fn tell_end(&self, permit: Permit, transition: Option<Transition>) {
         if !self.tell_if_any(transition) && permit.is_probe() {
-            self.observers().tell_waiting();
+            self.observers().wake_ready_waiters();
         }
     }
 
@@ -711,16 +711,16 @@ impl Circuit {
         }
         let tell = |transition| self.tell(transition);
         if self.core().fail_ready(seen, self.now(), tell) {
-            self.observers().tell_waiting();
+            self.observers().wake_ready_waiters();
             // It may have been the last that half-open admits (G1).
-            self.tell_rejecting();
+            self.wake_if_rejecting();
         }
     }
 
     /// A probe was admitted. If it has filled half-open, others are rejected.
     #[cold]
-    fn tell_rejecting(&self) {
-        self.observers().tell_rejecting(self);
+    fn wake_if_rejecting(&self) {
+        self.observers().wake_if_rejecting(self);
     }
 
     fn tell_if_any(&self, transition: Option<Transition>) -> bool {

@@ -151,15 +151,15 @@ impl Observers {
             self.latest
                 .send_if_modified(|latest| latest.update(transition))
         });
-        self.tell_waiting();
-        self.tell_rejecting(circuit);
+        self.wake_ready_waiters();
+        self.wake_if_rejecting(circuit);
         for listener in &self.listeners {
             harmless(|| listener(circuit, &transition));
         }
     }
 
     /// Wakes those who wait to be ready: a call might be admitted now.
-    pub(crate) fn tell_waiting(&self) {
+    pub(crate) fn wake_ready_waiters(&self) {
         // Pairs with the fence of `awaited`: either the task is seen here, or the circuit there as it is now.
         fence(Ordering::SeqCst);
         if let Some(waiting) = self.waiting.get() {
@@ -169,8 +169,8 @@ impl Observers {
 
     /// Wakes those who wait for an inner service, if calls are rejected now (G1). To be called after whatever may
     /// have made it so.
-    pub(crate) fn tell_rejecting(&self, circuit: &Circuit) {
-        // Pairs with the fence of `rejecting`, as that of `tell_waiting` does with `awaited`'s.
+    pub(crate) fn wake_if_rejecting(&self, circuit: &Circuit) {
+        // Pairs with the fence of `rejecting`, as that of `wake_ready_waiters` does with `awaited`'s.
         fence(Ordering::SeqCst);
         if let Some(waiting) = self.held_up.get() {
             harmless(|| {

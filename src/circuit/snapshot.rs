@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::name::Name;
-use crate::machine::{Cause, Counts, Mode, ProbeCounts, State, Totals, View};
+use crate::machine::{Cause, Mode, ProbeCounts, State, Totals, View, WindowCounts};
 
 /// A circuit at one instant. Looking changes nothing (rule C5).
 ///
@@ -31,7 +31,7 @@ pub struct Snapshot {
     /// Failures in a row, where those are counted; 0 unless closed.
     pub consecutive_failures: u64,
     /// What the window holds, if there is one; empty unless closed, because every era has its own.
-    pub window: Option<Counts>,
+    pub window: Option<WindowCounts>,
     /// The probes, in half-open.
     pub probes: Option<ProbeCounts>,
     /// The share of calls that is admitted while closed, in `0..=1`. Below 1 only while ramping.

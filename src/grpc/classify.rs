@@ -4,7 +4,7 @@ use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
 
 use super::Code;
 use crate::{
-    body::{BodyEnd, ClassifyEnd},
+    body::{BodyEnd, ClassifyEos},
     machine::Outcome,
     service::{
         classify::{Classify, is_rejection},
@@ -99,7 +99,7 @@ impl GrpcClassifier {
         self
     }
 
-    pub(super) fn judge(&self, code: Code, told_in: &HeaderMap) -> Outcome {
+    pub(super) fn classify_code(&self, code: Code, told_in: &HeaderMap) -> Outcome {
         RetryAfter::add_to(self.outcome_of(code), || {
             self.retry_after?.read_grpc(told_in)
         })
@@ -111,12 +111,12 @@ impl GrpcClassifier {
 
     /// What the head of a response tells. Where it names no code, the trailers will, unless what comes is no
     /// gRPC at all.
-    fn judge_head<B>(&self, response: &Response<B>) -> Outcome {
+    fn classify_head<B>(&self, response: &Response<B>) -> Outcome {
         let headers = response.headers();
         match (Code::find(headers), response.status()) {
-            (Some(code), _) => self.judge(code, headers),
-            (None, StatusCode::OK) if may_be_grpc(headers) => Outcome::AtEnd,
-            (None, status) => self.judge(Code::of_status(status), headers),
+            (Some(code), _) => self.classify_code(code, headers),
+            (None, StatusCode::OK) if may_be_grpc(headers) => Outcome::RequiresEos,
+            (None, status) => self.classify_code(Code::of_status(status), headers),
         }
     }
 }
@@ -137,20 +137,20 @@ impl<B, E> Classify<Response<B>, E> for GrpcClassifier {
             Ok(response)
                 if is_rejection(response) || passes_on_rejection(response.extensions()) =>
             {
-                Outcome::NotAsked
+                Outcome::InnerRejection
             }
-            Ok(response) => self.judge_head(response),
+            Ok(response) => self.classify_head(response),
             Err(_) => Outcome::Failure,
         }
     }
 }
 
-impl<E> ClassifyEnd<E> for GrpcClassifier {
-    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
+impl<E> ClassifyEos<E> for GrpcClassifier {
+    fn classify_eos(&self, end: BodyEnd<'_, E>) -> Outcome {
         match end {
             BodyEnd::Trailers(trailers) => {
                 let code = Code::find(trailers).unwrap_or(Code::Unknown);
-                self.judge(code, trailers)
+                self.classify_code(code, trailers)
             }
             BodyEnd::Complete => self.outcome_of(Code::Unknown),
             BodyEnd::WrongLength | BodyEnd::Error(_) => Outcome::Failure,

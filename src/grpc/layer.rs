@@ -55,7 +55,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     pub fn grpc_with(self, classifier: GrpcClassifier) -> GrpcLayer {
         self.classifier(classifier)
             .rejection(GrpcUnavailable)
-            .observe_bodies_with(ObserveBodies::new().end_classifier(classifier))
+            .observe_bodies_with(ObserveBodies::new().eos_classifier(classifier))
             .fresh_clone_on_rejection()
     }
 }

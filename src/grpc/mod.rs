@@ -65,7 +65,7 @@ mod classify;
 mod layer;
 mod reject;
 #[cfg(feature = "tonic")]
-mod status;
+mod tonic_status;
 
 pub use self::{classify::GrpcClassifier, reject::GrpcUnavailable};
 

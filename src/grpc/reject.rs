@@ -65,7 +65,7 @@ fn unavailable<B: Default>(rejected: Rejected) -> Response<B> {
         let headers = response.headers_mut();
         headers.insert("grpc-retry-pushback-ms", HeaderValue::from(millis));
     }
-    rejected.mark(response)
+    rejected.mark_response(response)
 }
 
 /// Nothing in these needs the escapes that the protocol has for messages.

@@ -201,7 +201,7 @@ impl Core {
             .begin_patience(next, patience.max(self.facts.learned()));
         self.facts.begin_half_open(next, open_for);
         self.facts.stamp_probe(now);
-        *change = Some(self.turn(word, next, Cause::BreakOver, now)?);
+        *change = Some(self.turn(word, next, Cause::WaitOver, now)?);
         Some(Ok(Permit::new(next)))
     }
 

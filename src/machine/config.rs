@@ -6,7 +6,7 @@ use super::WHOLE;
 use super::backoff::{JitterKind, OfAttempt, OpenFor};
 use super::count_window::MAX_SIZE;
 use super::time_window::{MAX_BUCKETS, MAX_SPAN, MIN_SPAN};
-use super::types::Abandoned;
+use super::types::AbandonedPolicy;
 use super::word::{Break, MAX_PROBES, MAX_STREAK};
 
 /// A setting that makes no sense, refused when the circuit is built or reconfigured (rule B8).
@@ -176,7 +176,7 @@ impl Default for Numbers {
             ramp: 0,
             ramp_from: 0,
             retry_spread: 0,
-            abandoned: Abandoned::FailureIfSlow,
+            abandoned: AbandonedPolicy::FailureIfSlow,
         }
     }
 }
@@ -202,10 +202,10 @@ impl Numbers {
             JitterKind::Fraction(share) => (3, share),
         };
         let (abandoned, limit) = match self.abandoned {
-            Abandoned::Ignore => (0, 0),
-            Abandoned::Failure => (1, 0),
-            Abandoned::FailureIfSlow => (2, 0),
-            Abandoned::FailureAfter(limit) => (3, nanos(limit)),
+            AbandonedPolicy::Ignore => (0, 0),
+            AbandonedPolicy::Failure => (1, 0),
+            AbandonedPolicy::FailureIfSlow => (2, 0),
+            AbandonedPolicy::FailureAfter(limit) => (3, nanos(limit)),
         };
         [
             self.consecutive,
@@ -237,8 +237,10 @@ impl Numbers {
     pub(crate) fn timing(&self) -> u64 {
         match self.abandoned {
             _ if self.slow_after > 0 => self.slow_after,
-            Abandoned::FailureAfter(_) => u64::MAX,
-            Abandoned::Ignore | Abandoned::Failure | Abandoned::FailureIfSlow => 0,
+            AbandonedPolicy::FailureAfter(_) => u64::MAX,
+            AbandonedPolicy::Ignore | AbandonedPolicy::Failure | AbandonedPolicy::FailureIfSlow => {
+                0
+            }
         }
     }
 
@@ -268,10 +270,10 @@ impl Numbers {
             ramp_from: words[15],
             retry_spread: words[19],
             abandoned: match words[16] {
-                0 => Abandoned::Ignore,
-                1 => Abandoned::Failure,
-                2 => Abandoned::FailureIfSlow,
-                _ => Abandoned::FailureAfter(Duration::from_nanos(words[17])),
+                0 => AbandonedPolicy::Ignore,
+                1 => AbandonedPolicy::Failure,
+                2 => AbandonedPolicy::FailureIfSlow,
+                _ => AbandonedPolicy::FailureAfter(Duration::from_nanos(words[17])),
             },
         }
     }
@@ -333,7 +335,7 @@ pub(crate) struct Settings {
     pub(crate) probe_timeout: Option<Duration>,
     pub(crate) ramp: Option<(Duration, f64)>,
     pub(crate) spread_retry_after: Option<f64>,
-    pub(crate) abandoned: Option<Abandoned>,
+    pub(crate) abandoned: Option<AbandonedPolicy>,
 }
 
 /// How many probes decide, as a person has said it.
@@ -430,7 +432,7 @@ impl Settings {
             numbers.retry_spread = millionths("spread_retry_after", share)?;
         }
         if let Some(abandoned) = self.abandoned {
-            let valid = abandoned != Abandoned::FailureAfter(Duration::ZERO);
+            let valid = abandoned != AbandonedPolicy::FailureAfter(Duration::ZERO);
             ConfigError::unless(valid, "abandoned", &abandoned, "after a time above zero")?;
             numbers.abandoned = abandoned;
         }
@@ -614,7 +616,7 @@ mod tests {
                 slow_after: words[1],
                 open_factor: 1.5,
                 jitter: JitterKind::Fraction(share),
-                abandoned: Abandoned::FailureAfter(Duration::from_nanos(words[2])),
+                abandoned: AbandonedPolicy::FailureAfter(Duration::from_nanos(words[2])),
                 half_open_timeout: words[3],
                 probe_timeout: words[4],
                 ..Numbers::default()

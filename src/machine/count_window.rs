@@ -41,7 +41,7 @@
 use std::fmt;
 
 use super::stripes::{EraCount, Stripes};
-use super::types::Counts;
+use super::types::WindowCounts;
 use crate::machine::sync::{AtomicU64, Ordering};
 
 /// The largest window.
@@ -99,21 +99,21 @@ impl CountWindow {
 
     /// Records a call that failed or was slow, and returns the window as it was published: this
     /// call included, in one step with it.
-    pub(crate) fn record_marked(&self, era: u64, failed: bool, slow: bool) -> Counts {
+    pub(crate) fn record_marked(&self, era: u64, failed: bool, slow: bool) -> WindowCounts {
         let failed = self.failures.record(era, failed);
         let log = self.slow.as_ref();
         Self::together(failed, log.map(|log| log.record(era, slow)))
     }
 
     /// What is in the window now.
-    pub(crate) fn counts(&self, era: u64) -> Counts {
+    pub(crate) fn counts(&self, era: u64) -> WindowCounts {
         let slow = self.slow.as_ref().map(|log| log.tally(era));
         Self::together(self.failures.tally(era), slow)
     }
 
-    fn together(failed: Tally, slow: Option<Tally>) -> Counts {
+    fn together(failed: Tally, slow: Option<Tally>) -> WindowCounts {
         let slow = slow.unwrap_or_default();
-        Counts {
+        WindowCounts {
             calls: failed.calls.max(slow.calls),
             failed: failed.marked,
             slow: slow.marked,
@@ -505,12 +505,12 @@ mod tests {
     struct Naive(VecDeque<(bool, bool)>, usize);
 
     impl Naive {
-        fn record(&mut self, failed: bool, slow: bool) -> Counts {
+        fn record(&mut self, failed: bool, slow: bool) -> WindowCounts {
             self.0.push_back((failed, slow));
             if self.0.len() > self.1 {
                 self.0.pop_front();
             }
-            Counts {
+            WindowCounts {
                 calls: self.0.len() as u64,
                 failed: self.0.iter().filter(|call| call.0).count() as u64,
                 slow: self.0.iter().filter(|call| call.1).count() as u64,
@@ -557,7 +557,7 @@ mod tests {
             let window = CountWindow::new(size, true);
             for era in 0..eras {
                 window.enter(era);
-                prop_assert_eq!(window.counts(era), Counts::default());
+                prop_assert_eq!(window.counts(era), WindowCounts::default());
                 let mut naive = Naive(VecDeque::new(), size as usize);
                 for call in 0..30 {
                     let (failed, slow) = (call % 3 == era % 3, call % 5 == era % 5);
@@ -632,7 +632,7 @@ mod tests {
         let window = CountWindow::new(4, false);
         window.record_marked(0, true, false);
         window.enter(3);
-        assert_eq!(window.counts(3), Counts::default());
+        assert_eq!(window.counts(3), WindowCounts::default());
         assert_eq!(window.record_marked(3, true, false).failed, 1);
         assert_eq!(window.record_marked(7, true, false).failed, 1);
     }

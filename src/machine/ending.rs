@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::{
-    Abandoned, Cause, Core, Outcome, Permit, Transition,
+    AbandonedPolicy, Cause, Core, Outcome, Permit, Transition,
     config::{Numbers, nanos},
     totals::{End, TotalCounters},
     transition::Length,
@@ -121,7 +121,7 @@ impl Core {
             // A2: proof of life.
             Outcome::Answered if permit.is_probe() => Outcome::Success,
             // An error has no end to wait for.
-            Outcome::AtEnd if !answered => Outcome::Failure,
+            Outcome::RequiresEos if !answered => Outcome::Failure,
             outcome => outcome,
         };
         let verdict = Verdict::of(outcome, call.is_slow());
@@ -169,10 +169,10 @@ impl Core {
 
     fn apply_abandoned(&self, call: &Ended, answered: bool) -> Option<Transition> {
         let failed = match call.numbers.abandoned {
-            Abandoned::Ignore => false,
-            Abandoned::Failure => true,
-            Abandoned::FailureIfSlow => !answered && self.is_overdue(call),
-            Abandoned::FailureAfter(limit) => !answered && call.has_taken(nanos(limit)),
+            AbandonedPolicy::Ignore => false,
+            AbandonedPolicy::Failure => true,
+            AbandonedPolicy::FailureIfSlow => !answered && self.is_overdue(call),
+            AbandonedPolicy::FailureAfter(limit) => !answered && call.has_taken(nanos(limit)),
         };
         let slow = failed && !answered && call.is_slow();
         self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);
@@ -226,7 +226,7 @@ impl Core {
             return self.apply_probe(call, verdict);
         }
         match verdict {
-            Verdict::Ignored | Verdict::NotAsked | Verdict::Abandoned => None,
+            Verdict::Ignored | Verdict::InnerRejection | Verdict::Abandoned => None,
             Verdict::Trip { open_for } => {
                 self.trip_or_be_stale(call, Cause::TripNow, Length::of_trip(open_for))
             }
@@ -297,7 +297,7 @@ pub(super) enum Verdict {
     },
     Ignored,
     /// Ignored, and no answer: a circuit further in has rejected the call.
-    NotAsked,
+    InnerRejection,
     /// Dropped before anything came, and not a failure for that.
     Abandoned,
     Trip {
@@ -308,14 +308,14 @@ pub(super) enum Verdict {
 impl Verdict {
     pub(super) fn of(outcome: Outcome, slow: bool) -> Self {
         match outcome {
-            Outcome::Success | Outcome::AtEnd => Self::Success { slow },
+            Outcome::Success | Outcome::RequiresEos => Self::Success { slow },
             Outcome::Failure => Self::Failure { slow, floor: 0 },
             Outcome::FailureRetryAfter(floor) => Self::Failure {
                 slow,
                 floor: nanos(floor),
             },
             Outcome::Answered | Outcome::Ignored => Self::Ignored,
-            Outcome::NotAsked => Self::NotAsked,
+            Outcome::InnerRejection => Self::InnerRejection,
             Outcome::TripNow => Self::Trip { open_for: None },
             Outcome::TripFor(time) => Self::Trip {
                 open_for: Some(nanos(time)),
@@ -325,14 +325,14 @@ impl Verdict {
 
     /// Whether something came back, whatever it says.
     pub(super) fn is_answer(self) -> bool {
-        !matches!(self, Self::Abandoned | Self::NotAsked)
+        !matches!(self, Self::Abandoned | Self::InnerRejection)
     }
 
     pub(super) fn end(self) -> End {
         match self {
             Self::Success { .. } => End::Successful,
             Self::Failure { .. } | Self::Trip { .. } => End::Failed,
-            Self::Ignored | Self::NotAsked => End::Ignored,
+            Self::Ignored | Self::InnerRejection => End::Ignored,
             Self::Abandoned => End::Abandoned,
         }
     }

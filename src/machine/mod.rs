@@ -60,7 +60,7 @@ pub use self::{
     config::ConfigError,
     saved::SavedState,
     totals::{RejectedTotals, Totals},
-    types::{Abandoned, Cause, Counts, Mode, Outcome, ProbeCounts, State, Transition},
+    types::{AbandonedPolicy, Cause, Mode, Outcome, ProbeCounts, State, Transition, WindowCounts},
 };
 pub(crate) use self::{
     cap::Cap,
@@ -75,7 +75,7 @@ pub(crate) use self::{
 use crate::machine::sync::{AtomicU64, Ordering};
 
 /// A custom policy (B7).
-pub(crate) type Policy = Arc<dyn Fn(&Counts) -> bool + Send + Sync>;
+pub(crate) type Policy = Arc<dyn Fn(&WindowCounts) -> bool + Send + Sync>;
 
 /// The state of one circuit.
 pub(crate) struct Core {

@@ -1,7 +1,7 @@
 //! When a closed circuit trips (rules B1, B4, B5, B7).
 
 use super::{
-    Cause, Core, Counts, Permit, Transition,
+    Cause, Core, Permit, Transition, WindowCounts,
     config::{Numbers, reaches},
     ending::Ended,
     totals::TotalCounters,
@@ -32,8 +32,8 @@ impl Core {
         self.trip_from(call, cause, Length::Policy(floor))
     }
 
-    fn judge(&self, numbers: &Numbers, counts: &Counts) -> Option<Cause> {
-        let Counts {
+    fn judge(&self, numbers: &Numbers, counts: &WindowCounts) -> Option<Cause> {
+        let WindowCounts {
             calls,
             failed,
             slow,

@@ -62,7 +62,7 @@ impl Core {
             Verdict::Success { .. } => probes.succeed(),
             Verdict::Failure { .. } => probes.fail(),
             Verdict::Abandoned if self.nobody_answers(word, call) => Decision::Reopen,
-            Verdict::Ignored | Verdict::NotAsked | Verdict::Abandoned => {
+            Verdict::Ignored | Verdict::InnerRejection | Verdict::Abandoned => {
                 Decision::Undecided(probes.give_back())
             }
             Verdict::Trip { .. } => Decision::Reopen,
@@ -94,7 +94,7 @@ impl Ended {
             Verdict::Success { slow } => !slow || self.numbers.slow_rate == 0,
             Verdict::Failure { .. }
             | Verdict::Ignored
-            | Verdict::NotAsked
+            | Verdict::InnerRejection
             | Verdict::Abandoned
             | Verdict::Trip { .. } => false,
         }
@@ -106,7 +106,7 @@ fn reopening(verdict: Verdict) -> (Cause, Length) {
         Verdict::Trip { open_for } => (Cause::TripNow, Length::of_trip(open_for)),
         Verdict::Failure { floor, .. } => (Cause::ProbeFailed, Length::Policy(floor)),
         Verdict::Abandoned => (Cause::ProbesAbandoned, Length::Policy(0)),
-        Verdict::Success { .. } | Verdict::Ignored | Verdict::NotAsked => {
+        Verdict::Success { .. } | Verdict::Ignored | Verdict::InnerRejection => {
             (Cause::ProbeFailed, Length::Policy(0))
         }
     }

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use super::stripes::{Padded, Stripes};
-use super::types::Counts;
+use super::types::WindowCounts;
 use crate::machine::sync::{AtomicU64, Ordering, WORDS_APART, fence};
 
 /// The longest window: a day.
@@ -72,7 +72,13 @@ impl TimeWindow {
     }
 
     /// Records a call that failed or was slow, and returns the window with it.
-    pub(crate) fn record_marked(&self, era: u64, now: u64, failed: bool, slow: bool) -> Counts {
+    pub(crate) fn record_marked(
+        &self,
+        era: u64,
+        now: u64,
+        failed: bool,
+        slow: bool,
+    ) -> WindowCounts {
         let id = self.clockwork.id(era, now);
         if failed {
             self.failed.add(self.clockwork, id);
@@ -89,13 +95,13 @@ impl TimeWindow {
     }
 
     /// What is in the window at `now`.
-    pub(crate) fn counts(&self, era: u64, now: u64) -> Counts {
+    pub(crate) fn counts(&self, era: u64, now: u64) -> WindowCounts {
         self.sum(self.clockwork.id(era, now))
     }
 
     /// Sums at the newest bucket anybody has reached, which need not be the caller's own: a call
     /// that read the clock earlier must not miss what was recorded since.
-    fn sum(&self, id: u64) -> Counts {
+    fn sum(&self, id: u64) -> WindowCounts {
         let id = self.newest(id);
         let failed = self.failed.sum(self.clockwork, id);
         let others: u64 = self
@@ -103,7 +109,7 @@ impl TimeWindow {
             .iter()
             .map(|row| row.sum(self.clockwork, id))
             .sum();
-        Counts {
+        WindowCounts {
             calls: others + failed,
             failed,
             slow: self
@@ -321,7 +327,7 @@ mod tests {
     struct Naive(Vec<(u64, bool, bool)>);
 
     impl Naive {
-        fn counts(&self, now: u64) -> Counts {
+        fn counts(&self, now: u64) -> WindowCounts {
             let bucket = now / WIDTH;
             let within = |call: &&(u64, bool, bool)| bucket - call.0 / WIDTH < u64::from(BUCKETS);
             let count = |which: &dyn Fn(&(u64, bool, bool)) -> bool| {
@@ -331,7 +337,7 @@ mod tests {
                     .filter(|call| which(call))
                     .count() as u64
             };
-            Counts {
+            WindowCounts {
                 calls: count(&|_| true),
                 failed: count(&|call| call.1),
                 slow: count(&|call| call.2),
@@ -391,7 +397,7 @@ mod tests {
         fn a_new_era_is_empty_and_the_old_one_dead(now in 0..1u64 << 40, eras in 1..200u64) {
             let window = TimeWindow::new(SPAN, BUCKETS, true);
             for era in 0..eras {
-                prop_assert_eq!(window.counts(era, now), Counts::default());
+                prop_assert_eq!(window.counts(era, now), WindowCounts::default());
                 window.record_marked(era, now, true, true);
                 window.record_marked(era.saturating_sub(1), now, true, true);
                 let seen = window.counts(era, now).failed;
@@ -405,7 +411,7 @@ mod tests {
         let window = TimeWindow::new(SPAN, BUCKETS, false);
         window.record_marked(0, 5 * WIDTH, true, false);
         assert_eq!(window.counts(0, 14 * WIDTH).failed, 1);
-        assert_eq!(window.counts(0, 15 * WIDTH), Counts::default());
+        assert_eq!(window.counts(0, 15 * WIDTH), WindowCounts::default());
     }
 
     #[test]
@@ -421,7 +427,7 @@ mod tests {
     fn a_late_clock_reading_cannot_reach_into_the_era_before() {
         let window = TimeWindow::new(SPAN, BUCKETS, false);
         window.record_marked(0, 5 * WIDTH, true, false);
-        assert_eq!(window.counts(1, 4 * WIDTH), Counts::default());
+        assert_eq!(window.counts(1, 4 * WIDTH), WindowCounts::default());
     }
 
     // C4

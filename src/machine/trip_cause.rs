@@ -7,7 +7,7 @@
 //! and none where two trips came so close that the second gave up.
 
 use super::{
-    Cause, Core, Counts, Refusal,
+    Cause, Core, Refusal, WindowCounts,
     word::{Kind, is_later},
 };
 use crate::machine::sync::{AtomicU64, Ordering};
@@ -132,7 +132,7 @@ impl PackedCause {
             Cause::FailureRate { failed, calls } => two(2, failed, calls),
             Cause::SlowCallRate { slow, calls } => two(3, slow, calls),
             Cause::CustomPolicy(counts) => {
-                let Counts {
+                let WindowCounts {
                     calls,
                     failed,
                     slow,
@@ -145,7 +145,7 @@ impl PackedCause {
             Cause::ProbesTimedOut => 8,
             Cause::ProbesAbandoned => 9,
             Cause::Shared => 10,
-            Cause::TripVetoed | Cause::BreakOver | Cause::Recovered => 0,
+            Cause::TripVetoed | Cause::WaitOver | Cause::Recovered => 0,
         })
     }
 
@@ -162,7 +162,7 @@ impl PackedCause {
                 slow: two(0),
                 calls: two(1),
             },
-            4 => Cause::CustomPolicy(Counts {
+            4 => Cause::CustomPolicy(WindowCounts {
                 calls: number(OF_THREE, 0),
                 failed: number(OF_THREE, 1),
                 slow: number(OF_THREE, 2),
@@ -205,7 +205,7 @@ mod tests {
                 slow: number,
                 calls: number + 2,
             },
-            Cause::CustomPolicy(Counts {
+            Cause::CustomPolicy(WindowCounts {
                 calls: number + 2,
                 failed: number + 1,
                 slow: number,
@@ -250,7 +250,7 @@ mod tests {
             calls: two,
         };
         assert_eq!(slow, Some(told));
-        let told = Cause::CustomPolicy(Counts {
+        let told = Cause::CustomPolicy(WindowCounts {
             calls: three,
             failed: three,
             slow: three,

@@ -98,7 +98,7 @@ pub enum Cause {
         calls: u64,
     },
     /// A custom policy said so (B7).
-    CustomPolicy(Counts),
+    CustomPolicy(WindowCounts),
     /// A result said so (A7).
     TripNow,
     /// A person or a program said so, through the handle (E2).
@@ -116,7 +116,7 @@ pub enum Cause {
     TripVetoed,
     /// The wait is over and a call came, which is a probe: open to half-open (C1). It says nothing about the
     /// dependency yet.
-    BreakOver,
+    WaitOver,
     /// Enough probes succeeded: half-open to closed (D2).
     Recovered,
 }
@@ -136,7 +136,7 @@ impl fmt::Display for Cause {
             Self::ProbesAbandoned => f.write_str("the probes were abandoned without an answer"),
             Self::Shared => f.write_str("another instance"),
             Self::TripVetoed => f.write_str("a trip was vetoed: too many circuits are open"),
-            Self::BreakOver => f.write_str("the wait is over, the next call is a probe"),
+            Self::WaitOver => f.write_str("the wait is over, the next call is a probe"),
             Self::Recovered => f.write_str("the probes succeeded"),
         }
     }
@@ -202,7 +202,7 @@ impl fmt::Display for Transition {
 /// Exact when no record is in flight; off by at most the number in flight otherwise (F5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counts {
+pub struct WindowCounts {
     /// All recorded calls in the window.
     pub calls: u64,
     /// Those that failed.
@@ -211,7 +211,7 @@ pub struct Counts {
     pub slow: u64,
 }
 
-impl Counts {
+impl WindowCounts {
     /// The share of failures, in `0..=1`; `0` when the window is empty.
     #[must_use]
     pub fn failure_rate(&self) -> f64 {
@@ -252,20 +252,20 @@ pub enum Outcome {
     Ignored,
     /// The dependency was not asked, because a circuit further in rejected the call (H3). As good as
     /// [`Ignored`](Self::Ignored), and never taken for an answer.
-    NotAsked,
+    InnerRejection,
     /// Opens the circuit at once, whatever the policy says (A7).
     TripNow,
     /// Opens the circuit at once, for so long (A7).
     TripFor(Duration),
     /// Not known before the end of the body, whose trailers say it (rules A1, H5). Where bodies are not
     /// observed, a success. If a classifier says so of an error, which has no body, a failure.
-    AtEnd,
+    RequiresEos,
 }
 
 /// What becomes of a call whose future was dropped before an outcome was known (rule A4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Abandoned {
+pub enum AbandonedPolicy {
     /// Always neutral. But half-open reopens if all its probes are abandoned for long enough (rule D4).
     Ignore,
     /// Always a failure.

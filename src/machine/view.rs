@@ -1,7 +1,7 @@
 //! What there is to see. Looking changes nothing (rule C5).
 
 use super::{
-    Core, Counts, Mode, ProbeCounts, State, Totals,
+    Core, Mode, ProbeCounts, State, Totals, WindowCounts,
     totals::TotalCounters,
     word::{Kind, Word},
 };
@@ -64,7 +64,7 @@ pub(crate) struct View {
     pub(crate) in_state: u64,
     pub(crate) remaining: Option<u64>,
     pub(crate) attempt: u32,
-    pub(crate) counts: Option<Counts>,
+    pub(crate) counts: Option<WindowCounts>,
     pub(crate) streak: u64,
     pub(crate) probes: Option<ProbeCounts>,
     /// In millionths.

@@ -3,7 +3,7 @@
 use super::config::WindowKind;
 use super::count_window::CountWindow;
 use super::time_window::TimeWindow;
-use super::types::Counts;
+use super::types::WindowCounts;
 
 #[derive(Debug)]
 pub(crate) enum Window {
@@ -70,17 +70,23 @@ impl Window {
     }
 
     /// Records a call that failed or was slow, and returns the window with it.
-    pub(crate) fn record_marked(&self, era: u64, now: u64, failed: bool, slow: bool) -> Counts {
+    pub(crate) fn record_marked(
+        &self,
+        era: u64,
+        now: u64,
+        failed: bool,
+        slow: bool,
+    ) -> WindowCounts {
         match self {
-            Self::None => Counts::default(),
+            Self::None => WindowCounts::default(),
             Self::Count(window) => window.record_marked(era, failed, slow),
             Self::Time(window) => window.record_marked(era, now, failed, slow),
         }
     }
 
-    pub(crate) fn counts(&self, era: u64, now: u64) -> Counts {
+    pub(crate) fn counts(&self, era: u64, now: u64) -> WindowCounts {
         match self {
-            Self::None => Counts::default(),
+            Self::None => WindowCounts::default(),
             Self::Count(window) => window.counts(era),
             Self::Time(window) => window.counts(era, now),
         }

@@ -9,18 +9,18 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
+    by_request::ClassifiedBy,
     classify::HttpClassifier,
-    follow::{Follow, HeadOnly},
     future::ResponseFuture,
     hold::{Counted, Family, Hold},
     layer::CircuitBreakerLayer,
-    noted::JudgedBy,
     reject::{Reject, ServiceUnavailable},
+    scope::{HeadOnly, ObserveResponse},
     waiting::{Waiting, rejection},
 };
 use crate::{
     circuit::{
-        guard::{Admitted, Watched},
+        guard::{Admitted, PanicGuard},
         handle::Circuit,
         nesting,
     },
@@ -202,8 +202,8 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
 
 impl<S, C, R, X, Req> Service<Req> for CircuitBreaker<S, C, R, X>
 where
-    X: Follow<Req, S::Response, Counted<C, R, X>>,
-    X::Note: JudgedBy<C, S::Response, S::Error>,
+    X: ObserveResponse<Req, S::Response, Counted<C, R, X>>,
+    X::RequestFacts: ClassifiedBy<C, S::Response, S::Error>,
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
 {
@@ -261,13 +261,13 @@ where
                 Ok(mut permit) => {
                     self.readiness.set(Readiness::Unknown);
                     // The guard comes before the call: nothing is lost if that panics.
-                    let watched = Watched::new(hold, &mut permit);
-                    let note = X::note(hold, &request);
+                    let panic_guard = PanicGuard::new(hold, &mut permit);
+                    let facts = X::request_facts(hold, &request);
                     let meter = X::meter(hold, &mut request);
                     let inner = self.inner.call(request);
-                    watched.returned();
+                    panic_guard.disarm();
                     let admitted = Admitted::metered(hold.clone(), permit, meter);
-                    return ResponseFuture::admitted(inner, admitted, note);
+                    return ResponseFuture::admitted(inner, admitted, facts);
                 }
                 Err(refusal) => {
                     // It is counted, whatever becomes of what is given back.

@@ -140,7 +140,7 @@ impl HttpClassifier {
     /// What the head of a response tells.
     pub(crate) fn classify_head(&self, head: &Head<'_>) -> Outcome {
         if head.extensions.get::<Rejected>().is_some() {
-            return Outcome::NotAsked;
+            return Outcome::InnerRejection;
         }
         let outcome = self.classify_status(head.status);
         #[cfg(feature = "grpc")]

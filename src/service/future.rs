@@ -11,10 +11,10 @@ use std::{
 use pin_project_lite::pin_project;
 
 use super::{
-    follow::{Extent, Follow, Followed},
+    by_request::ClassifiedBy,
     hold::Hold,
-    noted::JudgedBy,
     reject::Reject,
+    scope::{CallScope, ObserveResponse, ObservedCall},
 };
 use crate::circuit::probe_limit::ProbeLimit;
 
@@ -48,8 +48,8 @@ pin_project! {
         Admitted {
             #[pin]
             inner: F,
-            admitted: Followed<H>,
-            note: <H::Extent as Extent>::Note,
+            admitted: ObservedCall<H>,
+            facts: <H::CallScope as CallScope>::RequestFacts,
             limit: ProbeLimit,
         },
         Rejected {
@@ -64,14 +64,14 @@ pin_project! {
 impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
     pub(crate) fn admitted(
         inner: F,
-        admitted: Followed<H>,
-        note: <H::Extent as Extent>::Note,
+        admitted: ObservedCall<H>,
+        facts: <H::CallScope as CallScope>::RequestFacts,
     ) -> Self {
         Self {
             kind: Kind::Admitted {
                 inner,
                 admitted,
-                note,
+                facts,
                 limit: None,
             },
             request: PhantomData,
@@ -93,42 +93,42 @@ where
     F: Future<Output = Result<Res, E>>,
     A: Future<Output = Result<Res, <H::Rejection as Reject<Req, Res, E>>::Error>>,
     H: Hold,
-    H::Extent: Follow<Req, Res, H>,
-    <H::Extent as Extent>::Note: JudgedBy<H::Classifier, Res, E>,
+    H::CallScope: ObserveResponse<Req, Res, H>,
+    <H::CallScope as CallScope>::RequestFacts: ClassifiedBy<H::Classifier, Res, E>,
     H::Rejection: Reject<Req, Res, E>,
 {
     type Output = Result<
-        <H::Extent as Follow<Req, Res, H>>::Response,
+        <H::CallScope as ObserveResponse<Req, Res, H>>::Response,
         <H::Rejection as Reject<Req, Res, E>>::Error,
     >;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (inner, admitted, note) = match self.as_mut().project().kind.project() {
+        let (inner, admitted, facts) = match self.as_mut().project().kind.project() {
             KindProjection::Admitted {
                 inner,
                 admitted,
-                note,
+                facts,
                 ..
-            } => (inner, admitted, note),
+            } => (inner, admitted, facts),
             KindProjection::Rejected { answer } => {
                 let answer = answer.as_pin_mut().expect("polled after completion");
-                return H::Extent::pass(answer.poll(context));
+                return H::CallScope::passthrough(answer.poll(context));
             }
         };
-        let watched = admitted.watch();
+        let panic_guard = admitted.panic_guard();
         let polled = inner.poll(context);
         let Poll::Ready(result) = &polled else {
-            watched.returned();
+            panic_guard.disarm();
             if admitted.is_probe() {
-                return H::Extent::pass(self.poll_limit(context));
+                return H::CallScope::passthrough(self.poll_limit(context));
             }
             return Poll::Pending;
         };
-        let outcome = note.judged_by(watched.holder().classifier(), result.as_ref());
-        watched.returned();
+        let outcome = facts.classified_by(panic_guard.holder().classifier(), result.as_ref());
+        panic_guard.disarm();
         // Changed in place: a result that is taken apart and put together again is copied in other
         // pieces than it was stored in, which stalls.
-        H::Extent::conclude(outcome, note, admitted, polled)
+        H::CallScope::finish_response(outcome, facts, admitted, polled)
             .map_err(|error| admitted.holder().rejection().inner_error(error))
     }
 }

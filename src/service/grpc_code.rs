@@ -123,7 +123,7 @@ impl Code {
 pub(super) fn classify_code(head: &Head<'_>, retry_after: Option<RetryAfter>) -> Option<Outcome> {
     let code = Code::find(head.headers)?;
     if passes_on_rejection(head.extensions) {
-        return Some(Outcome::NotAsked);
+        return Some(Outcome::InnerRejection);
     }
     let wait = || retry_after?.read_grpc(head.headers);
     Some(RetryAfter::add_to(code.usual_outcome(), wait))

@@ -12,8 +12,8 @@ use std::{
 
 use super::{
     classify::HttpClassifier,
-    follow::{Extent, HeadOnly},
     reject::ServiceUnavailable,
+    scope::{CallScope, HeadOnly},
 };
 use crate::{
     circuit::handle::Circuit,
@@ -30,7 +30,7 @@ pub trait Hold: Clone + Deref<Target = Circuit> + sealed::Sealed {
     /// What answers in place of the inner service.
     type Rejection;
     /// How far a call is followed.
-    type Extent: Extent;
+    type CallScope: CallScope;
 
     #[doc(hidden)]
     fn classifier(&self) -> &Self::Classifier;
@@ -39,7 +39,7 @@ pub trait Hold: Clone + Deref<Target = Circuit> + sealed::Sealed {
     fn rejection(&self) -> &Self::Rejection;
 
     #[doc(hidden)]
-    fn extent(&self) -> &Self::Extent;
+    fn scope(&self) -> &Self::CallScope;
 }
 
 mod sealed {
@@ -47,28 +47,28 @@ mod sealed {
 }
 
 /// What a layer makes of outcomes and of rejections.
-pub(crate) struct Manners<C, R, X> {
+pub(crate) struct Policies<C, R, X> {
     pub(crate) classifier: Arc<C>,
     pub(crate) rejection: Arc<R>,
-    pub(crate) extent: Arc<X>,
+    pub(crate) scope: Arc<X>,
 }
 
-impl Default for Manners<HttpClassifier, ServiceUnavailable, HeadOnly> {
+impl Default for Policies<HttpClassifier, ServiceUnavailable, HeadOnly> {
     fn default() -> Self {
         Self {
             classifier: Arc::new(HttpClassifier::new()),
             rejection: Arc::new(ServiceUnavailable),
-            extent: Arc::new(HeadOnly),
+            scope: Arc::new(HeadOnly),
         }
     }
 }
 
-impl<C, R, X> Clone for Manners<C, R, X> {
+impl<C, R, X> Clone for Policies<C, R, X> {
     fn clone(&self) -> Self {
         Self {
             classifier: self.classifier.clone(),
             rejection: self.rejection.clone(),
-            extent: self.extent.clone(),
+            scope: self.scope.clone(),
         }
     }
 }
@@ -80,7 +80,7 @@ impl<C, R, X> Clone for Manners<C, R, X> {
 #[repr(align(128))]
 struct Stripe<C, R, X> {
     circuit: Circuit,
-    manners: Manners<C, R, X>,
+    policies: Policies<C, R, X>,
     /// Which of the siblings this one is.
     number: usize,
     siblings: Siblings<C, R, X>,
@@ -97,9 +97,9 @@ type Stripes<C, R, X> = Box<[Arc<Stripe<C, R, X>>]>;
 
 impl<C, R, X> Family<C, R, X> {
     /// One stripe for each thread that the machine runs at once.
-    pub(crate) fn new(circuit: &Circuit, manners: &Manners<C, R, X>) -> Self {
+    pub(crate) fn new(circuit: &Circuit, policies: &Policies<C, R, X>) -> Self {
         let mut stripes = Vec::with_capacity(stripe_count());
-        found(circuit, manners, Vec::new(), &mut stripes);
+        found(circuit, policies, Vec::new(), &mut stripes);
         // The last was finished first.
         stripes.reverse();
         Self(Arc::new(stripes.into()))
@@ -109,8 +109,8 @@ impl<C, R, X> Family<C, R, X> {
         &self.0[0].circuit
     }
 
-    pub(crate) fn manners(&self) -> &Manners<C, R, X> {
-        &self.0[0].manners
+    pub(crate) fn policies(&self) -> &Policies<C, R, X> {
+        &self.0[0].policies
     }
 
     /// The calling thread's share.
@@ -129,7 +129,7 @@ impl<C, R, X> Clone for Family<C, R, X> {
 /// last has begun, because each knows all.
 fn found<C, R, X>(
     circuit: &Circuit,
-    manners: &Manners<C, R, X>,
+    policies: &Policies<C, R, X>,
     mut begun: Vec<Weak<Stripe<C, R, X>>>,
     finished: &mut Vec<Arc<Stripe<C, R, X>>>,
 ) -> Siblings<C, R, X> {
@@ -141,9 +141,9 @@ fn found<C, R, X>(
         begun.push(own.clone());
         Stripe {
             circuit: circuit.clone(),
-            manners: manners.clone(),
+            policies: policies.clone(),
             number,
-            siblings: found(circuit, manners, begun, finished),
+            siblings: found(circuit, policies, begun, finished),
         }
     });
     let siblings = stripe.siblings.clone();
@@ -196,21 +196,21 @@ impl<C, R, X> Deref for Counted<C, R, X> {
 
 impl<C, R, X> sealed::Sealed for Counted<C, R, X> {}
 
-impl<C, R, X: Extent> Hold for Counted<C, R, X> {
+impl<C, R, X: CallScope> Hold for Counted<C, R, X> {
     type Classifier = C;
     type Rejection = R;
-    type Extent = X;
+    type CallScope = X;
 
     fn classifier(&self) -> &C {
-        &self.0.manners.classifier
+        &self.0.policies.classifier
     }
 
     fn rejection(&self) -> &R {
-        &self.0.manners.rejection
+        &self.0.policies.rejection
     }
 
-    fn extent(&self) -> &X {
-        &self.0.manners.extent
+    fn scope(&self) -> &X {
+        &self.0.policies.scope
     }
 }
 
@@ -230,7 +230,7 @@ mod tests {
 
     fn family() -> Usual {
         let circuit = Circuit::builder("payments").build().expect("valid");
-        Family::new(&circuit, &Manners::default())
+        Family::new(&circuit, &Policies::default())
     }
 
     /// What is asked on so many threads, of which each has a number of its own.

@@ -8,12 +8,12 @@ use tower_layer::Layer;
 use super::{
     breaker::CircuitBreaker,
     classify::HttpClassifier,
-    follow::{Extent, HeadOnly},
     give_back::{GiveBack, Keep},
-    hold::{Family, Manners},
+    hold::{Family, Policies},
     reject::{
         Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable, TimeOutWith,
     },
+    scope::{CallScope, HeadOnly},
 };
 use crate::{
     circuit::{
@@ -97,7 +97,7 @@ enum Plan<C, R, X> {
     /// What all services share, ready to be handed out: a router may apply a layer for each request.
     Shared(Family<C, R, X>),
     /// What is made anew for each service, around a circuit of its own.
-    PerService(Box<Blueprint>, Manners<C, R, X>),
+    PerService(Box<Blueprint>, Policies<C, R, X>),
 }
 
 impl CircuitBuilder {
@@ -117,7 +117,7 @@ impl CircuitBuilder {
 impl CircuitBreakerLayer {
     /// A layer whose services all share `circuit`.
     pub fn new(circuit: Circuit) -> Self {
-        Self::planned(Plan::Shared(Family::new(&circuit, &Manners::default())))
+        Self::planned(Plan::Shared(Family::new(&circuit, &Policies::default())))
     }
 
     /// A layer that gives each service it makes a circuit of its own. Clones of one such service
@@ -133,7 +133,7 @@ impl CircuitBreakerLayer {
         let blueprint = Box::new(builder.check()?);
         Ok(Self::planned(Plan::PerService(
             blueprint,
-            Manners::default(),
+            Policies::default(),
         )))
     }
 }
@@ -170,10 +170,10 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     ///
     /// Default: [`HttpClassifier`].
     pub fn classifier<C2>(self, classifier: C2) -> CircuitBreakerLayer<C2, R, X, G> {
-        self.with_manners(|manners| Manners {
+        self.with_policies(|policies| Policies {
             classifier: Arc::new(classifier),
-            rejection: manners.rejection,
-            extent: manners.extent,
+            rejection: policies.rejection,
+            scope: policies.scope,
         })
     }
 
@@ -203,7 +203,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Answers rejections with an async function of the rejection and the untouched request.
     ///
     /// What it returns is not marked as a rejection: a good answer is a good answer. If it is still a
-    /// refusal, [mark it](Rejected::mark). For probes that take too long, see
+    /// refusal, [mark it](Rejected::mark_response). For probes that take too long, see
     /// [`time_out_with`](Self::time_out_with).
     pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X, G>
     where
@@ -247,35 +247,35 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     where
         F: Fn(&ProbeTimedOut) -> Res,
     {
-        self.with_manners(|manners| Manners {
-            classifier: manners.classifier,
+        self.with_policies(|policies| Policies {
+            classifier: policies.classifier,
             rejection: Arc::new(TimeOutWith {
-                rejection: manners.rejection,
+                rejection: policies.rejection,
                 respond,
             }),
-            extent: manners.extent,
+            scope: policies.scope,
         })
     }
 
     /// Answers rejections by a [`Reject`](crate::reject::Reject).
     pub fn rejection<R2>(self, rejection: R2) -> CircuitBreakerLayer<C, R2, X, G> {
-        self.with_manners(|manners| Manners {
-            classifier: manners.classifier,
+        self.with_policies(|policies| Policies {
+            classifier: policies.classifier,
             rejection: Arc::new(rejection),
-            extent: manners.extent,
+            scope: policies.scope,
         })
     }
 
-    pub(crate) fn with_manners<C2, R2, X2>(
+    pub(crate) fn with_policies<C2, R2, X2>(
         self,
-        change: impl FnOnce(Manners<C, R, X>) -> Manners<C2, R2, X2>,
+        change: impl FnOnce(Policies<C, R, X>) -> Policies<C2, R2, X2>,
     ) -> CircuitBreakerLayer<C2, R2, X2, G> {
         let plan = match self.plan {
             Plan::Shared(family) => {
-                let manners = change(family.manners().clone());
-                Plan::Shared(Family::new(family.circuit(), &manners))
+                let policies = change(family.policies().clone());
+                Plan::Shared(Family::new(family.circuit(), &policies))
             }
-            Plan::PerService(blueprint, manners) => Plan::PerService(blueprint, change(manners)),
+            Plan::PerService(blueprint, policies) => Plan::PerService(blueprint, change(policies)),
         };
         CircuitBreakerLayer::planned(plan)
     }
@@ -287,7 +287,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
 
 impl<S, C, R, X, G> Layer<S> for CircuitBreakerLayer<C, R, X, G>
 where
-    X: Extent,
+    X: CallScope,
     G: GiveBack<S>,
 {
     type Service = CircuitBreaker<S, C, R, X>;
@@ -295,7 +295,7 @@ where
     fn layer(&self, inner: S) -> Self::Service {
         let family = match &self.plan {
             Plan::Shared(family) => family.clone(),
-            Plan::PerService(blueprint, manners) => Family::new(&blueprint.circuit(), manners),
+            Plan::PerService(blueprint, policies) => Family::new(&blueprint.circuit(), policies),
         };
         CircuitBreaker::of_family(inner, family, G::give_back)
     }
@@ -306,8 +306,8 @@ impl<C, R, X, G> Clone for CircuitBreakerLayer<C, R, X, G> {
     fn clone(&self) -> Self {
         let plan = match &self.plan {
             Plan::Shared(family) => Plan::Shared(family.clone()),
-            Plan::PerService(blueprint, manners) => {
-                Plan::PerService(blueprint.clone(), manners.clone())
+            Plan::PerService(blueprint, policies) => {
+                Plan::PerService(blueprint.clone(), policies.clone())
             }
         };
         Self::planned(plan)

@@ -47,7 +47,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    breaker::CircuitBreaker, follow::Extent, give_back::GiveBack, layer::CircuitBreakerLayer,
+    breaker::CircuitBreaker, give_back::GiveBack, layer::CircuitBreakerLayer, scope::CallScope,
     waiting::Waiting,
 };
 use crate::{circuit::handle::Circuit, machine::Refusal, util::future::either};
@@ -83,7 +83,7 @@ impl<L> PendingLayer<L> {
 
 impl<S, C, R, X, G> Layer<S> for PendingLayer<CircuitBreakerLayer<C, R, X, G>>
 where
-    X: Extent,
+    X: CallScope,
     G: GiveBack<S>,
 {
     type Service = PendingWhileOpen<CircuitBreaker<S, C, R, X>>;

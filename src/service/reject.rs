@@ -75,7 +75,7 @@ impl Rejected {
     /// Marks a response as made from this rejection (rule H3), so that outer layers leave it alone: for
     /// the answer of a fallback or of a [`Reject`](crate::Reject) that is still a refusal.
     #[must_use]
-    pub fn mark<B>(self, mut response: http::Response<B>) -> http::Response<B> {
+    pub fn mark_response<B>(self, mut response: http::Response<B>) -> http::Response<B> {
         response.extensions_mut().insert(self);
         response
     }
@@ -106,7 +106,7 @@ pub trait Reject<Req, Res, E> {
     /// With `None`, the probe has failed for the circuit, and its caller goes on waiting for the inner service.
     ///
     /// The request is gone: the inner service has it. The answer is no rejection, and must not be
-    /// [marked](Rejected::mark) as one.
+    /// [marked](Rejected::mark_response) as one.
     ///
     /// Default: `None`.
     fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, Self::Error>> {
@@ -124,10 +124,10 @@ pub struct ServiceUnavailable;
 #[diagnostic::do_not_recommend]
 impl<Req, B: Default, E> Reject<Req, Response<B>, E> for ServiceUnavailable {
     type Error = E;
-    type Future = Unavailable<B, E>;
+    type Future = UnavailableFuture<B, E>;
 
     fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
-        Unavailable {
+        UnavailableFuture {
             rejected: Some(rejected),
             result: PhantomData,
         }
@@ -144,12 +144,12 @@ impl<Req, B: Default, E> Reject<Req, Response<B>, E> for ServiceUnavailable {
 
 /// The answer of [`ServiceUnavailable`]. The response is made when it is polled, so the future is
 /// no larger than the rejection.
-pub struct Unavailable<B, E> {
+pub struct UnavailableFuture<B, E> {
     rejected: Option<Rejected>,
     result: PhantomData<fn() -> Result<B, E>>,
 }
 
-impl<B: Default, E> Future for Unavailable<B, E> {
+impl<B: Default, E> Future for UnavailableFuture<B, E> {
     type Output = Result<Response<B>, E>;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
@@ -158,9 +158,9 @@ impl<B: Default, E> Future for Unavailable<B, E> {
     }
 }
 
-impl<B, E> fmt::Debug for Unavailable<B, E> {
+impl<B, E> fmt::Debug for UnavailableFuture<B, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unavailable")
+        f.debug_struct("UnavailableFuture")
             .field("rejected", &self.rejected)
             .finish()
     }
@@ -174,7 +174,7 @@ pub(crate) fn service_unavailable<B: Default>(rejected: Rejected) -> Response<B>
             .headers_mut()
             .insert(RETRY_AFTER, whole_number(seconds));
     }
-    rejected.mark(response)
+    rejected.mark_response(response)
 }
 
 /// Not marked as a rejection: to a circuit further out it is a failure.
@@ -213,7 +213,7 @@ where
 
     fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
         let response = (self.0)(&rejected);
-        ready(Ok(rejected.mark(response)))
+        ready(Ok(rejected.mark_response(response)))
     }
 
     fn inner_error(&self, error: E) -> E {
@@ -228,10 +228,10 @@ pub struct RejectAsError;
 
 impl<Req, Res, E> Reject<Req, Res, E> for RejectAsError {
     type Error = CircuitError<E>;
-    type Future = Refused<Res, CircuitError<E>>;
+    type Future = RejectErrorFuture<Res, CircuitError<E>>;
 
     fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
-        Refused::new(rejected)
+        RejectErrorFuture::new(rejected)
     }
 
     fn inner_error(&self, error: E) -> CircuitError<E> {
@@ -253,10 +253,10 @@ where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     type Error = Box<dyn Error + Send + Sync>;
-    type Future = Refused<Res, Self::Error>;
+    type Future = RejectErrorFuture<Res, Self::Error>;
 
     fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
-        Refused::new(rejected)
+        RejectErrorFuture::new(rejected)
     }
 
     fn inner_error(&self, error: E) -> Self::Error {
@@ -269,12 +269,12 @@ where
 }
 
 /// The answer of [`RejectAsError`] and [`RejectAsBoxError`]: the error is made when it is polled.
-pub struct Refused<Res, E> {
+pub struct RejectErrorFuture<Res, E> {
     rejected: Option<Rejected>,
     result: PhantomData<fn() -> Result<Res, E>>,
 }
 
-impl<Res, E> Refused<Res, E> {
+impl<Res, E> RejectErrorFuture<Res, E> {
     fn new(rejected: Rejected) -> Self {
         Self {
             rejected: Some(rejected),
@@ -283,7 +283,7 @@ impl<Res, E> Refused<Res, E> {
     }
 }
 
-impl<Res, E: From<Rejected>> Future for Refused<Res, E> {
+impl<Res, E: From<Rejected>> Future for RejectErrorFuture<Res, E> {
     type Output = Result<Res, E>;
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
@@ -292,9 +292,9 @@ impl<Res, E: From<Rejected>> Future for Refused<Res, E> {
     }
 }
 
-impl<Res, E> fmt::Debug for Refused<Res, E> {
+impl<Res, E> fmt::Debug for RejectErrorFuture<Res, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refused")
+        f.debug_struct("RejectErrorFuture")
             .field("rejected", &self.rejected)
             .finish()
     }

@@ -40,8 +40,8 @@ async fn ask(
         _ => Outcome::Failure,
     };
     let guarded = CircuitBreakerLayer::new(fixture.circuit.clone())
-        .classifier(HttpClassifier::new().classify_as(Outcome::AtEnd, [AT_END]))
-        .observe_bodies_with(ObserveBodies::new().classify_end(judge))
+        .classifier(HttpClassifier::new().classify_as(Outcome::RequiresEos, [AT_END]))
+        .observe_bodies_with(ObserveBodies::new().classify_eos(judge))
         .reject_as_error()
         .layer(client());
     let request = Request::builder().method(method).uri(server.uri());

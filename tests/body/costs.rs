@@ -120,7 +120,7 @@ fn where_bodies_are_not_observed_a_call_carries_nothing_for_them() {
     let (circuit, permit) = (size_of::<usize>(), 2 * size_of::<u64>());
     let off = size_of::<FutureOf<CircuitBreaker<Bare>, Request<http::StatusCode>>>();
     assert!(off <= inner + circuit + permit + size_of::<u64>(), "{off}");
-    assert_eq!(size_of::<tower_breaker::plumbing::HeadOnly>(), 0);
+    assert_eq!(size_of::<tower_breaker::types::HeadOnly>(), 0);
 }
 
 // H5: no bound for bodies: neither requests nor responses need to be HTTP.
@@ -140,7 +140,7 @@ fn an_observed_body_is_larger_by_a_few_words() {
         tower_breaker::reject::ServiceUnavailable,
         tower_breaker::body::ObserveBodies,
     > as Service<Request<http::StatusCode>>>::Response;
-    type Held = tower_breaker::plumbing::Counted<
+    type Held = tower_breaker::types::Counted<
         tower_breaker::classify::HttpClassifier,
         tower_breaker::reject::ServiceUnavailable,
         tower_breaker::body::ObserveBodies,
@@ -160,7 +160,7 @@ fn observing_allocates_nothing() {
     let observing = plain_layer()
         .classifier(
             tower_breaker::classify::HttpClassifier::new()
-                .classify_as(tower_breaker::Outcome::AtEnd, [AT_END]),
+                .classify_as(tower_breaker::Outcome::RequiresEos, [AT_END]),
         )
         .observe_bodies();
     let mut service = observing.layer(Bare);

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use http::Request;
 use http_body::Body;
 use tower_breaker::{
-    Abandoned, Outcome, State,
-    body::{BodyEnd, ClassifyEnd, ObserveBodies},
+    AbandonedPolicy, Outcome, State,
+    body::{BodyEnd, ClassifyEos, ObserveBodies},
 };
 
 use crate::{
@@ -101,7 +101,7 @@ fn a_body_dropped_with_the_announced_length_is_judged_complete() {
 fn a_body_dropped_with_the_announced_length_is_left_early_where_trailers_have_to_come() {
     let stage = Stage::with(
         Fixture::new(|c| c),
-        ObserveBodies::new().end_classifier(Trailing),
+        ObserveBodies::new().eos_classifier(Trailing),
     );
     for (length, script, left) in [("5", "32pt", "successful"), ("0", "pt", "abandoned")] {
         let get = || {
@@ -126,8 +126,8 @@ fn a_body_dropped_with_the_announced_length_is_left_early_where_trailers_have_to
 /// Trailers are a success, and nothing else is.
 struct Trailing;
 
-impl<E> ClassifyEnd<E> for Trailing {
-    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
+impl<E> ClassifyEos<E> for Trailing {
+    fn classify_eos(&self, end: BodyEnd<'_, E>) -> Outcome {
         match end {
             BodyEnd::Trailers(_) => Outcome::Success,
             _ => Outcome::Failure,
@@ -195,10 +195,10 @@ fn what_is_read_through_get_mut_is_not_observed() {
 #[test]
 fn the_policy_says_what_an_abandoned_body_is() {
     for (policy, ending) in [
-        (Abandoned::Ignore, "abandoned"),
-        (Abandoned::Failure, "failed"),
-        (Abandoned::FailureIfSlow, "abandoned"),
-        (Abandoned::FailureAfter(SLOW), "abandoned"),
+        (AbandonedPolicy::Ignore, "abandoned"),
+        (AbandonedPolicy::Failure, "failed"),
+        (AbandonedPolicy::FailureIfSlow, "abandoned"),
+        (AbandonedPolicy::FailureAfter(SLOW), "abandoned"),
     ] {
         // H5: never slow, however long it took.
         for slow_after in [None, Some(SLOW)] {
@@ -214,7 +214,7 @@ fn the_policy_says_what_an_abandoned_body_is() {
             stage.fixture.wait(secs(3600));
             drop(observed);
             assert_eq!(stage.ended(), ending, "{policy:?} {slow_after:?}");
-            let opened = policy == Abandoned::Failure;
+            let opened = policy == AbandonedPolicy::Failure;
             assert_eq!(stage.fixture.circuit.state() == State::Open, opened);
             stage.fixture.circuit.reset();
 

@@ -52,8 +52,8 @@ impl Server {
         answer: impl Fn() -> Response<Body> + Send + Sync + 'static,
     ) -> Self {
         let layer = CircuitBreakerLayer::new(fixture.circuit.clone())
-            .classifier(HttpClassifier::new().classify_as(Outcome::AtEnd, [AT_END]))
-            .observe_bodies_with(ObserveBodies::new().classify_end(judge));
+            .classifier(HttpClassifier::new().classify_as(Outcome::RequiresEos, [AT_END]))
+            .observe_bodies_with(ObserveBodies::new().classify_eos(judge));
         let router = Router::new()
             .route(
                 "/",

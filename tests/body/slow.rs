@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::Request;
-use tower_breaker::{Abandoned, State, body::ObserveBodies};
+use tower_breaker::{AbandonedPolicy, State, body::ObserveBodies};
 
 use crate::{
     stage::{AT_END, HEADS, NOW, Says, Stage, answer, body, judge, poll, read, read_to_end},
@@ -23,12 +23,14 @@ fn to_head() -> Stage {
 }
 
 fn to_end() -> Stage {
-    Stage::with(watchful(), timed_to_end())
+    Stage::with(watchful(), measured_to_end_of_body())
 }
 
-fn timed_to_end() -> ObserveBodies<crate::stage::Judge> {
+fn measured_to_end_of_body() -> ObserveBodies<crate::stage::Judge> {
     let judge: crate::stage::Judge = judge;
-    ObserveBodies::new().time_to_end().end_classifier(judge)
+    ObserveBodies::new()
+        .measure_to_end_of_body()
+        .eos_classifier(judge)
 }
 
 /// One call whose head takes so long, and each frame of its body so long.
@@ -121,13 +123,13 @@ fn a_failed_head_is_slow_by_itself() {
 #[test]
 fn an_early_drop_is_never_slow() {
     for observe in [
-        ObserveBodies::new().end_classifier(judge as crate::stage::Judge),
-        timed_to_end(),
+        ObserveBodies::new().eos_classifier(judge as crate::stage::Judge),
+        measured_to_end_of_body(),
     ] {
         for (policy, ending) in [
-            (Abandoned::FailureIfSlow, "abandoned"),
-            (Abandoned::Ignore, "abandoned"),
-            (Abandoned::Failure, "failed"),
+            (AbandonedPolicy::FailureIfSlow, "abandoned"),
+            (AbandonedPolicy::Ignore, "abandoned"),
+            (AbandonedPolicy::Failure, "failed"),
         ] {
             let fixture = Fixture::new(|c| c.slow_call_duration(SLOW).abandoned(policy));
             let stage = Stage::with(fixture, observe);
@@ -201,18 +203,24 @@ fn a_slow_probe_is_a_failed_probe() {
         decided
     };
     let judge: crate::stage::Judge = judge;
-    let to_head = || ObserveBodies::new().end_classifier(judge);
+    let to_head = || ObserveBodies::new().eos_classifier(judge);
     assert_eq!(probe(to_head(), SLOW, secs(9)), State::Closed);
     assert_eq!(probe(to_head(), SLOW + NANO, secs(0)), State::Open);
-    assert_eq!(probe(timed_to_end(), SLOW - NANO, NANO), State::Closed);
-    assert_eq!(probe(timed_to_end(), SLOW, NANO), State::Open);
+    assert_eq!(
+        probe(measured_to_end_of_body(), SLOW - NANO, NANO),
+        State::Closed
+    );
+    assert_eq!(probe(measured_to_end_of_body(), SLOW, NANO), State::Open);
 }
 
 // A3: where slowness is not watched, no time is kept, and none is made up.
 #[test]
 fn nothing_is_slow_where_slowness_is_not_watched() {
     let judge: crate::stage::Judge = judge;
-    for observe in [ObserveBodies::new().end_classifier(judge), timed_to_end()] {
+    for observe in [
+        ObserveBodies::new().eos_classifier(judge),
+        measured_to_end_of_body(),
+    ] {
         let stage = Stage::with(Fixture::new(|c| c), observe);
         assert_eq!(call(&stage, secs(3600), secs(3600), "33"), "successful");
     }

@@ -38,7 +38,7 @@ use tokio::{
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
-    Abandoned, CircuitBreakerLayer, CircuitBuilder, State,
+    AbandonedPolicy, CircuitBreakerLayer, CircuitBuilder, State,
     body::{ClientBody, ObserveBodies},
     classify::HttpClassifier,
 };
@@ -144,7 +144,7 @@ async fn serve(
             handle(uri.path().to_owned(), body, dependency)
         }),
     };
-    let to_end = ObserveBodies::new().time_to_end();
+    let to_end = ObserveBodies::new().measure_to_end_of_body();
     let router = match kind {
         Kind::Observed => router.layer(layer.observe_bodies().observe_request_bodies(told)),
         Kind::ObservedToEnd => router.layer(
@@ -438,7 +438,7 @@ async fn stalls_and_vanishes(stage: &Stage, stalls: Duration) {
 /// The settings by which a call that is abandoned late has failed.
 const LATE: [fn(CircuitBuilder) -> CircuitBuilder; 3] = [
     |c| c.slow_call_duration(SLOW).slow_call_rate(1.0),
-    |c| c.abandoned(Abandoned::FailureAfter(SLOW)),
+    |c| c.abandoned(AbandonedPolicy::FailureAfter(SLOW)),
     |c| c,
 ];
 

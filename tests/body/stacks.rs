@@ -61,7 +61,7 @@ fn bodies_and_judges_need_not_be_send() {
     let asked = Rc::new(std::cell::Cell::new(0));
     let count = asked.clone();
     let layer = CircuitBreakerLayer::new(fixture.circuit.clone()).observe_bodies_with(
-        tower_breaker::body::ObserveBodies::new().classify_end(move |_: BodyEnd<'_, Broken>| {
+        tower_breaker::body::ObserveBodies::new().classify_eos(move |_: BodyEnd<'_, Broken>| {
             count.set(count.get() + 1);
             tower_breaker::Outcome::Failure
         }),
@@ -171,7 +171,7 @@ fn every_kind_of_rejection_goes_with_observed_bodies() {
     assert_eq!(fixture.totals().rejected, 4);
 }
 
-fn text<H: tower_breaker::plumbing::Hold>(observed: ObservedBody<Full<Bytes>, H>) -> String
+fn text<H: tower_breaker::types::Hold>(observed: ObservedBody<Full<Bytes>, H>) -> String
 where
     ObservedBody<Full<Bytes>, H>: http_body::Body<Data = Bytes, Error = Infallible>,
 {

@@ -20,8 +20,8 @@ use tower_breaker::{
     CircuitBreakerLayer, Outcome, Totals,
     body::{BodyEnd, ObserveBodies, ObservedBody},
     classify::HttpClassifier,
-    plumbing::Counted,
     reject::ServiceUnavailable,
+    types::Counted,
 };
 
 use crate::support::Fixture;
@@ -155,13 +155,13 @@ impl Stage {
 }
 
 pub(crate) fn judged_by(judge: Judge) -> ObserveBodies<Judge> {
-    ObserveBodies::new().end_classifier(judge)
+    ObserveBodies::new().eos_classifier(judge)
 }
 
 impl<J> Stage<J> {
     pub(crate) fn with(fixture: Fixture, observe: ObserveBodies<J>) -> Self {
         let layer = CircuitBreakerLayer::new(fixture.circuit.clone())
-            .classifier(HttpClassifier::new().classify_as(Outcome::AtEnd, [AT_END]))
+            .classifier(HttpClassifier::new().classify_as(Outcome::RequiresEos, [AT_END]))
             .observe_bodies_with(observe);
         Self {
             seen: Cell::new(fixture.totals()),
@@ -178,7 +178,7 @@ impl<J> Stage<J> {
     ) -> Response<Observed<J, B>>
     where
         B: Body + Default,
-        J: tower_breaker::body::ClassifyEnd<B::Error>,
+        J: tower_breaker::body::ClassifyEos<B::Error>,
     {
         self.ask_after(Duration::ZERO, request, answer)
     }
@@ -192,7 +192,7 @@ impl<J> Stage<J> {
     ) -> Response<Observed<J, B>>
     where
         B: Body + Default,
-        J: tower_breaker::body::ClassifyEnd<B::Error>,
+        J: tower_breaker::body::ClassifyEos<B::Error>,
     {
         let mut answer = Some(answer);
         let mut service = self.layer.layer(service_fn(|_: Request<()>| {
@@ -208,7 +208,7 @@ impl<J> Stage<J> {
     /// The body of the answer to a `GET`.
     pub(crate) fn get(&self, status: StatusCode, body: Scripted) -> Observed<J>
     where
-        J: tower_breaker::body::ClassifyEnd<Broken>,
+        J: tower_breaker::body::ClassifyEos<Broken>,
     {
         self.ask(Request::get("/"), answer(status, body))
             .into_body()

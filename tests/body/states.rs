@@ -2,7 +2,7 @@
 //! disabled (E1).
 
 use http::{Request, StatusCode};
-use tower_breaker::{Abandoned, Mode, Outcome, Reason, Rejected, State};
+use tower_breaker::{AbandonedPolicy, Mode, Outcome, Reason, Rejected, State};
 
 use crate::{
     stage::{
@@ -132,7 +132,9 @@ fn a_probe_dropped_before_its_first_data_frame_gives_its_permit_back() {
 // A4, D2: unless every abandoned call is a failure.
 #[test]
 fn where_abandoned_is_a_failure_a_probe_dropped_early_has_failed() {
-    let stage = Stage::new(fragile_after_break(|c| c.abandoned(Abandoned::Failure)));
+    let stage = Stage::new(fragile_after_break(|c| {
+        c.abandoned(AbandonedPolicy::Failure)
+    }));
     drop(probe(&stage, NOW, body("3")));
     stage.fixture.is(State::Open);
     assert_eq!(stage.ended(), "failed");

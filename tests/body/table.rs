@@ -14,7 +14,7 @@ use crate::{
 };
 use tower_breaker::{
     Outcome,
-    body::{LengthsAndErrors, ObserveBodies},
+    body::{DefaultClassifyEos, ObserveBodies},
 };
 
 fn stage() -> Stage {
@@ -41,7 +41,7 @@ fn a_body_that_ends_is_a_success() {
 #[test]
 fn a_body_that_ends_is_what_the_judge_makes_of_it() {
     let nothing_is_good = ObserveBodies::new()
-        .end_classifier(|_: tower_breaker::body::BodyEnd<'_, _>| Outcome::Failure);
+        .eos_classifier(|_: tower_breaker::body::BodyEnd<'_, _>| Outcome::Failure);
     let stage = Stage::with(Fixture::new(|c| c), nothing_is_good);
     for (head, ending) in [(NOW, "successful"), (AT_END, "failed")] {
         read_to_end(&mut stage.get(head, body("3")));
@@ -148,7 +148,7 @@ fn an_error_in_the_body_is_a_failure() {
 fn the_default_fails_errors_and_wrong_lengths_and_nothing_else() {
     let stage = Stage::with(
         Fixture::new(|c| c),
-        ObserveBodies::<LengthsAndErrors>::default(),
+        ObserveBodies::<DefaultClassifyEos>::default(),
     );
     for head in HEADS {
         for (script, ending) in [
@@ -182,7 +182,7 @@ fn errors_and_wrong_lengths_are_what_the_judge_makes_of_them() {
 // A1: there is nothing after the end.
 #[test]
 fn at_the_end_is_what_it_looks_like_at_the_end() {
-    let stage = Stage::with(Fixture::new(|c| c), judged_by(|_| Outcome::AtEnd));
+    let stage = Stage::with(Fixture::new(|c| c), judged_by(|_| Outcome::RequiresEos));
     for (script, ending) in [("3", "successful"), ("3t", "successful"), ("3e", "failed")] {
         read_to_end(&mut stage.get(AT_END, body(script)));
         assert_eq!(stage.ended(), ending, "{script}");
@@ -307,7 +307,7 @@ fn a_body_tells_whether_it_is_observed() {
 #[test]
 fn what_is_observed_is_shown() {
     assert_eq!(
-        format!("{:?}", ObserveBodies::new().time_to_end()),
-        "ObserveBodies { timed_to_end: true, .. }"
+        format!("{:?}", ObserveBodies::new().measure_to_end_of_body()),
+        "ObserveBodies { measured_to_end_of_body: true, .. }"
     );
 }

@@ -109,9 +109,9 @@ fn each_transition_is_told_once_and_in_full() {
         details,
         [
             (Cause::ConsecutiveFailures(1), 1, five),
-            (Cause::BreakOver, 1, None),
+            (Cause::WaitOver, 1, None),
             (Cause::ProbeFailed, 2, five),
-            (Cause::BreakOver, 2, None),
+            (Cause::WaitOver, 2, None),
             (Cause::Recovered, 0, None),
         ]
     );
@@ -738,7 +738,7 @@ fn causes_are_said_in_words() {
         (Cause::ProbesTimedOut, "the probes timed out"),
         (Cause::Shared, "another instance"),
         (
-            Cause::BreakOver,
+            Cause::WaitOver,
             "the wait is over, the next call is a probe",
         ),
         (Cause::Recovered, "the probes succeeded"),
@@ -867,9 +867,12 @@ fn answers_to_a_rejection_say_what_they_are() {
     circuit.circuit.force_open();
     let rejected = circuit.reject();
     let unavailable = answer(&ServiceUnavailable, rejected.clone());
-    prints(&unavailable, &["Unavailable", "payments", "ForcedOpen"]);
+    prints(
+        &unavailable,
+        &["UnavailableFuture", "payments", "ForcedOpen"],
+    );
     let refused = answer(&RejectAsError, rejected);
-    prints(&refused, &["Refused", "payments", "ForcedOpen"]);
+    prints(&refused, &["RejectErrorFuture", "payments", "ForcedOpen"]);
 }
 
 #[test]

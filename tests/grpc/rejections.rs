@@ -178,7 +178,7 @@ async fn an_outer_breaker_ignores_the_rejections_of_an_inner_one() {
     // As errors, with the wrapper for them.
     let layer = CircuitBreakerLayer::new(outer.circuit.clone())
         .classifier(IgnoreRejections(GrpcClassifier::new()))
-        .observe_bodies_with(ObserveBodies::new().end_classifier(GrpcClassifier::new()))
+        .observe_bodies_with(ObserveBodies::new().eos_classifier(GrpcClassifier::new()))
         .rejection(GrpcUnavailable);
     let both = ServiceBuilder::new()
         .layer(layer)

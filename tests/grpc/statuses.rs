@@ -103,7 +103,10 @@ fn a_status_made_of_a_rejection_is_ignored() {
     let fixture = fragile(|circuit| circuit);
     fixture.circuit.force_open();
     let mut status = Status::from(rejected(&fixture));
-    assert_eq!(judge(GrpcClassifier::new(), &status), Outcome::NotAsked);
+    assert_eq!(
+        judge(GrpcClassifier::new(), &status),
+        Outcome::InnerRejection
+    );
     status.set_source(Arc::new(std::io::Error::other("something else")));
     assert_eq!(judge(GrpcClassifier::new(), &status), Outcome::Failure);
 }

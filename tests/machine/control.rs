@@ -4,7 +4,7 @@ use std::{mem::forget, time::Duration};
 
 use crate::support::{Fixture, NANO, SLOW, fragile, fragile_after_break, secs};
 use tower_breaker::{
-    Abandoned, Cause, Circuit, CircuitBuilder, ConfigError, EjectionCap, Guard, Jitter, Mode,
+    AbandonedPolicy, Cause, Circuit, CircuitBuilder, ConfigError, EjectionCap, Guard, Jitter, Mode,
     OpenFor, Outcome, Reason, State, clock::ManualClock,
 };
 
@@ -734,7 +734,7 @@ fn calls_that_nobody_timed_are_not_slow_afterwards() {
 fn the_other_numbers_can_be_changed_too() {
     let circuit = fragile(|c| c);
     change(&circuit, |c| {
-        c.abandoned(Abandoned::Failure).ramp(secs(10), 0.25)
+        c.abandoned(AbandonedPolicy::Failure).ramp(secs(10), 0.25)
     });
     circuit.play("d");
     circuit.is(State::Open);

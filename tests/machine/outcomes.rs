@@ -4,7 +4,7 @@
 use std::{future::pending, time::Duration};
 
 use crate::support::{Fixture, NANO, SLOW, fragile, fragile_after_break, panic_of, secs};
-use tower_breaker::{Abandoned, Cause, Circuit, Mode, OpenFor, Outcome, State};
+use tower_breaker::{AbandonedPolicy, Cause, Circuit, Mode, OpenFor, Outcome, State};
 
 // ---- A2: ignored -------------------------------------------------------------------------------
 
@@ -110,7 +110,7 @@ async fn the_classifier_alone_says_what_is_an_answer() {
 #[tokio::test]
 async fn an_error_that_is_left_to_the_end_is_a_failure() {
     let circuit = Fixture::new(|c| c.consecutive_failures(2));
-    let at_end = |_: Result<&(), &()>| Outcome::AtEnd;
+    let at_end = |_: Result<&(), &()>| Outcome::RequiresEos;
     let _ = circuit.circuit.call_with(at_end, async { Err(()) }).await;
     let _ = circuit.circuit.call_with(at_end, async { Ok(()) }).await;
     assert_eq!(
@@ -226,7 +226,7 @@ fn a_dropped_call_is_neutral() {
 }
 
 /// What a circuit makes of a call that was dropped after so long: failed, abandoned, slow.
-fn totals_of_drop(policy: Abandoned, after: Duration) -> (u64, u64, u64) {
+fn totals_of_drop(policy: AbandonedPolicy, after: Duration) -> (u64, u64, u64) {
     let circuit = Fixture::new(|c| {
         c.count_window(10)
             .slow_call_duration(SLOW)
@@ -252,9 +252,9 @@ fn each_policy_judges_fast_and_slow_drops() {
     let failed = (1, 0, 0);
     let failed_slowly = (1, 0, 1);
     for (policy, at_the_limit, beyond) in [
-        (Abandoned::Ignore, neutral, neutral),
-        (Abandoned::Failure, failed, failed_slowly),
-        (Abandoned::FailureIfSlow, neutral, failed_slowly),
+        (AbandonedPolicy::Ignore, neutral, neutral),
+        (AbandonedPolicy::Failure, failed, failed_slowly),
+        (AbandonedPolicy::FailureIfSlow, neutral, failed_slowly),
     ] {
         assert_eq!(totals_of_drop(policy, SLOW), at_the_limit, "{policy:?}");
         assert_eq!(totals_of_drop(policy, SLOW + NANO), beyond, "{policy:?}");
@@ -264,7 +264,7 @@ fn each_policy_judges_fast_and_slow_drops() {
 /// What a circuit that watches no slow calls makes of a call that was dropped after so long: failed,
 /// abandoned, slow.
 fn totals_of_drop_after(limit: Duration, after: Duration) -> (u64, u64, u64) {
-    let circuit = Fixture::new(|c| c.abandoned(Abandoned::FailureAfter(limit)));
+    let circuit = Fixture::new(|c| c.abandoned(AbandonedPolicy::FailureAfter(limit)));
     let call = circuit.admit();
     circuit.wait(after);
     drop(call);
@@ -279,7 +279,7 @@ fn an_abandoned_call_can_be_a_failure_after_a_time_of_its_own() {
     assert_eq!(totals_of_drop_after(limit, limit - NANO), (0, 1, 0));
     assert_eq!(totals_of_drop_after(limit, limit), (1, 0, 0));
     // An answer may take longer, and is not slow.
-    let circuit = Fixture::new(|c| c.abandoned(Abandoned::FailureAfter(limit)));
+    let circuit = Fixture::new(|c| c.abandoned(AbandonedPolicy::FailureAfter(limit)));
     circuit.play("S");
     let call = circuit.admit();
     circuit.wait(3 * limit);
@@ -293,7 +293,7 @@ fn an_abandoned_call_that_failed_after_its_time_is_slow_past_the_slow_limit_only
     for (limit, slow) in [(SLOW / 2, 0), (2 * SLOW, 1)] {
         let circuit = Fixture::new(|c| {
             c.slow_call_duration(SLOW)
-                .abandoned(Abandoned::FailureAfter(limit))
+                .abandoned(AbandonedPolicy::FailureAfter(limit))
         });
         let call = circuit.admit();
         circuit.wait(limit);
@@ -306,7 +306,7 @@ fn an_abandoned_call_that_failed_after_its_time_is_slow_past_the_slow_limit_only
 #[test]
 fn an_abandoned_probe_has_failed_after_that_time() {
     let circuit = fragile_after_break(|c| {
-        c.abandoned(Abandoned::FailureAfter(secs(2)))
+        c.abandoned(AbandonedPolicy::FailureAfter(secs(2)))
             .half_open_timeout(secs(8))
     });
     let probe = circuit.admit();
@@ -326,7 +326,7 @@ fn the_time_after_which_an_abandoned_call_has_failed_can_be_changed() {
     let before = circuit.admit();
     let changed = circuit
         .circuit
-        .reconfigure(|c| c.abandoned(Abandoned::FailureAfter(secs(2))));
+        .reconfigure(|c| c.abandoned(AbandonedPolicy::FailureAfter(secs(2))));
     changed.expect("a number");
     let after = circuit.admit();
     circuit.wait(secs(2));
@@ -422,11 +422,17 @@ fn the_half_open_timeout_measures_no_probe_that_has_a_slow_limit() {
 // A4
 #[test]
 fn the_policy_holds_for_probes_too() {
-    let never = fragile_after_break(|c| c.slow_call_duration(SLOW).abandoned(Abandoned::Ignore));
+    let never = fragile_after_break(|c| {
+        c.slow_call_duration(SLOW)
+            .abandoned(AbandonedPolicy::Ignore)
+    });
     never.play("D D");
     never.is(State::HalfOpen);
 
-    let always = fragile_after_break(|c| c.slow_call_duration(SLOW).abandoned(Abandoned::Failure));
+    let always = fragile_after_break(|c| {
+        c.slow_call_duration(SLOW)
+            .abandoned(AbandonedPolicy::Failure)
+    });
     always.play("d");
     always.is(State::Open);
 }
@@ -525,7 +531,7 @@ fn somebody_elses_panic_is_no_failure() {
 #[test]
 fn accounting_in_drop_survives_panicking_listeners_in_the_middle_of_a_panic() {
     let circuit = fragile(|c| {
-        c.abandoned(Abandoned::Failure)
+        c.abandoned(AbandonedPolicy::Failure)
             .on_transition(|_, _| panic!("a listener"))
     });
     let abandon = || {

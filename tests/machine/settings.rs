@@ -8,7 +8,8 @@ use std::{
 use crate::support::{NANO, millis, secs};
 use tower::Layer;
 use tower_breaker::{
-    Abandoned, Circuit, CircuitBreakerLayer, CircuitBuilder, ConfigError, Jitter, OpenFor, State,
+    AbandonedPolicy, Circuit, CircuitBreakerLayer, CircuitBuilder, ConfigError, Jitter, OpenFor,
+    State,
     clock::{Clock, ManualClock},
 };
 
@@ -144,11 +145,11 @@ fn consecutive_failures_span() {
 #[test]
 fn abandoned() {
     refused(&[("abandoned", "FailureAfter(0ns)", |c| {
-        c.abandoned(Abandoned::FailureAfter(Duration::ZERO))
+        c.abandoned(AbandonedPolicy::FailureAfter(Duration::ZERO))
     })]);
     accepted(&[
-        |c| c.abandoned(Abandoned::FailureAfter(NANO)),
-        |c| c.abandoned(Abandoned::FailureAfter(Duration::MAX)),
+        |c| c.abandoned(AbandonedPolicy::FailureAfter(NANO)),
+        |c| c.abandoned(AbandonedPolicy::FailureAfter(Duration::MAX)),
     ]);
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::support::{Fixture, NANO, SLOW, millis, secs};
-use tower_breaker::{Cause, CircuitBuilder, Counts, State};
+use tower_breaker::{Cause, CircuitBuilder, State, WindowCounts};
 
 // ---- B1: consecutive failures ------------------------------------------------------------------
 
@@ -610,7 +610,7 @@ fn a_custom_policy_is_asked_like_a_rate() {
         c.count_window(4)
             .minimum_calls(3)
             .slow_call_duration(SLOW)
-            .trip_when(move |counts: &Counts| {
+            .trip_when(move |counts: &WindowCounts| {
                 let counts = (counts.calls, counts.failed, counts.slow);
                 heard.lock().expect("a log").push(counts);
                 false

@@ -3,7 +3,7 @@
 use std::{panic::resume_unwind, time::Duration};
 
 use proptest::{option, prelude::*};
-use tower_breaker::{Abandoned, CircuitBuilder, Counts, Jitter, Mode, OpenFor};
+use tower_breaker::{AbandonedPolicy, CircuitBuilder, Jitter, Mode, OpenFor, WindowCounts};
 
 /// Settings as a person says them; `None` is *not said*. Shares are in thousandths.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ pub(crate) struct Change {
 }
 
 impl Custom {
-    pub(crate) fn trips(self, counts: &Counts) -> bool {
+    pub(crate) fn trips(self, counts: &WindowCounts) -> bool {
         match self {
             Self::Never => false,
             Self::Failed(limit) => counts.failed >= limit,
@@ -269,12 +269,12 @@ fn half_open() -> impl Strategy<Value = HalfOpen> {
     })
 }
 
-fn abandoned() -> impl Strategy<Value = Abandoned> {
+fn abandoned() -> impl Strategy<Value = AbandonedPolicy> {
     prop_oneof![
-        1 => Just(Abandoned::Ignore),
-        1 => Just(Abandoned::Failure),
-        2 => Just(Abandoned::FailureIfSlow),
-        1 => millis(1..=30).prop_map(Abandoned::FailureAfter),
+        1 => Just(AbandonedPolicy::Ignore),
+        1 => Just(AbandonedPolicy::Failure),
+        2 => Just(AbandonedPolicy::FailureIfSlow),
+        1 => millis(1..=30).prop_map(AbandonedPolicy::FailureAfter),
     ]
 }
 

@@ -103,7 +103,7 @@ fn the_machine_does_what_its_reference_does() {
         "trip now",
         "manual",
         "probe failed",
-        "break over",
+        "wait over",
         "recovered",
         "rejected: open",
         "rejected: half-open full",

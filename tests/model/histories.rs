@@ -56,7 +56,7 @@ fn any_circuit_does_what_its_reference_does() {
         "probe failed",
         "probes timed out",
         "probes abandoned",
-        "break over",
+        "wait over",
         "recovered",
         "rejected: open",
         "rejected: half-open full",

@@ -204,7 +204,7 @@ fn word(cause: Cause) -> &'static str {
         Cause::ProbeFailed => "probe failed",
         Cause::ProbesTimedOut => "probes timed out",
         Cause::ProbesAbandoned => "probes abandoned",
-        Cause::BreakOver => "break over",
+        Cause::WaitOver => "wait over",
         Cause::Recovered => "recovered",
         _ => "something else",
     }

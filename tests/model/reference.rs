@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, panic::catch_unwind, time::Duration};
 
-use tower_breaker::{Abandoned, Cause, Counts, Mode, Outcome, Reason, State, Totals};
+use tower_breaker::{AbandonedPolicy, Cause, Mode, Outcome, Reason, State, Totals, WindowCounts};
 
 use crate::{
     config::{Break, Change, Config, Growth, HalfOpen, Spread, Window},
@@ -110,7 +110,7 @@ pub(crate) struct Seen {
     pub(crate) attempt: u32,
     pub(crate) last_trip: Option<Cause>,
     pub(crate) consecutive_failures: u64,
-    pub(crate) window: Option<Counts>,
+    pub(crate) window: Option<WindowCounts>,
     pub(crate) probes: Option<Probes>,
     pub(crate) totals: Option<Totals>,
 }
@@ -359,9 +359,9 @@ impl Reference {
         let limit = self.config.slow_after.or(patience);
         let overdue = limit.is_some_and(|limit| ran > limit);
         let failed = match self.config.abandoned {
-            Abandoned::Ignore => false,
-            Abandoned::Failure => true,
-            Abandoned::FailureAfter(limit) => ran >= limit,
+            AbandonedPolicy::Ignore => false,
+            AbandonedPolicy::Failure => true,
+            AbandonedPolicy::FailureAfter(limit) => ran >= limit,
             _ => overdue,
         };
         if failed {
@@ -502,7 +502,7 @@ impl Reference {
     fn cause_in_window(&self) -> Option<Cause> {
         self.config.window?;
         let counts = self.counts();
-        let Counts {
+        let WindowCounts {
             calls,
             failed,
             slow,
@@ -531,8 +531,8 @@ impl Reference {
         trips.then_some(Cause::CustomPolicy(counts))
     }
 
-    fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
+    fn counts(&self) -> WindowCounts {
+        let mut counts = WindowCounts::default();
         if let Stay::Closed { calls, .. } = &self.stay {
             for call in calls {
                 counts.calls += 1;
@@ -713,7 +713,7 @@ impl Reference {
             succeeded: 0,
             failed: 0,
         };
-        self.turn(stay, self.mode, Cause::BreakOver);
+        self.turn(stay, self.mode, Cause::WaitOver);
     }
 
     /// D4: twice as long as the newest late probe since the last close took, at most an hour.
@@ -881,7 +881,7 @@ impl Reference {
             let limit = self.config.slow_after.or(call.patience)?;
             Some(call.started + limit)
         }));
-        if let Abandoned::FailureAfter(limit) = self.config.abandoned {
+        if let AbandonedPolicy::FailureAfter(limit) = self.config.abandoned {
             edges.extend(calls.iter().map(|call| call.started + limit));
         }
         edges.retain(|edge| (self.now..Duration::MAX).contains(edge));

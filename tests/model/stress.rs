@@ -229,7 +229,7 @@ fn the_break_is_over_for_exactly_one_of_many() {
                 .map(|r| r.reason())
                 .all(|r| r == Reason::HalfOpenFull)
         );
-        assert_eq!(log.causes(), [Cause::Manual, Cause::BreakOver]);
+        assert_eq!(log.causes(), [Cause::Manual, Cause::WaitOver]);
         PLACES[winner]
     });
 }
@@ -349,8 +349,8 @@ fn probes_that_disagree_end_their_era_once() {
         assert_eq!(totals(&circuit).stale, 3, "one decides");
         log.assert_contiguous(&circuit);
         match log.causes()[..] {
-            [Cause::Manual, Cause::BreakOver, Cause::Recovered] => "closed",
-            [Cause::Manual, Cause::BreakOver, Cause::TripNow] => "opened",
+            [Cause::Manual, Cause::WaitOver, Cause::Recovered] => "closed",
+            [Cause::Manual, Cause::WaitOver, Cause::TripNow] => "opened",
             ref other => panic!("{other:?}"),
         }
     });
@@ -657,7 +657,7 @@ fn sixty_four_clones_trip_and_recover_thousands_of_times() {
     weather.assert_told_right(&circuit);
     assert_recovers(&circuit, &clock);
     log.assert_contiguous(&circuit);
-    for cause in ["ProbeFailed", "ProbesTimedOut", "Recovered", "BreakOver"] {
+    for cause in ["ProbeFailed", "ProbesTimedOut", "Recovered", "WaitOver"] {
         let told = |told: &Cause| format!("{told:?}").starts_with(cause);
         assert!(log.causes().iter().any(told), "never happened: {cause}");
     }

@@ -18,7 +18,8 @@ use futures_util::{FutureExt, future::join};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
-    Abandoned, Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Outcome, State,
+    AbandonedPolicy, Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Outcome,
+    State,
     classify::{ErrorsOnly, HttpClassifier},
     clock::{Clock, ManualClock},
 };
@@ -278,8 +279,8 @@ fn a_stale_probe_given_up_on_is_not_judged_by_the_patience_of_a_later_era() {
 #[test]
 fn whether_giving_up_is_a_failure_can_be_chosen() {
     for (policy, ends) in [
-        (Abandoned::Ignore, "1 abandoned"),
-        (Abandoned::Failure, "1 failed"),
+        (AbandonedPolicy::Ignore, "1 abandoned"),
+        (AbandonedPolicy::Failure, "1 failed"),
     ] {
         let stage = Stage::with(|builder| builder.abandoned(policy));
         drop(stage.call(Act::Hang));
@@ -289,7 +290,7 @@ fn whether_giving_up_is_a_failure_can_be_chosen() {
     let slow = Stage::with(|builder| {
         builder
             .slow_call_duration(SLOW)
-            .abandoned(Abandoned::Ignore)
+            .abandoned(AbandonedPolicy::Ignore)
     });
     let answer = slow.call(Act::Hang);
     slow.clock.advance(SLOW + NANOSECOND);
@@ -324,7 +325,7 @@ fn was_rejected(answer: Answer) -> bool {
 
 #[test]
 fn a_straggler_of_an_earlier_era_is_counted_and_changes_nothing() {
-    let stage = Stage::with(|builder| builder.abandoned(Abandoned::Failure));
+    let stage = Stage::with(|builder| builder.abandoned(AbandonedPolicy::Failure));
     let straggler = stage.call(Act::Hang);
     stage.circuit.reset();
     drop(straggler);
@@ -421,7 +422,7 @@ fn a_guard_records_what_a_classifier_makes_of_a_result() {
 #[test]
 fn a_guard_tells_an_answer_from_an_error() {
     let stage = Stage::new();
-    let at_the_end = |_: Result<&(), &()>| Outcome::AtEnd;
+    let at_the_end = |_: Result<&(), &()>| Outcome::RequiresEos;
     let guard = || stage.circuit.try_acquire().expect("closed");
     guard().record_with(at_the_end, &Ok(()));
     assert_eq!(stage.ends(), "1 successful");

@@ -554,12 +554,15 @@ fn a_wrapped_classifier_is_asked_about_errors_but_not_about_rejections() {
     let circuit_error = |error: CircuitError<Odd>| classifier.classify(Err::<&u32, _>(&error));
     let box_error = |error: BoxError| classifier.classify(Err::<&u32, _>(&error));
 
-    assert_eq!(circuit_error(rejected.clone().into()), Outcome::NotAsked);
+    assert_eq!(
+        circuit_error(rejected.clone().into()),
+        Outcome::InnerRejection
+    );
     assert_eq!(circuit_error(CircuitError::Inner(Odd)), Outcome::Failure);
-    assert_eq!(box_error(rejected.clone().into()), Outcome::NotAsked);
+    assert_eq!(box_error(rejected.clone().into()), Outcome::InnerRejection);
     assert_eq!(
         box_error(Box::new(Wrapped(rejected.into()))),
-        Outcome::NotAsked
+        Outcome::InnerRejection
     );
     assert_eq!(box_error(Odd.into()), Outcome::Failure);
 }
@@ -695,7 +698,7 @@ fn a_rejection_reads_the_same_in_every_error() {
 #[test]
 fn a_fallback_can_mark_its_refusal() {
     let rejected = open().try_acquire().unwrap_err();
-    let refusal = rejected.clone().mark(http::Response::new(()));
+    let refusal = rejected.clone().mark_response(http::Response::new(()));
     assert_eq!(refusal.extensions().get(), Some(&rejected));
 }
 

@@ -371,10 +371,10 @@ async fn a_probe_whose_body_is_dropped_unread_decides_nothing() {
 // A3
 #[tokio::test]
 async fn slow_is_the_head_unless_the_body_is_asked_for() {
-    let slow_body = async |time_to_end: bool| {
+    let slow_body = async |measure_to_end_of_body: bool| {
         let circuit = fragile(|c| c.slow_call_duration(secs(1)));
-        let observe = match time_to_end {
-            true => ObserveBodies::new().time_to_end(),
+        let observe = match measure_to_end_of_body {
+            true => ObserveBodies::new().measure_to_end_of_body(),
             false => ObserveBodies::new(),
         };
         let service = layer(&circuit).observe_bodies_with(observe).layer(client());
@@ -398,7 +398,7 @@ async fn a_closure_can_tell_the_ends_apart() {
         _ => Outcome::Success,
     };
     let circuit = fragile(|c| c);
-    let observe = ObserveBodies::new().classify_end(timeouts_only);
+    let observe = ObserveBodies::new().classify_eos(timeouts_only);
     let layer = layer(&circuit).observe_bodies_with(observe);
     let server = Misbehaving::start(vec![Turn::short_body(), Turn::hold_mid_body()]);
     let service = layer.layer(built(settings().read_timeout(secs(5))));

@@ -12,7 +12,7 @@ use proptest::{
     test_runner::{Config as RunnerConfig, TestRunner},
 };
 use tower_breaker::{
-    Counts, Guard, Transition,
+    Guard, Transition, WindowCounts,
     clock::{Clock, ManualClock},
 };
 
@@ -465,7 +465,7 @@ impl Member {
             return true;
         }
         let window = self.member.circuit.snapshot().window.unwrap_or_default();
-        let Counts { calls, .. } = window;
+        let WindowCounts { calls, .. } = window;
         match self.policy {
             Policy::Consecutive => failed && streak > 0,
             Policy::FailureRate => failed && calls >= 2 && 2 * window.failed >= calls,

@@ -213,7 +213,7 @@ fn a_rejection_further_in_is_no_answer() {
     let circuit = fragile_after_break(|c| c.half_open_timeout(secs(8)));
     for _ in 0..3 {
         give_up(&circuit, 1, secs(2));
-        circuit.admit().finish(Outcome::NotAsked);
+        circuit.admit().finish(Outcome::InnerRejection);
     }
     circuit.is(State::HalfOpen);
     give_up(&circuit, 1, secs(2));

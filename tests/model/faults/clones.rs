@@ -140,7 +140,7 @@ impl Ledger {
         let told = self.told.lock().unwrap();
         for wanted in [
             Cause::Recovered,
-            Cause::BreakOver,
+            Cause::WaitOver,
             Cause::ProbeFailed,
             Cause::ProbesTimedOut,
         ] {

@@ -12,7 +12,7 @@ use std::{
 use futures_util::FutureExt;
 use tower::{Layer, Service, service_fn};
 use tower_breaker::{
-    Abandoned, Circuit, CircuitBreakerLayer, CircuitBuilder, State, classify::ErrorsOnly,
+    AbandonedPolicy, Circuit, CircuitBreakerLayer, CircuitBuilder, State, classify::ErrorsOnly,
 };
 
 const BREAK: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ fn a_call_of_a_service_and_one_of_the_circuit_are_never_slow_then() {
 // A5, A4
 #[test]
 fn where_giving_up_is_a_failure_it_is_one_at_the_end_of_a_thread_too() {
-    let circuit = on_tokio(|builder| builder.abandoned(Abandoned::Failure));
+    let circuit = on_tokio(|builder| builder.abandoned(AbandonedPolicy::Failure));
     dropped_at_the_end_of_a_thread(move || circuit.try_acquire().unwrap());
     assert_eq!(ends(circuit), (0, 1, 0));
     assert_eq!(circuit.state(), State::Open);

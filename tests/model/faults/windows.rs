@@ -11,7 +11,7 @@ use std::{
 };
 
 use tower_breaker::{
-    Circuit, Counts,
+    Circuit, WindowCounts,
     clock::{Clock, ManualClock},
 };
 
@@ -80,7 +80,7 @@ fn assert_holds(circuit: &Circuit, clock: &ManualClock, entries: &[Entry]) {
     let within = |bucket: u128| bucket + u128::from(BUCKETS) > now;
     let count =
         |wanted: &dyn Fn(&Entry) -> bool| entries.iter().filter(|e| wanted(e)).count() as u64;
-    let Counts { calls, failed, .. } = circuit.snapshot().window.expect("a window");
+    let WindowCounts { calls, failed, .. } = circuit.snapshot().window.expect("a window");
     let certain = count(&|entry| within(entry.from));
     let possible = count(&|entry| within(entry.to));
     assert!(
@@ -117,7 +117,7 @@ fn a_time_window_that_rolled_on_in_a_race_holds_what_was_recorded_in_it() {
             assert_holds(&circuit, &clock, &entries);
             clock.advance(WIDTH);
         }
-        assert_eq!(circuit.snapshot().window, Some(Counts::default()));
+        assert_eq!(circuit.snapshot().window, Some(WindowCounts::default()));
         rolled += entries.iter().filter(|e| e.from < e.to).count();
         if round >= 20 && rolled > 100 && held > 100 {
             return;

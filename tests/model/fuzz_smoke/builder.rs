@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, panic::resume_unwind, time::Duration};
 
 use tower_breaker::{
-    Abandoned, Circuit, CircuitBuilder, ConfigError, Jitter, OpenFor, clock::ManualClock,
+    AbandonedPolicy, Circuit, CircuitBuilder, ConfigError, Jitter, OpenFor, clock::ManualClock,
 };
 
 use super::{bytes::Bytes, laws};
@@ -200,10 +200,10 @@ fn say_half_open(
 /// What takes no nonsense.
 fn say_the_rest(builder: CircuitBuilder, bytes: &mut Bytes<'_>) -> CircuitBuilder {
     let abandoned = [
-        Abandoned::Ignore,
-        Abandoned::Failure,
-        Abandoned::FailureIfSlow,
-        Abandoned::FailureAfter(Duration::from_millis(5)),
+        AbandonedPolicy::Ignore,
+        AbandonedPolicy::Failure,
+        AbandonedPolicy::FailureIfSlow,
+        AbandonedPolicy::FailureAfter(Duration::from_millis(5)),
     ];
     match bytes.byte() % 4 {
         0 => builder.abandoned(bytes.pick(&abandoned)),

@@ -6,7 +6,7 @@ use std::{convert::Infallible, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tower_breaker::{
     Outcome,
-    body::{BodyEnd, ClassifyEnd},
+    body::{BodyEnd, ClassifyEos},
     classify::{Classify, HttpClassifier},
     grpc::GrpcClassifier,
     retry_after::RetryAfter,
@@ -156,7 +156,7 @@ fn check_grpc(
         _ => failure,
     };
     let of_status = || match status.as_u16() {
-        200 if may_be_grpc(headers) => Outcome::AtEnd,
+        200 if may_be_grpc(headers) => Outcome::RequiresEos,
         401 | 403 | 404 => Outcome::Answered,
         _ => failure,
     };
@@ -167,6 +167,6 @@ fn check_grpc(
         code.map_or_else(of_status, of_code),
         "{status} {headers:?}"
     );
-    let end = classifier.classify_end(BodyEnd::<'_, Infallible>::Trailers(headers));
+    let end = classifier.classify_eos(BodyEnd::<'_, Infallible>::Trailers(headers));
     assert_eq!(end, code.map_or(failure, of_code), "{headers:?}");
 }

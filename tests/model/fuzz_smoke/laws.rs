@@ -405,7 +405,7 @@ fn is_legal(told: &Transition) -> bool {
             Cause::CustomPolicy(counts) => counts.failed <= counts.calls,
             cause => cause == Cause::TripNow,
         },
-        (Open, HalfOpen) => told.cause == Cause::BreakOver,
+        (Open, HalfOpen) => told.cause == Cause::WaitOver,
         (HalfOpen, Closed) => told.cause == Cause::Recovered,
         (HalfOpen, Open) => matches!(
             told.cause,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tower_breaker::{Abandoned, Mode, Outcome};
+use tower_breaker::{AbandonedPolicy, Mode, Outcome};
 
 use super::bytes::Bytes;
 use crate::{
@@ -126,12 +126,12 @@ fn half_open(bytes: &mut Bytes<'_>) -> HalfOpen {
     }
 }
 
-fn abandoned(bytes: &mut Bytes<'_>) -> Abandoned {
+fn abandoned(bytes: &mut Bytes<'_>) -> AbandonedPolicy {
     bytes.pick(&[
-        Abandoned::FailureIfSlow,
-        Abandoned::Ignore,
-        Abandoned::Failure,
-        Abandoned::FailureAfter(Duration::from_millis(5)),
+        AbandonedPolicy::FailureIfSlow,
+        AbandonedPolicy::Ignore,
+        AbandonedPolicy::Failure,
+        AbandonedPolicy::FailureAfter(Duration::from_millis(5)),
     ])
 }
 

@@ -28,7 +28,7 @@ fn boxing(
 /// Says what went wrong, and marks a rejection as one.
 async fn explain(error: BoxError) -> Response {
     match Rejected::find(&*error) {
-        Some(rejected) => rejected.clone().mark(refusal(rejected)),
+        Some(rejected) => rejected.clone().mark_response(refusal(rejected)),
         None if error.is::<Elapsed>() => StatusCode::GATEWAY_TIMEOUT.into_response(),
         None => StatusCode::IM_A_TEAPOT.into_response(),
     }

@@ -12,7 +12,7 @@ use axum::{
     extract::{FromRequest, Request, rejection::BytesRejection},
 };
 use futures_util::{StreamExt, stream};
-use tower_breaker::Abandoned;
+use tower_breaker::AbandonedPolicy;
 
 use super::*;
 use crate::support::{NANO, SLOW};
@@ -217,7 +217,8 @@ async fn in_the_middle_of_the_response_the_probe_has_succeeded() {
 #[tokio::test]
 async fn a_client_that_waited_too_long_was_right_to_go() {
     for version in BOTH {
-        let stage = Stage::half_open(version, watching_slow_calls(Abandoned::default())).await;
+        let stage =
+            Stage::half_open(version, watching_slow_calls(AbandonedPolicy::default())).await;
         give_up_after_a_slow_call(&stage).await;
         until(|| stage.circuit.totals().failed == 4).await;
         stage.circuit.tells(&[
@@ -232,7 +233,7 @@ async fn a_client_that_waited_too_long_was_right_to_go() {
 #[tokio::test]
 async fn a_client_that_waited_too_long_may_be_ignored() {
     for version in BOTH {
-        let stage = Stage::half_open(version, watching_slow_calls(Abandoned::Ignore)).await;
+        let stage = Stage::half_open(version, watching_slow_calls(AbandonedPolicy::Ignore)).await;
         give_up_after_a_slow_call(&stage).await;
         until(|| stage.circuit.totals().abandoned == 1).await;
         stage.dependency.let_go();
@@ -240,7 +241,7 @@ async fn a_client_that_waited_too_long_may_be_ignored() {
     }
 }
 
-fn watching_slow_calls(abandoned: Abandoned) -> Fixture {
+fn watching_slow_calls(abandoned: AbandonedPolicy) -> Fixture {
     let circuit = |c: tower_breaker::CircuitBuilder| c.consecutive_failures(3).open_for(secs(5));
     Fixture::new(|c| circuit(c).slow_call_duration(SLOW).abandoned(abandoned))
 }

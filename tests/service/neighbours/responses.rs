@@ -75,7 +75,7 @@ async fn the_mark_is_lost_when_the_response_is_made_anew() {
 /// What becomes of errors at the edge of a router. A rejection is marked again.
 async fn handle(error: BoxError) -> Response {
     match Rejected::find(&*error) {
-        Some(rejected) => rejected.clone().mark(unavailable()),
+        Some(rejected) => rejected.clone().mark_response(unavailable()),
         None => unavailable(),
     }
 }

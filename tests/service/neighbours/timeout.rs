@@ -7,7 +7,7 @@ use tower::{
     ServiceBuilder,
     timeout::{TimeoutLayer, error::Elapsed},
 };
-use tower_breaker::{Abandoned, State, classify::HttpClassifier};
+use tower_breaker::{AbandonedPolicy, State, classify::HttpClassifier};
 use tower_http::timeout::TimeoutLayer as HttpTimeoutLayer;
 
 use super::{Stage, ask, assert_rejected, rejected_through, status};
@@ -156,7 +156,7 @@ async fn a_timeout_outside_is_neutral_before_slow_call_duration() {
 // A4
 #[tokio::test(start_paused = true)]
 async fn a_timeout_outside_is_a_failure_if_every_dropped_call_is() {
-    let stage = Stage::with(|b| b.abandoned(Abandoned::Failure));
+    let stage = Stage::with(|b| b.abandoned(AbandonedPolicy::Failure));
 
     given_up_outside(&stage).await;
 

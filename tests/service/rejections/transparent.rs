@@ -103,7 +103,7 @@ fn a_breaker_around_them_ignores_them() {
         let classifier = IgnoreRejections(ErrorsOnly);
         assert_eq!(
             classifier.classify(Err::<&(), _>(&error)),
-            Outcome::NotAsked
+            Outcome::InnerRejection
         );
     }
 }

@@ -61,7 +61,7 @@ fn a_status_asks_as_what_it_was_moved_to() {
         (Outcome::Failure, Outcome::FailureRetryAfter(secs(7))),
         (Outcome::TripNow, Outcome::TripFor(secs(7))),
         (Outcome::Success, Outcome::Success),
-        (Outcome::AtEnd, Outcome::AtEnd),
+        (Outcome::RequiresEos, Outcome::RequiresEos),
         // Who has said how long has said it.
         (Outcome::TripFor(secs(3)), Outcome::TripFor(secs(3))),
         (
@@ -85,9 +85,9 @@ fn the_rejection_of_a_breaker_further_in_asks_nothing() {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     *response.headers_mut() = headers(&["retry-after: 7"]);
-    let marked = rejected.mark(response);
+    let marked = rejected.mark_response(response);
     let outcome = honouring().classify(Ok::<_, &io::Error>(&marked));
-    assert_eq!(outcome, Outcome::NotAsked);
+    assert_eq!(outcome, Outcome::InnerRejection);
 }
 
 // A1

@@ -154,11 +154,11 @@ fn a_request_that_is_not_send_does_not_make_the_future_so() {
 fn the_future_has_a_name() {
     type Answer = Ready<Result<http::Response<()>, std::io::Error>>;
     type Inner = fn(u32) -> Answer;
-    type Unavailable = tower_breaker::reject::Unavailable<(), std::io::Error>;
+    type UnavailableFuture = tower_breaker::reject::UnavailableFuture<(), std::io::Error>;
     type Named = ResponseFuture<
         Answer,
-        Unavailable,
-        tower_breaker::plumbing::Counted<ErrorsOnly, tower_breaker::reject::ServiceUnavailable>,
+        UnavailableFuture,
+        tower_breaker::types::Counted<ErrorsOnly, tower_breaker::reject::ServiceUnavailable>,
         u32,
     >;
     fn assert_named(_: &Named) {}

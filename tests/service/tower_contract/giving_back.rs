@@ -17,8 +17,8 @@ use tower_breaker::{
     State,
     classify::ErrorsOnly,
     clock::ManualClock,
-    plumbing::{FreshClone, Keep},
     reject::RejectAsError,
+    types::{FreshClone, Keep},
 };
 
 use super::{BREAK, circuit, half_open_and_full, layer};
@@ -110,8 +110,7 @@ impl Service<u32> for Reserving {
 }
 
 type Breaker = CircuitBreaker<Reserving, ErrorsOnly, RejectAsError>;
-type Layered<G> =
-    CircuitBreakerLayer<ErrorsOnly, RejectAsError, tower_breaker::plumbing::HeadOnly, G>;
+type Layered<G> = CircuitBreakerLayer<ErrorsOnly, RejectAsError, tower_breaker::types::HeadOnly, G>;
 
 /// A circuit around a service that has so many places.
 struct Stage {

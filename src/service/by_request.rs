@@ -4,15 +4,15 @@ use std::{fmt, marker::PhantomData, sync::Arc, task::Poll};
 
 use super::{
     classify::Classify,
-    follow::{Extent, Follow, Followed, MeterOf, sealed},
-    hold::{Hold, Manners},
+    hold::{Hold, Policies},
     layer::CircuitBreakerLayer,
+    scope::{CallScope, MeterOf, ObserveResponse, ObservedCall, sealed},
 };
 use crate::machine::Outcome;
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Says what counts as a failure, by two closures: `take` makes a note of the request before the call, and
-    /// `judge` sees that note beside the result. For a classification that depends on the request, too: on its method,
+    /// `classify` sees that note beside the result. For a classification that depends on the request, too: on its method,
     /// its path, or a deadline that came with it.
     ///
     /// The note lives until the head of the response. So keep it small, and take nothing that has to be allocated. For
@@ -40,8 +40,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// **Watch out:** the order of a layer's methods matters here. In another order, it does not compile:
     ///
     /// ```text
-    /// layer.classify_with_request(take, judge).observe_bodies()                                  // wrong
-    /// layer.observe_bodies().classify_with_request(take, judge).observe_request_bodies(to_body)  // right
+    /// layer.classify_with_request(take, classify).observe_bodies()                                  // wrong
+    /// layer.observe_bodies().classify_with_request(take, classify).observe_request_bodies(to_body)  // right
     /// ```
     ///
     /// It replaces a classifier that was set before it. Set none after it.
@@ -50,19 +50,19 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     pub fn classify_with_request<T, J, Req, N, Res, E>(
         self,
         take: T,
-        judge: J,
-    ) -> CircuitBreakerLayer<ByRequest<T, J>, R, Noted<X, N>, G>
+        classify: J,
+    ) -> CircuitBreakerLayer<ByRequest<T, J>, R, WithRequestFacts<X, N>, G>
     where
         T: Fn(&Req) -> N,
         J: Fn(&N, Result<&Res, &E>) -> Outcome,
     {
-        self.with_manners(|manners| Manners {
-            classifier: Arc::new(ByRequest { take, judge }),
-            rejection: manners.rejection,
-            extent: Arc::new(Noted {
+        self.with_policies(|policies| Policies {
+            classifier: Arc::new(ByRequest { take, classify }),
+            rejection: policies.rejection,
+            scope: Arc::new(WithRequestFacts {
                 #[cfg(feature = "body")]
-                extent: manners.extent,
-                note: PhantomData,
+                scope: policies.scope,
+                facts: PhantomData,
             }),
         })
     }
@@ -72,22 +72,22 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
 /// only.
 ///
 /// It is implemented by this crate only.
-pub trait JudgedBy<C, Res, E> {
+pub trait ClassifiedBy<C, Res, E> {
     #[doc(hidden)]
-    fn judged_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome;
+    fn classified_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome;
 }
 
-impl<C: Classify<Res, E>, Res, E> JudgedBy<C, Res, E> for () {
+impl<C: Classify<Res, E>, Res, E> ClassifiedBy<C, Res, E> for () {
     #[inline(always)]
-    fn judged_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
+    fn classified_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
         classifier.classify(result)
     }
 }
 
 /// Whether the response has no body.
-impl<C: Classify<Res, E>, Res, E> JudgedBy<C, Res, E> for bool {
+impl<C: Classify<Res, E>, Res, E> ClassifiedBy<C, Res, E> for bool {
     #[inline(always)]
-    fn judged_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
+    fn classified_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
         classifier.classify(result)
     }
 }
@@ -96,15 +96,15 @@ impl<C: Classify<Res, E>, Res, E> JudgedBy<C, Res, E> for bool {
 /// [`classify_with_request`](CircuitBreakerLayer::classify_with_request).
 pub struct ByRequest<T, J> {
     take: T,
-    judge: J,
+    classify: J,
 }
 
-impl<T, J, M, N, Res, E> JudgedBy<ByRequest<T, J>, Res, E> for Note<M, N>
+impl<T, J, M, N, Res, E> ClassifiedBy<ByRequest<T, J>, Res, E> for RequestFacts<M, N>
 where
     J: Fn(&N, Result<&Res, &E>) -> Outcome,
 {
-    fn judged_by(&self, by: &ByRequest<T, J>, result: Result<&Res, &E>) -> Outcome {
-        (by.judge)(&self.own, result)
+    fn classified_by(&self, by: &ByRequest<T, J>, result: Result<&Res, &E>) -> Outcome {
+        (by.classify)(&self.own, result)
     }
 }
 
@@ -115,38 +115,38 @@ impl<T, J> fmt::Debug for ByRequest<T, J> {
 }
 
 /// How far a call is followed, `X`, where a note `N` is taken of its request for the classifier.
-pub struct Noted<X, N> {
+pub struct WithRequestFacts<X, N> {
     #[cfg(feature = "body")]
-    pub(crate) extent: Arc<X>,
-    note: PhantomData<fn() -> (X, N)>,
+    pub(crate) scope: Arc<X>,
+    facts: PhantomData<fn() -> (X, N)>,
 }
 
 /// What is remembered of a request: for whoever follows the call, and for the classifier.
 #[derive(Debug)]
-pub struct Note<M, N> {
+pub struct RequestFacts<M, N> {
     followed: M,
     own: N,
 }
 
-impl<X, N> sealed::Sealed for Noted<X, N> {}
+impl<X, N> sealed::Sealed for WithRequestFacts<X, N> {}
 
-impl<X: Extent, N> Extent for Noted<X, N> {
-    type Note = Note<X::Note, N>;
+impl<X: CallScope, N> CallScope for WithRequestFacts<X, N> {
+    type RequestFacts = RequestFacts<X::RequestFacts, N>;
     type Meter = X::Meter;
 }
 
 #[diagnostic::do_not_recommend]
-impl<Req, Res, H, X, T, J, N> Follow<Req, Res, H> for Noted<X, N>
+impl<Req, Res, H, X, T, J, N> ObserveResponse<Req, Res, H> for WithRequestFacts<X, N>
 where
-    X: Follow<Req, Res, H>,
+    X: ObserveResponse<Req, Res, H>,
     H: Hold<Classifier = ByRequest<T, J>>,
     T: Fn(&Req) -> N,
 {
     type Response = X::Response;
 
-    fn note(hold: &H, request: &Req) -> Self::Note {
-        Note {
-            followed: X::note(hold, request),
+    fn request_facts(hold: &H, request: &Req) -> Self::RequestFacts {
+        RequestFacts {
+            followed: X::request_facts(hold, request),
             own: (hold.classifier().take)(request),
         }
     }
@@ -155,22 +155,22 @@ where
         X::meter(hold, request)
     }
 
-    fn conclude<E>(
+    fn finish_response<E>(
         outcome: Outcome,
-        note: &Self::Note,
-        admitted: &mut Followed<H>,
+        facts: &Self::RequestFacts,
+        admitted: &mut ObservedCall<H>,
         result: Poll<Result<Res, E>>,
     ) -> Poll<Result<X::Response, E>> {
-        X::conclude(outcome, &note.followed, admitted, result)
+        X::finish_response(outcome, &facts.followed, admitted, result)
     }
 
-    fn pass<E>(result: Poll<Result<Res, E>>) -> Poll<Result<X::Response, E>> {
-        X::pass(result)
+    fn passthrough<E>(result: Poll<Result<Res, E>>) -> Poll<Result<X::Response, E>> {
+        X::passthrough(result)
     }
 }
 
-impl<X, N> fmt::Debug for Noted<X, N> {
+impl<X, N> fmt::Debug for WithRequestFacts<X, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Noted").finish_non_exhaustive()
+        f.debug_struct("WithRequestFacts").finish_non_exhaustive()
     }
 }

@@ -36,7 +36,7 @@
 //! # }
 //! ```
 //!
-//! With a classifier that sees the request, there are [`ByRequest`] in place of the classifier and [`Noted`] around
+//! With a classifier that sees the request, there are [`ByRequest`] in place of the classifier and [`WithRequestFacts`] around
 //! how far a call is followed.
 //!
 //! A layer says, too, what a rejection does about what the inner service has reserved: [`Keep`], or
@@ -46,9 +46,9 @@
 //! `ObservedBody<B, Counted<HttpClassifier, ServiceUnavailable, ObserveBodies>>`.
 
 pub use super::{
-    follow::{Extent, Follow, HeadOnly},
+    by_request::{ByRequest, ClassifiedBy, RequestFacts, WithRequestFacts},
     give_back::{FreshClone, GiveBack, Keep},
     hold::{Counted, Hold},
-    noted::{ByRequest, JudgedBy, Note, Noted},
+    scope::{CallScope, HeadOnly, ObserveResponse},
 };
 pub use crate::circuit::guard::Owned;

@@ -12,10 +12,10 @@ use crate::{
 /// `body`.
 ///
 /// It is implemented by this crate only.
-pub trait Extent: sealed::Sealed {
+pub trait CallScope: sealed::Sealed {
     /// What has to be remembered of a request.
     #[doc(hidden)]
-    type Note;
+    type RequestFacts;
 
     /// What measures how long a call waits for its client.
     #[doc(hidden)]
@@ -23,11 +23,11 @@ pub trait Extent: sealed::Sealed {
 }
 
 /// A call that is followed so far.
-pub(crate) type Followed<H> = Admitted<H, false, MeterOf<H>>;
+pub(crate) type ObservedCall<H> = Admitted<H, false, MeterOf<H>>;
 
-pub(crate) type MeterOf<H> = <<H as Hold>::Extent as Extent>::Meter;
+pub(crate) type MeterOf<H> = <<H as Hold>::CallScope as CallScope>::Meter;
 
-/// An [`Extent`] for these requests and responses.
+/// A [`CallScope`] for these requests and responses.
 ///
 /// It is implemented by this crate only.
 #[diagnostic::on_unimplemented(
@@ -36,12 +36,12 @@ pub(crate) type MeterOf<H> = <<H as Hold>::Extent as Extent>::Meter;
     note = "bodies can be observed of `http::Response`, and of `reqwest::Response` with the feature \
             `reqwest`"
 )]
-pub trait Follow<Req, Res, H: Hold>: Extent {
+pub trait ObserveResponse<Req, Res, H: Hold>: CallScope {
     /// What the protected service answers with.
     type Response;
 
     #[doc(hidden)]
-    fn note(hold: &H, request: &Req) -> Self::Note;
+    fn request_facts(hold: &H, request: &Req) -> Self::RequestFacts;
 
     /// Begins to measure how long the call waits for its client, usually not at all.
     #[doc(hidden)]
@@ -52,16 +52,16 @@ pub trait Follow<Req, Res, H: Hold>: Extent {
 
     /// The head has come, or an error: records its `outcome`, unless that is not known yet.
     #[doc(hidden)]
-    fn conclude<E>(
+    fn finish_response<E>(
         outcome: Outcome,
-        note: &Self::Note,
-        admitted: &mut Followed<H>,
+        facts: &Self::RequestFacts,
+        admitted: &mut ObservedCall<H>,
         result: Poll<Result<Res, E>>,
     ) -> Poll<Result<Self::Response, E>>;
 
     /// The answer to a rejection, which nobody follows.
     #[doc(hidden)]
-    fn pass<E>(result: Poll<Result<Res, E>>) -> Poll<Result<Self::Response, E>>;
+    fn passthrough<E>(result: Poll<Result<Res, E>>) -> Poll<Result<Self::Response, E>>;
 }
 
 pub(crate) mod sealed {
@@ -74,23 +74,23 @@ pub struct HeadOnly;
 
 impl sealed::Sealed for HeadOnly {}
 
-impl Extent for HeadOnly {
-    type Note = ();
+impl CallScope for HeadOnly {
+    type RequestFacts = ();
     type Meter = ();
 }
 
 #[diagnostic::do_not_recommend]
-impl<Req, Res, H: Hold> Follow<Req, Res, H> for HeadOnly {
+impl<Req, Res, H: Hold> ObserveResponse<Req, Res, H> for HeadOnly {
     type Response = Res;
 
     #[inline(always)]
-    fn note(_: &H, _: &Req) {}
+    fn request_facts(_: &H, _: &Req) {}
 
     #[inline(always)]
-    fn conclude<E>(
+    fn finish_response<E>(
         outcome: Outcome,
         (): &(),
-        admitted: &mut Followed<H>,
+        admitted: &mut ObservedCall<H>,
         result: Poll<Result<Res, E>>,
     ) -> Poll<Result<Res, E>> {
         admitted.finish(outcome, matches!(result, Poll::Ready(Ok(_))));
@@ -98,7 +98,7 @@ impl<Req, Res, H: Hold> Follow<Req, Res, H> for HeadOnly {
     }
 
     #[inline(always)]
-    fn pass<E>(result: Poll<Result<Res, E>>) -> Poll<Result<Res, E>> {
+    fn passthrough<E>(result: Poll<Result<Res, E>>) -> Poll<Result<Res, E>> {
         result
     }
 }

@@ -8,12 +8,12 @@ use http::{
 };
 use http_body::Body;
 
-use super::{BodyEnd, ClassifyEnd, LengthsAndErrors, ObservedBody, observation::Observation};
+use super::{BodyEnd, ClassifyEos, DefaultClassifyEos, ObservedBody, observation::Observation};
 use crate::{
     machine::Outcome,
     service::{
-        follow::{Extent, Follow, Followed, sealed},
         hold::Hold,
+        scope::{CallScope, ObserveResponse, ObservedCall, sealed},
     },
     util::digits::number,
 };
@@ -22,9 +22,9 @@ use crate::{
 /// [`observe_bodies`](crate::CircuitBreakerLayer::observe_bodies).
 #[derive(Clone, Copy, Default)]
 #[must_use = "does nothing until it is given to a layer"]
-pub struct ObserveBodies<J = LengthsAndErrors> {
-    judge: J,
-    timed_to_end: bool,
+pub struct ObserveBodies<J = DefaultClassifyEos> {
+    classifier: J,
+    measured_to_end_of_body: bool,
 }
 
 impl ObserveBodies {
@@ -38,21 +38,21 @@ impl<J> ObserveBodies<J> {
     /// Says what the end of a body means, by a closure. Its argument usually needs its type written down:
     /// `|end: BodyEnd<'_, axum::Error>| …`.
     ///
-    /// Default: [`LengthsAndErrors`].
-    pub fn classify_end<F, E>(self, judge: F) -> ObserveBodies<F>
+    /// Default: [`DefaultClassifyEos`].
+    pub fn classify_eos<F, E>(self, classifier: F) -> ObserveBodies<F>
     where
         F: Fn(BodyEnd<'_, E>) -> Outcome,
     {
-        self.end_classifier(judge)
+        self.eos_classifier(classifier)
     }
 
-    /// Says what the end of a body means, by a [`ClassifyEnd`].
+    /// Says what the end of a body means, by a [`ClassifyEos`].
     ///
-    /// Default: [`LengthsAndErrors`].
-    pub fn end_classifier<J2>(self, judge: J2) -> ObserveBodies<J2> {
+    /// Default: [`DefaultClassifyEos`].
+    pub fn eos_classifier<J2>(self, classifier: J2) -> ObserveBodies<J2> {
         ObserveBodies {
-            judge,
-            timed_to_end: self.timed_to_end,
+            classifier,
+            measured_to_end_of_body: self.measured_to_end_of_body,
         }
     }
 
@@ -63,61 +63,61 @@ impl<J> ObserveBodies<J> {
     /// the drop.
     ///
     /// Default: to the head.
-    pub fn time_to_end(mut self) -> Self {
-        self.timed_to_end = true;
+    pub fn measure_to_end_of_body(mut self) -> Self {
+        self.measured_to_end_of_body = true;
         self
     }
 }
 
-impl<J, E> ClassifyEnd<E> for ObserveBodies<J>
+impl<J, E> ClassifyEos<E> for ObserveBodies<J>
 where
-    J: ClassifyEnd<E>,
+    J: ClassifyEos<E>,
 {
-    fn classify_end(&self, end: BodyEnd<'_, E>) -> Outcome {
-        self.judge.classify_end(end)
+    fn classify_eos(&self, end: BodyEnd<'_, E>) -> Outcome {
+        self.classifier.classify_eos(end)
     }
 
     fn awaits_trailers(&self) -> bool {
-        self.judge.awaits_trailers()
+        self.classifier.awaits_trailers()
     }
 }
 
-/// An extent that follows calls to the end of their bodies, whatever else it does.
+/// A scope that follows calls to the end of their bodies, whatever else it does.
 pub trait ObservesBodies {
     /// Whether slow is measured to the end of the body.
     #[doc(hidden)]
-    fn times_to_end(&self) -> bool;
+    fn measures_to_end_of_body(&self) -> bool;
 }
 
 impl<J> ObservesBodies for ObserveBodies<J> {
-    fn times_to_end(&self) -> bool {
-        self.timed_to_end
+    fn measures_to_end_of_body(&self) -> bool {
+        self.measured_to_end_of_body
     }
 }
 
 impl<J> sealed::Sealed for ObserveBodies<J> {}
 
-impl<J> Extent for ObserveBodies<J> {
+impl<J> CallScope for ObserveBodies<J> {
     /// Whether the response has no body, whatever it looks like.
-    type Note = bool;
+    type RequestFacts = bool;
     type Meter = ();
 }
 
-impl<A, B, J, H> Follow<Request<A>, Response<B>, H> for ObserveBodies<J>
+impl<A, B, J, H> ObserveResponse<Request<A>, Response<B>, H> for ObserveBodies<J>
 where
     B: Body,
-    H: Hold<Extent: ClassifyEnd<B::Error> + ObservesBodies>,
+    H: Hold<CallScope: ClassifyEos<B::Error> + ObservesBodies>,
 {
     type Response = Response<ObservedBody<B, H>>;
 
-    fn note(_: &H, request: &Request<A>) -> bool {
+    fn request_facts(_: &H, request: &Request<A>) -> bool {
         goes_without_body(request.method())
     }
 
-    fn conclude<E>(
+    fn finish_response<E>(
         outcome: Outcome,
         bodiless: &bool,
-        admitted: &mut Followed<H>,
+        admitted: &mut ObservedCall<H>,
         result: Poll<Result<Response<B>, E>>,
     ) -> Poll<Result<Self::Response, E>> {
         if let Poll::Ready(Err(_)) = result {
@@ -126,7 +126,7 @@ where
         result.map_ok(|response| observe(outcome, *bodiless, admitted, response))
     }
 
-    fn pass<E>(result: Poll<Result<Response<B>, E>>) -> Poll<Result<Self::Response, E>> {
+    fn passthrough<E>(result: Poll<Result<Response<B>, E>>) -> Poll<Result<Self::Response, E>> {
         result.map_ok(|response| response.map(ObservedBody::unobserved))
     }
 }
@@ -140,32 +140,32 @@ pub(crate) fn goes_without_body(method: &Method) -> bool {
 pub(crate) fn observe<B, H>(
     outcome: Outcome,
     bodiless: bool,
-    admitted: &mut Followed<H>,
+    admitted: &mut ObservedCall<H>,
     response: Response<B>,
 ) -> Response<ObservedBody<B, H>>
 where
     B: Body,
-    H: Hold<Extent: ClassifyEnd<B::Error> + ObservesBodies>,
+    H: Hold<CallScope: ClassifyEos<B::Error> + ObservesBodies>,
 {
-    let judged = match outcome {
+    let awaits_eos = match outcome {
         Outcome::Success => false,
-        Outcome::AtEnd => true,
+        Outcome::RequiresEos => true,
         decided => {
             admitted.finish(decided, true);
             return response.map(ObservedBody::unobserved);
         }
     };
-    let took = match admitted.holder().extent().times_to_end() {
+    let took = match admitted.holder().scope().measures_to_end_of_body() {
         true => None,
         false => admitted.elapsed(),
     };
     let bodiless = bodiless || ends_with_head(response.status());
-    let mut observation = Observation::new(admitted.hand_over(), judged, took);
+    let mut observation = Observation::new(admitted.hand_over(), awaits_eos, took);
     // What a body says of itself is somebody else's code.
-    observation.watch(|observation| match bodiless {
-        true => observation.see_head::<B::Error>(None, true),
+    observation.guarded(|observation| match bodiless {
+        true => observation.on_head::<B::Error>(None, true),
         false => observation
-            .see_head::<B::Error>(announced_length(&response), response.body().is_end_stream()),
+            .on_head::<B::Error>(announced_length(&response), response.body().is_end_stream()),
     });
     response.map(|body| ObservedBody::begin(body, observation))
 }
@@ -195,7 +195,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 impl<J> fmt::Debug for ObserveBodies<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ObserveBodies")
-            .field("timed_to_end", &self.timed_to_end)
+            .field("measured_to_end_of_body", &self.measured_to_end_of_body)
             .finish_non_exhaustive()
     }
 }

@@ -68,9 +68,9 @@ impl<T> Classify<tonic::Response<T>, Status> for GrpcClassifier {
     fn classify(&self, result: Result<&tonic::Response<T>, &Status>) -> Outcome {
         match result {
             Ok(_) => self.outcome_of(Code::Ok),
-            Err(status) if Rejected::find(status).is_some() => Outcome::NotAsked,
+            Err(status) if Rejected::find(status).is_some() => Outcome::InnerRejection,
             Err(status) if never_came(status) => Outcome::Failure,
-            Err(status) => self.judge(status.code().into(), status.metadata().as_ref()),
+            Err(status) => self.classify_code(status.code().into(), status.metadata().as_ref()),
         }
     }
 }
@@ -99,7 +99,7 @@ mod tests {
         circuit.try_acquire().expect_err("forced open").into()
     }
 
-    fn judge_head(status: Status) -> Outcome {
+    fn classify_head(status: Status) -> Outcome {
         let response: http::Response<()> = status.into_http();
         GrpcClassifier::new().classify(Ok::<_, &Infallible>(&response))
     }
@@ -107,8 +107,8 @@ mod tests {
     // H3
     #[test]
     fn a_rejection_that_a_handler_fails_with_is_ignored() {
-        assert_eq!(judge_head(rejection()), Outcome::NotAsked);
-        assert_eq!(judge_head(Status::unavailable("")), Outcome::Failure);
+        assert_eq!(classify_head(rejection()), Outcome::InnerRejection);
+        assert_eq!(classify_head(Status::unavailable("")), Outcome::Failure);
     }
 
     // A1
