@@ -202,8 +202,9 @@ impl<H: Deref<Target = Circuit>> fmt::Debug for Guard<'_, H> {
 
 /// A permit and the circuit it belongs to.
 ///
-/// What is called on its behalf is usually [guarded](Self::panic_guard). With `FAILS_IF_UNWINDING`, that is somebody else's
-/// code, of which nothing is seen but that this is dropped: while the thread unwinds, the call has failed.
+/// What is called on its behalf is usually [guarded](Self::panic_guard). With `FAILS_IF_UNWINDING` it is not: it is
+/// somebody else's code, of which nothing is seen but that this is dropped. While the thread unwinds, the call has
+/// failed.
 ///
 /// One destructor for both: a guard with one of its own would be stored, and loaded, to be finished.
 pub struct Admitted<

@@ -152,7 +152,7 @@ pub(crate) struct Numbers {
     pub(crate) ramp_from: u64,
     /// In millionths.
     pub(crate) retry_spread: u64,
-    pub(crate) abandoned: Abandoned,
+    pub(crate) abandoned: AbandonedPolicy,
 }
 
 impl Default for Numbers {

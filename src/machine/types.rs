@@ -257,8 +257,8 @@ pub enum Outcome {
     TripNow,
     /// Opens the circuit at once, for so long (A7).
     TripFor(Duration),
-    /// Not known before the end of the body, whose trailers say it (rules A1, H5). Where bodies are not
-    /// observed, a success. If a classifier says so of an error, which has no body, a failure.
+    /// Not known before the end of the body (end of stream, *EOS*), whose trailers say it (rules A1, H5). Where
+    /// bodies are not observed, a success. If a classifier says so of an error, which has no body, a failure.
     RequiresEos,
 }
 

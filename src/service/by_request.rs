@@ -12,8 +12,8 @@ use crate::machine::Outcome;
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Says what counts as a failure, by two closures: `take` makes a note of the request before the call, and
-    /// `classify` sees that note beside the result. For a classification that depends on the request, too: on its method,
-    /// its path, or a deadline that came with it.
+    /// `classify` gets that note beside the result. For a classification that depends on the request, too: on its
+    /// method, its path, or a deadline that came with it.
     ///
     /// The note lives until the head of the response. So keep it small, and take nothing that has to be allocated. For
     /// a call that is rejected, no note is taken. If either closure panics, the call has failed (rule A5).

@@ -36,8 +36,8 @@
 //! # }
 //! ```
 //!
-//! With a classifier that sees the request, there are [`ByRequest`] in place of the classifier and [`WithRequestFacts`] around
-//! how far a call is followed.
+//! With a classifier that sees the request, there are [`ByRequest`] in place of the classifier and
+//! [`WithRequestFacts`] around how far a call is followed.
 //!
 //! A layer says, too, what a rejection does about what the inner service has reserved: [`Keep`], or
 //! [`FreshClone`].

@@ -19,7 +19,7 @@ pub(crate) struct Config {
     pub(crate) open_for: Break,
     pub(crate) half_open: HalfOpen,
     pub(crate) ramp: Option<(Duration, u32)>,
-    pub(crate) abandoned: Abandoned,
+    pub(crate) abandoned: AbandonedPolicy,
     pub(crate) mode: Mode,
 }
 
