@@ -102,7 +102,7 @@ impl<H: Hold> Observation<H> {
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.admitted.permit().is_spent()
+        self.admitted.ticket().is_spent()
     }
 
     fn on_frame<D, E>(&mut self, frame: &Frame<D>, is_over: impl FnOnce() -> bool)
@@ -126,7 +126,7 @@ impl<H: Hold> Observation<H> {
             self.finish_by_classifier(BodyEnd::<E>::WrongLength);
         } else if is_over() {
             self.on_end::<E>();
-        } else if self.admitted.permit().is_probe() {
+        } else if self.admitted.ticket().is_probe() {
             // H5: or a long stream would hold up recovery.
             self.finish(Outcome::Success);
         } else {

@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::{ClassifyEos, observation::Observation};
-use crate::{service::hold::Hold, util::panic::harmless};
+use crate::{service::hold::Hold, util::panic::catch_panic};
 
 pin_project! {
     /// A body whose end the circuit hears of. It is the inner body in all that it tells: frames,
@@ -53,7 +53,7 @@ where
     H: Hold,
     H::CallScope: ClassifyEos<B::Error>,
 {
-    harmless(|| {
+    catch_panic(|| {
         observation
             .guarded(|observation| observation.on_drop::<B::Error>(|| inner.is_end_stream()));
     });

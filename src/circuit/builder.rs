@@ -15,8 +15,8 @@ use super::{
     observe::{Listener, Observers},
 };
 use crate::machine::{
-    AbandonedPolicy, ConfigError, Core, Extras, Mode, OpenFor, Plan, Policy, Probing, SavedState,
-    Settings, Transition, WindowCounts,
+    AbandonedPolicy, ConfigError, Core, CoreParts, Mode, OpenFor, Plan, Policy, Probing,
+    SavedState, Settings, Transition, WindowCounts,
 };
 
 /// Builds a [`Circuit`]. Every setting has a default; nonsense is refused by [`build`](Self::build)
@@ -573,14 +573,14 @@ impl Blueprint {
             }
             None => CircuitClock::tokio(),
         };
-        let extras = Extras {
+        let parts = CoreParts {
             first: builder.first(),
             totals: builder.totals.unwrap_or(true),
             seed: builder.seed.unwrap_or_else(random_seed),
             policy: builder.policy.clone(),
             cap: builder.cap.as_ref().map(|cap| cap.joined_by(&clock)),
         };
-        let core = |now| Core::new(self.plan.clone(), extras, now);
+        let core = |now| Core::new(self.plan.clone(), parts, now);
         let observers = Observers::new(builder.listeners.clone());
         Circuit::new(builder.name.clone(), core, clock, observers)
     }

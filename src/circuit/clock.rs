@@ -52,7 +52,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{machine::nanos, util::panic::harmless};
+use crate::{machine::nanos, util::panic::catch_panic};
 
 /// A clock that never goes back and never panics.
 ///
@@ -104,12 +104,12 @@ pub(crate) enum CircuitClock {
 impl CircuitClock {
     pub(crate) fn tokio() -> Self {
         let system = || std::time::Instant::now().into();
-        Self::Tokio(harmless(Instant::now).unwrap_or_else(system))
+        Self::Tokio(catch_panic(Instant::now).unwrap_or_else(system))
     }
 
     /// `None` if the clock panics.
     pub(crate) fn custom(clock: Arc<dyn Clock>) -> Option<Self> {
-        let origin = harmless(|| clock.now())?;
+        let origin = catch_panic(|| clock.now())?;
         Some(Self::Custom(clock, origin))
     }
 
@@ -140,11 +140,11 @@ impl CircuitClock {
         // not add a panic of its own.
         let since_built = match self {
             Self::Tokio(origin) => {
-                let now = harmless(Instant::now).unwrap_or(*origin);
+                let now = catch_panic(Instant::now).unwrap_or(*origin);
                 now.saturating_duration_since(*origin)
             }
             Self::Custom(clock, origin) => {
-                let now = harmless(|| clock.now()).unwrap_or(*origin);
+                let now = catch_panic(|| clock.now()).unwrap_or(*origin);
                 now.saturating_sub(*origin)
             }
         };

@@ -22,7 +22,7 @@ use super::{
     nesting, probe_limit,
 };
 use crate::{
-    machine::{Outcome, Permit},
+    machine::{Outcome, Ticket},
     util::future::either,
 };
 
@@ -121,17 +121,17 @@ where
     while let Some(mut probe) = admission(&circuit).await {
         // A check that is always ready must not keep others from running.
         yield_now().await;
-        let permit = probe.permit;
+        let ticket = probe.ticket;
         let limit = circuit.upgrade().and_then(|held| held.probe_timeout());
         let check = nesting::within(circuit.identity(), || check());
-        let ended = until_over(check, &circuit, permit, limit).await;
+        let ended = until_over(check, &circuit, ticket, limit).await;
         match ended {
             CheckEnd::Answered(result) => {
                 let classify = || classifier.classify(result.as_ref());
                 let outcome = nesting::within(circuit.identity(), classify);
                 probe.finish(outcome, result.is_ok());
                 if matches!(outcome, Outcome::Ignored | Outcome::InnerRejection) {
-                    over(&circuit, permit).await;
+                    over(&circuit, ticket).await;
                 }
             }
             CheckEnd::Late => probe.finish(Outcome::Failure, false),
@@ -152,21 +152,21 @@ enum CheckEnd<R> {
 /// A check in flight. Like a guard (rules A4, A5), but it holds its circuit weakly.
 struct Probe<'a> {
     circuit: &'a WeakCircuit,
-    permit: Permit,
+    ticket: Ticket,
 }
 
 impl Probe<'_> {
     fn finish(&mut self, outcome: Outcome, answered: bool) {
-        if let (Some(permit), Some(circuit)) = (self.permit.take(), self.circuit.upgrade()) {
-            circuit.record(permit, outcome, answered);
+        if let (Some(ticket), Some(circuit)) = (self.ticket.take(), self.circuit.upgrade()) {
+            circuit.record(ticket, outcome, answered);
         }
     }
 }
 
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
-        if let (Some(permit), Some(circuit)) = (self.permit.take(), self.circuit.upgrade()) {
-            circuit.give_up(permit);
+        if let (Some(ticket), Some(circuit)) = (self.ticket.take(), self.circuit.upgrade()) {
+            circuit.give_up(ticket);
         }
     }
 }
@@ -179,7 +179,7 @@ async fn admission(circuit: &WeakCircuit) -> Option<Probe<'_>> {
         let waiting = held.observers().waiting();
         let changed = waiting.notified();
         let remaining = match held.admit_driven() {
-            Ok(permit) => return Some(Probe { circuit, permit }),
+            Ok(ticket) => return Some(Probe { circuit, ticket }),
             Err(remaining) => remaining,
         };
         drop(held);
@@ -194,10 +194,10 @@ async fn admission(circuit: &WeakCircuit) -> Option<Probe<'_>> {
 async fn until_over<R>(
     check: impl Future<Output = R>,
     circuit: &WeakCircuit,
-    permit: Permit,
+    ticket: Ticket,
     limit: Option<Duration>,
 ) -> CheckEnd<R> {
-    let (mut check, mut over) = (pin!(check), pin!(over(circuit, permit)));
+    let (mut check, mut over) = (pin!(check), pin!(over(circuit, ticket)));
     let mut limit = pin!(limited(limit));
     poll_fn(
         |context| match nesting::within(circuit.identity(), || check.as_mut().poll(context)) {
@@ -213,14 +213,14 @@ async fn until_over<R>(
 }
 
 /// Waits until a probe has had its time, and returns `true`; `false` if its era is over before.
-async fn over(circuit: &WeakCircuit, permit: Permit) -> bool {
+async fn over(circuit: &WeakCircuit, ticket: Ticket) -> bool {
     loop {
         let Some(held) = circuit.upgrade() else {
             return false;
         };
         let waiting = held.observers().waiting();
         let changed = waiting.notified();
-        let remaining = held.driven_remaining(permit);
+        let remaining = held.driven_remaining(ticket);
         drop(held);
         match remaining {
             None => return false,

@@ -11,7 +11,7 @@ use super::{
     handle::Circuit,
     nesting::Inside,
 };
-use crate::machine::{Outcome, Permit, Refusal};
+use crate::machine::{Outcome, Refusal, Ticket};
 
 /// One admitted call of a circuit, made by [`Circuit::try_acquire`]. An [`OwnedGuard`] is the same with a
 /// circuit of its own, for [`tokio::spawn`](https://docs.rs/tokio/latest/tokio/fn.spawn.html).
@@ -96,9 +96,9 @@ impl Deref for Owned {
 
 impl<H: Deref<Target = Circuit>> Guard<'_, H> {
     #[inline]
-    pub(crate) fn new(circuit: H, permit: Permit) -> Self {
+    pub(crate) fn new(circuit: H, ticket: Ticket) -> Self {
         Self {
-            admitted: Admitted::new(circuit, permit),
+            admitted: Admitted::new(circuit, ticket),
             lifetime: PhantomData,
         }
     }
@@ -213,7 +213,7 @@ pub struct Admitted<
     M: Meter = (),
 > {
     circuit: H,
-    permit: Permit,
+    ticket: Ticket,
     meter: M,
 }
 
@@ -248,28 +248,28 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
     Admitted<H, FAILS_IF_UNWINDING, M>
 {
     #[inline]
-    pub(crate) fn new(circuit: H, permit: Permit) -> Self {
-        Self::metered(circuit, permit, M::default())
+    pub(crate) fn new(circuit: H, ticket: Ticket) -> Self {
+        Self::metered(circuit, ticket, M::default())
     }
 
     #[inline]
-    pub(crate) fn metered(circuit: H, permit: Permit, meter: M) -> Self {
+    pub(crate) fn metered(circuit: H, ticket: Ticket, meter: M) -> Self {
         Self {
             circuit,
-            permit,
+            ticket,
             meter,
         }
     }
 
     /// A call that is not admitted yet.
     pub(crate) fn not_yet(circuit: H) -> Self {
-        Self::new(circuit, Permit::default())
+        Self::new(circuit, Ticket::default())
     }
 
     /// Asks the circuit to admit the call.
     #[inline]
     pub(crate) fn admit(&mut self) -> Result<(), Refusal> {
-        self.permit = self.circuit.admit()?;
+        self.ticket = self.circuit.admit()?;
         Ok(())
     }
 
@@ -280,7 +280,7 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
     /// Whether this is a probe whose outcome is not known yet.
     #[inline(always)]
     pub(crate) fn is_probe(&self) -> bool {
-        self.permit.is_probe()
+        self.ticket.is_probe()
     }
 
     pub(crate) fn meter(&self) -> M::Look<'_> {
@@ -289,7 +289,7 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
 
     /// Somebody else has recorded its outcome.
     pub(crate) fn forget_permit(&mut self) {
-        self.permit = Permit::default();
+        self.ticket = Ticket::default();
     }
 
     /// The same call, to be followed by somebody else from here on.
@@ -298,10 +298,10 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
     where
         H: Clone,
     {
-        let permit = std::mem::take(&mut self.permit);
+        let ticket = std::mem::take(&mut self.ticket);
         Self::metered(
             self.circuit.clone(),
-            permit,
+            ticket,
             std::mem::take(&mut self.meter),
         )
     }
@@ -309,27 +309,27 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
     /// How long the call has run but for its client, in nanoseconds, if that is measured.
     #[cfg(feature = "body")]
     pub(crate) fn elapsed(&self) -> Option<u64> {
-        let took = took::<M>(&self.circuit, self.permit, self.meter.look());
-        took.or_else(|| self.permit.elapsed(|| self.circuit.now()))
+        let took = took::<M>(&self.circuit, self.ticket, self.meter.look());
+        took.or_else(|| self.ticket.elapsed(|| self.circuit.now()))
     }
 
-    pub(crate) fn permit(&self) -> &Permit {
-        &self.permit
+    pub(crate) fn ticket(&self) -> &Ticket {
+        &self.ticket
     }
 
     /// Records `outcome`, unless one is recorded already. `answered` tells a response from an error.
     #[inline(always)]
     pub(crate) fn finish(&mut self, outcome: Outcome, answered: bool) {
-        if let Some(permit) = self.permit.take() {
-            finish::<M>(&self.circuit, permit, self.meter.look(), outcome, answered);
+        if let Some(ticket) = self.ticket.take() {
+            finish::<M>(&self.circuit, ticket, self.meter.look(), outcome, answered);
         }
     }
 
     /// Records a response that took so long and whose outcome is known only now.
     #[cfg(feature = "body")]
     pub(crate) fn finish_late(&mut self, outcome: Outcome, answered: bool, took: u64) {
-        if let Some(permit) = self.permit.take() {
-            self.circuit.record_late(permit, outcome, answered, took);
+        if let Some(ticket) = self.ticket.take() {
+            self.circuit.record_late(ticket, outcome, answered, took);
         }
     }
 
@@ -337,10 +337,10 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
     /// response has come.
     #[inline]
     pub(crate) fn abandon(&mut self, answered: bool) {
-        if let Some(permit) = self.permit.take() {
-            match took::<M>(&self.circuit, permit, self.meter.look()) {
-                None => self.circuit.abandon(permit, answered),
-                Some(took) => self.circuit.abandon_late(permit, answered, took),
+        if let Some(ticket) = self.ticket.take() {
+            match took::<M>(&self.circuit, ticket, self.meter.look()) {
+                None => self.circuit.abandon(ticket, answered),
+                Some(took) => self.circuit.abandon_late(ticket, answered, took),
             }
         }
     }
@@ -348,8 +348,8 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
     /// The call ends without an outcome: abandoned, or failed if that is because of a panic.
     #[inline]
     fn give_up(&mut self) {
-        if let Some(permit) = self.permit.take() {
-            self.circuit.give_up(permit);
+        if let Some(ticket) = self.ticket.take() {
+            self.circuit.give_up(ticket);
         }
     }
 
@@ -358,7 +358,7 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
     pub(crate) fn panic_guard(&mut self) -> PanicGuard<'_, H, M> {
         PanicGuard {
             circuit: &self.circuit,
-            permit: &mut self.permit,
+            ticket: &mut self.ticket,
             inside: Inside::enter(self.circuit.identity()),
             meter: self.meter.look(),
         }
@@ -369,26 +369,26 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
 #[inline(always)]
 pub(crate) fn finish<M: Meter>(
     circuit: &Circuit,
-    permit: Permit,
+    ticket: Ticket,
     meter: M::Look<'_>,
     outcome: Outcome,
     answered: bool,
 ) {
-    match took::<M>(circuit, permit, meter) {
-        None => circuit.record(permit, outcome, answered),
-        Some(took) => circuit.record_late(permit, outcome, answered, took),
+    match took::<M>(circuit, ticket, meter) {
+        None => circuit.record(ticket, outcome, answered),
+        Some(took) => circuit.record_late(ticket, outcome, answered, took),
     }
 }
 
 /// How long a call has run but for its client, in nanoseconds, where that is measured.
 #[inline(always)]
-fn took<M: Meter>(circuit: &Circuit, permit: Permit, meter: M::Look<'_>) -> Option<u64> {
+fn took<M: Meter>(circuit: &Circuit, ticket: Ticket, meter: M::Look<'_>) -> Option<u64> {
     let mut now = 0;
     let waited = M::waited(meter, || {
         now = circuit.now();
         now
     })?;
-    Some(permit.elapsed(|| now)?.saturating_sub(waited))
+    Some(ticket.elapsed(|| now)?.saturating_sub(waited))
 }
 
 impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter> Drop
@@ -411,17 +411,17 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter> Drop
 /// destructor that runs in somebody else's panic may make calls too.
 pub(crate) struct PanicGuard<'a, H: Deref<Target = Circuit>, M: Meter = ()> {
     circuit: &'a H,
-    permit: &'a mut Permit,
+    ticket: &'a mut Ticket,
     inside: Inside,
     meter: M::Look<'a>,
 }
 
 impl<'a, H: Deref<Target = Circuit>> PanicGuard<'a, H> {
     #[inline]
-    pub(crate) fn new(circuit: &'a H, permit: &'a mut Permit) -> Self {
+    pub(crate) fn new(circuit: &'a H, ticket: &'a mut Ticket) -> Self {
         Self {
             circuit,
-            permit,
+            ticket,
             inside: Inside::enter(circuit.identity()),
             meter: (),
         }
@@ -444,10 +444,10 @@ impl<H: Deref<Target = Circuit>, M: Meter> Drop for PanicGuard<'_, H, M> {
     #[cold]
     fn drop(&mut self) {
         self.inside.leave();
-        let Some(permit) = self.permit.take() else {
+        let Some(ticket) = self.ticket.take() else {
             return;
         };
-        finish::<M>(self.circuit, permit, self.meter, Outcome::Failure, false);
+        finish::<M>(self.circuit, ticket, self.meter, Outcome::Failure, false);
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     snapshot::Snapshot,
 };
 use crate::machine::{
-    ConfigError, Core, Mode, Outcome, Permit, Refusal, SavedState, State, Transition, Turn,
+    ConfigError, Core, Mode, Outcome, RampTurn, Refusal, SavedState, State, Ticket, Transition,
 };
 
 /// A circuit: the state that decides, shared by everyone who holds a handle to it.
@@ -167,8 +167,8 @@ impl Circuit {
     /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
     #[inline]
     pub fn try_acquire(&self) -> Result<Guard<'_>, Rejected> {
-        match self.admit_freely() {
-            Some(permit) => Ok(Guard::new(self, permit)),
+        match self.admit_fast() {
+            Some(ticket) => Ok(Guard::new(self, ticket)),
             None => self.try_acquire_slowly(),
         }
     }
@@ -176,8 +176,8 @@ impl Circuit {
     /// Never inlined: what a rejection tells would be in the way of the usual call.
     #[inline(never)]
     fn try_acquire_slowly(&self) -> Result<Guard<'_>, Rejected> {
-        match self.admit_slowly() {
-            Ok(permit) => Ok(Guard::new(self, permit)),
+        match self.admit_any() {
+            Ok(ticket) => Ok(Guard::new(self, ticket)),
             Err(refusal) => Err(self.rejected(refusal)),
         }
     }
@@ -203,7 +203,7 @@ impl Circuit {
     /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
     pub fn try_acquire_owned(self) -> Result<OwnedGuard, Rejected> {
         match self.admit() {
-            Ok(permit) => Ok(OwnedGuard::new(Owned::new(self), permit)),
+            Ok(ticket) => Ok(OwnedGuard::new(Owned::new(self), ticket)),
             Err(refusal) => Err(self.rejected(refusal)),
         }
     }
@@ -493,54 +493,54 @@ impl Circuit {
     /// Admits a call, or says why not. The permit of one that is part of another call of this circuit is spent
     /// already (D8).
     #[inline]
-    pub(crate) fn admit(&self) -> Result<Permit, Refusal> {
-        match self.admit_freely() {
-            Some(permit) => Ok(permit),
-            None => self.admit_slowly(),
+    pub(crate) fn admit(&self) -> Result<Ticket, Refusal> {
+        match self.admit_fast() {
+            Some(ticket) => Ok(ticket),
+            None => self.admit_any(),
         }
     }
 
     /// Like [`admit`](Self::admit), of a call that a ramp may have said something about.
     #[inline]
-    pub(crate) fn admit_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
-        match self.admit_freely() {
-            Some(permit) => Ok(permit),
-            None => self.admit_slowly_in_turn(turn),
+    pub(crate) fn admit_in_turn(&self, turn: &mut RampTurn) -> Result<Ticket, Refusal> {
+        match self.admit_fast() {
+            Some(ticket) => Ok(ticket),
+            None => self.admit_any_in_turn(turn),
         }
     }
 
     /// Admits a call that is under no other, to a closed circuit that holds nothing back.
     #[inline]
-    fn admit_freely(&self) -> Option<Permit> {
+    fn admit_fast(&self) -> Option<Ticket> {
         if nesting::is_any() {
             return None;
         }
-        self.core().admit_freely(|| self.now())
+        self.core().admit_fast(|| self.now())
     }
 
     #[cold]
-    fn admit_slowly_in_turn(&self, turn: &mut Turn) -> Result<Permit, Refusal> {
-        let turn = std::mem::replace(turn, Turn::NOT_YET);
+    fn admit_any_in_turn(&self, turn: &mut RampTurn) -> Result<Ticket, Refusal> {
+        let turn = std::mem::replace(turn, RampTurn::NOT_YET);
         if nesting::is_any() && nesting::is_called(self.identity()) {
-            return Ok(Permit::default());
+            return Ok(Ticket::default());
         }
         match self.core().admit_in_turn(turn, || self.now()) {
-            Some(permit) => Ok(permit),
-            None => self.admit_slowly(),
+            Some(ticket) => Ok(ticket),
+            None => self.admit_any(),
         }
     }
 
     #[cold]
-    fn admit_slowly(&self) -> Result<Permit, Refusal> {
+    fn admit_any(&self) -> Result<Ticket, Refusal> {
         if nesting::is_any() {
             if nesting::is_called(self.identity()) {
-                return Ok(Permit::default());
+                return Ok(Ticket::default());
             }
-            if let Some(permit) = self.core().admit_freely(|| self.now()) {
-                return Ok(permit);
+            if let Some(ticket) = self.core().admit_fast(|| self.now()) {
+                return Ok(ticket);
             }
         }
-        if let Some(admission) = self.core().admit_timelessly() {
+        if let Some(admission) = self.core().admit_without_clock() {
             return admission;
         }
         let now = self.shared.clock.now();
@@ -548,10 +548,10 @@ impl Circuit {
             return Err(refusal);
         }
         let mut transition = None;
-        let admission = self.core().admit_slowly(now, &mut transition);
+        let admission = self.core().admit_any(now, &mut transition);
         if let Some(transition) = transition {
             self.tell(transition);
-        } else if admission.as_ref().is_ok_and(|permit| permit.is_probe()) {
+        } else if admission.as_ref().is_ok_and(|ticket| ticket.is_probe()) {
             self.wake_if_rejecting();
         }
         admission
@@ -560,11 +560,11 @@ impl Circuit {
     /// Whether a call to come would be rejected now. A ramp is asked for its `turn`, once. One that is part of
     /// another is not rejected, and the ramp is not asked about it (D8).
     #[inline]
-    pub(crate) fn gate(&self, seen: u64, turn: &mut Turn) -> Option<Refusal> {
-        if self.core().admits_freely(seen) || self.is_called_or_asked() {
+    pub(crate) fn refusal_before_call(&self, seen: u64, turn: &mut RampTurn) -> Option<Refusal> {
+        if self.core().admits_fast(seen) || self.is_called_or_asked() {
             return None;
         }
-        self.core().gate(seen, turn, || self.now())
+        self.core().refusal_before_call(seen, turn, || self.now())
     }
 
     /// Whether what is asked now is part of a call of this circuit, or of its readiness (D8).
@@ -592,11 +592,11 @@ impl Circuit {
             return None;
         }
         let tell = |transition| self.tell(transition);
-        self.core().refusal_now(|| self.now(), tell)
+        self.core().refusal_or_time_out(|| self.now(), tell)
     }
 
     /// Admits a probe for a driver, or says how long to wait; `None` until something changes (D7).
-    pub(crate) fn admit_driven(&self) -> Result<Permit, Option<u64>> {
+    pub(crate) fn admit_driven(&self) -> Result<Ticket, Option<u64>> {
         let mut transition = None;
         let admission = self.core().admit_driven(self.now(), &mut transition);
         if !self.tell_if_any(transition) && admission.is_ok() {
@@ -606,11 +606,11 @@ impl Circuit {
     }
 
     /// For how much longer a driver's probe may run; `None` if its era is over.
-    pub(crate) fn driven_remaining(&self, permit: Permit) -> Option<u64> {
+    pub(crate) fn driven_remaining(&self, ticket: Ticket) -> Option<u64> {
         let mut transition = None;
         let remaining = self
             .core()
-            .driven_remaining(permit, self.now(), &mut transition);
+            .driven_remaining(ticket, self.now(), &mut transition);
         self.tell_if_any(transition);
         remaining
     }
@@ -655,52 +655,52 @@ impl Circuit {
     }
 
     #[inline(always)]
-    pub(crate) fn record(&self, permit: Permit, outcome: Outcome, answered: bool) {
-        if !self.core().record_freely(permit, outcome, || self.now()) {
-            self.record_slowly(permit, outcome, answered);
+    pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, answered: bool) {
+        if !self.core().record_fast(ticket, outcome, || self.now()) {
+            self.record_any(ticket, outcome, answered);
         }
     }
 
     #[inline(never)]
-    fn record_slowly(&self, permit: Permit, outcome: Outcome, answered: bool) {
+    fn record_any(&self, ticket: Ticket, outcome: Outcome, answered: bool) {
         let now = || self.now();
-        let transition = self.core().record_slowly(permit, outcome, answered, now);
-        self.tell_end(permit, transition);
+        let transition = self.core().record_any(ticket, outcome, answered, now);
+        self.tell_end(ticket, transition);
     }
 
     /// Records a response that took so long and whose outcome is known only now.
-    pub(crate) fn record_late(&self, permit: Permit, outcome: Outcome, answered: bool, took: u64) {
+    pub(crate) fn record_late(&self, ticket: Ticket, outcome: Outcome, answered: bool, took: u64) {
         let now = self.now();
         let transition = self
             .core()
-            .record_late(permit, outcome, answered, took, now);
-        self.tell_end(permit, transition);
+            .record_late(ticket, outcome, answered, took, now);
+        self.tell_end(ticket, transition);
     }
 
     /// Abandons a call that took so long, which is less than it has run.
-    pub(crate) fn abandon_late(&self, permit: Permit, answered: bool, took: u64) {
-        let transition = self.core().abandon_late(permit, answered, took, self.now());
-        self.tell_end(permit, transition);
+    pub(crate) fn abandon_late(&self, ticket: Ticket, answered: bool, took: u64) {
+        let transition = self.core().abandon_late(ticket, answered, took, self.now());
+        self.tell_end(ticket, transition);
     }
 
-    pub(crate) fn abandon(&self, permit: Permit, answered: bool) {
-        let transition = self.core().abandon(permit, answered, || self.now());
-        self.tell_end(permit, transition);
+    pub(crate) fn abandon(&self, ticket: Ticket, answered: bool) {
+        let transition = self.core().abandon(ticket, answered, || self.now());
+        self.tell_end(ticket, transition);
     }
 
     /// A call under a guard ends without an outcome (rules A4, A5).
     #[cold]
-    pub(crate) fn give_up(&self, permit: Permit) {
+    pub(crate) fn give_up(&self, ticket: Ticket) {
         if std::thread::panicking() {
-            self.record_slowly(permit, Outcome::Failure, false);
+            self.record_any(ticket, Outcome::Failure, false);
         } else {
-            self.abandon(permit, false);
+            self.abandon(ticket, false);
         }
     }
 
     /// A call has ended. A probe that decides nothing makes room for another.
-    fn tell_end(&self, permit: Permit, transition: Option<Transition>) {
-        if !self.tell_if_any(transition) && permit.is_probe() {
+    fn tell_end(&self, ticket: Ticket, transition: Option<Transition>) {
+        if !self.tell_if_any(transition) && ticket.is_probe() {
             self.observers().wake_ready_waiters();
         }
     }

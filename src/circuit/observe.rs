@@ -95,7 +95,7 @@ use tokio::sync::{Notify, futures::Notified, watch};
 use super::handle::{Circuit, WeakCircuit};
 use crate::{
     machine::{Cause, State, Transition, is_later},
-    util::panic::harmless,
+    util::panic::catch_panic,
 };
 
 /// A listener (E4).
@@ -147,14 +147,14 @@ impl Observers {
     pub(crate) fn tell(&self, circuit: &Circuit, transition: Transition) {
         // Neither a panicking waker nor a panicking listener disturbs the caller or the accounting. What is
         // new is in place before anybody is woken.
-        harmless(|| {
+        catch_panic(|| {
             self.latest
                 .send_if_modified(|latest| latest.update(transition))
         });
         self.wake_ready_waiters();
         self.wake_if_rejecting(circuit);
         for listener in &self.listeners {
-            harmless(|| listener(circuit, &transition));
+            catch_panic(|| listener(circuit, &transition));
         }
     }
 
@@ -163,7 +163,7 @@ impl Observers {
         // Pairs with the fence of `awaited`: either the task is seen here, or the circuit there as it is now.
         fence(Ordering::SeqCst);
         if let Some(waiting) = self.waiting.get() {
-            harmless(|| waiting.notify_waiters());
+            catch_panic(|| waiting.notify_waiters());
         }
     }
 
@@ -173,7 +173,7 @@ impl Observers {
         // Pairs with the fence of `rejecting`, as that of `wake_ready_waiters` does with `awaited`'s.
         fence(Ordering::SeqCst);
         if let Some(waiting) = self.held_up.get() {
-            harmless(|| {
+            catch_panic(|| {
                 if circuit.is_rejecting() {
                     waiting.notify_waiters();
                 }
@@ -219,12 +219,12 @@ impl Observers {
 impl Drop for Observers {
     fn drop(&mut self) {
         if let Some(waiting) = self.waiting.get() {
-            harmless(|| waiting.notify_waiters());
+            catch_panic(|| waiting.notify_waiters());
         }
         if self.latest.receiver_count() > 0 {
             let closed = watch::Sender::new(Latest::default());
             let latest = std::mem::replace(&mut self.latest, closed);
-            harmless(|| drop(latest));
+            catch_panic(|| drop(latest));
         }
     }
 }

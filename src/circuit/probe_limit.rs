@@ -19,7 +19,7 @@ use super::{
     guard::{Admitted, Meter, finish},
     handle::Circuit,
 };
-use crate::machine::{Mode, Outcome, Permit};
+use crate::machine::{Mode, Outcome, Ticket};
 
 /// The limit of one call: none, unless it is a probe that has had to wait.
 ///
@@ -81,7 +81,7 @@ impl<H: Deref<Target = Circuit>, M: Meter> Admitted<H, false, M> {
         context: &mut Context<'_>,
     ) -> Poll<ProbeTimedOut> {
         let meter = self.meter();
-        match wait::<M>(self.holder(), *self.permit(), meter, limit.take(), context) {
+        match wait::<M>(self.holder(), *self.ticket(), meter, limit.take(), context) {
             Waiting::GoesOn(running) => {
                 *limit = running;
                 Poll::Pending
@@ -98,7 +98,7 @@ impl<H: Deref<Target = Circuit>, M: Meter> Admitted<H, false, M> {
 #[inline(never)]
 fn wait<M: Meter>(
     circuit: &Circuit,
-    permit: Permit,
+    ticket: Ticket,
     meter: M::Look<'_>,
     limit: ProbeLimit,
     context: &mut Context<'_>,
@@ -114,7 +114,7 @@ fn wait<M: Meter>(
     };
     // E1: who admits everything cuts nobody off. Asked before listeners hear of the failure: they may change it.
     let cuts = !matches!(circuit.mode(), Mode::Shadow | Mode::Disabled);
-    finish::<M>(circuit, permit, meter, Outcome::Failure, false);
+    finish::<M>(circuit, ticket, meter, Outcome::Failure, false);
     Waiting::Failed(cuts.then(|| ProbeTimedOut::new(circuit.shared_name(), allowed)))
 }
 

@@ -56,7 +56,7 @@ impl Snapshot {
             remaining: view.remaining.map(Duration::from_nanos),
             attempt: view.attempt,
             last_trip,
-            consecutive_failures: view.streak,
+            consecutive_failures: view.consecutive_failures,
             window: view.counts,
             probes: view.probes,
             ramp_share: share(view.ramp_share),

@@ -1,51 +1,51 @@
 //! Who is admitted, and who is not (rules C1, C3, D1, D4, D6).
 
 use super::{
-    Cause, Core, Mode, Permit, Refusal, Transition, WHOLE,
+    Cause, Core, Mode, Refusal, Ticket, Transition, WHOLE,
     config::nanos,
     totals::TotalCounters,
     transition::Length,
-    word::{Kind, Probes, Word},
+    word::{Probes, StateMode, Word},
 };
 use crate::machine::sync::Ordering;
 
 impl Core {
     /// Admits a call to a closed circuit that holds nothing back; `None` for any other, which
-    /// [`Core::admit_slowly`] decides.
+    /// [`Core::admit_any`] decides.
     #[inline]
-    pub(crate) fn admit_freely(&self, now: impl FnOnce() -> u64) -> Option<Permit> {
+    pub(crate) fn admit_fast(&self, now: impl FnOnce() -> u64) -> Option<Ticket> {
         let word = self.load();
-        if !word.admits_freely() {
+        if !word.admits_fast() {
             return None;
         }
-        let permit = Permit::new(word);
+        let ticket = Ticket::new(word);
         // Relaxed: a number of its own; calls that race with its change may be timed or not.
-        if self.slow_after.load(Ordering::Relaxed) == 0 {
-            return Some(permit);
+        if self.slow_call_duration.load(Ordering::Relaxed) == 0 {
+            return Some(ticket);
         }
-        Some(permit.started_at(now()))
+        Some(ticket.started_at(now()))
     }
 
     /// What can be decided without the time: a disabled circuit that watches no durations admits, one
     /// that is forced open does not.
     #[inline]
-    pub(crate) fn admit_timelessly(&self) -> Option<Result<Permit, Refusal>> {
-        match self.load().kind() {
-            // Relaxed: as in `admit_freely`.
-            Kind::Disabled if self.slow_after.load(Ordering::Relaxed) == 0 => {
-                Some(Ok(Permit::pass()))
+    pub(crate) fn admit_without_clock(&self) -> Option<Result<Ticket, Refusal>> {
+        match self.load().state_mode() {
+            // Relaxed: as in `admit_fast`.
+            StateMode::Disabled if self.slow_call_duration.load(Ordering::Relaxed) == 0 => {
+                Some(Ok(Ticket::bypass()))
             }
-            Kind::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
+            StateMode::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
             _ => None,
         }
     }
 
     /// The usual answer of an open circuit, which changes nothing; `None` where there is more to
-    /// decide, which is left to [`Core::admit_slowly`].
+    /// decide, which is left to [`Core::admit_any`].
     #[inline]
     pub(crate) fn refuse_open(&self, now: u64) -> Option<Refusal> {
         let word = self.load();
-        if word.kind() != Kind::Open {
+        if word.state_mode() != StateMode::Open {
             return None;
         }
         let remaining = self.break_remaining(word, now)?;
@@ -56,11 +56,11 @@ impl Core {
     ///
     /// The word is loaded after the clock was read, here and wherever an era can end: see
     /// [`EraFacts`](super::era::EraFacts).
-    pub(crate) fn admit_slowly(
+    pub(crate) fn admit_any(
         &self,
         now: u64,
         change: &mut Option<Transition>,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<Ticket, Refusal> {
         let (word, admission) = loop {
             let word = self.load();
             if let Some(admission) = self.try_admit(word, now, change) {
@@ -68,13 +68,13 @@ impl Core {
             }
         };
         let refusal = match admission {
-            Ok(permit) => return Ok(permit.started_at(now)),
+            Ok(ticket) => return Ok(ticket.started_at(now)),
             Err(refusal) => refusal,
         };
         // E1: shadow lets the call pass, without a permit.
         if word.mode() == Mode::Shadow {
             self.total(TotalCounters::shadowed);
-            return Ok(Permit::pass().started_at(now));
+            return Ok(Ticket::bypass().started_at(now));
         }
         Err(refusal)
     }
@@ -92,26 +92,26 @@ impl Core {
         word: Word,
         now: u64,
         change: &mut Option<Transition>,
-    ) -> Option<Result<Permit, Refusal>> {
-        match word.kind() {
-            Kind::Disabled => Some(Ok(Permit::pass())),
-            Kind::Closed | Kind::ClosedShadow => self.admit_closed(word, now),
-            Kind::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
-            Kind::Open | Kind::OpenShadow => self.admit_open(word, now, change),
-            Kind::HalfOpen | Kind::HalfOpenShadow => self.admit_probe(word, now, change),
+    ) -> Option<Result<Ticket, Refusal>> {
+        match word.state_mode() {
+            StateMode::Disabled => Some(Ok(Ticket::bypass())),
+            StateMode::Closed | StateMode::ClosedShadow => self.admit_closed(word, now),
+            StateMode::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
+            StateMode::Open | StateMode::OpenShadow => self.admit_open(word, now, change),
+            StateMode::HalfOpen | StateMode::HalfOpenShadow => self.admit_probe(word, now, change),
         }
     }
 
     /// D6: the admitted share of a ramp grows with the time since closing.
-    pub(super) fn admit_closed(&self, word: Word, now: u64) -> Option<Result<Permit, Refusal>> {
+    pub(super) fn admit_closed(&self, word: Word, now: u64) -> Option<Result<Ticket, Refusal>> {
         let share = self.ramp_share(word, now);
         if share >= WHOLE {
             // The ramp is over: once somebody has said so, nobody looks at the clock for it again.
             return (!word.is_ramping() || self.swap(word, word.ramped_up()))
-                .then(|| Ok(Permit::new(word)));
+                .then(|| Ok(Ticket::new(word)));
         }
         Some(if self.passes_ramp(share, now) {
-            Ok(Permit::new(word))
+            Ok(Ticket::new(word))
         } else {
             Err(Refusal::Ramping)
         })
@@ -185,7 +185,7 @@ impl Core {
         word: Word,
         now: u64,
         change: &mut Option<Transition>,
-    ) -> Option<Result<Permit, Refusal>> {
+    ) -> Option<Result<Ticket, Refusal>> {
         let remaining = self.break_remaining(word, now)?;
         if remaining > 0 {
             return Some(Err(Refusal::Open(remaining)));
@@ -196,13 +196,13 @@ impl Core {
         let probes = probes.admit().unwrap_or(probes);
         let next = word.half_open_next(word.mode(), probes);
         let open_for = self.facts.whole_break(word);
-        let patience = numbers.patience(open_for);
+        let half_open_timeout = numbers.half_open_timeout_after(open_for);
         self.facts
-            .begin_patience(next, patience.max(self.facts.learned()));
+            .freeze_half_open_timeout(next, half_open_timeout.max(self.facts.learnt_timeout()));
         self.facts.begin_half_open(next, open_for);
         self.facts.stamp_probe(now);
-        *change = Some(self.turn(word, next, Cause::WaitOver, now)?);
-        Some(Ok(Permit::new(next)))
+        *change = Some(self.transition(word, next, Cause::WaitOver, now)?);
+        Some(Ok(Ticket::new(next)))
     }
 
     /// D1, D4.
@@ -211,18 +211,18 @@ impl Core {
         word: Word,
         now: u64,
         change: &mut Option<Transition>,
-    ) -> Option<Result<Permit, Refusal>> {
+    ) -> Option<Result<Ticket, Refusal>> {
         if let Some(probes) = word.probes().admit() {
             self.facts.stamp_probe(now);
             let admitted = self.swap(word, word.with_probes(probes));
-            return admitted.then(|| Ok(Permit::new(word)));
+            return admitted.then(|| Ok(Ticket::new(word)));
         }
         if let Some(refusal) = self.time_out(word, now, change) {
             return Some(Err(refusal));
         }
         // G7: if that was vetoed, the circuit has closed, and this is the first call of that era.
         let closed = word.closed_next(word.mode(), false);
-        change.map(|_| Ok(Permit::new(closed)))
+        change.map(|_| Ok(Ticket::new(closed)))
     }
 
     /// D4: half-open and full. If the probes have timed out, the circuit opens again; or closes, if that is
@@ -241,7 +241,7 @@ impl Core {
         if remaining > 0 {
             return Some(Refusal::HalfOpenFull(remaining));
         }
-        let (cause, length) = (Cause::ProbesTimedOut, Length::Policy(0));
+        let (cause, length) = (Cause::ProbesTimedOut, Length::AtLeast(0));
         let opened = self.reopen(word, cause, length, &self.tunable.read(), now)?;
         *change = Some(opened);
         opened

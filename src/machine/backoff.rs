@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::util::panic::harmless;
+use crate::util::panic::catch_panic;
 
 use super::config::{ConfigError, Numbers, millionths, nanos};
 
@@ -177,7 +177,7 @@ impl Backoff {
     pub(crate) fn open_for(&self, numbers: &Numbers, attempt: u32, era: u64) -> Duration {
         let time = match &self.function {
             // A panicking function harms nobody: the circuit must be able to open.
-            Some(function) => harmless(|| function(attempt)).unwrap_or(DEFAULT_OPEN_FOR),
+            Some(function) => catch_panic(|| function(attempt)).unwrap_or(DEFAULT_OPEN_FOR),
             None => exponential(numbers, attempt),
         };
         let longest = Duration::from_nanos(numbers.open_max).max(time);

@@ -7,7 +7,7 @@ use super::backoff::{JitterKind, OfAttempt, OpenFor};
 use super::count_window::MAX_SIZE;
 use super::time_window::{MAX_BUCKETS, MAX_SPAN, MIN_SPAN};
 use super::types::AbandonedPolicy;
-use super::word::{Break, MAX_PROBES, MAX_STREAK};
+use super::word::{BreakLength, MAX_CONSECUTIVE_FAILURES, MAX_PROBES};
 
 /// A setting that makes no sense, refused when the circuit is built or reconfigured (rule B8).
 ///
@@ -186,7 +186,7 @@ impl Numbers {
 
     /// D4: how long half-open waits for its probes. Where nothing is said, the longer of the break
     /// and 30 s, so that a dependency slower than the break can still prove itself.
-    pub(super) fn patience(&self, open_for: Break) -> Duration {
+    pub(super) fn half_open_timeout_after(&self, open_for: BreakLength) -> Duration {
         if self.half_open_timeout > 0 {
             return Duration::from_nanos(self.half_open_timeout);
         }
@@ -445,8 +445,8 @@ impl Settings {
         window: Option<WindowSize>,
     ) -> Result<(), ConfigError> {
         if let Some(failures) = self.consecutive_failures {
-            let allowed = format!("1 to {MAX_STREAK}");
-            let valid = (1..=MAX_STREAK).contains(&failures);
+            let allowed = format!("1 to {MAX_CONSECUTIVE_FAILURES}");
+            let valid = (1..=MAX_CONSECUTIVE_FAILURES).contains(&failures);
             ConfigError::unless(valid, "consecutive_failures", &failures, &allowed)?;
             numbers.consecutive = failures;
         }

@@ -6,7 +6,7 @@
 use super::{
     Cause, ConfigError, Core, Mode, Settings, State, Transition,
     config::{WindowKind, WindowSize},
-    word::{Break, Word},
+    word::{BreakLength, Word},
 };
 use crate::machine::sync::Ordering;
 use std::{fmt::Debug, time::Duration};
@@ -23,8 +23,8 @@ impl Core {
             if let mode @ (Mode::ForcedOpen | Mode::Disabled) = word.mode() {
                 return Err(ModeRefuses(mode));
             }
-            let next = word.open_next(word.mode(), Break::at_least(open_for));
-            if let Some(change) = self.turn(word, next, Cause::Manual, now) {
+            let next = word.open_next(word.mode(), BreakLength::at_least(open_for));
+            if let Some(change) = self.transition(word, next, Cause::Manual, now) {
                 return Ok(change);
             }
         }
@@ -39,7 +39,7 @@ impl Core {
                 mode => mode,
             };
             let next = word.closed_next(mode, false);
-            if let Some(change) = self.turn(word, next, Cause::Manual, now) {
+            if let Some(change) = self.transition(word, next, Cause::Manual, now) {
                 return change;
             }
         }
@@ -59,8 +59,10 @@ impl Core {
                 (Mode::Normal | Mode::Shadow, Mode::Normal | Mode::Shadow) => {
                     self.change_mode(word, mode)
                 }
-                (_, Mode::ForcedOpen) => self.turn(word, word.forced_next(), Cause::Manual, now),
-                _ => self.turn(word, word.closed_next(mode, false), Cause::Manual, now),
+                (_, Mode::ForcedOpen) => {
+                    self.transition(word, word.forced_next(), Cause::Manual, now)
+                }
+                _ => self.transition(word, word.closed_next(mode, false), Cause::Manual, now),
             };
             if change.is_some() {
                 return change;
@@ -76,7 +78,7 @@ impl Core {
                 return None;
             }
             let next = word.closed_next(word.mode_before_forced(), false);
-            if let Some(change) = self.turn(word, next, Cause::Manual, now) {
+            if let Some(change) = self.transition(word, next, Cause::Manual, now) {
                 return Some(change);
             }
         }
@@ -108,7 +110,8 @@ impl Core {
         self.tunable.change(|numbers| {
             let numbers = settings.apply(numbers, WindowSize::of(self.shape))?;
             // Before the version goes up, so that calls are timed by the time a rate needs it.
-            self.slow_after.store(numbers.timing(), Ordering::Relaxed);
+            self.slow_call_duration
+                .store(numbers.timing(), Ordering::Relaxed);
             // Relaxed: a number of its own, like that one.
             self.retry_spread
                 .store(numbers.retry_spread, Ordering::Relaxed);
@@ -143,7 +146,7 @@ impl Core {
             let needs = "left out: the circuit was built without a window";
             return Err(ConfigError::new("failure_rate", rate, needs));
         }
-        if let (Some(rate), false) = (settings.slow_call_rate, self.window.watches_slow()) {
+        if let (Some(rate), false) = (settings.slow_call_rate, self.window.tracks_slow()) {
             let needs = "left out: the circuit was built without a window of slow calls";
             return Err(ConfigError::new("slow_call_rate", rate, needs));
         }

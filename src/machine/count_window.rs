@@ -13,7 +13,7 @@
 //! # How a mark is written
 //!
 //! The head is one word with the newest mark in it. To add a mark: file the newest one into the
-//! ring, read the stripes, and swap the head for one with the new mark. What was filed follows
+//! ring, read the stripes, and swap the head for one with the new mark. What was archived follows
 //! from the head alone, so everyone who files it writes the same, and nobody waits for anybody.
 //!
 //! ```text
@@ -56,45 +56,45 @@ pub(crate) struct CountWindow {
 }
 
 impl CountWindow {
-    pub(crate) fn new(size: u32, watch_slow: bool) -> Self {
+    pub(crate) fn new(size: u32, track_slow: bool) -> Self {
         let size = u64::from(size);
         Self {
             failures: MarkLog::new(size),
-            slow: watch_slow.then(|| MarkLog::new(size)),
+            slow: track_slow.then(|| MarkLog::new(size)),
         }
     }
 
-    pub(crate) fn watches_slow(&self) -> bool {
+    pub(crate) fn tracks_slow(&self) -> bool {
         self.slow.is_some()
     }
 
     /// Begins `era` with an empty window. Whoever comes first does it; doing it twice does nothing.
-    pub(crate) fn enter(&self, era: u64) {
-        self.failures.enter(era);
+    pub(crate) fn start_era(&self, era: u64) {
+        self.failures.start_era(era);
         if let Some(slow) = &self.slow {
-            slow.enter(era);
+            slow.start_era(era);
         }
     }
 
     /// Writes a call that did not fail past the log of failures.
     #[inline]
-    pub(crate) fn pass(&self, era: u64) {
-        self.failures.pass(era);
+    pub(crate) fn record_not_failed(&self, era: u64) {
+        self.failures.record_unmarked(era);
     }
 
     /// Writes a call that was not slow past the log of slow calls.
     #[inline]
-    pub(crate) fn pass_slow(&self, era: u64) {
+    pub(crate) fn record_not_slow(&self, era: u64) {
         if let Some(slow) = &self.slow {
-            slow.pass(era);
+            slow.record_unmarked(era);
         }
     }
 
     /// Records a call that neither failed nor was slow.
     #[cfg(test)]
-    pub(crate) fn record_plain(&self, era: u64) {
-        self.pass(era);
-        self.pass_slow(era);
+    pub(crate) fn record_unmarked(&self, era: u64) {
+        self.record_not_failed(era);
+        self.record_not_slow(era);
     }
 
     /// Records a call that failed or was slow, and returns the window as it was published: this
@@ -132,9 +132,9 @@ struct Tally {
 struct MarkLog {
     window: u64,
     /// How often a stripe looks whether the log has come clean, in calls.
-    look_every: u64,
+    clean_check_interval: u64,
     /// Calls that are not in the log, counted while it is not clean.
-    others: Stripes<EraCount>,
+    unmarked: Stripes<EraCount>,
     head: AtomicU64,
     /// A power of two, at least as many as the window has calls.
     ring: Box<[AtomicU64]>,
@@ -145,8 +145,8 @@ impl MarkLog {
         let capacity = window.next_power_of_two();
         Self {
             window,
-            look_every: (window / 4).max(1),
-            others: Stripes::new(EraCount::default),
+            clean_check_interval: (window / 4).max(1),
+            unmarked: Stripes::new(EraCount::default),
             head: AtomicU64::new(Head::empty(0).0),
             ring: (0..capacity).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -154,7 +154,7 @@ impl MarkLog {
 
     fn load(&self) -> Head {
         // Acquire: pairs with the release of the swap in `replace`; whoever sees a head sees every
-        // entry filed before it and at least the calls that its position was computed from.
+        // entry archived before it and at least the calls that its position was computed from.
         Head(self.head.load(Ordering::Acquire))
     }
 
@@ -164,19 +164,19 @@ impl MarkLog {
             .is_ok()
     }
 
-    fn enter(&self, era: u64) {
+    fn start_era(&self, era: u64) {
         let mut head = self.load();
         while head.is_before(era) && !self.replace(head, Head::empty(era)) {
             head = self.load();
         }
-        for others in self.others.iter() {
-            others.sweep(era);
+        for unmarked in self.unmarked.iter() {
+            unmarked.sweep(era);
         }
     }
 
     /// Calls of `era` that are not in the log.
-    fn others(&self, era: u64) -> u64 {
-        self.others.iter().map(|others| others.get(era)).sum()
+    fn unmarked(&self, era: u64) -> u64 {
+        self.unmarked.iter().map(|unmarked| unmarked.get(era)).sum()
     }
 
     /// Records a call, and tells what the window holds with it.
@@ -184,13 +184,13 @@ impl MarkLog {
         if mark {
             return self.mark(era);
         }
-        self.pass(era);
+        self.record_unmarked(era);
         self.tally(era)
     }
 
     /// Records a call that is not marked.
     #[inline]
-    fn pass(&self, era: u64) {
+    fn record_unmarked(&self, era: u64) {
         if !self.is_clean(era) {
             self.count(era);
         }
@@ -198,8 +198,8 @@ impl MarkLog {
 
     #[inline(never)]
     fn count(&self, era: u64) {
-        if let Some(count) = self.others.mine().add(era) {
-            if count % self.look_every == 0 {
+        if let Some(count) = self.unmarked.mine().add(era) {
+            if count % self.clean_check_interval == 0 {
                 self.try_clean(era);
             }
         }
@@ -218,7 +218,7 @@ impl MarkLog {
         if !head.is_of(era) || head.is_clean_in(era) {
             return;
         }
-        if head.calls_since_newest(self.others(era)) >= self.window {
+        if head.calls_since_newest(self.unmarked(era)) >= self.window {
             // A failed swap means that a mark came in, and the log is not clean.
             self.replace(head, head.cleaned());
         }
@@ -229,24 +229,24 @@ impl MarkLog {
         loop {
             let head = self.load();
             if head.is_before(era) {
-                self.enter(era);
+                self.start_era(era);
                 continue;
             }
             if !head.is_of(era) {
                 return Tally::default();
             }
-            let Some(newest) = self.file(head) else {
+            let Some(newest) = self.archive_newest(head) else {
                 continue;
             };
             // The place of this call is read between the load of the head and its swap, every time
             // round: a call that was held up is not judged at the place it once had.
-            let others = self.others(era);
-            let since = head.calls_since_newest(others) + 1;
-            let full = head.is_full() || head.calls(others) + 1 >= self.window;
+            let unmarked = self.unmarked(era);
+            let since = head.calls_since_newest(unmarked) + 1;
+            let full = head.is_full() || head.calls(unmarked) + 1 >= self.window;
             let new = head.with_mark(since, full, self.ring.len() as u64);
             let tally = Tally {
                 marked: 1 + self.marked_within(head, newest, since),
-                calls: self.calls(full, head.calls(others) + 1),
+                calls: self.calls(full, head.calls(unmarked) + 1),
             };
             if self.replace(head, new) {
                 return tally;
@@ -261,13 +261,13 @@ impl MarkLog {
             if !head.is_of(era) {
                 return Tally::default();
             }
-            let Some(newest) = self.file(head) else {
+            let Some(newest) = self.archive_newest(head) else {
                 continue;
             };
-            let others = self.others(era);
+            let unmarked = self.unmarked(era);
             let tally = Tally {
-                marked: self.marked_within(head, newest, head.calls_since_newest(others)),
-                calls: self.calls(head.is_full(), head.calls(others)),
+                marked: self.marked_within(head, newest, head.calls_since_newest(unmarked)),
+                calls: self.calls(head.is_full(), head.calls(unmarked)),
             };
             // Unchanged: then no entry that was looked at has been written over meanwhile.
             if self.load() == head {
@@ -286,14 +286,14 @@ impl MarkLog {
 
     /// Copies the newest mark from the head into the ring and returns its position; `None` if that is
     /// to be tried again. The position is zero where the era has no mark yet.
-    fn file(&self, head: Head) -> Option<u64> {
+    fn archive_newest(&self, head: Head) -> Option<u64> {
         if !head.has_marks() {
             return Some(0);
         }
         let position = self.newest_position(head);
         let entry = Entry::new(head.era(), position);
         let slot = self.slot(head.marks().wrapping_sub(1) & MARKS_MASK);
-        let filed = slot.load(Ordering::Acquire);
+        let archived = slot.load(Ordering::Acquire);
         // The slot was read before this look at the head: acquire keeps them in order, and pairs with
         // the release below, so that whoever reads a later round's entry sees that the head has moved
         // on. If it still stands, what was read is the entry itself or one of the round before, and
@@ -302,12 +302,12 @@ impl MarkLog {
         if self.load() != head {
             return None;
         }
-        if filed == entry.0 {
+        if archived == entry.0 {
             return Some(position);
         }
-        // A failed swap means that somebody has filed it first; or that a straggler has filed the
+        // A failed swap means that somebody has archived it first; or that a straggler has archived the
         // newest mark of an era that is over, and then this one goes in at the next try.
-        match slot.compare_exchange(filed, entry.0, Ordering::Release, Ordering::Relaxed) {
+        match slot.compare_exchange(archived, entry.0, Ordering::Release, Ordering::Relaxed) {
             Err(seen) if seen != entry.0 => None,
             _ => Some(position),
         }
@@ -316,7 +316,7 @@ impl MarkLog {
     /// The full position of the newest mark: the one before it, and the step the head tells.
     fn newest_position(&self, head: Head) -> u64 {
         let before = head.marks().wrapping_sub(2) & MARKS_MASK;
-        if head.marks() == 1 && !head.is_round() {
+        if head.marks() == 1 && !head.has_wrapped() {
             return head.position();
         }
         let before = self.entry(before).position();
@@ -327,7 +327,7 @@ impl MarkLog {
     /// newest: a search for the oldest, backwards through sorted positions.
     fn marked_within(&self, head: Head, newest: u64, since: u64) -> u64 {
         let end = newest + since;
-        let known = if head.is_round() {
+        let known = if head.has_wrapped() {
             self.ring.len() as u64
         } else {
             head.marks()
@@ -359,8 +359,8 @@ impl MarkLog {
         &self.ring[index as usize & mask]
     }
 
-    /// Acquire: pairs with the release in `file`. A look at the head after it sees at least the head
-    /// from which this entry was filed.
+    /// Acquire: pairs with the release in `archive_newest`. A look at the head after it sees at least the head
+    /// from which this entry was archived.
     fn entry(&self, index: u64) -> Entry {
         Entry(self.slot(index).load(Ordering::Acquire))
     }
@@ -379,7 +379,7 @@ impl fmt::Debug for MarkLog {
 }
 
 const FULL: u64 = 1;
-const ROUND: u64 = 2;
+const WRAPPED: u64 = 2;
 const POSITION_SHIFT: u32 = 2;
 const POSITION_BITS: u32 = 20;
 const POSITION_MASK: u64 = (1 << POSITION_BITS) - 1;
@@ -426,8 +426,8 @@ impl Head {
         self.0 & FULL != 0
     }
 
-    const fn is_round(self) -> bool {
-        self.0 & ROUND != 0
+    const fn has_wrapped(self) -> bool {
+        self.0 & WRAPPED != 0
     }
 
     const fn marks(self) -> u64 {
@@ -435,7 +435,7 @@ impl Head {
     }
 
     const fn has_marks(self) -> bool {
-        self.marks() != 0 || self.is_round()
+        self.marks() != 0 || self.has_wrapped()
     }
 
     const fn position(self) -> u64 {
@@ -444,16 +444,16 @@ impl Head {
 
     /// All calls of the era, given those that are not in the log. Right until the log is full;
     /// from then on nobody asks.
-    const fn calls(self, others: u64) -> u64 {
-        others + self.marks()
+    const fn calls(self, unmarked: u64) -> u64 {
+        unmarked + self.marks()
     }
 
     /// Calls recorded after the newest mark; all of them where there is none.
-    const fn calls_since_newest(self, others: u64) -> u64 {
+    const fn calls_since_newest(self, unmarked: u64) -> u64 {
         if self.has_marks() {
-            self.calls(others).wrapping_sub(self.position()) & POSITION_MASK
+            self.calls(unmarked).wrapping_sub(self.position()) & POSITION_MASK
         } else {
-            others
+            unmarked
         }
     }
 
@@ -464,19 +464,19 @@ impl Head {
     /// With one more mark, `since` calls after the newest.
     const fn with_mark(self, since: u64, full: bool, capacity: u64) -> Self {
         let marks = self.marks() + 1;
-        let round = self.is_round() || marks >= capacity;
+        let wrapped = self.has_wrapped() || marks >= capacity;
         let position = (self.position() + since) & POSITION_MASK;
         Self(
             self.era() << ERA_SHIFT
                 | (marks & MARKS_MASK) << MARKS_SHIFT
                 | position << POSITION_SHIFT
-                | if round { ROUND } else { 0 }
+                | if wrapped { WRAPPED } else { 0 }
                 | if full { FULL } else { 0 },
         )
     }
 }
 
-/// A filed mark.
+/// An archived mark.
 #[derive(Clone, Copy)]
 struct Entry(u64);
 
@@ -523,7 +523,7 @@ mod tests {
             let published = window.record_marked(era, failed, slow);
             assert_eq!(published, window.counts(era));
         } else {
-            window.record_plain(era);
+            window.record_unmarked(era);
         }
     }
 
@@ -556,7 +556,7 @@ mod tests {
         fn a_new_era_is_empty_and_the_old_one_dead(size in 1..20u32, eras in 1..40u64) {
             let window = CountWindow::new(size, true);
             for era in 0..eras {
-                window.enter(era);
+                window.start_era(era);
                 prop_assert_eq!(window.counts(era), WindowCounts::default());
                 let mut naive = Naive(VecDeque::new(), size as usize);
                 for call in 0..30 {
@@ -564,7 +564,7 @@ mod tests {
                     record(&window, era, failed, slow);
                     if era > 0 {
                         window.record_marked(era - 1, true, true);
-                        window.record_plain(era - 1);
+                        window.record_unmarked(era - 1);
                     }
                     prop_assert_eq!(window.counts(era), naive.record(failed, slow));
                 }
@@ -587,9 +587,9 @@ mod tests {
     fn a_clean_window_counts_nothing_and_stays_exact() {
         let window = CountWindow::new(8, false);
         for _ in 0..100 {
-            window.record_plain(0);
+            window.record_unmarked(0);
         }
-        let counted = window.failures.others(0);
+        let counted = window.failures.unmarked(0);
         assert!(counted < 20, "{counted}: a clean window still writes");
         let published = window.record_marked(0, true, false);
         assert_eq!((published.calls, published.failed), (8, 1));
@@ -609,7 +609,7 @@ mod tests {
                     "{call}: {published:?}"
                 );
             } else {
-                window.record_plain(0);
+                window.record_unmarked(0);
             }
         }
     }
@@ -631,7 +631,7 @@ mod tests {
     fn eras_may_be_skipped() {
         let window = CountWindow::new(4, false);
         window.record_marked(0, true, false);
-        window.enter(3);
+        window.start_era(3);
         assert_eq!(window.counts(3), WindowCounts::default());
         assert_eq!(window.record_marked(3, true, false).failed, 1);
         assert_eq!(window.record_marked(7, true, false).failed, 1);
@@ -641,8 +641,8 @@ mod tests {
     #[test]
     fn a_look_from_an_old_era_does_not_clean_a_new_one() {
         let log = MarkLog::new(4);
-        log.enter(1);
-        log.pass(1);
+        log.start_era(1);
+        log.record_unmarked(1);
         log.mark(1);
         log.try_clean(0);
         assert_eq!(log.tally(1).marked, 1);
@@ -653,14 +653,14 @@ mod tests {
     fn a_clean_log_is_left_alone_in_every_era() {
         for era in [0, 1, 5, ERA_MASK / 2] {
             let log = MarkLog::new(8);
-            log.enter(era);
+            log.start_era(era);
             log.mark(era);
             assert!(!log.is_clean(era));
-            (0..32).for_each(|_| log.pass(era));
+            (0..32).for_each(|_| log.record_unmarked(era));
             assert!(log.is_clean(era) && !log.is_clean(era + 1));
-            let counted = log.others(era);
-            (0..32).for_each(|_| log.pass(era));
-            assert_eq!(log.others(era), counted, "era {era}");
+            let counted = log.unmarked(era);
+            (0..32).for_each(|_| log.record_unmarked(era));
+            assert_eq!(log.unmarked(era), counted, "era {era}");
         }
     }
 
@@ -679,7 +679,7 @@ mod tests {
         let window = CountWindow::new(4, false);
         for _ in 0..400_000 {
             for _ in 0..4 {
-                window.record_plain(0);
+                window.record_unmarked(0);
             }
             assert_eq!(window.record_marked(0, true, false).failed, 1);
         }

@@ -1,6 +1,6 @@
 //! What a driver asks of a circuit (rule D7): a probe and nothing else.
 
-use super::{Core, Permit, Refusal, State, Transition};
+use super::{Core, Refusal, State, Ticket, Transition};
 
 impl Core {
     /// Admits a call if that is a probe, in shadow, too. If not, says how many nanoseconds it is worth
@@ -10,14 +10,14 @@ impl Core {
         &self,
         now: u64,
         change: &mut Option<Transition>,
-    ) -> Result<Permit, Option<u64>> {
+    ) -> Result<Ticket, Option<u64>> {
         loop {
             let word = self.load();
             if word.state() == State::Closed {
                 return Err(None);
             }
             match self.try_admit(word, now, change) {
-                Some(Ok(permit)) => return Ok(permit.started_at(now)),
+                Some(Ok(ticket)) => return Ok(ticket.started_at(now)),
                 Some(Err(Refusal::Open(left) | Refusal::HalfOpenFull(left))) => {
                     return Err(Some(left));
                 }
@@ -31,19 +31,21 @@ impl Core {
     /// probes. `None` if its era is over. Whoever else's probes have timed out are found to have (D4).
     pub(crate) fn driven_remaining(
         &self,
-        permit: Permit,
+        ticket: Ticket,
         now: u64,
         change: &mut Option<Transition>,
     ) -> Option<u64> {
         let word = self.load();
-        if word.era() != permit.era() {
+        if word.era() != ticket.era() {
             return None;
         }
-        let deadline = permit.started.saturating_add(self.facts.patience().nanos());
+        let deadline = ticket
+            .started
+            .saturating_add(self.facts.half_open_timeout().nanos());
         if deadline <= now && word.is_full() {
             self.time_out(word, now, change);
         }
-        // The patience is that of the newest half-open era: this one's, if the era still stands.
-        (self.load().era() == permit.era()).then(|| deadline.saturating_sub(now))
+        // The half-open timeout is that of the newest half-open era: this one's, if the era still stands.
+        (self.load().era() == ticket.era()).then(|| deadline.saturating_sub(now))
     }
 }

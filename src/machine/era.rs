@@ -11,7 +11,7 @@
 
 use super::{
     saved::SavedState,
-    word::{BESIDE_ERA, Break, Word, is_later},
+    word::{BESIDE_ERA, BreakLength, Word, is_later},
 };
 use crate::machine::sync::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -30,22 +30,22 @@ pub(crate) struct EraFacts {
     /// `era | the break before it` of the newest half-open era.
     break_before: AtomicU64,
     /// `era | how long to wait for its probes` of the newest half-open era.
-    patience: AtomicU64,
+    half_open_timeout: AtomicU64,
     /// When a probe was last admitted, in nanoseconds.
     probed_at: AtomicU64,
     /// When the failures in a row began, in nanoseconds.
-    streak_began: AtomicU64,
+    first_failure_at: AtomicU64,
     /// When a probe last ended with an answer, in nanoseconds.
     answered_at: AtomicU64,
     /// How long probes have run that were abandoned, all together, in nanoseconds, and how much of that was
     /// before the last answer, or before half-open began.
     abandoned: [AtomicU64; 2],
     /// `era | how long it took` of the newest half-open era whose probe succeeded after its era.
-    late: AtomicU64,
+    late_probe: AtomicU64,
     /// The newest era that a person, or half-open, has closed.
     closed: AtomicU64,
     /// E6: how long the break was that the first era is the rest of.
-    first_break: Break,
+    first_break: BreakLength,
 }
 
 /// The most opens in a row that are counted.
@@ -56,7 +56,7 @@ pub(super) const MAX_ATTEMPT: u32 = BESIDE_MASK as u32;
 const FORGOTTEN: u64 = BESIDE_MASK;
 
 /// However late a probe succeeded, half-open waits no longer than this for its sake (D4).
-const LONGEST_LEARNED: Duration = Duration::from_secs(60 * 60);
+const LONGEST_LEARNT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 fn parity(word: Word) -> usize {
     usize::from(word.era() & 1 == 1)
@@ -82,20 +82,20 @@ impl EraFacts {
             attempt: [AtomicU64::new(first.attempt.into()), AtomicU64::new(0)],
             carried: AtomicU64::new(FORGOTTEN),
             break_before: AtomicU64::new(0),
-            patience: AtomicU64::new(0),
+            half_open_timeout: AtomicU64::new(0),
             probed_at: AtomicU64::new(0),
-            streak_began: AtomicU64::new(0),
+            first_failure_at: AtomicU64::new(0),
             answered_at: AtomicU64::new(0),
             abandoned: [AtomicU64::new(0), AtomicU64::new(0)],
-            late: AtomicU64::new(0),
+            late_probe: AtomicU64::new(0),
             closed: AtomicU64::new(0),
-            first_break: Break::at_least(first.open_for.unwrap_or_default()),
+            first_break: BreakLength::at_least(first.open_for.unwrap_or_default()),
         }
     }
 
     /// Notes that `next` is about to begin. Release: pairs with the acquire in [`Self::since`], so
     /// that whoever reads a later era's instant also sees that later era's predecessor in the word.
-    pub(crate) fn begin(&self, next: Word, now: u64) {
+    pub(crate) fn start_era(&self, next: Word, now: u64) {
         self.since[parity(next)].fetch_max(now, Ordering::AcqRel);
     }
 
@@ -131,34 +131,34 @@ impl EraFacts {
 
     /// Opens in a row before the closed era of `word`, and the break before it, if that era came from
     /// half-open.
-    pub(crate) fn carried_attempt(&self, word: Word) -> Option<(u32, Break)> {
+    pub(crate) fn carried_attempt(&self, word: Word) -> Option<(u32, BreakLength)> {
         let carried = self.carried.load(Ordering::Acquire);
         let before = self.break_before.load(Ordering::Acquire);
         let known = carried >> BESIDE_ERA == word.era() && carried & BESIDE_MASK != FORGOTTEN;
         (known && before >> BESIDE_ERA == word.era().wrapping_sub(1)).then(|| {
             (
                 (carried & BESIDE_MASK) as u32,
-                Break::from_bits(before & BESIDE_MASK),
+                BreakLength::from_bits(before & BESIDE_MASK),
             )
         })
     }
 
     /// Notes how long the break was that the half-open era `next` is about to end.
-    pub(crate) fn begin_half_open(&self, next: Word, open_for: Break) {
+    pub(crate) fn begin_half_open(&self, next: Word, open_for: BreakLength) {
         let entry = next.era() << BESIDE_ERA | open_for.bits();
         self.break_before.fetch_max(entry, Ordering::AcqRel);
         self.forget_abandoned();
     }
 
     /// How long the break before the half-open era of `word` was.
-    pub(crate) fn break_before(&self, word: Word) -> Break {
+    pub(crate) fn break_before(&self, word: Word) -> BreakLength {
         let before = self.break_before.load(Ordering::Acquire);
         let known = before >> BESIDE_ERA == word.era();
-        Break::from_bits(if known { before & BESIDE_MASK } else { 0 })
+        BreakLength::from_bits(if known { before & BESIDE_MASK } else { 0 })
     }
 
     /// How long the break of the open era of `word` is, counted from before the circuit was restored.
-    pub(crate) fn whole_break(&self, word: Word) -> Break {
+    pub(crate) fn whole_break(&self, word: Word) -> BreakLength {
         let (rest, first) = (word.open_for(), self.first_break);
         if word.era() == 0 && first.nanos() > rest.nanos() {
             first
@@ -181,26 +181,26 @@ impl EraFacts {
     }
 
     /// Freezes how long the half-open era `next` waits for its probes. The first racer's word holds.
-    pub(crate) fn begin_patience(&self, next: Word, patience: Duration) {
-        let entry = next.era() << BESIDE_ERA | Break::at_least(patience).bits();
-        supersede(&self.patience, entry, |current| {
+    pub(crate) fn freeze_half_open_timeout(&self, next: Word, half_open_timeout: Duration) {
+        let entry = next.era() << BESIDE_ERA | BreakLength::at_least(half_open_timeout).bits();
+        supersede(&self.half_open_timeout, entry, |current| {
             is_later(next.era(), current >> BESIDE_ERA)
         });
     }
 
     /// How long the current half-open era waits for its probes.
-    pub(crate) fn patience(&self) -> Break {
-        Break::from_bits(self.patience.load(Ordering::Acquire) & BESIDE_MASK)
+    pub(crate) fn half_open_timeout(&self) -> BreakLength {
+        BreakLength::from_bits(self.half_open_timeout.load(Ordering::Acquire) & BESIDE_MASK)
     }
 
     /// B1: the first of the failures in a row has come. Stamped before the swap that counts it.
-    pub(crate) fn stamp_streak(&self, now: u64) {
-        self.streak_began.fetch_max(now, Ordering::AcqRel);
+    pub(crate) fn stamp_first_failure(&self, now: u64) {
+        self.first_failure_at.fetch_max(now, Ordering::AcqRel);
     }
 
     /// When the failures in a row began.
-    pub(crate) fn streak_began(&self) -> u64 {
-        self.streak_began.load(Ordering::Acquire)
+    pub(crate) fn first_failure_at(&self) -> u64 {
+        self.first_failure_at.load(Ordering::Acquire)
     }
 
     /// D4: a probe of the half-open era of `word` ended with an answer. Stamped before the swap that says so.
@@ -233,11 +233,11 @@ impl EraFacts {
     }
 
     /// D4: a probe of `era`, which is over, has succeeded all the same, after so many nanoseconds.
-    pub(crate) fn learn(&self, era: u64, took: u64) {
-        let took = Break::at_least(Duration::from_nanos(took));
+    pub(crate) fn learn_from_late_probe(&self, era: u64, took: u64) {
+        let took = BreakLength::at_least(Duration::from_nanos(took));
         let entry = era << BESIDE_ERA | took.bits();
-        supersede(&self.late, entry, |current| {
-            let known = Break::from_bits(current & BESIDE_MASK).nanos();
+        supersede(&self.late_probe, entry, |current| {
+            let known = BreakLength::from_bits(current & BESIDE_MASK).nanos();
             is_later(era, current >> BESIDE_ERA)
                 || era == current >> BESIDE_ERA && took.nanos() > known
         });
@@ -245,13 +245,16 @@ impl EraFacts {
 
     /// D4: how long half-open has to wait, as far as late probes since the circuit was last closed have
     /// taught it: twice as long as the newest of them took.
-    pub(crate) fn learned(&self) -> Duration {
-        let late = self.late.load(Ordering::Acquire);
-        if !is_later(late >> BESIDE_ERA, self.closed.load(Ordering::Acquire)) {
+    pub(crate) fn learnt_timeout(&self) -> Duration {
+        let late_probe = self.late_probe.load(Ordering::Acquire);
+        if !is_later(
+            late_probe >> BESIDE_ERA,
+            self.closed.load(Ordering::Acquire),
+        ) {
             return Duration::ZERO;
         }
-        let took = Break::from_bits(late & BESIDE_MASK).duration();
-        took.saturating_mul(2).min(LONGEST_LEARNED)
+        let took = BreakLength::from_bits(late_probe & BESIDE_MASK).duration();
+        took.saturating_mul(2).min(LONGEST_LEARNT_TIMEOUT)
     }
 
     /// The circuit has closed: what late probes have taught is forgotten.
@@ -267,7 +270,7 @@ impl EraFacts {
     /// When the probes of the current half-open era time out.
     pub(crate) fn probes_deadline(&self) -> u64 {
         let probed_at = self.probed_at.load(Ordering::Acquire);
-        probed_at.saturating_add(self.patience().nanos())
+        probed_at.saturating_add(self.half_open_timeout().nanos())
     }
 }
 
@@ -278,15 +281,15 @@ mod tests {
 
     // D4, E5: of two who find different numbers, the first says how long the era waits.
     #[test]
-    fn the_first_patience_of_an_era_holds() {
+    fn the_first_half_open_timeout_of_an_era_holds() {
         let facts = EraFacts::new(0, &SavedState::closed());
-        let open = Word::first(Mode::Normal).open_next(Mode::Normal, Break::FOREVER);
+        let open = Word::first(Mode::Normal).open_next(Mode::Normal, BreakLength::FOREVER);
         for seconds in [5, 9] {
-            facts.begin_patience(open, Duration::from_secs(seconds));
+            facts.freeze_half_open_timeout(open, Duration::from_secs(seconds));
         }
-        assert_eq!(facts.patience().duration(), Duration::from_secs(5));
-        let next = open.open_next(Mode::Normal, Break::FOREVER);
-        facts.begin_patience(next, Duration::from_secs(9));
-        assert_eq!(facts.patience().duration(), Duration::from_secs(9));
+        assert_eq!(facts.half_open_timeout().duration(), Duration::from_secs(5));
+        let next = open.open_next(Mode::Normal, BreakLength::FOREVER);
+        facts.freeze_half_open_timeout(next, Duration::from_secs(9));
+        assert_eq!(facts.half_open_timeout().duration(), Duration::from_secs(9));
     }
 }

@@ -19,11 +19,11 @@ use super::{
     Cause, Core, State, Transition,
     cap::{Cap, ENDLESS, NONE, Place},
     config::Numbers,
-    ending::Ended,
+    record::EndedCall,
     slots::Slot,
     totals::TotalCounters,
     transition::Length,
-    word::{BESIDE_ERA, Break, Kind, Word},
+    word::{BESIDE_ERA, BreakLength, StateMode, Word},
 };
 use crate::machine::sync::{AtomicU64, Ordering};
 
@@ -40,7 +40,7 @@ pub(super) struct Membership {
     /// The time of the set when the circuit's own began.
     zero: u64,
     /// `era | marks` of the last one that a call has undertaken to end; 0 before the first.
-    undertaken: AtomicU64,
+    trip_claim: AtomicU64,
     /// When a trip was last vetoed, by the circuit's own time.
     vetoed_at: AtomicU64,
 }
@@ -67,7 +67,7 @@ impl Membership {
             slot,
             zero,
             cap,
-            undertaken: AtomicU64::new(0),
+            trip_claim: AtomicU64::new(0),
             vetoed_at: AtomicU64::new(0),
         }
     }
@@ -121,7 +121,7 @@ impl Membership {
 
     /// A person has opened the circuit, with the era that began, or has made it count: a place whatever the
     /// cap says, if it has none.
-    fn hold(&self, core: &Core, era: u64) {
+    fn hold_by_hand(&self, core: &Core, era: u64) {
         let needs = self.look() == NONE && core.load().era() == era;
         self.settle(core, needs.then(|| self.cap.take()));
     }
@@ -148,28 +148,28 @@ impl Membership {
     /// Acquire: pairs with the release of whoever undertook the last one. That was a call of an era that had
     /// begun, so if `era` still stands after the look at the last one, the last one is an older one, however
     /// much older: eras wrap.
-    fn undertake(&self, era: u64, current: impl Fn() -> u64) -> Option<Undertaking<'_>> {
-        let mut last = self.undertaken.load(Ordering::Acquire);
+    fn claim_trip(&self, era: u64, current: impl Fn() -> u64) -> Option<TripClaim<'_>> {
+        let mut last = self.trip_claim.load(Ordering::Acquire);
         loop {
             let this = after(last, era)?;
             if current() != era {
                 return None;
             }
-            match self.undertaken.compare_exchange_weak(
+            match self.trip_claim.compare_exchange_weak(
                 last,
                 this,
                 Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
-                Ok(_) => return Some(Undertaking::new(self, this)),
+                Ok(_) => return Some(TripClaim::new(self, this)),
                 Err(seen) => last = seen,
             }
         }
     }
 
     /// Before the swap that ends `era` with a veto, so that calls of the next one know.
-    fn announce(&self, era: u64, current: impl Fn() -> u64) {
-        let mut last = self.undertaken.load(Ordering::Acquire);
+    fn announce_veto(&self, era: u64, current: impl Fn() -> u64) {
+        let mut last = self.trip_claim.load(Ordering::Acquire);
         while current() == era {
             let marks = if last >> BESIDE_ERA == era {
                 last & MARKS
@@ -177,7 +177,7 @@ impl Membership {
                 0
             };
             let this = era << BESIDE_ERA | marks | BUSY | TELLING;
-            match self.undertaken.compare_exchange_weak(
+            match self.trip_claim.compare_exchange_weak(
                 last,
                 this,
                 Ordering::AcqRel,
@@ -190,8 +190,8 @@ impl Membership {
     }
 
     /// The swap was lost.
-    fn recant(&self, era: u64) {
-        let last = self.undertaken.load(Ordering::Acquire);
+    fn withdraw_veto(&self, era: u64) {
+        let last = self.trip_claim.load(Ordering::Acquire);
         if last >> BESIDE_ERA == era {
             self.mark(last, last & !TELLING);
         }
@@ -200,15 +200,15 @@ impl Membership {
     fn mark(&self, last: u64, this: u64) {
         // If the swap fails, another era is undertaken by now, and this one is over.
         let _ = self
-            .undertaken
+            .trip_claim
             .compare_exchange(last, this, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 
 /// What the slot holds in the era of `word`, which began at `since` by the time of the set, if it has a place.
 fn lease_of(word: Word, since: u64) -> u64 {
-    let end = match word.kind() {
-        Kind::Open => since.saturating_add(word.open_for().nanos()),
+    let end = match word.state_mode() {
+        StateMode::Open => since.saturating_add(word.open_for().nanos()),
         _ => ENDLESS,
     };
     if end < ENDLESS {
@@ -230,14 +230,14 @@ fn after(last: u64, era: u64) -> Option<u64> {
 }
 
 /// What the call that has undertaken to open a circuit has in hand.
-pub(super) struct Undertaking<'a> {
+pub(super) struct TripClaim<'a> {
     membership: &'a Membership,
     this: u64,
     place: Option<Place<'a>>,
     told: Option<bool>,
 }
 
-impl<'a> Undertaking<'a> {
+impl<'a> TripClaim<'a> {
     fn new(membership: &'a Membership, this: u64) -> Self {
         Self {
             membership,
@@ -257,7 +257,7 @@ impl<'a> Undertaking<'a> {
 
     /// Whether its veto is to be told: the first since the circuit last changed for another reason, or since
     /// none has come for as long as the break would have been. Decided once, for it is noted.
-    fn is_told(&mut self, now: u64, open_for: impl FnOnce() -> Break) -> bool {
+    fn is_told(&mut self, now: u64, open_for: impl FnOnce() -> BreakLength) -> bool {
         let Self {
             membership, this, ..
         } = *self;
@@ -268,7 +268,7 @@ impl<'a> Undertaking<'a> {
     }
 
     /// Another call of this era may open the circuit, as soon as there is a place.
-    fn leave(&self) {
+    fn release(&self) {
         self.membership.mark(self.this, self.this & !BUSY);
     }
 }
@@ -293,8 +293,8 @@ impl Core {
         &'a self,
         word: Word,
         (cause, length): (Cause, Length),
-        call: &Ended,
-        undertaking: &mut Option<Undertaking<'a>>,
+        call: &EndedCall,
+        claim: &mut Option<TripClaim<'a>>,
     ) -> Option<Option<Transition>> {
         let open = || self.open(word, cause, length, &call.numbers, call.now);
         let Some(membership) = self.membership_of(word) else {
@@ -303,26 +303,26 @@ impl Core {
         if call.vetoed.get() {
             return Some(None);
         }
-        if undertaking.is_none() {
-            *undertaking = membership.undertake(word.era(), || self.load().era());
+        if claim.is_none() {
+            *claim = membership.claim_trip(word.era(), || self.load().era());
         }
-        let Some(undertaking) = undertaking else {
+        let Some(claim) = claim else {
             return Some(None);
         };
-        if undertaking.take_place(call.now) {
+        if claim.take_place(call.now) {
             let opened = open()?;
-            membership.settle(self, undertaking.place.take());
+            membership.settle(self, claim.place.take());
             return Some(Some(opened));
         }
         let open_for = || {
             let attempt = self.next_attempt(word, State::Open, call.now);
             self.open_for(word, length, &call.numbers, attempt)
         };
-        if undertaking.is_told(call.now, open_for) {
+        if claim.is_told(call.now, open_for) {
             let veto = self.veto(membership, word, cause, call.now, word.is_ramping());
             return veto.map(Some);
         }
-        undertaking.leave();
+        claim.release();
         call.vetoed.set(true);
         self.total(TotalCounters::vetoed);
         Some(None)
@@ -357,9 +357,9 @@ impl Core {
         ramping: bool,
     ) -> Option<Transition> {
         let next = word.closed_next(word.mode(), ramping);
-        membership.announce(word.era(), || self.load().era());
-        let Some(turned) = self.turn(word, next, Cause::TripVetoed, now) else {
-            membership.recant(word.era());
+        membership.announce_veto(word.era(), || self.load().era());
+        let Some(turned) = self.transition(word, next, Cause::TripVetoed, now) else {
+            membership.withdraw_veto(word.era());
             return None;
         };
         self.total(TotalCounters::vetoed);
@@ -375,7 +375,7 @@ impl Core {
             return;
         };
         if cause == Cause::Manual && next.is_ejected() {
-            membership.hold(self, next.era());
+            membership.hold_by_hand(self, next.era());
         } else if word.is_ejected() {
             membership.settle(self, None);
         }
@@ -396,8 +396,8 @@ mod tests {
     #[test]
     fn a_call_of_an_older_era_undertakes_nothing_and_undoes_nothing() {
         let membership = membership();
-        let undertakes = |era| membership.undertake(era, || 5).is_some();
-        assert_eq!([5, 5, 4, 5].map(undertakes), [true, false, false, false]);
+        let claims = |era| membership.claim_trip(era, || 5).is_some();
+        assert_eq!([5, 5, 4, 5].map(claims), [true, false, false, false]);
     }
 
     // G7: what a veto has told is known in the era that it began, across the wrap, too, and in no other.
@@ -418,10 +418,10 @@ mod tests {
     #[test]
     fn a_swap_that_is_lost_is_no_veto() {
         let membership = membership();
-        assert!(membership.undertake(3, || 3).is_some());
-        membership.announce(3, || 3);
-        membership.recant(3);
-        let next = membership.undertake(4, || 4).expect("nobody else does");
+        assert!(membership.claim_trip(3, || 3).is_some());
+        membership.announce_veto(3, || 3);
+        membership.withdraw_veto(3);
+        let next = membership.claim_trip(4, || 4).expect("nobody else does");
         assert_eq!(next.this & VETOED, 0);
     }
 }

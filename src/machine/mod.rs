@@ -26,19 +26,19 @@ mod config;
 mod control;
 mod count_window;
 mod driven;
-mod ending;
 mod era;
-mod gate;
 #[cfg(all(test, tower_breaker_loom))]
 pub(crate) mod loom_tests;
 mod membership;
-mod permit;
 mod policy;
 mod probe;
+mod readiness;
+mod record;
 mod saved;
 mod slots;
 mod stripes;
 pub(crate) mod sync;
+mod ticket;
 mod time_window;
 mod totals;
 mod transition;
@@ -65,9 +65,9 @@ pub use self::{
 pub(crate) use self::{
     cap::Cap,
     config::{Plan, Probing, Settings, millionths, nanos},
-    gate::Turn,
     membership::Joining,
-    permit::Permit,
+    readiness::RampTurn,
+    ticket::Ticket,
     trip_cause::PackedCause,
     view::View,
     word::is_later,
@@ -82,7 +82,7 @@ pub(crate) struct Core {
     word: AtomicU64,
     /// [`Numbers::timing`](config::Numbers::timing), so that admission learns with one load whether calls
     /// are timed.
-    slow_after: AtomicU64,
+    slow_call_duration: AtomicU64,
     /// [`Numbers::retry_spread`](config::Numbers::retry_spread), so that a rejection learns with one load that
     /// there is none.
     retry_spread: AtomicU64,
@@ -90,7 +90,7 @@ pub(crate) struct Core {
     /// What it was built as.
     shape: WindowKind,
     /// Whether a plain success is written down anywhere but in its window's log of failures.
-    tells_more: bool,
+    counts_every_success: bool,
     totals: Option<TotalCounters>,
     tunable: Tunable,
     facts: EraFacts,
@@ -121,34 +121,34 @@ const WHOLE: u64 = 1_000_000;
 
 impl Core {
     /// A circuit that begins at `now`.
-    pub(crate) fn new(plan: Plan, extras: Extras, now: u64) -> Self {
+    pub(crate) fn new(plan: Plan, parts: CoreParts, now: u64) -> Self {
         let Plan {
             window,
             numbers,
             open_for,
         } = plan;
-        let watch_slow = numbers.slow_after > 0;
-        let first = Word::restored(&extras.first);
+        let track_slow = numbers.slow_after > 0;
+        let first = Word::restored(&parts.first);
         Self {
             word: AtomicU64::new(first.bits()),
-            slow_after: AtomicU64::new(numbers.timing()),
+            slow_call_duration: AtomicU64::new(numbers.timing()),
             retry_spread: AtomicU64::new(numbers.retry_spread),
-            tells_more: extras.totals || watch_slow,
-            window: Window::new(window, watch_slow),
+            counts_every_success: parts.totals || track_slow,
+            window: Window::new(window, track_slow),
             shape: window,
-            totals: extras.totals.then(TotalCounters::new),
+            totals: parts.totals.then(TotalCounters::new),
             tunable: Tunable::new(numbers),
-            facts: EraFacts::new(now, &extras.first),
+            facts: EraFacts::new(now, &parts.first),
             trip_cause: TripCause::new(),
             ramp_turn: AtomicU64::new(0),
             retry_turn: AtomicU64::new(0),
             ramp_admitted: AtomicU64::new(0),
             backoff: Backoff {
                 function: open_for,
-                seed: extras.seed,
+                seed: parts.seed,
             },
-            policy: extras.policy,
-            membership: extras.cap.map(|cap| Membership::join(cap, first, now)),
+            policy: parts.policy,
+            membership: parts.cap.map(|cap| Membership::join(cap, first, now)),
         }
     }
 
@@ -188,7 +188,7 @@ impl Drop for Core {
 }
 
 /// What a circuit is built from beside its settings.
-pub(crate) struct Extras {
+pub(crate) struct CoreParts {
     /// What it begins as.
     pub(crate) first: SavedState,
     pub(crate) totals: bool,
@@ -204,19 +204,19 @@ mod tests {
     use super::{count_window::ERA_BITS, word::BESIDE_ERA, *};
 
     fn core(settings: &Settings) -> Core {
-        let extras = Extras {
+        let parts = CoreParts {
             first: SavedState::closed(),
             totals: false,
             seed: 0,
             policy: None,
             cap: None,
         };
-        Core::new(settings.resolve().expect("valid"), extras, 0)
+        Core::new(settings.resolve().expect("valid"), parts, 0)
     }
 
     fn record(core: &Core, outcome: Outcome, now: u64) -> Option<Transition> {
-        let permit = core.admit_slowly(now, &mut None).expect("admitted");
-        core.record(permit, outcome, true, || now)
+        let ticket = core.admit_any(now, &mut None).expect("admitted");
+        core.record(ticket, outcome, true, || now)
     }
 
     // F6: the head of a count window tells eras apart by their last bits.
@@ -246,7 +246,7 @@ mod tests {
             consecutive_failures: Some(1),
             ..Settings::default()
         };
-        let extras = Extras {
+        let parts = CoreParts {
             first: SavedState::closed(),
             totals: false,
             seed: 0,
@@ -256,7 +256,7 @@ mod tests {
                 zero: 1,
             }),
         };
-        let core = Core::new(settings.resolve().expect("valid"), extras, 0);
+        let core = Core::new(settings.resolve().expect("valid"), parts, 0);
         for eras in [1, (1 << 36) - 1, 1 << 36, (1 << 36) + 1, (1 << 37) - 2] {
             assert!(record(&core, Outcome::Failure, 0).is_some());
             core.reset(0);

@@ -1,38 +1,38 @@
 //! When a closed circuit trips (rules B1, B4, B5, B7).
 
 use super::{
-    Cause, Core, Permit, Transition, WindowCounts,
+    Cause, Core, Ticket, Transition, WindowCounts,
     config::{Numbers, reaches},
-    ending::Ended,
+    record::EndedCall,
     totals::TotalCounters,
     transition::Length,
-    word::MAX_STREAK,
+    word::MAX_CONSECUTIVE_FAILURES,
 };
-use crate::util::panic::harmless;
+use crate::util::panic::catch_panic;
 
 impl Core {
     /// B4, B7.
     pub(super) fn apply_to_window(
         &self,
-        call: &Ended,
+        call: &EndedCall,
         failed: bool,
         slow: bool,
         floor: u64,
     ) -> Option<Transition> {
-        let era = call.permit.era();
+        let era = call.ticket.era();
         if !failed && !slow {
-            self.window.record_plain(era, || call.now);
+            self.window.record_unmarked(era, || call.now);
             return None;
         }
         if self.window.is_none() {
             return None;
         }
         let counts = self.window.record_marked(era, call.now, failed, slow);
-        let cause = self.judge(&call.numbers, &counts)?;
-        self.trip_from(call, cause, Length::Policy(floor))
+        let cause = self.evaluate(&call.numbers, &counts)?;
+        self.trip_from(call, cause, Length::AtLeast(floor))
     }
 
-    fn judge(&self, numbers: &Numbers, counts: &WindowCounts) -> Option<Cause> {
+    fn evaluate(&self, numbers: &Numbers, counts: &WindowCounts) -> Option<Cause> {
         let WindowCounts {
             calls,
             failed,
@@ -49,15 +49,15 @@ impl Core {
         }
         let policy = self.policy.as_ref()?;
         // B7: a panicking policy does not trip and harms nobody.
-        let trips = harmless(|| policy(counts)).unwrap_or(false);
+        let trips = catch_panic(|| policy(counts)).unwrap_or(false);
         trips.then_some(Cause::CustomPolicy(*counts))
     }
 
     /// B1: a success.
-    pub(super) fn end_streak(&self, permit: Permit) {
+    pub(super) fn clear_consecutive_failures(&self, ticket: Ticket) {
         let mut word = self.load();
-        while word.era() == permit.era() && word.streak() > 0 {
-            if self.swap(word, word.with_streak(0)) {
+        while word.era() == ticket.era() && word.consecutive_failures() > 0 {
+            if self.swap(word, word.with_consecutive_failures(0)) {
                 return;
             }
             word = self.load();
@@ -65,29 +65,34 @@ impl Core {
     }
 
     /// B1: whether the failures in a row span as much time as they have to, with this one.
-    fn spans(&self, call: &Ended) -> bool {
+    fn spans(&self, call: &EndedCall) -> bool {
         let span = call.numbers.streak_span;
-        span == 0 || call.now.saturating_sub(self.facts.streak_began()) >= span
+        span == 0 || call.now.saturating_sub(self.facts.first_failure_at()) >= span
     }
 
     /// B1: a failure. The n-th in a row is never written down; it is the trip.
-    pub(super) fn extend_streak(&self, call: &Ended, floor: u64) -> Option<Transition> {
+    pub(super) fn count_consecutive_failure(
+        &self,
+        call: &EndedCall,
+        floor: u64,
+    ) -> Option<Transition> {
         let threshold = call.numbers.consecutive;
         if threshold == 0 {
             return None;
         }
         loop {
             let word = self.load();
-            if word.era() != call.permit.era() {
+            if word.era() != call.ticket.era() {
                 self.total(TotalCounters::stale);
                 return None;
             }
-            let streak = word.streak() + 1;
-            if streak == 1 {
-                self.facts.stamp_streak(call.now);
+            let failures = word.consecutive_failures() + 1;
+            if failures == 1 {
+                self.facts.stamp_first_failure(call.now);
             }
-            if streak >= threshold && self.spans(call) {
-                let (cause, length) = (Cause::ConsecutiveFailures(streak), Length::Policy(floor));
+            if failures >= threshold && self.spans(call) {
+                let (cause, length) =
+                    (Cause::ConsecutiveFailures(failures), Length::AtLeast(floor));
                 if self.is_member() {
                     // Even if a success ends the streak meanwhile: others may have left it to this call.
                     return self.trip_or_be_stale(call, cause, length);
@@ -96,7 +101,10 @@ impl Core {
                 if opened.is_some() {
                     return opened;
                 }
-            } else if self.swap(word, word.with_streak(streak.min(MAX_STREAK))) {
+            } else if self.swap(
+                word,
+                word.with_consecutive_failures(failures.min(MAX_CONSECUTIVE_FAILURES)),
+            ) {
                 return None;
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Cause, Core, Transition,
-    ending::{Ended, Verdict},
+    record::{EndedCall, Verdict},
     totals::TotalCounters,
     transition::Length,
     word::{Decision, Word},
@@ -16,14 +16,14 @@ impl Core {
     }
 
     /// The deciding result and the transition it causes are one swap.
-    pub(super) fn apply_probe(&self, call: &Ended, verdict: Verdict) -> Option<Transition> {
+    pub(super) fn apply_probe(&self, call: &EndedCall, verdict: Verdict) -> Option<Transition> {
         if verdict == Verdict::Abandoned {
             self.facts
                 .add_abandoned(call.ran().saturating_sub(call.excused()));
         }
         loop {
             let word = self.load();
-            if word.era() != call.permit.era() {
+            if word.era() != call.ticket.era() {
                 self.note_stale(call, verdict);
                 return None;
             }
@@ -39,7 +39,7 @@ impl Core {
                 Decision::Close => {
                     let ramping = call.numbers.ramp > 0;
                     let next = word.closed_next(word.mode(), ramping);
-                    let closed = self.turn(word, next, Cause::Recovered, call.now);
+                    let closed = self.transition(word, next, Cause::Recovered, call.now);
                     if closed.is_some() {
                         return closed;
                     }
@@ -55,7 +55,7 @@ impl Core {
         }
     }
 
-    fn decide(&self, word: Word, verdict: Verdict, call: &Ended) -> Decision {
+    fn decide(&self, word: Word, verdict: Verdict, call: &EndedCall) -> Decision {
         let probes = word.probes();
         match verdict {
             Verdict::Success { .. } if !call.proves_recovery(verdict) => probes.fail(),
@@ -71,23 +71,24 @@ impl Core {
 
     /// D4: whether half-open has had no answer for as long as it waits for its probes, and probes have waited
     /// for one as long. A quiet hour is no want of answers.
-    fn nobody_answers(&self, word: Word, call: &Ended) -> bool {
-        let patience = self.facts.patience().nanos();
+    fn nobody_answers(&self, word: Word, call: &EndedCall) -> bool {
+        let half_open_timeout = self.facts.half_open_timeout().nanos();
         let silence = call.now.saturating_sub(self.facts.last_answer(word));
-        silence >= patience && self.facts.waited_in_vain() >= patience
+        silence >= half_open_timeout && self.facts.waited_in_vain() >= half_open_timeout
     }
 
     /// The era that admitted the call is over (C4). All that a probe of it may still do is to teach how long
     /// an answer takes (D4).
-    pub(super) fn note_stale(&self, call: &Ended, verdict: Verdict) {
+    pub(super) fn note_stale(&self, call: &EndedCall, verdict: Verdict) {
         self.total(TotalCounters::stale);
-        if call.permit.is_probe() && call.proves_recovery(verdict) {
-            self.facts.learn(call.permit.era(), call.ran());
+        if call.ticket.is_probe() && call.proves_recovery(verdict) {
+            self.facts
+                .learn_from_late_probe(call.ticket.era(), call.ran());
         }
     }
 }
 
-impl Ended {
+impl EndedCall {
     /// D3: where slow calls are watched by a rate, a slow probe is a failed probe.
     fn proves_recovery(&self, verdict: Verdict) -> bool {
         match verdict {
@@ -104,10 +105,10 @@ impl Ended {
 fn reopening(verdict: Verdict) -> (Cause, Length) {
     match verdict {
         Verdict::Trip { open_for } => (Cause::TripNow, Length::of_trip(open_for)),
-        Verdict::Failure { floor, .. } => (Cause::ProbeFailed, Length::Policy(floor)),
-        Verdict::Abandoned => (Cause::ProbesAbandoned, Length::Policy(0)),
+        Verdict::Failure { floor, .. } => (Cause::ProbeFailed, Length::AtLeast(floor)),
+        Verdict::Abandoned => (Cause::ProbesAbandoned, Length::AtLeast(0)),
         Verdict::Success { .. } | Verdict::Ignored | Verdict::InnerRejection => {
-            (Cause::ProbeFailed, Length::Policy(0))
+            (Cause::ProbeFailed, Length::AtLeast(0))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use super::{
     ConfigError, Core, Mode, State,
     era::MAX_ATTEMPT,
-    word::{Kind, Word},
+    word::{StateMode, Word},
 };
 
 /// What outlives a process: the state of a circuit, what remains of its break, its attempt and its mode
@@ -354,20 +354,22 @@ impl Core {
             open_for: Some(whole),
             ..SavedState::open(remaining, self.attempt(word))
         };
-        match word.kind() {
-            Kind::Closed | Kind::ClosedShadow | Kind::Disabled => SavedState::in_mode(word.mode()),
-            Kind::ForcedOpen => SavedState {
+        match word.state_mode() {
+            StateMode::Closed | StateMode::ClosedShadow | StateMode::Disabled => {
+                SavedState::in_mode(word.mode())
+            }
+            StateMode::ForcedOpen => SavedState {
                 attempt: self.attempt(word),
                 ..SavedState::forced_open(word.mode_before_forced())
             },
-            Kind::Open | Kind::OpenShadow => {
+            StateMode::Open | StateMode::OpenShadow => {
                 let since = self.facts.since(word);
                 let deadline = since.saturating_add(word.open_for().nanos());
                 let remaining = Duration::from_nanos(deadline.saturating_sub(now));
                 let whole = self.facts.whole_break(word).duration();
                 open(remaining, whole)
             }
-            Kind::HalfOpen | Kind::HalfOpenShadow => {
+            StateMode::HalfOpen | StateMode::HalfOpenShadow => {
                 open(Duration::ZERO, self.facts.break_before(word).duration())
             }
         }

@@ -4,20 +4,20 @@
 //! one and loses its network and its timers.
 
 #[cfg(tower_breaker_loom)]
-pub(crate) use self::watched::AtomicU64;
+pub(crate) use self::modelled::AtomicU64;
 #[cfg(tower_breaker_loom)]
 pub(crate) use loom::sync::{
     Mutex,
-    atomic::{AtomicU64 as QuietU64, Ordering, fence},
+    atomic::{AtomicU64 as UnmodelledU64, Ordering, fence},
 };
 #[cfg(not(tower_breaker_loom))]
 pub(crate) use std::sync::{
     Mutex,
-    atomic::{AtomicU64, AtomicU64 as QuietU64, Ordering, fence},
+    atomic::{AtomicU64, AtomicU64 as UnmodelledU64, Ordering, fence},
 };
 
-// `QuietU64` is for cells that are read by the dozen and hardly ever written: loom explores them
-// without the twin that `watched` gives to the others, or no model would end.
+// `UnmodelledU64` is for cells that are read by the dozen and hardly ever written: loom explores them
+// without the twin that `modelled` gives to the others, or no model would end.
 
 /// A small number that stays with the calling thread, to spread writers over stripes.
 ///
@@ -35,7 +35,7 @@ pub(crate) fn thread_number() -> usize {
 
 /// How many words fill the cache lines that the hardware fetches together.
 #[cfg(not(tower_breaker_loom))]
-pub(crate) const WORDS_APART: usize = 16;
+pub(crate) const WORDS_PER_LINE_PAIR: usize = 16;
 
 /// How many stripes a circuit gets: one for each thread the machine runs at once, within reason.
 ///
@@ -53,11 +53,13 @@ pub(crate) fn stripe_count() -> usize {
 }
 
 #[cfg(tower_breaker_loom)]
-pub(crate) use self::watched::{WORDS_APART, set_thread_number, stripe_count, thread_number};
+pub(crate) use self::modelled::{
+    WORDS_PER_LINE_PAIR, set_thread_number, stripe_count, thread_number,
+};
 
 /// Atomics under loom's eye.
 #[cfg(tower_breaker_loom)]
-mod watched {
+mod modelled {
     use std::cell::Cell;
 
     use loom::sync::atomic::{self, Ordering};
@@ -67,7 +69,7 @@ mod watched {
     }
 
     /// Cache lines are not modelled, and every word more is a load more to explore.
-    pub(crate) const WORDS_APART: usize = 1;
+    pub(crate) const WORDS_PER_LINE_PAIR: usize = 1;
 
     /// Two stripes are enough for a race between them.
     pub(crate) fn stripe_count() -> usize {
@@ -108,29 +110,29 @@ mod watched {
             }
         }
 
-        fn watched(&self) -> &atomic::AtomicU64 {
+        fn modelled(&self) -> &atomic::AtomicU64 {
             self.twin.fetch_add(1, Ordering::Relaxed);
             &self.value
         }
 
         pub(crate) fn load(&self, order: Ordering) -> u64 {
-            self.watched().load(order)
+            self.modelled().load(order)
         }
 
         pub(crate) fn store(&self, value: u64, order: Ordering) {
-            self.watched().store(value, order);
+            self.modelled().store(value, order);
         }
 
         pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
-            self.watched().fetch_add(value, order)
+            self.modelled().fetch_add(value, order)
         }
 
         pub(crate) fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
-            self.watched().fetch_sub(value, order)
+            self.modelled().fetch_sub(value, order)
         }
 
         pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
-            self.watched().fetch_max(value, order)
+            self.modelled().fetch_max(value, order)
         }
 
         pub(crate) fn compare_exchange(
@@ -140,7 +142,7 @@ mod watched {
             success: Ordering,
             failure: Ordering,
         ) -> Result<u64, u64> {
-            self.watched()
+            self.modelled()
                 .compare_exchange(current, new, success, failure)
         }
 
@@ -151,7 +153,7 @@ mod watched {
             success: Ordering,
             failure: Ordering,
         ) -> Result<u64, u64> {
-            self.watched()
+            self.modelled()
                 .compare_exchange_weak(current, new, success, failure)
         }
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::stripes::{Padded, Stripes};
 use super::types::WindowCounts;
-use crate::machine::sync::{AtomicU64, Ordering, WORDS_APART, fence};
+use crate::machine::sync::{AtomicU64, Ordering, WORDS_PER_LINE_PAIR, fence};
 
 /// The longest window: a day.
 pub(crate) const MAX_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -30,45 +30,50 @@ const SWEEP_EVERY: u64 = 256;
 /// The calls recorded in the last while.
 #[derive(Debug)]
 pub(crate) struct TimeWindow {
-    clockwork: Clockwork,
-    others: Stripes<Row>,
+    layout: BucketLayout,
+    not_failed: Stripes<Row>,
     failed: Row,
     /// Only where slow calls are watched.
     slow: Option<Row>,
 }
 
 impl TimeWindow {
-    pub(crate) fn new(span: Duration, buckets: u32, watch_slow: bool) -> Self {
-        let clockwork = Clockwork::new(span, buckets);
+    pub(crate) fn new(span: Duration, buckets: u32, track_slow: bool) -> Self {
+        let layout = BucketLayout::new(span, buckets);
         Self {
-            clockwork,
-            others: Stripes::new(|| Row::new(buckets)),
+            layout,
+            not_failed: Stripes::new(|| Row::new(buckets)),
             failed: Row::new(buckets),
-            slow: watch_slow.then(|| Row::new(buckets)),
+            slow: track_slow.then(|| Row::new(buckets)),
         }
     }
 
-    pub(crate) fn watches_slow(&self) -> bool {
+    pub(crate) fn tracks_slow(&self) -> bool {
         self.slow.is_some()
     }
 
     /// Begins `era`. It is empty by arithmetic; but eras use up ids, and a cell that is left behind by
     /// half of all ids would look as if it were ahead.
-    pub(crate) fn enter(&self, era: u64, now: u64) {
+    pub(crate) fn start_era(&self, era: u64, now: u64) {
         if era % SWEEP_EVERY != 0 {
             return;
         }
-        let id = self.clockwork.id(era, now);
-        for row in self.others.iter().chain([&self.failed]).chain(&self.slow) {
-            row.sweep(self.clockwork, id);
+        let id = self.layout.id(era, now);
+        for row in self
+            .not_failed
+            .iter()
+            .chain([&self.failed])
+            .chain(&self.slow)
+        {
+            row.sweep(self.layout, id);
         }
     }
 
     /// Records a call that neither failed nor was slow.
     #[inline(never)]
-    pub(crate) fn record_plain(&self, era: u64, now: u64) {
-        let id = self.clockwork.id(era, now);
-        self.others.mine().add(self.clockwork, id);
+    pub(crate) fn record_unmarked(&self, era: u64, now: u64) {
+        let id = self.layout.id(era, now);
+        self.not_failed.mine().add(self.layout, id);
     }
 
     /// Records a call that failed or was slow, and returns the window with it.
@@ -79,14 +84,14 @@ impl TimeWindow {
         failed: bool,
         slow: bool,
     ) -> WindowCounts {
-        let id = self.clockwork.id(era, now);
+        let id = self.layout.id(era, now);
         if failed {
-            self.failed.add(self.clockwork, id);
+            self.failed.add(self.layout, id);
         } else {
-            self.others.mine().add(self.clockwork, id);
+            self.not_failed.mine().add(self.layout, id);
         }
         if let (true, Some(row)) = (slow, &self.slow) {
-            row.add(self.clockwork, id);
+            row.add(self.layout, id);
         }
         // Pairs with itself in another thread: of two that have both added, the one whose fence is
         // later sees what the other added.
@@ -96,41 +101,38 @@ impl TimeWindow {
 
     /// What is in the window at `now`.
     pub(crate) fn counts(&self, era: u64, now: u64) -> WindowCounts {
-        self.sum(self.clockwork.id(era, now))
+        self.sum(self.layout.id(era, now))
     }
 
     /// Sums at the newest bucket anybody has reached, which need not be the caller's own: a call
     /// that read the clock earlier must not miss what was recorded since.
     fn sum(&self, id: u64) -> WindowCounts {
         let id = self.newest(id);
-        let failed = self.failed.sum(self.clockwork, id);
-        let others: u64 = self
-            .others
+        let failed = self.failed.sum(self.layout, id);
+        let not_failed: u64 = self
+            .not_failed
             .iter()
-            .map(|row| row.sum(self.clockwork, id))
+            .map(|row| row.sum(self.layout, id))
             .sum();
         WindowCounts {
-            calls: others + failed,
+            calls: not_failed + failed,
             failed,
-            slow: self
-                .slow
-                .as_ref()
-                .map_or(0, |row| row.sum(self.clockwork, id)),
+            slow: self.slow.as_ref().map_or(0, |row| row.sum(self.layout, id)),
         }
     }
 
     fn newest(&self, id: u64) -> u64 {
-        self.others
+        self.not_failed
             .iter()
             .chain([&self.failed])
             .chain(&self.slow)
-            .fold(id, |newest, row| row.newest(self.clockwork, newest))
+            .fold(id, |newest, row| row.newest(self.layout, newest))
     }
 }
 
 /// How time and eras become bucket ids, and how ids and counts share a word.
 #[derive(Clone, Copy, Debug)]
-struct Clockwork {
+struct BucketLayout {
     width: Divisor,
     buckets: u64,
     /// Bits of the count. A bucket of w nanoseconds has room for w / 8 calls or more, which is more
@@ -185,7 +187,7 @@ enum Age {
     Beyond,
 }
 
-impl Clockwork {
+impl BucketLayout {
     #[expect(clippy::cast_possible_truncation, reason = "at most a day")]
     fn new(span: Duration, buckets: u32) -> Self {
         let width = (span.as_nanos() as u64).div_ceil(u64::from(buckets));
@@ -229,12 +231,14 @@ impl Clockwork {
 /// is its cell; and whole cache lines, so that no two rows share one.
 #[derive(Debug)]
 struct Row {
-    lines: Box<[Padded<[AtomicU64; WORDS_APART]>]>,
+    lines: Box<[Padded<[AtomicU64; WORDS_PER_LINE_PAIR]>]>,
 }
 
 impl Row {
     fn new(buckets: u32) -> Self {
-        let lines = (buckets as usize).div_ceil(WORDS_APART).next_power_of_two();
+        let lines = (buckets as usize)
+            .div_ceil(WORDS_PER_LINE_PAIR)
+            .next_power_of_two();
         let line = || Padded(std::array::from_fn(|_| AtomicU64::new(0)));
         Self {
             lines: std::iter::repeat_with(line).take(lines).collect(),
@@ -244,8 +248,8 @@ impl Row {
     #[expect(clippy::cast_possible_truncation, reason = "masked")]
     fn cell(&self, id: u64) -> &AtomicU64 {
         let index = id as usize;
-        let line = (index / WORDS_APART) & (self.lines.len() - 1);
-        &self.lines[line].0[index % WORDS_APART]
+        let line = (index / WORDS_PER_LINE_PAIR) & (self.lines.len() - 1);
+        &self.lines[line].0[index % WORDS_PER_LINE_PAIR]
     }
 
     fn cells(&self) -> impl Iterator<Item = &AtomicU64> {
@@ -255,14 +259,14 @@ impl Row {
     /// Relaxed, here and below: a cell publishes nothing but itself, and of one cell nobody ever sees
     /// less than what happened before. So a failure that happens after a call counts it; two failures
     /// that race need the fence.
-    fn add(&self, clockwork: Clockwork, id: u64) {
+    fn add(&self, layout: BucketLayout, id: u64) {
         let cell = self.cell(id);
         let mut current = cell.load(Ordering::Relaxed);
         loop {
-            let next = match clockwork.age(current, id) {
-                Age::Within if current & clockwork.count_mask() == clockwork.count_mask() => return,
+            let next = match layout.age(current, id) {
+                Age::Within if current & layout.count_mask() == layout.count_mask() => return,
                 Age::Within => current + 1,
-                Age::Expired => id << clockwork.count_bits | 1,
+                Age::Expired => id << layout.count_bits | 1,
                 // The bucket is gone from every window that can still be asked for.
                 Age::Newer | Age::Beyond => return,
             };
@@ -274,15 +278,15 @@ impl Row {
     }
 
     /// Makes expired cells as if they had expired just now.
-    fn sweep(&self, clockwork: Clockwork, id: u64) {
-        let just_expired = id.wrapping_sub(clockwork.buckets) & clockwork.id_mask();
+    fn sweep(&self, layout: BucketLayout, id: u64) {
+        let just_expired = id.wrapping_sub(layout.buckets) & layout.id_mask();
         for cell in self.cells() {
             let current = cell.load(Ordering::Relaxed);
-            if matches!(clockwork.age(current, id), Age::Expired) {
+            if matches!(layout.age(current, id), Age::Expired) {
                 // A failed swap means that somebody has just used it.
                 let _ = cell.compare_exchange(
                     current,
-                    just_expired << clockwork.count_bits,
+                    just_expired << layout.count_bits,
                     Ordering::Relaxed,
                     Ordering::Relaxed,
                 );
@@ -290,11 +294,11 @@ impl Row {
         }
     }
 
-    fn sum(&self, clockwork: Clockwork, id: u64) -> u64 {
+    fn sum(&self, layout: BucketLayout, id: u64) -> u64 {
         let count = |cell: &AtomicU64| {
             let cell = cell.load(Ordering::Relaxed);
-            match clockwork.age(cell, id) {
-                Age::Within => cell & clockwork.count_mask(),
+            match layout.age(cell, id) {
+                Age::Within => cell & layout.count_mask(),
                 Age::Expired | Age::Newer | Age::Beyond => 0,
             }
         };
@@ -302,11 +306,11 @@ impl Row {
     }
 
     /// The newest of `id` and the buckets of its era that are ahead of it.
-    fn newest(&self, clockwork: Clockwork, id: u64) -> u64 {
+    fn newest(&self, layout: BucketLayout, id: u64) -> u64 {
         self.cells().fold(id, |newest, cell| {
             let cell = cell.load(Ordering::Relaxed);
-            match clockwork.age(cell, newest) {
-                Age::Newer => cell >> clockwork.count_bits,
+            match layout.age(cell, newest) {
+                Age::Newer => cell >> layout.count_bits,
                 Age::Within | Age::Expired | Age::Beyond => newest,
             }
         })
@@ -350,7 +354,7 @@ mod tests {
             let published = window.record_marked(era, now, failed, slow);
             assert_eq!(published, window.counts(era, now));
         } else {
-            window.record_plain(era, now);
+            window.record_unmarked(era, now);
         }
     }
 

@@ -1,31 +1,31 @@
-//! How one era ends and the next begins: every transition goes through [`Core::turn`].
+//! How one era ends and the next begins: every transition goes through [`Core::transition`].
 
 use std::time::Duration;
 
 use super::{
     Cause, Core, State, Transition,
     config::Numbers,
-    ending::Ended,
+    record::EndedCall,
     totals::TotalCounters,
     trip_cause::PackedCause,
-    word::{Break, Kind, Word},
+    word::{BreakLength, StateMode, Word},
 };
 
 impl Core {
     /// Opens the era that admitted `call`, unless it is over.
     pub(super) fn trip_from(
         &self,
-        call: &Ended,
+        call: &EndedCall,
         cause: Cause,
         length: Length,
     ) -> Option<Transition> {
-        let mut undertaking = None;
+        let mut claim = None;
         loop {
             let word = self.load();
-            if word.era() != call.permit.era() {
+            if word.era() != call.ticket.era() {
                 return None;
             }
-            if let Some(done) = self.try_trip(word, (cause, length), call, &mut undertaking) {
+            if let Some(done) = self.try_trip(word, (cause, length), call, &mut claim) {
                 return done;
             }
         }
@@ -34,7 +34,7 @@ impl Core {
     /// The same; a call that finds the era over, or left to another, is stale.
     pub(super) fn trip_or_be_stale(
         &self,
-        call: &Ended,
+        call: &EndedCall,
         cause: Cause,
         length: Length,
     ) -> Option<Transition> {
@@ -58,7 +58,7 @@ impl Core {
         let attempt = self.facts.begin_attempt(word, attempt);
         let open_for = self.open_for(word, length, numbers, attempt);
         let next = word.open_next(word.mode(), open_for);
-        self.turn(word, next, cause, now)
+        self.transition(word, next, cause, now)
     }
 
     /// How long the era after `word`'s lasts, if it is open.
@@ -68,10 +68,10 @@ impl Core {
         length: Length,
         numbers: &Numbers,
         attempt: u32,
-    ) -> Break {
-        Break::at_least(match length {
+    ) -> BreakLength {
+        BreakLength::at_least(match length {
             Length::Exactly(time) => Duration::from_nanos(time),
-            Length::Policy(floor) => {
+            Length::AtLeast(floor) => {
                 let time = self.backoff.open_for(numbers, attempt, word.next_era());
                 time.max(Duration::from_nanos(floor))
             }
@@ -79,18 +79,18 @@ impl Core {
     }
 
     /// The transition from exactly `word` to `next`, a word of the next era.
-    pub(super) fn turn(
+    pub(super) fn transition(
         &self,
         word: Word,
         next: Word,
         cause: Cause,
         now: u64,
     ) -> Option<Transition> {
-        let attempt = self.begin(word, next, cause, now);
+        let attempt = self.start_era(word, next, cause, now);
         if !self.swap(word, next) {
             return None;
         }
-        if matches!(next.kind(), Kind::Open | Kind::OpenShadow) {
+        if matches!(next.state_mode(), StateMode::Open | StateMode::OpenShadow) {
             self.trip_cause.note(next.era(), PackedCause::of(cause));
         }
         self.place_follows(word, next, cause);
@@ -98,7 +98,7 @@ impl Core {
         if next.state() == State::Open {
             self.total(TotalCounters::trip);
         }
-        self.window.enter(next.era(), now);
+        self.window.start_era(next.era(), now);
         Some(Transition {
             from: word.state(),
             to: next.state(),
@@ -108,14 +108,14 @@ impl Core {
             cause,
             vetoed: None,
             attempt,
-            open_for: matches!(next.kind(), Kind::Open | Kind::OpenShadow)
+            open_for: matches!(next.state_mode(), StateMode::Open | StateMode::OpenShadow)
                 .then(|| next.open_for().duration()),
         })
     }
 
     /// Notes the facts of the era of `next`, which is about to begin, and returns its attempt.
-    fn begin(&self, word: Word, next: Word, cause: Cause, now: u64) -> u32 {
-        self.facts.begin(next, now);
+    fn start_era(&self, word: Word, next: Word, cause: Cause, now: u64) -> u32 {
+        self.facts.start_era(next, now);
         if cause == Cause::Recovered {
             self.facts.carry_attempt(next, self.facts.attempt(word));
         }
@@ -170,12 +170,12 @@ impl Core {
 #[derive(Clone, Copy)]
 pub(super) enum Length {
     /// As the policy says, but at least so long.
-    Policy(u64),
+    AtLeast(u64),
     Exactly(u64),
 }
 
 impl Length {
     pub(super) fn of_trip(time: Option<u64>) -> Self {
-        time.map_or(Self::Policy(0), Self::Exactly)
+        time.map_or(Self::AtLeast(0), Self::Exactly)
     }
 }

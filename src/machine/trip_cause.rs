@@ -8,7 +8,7 @@
 
 use super::{
     Cause, Core, Refusal, WindowCounts,
-    word::{Kind, is_later},
+    word::{StateMode, is_later},
 };
 use crate::machine::sync::{AtomicU64, Ordering};
 
@@ -80,7 +80,7 @@ impl Core {
             return None;
         };
         let word = self.load();
-        if word.kind() != Kind::Open || self.spreads() {
+        if word.state_mode() != StateMode::Open || self.spreads() {
             return None;
         }
         let cause = self.trip_cause.of(word.era())?;
@@ -91,11 +91,11 @@ impl Core {
     /// that is over by now.
     pub(crate) fn cause_of_rejection(&self, refusal: Refusal) -> PackedCause {
         let word = self.load();
-        let eras_since = match word.kind() {
+        let eras_since = match word.state_mode() {
             _ if refusal == Refusal::ForcedOpen => return PackedCause::UNKNOWN,
-            Kind::Open => 0,
-            Kind::HalfOpen => 1,
-            Kind::Closed if word.is_ramping() => 2,
+            StateMode::Open => 0,
+            StateMode::HalfOpen => 1,
+            StateMode::Closed if word.is_ramping() => 2,
             _ => return PackedCause::UNKNOWN,
         };
         let cause = self.trip_cause.of(word.era_before(eras_since));

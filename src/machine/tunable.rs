@@ -6,7 +6,7 @@
 //! and the reader starts over. Readers never wait for a writer that is held up half-way.
 
 use super::config::Numbers;
-use crate::machine::sync::{AtomicU64, Mutex, Ordering, QuietU64, fence};
+use crate::machine::sync::{AtomicU64, Mutex, Ordering, UnmodelledU64, fence};
 
 /// The numbers of one circuit.
 #[derive(Debug)]
@@ -47,14 +47,14 @@ impl Tunable {
 #[derive(Debug)]
 pub(crate) struct Versioned<const N: usize> {
     version: AtomicU64,
-    sets: [[QuietU64; N]; 2],
+    sets: [[UnmodelledU64; N]; 2],
 }
 
 impl<const N: usize> Versioned<N> {
     pub(crate) fn new(words: [u64; N]) -> Self {
         Self {
             version: AtomicU64::new(0),
-            sets: [words.map(QuietU64::new), words.map(QuietU64::new)],
+            sets: [words.map(UnmodelledU64::new), words.map(UnmodelledU64::new)],
         }
     }
 
@@ -87,7 +87,7 @@ impl<const N: usize> Versioned<N> {
         self.version.store(version, Ordering::Release);
     }
 
-    fn set(&self, version: u64) -> &[QuietU64; N] {
+    fn set(&self, version: u64) -> &[UnmodelledU64; N] {
         &self.sets[usize::from(version & 1 == 1)]
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Core, Mode, ProbeCounts, State, Totals, WindowCounts,
     totals::TotalCounters,
-    word::{Kind, Word},
+    word::{StateMode, Word},
 };
 
 impl Core {
@@ -22,7 +22,7 @@ impl Core {
     fn view_of(&self, word: Word, now: u64) -> View {
         let since = self.facts.since(word);
         let state = word.state();
-        let open = matches!(word.kind(), Kind::Open | Kind::OpenShadow);
+        let open = matches!(word.state_mode(), StateMode::Open | StateMode::OpenShadow);
         let probes = word.probes();
         View {
             state,
@@ -35,16 +35,16 @@ impl Core {
             }),
             attempt: self.attempt(word),
             counts: (!self.window.is_none()).then(|| self.window.counts(word.era(), now)),
-            streak: if state == State::Closed {
-                word.streak()
+            consecutive_failures: if state == State::Closed {
+                word.consecutive_failures()
             } else {
                 0
             },
             probes: (state == State::HalfOpen).then(|| ProbeCounts {
                 in_flight: probes.in_flight(),
                 permits: probes.permits(),
-                successes_needed: probes.need,
-                failures_allowed: probes.spare,
+                successes_needed: probes.successes_left,
+                failures_allowed: probes.failures_left,
             }),
             ramp_share: self.ramp_share(word, now),
         }
@@ -65,7 +65,7 @@ pub(crate) struct View {
     pub(crate) remaining: Option<u64>,
     pub(crate) attempt: u32,
     pub(crate) counts: Option<WindowCounts>,
-    pub(crate) streak: u64,
+    pub(crate) consecutive_failures: u64,
     pub(crate) probes: Option<ProbeCounts>,
     /// In millionths.
     pub(crate) ramp_share: u64,

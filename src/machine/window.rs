@@ -13,21 +13,21 @@ pub(crate) enum Window {
 }
 
 impl Window {
-    pub(crate) fn new(kind: WindowKind, watch_slow: bool) -> Self {
+    pub(crate) fn new(kind: WindowKind, track_slow: bool) -> Self {
         match kind {
             WindowKind::None => Self::None,
-            WindowKind::Count(size) => Self::Count(CountWindow::new(size, watch_slow)),
+            WindowKind::Count(size) => Self::Count(CountWindow::new(size, track_slow)),
             WindowKind::Time(span, buckets) => {
-                Self::Time(TimeWindow::new(span, buckets, watch_slow))
+                Self::Time(TimeWindow::new(span, buckets, track_slow))
             }
         }
     }
 
-    pub(crate) fn watches_slow(&self) -> bool {
+    pub(crate) fn tracks_slow(&self) -> bool {
         match self {
             Self::None => false,
-            Self::Count(window) => window.watches_slow(),
-            Self::Time(window) => window.watches_slow(),
+            Self::Count(window) => window.tracks_slow(),
+            Self::Time(window) => window.tracks_slow(),
         }
     }
 
@@ -36,36 +36,36 @@ impl Window {
     }
 
     /// Begins `era`, empty.
-    pub(crate) fn enter(&self, era: u64, now: u64) {
+    pub(crate) fn start_era(&self, era: u64, now: u64) {
         match self {
             Self::None => {}
-            Self::Count(window) => window.enter(era),
-            Self::Time(window) => window.enter(era, now),
+            Self::Count(window) => window.start_era(era),
+            Self::Time(window) => window.start_era(era, now),
         }
     }
 
     /// Records a call that neither failed nor was slow.
     #[inline]
-    pub(crate) fn record_plain(&self, era: u64, now: impl FnOnce() -> u64) {
-        self.pass(era, now);
-        self.pass_slow(era);
+    pub(crate) fn record_unmarked(&self, era: u64, now: impl FnOnce() -> u64) {
+        self.record_not_failed(era, now);
+        self.record_not_slow(era);
     }
 
-    /// The part of [`Window::record_plain`] that every window has.
+    /// The part of [`Window::record_unmarked`] that every window has.
     #[inline]
-    pub(crate) fn pass(&self, era: u64, now: impl FnOnce() -> u64) {
+    pub(crate) fn record_not_failed(&self, era: u64, now: impl FnOnce() -> u64) {
         match self {
             Self::None => {}
-            Self::Count(window) => window.pass(era),
-            Self::Time(window) => window.record_plain(era, now()),
+            Self::Count(window) => window.record_not_failed(era),
+            Self::Time(window) => window.record_unmarked(era, now()),
         }
     }
 
     /// The other part, which only a count window that watches slow calls has.
     #[inline]
-    pub(crate) fn pass_slow(&self, era: u64) {
+    pub(crate) fn record_not_slow(&self, era: u64) {
         if let Self::Count(window) = self {
-            window.pass_slow(era);
+            window.record_not_slow(era);
         }
     }
 

@@ -25,11 +25,11 @@ use super::{
     types::{Mode, State},
 };
 
-const KIND_BITS: u32 = 3;
+const STATE_MODE_BITS: u32 = 3;
 const PAYLOAD_BITS: u32 = 24;
-const ERA_SHIFT: u32 = KIND_BITS + PAYLOAD_BITS;
-const KIND_MASK: u64 = (1 << KIND_BITS) - 1;
-const PAYLOAD_MASK: u64 = ((1 << PAYLOAD_BITS) - 1) << KIND_BITS;
+const ERA_SHIFT: u32 = STATE_MODE_BITS + PAYLOAD_BITS;
+const STATE_MODE_MASK: u64 = (1 << STATE_MODE_BITS) - 1;
+const PAYLOAD_MASK: u64 = ((1 << PAYLOAD_BITS) - 1) << STATE_MODE_BITS;
 
 const ERA_MASK: u64 = u64::MAX >> ERA_SHIFT;
 
@@ -45,7 +45,7 @@ pub(crate) const BESIDE_ERA: u32 = ERA_SHIFT;
 const RAMPING: u64 = 1 << (ERA_SHIFT - 1);
 
 /// The largest number of failures in a row that the closed payload can count to.
-pub(crate) const MAX_STREAK: u64 = (1 << (PAYLOAD_BITS - 1)) - 1;
+pub(crate) const MAX_CONSECUTIVE_FAILURES: u64 = (1 << (PAYLOAD_BITS - 1)) - 1;
 
 /// The largest number of probes, permits or successes that the half-open payload can hold.
 pub(crate) const MAX_PROBES: u64 = 63;
@@ -53,7 +53,7 @@ pub(crate) const MAX_PROBES: u64 = 63;
 /// State and mode. The numbers are chosen so that closed circuits that admit come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Kind {
+pub(crate) enum StateMode {
     Closed = 0,
     ClosedShadow = 1,
     Disabled = 2,
@@ -64,7 +64,7 @@ pub(crate) enum Kind {
     HalfOpenShadow = 7,
 }
 
-impl Kind {
+impl StateMode {
     const ALL: [Self; 8] = [
         Self::Closed,
         Self::ClosedShadow,
@@ -115,28 +115,28 @@ impl Kind {
 pub(crate) struct Word(u64);
 
 impl Word {
-    const fn new(era: u64, kind: Kind, payload: u64) -> Self {
-        Self(era << ERA_SHIFT | payload << KIND_BITS | kind as u64)
+    const fn new(era: u64, state_mode: StateMode, payload: u64) -> Self {
+        Self(era << ERA_SHIFT | payload << STATE_MODE_BITS | state_mode as u64)
     }
 
     /// The word of the first era, closed or what `mode` makes of it.
     #[cfg(test)]
     pub(crate) const fn first(mode: Mode) -> Self {
-        Self::new(0, Kind::of(State::Closed, mode), 0)
+        Self::new(0, StateMode::of(State::Closed, mode), 0)
     }
 
     /// The word a circuit is restored with, in the first era, too (E6).
     pub(crate) const fn restored(saved: &SavedState) -> Self {
         let payload = match (saved.mode_before, saved.remaining) {
             (Some(before), _) => before as u64,
-            (None, Some(remaining)) => Break::at_least(remaining).0,
+            (None, Some(remaining)) => BreakLength::at_least(remaining).0,
             (None, None) => 0,
         };
-        Self::new(0, Kind::of(saved.state, saved.mode), payload)
+        Self::new(0, StateMode::of(saved.state, saved.mode), payload)
     }
 
     /// Disabled, with a payload: a word that no circuit ever has.
-    pub(crate) const NEVER: Self = Self(PAYLOAD_MASK | Kind::Disabled as u64);
+    pub(crate) const NEVER: Self = Self(PAYLOAD_MASK | StateMode::Disabled as u64);
 
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
@@ -150,12 +150,12 @@ impl Word {
         self.0 >> ERA_SHIFT
     }
 
-    pub(crate) const fn kind(self) -> Kind {
-        Kind::ALL[(self.0 & KIND_MASK) as usize]
+    pub(crate) const fn state_mode(self) -> StateMode {
+        StateMode::ALL[(self.0 & STATE_MODE_MASK) as usize]
     }
 
     pub(crate) const fn state(self) -> State {
-        self.kind().state()
+        self.state_mode().state()
     }
 
     pub(crate) fn is_shadow(self) -> bool {
@@ -164,7 +164,10 @@ impl Word {
 
     /// Whether calls are kept away, by more than a shadow.
     pub(super) fn is_ejected(self) -> bool {
-        matches!(self.kind(), Kind::Open | Kind::HalfOpen | Kind::ForcedOpen)
+        matches!(
+            self.state_mode(),
+            StateMode::Open | StateMode::HalfOpen | StateMode::ForcedOpen
+        )
     }
 
     /// Whether it is half-open and admits no further probe.
@@ -173,25 +176,25 @@ impl Word {
     }
 
     pub(crate) const fn mode(self) -> Mode {
-        self.kind().mode()
+        self.state_mode().mode()
     }
 
     const fn payload(self) -> u64 {
-        (self.0 & PAYLOAD_MASK) >> KIND_BITS
+        (self.0 & PAYLOAD_MASK) >> STATE_MODE_BITS
     }
 
     const fn with_payload(self, payload: u64) -> Self {
-        Self(self.0 & !PAYLOAD_MASK | payload << KIND_BITS)
+        Self(self.0 & !PAYLOAD_MASK | payload << STATE_MODE_BITS)
     }
 
     /// The word without its payload: what a permit remembers of it.
-    pub(crate) const fn tag(self) -> u64 {
+    pub(crate) const fn identity(self) -> u64 {
         self.0 & !PAYLOAD_MASK
     }
 
     /// Closed, not ramping, and somebody is counting: the case that must cost nothing.
-    pub(crate) const fn admits_freely(self) -> bool {
-        self.0 & (KIND_MASK | RAMPING) <= Kind::ClosedShadow as u64
+    pub(crate) const fn admits_fast(self) -> bool {
+        self.0 & (STATE_MODE_MASK | RAMPING) <= StateMode::ClosedShadow as u64
     }
 
     /// The era after this one. It wraps inside its 37 bits.
@@ -206,7 +209,7 @@ impl Word {
 
     /// The closed word of the next era.
     pub(crate) const fn closed_next(self, mode: Mode, ramping: bool) -> Self {
-        let word = Self::new(self.next_era(), Kind::of(State::Closed, mode), 0);
+        let word = Self::new(self.next_era(), StateMode::of(State::Closed, mode), 0);
         if ramping {
             Self(word.0 | RAMPING)
         } else {
@@ -215,28 +218,32 @@ impl Word {
     }
 
     /// The open word of the next era.
-    pub(crate) const fn open_next(self, mode: Mode, open_for: Break) -> Self {
-        Self::new(self.next_era(), Kind::of(State::Open, mode), open_for.0)
+    pub(crate) const fn open_next(self, mode: Mode, open_for: BreakLength) -> Self {
+        Self::new(
+            self.next_era(),
+            StateMode::of(State::Open, mode),
+            open_for.0,
+        )
     }
 
     /// The half-open word of the next era, with nobody admitted yet.
     pub(crate) const fn half_open_next(self, mode: Mode, probes: Probes) -> Self {
-        let kind = Kind::of(State::HalfOpen, mode);
-        Self::new(self.next_era(), kind, probes.pack())
+        let state_mode = StateMode::of(State::HalfOpen, mode);
+        Self::new(self.next_era(), state_mode, probes.pack())
     }
 
     /// The same era under another mode. Only between normal and shadow does an era go on.
     pub(crate) const fn in_mode(self, mode: Mode) -> Self {
-        Self(self.0 & !KIND_MASK | Kind::of(self.state(), mode) as u64)
+        Self(self.0 & !STATE_MODE_MASK | StateMode::of(self.state(), mode) as u64)
     }
 
     /// Failures in a row, in closed.
-    pub(crate) const fn streak(self) -> u64 {
-        self.payload() & MAX_STREAK
+    pub(crate) const fn consecutive_failures(self) -> u64 {
+        self.payload() & MAX_CONSECUTIVE_FAILURES
     }
 
-    pub(crate) const fn with_streak(self, streak: u64) -> Self {
-        self.with_payload(self.payload() & !MAX_STREAK | streak)
+    pub(crate) const fn with_consecutive_failures(self, consecutive_failures: u64) -> Self {
+        self.with_payload(self.payload() & !MAX_CONSECUTIVE_FAILURES | consecutive_failures)
     }
 
     /// Whether a closed circuit is still holding back part of its traffic.
@@ -252,11 +259,11 @@ impl Word {
     pub(crate) const fn forced_next(self) -> Self {
         let before = match self.mode() {
             Mode::ForcedOpen => {
-                return Self::new(self.next_era(), Kind::ForcedOpen, self.payload());
+                return Self::new(self.next_era(), StateMode::ForcedOpen, self.payload());
             }
             before => before as u64,
         };
-        Self::new(self.next_era(), Kind::ForcedOpen, before)
+        Self::new(self.next_era(), StateMode::ForcedOpen, before)
     }
 
     /// The mode before it was forced open.
@@ -271,8 +278,8 @@ impl Word {
     }
 
     /// The length of the break, in open.
-    pub(crate) const fn open_for(self) -> Break {
-        Break(self.payload())
+    pub(crate) const fn open_for(self) -> BreakLength {
+        BreakLength(self.payload())
     }
 
     /// The probes' accounts, in half-open.
@@ -290,13 +297,13 @@ impl Word {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Probes {
     /// Permits that are free.
-    pub(crate) seats: u64,
+    pub(crate) permits_left: u64,
     /// Probes that may still be admitted before m are in flight or finished.
-    pub(crate) budget: u64,
+    pub(crate) admissions_left: u64,
     /// Successes still needed to close.
-    pub(crate) need: u64,
+    pub(crate) successes_left: u64,
     /// Failures that can still be afforded.
-    pub(crate) spare: u64,
+    pub(crate) failures_left: u64,
 }
 
 /// What the result of one probe makes of its half-open era.
@@ -317,45 +324,47 @@ impl Probes {
     /// Accounts for `successes` of `of` probes, at most `permits` at a time.
     pub(crate) const fn new(permits: u64, successes: u64, of: u64) -> Self {
         Self {
-            seats: permits,
-            budget: of,
-            need: successes,
-            spare: of - successes,
+            permits_left: permits,
+            admissions_left: of,
+            successes_left: successes,
+            failures_left: of - successes,
         }
     }
 
     const fn pack(self) -> u64 {
-        ((self.spare << Self::BITS | self.need) << Self::BITS | self.budget) << Self::BITS
-            | self.seats
+        ((self.failures_left << Self::BITS | self.successes_left) << Self::BITS
+            | self.admissions_left)
+            << Self::BITS
+            | self.permits_left
     }
 
     const fn unpack(payload: u64) -> Self {
         Self {
-            seats: payload & Self::MASK,
-            budget: payload >> Self::BITS & Self::MASK,
-            need: payload >> (2 * Self::BITS) & Self::MASK,
-            spare: payload >> (3 * Self::BITS) & Self::MASK,
+            permits_left: payload & Self::MASK,
+            admissions_left: payload >> Self::BITS & Self::MASK,
+            successes_left: payload >> (2 * Self::BITS) & Self::MASK,
+            failures_left: payload >> (3 * Self::BITS) & Self::MASK,
         }
     }
 
     /// Probes admitted and not yet finished.
     pub(crate) const fn in_flight(self) -> u64 {
-        self.need + self.spare - self.budget
+        self.successes_left + self.failures_left - self.admissions_left
     }
 
     /// How many may be in flight at once.
     pub(crate) const fn permits(self) -> u64 {
-        self.seats + self.in_flight()
+        self.permits_left + self.in_flight()
     }
 
     /// D1: one more, if there is a free permit and its result could still decide.
     pub(crate) const fn admit(self) -> Option<Self> {
-        if self.seats == 0 || self.budget == 0 {
+        if self.permits_left == 0 || self.admissions_left == 0 {
             return None;
         }
         Some(Self {
-            seats: self.seats - 1,
-            budget: self.budget - 1,
+            permits_left: self.permits_left - 1,
+            admissions_left: self.admissions_left - 1,
             ..self
         })
     }
@@ -363,32 +372,32 @@ impl Probes {
     /// A2 and A4: an ignored or abandoned probe was never there.
     pub(crate) const fn give_back(self) -> Self {
         Self {
-            seats: self.seats + 1,
-            budget: self.budget + 1,
+            permits_left: self.permits_left + 1,
+            admissions_left: self.admissions_left + 1,
             ..self
         }
     }
 
     /// D2: a success.
     pub(crate) const fn succeed(self) -> Decision {
-        if self.need <= 1 {
+        if self.successes_left <= 1 {
             return Decision::Close;
         }
         Decision::Undecided(Self {
-            seats: self.seats + 1,
-            need: self.need - 1,
+            permits_left: self.permits_left + 1,
+            successes_left: self.successes_left - 1,
             ..self
         })
     }
 
     /// D2: a failure.
     pub(crate) const fn fail(self) -> Decision {
-        if self.spare == 0 {
+        if self.failures_left == 0 {
             return Decision::Reopen;
         }
         Decision::Undecided(Self {
-            seats: self.seats + 1,
-            spare: self.spare - 1,
+            permits_left: self.permits_left + 1,
+            failures_left: self.failures_left - 1,
             ..self
         })
     }
@@ -400,9 +409,9 @@ impl Probes {
 /// rounded up, by less than ten millionths. It is in the word so that *open* can never be seen with
 /// another era's deadline (F7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Break(u64);
+pub(crate) struct BreakLength(u64);
 
-impl Break {
+impl BreakLength {
     const DIGIT_BITS: u32 = 20;
     const MAX_DIGITS: u128 = (1 << Self::DIGIT_BITS) - 1;
     const MAX_POWER: u32 = 15;
@@ -464,7 +473,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_break_is_never_shorter_and_hardly_longer(nanos in any::<u64>()) {
-            let stored = Break::at_least(Duration::from_nanos(nanos)).nanos();
+            let stored = BreakLength::at_least(Duration::from_nanos(nanos)).nanos();
             prop_assert!(stored >= nanos);
             prop_assert!(stored - nanos <= nanos / 100_000);
         }
@@ -472,15 +481,15 @@ mod tests {
         #[test]
         fn six_digits_are_exact(digits in 0..1_000_000u64, power in 0..13u32) {
             let nanos = digits * 10u64.pow(power);
-            prop_assert_eq!(Break::at_least(Duration::from_nanos(nanos)).nanos(), nanos);
+            prop_assert_eq!(BreakLength::at_least(Duration::from_nanos(nanos)).nanos(), nanos);
         }
 
         #[test]
         fn probes_survive_packing(
-            seats in 0..=MAX_PROBES, budget in 0..=MAX_PROBES,
-            need in 0..=MAX_PROBES, spare in 0..=MAX_PROBES,
+            permits_left in 0..=MAX_PROBES, admissions_left in 0..=MAX_PROBES,
+            successes_left in 0..=MAX_PROBES, failures_left in 0..=MAX_PROBES,
         ) {
-            let probes = Probes { seats, budget, need, spare };
+            let probes = Probes { permits_left, admissions_left, successes_left, failures_left };
             prop_assert_eq!(Probes::unpack(probes.pack()), probes);
         }
     }
@@ -489,43 +498,50 @@ mod tests {
     fn what_fits_in_twenty_bits_is_exact() {
         for digits in [1_048_574, 1_048_575] {
             let open_for = Duration::from_nanos(digits);
-            assert_eq!(Break::at_least(open_for).duration(), open_for);
+            assert_eq!(BreakLength::at_least(open_for).duration(), open_for);
         }
     }
 
     #[test]
     fn the_longest_break_never_ends() {
-        assert_eq!(Break::at_least(Duration::MAX).nanos(), u64::MAX);
+        assert_eq!(BreakLength::at_least(Duration::MAX).nanos(), u64::MAX);
     }
 
     #[test]
-    fn every_kind_is_its_state_and_mode() {
-        for kind in Kind::ALL {
-            assert_eq!(Kind::of(kind.state(), kind.mode()), kind);
-            assert_eq!(Word::new(7, kind, 0).kind(), kind);
+    fn every_state_mode_is_its_state_and_mode() {
+        for state_mode in StateMode::ALL {
+            assert_eq!(
+                StateMode::of(state_mode.state(), state_mode.mode()),
+                state_mode
+            );
+            assert_eq!(Word::new(7, state_mode, 0).state_mode(), state_mode);
         }
     }
 
     #[test]
     fn the_era_wraps_inside_its_bits() {
-        let last = Word::new(ERA_MASK, Kind::Closed, 0);
-        let next = last.open_next(Mode::Normal, Break::at_least(Duration::ZERO));
+        let last = Word::new(ERA_MASK, StateMode::Closed, 0);
+        let next = last.open_next(Mode::Normal, BreakLength::at_least(Duration::ZERO));
         assert_eq!((next.era(), next.state()), (0, State::Open));
         assert!(is_later(next.era(), last.era()) && !is_later(last.era(), next.era()));
         assert!(!is_later(7, 7) && is_later(8, 7));
     }
 
     #[test]
-    fn only_a_plain_closed_word_admits_freely() {
+    fn only_a_plain_closed_word_admits_fast() {
         let closed = Word::first(Mode::Normal);
-        assert!(closed.admits_freely());
-        assert!(closed.with_streak(MAX_STREAK).admits_freely());
-        assert!(Word::first(Mode::Shadow).admits_freely());
-        assert!(!Word::first(Mode::Disabled).admits_freely());
+        assert!(closed.admits_fast());
+        assert!(
+            closed
+                .with_consecutive_failures(MAX_CONSECUTIVE_FAILURES)
+                .admits_fast()
+        );
+        assert!(Word::first(Mode::Shadow).admits_fast());
+        assert!(!Word::first(Mode::Disabled).admits_fast());
         let ramping = closed.closed_next(Mode::Normal, true);
-        assert!(!ramping.admits_freely() && ramping.ramped_up().admits_freely());
-        for kind in &Kind::ALL[2..] {
-            assert!(!Word::new(0, *kind, 0).admits_freely());
+        assert!(!ramping.admits_fast() && ramping.ramped_up().admits_fast());
+        for state_mode in &StateMode::ALL[2..] {
+            assert!(!Word::new(0, *state_mode, 0).admits_fast());
         }
     }
 }

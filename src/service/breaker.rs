@@ -24,7 +24,7 @@ use crate::{
         handle::Circuit,
         nesting,
     },
-    machine::{Refusal, Turn},
+    machine::{RampTurn, Refusal},
 };
 
 /// A service with a circuit around it. Made by a [`CircuitBreakerLayer`].
@@ -69,7 +69,7 @@ pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = Hea
     readiness: Readiness,
     /// What a ramp has said about the next call. Of an era whose ramp is over it may stay: that says nothing
     /// in any other.
-    turn: Turn,
+    turn: RampTurn,
     /// What a rejection does about what the inner service has reserved (G3).
     give_back: fn(&mut S),
 }
@@ -131,7 +131,7 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
             hold: family.share(),
             _family: Some(family),
             readiness: Readiness::Unknown,
-            turn: Turn::NOT_YET,
+            turn: RampTurn::NOT_YET,
             give_back,
         }
     }
@@ -165,7 +165,7 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
                 return Poll::Pending;
             }
             let seen = self.hold.core().seen();
-            if let Some(refusal) = self.hold.gate(seen, &mut self.turn) {
+            if let Some(refusal) = self.hold.refusal_before_call(seen, &mut self.turn) {
                 self.give_back();
                 self.readiness = Readiness::Rejecting(refusal, seen);
                 return Poll::Ready(());
@@ -216,7 +216,7 @@ where
         let seen = circuit.core().seen();
         // The gate comes before readiness: while the circuit rejects, an inner service that is never
         // ready must not delay the rejection.
-        if let Some(refusal) = circuit.gate(seen, &mut self.turn) {
+        if let Some(refusal) = circuit.refusal_before_call(seen, &mut self.turn) {
             self.give_back();
             self.readiness.set(Readiness::Rejecting(refusal, seen));
             return Poll::Ready(Ok(()));
@@ -254,19 +254,19 @@ where
             Readiness::Unknown | Readiness::Asked | Readiness::Waiting(_) => panic!("{NOT_READY}"),
             Readiness::Rejecting(refusal, seen) => {
                 self.readiness.set(Readiness::Unknown);
-                self.turn = Turn::NOT_YET;
+                self.turn = RampTurn::NOT_YET;
                 hold.reject(refusal, seen)
             }
             Readiness::Ready => match hold.admit_in_turn(&mut self.turn) {
-                Ok(mut permit) => {
+                Ok(mut ticket) => {
                     self.readiness.set(Readiness::Unknown);
                     // The guard comes before the call: nothing is lost if that panics.
-                    let panic_guard = PanicGuard::new(hold, &mut permit);
+                    let panic_guard = PanicGuard::new(hold, &mut ticket);
                     let facts = X::request_facts(hold, &request);
                     let meter = X::meter(hold, &mut request);
                     let inner = self.inner.call(request);
                     panic_guard.disarm();
-                    let admitted = Admitted::metered(hold.clone(), permit, meter);
+                    let admitted = Admitted::metered(hold.clone(), ticket, meter);
                     return ResponseFuture::admitted(inner, admitted, facts);
                 }
                 Err(refusal) => {
@@ -289,7 +289,7 @@ impl<S: Clone, C, R, X> Clone for CircuitBreaker<S, C, R, X> {
             hold: self.hold.clone(),
             _family: None,
             readiness: Readiness::Unknown,
-            turn: Turn::NOT_YET,
+            turn: RampTurn::NOT_YET,
             give_back: self.give_back,
         }
     }

@@ -9,7 +9,7 @@ use std::{
 ///
 /// The payload of a panic is somebody else's, too, and so is its drop. A payload that panics when it is
 /// dropped is left at that: its own payload is not dropped any more.
-pub(crate) fn harmless<T>(code: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn catch_panic<T>(code: impl FnOnce() -> T) -> Option<T> {
     let payload = match catch_unwind(AssertUnwindSafe(code)) {
         Ok(result) => return Some(result),
         Err(payload) => payload,

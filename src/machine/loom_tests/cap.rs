@@ -32,9 +32,9 @@ fn member(cap: &StdArc<Cap>, failures: u64) -> Arc<Fixture> {
     Fixture::with(&consecutive(failures), false, Some(cap.clone()))
 }
 
-fn trip_now(fixture: &Arc<Fixture>, permit: Permit) -> Part {
+fn trip_now(fixture: &Arc<Fixture>, ticket: Ticket) -> Part {
     let fixture = fixture.clone();
-    Box::new(move || fixture.record(permit, Outcome::TripNow, 1))
+    Box::new(move || fixture.record(ticket, Outcome::TripNow, 1))
 }
 
 fn control(fixture: &Arc<Fixture>, operation: Control) -> Part {
@@ -58,8 +58,8 @@ fn two_calls_open_one_circuit_with_the_only_place() {
     model("two calls and one place", || {
         let cap = whole();
         let fixture = member(&cap, 1);
-        let permits = [(); 2].map(|()| fixture.enter(0));
-        race_all(permits.map(|permit| fail(&fixture, permit, 1)).into());
+        let tickets = [(); 2].map(|()| fixture.enter(0));
+        race_all(tickets.map(|ticket| fail(&fixture, ticket, 1)).into());
         assert_eq!(causes(&fixture), [Cause::ConsecutiveFailures(1)]);
         assert_places(&cap, &[&fixture]);
     });
@@ -107,11 +107,11 @@ fn a_person_and_a_call_leave_as_many_places_taken_as_circuits_open() {
         model("a person against a trip", move || {
             let cap = whole();
             let fixture = member(&cap, 1);
-            let permit = fixture.enter(0);
+            let ticket = fixture.enter(0);
             let controlled = fixture.clone();
             race!(
                 move || controlled.note(operation(&controlled.core)),
-                fail(&fixture, permit, 1),
+                fail(&fixture, ticket, 1),
             );
             assert_places(&cap, &[&fixture]);
         });
@@ -156,12 +156,12 @@ fn a_trip_is_not_left_to_a_call_of_an_older_era() {
     model("a trip against one of an older era", || {
         let cap = whole();
         let fixture = member(&cap, 1);
-        let permit = fixture.enter(0);
+        let ticket = fixture.enter(0);
         let resetting = fixture.clone();
-        race!(fail(&fixture, permit, 1), move || {
+        race!(fail(&fixture, ticket, 1), move || {
             let era = resetting.core.reset(1).era;
-            let permit = resetting.enter(1);
-            resetting.record(permit, Outcome::Failure, 1);
+            let ticket = resetting.enter(1);
+            resetting.record(ticket, Outcome::Failure, 1);
             assert_ne!(resetting.core.load().era(), era, "neither open nor vetoed");
         });
         assert_places(&cap, &[&fixture]);
@@ -174,12 +174,12 @@ fn a_trip_is_not_left_to_a_call_that_gives_up() {
     model("two trips against a success", || {
         let cap = whole();
         let fixture = member(&cap, 2);
-        let permits = [(); 4].map(|()| fixture.enter(0));
-        fixture.record(permits[0], Outcome::Failure, 0);
+        let tickets = [(); 4].map(|()| fixture.enter(0));
+        fixture.record(tickets[0], Outcome::Failure, 0);
         race!(
-            fail(&fixture, permits[1], 1),
-            trip_now(&fixture, permits[2]),
-            succeed(&fixture, permits[3], 1)
+            fail(&fixture, tickets[1], 1),
+            trip_now(&fixture, tickets[2]),
+            succeed(&fixture, tickets[3], 1)
         );
         assert_eq!((fixture.trips(), fixture.won().len()), (1, 1));
         assert_places(&cap, &[&fixture]);
@@ -192,14 +192,14 @@ fn a_trip_that_finds_itself_in_shadow_gives_its_place_back() {
     model("a trip against shadow and another circuit", || {
         let cap = half();
         let (one, other) = (member(&cap, 1), member(&cap, 1));
-        let permit = one.enter(0);
+        let ticket = one.enter(0);
         let shadowed = one.clone();
-        race!(fail(&one, permit, 1), move || {
+        race!(fail(&one, ticket, 1), move || {
             shadowed.note(SHADOW(&shadowed.core));
         });
         assert_places(&cap, &[&one, &other]);
-        let permit = other.enter(2);
-        other.record(permit, Outcome::Failure, 2);
+        let ticket = other.enter(2);
+        other.record(ticket, Outcome::Failure, 2);
         assert_eq!(other.core.state(), State::Open);
     });
 }
@@ -211,8 +211,8 @@ fn a_circuit_that_goes_takes_no_place_from_another() {
         let cap = whole();
         let (one, other) = (member(&cap, 1), member(&cap, 1));
         one.trip(OPEN_FOR, 0);
-        let permit = other.enter(1);
-        race!(move || drop(one), fail(&other, permit, 1));
+        let ticket = other.enter(1);
+        race!(move || drop(one), fail(&other, ticket, 1));
         assert_eq!((other.trips(), other.won().len()), (1, 1));
         assert_eq!((cap.members(), cap.taken()), (1, 1));
     });
@@ -226,10 +226,10 @@ fn a_circuit_that_closes_makes_room_for_another() {
         let (one, other) = (member(&cap, 1), member(&cap, 1));
         one.trip(OPEN_FOR, 0);
         let probe = one.enter(OPEN_FOR);
-        let permit = other.enter(OPEN_FOR);
+        let ticket = other.enter(OPEN_FOR);
         race!(
             succeed(&one, probe, OPEN_FOR),
-            fail(&other, permit, OPEN_FOR)
+            fail(&other, ticket, OPEN_FOR)
         );
         assert_places(&cap, &[&one, &other]);
         if other.trips() == 0 {
@@ -249,8 +249,8 @@ fn a_place_is_taken_over_or_freed_but_not_both() {
         let cap = half();
         let (one, other) = (member(&cap, 1), member(&cap, 1));
         one.trip(OPEN_FOR, 0);
-        let permit = other.enter(OPEN_FOR);
-        race!(control(&one, RESET), fail(&other, permit, OPEN_FOR));
+        let ticket = other.enter(OPEN_FOR);
+        race!(control(&one, RESET), fail(&other, ticket, OPEN_FOR));
         assert_places(&cap, &[&one, &other]);
         if other.trips() == 0 {
             let again = other.enter(OPEN_FOR);
@@ -267,14 +267,14 @@ fn a_probe_keeps_its_place_or_has_lost_it() {
         let cap = half();
         let (one, other) = (member(&cap, 1), member(&cap, 1));
         one.trip(OPEN_FOR, 0);
-        let permit = other.enter(OPEN_FOR);
+        let ticket = other.enter(OPEN_FOR);
         let probing = one.clone();
         race!(
             move || {
                 let probe = probing.enter(OPEN_FOR);
                 probing.record(probe, Outcome::Failure, OPEN_FOR);
             },
-            fail(&other, permit, OPEN_FOR)
+            fail(&other, ticket, OPEN_FOR)
         );
         // Reopened with its own, or closed for want of it: never both open, and never none.
         assert_eq!(cap.taken(), 1);
@@ -329,11 +329,11 @@ fn a_veto_is_told_once() {
     model("two calls that are vetoed", || {
         let cap = none();
         let fixture = member(&cap, 1);
-        let permit = fixture.enter(0);
+        let ticket = fixture.enter(0);
         let again = fixture.clone();
-        race!(fail(&fixture, permit, 1), move || {
-            let permit = again.enter(1);
-            again.record(permit, Outcome::Failure, 1);
+        race!(fail(&fixture, ticket, 1), move || {
+            let ticket = again.enter(1);
+            again.record(ticket, Outcome::Failure, 1);
         });
         assert_eq!(causes(&fixture), [Cause::TripVetoed]);
     });
@@ -348,14 +348,14 @@ fn after_a_veto_that_is_not_told_the_next_call_opens() {
             let cap = half();
             let (one, other) = (member(&cap, 1), member(&cap, 1));
             one.trip(OPEN_FOR, 0);
-            let permit = other.enter(1);
-            other.record(permit, Outcome::Failure, 1);
-            let permits = [(); 2].map(|()| other.enter(1));
-            let [first, second] = permits.map(|permit| fail(&other, permit, 1));
+            let ticket = other.enter(1);
+            other.record(ticket, Outcome::Failure, 1);
+            let tickets = [(); 2].map(|()| other.enter(1));
+            let [first, second] = tickets.map(|ticket| fail(&other, ticket, 1));
             race_all(vec![first, second, control(&one, RESET)]);
             if other.trips() == 0 {
-                let permit = other.enter(1);
-                other.record(permit, Outcome::Failure, 1);
+                let ticket = other.enter(1);
+                other.record(ticket, Outcome::Failure, 1);
             }
             assert_eq!((other.trips(), cap.taken()), (1, 1));
         },

@@ -33,14 +33,14 @@ fn control_operations_and_calls_end_each_era_once() {
     for operation in [TRIP, RESET, FORCE, SHADOW, DISABLE] {
         model("a control operation against calls", move || {
             let fixture = Fixture::new(&consecutive(1));
-            let permit = fixture.enter(0);
+            let ticket = fixture.enter(0);
             let (controlled, calling) = (fixture.clone(), fixture.clone());
             race!(
                 move || {
                     controlled.note(operation(&controlled.core));
                     assert_obeyed(&controlled);
                 },
-                fail(&fixture, permit, 1),
+                fail(&fixture, ticket, 1),
                 move || calling.knock(1),
             );
             fixture.assert_eras_follow();

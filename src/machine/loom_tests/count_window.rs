@@ -17,7 +17,7 @@ fn a_count_window_keeps_every_mark() {
         race!(
             move || assert!(mark(&first, 0) >= 1),
             move || assert!(mark(&second, 0) >= 1),
-            move || plain.record_plain(0),
+            move || plain.record_unmarked(0),
         );
         let counts = window.counts(0);
         assert_eq!((counts.calls, counts.failed), (3, 2));
@@ -30,20 +30,20 @@ fn a_failure_is_never_lost_to_a_window_that_comes_clean() {
     model("count window: coming clean against a failure", || {
         let window = Arc::new(CountWindow::new(2, false));
         mark(&window, 0);
-        window.record_plain(0);
+        window.record_unmarked(0);
         let (failing, passing) = (window.clone(), window.clone());
         race!(
             move || {
                 let published = failing.record_marked(0, true, false);
                 assert!(published.failed >= 1 && published.calls == 2);
             },
-            move || passing.record_plain(0),
+            move || passing.record_unmarked(0),
         );
         // Last two: a failure and a success, in some order.
         let counts = window.counts(0);
         assert_eq!((counts.calls, counts.failed), (2, 1));
-        window.record_plain(0);
-        window.record_plain(0);
+        window.record_unmarked(0);
+        window.record_unmarked(0);
         assert_eq!(window.counts(0).failed, 0);
     });
 }
@@ -58,14 +58,14 @@ fn a_count_window_never_trips_falsely() {
         let (failing, passing, other) = (window.clone(), window.clone(), window.clone());
         race!(
             move || assert!(mark(&failing, 0) >= 1),
-            move || passing.record_plain(0),
-            move || other.record_plain(0),
+            move || passing.record_unmarked(0),
+            move || other.record_unmarked(0),
         );
         let counts = window.counts(0);
         assert_eq!(counts.calls, 2);
         assert!(counts.failed <= 1);
-        window.record_plain(0);
-        window.record_plain(0);
+        window.record_unmarked(0);
+        window.record_unmarked(0);
         assert_eq!(mark(&window, 0), 1, "a failure that is long gone");
     });
 }
@@ -80,10 +80,10 @@ fn a_mark_of_an_old_era_never_lands_in_a_new_one() {
         race!(
             move || assert!(mark(&old, 0) <= 2),
             move || {
-                new.enter(3);
+                new.start_era(3);
                 assert_eq!(mark(&new, 3), 1);
             },
-            move || plain.record_plain(0),
+            move || plain.record_unmarked(0),
         );
         let counts = window.counts(3);
         assert_eq!((counts.calls, counts.failed), (1, 1));
@@ -128,8 +128,8 @@ fn a_full_ring_keeps_its_marks() {
         for _ in 0..5 {
             mark(&window, 0);
         }
-        window.record_plain(0);
-        window.record_plain(0);
+        window.record_unmarked(0);
+        window.record_unmarked(0);
         let (first, second) = (window.clone(), window.clone());
         race!(
             move || assert!([1, 2].contains(&mark(&first, 0))),
@@ -141,7 +141,7 @@ fn a_full_ring_keeps_its_marks() {
     });
 }
 
-// F5: the newest mark of an era that is over is filed late, into the slot that the new era is about
+// F5: the newest mark of an era that is over is archived late, into the slot that the new era is about
 // to use.
 #[test]
 fn a_late_filing_of_an_old_era_takes_no_slot() {
@@ -150,12 +150,12 @@ fn a_late_filing_of_an_old_era_takes_no_slot() {
         || {
             let window = Arc::new(CountWindow::new(4, false));
             for _ in 0..3 {
-                window.record_plain(0);
+                window.record_unmarked(0);
             }
             mark(&window, 0);
             let (looking, marking) = (window.clone(), window.clone());
             race!(move || assert!(looking.counts(0).failed <= 1), move || {
-                marking.enter(3);
+                marking.start_era(3);
                 mark(&marking, 3);
                 mark(&marking, 3);
             },);
@@ -176,8 +176,8 @@ fn a_mark_that_was_held_up_is_placed_anew() {
             mark(&window, 0);
             let (held, passing) = (window.clone(), window.clone());
             race!(move || assert!(mark(&held, 0) >= 1), move || {
-                passing.record_plain(0);
-                passing.record_plain(0);
+                passing.record_unmarked(0);
+                passing.record_unmarked(0);
                 mark(&passing, 0);
             },);
             // Whichever call was the last, it failed; and so does this one.
@@ -195,12 +195,12 @@ fn a_window_of_one_is_the_last_call() {
         race!(
             move || assert_eq!(mark(&first, 0), 1),
             move || assert_eq!(mark(&second, 0), 1),
-            move || plain.record_plain(0),
+            move || plain.record_unmarked(0),
         );
         let counts = window.counts(0);
         assert_eq!(counts.calls, 1);
         assert!(counts.failed <= 1);
-        window.record_plain(0);
+        window.record_unmarked(0);
         assert_eq!(window.counts(0).failed, 0);
     });
 }
@@ -234,14 +234,14 @@ fn the_first_calls_of_an_era_are_counted() {
         || {
             let window = Arc::new(CountWindow::new(4, false));
             for _ in 0..4 {
-                window.record_plain(0);
+                window.record_unmarked(0);
             }
             let (entering, plain) = (window.clone(), window.clone());
             race_all(vec![
-                Box::new(move || entering.enter(1)),
+                Box::new(move || entering.start_era(1)),
                 Box::new(move || {
                     set_thread_number(0);
-                    plain.record_plain(1);
+                    plain.record_unmarked(1);
                     assert_eq!(mark(&plain, 1), 1);
                 }),
             ]);
@@ -251,7 +251,7 @@ fn the_first_calls_of_an_era_are_counted() {
     );
 }
 
-// F5: what is filed late finds in its slot what looks, but for the era, like what it found before.
+// F5: what is archived late finds in its slot what looks, but for the era, like what it found before.
 #[test]
 fn a_late_filing_knows_its_era() {
     model(
@@ -260,16 +260,16 @@ fn a_late_filing_knows_its_era() {
             let window = Arc::new(CountWindow::new(2, false));
             mark(&window, 0);
             assert_eq!(window.counts(0).failed, 1);
-            window.enter(1);
-            window.record_plain(1);
+            window.start_era(1);
+            window.record_unmarked(1);
             mark(&window, 1);
             let (looking, marking) = (window.clone(), window.clone());
             race!(move || assert!(looking.counts(1).failed <= 1), move || {
-                marking.enter(2);
+                marking.start_era(2);
                 mark(&marking, 2);
                 mark(&marking, 2);
             });
-            window.record_plain(2);
+            window.record_unmarked(2);
             let counts = window.counts(2);
             assert_eq!((counts.calls, counts.failed), (2, 1));
         },
@@ -284,8 +284,9 @@ fn an_era_begins_whatever_comes_in_between() {
         || {
             let window = Arc::new(CountWindow::new(2, false));
             let (old, new) = (window.clone(), window.clone());
-            race!(move || assert!(mark(&old, 0) <= 1), move || new.enter(1));
-            window.record_plain(1);
+            race!(move || assert!(mark(&old, 0) <= 1), move || new
+                .start_era(1));
+            window.record_unmarked(1);
             assert_eq!(window.counts(1).calls, 1);
         },
     );

@@ -19,7 +19,7 @@ fn a_stale_result_changes_nothing() {
                 move || straggling.record(old, outcome, 0),
             );
             assert_eq!(fixture.core.state(), State::Closed);
-            assert_eq!(fixture.core.view(|| OPEN_FOR).streak, 0);
+            assert_eq!(fixture.core.view(|| OPEN_FOR).consecutive_failures, 0);
             fixture.assert_eras_follow();
             // All that the result may end is its own era.
             let own = |won: &Transition| {
@@ -38,7 +38,10 @@ fn a_stale_drop_gives_nothing_back() {
         let fixture = Fixture::built(&patient(500), true);
         fixture.trip(OPEN_FOR, 0);
         let old = fixture.enter(OPEN_FOR);
-        fixture.core.reconfigure(&patience_of(10)).expect("valid");
+        fixture
+            .core
+            .reconfigure(&half_open_timeout_of(10))
+            .expect("valid");
         let now = OPEN_FOR + 100;
         let probing = fixture.clone();
         race!(
@@ -48,7 +51,7 @@ fn a_stale_drop_gives_nothing_back() {
             },
             abandon(&fixture, old, now + 1),
         );
-        assert_eq!(seats(&fixture, now + 1), (1, 1));
+        assert_eq!(probes_and_permits(&fixture, now + 1), (1, 1));
         let totals = fixture.core.totals().expect("on");
         assert_eq!((totals.abandoned, totals.failed), (1, 0), "not overdue");
     });
@@ -76,7 +79,7 @@ fn a_stale_release_frees_no_seat() {
             let view = fixture.core.view(|| 2 * OPEN_FOR);
             let probes = view.probes.expect("half-open");
             assert_eq!(probes.successes_needed, 2);
-            assert_eq!(seats(&fixture, 2 * OPEN_FOR), (1, 2));
+            assert_eq!(probes_and_permits(&fixture, 2 * OPEN_FOR), (1, 2));
         });
     }
 }
@@ -86,13 +89,13 @@ fn a_stale_release_frees_no_seat() {
 fn a_result_that_trips_at_once_trips_its_own_era_only() {
     model("trip-now against a reset", || {
         let fixture = Fixture::new(&consecutive(1));
-        let permit = fixture.enter(0);
+        let ticket = fixture.enter(0);
         let (resetting, tripping) = (fixture.clone(), fixture.clone());
         race!(
             move || {
                 resetting.core.reset(1);
             },
-            move || tripping.record(permit, Outcome::TripNow, 1),
+            move || tripping.record(ticket, Outcome::TripNow, 1),
         );
         assert_eq!(fixture.core.state(), State::Closed);
     });
@@ -103,7 +106,7 @@ fn a_result_that_trips_at_once_trips_its_own_era_only() {
 fn a_straggler_moves_no_fact_of_a_later_era() {
     model("a late trip against three eras", || {
         let fixture = Fixture::new(&consecutive(1));
-        let permit = fixture.enter(0);
+        let ticket = fixture.enter(0);
         let turning = fixture.clone();
         race!(
             move || {
@@ -111,7 +114,7 @@ fn a_straggler_moves_no_fact_of_a_later_era() {
                 let probe = turning.enter(10 + OPEN_FOR);
                 turning.record(probe, Outcome::Failure, 10 + OPEN_FOR);
             },
-            fail(&fixture, permit, 5),
+            fail(&fixture, ticket, 5),
         );
         let view = fixture.core.view(|| 10 + OPEN_FOR);
         assert_eq!((view.state, view.attempt), (State::Open, 2));
@@ -168,12 +171,12 @@ fn a_view_reads_the_clock_in_its_era() {
             ..settings()
         });
         let clock = Arc::new(AtomicU64::new(0));
-        let permit = fixture.enter(0);
+        let ticket = fixture.enter(0);
         let (ticking, failing) = (clock.clone(), fixture.clone());
         race!(
             move || {
                 ticking.store(2 * bucket, Ordering::Release);
-                failing.record(permit, Outcome::Failure, 2 * bucket);
+                failing.record(ticket, Outcome::Failure, 2 * bucket);
                 failing.core.reset(2 * bucket);
             },
             move || {

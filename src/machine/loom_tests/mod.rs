@@ -95,7 +95,7 @@ fn patient(nanos: u64) -> Settings {
 }
 
 /// What makes any circuit so patient from its next half-open era on.
-fn patience_of(nanos: u64) -> Settings {
+fn half_open_timeout_of(nanos: u64) -> Settings {
     Settings {
         half_open_timeout: Some(Duration::from_nanos(nanos)),
         ..Settings::default()
@@ -122,7 +122,7 @@ impl Fixture {
 
     fn with(settings: &Settings, totals: bool, cap: Option<StdArc<Cap>>) -> Arc<Self> {
         let cap = cap.map(|cap| Joining { cap, zero: 1 });
-        let extras = Extras {
+        let parts = CoreParts {
             first: SavedState::closed(),
             totals,
             seed: 0,
@@ -131,7 +131,7 @@ impl Fixture {
         };
         let plan = settings.resolve().expect("valid");
         Arc::new(Self {
-            core: Core::new(plan, extras, 0),
+            core: Core::new(plan, parts, 0),
             won: std::sync::Mutex::default(),
         })
     }
@@ -150,7 +150,7 @@ impl Fixture {
     }
 
     /// Lets a call in that must be let in.
-    fn enter(&self, now: u64) -> Permit {
+    fn enter(&self, now: u64) -> Ticket {
         self.admit(now).expect("admitted")
     }
 
@@ -159,18 +159,18 @@ impl Fixture {
     }
 
     /// As `Circuit` does it.
-    fn admit(&self, now: u64) -> Option<Permit> {
-        if let Some(permit) = self.core.admit_freely(|| now) {
-            return Some(permit);
+    fn admit(&self, now: u64) -> Option<Ticket> {
+        if let Some(ticket) = self.core.admit_fast(|| now) {
+            return Some(ticket);
         }
-        if let Some(admission) = self.core.admit_timelessly() {
+        if let Some(admission) = self.core.admit_without_clock() {
             return admission.ok();
         }
         if self.core.refuse_open(now).is_some() {
             return None;
         }
         let mut change = None;
-        let admission = self.core.admit_slowly(now, &mut change);
+        let admission = self.core.admit_any(now, &mut change);
         self.note(change);
         admission.ok()
     }
@@ -185,12 +185,12 @@ impl Fixture {
         let _ = self.admit(now);
     }
 
-    fn record(&self, permit: Permit, outcome: Outcome, now: u64) {
-        self.note(self.core.record(permit, outcome, true, || now));
+    fn record(&self, ticket: Ticket, outcome: Outcome, now: u64) {
+        self.note(self.core.record(ticket, outcome, true, || now));
     }
 
-    fn abandon(&self, permit: Permit, now: u64) {
-        self.note(self.core.abandon(permit, false, || now));
+    fn abandon(&self, ticket: Ticket, now: u64) {
+        self.note(self.core.abandon(ticket, false, || now));
     }
 
     fn won(&self) -> Vec<Transition> {
@@ -219,23 +219,23 @@ impl Fixture {
     }
 }
 
-fn fail(fixture: &Arc<Fixture>, permit: Permit, now: u64) -> Part {
+fn fail(fixture: &Arc<Fixture>, ticket: Ticket, now: u64) -> Part {
     let fixture = fixture.clone();
-    Box::new(move || fixture.record(permit, Outcome::Failure, now))
+    Box::new(move || fixture.record(ticket, Outcome::Failure, now))
 }
 
-fn succeed(fixture: &Arc<Fixture>, permit: Permit, now: u64) -> Part {
+fn succeed(fixture: &Arc<Fixture>, ticket: Ticket, now: u64) -> Part {
     let fixture = fixture.clone();
-    Box::new(move || fixture.record(permit, Outcome::Success, now))
+    Box::new(move || fixture.record(ticket, Outcome::Success, now))
 }
 
-fn abandon(fixture: &Arc<Fixture>, permit: Permit, now: u64) -> Part {
+fn abandon(fixture: &Arc<Fixture>, ticket: Ticket, now: u64) -> Part {
     let fixture = fixture.clone();
-    Box::new(move || fixture.abandon(permit, now))
+    Box::new(move || fixture.abandon(ticket, now))
 }
 
 /// The probes in flight, and the permits.
-fn seats(fixture: &Fixture, now: u64) -> (u64, u64) {
+fn probes_and_permits(fixture: &Fixture, now: u64) -> (u64, u64) {
     let probes = fixture.core.view(|| now).probes.expect("half-open");
     (probes.in_flight, probes.permits)
 }

@@ -90,14 +90,14 @@ fn permits_of(n: u64) -> Settings {
 fn a_new_threshold_holds_from_the_next_call_on() {
     model("reconfiguring the streak against failures", || {
         let fixture = Fixture::new(&consecutive(3));
-        let permits = [(); 3].map(|()| fixture.enter(0));
+        let tickets = [(); 3].map(|()| fixture.enter(0));
         let changing = fixture.clone();
         race!(
             move || {
                 changing.core.reconfigure(&streak_of(1)).expect("valid");
-                changing.record(permits[0], Outcome::Failure, 1);
+                changing.record(tickets[0], Outcome::Failure, 1);
             },
-            fail(&fixture, permits[1], 1),
+            fail(&fixture, tickets[1], 1),
         );
         assert_eq!(fixture.trips(), 1);
         fixture.assert_eras_follow();

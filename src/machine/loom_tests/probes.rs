@@ -13,27 +13,31 @@ fn probes_never_exceed_the_permits() {
         });
         let held = fixture.enter(OPEN_FOR);
         let in_flight = StdArc::new(AtomicUsize::new(1));
-        let leave = |permit| {
+        let leave = |ticket| {
             let (fixture, in_flight) = (fixture.clone(), in_flight.clone());
             move || {
                 in_flight.fetch_sub(1, Relaxed);
-                fixture.abandon(permit, OPEN_FOR);
+                fixture.abandon(ticket, OPEN_FOR);
             }
         };
         let call = || {
             let (fixture, in_flight) = (fixture.clone(), in_flight.clone());
             Box::new(move || {
-                if let Some(permit) = fixture.admit(OPEN_FOR) {
-                    assert_eq!(in_flight.fetch_add(1, Relaxed), 0, "two probes, one permit");
+                if let Some(ticket) = fixture.admit(OPEN_FOR) {
+                    assert_eq!(in_flight.fetch_add(1, Relaxed), 0, "two probes, one ticket");
                     // Without a step in between, no other thread would ever see this one in flight.
                     loom::thread::yield_now();
                     in_flight.fetch_sub(1, Relaxed);
-                    fixture.abandon(permit, OPEN_FOR);
+                    fixture.abandon(ticket, OPEN_FOR);
                 }
             })
         };
         race!(leave(held), call(), call());
-        assert_eq!(seats(&fixture, OPEN_FOR).0, 0, "a permit leaked");
+        assert_eq!(
+            probes_and_permits(&fixture, OPEN_FOR).0,
+            0,
+            "a ticket leaked"
+        );
         assert_eq!(fixture.won().len(), 1);
     });
 }
@@ -53,13 +57,13 @@ fn the_end_of_a_break_admits_one_probe() {
         };
         race!(call(), call());
         assert_eq!(admitted.load(Relaxed), 1);
-        assert_eq!(seats(&fixture, OPEN_FOR), (1, 1));
+        assert_eq!(probes_and_permits(&fixture, OPEN_FOR), (1, 1));
         fixture.assert_eras_follow();
     });
 }
 
 /// Three probes, two of which must succeed.
-fn two_of_three() -> (Arc<Fixture>, [Permit; 3]) {
+fn two_of_three() -> (Arc<Fixture>, [Ticket; 3]) {
     let fixture = Fixture::open(&Settings {
         permits: Some(3),
         probes: of(2, 3),
@@ -78,9 +82,9 @@ fn half_open_decides_once() {
     ] {
         model("half-open decides once with mixed results", move || {
             let (fixture, probes) = two_of_three();
-            let end = |permit, outcome| {
+            let end = |ticket, outcome| {
                 let fixture = fixture.clone();
-                move || fixture.record(permit, outcome, OPEN_FOR + 1)
+                move || fixture.record(ticket, outcome, OPEN_FOR + 1)
             };
             race!(
                 end(probes[0], odd),
@@ -111,7 +115,7 @@ fn neutral_probes_leave_the_decision_to_the_others() {
             );
             let probes = fixture.core.view(|| later).probes.expect("half-open");
             assert_eq!((probes.successes_needed, probes.failures_allowed), (1, 1));
-            assert_eq!(seats(&fixture, later), (0, 3));
+            assert_eq!(probes_and_permits(&fixture, later), (0, 3));
         },
     );
 }
@@ -165,7 +169,7 @@ fn a_probe_that_comes_late_is_not_timed_out_by_its_predecessors_stamp() {
     });
 }
 
-// D4, E5: the patience is frozen for its era, whoever else had other numbers in hand.
+// D4, E5: the half-open timeout is frozen for its era, whoever else had other numbers in hand.
 #[test]
 fn a_loser_does_not_change_how_long_half_open_waits() {
     model(
@@ -177,7 +181,10 @@ fn a_loser_does_not_change_how_long_half_open_waits() {
             let first = seen.clone();
             race!(
                 move || {
-                    changing.core.reconfigure(&patience_of(500)).expect("valid");
+                    changing
+                        .core
+                        .reconfigure(&half_open_timeout_of(500))
+                        .expect("valid");
                     changing.knock(OPEN_FOR);
                     *first.lock().expect("not poisoned") = changing.refusal(OPEN_FOR);
                 },
@@ -195,7 +202,10 @@ fn nobody_is_told_the_time_limit_of_another_era() {
     model("a rejection against new probes", || {
         let fixture = Fixture::open(&patient(10));
         fixture.knock(OPEN_FOR);
-        fixture.core.reconfigure(&patience_of(500)).expect("valid");
+        fixture
+            .core
+            .reconfigure(&half_open_timeout_of(500))
+            .expect("valid");
         let now = OPEN_FOR + 5;
         let turning = fixture.clone();
         race!(

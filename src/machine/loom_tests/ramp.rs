@@ -21,7 +21,7 @@ fn a_ramp_ends_once_for_all() {
             fail(&fixture, during, over),
         );
         let view = fixture.core.view(|| over);
-        assert_eq!((view.state, view.streak), (State::Closed, 1));
+        assert_eq!((view.state, view.consecutive_failures), (State::Closed, 1));
         assert_eq!(view.ramp_share, WHOLE);
     });
 }

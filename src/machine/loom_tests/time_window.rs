@@ -91,7 +91,7 @@ fn a_sweep_loses_no_failure() {
             let window = two_buckets();
             fail(&window, 0, 0);
             let (sweeping, failing) = (window.clone(), window.clone());
-            race!(move || sweeping.enter(256, 0), move || assert_eq!(
+            race!(move || sweeping.start_era(256, 0), move || assert_eq!(
                 fail(&failing, 256, 0),
                 1
             ),);

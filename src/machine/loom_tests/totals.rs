@@ -30,11 +30,11 @@ fn totals_are_exact_at_rest() {
 fn every_call_ends_once() {
     model("totals: calls against a trip", || {
         let fixture = Fixture::built(&consecutive(1), true);
-        let permits = [(); 3].map(|()| fixture.enter(0));
+        let tickets = [(); 3].map(|()| fixture.enter(0));
         race!(
-            fail(&fixture, permits[0], 1),
-            succeed(&fixture, permits[1], 1),
-            abandon(&fixture, permits[2], 1),
+            fail(&fixture, tickets[0], 1),
+            succeed(&fixture, tickets[1], 1),
+            abandon(&fixture, tickets[2], 1),
         );
         assert!(fixture.admit(1).is_none());
         let totals = fixture.core.totals().expect("on");
@@ -50,8 +50,8 @@ fn a_trip_that_comes_too_late_is_stale() {
     model("totals: two results that trip at once", || {
         let fixture = Fixture::built(&consecutive(5), true);
         let trip = || {
-            let (fixture, permit) = (fixture.clone(), fixture.enter(0));
-            move || fixture.record(permit, Outcome::TripNow, 1)
+            let (fixture, ticket) = (fixture.clone(), fixture.enter(0));
+            move || fixture.record(ticket, Outcome::TripNow, 1)
         };
         race!(trip(), trip());
         let totals = fixture.core.totals().expect("on");

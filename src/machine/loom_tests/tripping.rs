@@ -7,8 +7,8 @@ use super::*;
 fn three_racing_failures_trip_once() {
     model("three racing failures trip once", || {
         let fixture = Fixture::new(&consecutive(2));
-        let permits = [(); 3].map(|()| fixture.enter(0));
-        race_all(permits.map(|permit| fail(&fixture, permit, 5)).into());
+        let tickets = [(); 3].map(|()| fixture.enter(0));
+        race_all(tickets.map(|ticket| fail(&fixture, ticket, 5)).into());
         assert_eq!(fixture.trips(), 1);
         assert_eq!(fixture.core.view(|| 5).era, 1);
     });
@@ -19,17 +19,17 @@ fn three_racing_failures_trip_once() {
 fn a_success_either_ends_the_streak_or_comes_after_the_trip() {
     model("success against failure on the streak", || {
         let fixture = Fixture::new(&consecutive(2));
-        let permits = [(); 3].map(|()| fixture.enter(0));
-        fixture.record(permits[0], Outcome::Failure, 1);
+        let tickets = [(); 3].map(|()| fixture.enter(0));
+        fixture.record(tickets[0], Outcome::Failure, 1);
         race!(
-            fail(&fixture, permits[1], 2),
-            succeed(&fixture, permits[2], 2)
+            fail(&fixture, tickets[1], 2),
+            succeed(&fixture, tickets[2], 2)
         );
         let view = fixture.core.view(|| 2);
         match view.state {
             State::Open => assert_eq!((fixture.trips(), view.remaining), (1, Some(OPEN_FOR))),
             // The success came between the failures.
-            _ => assert_eq!((fixture.trips(), view.streak), (0, 1)),
+            _ => assert_eq!((fixture.trips(), view.consecutive_failures), (0, 1)),
         }
     });
 }
@@ -39,13 +39,13 @@ fn a_success_either_ends_the_streak_or_comes_after_the_trip() {
 fn a_success_is_never_lost_among_failures_of_the_streak() {
     model("a success that loses its first swap", || {
         let fixture = Fixture::new(&consecutive(3));
-        let permits = [(); 3].map(|()| fixture.enter(0));
-        fixture.record(permits[0], Outcome::Failure, 1);
+        let tickets = [(); 3].map(|()| fixture.enter(0));
+        fixture.record(tickets[0], Outcome::Failure, 1);
         race!(
-            fail(&fixture, permits[1], 2),
-            succeed(&fixture, permits[2], 2)
+            fail(&fixture, tickets[1], 2),
+            succeed(&fixture, tickets[2], 2)
         );
-        let streak = fixture.core.view(|| 2).streak;
+        let streak = fixture.core.view(|| 2).consecutive_failures;
         assert!(streak <= 1, "{streak} in a row, with a success among them");
     });
 }
@@ -55,10 +55,10 @@ fn a_success_is_never_lost_among_failures_of_the_streak() {
 fn two_trips_leave_a_break_that_began_no_later_than_either() {
     model("two trips, one break", || {
         let fixture = Fixture::new(&consecutive(1));
-        let permits = [(); 2].map(|()| fixture.enter(0));
+        let tickets = [(); 2].map(|()| fixture.enter(0));
         race!(
-            fail(&fixture, permits[0], 10),
-            fail(&fixture, permits[1], 20)
+            fail(&fixture, tickets[0], 10),
+            fail(&fixture, tickets[1], 20)
         );
         let remaining = fixture.core.view(|| 20).remaining.expect("open");
         assert!(
@@ -83,10 +83,10 @@ fn window_of_four(rate: f64) -> Settings {
 fn a_count_window_never_misses_a_trip() {
     model("a rate in a count window: two failures", || {
         let fixture = Fixture::new(&window_of_four(0.5));
-        let permits = [(); 4].map(|()| fixture.enter(0));
-        fixture.record(permits[2], Outcome::Success, 0);
-        fixture.record(permits[3], Outcome::Success, 0);
-        race!(fail(&fixture, permits[0], 1), fail(&fixture, permits[1], 1));
+        let tickets = [(); 4].map(|()| fixture.enter(0));
+        fixture.record(tickets[2], Outcome::Success, 0);
+        fixture.record(tickets[3], Outcome::Success, 0);
+        race!(fail(&fixture, tickets[0], 1), fail(&fixture, tickets[1], 1));
         // 2 of 4, whoever was first.
         assert_eq!(fixture.trips(), 1);
     });
@@ -99,11 +99,11 @@ fn a_rate_that_two_have_seen_trips_once() {
         "a rate in a count window: one more failure than it takes",
         || {
             let fixture = Fixture::new(&window_of_four(0.25));
-            let permits = [(); 5].map(|()| fixture.enter(0));
-            for permit in &permits[2..] {
-                fixture.record(*permit, Outcome::Success, 0);
+            let tickets = [(); 5].map(|()| fixture.enter(0));
+            for ticket in &tickets[2..] {
+                fixture.record(*ticket, Outcome::Success, 0);
             }
-            race!(fail(&fixture, permits[0], 1), fail(&fixture, permits[1], 1));
+            race!(fail(&fixture, tickets[0], 1), fail(&fixture, tickets[1], 1));
             assert_eq!(fixture.trips(), 1);
             fixture.assert_eras_follow();
         },
@@ -123,10 +123,10 @@ fn a_time_window_never_misses_a_trip_across_two_buckets() {
                 minimum_calls: Some(2),
                 ..settings()
             });
-            let permits = [(); 2].map(|()| fixture.enter(0));
+            let tickets = [(); 2].map(|()| fixture.enter(0));
             race!(
-                fail(&fixture, permits[0], 499_999),
-                fail(&fixture, permits[1], 500_000)
+                fail(&fixture, tickets[0], 499_999),
+                fail(&fixture, tickets[1], 500_000)
             );
             assert_eq!(fixture.trips(), 1);
             fixture.assert_eras_follow();

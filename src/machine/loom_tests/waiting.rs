@@ -4,7 +4,7 @@
 use super::*;
 
 /// Half-open since `OPEN_FOR`, with its first probe.
-fn probing(settings: &Settings) -> (Arc<Fixture>, Permit) {
+fn probing(settings: &Settings) -> (Arc<Fixture>, Ticket) {
     let fixture = Fixture::open(settings);
     let probe = fixture.enter(OPEN_FOR);
     (fixture, probe)
@@ -26,8 +26,8 @@ fn a_trip_right_after_a_close_knows_the_attempts_before() {
         let (fixture, probe) = probing(&consecutive(1));
         let failing = fixture.clone();
         race!(succeed(&fixture, probe, OPEN_FOR + 1), move || {
-            if let Some(permit) = failing.core.admit_freely(|| OPEN_FOR + 1) {
-                failing.record(permit, Outcome::Failure, OPEN_FOR + 1);
+            if let Some(ticket) = failing.core.admit_fast(|| OPEN_FOR + 1) {
+                failing.record(ticket, Outcome::Failure, OPEN_FOR + 1);
             }
         });
         assert!(attempts(&fixture).into_iter().all(|attempt| attempt == 2));
@@ -44,8 +44,8 @@ fn a_reset_forgets_the_attempts_whoever_closed() {
         race!(succeed(&fixture, probe, OPEN_FOR + 1), move || {
             resetting.core.reset(OPEN_FOR + 1);
         });
-        let permit = fixture.enter(OPEN_FOR + 1);
-        fixture.record(permit, Outcome::Failure, OPEN_FOR + 1);
+        let ticket = fixture.enter(OPEN_FOR + 1);
+        fixture.record(ticket, Outcome::Failure, OPEN_FOR + 1);
         assert_eq!(attempts(&fixture), [1]);
     });
 }
@@ -130,13 +130,13 @@ fn the_first_failure_in_a_row_is_stamped_before_it_counts() {
             consecutive_failures_span: Some(Duration::from_nanos(50)),
             ..consecutive(2)
         });
-        let permits = [(); 2].map(|()| fixture.enter(0));
+        let tickets = [(); 2].map(|()| fixture.enter(0));
         race!(
-            fail(&fixture, permits[0], 100),
-            fail(&fixture, permits[1], 100)
+            fail(&fixture, tickets[0], 100),
+            fail(&fixture, tickets[1], 100)
         );
         assert_eq!(fixture.trips(), 0, "they came at the same instant");
-        assert_eq!(fixture.core.view(|| 100).streak, 2);
+        assert_eq!(fixture.core.view(|| 100).consecutive_failures, 2);
     });
 }
 

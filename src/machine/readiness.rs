@@ -1,10 +1,10 @@
 //! What readiness asks of a circuit, before there is a call (rules A6, G1, G2).
 
 use super::{
-    Core, Permit, Refusal, State, Transition, WHOLE,
-    ending::Verdict,
+    Core, Refusal, State, Ticket, Transition, WHOLE,
+    record::Verdict,
     totals::End,
-    word::{Kind, Word},
+    word::{StateMode, Word},
 };
 
 /// What a ramp has said about a call to come (D6). It is asked once for each call, before the inner service is
@@ -12,9 +12,9 @@ use super::{
 ///
 /// `era | passes (1) | asked (1)`: one word, because every call carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Turn(u64);
+pub(crate) struct RampTurn(u64);
 
-impl Turn {
+impl RampTurn {
     /// It was not asked, or there is no ramp.
     pub(crate) const NOT_YET: Self = Self(0);
 
@@ -27,31 +27,31 @@ impl Core {
     /// Whether a closed circuit that holds nothing back was `seen`.
     #[inline]
     #[expect(clippy::unused_self, reason = "the word is this circuit's")]
-    pub(crate) fn admits_freely(&self, seen: u64) -> bool {
-        Word::from_bits(seen).admits_freely()
+    pub(crate) fn admits_fast(&self, seen: u64) -> bool {
+        Word::from_bits(seen).admits_fast()
     }
 
     /// Whether a call to come would be rejected now, and why, beginning with the word that was `seen`. Where a
     /// ramp goes on, it is asked for its `turn`, once. Changes nothing else.
     #[inline]
-    pub(crate) fn gate(
+    pub(crate) fn refusal_before_call(
         &self,
         seen: u64,
-        turn: &mut Turn,
+        turn: &mut RampTurn,
         now: impl Fn() -> u64,
     ) -> Option<Refusal> {
         let word = Word::from_bits(seen);
-        if word.admits_freely() {
+        if word.admits_fast() {
             return None;
         }
-        self.refusal_slowly(word, &now)
-            .or_else(|| self.take_turn(turn, &now))
+        self.refusal_cold(word, &now)
+            .or_else(|| self.take_ramp_turn(turn, &now))
     }
 
     /// In shadow, nobody is turned away, and the call takes its turn itself.
     #[cold]
-    fn take_turn(&self, turn: &mut Turn, now: impl Fn() -> u64) -> Option<Refusal> {
-        let is_ramping = |word: Word| word.kind() == Kind::Closed && word.is_ramping();
+    fn take_ramp_turn(&self, turn: &mut RampTurn, now: impl Fn() -> u64) -> Option<Refusal> {
+        let is_ramping = |word: Word| word.state_mode() == StateMode::Closed && word.is_ramping();
         if !is_ramping(self.load()) {
             return None;
         }
@@ -61,7 +61,7 @@ impl Core {
         if !is_ramping(word) || share >= WHOLE {
             return None;
         }
-        let (passes, turned_away) = (Turn::new(word, true), Turn::new(word, false));
+        let (passes, turned_away) = (RampTurn::new(word, true), RampTurn::new(word, false));
         let lets_pass = match *turn {
             turn if turn == passes => true,
             // It is asked once, but a trickle is admitted whatever was said.
@@ -73,15 +73,19 @@ impl Core {
     }
 
     /// Admits a call that the ramp lets pass already, while that ramp goes on; `None` for any other.
-    pub(crate) fn admit_in_turn(&self, turn: Turn, now: impl FnOnce() -> u64) -> Option<Permit> {
-        if turn == Turn::NOT_YET {
+    pub(crate) fn admit_in_turn(
+        &self,
+        turn: RampTurn,
+        now: impl FnOnce() -> u64,
+    ) -> Option<Ticket> {
+        if turn == RampTurn::NOT_YET {
             return None;
         }
         let now = now();
         let word = self.load();
-        let goes_on = word.kind() == Kind::Closed && word.is_ramping();
-        let passes = goes_on && turn == Turn::new(word, true);
-        passes.then(|| Permit::new(word).started_at(now))
+        let goes_on = word.state_mode() == StateMode::Closed && word.is_ramping();
+        let passes = goes_on && turn == RampTurn::new(word, true);
+        passes.then(|| Ticket::new(word).started_at(now))
     }
 
     /// Whether a call would be rejected now, and why, beginning with the word that was `seen`.
@@ -89,20 +93,20 @@ impl Core {
     #[inline]
     pub(crate) fn refusal(&self, seen: u64, now: impl Fn() -> u64) -> Option<Refusal> {
         let word = Word::from_bits(seen);
-        if word.admits_freely() {
+        if word.admits_fast() {
             return None;
         }
-        self.refusal_slowly(word, now)
+        self.refusal_cold(word, now)
     }
 
     #[cold]
-    pub(super) fn refusal_slowly(&self, seen: Word, now: impl Fn() -> u64) -> Option<Refusal> {
+    pub(super) fn refusal_cold(&self, seen: Word, now: impl Fn() -> u64) -> Option<Refusal> {
         let mut word = seen;
         loop {
-            let remaining = match word.kind() {
-                Kind::ForcedOpen => return Some(Refusal::ForcedOpen),
-                Kind::Open => self.break_remaining(word, now()).map(Refusal::Open),
-                Kind::HalfOpen if word.probes().admit().is_none() => self
+            let remaining = match word.state_mode() {
+                StateMode::ForcedOpen => return Some(Refusal::ForcedOpen),
+                StateMode::Open => self.break_remaining(word, now()).map(Refusal::Open),
+                StateMode::HalfOpen if word.probes().admit().is_none() => self
                     .probes_remaining(word, now())
                     .map(Refusal::HalfOpenFull),
                 // A ramp chooses among calls; whether it takes this one is asked only when one is to come.
@@ -118,7 +122,7 @@ impl Core {
 
     /// Whether a call would be rejected now, and why. Where it would find the probes timed out, they are
     /// (D4, G7): whoever waits to be ready may be the only one to notice.
-    pub(crate) fn refusal_now(
+    pub(crate) fn refusal_or_time_out(
         &self,
         now: impl Fn() -> u64,
         mut tell: impl FnMut(Transition),
@@ -156,7 +160,7 @@ impl Core {
     #[cold]
     pub(crate) fn fail_ready(&self, seen: u64, now: u64, mut tell: impl FnMut(Transition)) -> bool {
         let seen = Word::from_bits(seen);
-        let Some(permit) = self.admit_failure(seen, now, &mut tell) else {
+        let Some(ticket) = self.admit_failure(seen, now, &mut tell) else {
             return false;
         };
         self.count_end(End::Failed, false);
@@ -164,9 +168,9 @@ impl Core {
             slow: false,
             floor: 0,
         };
-        let change = self.apply(&self.ended(permit, now), verdict);
+        let change = self.apply(&self.ended_call(ticket, now), verdict);
         change.into_iter().for_each(tell);
-        change.is_none() && permit.is_probe()
+        change.is_none() && ticket.is_probe()
     }
 
     pub(super) fn admit_failure(
@@ -174,17 +178,17 @@ impl Core {
         seen: Word,
         now: u64,
         tell: &mut impl FnMut(Transition),
-    ) -> Option<Permit> {
+    ) -> Option<Ticket> {
         loop {
             let word = self.load();
             if word.era() != seen.era() {
                 return None;
             }
-            if word.is_full() || word.kind() == Kind::ForcedOpen {
+            if word.is_full() || word.state_mode() == StateMode::ForcedOpen {
                 return None;
             }
             if word.state() == State::Closed {
-                return Some(Permit::new(word));
+                return Some(Ticket::new(word));
             }
             let mut change = None;
             let admission = self.try_admit(word, now, &mut change);

@@ -2,33 +2,33 @@
 
 use super::{
     State,
-    word::{Kind, Word},
+    word::{StateMode, Word},
 };
 
 /// The right to make one call, of the era that admitted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Permit {
-    /// The word's tag, or [`Word::NEVER`] for calls that decide nothing.
-    pub(super) tag: u64,
-    /// When it was given, in nanoseconds, or [`Permit::UNTIMED`].
+pub(crate) struct Ticket {
+    /// The word's identity, or [`Word::NEVER`] for calls that decide nothing.
+    pub(super) identity: u64,
+    /// When it was given, in nanoseconds, or [`Ticket::UNTIMED`].
     pub(super) started: u64,
 }
 
-impl Permit {
+impl Ticket {
     pub(super) const UNTIMED: u64 = u64::MAX;
 
     #[inline]
     pub(super) fn new(word: Word) -> Self {
         Self {
-            tag: word.tag(),
+            identity: word.identity(),
             started: Self::UNTIMED,
         }
     }
 
     /// A permit that enters the totals only.
-    pub(super) fn pass() -> Self {
+    pub(super) fn bypass() -> Self {
         Self {
-            tag: Word::NEVER.bits(),
+            identity: Word::NEVER.bits(),
             started: Self::UNTIMED,
         }
     }
@@ -42,7 +42,7 @@ impl Permit {
 
     /// What is left of a permit that has been used. No permit is ever given in forced open.
     pub(super) const SPENT: Self = Self {
-        tag: Kind::ForcedOpen as u64,
+        identity: StateMode::ForcedOpen as u64,
         started: Self::UNTIMED,
     };
 
@@ -58,18 +58,18 @@ impl Permit {
     /// The permit, once.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Self> {
-        let permit = std::mem::take(self);
-        (permit.tag != Self::SPENT.tag).then_some(permit)
+        let ticket = std::mem::take(self);
+        (ticket.identity != Self::SPENT.identity).then_some(ticket)
     }
 
     #[cfg(feature = "body")]
     pub(crate) fn is_spent(&self) -> bool {
-        self.tag == Self::SPENT.tag
+        self.identity == Self::SPENT.identity
     }
 
     #[inline]
     pub(super) fn word(self) -> Word {
-        Word::from_bits(self.tag)
+        Word::from_bits(self.identity)
     }
 
     #[inline]
@@ -78,8 +78,8 @@ impl Permit {
     }
 
     #[inline]
-    pub(super) fn is_pass(self) -> bool {
-        self.word().kind() == Kind::Disabled
+    pub(super) fn is_bypass(self) -> bool {
+        self.word().state_mode() == StateMode::Disabled
     }
 
     #[inline]
@@ -104,7 +104,7 @@ impl Permit {
     }
 }
 
-impl Default for Permit {
+impl Default for Ticket {
     fn default() -> Self {
         Self::SPENT
     }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::{
-    AbandonedPolicy, Cause, Core, Outcome, Permit, Transition,
+    AbandonedPolicy, Cause, Core, Outcome, Ticket, Transition,
     config::{Numbers, nanos},
     totals::{End, TotalCounters},
     transition::Length,
@@ -15,56 +15,56 @@ impl Core {
     #[cfg(test)]
     pub(crate) fn record(
         &self,
-        permit: Permit,
+        ticket: Ticket,
         outcome: Outcome,
         answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        if self.record_freely(permit, outcome, &now) {
+        if self.record_fast(ticket, outcome, &now) {
             return None;
         }
-        self.record_slowly(permit, outcome, answered, now)
+        self.record_any(ticket, outcome, answered, now)
     }
 
     /// Records a success of a closed circuit that has nothing to forget and times no calls. Returns whether
-    /// it was that; [`Core::record_slowly`] records anything.
+    /// it was that; [`Core::record_any`] records anything.
     #[inline(always)]
-    pub(crate) fn record_freely(
+    pub(crate) fn record_fast(
         &self,
-        permit: Permit,
+        ticket: Ticket,
         outcome: Outcome,
         now: impl FnOnce() -> u64,
     ) -> bool {
         let success = matches!(outcome, Outcome::Success);
-        success && permit.is_untimed() && self.record_success(permit, now)
+        success && ticket.is_untimed() && self.record_success(ticket, now)
     }
 
     #[inline]
-    pub(crate) fn record_slowly(
+    pub(crate) fn record_any(
         &self,
-        permit: Permit,
+        ticket: Ticket,
         outcome: Outcome,
         answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        self.record_at(permit, outcome, answered, Self::now_for(permit, now), None)
+        self.record_at(ticket, outcome, answered, Self::now_for(ticket, now), None)
     }
 
     /// Records a call that took so long and is recorded `now`, later than it ended (A3).
     pub(crate) fn record_late(
         &self,
-        permit: Permit,
+        ticket: Ticket,
         outcome: Outcome,
         answered: bool,
         took: u64,
         now: u64,
     ) -> Option<Transition> {
-        self.record_at(permit, outcome, answered, now, Some(took))
+        self.record_at(ticket, outcome, answered, now, Some(took))
     }
 
     /// Where nothing is decided and nothing is slow, the time does not matter.
-    fn now_for(permit: Permit, now: impl Fn() -> u64) -> u64 {
-        if permit.is_pass() && permit.is_untimed() {
+    fn now_for(ticket: Ticket, now: impl Fn() -> u64) -> u64 {
+        if ticket.is_bypass() && ticket.is_untimed() {
             return 0;
         }
         now()
@@ -73,23 +73,23 @@ impl Core {
     /// The usual case: a fast success of a closed circuit with nothing to forget. Returns whether it
     /// was that.
     #[inline(always)]
-    fn record_success(&self, permit: Permit, now: impl FnOnce() -> u64) -> bool {
+    fn record_success(&self, ticket: Ticket, now: impl FnOnce() -> u64) -> bool {
         // Equal: the same era, closed, no streak, no ramp. A half-open word never equals a permit,
         // because it always needs another success; nor does any word equal one that decides nothing.
-        if self.load().bits() != permit.tag {
+        if self.load().bits() != ticket.identity {
             return false;
         }
-        self.window.pass(permit.era(), now);
-        if self.tells_more {
-            self.tell_more(permit.era());
+        self.window.record_not_failed(ticket.era(), now);
+        if self.counts_every_success {
+            self.count_success(ticket.era());
         }
         true
     }
 
     /// What else a plain success is written down in.
     #[inline]
-    fn tell_more(&self, era: u64) {
-        self.window.pass_slow(era);
+    fn count_success(&self, era: u64) {
+        self.window.record_not_slow(era);
         if let Some(totals) = &self.totals {
             totals.end(End::Successful);
         }
@@ -98,28 +98,28 @@ impl Core {
     #[inline(always)]
     fn record_at(
         &self,
-        permit: Permit,
+        ticket: Ticket,
         outcome: Outcome,
         answered: bool,
         now: u64,
         took: Option<u64>,
     ) -> Option<Transition> {
         // Relaxed: a hint of the number, which spares most calls the reading of all of them.
-        let slow_after = self.slow_after.load(Ordering::Relaxed);
+        let slow_call_duration = self.slow_call_duration.load(Ordering::Relaxed);
         let fast = match took {
-            None => !permit.is_slow(slow_after, now),
-            Some(took) => slow_after == 0 || took <= slow_after,
+            None => !ticket.is_slow(slow_call_duration, now),
+            Some(took) => slow_call_duration == 0 || took <= slow_call_duration,
         };
-        if outcome == Outcome::Success && fast && self.record_success(permit, || now) {
+        if outcome == Outcome::Success && fast && self.record_success(ticket, || now) {
             return None;
         }
-        let call = Ended {
+        let call = EndedCall {
             took,
-            ..self.ended(permit, now)
+            ..self.ended_call(ticket, now)
         };
         let outcome = match outcome {
             // A2: proof of life.
-            Outcome::Answered if permit.is_probe() => Outcome::Success,
+            Outcome::Answered if ticket.is_probe() => Outcome::Success,
             // An error has no end to wait for.
             Outcome::RequiresEos if !answered => Outcome::Failure,
             outcome => outcome,
@@ -130,9 +130,9 @@ impl Core {
     }
 
     /// The numbers are read once, so that one version judges the whole call (E5).
-    pub(super) fn ended(&self, permit: Permit, now: u64) -> Ended {
-        Ended {
-            permit,
+    pub(super) fn ended_call(&self, ticket: Ticket, now: u64) -> EndedCall {
+        EndedCall {
+            ticket,
             now,
             took: None,
             numbers: self.tunable.read(),
@@ -144,30 +144,30 @@ impl Core {
     /// response had come: such a call is not slow, whatever else it is, and it has had an answer.
     pub(crate) fn abandon(
         &self,
-        permit: Permit,
+        ticket: Ticket,
         answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        let call = self.ended(permit, Self::now_for(permit, now));
+        let call = self.ended_call(ticket, Self::now_for(ticket, now));
         self.apply_abandoned(&call, answered)
     }
 
     /// The same of a call that took so long as far as its dependency goes (A3).
     pub(crate) fn abandon_late(
         &self,
-        permit: Permit,
+        ticket: Ticket,
         answered: bool,
         took: u64,
         now: u64,
     ) -> Option<Transition> {
-        let call = Ended {
+        let call = EndedCall {
             took: Some(took),
-            ..self.ended(permit, now)
+            ..self.ended_call(ticket, now)
         };
         self.apply_abandoned(&call, answered)
     }
 
-    fn apply_abandoned(&self, call: &Ended, answered: bool) -> Option<Transition> {
+    fn apply_abandoned(&self, call: &EndedCall, answered: bool) -> Option<Transition> {
         let failed = match call.numbers.abandoned {
             AbandonedPolicy::Ignore => false,
             AbandonedPolicy::Failure => true,
@@ -185,16 +185,16 @@ impl Core {
     }
 
     /// Whether a call without an answer has run for so long that it counts as a slow failure.
-    fn is_overdue(&self, call: &Ended) -> bool {
+    fn is_overdue(&self, call: &EndedCall) -> bool {
         if call.numbers.slow_after != 0 {
             return call.is_slow();
         }
-        // The patience is that of the newest half-open era. A probe of an older one is stale, and
+        // The half-open timeout is that of the newest half-open era. A probe of an older one is stale, and
         // whether it was late is nobody's business any more.
-        let patience = self.facts.patience().nanos();
-        call.permit.is_probe()
-            && call.is_slower_than(patience)
-            && self.load().era() == call.permit.era()
+        let half_open_timeout = self.facts.half_open_timeout().nanos();
+        call.ticket.is_probe()
+            && call.is_slower_than(half_open_timeout)
+            && self.load().era() == call.ticket.era()
     }
 
     pub(super) fn count_end(&self, end: End, slow: bool) {
@@ -214,15 +214,15 @@ impl Core {
     }
 
     /// What a verdict does to the era that admitted the call; to any other, nothing (C4).
-    pub(super) fn apply(&self, call: &Ended, verdict: Verdict) -> Option<Transition> {
-        if call.permit.is_pass() {
+    pub(super) fn apply(&self, call: &EndedCall, verdict: Verdict) -> Option<Transition> {
+        if call.ticket.is_bypass() {
             return None;
         }
-        if self.load().era() != call.permit.era() {
+        if self.load().era() != call.ticket.era() {
             self.note_stale(call, verdict);
             return None;
         }
-        if call.permit.is_probe() {
+        if call.ticket.is_probe() {
             return self.apply_probe(call, verdict);
         }
         match verdict {
@@ -231,19 +231,19 @@ impl Core {
                 self.trip_or_be_stale(call, Cause::TripNow, Length::of_trip(open_for))
             }
             Verdict::Success { slow } => {
-                self.end_streak(call.permit);
+                self.clear_consecutive_failures(call.ticket);
                 self.apply_to_window(call, false, slow, 0)
             }
             Verdict::Failure { slow, floor } => self
                 .apply_to_window(call, true, slow, floor)
-                .or_else(|| self.extend_streak(call, floor)),
+                .or_else(|| self.count_consecutive_failure(call, floor)),
         }
     }
 }
 
 /// A call that has ended, and the numbers that judge it.
-pub(super) struct Ended {
-    pub(super) permit: Permit,
+pub(super) struct EndedCall {
+    pub(super) ticket: Ticket,
     pub(super) now: u64,
     /// How long it took as far as slowness goes, where that is less than it has run (A3).
     took: Option<u64>,
@@ -252,7 +252,7 @@ pub(super) struct Ended {
     pub(super) vetoed: Cell<bool>,
 }
 
-impl Ended {
+impl EndedCall {
     fn is_slow(&self) -> bool {
         self.is_slower_than(self.numbers.slow_after)
     }
@@ -260,7 +260,7 @@ impl Ended {
     /// Zero is no limit.
     fn is_slower_than(&self, limit: u64) -> bool {
         match self.took {
-            None => self.permit.is_slow(limit, self.now),
+            None => self.ticket.is_slow(limit, self.now),
             Some(took) => limit != 0 && took > limit,
         }
     }
@@ -268,7 +268,7 @@ impl Ended {
     /// Whether it took at least `time`, in nanoseconds.
     fn has_taken(&self, time: u64) -> bool {
         match self.took {
-            None => self.permit.has_run(time, self.now),
+            None => self.ticket.has_run(time, self.now),
             Some(took) => took >= time,
         }
     }
@@ -281,7 +281,7 @@ impl Ended {
 
     /// How long the call has run, in nanoseconds, if it was timed.
     pub(super) fn ran(&self) -> u64 {
-        self.permit.ran(self.now).unwrap_or(0)
+        self.ticket.ran(self.now).unwrap_or(0)
     }
 }
 
