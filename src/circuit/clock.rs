@@ -148,7 +148,7 @@ impl CircuitClock {
                 now.saturating_sub(*origin)
             }
         };
-        // The last nanosecond of time is kept free: permits use it for "not timed".
+        // The last nanosecond of time is kept free: tickets use it for "not timed".
         nanos(since_built).min(u64::MAX - 1)
     }
 }

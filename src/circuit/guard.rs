@@ -200,7 +200,7 @@ impl<H: Deref<Target = Circuit>> fmt::Debug for Guard<'_, H> {
     }
 }
 
-/// A permit and the circuit it belongs to.
+/// A ticket and the circuit it belongs to.
 ///
 /// What is called on its behalf is usually [guarded](Self::panic_guard). With `FAILS_IF_UNWINDING` it is not: it is
 /// somebody else's code, of which nothing is seen but that this is dropped. While the thread unwinds, the call has

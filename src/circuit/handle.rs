@@ -490,7 +490,7 @@ impl Circuit {
         self.shared.clock.clone()
     }
 
-    /// Admits a call, or says why not. The permit of one that is part of another call of this circuit is spent
+    /// Admits a call, or says why not. The ticket of one that is part of another call of this circuit is spent
     /// already (D8).
     #[inline]
     pub(crate) fn admit(&self) -> Result<Ticket, Refusal> {

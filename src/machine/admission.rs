@@ -52,7 +52,7 @@ impl Core {
         (remaining > 0).then_some(Refusal::Open(remaining))
     }
 
-    /// Admits a call or says why not. Whoever is admitted must see the permit to its end.
+    /// Admits a call in any state, or says why not. Whoever is admitted must see the ticket to its end.
     ///
     /// The word is loaded after the clock was read, here and wherever an era can end: see
     /// [`EraFacts`](super::era::EraFacts).
@@ -71,7 +71,7 @@ impl Core {
             Ok(ticket) => return Ok(ticket.started_at(now)),
             Err(refusal) => refusal,
         };
-        // E1: shadow lets the call pass, without a permit.
+        // E1: shadow lets the call pass. It decides nothing.
         if word.mode() == Mode::Shadow {
             self.total(TotalCounters::shadowed);
             return Ok(Ticket::bypass().started_at(now));

@@ -17,7 +17,7 @@ pub(crate) type OfAttempt = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
 /// The *attempt* counts opens in a row, from 1, until the circuit has stayed closed for as long as its last
 /// break. The time is computed
 /// once, when the circuit opens, and kept for that break: exactly, up to six decimal digits; longer
-/// numbers are rounded up by less than ten millionths.
+/// numbers are rounded up by at most 10 parts per million.
 ///
 /// ```
 /// use std::time::Duration;

@@ -12,15 +12,15 @@
 //!
 //! # How a mark is written
 //!
-//! The head is one word with the newest mark in it. To add a mark: file the newest one into the
+//! The head is one word with the newest mark in it. To add a mark: archive the newest one in the
 //! ring, read the stripes, and swap the head for one with the new mark. What was archived follows
-//! from the head alone, so everyone who files it writes the same, and nobody waits for anybody.
+//! from the head alone, so everyone who archives it writes the same, and nobody waits for anybody.
 //!
 //! ```text
-//!  63          43   42    41          22 21                 2   1      0
-//! ┌──────────────┬───────┬──────────────┬────────────────────┬───────┬──────┐
-//! │ era (21)     │ clean │ marks (20)   │ position (20)      │ round │ full │  head
-//! └──────────────┴───────┴──────────────┴────────────────────┴───────┴──────┘
+//!  63          43   42    41          22 21               2    1       0
+//! ┌──────────────┬───────┬──────────────┬──────────────────┬─────────┬──────┐
+//! │ era (21)     │ clean │ marks (20)   │ position (20)    │ wrapped │ full │  head
+//! └──────────────┴───────┴──────────────┴──────────────────┴─────────┴──────┘
 //! ┌─────────────────┬─────────────────────────────────────────────────┐
 //! │ era (24)        │ position (40)                                   │  ring entry
 //! └─────────────────┴─────────────────────────────────────────────────┘
@@ -28,7 +28,7 @@
 //!
 //! * **era** of the head wraps after two million eras. Every era enters the window as it begins,
 //!   whatever its state, so a head is never more than a few eras old.
-//! * **marks** in this era, modulo 2^20. It is larger than the ring, and *round* remembers that the
+//! * **marks** in this era, modulo 2^20. It is larger than the ring, and *wrapped* remembers that the
 //!   ring is full once it was.
 //! * **position** of the newest mark, modulo 2^20. Two neighbouring marks are at most a few windows
 //!   apart, because a log that is clean stops counting, and a window has at most 2^16 calls.

@@ -5,9 +5,9 @@
 //! again, until they agree. Whoever is late finds the work done. A place that comes out of a slot stays in the
 //! hand until the word has been looked at once more, so that one that is needed after all is put back.
 //!
-//! **One call opens.** Of several calls that want to open the same circuit, one undertakes it, and takes the
-//! one place it needs; the others leave it to that one, for whoever undertakes it goes on until the era is
-//! over, opened, vetoed or ended by a person, or until its veto has been counted.
+//! **One call opens.** Of several calls that want to open the same circuit, one claims the trip and takes the one
+//! place it needs. It retries until the era is over (opened, vetoed, or ended by a person), or until its veto has
+//! been counted. The others return.
 //!
 //! **One veto is told** of those that come without a pause: it begins an era, and those that follow in that
 //! era are only counted. Once no trip has been vetoed for as long as its break would have been, the next veto
@@ -39,7 +39,7 @@ pub(super) struct Membership {
     slot: Slot,
     /// The time of the set when the circuit's own began.
     zero: u64,
-    /// `era | marks` of the last one that a call has undertaken to end; 0 before the first.
+    /// `era | marks` of the last one that a call has claimed to end; 0 before the first.
     trip_claim: AtomicU64,
     /// When a trip was last vetoed, by the circuit's own time.
     vetoed_at: AtomicU64,
@@ -145,7 +145,7 @@ impl Membership {
     /// To one call of each era at a time: it is for that call to end the era. `current` tells the era that
     /// stands.
     ///
-    /// Acquire: pairs with the release of whoever undertook the last one. That was a call of an era that had
+    /// Acquire: pairs with the release of whoever claimed the last one. That was a call of an era that had
     /// begun, so if `era` still stands after the look at the last one, the last one is an older one, however
     /// much older: eras wrap.
     fn claim_trip(&self, era: u64, current: impl Fn() -> u64) -> Option<TripClaim<'_>> {
@@ -198,7 +198,7 @@ impl Membership {
     }
 
     fn mark(&self, last: u64, this: u64) {
-        // If the swap fails, another era is undertaken by now, and this one is over.
+        // If the swap fails, another era is claimed by now, and this one is over.
         let _ = self
             .trip_claim
             .compare_exchange(last, this, Ordering::AcqRel, Ordering::Relaxed);
@@ -218,7 +218,7 @@ fn lease_of(word: Word, since: u64) -> u64 {
     }
 }
 
-/// What is written down by a call that undertakes to end `era`; `None` if another is busy with it.
+/// What the call writes down that is to end `era`; `None` if another is busy with it.
 fn after(last: u64, era: u64) -> Option<u64> {
     let before = Word::from_bits(last);
     let this = era << BESIDE_ERA | BUSY;
@@ -229,7 +229,7 @@ fn after(last: u64, era: u64) -> Option<u64> {
     Some(if told { this | VETOED } else { this })
 }
 
-/// What the call that has undertaken to open a circuit has in hand.
+/// What the call that has claimed a trip has in hand.
 pub(super) struct TripClaim<'a> {
     membership: &'a Membership,
     this: u64,
@@ -288,7 +288,8 @@ impl Core {
     }
 
     /// One try to open the closed circuit from exactly `word`, or to be vetoed; `None` if the word has
-    /// changed meanwhile. Then the caller must try again, until the era is over: others have left it to it.
+    /// changed meanwhile. Then the caller must try again, until the era is over: other calls have returned because
+    /// this one has claimed the trip.
     pub(super) fn try_trip<'a>(
         &'a self,
         word: Word,
@@ -394,7 +395,7 @@ mod tests {
 
     // G7: or two calls of this era would each take a place, and one might be another circuit's.
     #[test]
-    fn a_call_of_an_older_era_undertakes_nothing_and_undoes_nothing() {
+    fn a_call_of_an_older_era_claims_nothing_and_undoes_nothing() {
         let membership = membership();
         let claims = |era| membership.claim_trip(era, || 5).is_some();
         assert_eq!([5, 5, 4, 5].map(claims), [true, false, false, false]);

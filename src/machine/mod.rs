@@ -9,7 +9,8 @@
 //!
 //! Who is in which file; those with *Core* are blocks of [`Core`]'s methods:
 //!
-//! * A call: `gate` (*Core*, before it), `admission` (*Core*), `permit`, `ending` (*Core*, after it).
+//! * A call: `readiness` (*Core*, before it), `admission` (*Core*), `ticket` (which an admitted call holds), `record`
+//!   (*Core*, after it).
 //! * What that decides: `policy` (*Core*, when a closed circuit trips), `probe` (*Core*, half-open), `transition`
 //!   (*Core*, how one era ends and the next begins), `backoff` (for how long), `trip_cause` (why, for rejections).
 //! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (what does not fit in there), `window`
@@ -239,7 +240,7 @@ mod tests {
         assert!(record(&core, Outcome::Failure, now + 1).is_some());
     }
 
-    // F6: which era a call last undertook to open is remembered; eras that end in other ways are not.
+    // F6: in which era a call last claimed a trip is remembered; eras that end in other ways are not.
     #[test]
     fn a_member_of_a_set_trips_however_many_eras_after_its_last_trip() {
         let settings = Settings {

@@ -94,7 +94,7 @@ impl Core {
                 let (cause, length) =
                     (Cause::ConsecutiveFailures(failures), Length::AtLeast(floor));
                 if self.is_member() {
-                    // Even if a success ends the streak meanwhile: others may have left it to this call.
+                    // Even if a success comes meanwhile: another failure may have seen the trip claimed, and returned.
                     return self.trip_or_be_stale(call, cause, length);
                 }
                 let opened = self.open(word, cause, length, &call.numbers, call.now);

@@ -27,7 +27,7 @@ impl Core {
     }
 
     /// Records a success of a closed circuit that has nothing to forget and times no calls. Returns whether
-    /// it was that; [`Core::record_any`] records anything.
+    /// it was that. If not, nothing was recorded, and [`Core::record_any`] records it.
     #[inline(always)]
     pub(crate) fn record_fast(
         &self,
@@ -39,6 +39,7 @@ impl Core {
         success && ticket.is_untimed() && self.record_success(ticket, now)
     }
 
+    /// Records any outcome of any call.
     #[inline]
     pub(crate) fn record_any(
         &self,
@@ -74,8 +75,8 @@ impl Core {
     /// was that.
     #[inline(always)]
     fn record_success(&self, ticket: Ticket, now: impl FnOnce() -> u64) -> bool {
-        // Equal: the same era, closed, no streak, no ramp. A half-open word never equals a permit,
-        // because it always needs another success; nor does any word equal one that decides nothing.
+        // Equal: the same era, closed, no failures in a row, no ramp. A half-open word never equals a ticket:
+        // it always needs another success. Tickets that bypass the circuit have an identity that no word ever has.
         if self.load().bits() != ticket.identity {
             return false;
         }
@@ -86,7 +87,7 @@ impl Core {
         true
     }
 
-    /// What else a plain success is written down in.
+    /// Counts a success where every one of them is counted.
     #[inline]
     fn count_success(&self, era: u64) {
         self.window.record_not_slow(era);
@@ -241,7 +242,7 @@ impl Core {
     }
 }
 
-/// A call that has ended, and the numbers that judge it.
+/// A call that has ended, and the numbers it is judged by.
 pub(super) struct EndedCall {
     pub(super) ticket: Ticket,
     pub(super) now: u64,

@@ -25,7 +25,7 @@ impl Ticket {
         }
     }
 
-    /// A permit that enters the totals only.
+    /// The ticket of a call that the circuit does not judge: it enters the totals only.
     pub(super) fn bypass() -> Self {
         Self {
             identity: Word::NEVER.bits(),
@@ -40,7 +40,7 @@ impl Ticket {
         }
     }
 
-    /// What is left of a permit that has been used. No permit is ever given in forced open.
+    /// What is left of a ticket that has been used. No ticket is ever given in forced open.
     pub(super) const SPENT: Self = Self {
         identity: StateMode::ForcedOpen as u64,
         started: Self::UNTIMED,
@@ -55,7 +55,7 @@ impl Ticket {
         (!self.is_untimed()).then(|| now.saturating_sub(self.started))
     }
 
-    /// The permit, once.
+    /// The ticket, once.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Self> {
         let ticket = std::mem::take(self);

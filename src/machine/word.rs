@@ -5,18 +5,19 @@
 //! ```text
 //!  63                                  27 26                     3 2    0
 //! ┌──────────────────────────────────────┬────────────────────────┬──────┐
-//! │ era (37 bits)                        │ payload (24 bits)      │ kind │
+//! │ era (37 bits)                        │ payload (24 bits)      │ mode │
 //! └──────────────────────────────────────┴────────────────────────┴──────┘
 //!   closed      ramping (1) · failures in a row (23)
 //!   open        the length of the break: digits (20) · power of ten (4)
 //!   forced open the mode before
-//!   half-open   spare (6) · need (6) · budget (6) · seats (6)
+//!   half-open   failures left (6) · successes left (6) · admissions left (6) · permits left (6)
 //! ```
 //!
-//! * The **kind** is state and mode in one: there are eight pairs that can be.
+//! * The **mode** is a [`StateMode`], state and mode in one: there are eight pairs that can be.
 //! * The **era** goes up by one with every transition. At a thousand transitions a second it wraps
 //!   after four years; to do harm, a call would have to be in flight all that time.
-//! * A **permit** is the word without its payload. Whether a result is stale is one compare.
+//! * The **identity** of a word is the word without its payload. A [`Ticket`](super::Ticket) keeps it, so whether
+//!   a result is stale is one compare.
 
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ impl StateMode {
         }
     }
 
-    /// The kind that is in `state` under `mode`.
+    /// The one that is in `state` under `mode`.
     ///
     /// Forced open is always open and disabled always closed, whatever `state` says.
     pub(crate) const fn of(state: State, mode: Mode) -> Self {
@@ -187,12 +188,12 @@ impl Word {
         Self(self.0 & !PAYLOAD_MASK | payload << STATE_MODE_BITS)
     }
 
-    /// The word without its payload: what a permit remembers of it.
+    /// The word without its payload: what a ticket remembers of it.
     pub(crate) const fn identity(self) -> u64 {
         self.0 & !PAYLOAD_MASK
     }
 
-    /// Closed, not ramping, and somebody is counting: the case that must cost nothing.
+    /// Closed, not ramping, and not disabled: the case that must cost nothing.
     pub(crate) const fn admits_fast(self) -> bool {
         self.0 & (STATE_MODE_MASK | RAMPING) <= StateMode::ClosedShadow as u64
     }
@@ -406,7 +407,7 @@ impl Probes {
 /// The length of a break, in 24 bits: up to six decimal digits and a power of ten, in nanoseconds.
 ///
 /// Decimal, because people write decimal: 5 s, 90 s and 2.5 h are exact. What has more digits is
-/// rounded up, by less than ten millionths. It is in the word so that *open* can never be seen with
+/// rounded up, by at most 10 parts per million. It is in the word so that *open* can never be seen with
 /// another era's deadline (F7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BreakLength(u64);
