@@ -128,6 +128,7 @@
 //! | feature | adds | and needs |
 //! |---|---|---|
 //! | `body` | outcomes that are known at the end of a body, and slow clients told from slow dependencies: module `body` | `http-body`, `bytes` |
+//! | `coarse-clock` | a clock that is cheap to read, to choose for busy time windows: `clock::Coarse` | `coarsetime` |
 //! | `retry-after` | `Retry-After` of failures is honoured, if asked for: module `retry_after` | `httpdate` |
 //! | `grpc` | gRPC over any HTTP stack: module `grpc` | `body`, `retry-after` |
 //! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |
@@ -152,6 +153,7 @@
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 pub mod body;
 mod circuit;
+pub mod clock;
 #[cfg(feature = "grpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 pub mod grpc;
@@ -166,6 +168,11 @@ mod util;
 #[cfg_attr(docsrs, doc(cfg(feature = "retry-after")))]
 #[doc(inline)]
 pub use self::service::retry_after;
+#[doc(inline)]
+pub use self::{
+    circuit::observe,
+    service::{classify, readiness, reject, types},
+};
 pub use self::{
     circuit::{
         builder::CircuitBuilder,
@@ -185,11 +192,6 @@ pub use self::{
     service::{
         breaker::CircuitBreaker, future::ResponseFuture, layer::CircuitBreakerLayer, reject::Reject,
     },
-};
-#[doc(inline)]
-pub use self::{
-    circuit::{clock, observe},
-    service::{classify, readiness, reject, types},
 };
 
 // Its examples need the clients they show.

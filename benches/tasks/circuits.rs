@@ -4,7 +4,6 @@ use std::{
     future::{Future, ready},
     hint::black_box,
     pin::pin,
-    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Waker},
     time::{Duration, Instant},
 };
@@ -26,16 +25,6 @@ pub(crate) struct NoClock;
 impl Clock for NoClock {
     fn now(&self) -> Duration {
         Duration::from_secs(1)
-    }
-}
-
-/// A coarse clock: somebody else moves it, and reading it is a load.
-#[derive(Default)]
-pub(crate) struct CoarseClock(AtomicU64);
-
-impl Clock for CoarseClock {
-    fn now(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Acquire))
     }
 }
 
@@ -106,8 +95,19 @@ pub(crate) fn time_window(configure: impl FnOnce(CircuitBuilder) -> CircuitBuild
     circuit(|c| configure(c.time_window(Duration::from_secs(60)).failure_rate(0.5)))
 }
 
+/// Every call's time is taken.
+pub(crate) fn timed(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Circuit {
+    circuit(|c| {
+        let slow = c.count_window(100).slow_call_duration(LONG);
+        configure(slow.slow_call_rate(0.5))
+    })
+}
+
 pub(crate) fn open() -> Circuit {
-    let circuit = consecutive();
+    tripped(consecutive())
+}
+
+pub(crate) fn tripped(circuit: Circuit) -> Circuit {
     circuit.trip(BREAK).expect("normal mode");
     circuit
 }

@@ -49,6 +49,17 @@ pub(crate) fn clock() -> Maker {
     })
 }
 
+#[cfg(feature = "coarse-clock")]
+pub(crate) fn coarse_clock() -> Maker {
+    use tower_breaker::clock::{Clock, Coarse};
+
+    maker(|| {
+        repeat(|| {
+            black_box(Coarse.now());
+        })
+    })
+}
+
 pub(crate) fn arc_clone() -> Maker {
     let shared = Arc::new(0u64);
     maker(move || {

@@ -17,9 +17,17 @@ pub(crate) type Work = Box<dyn FnMut(u64) + Send>;
 /// Makes the work of one thread.
 pub(crate) type Maker = Arc<dyn Fn() -> Work + Send + Sync>;
 
+/// On cache lines of its own: what the works of two threads count for themselves must not lie beside each other.
+#[repr(align(128))]
+struct Apart<T>(T);
+
 /// Does `operation` so many times.
-pub(crate) fn repeat(mut operation: impl FnMut() + Send + 'static) -> Work {
-    Box::new(move |times| (0..times).for_each(|_| operation()))
+pub(crate) fn repeat(operation: impl FnMut() + Send + 'static) -> Work {
+    let mut operation = Apart(operation);
+    Box::new(move |times| {
+        let Apart(operation) = &mut operation;
+        (0..times).for_each(|_| operation());
+    })
 }
 
 pub(crate) fn maker(make: impl Fn() -> Work + Send + Sync + 'static) -> Maker {

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    future::{Future, Ready, ready},
+    future::{Future, Ready, poll_fn, ready},
     hint::black_box,
     pin::pin,
     sync::Arc,
@@ -49,6 +49,25 @@ where
         let mut service = service.clone();
         repeat(move || call(&mut service))
     })
+}
+
+/// Like [`calls`], awaited in an async function, which keeps the future among its own variables.
+pub(crate) fn awaited_calls<S>(service: S) -> Maker
+where
+    S: Service<()> + Clone + Send + Sync + 'static,
+{
+    maker(move || {
+        let mut service = service.clone();
+        repeat(move || {
+            let mut context = Context::from_waker(Waker::noop());
+            let _ = black_box(pin!(awaited(&mut service)).poll(&mut context).is_ready());
+        })
+    })
+}
+
+async fn awaited<S: Service<()>>(service: &mut S) -> bool {
+    let ready = poll_fn(|context| service.poll_ready(context)).await;
+    black_box(ready.is_ok()) && service.call(()).await.is_ok()
 }
 
 /// Like [`calls`], through a clone for each.

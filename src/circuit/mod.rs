@@ -5,7 +5,7 @@
 pub(crate) mod builder;
 pub(crate) mod call;
 pub(crate) mod classify;
-pub mod clock;
+pub(crate) mod clock;
 mod describe;
 mod driver;
 pub(crate) mod ejection;

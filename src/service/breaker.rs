@@ -248,6 +248,9 @@ where
     /// # Panics
     ///
     /// If `poll_ready` has not returned ready on this very instance since its last call.
+    // The future's words are stored one by one. Who awaits it copies it two words at a time, and that waits for the
+    // stores: 7 ns, and 20 with totals. Inlined, they are stored where they are to stay.
+    #[inline(always)]
     fn call(&mut self, mut request: Req) -> Self::Future {
         let hold = &self.hold;
         let rejected = match self.readiness {

@@ -5,6 +5,8 @@ mod sockets;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "coarse-clock")]
+mod coarse_clock;
 mod driver;
 mod nested;
 mod observing;

@@ -207,11 +207,10 @@ impl Sheet {
 
     fn foot(&mut self, bottom: f64) -> fmt::Result {
         let on = format!(
-            "{}, {} cores; {}; {}; medians over the bare call in the same run; †: disturbed",
+            "{}, {} cores; {}; medians over the bare call in the same run; †: disturbed",
             machine::processor(),
             machine::cores(),
             machine::compiler(),
-            machine::today(),
         );
         self.text("quiet value", MARGIN, bottom + 40.0, &on)
     }

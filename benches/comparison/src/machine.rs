@@ -1,4 +1,4 @@
-//! On what, with what and when it was measured.
+//! On what and with what it was measured.
 
 use std::{fs, process::Command, thread};
 
@@ -24,12 +24,6 @@ pub fn cores() -> usize {
 #[must_use]
 pub fn compiler() -> String {
     told_by("rustc", &["--version"]).unwrap_or_else(|| "unknown rustc".to_owned())
-}
-
-/// The day.
-#[must_use]
-pub fn today() -> String {
-    told_by("date", &["-u", "+%Y-%m-%d"]).unwrap_or_else(|| "unknown day".to_owned())
 }
 
 fn told_by(program: &str, arguments: &[&str]) -> Option<String> {

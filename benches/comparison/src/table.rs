@@ -35,12 +35,11 @@ fn head(out: &mut String) -> fmt::Result {
          scenarios. Written by [`run`](run), which needs cargo and nothing else; run it on your machine:\n\n\
          ```sh\nbenches/comparison/run            # writes RESULTS.md and chart.svg, in about three minutes\n\
          benches/comparison/run --quick    # only checks that all of it runs, in seconds\n```\n\n\
-         - processor: {}, {} cores\n- compiler: {}, release build\n- day: {}\n\n\
+         - processor: {}, {} cores\n- compiler: {}, release build\n\n\
          ![Nanoseconds per call over the bare call](chart.svg)\n",
         machine::processor(),
         machine::cores(),
         machine::compiler(),
-        machine::today(),
     )
 }
 
@@ -57,6 +56,12 @@ fn speed(out: &mut String, lines: &[Line]) -> fmt::Result {
          - *closed*: every call succeeds. *1 % fail*: one in a hundred fails. *open*: every call is \
          refused, and the call beside it is a bare one that succeeds.\n\
          - The work is next to nothing and does not wait. A refusal is an error.\n\
+         - The machine may be shared, and then its speed changes by the second: compare figures of one run \
+         only, by their ratios.\n\
+         - Tower's services and futures are awaited in an async function, as most callers do. It keeps the \
+         future among its own variables, so a future that was returned through memory is stored twice, and \
+         the second time waits for the first. That is why `cargo bench --bench targets`, which polls the \
+         future where it was made, shows less for the same call; it has the awaited call beside it.\n\
          - Two threads do nothing but call, which is far more than a server does: it shows who waits \
          for whom. A call that has to wait is polled again at once. Measurements in which another program \
          kept the two apart are left out; where that was nearly all of them, there is a †, and the figure \

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower::Layer;
 use tower_breaker::{
     Circuit, CircuitBreaker, CircuitBreakerLayer, CircuitBuilder, CircuitError,
-    classify::ErrorsOnly, reject::RejectAsError,
+    classify::ErrorsOnly, clock::Coarse, reject::RejectAsError,
 };
 
 use super::{Contender, LONG, Plan, WINDOW};
@@ -19,6 +19,7 @@ use crate::{
 pub const NAME: &str = "tower-breaker";
 const NO_TOTALS: &str = "tower-breaker, no totals";
 const TIME_WINDOW: &str = "tower-breaker, time window";
+const COARSE: &str = "tower-breaker, coarse clock";
 
 /// For the scenarios.
 #[must_use]
@@ -26,8 +27,9 @@ pub fn contender() -> Contender {
     Contender {
         name: NAME,
         set_to: "50 % of a count window of 100, at least 100 calls; rejections as errors. *Time window* \
-                 is 50 % of 30 s, at least 100 calls. *No totals* leaves out the statistics that are \
-                 kept by default. In the scenarios probes have as long as the break (`half_open_timeout`)",
+                 is 50 % of 30 s, at least 100 calls, and *coarse clock* the same with `clock::Coarse`. \
+                 *No totals* leaves out the statistics that are kept by default. In the scenarios probes \
+                 have as long as the break (`half_open_timeout`)",
         permits: Some,
         span: None,
         subject,
@@ -85,6 +87,7 @@ pub fn rows() -> Vec<Row> {
     let mut rows = variant(NAME, counting);
     rows.extend(variant(NO_TOTALS, || counting().totals(false)));
     rows.extend(variant(TIME_WINDOW, timing));
+    rows.extend(variant(COARSE, || timing().clock(Coarse)));
     rows
 }
 
