@@ -183,11 +183,12 @@ pub use self::{
         guard::{Guard, OwnedGuard},
         handle::{Circuit, WeakCircuit},
         name::Name,
+        settings::{ConfigError, Jitter, OpenFor, Settings},
         snapshot::Snapshot,
     },
     machine::{
-        AbandonedPolicy, Cause, ConfigError, Jitter, Mode, OpenFor, Outcome, ProbeCounts,
-        RejectedTotals, SavedState, State, Totals, Transition, WindowCounts,
+        AbandonedPolicy, Cause, Mode, Outcome, ProbeCounts, RejectedTotals, SavedState, State,
+        Totals, Transition, WindowCounts,
     },
     service::{
         breaker::CircuitBreaker, future::ResponseFuture, layer::CircuitBreakerLayer, reject::Reject,

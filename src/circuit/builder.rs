@@ -12,11 +12,11 @@ use super::{
     ejection::EjectionCap,
     handle::Circuit,
     name::Name,
-    observe::{Listener, Observers},
+    observe::{Listeners, Observers},
+    settings::{ConfigError, CustomPolicy, FailureRate, OpenFor, Settings, SettingsChange},
 };
 use crate::machine::{
-    AbandonedPolicy, ConfigError, Core, CoreParts, Mode, OpenFor, Plan, Policy, Probing,
-    SavedState, Settings, Transition, WindowCounts,
+    AbandonedPolicy, Core, CoreParts, MAX_PROBES, Mode, Plan, SavedState, Transition, WindowCounts,
 };
 
 /// Builds a [`Circuit`]. Every setting has a default; nonsense is refused by [`build`](Self::build)
@@ -57,13 +57,13 @@ use crate::machine::{
 pub struct CircuitBuilder {
     name: Name,
     settings: Settings,
-    policy: Option<Policy>,
+    rate: FailureRate,
+    /// Unless [`probes`](Self::probes) was said last.
+    success_threshold: Option<u64>,
     mode: Option<Mode>,
     restored: Option<SavedState>,
-    totals: Option<bool>,
-    seed: Option<u64>,
     clock: Option<Arc<dyn Clock>>,
-    listeners: Vec<Listener>,
+    listeners: Listeners,
     cap: Option<EjectionCap>,
 }
 
@@ -71,23 +71,40 @@ impl CircuitBuilder {
     pub(crate) fn new(name: Name) -> Self {
         Self {
             name,
-            settings: Settings::default(),
-            policy: None,
+            settings: Settings::unsaid(),
+            rate: FailureRate::Unsaid,
+            success_threshold: None,
             mode: None,
             restored: None,
-            totals: None,
-            seed: None,
             clock: None,
-            listeners: Vec::new(),
+            listeners: Listeners::default(),
             cap: None,
         }
+    }
+
+    /// Takes all settings over, in place of what has been said so far; what is said after it holds again. The name, the
+    /// clock, the mode, what is restored, listeners and an ejection cap are not among them.
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let payments = Circuit::builder("payments").build()?;
+    /// let refunds = Circuit::builder("refunds").settings(&payments.settings()).minimum_calls(5).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn settings(mut self, settings: &Settings) -> Self {
+        self.settings = settings.clone();
+        self.rate = FailureRate::Said;
+        self.success_threshold = None;
+        self
     }
 
     /// Trips at the n-th failure in a row; a success starts over (rule B1). 1 to 8,388,607.
     ///
     /// Default: not watched.
     pub fn consecutive_failures(mut self, n: u64) -> Self {
-        self.settings.consecutive_failures = Some(n);
+        self.settings.set_consecutive_failures(n);
         self
     }
 
@@ -99,20 +116,21 @@ impl CircuitBuilder {
     ///
     /// Default: they may all come at once.
     pub fn consecutive_failures_span(mut self, span: Duration) -> Self {
-        self.settings.consecutive_failures_span = Some(span);
+        self.settings.set_consecutive_failures_span(span);
         self
     }
 
     /// Trips when at least this share of the calls in the window failed (rule B4). A share above 0
-    /// and at most 1, rounded to millionths.
+    /// and at most 1, rounded to millionths. `None` turns it off where it had a default.
     ///
     /// Default: 0.5, if neither [`consecutive_failures`] nor [`trip_when`] is set. Also 0.5 if a window is set beside
     /// [`consecutive_failures`]. Otherwise not watched.
     ///
     /// [`consecutive_failures`]: Self::consecutive_failures
     /// [`trip_when`]: Self::trip_when
-    pub fn failure_rate(mut self, share: f64) -> Self {
-        self.settings.failure_rate = Some(share);
+    pub fn failure_rate(mut self, share: impl Into<Option<f64>>) -> Self {
+        self.settings.set_failure_rate(share);
+        self.rate = FailureRate::Said;
         self
     }
 
@@ -121,7 +139,7 @@ impl CircuitBuilder {
     ///
     /// Default: not watched.
     pub fn slow_call_rate(mut self, share: f64) -> Self {
-        self.settings.slow_call_rate = Some(share);
+        self.settings.set_slow_call_rate(share);
         self
     }
 
@@ -134,7 +152,7 @@ impl CircuitBuilder {
     ///
     /// Default: nothing is slow, and closed calls are not timed.
     pub fn slow_call_duration(mut self, duration: Duration) -> Self {
-        self.settings.slow_call_duration = Some(duration);
+        self.settings.set_slow_call_duration(duration);
         self
     }
 
@@ -143,7 +161,7 @@ impl CircuitBuilder {
     ///
     /// Default: 20, or the size of a smaller count window.
     pub fn minimum_calls(mut self, calls: u64) -> Self {
-        self.settings.minimum_calls = Some(calls);
+        self.settings.set_minimum_calls(calls);
         self
     }
 
@@ -153,7 +171,7 @@ impl CircuitBuilder {
     ///
     /// Default: 100, if a policy needs a window and none is named.
     pub fn count_window(mut self, calls: u32) -> Self {
-        self.settings.count_window = Some(calls);
+        self.settings.set_count_window(calls);
         self
     }
 
@@ -164,7 +182,7 @@ impl CircuitBuilder {
     ///
     /// Default: a count window instead.
     pub fn time_window(mut self, span: Duration) -> Self {
-        self.settings.time_window = Some(span);
+        self.settings.set_time_window(span);
         self
     }
 
@@ -172,7 +190,7 @@ impl CircuitBuilder {
     ///
     /// Default: 10.
     pub fn time_window_buckets(mut self, buckets: u32) -> Self {
-        self.settings.time_window_buckets = Some(buckets);
+        self.settings.set_time_window_buckets(buckets);
         self
     }
 
@@ -195,8 +213,7 @@ impl CircuitBuilder {
         mut self,
         policy: impl Fn(&WindowCounts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.settings.custom_policy = true;
-        self.policy = Some(Arc::new(policy));
+        self.settings.set_trip_when(CustomPolicy(Arc::new(policy)));
         self
     }
 
@@ -205,15 +222,16 @@ impl CircuitBuilder {
     ///
     /// Default: 30 seconds.
     pub fn open_for(mut self, open_for: impl Into<OpenFor>) -> Self {
-        self.settings.open_for = Some(open_for.into());
+        self.settings.set_open_for(open_for);
         self
     }
 
     /// The seed of the jitter (rule C2).
     ///
     /// Default: random, so that instances differ.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+    #[doc(alias = "seed")]
+    pub fn jitter_seed(mut self, seed: u64) -> Self {
+        self.settings.set_jitter_seed(seed);
         self
     }
 
@@ -221,7 +239,7 @@ impl CircuitBuilder {
     ///
     /// Default: 1.
     pub fn permits(mut self, permits: u64) -> Self {
-        self.settings.permits = Some(permits);
+        self.settings.set_permits(permits);
         self
     }
 
@@ -230,7 +248,8 @@ impl CircuitBuilder {
     ///
     /// Default: 1.
     pub fn success_threshold(mut self, successes: u64) -> Self {
-        self.settings.probes = Some(Probing::Threshold(successes));
+        self.settings.set_probes((successes, successes));
+        self.success_threshold = Some(successes);
         self
     }
 
@@ -239,7 +258,8 @@ impl CircuitBuilder {
     ///
     /// Default: 1 of 1.
     pub fn probes(mut self, successes: u64, of: u64) -> Self {
-        self.settings.probes = Some(Probing::Of { successes, of });
+        self.settings.set_probes((successes, of));
+        self.success_threshold = None;
         self
     }
 
@@ -253,7 +273,7 @@ impl CircuitBuilder {
     ///
     /// Default: the longer of the break before it and 30 seconds.
     pub fn half_open_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.half_open_timeout = Some(timeout);
+        self.settings.set_half_open_timeout(timeout);
         self
     }
 
@@ -341,7 +361,7 @@ impl CircuitBuilder {
     /// [`fallback`]: crate::CircuitBreakerLayer::fallback
     #[doc(alias = "half_open_resource_timeout")]
     pub fn probe_timeout(mut self, limit: Duration) -> Self {
-        self.settings.probe_timeout = Some(limit);
+        self.settings.set_probe_timeout(limit);
         self
     }
 
@@ -353,7 +373,7 @@ impl CircuitBuilder {
     ///
     /// Default: no ramp.
     pub fn ramp(mut self, duration: Duration, from: f64) -> Self {
-        self.settings.ramp = Some((duration, from));
+        self.settings.set_ramp((duration, from));
         self
     }
 
@@ -382,7 +402,7 @@ impl CircuitBuilder {
     ///
     /// Default: none; all are told the end of the break.
     pub fn spread_retry_after(mut self, share: f64) -> Self {
-        self.settings.spread_retry_after = Some(share);
+        self.settings.set_spread_retry_after(share);
         self
     }
 
@@ -406,7 +426,7 @@ impl CircuitBuilder {
     ///
     /// Default: [`AbandonedPolicy::FailureIfSlow`].
     pub fn abandoned(mut self, policy: AbandonedPolicy) -> Self {
-        self.settings.abandoned = Some(policy);
+        self.settings.set_abandoned(policy);
         self
     }
 
@@ -452,7 +472,7 @@ impl CircuitBuilder {
     ///
     /// Default: on.
     pub fn totals(mut self, totals: bool) -> Self {
-        self.totals = Some(totals);
+        self.settings.set_totals(totals);
         self
     }
 
@@ -474,7 +494,33 @@ impl CircuitBuilder {
         mut self,
         listener: impl Fn(&Circuit, &Transition) + Send + Sync + 'static,
     ) -> Self {
-        self.listeners.push(Arc::new(listener));
+        self.listeners.transition.push(Arc::new(listener));
+        self
+    }
+
+    /// Calls `listener` whenever the settings of the live circuit are [changed](Circuit::reconfigure) (rule E5), with
+    /// what they were and what they are. Can be given several times.
+    ///
+    /// It runs on the thread that made the change. What is said of [`on_transition`](Self::on_transition) holds here,
+    /// too: it may call back into the circuit, and if it panics, nothing else happens. Changes may be told out of
+    /// order; see [`SettingsChange::version`].
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("payments")
+    ///     // circuit `payments`: `failure_rate` 0.5 -> 0.25
+    ///     .on_settings_change(|_, change| println!("{change}"))
+    ///     .build()?;
+    /// circuit.reconfigure(|settings| settings.set_failure_rate(0.25))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_settings_change(
+        mut self,
+        listener: impl Fn(&Circuit, &SettingsChange) + Send + Sync + 'static,
+    ) -> Self {
+        self.listeners.settings.push(Arc::new(listener));
         self
     }
 
@@ -500,15 +546,30 @@ impl CircuitBuilder {
     pub(crate) fn check(self) -> Result<Blueprint, ConfigError> {
         let blank = self.name.trim().is_empty();
         ConfigError::unless(!blank, "name", &self.name, "a name that can be read")?;
-        let plan = self.settings.resolve()?;
+        self.checked().map_err(|error| error.of(&self.name))
+    }
+
+    fn checked(&self) -> Result<Blueprint, ConfigError> {
+        if let Some(successes) = self.success_threshold {
+            let allowed = format!("1 to {MAX_PROBES}");
+            let valid = (1..=MAX_PROBES).contains(&successes);
+            ConfigError::unless(valid, "success_threshold", &successes, &allowed)?;
+        }
+        let said = self.settings.clone().with_defaults(self.rate);
+        let plan = Plan {
+            window: said.window()?,
+            numbers: said.numbers(None)?,
+            open_for: said.open_for().function(),
+        };
         self.check_restored()?;
         let ticks = |clock: &Arc<dyn Clock>| CircuitClock::custom(clock.clone()).is_some();
         let panics = format_args!("one that panics");
         let works = self.clock.as_ref().is_none_or(ticks);
         ConfigError::unless(works, "clock", &panics, "one that does not panic")?;
         Ok(Blueprint {
+            settings: said.with_numbers(&plan.numbers),
             plan,
-            builder: self,
+            builder: self.clone(),
         })
     }
 
@@ -518,23 +579,11 @@ impl CircuitBuilder {
         };
         saved.check()?;
         let said = self.mode.unwrap_or(saved.mode);
-        let allowed = "left out, or the mode of the state that is restored";
-        ConfigError::unless(said == saved.mode, "mode", &said, allowed)
-    }
-
-    /// The settings, for a live circuit (E5). What is not a number cannot be changed there.
-    pub(crate) fn into_numbers(self, core: &Core) -> Result<Settings, ConfigError> {
-        let closure = || format_args!("a closure");
-        keep("mode", self.mode.filter(|mode| *mode != core.mode()))?;
-        keep("restore", self.restored)?;
-        let totals = core.totals().is_some();
-        keep("totals", self.totals.filter(|said| *said != totals))?;
-        keep("seed", self.seed.filter(|seed| *seed != core.seed()))?;
-        keep("clock", self.clock.map(|_| closure()))?;
-        keep("on_transition", self.listeners.first().map(|_| closure()))?;
-        let another = |cap: &EjectionCap| !core.is_member_of(cap.shared());
-        keep("ejection_cap", self.cap.filter(another))?;
-        Ok(self.settings)
+        if said == saved.mode {
+            return Ok(());
+        }
+        let allowed = "left out, or the mode of the state that `restore` is given";
+        Err(ConfigError::new("mode", said, allowed).blaming("restore"))
     }
 }
 
@@ -551,7 +600,6 @@ impl fmt::Debug for CircuitBuilder {
             .field("name", &self.name)
             .field("settings", &self.settings)
             .field("mode", &self.mode)
-            .field("totals", &self.totals)
             .finish_non_exhaustive()
     }
 }
@@ -559,6 +607,8 @@ impl fmt::Debug for CircuitBuilder {
 /// A builder whose settings have been checked: it makes any number of circuits.
 #[derive(Clone)]
 pub(crate) struct Blueprint {
+    /// With everything filled in and as exact as it holds.
+    settings: Settings,
     plan: Plan,
     builder: CircuitBuilder,
 }
@@ -575,14 +625,15 @@ impl Blueprint {
         };
         let parts = CoreParts {
             first: builder.first(),
-            totals: builder.totals.unwrap_or(true),
-            seed: builder.seed.unwrap_or_else(random_seed),
-            policy: builder.policy.clone(),
+            totals: self.settings.totals(),
+            seed: self.settings.jitter_seed().unwrap_or_else(random_seed),
+            policy: self.settings.trip_when().map(|policy| policy.0.clone()),
             cap: builder.cap.as_ref().map(|cap| cap.joined_by(&clock)),
         };
         let core = |now| Core::new(self.plan.clone(), parts, now);
         let observers = Observers::new(builder.listeners.clone());
-        Circuit::new(builder.name.clone(), core, clock, observers)
+        let settings = self.settings.clone();
+        Circuit::new(builder.name.clone(), settings, core, clock, observers)
     }
 }
 
@@ -590,13 +641,6 @@ impl fmt::Debug for Blueprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.builder.fmt(f)
     }
-}
-
-/// Refuses what is said about something that a live circuit keeps, and says differently.
-fn keep(field: &'static str, another: Option<impl fmt::Debug>) -> Result<(), ConfigError> {
-    another.map_or(Ok(()), |value| {
-        Err(ConfigError::new(field, value, ConfigError::KEPT))
-    })
 }
 
 /// The standard library's hasher is the one source of randomness there is without a dependency.

@@ -4,8 +4,11 @@ use std::{fmt, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::clock::CircuitClock;
-use crate::machine::{Cap, ConfigError, Joining, millionths};
+use super::{
+    clock::CircuitClock,
+    settings::{self, ConfigError, millionths},
+};
+use crate::machine::{Cap, Joining};
 
 /// Keeps the last ones in rotation: of a set of circuits, at most a share may be open at once (rule G7).
 /// Clones are the same set.
@@ -121,9 +124,8 @@ impl EjectionCap {
 
     /// The share of the set that may be open: above 0 and at most 1.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a million is far below 2^52")]
     pub fn share(&self) -> f64 {
-        self.cap.share() as f64 / 1e6
+        settings::share(self.cap.share())
     }
 
     /// How many circuits there are in the set.
@@ -140,10 +142,6 @@ impl EjectionCap {
     #[must_use]
     pub fn ejected(&self) -> u64 {
         self.cap.taken()
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Cap> {
-        &self.cap
     }
 
     pub(crate) fn joined_by(&self, clock: &CircuitClock) -> Joining {

@@ -17,10 +17,11 @@ use super::{
     name::Name,
     nesting,
     observe::{Observers, Watch},
+    settings::{ConfigError, Settings, SettingsChange},
     snapshot::Snapshot,
 };
 use crate::machine::{
-    ConfigError, Core, Mode, Outcome, RampTurn, Refusal, SavedState, State, Ticket, Transition,
+    Core, Mode, Outcome, RampTurn, Refusal, SavedState, State, Ticket, Transition,
 };
 
 /// A circuit: the state that decides, shared by everyone who holds a handle to it.
@@ -63,6 +64,8 @@ struct Shared {
     clock: CircuitClock,
     observers: Observers,
     name: Name,
+    /// What it was built with. What holds now is this with the core's numbers.
+    built: Settings,
 }
 
 impl Circuit {
@@ -75,6 +78,7 @@ impl Circuit {
 
     pub(crate) fn new(
         name: Name,
+        built: Settings,
         core: impl FnOnce(u64) -> Core,
         clock: CircuitClock,
         observers: Observers,
@@ -86,6 +90,7 @@ impl Circuit {
                 clock,
                 observers,
                 name,
+                built,
             }),
         }
     }
@@ -418,8 +423,25 @@ impl Circuit {
         self.tell_if_any(self.core().set_mode(mode, self.now()))
     }
 
-    /// Changes the numbers of the live circuit: those that `change` says, together, from the next
-    /// call on (rule E5). State and window are kept.
+    /// Everything that is set of this circuit, as it holds now: with defaults filled in, and with what
+    /// [`reconfigure`](Self::reconfigure) has changed. It prints as one would write it.
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("payments").build()?;
+    /// println!("{}", circuit.settings());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.shared.built.with_numbers(&self.core().numbers())
+    }
+
+    /// Changes the settings of the live circuit: those that `change` sets, together, from the next call on (rule E5).
+    /// It begins from those that hold now, so a change can be relative, and a setting can be taken back with `None`.
+    /// State and window are kept.
     ///
     /// The permits, the probes that decide, their time-out and the end of a break are frozen for their
     /// era.
@@ -429,28 +451,54 @@ impl Circuit {
     /// # use tower_breaker::Circuit;
     /// # fn main() -> Result<(), tower_breaker::ConfigError> {
     /// # let circuit = Circuit::builder("payments").build()?;
-    /// circuit.reconfigure(|numbers| {
-    ///     numbers.failure_rate(0.25).open_for(Duration::from_secs(60))
+    /// let change = circuit.reconfigure(|settings| {
+    ///     settings.set_failure_rate(0.25).set_open_for(Duration::from_secs(60))
     /// })?;
+    /// assert_eq!(
+    ///     change.to_string(),
+    ///     "circuit `payments`: `failure_rate` 0.5 -> 0.25, `open_for` 30s -> 60s",
+    /// );
     ///
-    /// let error = circuit.reconfigure(|numbers| numbers.count_window(500)).unwrap_err();
+    /// // Back to what it was.
+    /// circuit.reconfigure(|settings| settings.set_to(change.before()))?;
+    ///
+    /// let error = circuit.reconfigure(|settings| settings.set_count_window(500)).unwrap_err();
     /// assert_eq!(error.field(), "count_window");
     /// # Ok(())
     /// # }
     /// ```
     ///
+    /// Two changes at once both hold. No lock is held while `change` runs: if another change got between, it is
+    /// called again, with what that one has made of the settings. So it should do nothing but set.
+    ///
+    /// The listeners of [`on_settings_change`](CircuitBuilder::on_settings_change) are told, if anything has changed.
+    ///
     /// # Errors
     ///
     /// [`ConfigError`] for whatever the builder would refuse, and for what cannot change on a live
-    /// circuit: another window or size, closures, and a rate where no window was built for it. (What is said as
-    /// it is already is no change.) Then nothing has changed.
+    /// circuit: another window or size, closures, totals, the seed of the jitter, and a rate where no window was
+    /// built for it. (To set it to what it is already is no change.) Then nothing has changed.
     pub fn reconfigure(
         &self,
-        change: impl FnOnce(CircuitBuilder) -> CircuitBuilder,
-    ) -> Result<(), ConfigError> {
-        let changed = change(CircuitBuilder::new(self.shared.name.clone()));
-        let core = self.core();
-        core.reconfigure(&changed.into_numbers(core)?)
+        mut change: impl FnMut(&mut Settings) -> &mut Settings,
+    ) -> Result<SettingsChange, ConfigError> {
+        let Shared { name, built, .. } = &*self.shared;
+        let changed = self.core().reconfigure(|numbers| {
+            let old = built.with_numbers(&numbers);
+            let mut new = old.clone();
+            change(&mut new);
+            new.numbers_in_place(&old, built)
+        });
+        let changed = changed.map_err(|error| error.of(name))?;
+        let (old, new) = (
+            built.with_numbers(&changed.old),
+            built.with_numbers(&changed.new),
+        );
+        let change = SettingsChange::new(name.clone(), old, new, changed.version);
+        if !change.is_empty() {
+            self.observers().tell_settings(self, &change);
+        }
+        Ok(change)
     }
 
     /// Which circuit this is, for [`nesting`].

@@ -19,4 +19,6 @@ pub(crate) mod nesting;
 pub mod observe;
 pub(crate) mod probe_limit;
 mod rejection_source;
+mod saved;
+pub(crate) mod settings;
 pub(crate) mod snapshot;

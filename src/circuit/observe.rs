@@ -56,6 +56,10 @@
 //! # Circuit::builder("payments").on_transition(move |_, transition| set(transition)).build().unwrap().force_open();
 //! ```
 //!
+//! Changes of the [settings](crate::Circuit::reconfigure) of a live circuit are told to listeners of their own:
+//! [`CircuitBuilder::on_settings_change`](crate::CircuitBuilder::on_settings_change). They have a
+//! [version](SettingsChange::version) in place of an era.
+//!
 //! A change between normal and shadow mode does not begin an era, so two of those cannot be put in order by it. For
 //! the mode, ask [`Circuit::mode`] when a transition is told.
 //!
@@ -92,18 +96,27 @@ use std::sync::{
 
 use tokio::sync::{Notify, futures::Notified, watch};
 
+pub use super::settings::{ChangedSetting, SettingsChange};
+
 use super::handle::{Circuit, WeakCircuit};
 use crate::{
     machine::{Cause, State, Transition, is_later},
     util::panic::catch_panic,
 };
 
-/// A listener (E4).
-pub(crate) type Listener = Arc<dyn Fn(&Circuit, &Transition) + Send + Sync>;
+/// A listener (E4, E5).
+type Listener<Event> = Arc<dyn Fn(&Circuit, &Event) + Send + Sync>;
 
-/// Who is told of a circuit's transitions.
+/// Who is called in place, for each kind of event.
+#[derive(Clone, Default)]
+pub(crate) struct Listeners {
+    pub(crate) transition: Vec<Listener<Transition>>,
+    pub(crate) settings: Vec<Listener<SettingsChange>>,
+}
+
+/// Who is told of a circuit's transitions and of changes to its settings.
 pub(crate) struct Observers {
-    listeners: Vec<Listener>,
+    listeners: Listeners,
     latest: watch::Sender<Latest>,
     /// Tasks that wait to be ready (G7), and drivers (D7), since there first was one. Most circuits have none,
     /// and for them nothing is locked (F3).
@@ -135,7 +148,7 @@ impl Latest {
 }
 
 impl Observers {
-    pub(crate) fn new(listeners: Vec<Listener>) -> Self {
+    pub(crate) fn new(listeners: Listeners) -> Self {
         Self {
             listeners,
             latest: watch::Sender::new(Latest::default()),
@@ -153,8 +166,14 @@ impl Observers {
         });
         self.wake_ready_waiters();
         self.wake_if_rejecting(circuit);
-        for listener in &self.listeners {
+        for listener in &self.listeners.transition {
             catch_panic(|| listener(circuit, &transition));
+        }
+    }
+
+    pub(crate) fn tell_settings(&self, circuit: &Circuit, change: &SettingsChange) {
+        for listener in &self.listeners.settings {
+            catch_panic(|| listener(circuit, change));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Cause, Core, Mode, Refusal, Ticket, Transition, WHOLE,
-    config::nanos,
+    numbers::nanos,
     totals::TotalCounters,
     transition::Length,
     word::{Probes, StateMode, Word},

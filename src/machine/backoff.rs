@@ -1,10 +1,10 @@
 //! How long a circuit stays open (rule C2).
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::util::panic::catch_panic;
 
-use super::config::{ConfigError, Numbers, millionths, nanos};
+use super::numbers::{Numbers, nanos};
 
 /// The open time that is used where nothing else is said, and where a function of the attempt
 /// panics: 30 seconds.
@@ -12,152 +12,7 @@ pub(crate) const DEFAULT_OPEN_FOR: Duration = Duration::from_secs(30);
 
 pub(crate) type OfAttempt = Arc<dyn Fn(u32) -> Duration + Send + Sync>;
 
-/// How long a circuit stays open before it lets a probe through (rule C2).
-///
-/// The *attempt* counts opens in a row, from 1, until the circuit has stayed closed for as long as its last
-/// break. The time is computed
-/// once, when the circuit opens, and kept for that break: exactly, up to six decimal digits; longer
-/// numbers are rounded up by at most 10 parts per million.
-///
-/// ```
-/// use std::time::Duration;
-/// use tower_breaker::{Jitter, OpenFor};
-///
-/// // Always 5 seconds. A plain `Duration` is the same.
-/// let constant = OpenFor::constant(Duration::from_secs(5));
-///
-/// // 1 s, 2 s, 4 s … at most a minute, each somewhere between half of it and all of it.
-/// let growing = OpenFor::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(60))
-///     .jitter(Jitter::Equal);
-///
-/// // Whatever you say.
-/// let own = OpenFor::from_fn(|attempt| Duration::from_secs(u64::from(attempt) * 10));
-/// ```
-#[derive(Clone)]
-pub struct OpenFor {
-    first: Duration,
-    factor: f64,
-    max: Duration,
-    jitter: Jitter,
-    function: Option<OfAttempt>,
-}
-
-/// How open times are spread, so that many instances do not probe at the same instant.
-///
-/// Jitter is a pure function of the builder's `seed` and the era: the same history gives the same
-/// times.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub enum Jitter {
-    /// The time as it is.
-    #[default]
-    None,
-    /// Anything from nothing to the whole time.
-    Full,
-    /// Anything from half the time to the whole.
-    Equal,
-    /// The time plus or minus up to this share of it, above 0 and at most 1; never beyond the maximum of an
-    /// exponential time.
-    Fraction(f64),
-}
-
-impl OpenFor {
-    /// Always the same time.
-    #[must_use]
-    pub fn constant(time: Duration) -> Self {
-        Self {
-            first: time,
-            factor: 1.0,
-            max: Duration::MAX,
-            jitter: Jitter::None,
-            function: None,
-        }
-    }
-
-    /// `first`, then `factor` times longer with each attempt, but never longer than `max`, jitter included.
-    ///
-    /// `factor` must be at least 1 and `max` at least `first`; that is checked when the circuit is
-    /// built.
-    #[must_use]
-    pub fn exponential(first: Duration, factor: f64, max: Duration) -> Self {
-        Self {
-            first,
-            factor,
-            max,
-            jitter: Jitter::None,
-            function: None,
-        }
-    }
-
-    /// A function of the attempt, from 1.
-    ///
-    /// It is called when the circuit opens, by the call that opens it, and perhaps more than once. Under an
-    /// [`EjectionCap`](crate::EjectionCap) other calls leave the opening to that one, so it should be quick.
-    /// If it panics, the circuit opens for 30 seconds.
-    #[must_use]
-    pub fn from_fn(function: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
-        Self {
-            function: Some(Arc::new(function)),
-            ..Self::constant(DEFAULT_OPEN_FOR)
-        }
-    }
-
-    /// Spreads the times. Default: [`Jitter::None`].
-    #[must_use]
-    pub fn jitter(self, jitter: Jitter) -> Self {
-        Self { jitter, ..self }
-    }
-
-    pub(crate) fn function(&self) -> Option<OfAttempt> {
-        self.function.clone()
-    }
-
-    /// B8, and the numbers it stands for.
-    pub(crate) fn write_to(&self, numbers: &mut Numbers) -> Result<(), ConfigError> {
-        let positive = "a time above zero";
-        ConfigError::unless(!self.first.is_zero(), "open_for", &self.first, positive)?;
-        let growing = self.factor.is_finite() && self.factor >= 1.0;
-        let allowed = "a finite number of at least 1";
-        ConfigError::unless(growing, "open_for.factor", &self.factor, allowed)?;
-        let ordered = self.max >= self.first;
-        let allowed = "at least the first open time";
-        ConfigError::unless(ordered, "open_for.max", &self.max, allowed)?;
-        numbers.open_first = nanos(self.first);
-        numbers.open_factor = self.factor;
-        numbers.open_max = nanos(self.max);
-        numbers.jitter = match self.jitter {
-            Jitter::None => JitterKind::None,
-            Jitter::Full => JitterKind::Full,
-            Jitter::Equal => JitterKind::Equal,
-            Jitter::Fraction(share) => JitterKind::Fraction(millionths("open_for.jitter", share)?),
-        };
-        Ok(())
-    }
-}
-
-impl From<Duration> for OpenFor {
-    fn from(time: Duration) -> Self {
-        Self::constant(time)
-    }
-}
-
-impl fmt::Debug for OpenFor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("OpenFor");
-        if self.function.is_some() {
-            out.field("function", &format_args!("_"));
-        } else {
-            out.field("first", &self.first);
-            out.field("factor", &self.factor);
-            if self.max < Duration::MAX {
-                out.field("max", &self.max);
-            }
-        }
-        out.field("jitter", &self.jitter).finish()
-    }
-}
-
-/// [`Jitter`] with its share in millionths.
+/// How open times are spread; a share is in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JitterKind {
     None,
@@ -232,14 +87,9 @@ mod tests {
 
     use super::*;
 
-    fn times(open_for: &OpenFor, attempts: u32) -> Vec<Duration> {
-        let mut numbers = Numbers::default();
-        open_for.write_to(&mut numbers).expect("valid");
-        let backoff = Backoff {
-            function: open_for.function(),
-            seed: 7,
-        };
-        let time = |attempt| backoff.open_for(&numbers, attempt, u64::from(attempt));
+    fn times(numbers: &Numbers, function: Option<OfAttempt>, attempts: u32) -> Vec<Duration> {
+        let backoff = Backoff { function, seed: 7 };
+        let time = |attempt| backoff.open_for(numbers, attempt, u64::from(attempt));
         (1..=attempts).map(time).collect()
     }
 
@@ -247,23 +97,34 @@ mod tests {
         seconds.iter().copied().map(Duration::from_secs).collect()
     }
 
+    /// 1 s, 2 s, 4 s … at most 10 s.
+    fn doubling() -> Numbers {
+        Numbers {
+            open_first: 1_000_000_000,
+            open_factor: 2.0,
+            open_max: 10_000_000_000,
+            ..Numbers::default()
+        }
+    }
+
     // C2
     #[test]
     fn exponential_times_grow_to_their_maximum() {
-        let open_for = OpenFor::exponential(Duration::from_secs(1), 2.0, Duration::from_secs(10));
-        assert_eq!(times(&open_for, 6), seconds(&[1, 2, 4, 8, 10, 10]));
+        assert_eq!(times(&doubling(), None, 6), seconds(&[1, 2, 4, 8, 10, 10]));
     }
 
     #[test]
     fn a_function_of_the_attempt_is_asked() {
-        let open_for = OpenFor::from_fn(|attempt| Duration::from_secs(attempt.into()));
-        assert_eq!(times(&open_for, 3), seconds(&[1, 2, 3]));
+        let function: OfAttempt = Arc::new(|attempt| Duration::from_secs(attempt.into()));
+        let times = times(&Numbers::default(), Some(function), 3);
+        assert_eq!(times, seconds(&[1, 2, 3]));
     }
 
     #[test]
     fn a_panicking_function_still_opens() {
-        let open_for = OpenFor::from_fn(|_| panic!("no idea"));
-        assert_eq!(times(&open_for, 1), [DEFAULT_OPEN_FOR]);
+        let function: OfAttempt = Arc::new(|_| panic!("no idea"));
+        let times = times(&Numbers::default(), Some(function), 1);
+        assert_eq!(times, [DEFAULT_OPEN_FOR]);
     }
 
     #[test]
@@ -326,13 +187,11 @@ mod tests {
         // C2
         #[test]
         fn no_jitter_goes_beyond_the_longest_break(attempt in 1..10u32, seed: u64) {
-            let max = Duration::from_secs(10);
-            let open_for = OpenFor::exponential(Duration::from_secs(1), 2.0, max);
-            for jitter in [Jitter::Full, Jitter::Equal, Jitter::Fraction(0.5)] {
-                let mut numbers = Numbers::default();
-                open_for.clone().jitter(jitter).write_to(&mut numbers).expect("valid");
+            for jitter in [JitterKind::Full, JitterKind::Equal, JitterKind::Fraction(500_000)] {
+                let numbers = Numbers { jitter, ..doubling() };
                 let backoff = Backoff { function: None, seed };
-                prop_assert!(backoff.open_for(&numbers, attempt, u64::from(attempt)) <= max);
+                let time = backoff.open_for(&numbers, attempt, u64::from(attempt));
+                prop_assert!(time <= Duration::from_nanos(numbers.open_max));
             }
         }
 

@@ -4,12 +4,13 @@
 //! admission sees it.
 
 use super::{
-    Cause, ConfigError, Core, Mode, Settings, State, Transition,
-    config::{WindowKind, WindowSize},
+    Cause, Core, Mode, State, Transition,
+    numbers::Numbers,
+    tunable::Changed,
     word::{BreakLength, Word},
 };
 use crate::machine::sync::Ordering;
-use std::{fmt::Debug, time::Duration};
+use std::time::Duration;
 
 /// A trip that the mode does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,69 +104,24 @@ impl Core {
         })
     }
 
-    /// E5: changes the numbers of a live circuit, together.
-    pub(crate) fn reconfigure(&self, settings: &Settings) -> Result<(), ConfigError> {
-        self.refuse_new_shape(settings)?;
-        self.refuse_unbuilt(settings)?;
-        self.tunable.change(|numbers| {
-            let numbers = settings.apply(numbers, WindowSize::of(self.shape))?;
+    /// E5: changes the numbers of a live circuit, together. `change` may be asked again, if another change gets
+    /// between.
+    pub(crate) fn reconfigure<E>(
+        &self,
+        change: impl FnMut(Numbers) -> Result<Numbers, E>,
+    ) -> Result<Changed, E> {
+        self.tunable.change(change, |numbers| {
             // Before the version goes up, so that calls are timed by the time a rate needs it.
             self.slow_call_duration
                 .store(numbers.timing(), Ordering::Relaxed);
             // Relaxed: a number of its own, like that one.
             self.retry_spread
                 .store(numbers.retry_spread, Ordering::Relaxed);
-            Ok(numbers)
-        })?;
-        Ok(())
+        })
     }
 
-    /// What changes the memory's shape cannot be changed while calls are in flight. What is said as it is
-    /// already is no change.
-    fn refuse_new_shape(&self, settings: &Settings) -> Result<(), ConfigError> {
-        let (size, span) = match self.shape {
-            WindowKind::None => (None, None),
-            WindowKind::Count(size) => (Some(size), None),
-            WindowKind::Time(span, buckets) => (None, Some((span, buckets))),
-        };
-        keep("count_window", settings.count_window, size)?;
-        keep("time_window", settings.time_window, span.map(|it| it.0))?;
-        let buckets = settings.time_window_buckets;
-        keep("time_window_buckets", buckets, span.map(|it| it.1))?;
-        let closure = format_args!("a closure");
-        refuse_if(settings.custom_policy, "trip_when", &closure)?;
-        let open_for = settings.open_for.as_ref();
-        let function = self.backoff.function.is_some()
-            || open_for.is_some_and(|open_for| open_for.function().is_some());
-        open_for.map_or(Ok(()), |value| refuse_if(function, "open_for", value))
-    }
-
-    /// What needs memory that was not set aside when the circuit was built.
-    fn refuse_unbuilt(&self, settings: &Settings) -> Result<(), ConfigError> {
-        if let (Some(rate), true) = (settings.failure_rate, self.window.is_none()) {
-            let needs = "left out: the circuit was built without a window";
-            return Err(ConfigError::new("failure_rate", rate, needs));
-        }
-        if let (Some(rate), false) = (settings.slow_call_rate, self.window.tracks_slow()) {
-            let needs = "left out: the circuit was built without a window of slow calls";
-            return Err(ConfigError::new("slow_call_rate", rate, needs));
-        }
-        Ok(())
-    }
-}
-
-fn refuse_if(refused: bool, field: &'static str, value: &dyn Debug) -> Result<(), ConfigError> {
-    ConfigError::unless(!refused, field, value, ConfigError::KEPT)
-}
-
-/// Refuses what is said, unless it is what there is.
-fn keep<T: Debug + PartialEq>(
-    field: &'static str,
-    said: Option<T>,
-    is: Option<T>,
-) -> Result<(), ConfigError> {
-    match said {
-        Some(said) if Some(&said) != is.as_ref() => refuse_if(true, field, &said),
-        _ => Ok(()),
+    /// The numbers that hold now, of one version.
+    pub(crate) fn numbers(&self) -> Numbers {
+        self.tunable.read()
     }
 }

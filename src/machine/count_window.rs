@@ -64,10 +64,6 @@ impl CountWindow {
         }
     }
 
-    pub(crate) fn tracks_slow(&self) -> bool {
-        self.slow.is_some()
-    }
-
     /// Begins `era` with an empty window. Whoever comes first does it; doing it twice does nothing.
     pub(crate) fn start_era(&self, era: u64) {
         self.failures.start_era(era);

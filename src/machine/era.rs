@@ -50,7 +50,7 @@ pub(crate) struct EraFacts {
 
 /// The most opens in a row that are counted.
 #[expect(clippy::cast_possible_truncation, reason = "27 bits")]
-pub(super) const MAX_ATTEMPT: u32 = BESIDE_MASK as u32;
+pub(crate) const MAX_ATTEMPT: u32 = BESIDE_MASK as u32;
 
 /// In place of the opens before a closed era: they do not count any more.
 const FORGOTTEN: u64 = BESIDE_MASK;

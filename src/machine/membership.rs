@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::{
     Cause, Core, State, Transition,
     cap::{Cap, ENDLESS, NONE, Place},
-    config::Numbers,
+    numbers::Numbers,
     record::EndedCall,
     slots::Slot,
     totals::TotalCounters,
@@ -274,11 +274,6 @@ impl<'a> TripClaim<'a> {
 }
 
 impl Core {
-    pub(crate) fn is_member_of(&self, cap: &Arc<Cap>) -> bool {
-        let membership = self.membership.as_ref();
-        membership.is_some_and(|membership| Arc::ptr_eq(&membership.cap, cap))
-    }
-
     pub(super) fn is_member(&self) -> bool {
         self.membership.is_some()
     }

@@ -15,7 +15,7 @@
 //!   (*Core*, how one era ends and the next begins), `backoff` (for how long), `trip_cause` (why, for rejections).
 //! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (what does not fit in there), `window`
 //!   (of `count_window` or `time_window`), `totals`, and `stripes` for all that is counted by many threads.
-//! * Settings: `config` (what is said, and refused), `tunable` (what can be changed).
+//! * Settings: `numbers` (those that can be changed), `tunable` (how they are).
 //! * Others: `control` (*Core*, a person), `driven` (*Core*, a driver), `view` (*Core*, a reader), `saved` (a later
 //!   process), `membership` (*Core*, the other circuits of a set) with `cap` and `slots`.
 //! * `types` has the public words; `sync` the atomics, of `std` or of loom.
@@ -23,7 +23,6 @@
 mod admission;
 mod backoff;
 mod cap;
-mod config;
 mod control;
 mod count_window;
 mod driven;
@@ -31,6 +30,7 @@ mod era;
 #[cfg(all(test, tower_breaker_loom))]
 pub(crate) mod loom_tests;
 mod membership;
+mod numbers;
 mod policy;
 mod probe;
 mod readiness;
@@ -53,25 +53,27 @@ mod word;
 use std::sync::Arc;
 
 use self::{
-    backoff::Backoff, config::WindowKind, era::EraFacts, membership::Membership,
-    totals::TotalCounters, trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
+    backoff::Backoff, era::EraFacts, membership::Membership, totals::TotalCounters,
+    trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
+};
+pub(crate) use self::{
+    backoff::{DEFAULT_OPEN_FOR, JitterKind, OfAttempt},
+    cap::Cap,
+    count_window::MAX_SIZE,
+    era::MAX_ATTEMPT,
+    membership::Joining,
+    numbers::{Numbers, Plan, WindowKind, nanos},
+    readiness::RampTurn,
+    ticket::Ticket,
+    time_window::{MAX_BUCKETS, MAX_SPAN, MIN_SPAN},
+    trip_cause::PackedCause,
+    view::View,
+    word::{MAX_CONSECUTIVE_FAILURES, MAX_PROBES, is_later},
 };
 pub use self::{
-    backoff::{Jitter, OpenFor},
-    config::ConfigError,
     saved::SavedState,
     totals::{RejectedTotals, Totals},
     types::{AbandonedPolicy, Cause, Mode, Outcome, ProbeCounts, State, Transition, WindowCounts},
-};
-pub(crate) use self::{
-    cap::Cap,
-    config::{Plan, Probing, Settings, millionths, nanos},
-    membership::Joining,
-    readiness::RampTurn,
-    ticket::Ticket,
-    trip_cause::PackedCause,
-    view::View,
-    word::is_later,
 };
 use crate::machine::sync::{AtomicU64, Ordering};
 
@@ -81,15 +83,13 @@ pub(crate) type Policy = Arc<dyn Fn(&WindowCounts) -> bool + Send + Sync>;
 /// The state of one circuit.
 pub(crate) struct Core {
     word: AtomicU64,
-    /// [`Numbers::timing`](config::Numbers::timing), so that admission learns with one load whether calls
+    /// [`Numbers::timing`](numbers::Numbers::timing), so that admission learns with one load whether calls
     /// are timed.
     slow_call_duration: AtomicU64,
-    /// [`Numbers::retry_spread`](config::Numbers::retry_spread), so that a rejection learns with one load that
+    /// [`Numbers::retry_spread`](numbers::Numbers::retry_spread), so that a rejection learns with one load that
     /// there is none.
     retry_spread: AtomicU64,
     window: Window,
-    /// What it was built as.
-    shape: WindowKind,
     /// Whether a plain success is written down anywhere but in its window's log of failures.
     counts_every_success: bool,
     totals: Option<TotalCounters>,
@@ -118,7 +118,7 @@ pub(crate) enum Refusal {
 }
 
 /// All of a share, in millionths.
-const WHOLE: u64 = 1_000_000;
+pub(crate) const WHOLE: u64 = 1_000_000;
 
 impl Core {
     /// A circuit that begins at `now`.
@@ -136,7 +136,6 @@ impl Core {
             retry_spread: AtomicU64::new(numbers.retry_spread),
             counts_every_success: parts.totals || track_slow,
             window: Window::new(window, track_slow),
-            shape: window,
             totals: parts.totals.then(TotalCounters::new),
             tunable: Tunable::new(numbers),
             facts: EraFacts::new(now, &parts.first),
@@ -174,10 +173,6 @@ impl Core {
     pub(crate) fn mode(&self) -> Mode {
         self.load().mode()
     }
-
-    pub(crate) fn seed(&self) -> u64 {
-        self.backoff.seed
-    }
 }
 
 impl Drop for Core {
@@ -204,7 +199,7 @@ mod tests {
 
     use super::{count_window::ERA_BITS, word::BESIDE_ERA, *};
 
-    fn core(settings: &Settings) -> Core {
+    fn core(plan: Plan) -> Core {
         let parts = CoreParts {
             first: SavedState::closed(),
             totals: false,
@@ -212,7 +207,7 @@ mod tests {
             policy: None,
             cap: None,
         };
-        Core::new(settings.resolve().expect("valid"), parts, 0)
+        Core::new(plan, parts, 0)
     }
 
     fn record(core: &Core, outcome: Outcome, now: u64) -> Option<Transition> {
@@ -223,12 +218,15 @@ mod tests {
     // F6: the head of a count window tells eras apart by their last bits.
     #[test]
     fn a_count_window_trips_after_an_outage_of_a_million_eras() {
-        let core = core(&Settings {
-            count_window: Some(4),
-            failure_rate: Some(0.5),
-            minimum_calls: Some(1),
-            open_for: Some(Duration::from_nanos(1).into()),
-            ..Settings::default()
+        let core = core(Plan {
+            window: WindowKind::Count(4),
+            numbers: Numbers {
+                failure_rate: 500_000,
+                minimum_calls: 1,
+                open_first: 1,
+                ..Numbers::default()
+            },
+            open_for: None,
         });
         let mut now = 0;
         while core.load().era() <= 1 << (ERA_BITS - 1) {
@@ -243,9 +241,9 @@ mod tests {
     // F6: in which era a call last claimed a trip is remembered; eras that end in other ways are not.
     #[test]
     fn a_member_of_a_set_trips_however_many_eras_after_its_last_trip() {
-        let settings = Settings {
-            consecutive_failures: Some(1),
-            ..Settings::default()
+        let numbers = Numbers {
+            consecutive: 1,
+            ..Numbers::default()
         };
         let parts = CoreParts {
             first: SavedState::closed(),
@@ -257,7 +255,7 @@ mod tests {
                 zero: 1,
             }),
         };
-        let core = Core::new(settings.resolve().expect("valid"), parts, 0);
+        let core = Core::new(numbers.into(), parts, 0);
         for eras in [1, (1 << 36) - 1, 1 << 36, (1 << 36) + 1, (1 << 37) - 2] {
             assert!(record(&core, Outcome::Failure, 0).is_some());
             core.reset(0);
@@ -269,12 +267,14 @@ mod tests {
     // F6: each era uses up bucket ids.
     #[test]
     fn a_time_window_trips_after_many_eras() {
-        let core = core(&Settings {
-            time_window: Some(Duration::from_secs(24 * 60 * 60)),
-            time_window_buckets: Some(100),
-            failure_rate: Some(0.5),
-            minimum_calls: Some(1),
-            ..Settings::default()
+        let core = core(Plan {
+            window: WindowKind::Time(Duration::from_secs(24 * 60 * 60), 100),
+            numbers: Numbers {
+                failure_rate: 500_000,
+                minimum_calls: 1,
+                ..Numbers::default()
+            },
+            open_for: None,
         });
         // Between half of all ids and all of them, at 101 an era.
         for _ in 0..900_000 {

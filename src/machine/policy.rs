@@ -2,7 +2,7 @@
 
 use super::{
     Cause, Core, Ticket, Transition, WindowCounts,
-    config::{Numbers, reaches},
+    numbers::{Numbers, reaches},
     record::EndedCall,
     totals::TotalCounters,
     transition::Length,

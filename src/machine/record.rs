@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::{
     AbandonedPolicy, Cause, Core, Outcome, Ticket, Transition,
-    config::{Numbers, nanos},
+    numbers::{Numbers, nanos},
     totals::{End, TotalCounters},
     transition::Length,
 };

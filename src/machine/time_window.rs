@@ -48,10 +48,6 @@ impl TimeWindow {
         }
     }
 
-    pub(crate) fn tracks_slow(&self) -> bool {
-        self.slow.is_some()
-    }
-
     /// Begins `era`. It is empty by arithmetic; but eras use up ids, and a cell that is left behind by
     /// half of all ids would look as if it were ahead.
     pub(crate) fn start_era(&self, era: u64, now: u64) {

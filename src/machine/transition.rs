@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Cause, Core, State, Transition,
-    config::Numbers,
+    numbers::Numbers,
     record::EndedCall,
     totals::TotalCounters,
     trip_cause::PackedCause,

@@ -5,7 +5,7 @@
 //! again: if it has not moved, nobody was writing that set. If it has, a writer got on meanwhile,
 //! and the reader starts over. Readers never wait for a writer that is held up half-way.
 
-use super::config::Numbers;
+use super::numbers::Numbers;
 use crate::machine::sync::{AtomicU64, Mutex, Ordering, UnmodelledU64, fence};
 
 /// The numbers of one circuit.
@@ -26,21 +26,53 @@ impl Tunable {
 
     /// All numbers, of one version.
     pub(crate) fn read(&self) -> Numbers {
-        Numbers::from_words(self.words.read())
+        Numbers::from_words(self.words.read().0)
     }
 
-    /// Replaces all numbers by what `change` makes of them.
+    /// Replaces all numbers by what `change` makes of them, unless that is the same. If another change got
+    /// between, `change` is asked again, with what that has made. `hints` is called with the new numbers before
+    /// anybody can read them.
+    ///
+    /// `change` is somebody else's code, so it is called without the lock.
     pub(crate) fn change<E>(
         &self,
-        change: impl FnOnce(Numbers) -> Result<Numbers, E>,
-    ) -> Result<Numbers, E> {
-        let writing = self.writing.lock();
-        // A panic in `change` leaves the numbers as they were, so a poisoned lock is as good.
-        let _writing = writing.unwrap_or_else(std::sync::PoisonError::into_inner);
-        let numbers = change(self.read())?;
-        self.words.write(numbers.to_words());
-        Ok(numbers)
+        mut change: impl FnMut(Numbers) -> Result<Numbers, E>,
+        hints: impl Fn(&Numbers),
+    ) -> Result<Changed, E> {
+        loop {
+            let (words, version) = self.words.read();
+            let old = Numbers::from_words(words);
+            let new = change(old)?;
+            if new == old {
+                return Ok(Changed { old, new, version });
+            }
+            if let Some(version) = self.replace(version, new, &hints) {
+                return Ok(Changed { old, new, version });
+            }
+        }
     }
+
+    /// Writes the numbers that follow those of `version`. Gives their version, if no other change got between.
+    fn replace(&self, version: u64, new: Numbers, hints: impl Fn(&Numbers)) -> Option<u64> {
+        let writing = self.writing.lock();
+        // Nobody panics under it half-way, so a poisoned lock is as good.
+        let _writing = writing.unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.words.version() != version {
+            return None;
+        }
+        hints(&new);
+        self.words.write(new.to_words());
+        Some(version + 1)
+    }
+}
+
+/// What a change has made of the numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Changed {
+    pub(crate) old: Numbers,
+    pub(crate) new: Numbers,
+    /// How many changes there have been, with this one if it changed anything.
+    pub(crate) version: u64,
 }
 
 /// Words that one thread at a time writes and any number read, together.
@@ -58,7 +90,8 @@ impl<const N: usize> Versioned<N> {
         }
     }
 
-    pub(crate) fn read(&self) -> [u64; N] {
+    /// The words, and their version.
+    pub(crate) fn read(&self) -> ([u64; N], u64) {
         loop {
             // Acquire: pairs with the release store of the version; the set it names is complete.
             let version = self.version.load(Ordering::Acquire);
@@ -71,14 +104,19 @@ impl<const N: usize> Versioned<N> {
             // sees below that the version has moved.
             fence(Ordering::Acquire);
             if self.version.load(Ordering::Relaxed) == version {
-                return words;
+                return (words, version);
             }
         }
     }
 
+    /// For a writer, which has the lock: nobody else raises it then.
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed)
+    }
+
     /// For one writer at a time.
     pub(crate) fn write(&self, words: [u64; N]) {
-        let version = self.version.load(Ordering::Relaxed) + 1;
+        let version = self.version() + 1;
         // Pairs with the readers' acquire fence.
         fence(Ordering::Release);
         for (cell, word) in self.set(version).iter().zip(words) {
@@ -98,33 +136,60 @@ mod tests {
 
     use super::*;
 
+    fn set(tunable: &Tunable, value: u64) -> Changed {
+        let change = |numbers| {
+            Ok::<_, ()>(Numbers {
+                consecutive: value,
+                ramp_from: value,
+                ..numbers
+            })
+        };
+        tunable.change(change, |_| {}).expect("valid")
+    }
+
     #[test]
     fn a_refused_change_changes_nothing() {
         let tunable = Tunable::new(Numbers::default());
-        assert_eq!(tunable.change(|_| Err("no")), Err("no"));
+        assert_eq!(tunable.change(|_| Err("no"), |_| {}), Err("no"));
         assert_eq!(tunable.read(), Numbers::default());
+        assert_eq!(set(&tunable, 1).version, 1);
+    }
+
+    #[test]
+    fn a_change_to_what_there_is_already_makes_no_version() {
+        let tunable = Tunable::new(Numbers::default());
+        let versions = [1, 1, 2, 2, 1].map(|value| set(&tunable, value).version);
+        assert_eq!(versions, [1, 1, 2, 2, 3]);
+    }
+
+    // E5
+    #[test]
+    fn a_change_within_a_change_holds_and_the_outer_one_begins_from_it() {
+        let tunable = Tunable::new(Numbers::default());
+        let change = |numbers| {
+            set(&tunable, 7);
+            Ok::<_, ()>(Numbers {
+                permits: 3,
+                ..numbers
+            })
+        };
+        let changed = tunable.change(change, |_| {}).expect("valid");
+        assert_eq!((changed.old.consecutive, changed.version), (7, 2));
+        assert_eq!((changed.new.consecutive, changed.new.permits), (7, 3));
+        assert_eq!(tunable.read(), changed.new);
     }
 
     // E5
     #[test]
     fn numbers_are_never_seen_mixed() {
         let tunable = &Tunable::new(Numbers::default());
-        let set = |value: u64| {
-            tunable.change(|numbers| {
-                Ok::<_, ()>(Numbers {
-                    consecutive: value,
-                    ramp_from: value,
-                    ..numbers
-                })
-            })
-        };
-        set(0).expect("valid");
+        set(tunable, 0);
         let seen_enough = &AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut values = 1..;
                 while !seen_enough.load(Ordering::Relaxed) {
-                    let _ = set(values.next().expect("endless"));
+                    set(tunable, values.next().expect("endless"));
                 }
             });
             let (mut last, mut changes_seen) = (0, 0);

@@ -1,7 +1,7 @@
 //! The window of a circuit: none, the last N calls, or the last T.
 
-use super::config::WindowKind;
 use super::count_window::CountWindow;
+use super::numbers::WindowKind;
 use super::time_window::TimeWindow;
 use super::types::WindowCounts;
 
@@ -20,14 +20,6 @@ impl Window {
             WindowKind::Time(span, buckets) => {
                 Self::Time(TimeWindow::new(span, buckets, track_slow))
             }
-        }
-    }
-
-    pub(crate) fn tracks_slow(&self) -> bool {
-        match self {
-            Self::None => false,
-            Self::Count(window) => window.tracks_slow(),
-            Self::Time(window) => window.tracks_slow(),
         }
     }
 

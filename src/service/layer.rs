@@ -20,8 +20,9 @@ use crate::{
         builder::{Blueprint, CircuitBuilder},
         error::{ProbeTimedOut, Rejected},
         handle::Circuit,
+        settings::ConfigError,
     },
-    machine::{ConfigError, Outcome},
+    machine::Outcome,
 };
 
 /// Puts a circuit breaker around services.

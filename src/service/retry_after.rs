@@ -64,9 +64,7 @@ use http::{
 };
 
 use crate::{
-    machine::{ConfigError, Outcome},
-    service::reject::DAY,
-    util::digits::number,
+    circuit::settings::ConfigError, machine::Outcome, service::reject::DAY, util::digits::number,
 };
 
 /// gRFC A6.

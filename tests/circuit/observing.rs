@@ -234,7 +234,7 @@ fn a_listener_may_make_calls_and_change_numbers() {
             if told.to == State::Closed {
                 circuit.try_acquire().expect("closed").success();
                 circuit
-                    .reconfigure(|c| c.consecutive_failures(3))
+                    .reconfigure(|c| c.set_consecutive_failures(3))
                     .expect("numbers that make sense");
             }
         })

@@ -330,7 +330,7 @@ fn a_function_may_say_anything() {
 
 fn jittered(jitter: Jitter, seed: u64) -> Vec<Duration> {
     let open_for = OpenFor::constant(secs(100)).jitter(jitter);
-    let circuit = fragile(|c| c.open_for(open_for).seed(seed));
+    let circuit = fragile(|c| c.open_for(open_for).jitter_seed(seed));
     breaks(&circuit, 200)
 }
 
@@ -382,7 +382,7 @@ fn jitter_stays_in_its_bounds_and_uses_them() {
 #[test]
 fn a_jittered_break_is_computed_once() {
     let open_for = OpenFor::constant(secs(100)).jitter(Jitter::Full);
-    let circuit = fragile(|c| c.open_for(open_for).seed(7));
+    let circuit = fragile(|c| c.open_for(open_for).jitter_seed(7));
     circuit.play("f");
     let told = circuit.told();
     let remaining = circuit.remaining();

@@ -4,8 +4,8 @@ use std::{mem::forget, time::Duration};
 
 use crate::support::{Fixture, NANO, SLOW, fragile, fragile_after_break, secs};
 use tower_breaker::{
-    AbandonedPolicy, Cause, Circuit, CircuitBuilder, ConfigError, EjectionCap, Guard, Jitter, Mode,
-    OpenFor, Outcome, Reason, State, clock::ManualClock,
+    AbandonedPolicy, Cause, Circuit, ConfigError, Guard, Jitter, Mode, OpenFor, Outcome, Reason,
+    Settings, State,
 };
 
 const MODES: [Mode; 4] = [Mode::Normal, Mode::ForcedOpen, Mode::Disabled, Mode::Shadow];
@@ -431,27 +431,23 @@ fn a_release_brings_back_the_mode_before() {
 // E5: what is said as it is already is no change.
 #[test]
 fn settings_that_cannot_change_may_be_said_again() {
-    let counting = Fixture::new(|c| c.count_window(50).seed(7).totals(true));
+    let counting = Fixture::new(|c| c.count_window(50).jitter_seed(7).totals(true));
     change(&counting, |c| {
-        c.count_window(50).seed(7).totals(true).mode(Mode::Normal)
+        c.set_count_window(50).set_jitter_seed(7).set_totals(true)
     });
-    refuses(&counting, "count_window", |c| c.count_window(51));
-    refuses(&counting, "time_window", |c| c.time_window(secs(1)));
-    refuses(&counting, "seed", |c| c.seed(8));
-    refuses(&counting, "totals", |c| c.totals(false));
-    refuses(&counting, "mode", |c| c.mode(Mode::Shadow));
+    refuses(&counting, "count_window", |c| c.set_count_window(51));
+    refuses(&counting, "time_window", |c| c.set_time_window(secs(1)));
+    refuses(&counting, "jitter_seed", |c| c.set_jitter_seed(8));
+    refuses(&counting, "totals", |c| c.set_totals(false));
     let timing = Fixture::new(|c| c.time_window(secs(60)).time_window_buckets(6));
-    change(&timing, |c| c.time_window(secs(60)).time_window_buckets(6));
-    refuses(&timing, "time_window", |c| c.time_window(secs(61)));
-    refuses(&timing, "time_window_buckets", |c| c.time_window_buckets(7));
-    refuses(&timing, "count_window", |c| c.count_window(100));
-    let cap = EjectionCap::new(0.5).expect("a share");
-    let member = Fixture::new(|c| c.ejection_cap(&cap));
-    let again = member.circuit.reconfigure(|c| c.ejection_cap(&cap));
-    again.expect("the same set");
-    let other = EjectionCap::new(0.5).expect("a share");
-    let refused = member.circuit.reconfigure(|c| c.ejection_cap(&other));
-    assert_eq!(refused.expect_err("another").field(), "ejection_cap");
+    change(&timing, |c| {
+        c.set_time_window(secs(60)).set_time_window_buckets(6)
+    });
+    refuses(&timing, "time_window", |c| c.set_time_window(secs(61)));
+    refuses(&timing, "time_window_buckets", |c| {
+        c.set_time_window_buckets(7)
+    });
+    refuses(&timing, "count_window", |c| c.set_count_window(100));
 }
 
 // F4
@@ -567,7 +563,7 @@ fn admitted(circuit: &Circuit) -> bool {
 
 // ---- E5: new numbers ---------------------------------------------------------------------------
 
-fn change(circuit: &Fixture, change: impl FnOnce(CircuitBuilder) -> CircuitBuilder) {
+fn change(circuit: &Fixture, change: impl FnMut(&mut Settings) -> &mut Settings) {
     circuit
         .circuit
         .reconfigure(change)
@@ -579,14 +575,14 @@ fn change(circuit: &Fixture, change: impl FnOnce(CircuitBuilder) -> CircuitBuild
 fn new_thresholds_hold_from_the_next_call_on() {
     let circuit = Fixture::new(|c| c.consecutive_failures(5));
     circuit.play("ffff");
-    change(&circuit, |c| c.consecutive_failures(2));
+    change(&circuit, |c| c.set_consecutive_failures(2));
     circuit.is(State::Closed);
     circuit.play("f");
     circuit.tells(&["closed -> open: 5 consecutive failures, open for 30s"]);
 
     let circuit = Fixture::new(|c| c.consecutive_failures(2));
     circuit.play("f");
-    change(&circuit, |c| c.consecutive_failures(4));
+    change(&circuit, |c| c.set_consecutive_failures(4));
     circuit.play("ff");
     circuit.is(State::Closed);
     circuit.play("f");
@@ -598,7 +594,7 @@ fn new_thresholds_hold_from_the_next_call_on() {
 fn new_rates_judge_the_window_that_is_there() {
     let circuit = Fixture::new(|c| c.count_window(10).failure_rate(1.0).minimum_calls(10));
     circuit.play("ssss fff");
-    change(&circuit, |c| c.failure_rate(0.5).minimum_calls(8));
+    change(&circuit, |c| c.set_failure_rate(0.5).set_minimum_calls(8));
     assert_eq!(circuit.window(), (7, 3, 0));
     circuit.is(State::Closed);
     circuit.play("f");
@@ -607,12 +603,14 @@ fn new_rates_judge_the_window_that_is_there() {
 
 // E5
 #[test]
-fn a_change_says_nothing_and_keeps_the_state() {
+fn a_change_is_no_transition_and_keeps_the_state() {
     let circuit = fragile(|c| c);
     circuit.play("f");
     let before = circuit.look();
     circuit.told();
-    change(&circuit, |c| c.consecutive_failures(10).open_for(secs(1)));
+    change(&circuit, |c| {
+        c.set_consecutive_failures(10).set_open_for(secs(1))
+    });
     assert_eq!(circuit.look(), before);
     circuit.tells_nothing();
 }
@@ -621,7 +619,7 @@ fn a_change_says_nothing_and_keeps_the_state() {
 #[test]
 fn numbers_that_a_change_does_not_name_stay() {
     let circuit = Fixture::new(|c| c.consecutive_failures(3).open_for(secs(7)));
-    change(&circuit, |c| c.permits(1));
+    change(&circuit, |c| c.set_permits(1));
     circuit.play("fff");
     circuit.tells(&["closed -> open: 3 consecutive failures, open for 7s"]);
 }
@@ -630,7 +628,7 @@ fn numbers_that_a_change_does_not_name_stay() {
 #[test]
 fn a_consecutive_policy_can_be_added() {
     let circuit = Fixture::new(|c| c.count_window(10).failure_rate(1.0));
-    change(&circuit, |c| c.consecutive_failures(2));
+    change(&circuit, |c| c.set_consecutive_failures(2));
     circuit.play("s ff");
     circuit.tells(&["closed -> open: 2 consecutive failures, open for 30s"]);
 }
@@ -640,7 +638,7 @@ fn a_consecutive_policy_can_be_added() {
 fn the_deadline_is_frozen_for_its_era() {
     let circuit = fragile(|c| c);
     circuit.play("f");
-    change(&circuit, |c| c.open_for(secs(50)));
+    change(&circuit, |c| c.set_open_for(secs(50)));
     assert_eq!(circuit.remaining(), secs(5));
     circuit.wait_out();
     circuit.play("f");
@@ -653,13 +651,13 @@ fn a_change_of_the_backoff_keeps_the_attempt() {
     let circuit = fragile(|c| c);
     circuit.play("f");
     change(&circuit, |c| {
-        c.open_for(OpenFor::exponential(secs(1), 3.0, secs(100)))
+        c.set_open_for(OpenFor::exponential(secs(1), 3.0, secs(100)))
     });
     circuit.wait_out();
     circuit.play("f");
     assert_eq!(circuit.remaining(), secs(3));
     change(&circuit, |c| {
-        c.open_for(OpenFor::constant(secs(9)).jitter(Jitter::None))
+        c.set_open_for(OpenFor::constant(secs(9)).jitter(Jitter::None))
     });
     circuit.wait_out();
     circuit.play("f");
@@ -672,7 +670,9 @@ fn half_open_numbers_are_frozen_for_their_era() {
     let circuit = fragile_after_break(|c| c.probes(2, 3).permits(2).half_open_timeout(secs(8)));
     let (first, second) = (circuit.admit(), circuit.admit());
     change(&circuit, |c| {
-        c.probes(1, 1).permits(1).half_open_timeout(secs(800))
+        c.set_probes((1, 1))
+            .set_permits(1)
+            .set_half_open_timeout(secs(800))
     });
     circuit.wait(secs(8) - NANO);
     assert_eq!(circuit.reject().reason(), Reason::HalfOpenFull);
@@ -702,7 +702,9 @@ fn a_slow_limit_can_be_moved() {
     });
     circuit.play("S");
     assert_eq!(circuit.window(), (1, 0, 0));
-    change(&circuit, |c| c.slow_call_duration(SLOW).slow_call_rate(0.5));
+    change(&circuit, |c| {
+        c.set_slow_call_duration(SLOW).set_slow_call_rate(0.5)
+    });
     circuit.play("S");
     assert_eq!(circuit.window(), (2, 0, 1));
 }
@@ -711,7 +713,7 @@ fn a_slow_limit_can_be_moved() {
 #[test]
 fn a_slow_limit_can_be_moved_for_probes() {
     let circuit = fragile_after_break(|c| c.slow_call_duration(secs(60)).slow_call_rate(1.0));
-    change(&circuit, |c| c.slow_call_duration(SLOW));
+    change(&circuit, |c| c.set_slow_call_duration(SLOW));
     circuit.play("S");
     circuit.is(State::Open);
 }
@@ -722,7 +724,7 @@ fn calls_that_nobody_timed_are_not_slow_afterwards() {
     let circuit = fragile(|c| c);
     let call = circuit.admit();
     circuit.wait(SLOW * 2);
-    change(&circuit, |c| c.slow_call_duration(SLOW));
+    change(&circuit, |c| c.set_slow_call_duration(SLOW));
     drop(call);
     circuit.is(State::Closed);
     circuit.play("D");
@@ -734,7 +736,8 @@ fn calls_that_nobody_timed_are_not_slow_afterwards() {
 fn the_other_numbers_can_be_changed_too() {
     let circuit = fragile(|c| c);
     change(&circuit, |c| {
-        c.abandoned(AbandonedPolicy::Failure).ramp(secs(10), 0.25)
+        c.set_abandoned(AbandonedPolicy::Failure)
+            .set_ramp((secs(10), 0.25))
     });
     circuit.play("d");
     circuit.is(State::Open);
@@ -744,31 +747,31 @@ fn the_other_numbers_can_be_changed_too() {
     assert_eq!(circuit.look().ramp_share, 0.25);
 }
 
-type Change = fn(CircuitBuilder) -> CircuitBuilder;
+type Change = fn(&mut Settings) -> &mut Settings;
 
 /// A live circuit refuses this change by this name, and nothing has changed.
 fn refuses(circuit: &Fixture, field: &str, change: Change) -> ConfigError {
     let refused = circuit
         .circuit
-        .reconfigure(|c| change(c.consecutive_failures(1_000).open_for(secs(1_000))))
+        .reconfigure(|c| change(c.set_consecutive_failures(1_000).set_open_for(secs(1_000))))
         .expect_err(field);
     assert_eq!(refused.field(), field);
+    assert_eq!(refused.circuit(), Some("payments"));
     refused
 }
 
-const SHAPES: [(&str, Change); 12] = [
-    ("count_window", |c| c.count_window(500)),
-    ("time_window", |c| c.time_window(secs(60))),
-    ("time_window_buckets", |c| c.time_window_buckets(5)),
-    ("trip_when", |c| c.trip_when(|_| true)),
-    ("open_for", |c| c.open_for(OpenFor::from_fn(|_| secs(1)))),
-    ("mode", |c| c.mode(Mode::Shadow)),
-    ("totals", |c| c.totals(false)),
-    ("seed", |c| c.seed(7)),
-    ("clock", |c| c.clock(ManualClock::new())),
-    ("on_transition", |c| c.on_transition(|_, _| {})),
-    ("failure_rate", |c| c.failure_rate(1.5)),
-    ("permits", |c| c.permits(2)),
+const SHAPES: [(&str, Change); 9] = [
+    ("count_window", |c| c.set_count_window(500)),
+    ("time_window", |c| c.set_time_window(secs(60))),
+    ("time_window_buckets", |c| c.set_time_window_buckets(5)),
+    ("count_window", |c| c.set_count_window(None)),
+    ("open_for", |c| {
+        c.set_open_for(OpenFor::from_fn(|_| secs(1)))
+    }),
+    ("totals", |c| c.set_totals(false)),
+    ("jitter_seed", |c| c.set_jitter_seed(7)),
+    ("failure_rate", |c| c.set_failure_rate(1.5)),
+    ("permits", |c| c.set_permits(2)),
 ];
 
 // E5
@@ -785,14 +788,38 @@ fn what_changes_the_shape_is_refused_by_name_and_changes_nothing() {
     circuit.play("x");
 }
 
+// E5: a policy comes with the settings of another circuit, and so does a function of the attempt.
+#[test]
+fn closures_of_another_circuit_are_refused_by_name() {
+    let closures = [
+        (
+            "trip_when",
+            Fixture::new(|c| c.count_window(10).trip_when(|_| true)),
+        ),
+        (
+            "open_for",
+            Fixture::new(|c| c.count_window(10).open_for(OpenFor::from_fn(|_| secs(1)))),
+        ),
+    ];
+    for (field, with) in &closures {
+        let without = Fixture::new(|c| c.count_window(10));
+        for (circuit, other) in [(&without, with), (with, &without)] {
+            let other = other.circuit.settings();
+            let refused = circuit.circuit.reconfigure(|c| c.set_to(&other));
+            assert_eq!(refused.expect_err("another").field(), *field);
+        }
+        change(with, |c| c.set_to(&with.circuit.settings()));
+    }
+}
+
 // E5
 #[test]
 fn what_needs_a_window_is_refused_where_there_is_none() {
     let circuit = fragile(|c| c);
-    refuses(&circuit, "failure_rate", |c| c.failure_rate(0.25));
-    refuses(&circuit, "minimum_calls", |c| c.minimum_calls(5));
+    refuses(&circuit, "failure_rate", |c| c.set_failure_rate(0.25));
+    refuses(&circuit, "minimum_calls", |c| c.set_minimum_calls(5));
     refuses(&circuit, "slow_call_rate", |c| {
-        c.slow_call_rate(0.5).slow_call_duration(SLOW)
+        c.set_slow_call_rate(0.5).set_slow_call_duration(SLOW)
     });
 }
 
@@ -800,9 +827,9 @@ fn what_needs_a_window_is_refused_where_there_is_none() {
 #[test]
 fn a_slow_rate_is_refused_where_no_slow_calls_were_watched() {
     let circuit = Fixture::new(|c| c.count_window(10));
-    refuses(&circuit, "slow_call_rate", |c| c.slow_call_rate(0.5));
+    refuses(&circuit, "slow_call_rate", |c| c.set_slow_call_rate(0.5));
     let refused = refuses(&circuit, "slow_call_rate", |c| {
-        c.slow_call_rate(0.5).slow_call_duration(SLOW)
+        c.set_slow_call_rate(0.5).set_slow_call_duration(SLOW)
     });
     assert_eq!(refused.value(), "0.5");
 }
@@ -812,10 +839,10 @@ fn a_slow_rate_is_refused_where_no_slow_calls_were_watched() {
 fn a_slow_rate_of_a_time_window_can_be_changed_where_it_was_watched() {
     let deaf = Fixture::new(|c| c.time_window(secs(10)));
     refuses(&deaf, "slow_call_rate", |c| {
-        c.slow_call_rate(0.5).slow_call_duration(SLOW)
+        c.set_slow_call_rate(0.5).set_slow_call_duration(SLOW)
     });
     let watching = Fixture::new(|c| c.time_window(secs(60)).slow_call_duration(SLOW));
-    change(&watching, |c| c.slow_call_rate(0.5));
+    change(&watching, |c| c.set_slow_call_rate(0.5));
     watching.play_times(20, "S");
     watching.tells(&["closed -> open: 20 of 20 calls were slow, open for 30s"]);
 }
@@ -824,7 +851,7 @@ fn a_slow_rate_of_a_time_window_can_be_changed_where_it_was_watched() {
 #[test]
 fn a_slow_success_enters_a_window_that_does_not_watch_slow_calls() {
     let circuit = Fixture::new(|c| c.count_window(10));
-    change(&circuit, |c| c.slow_call_duration(SLOW));
+    change(&circuit, |c| c.set_slow_call_duration(SLOW));
     circuit.play("S");
     assert_eq!(circuit.window(), (1, 0, 0));
 }
@@ -833,8 +860,8 @@ fn a_slow_success_enters_a_window_that_does_not_watch_slow_calls() {
 #[test]
 fn a_minimum_must_fit_the_window_that_is_there() {
     let circuit = Fixture::new(|c| c.count_window(10));
-    change(&circuit, |c| c.minimum_calls(10));
-    refuses(&circuit, "minimum_calls", |c| c.minimum_calls(11));
+    change(&circuit, |c| c.set_minimum_calls(10));
+    refuses(&circuit, "minimum_calls", |c| c.set_minimum_calls(11));
 }
 
 // E5
@@ -843,7 +870,7 @@ fn a_function_of_the_attempt_cannot_be_replaced() {
     let circuit = fragile(|c| c.open_for(OpenFor::from_fn(|_| secs(1))));
     let refused = circuit
         .circuit
-        .reconfigure(|c| c.open_for(secs(5)))
+        .reconfigure(|c| c.set_open_for(secs(5)))
         .expect_err("a refusal");
     assert_eq!(refused.field(), "open_for");
 }
@@ -854,7 +881,7 @@ fn clones_share_their_numbers() {
     let circuit = Fixture::new(|c| c.consecutive_failures(100));
     let clone = circuit.circuit.clone();
     clone
-        .reconfigure(|c| c.consecutive_failures(1))
+        .reconfigure(|c| c.set_consecutive_failures(1))
         .expect("numbers that make sense");
     circuit.play("f");
     circuit.is(State::Open);

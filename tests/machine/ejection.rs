@@ -119,17 +119,6 @@ fn a_new_member_makes_room() {
     counts(&cap, 2, 4);
 }
 
-// E5
-#[test]
-fn a_live_circuit_does_not_change_its_set() {
-    let (cap, other) = (cap(0.5), cap(1.0));
-    let member = members(&cap, 1).pop().expect("a member");
-    let change = member.circuit.reconfigure(|new| new.ejection_cap(&other));
-    assert_eq!(change.expect_err("refused").field(), "ejection_cap");
-    counts(&cap, 0, 1);
-    counts(&other, 0, 0);
-}
-
 // ---- a veto ------------------------------------------------------------------------------------
 
 // G7, E4

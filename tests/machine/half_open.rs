@@ -599,7 +599,9 @@ fn a_longer_ramp_does_not_bring_back_one_that_is_over() {
     let circuit = ramping();
     circuit.wait(secs(10));
     circuit.play("s");
-    let longer = circuit.circuit.reconfigure(|c| c.ramp(secs(1_000), 0.1));
+    let longer = circuit
+        .circuit
+        .reconfigure(|c| c.set_ramp((secs(1_000), 0.1)));
     longer.expect("numbers that make sense");
     circuit.play_times(1_000, "s");
 }

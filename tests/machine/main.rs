@@ -12,6 +12,7 @@ mod causes;
 mod control;
 mod ejection;
 mod half_open;
+mod live_settings;
 mod outcomes;
 mod restoring;
 mod settings;

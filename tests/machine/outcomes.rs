@@ -326,7 +326,7 @@ fn the_time_after_which_an_abandoned_call_has_failed_can_be_changed() {
     let before = circuit.admit();
     let changed = circuit
         .circuit
-        .reconfigure(|c| c.abandoned(AbandonedPolicy::FailureAfter(secs(2))));
+        .reconfigure(|c| c.set_abandoned(AbandonedPolicy::FailureAfter(secs(2))));
     changed.expect("a number");
     let after = circuit.admit();
     circuit.wait(secs(2));

@@ -160,15 +160,6 @@ fn a_mode_that_is_said_too_must_be_the_saved_one() {
     assert_eq!((error.field(), error.value()), ("mode", "Shadow"));
 }
 
-// E5, E6
-#[test]
-fn a_live_circuit_is_not_restored() {
-    let circuit = builder(&ManualClock::new()).build().expect("valid");
-    let restore = |numbers: CircuitBuilder| numbers.restore(SavedState::closed());
-    let error = circuit.reconfigure(restore).expect_err("alive");
-    assert_eq!(error.field(), "restore");
-}
-
 // E6: the time in between counts if its end is told.
 #[test]
 fn the_time_in_between_is_subtracted_by_whoever_knows_it() {

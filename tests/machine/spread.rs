@@ -104,14 +104,15 @@ fn the_longest_break_is_spread_without_harm() {
 #[test]
 fn a_live_circuit_changes_its_spread() {
     let (circuit, _) = open(|c| c);
-    let spread = |numbers: CircuitBuilder| numbers.spread_retry_after(0.5);
-    circuit.reconfigure(spread).expect("a number");
+    circuit
+        .reconfigure(|settings| settings.set_spread_retry_after(0.5))
+        .expect("a number");
     // The first of the sequence is told the end itself.
     assert_eq!(told(&circuit), secs(100));
     assert!(told(&circuit) > secs(100));
     // What does not speak of it leaves it as it is.
     circuit
-        .reconfigure(|numbers| numbers.open_for(secs(7)))
+        .reconfigure(|numbers| numbers.set_open_for(secs(7)))
         .expect("a number");
     assert!(told(&circuit) > secs(100));
 }

@@ -3,7 +3,9 @@
 use std::{panic::resume_unwind, time::Duration};
 
 use proptest::{option, prelude::*};
-use tower_breaker::{AbandonedPolicy, CircuitBuilder, Jitter, Mode, OpenFor, WindowCounts};
+use tower_breaker::{
+    AbandonedPolicy, CircuitBuilder, Jitter, Mode, OpenFor, Settings, WindowCounts,
+};
 
 /// Settings as a person says them; `None` is *not said*. Shares are in thousandths.
 #[derive(Clone, Debug)]
@@ -69,17 +71,17 @@ pub(crate) struct HalfOpen {
     pub(crate) timeout: Option<Duration>,
 }
 
-/// What a live circuit is asked to change (E5).
+/// What a live circuit is asked to change (E5): the outer `None` leaves it, the inner one takes it back.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
-    pub(crate) consecutive: Option<u64>,
-    pub(crate) failure_rate: Option<u32>,
-    pub(crate) slow_rate: Option<u32>,
-    pub(crate) minimum: Option<u64>,
+    pub(crate) consecutive: Option<Option<u64>>,
+    pub(crate) failure_rate: Option<Option<u32>>,
+    pub(crate) slow_rate: Option<Option<u32>>,
+    pub(crate) minimum: Option<Option<u64>>,
     pub(crate) open_for: Option<Duration>,
-    pub(crate) permits: Option<u64>,
-    pub(crate) probes: Option<(u64, u64)>,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) permits: Option<Option<u64>>,
+    pub(crate) probes: Option<Option<(u64, u64)>>,
+    pub(crate) timeout: Option<Option<Duration>>,
 }
 
 impl Custom {
@@ -176,16 +178,17 @@ impl HalfOpen {
 }
 
 impl Change {
-    pub(crate) fn tell(&self, builder: Builder) -> Builder {
-        say!(builder,
-            self.consecutive => Builder::consecutive_failures,
-            self.failure_rate.map(share) => Builder::failure_rate,
-            self.slow_rate.map(share) => Builder::slow_call_rate,
-            self.minimum => Builder::minimum_calls,
-            self.open_for => Builder::open_for,
-            self.permits => Builder::permits,
-            self.probes => |b: Builder, (successes, of)| b.probes(successes, of),
-            self.timeout => Builder::half_open_timeout,
+    pub(crate) fn tell<'a>(&self, settings: &'a mut Settings) -> &'a mut Settings {
+        let shares = |share_of: Option<u32>| share_of.map(share);
+        say!(settings,
+            self.consecutive => Settings::set_consecutive_failures,
+            self.failure_rate.map(shares) => Settings::set_failure_rate,
+            self.slow_rate.map(shares) => Settings::set_slow_call_rate,
+            self.minimum => Settings::set_minimum_calls,
+            self.open_for => Settings::set_open_for,
+            self.permits => Settings::set_permits,
+            self.probes => Settings::set_probes,
+            self.timeout => Settings::set_half_open_timeout,
         )
     }
 }
@@ -386,19 +389,24 @@ pub(crate) fn nervous_config() -> impl Strategy<Value = Config> {
     })
 }
 
+/// A value, or now and then that it is taken back.
+fn mostly<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    option::weighted(0.75, value)
+}
+
 pub(crate) fn change() -> impl Strategy<Value = Change> {
     let rarely = 0.15;
     let numbers = (
-        option::weighted(rarely, 1..=6u64),
-        option::weighted(rarely, thousandths()),
-        option::weighted(rarely, thousandths()),
-        option::weighted(rarely, 1..=20u64),
+        option::weighted(rarely, mostly(1..=6u64)),
+        option::weighted(rarely, mostly(thousandths())),
+        option::weighted(rarely, mostly(thousandths())),
+        option::weighted(rarely, mostly(1..=20u64)),
     );
     let rest = (
         option::weighted(rarely, millis(1..=1_000)),
-        option::weighted(rarely, 1..=5u64),
-        option::weighted(rarely, probes()),
-        option::weighted(rarely, millis(1..=2_000)),
+        option::weighted(rarely, mostly(1..=5u64)),
+        option::weighted(rarely, mostly(probes())),
+        option::weighted(rarely, mostly(millis(1..=2_000))),
     );
     (numbers, rest).prop_map(
         |(

@@ -12,4 +12,5 @@ mod reference;
 mod faults;
 mod fuzz_smoke;
 mod histories;
+mod settings;
 mod stress;

@@ -451,11 +451,12 @@ impl Reference {
         else {
             return;
         };
+        // E5: one that comes while they are not counted neither goes on with the row nor ends it.
         *streak = match failed {
-            true if counts_streak => *streak + 1,
-            _ => 0,
+            true => *streak + u64::from(counts_streak),
+            false => 0,
         };
-        if *streak == 1 {
+        if *streak == 1 && counts_streak {
             *streak_began = at;
         }
         calls.push_back(Call { at, failed, slow });
@@ -946,24 +947,30 @@ impl Config {
         if !on_failures && (windowed || self.consecutive.is_none()) {
             self.failure_rate = Some(500);
         }
-        self.minimum = self.minimum.or(match self.window {
-            Some(Window::Calls(size)) => Some(20.min(size as u64)),
-            Some(Window::Buckets { .. }) => Some(20),
-            None => None,
-        });
+        self.minimum = self.minimum.or(self.default_minimum());
+    }
+
+    fn default_minimum(&self) -> Option<u64> {
+        match self.window? {
+            Window::Calls(size) => Some(20.min(size as u64)),
+            Window::Buckets { .. } => Some(20),
+        }
     }
 
     /// E5, B8: the configuration after `change`, unless it is refused.
     fn changed(&self, change: &Change) -> Option<Self> {
         let mut new = self.clone();
-        new.consecutive = change.consecutive.or(self.consecutive);
-        new.failure_rate = change.failure_rate.or(self.failure_rate);
-        new.slow_rate = change.slow_rate.or(self.slow_rate);
-        new.minimum = change.minimum.or(self.minimum);
-        new.half_open.timeout = change.timeout.or(self.half_open.timeout);
-        new.half_open.permits = change.permits.unwrap_or(self.half_open.permits);
-        if let Some((successes, of)) = change.probes {
-            (new.half_open.successes, new.half_open.of) = (successes, of);
+        new.consecutive = change.consecutive.unwrap_or(self.consecutive);
+        new.failure_rate = change.failure_rate.unwrap_or(self.failure_rate);
+        new.slow_rate = change.slow_rate.unwrap_or(self.slow_rate);
+        new.minimum = change.minimum.unwrap_or(self.minimum);
+        new.minimum = new.minimum.or(self.default_minimum());
+        new.half_open.timeout = change.timeout.unwrap_or(self.half_open.timeout);
+        if let Some(permits) = change.permits {
+            new.half_open.permits = permits.unwrap_or(1);
+        }
+        if let Some(probes) = change.probes {
+            (new.half_open.successes, new.half_open.of) = probes.unwrap_or((1, 1));
         }
         if let Some(first) = change.open_for {
             new.open_for = Break::constant(first);
@@ -982,7 +989,10 @@ impl Config {
             Some(Window::Buckets { .. }) => true,
         };
         let slow = self.slow_rate.is_none() || self.slow_after.is_some();
-        window && slow && self.half_open.permits <= self.half_open.of
+        let on_failures =
+            self.failure_rate.is_some() || self.consecutive.is_some() || self.custom.is_some();
+        let span = self.span.is_none() || self.consecutive.is_some();
+        window && slow && on_failures && span && self.half_open.permits <= self.half_open.of
     }
 }
 

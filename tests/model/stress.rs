@@ -673,7 +673,7 @@ fn interfere(circuit: &Circuit, dice: &mut Dice, weather: &Weather) {
         5 => circuit.set_mode(Mode::Normal),
         6 => {
             let n = 1 + dice.below(5);
-            let change = circuit.reconfigure(|numbers| numbers.consecutive_failures(n));
+            let change = circuit.reconfigure(|numbers| numbers.set_consecutive_failures(n));
             change.expect("valid");
             false
         }
@@ -853,8 +853,9 @@ fn numbers_are_never_seen_mixed_while_they_change() {
             }
             if number > 0 {
                 let probes = 1 + 4 * (turn % 2);
-                let change =
-                    circuit.reconfigure(|numbers| numbers.probes(probes, probes).permits(probes));
+                let change = circuit.reconfigure(|numbers| {
+                    numbers.set_probes((probes, probes)).set_permits(probes)
+                });
                 change.expect("valid");
                 continue;
             }

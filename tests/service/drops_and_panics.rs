@@ -267,7 +267,7 @@ fn a_stale_probe_given_up_on_is_not_judged_by_the_patience_of_a_later_era() {
     stage.circuit.trip(BREAK).expect("normal mode");
     let hasty = stage
         .circuit
-        .reconfigure(|builder| builder.half_open_timeout(NANOSECOND));
+        .reconfigure(|builder| builder.set_half_open_timeout(NANOSECOND));
     hasty.expect("valid");
     stage.clock.advance(BREAK);
     let probe = stage.call(Act::Hang);

@@ -299,7 +299,7 @@ async fn it_can_be_changed_and_a_probe_that_waits_keeps_its_own() {
     let mut first = pin!(hang());
     assert!(first.as_mut().now_or_never().is_none());
     circuit
-        .reconfigure(|c| c.probe_timeout(2 * LIMIT))
+        .reconfigure(|c| c.set_probe_timeout(2 * LIMIT))
         .expect("valid");
     let mut second = pin!(hang());
     assert!(second.as_mut().now_or_never().is_none());
@@ -702,7 +702,7 @@ async fn a_check_has_the_limit_of_a_probe() {
     assert_eq!(alive.count(), 0);
     // Live, for the next check.
     circuit
-        .reconfigure(|c| c.probe_timeout(4 * LIMIT))
+        .reconfigure(|c| c.set_probe_timeout(4 * LIMIT))
         .expect("valid");
     sleep(BREAK + 3 * LIMIT).await;
     assert_eq!((circuit.state(), alive.count()), (State::HalfOpen, 1));

@@ -29,7 +29,7 @@ fn whole() -> StdArc<Cap> {
 
 /// A circuit of the set that trips at so many failures in a row.
 fn member(cap: &StdArc<Cap>, failures: u64) -> Arc<Fixture> {
-    Fixture::with(&consecutive(failures), false, Some(cap.clone()))
+    Fixture::with(consecutive(failures), false, Some(cap.clone()))
 }
 
 fn trip_now(fixture: &Arc<Fixture>, ticket: Ticket) -> Part {

@@ -61,7 +61,7 @@ fn two_who_tell_causes_of_different_eras_never_mix_them() {
 #[test]
 fn a_rejection_tells_a_cause_of_the_circuit_as_it_is() {
     model("a trip against a trip by hand and a rejection", || {
-        let fixture = Fixture::new(&consecutive(1));
+        let fixture = Fixture::new(consecutive(1));
         let call = fixture.enter(0);
         let (failing, tripping, rejected) = (fixture.clone(), fixture.clone(), fixture.clone());
         race!(

@@ -32,7 +32,7 @@ fn assert_obeyed(fixture: &Fixture) {
 fn control_operations_and_calls_end_each_era_once() {
     for operation in [TRIP, RESET, FORCE, SHADOW, DISABLE] {
         model("a control operation against calls", move || {
-            let fixture = Fixture::new(&consecutive(1));
+            let fixture = Fixture::new(consecutive(1));
             let ticket = fixture.enter(0);
             let (controlled, calling) = (fixture.clone(), fixture.clone());
             race!(
@@ -53,7 +53,7 @@ fn control_operations_and_calls_end_each_era_once() {
 fn control_operations_and_probes_end_each_era_once() {
     for operation in [TRIP, RESET, FORCE, SHADOW, DISABLE] {
         model("a control operation against a probe", move || {
-            let fixture = Fixture::open(&consecutive(1));
+            let fixture = Fixture::open(consecutive(1));
             let probe = fixture.enter(OPEN_FOR);
             race!(
                 control(&fixture, operation),
@@ -68,7 +68,7 @@ fn control_operations_and_probes_end_each_era_once() {
 #[test]
 fn a_release_admits_and_is_told_once() {
     model("a release against calls and another release", || {
-        let fixture = Fixture::new(&consecutive(1));
+        let fixture = Fixture::new(consecutive(1));
         fixture.core.set_mode(Mode::ForcedOpen, 0);
         let (releasing, calling) = (fixture.clone(), fixture.clone());
         race!(
@@ -91,7 +91,7 @@ fn a_release_admits_and_is_told_once() {
 fn a_mode_is_entered_once() {
     for operation in [FORCE, SHADOW, DISABLE] {
         model("the same mode by two people", move || {
-            let fixture = Fixture::new(&consecutive(1));
+            let fixture = Fixture::new(consecutive(1));
             race!(control(&fixture, operation), control(&fixture, operation));
             assert_eq!(fixture.won().len(), 1);
         });
@@ -102,7 +102,7 @@ fn a_mode_is_entered_once() {
 #[test]
 fn a_trip_never_disturbs_forced_open() {
     model("a trip against forced open", || {
-        let fixture = Fixture::new(&consecutive(1));
+        let fixture = Fixture::new(consecutive(1));
         race!(control(&fixture, FORCE), control(&fixture, TRIP));
         assert_eq!(fixture.core.mode(), Mode::ForcedOpen);
         let mut won = fixture.won().into_iter();
@@ -121,7 +121,7 @@ fn two_people_end_each_era_once() {
         (DISABLE, RESET),
     ] {
         model("two control operations", move || {
-            let fixture = Fixture::new(&consecutive(1));
+            let fixture = Fixture::new(consecutive(1));
             race!(control(&fixture, one), control(&fixture, other));
             fixture.assert_eras_follow();
             let won = fixture.won();

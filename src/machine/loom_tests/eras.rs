@@ -7,7 +7,7 @@ use super::*;
 fn a_stale_result_changes_nothing() {
     for outcome in [Outcome::Success, Outcome::Failure, Outcome::TripNow] {
         model("a stale result against a new era", move || {
-            let fixture = Fixture::new(&consecutive(1));
+            let fixture = Fixture::new(consecutive(1));
             let old = fixture.enter(0);
             let (turning, straggling) = (fixture.clone(), fixture.clone());
             race!(
@@ -35,13 +35,10 @@ fn a_stale_result_changes_nothing() {
 #[test]
 fn a_stale_drop_gives_nothing_back() {
     model("a stale drop against a new era", || {
-        let fixture = Fixture::built(&patient(500), true);
+        let fixture = Fixture::built(patient(500), true);
         fixture.trip(OPEN_FOR, 0);
         let old = fixture.enter(OPEN_FOR);
-        fixture
-            .core
-            .reconfigure(&half_open_timeout_of(10))
-            .expect("valid");
+        fixture.reconfigure(|numbers| numbers.half_open_timeout = 10);
         let now = OPEN_FOR + 100;
         let probing = fixture.clone();
         race!(
@@ -62,11 +59,7 @@ fn a_stale_drop_gives_nothing_back() {
 fn a_stale_release_frees_no_seat() {
     for outcome in [Outcome::Success, Outcome::Failure, Outcome::Ignored] {
         model("a stale release against a new era", move || {
-            let fixture = Fixture::open(&Settings {
-                permits: Some(2),
-                probes: of(2, 2),
-                ..consecutive(1)
-            });
+            let fixture = Fixture::open(probes(2, 2, consecutive(1)));
             let old = fixture.enter(OPEN_FOR);
             let (probing, straggling) = (fixture.clone(), fixture.clone());
             race!(
@@ -88,7 +81,7 @@ fn a_stale_release_frees_no_seat() {
 #[test]
 fn a_result_that_trips_at_once_trips_its_own_era_only() {
     model("trip-now against a reset", || {
-        let fixture = Fixture::new(&consecutive(1));
+        let fixture = Fixture::new(consecutive(1));
         let ticket = fixture.enter(0);
         let (resetting, tripping) = (fixture.clone(), fixture.clone());
         race!(
@@ -105,7 +98,7 @@ fn a_result_that_trips_at_once_trips_its_own_era_only() {
 #[test]
 fn a_straggler_moves_no_fact_of_a_later_era() {
     model("a late trip against three eras", || {
-        let fixture = Fixture::new(&consecutive(1));
+        let fixture = Fixture::new(consecutive(1));
         let ticket = fixture.enter(0);
         let turning = fixture.clone();
         race!(
@@ -124,7 +117,7 @@ fn a_straggler_moves_no_fact_of_a_later_era() {
 
 /// Era 1 ends at 1,000, era 2 at 17, era 3 at 50.
 fn three_breaks() -> (Arc<Fixture>, Part) {
-    let fixture = Fixture::open(&consecutive(1));
+    let fixture = Fixture::open(consecutive(1));
     let tripping = fixture.clone();
     let part = move || {
         tripping.trip(7, 10);
@@ -163,13 +156,8 @@ fn a_view_is_of_one_era() {
 fn a_view_reads_the_clock_in_its_era() {
     model("a view against a reset and the clock", || {
         let bucket = 1_000_000;
-        let fixture = Fixture::new(&Settings {
-            time_window: Some(Duration::from_nanos(bucket)),
-            time_window_buckets: Some(1),
-            failure_rate: Some(1.0),
-            minimum_calls: Some(9),
-            ..settings()
-        });
+        let window = WindowKind::Time(Duration::from_nanos(bucket), 1);
+        let fixture = Fixture::new(windowed(window, WHOLE, 9));
         let clock = Arc::new(AtomicU64::new(0));
         let ticket = fixture.enter(0);
         let (ticking, failing) = (clock.clone(), fixture.clone());
@@ -192,7 +180,7 @@ fn a_view_reads_the_clock_in_its_era() {
 #[test]
 fn readiness_that_fails_fails_the_era_that_was_seen() {
     model("a failed readiness against a reset", || {
-        let fixture = Fixture::new(&consecutive(1));
+        let fixture = Fixture::new(consecutive(1));
         let seen = fixture.core.seen();
         let (resetting, failing) = (fixture.clone(), fixture.clone());
         race!(
@@ -213,7 +201,7 @@ fn readiness_that_fails_fails_the_era_that_was_seen() {
 #[test]
 fn a_view_knows_the_attempt_of_its_era() {
     model("a view against the next attempt", || {
-        let fixture = Fixture::open(&consecutive(1));
+        let fixture = Fixture::open(consecutive(1));
         let probe = fixture.enter(OPEN_FOR);
         race!(fail(&fixture, probe, OPEN_FOR), move || {
             let view = fixture.core.view(|| OPEN_FOR);
@@ -226,7 +214,7 @@ fn a_view_knows_the_attempt_of_its_era() {
 #[test]
 fn a_loser_leaves_the_deadline_as_it_is() {
     model("a failed probe against a view of the era it ends", || {
-        let fixture = Fixture::open(&consecutive(1));
+        let fixture = Fixture::open(consecutive(1));
         let probe = fixture.enter(OPEN_FOR);
         race!(fail(&fixture, probe, OPEN_FOR + 9), move || {
             let view = fixture.core.view(|| OPEN_FOR + 9);
@@ -240,7 +228,7 @@ fn a_loser_leaves_the_deadline_as_it_is() {
 #[test]
 fn a_view_knows_no_attempt_of_a_later_era() {
     model("a view against the attempt of two eras later", || {
-        let fixture = Fixture::open(&consecutive(1));
+        let fixture = Fixture::open(consecutive(1));
         let probe = fixture.enter(OPEN_FOR);
         fixture.record(probe, Outcome::Failure, OPEN_FOR);
         let tripping = fixture.clone();

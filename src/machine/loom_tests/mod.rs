@@ -28,6 +28,7 @@ mod tripping;
 mod waiting;
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc as StdArc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -72,33 +73,42 @@ pub(crate) fn race_all(parts: Vec<Part>) {
 
 const OPEN_FOR: u64 = 1_000;
 
-fn settings() -> Settings {
-    Settings {
-        open_for: Some(Duration::from_nanos(OPEN_FOR).into()),
-        ..Settings::default()
-    }
-}
-
-fn consecutive(n: u64) -> Settings {
-    Settings {
-        consecutive_failures: Some(n),
-        ..settings()
+fn consecutive(n: u64) -> Numbers {
+    Numbers {
+        consecutive: n,
+        open_first: OPEN_FOR,
+        ..Numbers::default()
     }
 }
 
 /// So long does half-open wait for its probes.
-fn patient(nanos: u64) -> Settings {
-    Settings {
-        half_open_timeout: Some(Duration::from_nanos(nanos)),
+fn patient(nanos: u64) -> Numbers {
+    Numbers {
+        half_open_timeout: nanos,
         ..consecutive(1)
     }
 }
 
-/// What makes any circuit so patient from its next half-open era on.
-fn half_open_timeout_of(nanos: u64) -> Settings {
-    Settings {
-        half_open_timeout: Some(Duration::from_nanos(nanos)),
-        ..Settings::default()
+/// Half-open decides by so many successes of so many probes, all at once.
+fn probes(successes: u64, of: u64, numbers: Numbers) -> Numbers {
+    Numbers {
+        permits: of,
+        successes,
+        of,
+        ..numbers
+    }
+}
+
+/// With a window and a rate of failures, in millionths, over so many calls.
+fn windowed(window: WindowKind, failure_rate: u64, minimum_calls: u64) -> Plan {
+    let numbers = Numbers {
+        failure_rate,
+        minimum_calls,
+        ..consecutive(0)
+    };
+    Plan {
+        window,
+        ..numbers.into()
     }
 }
 
@@ -112,15 +122,15 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn new(settings: &Settings) -> Arc<Self> {
-        Self::built(settings, false)
+    fn new(plan: impl Into<Plan>) -> Arc<Self> {
+        Self::built(plan, false)
     }
 
-    fn built(settings: &Settings, totals: bool) -> Arc<Self> {
-        Self::with(settings, totals, None)
+    fn built(plan: impl Into<Plan>, totals: bool) -> Arc<Self> {
+        Self::with(plan, totals, None)
     }
 
-    fn with(settings: &Settings, totals: bool, cap: Option<StdArc<Cap>>) -> Arc<Self> {
+    fn with(plan: impl Into<Plan>, totals: bool, cap: Option<StdArc<Cap>>) -> Arc<Self> {
         let cap = cap.map(|cap| Joining { cap, zero: 1 });
         let parts = CoreParts {
             first: SavedState::closed(),
@@ -129,18 +139,26 @@ impl Fixture {
             policy: None,
             cap,
         };
-        let plan = settings.resolve().expect("valid");
         Arc::new(Self {
-            core: Core::new(plan, parts, 0),
+            core: Core::new(plan.into(), parts, 0),
             won: std::sync::Mutex::default(),
         })
     }
 
     /// Open since 0.
-    fn open(settings: &Settings) -> Arc<Self> {
-        let fixture = Self::new(settings);
+    fn open(numbers: Numbers) -> Arc<Self> {
+        let fixture = Self::new(numbers);
         fixture.trip(OPEN_FOR, 0);
         fixture
+    }
+
+    /// E5
+    fn reconfigure(&self, change: impl Fn(&mut Numbers)) {
+        let changed = self.core.reconfigure(|mut numbers| {
+            change(&mut numbers);
+            Ok::<_, Infallible>(numbers)
+        });
+        assert!(changed.is_ok());
     }
 
     /// Opens by hand; not noted.
@@ -238,8 +256,4 @@ fn abandon(fixture: &Arc<Fixture>, ticket: Ticket, now: u64) -> Part {
 fn probes_and_permits(fixture: &Fixture, now: u64) -> (u64, u64) {
     let probes = fixture.core.view(|| now).probes.expect("half-open");
     (probes.in_flight, probes.permits)
-}
-
-fn of(successes: u64, of: u64) -> Option<Probing> {
-    Some(Probing::Of { successes, of })
 }

@@ -15,11 +15,11 @@ fn numbers_are_of_one_version() {
                 writing.write([8, 8]);
             },
             move || {
-                let [first, second] = reading.read();
+                let ([first, second], _) = reading.read();
                 assert_eq!(first, second);
             },
         );
-        assert_eq!(words.read(), [8, 8]);
+        assert_eq!(words.read(), ([8, 8], 2));
     });
 }
 
@@ -27,16 +27,12 @@ fn numbers_are_of_one_version() {
 #[test]
 fn one_version_of_the_numbers_judges_a_call() {
     model("reconfiguring what is slow against a call", || {
-        let watched = |slow_after, rate| Settings {
-            slow_call_duration: Some(Duration::from_nanos(slow_after)),
-            slow_call_rate: Some(rate),
-            ..Settings::default()
+        let watch = |numbers: &mut Numbers, slow_after, slow_rate| {
+            (numbers.slow_after, numbers.slow_rate) = (slow_after, slow_rate);
         };
-        let fixture = Fixture::new(&Settings {
-            count_window: Some(4),
-            minimum_calls: Some(1),
-            ..watched(100, 0.25)
-        });
+        let mut plan = windowed(WindowKind::Count(4), WHOLE, 1);
+        watch(&mut plan.numbers, 100, WHOLE / 4);
+        let fixture = Fixture::new(plan);
         for _ in 0..3 {
             let call = fixture.enter(0);
             fixture.record(call, Outcome::Success, 0);
@@ -44,7 +40,7 @@ fn one_version_of_the_numbers_judges_a_call() {
         let call = fixture.enter(0);
         let changing = fixture.clone();
         race!(
-            move || changing.core.reconfigure(&watched(5, 1.0)).expect("valid"),
+            move || changing.reconfigure(|numbers| watch(numbers, 5, WHOLE)),
             succeed(&fixture, call, 10),
         );
         assert_eq!(
@@ -59,42 +55,53 @@ fn one_version_of_the_numbers_judges_a_call() {
 #[test]
 fn two_changes_both_hold() {
     model("reconfiguring against reconfiguring", || {
-        let fixture = Fixture::new(&consecutive(9));
+        let fixture = Fixture::new(consecutive(9));
         let (first, second) = (fixture.clone(), fixture.clone());
         race!(
-            move || first.core.reconfigure(&streak_of(1)).expect("valid"),
-            move || second.core.reconfigure(&permits_of(3)).expect("valid"),
+            move || first.reconfigure(|numbers| numbers.consecutive += 1),
+            move || second.reconfigure(|numbers| *numbers = probes(3, 3, *numbers)),
         );
-        let numbers = fixture.core.tunable.read();
-        assert_eq!((numbers.consecutive, numbers.permits), (1, 3));
+        let numbers = fixture.core.numbers();
+        assert_eq!((numbers.consecutive, numbers.permits), (10, 3));
     });
 }
 
-fn streak_of(n: u64) -> Settings {
-    Settings {
-        consecutive_failures: Some(n),
-        ..Settings::default()
-    }
-}
-
-fn permits_of(n: u64) -> Settings {
-    Settings {
-        permits: Some(n),
-        probes: of(n, n),
-        ..Settings::default()
-    }
+// E5: each begins from what the other has made, so neither is lost, and the versions tell their order.
+#[test]
+fn two_relative_changes_add_up() {
+    model("twice one more", || {
+        let fixture = Fixture::new(consecutive(1));
+        let newest = StdArc::new(AtomicUsize::new(0));
+        let more = || {
+            let (fixture, newest) = (fixture.clone(), newest.clone());
+            move || {
+                let changed = fixture.core.reconfigure(|numbers| {
+                    Ok::<_, Infallible>(Numbers {
+                        consecutive: numbers.consecutive + 1,
+                        ..numbers
+                    })
+                });
+                let changed = changed.expect("infallible");
+                assert_eq!(changed.new.consecutive, 1 + changed.version);
+                newest.fetch_max(changed.version.try_into().expect("few"), Relaxed);
+            }
+        };
+        race!(more(), more());
+        assert_eq!(fixture.core.numbers().consecutive, 3);
+        assert_eq!(newest.load(Relaxed), 2);
+    });
 }
 
 // E3, E5: from the next call on; a call that races is judged by the one or the other.
 #[test]
 fn a_new_threshold_holds_from_the_next_call_on() {
     model("reconfiguring the streak against failures", || {
-        let fixture = Fixture::new(&consecutive(3));
+        let fixture = Fixture::new(consecutive(3));
         let tickets = [(); 3].map(|()| fixture.enter(0));
         let changing = fixture.clone();
         race!(
             move || {
-                changing.core.reconfigure(&streak_of(1)).expect("valid");
+                changing.reconfigure(|numbers| numbers.consecutive = 1);
                 changing.record(tickets[0], Outcome::Failure, 1);
             },
             fail(&fixture, tickets[1], 1),

@@ -6,10 +6,9 @@ use super::*;
 #[test]
 fn probes_never_exceed_the_permits() {
     model("probes never exceed the permits", || {
-        let fixture = Fixture::open(&Settings {
-            permits: Some(1),
-            probes: of(2, 2),
-            ..consecutive(1)
+        let fixture = Fixture::open(Numbers {
+            permits: 1,
+            ..probes(2, 2, consecutive(1))
         });
         let held = fixture.enter(OPEN_FOR);
         let in_flight = StdArc::new(AtomicUsize::new(1));
@@ -46,7 +45,7 @@ fn probes_never_exceed_the_permits() {
 #[test]
 fn the_end_of_a_break_admits_one_probe() {
     model("two calls at the end of the break", || {
-        let fixture = Fixture::open(&consecutive(1));
+        let fixture = Fixture::open(consecutive(1));
         let admitted = StdArc::new(AtomicUsize::new(0));
         let call = || {
             let (fixture, admitted) = (fixture.clone(), admitted.clone());
@@ -64,11 +63,7 @@ fn the_end_of_a_break_admits_one_probe() {
 
 /// Three probes, two of which must succeed.
 fn two_of_three() -> (Arc<Fixture>, [Ticket; 3]) {
-    let fixture = Fixture::open(&Settings {
-        permits: Some(3),
-        probes: of(2, 3),
-        ..consecutive(1)
-    });
+    let fixture = Fixture::open(probes(2, 3, consecutive(1)));
     let probes = [(); 3].map(|()| fixture.enter(OPEN_FOR));
     (fixture, probes)
 }
@@ -124,7 +119,7 @@ fn neutral_probes_leave_the_decision_to_the_others() {
 #[test]
 fn a_late_success_and_the_time_limit_exclude_each_other() {
     model("the half-open time limit against a late success", || {
-        let fixture = Fixture::open(&patient(10));
+        let fixture = Fixture::open(patient(10));
         let probe = fixture.enter(OPEN_FOR);
         let late = OPEN_FOR + 10;
         let calling = fixture.clone();
@@ -154,7 +149,7 @@ fn two_calls_at(fixture: &Arc<Fixture>, now: u64) {
 #[test]
 fn the_first_probe_is_not_timed_out_as_it_comes() {
     model("the first probe of a half-open era against a call", || {
-        two_calls_at(&Fixture::open(&patient(10)), OPEN_FOR);
+        two_calls_at(&Fixture::open(patient(10)), OPEN_FOR);
     });
 }
 
@@ -162,7 +157,7 @@ fn the_first_probe_is_not_timed_out_as_it_comes() {
 #[test]
 fn a_probe_that_comes_late_is_not_timed_out_by_its_predecessors_stamp() {
     model("a late probe of a half-open era against a call", || {
-        let fixture = Fixture::open(&patient(10));
+        let fixture = Fixture::open(patient(10));
         let probe = fixture.enter(OPEN_FOR);
         fixture.abandon(probe, OPEN_FOR);
         two_calls_at(&fixture, OPEN_FOR + 500);
@@ -175,16 +170,13 @@ fn a_loser_does_not_change_how_long_half_open_waits() {
     model(
         "reconfiguring the time limit against the first probe",
         || {
-            let fixture = Fixture::open(&patient(10));
+            let fixture = Fixture::open(patient(10));
             let (changing, calling) = (fixture.clone(), fixture.clone());
             let seen = StdArc::new(std::sync::Mutex::new(None));
             let first = seen.clone();
             race!(
                 move || {
-                    changing
-                        .core
-                        .reconfigure(&half_open_timeout_of(500))
-                        .expect("valid");
+                    changing.reconfigure(|numbers| numbers.half_open_timeout = 500);
                     changing.knock(OPEN_FOR);
                     *first.lock().expect("not poisoned") = changing.refusal(OPEN_FOR);
                 },
@@ -200,12 +192,9 @@ fn a_loser_does_not_change_how_long_half_open_waits() {
 #[test]
 fn nobody_is_told_the_time_limit_of_another_era() {
     model("a rejection against new probes", || {
-        let fixture = Fixture::open(&patient(10));
+        let fixture = Fixture::open(patient(10));
         fixture.knock(OPEN_FOR);
-        fixture
-            .core
-            .reconfigure(&half_open_timeout_of(500))
-            .expect("valid");
+        fixture.reconfigure(|numbers| numbers.half_open_timeout = 500);
         let now = OPEN_FOR + 5;
         let turning = fixture.clone();
         race!(
@@ -226,7 +215,7 @@ fn nobody_is_told_the_time_limit_of_another_era() {
 fn nobody_probes_before_the_break_is_over() {
     model("no early half-open", || {
         // The era before this one was open, too, and its break is long over.
-        let fixture = Fixture::open(&consecutive(1));
+        let fixture = Fixture::open(consecutive(1));
         let probe = fixture.enter(OPEN_FOR);
         let now = OPEN_FOR + 500;
         let (first, second) = (fixture.clone(), fixture.clone());
@@ -247,11 +236,7 @@ fn nobody_probes_before_the_break_is_over() {
 #[test]
 fn a_loser_with_an_older_clock_times_no_probe_out() {
     model("two calls for one seat, the later one admitted", || {
-        let fixture = Fixture::open(&Settings {
-            permits: Some(2),
-            probes: of(2, 2),
-            ..patient(10)
-        });
+        let fixture = Fixture::open(probes(2, 2, patient(10)));
         fixture.knock(OPEN_FOR);
         let (newer, older) = (fixture.clone(), fixture.clone());
         let won = StdArc::new(AtomicUsize::new(0));
@@ -274,11 +259,7 @@ fn a_loser_with_an_older_clock_times_no_probe_out() {
 #[test]
 fn a_success_and_a_result_that_trips_exclude_each_other() {
     model("half-open with a success and trip-now", || {
-        let fixture = Fixture::open(&Settings {
-            permits: Some(2),
-            probes: of(1, 2),
-            ..consecutive(1)
-        });
+        let fixture = Fixture::open(probes(1, 2, consecutive(1)));
         let probes = [(); 2].map(|()| fixture.enter(OPEN_FOR));
         let tripping = fixture.clone();
         race!(succeed(&fixture, probes[0], OPEN_FOR), move || tripping

@@ -6,8 +6,9 @@ use super::*;
 #[test]
 fn a_ramp_ends_once_for_all() {
     model("the end of a ramp", || {
-        let fixture = Fixture::open(&Settings {
-            ramp: Some((Duration::from_nanos(100), 0.5)),
+        let fixture = Fixture::open(Numbers {
+            ramp: 100,
+            ramp_from: WHOLE / 2,
             ..consecutive(2)
         });
         let probe = fixture.enter(OPEN_FOR);

@@ -29,7 +29,7 @@ fn totals_are_exact_at_rest() {
 #[test]
 fn every_call_ends_once() {
     model("totals: calls against a trip", || {
-        let fixture = Fixture::built(&consecutive(1), true);
+        let fixture = Fixture::built(consecutive(1), true);
         let tickets = [(); 3].map(|()| fixture.enter(0));
         race!(
             fail(&fixture, tickets[0], 1),
@@ -48,7 +48,7 @@ fn every_call_ends_once() {
 #[test]
 fn a_trip_that_comes_too_late_is_stale() {
     model("totals: two results that trip at once", || {
-        let fixture = Fixture::built(&consecutive(5), true);
+        let fixture = Fixture::built(consecutive(5), true);
         let trip = || {
             let (fixture, ticket) = (fixture.clone(), fixture.enter(0));
             move || fixture.record(ticket, Outcome::TripNow, 1)

@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn three_racing_failures_trip_once() {
     model("three racing failures trip once", || {
-        let fixture = Fixture::new(&consecutive(2));
+        let fixture = Fixture::new(consecutive(2));
         let tickets = [(); 3].map(|()| fixture.enter(0));
         race_all(tickets.map(|ticket| fail(&fixture, ticket, 5)).into());
         assert_eq!(fixture.trips(), 1);
@@ -18,7 +18,7 @@ fn three_racing_failures_trip_once() {
 #[test]
 fn a_success_either_ends_the_streak_or_comes_after_the_trip() {
     model("success against failure on the streak", || {
-        let fixture = Fixture::new(&consecutive(2));
+        let fixture = Fixture::new(consecutive(2));
         let tickets = [(); 3].map(|()| fixture.enter(0));
         fixture.record(tickets[0], Outcome::Failure, 1);
         race!(
@@ -38,7 +38,7 @@ fn a_success_either_ends_the_streak_or_comes_after_the_trip() {
 #[test]
 fn a_success_is_never_lost_among_failures_of_the_streak() {
     model("a success that loses its first swap", || {
-        let fixture = Fixture::new(&consecutive(3));
+        let fixture = Fixture::new(consecutive(3));
         let tickets = [(); 3].map(|()| fixture.enter(0));
         fixture.record(tickets[0], Outcome::Failure, 1);
         race!(
@@ -54,7 +54,7 @@ fn a_success_is_never_lost_among_failures_of_the_streak() {
 #[test]
 fn two_trips_leave_a_break_that_began_no_later_than_either() {
     model("two trips, one break", || {
-        let fixture = Fixture::new(&consecutive(1));
+        let fixture = Fixture::new(consecutive(1));
         let tickets = [(); 2].map(|()| fixture.enter(0));
         race!(
             fail(&fixture, tickets[0], 10),
@@ -69,20 +69,15 @@ fn two_trips_leave_a_break_that_began_no_later_than_either() {
     });
 }
 
-fn window_of_four(rate: f64) -> Settings {
-    Settings {
-        count_window: Some(4),
-        failure_rate: Some(rate),
-        minimum_calls: Some(4),
-        ..settings()
-    }
+fn window_of_four(failure_rate: u64) -> Plan {
+    windowed(WindowKind::Count(4), failure_rate, 4)
 }
 
 // B2, B4
 #[test]
 fn a_count_window_never_misses_a_trip() {
     model("a rate in a count window: two failures", || {
-        let fixture = Fixture::new(&window_of_four(0.5));
+        let fixture = Fixture::new(window_of_four(WHOLE / 2));
         let tickets = [(); 4].map(|()| fixture.enter(0));
         fixture.record(tickets[2], Outcome::Success, 0);
         fixture.record(tickets[3], Outcome::Success, 0);
@@ -98,7 +93,7 @@ fn a_rate_that_two_have_seen_trips_once() {
     model(
         "a rate in a count window: one more failure than it takes",
         || {
-            let fixture = Fixture::new(&window_of_four(0.25));
+            let fixture = Fixture::new(window_of_four(WHOLE / 4));
             let tickets = [(); 5].map(|()| fixture.enter(0));
             for ticket in &tickets[2..] {
                 fixture.record(*ticket, Outcome::Success, 0);
@@ -116,13 +111,11 @@ fn a_time_window_never_misses_a_trip_across_two_buckets() {
     model(
         "a rate in a time window: two failures in two buckets",
         || {
-            let fixture = Fixture::new(&Settings {
-                time_window: Some(Duration::from_millis(1)),
-                time_window_buckets: Some(2),
-                failure_rate: Some(1.0),
-                minimum_calls: Some(2),
-                ..settings()
-            });
+            let fixture = Fixture::new(windowed(
+                WindowKind::Time(Duration::from_millis(1), 2),
+                WHOLE,
+                2,
+            ));
             let tickets = [(); 2].map(|()| fixture.enter(0));
             race!(
                 fail(&fixture, tickets[0], 499_999),

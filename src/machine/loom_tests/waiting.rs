@@ -4,8 +4,8 @@
 use super::*;
 
 /// Half-open since `OPEN_FOR`, with its first probe.
-fn probing(settings: &Settings) -> (Arc<Fixture>, Ticket) {
-    let fixture = Fixture::open(settings);
+fn probing(numbers: Numbers) -> (Arc<Fixture>, Ticket) {
+    let fixture = Fixture::open(numbers);
     let probe = fixture.enter(OPEN_FOR);
     (fixture, probe)
 }
@@ -23,7 +23,7 @@ fn attempts(fixture: &Fixture) -> Vec<u32> {
 #[test]
 fn a_trip_right_after_a_close_knows_the_attempts_before() {
     model("a trip against the close before it", || {
-        let (fixture, probe) = probing(&consecutive(1));
+        let (fixture, probe) = probing(consecutive(1));
         let failing = fixture.clone();
         race!(succeed(&fixture, probe, OPEN_FOR + 1), move || {
             if let Some(ticket) = failing.core.admit_fast(|| OPEN_FOR + 1) {
@@ -39,7 +39,7 @@ fn a_trip_right_after_a_close_knows_the_attempts_before() {
 #[test]
 fn a_reset_forgets_the_attempts_whoever_closed() {
     model("a reset against the success of a probe", || {
-        let (fixture, probe) = probing(&consecutive(1));
+        let (fixture, probe) = probing(consecutive(1));
         let resetting = fixture.clone();
         race!(succeed(&fixture, probe, OPEN_FOR + 1), move || {
             resetting.core.reset(OPEN_FOR + 1);
@@ -54,11 +54,7 @@ fn a_reset_forgets_the_attempts_whoever_closed() {
 #[test]
 fn half_open_learns_from_the_slower_of_two_late_probes() {
     model("two late probes of one era", || {
-        let fixture = Fixture::open(&Settings {
-            permits: Some(2),
-            probes: of(2, 2),
-            ..patient(10)
-        });
+        let fixture = Fixture::open(probes(2, 2, patient(10)));
         let probes = [(); 2].map(|()| fixture.enter(OPEN_FOR));
         let now = OPEN_FOR + 100;
         fixture.trip(OPEN_FOR, now);
@@ -77,7 +73,7 @@ fn half_open_learns_from_the_slower_of_two_late_probes() {
 #[test]
 fn a_probe_that_is_late_by_an_instant_has_taught_or_closed() {
     model("a late success against the time-out", || {
-        let fixture = Fixture::open(&patient(10));
+        let fixture = Fixture::open(patient(10));
         let probe = fixture.enter(OPEN_FOR);
         let late = OPEN_FOR + 40;
         let calling = fixture.clone();
@@ -94,12 +90,11 @@ fn a_probe_that_is_late_by_an_instant_has_taught_or_closed() {
 #[test]
 fn an_answer_that_counts_has_been_heard() {
     model("an answered probe against an abandoned one", || {
-        let settings = Settings {
-            permits: Some(2),
-            probes: of(2, 3),
-            ..patient(10)
+        let numbers = Numbers {
+            permits: 2,
+            ..probes(2, 3, patient(10))
         };
-        let fixture = Fixture::built(&settings, true);
+        let fixture = Fixture::built(numbers, true);
         fixture.trip(OPEN_FOR, 0);
         let probes = [(); 2].map(|()| fixture.enter(OPEN_FOR));
         let now = OPEN_FOR + 10;
@@ -126,8 +121,8 @@ fn an_answer_that_counts_has_been_heard() {
 #[test]
 fn the_first_failure_in_a_row_is_stamped_before_it_counts() {
     model("two failures in a row that have to span a time", || {
-        let fixture = Fixture::new(&Settings {
-            consecutive_failures_span: Some(Duration::from_nanos(50)),
+        let fixture = Fixture::new(Numbers {
+            streak_span: 50,
             ..consecutive(2)
         });
         let tickets = [(); 2].map(|()| fixture.enter(0));
@@ -144,8 +139,9 @@ fn the_first_failure_in_a_row_is_stamped_before_it_counts() {
 #[test]
 fn a_trickle_is_one_call() {
     model("two calls in a ramp after a quiet time", || {
-        let (fixture, probe) = probing(&Settings {
-            ramp: Some((Duration::from_secs(1_000), 0.000_001)),
+        let (fixture, probe) = probing(Numbers {
+            ramp: 1_000_000_000_000,
+            ramp_from: 1,
             ..consecutive(2)
         });
         fixture.record(probe, Outcome::Success, OPEN_FOR);

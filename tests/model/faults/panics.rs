@@ -360,7 +360,7 @@ impl Stage {
     fn change(&self) {
         let change = self.circuit.reconfigure(|numbers| {
             self.mine.turn(Place::Change);
-            numbers.slow_call_duration(BREAK)
+            numbers.set_slow_call_duration(BREAK)
         });
         change.expect("valid");
     }

@@ -64,6 +64,7 @@ pub(crate) fn drive(data: &[u8]) -> Option<String> {
                 refusable.is_empty(),
                 "accepted, although {refusable:?}: {said:?}"
             );
+            assert_settings_survive(&circuit);
             laws::play(&circuit, &clock, &log, bytes);
             None
         }
@@ -75,8 +76,17 @@ fn assert_well_said(error: &ConfigError) {
     let (field, value, allowed) = (error.field(), error.value(), error.allowed());
     assert_eq!(
         error.to_string(),
-        format!("`{field}` is {value}, but must be {allowed}")
+        format!("circuit `fuzzed`: `{field}` is {value}, but must be {allowed}")
     );
+}
+
+/// E5: what was accepted holds, and is accepted again.
+fn assert_settings_survive(circuit: &Circuit) {
+    let settings = circuit.settings();
+    let again = Circuit::builder("again").settings(&settings).build();
+    assert_eq!(again.expect("accepted once").settings(), settings);
+    let change = circuit.reconfigure(|same| same.set_to(&settings));
+    assert!(change.expect("what holds").is_empty());
 }
 
 // ---- saying ------------------------------------------------------------------------------------
@@ -209,7 +219,7 @@ fn say_the_rest(builder: CircuitBuilder, bytes: &mut Bytes<'_>) -> CircuitBuilde
         0 => builder.abandoned(bytes.pick(&abandoned)),
         1 => builder.mode(laws::any_mode(bytes)),
         2 => builder.totals(bytes.flag()),
-        _ => builder.seed(bytes.any_number(&LIMITS)),
+        _ => builder.jitter_seed(bytes.any_number(&LIMITS)),
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 };
 
 use tower_breaker::{
-    Cause, Circuit, CircuitBuilder, Guard, Mode, Outcome, Reason, Rejected, Snapshot, State,
-    Totals, Transition, clock::ManualClock,
+    Cause, Circuit, CircuitBuilder, Guard, Mode, Outcome, Reason, Rejected, Settings, Snapshot,
+    State, Totals, Transition, clock::ManualClock,
 };
 
 use super::bytes::Bytes;
@@ -189,18 +189,27 @@ impl<'c> Play<'c> {
     /// E5: accepted or refused by name, a change changes nothing there is to see.
     fn reconfigure(&self, bytes: &mut Bytes<'_>) {
         let before = self.look();
-        let change = |numbers: CircuitBuilder| match bytes.byte() % 8 {
-            0 => numbers.consecutive_failures(bytes.below(4)),
-            1 => numbers.failure_rate(bytes.any_share()),
-            2 => numbers.slow_call_rate(bytes.any_share()),
-            3 => numbers.slow_call_duration(bytes.any_duration()),
-            4 => numbers.open_for(bytes.any_duration()),
-            5 => numbers.probes(bytes.below(8), bytes.below(8)),
-            6 => numbers.permits(bytes.below(8)),
-            _ => numbers.half_open_timeout(bytes.any_duration()),
-        };
-        if let Err(error) = self.circuit.reconfigure(change) {
-            assert!(!error.field().is_empty() && !error.allowed().is_empty());
+        let settings = self.circuit.settings();
+        let changed = self.circuit.reconfigure(|settings| match bytes.byte() % 9 {
+            0 => settings.set_consecutive_failures(bytes.below(4)),
+            1 => settings.set_failure_rate(bytes.any_share()),
+            2 => settings.set_slow_call_rate(bytes.any_share()),
+            3 => settings.set_slow_call_duration(bytes.any_duration()),
+            4 => settings.set_open_for(bytes.any_duration()),
+            5 => settings.set_probes((bytes.below(8), bytes.below(8))),
+            6 => settings.set_permits(bytes.below(8)),
+            7 => settings.set_half_open_timeout(bytes.any_duration()),
+            _ => take_back(settings, bytes.byte()),
+        });
+        match changed {
+            Err(error) => {
+                assert!(!error.field().is_empty() && !error.allowed().is_empty());
+                assert_eq!(self.circuit.settings(), settings);
+            }
+            Ok(change) => {
+                assert_eq!(change.before(), &settings);
+                assert_eq!(change.after(), &self.circuit.settings());
+            }
         }
         assert_eq!(self.look(), before);
     }
@@ -419,5 +428,18 @@ fn is_legal(told: &Transition) -> bool {
     match decided {
         true => told.mode == told.mode_before && told.mode != Mode::Disabled,
         false => by_hand,
+    }
+}
+
+fn take_back(settings: &mut Settings, which: u8) -> &mut Settings {
+    match which % 8 {
+        0 => settings.set_consecutive_failures(None),
+        1 => settings.set_failure_rate(None),
+        2 => settings.set_slow_call_rate(None),
+        3 => settings.set_slow_call_duration(None),
+        4 => settings.set_minimum_calls(None),
+        5 => settings.set_probes(None),
+        6 => settings.set_permits(None),
+        _ => settings.set_half_open_timeout(None),
     }
 }

@@ -137,14 +137,14 @@ fn abandoned(bytes: &mut Bytes<'_>) -> AbandonedPolicy {
 
 fn change(bytes: &mut Bytes<'_>) -> Change {
     Change {
-        consecutive: bytes.maybe(|bytes| bytes.between(1, 6)),
-        failure_rate: bytes.maybe(thousandths),
-        slow_rate: bytes.maybe(thousandths),
-        minimum: bytes.maybe(|bytes| bytes.between(1, 20)),
+        consecutive: bytes.maybe(|bytes| bytes.maybe(|bytes| bytes.between(1, 6))),
+        failure_rate: bytes.maybe(|bytes| bytes.maybe(thousandths)),
+        slow_rate: bytes.maybe(|bytes| bytes.maybe(thousandths)),
+        minimum: bytes.maybe(|bytes| bytes.maybe(|bytes| bytes.between(1, 20))),
         open_for: bytes.maybe(|bytes| millis(bytes, 1, 1_000)),
-        permits: bytes.maybe(|bytes| bytes.between(1, 5)),
-        probes: bytes.maybe(probes),
-        timeout: bytes.maybe(|bytes| millis(bytes, 1, 2_000)),
+        permits: bytes.maybe(|bytes| bytes.maybe(|bytes| bytes.between(1, 5))),
+        probes: bytes.maybe(|bytes| bytes.maybe(probes)),
+        timeout: bytes.maybe(|bytes| bytes.maybe(|bytes| millis(bytes, 1, 2_000))),
     }
 }
 

@@ -204,7 +204,7 @@ fn no_jitter_goes_below_what_is_asked() {
         let mut longer = 0;
         for seed in 0..200 {
             let open_for = OpenFor::constant(secs(10)).jitter(jitter);
-            let break_ = break_after(|c| c.seed(seed).open_for(open_for), asking(7));
+            let break_ = break_after(|c| c.jitter_seed(seed).open_for(open_for), asking(7));
             assert!(break_ >= secs(7), "{jitter:?}, {seed}: {break_:?}");
             longer += u64::from(break_ > secs(7));
         }

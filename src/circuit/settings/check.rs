@@ -1,0 +1,246 @@
+//! What is refused of settings (rule B8), and the numbers that they stand for.
+//!
+//! Where two settings do not go together, the error is of the one that was changed, if only one was.
+
+use std::{fmt::Arguments, time::Duration};
+
+use super::{
+    ConfigError, OpenFor, Settings,
+    values::{duration, millionths, share, unless_zero},
+};
+use crate::machine::{
+    AbandonedPolicy, MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SIZE, MAX_SPAN,
+    MIN_SPAN, Numbers, WindowKind, nanos,
+};
+
+impl Settings {
+    /// The numbers that these settings stand for, if they make sense. `old` are those that they were made of, if
+    /// they are of a live circuit.
+    pub(crate) fn numbers(&self, old: Option<&Self>) -> Result<Numbers, ConfigError> {
+        self.window()?;
+        let mut numbers = Numbers::default();
+        self.write_policies(&mut numbers, old)?;
+        self.open_for.write_to(&mut numbers)?;
+        self.write_probes(&mut numbers, old)?;
+        if let Some((ramp, from)) = self.ramp {
+            numbers.ramp = above_zero("ramp", ramp)?;
+            numbers.ramp_from = millionths("ramp.from", from)?;
+        }
+        if let Some(share) = self.spread_retry_after {
+            numbers.retry_spread = millionths("spread_retry_after", share)?;
+        }
+        let valid = self.abandoned != AbandonedPolicy::FailureAfter(Duration::ZERO);
+        ConfigError::unless(
+            valid,
+            "abandoned",
+            &self.abandoned,
+            "after a time above zero",
+        )?;
+        numbers.abandoned = self.abandoned;
+        Ok(numbers)
+    }
+
+    /// What holds where these settings are what a circuit was built with, and its numbers are these.
+    pub(crate) fn with_numbers(&self, numbers: &Numbers) -> Self {
+        let function = self.open_for.function();
+        Self {
+            consecutive_failures: unless_zero(numbers.consecutive, |failures| failures),
+            consecutive_failures_span: unless_zero(numbers.streak_span, duration),
+            failure_rate: unless_zero(numbers.failure_rate, share),
+            slow_call_rate: unless_zero(numbers.slow_rate, share),
+            slow_call_duration: unless_zero(numbers.slow_after, duration),
+            minimum_calls: self.has_window().then_some(numbers.minimum_calls),
+            open_for: OpenFor::read_from(numbers, function),
+            permits: numbers.permits,
+            probes: (numbers.successes, numbers.of),
+            half_open_timeout: unless_zero(numbers.half_open_timeout, duration),
+            probe_timeout: unless_zero(numbers.probe_timeout, duration),
+            ramp: unless_zero(numbers.ramp, |time| {
+                (duration(time), share(numbers.ramp_from))
+            }),
+            spread_retry_after: unless_zero(numbers.retry_spread, share),
+            abandoned: match numbers.abandoned {
+                AbandonedPolicy::FailureAfter(limit) => {
+                    AbandonedPolicy::FailureAfter(duration(nanos(limit)))
+                }
+                policy => policy,
+            },
+            count_window: self.count_window,
+            time_window: self.time_window,
+            time_window_buckets: self.time_window_buckets,
+            trip_when: self.trip_when.clone(),
+            jitter_seed: self.jitter_seed,
+            totals: self.totals,
+        }
+    }
+
+    /// The window that these settings ask for.
+    pub(crate) fn window(&self) -> Result<WindowKind, ConfigError> {
+        match (self.count_window, self.time_window) {
+            (Some(_), Some(span)) => {
+                let allowed = "left out where there is a `count_window`: a circuit has one window";
+                Err(ConfigError::new("time_window", span, allowed).blaming("count_window"))
+            }
+            (Some(size), None) => {
+                let allowed = format!("1 to {MAX_SIZE} calls");
+                let valid = (1..=MAX_SIZE).contains(&size);
+                ConfigError::unless(valid, "count_window", &size, &allowed)?;
+                self.refuse_buckets().map(|()| WindowKind::Count(size))
+            }
+            (None, Some(span)) => self.time_window_of(span),
+            (None, None) => self.refuse_buckets().map(|()| WindowKind::None),
+        }
+    }
+
+    fn time_window_of(&self, span: Duration) -> Result<WindowKind, ConfigError> {
+        let allowed = format!("{MIN_SPAN:?} to {MAX_SPAN:?}");
+        let valid = (MIN_SPAN..=MAX_SPAN).contains(&span);
+        ConfigError::unless(valid, "time_window", &span, &allowed)?;
+        let buckets = self.time_window_buckets.unwrap_or_default();
+        let allowed = format!("1 to {MAX_BUCKETS}");
+        let valid = (1..=MAX_BUCKETS).contains(&buckets);
+        ConfigError::unless(valid, "time_window_buckets", &buckets, &allowed)?;
+        Ok(WindowKind::Time(span, buckets))
+    }
+
+    fn refuse_buckets(&self) -> Result<(), ConfigError> {
+        self.time_window_buckets.map_or(Ok(()), |buckets| {
+            let allowed = "left out where there is no `time_window`";
+            Err(ConfigError::new("time_window_buckets", buckets, allowed).blaming("time_window"))
+        })
+    }
+
+    fn write_policies(&self, numbers: &mut Numbers, old: Option<&Self>) -> Result<(), ConfigError> {
+        if let Some(failures) = self.consecutive_failures {
+            let allowed = format!("1 to {MAX_CONSECUTIVE_FAILURES}");
+            let valid = (1..=MAX_CONSECUTIVE_FAILURES).contains(&failures);
+            ConfigError::unless(valid, "consecutive_failures", &failures, &allowed)?;
+            numbers.consecutive = failures;
+        }
+        if let Some(span) = self.consecutive_failures_span {
+            numbers.streak_span = above_zero("consecutive_failures_span", span)?;
+            self.refuse_span_alone(span, old)?;
+        }
+        if let Some(rate) = self.failure_rate {
+            numbers.failure_rate = millionths("failure_rate", rate)?;
+        }
+        self.refuse_if_no_failure_trips(old)?;
+        if let Some(duration) = self.slow_call_duration {
+            numbers.slow_after = above_zero("slow_call_duration", duration)?;
+        }
+        if let Some(rate) = self.slow_call_rate {
+            numbers.slow_rate = millionths("slow_call_rate", rate)?;
+            self.refuse_slow_rate_alone(rate, old)?;
+        }
+        numbers.minimum_calls = self.check_minimum()?;
+        Ok(())
+    }
+
+    fn refuse_span_alone(&self, span: Duration, old: Option<&Self>) -> Result<(), ConfigError> {
+        let (policy, field) = ("consecutive_failures", "consecutive_failures_span");
+        if self.consecutive_failures.is_some() {
+            return Ok(());
+        }
+        if old.is_some_and(|old| old.consecutive_failures_span == Some(span)) {
+            let allowed = format!("set together with `{field}`");
+            return Err(ConfigError::new(policy, off(), allowed).blaming(field));
+        }
+        let allowed = format!("left out where there is no `{policy}`");
+        Err(ConfigError::new(field, span, allowed).blaming(policy))
+    }
+
+    /// A circuit that only looks on would fail in silence.
+    fn refuse_if_no_failure_trips(&self, old: Option<&Self>) -> Result<(), ConfigError> {
+        let trips = self.failure_rate.is_some()
+            || self.consecutive_failures.is_some()
+            || self.trip_when.is_some();
+        if trips {
+            return Ok(());
+        }
+        let taken_back = old.is_some_and(|old| old.consecutive_failures.is_some());
+        let (field, other) = match taken_back {
+            true => ("consecutive_failures", "failure_rate"),
+            false => ("failure_rate", "consecutive_failures"),
+        };
+        let allowed = format!("set where there is neither `{other}` nor `trip_when`");
+        Err(ConfigError::new(field, off(), allowed).blaming(other))
+    }
+
+    fn refuse_slow_rate_alone(&self, rate: f64, old: Option<&Self>) -> Result<(), ConfigError> {
+        let (field, other) = ("slow_call_duration", "slow_call_rate");
+        if self.slow_call_duration.is_some() {
+            return Ok(());
+        }
+        if old.is_some_and(|old| old.slow_call_duration.is_none()) {
+            let allowed = format!("left out where there is no `{field}`");
+            return Err(ConfigError::new(other, rate, allowed).blaming(field));
+        }
+        let allowed = format!("set together with `{other}`");
+        Err(ConfigError::new(field, format_args!("not set"), allowed).blaming(other))
+    }
+
+    /// The minimum, which is said, the default, or nothing where there is no window.
+    fn check_minimum(&self) -> Result<u64, ConfigError> {
+        let field = "minimum_calls";
+        let Some(minimum) = self.minimum_calls() else {
+            return Ok(0);
+        };
+        let most = self.count_window.map_or(u64::MAX, u64::from);
+        match minimum {
+            _ if !self.has_window() => {
+                let allowed = "left out where there is no window";
+                Err(ConfigError::new(field, minimum, allowed))
+            }
+            0 => Err(ConfigError::new(field, minimum, "at least 1")),
+            minimum if minimum > most => {
+                let allowed = format!("1 to {most}, the size of the `count_window`");
+                Err(ConfigError::new(field, minimum, allowed).blaming("count_window"))
+            }
+            minimum => Ok(minimum),
+        }
+    }
+
+    fn write_probes(&self, numbers: &mut Numbers, old: Option<&Self>) -> Result<(), ConfigError> {
+        let (successes, of) = self.probes;
+        let allowed = format!("1 to {MAX_PROBES}");
+        ConfigError::unless((1..=MAX_PROBES).contains(&of), "probes.of", &of, &allowed)?;
+        let allowed = format!("1 to {of}, the number of probes");
+        let valid = (1..=of).contains(&successes);
+        ConfigError::unless(valid, "probes.successes", &successes, &allowed)?;
+        self.check_permits(old)?;
+        (numbers.permits, numbers.successes, numbers.of) = (self.permits, successes, of);
+        if let Some(timeout) = self.half_open_timeout {
+            numbers.half_open_timeout = above_zero("half_open_timeout", timeout)?;
+        }
+        if let Some(limit) = self.probe_timeout {
+            numbers.probe_timeout = above_zero("probe_timeout", limit)?;
+        }
+        Ok(())
+    }
+
+    fn check_permits(&self, old: Option<&Self>) -> Result<(), ConfigError> {
+        let (permits, of) = (self.permits, self.probes.1);
+        let allowed = format!("1 to {of}, the number of `probes`");
+        let error = || ConfigError::new("permits", permits, allowed);
+        match permits {
+            0 => Err(error()),
+            permits if permits <= of => Ok(()),
+            _ if old.is_some_and(|old| old.permits == permits) => {
+                let allowed = format!("at least {permits}, the number of `permits`");
+                Err(ConfigError::new("probes.of", of, allowed).blaming("permits"))
+            }
+            _ => Err(error().blaming("probes")),
+        }
+    }
+}
+
+/// The value of a setting that should not have been taken back.
+fn off() -> Arguments<'static> {
+    format_args!("off")
+}
+
+/// A time above zero, in nanoseconds.
+fn above_zero(field: &'static str, time: Duration) -> Result<u64, ConfigError> {
+    ConfigError::unless(!time.is_zero(), field, &time, "a time above zero")?;
+    Ok(nanos(time))
+}

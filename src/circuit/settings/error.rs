@@ -1,0 +1,142 @@
+//! [`ConfigError`]: what is said of a setting that makes no sense (rule B8).
+
+use std::{error::Error, fmt, fmt::Debug};
+
+use crate::circuit::name::Name;
+
+/// A setting that makes no sense, refused when the circuit is built or reconfigured (rule B8).
+///
+/// It names the circuit, the field, the value and what is allowed; and the other setting, if it is because of
+/// another one that this value is not allowed.
+///
+/// ```
+/// use tower_breaker::Circuit;
+///
+/// let error = Circuit::builder("payments").probes(2, 3).permits(4).build().unwrap_err();
+/// assert_eq!((error.circuit(), error.field(), error.value()), (Some("payments"), "permits", "4"));
+/// assert_eq!(error.because_of(), Some("probes"));
+/// assert_eq!(
+///     error.to_string(),
+///     "circuit `payments`: `permits` is 4, but must be 1 to 3, the number of `probes`",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    circuit: Option<Name>,
+    field: &'static str,
+    value: String,
+    allowed: String,
+    because_of: Option<&'static str>,
+}
+
+impl ConfigError {
+    pub(crate) fn new(field: &'static str, value: impl Debug, allowed: impl Into<String>) -> Self {
+        Self {
+            circuit: None,
+            field,
+            value: format!("{value:?}"),
+            allowed: allowed.into(),
+            because_of: None,
+        }
+    }
+
+    /// An error, unless `valid`.
+    pub(crate) fn unless(
+        valid: bool,
+        field: &'static str,
+        value: &dyn Debug,
+        allowed: &str,
+    ) -> Result<(), Self> {
+        if valid {
+            Ok(())
+        } else {
+            Err(Self::new(field, value, allowed))
+        }
+    }
+
+    /// The same, because of another setting, which the text of what is allowed names.
+    pub(crate) fn blaming(self, setting: &'static str) -> Self {
+        debug_assert!(
+            self.allowed.contains(setting),
+            "{self} because of {setting}"
+        );
+        Self {
+            because_of: Some(setting),
+            ..self
+        }
+    }
+
+    /// The same, of this circuit.
+    pub(crate) fn of(self, circuit: &Name) -> Self {
+        Self {
+            circuit: Some(circuit.clone()),
+            ..self
+        }
+    }
+
+    /// The name of the circuit. `None` where the setting is of no circuit yet, such as the share of an
+    /// [`EjectionCap`](crate::EjectionCap), and where it is the name that makes no sense.
+    #[must_use]
+    pub fn circuit(&self) -> Option<&str> {
+        self.circuit.as_deref()
+    }
+
+    /// The name of the setting: the builder's method, or `name` for the circuit's name.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        self.field
+    }
+
+    /// The value that was refused.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// What would have been accepted.
+    #[must_use]
+    pub fn allowed(&self) -> &str {
+        &self.allowed
+    }
+
+    /// The setting to look at, too: the value would be allowed if it were not for that one. `None` if the value is
+    /// allowed nowhere.
+    ///
+    /// Where a live circuit is [reconfigured](crate::Circuit::reconfigure), the [`field`](Self::field) is the one of
+    /// the two that was changed.
+    #[must_use]
+    pub fn because_of(&self) -> Option<&str> {
+        self.because_of
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            circuit,
+            field,
+            value,
+            allowed,
+            because_of: _,
+        } = self;
+        if let Some(circuit) = circuit {
+            write!(f, "circuit `{circuit}`: ")?;
+        }
+        write!(f, "`{field}` is {value}, but must be {allowed}")
+    }
+}
+
+impl Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_no_circuit_names_none() {
+        let error = ConfigError::new("ejection_cap", 1.5, "a share");
+        assert_eq!((error.circuit(), error.because_of()), (None, None));
+        let said = "`ejection_cap` is 1.5, but must be a share";
+        assert_eq!(error.to_string(), said);
+    }
+}

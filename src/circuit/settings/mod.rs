@@ -1,0 +1,253 @@
+//! [`Settings`]: everything that people say of a circuit, as a value (rules B8, E5).
+//!
+//! The machine computes with [`Numbers`]. Here is what people say and see of them: each setting with its getter and
+//! its setter, the [defaults], what is [refused](check), and how it is [written](print). A live circuit keeps
+//! nothing of this but what it was built with: its settings are read from its numbers.
+
+mod change;
+mod check;
+mod defaults;
+mod error;
+mod kept;
+mod open_for;
+mod print;
+mod values;
+
+use std::time::Duration;
+
+pub use self::{
+    change::{ChangedSetting, SettingsChange},
+    error::ConfigError,
+    open_for::{Jitter, OpenFor},
+};
+pub(crate) use self::{
+    defaults::FailureRate,
+    values::{CustomPolicy, millionths, share},
+};
+use crate::machine::AbandonedPolicy;
+
+/// Defines [`Settings`] from two lists, with a getter and a setter for each line: of what can be off, and of what
+/// always has a value.
+macro_rules! settings {
+    (
+        $(#[$of_struct:meta])*
+        off { $($(#[$off_doc:meta])* $off:ident, $set_off:ident: $off_type:ty;)+ }
+        on { $($(#[$on_doc:meta])* $on:ident, $set_on:ident: $on_type:ty = $default:expr;)+ }
+        by_hand { $($by_hand:ident: $by_hand_type:ty = $by_hand_default:expr;)+ }
+    ) => {
+        $(#[$of_struct])*
+        pub struct Settings {
+            $($off: Option<$off_type>,)+
+            $($on: $on_type,)+
+            $($by_hand: $by_hand_type,)+
+        }
+
+        impl Settings {
+            /// What a builder begins with.
+            pub(crate) fn unsaid() -> Self {
+                Self {
+                    $($off: None,)+
+                    $($on: $default,)+
+                    $($by_hand: $by_hand_default,)+
+                }
+            }
+
+            $(
+                $(#[$off_doc])*
+                #[must_use]
+                pub fn $off(&self) -> Option<$off_type> {
+                    self.$off
+                }
+
+                #[doc = concat!(
+                    "Sets [`", stringify!($off), "`](Self::", stringify!($off), "). `None` turns it off.",
+                )]
+                pub fn $set_off(&mut self, value: impl Into<Option<$off_type>>) -> &mut Self {
+                    self.$off = value.into();
+                    self
+                }
+            )+
+
+            $(
+                $(#[$on_doc])*
+                #[must_use]
+                pub fn $on(&self) -> $on_type {
+                    self.$on
+                }
+
+                #[doc = concat!(
+                    "Sets [`", stringify!($on), "`](Self::", stringify!($on), "). `None` is the default, `",
+                    stringify!($default), "`.",
+                )]
+                pub fn $set_on(&mut self, value: impl Into<Option<$on_type>>) -> &mut Self {
+                    self.$on = value.into().unwrap_or($default);
+                    self
+                }
+            )+
+        }
+    };
+}
+
+settings! {
+    /// Everything that people can say of a circuit as data, with the defaults filled in (rule E5).
+    ///
+    /// [`Circuit::settings`](crate::Circuit::settings) gives those that hold now. Getters are named like the methods
+    /// of the [builder](crate::CircuitBuilder), which tell more of each. What can be off is an `Option`.
+    ///
+    /// They are printed as one would write them, and another circuit can be
+    /// [built from them](crate::CircuitBuilder::settings):
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_breaker::Circuit;
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("payments")
+    ///     .failure_rate(0.25)
+    ///     .probe_timeout(Duration::from_millis(250))
+    ///     .build()?;
+    ///
+    /// let settings = circuit.settings();
+    /// assert_eq!((settings.failure_rate(), settings.minimum_calls()), (Some(0.25), Some(20)));
+    /// assert_eq!(settings.to_string(), "\
+    /// .count_window(100)
+    /// .failure_rate(0.25)
+    /// .minimum_calls(20)
+    /// .open_for(Duration::from_secs(30))
+    /// .permits(1)
+    /// .probes(1, 1)
+    /// .probe_timeout(Duration::from_millis(250))
+    /// .abandoned(AbandonedPolicy::FailureIfSlow)
+    /// .totals(true)");
+    ///
+    /// let refunds = Circuit::builder("refunds").settings(&settings).build()?;
+    /// assert_eq!(refunds.settings(), settings);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Setters check nothing. What makes no sense is refused where the settings are used: when a circuit is
+    /// [built](crate::CircuitBuilder::build) from them, or a live one [reconfigured](crate::Circuit::reconfigure).
+    ///
+    /// The name, the clock, the mode, listeners and an ejection cap are no settings in this sense. Durations of 584
+    /// years and more hold for ever; they read as [`Duration::MAX`] here.
+    #[derive(Clone, Debug)]
+    off {
+        /// Failures in a row that trip; see [the builder](crate::CircuitBuilder::consecutive_failures).
+        consecutive_failures, set_consecutive_failures: u64;
+        /// The time that they must span; see [the builder](crate::CircuitBuilder::consecutive_failures_span).
+        consecutive_failures_span, set_consecutive_failures_span: Duration;
+        /// The share of failures that trips; see [the builder](crate::CircuitBuilder::failure_rate).
+        failure_rate, set_failure_rate: f64;
+        /// The share of slow calls that trips; see [the builder](crate::CircuitBuilder::slow_call_rate).
+        slow_call_rate, set_slow_call_rate: f64;
+        /// What slow calls take longer than; see [the builder](crate::CircuitBuilder::slow_call_duration).
+        slow_call_duration, set_slow_call_duration: Duration;
+        /// How many calls are looked back on; see [the builder](crate::CircuitBuilder::count_window). A live circuit
+        /// keeps it.
+        count_window, set_count_window: u32;
+        /// The time that is looked back on; see [the builder](crate::CircuitBuilder::time_window). A live circuit
+        /// keeps it.
+        time_window, set_time_window: Duration;
+        /// In how many steps a time window rolls; see [the builder](crate::CircuitBuilder::time_window_buckets). A
+        /// live circuit keeps it.
+        time_window_buckets, set_time_window_buckets: u32;
+        /// The seed of the jitter, if it was set; see [the builder](crate::CircuitBuilder::jitter_seed). One that is
+        /// random is not told, so that circuits built from these settings differ. A live circuit keeps it.
+        jitter_seed, set_jitter_seed: u64;
+        /// How long half-open waits for its probes; see [the builder](crate::CircuitBuilder::half_open_timeout).
+        /// `None` is the default, the longer of the break before it and 30 seconds.
+        half_open_timeout, set_half_open_timeout: Duration;
+        /// How long a probe may take; see [the builder](crate::CircuitBuilder::probe_timeout).
+        probe_timeout, set_probe_timeout: Duration;
+        /// For how long a share of the calls is admitted after closing, and which share at first; see
+        /// [the builder](crate::CircuitBuilder::ramp).
+        ramp, set_ramp: (Duration, f64);
+        /// Up to which share later rejections are told to come back; see
+        /// [the builder](crate::CircuitBuilder::spread_retry_after).
+        spread_retry_after, set_spread_retry_after: f64;
+    }
+    on {
+        /// How many probes may be in flight at once; see [the builder](crate::CircuitBuilder::permits).
+        permits, set_permits: u64 = 1;
+        /// How many successes close, and of how many probes; see [the builder](crate::CircuitBuilder::probes).
+        #[doc(alias = "success_threshold")]
+        probes, set_probes: (u64, u64) = (1, 1);
+        /// What becomes of calls that are dropped; see [the builder](crate::CircuitBuilder::abandoned).
+        abandoned, set_abandoned: AbandonedPolicy = AbandonedPolicy::FailureIfSlow;
+        /// Whether totals are counted; see [the builder](crate::CircuitBuilder::totals). A live circuit keeps it.
+        totals, set_totals: bool = true;
+    }
+    by_hand {
+        minimum_calls: Option<u64> = None;
+        open_for: OpenFor = OpenFor::default();
+        trip_when: Option<CustomPolicy> = None;
+    }
+}
+
+impl Settings {
+    /// How many calls the window must hold before rates count; see [the builder](crate::CircuitBuilder::minimum_calls).
+    /// `None` where there is no window.
+    #[must_use]
+    pub fn minimum_calls(&self) -> Option<u64> {
+        self.minimum_calls.or_else(|| self.default_minimum_calls())
+    }
+
+    /// Sets [`minimum_calls`](Self::minimum_calls). `None` is the default: 20, or the size of a smaller count window.
+    pub fn set_minimum_calls(&mut self, calls: impl Into<Option<u64>>) -> &mut Self {
+        self.minimum_calls = calls.into();
+        self
+    }
+
+    /// How long the circuit stays open; see [the builder](crate::CircuitBuilder::open_for).
+    #[must_use]
+    pub fn open_for(&self) -> &OpenFor {
+        &self.open_for
+    }
+
+    /// Sets [`open_for`](Self::open_for). [`OpenFor::default`] is the default, 30 seconds.
+    ///
+    /// A live circuit keeps a function of the attempt, and gets none. Its jitter can be changed.
+    pub fn set_open_for(&mut self, open_for: impl Into<OpenFor>) -> &mut Self {
+        self.open_for = open_for.into();
+        self
+    }
+
+    /// Whether there is a custom policy; see [the builder](crate::CircuitBuilder::trip_when). A live circuit keeps it,
+    /// and one that is built from these settings gets the same.
+    #[must_use]
+    pub fn has_trip_when(&self) -> bool {
+        self.trip_when.is_some()
+    }
+
+    pub(crate) fn trip_when(&self) -> Option<&CustomPolicy> {
+        self.trip_when.as_ref()
+    }
+
+    pub(crate) fn set_trip_when(&mut self, policy: CustomPolicy) {
+        self.trip_when = Some(policy);
+    }
+
+    /// Sets everything to what it is in `other`.
+    pub fn set_to(&mut self, other: &Self) -> &mut Self {
+        self.clone_from(other);
+        self
+    }
+
+    /// What has changed from these settings to the `newer` ones, in the order in which settings are printed.
+    #[must_use]
+    pub fn changes_to(&self, newer: &Self) -> Vec<ChangedSetting> {
+        let pairs = self.values().into_iter().zip(newer.values());
+        pairs
+            .filter(|((_, old), (_, new))| old != new)
+            .map(|((name, old), (_, new))| ChangedSetting::new(name, &old, &new))
+            .collect()
+    }
+}
+
+/// Settings are the same if they mean the same: a default is what it stands for.
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        self.values() == other.values()
+    }
+}

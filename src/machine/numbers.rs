@@ -1,0 +1,290 @@
+//! The numbers that a live circuit can change (rule E5), and what a circuit is made from.
+
+use std::time::Duration;
+
+use super::WHOLE;
+use super::backoff::{DEFAULT_OPEN_FOR, JitterKind, OfAttempt};
+use super::types::AbandonedPolicy;
+use super::word::BreakLength;
+
+/// A duration in nanoseconds; what is longer than 584 years counts as that.
+#[inline]
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(u64::from(duration.subsec_nanos()))
+}
+
+/// Whether `part` of `whole` reaches a share in millionths (B4). 49.5 % never reaches 50 %, and 7
+/// of 100 always reaches 7 %.
+pub(crate) fn reaches(part: u64, whole: u64, millionths: u64) -> bool {
+    u128::from(part) * u128::from(WHOLE) >= u128::from(whole) * u128::from(millionths)
+}
+
+/// What is kept in so many words, for cells that are read and written one at a time.
+trait Words: Sized {
+    const COUNT: usize = 1;
+
+    /// Fills `words`, which are so many.
+    fn write(self, words: &mut [u64]);
+
+    /// What was written to `words`.
+    fn read(words: &[u64]) -> Self;
+}
+
+/// The struct of the numbers, its default and its words, from one list.
+macro_rules! numbers {
+    ($(#[$of_struct:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr,)+ }) => {
+        $(#[$of_struct])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub(crate) struct $name {
+            $($(#[$doc])* pub(crate) $field: $type,)+
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)+ }
+            }
+        }
+
+        impl $name {
+            pub(crate) const WORDS: usize = 0 $(+ <$type as Words>::COUNT)+;
+
+            /// As words, for cells that are read and written one at a time.
+            pub(crate) fn to_words(self) -> [u64; Self::WORDS] {
+                let mut words = [0; Self::WORDS];
+                let rest = &mut words[..];
+                $(
+                    let (own, rest) = rest.split_at_mut(<$type as Words>::COUNT);
+                    self.$field.write(own);
+                )+
+                debug_assert!(rest.is_empty());
+                words
+            }
+
+            #[inline]
+            pub(crate) fn from_words(words: [u64; Self::WORDS]) -> Self {
+                let rest = &words[..];
+                $(let ($field, rest) = rest.split_at(<$type as Words>::COUNT);)+
+                debug_assert!(rest.is_empty());
+                Self { $($field: Words::read($field),)+ }
+            }
+        }
+    };
+}
+
+numbers! {
+    /// The numbers that a live circuit can change (E5). Zero means *off* or *not said*.
+    ///
+    /// One line here is all that a new one takes in the machine. What people say and see of it is in `Settings`.
+    Numbers {
+        /// Failures in a row that trip.
+        consecutive: u64 = 0,
+        /// In nanoseconds: how long they have to span.
+        streak_span: u64 = 0,
+        /// In millionths.
+        failure_rate: u64 = 0,
+        /// In millionths.
+        slow_rate: u64 = 0,
+        minimum_calls: u64 = 0,
+        /// In nanoseconds.
+        slow_after: u64 = 0,
+        /// In nanoseconds.
+        open_first: u64 = nanos(DEFAULT_OPEN_FOR),
+        open_factor: f64 = 1.0,
+        /// In nanoseconds.
+        open_max: u64 = u64::MAX,
+        jitter: JitterKind = JitterKind::None,
+        permits: u64 = 1,
+        successes: u64 = 1,
+        of: u64 = 1,
+        /// In nanoseconds.
+        half_open_timeout: u64 = 0,
+        /// In nanoseconds.
+        probe_timeout: u64 = 0,
+        /// In nanoseconds.
+        ramp: u64 = 0,
+        /// In millionths.
+        ramp_from: u64 = 0,
+        /// In millionths.
+        retry_spread: u64 = 0,
+        abandoned: AbandonedPolicy = AbandonedPolicy::FailureIfSlow,
+    }
+}
+
+impl Numbers {
+    /// D4: how long half-open waits for its probes. Where nothing is said, the longer of the break
+    /// and 30 s, so that a dependency slower than the break can still prove itself.
+    pub(super) fn half_open_timeout_after(&self, open_for: BreakLength) -> Duration {
+        if self.half_open_timeout > 0 {
+            return Duration::from_nanos(self.half_open_timeout);
+        }
+        open_for.duration().max(Duration::from_secs(30))
+    }
+
+    /// What slow calls take longer than, so that a load of one word tells whether calls are timed; for ever
+    /// where they are timed for another reason.
+    pub(crate) fn timing(&self) -> u64 {
+        match self.abandoned {
+            _ if self.slow_after > 0 => self.slow_after,
+            AbandonedPolicy::FailureAfter(_) => u64::MAX,
+            AbandonedPolicy::Ignore | AbandonedPolicy::Failure | AbandonedPolicy::FailureIfSlow => {
+                0
+            }
+        }
+    }
+}
+
+impl Words for u64 {
+    fn write(self, words: &mut [u64]) {
+        words[0] = self;
+    }
+
+    fn read(words: &[u64]) -> Self {
+        words[0]
+    }
+}
+
+impl Words for f64 {
+    fn write(self, words: &mut [u64]) {
+        words[0] = self.to_bits();
+    }
+
+    fn read(words: &[u64]) -> Self {
+        Self::from_bits(words[0])
+    }
+}
+
+impl Words for JitterKind {
+    const COUNT: usize = 2;
+
+    fn write(self, words: &mut [u64]) {
+        let (kind, share) = match self {
+            Self::None => (0, 0),
+            Self::Full => (1, 0),
+            Self::Equal => (2, 0),
+            Self::Fraction(share) => (3, share),
+        };
+        words.copy_from_slice(&[kind, share]);
+    }
+
+    fn read(words: &[u64]) -> Self {
+        match words[0] {
+            0 => Self::None,
+            1 => Self::Full,
+            2 => Self::Equal,
+            _ => Self::Fraction(words[1]),
+        }
+    }
+}
+
+impl Words for AbandonedPolicy {
+    const COUNT: usize = 2;
+
+    fn write(self, words: &mut [u64]) {
+        let (policy, limit) = match self {
+            Self::Ignore => (0, 0),
+            Self::Failure => (1, 0),
+            Self::FailureIfSlow => (2, 0),
+            Self::FailureAfter(limit) => (3, nanos(limit)),
+        };
+        words.copy_from_slice(&[policy, limit]);
+    }
+
+    fn read(words: &[u64]) -> Self {
+        match words[0] {
+            0 => Self::Ignore,
+            1 => Self::Failure,
+            2 => Self::FailureIfSlow,
+            _ => Self::FailureAfter(Duration::from_nanos(words[1])),
+        }
+    }
+}
+
+/// Which calls a circuit looks back on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WindowKind {
+    None,
+    Count(u32),
+    Time(Duration, u32),
+}
+
+/// What a circuit is made from: its memory and its numbers, which have been checked.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) window: WindowKind,
+    pub(crate) numbers: Numbers,
+    pub(crate) open_for: Option<OfAttempt>,
+}
+
+/// Without a window.
+#[cfg(test)]
+impl From<Numbers> for Plan {
+    fn from(numbers: Numbers) -> Self {
+        Self {
+            window: WindowKind::None,
+            numbers,
+            open_for: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    // B4
+    #[test]
+    fn rates_are_compared_in_integers() {
+        assert!(!reaches(99, 200, 500_000), "49.5 % is not 50 %");
+        assert!(reaches(100, 200, 500_000));
+        for percent in 1..=100 {
+            let share = percent * 10_000;
+            assert!(reaches(percent, 100, share), "{percent} of 100");
+            assert!(!reaches(percent - 1, 100, share), "{percent} - 1 of 100");
+        }
+    }
+
+    fn jitter() -> impl Strategy<Value = JitterKind> {
+        prop_oneof![
+            Just(JitterKind::None),
+            Just(JitterKind::Full),
+            Just(JitterKind::Equal),
+            (1..=WHOLE).prop_map(JitterKind::Fraction),
+        ]
+    }
+
+    fn abandoned() -> impl Strategy<Value = AbandonedPolicy> {
+        prop_oneof![
+            Just(AbandonedPolicy::Ignore),
+            Just(AbandonedPolicy::Failure),
+            Just(AbandonedPolicy::FailureIfSlow),
+            any::<u64>()
+                .prop_map(Duration::from_nanos)
+                .prop_map(AbandonedPolicy::FailureAfter),
+        ]
+    }
+
+    proptest! {
+        // E5: whatever the words are, each number has its own.
+        #[test]
+        fn numbers_survive_their_words(
+            words: [u64; Numbers::WORDS],
+            factor in 1.0..1e300,
+            jitter in jitter(),
+            abandoned in abandoned(),
+        ) {
+            let numbers = Numbers {
+                open_factor: factor,
+                jitter,
+                abandoned,
+                ..Numbers::from_words(words)
+            };
+            prop_assert_eq!(Numbers::from_words(numbers.to_words()), numbers);
+            // Those that are a word each are in there as they are.
+            let plain = [numbers.consecutive, numbers.ramp, numbers.retry_spread];
+            prop_assert!(plain.iter().all(|number| words.contains(number)));
+        }
+    }
+}
