@@ -27,7 +27,7 @@
 //!     .layer(CircuitBreakerLayer::new(circuit.clone()));
 //!
 //! // Keep the handle to look and to control.
-//! println!("{:?}", circuit.snapshot());
+//! println!("{}", circuit.snapshot());
 //! # Ok(())
 //! # }
 //! ```

@@ -1,8 +1,9 @@
-//! A transition as one line for a log (rule E4).
+//! A transition as one line for a log (rule E4), and a snapshot as one line for a person.
 
 use std::{fmt, time::Duration};
 
-use crate::machine::{Cause, Mode, State, Transition, WindowCounts};
+use super::snapshot::{Snapshot, Trip};
+use crate::machine::{Cause, Mode, State, Threshold, Transition, WindowCounts};
 
 impl Transition {
     /// One line for the log of whoever is on duty: which circuit, what it did, the counts and the percentage
@@ -16,7 +17,7 @@ impl Transition {
     /// let circuit = Circuit::builder("payments")
     ///     .open_for(Duration::from_secs(5))
     ///     .on_transition(|circuit, transition| {
-    ///         // circuit `payments` opened: 7 of 10 calls failed (70 %), next probe in 5 s
+    ///         // circuit `payments` opened: 7 of 10 calls failed (70 %, threshold 50 %), next probe in 5 s
     ///         println!("{}", transition.describe(circuit.name()));
     ///     })
     ///     .build()?;
@@ -24,7 +25,8 @@ impl Transition {
     /// # }
     /// ```
     ///
-    /// Percentages and times are rounded; the fields have them exactly. The words may change in a later release: what
+    /// Percentages are cut off, times rounded up; the fields have them exactly. A percentage is at least its threshold
+    /// where it has reached it, and below it where it has not. The words may change in a later release: what
     /// a program reads are the fields and the [labels](crate::observe#labels).
     #[must_use]
     pub fn describe<'a>(&'a self, circuit: &'a str) -> impl fmt::Display + 'a {
@@ -63,65 +65,303 @@ impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = self.transition;
         write!(f, "circuit `{}` {}: ", self.circuit, told.deed())?;
-        write_cause(f, told.cause)?;
-        if let Some(vetoed) = told.vetoed {
-            f.write_str("; ")?;
-            write_cause(f, vetoed)?;
+        match told.vetoed {
+            None => write_cause(f, told.cause, told.threshold)?,
+            Some(vetoed) => {
+                write!(f, "{}; ", told.cause)?;
+                write_cause(f, vetoed, told.threshold)?;
+            }
         }
         // A change of mode does not begin the break anew.
         if let (Some(open_for), true) = (told.open_for, told.mode == told.mode_before) {
-            f.write_str(", next probe in ")?;
-            write_time(f, open_for)?;
+            write_next_probe(f, open_for)?;
         }
-        match told.mode {
-            Mode::Shadow => f.write_str(" (shadow: nothing is rejected)"),
-            Mode::Normal | Mode::ForcedOpen | Mode::Disabled => Ok(()),
-        }
+        write_shadow(f, told.mode)
     }
 }
 
-/// As [`Cause`] reads, with the percentage beside the counts.
-fn write_cause(f: &mut fmt::Formatter<'_>, cause: Cause) -> fmt::Result {
+/// One line: the name, what it does and for how long, and what is behind that.
+///
+/// Closed, that is what the window holds; open and half-open, how the circuit opened, and what its window held then.
+/// A percentage stands only where there are enough calls for one, as in [`failure_rate`](Snapshot::failure_rate).
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} for ", self.name, self.stance())?;
+        write_elapsed(f, self.time_in_state)?;
+        match (self.mode, self.state) {
+            (Mode::Disabled, _) => Ok(()),
+            (_, State::Closed) => self.write_closed(f),
+            (_, State::Open | State::HalfOpen) => self.write_opened(f),
+        }?;
+        write_shadow(f, self.mode)
+    }
+}
+
+impl Snapshot {
+    fn stance(&self) -> &dyn fmt::Display {
+        match self.mode {
+            Mode::ForcedOpen | Mode::Disabled => &self.mode,
+            Mode::Normal | Mode::Shadow => &self.state,
+        }
+    }
+
+    fn write_closed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(counts) = self.window {
+            f.write_str("; ")?;
+            self.write_counts(f, counts)?;
+        }
+        match self.consecutive_failures {
+            0 => {}
+            failures => write!(f, "; {}", Cause::ConsecutiveFailures(failures))?,
+        }
+        if self.ramp_share < 1.0 {
+            write!(
+                f,
+                "; ramping up: {:.0} % are admitted",
+                self.ramp_share * 100.0
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_opened(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.remaining, self.probes) {
+            (Some(Duration::ZERO), _) => f.write_str(", the next call is a probe")?,
+            (Some(remaining), _) => write_next_probe(f, remaining)?,
+            (None, Some(probes)) => {
+                let (flying, permits) = (probes.in_flight, probes.permits);
+                write!(f, ", {flying} of {permits} probes in flight")?;
+            }
+            (None, None) => {}
+        }
+        let Some(trip) = self.trip() else {
+            return Ok(());
+        };
+        write!(f, "; opened: {trip}")?;
+        match self.rated() {
+            Some(counts) if !tells_counts(trip.cause) => {
+                f.write_str("; as it left closed: ")?;
+                self.write_counts(f, counts)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// With percentages if there are enough calls for them.
+    fn write_counts(&self, f: &mut fmt::Formatter<'_>, counts: WindowCounts) -> fmt::Result {
+        let counts = Written {
+            counts,
+            percentages: self.rated() == Some(counts),
+            slow: self.watches_slow,
+        };
+        write!(f, "{counts}")
+    }
+}
+
+/// What a window holds.
+struct Written {
+    counts: WindowCounts,
+    percentages: bool,
+    slow: bool,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let WindowCounts {
+            calls,
+            failed,
+            slow,
+        } = self.counts;
+        write!(f, "{failed} of {calls} calls failed")?;
+        if self.percentages {
+            write_share(f, failed, calls, None)?;
+        }
+        if !self.slow {
+            return Ok(());
+        }
+        write!(f, " and {slow} slow")?;
+        if self.percentages {
+            write_share(f, slow, calls, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// The cause, with percentage and threshold where it has them.
+impl fmt::Display for Trip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_cause(f, self.cause, self.threshold)
+    }
+}
+
+fn tells_counts(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::FailureRate { .. } | Cause::SlowCallRate { .. } | Cause::CustomPolicy(_)
+    )
+}
+
+/// As [`Cause`] reads, with the percentage beside the counts, and what that was held against.
+fn write_cause(
+    f: &mut fmt::Formatter<'_>,
+    cause: Cause,
+    threshold: Option<Threshold>,
+) -> fmt::Result {
     write!(f, "{cause}")?;
     match cause {
-        Cause::FailureRate { failed, calls } => write_share(f, failed, calls),
-        Cause::SlowCallRate { slow, calls } => write_share(f, slow, calls),
+        Cause::FailureRate { failed, calls } => write_share(f, failed, calls, threshold),
+        Cause::SlowCallRate { slow, calls } => write_share(f, slow, calls, threshold),
         Cause::CustomPolicy(counts) => {
-            let WindowCounts {
-                calls,
-                failed,
+            let (percentages, slow) = (true, true);
+            let counts = Written {
+                counts,
+                percentages,
                 slow,
-            } = counts;
-            write!(f, ", with {failed} of {calls} calls failed")?;
-            write_share(f, failed, calls)?;
-            write!(f, " and {slow} slow")?;
-            write_share(f, slow, calls)
+            };
+            write!(f, ", with {counts}")
         }
+        Cause::ConsecutiveFailures(failures) => match threshold {
+            Some(Threshold::Failures(needed)) if needed != failures => {
+                write!(f, " (threshold {needed})")
+            }
+            _ => Ok(()),
+        },
         _ => Ok(()),
     }
 }
 
-/// In percent, to a tenth; a whole number without one.
-fn write_share(f: &mut fmt::Formatter<'_>, part: u64, whole: u64) -> fmt::Result {
-    let tenths = u128::from(part) * 1_000 / u128::from(whole.max(1));
+/// In percent, with the threshold. The share is cut off after a tenth, or after the last digit of the threshold: rounded,
+/// or cut off before, it could look as if it had reached a threshold that it has not, or the other way round.
+fn write_share(
+    f: &mut fmt::Formatter<'_>,
+    part: u64,
+    whole: u64,
+    threshold: Option<Threshold>,
+) -> fmt::Result {
+    let share = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
+    let threshold = threshold.and_then(millionths);
+    let last_digit = [1_000, 100, 10, 1]
+        .into_iter()
+        .find(|digit| threshold.unwrap_or(0) % digit == 0)
+        .unwrap_or(1);
     f.write_str(" (")?;
-    write_tenths(f, tenths)?;
-    f.write_str(" %)")
+    write_percent(f, share / last_digit * last_digit)?;
+    if let Some(threshold) = threshold {
+        f.write_str(", threshold ")?;
+        write_percent(f, threshold)?;
+    }
+    f.write_str(")")
+}
+
+/// A rate as it is compared (B4).
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share in 0..=1"
+)]
+fn millionths(threshold: Threshold) -> Option<u128> {
+    match threshold {
+        Threshold::Rate(rate) => Some((rate * 1e6).round() as u128),
+        Threshold::Failures(_) => None,
+    }
+}
+
+/// From millionths, without zeros at its end.
+fn write_percent(f: &mut fmt::Formatter<'_>, millionths: u128) -> fmt::Result {
+    let (whole, fraction) = (millionths / 10_000, millionths % 10_000);
+    write!(f, "{whole}")?;
+    if fraction > 0 {
+        let digits = format!("{fraction:04}");
+        write!(f, ".{}", digits.trim_end_matches('0'))?;
+    }
+    f.write_str(" %")
+}
+
+fn write_shadow(f: &mut fmt::Formatter<'_>, mode: Mode) -> fmt::Result {
+    match mode {
+        Mode::Shadow => f.write_str(" (shadow: nothing is rejected)"),
+        Mode::Normal | Mode::ForcedOpen | Mode::Disabled => Ok(()),
+    }
 }
 
 /// Rounded up, so that nobody looks too early: to tenths of a second, below one to milliseconds.
-fn write_time(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
+fn write_next_probe(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
+    f.write_str(", next probe in ")?;
     let millis = time.as_nanos().div_ceil(1_000_000);
-    if millis < 1_000 {
-        return write!(f, "{millis} ms");
+    match millis {
+        ..1_000 => write!(f, "{millis} ms"),
+        _ => write_tenths(f, millis.div_ceil(100)),
     }
-    write_tenths(f, millis.div_ceil(100))?;
-    f.write_str(" s")
+}
+
+/// Cut off: so much has passed for sure.
+fn write_elapsed(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
+    match (time.as_millis(), time.as_secs()) {
+        (millis @ ..1_000, _) => write!(f, "{millis} ms"),
+        (millis, ..120) => write_tenths(f, millis / 100),
+        (_, seconds @ ..7_200) => write!(f, "{} min", seconds / 60),
+        (_, seconds @ ..172_800) => write!(f, "{} h", seconds / 3_600),
+        (_, seconds) => write!(f, "{} days", seconds / 86_400),
+    }
 }
 
 fn write_tenths(f: &mut fmt::Formatter<'_>, tenths: u128) -> fmt::Result {
     match tenths % 10 {
-        0 => write!(f, "{}", tenths / 10),
-        tenth => write!(f, "{}.{tenth}", tenths / 10),
+        0 => write!(f, "{} s", tenths / 10),
+        tenth => write!(f, "{}.{tenth} s", tenths / 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Share(u64, u64, Threshold);
+
+    impl fmt::Display for Share {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_share(f, self.0, self.1, Some(self.2))
+        }
+    }
+
+    /// A percentage as it is written, in millionths.
+    fn read(percent: &str) -> u64 {
+        let number = percent.trim_end_matches(" %");
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        format!("{whole}{fraction:0<4}").parse().expect("a number")
+    }
+
+    // E4: for shares at either side of every threshold, and far from it.
+    #[test]
+    fn a_share_reads_as_its_threshold_or_more_only_where_it_has_reached_it() {
+        let thresholds = [
+            1, 9, 70_000, 123_450, 333_333, 499_999, 500_000, 666_667, 700_000, 999_999, 1_000_000,
+        ];
+        let wholes = (1..=64).chain([97, 1_000, 9_999, 10_000, 65_536, 1_000_003]);
+        for (whole, threshold) in wholes.flat_map(|whole| thresholds.map(|at| (whole, at))) {
+            let edge: u64 = whole * threshold / 1_000_000;
+            for part in [
+                0,
+                edge.saturating_sub(1),
+                edge,
+                (edge + 1).min(whole),
+                whole,
+            ] {
+                let line = Share(part, whole, Threshold::Rate(threshold as f64 / 1e6)).to_string();
+                let line = line.trim_matches([' ', '(', ')']);
+                let (share, told) = line.split_once(", threshold ").expect("both");
+                assert_eq!(read(told), threshold, "{line}");
+                let reached = part * 1_000_000 >= whole * threshold;
+                assert_eq!(
+                    read(share) >= threshold,
+                    reached,
+                    "{part} of {whole}: {line}"
+                );
+                assert!(
+                    read(share) * whole <= part * 1_000_000,
+                    "{part} of {whole}: {line}"
+                );
+            }
+        }
     }
 }

@@ -125,7 +125,7 @@ impl Rejected {
     }
 
     /// Why the circuit opened: the cause of its newest trip, also while it is half-open and while it is ramping
-    /// up (rule C3). [`Snapshot::last_trip`](crate::Snapshot::last_trip) has the same.
+    /// up (rule C3). [`Snapshot::last_trip`](crate::Snapshot::last_trip) has it with all numbers.
     ///
     /// `None` when it is forced open, and when the cause is not known: of a circuit that was
     /// [restored](crate::CircuitBuilder::restore), that ramps up after a veto

@@ -117,8 +117,9 @@ impl Circuit {
     /// Everything there is to see.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let view = self.core().view(|| self.now());
+        // Before the view, so that it is none that came after.
         let last_trip = self.observers().last_trip();
+        let view = self.core().view(|| self.now());
         Snapshot::new(
             self.shared.name.clone(),
             view,

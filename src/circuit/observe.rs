@@ -25,7 +25,7 @@
 //! [`Transition::describe`] makes a line for a log of it, with the numbers that somebody on duty needs:
 //!
 //! ```text
-//! circuit `payments` opened: 7 of 10 calls failed (70 %), next probe in 5 s
+//! circuit `payments` opened: 7 of 10 calls failed (70 %, threshold 50 %), next probe in 5 s
 //! circuit `payments` is half-open: the wait is over, the next call is a probe
 //! circuit `payments` closed: the probes succeeded
 //! ```
@@ -65,9 +65,10 @@
 //!
 //! # Labels
 //!
-//! Each state, mode and reason of a rejection has one word for machines, such as the labels of metrics and the fields
-//! of structured logs: [`State::label`], [`Mode::label`], [`Reason::label`](crate::Reason::label). Their `Display` is
-//! for people, may have spaces, and may read differently in a later release. A label stays as it is.
+//! Each state, mode, cause of a transition and reason of a rejection has one word for machines, such as the labels of
+//! metrics and the fields of structured logs: [`State::label`], [`Mode::label`], [`Cause::label`],
+//! [`Reason::label`](crate::Reason::label). Their `Display` is for people, may have spaces, and may read differently
+//! in a later release. A label stays as it is.
 //!
 //! | | label | `Display` |
 //! |---|---|---|
@@ -82,7 +83,32 @@
 //! | [`Reason::HalfOpenFull`](crate::Reason::HalfOpenFull) | `half_open_full` | half-open and full |
 //! | [`Reason::ForcedOpen`](crate::Reason::ForcedOpen) | `forced_open` | forced open |
 //! | [`Reason::Ramping`](crate::Reason::Ramping) | `ramping` | ramping up |
+//! | [`Cause::ConsecutiveFailures`] | `consecutive_failures` | 5 consecutive failures |
+//! | [`Cause::FailureRate`] | `failure_rate` | 7 of 10 calls failed |
+//! | [`Cause::SlowCallRate`] | `slow_call_rate` | 7 of 10 calls were slow |
+//! | [`Cause::CustomPolicy`] | `custom_policy` | a custom policy |
+//! | [`Cause::TripNow`] | `trip_now` | a result that trips at once |
+//! | [`Cause::Manual`] | `manual` | by hand |
+//! | [`Cause::ProbeFailed`] | `probe_failed` | a probe failed |
+//! | [`Cause::ProbesTimedOut`] | `probes_timed_out` | the probes timed out |
+//! | [`Cause::ProbesAbandoned`] | `probes_abandoned` | the probes were abandoned without an answer |
+//! | [`Cause::TripVetoed`] | `trip_vetoed` | a trip was vetoed: too many circuits are open |
+//! | [`Cause::WaitOver`] | `wait_over` | the wait is over, the next call is a probe |
+//! | [`Cause::Recovered`] | `recovered` | the probes succeeded |
 //!
+//! [`Cause::label`]: crate::Cause::label
+//! [`Cause::ConsecutiveFailures`]: crate::Cause::ConsecutiveFailures
+//! [`Cause::FailureRate`]: crate::Cause::FailureRate
+//! [`Cause::SlowCallRate`]: crate::Cause::SlowCallRate
+//! [`Cause::CustomPolicy`]: crate::Cause::CustomPolicy
+//! [`Cause::TripNow`]: crate::Cause::TripNow
+//! [`Cause::Manual`]: crate::Cause::Manual
+//! [`Cause::ProbeFailed`]: crate::Cause::ProbeFailed
+//! [`Cause::ProbesTimedOut`]: crate::Cause::ProbesTimedOut
+//! [`Cause::ProbesAbandoned`]: crate::Cause::ProbesAbandoned
+//! [`Cause::TripVetoed`]: crate::Cause::TripVetoed
+//! [`Cause::WaitOver`]: crate::Cause::WaitOver
+//! [`Cause::Recovered`]: crate::Cause::Recovered
 //! [`Mode::label`]: crate::Mode::label
 //! [`Mode::Normal`]: crate::Mode::Normal
 //! [`Mode::ForcedOpen`]: crate::Mode::ForcedOpen
@@ -99,8 +125,10 @@ use tokio::sync::{Notify, futures::Notified, watch};
 pub use super::settings::{ChangedSetting, SettingsChange};
 
 use super::handle::{Circuit, WeakCircuit};
+pub use super::snapshot::{RatesOf, Trip};
+pub use crate::machine::Threshold;
 use crate::{
-    machine::{Cause, State, Transition, is_later},
+    machine::{State, Transition, is_later},
     util::panic::catch_panic,
 };
 
@@ -129,15 +157,15 @@ pub(crate) struct Observers {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Latest {
     transition: Option<Transition>,
-    trip: Option<(u64, Cause)>,
+    trip: Option<Trip>,
 }
 
 impl Latest {
     /// Takes a transition in, unless a newer one was told before it.
     fn update(&mut self, new: Transition) -> bool {
         let trips = new.to == State::Open && new.begins_era();
-        if trips && self.trip.is_none_or(|(era, _)| is_later(new.era, era)) {
-            self.trip = Some((new.era, new.cause));
+        if trips && self.trip.is_none_or(|old| is_later(new.era, old.era)) {
+            self.trip = Some(Trip::of(&new, self.trip));
         }
         let newer = self.transition.is_none_or(|old| new.supersedes(&old));
         if newer {
@@ -223,9 +251,9 @@ impl Observers {
         waiting
     }
 
-    /// The cause of the newest open.
-    pub(crate) fn last_trip(&self) -> Option<Cause> {
-        self.latest.borrow().trip.map(|(_, cause)| cause)
+    /// The newest trip.
+    pub(crate) fn last_trip(&self) -> Option<Trip> {
+        self.latest.borrow().trip
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Latest> {
@@ -326,7 +354,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::Mode;
+    use crate::machine::{Cause, Mode};
 
     fn told(era: u64, to: State, modes: (Mode, Mode)) -> Transition {
         Transition {
@@ -341,6 +369,8 @@ mod tests {
                 Cause::Manual
             },
             vetoed: None,
+            counts: None,
+            threshold: None,
             attempt: 1,
             open_for: None,
         }
@@ -357,7 +387,7 @@ mod tests {
         assert!(!latest.update(told(1, State::Open, NORMAL)));
         assert_eq!(latest.transition.map(|newest| newest.era), Some(2));
         // But it was the newest trip.
-        assert_eq!(latest.trip, Some((1, Cause::TripNow)));
+        assert_eq!(latest.trip.map(|trip| trip.era), Some(1));
     }
 
     // E4
@@ -367,7 +397,7 @@ mod tests {
         assert!(latest.update(told(1, State::Open, TO_SHADOW)));
         assert_eq!(latest.trip, None);
         assert!(!latest.update(told(1, State::Open, NORMAL)));
-        assert_eq!(latest.trip, Some((1, Cause::TripNow)));
+        assert_eq!(latest.trip.map(|trip| trip.era), Some(1));
         assert_eq!(
             latest.transition.map(|newest| newest.mode),
             Some(Mode::Shadow)

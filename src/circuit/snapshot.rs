@@ -3,11 +3,19 @@
 use std::time::Duration;
 
 use super::name::Name;
-use crate::machine::{Cause, Mode, ProbeCounts, State, Totals, View, WindowCounts};
+use crate::machine::{
+    Cause, Mode, ProbeCounts, State, Threshold, Totals, Transition, View, WindowCounts, era_after,
+};
 
 /// A circuit at one instant. Looking changes nothing (rule C5).
 ///
-/// State, era and times are of one era (F7). Counts are exact when no call is in flight (F5).
+/// State, era and times are of one era (F7). WindowCounts are exact when no call is in flight (F5).
+///
+/// Its `Display` is one line for a person, and may be worded differently in a later release:
+///
+/// ```text
+/// payments: open for 3.2 s, next probe in 1.8 s; opened: 7 of 10 calls failed (70 %, threshold 50 %)
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -26,11 +34,14 @@ pub struct Snapshot {
     pub remaining: Option<Duration>,
     /// Opens in a row, until closed has lasted as long as the last break (rule C2); 0 in closed.
     pub attempt: u32,
-    /// Why the circuit last opened, if it did since it was built.
-    pub last_trip: Option<Cause>,
+    /// How the circuit last opened, if it did since it was built; also after it has closed.
+    ///
+    /// Of a trip that is just happening it may be the one before: compare its era.
+    pub last_trip: Option<Trip>,
     /// Failures in a row, where those are counted; 0 unless closed.
     pub consecutive_failures: u64,
-    /// What the window holds, if there is one; empty unless closed, because every era has its own.
+    /// What the window holds now, if there is one; empty unless closed, because every era has its own. What it held
+    /// at the trip is in `last_trip`.
     pub window: Option<WindowCounts>,
     /// The probes, in half-open.
     pub probes: Option<ProbeCounts>,
@@ -38,13 +49,15 @@ pub struct Snapshot {
     pub ramp_share: f64,
     /// What became of all calls, unless totals are turned off.
     pub totals: Option<Totals>,
+    minimum_calls: u64,
+    pub(super) watches_slow: bool,
 }
 
 impl Snapshot {
     pub(crate) fn new(
         name: Name,
         view: View,
-        last_trip: Option<Cause>,
+        last_trip: Option<Trip>,
         totals: Option<Totals>,
     ) -> Self {
         Self {
@@ -61,12 +74,204 @@ impl Snapshot {
             probes: view.probes,
             ramp_share: share(view.ramp_share),
             totals,
+            minimum_calls: view.minimum_calls,
+            watches_slow: view.watches_slow,
         }
     }
+
+    /// Of when [`failure_rate`](Self::failure_rate) and [`slow_call_rate`](Self::slow_call_rate) are.
+    #[must_use]
+    pub fn rates_of(&self) -> RatesOf {
+        match self.state {
+            State::Closed => RatesOf::Now,
+            State::Open | State::HalfOpen => RatesOf::Trip,
+        }
+    }
+
+    /// The share of failures, in `0..=1`: while closed, of the calls in the window; while open and half-open, of those
+    /// that were in it when the circuit last left closed ([`rates_of`](Self::rates_of) says which).
+    ///
+    /// `None` if these are fewer than [`minimum_calls`](crate::CircuitBuilder::minimum_calls), which says as of now
+    /// from how many on a rate means something; if there is no window; while disabled; in a break that a restored
+    /// circuit has begun with; and for an instant while the circuit opens. The counts themselves are in `window` and
+    /// `last_trip`.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, observe::RatesOf};
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("payments").failure_rate(0.5).minimum_calls(4).build()?;
+    /// for _ in 0..2 {
+    ///     circuit.try_acquire().expect("closed").success();
+    /// }
+    /// for _ in 0..2 {
+    ///     circuit.try_acquire().expect("closed").failure();
+    /// }
+    /// let open = circuit.snapshot();
+    /// assert_eq!((open.failure_rate(), open.rates_of()), (Some(0.5), RatesOf::Trip));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn failure_rate(&self) -> Option<f64> {
+        self.rated().map(|counts| counts.failure_rate())
+    }
+
+    /// The share of slow calls, in `0..=1`, of the same calls as [`failure_rate`](Self::failure_rate).
+    ///
+    /// `None` where that is, and if the circuit was built without a
+    /// [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration): then no call is slow.
+    #[must_use]
+    pub fn slow_call_rate(&self) -> Option<f64> {
+        let counts = self.rated().filter(|_| self.watches_slow);
+        counts.map(|counts| counts.slow_call_rate())
+    }
+
+    /// The counts behind the rates, if they are enough for rates.
+    pub(super) fn rated(&self) -> Option<WindowCounts> {
+        let counts = match self.rates_of() {
+            RatesOf::Now => self.window,
+            RatesOf::Trip => self.trip().and_then(|trip| trip.counts),
+        };
+        counts.filter(|counts| counts.calls >= self.minimum_calls.max(1))
+    }
+
+    /// The trip that has made it open or half-open, if that has been told by now.
+    pub(super) fn trip(&self) -> Option<Trip> {
+        let eras_since = match self.state {
+            State::Closed => return None,
+            State::Open => 0,
+            State::HalfOpen => 1,
+        };
+        self.last_trip
+            .filter(|trip| trip.is_before(self.era, eras_since))
+    }
+}
+
+/// How a circuit has opened (rule B6).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Trip {
+    /// Why.
+    pub cause: Cause,
+    /// The era that began with it (rule E4).
+    pub era: u64,
+    /// What the window held when the circuit last left closed: at this trip, or at the one that the outage began with,
+    /// if this one came out of open or half-open, which have no calls in their windows. `None` if there is no
+    /// window, and if the circuit has not left closed since it was built.
+    pub counts: Option<WindowCounts>,
+    /// The setting that the cause was held against, as it was at that moment; `None` if that is none of the settings.
+    pub threshold: Option<Threshold>,
+}
+
+impl Trip {
+    /// What a transition that opens makes of the trip before.
+    pub(super) fn of(told: &Transition, before: Option<Self>) -> Self {
+        let goes_on = |before: &Self| match told.from {
+            State::Closed => false,
+            State::Open => before.is_before(told.era, 1),
+            State::HalfOpen => before.is_before(told.era, 2),
+        };
+        let before = before.filter(goes_on).and_then(|before| before.counts);
+        Self {
+            cause: told.cause,
+            era: told.era,
+            counts: told.counts.or(before),
+            threshold: told.threshold,
+        }
+    }
+
+    fn is_before(&self, era: u64, eras: u64) -> bool {
+        era_after(self.era, eras) == era
+    }
+}
+
+/// Of when the rates of a [`Snapshot`](crate::Snapshot) are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RatesOf {
+    /// Of the calls that are in the window now: the circuit is closed.
+    Now,
+    /// Of the calls that were in the window when the circuit last left closed: it is open or half-open.
+    Trip,
 }
 
 /// A share from millionths.
 #[expect(clippy::cast_precision_loss, reason = "at most a million")]
 fn share(millionths: u64) -> f64 {
     millionths as f64 / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::handle::Circuit;
+    use super::*;
+
+    fn trip(era: u64, calls: u64) -> Trip {
+        let counts = WindowCounts {
+            calls,
+            ..WindowCounts::default()
+        };
+        Trip {
+            cause: Cause::TripNow,
+            era,
+            counts: Some(counts),
+            threshold: None,
+        }
+    }
+
+    fn opened(from: State, era: u64) -> Transition {
+        Transition {
+            from,
+            to: State::Open,
+            mode_before: Mode::Normal,
+            mode: Mode::Normal,
+            era,
+            cause: Cause::ProbeFailed,
+            vetoed: None,
+            counts: None,
+            threshold: None,
+            attempt: 1,
+            open_for: None,
+        }
+    }
+
+    // C5: a trip that has not been told yet does not show the rates of an older one.
+    #[test]
+    fn the_rates_of_an_older_trip_are_not_shown_as_those_of_this_one() {
+        let circuit = Circuit::builder("seen").failure_rate(0.5).build();
+        let mut seen = circuit.expect("valid").snapshot();
+        let mut rate_in = |state, era| {
+            (seen.state, seen.era, seen.last_trip) = (state, era, Some(trip(1, 100)));
+            seen.failure_rate().is_some()
+        };
+        assert_eq!(
+            [1, 2, 3].map(|era| rate_in(State::Open, era)),
+            [true, false, false]
+        );
+        assert_eq!(
+            [2, 3, 4].map(|era| rate_in(State::HalfOpen, era)),
+            [true, false, false]
+        );
+        assert!(!rate_in(State::Closed, 1));
+    }
+
+    // C5: what an outage began with is carried on only from the trip right before, across the wrap of eras, too.
+    #[test]
+    fn an_outage_has_the_counts_that_it_began_with_and_no_others() {
+        let last = (1 << 37) - 1;
+        for (from, era, before, known) in [
+            (State::HalfOpen, 5, 3, true),
+            (State::HalfOpen, 5, 2, false),
+            (State::HalfOpen, 1, last, true),
+            (State::Open, 5, 4, true),
+            (State::Open, 5, 3, false),
+            (State::Closed, 5, 4, false),
+        ] {
+            let next = Trip::of(&opened(from, era), Some(trip(before, 100)));
+            assert_eq!(
+                next.counts.is_some(),
+                known,
+                "{from} to {era} after {before}"
+            );
+        }
+    }
 }

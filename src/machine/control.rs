@@ -99,6 +99,8 @@ impl Core {
             era: word.era(),
             cause: Cause::Manual,
             vetoed: None,
+            counts: None,
+            threshold: None,
             attempt: self.attempt(word),
             open_for: (word.state() == State::Open).then(|| word.open_for().duration()),
         })

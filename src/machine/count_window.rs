@@ -101,6 +101,10 @@ impl CountWindow {
         Self::together(failed, log.map(|log| log.record(era, slow)))
     }
 
+    pub(crate) fn watches_slow(&self) -> bool {
+        self.slow.is_some()
+    }
+
     /// What is in the window now.
     pub(crate) fn counts(&self, era: u64) -> WindowCounts {
         let slow = self.slow.as_ref().map(|log| log.tally(era));

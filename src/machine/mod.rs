@@ -68,12 +68,15 @@ pub(crate) use self::{
     time_window::{MAX_BUCKETS, MAX_SPAN, MIN_SPAN},
     trip_cause::PackedCause,
     view::View,
-    word::{MAX_CONSECUTIVE_FAILURES, MAX_PROBES, is_later},
+    word::{MAX_CONSECUTIVE_FAILURES, MAX_PROBES, era_after, is_later},
 };
 pub use self::{
     saved::SavedState,
     totals::{RejectedTotals, Totals},
-    types::{AbandonedPolicy, Cause, Mode, Outcome, ProbeCounts, State, Transition, WindowCounts},
+    types::{
+        AbandonedPolicy, Cause, Mode, Outcome, ProbeCounts, State, Threshold, Transition,
+        WindowCounts,
+    },
 };
 use crate::machine::sync::{AtomicU64, Ordering};
 

@@ -1,7 +1,7 @@
 //! When a closed circuit trips (rules B1, B4, B5, B7).
 
 use super::{
-    Cause, Core, Ticket, Transition, WindowCounts,
+    Cause, Core, Threshold, Ticket, Transition, WindowCounts,
     numbers::{Numbers, reaches},
     record::EndedCall,
     totals::TotalCounters,
@@ -29,7 +29,11 @@ impl Core {
         }
         let counts = self.window.record_marked(era, call.now, failed, slow);
         let cause = self.evaluate(&call.numbers, &counts)?;
-        self.trip_from(call, cause, Length::AtLeast(floor))
+        let turned = self.trip_from(call, cause, Length::AtLeast(floor))?;
+        Some(Transition {
+            counts: Some(counts),
+            ..turned
+        })
     }
 
     fn evaluate(&self, numbers: &Numbers, counts: &WindowCounts) -> Option<Cause> {
@@ -108,5 +112,18 @@ impl Core {
                 return None;
             }
         }
+    }
+}
+
+impl Transition {
+    /// B6: with the setting that its cause, or what was vetoed, was held against.
+    pub(super) fn held_against(self, numbers: &Numbers) -> Self {
+        let threshold = match self.vetoed.unwrap_or(self.cause) {
+            Cause::ConsecutiveFailures(_) => Some(Threshold::Failures(numbers.consecutive)),
+            Cause::FailureRate { .. } => Some(Threshold::rate(numbers.failure_rate)),
+            Cause::SlowCallRate { .. } => Some(Threshold::rate(numbers.slow_rate)),
+            _ => None,
+        };
+        Self { threshold, ..self }
     }
 }

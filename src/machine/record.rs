@@ -239,6 +239,7 @@ impl Core {
                 .apply_to_window(call, true, slow, floor)
                 .or_else(|| self.count_consecutive_failure(call, floor)),
         }
+        .map(|turned| turned.held_against(&call.numbers))
     }
 }
 

@@ -95,6 +95,10 @@ impl TimeWindow {
         self.sum(id)
     }
 
+    pub(crate) fn watches_slow(&self) -> bool {
+        self.slow.is_some()
+    }
+
     /// What is in the window at `now`.
     pub(crate) fn counts(&self, era: u64, now: u64) -> WindowCounts {
         self.sum(self.layout.id(era, now))

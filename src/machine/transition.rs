@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Cause, Core, State, Transition,
+    Cause, Core, State, Transition, WindowCounts,
     numbers::Numbers,
     record::EndedCall,
     totals::TotalCounters,
@@ -87,6 +87,7 @@ impl Core {
         now: u64,
     ) -> Option<Transition> {
         let attempt = self.start_era(word, next, cause, now);
+        let counts = self.counts_of_trip(word, next, cause, now);
         if !self.swap(word, next) {
             return None;
         }
@@ -107,10 +108,32 @@ impl Core {
             era: next.era(),
             cause,
             vetoed: None,
+            counts,
+            threshold: None,
             attempt,
             open_for: matches!(next.state_mode(), StateMode::Open | StateMode::OpenShadow)
                 .then(|| next.open_for().duration()),
         })
+    }
+
+    /// B6: what the window holds as a closed circuit opens, or as that is vetoed. A policy of the window brings the
+    /// counts that it has judged by.
+    fn counts_of_trip(
+        &self,
+        word: Word,
+        next: Word,
+        cause: Cause,
+        now: u64,
+    ) -> Option<WindowCounts> {
+        let trips = next.state() == State::Open || cause == Cause::TripVetoed;
+        let judged = matches!(
+            cause,
+            Cause::FailureRate { .. } | Cause::SlowCallRate { .. } | Cause::CustomPolicy(_)
+        );
+        if word.state() != State::Closed || !trips || judged || self.window.is_none() {
+            return None;
+        }
+        Some(self.window.counts(word.era(), now))
     }
 
     /// Notes the facts of the era of `next`, which is about to begin, and returns its attempt.

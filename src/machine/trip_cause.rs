@@ -144,7 +144,6 @@ impl PackedCause {
             Cause::ProbeFailed => 7,
             Cause::ProbesTimedOut => 8,
             Cause::ProbesAbandoned => 9,
-            Cause::Shared => 10,
             Cause::TripVetoed | Cause::WaitOver | Cause::Recovered => 0,
         })
     }
@@ -172,7 +171,6 @@ impl PackedCause {
             7 => Cause::ProbeFailed,
             8 => Cause::ProbesTimedOut,
             9 => Cause::ProbesAbandoned,
-            10 => Cause::Shared,
             _ => return None,
         })
     }
@@ -194,7 +192,7 @@ fn numbers(kind: u64, bits: u32, numbers: &[u64]) -> u64 {
 mod tests {
     use super::*;
 
-    fn causes(number: u64) -> [Cause; 10] {
+    fn causes(number: u64) -> [Cause; 9] {
         [
             Cause::ConsecutiveFailures(number),
             Cause::FailureRate {
@@ -215,7 +213,6 @@ mod tests {
             Cause::ProbeFailed,
             Cause::ProbesTimedOut,
             Cause::ProbesAbandoned,
-            Cause::Shared,
         ]
     }
 

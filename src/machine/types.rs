@@ -109,8 +109,6 @@ pub enum Cause {
     ProbesTimedOut,
     /// No probe was answered for as long as half-open waits: all of them were abandoned (D4).
     ProbesAbandoned,
-    /// Another instance said so. For a later release: nothing in this one opens a circuit so.
-    Shared,
     /// The circuit should have opened, but too many of its set are open already: closed and cleared (G7).
     /// Told once for each outage; [`Totals::vetoed`](crate::Totals::vetoed) counts them all.
     TripVetoed,
@@ -119,6 +117,28 @@ pub enum Cause {
     WaitOver,
     /// Enough probes succeeded: half-open to closed (D2).
     Recovered,
+}
+
+impl Cause {
+    /// One word for machines, without the numbers, such as the label of a metric; its [`Display`](fmt::Display) is for
+    /// people. It stays the same in every later release. [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures(_) => "consecutive_failures",
+            Self::FailureRate { .. } => "failure_rate",
+            Self::SlowCallRate { .. } => "slow_call_rate",
+            Self::CustomPolicy(_) => "custom_policy",
+            Self::TripNow => "trip_now",
+            Self::Manual => "manual",
+            Self::ProbeFailed => "probe_failed",
+            Self::ProbesTimedOut => "probes_timed_out",
+            Self::ProbesAbandoned => "probes_abandoned",
+            Self::TripVetoed => "trip_vetoed",
+            Self::WaitOver => "wait_over",
+            Self::Recovered => "recovered",
+        }
+    }
 }
 
 impl fmt::Display for Cause {
@@ -134,7 +154,6 @@ impl fmt::Display for Cause {
             Self::ProbeFailed => f.write_str("a probe failed"),
             Self::ProbesTimedOut => f.write_str("the probes timed out"),
             Self::ProbesAbandoned => f.write_str("the probes were abandoned without an answer"),
-            Self::Shared => f.write_str("another instance"),
             Self::TripVetoed => f.write_str("a trip was vetoed: too many circuits are open"),
             Self::WaitOver => f.write_str("the wait is over, the next call is a probe"),
             Self::Recovered => f.write_str("the probes succeeded"),
@@ -146,7 +165,7 @@ impl fmt::Display for Cause {
 ///
 /// `from` and `to` can be the same state: where only the mode changes, and where an open circuit is
 /// tripped again or a closed one reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Transition {
     /// The state before.
@@ -164,6 +183,13 @@ pub struct Transition {
     pub cause: Cause,
     /// What would have opened the circuit, if that was vetoed ([`Cause::TripVetoed`]).
     pub vetoed: Option<Cause>,
+    /// What the window held when the circuit opened out of closed, or would have if that had not been vetoed: whatever
+    /// the cause, and for a rate exactly the calls that decided. `None` if there is no window, and for any other
+    /// transition, because half-open and open have no calls in theirs.
+    pub counts: Option<WindowCounts>,
+    /// The setting that the cause, or what was vetoed, was held against, as it was at that moment; `None` if that is
+    /// none of the settings.
+    pub threshold: Option<Threshold>,
     /// Opens in a row, this one included, until closed has lasted as long as the last break; 0 in closed.
     pub attempt: u32,
     /// How long the circuit stays open, if it opened and a break ends it.
@@ -194,6 +220,23 @@ impl fmt::Display for Transition {
             Some(open_for) => write!(f, ", open for {open_for:?}"),
             None => Ok(()),
         }
+    }
+}
+
+/// The setting that a trip was held against, as it was at that moment (rules B1, B4).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Threshold {
+    /// So many failures in a row: [`consecutive_failures`](crate::CircuitBuilder::consecutive_failures).
+    Failures(u64),
+    /// A share in `0..=1`: [`failure_rate`](crate::CircuitBuilder::failure_rate) for [`Cause::FailureRate`],
+    /// [`slow_call_rate`](crate::CircuitBuilder::slow_call_rate) for [`Cause::SlowCallRate`].
+    Rate(f64),
+}
+
+impl Threshold {
+    pub(super) fn rate(millionths: u64) -> Self {
+        Self::Rate(share(millionths, 1_000_000))
     }
 }
 

@@ -46,6 +46,8 @@ impl Core {
                 successes_needed: probes.successes_left,
                 failures_allowed: probes.failures_left,
             }),
+            minimum_calls: self.tunable.read().minimum_calls,
+            watches_slow: self.window.watches_slow(),
             ramp_share: self.ramp_share(word, now),
         }
     }
@@ -65,6 +67,8 @@ pub(crate) struct View {
     pub(crate) remaining: Option<u64>,
     pub(crate) attempt: u32,
     pub(crate) counts: Option<WindowCounts>,
+    pub(crate) minimum_calls: u64,
+    pub(crate) watches_slow: bool,
     pub(crate) consecutive_failures: u64,
     pub(crate) probes: Option<ProbeCounts>,
     /// In millionths.

@@ -23,6 +23,14 @@ impl Window {
         }
     }
 
+    pub(crate) fn watches_slow(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Count(window) => window.watches_slow(),
+            Self::Time(window) => window.watches_slow(),
+        }
+    }
+
     pub(crate) fn is_none(&self) -> bool {
         matches!(self, Self::None)
     }

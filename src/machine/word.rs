@@ -40,6 +40,11 @@ pub(crate) const fn is_later(era: u64, other: u64) -> bool {
     ahead != 0 && ahead <= ERA_MASK / 2
 }
 
+/// The era so many after `era`. It wraps inside its 37 bits.
+pub(crate) const fn era_after(era: u64, eras: u64) -> u64 {
+    era.wrapping_add(eras) & ERA_MASK
+}
+
 /// The bits left for a value that shares a cell with an era.
 pub(crate) const BESIDE_ERA: u32 = ERA_SHIFT;
 
@@ -200,7 +205,7 @@ impl Word {
 
     /// The era after this one. It wraps inside its 37 bits.
     pub(crate) const fn next_era(self) -> u64 {
-        (self.era() + 1) & ERA_MASK
+        era_after(self.era(), 1)
     }
 
     /// The era so many before this one.

@@ -10,3 +10,4 @@ mod coarse_clock;
 mod driver;
 mod nested;
 mod observing;
+mod trips;

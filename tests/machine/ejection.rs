@@ -136,7 +136,7 @@ fn a_trip_beyond_the_cap_is_vetoed_and_told_once() {
         other.play("f");
         other.tells_nothing();
     }
-    assert_eq!(other.look().last_trip, None);
+    assert_eq!(other.look().last_trip.map(|trip| trip.cause), None);
     assert!((cap.share() - 0.5).abs() < f64::EPSILON);
     counts(&cap, 1, 2);
 }

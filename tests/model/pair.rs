@@ -14,7 +14,7 @@ use tower_breaker::{
 use crate::{
     config::{Change, Config},
     history::{Edge, Ending, Step, Time},
-    reference::{Chance, Event, Probes, Reference, Refused, Seen, Ticket},
+    reference::{Chance, Event, Probes, Reference, Refused, Seen, Ticket, Trip},
 };
 
 /// How often each thing of interest happened.
@@ -218,7 +218,15 @@ fn seen(snapshot: Snapshot) -> Seen {
         time_in_state: snapshot.time_in_state,
         remaining: snapshot.remaining,
         attempt: snapshot.attempt,
-        last_trip: snapshot.last_trip,
+        last_trip: snapshot.last_trip.map(|trip| Trip {
+            cause: trip.cause,
+            era: trip.era,
+            counts: trip.counts,
+            threshold: trip.threshold,
+        }),
+        rates_of: snapshot.rates_of(),
+        failure_rate: snapshot.failure_rate(),
+        slow_call_rate: snapshot.slow_call_rate(),
         consecutive_failures: snapshot.consecutive_failures,
         window: snapshot.window,
         probes: snapshot.probes.map(|probes| Probes {
@@ -239,6 +247,8 @@ fn event(transition: &Transition) -> Event {
         mode: transition.mode,
         era: transition.era,
         cause: transition.cause,
+        counts: transition.counts,
+        threshold: transition.threshold,
         attempt: transition.attempt,
         open_for: transition.open_for,
     }

@@ -3,7 +3,10 @@
 
 use std::{collections::VecDeque, panic::catch_unwind, time::Duration};
 
-use tower_breaker::{AbandonedPolicy, Cause, Mode, Outcome, Reason, State, Totals, WindowCounts};
+use tower_breaker::{
+    AbandonedPolicy, Cause, Mode, Outcome, Reason, State, Totals, WindowCounts,
+    observe::{RatesOf, Threshold},
+};
 
 use crate::{
     config::{Break, Change, Config, Growth, HalfOpen, Spread, Window},
@@ -25,7 +28,9 @@ pub(crate) struct Reference {
     mode_before_forced: Mode,
     ramp_admitted: Duration,
     stay: Stay,
-    last_trip: Option<Cause>,
+    last_trip: Option<Trip>,
+    /// What the window held when the circuit last left closed.
+    left_closed_with: Option<WindowCounts>,
     totals: Totals,
     events: Vec<Event>,
     /// What is left to chance: what the circuit under test did.
@@ -95,6 +100,8 @@ pub(crate) struct Event {
     pub(crate) mode: Mode,
     pub(crate) era: u64,
     pub(crate) cause: Cause,
+    pub(crate) counts: Option<WindowCounts>,
+    pub(crate) threshold: Option<Threshold>,
     pub(crate) attempt: u32,
     pub(crate) open_for: Option<Duration>,
 }
@@ -108,11 +115,23 @@ pub(crate) struct Seen {
     pub(crate) time_in_state: Duration,
     pub(crate) remaining: Option<Duration>,
     pub(crate) attempt: u32,
-    pub(crate) last_trip: Option<Cause>,
+    pub(crate) last_trip: Option<Trip>,
+    pub(crate) rates_of: RatesOf,
+    pub(crate) failure_rate: Option<f64>,
+    pub(crate) slow_call_rate: Option<f64>,
     pub(crate) consecutive_failures: u64,
     pub(crate) window: Option<WindowCounts>,
     pub(crate) probes: Option<Probes>,
     pub(crate) totals: Option<Totals>,
+}
+
+/// How it last opened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Trip {
+    pub(crate) cause: Cause,
+    pub(crate) era: u64,
+    pub(crate) counts: Option<WindowCounts>,
+    pub(crate) threshold: Option<Threshold>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -170,6 +189,7 @@ impl Reference {
                 _ => EMPTY,
             },
             last_trip: None,
+            left_closed_with: None,
             totals: Totals::default(),
             events: Vec::new(),
             chance: Chance::default(),
@@ -605,6 +625,8 @@ impl Reference {
 
     fn turn(&mut self, stay: Stay, mode: Mode, cause: Cause) {
         let (from, mode_before) = (self.state(), self.mode);
+        self.forget_old_calls();
+        let window = self.config.window.map(|_| self.counts());
         let break_before = match self.stay {
             Stay::HalfOpen { break_before, .. } => break_before,
             _ => Duration::ZERO,
@@ -619,18 +641,42 @@ impl Reference {
         self.attempt = self.next_attempt(from);
         self.since = self.now;
         self.carried = carried;
+        let leaves_closed = from == State::Closed && self.state() == State::Open;
+        let counts = window.filter(|_| leaves_closed);
+        let threshold = self.threshold(cause);
         match self.state() {
             State::Open => {
-                self.last_trip = Some(cause);
+                if leaves_closed {
+                    self.left_closed_with = counts;
+                }
+                self.last_trip = Some(Trip {
+                    cause,
+                    era: self.era,
+                    counts: self.left_closed_with,
+                    threshold,
+                });
                 self.totals.trips += 1;
             }
             State::Closed => self.closed_era = self.era,
             State::HalfOpen => {}
         }
-        self.tell(from, mode_before, cause);
+        self.tell(from, mode_before, cause, counts);
     }
 
-    fn tell(&mut self, from: State, mode_before: Mode, cause: Cause) {
+    /// B6
+    fn threshold(&self, cause: Cause) -> Option<Threshold> {
+        let rate = |thousandths: Option<u32>| {
+            thousandths.map(|rate| Threshold::Rate(f64::from(rate) / 1000.0))
+        };
+        match cause {
+            Cause::ConsecutiveFailures(_) => self.config.consecutive.map(Threshold::Failures),
+            Cause::FailureRate { .. } => rate(self.config.failure_rate),
+            Cause::SlowCallRate { .. } => rate(self.config.slow_rate),
+            _ => None,
+        }
+    }
+
+    fn tell(&mut self, from: State, mode_before: Mode, cause: Cause, counts: Option<WindowCounts>) {
         let open_for = match self.stay {
             Stay::Open { open_for } if self.mode != Mode::ForcedOpen => Some(open_for),
             _ => None,
@@ -642,6 +688,8 @@ impl Reference {
             mode: self.mode,
             era: self.era,
             cause,
+            counts,
+            threshold: self.threshold(cause),
             attempt: self.attempt,
             open_for,
         });
@@ -772,7 +820,7 @@ impl Reference {
         }
         if watching(mode) && watching(before) {
             self.mode = mode;
-            self.tell(self.state(), before, Cause::Manual);
+            self.tell(self.state(), before, Cause::Manual, None);
         } else if mode == Mode::ForcedOpen {
             let open_for = Duration::MAX;
             self.turn(Stay::Open { open_for }, mode, Cause::Manual);
@@ -828,6 +876,7 @@ impl Reference {
 
     pub(crate) fn look(&mut self) -> Seen {
         self.forget_old_calls();
+        let watches_slow = self.config.slow_after.is_some();
         Seen {
             state: self.state(),
             mode: self.mode,
@@ -837,6 +886,12 @@ impl Reference {
                 .then(|| self.break_left()),
             attempt: self.attempt,
             last_trip: self.last_trip,
+            rates_of: match self.state() {
+                State::Closed => RatesOf::Now,
+                _ => RatesOf::Trip,
+            },
+            failure_rate: self.rate(|counts| counts.failed),
+            slow_call_rate: self.rate(|counts| counts.slow).filter(|_| watches_slow),
             consecutive_failures: match self.stay {
                 Stay::Closed { streak, .. } => streak,
                 _ => 0,
@@ -845,6 +900,16 @@ impl Reference {
             probes: self.probes(),
             totals: Some(self.totals),
         }
+    }
+
+    /// Closed, of the calls in the window; else of those that were in it when it was last closed.
+    fn rate(&self, part: impl Fn(&WindowCounts) -> u64) -> Option<f64> {
+        let counts = match self.state() {
+            State::Closed => self.config.window.map(|_| self.counts()),
+            _ => self.left_closed_with,
+        }?;
+        let enough = counts.calls > 0 && counts.calls >= self.config.minimum?;
+        enough.then(|| part(&counts) as f64 / counts.calls as f64)
     }
 
     fn probes(&self) -> Option<Probes> {

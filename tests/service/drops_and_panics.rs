@@ -62,7 +62,7 @@ impl Stage {
     }
 
     fn last_trip(&self) -> Option<Cause> {
-        self.circuit.snapshot().last_trip
+        self.circuit.snapshot().last_trip.map(|trip| trip.cause)
     }
 
     fn probes_in_flight(&self) -> Option<u64> {

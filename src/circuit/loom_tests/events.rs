@@ -5,11 +5,15 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use crate::{
     circuit::{clock::ManualClock, handle::Circuit, observe::Watch},
-    machine::loom_tests::{model, race},
+    machine::{
+        State,
+        loom_tests::{model, race},
+    },
 };
 
 type Heard = Arc<Mutex<Vec<u64>>>;
@@ -29,6 +33,11 @@ fn listened_to() -> (Circuit, Heard) {
     (circuit.expect("valid"), heard)
 }
 
+/// Makes a call that has failed.
+fn fail(circuit: &Circuit) {
+    circuit.try_acquire().expect("closed").failure();
+}
+
 /// The era of what a watch shows.
 fn shown(watch: &mut Watch) -> u64 {
     let changed = pin!(watch.changed());
@@ -46,14 +55,33 @@ fn each_transition_is_told_once_and_a_watch_ends_at_the_newest() {
         let (circuit, heard) = listened_to();
         let mut watch = circuit.watch();
         let (failing, resetting) = (circuit.clone(), circuit.clone());
-        race!(
-            move || failing.try_acquire().expect("closed").failure(),
-            move || resetting.reset(),
-        );
+        race!(move || fail(&failing), move || resetting.reset(),);
         let era = circuit.snapshot().era;
         let mut heard = heard.lock().expect("not poisoned").clone();
         heard.sort_unstable();
         assert!(heard.into_iter().eq(1..=era));
         assert_eq!(shown(&mut watch), era);
+    });
+}
+
+// C5: whoever looks between a trip and its telling sees no rate, and not that of the trip before.
+#[test]
+fn a_snapshot_shows_the_rates_of_no_older_trip() {
+    model("events: a snapshot against the second trip", || {
+        let (circuit, _) = listened_to();
+        // Era 1, with one failure of one call; era 2, closed; era 3, with none of one.
+        fail(&circuit);
+        circuit.reset();
+        circuit.try_acquire().expect("closed").success();
+        let tripping = circuit.clone();
+        race!(
+            move || tripping.trip(Duration::from_secs(1)).expect("normal mode"),
+            move || {
+                let seen = circuit.snapshot();
+                if seen.state == State::Open {
+                    assert!(seen.failure_rate().is_none_or(|shown| shown < 0.5));
+                }
+            },
+        );
     });
 }

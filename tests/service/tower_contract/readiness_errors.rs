@@ -34,7 +34,7 @@ fn while_closed_it_is_a_failure() {
     fail_readiness(&mut stage);
     assert_eq!(stage.circuit.state(), State::Open);
     assert_eq!(
-        stage.circuit.snapshot().last_trip,
+        stage.circuit.snapshot().last_trip.map(|trip| trip.cause),
         Some(Cause::ConsecutiveFailures(2))
     );
     assert_eq!(stage.totals().failed, 2);
@@ -50,7 +50,10 @@ fn a_readiness_error_after_the_break_is_a_failed_probe() {
 
     let snapshot = stage.circuit.snapshot();
     assert_eq!(snapshot.state, State::Open);
-    assert_eq!(snapshot.last_trip, Some(Cause::ProbeFailed));
+    assert_eq!(
+        snapshot.last_trip.map(|trip| trip.cause),
+        Some(Cause::ProbeFailed)
+    );
     assert_eq!(snapshot.remaining, Some(BREAK));
     assert_eq!(snapshot.attempt, 2);
     assert_eq!(stage.totals().failed, 1);
@@ -79,7 +82,10 @@ fn a_readiness_error_in_half_open_takes_a_free_seat_and_fails() {
     fail_readiness(&mut stage);
 
     assert_eq!(circuit.state(), State::Open);
-    assert_eq!(circuit.snapshot().last_trip, Some(Cause::ProbeFailed));
+    assert_eq!(
+        circuit.snapshot().last_trip.map(|trip| trip.cause),
+        Some(Cause::ProbeFailed)
+    );
     probe.success();
     assert_eq!(circuit.state(), State::Open);
 }
