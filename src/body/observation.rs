@@ -8,7 +8,7 @@ use http_body::Frame;
 use super::{BodyEnd, ClassifyEos};
 use crate::{
     circuit::nesting::{self, Inside},
-    machine::Outcome,
+    machine::{Nanos, Outcome},
     service::{hold::Hold, scope::ObservedCall},
 };
 
@@ -18,8 +18,8 @@ pub(super) struct Observation<H: Hold> {
     admitted: ObservedCall<H>,
     /// Whether a complete body has to be judged, or is a success as it is.
     awaits_eos: bool,
-    /// Nanoseconds to the head, if that is what tells slow from fast (A3).
-    took: Option<u64>,
+    /// How long it took to the head, if that is what tells slow from fast (A3).
+    took: Option<Nanos>,
     announced: Option<u64>,
     delivered: u64,
     /// Whether a data frame has come, be it empty.
@@ -27,7 +27,7 @@ pub(super) struct Observation<H: Hold> {
 }
 
 impl<H: Hold> Observation<H> {
-    pub(super) fn new(admitted: ObservedCall<H>, awaits_eos: bool, took: Option<u64>) -> Self {
+    pub(super) fn new(admitted: ObservedCall<H>, awaits_eos: bool, took: Option<Nanos>) -> Self {
         Self {
             admitted,
             awaits_eos,

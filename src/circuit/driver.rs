@@ -22,7 +22,7 @@ use super::{
     nesting, probe_limit,
 };
 use crate::{
-    machine::{Outcome, Ticket},
+    machine::{Nanos, Outcome, Ticket},
     util::future::either,
 };
 
@@ -224,7 +224,7 @@ async fn over(circuit: &WeakCircuit, ticket: Ticket) -> bool {
         drop(held);
         match remaining {
             None => return false,
-            Some(0) => return true,
+            Some(Nanos::ZERO) => return true,
             Some(remaining) => either(changed, sleep(remaining)).await,
         }
     }
@@ -238,8 +238,8 @@ async fn limited(limit: Option<Duration>) {
     }
 }
 
-async fn sleep(nanos: u64) {
-    probe_limit::sleep(Duration::from_nanos(nanos)).await;
+async fn sleep(time: Nanos) {
+    probe_limit::sleep(time.duration()).await;
 }
 
 /// Lets others run.

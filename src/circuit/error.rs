@@ -6,10 +6,10 @@ use super::{
     name::Name,
     rejection_source::{LazySource, WhenToRetry},
 };
-use crate::machine::{Cause, Mode, PackedCause, Refusal};
+use crate::machine::{Cause, Mode, Nanos, PackedCause, Refusal};
 
 /// In nanoseconds: when to come back where nobody knows better.
-const SECOND: u64 = 1_000_000_000;
+const SECOND: Nanos = Nanos::new(1_000_000_000);
 
 /// Why a call was rejected (rule C3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,12 +26,12 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// With the time that remains, in nanoseconds; 0 where none is told.
-    pub(crate) fn of(refusal: Refusal) -> (Self, u64) {
+    /// With the time that remains; zero where none is told.
+    pub(crate) fn of(refusal: Refusal) -> (Self, Nanos) {
         match refusal {
             Refusal::Open(left) => (Self::Open, left),
             Refusal::HalfOpenFull(_) => (Self::HalfOpenFull, SECOND),
-            Refusal::ForcedOpen => (Self::ForcedOpen, 0),
+            Refusal::ForcedOpen => (Self::ForcedOpen, Nanos::ZERO),
             Refusal::Ramping => (Self::Ramping, SECOND),
         }
     }
@@ -70,8 +70,7 @@ impl fmt::Display for Reason {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rejected {
     circuit: Name,
-    /// In nanoseconds.
-    remaining: u64,
+    remaining: Nanos,
     why: Why,
     source: LazySource,
 }
@@ -103,7 +102,7 @@ impl Why {
 
 impl Rejected {
     #[inline]
-    pub(crate) fn new(circuit: Name, reason: Reason, remaining: u64, cause: PackedCause) -> Self {
+    pub(crate) fn new(circuit: Name, reason: Reason, remaining: Nanos, cause: PackedCause) -> Self {
         Self {
             circuit,
             remaining,
@@ -146,7 +145,7 @@ impl Rejected {
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         let is_timed = self.reason() != Reason::ForcedOpen;
-        is_timed.then(|| Duration::from_nanos(self.remaining))
+        is_timed.then(|| self.remaining.duration())
     }
 
     /// The rejection in `error` or in what caused it, if there is one.

@@ -11,7 +11,7 @@ use super::{
     handle::Circuit,
     nesting::Inside,
 };
-use crate::machine::{Outcome, Refusal, Ticket};
+use crate::machine::{Nanos, Outcome, Refusal, Ticket};
 
 /// One admitted call of a circuit, made by [`Circuit::try_acquire`]. An [`OwnedGuard`] is the same with a
 /// circuit of its own, for [`tokio::spawn`](https://docs.rs/tokio/latest/tokio/fn.spawn.html).
@@ -306,9 +306,9 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
         )
     }
 
-    /// How long the call has run but for its client, in nanoseconds, if that is measured.
+    /// How long the call has run but for its client, if that is measured.
     #[cfg(feature = "body")]
-    pub(crate) fn elapsed(&self) -> Option<u64> {
+    pub(crate) fn elapsed(&self) -> Option<Nanos> {
         let took = took::<M>(&self.circuit, self.ticket, self.meter.look());
         took.or_else(|| self.ticket.elapsed(|| self.circuit.now()))
     }
@@ -327,7 +327,7 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
 
     /// Records a response that took so long and whose outcome is known only now.
     #[cfg(feature = "body")]
-    pub(crate) fn finish_late(&mut self, outcome: Outcome, answered: bool, took: u64) {
+    pub(crate) fn finish_late(&mut self, outcome: Outcome, answered: bool, took: Nanos) {
         if let Some(ticket) = self.ticket.take() {
             self.circuit.record_late(ticket, outcome, answered, took);
         }
@@ -380,15 +380,16 @@ pub(crate) fn finish<M: Meter>(
     }
 }
 
-/// How long a call has run but for its client, in nanoseconds, where that is measured.
+/// How long a call has run but for its client, where that is measured.
 #[inline(always)]
-fn took<M: Meter>(circuit: &Circuit, ticket: Ticket, meter: M::Look<'_>) -> Option<u64> {
+fn took<M: Meter>(circuit: &Circuit, ticket: Ticket, meter: M::Look<'_>) -> Option<Nanos> {
     let mut now = 0;
     let waited = M::waited(meter, || {
         now = circuit.now();
         now
     })?;
-    Some(ticket.elapsed(|| now)?.saturating_sub(waited))
+    let ran = ticket.elapsed(|| now)?;
+    Some(Nanos::new(ran.get().saturating_sub(waited)))
 }
 
 impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter> Drop

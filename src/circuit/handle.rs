@@ -21,7 +21,7 @@ use super::{
     snapshot::Snapshot,
 };
 use crate::machine::{
-    Core, Mode, Outcome, RampTurn, Refusal, SavedState, State, Ticket, Transition,
+    Core, Mode, Nanos, Outcome, RampTurn, Refusal, SavedState, Seen, State, Ticket, Transition,
 };
 
 /// A circuit: the state that decides, shared by everyone who holds a handle to it.
@@ -530,7 +530,7 @@ impl Circuit {
 
     /// How long a probe may take, if that is limited (D9).
     pub(crate) fn probe_timeout(&self) -> Option<Duration> {
-        self.core().probe_timeout().map(Duration::from_nanos)
+        self.core().probe_timeout()
     }
 
     /// The clock, for whoever must not hold the circuit.
@@ -589,28 +589,28 @@ impl Circuit {
                 return Ok(ticket);
             }
         }
-        if let Some(admission) = self.core().admit_without_clock() {
-            return admission;
+        // Step by step, because most rejections change nothing: no transition is moved for them.
+        if let Some(answer) = self.core().admit_without_clock() {
+            return answer;
         }
         let now = self.shared.clock.now();
         if let Some(refusal) = self.core().refuse_open(now) {
             return Err(refusal);
         }
-        let mut transition = None;
-        let admission = self.core().admit_any(now, &mut transition);
-        if let Some(transition) = transition {
+        let admission = self.core().admit_any(now);
+        if let Some(transition) = admission.transition {
             self.tell(transition);
-        } else if admission.as_ref().is_ok_and(|ticket| ticket.is_probe()) {
+        } else if admission.answer.is_ok_and(Ticket::is_probe) {
             self.wake_if_rejecting();
         }
-        admission
+        admission.answer
     }
 
     /// Whether a call to come would be rejected now. A ramp is asked for its `turn`, once. One that is part of
     /// another is not rejected, and the ramp is not asked about it (D8).
     #[inline]
-    pub(crate) fn refusal_before_call(&self, seen: u64, turn: &mut RampTurn) -> Option<Refusal> {
-        if self.core().admits_fast(seen) || self.is_called_or_asked() {
+    pub(crate) fn refusal_before_call(&self, seen: Seen, turn: &mut RampTurn) -> Option<Refusal> {
+        if seen.admits_fast() || self.is_called_or_asked() {
             return None;
         }
         self.core().refusal_before_call(seen, turn, || self.now())
@@ -645,36 +645,29 @@ impl Circuit {
     }
 
     /// Admits a probe for a driver, or says how long to wait; `None` until something changes (D7).
-    pub(crate) fn admit_driven(&self) -> Result<Ticket, Option<u64>> {
-        let mut transition = None;
-        let admission = self.core().admit_driven(self.now(), &mut transition);
-        if !self.tell_if_any(transition) && admission.is_ok() {
+    pub(crate) fn admit_driven(&self) -> Result<Ticket, Option<Nanos>> {
+        let admission = self.core().admit_driven(self.now());
+        if !self.tell_if_any(admission.transition) && admission.answer.is_ok() {
             self.wake_if_rejecting();
         }
-        admission
+        admission.answer
     }
 
     /// For how much longer a driver's probe may run; `None` if its era is over.
-    pub(crate) fn driven_remaining(&self, ticket: Ticket) -> Option<u64> {
-        let mut transition = None;
-        let remaining = self
-            .core()
-            .driven_remaining(ticket, self.now(), &mut transition);
-        self.tell_if_any(transition);
-        remaining
+    pub(crate) fn driven_remaining(&self, ticket: Ticket) -> Option<Nanos> {
+        let remaining = self.core().driven_remaining(ticket, self.now());
+        self.tell_if_any(remaining.transition);
+        remaining.answer
     }
 
     /// Rejects a call that readiness had already found to be refused.
     #[inline]
-    pub(crate) fn reject(&self, found: Refusal, seen: u64) -> Rejected {
-        let mut transition = None;
-        let refusal = self
-            .core()
-            .renew_refusal(found, seen, || self.now(), &mut transition);
-        if let Some(transition) = transition {
+    pub(crate) fn reject(&self, found: Refusal, seen: Seen) -> Rejected {
+        let refusal = self.core().renew_refusal(found, seen, || self.now());
+        if let Some(transition) = refusal.transition {
             self.tell(transition);
         }
-        self.rejected(refusal)
+        self.rejected(refusal.answer)
     }
 
     /// Rejects a call. All rejections come through here, once each, so here they are counted (F4).
@@ -718,7 +711,13 @@ impl Circuit {
     }
 
     /// Records a response that took so long and whose outcome is known only now.
-    pub(crate) fn record_late(&self, ticket: Ticket, outcome: Outcome, answered: bool, took: u64) {
+    pub(crate) fn record_late(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        answered: bool,
+        took: Nanos,
+    ) {
         let now = self.now();
         let transition = self
             .core()
@@ -727,7 +726,7 @@ impl Circuit {
     }
 
     /// Abandons a call that took so long, which is less than it has run.
-    pub(crate) fn abandon_late(&self, ticket: Ticket, answered: bool, took: u64) {
+    pub(crate) fn abandon_late(&self, ticket: Ticket, answered: bool, took: Nanos) {
         let transition = self.core().abandon_late(ticket, answered, took, self.now());
         self.tell_end(ticket, transition);
     }
@@ -754,7 +753,7 @@ impl Circuit {
         }
     }
 
-    pub(crate) fn fail_ready(&self, seen: u64) {
+    pub(crate) fn fail_ready(&self, seen: Seen) {
         if self.is_called_or_asked() {
             return;
         }

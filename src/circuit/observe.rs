@@ -128,7 +128,7 @@ use super::handle::{Circuit, WeakCircuit};
 pub use super::snapshot::{RatesOf, Trip};
 pub use crate::machine::Threshold;
 use crate::{
-    machine::{State, Transition, is_later},
+    machine::{State, Transition},
     util::panic::catch_panic,
 };
 
@@ -164,7 +164,7 @@ impl Latest {
     /// Takes a transition in, unless a newer one was told before it.
     fn update(&mut self, new: Transition) -> bool {
         let trips = new.to == State::Open && new.begins_era();
-        if trips && self.trip.is_none_or(|old| is_later(new.era, old.era)) {
+        if trips && self.trip.is_none_or(|old| new.is_later(old.era)) {
             self.trip = Some(Trip::of(&new, self.trip));
         }
         let newer = self.transition.is_none_or(|old| new.supersedes(&old));

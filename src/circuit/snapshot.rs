@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::name::Name;
 use crate::machine::{
-    Cause, Mode, ProbeCounts, State, Threshold, Totals, Transition, View, WindowCounts, era_after,
+    Cause, Era, Mode, ProbeCounts, State, Threshold, Totals, Transition, View, WindowCounts,
 };
 
 /// A circuit at one instant. Looking changes nothing (rule C5).
@@ -65,8 +65,8 @@ impl Snapshot {
             state: view.state,
             mode: view.mode,
             era: view.era,
-            time_in_state: Duration::from_nanos(view.in_state),
-            remaining: view.remaining.map(Duration::from_nanos),
+            time_in_state: view.in_state,
+            remaining: view.remaining,
             attempt: view.attempt,
             last_trip,
             consecutive_failures: view.consecutive_failures,
@@ -181,7 +181,7 @@ impl Trip {
     }
 
     fn is_before(&self, era: u64, eras: u64) -> bool {
-        era_after(self.era, eras) == era
+        Era::new(era).before(eras) == Era::new(self.era)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Who is admitted, and who is not (rules C1, C3, D1, D4, D6).
 
+use std::time::Duration;
+
 use super::{
-    Cause, Core, Mode, Refusal, Ticket, Transition, WHOLE,
-    numbers::nanos,
+    Admission, Cause, Core, Mode, Nanos, Refusal, Ticket, Transition, WHOLE, WithTransition,
+    retry::Attempt::{self, Done, Lost},
     totals::TotalCounters,
     transition::Length,
     word::{Probes, StateMode, Word},
@@ -48,35 +50,33 @@ impl Core {
         if word.state_mode() != StateMode::Open {
             return None;
         }
-        let remaining = self.break_remaining(word, now)?;
-        (remaining > 0).then_some(Refusal::Open(remaining))
+        let remaining = self.break_remaining(word, now).done()?;
+        (!remaining.is_zero()).then_some(Refusal::Open(remaining))
     }
 
     /// Admits a call in any state, or says why not. Whoever is admitted must see the ticket to its end.
     ///
     /// The word is loaded after the clock was read, here and wherever an era can end: see
     /// [`EraFacts`](super::era::EraFacts).
-    pub(crate) fn admit_any(
-        &self,
-        now: u64,
-        change: &mut Option<Transition>,
-    ) -> Result<Ticket, Refusal> {
-        let (word, admission) = loop {
-            let word = self.load();
-            if let Some(admission) = self.try_admit(word, now, change) {
-                break (word, admission);
-            }
-        };
-        let refusal = match admission {
-            Ok(ticket) => return Ok(ticket.started_at(now)),
-            Err(refusal) => refusal,
-        };
-        // E1: shadow lets the call pass. It decides nothing.
-        if word.mode() == Mode::Shadow {
-            self.total(TotalCounters::shadowed);
-            return Ok(Ticket::bypass().started_at(now));
+    pub(crate) fn admit_any(&self, now: u64) -> Admission {
+        self.retry(|word| {
+            let admission = self.try_admit(word, now);
+            admission.map(|admission| {
+                admission.map(|answer| match answer {
+                    Ok(ticket) => Ok(ticket.started_at(now)),
+                    Err(refusal) => self.pass_in_shadow(word, refusal, now),
+                })
+            })
+        })
+    }
+
+    /// E1: shadow lets the call pass. It decides nothing.
+    fn pass_in_shadow(&self, word: Word, refusal: Refusal, now: u64) -> Result<Ticket, Refusal> {
+        if word.mode() != Mode::Shadow {
+            return Err(refusal);
         }
-        Err(refusal)
+        self.total(TotalCounters::shadowed);
+        Ok(Ticket::bypass().started_at(now))
     }
 
     /// Counts a call that is turned away. What is refused is not counted by itself: readiness may only ask, a
@@ -86,32 +86,32 @@ impl Core {
         self.total(|totals| totals.rejected(refusal));
     }
 
-    /// One try, from one word; `None` if the word has changed meanwhile.
-    pub(super) fn try_admit(
-        &self,
-        word: Word,
-        now: u64,
-        change: &mut Option<Transition>,
-    ) -> Option<Result<Ticket, Refusal>> {
+    /// One attempt, from one word.
+    pub(super) fn try_admit(&self, word: Word, now: u64) -> Attempt<Admission> {
         match word.state_mode() {
-            StateMode::Disabled => Some(Ok(Ticket::bypass())),
-            StateMode::Closed | StateMode::ClosedShadow => self.admit_closed(word, now),
-            StateMode::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
-            StateMode::Open | StateMode::OpenShadow => self.admit_open(word, now, change),
-            StateMode::HalfOpen | StateMode::HalfOpenShadow => self.admit_probe(word, now, change),
+            StateMode::Disabled => Done(WithTransition::none(Ok(Ticket::bypass()))),
+            StateMode::Closed | StateMode::ClosedShadow => {
+                self.admit_closed(word, now).map(WithTransition::none)
+            }
+            StateMode::ForcedOpen => Done(WithTransition::none(Err(Refusal::ForcedOpen))),
+            StateMode::Open | StateMode::OpenShadow => self.admit_open(word, now),
+            StateMode::HalfOpen | StateMode::HalfOpenShadow => self.admit_probe(word, now),
         }
     }
 
     /// D6: the admitted share of a ramp grows with the time since closing.
-    pub(super) fn admit_closed(&self, word: Word, now: u64) -> Option<Result<Ticket, Refusal>> {
+    fn admit_closed(&self, word: Word, now: u64) -> Attempt<Result<Ticket, Refusal>> {
+        let ticket = Ticket::new(word);
+        if !word.is_ramping() {
+            return Done(Ok(ticket));
+        }
         let share = self.ramp_share(word, now);
         if share >= WHOLE {
             // The ramp is over: once somebody has said so, nobody looks at the clock for it again.
-            return (!word.is_ramping() || self.swap(word, word.ramped_up()))
-                .then(|| Ok(Ticket::new(word)));
+            return self.swap(word, word.ramped_up()).map(|()| Ok(ticket));
         }
-        Some(if self.passes_ramp(share, now) {
-            Ok(Ticket::new(word))
+        Done(if self.passes_ramp(share, now) {
+            Ok(ticket)
         } else {
             Err(Refusal::Ramping)
         })
@@ -128,8 +128,8 @@ impl Core {
         self.is_trickle(now)
     }
 
-    /// D6: whether nobody was admitted for so long that this call is no part of a stampede. Of several that
-    /// find so, one is admitted for it.
+    /// D6: whether this call is admitted because the ramp has admitted nobody for a while: one call is no stampede.
+    /// Of several that come then, one is.
     ///
     /// Relaxed: an instant of its own, and the swap gives it to one.
     pub(super) fn is_trickle(&self, now: u64) -> bool {
@@ -148,9 +148,8 @@ impl Core {
         self.retry_spread.load(Ordering::Relaxed) != 0
     }
 
-    /// C3: the time that a rejection tells, in nanoseconds: longer by up to the share that the circuit spreads
-    /// it by.
-    pub(crate) fn spread_out(&self, remaining: u64) -> u64 {
+    /// C3: the time that a rejection tells: longer by up to the share that the circuit spreads it by.
+    pub(crate) fn spread_out(&self, remaining: Nanos) -> Nanos {
         // Relaxed: a number of its own.
         let share = self.retry_spread.load(Ordering::Relaxed);
         if share == 0 {
@@ -158,9 +157,11 @@ impl Core {
         }
         // Relaxed: the turns only have to differ.
         let turn = self.retry_turn.fetch_add(1, Ordering::Relaxed);
+        let remaining = remaining.get();
         let more = u128::from(remaining) * u128::from(share * spread(turn));
         let more = more / u128::from(WHOLE * WHOLE);
-        remaining.saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
+        let more = u64::try_from(more).unwrap_or(u64::MAX);
+        Nanos::new(remaining.saturating_add(more))
     }
 
     /// The share of calls a closed circuit admits, in millionths.
@@ -180,15 +181,12 @@ impl Core {
 
     /// C1: at exactly the end of the break, the call becomes the first probe, in the swap that ends
     /// it.
-    pub(super) fn admit_open(
-        &self,
-        word: Word,
-        now: u64,
-        change: &mut Option<Transition>,
-    ) -> Option<Result<Ticket, Refusal>> {
-        let remaining = self.break_remaining(word, now)?;
-        if remaining > 0 {
-            return Some(Err(Refusal::Open(remaining)));
+    fn admit_open(&self, word: Word, now: u64) -> Attempt<Admission> {
+        let Done(remaining) = self.break_remaining(word, now) else {
+            return Lost;
+        };
+        if !remaining.is_zero() {
+            return Done(WithTransition::none(Err(Refusal::Open(remaining))));
         }
         let numbers = self.tunable.read();
         let probes = Probes::new(numbers.permits, numbers.successes, numbers.of);
@@ -201,68 +199,89 @@ impl Core {
             .freeze_half_open_timeout(next, half_open_timeout.max(self.facts.learnt_timeout()));
         self.facts.begin_half_open(next, open_for);
         self.facts.stamp_probe(now);
-        *change = Some(self.transition(word, next, Cause::WaitOver, now)?);
-        Some(Ok(Ticket::new(next)))
+        let transition = self.transition(word, next, Cause::WaitOver, now);
+        transition.map(|transition| WithTransition {
+            answer: Ok(Ticket::new(next)),
+            transition: Some(transition),
+        })
     }
 
     /// D1, D4.
-    pub(super) fn admit_probe(
-        &self,
-        word: Word,
-        now: u64,
-        change: &mut Option<Transition>,
-    ) -> Option<Result<Ticket, Refusal>> {
+    fn admit_probe(&self, word: Word, now: u64) -> Attempt<Admission> {
         if let Some(probes) = word.probes().admit() {
             self.facts.stamp_probe(now);
             let admitted = self.swap(word, word.with_probes(probes));
-            return admitted.then(|| Ok(Ticket::new(word)));
+            return admitted.map(|()| WithTransition::none(Ok(Ticket::new(word))));
         }
-        if let Some(refusal) = self.time_out(word, now, change) {
-            return Some(Err(refusal));
-        }
-        // G7: if that was vetoed, the circuit has closed, and this is the first call of that era.
-        let closed = word.closed_next(word.mode(), false);
-        change.map(|_| Ok(Ticket::new(closed)))
+        self.time_out(word, now).map(|timed_out| WithTransition {
+            answer: match timed_out.refusal() {
+                Some(refusal) => Err(refusal),
+                // G7: it was vetoed and has closed, and this is the first call of that era.
+                None => Ok(Ticket::new(word.closed_next(word.mode(), false))),
+            },
+            transition: timed_out.transition(),
+        })
     }
 
-    /// D4: half-open and full. If the probes have timed out, the circuit opens again; or closes, if that is
-    /// vetoed (G7). `None` then, or if the word has changed meanwhile.
+    /// D4: for a circuit that is half-open and full. If the probes have timed out, it opens again; or closes, if
+    /// that is vetoed (G7).
     ///
-    /// The word counts probes and does not know them apart: if, between the look at the deadline and
-    /// the swap, one probe gives its permit back and another takes it, the newcomer is timed out, too.
-    /// That is a break too many, as after any lost probe, and never one too few.
-    pub(super) fn time_out(
-        &self,
-        word: Word,
-        now: u64,
-        change: &mut Option<Transition>,
-    ) -> Option<Refusal> {
-        let remaining = self.probes_remaining(word, now)?;
-        if remaining > 0 {
-            return Some(Refusal::HalfOpenFull(remaining));
+    /// The word counts probes and cannot tell one from another. Between the look at the deadline and the swap, one
+    /// probe may give its permit back and another may take it. Then the new one is timed out, too: a break too many,
+    /// as after any lost probe, and never one too few.
+    pub(super) fn time_out(&self, word: Word, now: u64) -> Attempt<TimeOut> {
+        let Done(remaining) = self.probes_remaining(word, now) else {
+            return Lost;
+        };
+        if !remaining.is_zero() {
+            return Done(TimeOut::NotYet(remaining));
         }
-        let (cause, length) = (Cause::ProbesTimedOut, Length::AtLeast(0));
-        let opened = self.reopen(word, cause, length, &self.tunable.read(), now)?;
-        *change = Some(opened);
-        opened
-            .open_for
-            .map(|open_for| Refusal::Open(nanos(open_for)))
+        let (cause, length) = (Cause::ProbesTimedOut, Length::AtLeast(Duration::ZERO));
+        let ended = self.reopen(word, cause, length, &self.tunable.read(), now);
+        ended.map(TimeOut::Ended)
     }
 
-    /// Nanoseconds until the break of `word` is over; `None` if its era is.
-    pub(super) fn break_remaining(&self, word: Word, now: u64) -> Option<u64> {
-        let deadline = self
-            .facts
-            .since(word)
-            .saturating_add(word.open_for().nanos());
-        // F7: the instant is this era's if the era still stands.
-        (self.load().era() == word.era()).then(|| deadline.saturating_sub(now))
+    /// Until the break of `word` is over.
+    #[inline]
+    pub(super) fn break_remaining(&self, word: Word, now: u64) -> Attempt<Nanos> {
+        let since = self.facts.since(word);
+        let deadline = since.saturating_add(word.open_for().nanos());
+        self.read_in_era(word, Nanos::between(now, deadline))
     }
 
-    /// Nanoseconds until the probes of `word` time out; `None` if its era is over.
-    pub(super) fn probes_remaining(&self, word: Word, now: u64) -> Option<u64> {
+    /// Until the probes of `word` time out.
+    pub(super) fn probes_remaining(&self, word: Word, now: u64) -> Attempt<Nanos> {
         let deadline = self.facts.probes_deadline();
-        (self.load().era() == word.era()).then(|| deadline.saturating_sub(now))
+        self.read_in_era(word, Nanos::between(now, deadline))
+    }
+}
+
+/// What comes of a look at the time limit of probes (D4).
+#[derive(Clone, Copy)]
+pub(super) enum TimeOut {
+    /// So much time is left.
+    NotYet(Nanos),
+    /// They have timed out: open again, or closed, if that was vetoed (G7).
+    Ended(Transition),
+}
+
+impl TimeOut {
+    /// Why a call is rejected after it; `None` if the circuit has closed.
+    pub(super) fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::NotYet(remaining) => Some(Refusal::HalfOpenFull(remaining)),
+            Self::Ended(transition) => {
+                let open_for = transition.open_for.map(Nanos::of);
+                open_for.map(Refusal::Open)
+            }
+        }
+    }
+
+    pub(super) fn transition(self) -> Option<Transition> {
+        match self {
+            Self::NotYet(_) => None,
+            Self::Ended(transition) => Some(transition),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::util::panic::catch_panic;
 
+use super::era::Era;
 use super::numbers::{Numbers, nanos};
 
 /// The open time that is used where nothing else is said, and where a function of the attempt
@@ -29,14 +30,19 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// The open time of the `attempt`-th open in a row, which is era `era`.
-    pub(crate) fn open_for(&self, numbers: &Numbers, attempt: u32, era: u64) -> Duration {
+    pub(crate) fn open_for(&self, numbers: &Numbers, attempt: u32, era: Era) -> Duration {
         let time = match &self.function {
             // A panicking function harms nobody: the circuit must be able to open.
             Some(function) => catch_panic(|| function(attempt)).unwrap_or(DEFAULT_OPEN_FOR),
             None => exponential(numbers, attempt),
         };
         let longest = Duration::from_nanos(numbers.open_max).max(time);
-        jittered(time, numbers.jitter, longest, random(self.seed, era))
+        jittered(
+            time,
+            numbers.jitter,
+            longest,
+            random(self.seed, era.number()),
+        )
     }
 }
 
@@ -89,7 +95,7 @@ mod tests {
 
     fn times(numbers: &Numbers, function: Option<OfAttempt>, attempts: u32) -> Vec<Duration> {
         let backoff = Backoff { function, seed: 7 };
-        let time = |attempt| backoff.open_for(numbers, attempt, u64::from(attempt));
+        let time = |attempt| backoff.open_for(numbers, attempt, Era::new(attempt.into()));
         (1..=attempts).map(time).collect()
     }
 
@@ -190,7 +196,7 @@ mod tests {
             for jitter in [JitterKind::Full, JitterKind::Equal, JitterKind::Fraction(500_000)] {
                 let numbers = Numbers { jitter, ..doubling() };
                 let backoff = Backoff { function: None, seed };
-                let time = backoff.open_for(&numbers, attempt, u64::from(attempt));
+                let time = backoff.open_for(&numbers, attempt, Era::new(attempt.into()));
                 prop_assert!(time <= Duration::from_nanos(numbers.open_max));
             }
         }

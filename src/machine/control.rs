@@ -6,6 +6,7 @@
 use super::{
     Cause, Core, Mode, State, Transition,
     numbers::Numbers,
+    retry::Attempt::{self, Done, Lost},
     tunable::Changed,
     word::{BreakLength, Word},
 };
@@ -19,31 +20,25 @@ pub(crate) struct ModeRefuses(pub(crate) Mode);
 impl Core {
     /// E2: opens from outside, for exactly `open_for`.
     pub(crate) fn trip(&self, open_for: Duration, now: u64) -> Result<Transition, ModeRefuses> {
-        loop {
-            let word = self.load();
+        self.retry(|word| {
             if let mode @ (Mode::ForcedOpen | Mode::Disabled) = word.mode() {
-                return Err(ModeRefuses(mode));
+                return Done(Err(ModeRefuses(mode)));
             }
             let next = word.open_next(word.mode(), BreakLength::at_least(open_for));
-            if let Some(change) = self.transition(word, next, Cause::Manual, now) {
-                return Ok(change);
-            }
-        }
+            self.transition(word, next, Cause::Manual, now).map(Ok)
+        })
     }
 
     /// E2: closed and cleared. Releases forced open; leaves shadow and disabled as they are.
     pub(crate) fn reset(&self, now: u64) -> Transition {
-        loop {
-            let word = self.load();
+        self.retry(|word| {
             let mode = match word.mode() {
                 Mode::ForcedOpen => word.mode_before_forced(),
                 mode => mode,
             };
             let next = word.closed_next(mode, false);
-            if let Some(change) = self.transition(word, next, Cause::Manual, now) {
-                return change;
-            }
-        }
+            self.transition(word, next, Cause::Manual, now)
+        })
     }
 
     /// E1: changes the mode; `None` if it is that mode already.
@@ -51,10 +46,9 @@ impl Core {
     /// Between normal and shadow the era goes on. Entering or leaving disabled or forced open
     /// begins a new one: open for forced open, else closed and cleared.
     pub(crate) fn set_mode(&self, mode: Mode, now: u64) -> Option<Transition> {
-        loop {
-            let word = self.load();
+        self.retry(|word| {
             if word.mode() == mode {
-                return None;
+                return Done(None);
             }
             let change = match (word.mode(), mode) {
                 (Mode::Normal | Mode::Shadow, Mode::Normal | Mode::Shadow) => {
@@ -65,38 +59,33 @@ impl Core {
                 }
                 _ => self.transition(word, word.closed_next(mode, false), Cause::Manual, now),
             };
-            if change.is_some() {
-                return change;
-            }
-        }
+            change.map(Some)
+        })
     }
 
     /// E2: ends forced open, closed and cleared, in the mode before; `None` if it is not forced open.
     pub(crate) fn release(&self, now: u64) -> Option<Transition> {
-        loop {
-            let word = self.load();
+        self.retry(|word| {
             if word.mode() != Mode::ForcedOpen {
-                return None;
+                return Done(None);
             }
             let next = word.closed_next(word.mode_before_forced(), false);
-            if let Some(change) = self.transition(word, next, Cause::Manual, now) {
-                return Some(change);
-            }
-        }
+            self.transition(word, next, Cause::Manual, now).map(Some)
+        })
     }
 
-    fn change_mode(&self, word: Word, mode: Mode) -> Option<Transition> {
+    fn change_mode(&self, word: Word, mode: Mode) -> Attempt<Transition> {
         let next = word.in_mode(mode);
-        if !self.swap(word, next) {
-            return None;
-        }
+        let Done(()) = self.swap(word, next) else {
+            return Lost;
+        };
         self.place_follows(word, next, Cause::Manual);
-        Some(Transition {
+        Done(Transition {
             from: word.state(),
             to: word.state(),
             mode_before: word.mode(),
             mode,
-            era: word.era(),
+            era: word.era().number(),
             cause: Cause::Manual,
             vetoed: None,
             counts: None,

@@ -40,8 +40,10 @@
 
 use std::fmt;
 
+use super::era::is_ahead;
 use super::stripes::{EraCount, Stripes};
 use super::types::WindowCounts;
+use super::window::Mark;
 use crate::machine::sync::{AtomicU64, Ordering};
 
 /// The largest window.
@@ -95,10 +97,10 @@ impl CountWindow {
 
     /// Records a call that failed or was slow, and returns the window as it was published: this
     /// call included, in one step with it.
-    pub(crate) fn record_marked(&self, era: u64, failed: bool, slow: bool) -> WindowCounts {
-        let failed = self.failures.record(era, failed);
+    pub(crate) fn record_marked(&self, era: u64, mark: Mark) -> WindowCounts {
+        let failed = self.failures.record(era, mark.failed);
         let log = self.slow.as_ref();
-        Self::together(failed, log.map(|log| log.record(era, slow)))
+        Self::together(failed, log.map(|log| log.record(era, mark.slow)))
     }
 
     pub(crate) fn watches_slow(&self) -> bool {
@@ -238,8 +240,8 @@ impl MarkLog {
             let Some(newest) = self.archive_newest(head) else {
                 continue;
             };
-            // The place of this call is read between the load of the head and its swap, every time
-            // round: a call that was held up is not judged at the place it once had.
+            // The place of this call is read between the load of the head and its swap, at each try. A call that
+            // was held up is not judged at the place it once had.
             let unmarked = self.unmarked(era);
             let since = head.calls_since_newest(unmarked) + 1;
             let full = head.is_full() || head.calls(unmarked) + 1 >= self.window;
@@ -294,19 +296,18 @@ impl MarkLog {
         let entry = Entry::new(head.era(), position);
         let slot = self.slot(head.marks().wrapping_sub(1) & MARKS_MASK);
         let archived = slot.load(Ordering::Acquire);
-        // The slot was read before this look at the head: acquire keeps them in order, and pairs with
-        // the release below, so that whoever reads a later round's entry sees that the head has moved
-        // on. If it still stands, what was read is the entry itself or one of the round before, and
-        // the swap cannot undo a later one. An era's tag makes entries differ that would otherwise
-        // look alike.
+        // The slot was read first, and the head is looked at only now. If the slot had held the entry of a later
+        // round, the head would have moved on, and this look would see it: the acquire above pairs with the release
+        // below. So if the head still stands, the slot held this very entry or an older one, and the swap cannot
+        // undo a later one. The era in an entry tells entries apart that are otherwise the same.
         if self.load() != head {
             return None;
         }
         if archived == entry.0 {
             return Some(position);
         }
-        // A failed swap means that somebody has archived it first; or that a straggler has archived the
-        // newest mark of an era that is over, and then this one goes in at the next try.
+        // A failed swap means that somebody has archived it first. Or a straggler has archived the newest mark of
+        // an era that is over; then this one goes in at the next try.
         match slot.compare_exchange(archived, entry.0, Ordering::Release, Ordering::Relaxed) {
             Err(seen) if seen != entry.0 => None,
             _ => Some(position),
@@ -413,8 +414,7 @@ impl Head {
     }
 
     const fn is_before(self, era: u64) -> bool {
-        let ahead = era.wrapping_sub(self.era()) & ERA_MASK;
-        ahead != 0 && ahead <= ERA_MASK / 2
+        is_ahead(era, self.era(), ERA_MASK)
     }
 
     const fn is_clean_in(self, era: u64) -> bool {
@@ -520,7 +520,7 @@ mod tests {
 
     fn record(window: &CountWindow, era: u64, failed: bool, slow: bool) {
         if failed || slow {
-            let published = window.record_marked(era, failed, slow);
+            let published = window.record_marked(era, Mark { failed, slow });
             assert_eq!(published, window.counts(era));
         } else {
             window.record_unmarked(era);
@@ -563,7 +563,7 @@ mod tests {
                     let (failed, slow) = (call % 3 == era % 3, call % 5 == era % 5);
                     record(&window, era, failed, slow);
                     if era > 0 {
-                        window.record_marked(era - 1, true, true);
+                        window.record_marked(era - 1, Mark::BOTH);
                         window.record_unmarked(era - 1);
                     }
                     prop_assert_eq!(window.counts(era), naive.record(failed, slow));
@@ -575,9 +575,9 @@ mod tests {
     #[test]
     fn a_slow_success_is_plain_where_slow_calls_are_not_watched() {
         let window = CountWindow::new(2, false);
-        window.record_marked(0, true, false);
+        window.record_marked(0, Mark::FAILED);
         for _ in 0..2 {
-            window.record_marked(0, false, true);
+            window.record_marked(0, Mark::SLOW);
         }
         let counts = window.counts(0);
         assert_eq!((counts.calls, counts.failed, counts.slow), (2, 0, 0));
@@ -591,7 +591,7 @@ mod tests {
         }
         let counted = window.failures.unmarked(0);
         assert!(counted < 20, "{counted}: a clean window still writes");
-        let published = window.record_marked(0, true, false);
+        let published = window.record_marked(0, Mark::FAILED);
         assert_eq!((published.calls, published.failed), (8, 1));
     }
 
@@ -602,7 +602,7 @@ mod tests {
         // More marks than 2^20, so that the count of marks and the position both wrap.
         for call in 0..5_000_000u64 {
             if call % 3 == 0 {
-                let published = window.record_marked(0, true, false);
+                let published = window.record_marked(0, Mark::FAILED);
                 let expected = (call + 1).min(u64::from(size)).div_ceil(3);
                 assert!(
                     published.failed.abs_diff(expected) <= 1,
@@ -618,23 +618,29 @@ mod tests {
     #[test]
     fn a_failure_stays_gone_however_many_slow_calls_come() {
         let window = CountWindow::new(4, true);
-        window.record_marked(0, true, false);
+        window.record_marked(0, Mark::FAILED);
         for call in 0..=1u64 << POSITION_BITS {
-            window.record_marked(0, false, call % 4 == 0);
+            window.record_marked(
+                0,
+                Mark {
+                    failed: false,
+                    slow: call % 4 == 0,
+                },
+            );
         }
         assert_eq!(window.counts(0).failed, 0);
-        assert_eq!(window.record_marked(0, true, false).failed, 1);
+        assert_eq!(window.record_marked(0, Mark::FAILED).failed, 1);
     }
 
     // D5: a thread that was held up may enter an era several eras later.
     #[test]
     fn eras_may_be_skipped() {
         let window = CountWindow::new(4, false);
-        window.record_marked(0, true, false);
+        window.record_marked(0, Mark::FAILED);
         window.start_era(3);
         assert_eq!(window.counts(3), WindowCounts::default());
-        assert_eq!(window.record_marked(3, true, false).failed, 1);
-        assert_eq!(window.record_marked(7, true, false).failed, 1);
+        assert_eq!(window.record_marked(3, Mark::FAILED).failed, 1);
+        assert_eq!(window.record_marked(7, Mark::FAILED).failed, 1);
     }
 
     // D5, C4: a thread may be held up between counting a call and looking whether the log is clean.
@@ -669,7 +675,7 @@ mod tests {
     fn a_full_window_stays_full_however_many_failures_come() {
         let window = CountWindow::new(4, false);
         for _ in 0..3 + (1 << MARKS_BITS) {
-            window.record_marked(0, true, false);
+            window.record_marked(0, Mark::FAILED);
         }
         assert_eq!((window.counts(0).calls, window.counts(0).failed), (4, 4));
     }
@@ -681,7 +687,7 @@ mod tests {
             for _ in 0..4 {
                 window.record_unmarked(0);
             }
-            assert_eq!(window.record_marked(0, true, false).failed, 1);
+            assert_eq!(window.record_marked(0, Mark::FAILED).failed, 1);
         }
     }
 }

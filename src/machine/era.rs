@@ -1,6 +1,6 @@
-//! The few facts of an era that do not fit in the word.
+//! The number of an era, and the few facts of an era that do not fit in the word.
 //!
-//! They are written *before* the swap that begins their era, by everyone who tries that swap. That
+//! The facts are written *before* the swap that begins their era, by everyone who tries that swap. That
 //! is safe because of what may be written:
 //!
 //! * There are two cells for each fact, chosen by the era's parity. Racers for era n + 1 write a
@@ -11,12 +11,68 @@
 
 use super::{
     saved::SavedState,
-    word::{BESIDE_ERA, BreakLength, Word, is_later},
+    word::{BreakLength, Word},
 };
 use crate::machine::sync::{AtomicU64, Ordering};
 use std::time::Duration;
 
-const BESIDE_MASK: u64 = (1 << BESIDE_ERA) - 1;
+/// The number of an era. It wraps inside its 37 bits, so eras have no order but [`is_later`](Self::is_later).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Era(u64);
+
+impl Era {
+    pub(crate) const BITS: u32 = 37;
+    pub(crate) const FIRST: Self = Self(0);
+    const MASK: u64 = (1 << Self::BITS) - 1;
+
+    pub(crate) const fn new(number: u64) -> Self {
+        Self(number & Self::MASK)
+    }
+
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        Self::new(self.0.wrapping_add(1))
+    }
+
+    /// The one so many eras before this one.
+    pub(crate) const fn before(self, eras: u64) -> Self {
+        Self::new(self.0.wrapping_sub(eras))
+    }
+
+    /// Whether it began after `other`, also across the wrap.
+    pub(crate) const fn is_later(self, other: Self) -> bool {
+        is_ahead(self.0, other.0, Self::MASK)
+    }
+
+    /// The era in one cell with a value of the bits that it leaves. Later eras make larger cells, up to the wrap.
+    pub(super) const fn beside(self, value: u64) -> u64 {
+        self.0 << BESIDE_ERA | value
+    }
+
+    /// The era of such a cell; the value is what remains under [`BESIDE_MASK`].
+    pub(super) const fn of_cell(cell: u64) -> Self {
+        Self(cell >> BESIDE_ERA)
+    }
+
+    /// Which of two cells is that of the era.
+    fn parity(self) -> usize {
+        usize::from(self.0 & 1 == 1)
+    }
+}
+
+/// Whether a number is ahead of another of the same bits, which all are in `mask`: by at most half of all
+/// numbers there are, for numbers wrap.
+pub(super) const fn is_ahead(number: u64, other: u64, mask: u64) -> bool {
+    let ahead = number.wrapping_sub(other) & mask;
+    ahead != 0 && ahead <= mask / 2
+}
+
+/// The bits left for a value that shares a cell with an era.
+const BESIDE_ERA: u32 = u64::BITS - Era::BITS;
+pub(super) const BESIDE_MASK: u64 = (1 << BESIDE_ERA) - 1;
 
 #[derive(Debug)]
 pub(crate) struct EraFacts {
@@ -58,10 +114,6 @@ const FORGOTTEN: u64 = BESIDE_MASK;
 /// However late a probe succeeded, half-open waits no longer than this for its sake (D4).
 const LONGEST_LEARNT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
-fn parity(word: Word) -> usize {
-    usize::from(word.era() & 1 == 1)
-}
-
 /// Puts `entry` in the place of what is there, for as long as it `is_newer` than that. Release: pairs with the
 /// acquire of whoever reads the cell.
 fn supersede(cell: &AtomicU64, entry: u64, is_newer: impl Fn(u64) -> bool) {
@@ -96,20 +148,21 @@ impl EraFacts {
     /// Notes that `next` is about to begin. Release: pairs with the acquire in [`Self::since`], so
     /// that whoever reads a later era's instant also sees that later era's predecessor in the word.
     pub(crate) fn start_era(&self, next: Word, now: u64) {
-        self.since[parity(next)].fetch_max(now, Ordering::AcqRel);
+        self.since[next.era().parity()].fetch_max(now, Ordering::AcqRel);
     }
 
     /// When the era of `word` began. Right for as long as `word`'s era is still the current one.
     pub(crate) fn since(&self, word: Word) -> u64 {
-        self.since[parity(word)].load(Ordering::Acquire)
+        self.since[word.era().parity()].load(Ordering::Acquire)
     }
 
     /// Notes the attempt of the era after `word`'s, which is about to begin, and returns what holds. Two who
     /// open a circuit at the very instant at which its attempts are forgotten may differ: the larger holds.
     pub(crate) fn begin_attempt(&self, word: Word, attempt: u32) -> u32 {
         let attempt = u64::from(attempt).min(BESIDE_MASK);
-        let entry = word.next_era() << BESIDE_ERA | attempt;
-        let cell = &self.attempt[usize::from(word.next_era() & 1 == 1)];
+        let era = word.era().next();
+        let entry = era.beside(attempt);
+        let cell = &self.attempt[era.parity()];
         let before = cell.fetch_max(entry, Ordering::AcqRel);
         (before.max(entry) & BESIDE_MASK) as u32
     }
@@ -118,14 +171,14 @@ impl EraFacts {
     /// era write the same.
     pub(crate) fn carry_attempt(&self, next: Word, attempt: u32) {
         let attempt = u64::from(attempt).min(FORGOTTEN - 1);
-        let entry = next.era() << BESIDE_ERA | attempt;
+        let entry = next.era().beside(attempt);
         self.carried.fetch_max(entry, Ordering::AcqRel);
     }
 
     /// A person has closed the circuit: what came before does not count. After the swap, because half-open
     /// may be about to close, too.
     pub(crate) fn forget_attempt(&self, closed: Word) {
-        let entry = closed.era() << BESIDE_ERA | FORGOTTEN;
+        let entry = closed.era().beside(FORGOTTEN);
         self.carried.fetch_max(entry, Ordering::AcqRel);
     }
 
@@ -134,8 +187,8 @@ impl EraFacts {
     pub(crate) fn carried_attempt(&self, word: Word) -> Option<(u32, BreakLength)> {
         let carried = self.carried.load(Ordering::Acquire);
         let before = self.break_before.load(Ordering::Acquire);
-        let known = carried >> BESIDE_ERA == word.era() && carried & BESIDE_MASK != FORGOTTEN;
-        (known && before >> BESIDE_ERA == word.era().wrapping_sub(1)).then(|| {
+        let known = Era::of_cell(carried) == word.era() && carried & BESIDE_MASK != FORGOTTEN;
+        (known && Era::of_cell(before) == word.era().before(1)).then(|| {
             (
                 (carried & BESIDE_MASK) as u32,
                 BreakLength::from_bits(before & BESIDE_MASK),
@@ -145,7 +198,7 @@ impl EraFacts {
 
     /// Notes how long the break was that the half-open era `next` is about to end.
     pub(crate) fn begin_half_open(&self, next: Word, open_for: BreakLength) {
-        let entry = next.era() << BESIDE_ERA | open_for.bits();
+        let entry = next.era().beside(open_for.bits());
         self.break_before.fetch_max(entry, Ordering::AcqRel);
         self.forget_abandoned();
     }
@@ -153,14 +206,14 @@ impl EraFacts {
     /// How long the break before the half-open era of `word` was.
     pub(crate) fn break_before(&self, word: Word) -> BreakLength {
         let before = self.break_before.load(Ordering::Acquire);
-        let known = before >> BESIDE_ERA == word.era();
+        let known = Era::of_cell(before) == word.era();
         BreakLength::from_bits(if known { before & BESIDE_MASK } else { 0 })
     }
 
     /// How long the break of the open era of `word` is, counted from before the circuit was restored.
     pub(crate) fn whole_break(&self, word: Word) -> BreakLength {
         let (rest, first) = (word.open_for(), self.first_break);
-        if word.era() == 0 && first.nanos() > rest.nanos() {
+        if word.era() == Era::FIRST && first.nanos() > rest.nanos() {
             first
         } else {
             rest
@@ -172,8 +225,8 @@ impl EraFacts {
     /// Once the era has wrapped (years; see the word) the cells stand still, and every open counts
     /// as the first: breaks no longer grow, nothing else changes.
     pub(crate) fn attempt(&self, word: Word) -> u32 {
-        let entry = self.attempt[parity(word)].load(Ordering::Acquire);
-        if entry >> BESIDE_ERA == word.era() {
+        let entry = self.attempt[word.era().parity()].load(Ordering::Acquire);
+        if Era::of_cell(entry) == word.era() {
             (entry & BESIDE_MASK) as u32
         } else {
             1
@@ -182,9 +235,11 @@ impl EraFacts {
 
     /// Freezes how long the half-open era `next` waits for its probes. The first racer's word holds.
     pub(crate) fn freeze_half_open_timeout(&self, next: Word, half_open_timeout: Duration) {
-        let entry = next.era() << BESIDE_ERA | BreakLength::at_least(half_open_timeout).bits();
+        let entry = next
+            .era()
+            .beside(BreakLength::at_least(half_open_timeout).bits());
         supersede(&self.half_open_timeout, entry, |current| {
-            is_later(next.era(), current >> BESIDE_ERA)
+            next.era().is_later(Era::of_cell(current))
         });
     }
 
@@ -233,13 +288,13 @@ impl EraFacts {
     }
 
     /// D4: a probe of `era`, which is over, has succeeded all the same, after so many nanoseconds.
-    pub(crate) fn learn_from_late_probe(&self, era: u64, took: u64) {
+    pub(crate) fn learn_from_late_probe(&self, era: Era, took: u64) {
         let took = BreakLength::at_least(Duration::from_nanos(took));
-        let entry = era << BESIDE_ERA | took.bits();
+        let entry = era.beside(took.bits());
         supersede(&self.late_probe, entry, |current| {
             let known = BreakLength::from_bits(current & BESIDE_MASK).nanos();
-            is_later(era, current >> BESIDE_ERA)
-                || era == current >> BESIDE_ERA && took.nanos() > known
+            let of = Era::of_cell(current);
+            era.is_later(of) || era == of && took.nanos() > known
         });
     }
 
@@ -247,10 +302,8 @@ impl EraFacts {
     /// taught it: twice as long as the newest of them took.
     pub(crate) fn learnt_timeout(&self) -> Duration {
         let late_probe = self.late_probe.load(Ordering::Acquire);
-        if !is_later(
-            late_probe >> BESIDE_ERA,
-            self.closed.load(Ordering::Acquire),
-        ) {
+        let closed = Era::new(self.closed.load(Ordering::Acquire));
+        if !Era::of_cell(late_probe).is_later(closed) {
             return Duration::ZERO;
         }
         let took = BreakLength::from_bits(late_probe & BESIDE_MASK).duration();
@@ -259,7 +312,8 @@ impl EraFacts {
 
     /// The circuit has closed: what late probes have taught is forgotten.
     pub(crate) fn note_closed(&self, closed: Word) {
-        self.closed.fetch_max(closed.era(), Ordering::AcqRel);
+        self.closed
+            .fetch_max(closed.era().number(), Ordering::AcqRel);
     }
 
     /// D4: stamped before the swap that admits, so that no probe is ever in flight unstamped.

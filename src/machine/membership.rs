@@ -16,14 +16,16 @@
 use std::sync::Arc;
 
 use super::{
-    Cause, Core, State, Transition,
+    Cause, Core, Era, State, Transition,
     cap::{Cap, ENDLESS, NONE, Place},
+    era::BESIDE_MASK,
     numbers::Numbers,
     record::EndedCall,
+    retry::Attempt::{self, Done, Lost},
     slots::Slot,
     totals::TotalCounters,
     transition::Length,
-    word::{BESIDE_ERA, BreakLength, StateMode, Word},
+    word::{BreakLength, StateMode, Word},
 };
 use crate::machine::sync::{AtomicU64, Ordering};
 
@@ -51,8 +53,6 @@ const BUSY: u64 = 1;
 const VETOED: u64 = 2;
 /// The next one does, if whoever is busy gets to it.
 const TELLING: u64 = 4;
-
-const MARKS: u64 = (1 << BESIDE_ERA) - 1;
 
 impl Membership {
     pub(super) fn join(joining: Joining, first: Word, now: u64) -> Self {
@@ -82,11 +82,10 @@ impl Membership {
         self.slot.cell().fetch_add(0, Ordering::AcqRel)
     }
 
-    /// What the slot of a circuit with a place holds; `None` if the era of `word` is over.
-    fn lease(&self, core: &Core, word: Word) -> Option<u64> {
+    /// What the slot of a circuit with a place holds.
+    fn lease(&self, core: &Core, word: Word) -> Attempt<u64> {
         let since = self.zero.saturating_add(core.facts.since(word));
-        let lease = lease_of(word, since);
-        (core.load().era() == word.era()).then_some(lease)
+        core.read_in_era(word, lease_of(word, since))
     }
 
     /// Makes the slot say what the word says, with the place in hand, if there is one and none in the slot.
@@ -100,8 +99,8 @@ impl Membership {
                 // It had none, or another circuit has taken it over.
                 () if lease == NONE && hand.is_none() => NONE,
                 () => match self.lease(core, word) {
-                    Some(lease) => lease,
-                    None => continue,
+                    Done(lease) => lease,
+                    Lost => continue,
                 },
             };
             if due == lease {
@@ -121,7 +120,7 @@ impl Membership {
 
     /// A person has opened the circuit, with the era that began, or has made it count: a place whatever the
     /// cap says, if it has none.
-    fn hold_by_hand(&self, core: &Core, era: u64) {
+    fn hold_by_hand(&self, core: &Core, era: Era) {
         let needs = self.look() == NONE && core.load().era() == era;
         self.settle(core, needs.then(|| self.cap.take()));
     }
@@ -129,7 +128,7 @@ impl Membership {
     /// Whether the half-open circuit has a place to reopen with, by now: its own, or else another.
     fn has_place(&self, core: &Core, word: Word, now: u64) -> bool {
         self.settle(core, None);
-        if self.look() == ENDLESS | word.era() {
+        if self.look() == ENDLESS | word.era().number() {
             return true;
         }
         let place = self.take(now);
@@ -148,7 +147,7 @@ impl Membership {
     /// Acquire: pairs with the release of whoever claimed the last one. That was a call of an era that had
     /// begun, so if `era` still stands after the look at the last one, the last one is an older one, however
     /// much older: eras wrap.
-    fn claim_trip(&self, era: u64, current: impl Fn() -> u64) -> Option<TripClaim<'_>> {
+    fn claim_trip(&self, era: Era, current: impl Fn() -> Era) -> Option<TripClaim<'_>> {
         let mut last = self.trip_claim.load(Ordering::Acquire);
         loop {
             let this = after(last, era)?;
@@ -168,15 +167,15 @@ impl Membership {
     }
 
     /// Before the swap that ends `era` with a veto, so that calls of the next one know.
-    fn announce_veto(&self, era: u64, current: impl Fn() -> u64) {
+    fn announce_veto(&self, era: Era, current: impl Fn() -> Era) {
         let mut last = self.trip_claim.load(Ordering::Acquire);
         while current() == era {
-            let marks = if last >> BESIDE_ERA == era {
-                last & MARKS
+            let marks = if Era::of_cell(last) == era {
+                last & BESIDE_MASK
             } else {
                 0
             };
-            let this = era << BESIDE_ERA | marks | BUSY | TELLING;
+            let this = era.beside(marks | BUSY | TELLING);
             match self.trip_claim.compare_exchange_weak(
                 last,
                 this,
@@ -190,9 +189,9 @@ impl Membership {
     }
 
     /// The swap was lost.
-    fn withdraw_veto(&self, era: u64) {
+    fn withdraw_veto(&self, era: Era) {
         let last = self.trip_claim.load(Ordering::Acquire);
-        if last >> BESIDE_ERA == era {
+        if Era::of_cell(last) == era {
             self.mark(last, last & !TELLING);
         }
     }
@@ -214,18 +213,18 @@ fn lease_of(word: Word, since: u64) -> u64 {
     if end < ENDLESS {
         end
     } else {
-        ENDLESS | word.era()
+        ENDLESS | word.era().number()
     }
 }
 
 /// What the call writes down that is to end `era`; `None` if another is busy with it.
-fn after(last: u64, era: u64) -> Option<u64> {
-    let before = Word::from_bits(last);
-    let this = era << BESIDE_ERA | BUSY;
-    if before.era() == era {
-        return (last & BUSY == 0).then_some(this | last & MARKS);
+fn after(last: u64, era: Era) -> Option<u64> {
+    let before = Era::of_cell(last);
+    let this = era.beside(BUSY);
+    if before == era {
+        return (last & BUSY == 0).then_some(this | last & BESIDE_MASK);
     }
-    let told = last & TELLING != 0 && before.next_era() == era;
+    let told = last & TELLING != 0 && before.next() == era;
     Some(if told { this | VETOED } else { this })
 }
 
@@ -282,33 +281,33 @@ impl Core {
         self.membership.as_ref().filter(|_| !word.is_shadow())
     }
 
-    /// One try to open the closed circuit from exactly `word`, or to be vetoed; `None` if the word has
-    /// changed meanwhile. Then the caller must try again, until the era is over: other calls have returned because
-    /// this one has claimed the trip.
+    /// One attempt to open the closed circuit from exactly `word`, or to be vetoed. If it is lost, the caller must
+    /// try again, until the era is over: other calls have returned because this one has claimed the trip.
     pub(super) fn try_trip<'a>(
         &'a self,
         word: Word,
         (cause, length): (Cause, Length),
         call: &EndedCall,
         claim: &mut Option<TripClaim<'a>>,
-    ) -> Option<Option<Transition>> {
+    ) -> Attempt<Option<Transition>> {
         let open = || self.open(word, cause, length, &call.numbers, call.now);
         let Some(membership) = self.membership_of(word) else {
             return open().map(Some);
         };
         if call.vetoed.get() {
-            return Some(None);
+            return Done(None);
         }
         if claim.is_none() {
             *claim = membership.claim_trip(word.era(), || self.load().era());
         }
         let Some(claim) = claim else {
-            return Some(None);
+            return Done(None);
         };
         if claim.take_place(call.now) {
-            let opened = open()?;
-            membership.settle(self, claim.place.take());
-            return Some(Some(opened));
+            return open().map(|opened| {
+                membership.settle(self, claim.place.take());
+                Some(opened)
+            });
         }
         let open_for = || {
             let attempt = self.next_attempt(word, State::Open, call.now);
@@ -321,7 +320,7 @@ impl Core {
         claim.release();
         call.vetoed.set(true);
         self.total(TotalCounters::vetoed);
-        Some(None)
+        Done(None)
     }
 
     /// Opens the half-open circuit again, from exactly `word`. If another has taken its place over, and there
@@ -333,7 +332,7 @@ impl Core {
         length: Length,
         numbers: &Numbers,
         now: u64,
-    ) -> Option<Transition> {
+    ) -> Attempt<Transition> {
         match self.membership_of(word) {
             Some(membership) if !membership.has_place(self, word, now) => {
                 membership.vetoed_at.fetch_max(now, Ordering::AcqRel);
@@ -351,17 +350,17 @@ impl Core {
         cause: Cause,
         now: u64,
         ramping: bool,
-    ) -> Option<Transition> {
+    ) -> Attempt<Transition> {
         let next = word.closed_next(word.mode(), ramping);
         membership.announce_veto(word.era(), || self.load().era());
-        let Some(turned) = self.transition(word, next, Cause::TripVetoed, now) else {
+        let Done(closed) = self.transition(word, next, Cause::TripVetoed, now) else {
             membership.withdraw_veto(word.era());
-            return None;
+            return Lost;
         };
         self.total(TotalCounters::vetoed);
-        Some(Transition {
+        Done(Transition {
             vetoed: Some(cause),
-            ..turned
+            ..closed
         })
     }
 
@@ -392,16 +391,19 @@ mod tests {
     #[test]
     fn a_call_of_an_older_era_claims_nothing_and_undoes_nothing() {
         let membership = membership();
-        let claims = |era| membership.claim_trip(era, || 5).is_some();
+        let claims = |era| {
+            let claim = membership.claim_trip(Era::new(era), || Era::new(5));
+            claim.is_some()
+        };
         assert_eq!([5, 5, 4, 5].map(claims), [true, false, false, false]);
     }
 
     // G7: what a veto has told is known in the era that it began, across the wrap, too, and in no other.
     #[test]
     fn a_veto_is_known_in_the_next_era_and_in_no_other() {
-        for era in [0, 7, (1 << 37) - 1] {
-            let telling = era << BESIDE_ERA | BUSY | TELLING;
-            let later = |eras| (era + eras) & ((1 << 37) - 1);
+        for era in [0, 7, (1 << 37) - 1].map(Era::new) {
+            let telling = era.beside(BUSY | TELLING);
+            let later = |eras| Era::new(era.number() + eras);
             let known = |eras| after(telling, later(eras)).map(|this| this & VETOED != 0);
             let known = [0, 1, 2, 1 << 36, (1 << 37) - 1].map(known);
             assert_eq!(
@@ -414,10 +416,12 @@ mod tests {
     #[test]
     fn a_swap_that_is_lost_is_no_veto() {
         let membership = membership();
-        assert!(membership.claim_trip(3, || 3).is_some());
-        membership.announce_veto(3, || 3);
-        membership.withdraw_veto(3);
-        let next = membership.claim_trip(4, || 4).expect("nobody else does");
+        assert!(membership.claim_trip(Era::new(3), || Era::new(3)).is_some());
+        membership.announce_veto(Era::new(3), || Era::new(3));
+        membership.withdraw_veto(Era::new(3));
+        let next = membership
+            .claim_trip(Era::new(4), || Era::new(4))
+            .expect("nobody else does");
         assert_eq!(next.this & VETOED, 0);
     }
 }

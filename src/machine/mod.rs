@@ -5,7 +5,7 @@
 //! if any; telling others about it is somebody else's work.
 //!
 //! Every decision is one compare-and-swap of the [`Word`], made from exactly the word it was
-//! computed from. A swap that fails means that another thread got on.
+//! computed from. A swap that fails means that another thread got on; `retry` has the one loop around it.
 //!
 //! Who is in which file; those with *Core* are blocks of [`Core`]'s methods:
 //!
@@ -13,12 +13,13 @@
 //!   (*Core*, after it).
 //! * What that decides: `policy` (*Core*, when a closed circuit trips), `probe` (*Core*, half-open), `transition`
 //!   (*Core*, how one era ends and the next begins), `backoff` (for how long), `trip_cause` (why, for rejections).
-//! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (what does not fit in there), `window`
-//!   (of `count_window` or `time_window`), `totals`, and `stripes` for all that is counted by many threads.
+//! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (its number, and what does not fit in
+//!   there), `window` (of `count_window` or `time_window`), `totals`, and `stripes` for all that is counted by many
+//!   threads.
 //! * Settings: `numbers` (those that can be changed), `tunable` (how they are).
 //! * Others: `control` (*Core*, a person), `driven` (*Core*, a driver), `view` (*Core*, a reader), `saved` (a later
 //!   process), `membership` (*Core*, the other circuits of a set) with `cap` and `slots`.
-//! * `types` has the public words; `sync` the atomics, of `std` or of loom.
+//! * `types` has the public words; `nanos` lengths of time; `sync` the atomics, of `std` or of loom.
 
 mod admission;
 mod backoff;
@@ -30,11 +31,13 @@ mod era;
 #[cfg(all(test, tower_breaker_loom))]
 pub(crate) mod loom_tests;
 mod membership;
+mod nanos;
 mod numbers;
 mod policy;
 mod probe;
 mod readiness;
 mod record;
+mod retry;
 mod saved;
 mod slots;
 mod stripes;
@@ -53,22 +56,23 @@ mod word;
 use std::sync::Arc;
 
 use self::{
-    backoff::Backoff, era::EraFacts, membership::Membership, totals::TotalCounters,
+    backoff::Backoff, era::EraFacts, membership::Membership, retry::Attempt, totals::TotalCounters,
     trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
 };
 pub(crate) use self::{
     backoff::{DEFAULT_OPEN_FOR, JitterKind, OfAttempt},
     cap::Cap,
     count_window::MAX_SIZE,
-    era::MAX_ATTEMPT,
+    era::{Era, MAX_ATTEMPT},
     membership::Joining,
+    nanos::Nanos,
     numbers::{Numbers, Plan, WindowKind, nanos},
-    readiness::RampTurn,
+    readiness::{RampTurn, Seen},
     ticket::Ticket,
     time_window::{MAX_BUCKETS, MAX_SPAN, MIN_SPAN},
     trip_cause::PackedCause,
     view::View,
-    word::{MAX_CONSECUTIVE_FAILURES, MAX_PROBES, era_after, is_later},
+    word::{MAX_CONSECUTIVE_FAILURES, MAX_PROBES},
 };
 pub use self::{
     saved::SavedState,
@@ -93,7 +97,7 @@ pub(crate) struct Core {
     /// there is none.
     retry_spread: AtomicU64,
     window: Window,
-    /// Whether a plain success is written down anywhere but in its window's log of failures.
+    /// Whether each success is counted: in the totals, or past the log of slow calls.
     counts_every_success: bool,
     totals: Option<TotalCounters>,
     tunable: Tunable,
@@ -112,13 +116,41 @@ pub(crate) struct Core {
 /// Why a call is not admitted (C3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Nanoseconds until the break is over.
-    Open(u64),
-    /// Nanoseconds until the probes time out.
-    HalfOpenFull(u64),
+    /// Until the break is over.
+    Open(Nanos),
+    /// Until the probes time out.
+    HalfOpenFull(Nanos),
     ForcedOpen,
     Ramping,
 }
+
+/// An answer, and the transition that was made on the way to it, for the caller to tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WithTransition<T> {
+    pub(crate) answer: T,
+    pub(crate) transition: Option<Transition>,
+}
+
+impl<T> WithTransition<T> {
+    #[inline]
+    fn none(answer: T) -> Self {
+        Self {
+            answer,
+            transition: None,
+        }
+    }
+
+    #[inline]
+    fn map<U>(self, map: impl FnOnce(T) -> U) -> WithTransition<U> {
+        WithTransition {
+            answer: map(self.answer),
+            transition: self.transition,
+        }
+    }
+}
+
+/// Whether a call is admitted.
+pub(crate) type Admission = WithTransition<Result<Ticket, Refusal>>;
 
 /// All of a share, in millionths.
 pub(crate) const WHOLE: u64 = 1_000_000;
@@ -163,10 +195,13 @@ impl Core {
     }
 
     /// The one swap. Release publishes the facts of the new era with the word.
-    fn swap(&self, old: Word, new: Word) -> bool {
-        self.word
-            .compare_exchange(old.bits(), new.bits(), Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+    #[inline]
+    fn swap(&self, old: Word, new: Word) -> Attempt<()> {
+        let (old, new) = (old.bits(), new.bits());
+        let swapped = self
+            .word
+            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
+        swapped.map_or(Attempt::Lost, |_| Attempt::Done(()))
     }
 
     pub(crate) fn state(&self) -> State {
@@ -200,7 +235,7 @@ pub(crate) struct CoreParts {
 mod tests {
     use std::time::Duration;
 
-    use super::{count_window::ERA_BITS, word::BESIDE_ERA, *};
+    use super::{count_window::ERA_BITS, *};
 
     fn core(plan: Plan) -> Core {
         let parts = CoreParts {
@@ -214,7 +249,7 @@ mod tests {
     }
 
     fn record(core: &Core, outcome: Outcome, now: u64) -> Option<Transition> {
-        let ticket = core.admit_any(now, &mut None).expect("admitted");
+        let ticket = core.admit_any(now).answer.expect("admitted");
         core.record(ticket, outcome, true, || now)
     }
 
@@ -232,7 +267,7 @@ mod tests {
             open_for: None,
         });
         let mut now = 0;
-        while core.load().era() <= 1 << (ERA_BITS - 1) {
+        while core.load().era().number() <= 1 << (ERA_BITS - 1) {
             now += 1;
             record(&core, Outcome::Failure, now);
         }
@@ -262,7 +297,7 @@ mod tests {
         for eras in [1, (1 << 36) - 1, 1 << 36, (1 << 36) + 1, (1 << 37) - 2] {
             assert!(record(&core, Outcome::Failure, 0).is_some());
             core.reset(0);
-            let later = core.load().bits().wrapping_add(eras << BESIDE_ERA);
+            let later = core.load().bits().wrapping_add(Era::new(eras).beside(0));
             core.word.store(later, Ordering::Release);
         }
     }

@@ -1,11 +1,15 @@
 //! When a closed circuit trips (rules B1, B4, B5, B7).
 
+use std::time::Duration;
+
 use super::{
     Cause, Core, Threshold, Ticket, Transition, WindowCounts,
     numbers::{Numbers, reaches},
     record::EndedCall,
+    retry::Attempt::Done,
     totals::TotalCounters,
     transition::Length,
+    window::Mark,
     word::MAX_CONSECUTIVE_FAILURES,
 };
 use crate::util::panic::catch_panic;
@@ -15,19 +19,18 @@ impl Core {
     pub(super) fn apply_to_window(
         &self,
         call: &EndedCall,
-        failed: bool,
-        slow: bool,
-        floor: u64,
+        mark: Mark,
+        floor: Duration,
     ) -> Option<Transition> {
-        let era = call.ticket.era();
-        if !failed && !slow {
+        let era = call.ticket.era().number();
+        if mark.is_none() {
             self.window.record_unmarked(era, || call.now);
             return None;
         }
         if self.window.is_none() {
             return None;
         }
-        let counts = self.window.record_marked(era, call.now, failed, slow);
+        let counts = self.window.record_marked(era, call.now, mark);
         let cause = self.evaluate(&call.numbers, &counts)?;
         let turned = self.trip_from(call, cause, Length::AtLeast(floor))?;
         Some(Transition {
@@ -59,13 +62,12 @@ impl Core {
 
     /// B1: a success.
     pub(super) fn clear_consecutive_failures(&self, ticket: Ticket) {
-        let mut word = self.load();
-        while word.era() == ticket.era() && word.consecutive_failures() > 0 {
-            if self.swap(word, word.with_consecutive_failures(0)) {
-                return;
+        self.retry(|word| {
+            if word.era() != ticket.era() || word.consecutive_failures() == 0 {
+                return Done(());
             }
-            word = self.load();
-        }
+            self.swap(word, word.with_consecutive_failures(0))
+        });
     }
 
     /// B1: whether the failures in a row span as much time as they have to, with this one.
@@ -78,40 +80,35 @@ impl Core {
     pub(super) fn count_consecutive_failure(
         &self,
         call: &EndedCall,
-        floor: u64,
+        floor: Duration,
     ) -> Option<Transition> {
         let threshold = call.numbers.consecutive;
         if threshold == 0 {
             return None;
         }
-        loop {
-            let word = self.load();
+        self.retry(|word| {
             if word.era() != call.ticket.era() {
                 self.total(TotalCounters::stale);
-                return None;
+                return Done(None);
             }
             let failures = word.consecutive_failures() + 1;
             if failures == 1 {
                 self.facts.stamp_first_failure(call.now);
             }
-            if failures >= threshold && self.spans(call) {
-                let (cause, length) =
-                    (Cause::ConsecutiveFailures(failures), Length::AtLeast(floor));
-                if self.is_member() {
-                    // Even if a success comes meanwhile: another failure may have seen the trip claimed, and returned.
-                    return self.trip_or_be_stale(call, cause, length);
-                }
-                let opened = self.open(word, cause, length, &call.numbers, call.now);
-                if opened.is_some() {
-                    return opened;
-                }
-            } else if self.swap(
-                word,
-                word.with_consecutive_failures(failures.min(MAX_CONSECUTIVE_FAILURES)),
-            ) {
-                return None;
+            if failures < threshold || !self.spans(call) {
+                let counted = failures.min(MAX_CONSECUTIVE_FAILURES);
+                let counted = self.swap(word, word.with_consecutive_failures(counted));
+                return counted.map(|()| None);
             }
-        }
+            let cause = Cause::ConsecutiveFailures(failures);
+            let length = Length::AtLeast(floor);
+            if self.is_member() {
+                // Even if a success comes meanwhile: another failure may have seen the trip claimed, and returned.
+                return Done(self.trip_or_be_stale(call, cause, length));
+            }
+            let opened = self.open(word, cause, length, &call.numbers, call.now);
+            opened.map(Some)
+        })
     }
 }
 

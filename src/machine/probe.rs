@@ -1,58 +1,54 @@
 //! What the result of a probe does (rules D2 to D5).
 
+use std::time::Duration;
+
 use super::{
     Cause, Core, Transition,
     record::{EndedCall, Verdict},
+    retry::Attempt::Done,
     totals::TotalCounters,
     transition::Length,
     word::{Decision, Word},
 };
 
 impl Core {
-    /// D9: how long a probe may take, in nanoseconds, if that is limited.
-    pub(crate) fn probe_timeout(&self) -> Option<u64> {
+    /// D9: how long a probe may take, if that is limited.
+    pub(crate) fn probe_timeout(&self) -> Option<Duration> {
         let limit = self.tunable.read().probe_timeout;
-        (limit > 0).then_some(limit)
+        (limit > 0).then(|| Duration::from_nanos(limit))
     }
 
     /// The deciding result and the transition it causes are one swap.
     pub(super) fn apply_probe(&self, call: &EndedCall, verdict: Verdict) -> Option<Transition> {
         if verdict == Verdict::Abandoned {
-            self.facts
-                .add_abandoned(call.ran().saturating_sub(call.excused()));
+            self.facts.add_abandoned(call.asked_for());
         }
-        loop {
-            let word = self.load();
+        self.retry(|word| {
             if word.era() != call.ticket.era() {
                 self.note_stale(call, verdict);
-                return None;
+                return Done(None);
             }
             if verdict.is_answer() {
                 self.facts.stamp_answer(call.now);
             }
             match self.decide(word, verdict, call) {
                 Decision::Undecided(probes) => {
-                    if self.swap(word, word.with_probes(probes)) {
-                        return None;
-                    }
+                    let noted = self.swap(word, word.with_probes(probes));
+                    noted.map(|()| None)
                 }
                 Decision::Close => {
                     let ramping = call.numbers.ramp > 0;
                     let next = word.closed_next(word.mode(), ramping);
                     let closed = self.transition(word, next, Cause::Recovered, call.now);
-                    if closed.is_some() {
-                        return closed;
-                    }
+                    closed.map(Some)
                 }
                 Decision::Reopen => {
                     let (cause, length) = reopening(verdict);
                     let opened = self.reopen(word, cause, length, &call.numbers, call.now);
-                    if opened.is_some() {
-                        return opened;
-                    }
+                    opened.map(Some)
                 }
             }
-        }
+        })
     }
 
     fn decide(&self, word: Word, verdict: Verdict, call: &EndedCall) -> Decision {
@@ -69,16 +65,15 @@ impl Core {
         }
     }
 
-    /// D4: whether half-open has had no answer for as long as it waits for its probes, and probes have waited
-    /// for one as long. A quiet hour is no want of answers.
+    /// D4: whether half-open has had no answer for as long as it waits for its probes, though probes have waited
+    /// that long, all together. An hour without calls says nothing.
     fn nobody_answers(&self, word: Word, call: &EndedCall) -> bool {
         let half_open_timeout = self.facts.half_open_timeout().nanos();
         let silence = call.now.saturating_sub(self.facts.last_answer(word));
         silence >= half_open_timeout && self.facts.waited_in_vain() >= half_open_timeout
     }
 
-    /// The era that admitted the call is over (C4). All that a probe of it may still do is to teach how long
-    /// an answer takes (D4).
+    /// The era that admitted the call is over (C4). A probe of it can still show how long an answer takes (D4).
     pub(super) fn note_stale(&self, call: &EndedCall, verdict: Verdict) {
         self.total(TotalCounters::stale);
         if call.ticket.is_probe() && call.proves_recovery(verdict) {
@@ -106,9 +101,9 @@ fn reopening(verdict: Verdict) -> (Cause, Length) {
     match verdict {
         Verdict::Trip { open_for } => (Cause::TripNow, Length::of_trip(open_for)),
         Verdict::Failure { floor, .. } => (Cause::ProbeFailed, Length::AtLeast(floor)),
-        Verdict::Abandoned => (Cause::ProbesAbandoned, Length::AtLeast(0)),
+        Verdict::Abandoned => (Cause::ProbesAbandoned, Length::AtLeast(Duration::ZERO)),
         Verdict::Success { .. } | Verdict::Ignored | Verdict::InnerRejection => {
-            (Cause::ProbeFailed, Length::AtLeast(0))
+            (Cause::ProbeFailed, Length::AtLeast(Duration::ZERO))
         }
     }
 }

@@ -1,8 +1,12 @@
 //! What readiness asks of a circuit, before there is a call (rules A6, G1, G2).
 
+use std::time::Duration;
+
 use super::{
-    Core, Refusal, State, Ticket, Transition, WHOLE,
+    Core, Nanos, Refusal, State, Ticket, Transition, WHOLE, WithTransition,
+    admission::TimeOut,
     record::Verdict,
+    retry::Attempt::{Done, Lost},
     totals::End,
     word::{StateMode, Word},
 };
@@ -19,32 +23,36 @@ impl RampTurn {
     pub(crate) const NOT_YET: Self = Self(0);
 
     fn new(word: Word, passes: bool) -> Self {
-        Self(word.era() << 2 | u64::from(passes) << 1 | 1)
+        Self(word.era().number() << 2 | u64::from(passes) << 1 | 1)
+    }
+}
+
+/// The word as it stood when somebody looked, to be handed back later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen(Word);
+
+impl Seen {
+    /// Whether the circuit was closed and held nothing back.
+    #[inline]
+    pub(crate) fn admits_fast(self) -> bool {
+        self.0.admits_fast()
     }
 }
 
 impl Core {
-    /// Whether a closed circuit that holds nothing back was `seen`.
-    #[inline]
-    #[expect(clippy::unused_self, reason = "the word is this circuit's")]
-    pub(crate) fn admits_fast(&self, seen: u64) -> bool {
-        Word::from_bits(seen).admits_fast()
-    }
-
     /// Whether a call to come would be rejected now, and why, beginning with the word that was `seen`. Where a
     /// ramp goes on, it is asked for its `turn`, once. Changes nothing else.
     #[inline]
     pub(crate) fn refusal_before_call(
         &self,
-        seen: u64,
+        seen: Seen,
         turn: &mut RampTurn,
         now: impl Fn() -> u64,
     ) -> Option<Refusal> {
-        let word = Word::from_bits(seen);
-        if word.admits_fast() {
+        if seen.admits_fast() {
             return None;
         }
-        self.refusal_cold(word, &now)
+        self.refusal_cold(seen.0, &now)
             .or_else(|| self.take_ramp_turn(turn, &now))
     }
 
@@ -91,33 +99,28 @@ impl Core {
     /// Whether a call would be rejected now, and why, beginning with the word that was `seen`.
     /// Changes nothing (C5): what a call would do about timed-out probes is left to the call.
     #[inline]
-    pub(crate) fn refusal(&self, seen: u64, now: impl Fn() -> u64) -> Option<Refusal> {
-        let word = Word::from_bits(seen);
-        if word.admits_fast() {
+    pub(crate) fn refusal(&self, seen: Seen, now: impl Fn() -> u64) -> Option<Refusal> {
+        if seen.admits_fast() {
             return None;
         }
-        self.refusal_cold(word, now)
+        self.refusal_cold(seen.0, now)
     }
 
     #[cold]
     pub(super) fn refusal_cold(&self, seen: Word, now: impl Fn() -> u64) -> Option<Refusal> {
-        let mut word = seen;
-        loop {
-            let remaining = match word.state_mode() {
-                StateMode::ForcedOpen => return Some(Refusal::ForcedOpen),
-                StateMode::Open => self.break_remaining(word, now()).map(Refusal::Open),
-                StateMode::HalfOpen if word.probes().admit().is_none() => self
-                    .probes_remaining(word, now())
-                    .map(Refusal::HalfOpenFull),
-                // A ramp chooses among calls; whether it takes this one is asked only when one is to come.
-                _ => return None,
-            };
-            match remaining {
-                Some(Refusal::Open(0)) => return None,
-                Some(refusal) => return Some(refusal),
-                None => word = self.load(),
+        self.retry_from(seen, |word| match word.state_mode() {
+            StateMode::ForcedOpen => Done(Some(Refusal::ForcedOpen)),
+            StateMode::Open => {
+                let remaining = self.break_remaining(word, now());
+                remaining.map(|left| (!left.is_zero()).then_some(Refusal::Open(left)))
             }
-        }
+            StateMode::HalfOpen if word.is_full() => {
+                let remaining = self.probes_remaining(word, now());
+                remaining.map(|left| Some(Refusal::HalfOpenFull(left)))
+            }
+            // A ramp chooses among calls; whether it takes this one is asked only when one is to come.
+            _ => Done(None),
+        })
     }
 
     /// Whether a call would be rejected now, and why. Where it would find the probes timed out, they are
@@ -127,46 +130,49 @@ impl Core {
         now: impl Fn() -> u64,
         mut tell: impl FnMut(Transition),
     ) -> Option<Refusal> {
-        loop {
-            let seen = self.load();
-            let refusal = self.refusal(seen.bits(), &now);
-            if refusal != Some(Refusal::HalfOpenFull(0)) {
-                return refusal;
+        self.retry(|seen| {
+            let refusal = self.refusal(Seen(seen), &now);
+            if refusal != Some(Refusal::HalfOpenFull(Nanos::ZERO)) {
+                return Done(refusal);
             }
             let now = now();
             let word = self.load();
             if word.is_shadow() || !word.is_full() {
-                continue;
+                return Lost;
             }
-            let mut change = None;
-            let found = self.time_out(word, now, &mut change);
-            change.into_iter().for_each(&mut tell);
-            // By a clock that goes back, they have not.
-            if let Some(Refusal::HalfOpenFull(_)) = found {
-                return found;
+            match self.time_out(word, now) {
+                Done(TimeOut::Ended(transition)) => tell(transition),
+                // By a clock that goes back, they have not.
+                Done(not_yet @ TimeOut::NotYet(_)) => return Done(not_yet.refusal()),
+                Lost => {}
             }
-        }
+            // What holds of the word that stands now?
+            Lost
+        })
     }
 
-    /// The word as it stands, to be handed back later.
     #[inline]
-    pub(crate) fn seen(&self) -> u64 {
-        self.load().bits()
+    pub(crate) fn seen(&self) -> Seen {
+        Seen(self.load())
     }
 
-    /// A6: readiness failed. The failure belongs to the era that was seen before readiness was
-    /// asked for; where a call would have been a probe, a probe is admitted and fails. Returns whether that
-    /// probe has decided nothing, and makes room for another.
+    /// A6: readiness failed. The failure belongs to the era that was seen before readiness was asked for. Where a
+    /// call would have been a probe, a probe is admitted and fails. Returns `true` if that probe has decided
+    /// nothing, and so makes room for another.
     #[cold]
-    pub(crate) fn fail_ready(&self, seen: u64, now: u64, mut tell: impl FnMut(Transition)) -> bool {
-        let seen = Word::from_bits(seen);
-        let Some(ticket) = self.admit_failure(seen, now, &mut tell) else {
+    pub(crate) fn fail_ready(
+        &self,
+        seen: Seen,
+        now: u64,
+        mut tell: impl FnMut(Transition),
+    ) -> bool {
+        let Some(ticket) = self.admit_failure(seen.0, now, &mut tell) else {
             return false;
         };
         self.count_end(End::Failed, false);
         let verdict = Verdict::Failure {
             slow: false,
-            floor: 0,
+            floor: Duration::ZERO,
         };
         let change = self.apply(&self.ended_call(ticket, now), verdict);
         change.into_iter().for_each(tell);
@@ -179,52 +185,57 @@ impl Core {
         now: u64,
         tell: &mut impl FnMut(Transition),
     ) -> Option<Ticket> {
-        loop {
-            let word = self.load();
+        self.retry(|word| {
             if word.era() != seen.era() {
-                return None;
+                return Done(None);
             }
             if word.is_full() || word.state_mode() == StateMode::ForcedOpen {
-                return None;
+                return Done(None);
             }
             if word.state() == State::Closed {
-                return Some(Ticket::new(word));
+                return Done(Some(Ticket::new(word)));
             }
-            let mut change = None;
-            let admission = self.try_admit(word, now, &mut change);
-            change.into_iter().for_each(&mut *tell);
-            if let Some(admission) = admission {
-                return admission.ok();
-            }
-        }
+            self.try_admit(word, now).map(|admission| {
+                admission.transition.into_iter().for_each(&mut *tell);
+                admission.answer.ok()
+            })
+        })
     }
 
-    /// Why a call is rejected for which `noted` was found when the word was `seen`. While the word stands,
+    /// Why a call is rejected for which `found` was found when the word was `seen`. While the word stands,
     /// what was found holds and the clock is not read again. If the circuit admits by now, there is
     /// nothing left to wait for.
+    #[inline]
     pub(crate) fn renew_refusal(
         &self,
-        noted: Refusal,
-        seen: u64,
+        found: Refusal,
+        seen: Seen,
         now: impl Fn() -> u64,
-        change: &mut Option<Transition>,
-    ) -> Refusal {
-        let known = !matches!(noted, Refusal::HalfOpenFull(_));
-        if known && self.load().bits() == seen {
-            return noted;
+    ) -> WithTransition<Refusal> {
+        let known = !matches!(found, Refusal::HalfOpenFull(_));
+        if known && self.seen() == seen {
+            return WithTransition::none(found);
         }
-        let now = now();
+        self.renew_refusal_cold(found, now())
+    }
+
+    #[cold]
+    pub(super) fn renew_refusal_cold(&self, found: Refusal, now: u64) -> WithTransition<Refusal> {
         let word = self.load();
         let timed_out = word
             .is_full()
-            .then(|| self.time_out(word, now, change))
+            .then(|| self.time_out(word, now).done())
             .flatten();
-        timed_out
-            .or_else(|| self.refusal(self.seen(), || now))
-            .unwrap_or(match noted {
-                // It was turned away by its turn, whatever has become of the ramp.
-                Refusal::Ramping => noted,
-                _ => Refusal::Open(0),
-            })
+        let renewed = timed_out.and_then(TimeOut::refusal);
+        WithTransition {
+            answer: renewed
+                .or_else(|| self.refusal(self.seen(), || now))
+                .unwrap_or(match found {
+                    // It was turned away by its turn, whatever has become of the ramp.
+                    Refusal::Ramping => found,
+                    _ => Refusal::Open(Nanos::ZERO),
+                }),
+            transition: timed_out.and_then(TimeOut::transition),
+        }
     }
 }

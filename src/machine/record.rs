@@ -1,12 +1,13 @@
 //! What the end of a call does (rules A1 to A5, C4).
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use super::{
-    AbandonedPolicy, Cause, Core, Outcome, Ticket, Transition,
-    numbers::{Numbers, nanos},
+    AbandonedPolicy, Cause, Core, Nanos, Outcome, Ticket, Transition,
+    numbers::Numbers,
     totals::{End, TotalCounters},
     transition::Length,
+    window::Mark,
 };
 use crate::machine::sync::Ordering;
 
@@ -57,7 +58,7 @@ impl Core {
         ticket: Ticket,
         outcome: Outcome,
         answered: bool,
-        took: u64,
+        took: Nanos,
         now: u64,
     ) -> Option<Transition> {
         self.record_at(ticket, outcome, answered, now, Some(took))
@@ -80,9 +81,10 @@ impl Core {
         if self.load().bits() != ticket.identity {
             return false;
         }
-        self.window.record_not_failed(ticket.era(), now);
+        let era = ticket.era().number();
+        self.window.record_not_failed(era, now);
         if self.counts_every_success {
-            self.count_success(ticket.era());
+            self.count_success(era);
         }
         true
     }
@@ -103,13 +105,13 @@ impl Core {
         outcome: Outcome,
         answered: bool,
         now: u64,
-        took: Option<u64>,
+        took: Option<Nanos>,
     ) -> Option<Transition> {
         // Relaxed: a hint of the number, which spares most calls the reading of all of them.
         let slow_call_duration = self.slow_call_duration.load(Ordering::Relaxed);
         let fast = match took {
             None => !ticket.is_slow(slow_call_duration, now),
-            Some(took) => slow_call_duration == 0 || took <= slow_call_duration,
+            Some(took) => slow_call_duration == 0 || took.get() <= slow_call_duration,
         };
         if outcome == Outcome::Success && fast && self.record_success(ticket, || now) {
             return None;
@@ -141,8 +143,8 @@ impl Core {
         }
     }
 
-    /// The call was dropped before its outcome was known (A4). `answered` says that the head of the
-    /// response had come: such a call is not slow, whatever else it is, and it has had an answer.
+    /// The call was dropped before its outcome was known (A4). `answered` says that the head of the response had
+    /// come. Such a call is never slow, and it counts as an answer (D4).
     pub(crate) fn abandon(
         &self,
         ticket: Ticket,
@@ -153,12 +155,12 @@ impl Core {
         self.apply_abandoned(&call, answered)
     }
 
-    /// The same of a call that took so long as far as its dependency goes (A3).
+    /// The same, where the dependency took only so long of the time that the call has run (A3).
     pub(crate) fn abandon_late(
         &self,
         ticket: Ticket,
         answered: bool,
-        took: u64,
+        took: Nanos,
         now: u64,
     ) -> Option<Transition> {
         let call = EndedCall {
@@ -173,12 +175,15 @@ impl Core {
             AbandonedPolicy::Ignore => false,
             AbandonedPolicy::Failure => true,
             AbandonedPolicy::FailureIfSlow => !answered && self.is_overdue(call),
-            AbandonedPolicy::FailureAfter(limit) => !answered && call.has_taken(nanos(limit)),
+            AbandonedPolicy::FailureAfter(limit) => !answered && call.has_taken(Nanos::of(limit)),
         };
         let slow = failed && !answered && call.is_slow();
         self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);
         let verdict = match failed {
-            true => Verdict::Failure { slow, floor: 0 },
+            true => Verdict::Failure {
+                slow,
+                floor: Duration::ZERO,
+            },
             false if answered => Verdict::Ignored,
             false => Verdict::Abandoned,
         };
@@ -233,11 +238,17 @@ impl Core {
             }
             Verdict::Success { slow } => {
                 self.clear_consecutive_failures(call.ticket);
-                self.apply_to_window(call, false, slow, 0)
+                let mark = Mark {
+                    failed: false,
+                    slow,
+                };
+                self.apply_to_window(call, mark, Duration::ZERO)
             }
-            Verdict::Failure { slow, floor } => self
-                .apply_to_window(call, true, slow, floor)
-                .or_else(|| self.count_consecutive_failure(call, floor)),
+            Verdict::Failure { slow, floor } => {
+                let mark = Mark { failed: true, slow };
+                self.apply_to_window(call, mark, floor)
+                    .or_else(|| self.count_consecutive_failure(call, floor))
+            }
         }
         .map(|turned| turned.held_against(&call.numbers))
     }
@@ -248,9 +259,9 @@ pub(super) struct EndedCall {
     pub(super) ticket: Ticket,
     pub(super) now: u64,
     /// How long it took as far as slowness goes, where that is less than it has run (A3).
-    took: Option<u64>,
+    took: Option<Nanos>,
     pub(super) numbers: Numbers,
-    /// Its trip was vetoed, and that is not told (G7).
+    /// Its trip was vetoed, and the veto begins no era (G7).
     pub(super) vetoed: Cell<bool>,
 }
 
@@ -263,27 +274,27 @@ impl EndedCall {
     fn is_slower_than(&self, limit: u64) -> bool {
         match self.took {
             None => self.ticket.is_slow(limit, self.now),
-            Some(took) => limit != 0 && took > limit,
+            Some(took) => limit != 0 && took.get() > limit,
         }
     }
 
-    /// Whether it took at least `time`, in nanoseconds.
-    fn has_taken(&self, time: u64) -> bool {
+    /// Whether it took at least `time`.
+    fn has_taken(&self, time: Nanos) -> bool {
         match self.took {
             None => self.ticket.has_run(time, self.now),
             Some(took) => took >= time,
         }
     }
 
-    /// For how much of its time the dependency was not asked, in nanoseconds (A3).
-    pub(super) fn excused(&self) -> u64 {
-        let excused = |took| self.ran().saturating_sub(took);
-        self.took.map_or(0, excused)
+    /// How long it has run with the dependency asked (A3), in nanoseconds.
+    pub(super) fn asked_for(&self) -> u64 {
+        self.took
+            .map_or(self.ran(), |took| took.get().min(self.ran()))
     }
 
     /// How long the call has run, in nanoseconds, if it was timed.
     pub(super) fn ran(&self) -> u64 {
-        self.ticket.ran(self.now).unwrap_or(0)
+        self.ticket.ran(self.now).map_or(0, Nanos::get)
     }
 }
 
@@ -295,7 +306,8 @@ pub(super) enum Verdict {
     },
     Failure {
         slow: bool,
-        floor: u64,
+        /// How long a break is at least that comes of it (A7).
+        floor: Duration,
     },
     Ignored,
     /// Ignored, and no answer: a circuit further in has rejected the call.
@@ -303,7 +315,7 @@ pub(super) enum Verdict {
     /// Dropped before anything came, and not a failure for that.
     Abandoned,
     Trip {
-        open_for: Option<u64>,
+        open_for: Option<Duration>,
     },
 }
 
@@ -311,16 +323,16 @@ impl Verdict {
     pub(super) fn of(outcome: Outcome, slow: bool) -> Self {
         match outcome {
             Outcome::Success | Outcome::RequiresEos => Self::Success { slow },
-            Outcome::Failure => Self::Failure { slow, floor: 0 },
-            Outcome::FailureRetryAfter(floor) => Self::Failure {
+            Outcome::Failure => Self::Failure {
                 slow,
-                floor: nanos(floor),
+                floor: Duration::ZERO,
             },
+            Outcome::FailureRetryAfter(floor) => Self::Failure { slow, floor },
             Outcome::Answered | Outcome::Ignored => Self::Ignored,
             Outcome::InnerRejection => Self::InnerRejection,
             Outcome::TripNow => Self::Trip { open_for: None },
             Outcome::TripFor(time) => Self::Trip {
-                open_for: Some(nanos(time)),
+                open_for: Some(time),
             },
         }
     }

@@ -132,13 +132,7 @@ impl Default for SavedState {
 impl Core {
     /// E6: all of one era, as a [`view`](Core::view) is.
     pub(crate) fn save(&self, now: impl Fn() -> u64) -> SavedState {
-        loop {
-            let word = self.load();
-            let saved = self.save_word(word, now());
-            if self.load().era() == word.era() {
-                return saved;
-            }
-        }
+        self.retry(|word| self.read_in_era(word, self.save_word(word, now())))
     }
 
     fn save_word(&self, word: Word, now: u64) -> SavedState {

@@ -1,5 +1,6 @@
 //! Counters that many threads raise and few read: one cache line per busy thread.
 
+use super::era::is_ahead;
 use crate::machine::sync::{AtomicU64, Ordering, stripe_count, thread_number};
 
 /// One of `T` for each thread that the machine runs at once, each on cache lines of its own.
@@ -101,9 +102,9 @@ enum Age {
 }
 
 fn age(cell: u64, tag: u64) -> Age {
-    match tag.wrapping_sub(cell >> COUNT_BITS) & TAG_MASK {
-        0 => Age::Same,
-        ahead if ahead <= TAG_MASK / 2 => Age::Older,
+    match cell >> COUNT_BITS {
+        of if of == tag => Age::Same,
+        of if is_ahead(tag, of, TAG_MASK) => Age::Older,
         _ => Age::Newer,
     }
 }

@@ -1,7 +1,7 @@
 //! The right to make one call.
 
 use super::{
-    State,
+    Era, Nanos, State,
     word::{StateMode, Word},
 };
 
@@ -46,13 +46,13 @@ impl Ticket {
         started: Self::UNTIMED,
     };
 
-    /// How long the call has run, in nanoseconds, if that is measured.
-    pub(crate) fn elapsed(self, now: impl FnOnce() -> u64) -> Option<u64> {
+    /// How long the call has run, if that is measured.
+    pub(crate) fn elapsed(self, now: impl FnOnce() -> u64) -> Option<Nanos> {
         self.ran(if self.is_untimed() { 0 } else { now() })
     }
 
-    pub(super) fn ran(self, now: u64) -> Option<u64> {
-        (!self.is_untimed()).then(|| now.saturating_sub(self.started))
+    pub(super) fn ran(self, now: u64) -> Option<Nanos> {
+        (!self.is_untimed()).then(|| Nanos::between(self.started, now))
     }
 
     /// The ticket, once.
@@ -73,7 +73,7 @@ impl Ticket {
     }
 
     #[inline]
-    pub(super) fn era(self) -> u64 {
+    pub(super) fn era(self) -> Era {
         self.word().era()
     }
 
@@ -92,8 +92,8 @@ impl Ticket {
         self.started == Self::UNTIMED
     }
 
-    /// Whether the call has run for at least `time`, in nanoseconds.
-    pub(super) fn has_run(self, time: u64, now: u64) -> bool {
+    /// Whether the call has run for at least `time`.
+    pub(super) fn has_run(self, time: Nanos, now: u64) -> bool {
         self.ran(now).is_some_and(|ran| ran >= time)
     }
 

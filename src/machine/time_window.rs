@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::stripes::{Padded, Stripes};
 use super::types::WindowCounts;
+use super::window::Mark;
 use crate::machine::sync::{AtomicU64, Ordering, WORDS_PER_LINE_PAIR, fence};
 
 /// The longest window: a day.
@@ -73,20 +74,14 @@ impl TimeWindow {
     }
 
     /// Records a call that failed or was slow, and returns the window with it.
-    pub(crate) fn record_marked(
-        &self,
-        era: u64,
-        now: u64,
-        failed: bool,
-        slow: bool,
-    ) -> WindowCounts {
+    pub(crate) fn record_marked(&self, era: u64, now: u64, mark: Mark) -> WindowCounts {
         let id = self.layout.id(era, now);
-        if failed {
+        if mark.failed {
             self.failed.add(self.layout, id);
         } else {
             self.not_failed.mine().add(self.layout, id);
         }
-        if let (true, Some(row)) = (slow, &self.slow) {
+        if let (true, Some(row)) = (mark.slow, &self.slow) {
             row.add(self.layout, id);
         }
         // Pairs with itself in another thread: of two that have both added, the one whose fence is
@@ -351,7 +346,7 @@ mod tests {
 
     fn record(window: &TimeWindow, era: u64, now: u64, failed: bool, slow: bool) {
         if failed || slow {
-            let published = window.record_marked(era, now, failed, slow);
+            let published = window.record_marked(era, now, Mark { failed, slow });
             assert_eq!(published, window.counts(era, now));
         } else {
             window.record_unmarked(era, now);
@@ -402,8 +397,8 @@ mod tests {
             let window = TimeWindow::new(SPAN, BUCKETS, true);
             for era in 0..eras {
                 prop_assert_eq!(window.counts(era, now), WindowCounts::default());
-                window.record_marked(era, now, true, true);
-                window.record_marked(era.saturating_sub(1), now, true, true);
+                window.record_marked(era, now, Mark::BOTH);
+                window.record_marked(era.saturating_sub(1), now, Mark::BOTH);
                 let seen = window.counts(era, now).failed;
                 prop_assert_eq!(seen, if era == 0 { 2 } else { 1 });
             }
@@ -413,7 +408,7 @@ mod tests {
     #[test]
     fn an_idle_window_empties_itself() {
         let window = TimeWindow::new(SPAN, BUCKETS, false);
-        window.record_marked(0, 5 * WIDTH, true, false);
+        window.record_marked(0, 5 * WIDTH, Mark::FAILED);
         assert_eq!(window.counts(0, 14 * WIDTH).failed, 1);
         assert_eq!(window.counts(0, 15 * WIDTH), WindowCounts::default());
     }
@@ -421,8 +416,8 @@ mod tests {
     #[test]
     fn a_late_clock_reading_sees_what_is_newer() {
         let window = TimeWindow::new(SPAN, BUCKETS, false);
-        window.record_marked(0, 5 * WIDTH, true, false);
-        let late = window.record_marked(0, 4 * WIDTH, true, false);
+        window.record_marked(0, 5 * WIDTH, Mark::FAILED);
+        let late = window.record_marked(0, 4 * WIDTH, Mark::FAILED);
         assert_eq!(late.failed, 2);
     }
 
@@ -430,7 +425,7 @@ mod tests {
     #[test]
     fn a_late_clock_reading_cannot_reach_into_the_era_before() {
         let window = TimeWindow::new(SPAN, BUCKETS, false);
-        window.record_marked(0, 5 * WIDTH, true, false);
+        window.record_marked(0, 5 * WIDTH, Mark::FAILED);
         assert_eq!(window.counts(1, 4 * WIDTH), WindowCounts::default());
     }
 
@@ -438,17 +433,17 @@ mod tests {
     #[test]
     fn a_call_of_an_old_era_sees_nothing_of_the_next() {
         let window = TimeWindow::new(SPAN, BUCKETS, false);
-        window.record_marked(1, 5 * WIDTH, true, false);
-        window.record_marked(1, 5 * WIDTH, true, false);
-        assert_eq!(window.record_marked(0, 6 * WIDTH, true, false).failed, 1);
+        window.record_marked(1, 5 * WIDTH, Mark::FAILED);
+        window.record_marked(1, 5 * WIDTH, Mark::FAILED);
+        assert_eq!(window.record_marked(0, 6 * WIDTH, Mark::FAILED).failed, 1);
     }
 
     // C4: with one bucket, all eras share one cell.
     #[test]
     fn a_call_of_an_old_era_takes_nothing_from_the_next() {
         let window = TimeWindow::new(SPAN, 1, false);
-        window.record_marked(1, 0, true, false);
-        window.record_marked(0, 0, true, false);
+        window.record_marked(1, 0, Mark::FAILED);
+        window.record_marked(0, 0, Mark::FAILED);
         assert_eq!(window.counts(1, 0).failed, 1);
     }
 
@@ -462,7 +457,7 @@ mod tests {
     fn a_full_bucket_stays_full_while_the_clock_stands_still() {
         let window = TimeWindow::new(MIN_SPAN, MAX_BUCKETS, false);
         for call in 1..=10_000u64 {
-            let failed = window.record_marked(0, 0, true, false).failed;
+            let failed = window.record_marked(0, 0, Mark::FAILED).failed;
             assert_eq!(failed, call.min(4_095));
         }
     }
@@ -471,7 +466,7 @@ mod tests {
     fn the_ends_of_time_are_safe() {
         let window = TimeWindow::new(MAX_SPAN, MAX_BUCKETS, true);
         for now in [0, 1, u64::MAX - 1, u64::MAX] {
-            assert!(window.record_marked(0, now, true, true).failed >= 1);
+            assert!(window.record_marked(0, now, Mark::BOTH).failed >= 1);
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     Cause, Core, State, Transition, WindowCounts,
     numbers::Numbers,
     record::EndedCall,
+    retry::Attempt::{self, Done, Lost},
     totals::TotalCounters,
     trip_cause::PackedCause,
     word::{BreakLength, StateMode, Word},
@@ -20,15 +21,12 @@ impl Core {
         length: Length,
     ) -> Option<Transition> {
         let mut claim = None;
-        loop {
-            let word = self.load();
+        self.retry(|word| {
             if word.era() != call.ticket.era() {
-                return None;
+                return Done(None);
             }
-            if let Some(done) = self.try_trip(word, (cause, length), call, &mut claim) {
-                return done;
-            }
-        }
+            self.try_trip(word, (cause, length), call, &mut claim)
+        })
     }
 
     /// The same; a call that finds the era over, or left to another, is stale.
@@ -53,7 +51,7 @@ impl Core {
         length: Length,
         numbers: &Numbers,
         now: u64,
-    ) -> Option<Transition> {
+    ) -> Attempt<Transition> {
         let attempt = self.next_attempt(word, State::Open, now);
         let attempt = self.facts.begin_attempt(word, attempt);
         let open_for = self.open_for(word, length, numbers, attempt);
@@ -70,10 +68,10 @@ impl Core {
         attempt: u32,
     ) -> BreakLength {
         BreakLength::at_least(match length {
-            Length::Exactly(time) => Duration::from_nanos(time),
+            Length::Exactly(time) => time,
             Length::AtLeast(floor) => {
-                let time = self.backoff.open_for(numbers, attempt, word.next_era());
-                time.max(Duration::from_nanos(floor))
+                let time = self.backoff.open_for(numbers, attempt, word.era().next());
+                time.max(floor)
             }
         })
     }
@@ -85,12 +83,12 @@ impl Core {
         next: Word,
         cause: Cause,
         now: u64,
-    ) -> Option<Transition> {
+    ) -> Attempt<Transition> {
         let attempt = self.start_era(word, next, cause, now);
         let counts = self.counts_of_trip(word, next, cause, now);
-        if !self.swap(word, next) {
-            return None;
-        }
+        let Done(()) = self.swap(word, next) else {
+            return Lost;
+        };
         if matches!(next.state_mode(), StateMode::Open | StateMode::OpenShadow) {
             self.trip_cause.note(next.era(), PackedCause::of(cause));
         }
@@ -99,13 +97,13 @@ impl Core {
         if next.state() == State::Open {
             self.total(TotalCounters::trip);
         }
-        self.window.start_era(next.era(), now);
-        Some(Transition {
+        self.window.start_era(next.era().number(), now);
+        Done(Transition {
             from: word.state(),
             to: next.state(),
             mode_before: word.mode(),
             mode: next.mode(),
-            era: next.era(),
+            era: next.era().number(),
             cause,
             vetoed: None,
             counts,
@@ -133,7 +131,7 @@ impl Core {
         if word.state() != State::Closed || !trips || judged || self.window.is_none() {
             return None;
         }
-        Some(self.window.counts(word.era(), now))
+        Some(self.window.counts(word.era().number(), now))
     }
 
     /// Notes the facts of the era of `next`, which is about to begin, and returns its attempt.
@@ -193,12 +191,12 @@ impl Core {
 #[derive(Clone, Copy)]
 pub(super) enum Length {
     /// As the policy says, but at least so long.
-    AtLeast(u64),
-    Exactly(u64),
+    AtLeast(Duration),
+    Exactly(Duration),
 }
 
 impl Length {
-    pub(super) fn of_trip(time: Option<u64>) -> Self {
-        time.map_or(Self::AtLeast(0), Self::Exactly)
+    pub(super) fn of_trip(time: Option<Duration>) -> Self {
+        time.map_or(Self::AtLeast(Duration::ZERO), Self::Exactly)
     }
 }

@@ -6,10 +6,7 @@
 //! So a rejection tells the right cause or none: none for the few instructions between a trip and its cause,
 //! and none where two trips came so close that the second gave up.
 
-use super::{
-    Cause, Core, Refusal, WindowCounts,
-    word::{StateMode, is_later},
-};
+use super::{Cause, Core, Era, Nanos, Refusal, WindowCounts, word::StateMode};
 use crate::machine::sync::{AtomicU64, Ordering};
 
 /// The cause of the newest trip that got to write it down.
@@ -35,10 +32,10 @@ impl TripCause {
     }
 
     /// For whoever has begun `era`.
-    pub(super) fn note(&self, era: u64, cause: PackedCause) {
-        let era_bits = era << MARK_BITS;
+    pub(super) fn note(&self, era: Era, cause: PackedCause) {
+        let era_bits = era.number() << MARK_BITS;
         let last = self.tag.load(Ordering::Acquire);
-        let is_news = last == 0 || is_later(era, last >> MARK_BITS);
+        let is_news = last == 0 || era.is_later(Era::new(last >> MARK_BITS));
         if last & BUSY != 0 || !is_news {
             return;
         }
@@ -56,8 +53,8 @@ impl TripCause {
 
     /// The cause of the trip that began `era`, if it is known.
     #[inline]
-    pub(super) fn of(&self, era: u64) -> Option<PackedCause> {
-        let done = era << MARK_BITS | DONE;
+    pub(super) fn of(&self, era: Era) -> Option<PackedCause> {
+        let done = era.number() << MARK_BITS | DONE;
         // Acquire: pairs with the release of this tag.
         if self.tag.load(Ordering::Acquire) != done {
             return None;
@@ -75,7 +72,7 @@ impl Core {
     /// C3: what the usual rejection tells: the time that remains and the cause, of a circuit that is open, knows
     /// why, and spreads nothing; `None` for any other.
     #[inline]
-    pub(crate) fn told_while_open(&self, refusal: Refusal) -> Option<(u64, PackedCause)> {
+    pub(crate) fn told_while_open(&self, refusal: Refusal) -> Option<(Nanos, PackedCause)> {
         let Refusal::Open(remaining) = refusal else {
             return None;
         };
@@ -98,7 +95,7 @@ impl Core {
             StateMode::Closed if word.is_ramping() => 2,
             _ => return PackedCause::UNKNOWN,
         };
-        let cause = self.trip_cause.of(word.era_before(eras_since));
+        let cause = self.trip_cause.of(word.era().before(eras_since));
         cause.unwrap_or(PackedCause::UNKNOWN)
     }
 }
@@ -259,12 +256,12 @@ mod tests {
     #[test]
     fn an_older_cause_that_comes_late_changes_nothing() {
         let cell = TripCause::new();
-        cell.note(5, PackedCause::of(Cause::TripNow));
-        cell.note(3, PackedCause::of(Cause::Manual));
+        cell.note(Era::new(5), PackedCause::of(Cause::TripNow));
+        cell.note(Era::new(3), PackedCause::of(Cause::Manual));
         assert_eq!(
-            cell.of(5).and_then(PackedCause::cause),
+            cell.of(Era::new(5)).and_then(PackedCause::cause),
             Some(Cause::TripNow)
         );
-        assert_eq!(cell.of(3), None);
+        assert_eq!(cell.of(Era::new(3)), None);
     }
 }

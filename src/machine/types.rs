@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::word::is_later;
+use super::era::Era;
 
 /// What a circuit does with the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -203,9 +203,14 @@ impl Transition {
         self.mode == self.mode_before || !decided(self.mode) || !decided(self.mode_before)
     }
 
+    /// Whether its era is later than that one.
+    pub(crate) fn is_later(&self, era: u64) -> bool {
+        Era::new(self.era).is_later(Era::new(era))
+    }
+
     /// Whether it is newer than `old`, in whatever order they are told.
     pub(crate) fn supersedes(&self, old: &Self) -> bool {
-        is_later(self.era, old.era) || self.era == old.era && !self.begins_era()
+        self.is_later(old.era) || self.era == old.era && !self.begins_era()
     }
 }
 

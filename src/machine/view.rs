@@ -1,7 +1,9 @@
 //! What there is to see. Looking changes nothing (rule C5).
 
+use std::time::Duration;
+
 use super::{
-    Core, Mode, ProbeCounts, State, Totals, WindowCounts,
+    Core, Mode, Nanos, ProbeCounts, State, Totals, WindowCounts,
     totals::TotalCounters,
     word::{StateMode, Word},
 };
@@ -10,13 +12,7 @@ impl Core {
     /// Everything there is to see, of one era. The clock is read after the word: with an older
     /// reading, the window of the era before could look like this one's.
     pub(crate) fn view(&self, now: impl Fn() -> u64) -> View {
-        loop {
-            let word = self.load();
-            let view = self.view_of(word, now());
-            if self.load().era() == word.era() {
-                return view;
-            }
-        }
+        self.retry(|word| self.read_in_era(word, self.view_of(word, now())))
     }
 
     fn view_of(&self, word: Word, now: u64) -> View {
@@ -27,14 +23,14 @@ impl Core {
         View {
             state,
             mode: word.mode(),
-            era: word.era(),
-            in_state: now.saturating_sub(since),
+            era: word.era().number(),
+            in_state: Nanos::between(since, now).duration(),
             remaining: open.then(|| {
                 let deadline = since.saturating_add(word.open_for().nanos());
-                deadline.saturating_sub(now)
+                Nanos::between(now, deadline).duration()
             }),
             attempt: self.attempt(word),
-            counts: (!self.window.is_none()).then(|| self.window.counts(word.era(), now)),
+            counts: (!self.window.is_none()).then(|| self.window.counts(word.era().number(), now)),
             consecutive_failures: if state == State::Closed {
                 word.consecutive_failures()
             } else {
@@ -63,8 +59,8 @@ pub(crate) struct View {
     pub(crate) state: State,
     pub(crate) mode: Mode,
     pub(crate) era: u64,
-    pub(crate) in_state: u64,
-    pub(crate) remaining: Option<u64>,
+    pub(crate) in_state: Duration,
+    pub(crate) remaining: Option<Duration>,
     pub(crate) attempt: u32,
     pub(crate) counts: Option<WindowCounts>,
     pub(crate) minimum_calls: u64,

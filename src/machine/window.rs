@@ -5,6 +5,36 @@ use super::numbers::WindowKind;
 use super::time_window::TimeWindow;
 use super::types::WindowCounts;
 
+/// What there is to remember of a call: a call without a mark is only counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) failed: bool,
+    pub(crate) slow: bool,
+}
+
+impl Mark {
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Short for tests.
+#[cfg(test)]
+impl Mark {
+    pub(crate) const FAILED: Self = Self {
+        failed: true,
+        slow: false,
+    };
+    pub(crate) const SLOW: Self = Self {
+        failed: false,
+        slow: true,
+    };
+    pub(crate) const BOTH: Self = Self {
+        failed: true,
+        slow: true,
+    };
+}
+
 #[derive(Debug)]
 pub(crate) enum Window {
     None,
@@ -70,17 +100,11 @@ impl Window {
     }
 
     /// Records a call that failed or was slow, and returns the window with it.
-    pub(crate) fn record_marked(
-        &self,
-        era: u64,
-        now: u64,
-        failed: bool,
-        slow: bool,
-    ) -> WindowCounts {
+    pub(crate) fn record_marked(&self, era: u64, now: u64, mark: Mark) -> WindowCounts {
         match self {
             Self::None => WindowCounts::default(),
-            Self::Count(window) => window.record_marked(era, failed, slow),
-            Self::Time(window) => window.record_marked(era, now, failed, slow),
+            Self::Count(window) => window.record_marked(era, mark),
+            Self::Time(window) => window.record_marked(era, now, mark),
         }
     }
 

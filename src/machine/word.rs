@@ -22,6 +22,7 @@
 use std::time::Duration;
 
 use super::{
+    era::Era,
     saved::SavedState,
     types::{Mode, State},
 };
@@ -32,21 +33,7 @@ const ERA_SHIFT: u32 = STATE_MODE_BITS + PAYLOAD_BITS;
 const STATE_MODE_MASK: u64 = (1 << STATE_MODE_BITS) - 1;
 const PAYLOAD_MASK: u64 = ((1 << PAYLOAD_BITS) - 1) << STATE_MODE_BITS;
 
-const ERA_MASK: u64 = u64::MAX >> ERA_SHIFT;
-
-/// Whether `era` began after `other`, also across the wrap.
-pub(crate) const fn is_later(era: u64, other: u64) -> bool {
-    let ahead = era.wrapping_sub(other) & ERA_MASK;
-    ahead != 0 && ahead <= ERA_MASK / 2
-}
-
-/// The era so many after `era`. It wraps inside its 37 bits.
-pub(crate) const fn era_after(era: u64, eras: u64) -> u64 {
-    era.wrapping_add(eras) & ERA_MASK
-}
-
-/// The bits left for a value that shares a cell with an era.
-pub(crate) const BESIDE_ERA: u32 = ERA_SHIFT;
+const _: () = assert!(ERA_SHIFT + Era::BITS == u64::BITS);
 
 const RAMPING: u64 = 1 << (ERA_SHIFT - 1);
 
@@ -117,18 +104,18 @@ impl StateMode {
 }
 
 /// A copy of the word at one instant.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(u64);
 
 impl Word {
-    const fn new(era: u64, state_mode: StateMode, payload: u64) -> Self {
-        Self(era << ERA_SHIFT | payload << STATE_MODE_BITS | state_mode as u64)
+    const fn new(era: Era, state_mode: StateMode, payload: u64) -> Self {
+        Self(era.number() << ERA_SHIFT | payload << STATE_MODE_BITS | state_mode as u64)
     }
 
     /// The word of the first era, closed or what `mode` makes of it.
     #[cfg(test)]
     pub(crate) const fn first(mode: Mode) -> Self {
-        Self::new(0, StateMode::of(State::Closed, mode), 0)
+        Self::new(Era::FIRST, StateMode::of(State::Closed, mode), 0)
     }
 
     /// The word a circuit is restored with, in the first era, too (E6).
@@ -138,7 +125,7 @@ impl Word {
             (None, Some(remaining)) => BreakLength::at_least(remaining).0,
             (None, None) => 0,
         };
-        Self::new(0, StateMode::of(saved.state, saved.mode), payload)
+        Self::new(Era::FIRST, StateMode::of(saved.state, saved.mode), payload)
     }
 
     /// Disabled, with a payload: a word that no circuit ever has.
@@ -152,8 +139,8 @@ impl Word {
         self.0
     }
 
-    pub(crate) const fn era(self) -> u64 {
-        self.0 >> ERA_SHIFT
+    pub(crate) const fn era(self) -> Era {
+        Era::new(self.0 >> ERA_SHIFT)
     }
 
     pub(crate) const fn state_mode(self) -> StateMode {
@@ -203,19 +190,9 @@ impl Word {
         self.0 & (STATE_MODE_MASK | RAMPING) <= StateMode::ClosedShadow as u64
     }
 
-    /// The era after this one. It wraps inside its 37 bits.
-    pub(crate) const fn next_era(self) -> u64 {
-        era_after(self.era(), 1)
-    }
-
-    /// The era so many before this one.
-    pub(crate) const fn era_before(self, eras: u64) -> u64 {
-        self.era().wrapping_sub(eras) & ERA_MASK
-    }
-
     /// The closed word of the next era.
     pub(crate) const fn closed_next(self, mode: Mode, ramping: bool) -> Self {
-        let word = Self::new(self.next_era(), StateMode::of(State::Closed, mode), 0);
+        let word = Self::new(self.era().next(), StateMode::of(State::Closed, mode), 0);
         if ramping {
             Self(word.0 | RAMPING)
         } else {
@@ -226,7 +203,7 @@ impl Word {
     /// The open word of the next era.
     pub(crate) const fn open_next(self, mode: Mode, open_for: BreakLength) -> Self {
         Self::new(
-            self.next_era(),
+            self.era().next(),
             StateMode::of(State::Open, mode),
             open_for.0,
         )
@@ -235,7 +212,7 @@ impl Word {
     /// The half-open word of the next era, with nobody admitted yet.
     pub(crate) const fn half_open_next(self, mode: Mode, probes: Probes) -> Self {
         let state_mode = StateMode::of(State::HalfOpen, mode);
-        Self::new(self.next_era(), state_mode, probes.pack())
+        Self::new(self.era().next(), state_mode, probes.pack())
     }
 
     /// The same era under another mode. Only between normal and shadow does an era go on.
@@ -265,11 +242,11 @@ impl Word {
     pub(crate) const fn forced_next(self) -> Self {
         let before = match self.mode() {
             Mode::ForcedOpen => {
-                return Self::new(self.next_era(), StateMode::ForcedOpen, self.payload());
+                return Self::new(self.era().next(), StateMode::ForcedOpen, self.payload());
             }
             before => before as u64,
         };
-        Self::new(self.next_era(), StateMode::ForcedOpen, before)
+        Self::new(self.era().next(), StateMode::ForcedOpen, before)
     }
 
     /// The mode before it was forced open.
@@ -520,17 +497,21 @@ mod tests {
                 StateMode::of(state_mode.state(), state_mode.mode()),
                 state_mode
             );
-            assert_eq!(Word::new(7, state_mode, 0).state_mode(), state_mode);
+            assert_eq!(
+                Word::new(Era::new(7), state_mode, 0).state_mode(),
+                state_mode
+            );
         }
     }
 
     #[test]
     fn the_era_wraps_inside_its_bits() {
-        let last = Word::new(ERA_MASK, StateMode::Closed, 0);
+        let last = Word::new(Era::FIRST.before(1), StateMode::Closed, 0);
         let next = last.open_next(Mode::Normal, BreakLength::at_least(Duration::ZERO));
-        assert_eq!((next.era(), next.state()), (0, State::Open));
-        assert!(is_later(next.era(), last.era()) && !is_later(last.era(), next.era()));
-        assert!(!is_later(7, 7) && is_later(8, 7));
+        assert_eq!((next.era(), next.state()), (Era::FIRST, State::Open));
+        assert!(next.era().is_later(last.era()) && !last.era().is_later(next.era()));
+        let seven = Era::new(7);
+        assert!(!seven.is_later(seven) && seven.next().is_later(seven));
     }
 
     #[test]
@@ -547,7 +528,7 @@ mod tests {
         let ramping = closed.closed_next(Mode::Normal, true);
         assert!(!ramping.admits_fast() && ramping.ramped_up().admits_fast());
         for state_mode in &StateMode::ALL[2..] {
-            assert!(!Word::new(0, *state_mode, 0).admits_fast());
+            assert!(!Word::new(Era::FIRST, *state_mode, 0).admits_fast());
         }
     }
 }

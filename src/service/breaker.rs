@@ -24,7 +24,7 @@ use crate::{
         handle::Circuit,
         nesting,
     },
-    machine::{RampTurn, Refusal},
+    machine::{RampTurn, Refusal, Seen},
 };
 
 /// A service with a circuit around it. Made by a [`CircuitBreakerLayer`].
@@ -89,7 +89,7 @@ enum Readiness {
     Ready,
     /// The circuit rejects, and the inner service holds nothing for this call: why, and the word it was
     /// read from.
-    Rejecting(Refusal, u64),
+    Rejecting(Refusal, Seen),
 }
 
 impl Readiness {

@@ -193,7 +193,7 @@ async fn admission(circuit: Circuit) {
 /// How long the refusal lasts, unless something happens before.
 fn until(refusal: Refusal) -> Option<Duration> {
     match refusal {
-        Refusal::Open(left) | Refusal::HalfOpenFull(left) => Some(Duration::from_nanos(left)),
+        Refusal::Open(left) | Refusal::HalfOpenFull(left) => Some(left.duration()),
         Refusal::ForcedOpen | Refusal::Ramping => None,
     }
 }

@@ -162,7 +162,11 @@ fn a_trip_is_not_left_to_a_call_of_an_older_era() {
             let era = resetting.core.reset(1).era;
             let ticket = resetting.enter(1);
             resetting.record(ticket, Outcome::Failure, 1);
-            assert_ne!(resetting.core.load().era(), era, "neither open nor vetoed");
+            assert_ne!(
+                resetting.core.view(|| 0).era,
+                era,
+                "neither open nor vetoed"
+            );
         });
         assert_places(&cap, &[&fixture]);
     });

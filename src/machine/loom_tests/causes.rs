@@ -4,11 +4,14 @@ use super::*;
 use crate::machine::trip_cause::{PackedCause, TripCause};
 
 fn told(cell: &TripCause, era: u64) -> Option<Cause> {
-    cell.of(era).and_then(PackedCause::cause)
+    cell.of(Era::new(era)).and_then(PackedCause::cause)
 }
 
 fn note(cell: &TripCause, era: u64) {
-    cell.note(era, PackedCause::of(Cause::ConsecutiveFailures(era)));
+    cell.note(
+        Era::new(era),
+        PackedCause::of(Cause::ConsecutiveFailures(era)),
+    );
 }
 
 /// The cause of this era, or nothing.
@@ -73,7 +76,10 @@ fn a_rejection_tells_a_cause_of_the_circuit_as_it_is() {
                     .expect("a normal mode");
             },
             move || {
-                let told = rejected.core.cause_of_rejection(Refusal::Open(1)).cause();
+                let told = rejected
+                    .core
+                    .cause_of_rejection(Refusal::Open(Nanos::new(1)))
+                    .cause();
                 let known = [
                     None,
                     Some(Cause::Manual),
@@ -83,7 +89,10 @@ fn a_rejection_tells_a_cause_of_the_circuit_as_it_is() {
             },
         );
         // Whoever was second did it by hand: a failure of an earlier era trips nothing.
-        let told = fixture.core.cause_of_rejection(Refusal::Open(1)).cause();
+        let told = fixture
+            .core
+            .cause_of_rejection(Refusal::Open(Nanos::new(1)))
+            .cause();
         assert!(matches!(told, None | Some(Cause::Manual)));
     });
 }

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::machine::count_window::CountWindow;
+use crate::machine::window::Mark;
 
 /// Records a failure and returns how many it found.
 fn mark(window: &CountWindow, era: u64) -> u64 {
-    window.record_marked(era, true, false).failed
+    window.record_marked(era, Mark::FAILED).failed
 }
 
 // B2, F5
@@ -34,7 +35,7 @@ fn a_failure_is_never_lost_to_a_window_that_comes_clean() {
         let (failing, passing) = (window.clone(), window.clone());
         race!(
             move || {
-                let published = failing.record_marked(0, true, false);
+                let published = failing.record_marked(0, Mark::FAILED);
                 assert!(published.failed >= 1 && published.calls == 2);
             },
             move || passing.record_unmarked(0),
@@ -144,7 +145,7 @@ fn a_full_ring_keeps_its_marks() {
 // F5: the newest mark of an era that is over is archived late, into the slot that the new era is about
 // to use.
 #[test]
-fn a_late_filing_of_an_old_era_takes_no_slot() {
+fn a_late_archiving_of_an_old_era_takes_no_slot() {
     model(
         "count window: a look at an old era against new marks",
         || {
@@ -159,7 +160,7 @@ fn a_late_filing_of_an_old_era_takes_no_slot() {
                 mark(&marking, 3);
                 mark(&marking, 3);
             },);
-            let last = window.record_marked(3, true, false);
+            let last = window.record_marked(3, Mark::FAILED);
             assert_eq!((last.calls, last.failed), (3, 3));
         },
     );
@@ -210,11 +211,11 @@ fn a_window_of_one_is_the_last_call() {
 fn a_log_of_slow_calls_is_cleaned_by_failures() {
     model("count window: a slow call against a fast failure", || {
         let window = Arc::new(CountWindow::new(2, true));
-        window.record_marked(0, false, true);
+        window.record_marked(0, Mark::SLOW);
         mark(&window, 0);
         let (failing, slow) = (window.clone(), window.clone());
         race!(move || assert!(mark(&failing, 0) >= 1), move || assert!(
-            slow.record_marked(0, false, true).slow >= 1
+            slow.record_marked(0, Mark::SLOW).slow >= 1
         ),);
         // The last two calls: a fast failure and a slow success, in some order.
         let counts = window.counts(0);

@@ -111,7 +111,7 @@ fn a_straggler_moves_no_fact_of_a_later_era() {
         );
         let view = fixture.core.view(|| 10 + OPEN_FOR);
         assert_eq!((view.state, view.attempt), (State::Open, 2));
-        assert_eq!(view.remaining, Some(OPEN_FOR));
+        assert_eq!(view.remaining, Some(Duration::from_nanos(OPEN_FOR)));
     });
 }
 
@@ -132,7 +132,7 @@ fn nobody_is_rejected_with_the_deadline_of_another_era() {
     model("a rejection against new breaks", || {
         let (fixture, tripping) = three_breaks();
         race!(tripping, move || match fixture.refusal(20) {
-            Some(Refusal::Open(remaining)) => assert!([980, 30].contains(&remaining)),
+            Some(Refusal::Open(remaining)) => assert!([980, 30].contains(&remaining.get())),
             refusal => assert_eq!(refusal, None),
         });
     });
@@ -146,7 +146,12 @@ fn a_view_is_of_one_era() {
         race!(tripping, move || {
             let view = fixture.core.view(|| 20);
             let expected = [980, 0, 30][usize::try_from(view.era - 1).expect("small")];
-            assert_eq!(view.remaining, Some(expected), "in era {}", view.era);
+            assert_eq!(
+                view.remaining,
+                Some(Duration::from_nanos(expected)),
+                "in era {}",
+                view.era
+            );
         });
     });
 }
@@ -219,7 +224,12 @@ fn a_loser_leaves_the_deadline_as_it_is() {
         race!(fail(&fixture, probe, OPEN_FOR + 9), move || {
             let view = fixture.core.view(|| OPEN_FOR + 9);
             let expected = if view.era == 2 { 9 } else { 0 };
-            assert_eq!(view.in_state, expected, "{:?}", view.state);
+            assert_eq!(
+                view.in_state,
+                Duration::from_nanos(expected),
+                "{:?}",
+                view.state
+            );
         });
     });
 }

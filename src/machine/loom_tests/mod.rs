@@ -181,16 +181,15 @@ impl Fixture {
         if let Some(ticket) = self.core.admit_fast(|| now) {
             return Some(ticket);
         }
-        if let Some(admission) = self.core.admit_without_clock() {
-            return admission.ok();
+        if let Some(answer) = self.core.admit_without_clock() {
+            return answer.ok();
         }
         if self.core.refuse_open(now).is_some() {
             return None;
         }
-        let mut change = None;
-        let admission = self.core.admit_any(now, &mut change);
-        self.note(change);
-        admission.ok()
+        let admission = self.core.admit_any(now);
+        self.note(admission.transition);
+        admission.answer.ok()
     }
 
     /// What readiness would be told.

@@ -23,7 +23,7 @@ fn probes_never_exceed_the_permits() {
             let (fixture, in_flight) = (fixture.clone(), in_flight.clone());
             Box::new(move || {
                 if let Some(ticket) = fixture.admit(OPEN_FOR) {
-                    assert_eq!(in_flight.fetch_add(1, Relaxed), 0, "two probes, one ticket");
+                    assert_eq!(in_flight.fetch_add(1, Relaxed), 0, "two probes, one permit");
                     // Without a step in between, no other thread would ever see this one in flight.
                     loom::thread::yield_now();
                     in_flight.fetch_sub(1, Relaxed);
@@ -35,7 +35,7 @@ fn probes_never_exceed_the_permits() {
         assert_eq!(
             probes_and_permits(&fixture, OPEN_FOR).0,
             0,
-            "a ticket leaked"
+            "a permit leaked"
         );
         assert_eq!(fixture.won().len(), 1);
     });
@@ -203,8 +203,9 @@ fn nobody_is_told_the_time_limit_of_another_era() {
                 turning.knock(now + 1);
             },
             move || match fixture.refusal(now) {
-                Some(Refusal::HalfOpenFull(remaining)) => assert!([5, 501].contains(&remaining)),
-                refusal => assert_eq!(refusal, Some(Refusal::Open(1))),
+                Some(Refusal::HalfOpenFull(remaining)) =>
+                    assert!([5, 501].contains(&remaining.get())),
+                refusal => assert_eq!(refusal, Some(Refusal::Open(Nanos::new(1)))),
             },
         );
     });
@@ -227,7 +228,7 @@ fn nobody_probes_before_the_break_is_over() {
         );
         let view = fixture.core.view(|| now);
         assert_eq!(view.state, State::Open);
-        assert_eq!(view.remaining, Some(OPEN_FOR));
+        assert_eq!(view.remaining, Some(Duration::from_nanos(OPEN_FOR)));
         assert_eq!(view.attempt, 2);
     });
 }
@@ -250,7 +251,7 @@ fn a_loser_with_an_older_clock_times_no_probe_out() {
         );
         let refusal = fixture.refusal(OPEN_FOR + 15);
         if won.load(Relaxed) == 1 {
-            assert_eq!(refusal, Some(Refusal::HalfOpenFull(4)));
+            assert_eq!(refusal, Some(Refusal::HalfOpenFull(Nanos::new(4))));
         }
     });
 }

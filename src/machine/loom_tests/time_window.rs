@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::machine::time_window::TimeWindow;
+use crate::machine::window::Mark;
 
 const BUCKET: u64 = 500_000;
 
@@ -11,7 +12,7 @@ fn two_buckets() -> Arc<TimeWindow> {
 
 /// Records a failure and returns how many it found.
 fn fail(window: &TimeWindow, era: u64, now: u64) -> u64 {
-    window.record_marked(era, now, true, false).failed
+    window.record_marked(era, now, Mark::FAILED).failed
 }
 
 /// Two failures race; of those that were there before them, one at most is theirs to see.

@@ -10,11 +10,11 @@ fn totals_are_exact_at_rest() {
         let (first, second) = (totals.clone(), totals.clone());
         race!(
             move || {
-                first.rejected(Refusal::Open(1));
+                first.rejected(Refusal::Open(Nanos::new(1)));
                 first.stale();
             },
             move || {
-                second.rejected(Refusal::Open(2));
+                second.rejected(Refusal::Open(Nanos::new(2)));
                 second.rejected(Refusal::Ramping);
             },
         );

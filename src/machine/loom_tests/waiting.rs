@@ -65,7 +65,10 @@ fn half_open_learns_from_the_slower_of_two_late_probes() {
         let next = now + OPEN_FOR;
         fixture.knock(next);
         fixture.knock(next);
-        assert_eq!(fixture.refusal(next), Some(Refusal::HalfOpenFull(400)));
+        assert_eq!(
+            fixture.refusal(next),
+            Some(Refusal::HalfOpenFull(Nanos::new(400)))
+        );
     });
 }
 
@@ -81,7 +84,10 @@ fn a_probe_that_is_late_by_an_instant_has_taught_or_closed() {
         if fixture.core.state() == State::Open {
             let next = late + OPEN_FOR;
             fixture.knock(next);
-            assert_eq!(fixture.refusal(next), Some(Refusal::HalfOpenFull(80)));
+            assert_eq!(
+                fixture.refusal(next),
+                Some(Refusal::HalfOpenFull(Nanos::new(80)))
+            );
         }
     });
 }
