@@ -7,10 +7,10 @@
 //!
 //! ```text
 //! before:        0 of 600 requests failed (0.0 %), answered 202 + 203 + 195
-//! closed -> open: 3 consecutive failures, open for 500ms
+//! 127.0.0.1:45535: closed -> open: 3 consecutive failures, open for 500ms
 //! while 0 fails: 4 of 600 requests failed (0.7 %), answered 4 + 299 + 297
-//! open -> half-open: the wait is over, the next call is a probe
-//! half-open -> closed: the probes succeeded
+//! 127.0.0.1:45535: open -> half-open: the wait is over, the next call is a probe
+//! 127.0.0.1:45535: half-open -> closed: the probes succeeded
 //! after:         0 of 600 requests failed (0.0 %), answered 201 + 200 + 199
 //! ```
 //!
@@ -41,7 +41,7 @@ use tower::{
     load::{CompleteOnResponse, PendingRequests},
     util::BoxCloneSyncService,
 };
-use tower_breaker::{Circuit, CircuitBreakerLayer, EjectionCap};
+use tower_breaker::{Circuit, ConfigError, EjectionCap};
 
 type Get = Request<Empty<Bytes>>;
 type Balanced = BoxCloneSyncService<Get, Response<Incoming>, BoxError>;
@@ -57,22 +57,24 @@ async fn main() -> Result<(), BoxError> {
     ];
     // A circuit for each endpoint; of three, one may be ejected.
     let cap = EjectionCap::new(0.5)?;
-    let layer = CircuitBreakerLayer::circuit_per_service(
-        Circuit::builder("endpoint")
+    let protect = |server: &Server| {
+        let layer = Circuit::builder(server.address.to_string())
             .consecutive_failures(3)
             .open_for(Duration::from_millis(500))
             .ejection_cap(&cap)
-            .on_transition(|_, transition| println!("{transition}")),
-    )?
-    .reject_as_error()
-    .pending_while_open();
-
-    // The load is measured outside of the breaker.
-    let endpoints = servers.iter().map(|server| {
+            .on_transition(|circuit, transition| println!("{}: {transition}", circuit.name()))
+            .build_layer()?
+            .reject_as_error()
+            .pending_while_open();
         let endpoint = layer.layer(client(server.address));
-        PendingRequests::new(endpoint, CompleteOnResponse::default())
-    });
-    let list = ServiceList::new::<Get>(endpoints.collect::<Vec<_>>());
+        // The load is measured outside of the breaker.
+        Ok(PendingRequests::new(
+            endpoint,
+            CompleteOnResponse::default(),
+        ))
+    };
+    let endpoints: Result<Vec<_>, ConfigError> = servers.iter().map(protect).collect();
+    let list = ServiceList::new::<Get>(endpoints?);
     // The balancer is one and its callers are many: a buffer stands between them. The timeout is outside of
     // it, so that it holds for the wait for an endpoint, too.
     let balance = ServiceBuilder::new()

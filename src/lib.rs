@@ -138,7 +138,8 @@
 //!
 //! The state of a circuit is one 64-bit word, with the counters of that state and its *era*: the number of
 //! transitions so far (elsewhere: generation). Every decision is one compare-and-swap of that word. There is no
-//! lock, no allocation and no waiting on admission, recording or rejection, and no `unsafe` in the crate. A call
+//! lock, no allocation and no waiting on admission, recording or rejection, and no `unsafe` in the crate. (Only the
+//! response that a rejection becomes has its memory: the default 503 allocates for its header and its mark.) A call
 //! that began before a transition can never decide anything after it: it was admitted in another era.
 //!
 //! How the code is laid out is [told in a guide](guide::architecture), how all that is checked

@@ -10,17 +10,20 @@ use std::{
 use ::reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 
 use crate::{
-    body::{ClassifyEos, ObserveBodies, ObservesBodies, goes_without_body, observe},
+    body::{
+        ClassifyEos, ObserveBodies,
+        observe::{ObservesBodies, ResponseEnd, observe},
+    },
     circuit::{
         classify::BoxError,
         error::{ProbeTimedOut, Rejected},
     },
-    machine::Outcome,
+    machine::{Answer, Outcome},
     service::{
         classify::{Classify, Head, HttpClassifier},
-        hold::Hold,
         reject::{Reject, RejectWith, ServiceUnavailable, gateway_timeout, service_unavailable},
-        scope::{ObserveResponse, ObservedCall},
+        scope::{CallScope, ObserveResponse, ObservedCall},
+        shared::Shared,
     },
 };
 
@@ -121,28 +124,30 @@ where
 }
 
 /// The response's type stays what it is: its body is a box anyway.
-impl<J, H> ObserveResponse<Request, Response, H> for ObserveBodies<J>
+impl<J, C, R, X> ObserveResponse<Request, Response, C, R, X> for ObserveBodies<J>
 where
-    H: Hold<CallScope: ClassifyEos<::reqwest::Error> + ObservesBodies> + Send + Sync + 'static,
+    C: Send + Sync + 'static,
+    R: Send + Sync + 'static,
+    X: CallScope + ClassifyEos<::reqwest::Error> + ObservesBodies + Send + Sync + 'static,
 {
     type Response = Response;
 
-    fn request_facts(_: &H, request: &Request) -> bool {
-        goes_without_body(request.method())
+    fn request_facts(_: &Shared<C, R, X>, request: &Request) -> ResponseEnd {
+        ResponseEnd::of(request.method())
     }
 
     fn finish_response<E>(
         outcome: Outcome,
-        bodiless: &bool,
-        admitted: &mut ObservedCall<H>,
+        end: &ResponseEnd,
+        admitted: &mut ObservedCall<C, R, X>,
         result: Poll<Result<Response, E>>,
     ) -> Poll<Result<Response, E>> {
         if let Poll::Ready(Err(_)) = result {
-            admitted.finish(outcome, false);
+            admitted.finish(outcome, Answer::None);
         }
         result.map_ok(|response| {
             let url = response.url().clone();
-            let observed = observe(outcome, *bodiless, admitted, response.into());
+            let observed = observe(outcome, *end, admitted, response.into());
             with_url(observed.map(Body::wrap), url)
         })
     }

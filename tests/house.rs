@@ -246,7 +246,7 @@ fn a_planted_import_is_found() {
             "crate::service",
         ),
         (
-            "use crate::{\n    machine::Outcome,\n    service::{hold::Hold, layer::Layer},\n};",
+            "use crate::{\n    machine::Outcome,\n    service::{shared::Shared, layer::Layer},\n};",
             "crate::service",
         ),
         (
@@ -255,7 +255,7 @@ fn a_planted_import_is_found() {
         ),
         ("fn mark_response(response: http::Response<()>) {}", "http"),
         (
-            "use super::super::service::Hold;",
+            "use super::super::service::Shared;",
             "super:: out of its room",
         ),
     ];

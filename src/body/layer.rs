@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::ObserveBodies;
-use crate::service::{hold::Policies, layer::CircuitBreakerLayer};
+use crate::service::{layer::CircuitBreakerLayer, shared::Policies};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
-    /// Follows calls to the end of their bodies (rule H5): a body that ends in an error or with the wrong
+    /// Observes calls to the end of their bodies (rule H5): a body that ends in an error or with the wrong
     /// length is a failure. The service then answers with [`ObservedBody`](crate::body::ObservedBody); see
     /// [`body`](crate::body) for what counts as what.
     ///

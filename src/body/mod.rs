@@ -2,7 +2,7 @@
 //!
 //! A response can begin well and end badly: the connection breaks in the middle, the body is shorter
 //! than announced, the trailers carry an error. Usually a call ends for the circuit with the head of its
-//! response. [`observe_bodies`] follows it to the end of its body:
+//! response. [`observe_bodies`] observes it to the end of its body:
 //!
 //! ```
 //! use tower_breaker::{Circuit, CircuitBreakerLayer};
@@ -112,13 +112,10 @@ mod client;
 mod end;
 mod layer;
 mod observation;
-mod observe;
+pub(crate) mod observe;
 mod observed;
 mod requests;
 
-pub(crate) use self::observe::ObservesBodies;
-#[cfg(feature = "reqwest")]
-pub(crate) use self::observe::{goes_without_body, observe};
 pub use self::{
     client::ClientBody,
     end::{BodyEnd, ClassifyEos, DefaultClassifyEos},

@@ -8,16 +8,24 @@ use http_body::Frame;
 use super::{BodyEnd, ClassifyEos};
 use crate::{
     circuit::nesting::{self, Inside},
-    machine::{Nanos, Outcome},
-    service::{hold::Hold, scope::ObservedCall},
+    machine::{Answer, Nanos, Outcome},
+    service::scope::{CallScope, ObservedCall},
 };
+
+/// What a complete body means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum WhenComplete {
+    /// What the head has said.
+    Success,
+    /// What the classifier makes of it.
+    Classify,
+}
 
 /// One call between its head and its outcome. Dropped there, it is abandoned, and never slow (H5), unless
 /// [`on_drop`](Observation::on_drop) has found out more.
-pub(super) struct Observation<H: Hold> {
-    admitted: ObservedCall<H>,
-    /// Whether a complete body has to be judged, or is a success as it is.
-    awaits_eos: bool,
+pub(super) struct Observation<C, R, X: CallScope> {
+    admitted: ObservedCall<C, R, X>,
+    when_complete: WhenComplete,
     /// How long it took to the head, if that is what tells slow from fast (A3).
     took: Option<Nanos>,
     announced: Option<u64>,
@@ -26,11 +34,15 @@ pub(super) struct Observation<H: Hold> {
     begun: bool,
 }
 
-impl<H: Hold> Observation<H> {
-    pub(super) fn new(admitted: ObservedCall<H>, awaits_eos: bool, took: Option<Nanos>) -> Self {
+impl<C, R, X: CallScope> Observation<C, R, X> {
+    pub(super) fn new(
+        admitted: ObservedCall<C, R, X>,
+        when_complete: WhenComplete,
+        took: Option<Nanos>,
+    ) -> Self {
         Self {
             admitted,
-            awaits_eos,
+            when_complete,
             took,
             announced: None,
             delivered: 0,
@@ -52,7 +64,7 @@ impl<H: Hold> Observation<H> {
     /// The head has come, with the length that it announces, and perhaps with it all there is.
     pub(super) fn on_head<E>(&mut self, announced: Option<u64>, is_over: bool)
     where
-        H::CallScope: ClassifyEos<E>,
+        X: ClassifyEos<E>,
     {
         self.announced = announced;
         if is_over {
@@ -69,7 +81,7 @@ impl<H: Hold> Observation<H> {
         is_over: impl FnOnce() -> bool,
     ) where
         D: Buf,
-        H::CallScope: ClassifyEos<E>,
+        X: ClassifyEos<E>,
     {
         match polled {
             Poll::Pending => {}
@@ -83,7 +95,7 @@ impl<H: Hold> Observation<H> {
     /// leaves a stream that has begun has had what the head promised; what would have come, nobody knows.
     pub(super) fn on_drop<E>(&mut self, is_over: impl FnOnce() -> bool)
     where
-        H::CallScope: ClassifyEos<E>,
+        X: ClassifyEos<E>,
     {
         if self.may_end_here::<E>() || is_over() {
             self.on_end::<E>();
@@ -96,7 +108,7 @@ impl<H: Hold> Observation<H> {
     /// then; what has to bring trailers is not over.
     fn may_end_here<E>(&self) -> bool
     where
-        H::CallScope: ClassifyEos<E>,
+        X: ClassifyEos<E>,
     {
         self.announced == Some(self.delivered) && !self.admitted.holder().scope().awaits_trailers()
     }
@@ -108,13 +120,15 @@ impl<H: Hold> Observation<H> {
     fn on_frame<D, E>(&mut self, frame: &Frame<D>, is_over: impl FnOnce() -> bool)
     where
         D: Buf,
-        H::CallScope: ClassifyEos<E>,
+        X: ClassifyEos<E>,
     {
         if let Some(trailers) = frame.trailers_ref() {
-            return match self.awaits_eos {
+            return match self.when_complete {
                 _ if self.is_short() => self.finish_by_classifier(BodyEnd::<E>::WrongLength),
-                true => self.finish_by_classifier(BodyEnd::<E>::Trailers(trailers)),
-                false => self.finish(Outcome::Success),
+                WhenComplete::Classify => {
+                    self.finish_by_classifier(BodyEnd::<E>::Trailers(trailers));
+                }
+                WhenComplete::Success => self.finish(Outcome::Success),
             };
         }
         let Some(data) = frame.data_ref() else {
@@ -134,9 +148,10 @@ impl<H: Hold> Observation<H> {
         }
     }
 
-    fn on_end<E>(&mut self)
+    /// The body is at its end, or there is none.
+    pub(super) fn on_end<E>(&mut self)
     where
-        H::CallScope: ClassifyEos<E>,
+        X: ClassifyEos<E>,
     {
         if self.is_short() {
             self.finish_by_classifier(BodyEnd::<E>::WrongLength);
@@ -147,18 +162,18 @@ impl<H: Hold> Observation<H> {
 
     fn on_complete<E>(&mut self)
     where
-        H::CallScope: ClassifyEos<E>,
+        X: ClassifyEos<E>,
     {
-        if self.awaits_eos {
-            self.finish_by_classifier(BodyEnd::<E>::Complete);
-        } else {
-            self.finish(Outcome::Success);
+        match self.when_complete {
+            WhenComplete::Classify => self.finish_by_classifier(BodyEnd::<E>::Complete),
+            WhenComplete::Success => self.finish(Outcome::Success),
         }
     }
 
     /// Who has all that was announced may not ask for the end.
     fn check_length(&mut self) {
-        if !self.awaits_eos && self.announced == Some(self.delivered) {
+        let complete = self.announced == Some(self.delivered);
+        if complete && self.when_complete == WhenComplete::Success {
             self.finish(Outcome::Success);
         }
     }
@@ -173,45 +188,48 @@ impl<H: Hold> Observation<H> {
 
     fn finish_by_classifier<E>(&mut self, end: BodyEnd<'_, E>)
     where
-        H::CallScope: ClassifyEos<E>,
+        X: ClassifyEos<E>,
     {
         // A body that breaks is no answer, as an error is none (A2).
-        let answered = matches!(end, BodyEnd::Complete | BodyEnd::Trailers(_));
+        let answer = match end {
+            BodyEnd::Complete | BodyEnd::Trailers(_) => Answer::Response,
+            BodyEnd::WrongLength | BodyEnd::Error(_) => Answer::None,
+        };
         let outcome = self.admitted.holder().scope().classify_eos(end);
-        self.finish_as(outcome, answered);
+        self.finish_as(outcome, answer);
     }
 
     fn finish(&mut self, outcome: Outcome) {
-        self.finish_as(outcome, true);
+        self.finish_as(outcome, Answer::Response);
     }
 
     /// Under [`guarded`](Self::guarded), but no part of the call: who is told of it may make calls of his own (E4).
-    fn finish_as(&mut self, outcome: Outcome, answered: bool) {
+    fn finish_as(&mut self, outcome: Outcome, answer: Answer) {
         let identity = self.admitted.holder().identity();
-        nesting::outside(identity, || self.record(outcome, answered));
+        nesting::outside(identity, || self.record(outcome, answer));
     }
 
-    fn record(&mut self, outcome: Outcome, answered: bool) {
+    fn record(&mut self, outcome: Outcome, answer: Answer) {
         match self.took {
-            None => self.admitted.finish(outcome, answered),
-            Some(took) => self.admitted.finish_late(outcome, answered, took),
+            None => self.admitted.finish(outcome, answer),
+            Some(took) => self.admitted.finish_late(outcome, answer, took),
         }
     }
 }
 
-impl<H: Hold> Drop for Observation<H> {
+impl<C, R, X: CallScope> Drop for Observation<C, R, X> {
     fn drop(&mut self) {
-        self.admitted.abandon(true);
+        self.admitted.abandon(Answer::Response);
     }
 }
 
 /// Lives while somebody else's code runs.
-struct PanicGuard<'a, H: Hold>(&'a mut Observation<H>, Inside);
+struct PanicGuard<'a, C, R, X: CallScope>(&'a mut Observation<C, R, X>, Inside);
 
-impl<H: Hold> Drop for PanicGuard<'_, H> {
+impl<C, R, X: CallScope> Drop for PanicGuard<'_, C, R, X> {
     #[cold]
     fn drop(&mut self) {
         self.1.leave();
-        self.0.record(Outcome::Failure, true);
+        self.0.record(Outcome::Failure, Answer::None);
     }
 }

@@ -1,4 +1,4 @@
-//! [`ObserveBodies`]: calls are followed to the end of their bodies.
+//! [`ObserveBodies`]: calls are observed to the end of their bodies.
 
 use std::{fmt, task::Poll};
 
@@ -8,12 +8,17 @@ use http::{
 };
 use http_body::Body;
 
-use super::{BodyEnd, ClassifyEos, DefaultClassifyEos, ObservedBody, observation::Observation};
+use super::{
+    BodyEnd, ClassifyEos, DefaultClassifyEos, ObservedBody,
+    observation::{Observation, WhenComplete},
+};
 use crate::{
-    machine::Outcome,
+    machine::{Answer, Outcome},
     service::{
-        hold::Hold,
+        by_request::ClassifiedBy,
+        classify::Classify,
         scope::{CallScope, ObserveResponse, ObservedCall, sealed},
+        shared::Shared,
     },
     util::digits::number,
 };
@@ -82,7 +87,7 @@ where
     }
 }
 
-/// A scope that follows calls to the end of their bodies, whatever else it does.
+/// A scope that observes calls to the end of their bodies, whatever else it does.
 pub trait ObservesBodies {
     /// Whether slow is measured to the end of the body.
     #[doc(hidden)]
@@ -98,32 +103,31 @@ impl<J> ObservesBodies for ObserveBodies<J> {
 impl<J> sealed::Sealed for ObserveBodies<J> {}
 
 impl<J> CallScope for ObserveBodies<J> {
-    /// Whether the response has no body, whatever it looks like.
-    type RequestFacts = bool;
+    type RequestFacts = ResponseEnd;
     type Meter = ();
 }
 
-impl<A, B, J, H> ObserveResponse<Request<A>, Response<B>, H> for ObserveBodies<J>
+impl<A, B, J, C, R, X> ObserveResponse<Request<A>, Response<B>, C, R, X> for ObserveBodies<J>
 where
     B: Body,
-    H: Hold<CallScope: ClassifyEos<B::Error> + ObservesBodies>,
+    X: CallScope + ClassifyEos<B::Error> + ObservesBodies,
 {
-    type Response = Response<ObservedBody<B, H>>;
+    type Response = Response<ObservedBody<B, C, R, X>>;
 
-    fn request_facts(_: &H, request: &Request<A>) -> bool {
-        goes_without_body(request.method())
+    fn request_facts(_: &Shared<C, R, X>, request: &Request<A>) -> ResponseEnd {
+        ResponseEnd::of(request.method())
     }
 
     fn finish_response<E>(
         outcome: Outcome,
-        bodiless: &bool,
-        admitted: &mut ObservedCall<H>,
+        end: &ResponseEnd,
+        admitted: &mut ObservedCall<C, R, X>,
         result: Poll<Result<Response<B>, E>>,
     ) -> Poll<Result<Self::Response, E>> {
         if let Poll::Ready(Err(_)) = result {
-            admitted.finish(outcome, false);
+            admitted.finish(outcome, Answer::None);
         }
-        result.map_ok(|response| observe(outcome, *bodiless, admitted, response))
+        result.map_ok(|response| observe(outcome, *end, admitted, response))
     }
 
     fn passthrough<E>(result: Poll<Result<Response<B>, E>>) -> Poll<Result<Self::Response, E>> {
@@ -131,27 +135,56 @@ where
     }
 }
 
-/// The response to such a request ends with its head.
-pub(crate) fn goes_without_body(method: &Method) -> bool {
-    matches!(*method, Method::HEAD | Method::CONNECT)
+/// Where the response to a request ends, whatever it looks like.
+#[derive(Clone, Copy, Debug)]
+pub enum ResponseEnd {
+    /// There is no body.
+    Head,
+    /// There may be one.
+    Body,
 }
 
-/// Follows a response whose head has come, unless the head says it all.
-pub(crate) fn observe<B, H>(
+impl ResponseEnd {
+    pub(crate) fn of(method: &Method) -> Self {
+        match *method {
+            Method::HEAD | Method::CONNECT => Self::Head,
+            _ => Self::Body,
+        }
+    }
+
+    fn with_status(self, status: StatusCode) -> Self {
+        match status {
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Self::Head,
+            status if status.is_informational() => Self::Head,
+            _ => self,
+        }
+    }
+}
+
+/// It says nothing to the classifier.
+impl<C: Classify<Res, E>, Res, E> ClassifiedBy<C, Res, E> for ResponseEnd {
+    #[inline(always)]
+    fn classified_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
+        classifier.classify(result)
+    }
+}
+
+/// Observes a response whose head has come, unless the head says it all.
+pub(crate) fn observe<B, C, R, X>(
     outcome: Outcome,
-    bodiless: bool,
-    admitted: &mut ObservedCall<H>,
+    end: ResponseEnd,
+    admitted: &mut ObservedCall<C, R, X>,
     response: Response<B>,
-) -> Response<ObservedBody<B, H>>
+) -> Response<ObservedBody<B, C, R, X>>
 where
     B: Body,
-    H: Hold<CallScope: ClassifyEos<B::Error> + ObservesBodies>,
+    X: CallScope + ClassifyEos<B::Error> + ObservesBodies,
 {
-    let awaits_eos = match outcome {
-        Outcome::Success => false,
-        Outcome::RequiresEos => true,
+    let when_complete = match outcome {
+        Outcome::Success => WhenComplete::Success,
+        Outcome::RequiresEos => WhenComplete::Classify,
         decided => {
-            admitted.finish(decided, true);
+            admitted.finish(decided, Answer::Response);
             return response.map(ObservedBody::unobserved);
         }
     };
@@ -159,19 +192,14 @@ where
         true => None,
         false => admitted.elapsed(),
     };
-    let bodiless = bodiless || ends_with_head(response.status());
-    let mut observation = Observation::new(admitted.hand_over(), awaits_eos, took);
+    let mut observation = Observation::new(admitted.hand_over(), when_complete, took);
     // What a body says of itself is somebody else's code.
-    observation.guarded(|observation| match bodiless {
-        true => observation.on_head::<B::Error>(None, true),
-        false => observation
+    observation.guarded(|observation| match end.with_status(response.status()) {
+        ResponseEnd::Head => observation.on_end::<B::Error>(),
+        ResponseEnd::Body => observation
             .on_head::<B::Error>(announced_length(&response), response.body().is_end_stream()),
     });
     response.map(|body| ObservedBody::begin(body, observation))
-}
-
-fn ends_with_head(status: StatusCode) -> bool {
-    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// What the response says about its length, or else what its body knows.

@@ -9,8 +9,11 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{ClassifyEos, observation::Observation};
-use crate::{service::hold::Hold, util::panic::catch_panic};
+use super::{ClassifyEos, ObserveBodies, observation::Observation};
+use crate::{
+    service::{classify::HttpClassifier, reject::ServiceUnavailable, scope::CallScope},
+    util::panic::catch_panic,
+};
 
 pin_project! {
     /// A body whose end the circuit hears of. It is the inner body in all that it tells: frames,
@@ -19,15 +22,21 @@ pin_project! {
     /// Dropped before its end and before any data, the call is abandoned (rule A4), and never slow. Dropped
     /// after data has come, it is what the head said: a success. Dropped when it says that it is at its end,
     /// or has brought what was announced, it is complete (rule H5).
-    pub struct ObservedBody<B, H: Hold> {
+    pub struct ObservedBody<B, C = HttpClassifier, R = ServiceUnavailable, X = ObserveBodies>
+    where
+        X: CallScope,
+    {
         // There until it is taken out by `into_inner`.
         #[pin]
         inner: Option<B>,
-        observation: Option<Observation<H>>,
-        settle: Settle<B, H>,
+        observation: Option<Observation<C, R, X>>,
+        settle: Settle<B, C, R, X>,
     }
 
-    impl<B, H: Hold> PinnedDrop for ObservedBody<B, H> {
+    impl<B, C, R, X> PinnedDrop for ObservedBody<B, C, R, X>
+    where
+        X: CallScope,
+    {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let (Some(inner), Some(observation)) = (&*this.inner, unfinished(this.observation)) {
@@ -38,20 +47,21 @@ pin_project! {
 }
 
 /// Of a call whose outcome is known, nobody asks anything more.
-fn unfinished<H: Hold>(observation: &mut Option<Observation<H>>) -> Option<&mut Observation<H>> {
+fn unfinished<C, R, X: CallScope>(
+    observation: &mut Option<Observation<C, R, X>>,
+) -> Option<&mut Observation<C, R, X>> {
     observation.as_mut().filter(|it| !it.is_finished())
 }
 
 /// What a drop does to a call whose outcome is not known yet. A pointer, because a type may ask no more of
 /// its parts when it is dropped than it always does.
-type Settle<B, H> = fn(&B, &mut Observation<H>);
+type Settle<B, C, R, X> = fn(&B, &mut Observation<C, R, X>);
 
 /// Whoever knows that a body is complete drops it without polling the end (H5). Dropping never panics (A5).
-fn settle<B, H>(inner: &B, observation: &mut Observation<H>)
+fn settle<B, C, R, X>(inner: &B, observation: &mut Observation<C, R, X>)
 where
     B: Body,
-    H: Hold,
-    H::CallScope: ClassifyEos<B::Error>,
+    X: CallScope + ClassifyEos<B::Error>,
 {
     catch_panic(|| {
         observation
@@ -60,7 +70,7 @@ where
 }
 
 #[expect(clippy::missing_panics_doc, reason = "the body is there, see `TAKEN`")]
-impl<B, H: Hold> ObservedBody<B, H> {
+impl<B, C, R, X: CallScope> ObservedBody<B, C, R, X> {
     /// A body that nobody observes.
     pub(super) fn unobserved(inner: B) -> Self {
         Self {
@@ -71,16 +81,16 @@ impl<B, H: Hold> ObservedBody<B, H> {
     }
 
     /// A body of which the head has just come.
-    pub(super) fn begin(inner: B, observation: Observation<H>) -> Self
+    pub(super) fn begin(inner: B, observation: Observation<C, R, X>) -> Self
     where
         B: Body,
-        H::CallScope: ClassifyEos<B::Error>,
+        X: ClassifyEos<B::Error>,
     {
-        let followed = !observation.is_finished();
+        let observed = !observation.is_finished();
         Self {
             inner: Some(inner),
-            observation: followed.then_some(observation),
-            settle: settle::<B, H>,
+            observation: observed.then_some(observation),
+            settle: settle::<B, C, R, X>,
         }
     }
 
@@ -135,11 +145,10 @@ impl<B, H: Hold> ObservedBody<B, H> {
 /// Only `into_inner` takes the body out, and nobody has the rest any more then.
 const TAKEN: &str = "the body is there as long as anybody can ask for it";
 
-impl<B, H> Body for ObservedBody<B, H>
+impl<B, C, R, X> Body for ObservedBody<B, C, R, X>
 where
     B: Body,
-    H: Hold,
-    H::CallScope: ClassifyEos<B::Error>,
+    X: CallScope + ClassifyEos<B::Error>,
 {
     type Data = B::Data;
     type Error = B::Error;
@@ -174,13 +183,13 @@ where
 }
 
 /// A body that nobody observes, such as that of a rejection.
-impl<B: Default, H: Hold> Default for ObservedBody<B, H> {
+impl<B: Default, C, R, X: CallScope> Default for ObservedBody<B, C, R, X> {
     fn default() -> Self {
         Self::unobserved(B::default())
     }
 }
 
-impl<B: fmt::Debug, H: Hold> fmt::Debug for ObservedBody<B, H> {
+impl<B: fmt::Debug, C, R, X: CallScope> fmt::Debug for ObservedBody<B, C, R, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ObservedBody")
             .field("inner", self.get_ref())

@@ -22,10 +22,10 @@ use crate::{
         breaker::CircuitBreaker,
         classify::HttpClassifier,
         give_back::{GiveBack, Keep},
-        hold::{Hold, Policies},
         layer::CircuitBreakerLayer,
         reject::{Reject, ServiceUnavailable},
         scope::{CallScope, HeadOnly, ObserveResponse, ObservedCall, sealed},
+        shared::{Policies, Shared},
     },
 };
 
@@ -129,9 +129,9 @@ pub struct RequestBodiesLayer<F, C = HttpClassifier, R = ServiceUnavailable, X =
 }
 
 impl<F, C, R, X, G> RequestBodiesLayer<F, C, R, X, G> {
-    /// The circuit, unless each service has its own.
+    /// The circuit.
     #[must_use]
-    pub fn circuit(&self) -> Option<&Circuit> {
+    pub fn circuit(&self) -> &Circuit {
         self.layer.circuit()
     }
 }
@@ -296,26 +296,29 @@ impl<X: CallScope> CallScope for ObserveRequestBodies<X> {
     type Meter = ClientTime;
 }
 
-impl<B, Res, H, X> ObserveResponse<Request<ClientBody<B>>, Res, H> for ObserveRequestBodies<X>
+impl<B, Res, C, R, X> ObserveResponse<Request<ClientBody<B>>, Res, C, R, Self>
+    for ObserveRequestBodies<X>
 where
     B: Body,
-    X: ObserveResponse<Request<ClientBody<B>>, Res, H>,
-    H: Hold<CallScope = Self>,
+    X: ObserveResponse<Request<ClientBody<B>>, Res, C, R, Self>,
 {
     type Response = X::Response;
 
-    fn request_facts(hold: &H, request: &Request<ClientBody<B>>) -> X::RequestFacts {
-        X::request_facts(hold, request)
+    fn request_facts(
+        shared: &Shared<C, R, Self>,
+        request: &Request<ClientBody<B>>,
+    ) -> X::RequestFacts {
+        X::request_facts(shared, request)
     }
 
-    fn meter(hold: &H, request: &mut Request<ClientBody<B>>) -> ClientTime {
-        request.body_mut().measure(|| hold.clock())
+    fn meter(shared: &Shared<C, R, Self>, request: &mut Request<ClientBody<B>>) -> ClientTime {
+        request.body_mut().measure(|| shared.clock())
     }
 
     fn finish_response<E>(
         outcome: Outcome,
         facts: &X::RequestFacts,
-        admitted: &mut ObservedCall<H>,
+        admitted: &mut ObservedCall<C, R, Self>,
         result: Poll<Result<Res, E>>,
     ) -> Poll<Result<X::Response, E>> {
         X::finish_response(outcome, facts, admitted, result)

@@ -539,17 +539,17 @@ impl CircuitBuilder {
     ///
     /// [`ConfigError`] for the first setting that makes no sense, for a name that is empty or blank, and for a
     /// [clock](Self::clock) that panics (rule B8).
+    #[track_caller]
     pub fn build(self) -> Result<Circuit, ConfigError> {
-        self.check().map(|blueprint| blueprint.circuit())
-    }
-
-    pub(crate) fn check(self) -> Result<Blueprint, ConfigError> {
         let blank = self.name.trim().is_empty();
         ConfigError::unless(!blank, "name", &self.name, "a name that can be read")?;
-        self.checked().map_err(|error| error.of(&self.name))
+        let name = self.name.clone();
+        let built = self.checked_and_built();
+        built.map_err(|error| error.of(&name))
     }
 
-    fn checked(&self) -> Result<Blueprint, ConfigError> {
+    #[track_caller]
+    fn checked_and_built(self) -> Result<Circuit, ConfigError> {
         if let Some(successes) = self.success_threshold {
             let allowed = format!("1 to {MAX_PROBES}");
             let valid = (1..=MAX_PROBES).contains(&successes);
@@ -561,15 +561,30 @@ impl CircuitBuilder {
             numbers: said.numbers(None)?,
             open_for: said.open_for().function(),
         };
+        // With everything filled in and as exact as it holds.
+        let settings = said.with_numbers(&plan.numbers);
         self.check_restored()?;
-        let ticks = |clock: &Arc<dyn Clock>| CircuitClock::custom(clock.clone()).is_some();
-        let panics = format_args!("one that panics");
-        let works = self.clock.as_ref().is_none_or(ticks);
-        ConfigError::unless(works, "clock", &panics, "one that does not panic")?;
-        Ok(Blueprint {
-            settings: said.with_numbers(&plan.numbers),
-            plan,
-            builder: self.clone(),
+        let clock = self.running_clock()?;
+        let parts = CoreParts {
+            first: self.first(),
+            totals: settings.totals(),
+            seed: settings.jitter_seed().unwrap_or_else(random_seed),
+            policy: settings.trip_when().map(|policy| policy.0.clone()),
+            cap: self.cap.as_ref().map(|cap| cap.joined_by(&clock)),
+        };
+        let core = |now| Core::new(plan, parts, now);
+        let observers = Observers::new(self.listeners);
+        Ok(Circuit::new(self.name, settings, core, clock, observers))
+    }
+
+    /// The clock, which begins now.
+    fn running_clock(&self) -> Result<CircuitClock, ConfigError> {
+        let Some(clock) = &self.clock else {
+            return Ok(CircuitClock::tokio());
+        };
+        CircuitClock::custom(clock.clone()).ok_or_else(|| {
+            let panics = format_args!("one that panics");
+            ConfigError::new("clock", panics, "one that does not panic")
         })
     }
 
@@ -601,45 +616,6 @@ impl fmt::Debug for CircuitBuilder {
             .field("settings", &self.settings)
             .field("mode", &self.mode)
             .finish_non_exhaustive()
-    }
-}
-
-/// A builder whose settings have been checked: it makes any number of circuits.
-#[derive(Clone)]
-pub(crate) struct Blueprint {
-    /// With everything filled in and as exact as it holds.
-    settings: Settings,
-    plan: Plan,
-    builder: CircuitBuilder,
-}
-
-impl Blueprint {
-    pub(crate) fn circuit(&self) -> Circuit {
-        let builder = &self.builder;
-        let clock = match &builder.clock {
-            Some(clock) => {
-                let from_zero = || CircuitClock::from_zero(clock.clone());
-                CircuitClock::custom(clock.clone()).unwrap_or_else(from_zero)
-            }
-            None => CircuitClock::tokio(),
-        };
-        let parts = CoreParts {
-            first: builder.first(),
-            totals: self.settings.totals(),
-            seed: self.settings.jitter_seed().unwrap_or_else(random_seed),
-            policy: self.settings.trip_when().map(|policy| policy.0.clone()),
-            cap: builder.cap.as_ref().map(|cap| cap.joined_by(&clock)),
-        };
-        let core = |now| Core::new(self.plan.clone(), parts, now);
-        let observers = Observers::new(builder.listeners.clone());
-        let settings = self.settings.clone();
-        Circuit::new(builder.name.clone(), settings, core, clock, observers)
-    }
-}
-
-impl fmt::Debug for Blueprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.builder.fmt(f)
     }
 }
 

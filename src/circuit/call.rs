@@ -18,6 +18,7 @@ use super::{
     handle::Circuit,
     probe_limit::ProbeLimit,
 };
+use crate::machine::Answer;
 
 pin_project! {
     /// A future that runs if a circuit admits it. Made by [`Circuit::call`] and its kin. An [`OwnedCall`] is
@@ -109,7 +110,7 @@ where
         };
         let outcome = this.classifier.classify(result.as_ref());
         panic_guard.disarm();
-        admitted.finish(outcome, result.is_ok());
+        admitted.finish(outcome, Answer::of(result));
         polled.map_err(CircuitError::Inner)
     }
 }

@@ -72,11 +72,6 @@ impl CircuitClock {
         Some(Self::Custom(clock, origin))
     }
 
-    /// For a clock that has panicked: its time begins at its beginning.
-    pub(crate) fn from_zero(clock: Arc<dyn Clock>) -> Self {
-        Self::Custom(clock, Duration::ZERO)
-    }
-
     /// The nanosecond at which the circuit's own time begins, by a time that all clocks of the same kind
     /// share.
     pub(crate) fn zero(&self, epoch: Instant) -> u64 {

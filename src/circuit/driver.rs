@@ -22,7 +22,7 @@ use super::{
     nesting, probe_limit,
 };
 use crate::{
-    machine::{Nanos, Outcome, Ticket},
+    machine::{Answer, Nanos, Outcome, Ticket},
     util::future::either,
 };
 
@@ -129,12 +129,12 @@ where
             CheckEnd::Answered(result) => {
                 let classify = || classifier.classify(result.as_ref());
                 let outcome = nesting::within(circuit.identity(), classify);
-                probe.finish(outcome, result.is_ok());
+                probe.finish(outcome, Answer::of(&result));
                 if matches!(outcome, Outcome::Ignored | Outcome::InnerRejection) {
                     over(&circuit, ticket).await;
                 }
             }
-            CheckEnd::Late => probe.finish(Outcome::Failure, false),
+            CheckEnd::Late => probe.finish(Outcome::Failure, Answer::None),
             CheckEnd::Stale => {}
         }
     }
@@ -156,9 +156,9 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    fn finish(&mut self, outcome: Outcome, answered: bool) {
+    fn finish(&mut self, outcome: Outcome, answer: Answer) {
         if let (Some(ticket), Some(circuit)) = (self.ticket.take(), self.circuit.upgrade()) {
-            circuit.record(ticket, outcome, answered);
+            circuit.record(ticket, outcome, answer);
         }
     }
 }

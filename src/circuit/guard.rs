@@ -1,8 +1,8 @@
 //! One admitted call: recorded once, or abandoned when dropped.
 //!
-//! What finishes a guard is always inlined, down to the few loads of the usual success: a guard that
-//! is passed on through memory costs more than all of them, because its words are stored one by one
-//! and loaded two at a time.
+//! What finishes a guard is always inlined, down to the few loads of the usual success. A guard that is passed on
+//! through memory costs more than all of them: its words are stored one by one and loaded two at a time, and such a
+//! load has to wait for the stores (it defeats store-to-load forwarding).
 
 use std::{fmt, marker::PhantomData, ops::Deref};
 
@@ -11,7 +11,7 @@ use super::{
     handle::Circuit,
     nesting::Inside,
 };
-use crate::machine::{Nanos, Outcome, Refusal, Ticket};
+use crate::machine::{Answer, Nanos, Outcome, Refusal, Ticket};
 
 /// One admitted call of a circuit, made by [`Circuit::try_acquire`]. An [`OwnedGuard`] is the same with a
 /// circuit of its own, for [`tokio::spawn`](https://docs.rs/tokio/latest/tokio/fn.spawn.html).
@@ -123,7 +123,7 @@ impl<H: Deref<Target = Circuit>> Guard<'_, H> {
     /// The call came to `outcome`.
     #[inline(always)]
     pub fn finish(mut self, outcome: Outcome) {
-        self.admitted.finish(outcome, true);
+        self.admitted.finish(outcome, Answer::Response);
     }
 
     /// The call came to `result`: `Ok` is a success, `Err` a failure.
@@ -177,7 +177,7 @@ impl<H: Deref<Target = Circuit>> Guard<'_, H> {
         result: &Result<T, E>,
     ) {
         let outcome = classifier.classify(result.as_ref());
-        self.admitted.finish(outcome, result.is_ok());
+        self.admitted.finish(outcome, Answer::of(result));
     }
 
     /// The call came to `result`, as in [`record`](Self::record), which is handed back: for
@@ -317,30 +317,30 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
         &self.ticket
     }
 
-    /// Records `outcome`, unless one is recorded already. `answered` tells a response from an error.
+    /// Records `outcome`, unless one is recorded already. `answer` tells a response from an error.
     #[inline(always)]
-    pub(crate) fn finish(&mut self, outcome: Outcome, answered: bool) {
+    pub(crate) fn finish(&mut self, outcome: Outcome, answer: Answer) {
         if let Some(ticket) = self.ticket.take() {
-            finish::<M>(&self.circuit, ticket, self.meter.look(), outcome, answered);
+            finish::<M>(&self.circuit, ticket, self.meter.look(), outcome, answer);
         }
     }
 
     /// Records a response that took so long and whose outcome is known only now.
     #[cfg(feature = "body")]
-    pub(crate) fn finish_late(&mut self, outcome: Outcome, answered: bool, took: Nanos) {
+    pub(crate) fn finish_late(&mut self, outcome: Outcome, answer: Answer, took: Nanos) {
         if let Some(ticket) = self.ticket.take() {
-            self.circuit.record_late(ticket, outcome, answered, took);
+            self.circuit.record_late(ticket, outcome, answer, took);
         }
     }
 
-    /// Abandons the call, unless its outcome is recorded already. `answered` says that the head of its
-    /// response has come.
+    /// Abandons the call, unless its outcome is recorded already. `answer` says whether the head
+    /// of its response has come.
     #[inline]
-    pub(crate) fn abandon(&mut self, answered: bool) {
+    pub(crate) fn abandon(&mut self, answer: Answer) {
         if let Some(ticket) = self.ticket.take() {
             match took::<M>(&self.circuit, ticket, self.meter.look()) {
-                None => self.circuit.abandon(ticket, answered),
-                Some(took) => self.circuit.abandon_late(ticket, answered, took),
+                None => self.circuit.abandon(ticket, answer),
+                Some(took) => self.circuit.abandon_late(ticket, answer, took),
             }
         }
     }
@@ -365,19 +365,25 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
     }
 }
 
-/// Records `outcome` of a call. `answered` tells a response from an error.
+/// Records `outcome` of a call. `answer` tells a response from an error.
 #[inline(always)]
-pub(crate) fn finish<M: Meter>(
+fn finish<M: Meter>(
     circuit: &Circuit,
     ticket: Ticket,
     meter: M::Look<'_>,
     outcome: Outcome,
-    answered: bool,
+    answer: Answer,
 ) {
     match took::<M>(circuit, ticket, meter) {
-        None => circuit.record(ticket, outcome, answered),
-        Some(took) => circuit.record_late(ticket, outcome, answered, took),
+        None => circuit.record(ticket, outcome, answer),
+        Some(took) => circuit.record_late(ticket, outcome, answer, took),
     }
+}
+
+/// Records that a call has failed, and had no answer.
+#[inline(always)]
+pub(crate) fn fail<M: Meter>(circuit: &Circuit, ticket: Ticket, meter: M::Look<'_>) {
+    finish::<M>(circuit, ticket, meter, Outcome::Failure, Answer::None);
 }
 
 /// How long a call has run but for its client, where that is measured.
@@ -400,7 +406,7 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter> Drop
         if FAILS_IF_UNWINDING {
             self.give_up();
         } else {
-            self.abandon(false);
+            self.abandon(Answer::None);
         }
     }
 }
@@ -448,7 +454,7 @@ impl<H: Deref<Target = Circuit>, M: Meter> Drop for PanicGuard<'_, H, M> {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
-        finish::<M>(self.circuit, ticket, self.meter, Outcome::Failure, false);
+        fail::<M>(self.circuit, ticket, self.meter);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    panic::Location,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -18,10 +19,12 @@ use super::{
     nesting,
     observe::{Observers, Watch},
     settings::{ConfigError, Settings, SettingsChange},
+    short_lived::count_if_short_lived,
     snapshot::Snapshot,
 };
 use crate::machine::{
-    Core, Mode, Nanos, Outcome, RampTurn, Refusal, SavedState, Seen, State, Ticket, Transition,
+    Answer, Core, Mode, Nanos, Outcome, RampTurn, Refusal, SavedState, Seen, State, Ticket,
+    Transition,
 };
 
 /// A circuit: the state that decides, shared by everyone who holds a handle to it.
@@ -66,6 +69,13 @@ struct Shared {
     name: Name,
     /// What it was built with. What holds now is this with the core's numbers.
     built: Settings,
+    built_at: &'static Location<'static>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        count_if_short_lived(self.core.totals(), self.built_at);
+    }
 }
 
 impl Circuit {
@@ -76,6 +86,7 @@ impl Circuit {
         CircuitBuilder::new(name.into())
     }
 
+    #[track_caller]
     pub(crate) fn new(
         name: Name,
         built: Settings,
@@ -91,6 +102,7 @@ impl Circuit {
                 observers,
                 name,
                 built,
+                built_at: Location::caller(),
             }),
         }
     }
@@ -697,16 +709,16 @@ impl Circuit {
     }
 
     #[inline(always)]
-    pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, answered: bool) {
+    pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, answer: Answer) {
         if !self.core().record_fast(ticket, outcome, || self.now()) {
-            self.record_any(ticket, outcome, answered);
+            self.record_any(ticket, outcome, answer);
         }
     }
 
     #[inline(never)]
-    fn record_any(&self, ticket: Ticket, outcome: Outcome, answered: bool) {
-        let now = || self.now();
-        let transition = self.core().record_any(ticket, outcome, answered, now);
+    fn record_any(&self, ticket: Ticket, outcome: Outcome, answer: Answer) {
+        let outcome = answer.settle(outcome);
+        let transition = self.core().record_any(ticket, outcome, || self.now());
         self.tell_end(ticket, transition);
     }
 
@@ -715,24 +727,22 @@ impl Circuit {
         &self,
         ticket: Ticket,
         outcome: Outcome,
-        answered: bool,
+        answer: Answer,
         took: Nanos,
     ) {
-        let now = self.now();
-        let transition = self
-            .core()
-            .record_late(ticket, outcome, answered, took, now);
+        let outcome = answer.settle(outcome);
+        let transition = self.core().record_late(ticket, outcome, took, self.now());
         self.tell_end(ticket, transition);
     }
 
     /// Abandons a call that took so long, which is less than it has run.
-    pub(crate) fn abandon_late(&self, ticket: Ticket, answered: bool, took: Nanos) {
-        let transition = self.core().abandon_late(ticket, answered, took, self.now());
+    pub(crate) fn abandon_late(&self, ticket: Ticket, answer: Answer, took: Nanos) {
+        let transition = self.core().abandon_late(ticket, answer, took, self.now());
         self.tell_end(ticket, transition);
     }
 
-    pub(crate) fn abandon(&self, ticket: Ticket, answered: bool) {
-        let transition = self.core().abandon(ticket, answered, || self.now());
+    pub(crate) fn abandon(&self, ticket: Ticket, answer: Answer) {
+        let transition = self.core().abandon(ticket, answer, || self.now());
         self.tell_end(ticket, transition);
     }
 
@@ -740,9 +750,9 @@ impl Circuit {
     #[cold]
     pub(crate) fn give_up(&self, ticket: Ticket) {
         if std::thread::panicking() {
-            self.record_any(ticket, Outcome::Failure, false);
+            self.record_any(ticket, Outcome::Failure, Answer::None);
         } else {
-            self.abandon(ticket, false);
+            self.abandon(ticket, Answer::None);
         }
     }
 

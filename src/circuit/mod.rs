@@ -21,4 +21,5 @@ pub(crate) mod probe_limit;
 mod rejection_source;
 mod saved;
 pub(crate) mod settings;
+mod short_lived;
 pub(crate) mod snapshot;

@@ -63,6 +63,11 @@
 //! A change between normal and shadow mode does not begin an era, so two of those cannot be put in order by it. For
 //! the mode, ask [`Circuit::mode`] when a transition is told.
 //!
+//! # Circuits that never open
+//!
+//! A circuit that is built anew for each request never opens, and nothing tells so: it is always closed.
+//! [`short_lived_circuits`] shows it.
+//!
 //! # Labels
 //!
 //! Each state, mode, cause of a transition and reason of a rejection has one word for machines, such as the labels of
@@ -123,6 +128,7 @@ use std::sync::{
 use tokio::sync::{Notify, futures::Notified, watch};
 
 pub use super::settings::{ChangedSetting, SettingsChange};
+pub use super::short_lived::{ShortLivedCircuits, short_lived_circuits};
 
 use super::handle::{Circuit, WeakCircuit};
 pub use super::snapshot::{RatesOf, Trip};

@@ -16,10 +16,10 @@ use tokio::time::{Instant, Sleep};
 
 use super::{
     error::ProbeTimedOut,
-    guard::{Admitted, Meter, finish},
+    guard::{Admitted, Meter, fail},
     handle::Circuit,
 };
-use crate::machine::{Mode, Outcome, Ticket};
+use crate::machine::{Mode, Ticket};
 
 /// The limit of one call: none, unless it is a probe that has had to wait.
 ///
@@ -114,7 +114,7 @@ fn wait<M: Meter>(
     };
     // E1: who admits everything cuts nobody off. Asked before listeners hear of the failure: they may change it.
     let cuts = !matches!(circuit.mode(), Mode::Shadow | Mode::Disabled);
-    finish::<M>(circuit, ticket, meter, Outcome::Failure, false);
+    fail::<M>(circuit, ticket, meter);
     Waiting::Failed(cuts.then(|| ProbeTimedOut::new(circuit.shared_name(), allowed)))
 }
 

@@ -71,6 +71,7 @@ pub(crate) use self::{
     ticket::Ticket,
     time_window::{MAX_BUCKETS, MAX_SPAN, MIN_SPAN},
     trip_cause::PackedCause,
+    types::Answer,
     view::View,
     word::{MAX_CONSECUTIVE_FAILURES, MAX_PROBES},
 };
@@ -250,7 +251,7 @@ mod tests {
 
     fn record(core: &Core, outcome: Outcome, now: u64) -> Option<Transition> {
         let ticket = core.admit_any(now).answer.expect("admitted");
-        core.record(ticket, outcome, true, || now)
+        core.record(ticket, outcome, || now)
     }
 
     // F6: the head of a count window tells eras apart by their last bits.

@@ -3,7 +3,7 @@
 use std::{cell::Cell, time::Duration};
 
 use super::{
-    AbandonedPolicy, Cause, Core, Nanos, Outcome, Ticket, Transition,
+    AbandonedPolicy, Answer, Cause, Core, Nanos, Outcome, Ticket, Transition,
     numbers::Numbers,
     totals::{End, TotalCounters},
     transition::Length,
@@ -12,19 +12,18 @@ use super::{
 use crate::machine::sync::Ordering;
 
 impl Core {
-    /// Records what an admitted call came to. `answered` tells a response from an error.
+    /// Records what an admitted call came to.
     #[cfg(test)]
     pub(crate) fn record(
         &self,
         ticket: Ticket,
         outcome: Outcome,
-        answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
         if self.record_fast(ticket, outcome, &now) {
             return None;
         }
-        self.record_any(ticket, outcome, answered, now)
+        self.record_any(ticket, outcome, now)
     }
 
     /// Records a success of a closed circuit that has nothing to forget and times no calls. Returns whether
@@ -46,10 +45,9 @@ impl Core {
         &self,
         ticket: Ticket,
         outcome: Outcome,
-        answered: bool,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        self.record_at(ticket, outcome, answered, Self::now_for(ticket, now), None)
+        self.record_at(ticket, outcome, Self::now_for(ticket, now), None)
     }
 
     /// Records a call that took so long and is recorded `now`, later than it ended (A3).
@@ -57,11 +55,10 @@ impl Core {
         &self,
         ticket: Ticket,
         outcome: Outcome,
-        answered: bool,
         took: Nanos,
         now: u64,
     ) -> Option<Transition> {
-        self.record_at(ticket, outcome, answered, now, Some(took))
+        self.record_at(ticket, outcome, now, Some(took))
     }
 
     /// Where nothing is decided and nothing is slow, the time does not matter.
@@ -103,7 +100,6 @@ impl Core {
         &self,
         ticket: Ticket,
         outcome: Outcome,
-        answered: bool,
         now: u64,
         took: Option<Nanos>,
     ) -> Option<Transition> {
@@ -123,8 +119,6 @@ impl Core {
         let outcome = match outcome {
             // A2: proof of life.
             Outcome::Answered if ticket.is_probe() => Outcome::Success,
-            // An error has no end to wait for.
-            Outcome::RequiresEos if !answered => Outcome::Failure,
             outcome => outcome,
         };
         let verdict = Verdict::of(outcome, call.is_slow());
@@ -143,23 +137,23 @@ impl Core {
         }
     }
 
-    /// The call was dropped before its outcome was known (A4). `answered` says that the head of the response had
-    /// come. Such a call is never slow, and it counts as an answer (D4).
+    /// The call was dropped before its outcome was known (A4). One that has had an answer is not slow, whatever else
+    /// it is.
     pub(crate) fn abandon(
         &self,
         ticket: Ticket,
-        answered: bool,
+        answer: Answer,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
         let call = self.ended_call(ticket, Self::now_for(ticket, now));
-        self.apply_abandoned(&call, answered)
+        self.apply_abandoned(&call, answer)
     }
 
     /// The same, where the dependency took only so long of the time that the call has run (A3).
     pub(crate) fn abandon_late(
         &self,
         ticket: Ticket,
-        answered: bool,
+        answer: Answer,
         took: Nanos,
         now: u64,
     ) -> Option<Transition> {
@@ -167,10 +161,11 @@ impl Core {
             took: Some(took),
             ..self.ended_call(ticket, now)
         };
-        self.apply_abandoned(&call, answered)
+        self.apply_abandoned(&call, answer)
     }
 
-    fn apply_abandoned(&self, call: &EndedCall, answered: bool) -> Option<Transition> {
+    fn apply_abandoned(&self, call: &EndedCall, answer: Answer) -> Option<Transition> {
+        let answered = answer == Answer::Response;
         let failed = match call.numbers.abandoned {
             AbandonedPolicy::Ignore => false,
             AbandonedPolicy::Failure => true,
@@ -322,6 +317,7 @@ pub(super) enum Verdict {
 impl Verdict {
     pub(super) fn of(outcome: Outcome, slow: bool) -> Self {
         match outcome {
+            // The second is settled before it comes here, see `Answer::settle`.
             Outcome::Success | Outcome::RequiresEos => Self::Success { slow },
             Outcome::Failure => Self::Failure {
                 slow,

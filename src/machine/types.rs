@@ -310,6 +310,34 @@ pub enum Outcome {
     RequiresEos,
 }
 
+/// Whether a response has come of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Its head, at least.
+    Response,
+    /// None: an error in its place, or nothing yet.
+    None,
+}
+
+impl Answer {
+    pub(crate) fn of<T, E>(result: &Result<T, E>) -> Self {
+        match result {
+            Ok(_) => Self::Response,
+            Err(_) => Self::None,
+        }
+    }
+
+    /// What an outcome means where nobody observes a body (A1): an error has no end to wait for, and of a response
+    /// nobody hears the end.
+    pub(crate) fn settle(self, outcome: Outcome) -> Outcome {
+        match (outcome, self) {
+            (Outcome::RequiresEos, Self::Response) => Outcome::Success,
+            (Outcome::RequiresEos, Self::None) => Outcome::Failure,
+            (settled, _) => settled,
+        }
+    }
+}
+
 /// What becomes of a call whose future was dropped before an outcome was known (rule A4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -12,10 +12,10 @@ use super::{
     by_request::ClassifiedBy,
     classify::HttpClassifier,
     future::ResponseFuture,
-    hold::{Counted, Family, Hold},
     layer::CircuitBreakerLayer,
     reject::{Reject, ServiceUnavailable},
     scope::{HeadOnly, ObserveResponse},
+    shared::{Family, Shared},
     waiting::{Waiting, rejection},
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 
 /// A service with a circuit around it. Made by a [`CircuitBreakerLayer`].
 ///
-/// `S` is the inner service, `C` classifies, `R` answers rejections, and `X` is how far a call is followed.
+/// `S` is the inner service, `C` classifies, `R` answers rejections, and `X` is how far a call is observed.
 ///
 /// A clone shares the circuit and carries no readiness: ask it with `poll_ready` before calling it
 /// (rule G4).
@@ -62,7 +62,7 @@ use crate::{
 #[must_use = "services do nothing unless called"]
 pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly> {
     inner: S,
-    hold: Counted<C, R, X>,
+    shared: Shared<C, R, X>,
     /// So that clones find a share of their thread's own. They do without: to count it would be to contend
     /// for it.
     _family: Option<Family<C, R, X>>,
@@ -128,7 +128,7 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
     pub(crate) fn of_family(inner: S, family: Family<C, R, X>, give_back: fn(&mut S)) -> Self {
         Self {
             inner,
-            hold: family.share(),
+            shared: family.share(),
             _family: Some(family),
             readiness: Readiness::Unknown,
             turn: RampTurn::NOT_YET,
@@ -155,7 +155,7 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
             // Taken out, so that nothing is left of a wait that panics.
             let waiting = self.readiness.end_wait();
             // D8: part of another call, which is not rejected.
-            if self.hold.is_called_or_asked() {
+            if self.shared.is_called_or_asked() {
                 return Poll::Pending;
             }
             let begin = || -> Waiting { Box::pin(rejection(self.circuit().clone())) };
@@ -164,8 +164,8 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
                 self.readiness = Readiness::Waiting(waiting);
                 return Poll::Pending;
             }
-            let seen = self.hold.core().seen();
-            if let Some(refusal) = self.hold.refusal_before_call(seen, &mut self.turn) {
+            let seen = self.shared.core().seen();
+            if let Some(refusal) = self.shared.refusal_before_call(seen, &mut self.turn) {
                 self.give_back();
                 self.readiness = Readiness::Rejecting(refusal, seen);
                 return Poll::Ready(());
@@ -181,7 +181,7 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
     /// The circuit.
     #[must_use]
     pub fn circuit(&self) -> &Circuit {
-        &self.hold
+        &self.shared
     }
 
     /// The inner service.
@@ -202,17 +202,17 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
 
 impl<S, C, R, X, Req> Service<Req> for CircuitBreaker<S, C, R, X>
 where
-    X: ObserveResponse<Req, S::Response, Counted<C, R, X>>,
+    X: ObserveResponse<Req, S::Response, C, R, X>,
     X::RequestFacts: ClassifiedBy<C, S::Response, S::Error>,
     S: Service<Req>,
     R: Reject<Req, S::Response, S::Error>,
 {
     type Response = X::Response;
     type Error = R::Error;
-    type Future = ResponseFuture<S::Future, R::Future, Counted<C, R, X>, Req>;
+    type Future = ResponseFuture<S::Future, R::Future, Req, C, R, X>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let circuit: &Circuit = &self.hold;
+        let circuit: &Circuit = &self.shared;
         let seen = circuit.core().seen();
         // The gate comes before readiness: while the circuit rejects, an inner service that is never
         // ready must not delay the rejection.
@@ -239,8 +239,8 @@ where
                 Poll::Ready(Ok(()))
             }
             Err(error) => {
-                self.hold.fail_ready(seen);
-                Poll::Ready(Err(self.hold.rejection().inner_error(error)))
+                self.shared.fail_ready(seen);
+                Poll::Ready(Err(self.shared.rejection().inner_error(error)))
             }
         }
     }
@@ -252,35 +252,35 @@ where
     // stores: 7 ns, and 20 with totals. Inlined, they are stored where they are to stay.
     #[inline(always)]
     fn call(&mut self, mut request: Req) -> Self::Future {
-        let hold = &self.hold;
+        let shared = &self.shared;
         let rejected = match self.readiness {
             Readiness::Unknown | Readiness::Asked | Readiness::Waiting(_) => panic!("{NOT_READY}"),
             Readiness::Rejecting(refusal, seen) => {
                 self.readiness.set(Readiness::Unknown);
                 self.turn = RampTurn::NOT_YET;
-                hold.reject(refusal, seen)
+                shared.reject(refusal, seen)
             }
-            Readiness::Ready => match hold.admit_in_turn(&mut self.turn) {
+            Readiness::Ready => match shared.admit_in_turn(&mut self.turn) {
                 Ok(mut ticket) => {
                     self.readiness.set(Readiness::Unknown);
                     // The guard comes before the call: nothing is lost if that panics.
-                    let panic_guard = PanicGuard::new(hold, &mut ticket);
-                    let facts = X::request_facts(hold, &request);
-                    let meter = X::meter(hold, &mut request);
+                    let panic_guard = PanicGuard::new(shared, &mut ticket);
+                    let facts = X::request_facts(shared, &request);
+                    let meter = X::meter(shared, &mut request);
                     let inner = self.inner.call(request);
                     panic_guard.disarm();
-                    let admitted = Admitted::metered(hold.clone(), ticket, meter);
+                    let admitted = Admitted::metered(shared.clone(), ticket, meter);
                     return ResponseFuture::admitted(inner, admitted, facts);
                 }
                 Err(refusal) => {
                     // It is counted, whatever becomes of what is given back.
-                    let rejected = hold.rejected_apart(refusal);
+                    let rejected = shared.rejected_apart(refusal);
                     self.give_back();
                     rejected
                 }
             },
         };
-        ResponseFuture::rejected(self.hold.rejection().reject(rejected, request))
+        ResponseFuture::rejected(self.shared.rejection().reject(rejected, request))
     }
 }
 
@@ -289,7 +289,7 @@ impl<S: Clone, C, R, X> Clone for CircuitBreaker<S, C, R, X> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            hold: self.hold.clone(),
+            shared: self.shared.clone(),
             _family: None,
             readiness: Readiness::Unknown,
             turn: RampTurn::NOT_YET,
@@ -317,7 +317,7 @@ mod tests {
     /// number than the one before it.
     fn counts_by_thread<S: Clone + Sync>(service: &CircuitBreaker<S>) -> bool {
         let counted = |_| {
-            let clone = || service.clone().hold.is_own();
+            let clone = || service.clone().shared.is_own();
             thread::scope(|scope| scope.spawn(clone).join().expect("no panic"))
         };
         (0..100).all(counted)

@@ -4,9 +4,9 @@ use std::{fmt, marker::PhantomData, sync::Arc, task::Poll};
 
 use super::{
     classify::Classify,
-    hold::{Hold, Policies},
     layer::CircuitBreakerLayer,
-    scope::{CallScope, MeterOf, ObserveResponse, ObservedCall, sealed},
+    scope::{CallScope, ObserveResponse, ObservedCall, sealed},
+    shared::{Policies, Shared},
 };
 use crate::machine::Outcome;
 
@@ -84,14 +84,6 @@ impl<C: Classify<Res, E>, Res, E> ClassifiedBy<C, Res, E> for () {
     }
 }
 
-/// Whether the response has no body.
-impl<C: Classify<Res, E>, Res, E> ClassifiedBy<C, Res, E> for bool {
-    #[inline(always)]
-    fn classified_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
-        classifier.classify(result)
-    }
-}
-
 /// A classifier by two closures. Made by
 /// [`classify_with_request`](CircuitBreakerLayer::classify_with_request).
 pub struct ByRequest<T, J> {
@@ -114,17 +106,19 @@ impl<T, J> fmt::Debug for ByRequest<T, J> {
     }
 }
 
-/// How far a call is followed, `X`, where a note `N` is taken of its request for the classifier.
+/// How far a call is observed, `X`, where a note `N` is taken of its request for the classifier.
 pub struct WithRequestFacts<X, N> {
     #[cfg(feature = "body")]
     pub(crate) scope: Arc<X>,
     facts: PhantomData<fn() -> (X, N)>,
 }
 
-/// What is remembered of a request: for whoever follows the call, and for the classifier.
+/// What is remembered of a request.
 #[derive(Debug)]
 pub struct RequestFacts<M, N> {
-    followed: M,
+    /// For whoever observes the call.
+    scope: M,
+    /// For the classifier.
     own: N,
 }
 
@@ -136,32 +130,33 @@ impl<X: CallScope, N> CallScope for WithRequestFacts<X, N> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<Req, Res, H, X, T, J, N> ObserveResponse<Req, Res, H> for WithRequestFacts<X, N>
+impl<Req, Res, R, O, X, T, J, N> ObserveResponse<Req, Res, ByRequest<T, J>, R, O>
+    for WithRequestFacts<X, N>
 where
-    X: ObserveResponse<Req, Res, H>,
-    H: Hold<Classifier = ByRequest<T, J>>,
+    O: CallScope,
+    X: ObserveResponse<Req, Res, ByRequest<T, J>, R, O>,
     T: Fn(&Req) -> N,
 {
     type Response = X::Response;
 
-    fn request_facts(hold: &H, request: &Req) -> Self::RequestFacts {
+    fn request_facts(shared: &Shared<ByRequest<T, J>, R, O>, request: &Req) -> Self::RequestFacts {
         RequestFacts {
-            followed: X::request_facts(hold, request),
-            own: (hold.classifier().take)(request),
+            scope: X::request_facts(shared, request),
+            own: (shared.classifier().take)(request),
         }
     }
 
-    fn meter(hold: &H, request: &mut Req) -> MeterOf<H> {
-        X::meter(hold, request)
+    fn meter(shared: &Shared<ByRequest<T, J>, R, O>, request: &mut Req) -> O::Meter {
+        X::meter(shared, request)
     }
 
     fn finish_response<E>(
         outcome: Outcome,
         facts: &Self::RequestFacts,
-        admitted: &mut ObservedCall<H>,
+        admitted: &mut ObservedCall<ByRequest<T, J>, R, O>,
         result: Poll<Result<Res, E>>,
     ) -> Poll<Result<X::Response, E>> {
-        X::finish_response(outcome, &facts.followed, admitted, result)
+        X::finish_response(outcome, &facts.scope, admitted, result)
     }
 
     fn passthrough<E>(result: Poll<Result<Res, E>>) -> Poll<Result<X::Response, E>> {

@@ -12,9 +12,9 @@ use pin_project_lite::pin_project;
 
 use super::{
     by_request::ClassifiedBy,
-    hold::Hold,
-    reject::Reject,
-    scope::{CallScope, ObserveResponse, ObservedCall},
+    classify::HttpClassifier,
+    reject::{Reject, ServiceUnavailable},
+    scope::{CallScope, HeadOnly, ObserveResponse, ObservedCall},
 };
 use crate::circuit::probe_limit::ProbeLimit;
 
@@ -29,27 +29,27 @@ pin_project! {
     /// When it is polled as a probe that has to wait, if there is a
     /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), and no runtime of tokio's with time enabled.
     #[must_use = "futures do nothing unless polled"]
-    pub struct ResponseFuture<F, A, H, Req>
+    pub struct ResponseFuture<F, A, Req, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly>
     where
-        H: Hold,
+        X: CallScope,
     {
         #[pin]
-        kind: Kind<F, A, H>,
+        kind: Kind<F, A, C, R, X>,
         request: PhantomData<fn(Req)>,
     }
 }
 
 pin_project! {
     #[project = KindProjection]
-    enum Kind<F, A, H>
+    enum Kind<F, A, C, R, X>
     where
-        H: Hold,
+        X: CallScope,
     {
         Admitted {
             #[pin]
             inner: F,
-            admitted: ObservedCall<H>,
-            facts: <H::CallScope as CallScope>::RequestFacts,
+            admitted: ObservedCall<C, R, X>,
+            facts: X::RequestFacts,
             limit: ProbeLimit,
         },
         Rejected {
@@ -61,11 +61,11 @@ pin_project! {
     }
 }
 
-impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
+impl<F, A, Req, C, R, X: CallScope> ResponseFuture<F, A, Req, C, R, X> {
     pub(crate) fn admitted(
         inner: F,
-        admitted: ObservedCall<H>,
-        facts: <H::CallScope as CallScope>::RequestFacts,
+        admitted: ObservedCall<C, R, X>,
+        facts: X::RequestFacts,
     ) -> Self {
         Self {
             kind: Kind::Admitted {
@@ -88,19 +88,15 @@ impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
     }
 }
 
-impl<F, A, H, Req, Res, E> Future for ResponseFuture<F, A, H, Req>
+impl<F, A, Req, C, R, X, Res, E> Future for ResponseFuture<F, A, Req, C, R, X>
 where
     F: Future<Output = Result<Res, E>>,
-    A: Future<Output = Result<Res, <H::Rejection as Reject<Req, Res, E>>::Error>>,
-    H: Hold,
-    H::CallScope: ObserveResponse<Req, Res, H>,
-    <H::CallScope as CallScope>::RequestFacts: ClassifiedBy<H::Classifier, Res, E>,
-    H::Rejection: Reject<Req, Res, E>,
+    A: Future<Output = Result<Res, R::Error>>,
+    R: Reject<Req, Res, E>,
+    X: ObserveResponse<Req, Res, C, R, X>,
+    X::RequestFacts: ClassifiedBy<C, Res, E>,
 {
-    type Output = Result<
-        <H::CallScope as ObserveResponse<Req, Res, H>>::Response,
-        <H::Rejection as Reject<Req, Res, E>>::Error,
-    >;
+    type Output = Result<X::Response, R::Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (inner, admitted, facts) = match self.as_mut().project().kind.project() {
@@ -112,7 +108,7 @@ where
             } => (inner, admitted, facts),
             KindProjection::Rejected { answer } => {
                 let answer = answer.as_pin_mut().expect("polled after completion");
-                return H::CallScope::passthrough(answer.poll(context));
+                return X::passthrough(answer.poll(context));
             }
         };
         let panic_guard = admitted.panic_guard();
@@ -120,15 +116,15 @@ where
         let Poll::Ready(result) = &polled else {
             panic_guard.disarm();
             if admitted.is_probe() {
-                return H::CallScope::passthrough(self.poll_limit(context));
+                return X::passthrough(self.poll_limit(context));
             }
             return Poll::Pending;
         };
         let outcome = facts.classified_by(panic_guard.holder().classifier(), result.as_ref());
         panic_guard.disarm();
-        // Changed in place: a result that is taken apart and put together again is copied in other
-        // pieces than it was stored in, which stalls.
-        H::CallScope::finish_response(outcome, facts, admitted, polled)
+        // Changed in place: a result that is taken apart and put together again is loaded in other pieces than it
+        // was stored in, which defeats store-to-load forwarding.
+        X::finish_response(outcome, facts, admitted, polled)
             .map_err(|error| admitted.holder().rejection().inner_error(error))
     }
 }
@@ -136,15 +132,12 @@ where
 /// What comes of a call, as the protected service tells it.
 type Polled<R, Req, Res, E> = Poll<Result<Res, <R as Reject<Req, Res, E>>::Error>>;
 
-impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
+impl<F, A, Req, C, R, X: CallScope> ResponseFuture<F, A, Req, C, R, X> {
     /// What a probe does whose inner future is pending (D9): cut off, if there is an answer to that.
     #[inline(always)]
-    fn poll_limit<Res, E>(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Polled<H::Rejection, Req, Res, E>
+    fn poll_limit<Res, E>(self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled<R, Req, Res, E>
     where
-        H::Rejection: Reject<Req, Res, E>,
+        R: Reject<Req, Res, E>,
     {
         let mut kind = self.project().kind;
         let KindProjection::Admitted {
@@ -163,7 +156,7 @@ impl<F, A, H: Hold, Req> ResponseFuture<F, A, H, Req> {
     }
 }
 
-impl<F, A, H: Hold, Req> fmt::Debug for ResponseFuture<F, A, H, Req> {
+impl<F, A, Req, C, R, X: CallScope> fmt::Debug for ResponseFuture<F, A, Req, C, R, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }

@@ -9,15 +9,15 @@ use super::{
     breaker::CircuitBreaker,
     classify::HttpClassifier,
     give_back::{GiveBack, Keep},
-    hold::{Family, Policies},
     reject::{
         Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable, TimeOutWith,
     },
     scope::{CallScope, HeadOnly},
+    shared::{Family, Policies},
 };
 use crate::{
     circuit::{
-        builder::{Blueprint, CircuitBuilder},
+        builder::CircuitBuilder,
         error::{ProbeTimedOut, Rejected},
         handle::Circuit,
         settings::ConfigError,
@@ -29,8 +29,7 @@ use crate::{
 ///
 /// **Every service that one layer makes shares the layer's circuit**, and so do their clones (rule
 /// G4). That is what a router needs: it applies a layer once for each route, and a server makes its
-/// services anew for each connection. For a circuit of their own, give routes layers of their own,
-/// or ask for it: [`circuit_per_service`](Self::circuit_per_service).
+/// services anew for each connection. To give a route a circuit of its own, give it a layer of its own.
 ///
 /// Threads do not contend for what the services share, as long as the layer, or a service that it has made
 /// itself, is kept somewhere: see [the guide](crate::guide::speed).
@@ -66,7 +65,47 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Configured, around a service that is not HTTP:
+/// # Watch out
+///
+/// **Build a layer once**, outside of whatever runs for each request. One that is built for each request has a
+/// circuit for each request. That circuit is always closed, and it never opens:
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use tower::{Layer, ServiceExt, service_fn};
+/// # use tower_breaker::{Circuit, CircuitBreakerLayer, ConfigError};
+/// # type Request = http::Request<String>;
+/// # type Response = http::Response<String>;
+/// # async fn ask(_: Request) -> Result<Response, Infallible> { Ok(Response::default()) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ConfigError> {
+/// // Wrong: a new circuit for each request.
+/// async fn wrong(request: Request) -> Result<Response, ConfigError> {
+///     let layer = Circuit::builder("payments").build_layer()?;
+/// #   let client = service_fn(ask);
+///     Ok(layer.layer(client).oneshot(request).await.unwrap())
+/// }
+///
+/// // Right: it is built where the application starts.
+/// let layer = Circuit::builder("payments").build_layer()?;
+/// let right = async |request: Request| {
+/// #   let client = service_fn(ask);
+///     layer.layer(client).oneshot(request).await.unwrap()
+/// };
+/// # right(Request::default()).await;
+/// # wrong(Request::default()).await?;
+/// # assert_eq!(tower_breaker::observe::short_lived_circuits()[0].circuits, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A test can find it out:
+/// `assert_eq!(`[`short_lived_circuits`](crate::observe::short_lived_circuits)`(), [])` after a few requests. Builds
+/// with debug assertions write a line to standard error, once a hundred such circuits of one place are gone.
+///
+/// # Configured
+///
+/// Around a service that is not HTTP:
 ///
 /// ```
 /// use tower::{ServiceBuilder, service_fn};
@@ -90,15 +129,9 @@ use crate::{
 /// ```
 #[must_use = "a layer does nothing until it is applied"]
 pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly, G = Keep> {
-    plan: Plan<C, R, X>,
-    give_back: PhantomData<fn() -> G>,
-}
-
-enum Plan<C, R, X> {
     /// What all services share, ready to be handed out: a router may apply a layer for each request.
-    Shared(Family<C, R, X>),
-    /// What is made anew for each service, around a circuit of its own.
-    PerService(Box<Blueprint>, Policies<C, R, X>),
+    family: Family<C, R, X>,
+    give_back: PhantomData<fn() -> G>,
 }
 
 impl CircuitBuilder {
@@ -108,6 +141,7 @@ impl CircuitBuilder {
     /// # Errors
     ///
     /// As [`build`](Self::build).
+    #[track_caller]
     pub fn build_layer(
         self,
     ) -> Result<CircuitBreakerLayer<HttpClassifier, ServiceUnavailable>, ConfigError> {
@@ -118,42 +152,22 @@ impl CircuitBuilder {
 impl CircuitBreakerLayer {
     /// A layer whose services all share `circuit`.
     pub fn new(circuit: Circuit) -> Self {
-        Self::planned(Plan::Shared(Family::new(&circuit, &Policies::default())))
-    }
-
-    /// A layer that gives each service it makes a circuit of its own. Clones of one such service
-    /// still share theirs.
-    ///
-    /// Under a router that is one circuit for each route *and* each time the router applies the
-    /// layer, which may be more often than you think; a layer for each route says it better.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] for the first setting that makes no sense.
-    pub fn circuit_per_service(builder: CircuitBuilder) -> Result<Self, ConfigError> {
-        let blueprint = Box::new(builder.check()?);
-        Ok(Self::planned(Plan::PerService(
-            blueprint,
-            Policies::default(),
-        )))
+        Self::of_family(Family::new(&circuit, &Policies::default()))
     }
 }
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
-    fn planned(plan: Plan<C, R, X>) -> Self {
+    fn of_family(family: Family<C, R, X>) -> Self {
         Self {
-            plan,
+            family,
             give_back: PhantomData,
         }
     }
 
-    /// The circuit, unless each service has its own.
+    /// The circuit.
     #[must_use]
-    pub fn circuit(&self) -> Option<&Circuit> {
-        match &self.plan {
-            Plan::Shared(family) => Some(family.circuit()),
-            Plan::PerService(..) => None,
-        }
+    pub fn circuit(&self) -> &Circuit {
+        self.family.circuit()
     }
 
     /// Says what counts as a failure, by a closure. Its argument usually needs its type written
@@ -271,18 +285,12 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         self,
         change: impl FnOnce(Policies<C, R, X>) -> Policies<C2, R2, X2>,
     ) -> CircuitBreakerLayer<C2, R2, X2, G> {
-        let plan = match self.plan {
-            Plan::Shared(family) => {
-                let policies = change(family.policies().clone());
-                Plan::Shared(Family::new(family.circuit(), &policies))
-            }
-            Plan::PerService(blueprint, policies) => Plan::PerService(blueprint, change(policies)),
-        };
-        CircuitBreakerLayer::planned(plan)
+        let policies = change(self.family.policies().clone());
+        CircuitBreakerLayer::of_family(Family::new(self.circuit(), &policies))
     }
 
     pub(crate) fn giving_back<G2>(self) -> CircuitBreakerLayer<C, R, X, G2> {
-        CircuitBreakerLayer::planned(self.plan)
+        CircuitBreakerLayer::of_family(self.family)
     }
 }
 
@@ -294,34 +302,21 @@ where
     type Service = CircuitBreaker<S, C, R, X>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let family = match &self.plan {
-            Plan::Shared(family) => family.clone(),
-            Plan::PerService(blueprint, policies) => Family::new(&blueprint.circuit(), policies),
-        };
-        CircuitBreaker::of_family(inner, family, G::give_back)
+        CircuitBreaker::of_family(inner, self.family.clone(), G::give_back)
     }
 }
 
 /// By hand: a closure that is not `Clone` is shared, not cloned.
 impl<C, R, X, G> Clone for CircuitBreakerLayer<C, R, X, G> {
     fn clone(&self) -> Self {
-        let plan = match &self.plan {
-            Plan::Shared(family) => Plan::Shared(family.clone()),
-            Plan::PerService(blueprint, policies) => {
-                Plan::PerService(blueprint.clone(), policies.clone())
-            }
-        };
-        Self::planned(plan)
+        Self::of_family(self.family.clone())
     }
 }
 
 impl<C, R, X, G> fmt::Debug for CircuitBreakerLayer<C, R, X, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("CircuitBreakerLayer");
-        match &self.plan {
-            Plan::Shared(family) => debug.field("circuit", family.circuit()),
-            Plan::PerService(blueprint, _) => debug.field("circuit_per_service", blueprint),
-        };
-        debug.finish_non_exhaustive()
+        f.debug_struct("CircuitBreakerLayer")
+            .field("circuit", self.circuit())
+            .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,6 @@ pub(crate) mod future;
 pub(crate) mod give_back;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc_code;
-pub(crate) mod hold;
 pub(crate) mod layer;
 pub mod readiness;
 pub mod reject;
@@ -15,5 +14,6 @@ pub mod reject;
 #[cfg_attr(docsrs, doc(cfg(feature = "retry-after")))]
 pub mod retry_after;
 pub(crate) mod scope;
+pub(crate) mod shared;
 pub mod types;
 pub(crate) mod waiting;

@@ -8,18 +8,21 @@
 //!
 //! ```
 //! use tower::Layer;
-//! use tower_breaker::{CircuitBreakerLayer, Circuit, EjectionCap};
+//! use tower_breaker::{Circuit, ConfigError, EjectionCap};
 //!
-//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! # fn main() -> Result<(), ConfigError> {
 //! # struct Connection;
+//! # let addresses = ["10.0.0.1", "10.0.0.2"];
+//! # let connect = |_: &str| Connection;
 //! // A circuit for each endpoint, of which at most half may be ejected at once.
 //! let cap = EjectionCap::new(0.5)?;
-//! let layer = CircuitBreakerLayer::circuit_per_service(
-//!     Circuit::builder("endpoint").consecutive_failures(5).ejection_cap(&cap),
-//! )?
-//! .pending_while_open();
-//!
-//! let endpoints = [Connection, Connection].map(|endpoint| layer.layer(endpoint));
+//! let protect = |address: &str| {
+//!     let circuit = Circuit::builder(address.to_owned()).consecutive_failures(5);
+//!     let layer = circuit.ejection_cap(&cap).build_layer()?.pending_while_open();
+//!     Ok::<_, ConfigError>(layer.layer(connect(address)))
+//! };
+//! let endpoints = addresses.map(protect);
+//! # let [Ok(_), Ok(_)] = endpoints else { panic!() };
 //! # Ok(())
 //! # }
 //! ```

@@ -1,14 +1,14 @@
-//! How far a call is followed: to the head of its response, or to the end of its body.
+//! How far a call is observed: to the head of its response, or to the end of its body.
 
 use std::task::Poll;
 
-use super::hold::Hold;
+use super::shared::Shared;
 use crate::{
     circuit::guard::{Admitted, Meter},
-    machine::Outcome,
+    machine::{Answer, Outcome},
 };
 
-/// How far a call is followed: [`HeadOnly`], as usual, or to the end of its body, with the feature
+/// How far a call is observed: [`HeadOnly`], as usual, or to the end of its body, with the feature
 /// `body`.
 ///
 /// It is implemented by this crate only.
@@ -22,32 +22,31 @@ pub trait CallScope: sealed::Sealed {
     type Meter: Meter;
 }
 
-/// A call that is followed so far.
-pub(crate) type ObservedCall<H> = Admitted<H, false, MeterOf<H>>;
+/// A call that is observed so far.
+pub(crate) type ObservedCall<C, R, X> = Admitted<Shared<C, R, X>, false, <X as CallScope>::Meter>;
 
-pub(crate) type MeterOf<H> = <<H as Hold>::CallScope as CallScope>::Meter;
-
-/// A [`CallScope`] for these requests and responses.
+/// A [`CallScope`] for these requests and responses, of a service that classifies by `C` and rejects by `R`. `X` is
+/// the whole scope, of which this may be a part.
 ///
 /// It is implemented by this crate only.
 #[diagnostic::on_unimplemented(
-    message = "calls with request `{Req}` and response `{Res}` cannot be followed like this",
+    message = "calls with request `{Req}` and response `{Res}` cannot be observed like this",
     label = "bodies of such responses cannot be observed",
     note = "bodies can be observed of `http::Response`, and of `reqwest::Response` with the feature \
             `reqwest`"
 )]
-pub trait ObserveResponse<Req, Res, H: Hold>: CallScope {
+pub trait ObserveResponse<Req, Res, C, R, X: CallScope>: CallScope {
     /// What the protected service answers with.
     type Response;
 
     #[doc(hidden)]
-    fn request_facts(hold: &H, request: &Req) -> Self::RequestFacts;
+    fn request_facts(shared: &Shared<C, R, X>, request: &Req) -> Self::RequestFacts;
 
     /// Begins to measure how long the call waits for its client, usually not at all.
     #[doc(hidden)]
     #[inline(always)]
-    fn meter(_: &H, _: &mut Req) -> MeterOf<H> {
-        MeterOf::<H>::default()
+    fn meter(_: &Shared<C, R, X>, _: &mut Req) -> X::Meter {
+        X::Meter::default()
     }
 
     /// The head has come, or an error: records its `outcome`, unless that is not known yet.
@@ -55,11 +54,11 @@ pub trait ObserveResponse<Req, Res, H: Hold>: CallScope {
     fn finish_response<E>(
         outcome: Outcome,
         facts: &Self::RequestFacts,
-        admitted: &mut ObservedCall<H>,
+        admitted: &mut ObservedCall<C, R, X>,
         result: Poll<Result<Res, E>>,
     ) -> Poll<Result<Self::Response, E>>;
 
-    /// The answer to a rejection, which nobody follows.
+    /// The answer to a rejection, which nobody observes.
     #[doc(hidden)]
     fn passthrough<E>(result: Poll<Result<Res, E>>) -> Poll<Result<Self::Response, E>>;
 }
@@ -80,20 +79,22 @@ impl CallScope for HeadOnly {
 }
 
 #[diagnostic::do_not_recommend]
-impl<Req, Res, H: Hold> ObserveResponse<Req, Res, H> for HeadOnly {
+impl<Req, Res, C, R, X: CallScope> ObserveResponse<Req, Res, C, R, X> for HeadOnly {
     type Response = Res;
 
     #[inline(always)]
-    fn request_facts(_: &H, _: &Req) {}
+    fn request_facts(_: &Shared<C, R, X>, _: &Req) {}
 
     #[inline(always)]
     fn finish_response<E>(
         outcome: Outcome,
         (): &(),
-        admitted: &mut ObservedCall<H>,
+        admitted: &mut ObservedCall<C, R, X>,
         result: Poll<Result<Res, E>>,
     ) -> Poll<Result<Res, E>> {
-        admitted.finish(outcome, matches!(result, Poll::Ready(Ok(_))));
+        if let Poll::Ready(result) = &result {
+            admitted.finish(outcome, Answer::of(result));
+        }
         result
     }
 

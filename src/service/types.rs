@@ -1,7 +1,7 @@
 //! What the types of layers and services are made of, for those who have to write them down.
 //!
 //! A service in a struct's field needs its whole type, and that says who classifies, who answers rejections,
-//! and how far a call is followed ([`HeadOnly`], or `body::ObserveBodies` with the feature `body`). All have
+//! and how far a call is observed ([`HeadOnly`], or `body::ObserveBodies` with the feature `body`). All have
 //! defaults, so the usual type is short:
 //!
 //! ```
@@ -37,18 +37,17 @@
 //! ```
 //!
 //! With a classifier that sees the request, there are [`ByRequest`] in place of the classifier and
-//! [`WithRequestFacts`] around how far a call is followed.
+//! [`WithRequestFacts`] around how far a call is observed.
 //!
 //! A layer says, too, what a rejection does about what the inner service has reserved: [`Keep`], or
 //! [`FreshClone`].
 //!
-//! The types of a call's future and of an observed body name them together, as [`Counted`]:
-//! `ObservedBody<B, Counted<HttpClassifier, ServiceUnavailable, ObserveBodies>>`.
+//! The types of a call's future and of an observed body name the same three, with the same defaults: the body of a
+//! response to `layer.observe_bodies()` is an `ObservedBody<B>`.
 
 pub use super::{
     by_request::{ByRequest, ClassifiedBy, RequestFacts, WithRequestFacts},
     give_back::{FreshClone, GiveBack, Keep},
-    hold::{Counted, Hold},
     scope::{CallScope, HeadOnly, ObserveResponse},
 };
 pub use crate::circuit::guard::Owned;

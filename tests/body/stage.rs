@@ -21,7 +21,6 @@ use tower_breaker::{
     body::{BodyEnd, ObserveBodies, ObservedBody},
     classify::HttpClassifier,
     reject::ServiceUnavailable,
-    types::Counted,
 };
 
 use crate::support::Fixture;
@@ -125,7 +124,7 @@ pub(crate) type Judge = fn(BodyEnd<'_, Broken>) -> Outcome;
 pub(crate) type Layer<J> =
     CircuitBreakerLayer<HttpClassifier, ServiceUnavailable, ObserveBodies<J>>;
 pub(crate) type Observed<J = Judge, B = Scripted> =
-    ObservedBody<B, Counted<HttpClassifier, ServiceUnavailable, ObserveBodies<J>>>;
+    ObservedBody<B, HttpClassifier, ServiceUnavailable, ObserveBodies<J>>;
 
 /// Whether all is well is known at the end only.
 pub(crate) const AT_END: StatusCode = StatusCode::ACCEPTED;

@@ -881,8 +881,6 @@ fn what_stands_around_a_service_says_so() {
     let circuit = fragile(|c| c).circuit;
     let layer = CircuitBreakerLayer::new(circuit.clone());
     prints(&layer, &["CircuitBreakerLayer", "circuit:", "payments"]);
-    let own = CircuitBreakerLayer::circuit_per_service(Circuit::builder("each"));
-    prints(&own.expect("valid"), &["circuit_per_service", "each"]);
     let echo = tower::service_fn(async |_: ()| Ok::<_, ()>(Response::new(())));
     let mut service = layer.classifier(ErrorsOnly).layer(echo);
     prints(&service, &["CircuitBreaker", "inner", "payments"]);

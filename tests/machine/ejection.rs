@@ -363,22 +363,21 @@ fn a_circuit_that_is_dropped_frees_its_place_and_leaves_the_set() {
 
 // G7: a builder is no member; each circuit that is built from it is.
 #[test]
-fn every_circuit_of_a_layer_is_a_member() {
+fn every_circuit_that_is_built_from_a_builder_is_a_member() {
     let cap = cap(0.5);
     let builder = Circuit::builder("endpoint").ejection_cap(&cap);
-    let layer = CircuitBreakerLayer::circuit_per_service(builder.clone()).expect("valid");
-    drop(builder);
     counts(&cap, 0, 0);
+    let layer = || builder.clone().build_layer().expect("valid");
     let echo = || {
         service_fn(|_: http::Request<()>| async { Ok::<_, ()>(http::Response::new(String::new())) })
     };
-    let (one, other) = (layer.layer(echo()), layer.layer(echo()));
+    let (one, other) = (layer().layer(echo()), layer().layer(echo()));
     counts(&cap, 0, 2);
     let twin = one.clone();
     counts(&cap, 0, 2);
     drop((one, other));
     counts(&cap, 0, 1);
-    let pending = layer.clone().pending_while_open().layer(echo());
+    let pending = layer().pending_while_open().layer(echo());
     counts(&cap, 0, 2);
     drop((twin, pending));
     counts(&cap, 0, 0);

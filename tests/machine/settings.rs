@@ -8,8 +8,8 @@ use std::{
 use crate::support::{NANO, millis, secs};
 use tower::Layer;
 use tower_breaker::{
-    AbandonedPolicy, Circuit, CircuitBreakerLayer, CircuitBuilder, ConfigError, EjectionCap,
-    Jitter, Mode, OpenFor, SavedState, State,
+    AbandonedPolicy, Circuit, CircuitBuilder, ConfigError, EjectionCap, Jitter, Mode, OpenFor,
+    SavedState, State,
     clock::{Clock, ManualClock},
 };
 
@@ -532,7 +532,7 @@ fn a_name_that_nobody_can_read_is_refused() {
             ("name", &*format!("{blank:?}"))
         );
         let builder = Circuit::builder(blank.to_owned());
-        let error = CircuitBreakerLayer::circuit_per_service(builder).expect_err("no name");
+        let error = builder.build_layer().expect_err("no name");
         assert_eq!(error.field(), "name");
     }
     let error = Circuit::builder("").build().expect_err("no name");
@@ -564,7 +564,7 @@ fn a_clock_that_panics_is_refused_by_name() {
         c.clock(RunsDown(AtomicU64::new(0)))
     })]);
     let builder = Circuit::builder("payments").clock(RunsDown(AtomicU64::new(0)));
-    let error = CircuitBreakerLayer::circuit_per_service(builder).expect_err("no time");
+    let error = builder.build_layer().expect_err("no time");
     assert_eq!(error.field(), "clock");
 }
 
@@ -577,12 +577,9 @@ fn a_clock_that_panics_later_harms_nobody() {
         let circuit = builder().clock(clock()).build().expect("a time");
         circuit.try_acquire().expect("closed").failure();
         assert_eq!(circuit.state(), State::Open);
-        let layer = CircuitBreakerLayer::circuit_per_service(builder().clock(clock()));
-        let layer = layer.expect("a time");
-        for _ in 0..3 {
-            let service = layer.layer(());
-            service.circuit().try_acquire().expect("closed").failure();
-            assert_eq!(service.circuit().state(), State::Open);
-        }
+        let layer = builder().clock(clock()).build_layer().expect("a time");
+        let service = layer.layer(());
+        service.circuit().try_acquire().expect("closed").failure();
+        assert_eq!(service.circuit().state(), State::Open);
     }
 }

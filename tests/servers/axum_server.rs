@@ -23,11 +23,14 @@ use axum::{
     extract::State,
     handler::Handler,
     http::StatusCode,
+    response::IntoResponse,
     routing::{MethodRouter, get, post},
 };
 use tokio::task::JoinSet;
-use tower::{Layer, ServiceBuilder};
-use tower_breaker::{Circuit, CircuitBreakerLayer, State as CircuitState};
+use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower_breaker::{
+    Circuit, CircuitBreakerLayer, State as CircuitState, observe::short_lived_circuits,
+};
 
 /// `/ok` and `/fail` do what they say, `/` does what the dependency does; everything else is a 404
 /// of the router's own making.
@@ -386,42 +389,30 @@ async fn a_circuit_around_a_circuit_ignores_its_rejections() {
     assert_eq!(outer.totals().ignored, 10);
 }
 
-fn circuit_per_service() -> CircuitBreakerLayer {
-    let builder = Circuit::builder("one of many").consecutive_failures(1);
-    CircuitBreakerLayer::circuit_per_service(builder).expect("settings that make sense")
-}
-
-// G4: asked for by name, every service has a circuit of its own. A router whose state is given
-// before the layer makes one for each route, when the layer is added.
+// G4: a layer that is built for each request has a circuit for each request, which never opens.
 #[tokio::test]
-async fn a_circuit_per_service_is_one_for_each_route() {
-    let dependency = Dependency::new();
-    let server = Server::axum(routes(&dependency).layer(circuit_per_service())).await;
-    let (one, other) = (
-        Browser::new(Version::Http1, &server),
-        Browser::new(Version::Http1, &server),
-    );
-
-    assert_eq!(one.status("/fail").await, 500);
-    for browser in [&one, &other] {
-        assert_eq!(browser.status("/fail").await, 503);
-        assert_eq!(browser.status("/ok").await, 200);
-        assert_eq!(browser.status("/nowhere").await, 404);
+async fn a_layer_that_is_built_for_each_request_never_opens() {
+    let build = || {
+        let builder = Circuit::builder("one of many").consecutive_failures(1);
+        builder.build_layer().expect("settings that make sense")
+    };
+    let handler = move || async move {
+        let failing = tower::service_fn(|(): ()| async {
+            Ok::<_, Infallible>(StatusCode::BAD_GATEWAY.into_response())
+        });
+        build().layer(failing).oneshot(()).await
+    };
+    let server = Server::axum(Router::new().route("/fail", get(handler))).await;
+    let browser = Browser::new(Version::Http1, &server);
+    for _ in 0..10 {
+        assert_eq!(browser.status("/fail").await, 502);
     }
-}
-
-// G4: and a server that applies the layer for each connection makes one for each connection.
-#[tokio::test]
-async fn a_circuit_per_service_may_be_one_for_each_connection() {
-    let dependency = Dependency::new();
-    let (layer, routes) = (circuit_per_service(), routes(&dependency));
-    let server = Server::hyper(move || layer.layer(routes.clone())).await;
-    let mut one = Connection::open(Version::Http1, &server).await;
-    let mut other = Connection::open(Version::Http1, &server).await;
-
-    assert_eq!(one.get("/fail").await.status, 500);
-    assert_eq!(one.get("/ok").await.status, 503);
-    assert_eq!(other.get("/ok").await.status, 200);
+    // And so it is found out.
+    let found = short_lived_circuits();
+    let here = found
+        .iter()
+        .filter(|found| found.built_at.file() == file!());
+    assert_eq!(here.map(|here| here.circuits).collect::<Vec<_>>(), [10]);
 }
 
 // ---- hundreds of clients -----------------------------------------------------------------------

@@ -337,14 +337,15 @@ async fn a_clone_waits_for_itself() {
     twin.is_ready();
 }
 
-// G7: each service of the layer waits for its own circuit.
+// G7: each endpoint waits for its own circuit.
 #[tokio::test(start_paused = true)]
-async fn a_layer_of_a_circuit_for_each_service_makes_each_wait_for_its_own() {
+async fn endpoints_with_a_layer_for_each_wait_for_their_own_circuits() {
     let builder = Circuit::builder("endpoint").consecutive_failures(1);
-    let layer = CircuitBreakerLayer::circuit_per_service(builder).expect("valid");
-    let layer = layer.classifier(ErrorsOnly).reject_as_error();
-    let layer = layer.pending_while_open();
-    let mut waiters = [(); 2].map(|()| Waiter::of(layer.layer(Echo::default())));
+    let mut waiters = [(); 2].map(|()| {
+        let layer = builder.clone().build_layer().expect("valid");
+        let layer = layer.classifier(ErrorsOnly).reject_as_error();
+        Waiter::of(layer.pending_while_open().layer(Echo::default()))
+    });
     waiters.iter_mut().for_each(Waiter::is_ready);
     let failed = waiters[0].service.call(Err(Down)).await;
     assert!(failed.is_err());

@@ -203,11 +203,11 @@ impl Fixture {
     }
 
     fn record(&self, ticket: Ticket, outcome: Outcome, now: u64) {
-        self.note(self.core.record(ticket, outcome, true, || now));
+        self.note(self.core.record(ticket, outcome, || now));
     }
 
     fn abandon(&self, ticket: Ticket, now: u64) {
-        self.note(self.core.abandon(ticket, false, || now));
+        self.note(self.core.abandon(ticket, Answer::None, || now));
     }
 
     fn won(&self) -> Vec<Transition> {

@@ -63,11 +63,6 @@ async fn ask(server: &Server, connections: u64, path: &str) -> Vec<u16> {
     statuses
 }
 
-/// A circuit that is not the layer's own is nowhere to be seen but in its answers.
-fn one_each() -> Counting {
-    Counting::new(circuit_per_service())
-}
-
 // G4: given its state, before the layer or after it, a router is put together once.
 #[tokio::test]
 async fn given_its_state_a_router_applies_a_layer_once() {
@@ -132,63 +127,4 @@ async fn made_into_a_service_a_router_applies_a_layer_once() {
     let server = Server::hyper(move || router.clone()).await;
     assert_eq!(ask(&server, 3, "/ok").await, [200; 9]);
     assert_eq!(counting.applied(), 0);
-}
-
-// G4: so a circuit for each service is, without a state, one for each connection …
-#[tokio::test]
-async fn a_circuit_per_service_without_a_state_is_one_for_each_connection() {
-    let server = Server::axum(stateless(&one_each())).await;
-    assert_eq!(
-        ask(&server, 2, "/fail").await,
-        [502, 503, 503, 502, 503, 503]
-    );
-}
-
-// G4: … or one for each request, which never opens …
-#[tokio::test]
-async fn a_circuit_per_service_in_a_plain_service_never_opens() {
-    let router = stateless(&one_each());
-    let server = Server::hyper(move || router.clone()).await;
-    assert_eq!(ask(&server, 2, "/fail").await, [502; 6]);
-}
-
-// G4: … and one for each route as soon as the router is given a state, if only the empty one.
-#[tokio::test]
-async fn given_the_empty_state_a_circuit_per_service_is_one_for_each_route() {
-    let router: Router = stateless(&one_each()).with_state(());
-    let service = router.clone();
-    let servers = [
-        Server::axum(router).await,
-        Server::hyper(move || service.clone()).await,
-    ];
-    let [by_axum, by_hyper] = &servers;
-    assert_eq!(
-        ask(by_axum, 2, "/fail").await,
-        [502, 503, 503, 503, 503, 503]
-    );
-    // The very same circuits: what serves the router makes no difference any more.
-    assert_eq!(ask(by_hyper, 1, "/fail").await, [503; 3]);
-    assert_eq!(ask(by_hyper, 1, "/ok").await, [200; 3]);
-}
-
-// G4: and of one route, one for each method, and one for the 405 of all others.
-#[tokio::test]
-async fn a_circuit_per_service_is_one_for_each_method_of_a_route() {
-    let broken = || async { StatusCode::BAD_GATEWAY };
-    let methods = get(broken)
-        .post(|| async { "fine" })
-        .layer(circuit_per_service());
-    let router: Router = Router::new().route("/", methods).with_state(());
-    let server = Server::axum(router).await;
-    let browser = Browser::new(Version::Http1, &server);
-    let ask = async |method: &str| {
-        let request = axum::http::Request::builder().method(method).uri("/");
-        browser.send(request, "").await.expect("an answer").status
-    };
-
-    assert_eq!(ask("GET").await, 502);
-    assert_eq!(ask("GET").await, 503);
-    assert_eq!(ask("HEAD").await, 503);
-    assert_eq!(ask("POST").await, 200);
-    assert_eq!(ask("PUT").await, 405);
 }

@@ -76,35 +76,26 @@ fn all_services_of_one_layer_share_its_circuit() {
     assert_eq!(status_of(&mut first, FAIL), FAIL);
 
     assert_eq!(status_of(&mut second, StatusCode::OK), REJECTED);
-    let circuit = layer.circuit().expect("shared");
-    assert_eq!(circuit.state(), State::Open);
+    assert_eq!(layer.circuit().state(), State::Open);
 }
 
 #[test]
-fn unless_each_is_to_have_its_own() {
+fn a_layer_of_its_own_gives_a_service_a_circuit_of_its_own() {
     let builder = Circuit::builder("route").consecutive_failures(1);
-    let layer = CircuitBreakerLayer::circuit_per_service(builder).expect("valid");
-    let mut first = layer.layer(statuses());
-    let mut second = layer.clone().layer(statuses());
+    let protect = || {
+        builder
+            .clone()
+            .build_layer()
+            .expect("valid")
+            .layer(statuses())
+    };
+    let (mut first, mut second) = (protect(), protect());
 
     assert_eq!(status_of(&mut first, FAIL), FAIL);
 
-    assert_eq!(first.circuit().state(), State::Open);
+    assert_eq!(status_of(&mut first.clone(), StatusCode::OK), REJECTED);
     assert_eq!(status_of(&mut second, StatusCode::OK), StatusCode::OK);
     assert_eq!(second.circuit().name(), "route");
-    assert!(layer.circuit().is_none());
-}
-
-#[test]
-fn clones_of_a_service_with_a_circuit_of_its_own_share_that() {
-    let builder = Circuit::builder("route").consecutive_failures(1);
-    let layer = CircuitBreakerLayer::circuit_per_service(builder).expect("valid");
-    let mut service = layer.layer(statuses());
-    let mut clone = service.clone();
-
-    assert_eq!(status_of(&mut service, FAIL), FAIL);
-
-    assert_eq!(status_of(&mut clone, StatusCode::OK), REJECTED);
 }
 
 // ---- neighbours --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-//! How the services of a layer, and their calls, hold on to what they share.
+//! What the services of a layer, and their calls, have in common, and how they hold on to it.
 //!
 //! A call outlives its service, so it holds a reference that is counted. A count that all threads change is
 //! all that they would contend for. So there are as many counts as the machine runs threads, and each thread
@@ -10,41 +10,11 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::{
-    classify::HttpClassifier,
-    reject::ServiceUnavailable,
-    scope::{CallScope, HeadOnly},
-};
+use super::{classify::HttpClassifier, reject::ServiceUnavailable, scope::HeadOnly};
 use crate::{
     circuit::handle::Circuit,
     machine::sync::{stripe_count, thread_number},
 };
-
-/// How a service, and every call through it, holds on to its circuit and to what its layer says of outcomes
-/// and rejections. Three parts under one name.
-///
-/// It is implemented for [`Counted`] and nothing else.
-pub trait Hold: Clone + Deref<Target = Circuit> + sealed::Sealed {
-    /// What says what counts as a failure.
-    type Classifier;
-    /// What answers in place of the inner service.
-    type Rejection;
-    /// How far a call is followed.
-    type CallScope: CallScope;
-
-    #[doc(hidden)]
-    fn classifier(&self) -> &Self::Classifier;
-
-    #[doc(hidden)]
-    fn rejection(&self) -> &Self::Rejection;
-
-    #[doc(hidden)]
-    fn scope(&self) -> &Self::CallScope;
-}
-
-mod sealed {
-    pub trait Sealed {}
-}
 
 /// What a layer makes of outcomes and of rejections.
 pub(crate) struct Policies<C, R, X> {
@@ -75,7 +45,7 @@ impl<C, R, X> Clone for Policies<C, R, X> {
 
 /// One of the shares that the services of a layer have in common: all of it, and a count.
 ///
-/// Two cache lines away from the counts of its `Arc`: these change with every call, and what every call
+/// It begins two cache lines after the counts of its `Arc`. Those change with every call, and what every call only
 /// reads must not lie beside them, nor the counts of another thread.
 #[repr(align(128))]
 struct Stripe<C, R, X> {
@@ -99,7 +69,7 @@ impl<C, R, X> Family<C, R, X> {
     /// One stripe for each thread that the machine runs at once.
     pub(crate) fn new(circuit: &Circuit, policies: &Policies<C, R, X>) -> Self {
         let mut stripes = Vec::with_capacity(stripe_count());
-        found(circuit, policies, Vec::new(), &mut stripes);
+        make_stripes(circuit, policies, Vec::new(), &mut stripes);
         // The last was finished first.
         stripes.reverse();
         Self(Arc::new(stripes.into()))
@@ -114,8 +84,8 @@ impl<C, R, X> Family<C, R, X> {
     }
 
     /// The calling thread's share.
-    pub(crate) fn share(&self) -> Counted<C, R, X> {
-        Counted(self.0[own_number(self.0.len())].clone())
+    pub(crate) fn share(&self) -> Shared<C, R, X> {
+        Shared(self.0[own_number(self.0.len())].clone())
     }
 }
 
@@ -127,7 +97,7 @@ impl<C, R, X> Clone for Family<C, R, X> {
 
 /// Makes the stripe that comes after those that are `begun`, and all after it. None is complete before the
 /// last has begun, because each knows all.
-fn found<C, R, X>(
+fn make_stripes<C, R, X>(
     circuit: &Circuit,
     policies: &Policies<C, R, X>,
     mut begun: Vec<Weak<Stripe<C, R, X>>>,
@@ -143,7 +113,7 @@ fn found<C, R, X>(
             circuit: circuit.clone(),
             policies: policies.clone(),
             number,
-            siblings: found(circuit, policies, begun, finished),
+            siblings: make_stripes(circuit, policies, begun, finished),
         }
     });
     let siblings = stripe.siblings.clone();
@@ -157,23 +127,23 @@ fn own_number(stripes: usize) -> usize {
     thread_number() & (stripes - 1)
 }
 
-/// A share that is counted: whatever the last one to hold it lets go of is freed. A call takes one and
-/// gives it back.
+/// A share: the circuit, and what its layer says of outcomes and rejections. A call takes one and gives it back;
+/// whatever the last one to hold it lets go of is freed.
 ///
 /// A clone is the calling thread's own, so that threads do not contend for its count, as long as there is one
 /// for that thread: the layer keeps them, and so does each service that it has made. Where these are gone, clones
 /// share a count with what they are clones of.
-pub struct Counted<C, R, X = HeadOnly>(Arc<Stripe<C, R, X>>);
+pub struct Shared<C, R, X>(Arc<Stripe<C, R, X>>);
 
 #[cfg(test)]
-impl<C, R, X> Counted<C, R, X> {
+impl<C, R, X> Shared<C, R, X> {
     /// Whether its count is the calling thread's own.
     pub(crate) fn is_own(&self) -> bool {
         self.0.number == own_number(self.0.siblings.len())
     }
 }
 
-impl<C, R, X> Clone for Counted<C, R, X> {
+impl<C, R, X> Clone for Shared<C, R, X> {
     #[inline]
     fn clone(&self) -> Self {
         let own = &self.0;
@@ -186,7 +156,7 @@ impl<C, R, X> Clone for Counted<C, R, X> {
     }
 }
 
-impl<C, R, X> Deref for Counted<C, R, X> {
+impl<C, R, X> Deref for Shared<C, R, X> {
     type Target = Circuit;
 
     fn deref(&self) -> &Circuit {
@@ -194,29 +164,24 @@ impl<C, R, X> Deref for Counted<C, R, X> {
     }
 }
 
-impl<C, R, X> sealed::Sealed for Counted<C, R, X> {}
-
-impl<C, R, X: CallScope> Hold for Counted<C, R, X> {
-    type Classifier = C;
-    type Rejection = R;
-    type CallScope = X;
-
-    fn classifier(&self) -> &C {
+impl<C, R, X> Shared<C, R, X> {
+    pub(super) fn classifier(&self) -> &C {
         &self.0.policies.classifier
     }
 
-    fn rejection(&self) -> &R {
+    pub(super) fn rejection(&self) -> &R {
         &self.0.policies.rejection
     }
 
-    fn scope(&self) -> &X {
+    #[cfg(feature = "body")]
+    pub(crate) fn scope(&self) -> &X {
         &self.0.policies.scope
     }
 }
 
-impl<C, R, X> fmt::Debug for Counted<C, R, X> {
+impl<C, R, X> fmt::Debug for Shared<C, R, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Counted").field(&**self).finish()
+        f.debug_tuple("Shared").field(&**self).finish()
     }
 }
 
@@ -244,7 +209,7 @@ mod tests {
     fn it_says_which_circuit_it_holds() {
         let family = family();
         let printed = format!("{:?}", family.share());
-        assert_eq!(printed, format!("Counted({:?})", family.circuit()));
+        assert_eq!(printed, format!("Shared({:?})", family.circuit()));
     }
 
     #[test]
