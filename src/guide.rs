@@ -22,6 +22,9 @@ pub mod clients {}
 #[doc = include_str!("guide/grpc.md")]
 pub mod grpc {}
 
+#[doc = include_str!("guide/many.md")]
+pub mod many {}
+
 #[doc = include_str!("guide/neighbours.md")]
 pub mod neighbours {}
 

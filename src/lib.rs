@@ -132,6 +132,8 @@
 //! | `retry-after` | `Retry-After` of failures is honoured, if asked for: module `retry_after` | `httpdate` |
 //! | `grpc` | gRPC over any HTTP stack: module `grpc` | `body`, `retry-after` |
 //! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |
+//! | `config` | circuits from a file: module `config` | `registry`, `serde` (no format), `humantime`, `strsim` |
+//! | `registry` | circuits by name: module `registry` | `papaya` |
 //! | `reqwest` | classifier, rejections and bodies for `reqwest::Client` | `body`, `reqwest` |
 //!
 //! # How it works
@@ -155,11 +157,17 @@
 pub mod body;
 mod circuit;
 pub mod clock;
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub mod config;
 #[cfg(feature = "grpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 pub mod grpc;
 pub mod guide;
 mod machine;
+#[cfg(feature = "registry")]
+#[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
+pub mod registry;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
 mod service;
@@ -186,6 +194,7 @@ pub use self::{
         name::Name,
         settings::{ConfigError, Jitter, OpenFor, Settings},
         snapshot::Snapshot,
+        tags::Tags,
     },
     machine::{
         AbandonedPolicy, Cause, Mode, Outcome, ProbeCounts, RejectedTotals, SavedState, State,

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
+    panic::Location,
     sync::Arc,
     time::Duration,
 };
@@ -10,10 +11,11 @@ use std::{
 use super::{
     clock::{CircuitClock, Clock},
     ejection::EjectionCap,
-    handle::Circuit,
+    handle::{Circuit, Label},
     name::Name,
     observe::{Listeners, Observers},
     settings::{ConfigError, CustomPolicy, FailureRate, OpenFor, Settings, SettingsChange},
+    tags::Tags,
 };
 use crate::machine::{
     AbandonedPolicy, Core, CoreParts, MAX_PROBES, Mode, Plan, SavedState, Transition, WindowCounts,
@@ -65,6 +67,7 @@ pub struct CircuitBuilder {
     clock: Option<Arc<dyn Clock>>,
     listeners: Listeners,
     cap: Option<EjectionCap>,
+    tags: Tags,
 }
 
 impl CircuitBuilder {
@@ -79,6 +82,7 @@ impl CircuitBuilder {
             clock: None,
             listeners: Listeners::default(),
             cap: None,
+            tags: Tags::default(),
         }
     }
 
@@ -533,6 +537,15 @@ impl CircuitBuilder {
         self
     }
 
+    /// Gives the circuit a tag: a word by which people sort circuits, and its value. See [`Tags`]. A key that is
+    /// there already gets the new value.
+    ///
+    /// Default: it has none.
+    pub fn tag(mut self, key: impl Into<Name>, value: impl Into<Name>) -> Self {
+        self.tags.set(key.into(), value.into());
+        self
+    }
+
     /// Builds the circuit.
     ///
     /// # Errors
@@ -541,15 +554,19 @@ impl CircuitBuilder {
     /// [clock](Self::clock) that panics (rule B8).
     #[track_caller]
     pub fn build(self) -> Result<Circuit, ConfigError> {
+        let built_at = Location::caller();
+        Ok(self.check()?.circuit(Some(built_at)))
+    }
+
+    /// All that can go wrong.
+    pub(crate) fn check(self) -> Result<Checked, ConfigError> {
         let blank = self.name.trim().is_empty();
         ConfigError::unless(!blank, "name", &self.name, "a name that can be read")?;
         let name = self.name.clone();
-        let built = self.checked_and_built();
-        built.map_err(|error| error.of(&name))
+        self.checked().map_err(|error| error.of(&name))
     }
 
-    #[track_caller]
-    fn checked_and_built(self) -> Result<Circuit, ConfigError> {
+    fn checked(self) -> Result<Checked, ConfigError> {
         if let Some(successes) = self.success_threshold {
             let allowed = format!("1 to {MAX_PROBES}");
             let valid = (1..=MAX_PROBES).contains(&successes);
@@ -561,20 +578,14 @@ impl CircuitBuilder {
             numbers: said.numbers(None)?,
             open_for: said.open_for().function(),
         };
-        // With everything filled in and as exact as it holds.
-        let settings = said.with_numbers(&plan.numbers);
         self.check_restored()?;
-        let clock = self.running_clock()?;
-        let parts = CoreParts {
-            first: self.first(),
-            totals: settings.totals(),
-            seed: settings.jitter_seed().unwrap_or_else(random_seed),
-            policy: settings.trip_when().map(|policy| policy.0.clone()),
-            cap: self.cap.as_ref().map(|cap| cap.joined_by(&clock)),
-        };
-        let core = |now| Core::new(plan, parts, now);
-        let observers = Observers::new(self.listeners);
-        Ok(Circuit::new(self.name, settings, core, clock, observers))
+        Ok(Checked {
+            // With everything filled in and as exact as it holds.
+            settings: said.with_numbers(&plan.numbers),
+            plan,
+            clock: self.running_clock()?,
+            builder: self,
+        })
     }
 
     /// The clock, which begins now.
@@ -606,6 +617,41 @@ impl CircuitBuilder {
     fn first(&self) -> SavedState {
         let mode = self.mode.unwrap_or_default();
         self.restored.unwrap_or_else(|| SavedState::in_mode(mode))
+    }
+}
+
+/// A builder that has been checked. Nothing is made yet.
+pub(crate) struct Checked {
+    builder: CircuitBuilder,
+    plan: Plan,
+    settings: Settings,
+    clock: CircuitClock,
+}
+
+impl Checked {
+    pub(crate) fn circuit(self, built_at: Option<&'static Location<'static>>) -> Circuit {
+        let Self {
+            builder,
+            plan,
+            settings,
+            clock,
+        } = self;
+        let parts = CoreParts {
+            first: builder.first(),
+            totals: settings.totals(),
+            seed: settings.jitter_seed().unwrap_or_else(random_seed),
+            policy: settings.trip_when().map(|policy| policy.0.clone()),
+            cap: builder.cap.as_ref().map(|cap| cap.joined_by(&clock)),
+        };
+        let core = |now| Core::new(plan, parts, now);
+        let observers = Observers::new(builder.listeners);
+        let label = Label {
+            name: builder.name,
+            tags: builder.tags,
+            settings,
+            built_at,
+        };
+        Circuit::new(label, core, clock, observers)
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
     settings::{ConfigError, Settings, SettingsChange},
     short_lived::count_if_short_lived,
     snapshot::Snapshot,
+    tags::Tags,
 };
 use crate::machine::{
     Answer, Core, Mode, Nanos, Outcome, RampTurn, Refusal, SavedState, Seen, State, Ticket,
@@ -66,15 +67,24 @@ struct Shared {
     core: Core,
     clock: CircuitClock,
     observers: Observers,
-    name: Name,
-    /// What it was built with. What holds now is this with the core's numbers.
-    built: Settings,
-    built_at: &'static Location<'static>,
+    label: Label,
+}
+
+/// What a circuit is called, and what it was built with.
+pub(crate) struct Label {
+    pub(crate) name: Name,
+    pub(crate) tags: Tags,
+    /// What holds now is this with the core's numbers.
+    pub(crate) settings: Settings,
+    /// Where it was built, unless it may well be gone after one call.
+    pub(crate) built_at: Option<&'static Location<'static>>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        count_if_short_lived(self.core.totals(), self.built_at);
+        if let Some(built_at) = self.label.built_at {
+            count_if_short_lived(self.core.totals(), built_at);
+        }
     }
 }
 
@@ -86,10 +96,8 @@ impl Circuit {
         CircuitBuilder::new(name.into())
     }
 
-    #[track_caller]
     pub(crate) fn new(
-        name: Name,
-        built: Settings,
+        label: Label,
         core: impl FnOnce(u64) -> Core,
         clock: CircuitClock,
         observers: Observers,
@@ -100,9 +108,7 @@ impl Circuit {
                 core,
                 clock,
                 observers,
-                name,
-                built,
-                built_at: Location::caller(),
+                label,
             }),
         }
     }
@@ -110,7 +116,13 @@ impl Circuit {
     /// The circuit's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.shared.name
+        &self.shared.label.name
+    }
+
+    /// The circuit's tags.
+    #[must_use]
+    pub fn tags(&self) -> &Tags {
+        &self.shared.label.tags
     }
 
     /// The state. Reading it never changes it: an open circuit whose wait is over reads open until
@@ -133,11 +145,19 @@ impl Circuit {
         let last_trip = self.observers().last_trip();
         let view = self.core().view(|| self.now());
         Snapshot::new(
-            self.shared.name.clone(),
+            self.shared.label.name.clone(),
             view,
             last_trip,
             self.core().totals(),
         )
+    }
+
+    /// Whether it can go unnoticed: nobody holds it, and it is like one that was just built, or open and forgotten.
+    #[cfg(feature = "registry")]
+    pub(crate) fn may_leave(&self) -> bool {
+        let now = self.now();
+        let is_only_handle = Arc::strong_count(&self.shared) == 1;
+        is_only_handle && (self.core().is_like_new(now) || self.core().is_forgotten(now))
     }
 
     /// What a circuit of a later process can be built from (rule E6): the state, what remains of the break, the
@@ -449,7 +469,10 @@ impl Circuit {
     /// ```
     #[must_use]
     pub fn settings(&self) -> Settings {
-        self.shared.built.with_numbers(&self.core().numbers())
+        self.shared
+            .label
+            .settings
+            .with_numbers(&self.core().numbers())
     }
 
     /// Changes the settings of the live circuit: those that `change` sets, together, from the next call on (rule E5).
@@ -495,7 +518,11 @@ impl Circuit {
         &self,
         mut change: impl FnMut(&mut Settings) -> &mut Settings,
     ) -> Result<SettingsChange, ConfigError> {
-        let Shared { name, built, .. } = &*self.shared;
+        let Label {
+            name,
+            settings: built,
+            ..
+        } = &self.shared.label;
         let changed = self.core().reconfigure(|numbers| {
             let old = built.with_numbers(&numbers);
             let mut new = old.clone();
@@ -537,7 +564,7 @@ impl Circuit {
 
     /// The name, for whoever must not hold the circuit.
     pub(crate) fn shared_name(&self) -> Name {
-        self.shared.name.clone()
+        self.shared.label.name.clone()
     }
 
     /// How long a probe may take, if that is limited (D9).
@@ -687,9 +714,12 @@ impl Circuit {
     pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
         self.core().count_rejection(refusal);
         match self.core().told_while_open(refusal) {
-            Some((remaining, cause)) => {
-                Rejected::new(self.shared.name.clone(), Reason::Open, remaining, cause)
-            }
+            Some((remaining, cause)) => Rejected::new(
+                self.shared.label.name.clone(),
+                Reason::Open,
+                remaining,
+                cause,
+            ),
             None => self.rejected_otherwise(refusal),
         }
     }
@@ -705,7 +735,7 @@ impl Circuit {
         let (reason, remaining) = Reason::of(refusal);
         let remaining = self.core().spread_out(remaining);
         let cause = self.core().cause_of_rejection(refusal);
-        Rejected::new(self.shared.name.clone(), reason, remaining, cause)
+        Rejected::new(self.shared.label.name.clone(), reason, remaining, cause)
     }
 
     #[inline(always)]

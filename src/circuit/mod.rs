@@ -23,3 +23,4 @@ mod saved;
 pub(crate) mod settings;
 mod short_lived;
 pub(crate) mod snapshot;
+pub(crate) mod tags;

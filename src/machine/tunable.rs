@@ -29,6 +29,12 @@ impl Tunable {
         Numbers::from_words(self.words.read().0)
     }
 
+    /// Whether they were never changed.
+    #[cfg(feature = "registry")]
+    pub(crate) fn is_as_built(&self) -> bool {
+        self.words.version() == 0
+    }
+
     /// Replaces all numbers by what `change` makes of them, unless that is the same. If another change got
     /// between, `change` is asked again, with what that has made. `hints` is called with the new numbers before
     /// anybody can read them.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "registry")]
+use super::WHOLE;
 use super::{
     Core, Mode, Nanos, ProbeCounts, State, Totals, WindowCounts,
     totals::TotalCounters,
@@ -46,6 +48,28 @@ impl Core {
             watches_slow: self.window.watches_slow(),
             ramp_share: self.ramp_share(word, now),
         }
+    }
+
+    /// Whether nothing but its totals and the number of its era tells it from a circuit that was just built.
+    #[cfg(feature = "registry")]
+    pub(crate) fn is_like_new(&self, now: u64) -> bool {
+        let word = self.load();
+        word.state_mode() == StateMode::Closed
+            && word.consecutive_failures() == 0
+            && self.ramp_share(word, now) == WHOLE
+            && self.next_attempt(word, State::Open, now) == 1
+            && (self.window.is_none() || self.window.counts(word.era().number(), now).calls == 0)
+            && self.tunable.is_as_built()
+    }
+
+    /// Whether it is open, and nobody has called for three breaks after the one that it had to wait for.
+    #[cfg(feature = "registry")]
+    pub(crate) fn is_forgotten(&self, now: u64) -> bool {
+        let word = self.load();
+        let open_for = word.open_for().nanos();
+        word.state_mode() == StateMode::Open
+            && now.saturating_sub(self.facts.since(word)) >= open_for.saturating_mul(4)
+            && self.tunable.is_as_built()
     }
 
     pub(crate) fn totals(&self) -> Option<Totals> {

@@ -1,0 +1,110 @@
+//! What is said for one name, for a pattern, for all, or to be extended.
+
+use std::collections::BTreeMap;
+
+use super::{
+    keys::{self, Assignment},
+    problem::Problem,
+    read::{Reader, join},
+    tree::Node,
+};
+use crate::circuit::builder::CircuitBuilder;
+
+/// A block of settings, in the order in which they hold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Block {
+    /// Where it is.
+    pub(super) path: String,
+    pub(super) extends: Option<String>,
+    pub(super) own: Vec<Assignment>,
+}
+
+impl Block {
+    /// Reads a block, whose keys are those of a circuit and `more`.
+    pub(super) fn read(reader: &mut Reader, path: &str, node: &Node, more: &[&str]) -> Self {
+        let known = [&keys::names()[..], &["extends"], more].concat();
+        let mut block = Self {
+            path: path.to_owned(),
+            ..Self::default()
+        };
+        for (key, value) in reader.table_of(path, node, &known) {
+            if key == "extends" {
+                let base = reader.text(&join(path, key), value);
+                block.extends = base.map(str::to_owned);
+            } else {
+                block.own.extend(keys::read(reader, path, key, value));
+            }
+        }
+        block
+    }
+
+    /// All that holds: what is extended first. A base that is not there, or that extends itself, is told.
+    pub(super) fn flatten(
+        &self,
+        reader: &mut Reader,
+        bases: &BTreeMap<String, Block>,
+    ) -> Vec<Assignment> {
+        let mut chain = vec![self];
+        while let Some(name) = &chain[chain.len() - 1].extends {
+            let path = join(&chain[chain.len() - 1].path, "extends");
+            let Some(base) = bases.get(name) else {
+                let known = bases.keys().map(String::as_str);
+                let problem = Problem::unknown(&path, name, "one of the `bases`", known);
+                reader.problems.push(problem);
+                break;
+            };
+            if chain.iter().any(|block| std::ptr::eq(*block, base)) {
+                let found = format_args!("`{name}`, which extends itself");
+                let problem = Problem::new(&path, found, "a base that ends somewhere");
+                // Each block of a circle meets it, and so does whatever extends one of them.
+                if !reader.problems.contains(&problem) {
+                    reader.problems.push(problem);
+                }
+                break;
+            }
+            chain.push(base);
+        }
+        let blocks = chain.iter().rev();
+        blocks.flat_map(|block| block.own.iter().cloned()).collect()
+    }
+}
+
+/// Tells all that makes no sense together, not only the first of it: what is refused is left out, and the rest is
+/// tried again.
+pub(super) fn check(
+    reader: &mut Reader,
+    path: &str,
+    mut all: Vec<Assignment>,
+    bare: &CircuitBuilder,
+) {
+    loop {
+        let builder = apply(&all, bare.clone());
+        let Err(error) = builder.check() else {
+            return;
+        };
+        let field = error.field().split('.').next().unwrap_or_default();
+        let key = if field == "success_threshold" {
+            "probes"
+        } else {
+            field
+        };
+        let at = all.iter().rposition(|assignment| assignment.key == key);
+        let path = match at {
+            Some(at) => error.field().replacen(field, &all[at].path, 1),
+            None => join(path, error.field()),
+        };
+        let problem = Problem::new(&path, error.value(), error.allowed());
+        if !reader.problems.contains(&problem) {
+            reader.problems.push(problem);
+        }
+        let Some(at) = at else {
+            return;
+        };
+        all.remove(at);
+    }
+}
+
+pub(super) fn apply(all: &[Assignment], builder: CircuitBuilder) -> CircuitBuilder {
+    all.iter()
+        .fold(builder, |builder, assignment| (assignment.change)(builder))
+}

@@ -1,0 +1,150 @@
+//! What is wrong with a configuration: all of it, and where.
+
+use std::{error::Error, fmt};
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    path: String,
+    found: String,
+    allowed: String,
+    nearest: Option<String>,
+}
+
+impl Problem {
+    pub(super) fn new(path: &str, found: impl fmt::Display, allowed: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            found: found.to_string(),
+            allowed: allowed.into(),
+            nearest: None,
+        }
+    }
+
+    /// A word that is not one of those that are known.
+    pub(super) fn unknown<'a>(
+        path: &str,
+        word: &str,
+        what: &str,
+        known: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let known: Vec<_> = known.collect();
+        let lower = word.to_lowercase();
+        let nearest = known
+            .iter()
+            .map(|one| (strsim::damerau_levenshtein(one, &lower), *one))
+            .min()
+            .filter(|(distance, one)| *distance <= 1 + one.len() / 4)
+            .map(|(_, one)| one.to_owned());
+        let all = known
+            .iter()
+            .map(|one| format!("`{one}`"))
+            .collect::<Vec<_>>();
+        let allowed = if all.is_empty() {
+            format!("{what}, of which there is none")
+        } else {
+            format!("{what}: {}", all.join(", "))
+        };
+        Self {
+            nearest,
+            ..Self::new(path, format_args!("`{word}`"), allowed)
+        }
+    }
+
+    /// Where it is: the keys that lead there, with dots between.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is there.
+    #[must_use]
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// What could be there.
+    #[must_use]
+    pub fn allowed(&self) -> &str {
+        &self.allowed
+    }
+
+    /// The known word that is nearest to one that is not known, if one is near.
+    #[must_use]
+    pub fn nearest(&self) -> Option<&str> {
+        self.nearest.as_deref()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            found,
+            allowed,
+            nearest,
+        } = self;
+        if !path.is_empty() {
+            write!(f, "{path}: ")?;
+        }
+        match nearest {
+            Some(nearest) => write!(f, "{found} is not known; did you mean `{nearest}`?"),
+            None => write!(f, "{found}, but must be {allowed}"),
+        }
+    }
+}
+
+/// All that is wrong with a configuration, in the order of its parts. Never empty.
+///
+/// It prints one problem a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    pub(super) fn or<T>(found: Vec<Problem>, good: T) -> Result<T, Self> {
+        if found.is_empty() {
+            Ok(good)
+        } else {
+            Err(Self(found))
+        }
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, problem) in self.0.iter().enumerate() {
+            let line = if number > 0 { "\n" } else { "" };
+            write!(f, "{line}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Problems {}
+
+/// A configuration that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadError<E> {
+    /// The file is not well formed. The format's own error, with line and column where it has them.
+    Format(E),
+    /// It is well formed, and says what makes no sense.
+    Problems(Problems),
+}
+
+impl<E: fmt::Display> fmt::Display for ReadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Format(error) => error.fmt(f),
+            Self::Problems(problems) => problems.fmt(f),
+        }
+    }
+}
+
+/// Either error is told in place of this one: its message is the same.
+impl<E: fmt::Debug + fmt::Display> Error for ReadError<E> {}

@@ -1,0 +1,157 @@
+//! How single values are read, and what is told of those that cannot be.
+
+use std::time::Duration;
+
+use super::{problem::Problem, tree::Node};
+
+/// What is wrong, as far as it is known.
+#[derive(Default)]
+pub(super) struct Reader {
+    pub(super) problems: Vec<Problem>,
+}
+
+/// `path.key`; a key with a dot of its own is quoted.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let key = if key.contains(['.', '"', ' ']) || key.is_empty() {
+        format!("{key:?}")
+    } else {
+        key.to_owned()
+    };
+    if path.is_empty() {
+        key
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+impl Reader {
+    fn refuse<T>(&mut self, path: &str, found: &Node, allowed: &str) -> Option<T> {
+        self.problems.push(Problem::new(path, found, allowed));
+        None
+    }
+
+    /// The entries of a table. One that is there twice is told, and left out.
+    pub(super) fn table<'a>(&mut self, path: &str, node: &'a Node) -> Vec<(&'a str, &'a Node)> {
+        let Node::Map(map) = node else {
+            return self.refuse(path, node, "a table").unwrap_or_default();
+        };
+        let mut entries: Vec<(&str, &Node)> = Vec::new();
+        for (key, value) in map {
+            if entries.iter().any(|(known, _)| known == key) {
+                let path = join(path, key);
+                self.problems
+                    .push(Problem::new(&path, "there twice", "there once"));
+            } else {
+                entries.push((key, value));
+            }
+        }
+        entries
+    }
+
+    /// The same, with no keys but these. Each other one is told.
+    pub(super) fn table_of<'a>(
+        &mut self,
+        path: &str,
+        node: &'a Node,
+        known: &[&str],
+    ) -> Vec<(&'a str, &'a Node)> {
+        let mut entries = self.table(path, node);
+        entries.retain(|(key, _)| {
+            let is_known = known.contains(key);
+            if !is_known {
+                let path = join(path, key);
+                let problem =
+                    Problem::unknown(&path, key, "one of these keys", known.iter().copied());
+                self.problems.push(problem);
+            }
+            is_known
+        });
+        entries
+    }
+
+    pub(super) fn count(&mut self, path: &str, node: &Node) -> Option<u64> {
+        let count = match node {
+            Node::Integer(count) => u64::try_from(*count).ok(),
+            _ => None,
+        };
+        count.or_else(|| self.refuse(path, node, "a whole number"))
+    }
+
+    pub(super) fn small_count(&mut self, path: &str, node: &Node) -> Option<u32> {
+        let count = match node {
+            Node::Integer(count) => u32::try_from(*count).ok(),
+            _ => None,
+        };
+        count.or_else(|| self.refuse(path, node, "a whole number up to 4294967295"))
+    }
+
+    pub(super) fn number(&mut self, path: &str, node: &Node) -> Option<f64> {
+        match node {
+            #[expect(clippy::cast_precision_loss, reason = "nobody writes such a factor")]
+            Node::Integer(number) => Some(*number as f64),
+            Node::Float(number) => Some(*number),
+            _ => self.refuse(path, node, "a number"),
+        }
+    }
+
+    pub(super) fn switch(&mut self, path: &str, node: &Node) -> Option<bool> {
+        match node {
+            Node::Bool(value) => Some(*value),
+            _ => self.refuse(path, node, "true or false"),
+        }
+    }
+
+    pub(super) fn text<'a>(&mut self, path: &str, node: &'a Node) -> Option<&'a str> {
+        match node {
+            Node::Text(text) => Some(text),
+            _ => self.refuse(path, node, "a text"),
+        }
+    }
+
+    /// `0.5`, or `"50%"`.
+    pub(super) fn share(&mut self, path: &str, node: &Node) -> Option<f64> {
+        let share = match node {
+            #[expect(clippy::cast_precision_loss, reason = "what is not 1 is refused")]
+            Node::Integer(number) => Some(*number as f64),
+            Node::Float(number) => Some(*number),
+            Node::Text(text) => percent(text),
+            _ => None,
+        };
+        share.or_else(|| self.refuse(path, node, SHARE))
+    }
+
+    /// `"1m 30s"`.
+    pub(super) fn duration(&mut self, path: &str, node: &Node) -> Option<Duration> {
+        let duration = match node {
+            Node::Text(text) => humantime::parse_duration(text).ok(),
+            _ => None,
+        };
+        duration.or_else(|| self.refuse(path, node, DURATION))
+    }
+
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        path: &str,
+        node: &Node,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        let text = self.text(path, node)?;
+        let known = words.iter().find(|(word, _)| *word == text);
+        if known.is_none() {
+            let all = words.iter().map(|(word, _)| *word);
+            self.problems
+                .push(Problem::unknown(path, text, "one of these words", all));
+        }
+        known.map(|(_, value)| *value)
+    }
+}
+
+pub(super) const SHARE: &str = "a share such as 0.5 or \"50%\"";
+pub(super) const DURATION: &str = "a time such as \"30s\", \"250ms\" or \"1m 30s\"";
+
+/// To the same millionth as the share that one would write.
+fn percent(text: &str) -> Option<f64> {
+    let number: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
+    Some(number / 100.0)
+}

@@ -1,0 +1,143 @@
+//! [`RegistryBuilder`]: what circuits are made by.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use super::{
+    Registry,
+    event::{Event, Listener, Listeners},
+    rules::{Rank, Rules},
+};
+use crate::{
+    circuit::settings::ConfigError,
+    circuit::{builder::CircuitBuilder, handle::Circuit},
+};
+
+const DEFAULT_MAX_CIRCUITS: usize = 1_024;
+
+/// Builds a [`Registry`]. See [the module](super).
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct RegistryBuilder {
+    rules: Rules,
+    max_circuits: usize,
+    listeners: Vec<Listener>,
+}
+
+impl RegistryBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            rules: Rules::default(),
+            max_circuits: DEFAULT_MAX_CIRCUITS,
+            listeners: Vec::new(),
+        }
+    }
+
+    /// What every circuit is built by, before anything else. Can be given several times.
+    ///
+    /// The closure runs whenever a circuit is made. Where several threads ask for the same name at once, it may run
+    /// for each of them, and one circuit is made.
+    ///
+    /// Default: a circuit's own defaults.
+    pub fn defaults(
+        self,
+        change: impl Fn(CircuitBuilder) -> CircuitBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.rule(Rank::Defaults, "", change)
+    }
+
+    /// What circuits are built by whose name matches `pattern`, after the [`defaults`](Self::defaults). In it `*`
+    /// stands for any characters, also for none. Can be given several times; where several match, all are applied,
+    /// in the order in which they were given.
+    pub fn matching(
+        self,
+        pattern: &str,
+        change: impl Fn(CircuitBuilder) -> CircuitBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.rule(Rank::Pattern, pattern, change)
+    }
+
+    /// A circuit that is there from the start, and what it is built by after all else. For one that needs nothing
+    /// of its own: `.circuit("payments", |circuit| circuit)`.
+    pub fn circuit(
+        self,
+        name: &str,
+        change: impl Fn(CircuitBuilder) -> CircuitBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.rule(Rank::Name, name, change)
+    }
+
+    fn rule(
+        mut self,
+        rank: Rank,
+        names: &str,
+        change: impl Fn(CircuitBuilder) -> CircuitBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.rules.add(rank, names, Arc::new(change));
+        self
+    }
+
+    /// How many circuits there may be at once, those that are there from the start included; at least as many as
+    /// those. [What happens](super#how-many-there-may-be) when there are so many.
+    ///
+    /// Default: 1,024.
+    pub fn max_circuits(mut self, circuits: usize) -> Self {
+        self.max_circuits = circuits;
+        self
+    }
+
+    /// Calls `listener` for all that happens to any circuit of the registry: see [`Event`]. Can be given several
+    /// times.
+    ///
+    /// It runs on the thread that made it happen, often in the middle of a call, so it should be quick. It may call
+    /// back into the circuit and the registry. If it panics, nothing else happens.
+    pub fn on_event(
+        mut self,
+        listener: impl Fn(&Circuit, Event<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.listeners.push(Arc::new(listener));
+        self
+    }
+
+    /// Builds the registry, and the circuits that are there from the start.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for the first setting that makes no sense: in the defaults, in any pattern (as it is, for a
+    /// circuit of that name), or in a named circuit; and for `max_circuits` if it is less than there are names.
+    /// What only makes no sense where two patterns match the same name is told when
+    /// [such a circuit is made](Registry::get_or_create).
+    pub fn build(self) -> Result<Registry, ConfigError> {
+        let Self {
+            rules,
+            max_circuits,
+            listeners,
+        } = self;
+        check(&rules)?;
+        let names: BTreeSet<_> = rules.names().map(str::to_owned).collect();
+        let enough = max_circuits >= names.len();
+        let allowed = "at least the number of circuits that are named";
+        ConfigError::unless(enough, "max_circuits", &max_circuits, allowed)?;
+        let registry = Registry::new(rules, max_circuits, Listeners::new(listeners));
+        for name in &names {
+            registry.create_named(name)?;
+        }
+        Ok(registry)
+    }
+}
+
+/// Builds circuits to throw away.
+fn check(rules: &Rules) -> Result<(), ConfigError> {
+    let patterns = std::iter::once("*").chain(rules.patterns());
+    patterns
+        .map(|pattern| rules.builder(pattern).check())
+        .try_for_each(|checked| checked.map(drop))
+}
+
+impl fmt::Debug for RegistryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryBuilder")
+            .field("names", &self.rules.names().collect::<Vec<_>>())
+            .field("max_circuits", &self.max_circuits)
+            .finish_non_exhaustive()
+    }
+}

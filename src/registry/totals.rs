@@ -1,0 +1,14 @@
+//! [`RegistryTotals`]: how many circuits came and went.
+
+/// What became of names and circuits, since the registry was built. From
+/// [`Registry::totals`](super::Registry::totals).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegistryTotals {
+    /// Circuits that were made, those included that are there from the start.
+    pub made: u64,
+    /// Circuits that have left because their place was needed (rule I5).
+    pub made_room: u64,
+    /// Times that a circuit was asked for and could not be made, because the registry was full.
+    pub turned_away: u64,
+}

@@ -1,0 +1,94 @@
+//! The same in three formats.
+
+use serde::Deserialize;
+use tower_breaker::config::{Config, ReadError};
+
+const TOML: &str = r#"
+[defaults]
+failure_rate = 0.5
+open_for = "10s"
+
+[[matching]]
+names = "search-*"
+tags = { tier = "search" }
+
+[circuits.payments]
+consecutive_failures = 3
+probes = "2 of 3"
+"#;
+
+const JSON: &str = r#"{
+    "defaults": { "failure_rate": 0.5, "open_for": "10s" },
+    "matching": [{ "names": "search-*", "tags": { "tier": "search" } }],
+    "circuits": { "payments": { "consecutive_failures": 3, "probes": "2 of 3" } }
+}"#;
+
+const YAML: &str = r#"
+defaults:
+  failure_rate: 0.5
+  open_for: 10s
+matching:
+  - names: "search-*"
+    tags:
+      tier: search
+circuits:
+  payments:
+    consecutive_failures: 3
+    probes: 2 of 3
+"#;
+
+fn checked(config: &Config) {
+    let registry = config.registry().build().expect("valid");
+    assert_eq!(registry.circuits().len(), 1);
+    let search = registry.get_or_create("search-eu").expect("made");
+    assert_eq!(search.tags().get("tier"), Some("search"));
+}
+
+// I7
+#[test]
+fn it_reads_toml_json_and_yaml() {
+    checked(&Config::read(toml::Deserializer::parse(TOML).expect("well formed")).expect("good"));
+    checked(&Config::read(&mut serde_json::Deserializer::from_str(JSON)).expect("good"));
+    checked(&Config::read(yaml_serde::Deserializer::from_str(YAML)).expect("good"));
+}
+
+// I7
+#[test]
+fn it_can_be_part_of_something_larger() {
+    #[derive(Deserialize)]
+    struct Application {
+        port: u16,
+        circuits: Config,
+    }
+    let text = "port = 80\n[circuits.circuits.payments]\nconsecutive_failures = 3";
+    let read: Application = toml::from_str(text).expect("good");
+    assert_eq!(read.port, 80);
+    read.circuits
+        .registry()
+        .build()
+        .expect("valid")
+        .circuit("payments")
+        .expect("there");
+
+    let wrong = "port = 80\n[circuits.circuits.payments]\npermits = 3\nmode = \"of\"";
+    let error = toml::from_str::<Application>(wrong)
+        .map(drop)
+        .expect_err("wrong");
+    let told = error.to_string();
+    assert!(told.contains("circuits.payments.mode: `of`"), "{told}");
+    assert!(told.contains("circuits.payments.permits: 3"), "{told}");
+}
+
+// I8
+#[test]
+fn what_is_not_well_formed_is_told_by_its_format_with_line_and_column() {
+    let read = Config::read(&mut serde_json::Deserializer::from_str(
+        "{\n  \"defaults\": {,\n}",
+    ));
+    let error = read.expect_err("not well formed");
+    assert!(matches!(error, ReadError::Format(_)));
+    assert_eq!(
+        error.to_string(),
+        "key must be a string at line 2 column 16"
+    );
+}

@@ -1,0 +1,162 @@
+//! What holds for whom.
+
+use std::time::Duration;
+
+use tower_breaker::{Mode, State, clock::ManualClock, registry::Registry};
+
+use super::read;
+
+fn registry(text: &str) -> Registry {
+    read(text)
+        .expect("makes sense")
+        .registry()
+        .build()
+        .expect("valid")
+}
+
+/// How many failures in a row open it.
+fn failures_to_open(registry: &Registry, name: &str) -> usize {
+    let circuit = registry.get_or_create(name).expect("made");
+    let mut failures = 0;
+    while circuit.state() == State::Closed && failures < 100 {
+        circuit.try_acquire().expect("closed").failure();
+        failures += 1;
+    }
+    failures
+}
+
+// I7
+#[test]
+fn defaults_then_patterns_then_names_and_bases_before_their_own() {
+    let registry = registry(
+        r#"
+        [defaults]
+        consecutive_failures = 2
+
+        [[matching]]
+        names = "search-*"
+        consecutive_failures = 3
+
+        [[matching]]
+        names = "*-eu"
+        consecutive_failures = 4
+
+        [bases.brittle]
+        consecutive_failures = 1
+
+        [bases.firm]
+        extends = "brittle"
+        consecutive_failures = 7
+
+        [circuits.search-eu-1]
+        consecutive_failures = 6
+
+        [circuits.payments]
+        extends = "brittle"
+
+        [circuits.refunds]
+        extends = "firm"
+
+        [circuits.search-eu]
+        extends = "firm"
+        consecutive_failures = 5
+        "#,
+    );
+    for (name, failures) in [
+        ("other", 2),
+        ("search-us", 3),
+        ("billing-eu", 4),
+        ("search-eu-1", 6),
+        ("payments", 1),
+        ("refunds", 7),
+        ("search-eu", 5),
+    ] {
+        assert_eq!(failures_to_open(&registry, name), failures, "{name}");
+    }
+}
+
+// I7
+#[test]
+fn circuits_of_the_file_are_there_from_the_start_and_others_come_with_use() {
+    let registry = registry("max_circuits = 2\n[circuits.b]\n[circuits.a]");
+    let names: Vec<_> = registry
+        .circuits()
+        .iter()
+        .map(|it| it.name().to_owned())
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+    registry.get_or_create("c").expect_err("full");
+}
+
+// I7
+#[test]
+fn every_key_reaches_its_circuit() {
+    let clock = ManualClock::new();
+    let time = clock.clone();
+    let config = read(
+        r#"
+        [circuits.a]
+        consecutive_failures = 3
+        consecutive_failures_span = "1s"
+        failure_rate = "100%"
+        slow_call_rate = 0.5
+        slow_call_duration = "2s"
+        minimum_calls = 50
+        time_window = "1m"
+        time_window_buckets = 6
+        open_for = { first = "1s", factor = 2, max = "1m 30s" }
+        permits = 2
+        probes = "2 of 3"
+        half_open_timeout = "5s"
+        probe_timeout = "500ms"
+        ramp = { over = "10s", from = "25%" }
+        spread_retry_after = 0.1
+        abandoned = { failure_after = "3s" }
+        mode = "shadow"
+        totals = false
+        tags = { tier = "critical", zone = "eu" }
+        "#,
+    )
+    .expect("makes sense");
+    let registry = config
+        .registry()
+        .defaults(move |it| it.clock(time.clone()))
+        .build();
+    let circuit = registry.expect("valid").circuit("a").expect("there");
+
+    assert_eq!(circuit.tags().to_string(), "tier=critical, zone=eu");
+    assert_eq!(circuit.mode(), Mode::Shadow);
+    assert_eq!(circuit.snapshot().totals, None);
+    circuit.set_mode(Mode::Normal);
+    let fail = || circuit.try_acquire().expect("admitted").failure();
+    (0..3).for_each(|_| fail());
+    assert_eq!(circuit.state(), State::Closed, "they span no time");
+    clock.advance(Duration::from_secs(1));
+    fail();
+    assert_eq!(circuit.state(), State::Open);
+    clock.advance(Duration::from_secs(1));
+    let probe = circuit.clone().try_acquire_owned().expect("a probe");
+    let probes = circuit.snapshot().probes.expect("half-open");
+    let counts = (
+        probes.permits,
+        probes.successes_needed,
+        probes.failures_allowed,
+    );
+    assert_eq!(counts, (2, 2, 1));
+    probe.success();
+    circuit.try_acquire().expect("a probe").success();
+    assert_eq!(circuit.state(), State::Closed);
+    assert!((circuit.snapshot().ramp_share - 0.25).abs() < 1e-6);
+}
+
+// I7
+#[test]
+fn more_can_be_said_in_code() {
+    let config = read("[circuits.a]\nconsecutive_failures = 5").expect("makes sense");
+    let registry = config
+        .registry()
+        .circuit("a", |circuit| circuit.consecutive_failures(1))
+        .build()
+        .expect("valid");
+    assert_eq!(failures_to_open(&registry, "a"), 1);
+}

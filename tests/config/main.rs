@@ -1,0 +1,21 @@
+//! Configuration as data (rules I7 and I8).
+#![cfg(feature = "config")]
+
+mod formats;
+mod holding;
+mod overlay;
+mod wrong;
+
+use tower_breaker::config::Config;
+
+fn read(text: &str) -> Result<Config, String> {
+    let deserializer = toml::Deserializer::parse(text).map_err(|error| error.to_string())?;
+    Config::read(deserializer).map_err(|error| error.to_string())
+}
+
+/// All that is wrong with it.
+#[track_caller]
+fn wrong(text: &str) -> Vec<String> {
+    let problems = read(text).expect_err("wrong");
+    problems.lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,175 @@
+//! What a registry tells, and when.
+
+use std::sync::{Arc, Mutex};
+
+use tower_breaker::{
+    Circuit,
+    registry::{Event, Registry, RegistryBuilder},
+};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn listener(&self) -> impl Fn(&Circuit, Event<'_>) + Send + Sync + use<> {
+        let log = self.clone();
+        move |circuit, event| log.write(circuit, event)
+    }
+
+    fn write(&self, circuit: &Circuit, event: Event<'_>) {
+        let line = match event {
+            Event::Added => format!("{} added", circuit.name()),
+            Event::Removed => format!("{} removed", circuit.name()),
+            Event::Transition(told) => format!("{} {}", circuit.name(), told.to),
+            Event::Settings(told) => told.to_string(),
+            other => format!("{other:?}"),
+        };
+        self.0.lock().expect("no panic").push(line);
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().expect("no panic"))
+    }
+}
+
+fn told(build: impl FnOnce(RegistryBuilder) -> RegistryBuilder) -> (Registry, Log) {
+    let log = Log::default();
+    let builder = build(Registry::builder().on_event(log.listener()));
+    (builder.build().expect("valid"), log)
+}
+
+// I4
+#[test]
+fn what_happens_to_every_circuit_is_told_once() {
+    let (registry, log) = told(|builder| builder.circuit("a", |circuit| circuit));
+    let b = registry.get_or_create("b").expect("made");
+    registry.get_or_create("b").expect("there");
+    b.force_open();
+    registry.remove("b").expect("there");
+    assert!(registry.remove("b").is_none());
+    assert_eq!(log.take(), ["a added", "b added", "b open", "b removed"]);
+}
+
+// I4
+#[test]
+fn nothing_is_told_of_a_circuit_that_was_removed() {
+    let (registry, log) = told(|builder| builder.circuit("a", |circuit| circuit));
+    let removed = registry.remove("a").expect("there");
+    let anew = registry.get_or_create("a").expect("made");
+    log.take();
+    removed.force_open();
+    assert_eq!(log.take(), Vec::<String>::new());
+    anew.force_open();
+    assert_eq!(log.take(), ["a open"]);
+}
+
+// I4
+#[test]
+fn nothing_is_told_of_a_circuit_that_could_not_be_made() {
+    let (registry, log) = told(|builder| builder.max_circuits(1));
+    registry.get_or_create(" ").expect_err("refused");
+    let _held = registry.get_or_create("a").expect("made");
+    registry.get_or_create("b").expect_err("refused");
+    assert_eq!(log.take(), ["a added"]);
+}
+
+// I4
+#[test]
+fn the_circuits_own_listeners_hear_it_too() {
+    let log = Log::default();
+    let own = log.clone();
+    let registry = Registry::builder()
+        .defaults(move |circuit| {
+            let own = own.clone();
+            circuit.on_transition(move |circuit, told| own.write(circuit, Event::Transition(told)))
+        })
+        .build()
+        .expect("valid");
+    registry.get_or_create("a").expect("made").force_open();
+    assert_eq!(log.take(), ["a open"]);
+}
+
+// I4
+#[test]
+fn a_subscription_hears_all_circuits_until_it_is_dropped() {
+    let (registry, _) = told(|builder| builder.circuit("a", |circuit| circuit));
+    let log = Log::default();
+    let subscription = registry.subscribe(log.listener());
+    registry.circuit("a").expect("there").force_open();
+    registry.get_or_create("b").expect("made").force_open();
+    assert_eq!(log.take(), ["a open", "b added", "b open"]);
+    drop(subscription);
+    registry.reset_all();
+    assert_eq!(log.take(), Vec::<String>::new());
+}
+
+// I4
+#[test]
+fn a_subscription_outlives_its_registry_in_peace() {
+    let (registry, _) = told(|builder| builder);
+    let subscription = registry.subscribe(|_, _| {});
+    drop(registry);
+    drop(subscription);
+}
+
+// I4
+#[test]
+fn a_listener_may_call_back() {
+    let registry = Arc::new(std::sync::OnceLock::<Registry>::new());
+    let (log, asked) = (Log::default(), registry.clone());
+    let listener = log.listener();
+    let built = Registry::builder()
+        .on_event(move |circuit, event| {
+            listener(circuit, event);
+            let Some(registry) = asked.get() else { return };
+            match (event, circuit.name()) {
+                (Event::Added, "a") => {
+                    registry.get_or_create("a").expect("there");
+                    registry.get_or_create("b").expect("made");
+                    registry.remove("a").expect("there");
+                }
+                (Event::Removed, "a") => registry.reset_all(),
+                _ => {}
+            }
+        })
+        .build()
+        .expect("valid");
+    registry.set(built.clone()).expect("once");
+    built.get_or_create("a").expect("made");
+    // `a` was removed while its addition was told, so that is told when it has been.
+    assert_eq!(log.take(), ["a added", "b added", "a removed", "b closed"]);
+    assert!(built.get("a").is_none());
+}
+
+// I4
+#[test]
+fn a_listener_that_panics_harms_nobody() {
+    let log = Log::default();
+    let registry = Registry::builder()
+        .on_event(|_, _| panic!("a listener's own fault"))
+        .on_event(log.listener())
+        .build()
+        .expect("valid");
+    registry.get_or_create("a").expect("made").force_open();
+    registry.remove("a");
+    assert_eq!(log.take(), ["a added", "a open", "a removed"]);
+}
+
+// I4, I5
+#[test]
+fn who_makes_room_is_told_as_removed() {
+    let (registry, log) = told(|builder| builder.max_circuits(1));
+    registry.get_or_create("a").expect("made");
+    registry.get_or_create("b").expect("made");
+    assert_eq!(log.take(), ["a added", "a removed", "b added"]);
+}
+
+// I4, E5
+#[test]
+fn a_change_of_settings_is_told() {
+    let (registry, log) = told(|builder| builder.circuit("a", |circuit| circuit));
+    let a = registry.circuit("a").expect("there");
+    let change = a.reconfigure(|settings| settings.set_failure_rate(0.25));
+    let line = change.expect("valid").to_string();
+    assert_eq!(log.take(), ["a added".to_owned(), line]);
+}
