@@ -10,7 +10,7 @@
 //!
 //! # fn main() -> Result<(), tower_breaker::ConfigError> {
 //! let layer = CircuitBreakerLayer::new(Circuit::builder("greeter").build()?).grpc();
-//! # let _: CircuitBreakerLayer<_, _, _, _> = layer;
+//! # let _: tower_breaker::grpc::GrpcLayer = layer;
 //! # Ok(())
 //! # }
 //! ```
@@ -54,7 +54,7 @@
 //!     .retry_after(RetryAfter::between(Duration::from_secs(1), Duration::from_secs(60))?);
 //! let layer = CircuitBreakerLayer::new(Circuit::builder("greeter").build()?)
 //!     .grpc_with(classifier);
-//! # let _: CircuitBreakerLayer<_, _, _, _> = layer;
+//! # let _: tower_breaker::grpc::GrpcLayer = layer;
 //! # Ok(())
 //! # }
 //! ```
