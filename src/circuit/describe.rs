@@ -230,8 +230,8 @@ fn write_cause(
     }
 }
 
-/// In percent, with the threshold. The share is cut off after a tenth, or after the last digit of the threshold: rounded,
-/// or cut off before, it could look as if it had reached a threshold that it has not, or the other way round.
+/// In percent, with the threshold. The share is cut off after a tenth, or after the last digit of the threshold:
+/// rounded, or cut off before, it could look as if it had reached a threshold that it has not, or the other way round.
 fn write_share(
     f: &mut fmt::Formatter<'_>,
     part: u64,

@@ -59,8 +59,8 @@ use crate::circuit::clock::Clock;
 ///   buckets of seconds that is nothing. Let a bucket be at least ten grains long.
 /// * **Slow calls**: a call that is shorter than a grain has taken no time at all, or a whole grain if the clock went
 ///   on meanwhile. Let [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration), and the time of
-///   [`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter), be at least ten grains long. With one that is
-///   shorter than a grain, fast calls count as slow now and then.
+///   [`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter), be at least ten grains long. With one
+///   that is shorter than a grain, fast calls count as slow now and then.
 /// * **Not changed** are times that tokio's timer keeps, such as
 ///   [`probe_timeout`](crate::CircuitBuilder::probe_timeout). Who waits for the end of a break, as a
 ///   [driver](crate::Circuit::probe_with) does, may be woken up to one grain too early, and then waits again.

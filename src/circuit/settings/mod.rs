@@ -1,8 +1,8 @@
 //! [`Settings`]: everything that people say of a circuit, as a value (rules B8, E5).
 //!
-//! The machine computes with [`Numbers`](crate::machine::Numbers). Here is what people say and see of them: each setting
-//! with its getter and its setter, the [defaults], what is [refused](check), and how it is [written](print). A live
-//! circuit keeps nothing of this but what it was built with: its settings are read from its numbers.
+//! The machine computes with [`Numbers`](crate::machine::Numbers). Here is what people say and see of them: each
+//! setting with its getter and its setter, the [defaults], what is [refused](check), and how it is [written](print).
+//! A live circuit keeps nothing of this but what it was built with: its settings are read from its numbers.
 
 mod change;
 mod check;
