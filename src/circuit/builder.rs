@@ -558,6 +558,17 @@ impl CircuitBuilder {
         Ok(self.check()?.circuit(Some(built_at)))
     }
 
+    #[cfg(feature = "registry")]
+    pub(crate) fn named(self, name: Name) -> Self {
+        Self { name, ..self }
+    }
+
+    /// To take back what was said before, too.
+    #[cfg(feature = "config")]
+    pub(crate) fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
     /// All that can go wrong.
     pub(crate) fn check(self) -> Result<Checked, ConfigError> {
         let blank = self.name.trim().is_empty();
@@ -629,6 +640,12 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    /// With everything filled in.
+    #[cfg(feature = "config")]
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub(crate) fn circuit(self, built_at: Option<&'static Location<'static>>) -> Circuit {
         let Self {
             builder,

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "config")]
+use super::settings::ChangedSetting;
 use super::{
     builder::CircuitBuilder,
     call::{Call, OwnedCall},
@@ -68,6 +70,15 @@ struct Shared {
     clock: CircuitClock,
     observers: Observers,
     label: Label,
+}
+
+/// What a circuit was before anything happened to it.
+#[cfg(feature = "registry")]
+#[derive(Clone, Copy)]
+pub(crate) struct AsBuilt {
+    pub(crate) mode: Mode,
+    /// Of its settings.
+    pub(crate) version: u64,
 }
 
 /// What a circuit is called, and what it was built with.
@@ -152,12 +163,48 @@ impl Circuit {
         )
     }
 
-    /// Whether it can go unnoticed: nobody holds it, and it is like one that was just built, or open and forgotten.
+    /// Whether nobody holds it and nobody would notice that it is gone: its settings are as they were `built`, and it
+    /// is like one that was just built, or open and forgotten.
     #[cfg(feature = "registry")]
-    pub(crate) fn may_leave(&self) -> bool {
+    pub(crate) fn is_unnoticed(&self, built: AsBuilt) -> bool {
         let now = self.now();
-        let is_only_handle = Arc::strong_count(&self.shared) == 1;
-        is_only_handle && (self.core().is_like_new(now) || self.core().is_forgotten(now))
+        Arc::strong_count(&self.shared) == 1
+            && self.core().settings_version() == built.version
+            && (self.core().is_like_new(built.mode, now) || self.core().is_forgotten(now))
+    }
+
+    /// The circuit, and whether nobody else has a handle to it: then nobody can get one any more.
+    #[cfg(feature = "registry")]
+    pub(crate) fn into_only_handle(self) -> (Self, bool) {
+        let (shared, is_only) = match Arc::try_unwrap(self.shared) {
+            Ok(shared) => (Arc::new(shared), true),
+            Err(shared) => (shared, false),
+        };
+        (Self { shared }, is_only)
+    }
+
+    /// The name, to be copied without a copy of its text.
+    #[cfg(feature = "registry")]
+    pub(crate) fn full_name(&self) -> &Name {
+        &self.shared.label.name
+    }
+
+    /// What a change to these settings would do.
+    ///
+    /// Closures are no data, and are made anew whenever a circuit is described: its own stand for them.
+    #[cfg(feature = "config")]
+    pub(crate) fn plan(
+        &self,
+        settings: &Settings,
+    ) -> Result<(Settings, Vec<ChangedSetting>), ConfigError> {
+        let old = self.settings();
+        let mut new = settings.clone();
+        new.take_closures_of(&old);
+        let built = &self.shared.label.settings;
+        let numbers = new.numbers_in_place(&old, built);
+        let new = built.with_numbers(&numbers.map_err(|error| error.of(&self.shared.label.name))?);
+        let changes = old.changes_to(&new);
+        Ok((new, changes))
     }
 
     /// What a circuit of a later process can be built from (rule E6): the state, what remains of the break, the

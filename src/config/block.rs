@@ -8,7 +8,10 @@ use super::{
     read::{Reader, join},
     tree::Node,
 };
-use crate::circuit::builder::CircuitBuilder;
+use crate::circuit::{builder::CircuitBuilder, handle::Circuit};
+
+/// How many bases may extend one another in a row.
+const MOST_BASES: usize = 32;
 
 /// A block of settings, in the order in which they hold.
 #[derive(Clone, Debug, Default)]
@@ -53,8 +56,15 @@ impl Block {
                 reader.problems.push(problem);
                 break;
             };
+            if chain.len() > MOST_BASES {
+                let allowed = format!("a chain of at most {MOST_BASES} bases");
+                reader
+                    .problems
+                    .push(Problem::new(&path, format!("`{name}`"), allowed));
+                break;
+            }
             if chain.iter().any(|block| std::ptr::eq(*block, base)) {
-                let found = format_args!("`{name}`, which extends itself");
+                let found = format!("`{name}`, which extends itself");
                 let problem = Problem::new(&path, found, "a base that ends somewhere");
                 // Each block of a circle meets it, and so does whatever extends one of them.
                 if !reader.problems.contains(&problem) {
@@ -69,42 +79,80 @@ impl Block {
     }
 }
 
-/// Tells all that makes no sense together, not only the first of it: what is refused is left out, and the rest is
-/// tried again.
+/// Tells all that makes no sense together, not only the first of it: what is refused, or what is to blame for it, is
+/// left out, and the rest is tried again.
 pub(super) fn check(
     reader: &mut Reader,
     path: &str,
     mut all: Vec<Assignment>,
-    bare: &CircuitBuilder,
+    mut bare: CircuitBuilder,
 ) {
     loop {
-        let builder = apply(&all, bare.clone());
-        let Err(error) = builder.check() else {
+        let Err(error) = apply(&all, bare.clone()).check() else {
             return;
         };
         let field = error.field().split('.').next().unwrap_or_default();
-        let key = if field == "success_threshold" {
-            "probes"
-        } else {
-            field
-        };
-        let at = all.iter().rposition(|assignment| assignment.key == key);
-        let path = match at {
-            Some(at) => error.field().replacen(field, &all[at].path, 1),
-            None => join(path, error.field()),
-        };
-        let problem = Problem::new(&path, error.value(), error.allowed());
-        if !reader.problems.contains(&problem) {
-            reader.problems.push(problem);
+        if field == "name" {
+            tell(reader, Problem::new(path, error.value(), error.allowed()));
+            bare = Circuit::builder("*");
+            continue;
         }
-        let Some(at) = at else {
+        let own = last_of(&all, field);
+        let blamed = error.because_of().and_then(|field| last_of(&all, field));
+        let Some(at) = own.or(blamed) else {
+            tell(
+                reader,
+                Problem::new(&join(path, error.field()), error.value(), error.allowed()),
+            );
             return;
         };
+        let path = match own {
+            Some(at) => error.field().replacen(field, &all[at].path, 1),
+            None => sibling(&all[at].path, error.field()),
+        };
+        tell(reader, Problem::new(&path, error.value(), error.allowed()));
         all.remove(at);
     }
+}
+
+fn tell(reader: &mut Reader, problem: Problem) {
+    if !reader.problems.contains(&problem) {
+        reader.problems.push(problem);
+    }
+}
+
+fn last_of(all: &[Assignment], field: &str) -> Option<usize> {
+    let key = if field == "success_threshold" {
+        "probes"
+    } else {
+        field
+    };
+    all.iter().rposition(|assignment| assignment.key == key)
+}
+
+/// The path of a key beside another.
+fn sibling(path: &str, key: &str) -> String {
+    let block = path.rsplit_once('.').map_or("", |(block, _)| block);
+    join(block, key)
 }
 
 pub(super) fn apply(all: &[Assignment], builder: CircuitBuilder) -> CircuitBuilder {
     all.iter()
         .fold(builder, |builder, assignment| (assignment.change)(builder))
+}
+
+/// Tells values that are allowed nowhere, whatever is said beside them.
+pub(super) fn check_alone(reader: &mut Reader, all: &[Assignment]) {
+    for assignment in all {
+        let builder = (assignment.change)(Circuit::builder("*"));
+        let Err(error) = builder.check() else {
+            continue;
+        };
+        let field = error.field().split('.').next().unwrap_or_default();
+        if field == assignment.key && error.because_of().is_none() {
+            let path = error.field().replacen(field, &assignment.path, 1);
+            let problem = Problem::new(&path, error.value(), error.allowed());
+            reader.problems.push(problem);
+        }
+    }
 }

@@ -1,25 +1,72 @@
 //! Variables of the environment, on top of what a file says.
 
+use std::ffi::OsString;
+
 use super::{problem::Problem, read::join, tree::Node};
 
 /// What the names of all variables begin with.
 const PREFIX: &str = "TOWER_BREAKER__";
 
-/// Lays variables over a tree. What they do not fit is told.
-pub(super) fn overlay(
-    tree: &mut Node,
-    variables: impl IntoIterator<Item = (String, String)>,
-) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (variable, value) in variables {
-        let Some(rest) = variable.strip_prefix(PREFIX) else {
-            continue;
-        };
-        if let Err(problem) = set(tree, &variable, rest, &value) {
-            problems.push(problem);
+/// What was forgotten in the name of a variable that begins so, and is meant for us all the same.
+const NEARLY: &str = "TOWER_BREAKER_";
+
+/// What variables have set, by its path.
+pub(super) struct Overlay {
+    pub(super) problems: Vec<Problem>,
+    set: Vec<(String, String)>,
+}
+
+impl Overlay {
+    /// Lays variables over a tree. What they do not fit is told.
+    pub(super) fn lay<K: Into<OsString>, V: Into<OsString>>(
+        tree: &mut Node,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let (mut problems, mut set) = (Vec::new(), Vec::new());
+        for (variable, value) in variables {
+            match lay_one(tree, &variable.into(), value.into()) {
+                Ok(laid) => set.extend(laid),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        Self { problems, set }
+    }
+
+    /// What is wrong with a value from a variable is told with the variable's name.
+    pub(super) fn name_variables(&self, problems: &mut [Problem]) {
+        for problem in problems {
+            let within = |path: &str| {
+                let rest = problem.path().strip_prefix(path);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            let found = self.set.iter().find(|(path, _)| within(path));
+            if let Some((_, variable)) = found {
+                problem.set_variable(variable);
+            }
         }
     }
-    problems
+}
+
+/// The path that was set, and by which variable. `None` for somebody else's.
+fn lay_one(
+    tree: &mut Node,
+    variable: &OsString,
+    value: OsString,
+) -> Result<Option<(String, String)>, Problem> {
+    let name = variable.to_string_lossy();
+    let Some(rest) = name.strip_prefix(PREFIX) else {
+        let rest = name.strip_prefix(NEARLY).unwrap_or_default();
+        if rest.contains("__") {
+            let allowed = "`TOWER_BREAKER__`, with two underscores";
+            return Err(Problem::new(&name, "`TOWER_BREAKER_`", allowed));
+        }
+        return Ok(None);
+    };
+    let Ok(value) = value.into_string() else {
+        return Err(Problem::new(&name, "not Unicode", "a text"));
+    };
+    let path = set(tree, &name, rest, &value)?;
+    Ok(Some((path, name.into_owned())))
 }
 
 /// As a name is written in a variable: capitals, and `_` for whatever is neither a letter nor a digit.
@@ -34,62 +81,75 @@ fn shouted(name: &str) -> String {
     name.chars().map(shout).collect()
 }
 
-fn set(tree: &mut Node, variable: &str, rest: &str, value: &str) -> Result<(), Problem> {
-    let wrong = |found: &str, allowed: &str| Problem::new(variable, found, allowed);
-    let parts: Vec<_> = rest.split("__").collect();
-    let (place, key) = match parts[..] {
-        ["MAX_CIRCUITS"] => {
-            *entry(tree, "max_circuits") = Node::from_text(value);
-            return Ok(());
-        }
-        [place, key] if !place.is_empty() && !key.is_empty() => (place, key.to_ascii_lowercase()),
-        _ => {
-            let allowed = "such as TOWER_BREAKER__PAYMENTS__FAILURE_RATE";
-            return Err(wrong("the name of this variable", allowed));
-        }
-    };
-    if place == "DEFAULTS" {
-        *entry(entry(tree, "defaults"), &key) = Node::from_text(value);
-        return Ok(());
+/// The path that was set.
+fn set(tree: &mut Node, variable: &str, rest: &str, value: &str) -> Result<String, Problem> {
+    if rest == "MAX_CIRCUITS" {
+        put(tree, &["max_circuits"], value);
+        return Ok("max_circuits".to_owned());
     }
-    let circuits = entry(tree, "circuits");
-    let Node::Map(known) = &*circuits else {
-        return Ok(());
+    // From the right: a name may have two in a row, and no key has.
+    let parts = rest
+        .rsplit_once("__")
+        .filter(|(place, key)| !place.is_empty() && !key.is_empty());
+    let Some((place, key)) = parts else {
+        let allowed = "such as TOWER_BREAKER__PAYMENTS__FAILURE_RATE";
+        return Err(Problem::new(variable, "the name of this variable", allowed));
     };
-    let names = known.iter().map(|(name, _)| name.clone());
-    let fitting: Vec<_> = names.filter(|name| shouted(name) == place).collect();
-    match &fitting[..] {
-        [name] => *entry(entry(circuits, name), &key) = Node::from_text(value),
-        [] => {
-            return Err(wrong(
-                place,
-                "the name of a circuit in `circuits`, or DEFAULTS",
-            ));
+    let key = key.to_ascii_lowercase();
+    let block =
+        named(tree, place).map_err(|(found, allowed)| Problem::new(variable, found, allowed))?;
+    match block {
+        None => {
+            put(tree, &["defaults", &key], value);
+            Ok(join("defaults", &key))
         }
-        [one, other, ..] => {
-            let found = format!(
-                "{place}, which is {} and {}",
-                join("", one),
-                join("", other)
-            );
-            return Err(wrong(&found, "the name of one circuit"));
+        Some(name) => {
+            put(tree, &["circuits", &name, &key], value);
+            Ok(join(&join("circuits", &name), &key))
         }
     }
-    Ok(())
 }
 
-/// The value of a key, made where there is none. What is no table becomes one only if it is nothing.
-fn entry<'a>(node: &'a mut Node, key: &str) -> &'a mut Node {
-    if matches!(node, Node::Nothing) {
+/// The circuit that is meant, `None` for the defaults; or what is found instead, and what could be there.
+fn named(tree: &Node, place: &str) -> Result<Option<String>, (String, &'static str)> {
+    let names = tree.names_in("circuits");
+    let mut fitting: Vec<_> = names.filter(|name| shouted(name) == place).collect();
+    if place == "DEFAULTS" {
+        if fitting.is_empty() {
+            return Ok(None);
+        }
+        fitting.push("defaults");
+    }
+    match fitting[..] {
+        [name] => Ok(Some(name.to_owned())),
+        [] => Err((
+            place.to_owned(),
+            "the name of a circuit in `circuits`, or DEFAULTS",
+        )),
+        [one, other, ..] => {
+            let (one, other) = (join("", one), join("", other));
+            let found = format!("{place}, which is {one} and {other}");
+            Err((found, "the name of one circuit"))
+        }
+    }
+}
+
+/// Puts a value where the keys lead. Where the file has something else than a table, that is what is wrong.
+fn put(node: &mut Node, keys: &[&str], value: &str) {
+    let [key, rest @ ..] = keys else {
+        *node = Node::from_text(value);
+        return;
+    };
+    if let Node::Nothing = node {
         *node = Node::Map(Vec::new());
     }
     let Node::Map(map) = node else {
-        return node;
+        return;
     };
     let at = map.iter().position(|(known, _)| known == key);
     let at = at.unwrap_or_else(|| {
-        map.push((key.to_owned(), Node::Nothing));
+        map.push(((*key).to_owned(), Node::Nothing));
         map.len() - 1
     });
-    &mut map[at].1
+    put(&mut map[at].1, rest, value);
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     circuit::{
         builder::CircuitBuilder,
-        settings::{Jitter, OpenFor},
+        settings::{Jitter, OpenFor, Settings},
     },
     machine::{AbandonedPolicy, Mode},
 };
@@ -41,19 +41,32 @@ const KEYS: [(&str, Read); 21] = [
         change(abandoned(r, p, n), CircuitBuilder::abandoned)
     }),
     ("consecutive_failures", |r, p, n| {
-        change(r.count(p, n), CircuitBuilder::consecutive_failures)
+        set(
+            r.unless_off(p, n, Reader::count),
+            Settings::set_consecutive_failures,
+        )
     }),
     ("consecutive_failures_span", |r, p, n| {
-        change(r.duration(p, n), CircuitBuilder::consecutive_failures_span)
+        set(
+            r.unless_off(p, n, Reader::duration),
+            Settings::set_consecutive_failures_span,
+        )
     }),
     ("count_window", |r, p, n| {
-        change(r.small_count(p, n), CircuitBuilder::count_window)
+        set(
+            r.unless_off(p, n, Reader::small_count),
+            Settings::set_count_window,
+        )
     }),
     ("failure_rate", |r, p, n| {
-        change(r.share(p, n), CircuitBuilder::failure_rate)
+        let share = r.unless_off(p, n, Reader::share);
+        change(share, CircuitBuilder::failure_rate)
     }),
     ("half_open_timeout", |r, p, n| {
-        change(r.duration(p, n), CircuitBuilder::half_open_timeout)
+        set(
+            r.unless_off(p, n, Reader::duration),
+            Settings::set_half_open_timeout,
+        )
     }),
     ("jitter_seed", |r, p, n| {
         change(r.count(p, n), CircuitBuilder::jitter_seed)
@@ -71,7 +84,10 @@ const KEYS: [(&str, Read); 21] = [
         change(r.count(p, n), CircuitBuilder::permits)
     }),
     ("probe_timeout", |r, p, n| {
-        change(r.duration(p, n), CircuitBuilder::probe_timeout)
+        set(
+            r.unless_off(p, n, Reader::duration),
+            Settings::set_probe_timeout,
+        )
     }),
     ("probes", |r, p, n| {
         change(probes(r, p, n), |builder, (successes, of)| {
@@ -79,25 +95,38 @@ const KEYS: [(&str, Read); 21] = [
         })
     }),
     ("ramp", |r, p, n| {
-        change(ramp(r, p, n), |builder, (duration, from)| {
-            builder.ramp(duration, from)
-        })
+        set(r.unless_off(p, n, ramp), Settings::set_ramp)
     }),
     ("slow_call_duration", |r, p, n| {
-        change(r.duration(p, n), CircuitBuilder::slow_call_duration)
+        set(
+            r.unless_off(p, n, Reader::duration),
+            Settings::set_slow_call_duration,
+        )
     }),
     ("slow_call_rate", |r, p, n| {
-        change(r.share(p, n), CircuitBuilder::slow_call_rate)
+        set(
+            r.unless_off(p, n, Reader::share),
+            Settings::set_slow_call_rate,
+        )
     }),
     ("spread_retry_after", |r, p, n| {
-        change(r.share(p, n), CircuitBuilder::spread_retry_after)
+        set(
+            r.unless_off(p, n, Reader::share),
+            Settings::set_spread_retry_after,
+        )
     }),
     ("tags", tags),
     ("time_window", |r, p, n| {
-        change(r.duration(p, n), CircuitBuilder::time_window)
+        set(
+            r.unless_off(p, n, Reader::duration),
+            Settings::set_time_window,
+        )
     }),
     ("time_window_buckets", |r, p, n| {
-        change(r.small_count(p, n), CircuitBuilder::time_window_buckets)
+        set(
+            r.unless_off(p, n, Reader::small_count),
+            Settings::set_time_window_buckets,
+        )
     }),
     ("totals", |r, p, n| {
         change(r.switch(p, n), CircuitBuilder::totals)
@@ -128,6 +157,17 @@ where
     Some(Arc::new(move |builder| set(builder, value.clone()).into()))
 }
 
+/// The same for what can be off.
+fn set<T: Clone + Send + Sync + 'static>(
+    value: Option<Option<T>>,
+    set: fn(&mut Settings, Option<T>) -> &mut Settings,
+) -> Option<Change> {
+    change(value, move |mut builder: CircuitBuilder, value| {
+        set(builder.settings_mut(), value);
+        builder
+    })
+}
+
 const MODES: [(&str, Mode); 4] = [
     (Mode::Normal.label(), Mode::Normal),
     (Mode::Shadow.label(), Mode::Shadow),
@@ -141,18 +181,23 @@ fn open_for(reader: &mut Reader, path: &str, node: &Node) -> Option<OpenFor> {
         return reader.duration(path, node).map(OpenFor::constant);
     }
     let (mut first, mut factor, mut max, mut jitter) = (None, Some(1.0), Some(Duration::MAX), None);
-    let mut is_there = false;
+    let (mut is_there, mut has_factor, mut has_max) = (false, false, false);
     for (key, value) in reader.table_of(path, node, &["first", "factor", "max", "jitter"]) {
         let path = join(path, key);
         match key {
             "first" => (first, is_there) = (reader.duration(&path, value), true),
-            "factor" => factor = reader.number(&path, value),
-            "max" => max = reader.duration(&path, value),
+            "factor" => (factor, has_factor) = (reader.number(&path, value), true),
+            "max" => (max, has_max) = (reader.duration(&path, value), true),
             _ => jitter = read_jitter(reader, &path, value),
         }
     }
     if !is_there {
         missing(reader, &join(path, "first"), super::read::DURATION);
+    }
+    if has_max && !has_factor {
+        let allowed = "a number above 1, because there is a `max`";
+        missing(reader, &join(path, "factor"), allowed);
+        return None;
     }
     let growing = OpenFor::exponential(first?, factor?, max?);
     Some(growing.jitter(jitter.unwrap_or_default()))
@@ -227,20 +272,23 @@ fn abandoned(reader: &mut Reader, path: &str, node: &Node) -> Option<AbandonedPo
         ];
         return reader.word(path, node, &words);
     }
-    let mut policy = None;
-    for (key, value) in reader.table_of(path, node, &["failure_after"]) {
-        let after = reader.duration(&join(path, key), value);
-        policy = after.map(AbandonedPolicy::FailureAfter);
-    }
-    policy
+    let path_of_time = join(path, "failure_after");
+    let entries = reader.table_of(path, node, &["failure_after"]);
+    let Some((_, value)) = entries.first() else {
+        missing(reader, &path_of_time, super::read::DURATION);
+        return None;
+    };
+    let after = reader.duration(&path_of_time, value);
+    after.map(AbandonedPolicy::FailureAfter)
 }
 
 /// A table of texts.
 fn tags(reader: &mut Reader, path: &str, node: &Node) -> Option<Change> {
     let mut tags = Vec::new();
     for (key, value) in reader.table(path, node) {
-        let value = reader.text(&join(path, key), value)?;
-        tags.push((key.to_owned(), value.to_owned()));
+        if let Some(value) = reader.text(&join(path, key), value) {
+            tags.push((key.to_owned(), value.to_owned()));
+        }
     }
     Some(Arc::new(move |builder| {
         let tag = |builder: CircuitBuilder, (key, value): &(String, String)| {

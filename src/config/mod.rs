@@ -1,5 +1,5 @@
-//! Settings of circuits as data: read from any format that serde reads, checked as a whole, and built into a
-//! [registry](crate::registry). Needs the feature `config`.
+//! Settings of circuits as data: read from any self-describing format that serde reads (TOML, JSON, YAML), checked as
+//! a whole, and built into a [registry](crate::registry). Needs the feature `config`.
 //!
 //! ```
 //! use tower_breaker::{State, config::Config};
@@ -13,13 +13,14 @@
 //!
 //! let config = Config::read(&mut serde_json::Deserializer::from_str(file))?;
 //! let registry = config.registry().build()?;
-//! assert_eq!(registry.circuit("payments")?.state(), State::Closed);
+//! assert_eq!(registry.try_get("payments")?.state(), State::Closed);
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! There is no format of our own, and none comes with the feature: bring `toml`, `serde_json`, a YAML crate, or a
-//! loader such as `figment`. The same in TOML:
+//! loader such as `figment`. The same in TOML, to be read with `toml::from_str::<Config>(&text)?`, or with
+//! `Config::read(toml::Deserializer::parse(&text)?)?` where each problem is to be had by itself:
 //!
 //! ```toml
 //! [defaults]
@@ -48,31 +49,42 @@
 //! | `bases` | blocks to be extended, by name |
 //! | `max_circuits` | [how many there may be](crate::registry::RegistryBuilder::max_circuits) |
 //!
-//! Where two say the same, the later of this list holds: `defaults`; `matching`, one after the other; `circuits`; the
-//! [environment](Config::read_with_env). In each block, a base that it `extends` comes before what it says itself.
+//! Where two set the same key, the later of this list holds: `defaults`; `matching`, one after the other; `circuits`.
+//! In each block, a base that it `extends` comes before what it says itself. A variable of the
+//! [environment](Config::read_with_env) takes the place of a key where that stands. Different keys add up: where the
+//! defaults have a `failure_rate`, and a circuit adds `consecutive_failures`, both trip it. To turn off what was set
+//! before, say `"off"`.
 //!
 //! # What a circuit may be told
 //!
 //! The keys of a block are those of the [builder](crate::CircuitBuilder), which tells what they mean, their ranges and
-//! their defaults. Closures and clocks are no data: add them [to the registry](Config::registry).
+//! their defaults. (For `success_threshold`, say `probes = 3`.) Closures and clocks are no data: add them [to the
+//! registry](Config::registry).
 //!
 //! | key | value |
 //! |---|---|
 //! | `consecutive_failures`, `minimum_calls`, `permits`, `count_window`, `time_window_buckets`, `jitter_seed` | a whole number |
 //! | `failure_rate`, `slow_call_rate`, `spread_retry_after` | a share: `0.5` or `"50%"` |
 //! | `consecutive_failures_span`, `slow_call_duration`, `time_window`, `half_open_timeout`, `probe_timeout` | a time: `"30s"`, `"250ms"`, `"1m 30s"` |
-//! | `open_for` | a time, or `{ first = "1s", factor = 2, max = "1m", jitter = "20%" }`; `jitter` may be `"full"` or `"equal"` |
+//! | `open_for` | a time, or `{ first = "1s", factor = 2, max = "1m", jitter = "20%" }`, of which only `first` must be there; `jitter` may be `"full"`, `"equal"` or `"none"` |
 //! | `probes` | `3`, or `"2 of 3"` |
 //! | `ramp` | `{ over = "10s", from = "10%" }` |
 //! | `abandoned` | `"ignore"`, `"failure"`, `"failure_if_slow"`, or `{ failure_after = "2s" }` |
 //! | `mode` | `"normal"`, `"shadow"`, `"disabled"`, `"forced_open"` |
 //! | `totals` | `true` or `false` |
 //! | `tags` | a table of texts |
+//! | whatever can be off: rates, windows, failures in a row, times but `open_for`, `ramp`, `spread_retry_after` | also `"off"` |
 //! | `extends` | the name of one of the `bases` |
+//!
+//! # While it runs
+//!
+//! [`Registry::apply`] puts a newer configuration in the place of the older one, as a whole or not at all, and keeps
+//! the state of every circuit. [`Registry::plan`] says beforehand what that would change.
 //!
 //! # What is wrong
 //!
-//! All of it is told at once, each with its place, what is there and what could be:
+//! All of it is told at once, each with its place, what is there and what could be. (Entries of a list are counted
+//! from 0.) Only what two patterns say together is told later, for the first name that both match.
 //!
 //! ```
 //! # use tower_breaker::config::Config;
@@ -90,26 +102,33 @@
 //! ```
 
 mod block;
+mod diff;
 mod env;
 mod keys;
+mod live;
 mod problem;
 mod read;
 mod tree;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-pub use self::problem::{Problem, Problems, ReadError};
 use self::{
-    block::{Block, apply, check},
+    block::{Block, apply, check, check_alone},
+    env::Overlay,
     keys::Assignment,
     read::{Reader, join},
     tree::Node,
 };
+pub use self::{
+    diff::{CircuitDiff, Diff},
+    live::ApplyError,
+    problem::{Problem, Problems, ReadError},
+};
 use crate::{
     circuit::handle::Circuit,
-    registry::{Registry, RegistryBuilder},
+    registry::{DEFAULT_MAX_CIRCUITS, Registry, RegistryBuilder, Source},
 };
 
 /// A configuration that makes sense. See [the module](self).
@@ -128,14 +147,17 @@ impl Config {
     ///
     /// [`ReadError::Format`] if it is not well formed, and [`ReadError::Problems`] with all that makes no sense in it.
     pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, ReadError<D::Error>> {
-        Self::read_with_env(deserializer, [])
+        Self::read_with_env(deserializer, std::iter::empty::<(OsString, OsString)>())
     }
 
-    /// Reads a configuration, and lays variables over it: usually [`std::env::vars`].
+    /// Reads a configuration, and lays variables over it: usually [`std::env::vars_os`].
     ///
     /// A variable is called `TOWER_BREAKER__PAYMENTS__FAILURE_RATE`: the name of a circuit in `circuits`, in capitals
     /// and with `_` for whatever is neither a letter nor a digit, or `DEFAULTS`; then a key whose value is no table.
-    /// `TOWER_BREAKER__MAX_CIRCUITS` is the third kind. What does not begin with `TOWER_BREAKER__` is somebody else's.
+    /// `TOWER_BREAKER__MAX_CIRCUITS` is the third kind. Other variables are somebody else's.
+    ///
+    /// A variable takes the place of one key of the file, where that key stands. So one for `DEFAULTS` still gives
+    /// way to what `matching` and `circuits` say.
     ///
     /// ```
     /// # use tower_breaker::config::Config;
@@ -144,7 +166,7 @@ impl Config {
     /// let variables = [("TOWER_BREAKER__PAYMENTS_EU__CONSECUTIVE_FAILURES".to_owned(), "1".to_owned())];
     /// let config = Config::read_with_env(&mut serde_json::Deserializer::from_str(file), variables)?;
     ///
-    /// let payments = config.registry().build()?.circuit("payments-eu")?;
+    /// let payments = config.registry().build()?.try_get("payments-eu")?;
     /// payments.try_acquire()?.failure();
     /// assert!(payments.try_acquire().is_err());
     /// # Ok(())
@@ -156,35 +178,44 @@ impl Config {
     /// As [`read`](Self::read), and for a variable that names nothing.
     pub fn read_with_env<'de, D: Deserializer<'de>>(
         deserializer: D,
-        variables: impl IntoIterator<Item = (String, String)>,
+        variables: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
     ) -> Result<Self, ReadError<D::Error>> {
         let mut tree = Node::deserialize(deserializer).map_err(ReadError::Format)?;
-        let problems = env::overlay(&mut tree, variables);
-        Self::from_tree(&tree, Reader { problems }).map_err(ReadError::Problems)
+        let mut overlay = Overlay::lay(&mut tree, variables);
+        let mut reader = Reader {
+            problems: std::mem::take(&mut overlay.problems),
+        };
+        let config = Self::from_tree(&tree, &mut reader);
+        overlay.name_variables(&mut reader.problems);
+        Problems::or(reader.problems, config).map_err(ReadError::Problems)
     }
 
-    fn from_tree(tree: &Node, mut reader: Reader) -> Result<Self, Problems> {
-        let blocks = Blocks::read(&mut reader, tree);
-        let config = blocks.flatten(&mut reader);
-        config.check(&mut reader);
-        Problems::or(reader.problems, config)
+    fn from_tree(tree: &Node, reader: &mut Reader) -> Self {
+        let blocks = Blocks::read(reader, tree);
+        blocks.check_bases(reader);
+        let config = blocks.flatten(reader);
+        config.check(reader);
+        config
     }
 
     /// A registry of what is said here, to be built, or to be told more first: listeners, caps, clocks.
     ///
-    /// What is added with [`defaults`](RegistryBuilder::defaults) and the like comes after what is said here.
+    /// What is added here comes after what the file says in the same part: `defaults` after its defaults, but before
+    /// its `matching` and `circuits`. To hold over those, say it for the [`circuit`](RegistryBuilder::circuit).
     pub fn registry(&self) -> RegistryBuilder {
         let rule = |all: &Arc<[Assignment]>| {
             let all = all.clone();
             move |builder| apply(&all, builder)
         };
-        let mut registry = Registry::builder().defaults(rule(&self.defaults));
+        let registry = Registry::builder().from(Source::Config);
+        let mut registry = registry.defaults(rule(&self.defaults));
         for (names, all) in &self.matching {
             registry = registry.matching(names, rule(all));
         }
         for (name, all) in &self.circuits {
             registry = registry.circuit(name, rule(all));
         }
+        let registry = registry.from(Source::Code);
         match self.max_circuits {
             Some(most) => registry.max_circuits(most),
             None => registry,
@@ -193,15 +224,31 @@ impl Config {
 
     /// Each part with what comes before it, so that what makes no sense together is told at its place.
     fn check(&self, reader: &mut Reader) {
-        let bare = Circuit::builder("*");
-        check(reader, "defaults", self.defaults.to_vec(), &bare);
+        let most = self.max_circuits.unwrap_or(DEFAULT_MAX_CIRCUITS);
+        if most < self.circuits.len().max(1) {
+            let allowed = format!("at least {}, the number of `circuits`", self.circuits.len());
+            let allowed = if self.circuits.is_empty() {
+                "at least 1".to_owned()
+            } else {
+                allowed
+            };
+            reader
+                .problems
+                .push(Problem::new("max_circuits", most, allowed));
+        }
+        check(
+            reader,
+            "defaults",
+            self.defaults.to_vec(),
+            Circuit::builder("*"),
+        );
         for (number, (names, own)) in self.matching.iter().enumerate() {
             let all = [&self.defaults[..], own].concat();
             check(
                 reader,
                 &format!("matching.{number}"),
                 all,
-                &Circuit::builder(names.clone()),
+                Circuit::builder(names.clone()),
             );
         }
         for (name, own) in &self.circuits {
@@ -216,7 +263,7 @@ impl Config {
                 reader,
                 &join("circuits", name),
                 all,
-                &Circuit::builder(name.clone()),
+                Circuit::builder(name.clone()),
             );
         }
     }
@@ -255,10 +302,17 @@ impl Blocks {
         blocks
     }
 
+    /// What makes no sense whoever extends it, also if nobody does.
+    fn check_bases(&self, reader: &mut Reader) {
+        for base in self.bases.values() {
+            check_alone(reader, &base.own);
+        }
+    }
+
     fn flatten(self, reader: &mut Reader) -> Config {
         let bases = &self.bases;
         let mut flat = |block: &Block| block.flatten(reader, bases).into();
-        // Those that nothing extends, too: what is wrong with them is wrong.
+        // Those that nothing extends, too: a circle is one.
         bases
             .values()
             .for_each(|base| drop::<Arc<[Assignment]>>(flat(base)));

@@ -2,6 +2,10 @@
 
 use std::{error::Error, fmt};
 
+/// Of a hostile file, not all of what is known is told for each of its mistakes, nor compared with.
+const MOST_TOLD: usize = 32;
+const MOST_COMPARED: usize = 256;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -9,6 +13,7 @@ pub struct Problem {
     found: String,
     allowed: String,
     nearest: Option<String>,
+    variable: Option<String>,
 }
 
 impl Problem {
@@ -18,6 +23,7 @@ impl Problem {
             found: found.to_string(),
             allowed: allowed.into(),
             nearest: None,
+            variable: None,
         }
     }
 
@@ -32,14 +38,19 @@ impl Problem {
         let lower = word.to_lowercase();
         let nearest = known
             .iter()
+            .take(MOST_COMPARED)
             .map(|one| (strsim::damerau_levenshtein(one, &lower), *one))
             .min()
             .filter(|(distance, one)| *distance <= 1 + one.len() / 4)
             .map(|(_, one)| one.to_owned());
-        let all = known
+        let mut all: Vec<_> = known
             .iter()
+            .take(MOST_TOLD)
             .map(|one| format!("`{one}`"))
-            .collect::<Vec<_>>();
+            .collect();
+        if known.len() > MOST_TOLD {
+            all.push("…".to_owned());
+        }
         let allowed = if all.is_empty() {
             format!("{what}, of which there is none")
         } else {
@@ -47,7 +58,7 @@ impl Problem {
         };
         Self {
             nearest,
-            ..Self::new(path, format_args!("`{word}`"), allowed)
+            ..Self::new(path, format_args!("`{}`", word.escape_debug()), allowed)
         }
     }
 
@@ -55,6 +66,16 @@ impl Problem {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The variable of the environment that has put it there, if one has.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        self.variable.as_deref()
+    }
+
+    pub(super) fn set_variable(&mut self, variable: &str) {
+        self.variable = Some(variable.to_owned());
     }
 
     /// What is there.
@@ -83,7 +104,11 @@ impl fmt::Display for Problem {
             found,
             allowed,
             nearest,
+            variable,
         } = self;
+        if let Some(variable) = variable {
+            write!(f, "{variable}: ")?;
+        }
         if !path.is_empty() {
             write!(f, "{path}: ")?;
         }

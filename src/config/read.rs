@@ -1,6 +1,6 @@
 //! How single values are read, and what is told of those that cannot be.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use super::{problem::Problem, tree::Node};
 
@@ -10,9 +10,10 @@ pub(super) struct Reader {
     pub(super) problems: Vec<Problem>,
 }
 
-/// `path.key`; a key with a dot of its own is quoted.
+/// `path.key`; a key with anything unusual is quoted.
 pub(super) fn join(path: &str, key: &str) -> String {
-    let key = if key.contains(['.', '"', ' ']) || key.is_empty() {
+    let is_plain = |c: char| c == '_' || c == '-' || c.is_alphanumeric();
+    let key = if key.is_empty() || !key.chars().all(is_plain) {
         format!("{key:?}")
     } else {
         key.to_owned()
@@ -35,14 +36,15 @@ impl Reader {
         let Node::Map(map) = node else {
             return self.refuse(path, node, "a table").unwrap_or_default();
         };
-        let mut entries: Vec<(&str, &Node)> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut entries = Vec::new();
         for (key, value) in map {
-            if entries.iter().any(|(known, _)| known == key) {
-                let path = join(path, key);
-                self.problems
-                    .push(Problem::new(&path, "there twice", "there once"));
+            if seen.insert(key) {
+                entries.push((key.as_str(), value));
             } else {
-                entries.push((key, value));
+                let path = join(path, key);
+                let problem = Problem::new(&path, "there twice", "there once");
+                self.problems.push(problem);
             }
         }
         entries
@@ -85,6 +87,19 @@ impl Reader {
         count.or_else(|| self.refuse(path, node, "a whole number up to 4294967295"))
     }
 
+    /// `"off"`, or what `read` makes of it.
+    pub(super) fn unless_off<T>(
+        &mut self,
+        path: &str,
+        node: &Node,
+        read: impl FnOnce(&mut Self, &str, &Node) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match node {
+            Node::Text(text) if text == "off" => Some(None),
+            _ => read(self, path, node).map(Some),
+        }
+    }
+
     pub(super) fn number(&mut self, path: &str, node: &Node) -> Option<f64> {
         match node {
             #[expect(clippy::cast_precision_loss, reason = "nobody writes such a factor")]
@@ -123,7 +138,7 @@ impl Reader {
     /// `"1m 30s"`.
     pub(super) fn duration(&mut self, path: &str, node: &Node) -> Option<Duration> {
         let duration = match node {
-            Node::Text(text) => humantime::parse_duration(text).ok(),
+            Node::Text(text) => parse_duration(text),
             _ => None,
         };
         duration.or_else(|| self.refuse(path, node, DURATION))
@@ -154,4 +169,15 @@ pub(super) const DURATION: &str = "a time such as \"30s\", \"250ms\" or \"1m 30s
 fn percent(text: &str) -> Option<f64> {
     let number: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
     Some(number / 100.0)
+}
+
+/// humantime's, but for what it panics at (sums that are just too long for a `Duration`), and for `M`, which is a month
+/// where one means a minute.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = |part: &str| part.len() > 15;
+    let is_long = text.len() > 64 || text.split(|c: char| !c.is_ascii_digit()).any(digits);
+    if is_long || text.contains(|c: char| c.is_ascii_uppercase()) {
+        return None;
+    }
+    humantime::parse_duration(text).ok()
 }

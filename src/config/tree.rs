@@ -21,6 +21,17 @@ pub(super) enum Node {
 }
 
 impl Node {
+    /// The keys of one of its tables, if it has that.
+    pub(super) fn names_in<'a>(&'a self, table: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let maps = |node: &'a Self| match node {
+            Self::Map(map) => Some(map),
+            _ => None,
+        };
+        let found = maps(self).and_then(|map| map.iter().find(|(key, _)| key == table));
+        let inner = found.and_then(|(_, node)| maps(node)).into_iter().flatten();
+        inner.map(|(name, _)| name.as_str())
+    }
+
     /// Of a variable of the environment, which is always text.
     pub(super) fn from_text(text: &str) -> Self {
         if let Ok(number) = text.parse() {
@@ -55,6 +66,17 @@ impl fmt::Display for Node {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Reader)
+    }
+}
+
+/// With its feature `arbitrary_precision`, which any crate of a program may turn on, `serde_json` gives numbers as
+/// tables.
+fn number_in(map: &[(String, Node)]) -> Option<Node> {
+    match map {
+        [(key, Node::Text(digits))] if key == "$serde_json::private::Number" => {
+            Some(Node::from_text(digits))
+        }
+        _ => None,
     }
 }
 
@@ -120,6 +142,6 @@ impl<'de> Visitor<'de> for Reader {
         while let Some(entry) = access.next_entry()? {
             map.push(entry);
         }
-        Ok(Node::Map(map))
+        Ok(number_in(&map).unwrap_or(Node::Map(map)))
     }
 }

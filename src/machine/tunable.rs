@@ -29,10 +29,10 @@ impl Tunable {
         Numbers::from_words(self.words.read().0)
     }
 
-    /// Whether they were never changed.
+    /// How often they were changed.
     #[cfg(feature = "registry")]
-    pub(crate) fn is_as_built(&self) -> bool {
-        self.words.version() == 0
+    pub(crate) fn version(&self) -> u64 {
+        self.words.version()
     }
 
     /// Replaces all numbers by what `change` makes of them, unless that is the same. If another change got

@@ -50,16 +50,22 @@ impl Core {
         }
     }
 
-    /// Whether nothing but its totals and the number of its era tells it from a circuit that was just built.
+    /// Whether nothing but its totals, the number of its era and its settings tell it from a circuit that was just
+    /// built in this mode.
     #[cfg(feature = "registry")]
-    pub(crate) fn is_like_new(&self, now: u64) -> bool {
+    pub(crate) fn is_like_new(&self, mode: Mode, now: u64) -> bool {
         let word = self.load();
-        word.state_mode() == StateMode::Closed
+        (word.state(), word.mode()) == (State::Closed, mode)
             && word.consecutive_failures() == 0
             && self.ramp_share(word, now) == WHOLE
             && self.next_attempt(word, State::Open, now) == 1
             && (self.window.is_none() || self.window.counts(word.era().number(), now).calls == 0)
-            && self.tunable.is_as_built()
+    }
+
+    /// How often its settings were changed.
+    #[cfg(feature = "registry")]
+    pub(crate) fn settings_version(&self) -> u64 {
+        self.tunable.version()
     }
 
     /// Whether it is open, and nobody has called for three breaks after the one that it had to wait for.
@@ -69,7 +75,6 @@ impl Core {
         let open_for = word.open_for().nanos();
         word.state_mode() == StateMode::Open
             && now.saturating_sub(self.facts.since(word)) >= open_for.saturating_mul(4)
-            && self.tunable.is_as_built()
     }
 
     pub(crate) fn totals(&self) -> Option<Totals> {

@@ -5,20 +5,22 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use super::{
     Registry,
     event::{Event, Listener, Listeners},
-    rules::{Rank, Rules},
+    rules::{Rank, Rules, Source},
 };
 use crate::{
     circuit::settings::ConfigError,
     circuit::{builder::CircuitBuilder, handle::Circuit},
 };
 
-const DEFAULT_MAX_CIRCUITS: usize = 1_024;
+pub(crate) const DEFAULT_MAX_CIRCUITS: usize = 1_024;
 
 /// Builds a [`Registry`]. See [the module](super).
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct RegistryBuilder {
     rules: Rules,
+    /// Of the rules that are added now.
+    source: Source,
     max_circuits: usize,
     listeners: Vec<Listener>,
 }
@@ -27,6 +29,7 @@ impl RegistryBuilder {
     pub(super) fn new() -> Self {
         Self {
             rules: Rules::default(),
+            source: Source::Code,
             max_circuits: DEFAULT_MAX_CIRCUITS,
             listeners: Vec::new(),
         }
@@ -72,8 +75,21 @@ impl RegistryBuilder {
         names: &str,
         change: impl Fn(CircuitBuilder) -> CircuitBuilder + Send + Sync + 'static,
     ) -> Self {
-        self.rules.add(rank, names, Arc::new(change));
+        self.rules.add(self.source, rank, names, Arc::new(change));
         self
+    }
+
+    /// What is said from now on is from there.
+    #[cfg(feature = "config")]
+    pub(crate) fn from(mut self, source: Source) -> Self {
+        self.source = source;
+        self
+    }
+
+    /// The rules, of which none is checked.
+    #[cfg(feature = "config")]
+    pub(super) fn into_rules(self) -> (Rules, usize) {
+        (self.rules, self.max_circuits)
     }
 
     /// How many circuits there may be at once, those that are there from the start included; at least as many as
@@ -94,7 +110,7 @@ impl RegistryBuilder {
         mut self,
         listener: impl Fn(&Circuit, Event<'_>) + Send + Sync + 'static,
     ) -> Self {
-        self.listeners.push(Arc::new(listener));
+        self.listeners.push(Listener::new(listener));
         self
     }
 
@@ -111,15 +127,19 @@ impl RegistryBuilder {
             rules,
             max_circuits,
             listeners,
+            ..
         } = self;
         check(&rules)?;
         let names: BTreeSet<_> = rules.names().map(str::to_owned).collect();
-        let enough = max_circuits >= names.len();
-        let allowed = "at least the number of circuits that are named";
+        let enough = max_circuits >= names.len().max(1);
+        let allowed = "at least 1, and the number of circuits that are named";
         ConfigError::unless(enough, "max_circuits", &max_circuits, allowed)?;
         let registry = Registry::new(rules, max_circuits, Listeners::new(listeners));
-        for name in &names {
-            registry.create_named(name)?;
+        // All of them make sense before the first is made.
+        let rules = registry.shared.rules();
+        let prepared = names.iter().map(|name| registry.prepare(&rules, name));
+        for prepared in prepared.collect::<Result<Vec<_>, _>>()? {
+            registry.create_named(prepared)?;
         }
         Ok(registry)
     }

@@ -11,7 +11,7 @@ use crate::circuit::settings::ConfigError;
 ///
 /// # fn main() -> Result<(), tower_breaker::ConfigError> {
 /// let registry = Registry::builder().build()?;
-/// let unknown = registry.circuit("payments").unwrap_err();
+/// let unknown = registry.try_get("payments").unwrap_err();
 /// assert_eq!(unknown.to_string(), "there is no circuit `payments` in the registry");
 /// # Ok(())
 /// # }

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, PoisonError, RwLock, Weak,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
@@ -16,23 +16,41 @@ use crate::{
 
 /// Something that happened to a circuit of a registry.
 ///
-/// * `Added` and `Removed` are told once for each circuit, in this order.
+/// * `Added` is told once for each circuit, and after it `Removed` or `Evicted`, once.
 /// * A transition or a change of settings is told once, as to a listener of the circuit itself (rules E4, E5), unless
-///   the circuit has been removed. Another thread that uses a new circuit at once may tell a transition before `Added`.
+///   the circuit is gone by then. Another thread that uses a new circuit at once may tell a transition before `Added`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The circuit was made.
     Added,
-    /// The circuit was taken out of the registry.
+    /// The circuit was [removed](super::Registry::remove).
     Removed,
+    /// The circuit has left, because its place was needed for another (rule I5).
+    Evicted,
     /// The circuit made a transition.
     Transition(&'a Transition),
     /// The circuit's settings were changed (rule E5).
     Settings(&'a SettingsChange),
 }
 
-pub(super) type Listener = Arc<dyn Fn(&Circuit, Event<'_>) + Send + Sync>;
+type Call = dyn Fn(&Circuit, Event<'_>) + Send + Sync;
+
+/// Who is told, and whether it still wants to be.
+#[derive(Clone)]
+pub(super) struct Listener {
+    call: Arc<Call>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Listener {
+    pub(super) fn new(call: impl Fn(&Circuit, Event<'_>) + Send + Sync + 'static) -> Self {
+        Self {
+            call: Arc::new(call),
+            ended: Arc::default(),
+        }
+    }
+}
 
 /// What has become of a circuit in its registry.
 #[derive(Debug, Default)]
@@ -40,6 +58,15 @@ pub(super) struct Presence(AtomicU8);
 
 const ADDED_TOLD: u8 = 1;
 const REMOVED: u8 = 2;
+const EVICTED: u8 = 4;
+const GONE: u8 = REMOVED | EVICTED;
+
+/// How a circuit leaves its registry.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Departure {
+    Removed,
+    Evicted,
+}
 
 impl Presence {
     /// Returns what was there before. `AcqRel`: of the two who mark, one sees the other's mark.
@@ -47,8 +74,8 @@ impl Presence {
         self.0.fetch_or(mark, Ordering::AcqRel)
     }
 
-    fn is_removed(&self) -> bool {
-        self.0.load(Ordering::Acquire) & REMOVED != 0
+    fn is_gone(&self) -> bool {
+        self.0.load(Ordering::Acquire) & GONE != 0
     }
 }
 
@@ -65,28 +92,37 @@ impl Listeners {
         }
     }
 
-    fn tell(&self, circuit: &Circuit, event: Event<'_>) {
+    /// As long as `goes_on`, which each listener may end.
+    fn tell(&self, circuit: &Circuit, event: Event<'_>, goes_on: impl Fn() -> bool) {
         let listeners = self
             .all
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         for listener in listeners.iter() {
-            catch_panic(|| listener(circuit, event));
+            if goes_on() && !listener.ended.load(Ordering::Acquire) {
+                catch_panic(|| (listener.call)(circuit, event));
+            }
         }
     }
 
-    /// And that it was removed, if it was meanwhile: whoever did left that to this thread.
+    /// And that it is gone, if it went meanwhile: whoever took it left that to this thread.
     pub(super) fn tell_added(&self, circuit: &Circuit, presence: &Presence) {
-        self.tell(circuit, Event::Added);
-        if presence.mark(ADDED_TOLD) & REMOVED != 0 {
-            self.tell(circuit, Event::Removed);
+        self.tell(circuit, Event::Added, || true);
+        match presence.mark(ADDED_TOLD) {
+            REMOVED => self.tell(circuit, Event::Removed, || true),
+            EVICTED => self.tell(circuit, Event::Evicted, || true),
+            _ => {}
         }
     }
 
-    pub(super) fn tell_removed(&self, circuit: &Circuit, presence: &Presence) {
-        if presence.mark(REMOVED) & ADDED_TOLD != 0 {
-            self.tell(circuit, Event::Removed);
+    pub(super) fn tell_gone(&self, circuit: &Circuit, presence: &Presence, departure: Departure) {
+        let (mark, event) = match departure {
+            Departure::Removed => (REMOVED, Event::Removed),
+            Departure::Evicted => (EVICTED, Event::Evicted),
+        };
+        if presence.mark(mark) & ADDED_TOLD != 0 {
+            self.tell(circuit, event, || true);
         }
     }
 
@@ -101,9 +137,7 @@ impl Listeners {
             let Some(listeners) = weak.upgrade() else {
                 return;
             };
-            if !presence.is_removed() {
-                listeners.tell(circuit, event);
-            }
+            listeners.tell(circuit, event, || !presence.is_gone());
         };
         let of_settings = forward.clone();
         builder
@@ -131,7 +165,7 @@ impl Listeners {
 
 /// Ends the calls of a listener when it is dropped. Made by [`Registry::subscribe`](super::Registry::subscribe).
 ///
-/// A call that is under way on another thread then goes on to its end.
+/// A call that another thread has begun by then goes on to its end.
 #[must_use = "the listener is called until this is dropped"]
 pub struct Subscription {
     listeners: Weak<Listeners>,
@@ -140,8 +174,9 @@ pub struct Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        self.listener.ended.store(true, Ordering::Release);
         if let Some(listeners) = self.listeners.upgrade() {
-            let others = |listener: &&Listener| !Arc::ptr_eq(listener, &self.listener);
+            let others = |listener: &&Listener| !Arc::ptr_eq(&listener.ended, &self.listener.ended);
             listeners.replace(|all| all.iter().filter(others).cloned().collect());
         }
     }

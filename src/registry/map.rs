@@ -18,7 +18,7 @@ use super::{
     totals::RegistryTotals,
 };
 use crate::circuit::{
-    handle::{Circuit, WeakCircuit},
+    handle::{AsBuilt, Circuit, WeakCircuit},
     name::Name,
 };
 
@@ -26,6 +26,7 @@ use crate::circuit::{
 pub(super) struct Entry {
     pub(super) circuit: Circuit,
     pub(super) presence: Arc<Presence>,
+    built: AsBuilt,
 }
 
 pub(super) struct Map {
@@ -76,33 +77,46 @@ impl Changing<'_> {
     }
 
     pub(super) fn insert(&mut self, circuit: &Circuit, presence: &Arc<Presence>) {
-        let name = Name::from(circuit.name().to_owned());
+        self.insert_named(circuit.full_name().clone(), circuit, presence);
+    }
+
+    fn insert_named(&mut self, name: Name, circuit: &Circuit, presence: &Arc<Presence>) {
         self.index.pin().insert(name.clone(), circuit.downgrade());
         let entry = Entry {
             circuit: circuit.clone(),
             presence: presence.clone(),
+            built: AsBuilt {
+                mode: circuit.mode(),
+                version: 0,
+            },
         };
         self.owner.circuits.insert(name, entry);
-        self.owner.totals.made += 1;
+        self.owner.totals.created += 1;
+    }
+
+    /// Whether the circuit is there. From now on it is one of those that never leave.
+    pub(super) fn keep(&mut self, name: &str) -> bool {
+        let is_there = self.owner.circuits.contains_key(name);
+        if is_there {
+            self.owner.strangers.remove(name);
+        }
+        is_there
     }
 
     /// The same for one that has to leave when its place is needed.
     pub(super) fn insert_stranger(&mut self, circuit: &Circuit, presence: &Arc<Presence>) {
-        self.insert(circuit, presence);
-        self.owner.strangers.add(circuit);
+        let name = circuit.full_name().clone();
+        self.insert_named(name.clone(), circuit, presence);
+        self.owner.strangers.add(name, circuit);
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Entry> {
         self.owner.strangers.remove(name);
-        self.take_out(name)
-    }
-
-    fn take_out(&mut self, name: &str) -> Option<Entry> {
         self.index.pin().remove(name);
         self.owner.circuits.remove(name)
     }
 
-    /// Makes room for a stranger where there are as many circuits as there may be: takes one out that may leave.
+    /// Makes room for one more where there are as many circuits as there may be: takes one out that may leave.
     pub(super) fn make_room(&mut self, max_circuits: usize) -> Result<Option<Entry>, NoRoom> {
         let Owner {
             circuits,
@@ -111,12 +125,24 @@ impl Changing<'_> {
         } = &mut *self.owner;
         let residents = circuits.len() - strangers.len();
         let places = max_circuits.saturating_sub(residents);
-        let leaves = strangers.make_room(places, |name| circuits.get(name).map(|it| &it.circuit));
-        let Some(name) = leaves.inspect_err(|_| totals.turned_away += 1)? else {
-            return Ok(None);
+        strangers.grow_up(|name| circuits.get(name).map(|entry| entry.circuit.now()));
+        let mut left = None;
+        let take = |name: &Name| {
+            left = take_unnoticed(circuits, self.index, name);
+            left.is_some()
         };
-        totals.made_room += 1;
-        Ok(self.take_out(&name))
+        let room = strangers.make_room(places, take);
+        room.inspect_err(|_| totals.refused += 1)?;
+        totals.evicted += u64::from(left.is_some());
+        Ok(left)
+    }
+
+    /// Notes that the rules have given a circuit this version of its settings.
+    #[cfg(feature = "config")]
+    pub(super) fn note_version(&mut self, name: &str, version: u64) {
+        if let Some(entry) = self.owner.circuits.get_mut(name) {
+            entry.built.version = version;
+        }
     }
 
     /// By name.
@@ -127,4 +153,27 @@ impl Changing<'_> {
     pub(super) fn totals(&self) -> RegistryTotals {
         self.owner.totals
     }
+}
+
+/// Takes a circuit out, if it may leave. Whoever looks it up meanwhile either gets it, and it stays, or finds none.
+fn take_unnoticed(
+    circuits: &mut BTreeMap<Name, Entry>,
+    index: &papaya::HashMap<Name, WeakCircuit>,
+    name: &Name,
+) -> Option<Entry> {
+    let may_leave = |entry: &Entry| entry.circuit.is_unnoticed(entry.built);
+    circuits.get(name).filter(|entry| may_leave(entry))?;
+    let mut entry = circuits.remove(name)?;
+    let (circuit, is_only_handle) = entry.circuit.into_only_handle();
+    entry.circuit = circuit;
+    // Between the look at it and this, somebody may have called.
+    if is_only_handle && may_leave(&entry) {
+        index.pin().remove(name);
+        return Some(entry);
+    }
+    if is_only_handle {
+        index.pin().insert(name.clone(), entry.circuit.downgrade());
+    }
+    circuits.insert(name.clone(), entry);
+    None
 }

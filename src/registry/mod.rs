@@ -18,13 +18,13 @@
 //!     .circuit("payments", |circuit| circuit.consecutive_failures(3))
 //!     .build()?;
 //!
-//! let payments = registry.circuit("payments")?;
+//! let payments = registry.try_get("payments")?;
 //! let search = registry.get_or_create("search-eu")?;
 //! assert_eq!(search.tags().get("tier"), Some("search"));
 //! assert_eq!(registry.len(), 2);
 //!
 //! // A name that is mistyped is an error, never a new circuit.
-//! assert!(registry.circuit("paymets").is_err());
+//! assert!(registry.try_get("paymets").is_err());
 //! # Ok(())
 //! # }
 //! ```
@@ -50,21 +50,35 @@
 //!
 //! # How many there may be
 //!
-//! There are never more than [`max_circuits`](RegistryBuilder::max_circuits). Those that are named are there from the
-//! start, and leave only by [`remove`](Registry::remove). Others are *strangers*: when the registry is full and a new
-//! name is asked for, one of them makes room that nobody will notice to be gone. Nobody holds it, and
+//! There are never more than [`max_circuits`](RegistryBuilder::max_circuits). Circuits that you name are there from the
+//! start and leave only by [`remove`](Registry::remove). All others are made on first use: *strangers*. When the
+//! registry is full, a new name takes the place of a stranger that nobody will miss. Nobody holds it; its settings are
+//! those that the registry has given it, and were not changed by hand, not even back; its mode is normal; and
 //!
-//! * it is as it was built: closed, in normal mode, nothing in its window, no failures in a row, no ramp, none of its
-//!   settings changed, and so long after its last break that this is forgotten (rule C2); or
+//! * it is as it was built: closed, nothing in its window, no failures in a row, no ramp, and so long after its last
+//!   break that this is forgotten (rule C2); or
 //! * it is open, and nobody has asked it since three breaks after the end of its wait.
 //!
-//! Where there is none, the new name is turned away ([`CreateError::Full`]) and counted
-//! ([`RegistryTotals::turned_away`]). Where half of the strangers are less than a minute old, the new one takes the
-//! place of such a one or none, so a flood of names drives out only itself. At most 16 are looked at for each new name.
+//! Up to 32 are looked at. If none of them can leave, the new name is refused ([`CreateError::Full`]) and counted
+//! ([`RegistryTotals::refused`]). A flood of new names takes at most half of the places from strangers that are older
+//! than a minute. After that, new ones replace only each other.
+//!
+//! **Watch out:** a count window holds its calls for ever, so a circuit that has had a call is never as it was built,
+//! and a registry of those fills up. For names by the thousand, take a time window, or failures in a row:
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use tower_breaker::registry::Registry;
+//! // Wrong: after the first thousand names, new ones are refused.
+//! let registry = Registry::builder().defaults(|circuit| circuit.count_window(100));
+//!
+//! // Right: who is not called for a minute makes room.
+//! let registry = Registry::builder().defaults(|circuit| circuit.time_window(Duration::from_secs(60)));
+//! # registry.build().unwrap();
+//! ```
 //!
 //! **Watch out:** names that come from whoever sends requests. They are bounded, but a flood of them leaves no room for
-//! those you care about, and a healthy circuit with a count window is never as it was built: its window holds its
-//! successes.
+//! those you care about:
 //!
 //! ```
 //! # use tower_breaker::registry::Registry;
@@ -81,19 +95,51 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Around a service
+//!
+//! A circuit of a registry is one like any other: [`CircuitBreakerLayer::new`](crate::CircuitBreakerLayer::new) puts it
+//! around a service, and whoever keeps that layer holds the circuit.
+//!
+//! ```
+//! use tower_breaker::{CircuitBreakerLayer, registry::Registry};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let registry = Registry::builder()
+//!     .circuit("other hosts", |circuit| circuit.consecutive_failures(5))
+//!     .build()?;
+//!
+//! // What finds no room shares one circuit.
+//! let host = "db1.internal";
+//! let circuit = match registry.get_or_create(host) {
+//!     Ok(circuit) => circuit,
+//!     Err(_) => registry.try_get("other hosts")?,
+//! };
+//! let layer = CircuitBreakerLayer::new(circuit);
+//! # let _ = layer;
+//! # Ok(())
+//! # }
+//! ```
 
 mod builder;
 mod error;
 mod event;
+#[cfg(feature = "config")]
+mod live;
 mod map;
 mod pattern;
 mod rules;
 mod strangers;
 mod totals;
 
+#[cfg(feature = "config")]
+use std::sync::atomic::AtomicBool;
 use std::{
     fmt,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, PoisonError, RwLock, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 pub use self::{
@@ -103,14 +149,17 @@ pub use self::{
     totals::RegistryTotals,
 };
 use self::{
-    event::{Listeners, Presence},
+    event::{Departure, Listener, Listeners, Presence},
     map::{Entry, Map},
     rules::Rules,
 };
 use crate::{
     circuit::settings::ConfigError,
-    circuit::{builder::CircuitBuilder, handle::Circuit, snapshot::Snapshot},
+    circuit::{builder::Checked, handle::Circuit, snapshot::Snapshot},
 };
+
+#[cfg(feature = "config")]
+pub(crate) use self::{builder::DEFAULT_MAX_CIRCUITS, live::Replacement, rules::Source};
 
 /// Whether a pattern of names matches a name.
 #[cfg(feature = "config")]
@@ -126,9 +175,12 @@ pub struct Registry {
 
 struct Shared {
     circuits: Map,
-    rules: Rules,
-    max_circuits: usize,
+    /// Replaced as a whole, so that no lock is held while they run.
+    rules: RwLock<Arc<Rules>>,
+    max_circuits: AtomicUsize,
     listeners: Arc<Listeners>,
+    #[cfg(feature = "config")]
+    applying: AtomicBool,
 }
 
 impl Registry {
@@ -141,9 +193,11 @@ impl Registry {
         Self {
             shared: Arc::new(Shared {
                 circuits: Map::new(),
-                rules,
-                max_circuits,
+                rules: RwLock::new(Arc::new(rules)),
+                max_circuits: AtomicUsize::new(max_circuits),
                 listeners: Arc::new(listeners),
+                #[cfg(feature = "config")]
+                applying: AtomicBool::new(false),
             }),
         }
     }
@@ -159,7 +213,7 @@ impl Registry {
     /// # Errors
     ///
     /// [`UnknownCircuit`] if there is none.
-    pub fn circuit(&self, name: &str) -> Result<Circuit, UnknownCircuit> {
+    pub fn try_get(&self, name: &str) -> Result<Circuit, UnknownCircuit> {
         self.get(name).ok_or_else(|| UnknownCircuit::new(name))
     }
 
@@ -180,46 +234,84 @@ impl Registry {
 
     #[cold]
     fn create(&self, name: &str) -> Result<Circuit, CreateError> {
-        let (builder, presence) = self.prepare(name);
+        loop {
+            let rules = self.shared.rules();
+            let prepared = self.prepare(&rules, name)?;
+            let mut circuits = self.shared.circuits.change();
+            if let Some(circuit) = circuits.get(name) {
+                return Ok(circuit.clone());
+            }
+            // Whoever replaces them looks for the circuits that were made by them after that.
+            if !Arc::ptr_eq(&rules, &self.shared.rules()) {
+                continue;
+            }
+            let max_circuits = self.shared.max_circuits.load(Ordering::Relaxed);
+            let full = |_| CreateError::Full { max_circuits };
+            let left = circuits.make_room(max_circuits).map_err(full)?;
+            let (circuit, presence) = prepared.make();
+            if rules.is_named(name) {
+                // It was removed, and is one of those that do not leave by themselves.
+                circuits.insert(&circuit, &presence);
+            } else {
+                circuits.insert_stranger(&circuit, &presence);
+            }
+            drop(circuits);
+            self.tell_made(left, &circuit, &presence);
+            return Ok(circuit);
+        }
+    }
+
+    /// Makes a circuit that is there from the start, unless it is there. Whether it was made.
+    fn create_named(&self, prepared: Prepared) -> Result<bool, ConfigError> {
         let mut circuits = self.shared.circuits.change();
-        if let Some(circuit) = circuits.get(name) {
-            return Ok(circuit.clone());
+        if circuits.keep(&prepared.name) {
+            drop(circuits);
+            return Ok(false);
         }
-        let checked = builder.check()?;
-        let max_circuits = self.shared.max_circuits;
-        let full = |_| CreateError::Full { max_circuits };
-        let left = circuits.make_room(max_circuits).map_err(full)?;
-        let circuit = checked.circuit(None);
-        circuits.insert_stranger(&circuit, &presence);
+        let max_circuits = self.shared.max_circuits.load(Ordering::Relaxed);
+        let left = match circuits.make_room(max_circuits) {
+            Ok(left) => left,
+            Err(_) => {
+                drop(circuits);
+                let allowed =
+                    "enough for one more that is named: there are as many, and none can leave";
+                return Err(ConfigError::new("max_circuits", max_circuits, allowed));
+            }
+        };
+        let (circuit, presence) = prepared.make();
+        circuits.insert(&circuit, &presence);
         drop(circuits);
+        self.tell_made(left, &circuit, &presence);
+        Ok(true)
+    }
+
+    fn tell_made(&self, left: Option<Entry>, circuit: &Circuit, presence: &Presence) {
         if let Some(left) = left {
-            self.tell_removed(&left);
+            self.tell_gone(&left, Departure::Evicted);
         }
-        self.shared.listeners.tell_added(&circuit, &presence);
-        Ok(circuit)
+        self.shared.listeners.tell_added(circuit, presence);
     }
 
-    /// Makes a circuit that is there from the start.
-    fn create_named(&self, name: &str) -> Result<(), ConfigError> {
-        let (builder, presence) = self.prepare(name);
-        let circuit = builder.check()?.circuit(None);
-        self.shared.circuits.change().insert(&circuit, &presence);
-        self.shared.listeners.tell_added(&circuit, &presence);
-        Ok(())
-    }
-
-    /// The rules are somebody else's code: they run before anything is held, and now and then in vain.
-    fn prepare(&self, name: &str) -> (CircuitBuilder, Arc<Presence>) {
+    /// Rules, and the clocks that they give, are somebody else's code: they run before anything is held, and now and
+    /// then in vain.
+    fn prepare(&self, rules: &Rules, name: &str) -> Result<Prepared, ConfigError> {
         let presence = Arc::new(Presence::default());
-        let builder = self.shared.rules.builder(name);
+        let builder = rules.builder(name);
         let builder = Listeners::listen(&self.shared.listeners, builder, &presence);
-        (builder, presence)
+        Ok(Prepared {
+            name: name.to_owned(),
+            checked: builder.check()?,
+            presence,
+        })
     }
 
-    fn tell_removed(&self, left: &Entry) {
+    fn tell_gone(&self, gone: &Entry, departure: Departure) {
+        let Entry {
+            circuit, presence, ..
+        } = gone;
         self.shared
             .listeners
-            .tell_removed(&left.circuit, &left.presence);
+            .tell_gone(circuit, presence, departure);
     }
 
     /// Takes the circuit of this name out of the registry, and returns it, if there was one.
@@ -228,7 +320,7 @@ impl Registry {
     /// more of it. [`get_or_create`](Self::get_or_create) makes a new one.
     pub fn remove(&self, name: &str) -> Option<Circuit> {
         let removed = self.shared.circuits.change().remove(name)?;
-        self.tell_removed(&removed);
+        self.tell_gone(&removed, Departure::Removed);
         Some(removed.circuit)
     }
 
@@ -268,13 +360,24 @@ impl Registry {
     }
 
     /// Calls `listener` from now on for all that happens to any circuit, also to those that are there already,
-    /// until what this returns is dropped. For a listener that stays, see
+    /// until what this returns is dropped.
+    ///
+    /// ```
+    /// # use tower_breaker::registry::Registry;
+    /// # let registry = Registry::builder().build().unwrap();
+    /// // Wrong: it ends at once.
+    /// let _ = registry.subscribe(|circuit, event| println!("{} {event:?}", circuit.name()));
+    ///
+    /// // Right.
+    /// let _subscription = registry.subscribe(|circuit, event| println!("{} {event:?}", circuit.name()));
+    /// ```
+    /// For a listener that stays, see
     /// [`on_event`](RegistryBuilder::on_event), which says how it is called.
     pub fn subscribe(
         &self,
         listener: impl Fn(&Circuit, Event<'_>) + Send + Sync + 'static,
     ) -> Subscription {
-        Listeners::subscribe(&self.shared.listeners, Arc::new(listener))
+        Listeners::subscribe(&self.shared.listeners, Listener::new(listener))
     }
 
     /// A handle to the registry that keeps neither it nor its circuits alive.
@@ -283,6 +386,26 @@ impl Registry {
         WeakRegistry {
             shared: Arc::downgrade(&self.shared),
         }
+    }
+}
+
+/// A circuit that makes sense, and was not made yet.
+struct Prepared {
+    name: String,
+    checked: Checked,
+    presence: Arc<Presence>,
+}
+
+impl Prepared {
+    fn make(self) -> (Circuit, Arc<Presence>) {
+        (self.checked.circuit(None), self.presence)
+    }
+}
+
+impl Shared {
+    fn rules(&self) -> Arc<Rules> {
+        let rules = self.rules.read();
+        rules.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -31,16 +31,17 @@ struct Stranger {
 }
 
 impl Ring {
-    /// Takes out the next for which `may_leave` holds.
-    fn next(&mut self, mut may_leave: impl FnMut(&Name) -> bool) -> Option<Name> {
+    /// Takes out the next that can be taken, if one can.
+    fn take_next(&mut self, mut take: impl FnMut(&Name) -> bool) -> bool {
         for _ in 0..LOOKS.min(self.names.len()) {
             self.hand %= self.names.len();
-            if may_leave(&self.names[self.hand].name) {
-                return self.names.remove(self.hand).map(|stranger| stranger.name);
+            if take(&self.names[self.hand].name) {
+                self.names.remove(self.hand);
+                return true;
             }
             self.hand += 1;
         }
-        None
+        false
     }
 
     fn remove(&mut self, name: &str) {
@@ -61,9 +62,9 @@ impl Strangers {
         self.young.names.len() + self.old.names.len()
     }
 
-    pub(super) fn add(&mut self, circuit: &Circuit) {
+    pub(super) fn add(&mut self, name: Name, circuit: &Circuit) {
         self.young.names.push_back(Stranger {
-            name: circuit.name().to_owned().into(),
+            name,
             made: circuit.now(),
         });
     }
@@ -73,32 +74,25 @@ impl Strangers {
         self.old.remove(name);
     }
 
-    /// Takes out one that may leave, for a new one; none while there is room for it among so many `places`. `Err` if
-    /// there is no room and nobody to leave.
-    pub(super) fn make_room<'a>(
+    /// Takes out one, for a new one; none while there is room for it among so many `places`. `take` takes the circuit,
+    /// if it may leave. `Err` if there is no room and nobody to leave.
+    pub(super) fn make_room(
         &mut self,
         places: usize,
-        circuit: impl Fn(&str) -> Option<&'a Circuit>,
-    ) -> Result<Option<Name>, NoRoom> {
+        mut take: impl FnMut(&Name) -> bool,
+    ) -> Result<(), NoRoom> {
         if self.len() < places {
-            return Ok(None);
+            return Ok(());
         }
-        self.grow_up(&circuit);
-        let may_leave = |name: &Name| circuit(name).is_none_or(Circuit::may_leave);
-        let old = if self.young.names.len() < places.div_ceil(2) {
-            self.old.next(may_leave)
-        } else {
-            None
-        };
-        let leaves = old.or_else(|| self.young.next(may_leave));
-        leaves.map(Some).ok_or(NoRoom)
+        let young_are_few = self.young.names.len() < places.div_ceil(2);
+        let taken = young_are_few && self.old.take_next(&mut take) || self.young.take_next(take);
+        if taken { Ok(()) } else { Err(NoRoom) }
     }
 
-    /// Those that have been there for long enough are young no more.
-    fn grow_up<'a>(&mut self, circuit: impl Fn(&str) -> Option<&'a Circuit>) {
+    /// Those that have been there for long enough are young no more. `now` is by the clock of a circuit.
+    pub(super) fn grow_up(&mut self, now: impl Fn(&str) -> Option<u64>) {
         let is_young = |stranger: &Stranger| {
-            circuit(&stranger.name)
-                .is_some_and(|circuit| circuit.now().saturating_sub(stranger.made) < YOUNG_FOR)
+            now(&stranger.name).is_some_and(|now| now.saturating_sub(stranger.made) < YOUNG_FOR)
         };
         let names = &mut self.young.names;
         while let Some(first) = names.pop_front() {

@@ -6,9 +6,9 @@
 #[non_exhaustive]
 pub struct RegistryTotals {
     /// Circuits that were made, those included that are there from the start.
-    pub made: u64,
+    pub created: u64,
     /// Circuits that have left because their place was needed (rule I5).
-    pub made_room: u64,
+    pub evicted: u64,
     /// Times that a circuit was asked for and could not be made, because the registry was full.
-    pub turned_away: u64,
+    pub refused: u64,
 }

@@ -67,7 +67,7 @@ fn it_can_be_part_of_something_larger() {
         .registry()
         .build()
         .expect("valid")
-        .circuit("payments")
+        .try_get("payments")
         .expect("there");
 
     let wrong = "port = 80\n[circuits.circuits.payments]\npermits = 3\nmode = \"of\"";
@@ -91,4 +91,23 @@ fn what_is_not_well_formed_is_told_by_its_format_with_line_and_column() {
         error.to_string(),
         "key must be a string at line 2 column 16"
     );
+}
+
+// I7: with its feature `arbitrary_precision`, which any crate of a program may turn on, serde_json gives numbers so.
+#[test]
+fn numbers_of_any_precision_are_numbers() {
+    let number = |digits: &str| serde_json::json!({ "$serde_json::private::Number": digits });
+    let file = serde_json::json!({
+        "circuits": { "a": { "consecutive_failures": number("3"), "failure_rate": number("0.25") } }
+    });
+    let config = Config::read(file).expect("good");
+    let settings = config
+        .registry()
+        .build()
+        .expect("valid")
+        .try_get("a")
+        .expect("there");
+    let settings = settings.settings();
+    assert_eq!(settings.consecutive_failures(), Some(3));
+    assert_eq!(settings.failure_rate(), Some(0.25));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_breaker::{Mode, State, clock::ManualClock, registry::Registry};
+use tower_breaker::{Circuit, CircuitBuilder, Mode, State, clock::ManualClock, registry::Registry};
 
 use super::read;
 
@@ -122,7 +122,7 @@ fn every_key_reaches_its_circuit() {
         .registry()
         .defaults(move |it| it.clock(time.clone()))
         .build();
-    let circuit = registry.expect("valid").circuit("a").expect("there");
+    let circuit = registry.expect("valid").try_get("a").expect("there");
 
     assert_eq!(circuit.tags().to_string(), "tier=critical, zone=eu");
     assert_eq!(circuit.mode(), Mode::Shadow);
@@ -159,4 +159,55 @@ fn more_can_be_said_in_code() {
         .build()
         .expect("valid");
     assert_eq!(failures_to_open(&registry, "a"), 1);
+}
+
+// I7: what was set before is taken back.
+#[test]
+fn what_is_off_is_off_whatever_the_defaults_say() {
+    let registry = registry(
+        r#"
+        [defaults]
+        consecutive_failures = 3
+        consecutive_failures_span = "1s"
+        failure_rate = 0.5
+        slow_call_rate = 0.5
+        slow_call_duration = "2s"
+        count_window = 50
+        half_open_timeout = "5s"
+        probe_timeout = "500ms"
+        ramp = { over = "10s", from = "25%" }
+        spread_retry_after = 0.1
+
+        [circuits.a]
+        consecutive_failures = "off"
+        consecutive_failures_span = "off"
+        slow_call_rate = "off"
+        slow_call_duration = "off"
+        count_window = "off"
+        time_window = "1m"
+        half_open_timeout = "off"
+        probe_timeout = "off"
+        ramp = "off"
+        spread_retry_after = "off"
+
+        [circuits.b]
+        failure_rate = "off"
+        slow_call_rate = "off"
+        count_window = "off"
+        "#,
+    );
+    let settings = |name: &str| registry.try_get(name).expect("there").settings();
+    let plain = |change: fn(CircuitBuilder) -> CircuitBuilder| {
+        let circuit = change(Circuit::builder("plain")).build().expect("valid");
+        circuit.settings()
+    };
+    let minute = Duration::from_secs(60);
+    assert_eq!(
+        settings("a"),
+        plain(|it| it.failure_rate(0.5).time_window(Duration::from_secs(60)))
+    );
+    assert_eq!(settings("a").time_window(), Some(minute));
+    let b = settings("b");
+    assert_eq!((b.failure_rate(), b.count_window()), (None, None));
+    assert_eq!(b.consecutive_failures(), Some(3));
 }

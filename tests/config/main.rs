@@ -3,6 +3,7 @@
 
 mod formats;
 mod holding;
+mod live;
 mod overlay;
 mod wrong;
 

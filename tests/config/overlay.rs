@@ -27,6 +27,7 @@ fn a_variable_holds_over_the_file() {
         ("TOWER_BREAKER__DEFAULTS__CONSECUTIVE_FAILURES", "3"),
         ("TOWER_BREAKER__MAX_CIRCUITS", "7"),
         ("TOWER_BREAKERS", "somebody else's"),
+        ("TOWER_BREAKER_LOOM", "somebody else's"),
         ("PATH", "/bin"),
     ];
     let config = read(FILE, &variables).expect("makes sense");
@@ -71,20 +72,96 @@ fn a_variable_that_fits_nothing_is_told() {
         (
             "TOWER_BREAKER__C__PERMIT",
             "1",
-            "circuits.c.permit: `permit` is not known; did you mean `permits`?",
+            "TOWER_BREAKER__C__PERMIT: circuits.c.permit: `permit` is not known; did you mean `permits`?",
         ),
         (
             "TOWER_BREAKER__C__OPEN_FOR",
             "30",
-            "circuits.c.open_for: 30, but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+            "TOWER_BREAKER__C__OPEN_FOR: circuits.c.open_for: 30, but must be a time such as \
+             \"30s\", \"250ms\" or \"1m 30s\"",
+        ),
+        (
+            "TOWER_BREAKER_C__PERMITS",
+            "1",
+            "TOWER_BREAKER_C__PERMITS: `TOWER_BREAKER_`, but must be `TOWER_BREAKER__`, with two underscores",
+        ),
+        (
+            "TOWER_BREAKER__C__PERMITS",
+            "2",
+            "TOWER_BREAKER__C__PERMITS: circuits.c.permits: 2, but must be 1 to 1, the number of `probes`",
         ),
         (
             "TOWER_BREAKER__MAX_CIRCUITS",
             "many",
-            "max_circuits: \"many\", but must be a whole number",
+            "TOWER_BREAKER__MAX_CIRCUITS: max_circuits: \"many\", but must be a whole number",
         ),
     ] {
         let error = read(file, &[(variable, value)]).expect_err("wrong");
         assert_eq!(error, told, "{variable}");
     }
+}
+
+// I8
+#[test]
+fn a_variable_for_a_circuit_where_there_is_none_is_told() {
+    let error = read("max_circuits = 5", &[("TOWER_BREAKER__A__PERMITS", "1")]);
+    assert_eq!(
+        error.expect_err("wrong"),
+        "TOWER_BREAKER__A__PERMITS: A, but must be the name of a circuit in `circuits`, or DEFAULTS",
+    );
+}
+
+// I8
+#[test]
+fn a_circuit_that_is_called_defaults_is_not_mistaken_for_the_defaults() {
+    let variables = [("TOWER_BREAKER__DEFAULTS__PERMITS", "1")];
+    let error = read("[circuits.defaults]", &variables).expect_err("wrong");
+    assert_eq!(
+        error,
+        "TOWER_BREAKER__DEFAULTS__PERMITS: DEFAULTS, which is defaults and defaults, but must be the \
+         name of one circuit",
+    );
+}
+
+// I7
+#[test]
+fn a_name_may_have_two_underscores_in_a_row() {
+    let variables = [("TOWER_BREAKER__HTTP___DB__CONSECUTIVE_FAILURES", "1")];
+    let config = read("[circuits.\"http://db\"]", &variables).expect("makes sense");
+    assert_eq!(failures(&config, "http://db"), 1);
+}
+
+// I8: what is wrong in the file is told as it is there.
+#[test]
+fn a_variable_hides_nothing_that_is_wrong_in_the_file() {
+    let variables = [("TOWER_BREAKER__DEFAULTS__PERMITS", "1")];
+    let error = read("defaults = \"abc\"", &variables).expect_err("wrong");
+    assert_eq!(error, "defaults: \"abc\", but must be a table");
+}
+
+// I7
+#[test]
+fn a_variable_for_the_defaults_gives_way_to_what_is_said_for_a_name() {
+    let variables = [("TOWER_BREAKER__DEFAULTS__CONSECUTIVE_FAILURES", "3")];
+    let config = read(FILE, &variables).expect("makes sense");
+    assert_eq!(failures(&config, "payments-eu"), 5);
+}
+
+// I8
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_told_if_it_is_ours() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+
+    let bytes = || OsString::from_vec(vec![0xff]);
+    let lay = |name: &str| {
+        let deserializer = toml::Deserializer::parse(FILE).expect("well formed");
+        Config::read_with_env(deserializer, [(OsString::from(name), bytes())])
+    };
+    lay("PATH").expect("somebody else's");
+    let error = lay("TOWER_BREAKER__PAYMENTS_EU__PERMITS").expect_err("ours");
+    assert_eq!(
+        error.to_string(),
+        "TOWER_BREAKER__PAYMENTS_EU__PERMITS: not Unicode, but must be a text",
+    );
 }

@@ -210,7 +210,7 @@ fn what_is_wrong_is_told_with_its_place_and_what_could_be_there() {
             "circuits.a.open_for.factor: \"2\", but must be a number",
         ),
         (
-            "circuits.a.open_for = { first = \"2s\", max = \"1s\" }",
+            "circuits.a.open_for = { first = \"2s\", factor = 2, max = \"1s\" }",
             "circuits.a.open_for.max: 1s, but must be at least the first open time",
         ),
         (
@@ -220,6 +220,20 @@ fn what_is_wrong_is_told_with_its_place_and_what_could_be_there() {
         (
             "circuits.a.open_for = { first = \"1s\", jitter = \"ful\" }",
             "circuits.a.open_for.jitter: `ful` is not known; did you mean `full`?",
+        ),
+        (
+            "circuits.a.open_for = { first = \"1s\", max = \"1m\" }",
+            "circuits.a.open_for.factor: not there, but must be a number above 1, because there is a `max`",
+        ),
+        // What humantime would panic at, and a month that looks like a minute.
+        (
+            "circuits.a.open_for = \"18446744073709551615s 1000ms\"",
+            "circuits.a.open_for: \"18446744073709551615s 1000ms\", but must be a time such as \
+             \"30s\", \"250ms\" or \"1m 30s\"",
+        ),
+        (
+            "circuits.a.open_for = \"1M\"",
+            "circuits.a.open_for: \"1M\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
         ),
         // Probes, ramps, words.
         (
@@ -278,10 +292,27 @@ fn what_is_wrong_is_told_with_its_place_and_what_could_be_there() {
             "circuits.a.tags.tier = 1",
             "circuits.a.tags.tier: 1, but must be a text",
         ),
+        (
+            "circuits.a.abandoned = {}",
+            "circuits.a.abandoned.failure_after: not there, but must be a time such as \"30s\", \
+             \"250ms\" or \"1m 30s\"",
+        ),
+        (
+            "max_circuits = 0",
+            "max_circuits: 0, but must be at least 1",
+        ),
+        (
+            "max_circuits = 1\n[circuits.a]\n[circuits.b]",
+            "max_circuits: 1, but must be at least 2, the number of `circuits`",
+        ),
+        (
+            "bases.b.failure_rate = 2.0",
+            "bases.b.failure_rate: 2.0, but must be a share above 0 and at most 1",
+        ),
         // Names and bases.
         (
             "[circuits.\"\"]",
-            "circuits.\"\".name: \"\", but must be a name that can be read",
+            "circuits.\"\": \"\", but must be a name that can be read",
         ),
         (
             "circuits.a.extends = 1",
@@ -337,6 +368,72 @@ fn all_that_is_wrong_is_told_at_once() {
             "circuits.a.minimum_calls: 1000, but must be 1 to 100, the size of the `count_window`",
         ],
     );
+}
+
+// I8: what is missing is told once, where it is missing, and what comes after it all the same.
+#[test]
+fn what_is_missing_for_another_hides_nothing() {
+    let told = wrong(
+        r#"
+        defaults.slow_call_rate = 0.5
+        circuits.a = {}
+        circuits.b.permits = 3
+        circuits." ".minimum_calls = 0
+        circuits.c.tags = { a = 1, b = 2 }
+        "#,
+    );
+    assert_eq!(
+        told,
+        [
+            "circuits.c.tags.a: 1, but must be a text",
+            "circuits.c.tags.b: 2, but must be a text",
+            "defaults.slow_call_duration: not set, but must be set together with `slow_call_rate`",
+            "circuits.\" \": \" \", but must be a name that can be read",
+            "circuits.\" \".minimum_calls: 0, but must be at least 1",
+            "circuits.b.permits: 3, but must be 1 to 1, the number of `probes`",
+        ],
+    );
+}
+
+// I8: a chain of bases costs no more than its length.
+#[test]
+fn a_chain_of_bases_has_an_end() {
+    let chain = |length: usize| {
+        let base = |number: usize| format!("bases.b{number}.extends = \"b{}\"\n", number + 1);
+        let bases: String = (0..length).map(base).collect();
+        format!("{bases}[bases.b{length}]\n[circuits.a]\nextends = \"b0\"")
+    };
+    super::read(&chain(30)).expect("short enough");
+    let told = wrong(&chain(100));
+    assert!(
+        told.iter()
+            .all(|line| line.ends_with("a chain of at most 32 bases"))
+    );
+}
+
+// I8: what is told of a hostile file stays readable.
+#[test]
+fn a_long_list_of_known_words_is_cut_off() {
+    let bases: String = (0..500)
+        .map(|number| format!("[bases.b{number}]\n"))
+        .collect();
+    let told = wrong(&format!(
+        "{bases}[circuits.a]\nextends = \"nothing like it\""
+    ));
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].len() < 400 && told[0].ends_with(", …"),
+        "{}",
+        told[0]
+    );
+}
+
+// I8: a key may be anything; a problem is one line.
+#[test]
+fn a_key_with_a_new_line_is_told_on_one_line() {
+    let told = wrong("\"a\\nb\" = 1");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with(r#""a\nb": `a\nb`"#), "{}", told[0]);
 }
 
 // I8

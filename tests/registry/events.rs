@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tower_breaker::{
     Circuit,
-    registry::{Event, Registry, RegistryBuilder},
+    registry::{Event, Registry, RegistryBuilder, Subscription},
 };
 
 #[derive(Clone, Default)]
@@ -20,6 +20,7 @@ impl Log {
         let line = match event {
             Event::Added => format!("{} added", circuit.name()),
             Event::Removed => format!("{} removed", circuit.name()),
+            Event::Evicted => format!("{} evicted", circuit.name()),
             Event::Transition(told) => format!("{} {}", circuit.name(), told.to),
             Event::Settings(told) => told.to_string(),
             other => format!("{other:?}"),
@@ -95,7 +96,7 @@ fn a_subscription_hears_all_circuits_until_it_is_dropped() {
     let (registry, _) = told(|builder| builder.circuit("a", |circuit| circuit));
     let log = Log::default();
     let subscription = registry.subscribe(log.listener());
-    registry.circuit("a").expect("there").force_open();
+    registry.try_get("a").expect("there").force_open();
     registry.get_or_create("b").expect("made").force_open();
     assert_eq!(log.take(), ["a open", "b added", "b open"]);
     drop(subscription);
@@ -157,19 +158,53 @@ fn a_listener_that_panics_harms_nobody() {
 
 // I4, I5
 #[test]
-fn who_makes_room_is_told_as_removed() {
+fn who_makes_room_is_told_as_evicted() {
     let (registry, log) = told(|builder| builder.max_circuits(1));
     registry.get_or_create("a").expect("made");
     registry.get_or_create("b").expect("made");
-    assert_eq!(log.take(), ["a added", "a removed", "b added"]);
+    assert_eq!(log.take(), ["a added", "a evicted", "b added"]);
 }
 
 // I4, E5
 #[test]
 fn a_change_of_settings_is_told() {
     let (registry, log) = told(|builder| builder.circuit("a", |circuit| circuit));
-    let a = registry.circuit("a").expect("there");
+    let a = registry.try_get("a").expect("there");
     let change = a.reconfigure(|settings| settings.set_failure_rate(0.25));
     let line = change.expect("valid").to_string();
     assert_eq!(log.take(), ["a added".to_owned(), line]);
+}
+
+// I4: whoever is told later in the row hears nothing of a circuit that an earlier one has removed.
+#[test]
+fn a_listener_that_removes_a_circuit_ends_what_is_told_of_it() {
+    let registry = Arc::new(std::sync::OnceLock::<Registry>::new());
+    let (log, asked) = (Log::default(), registry.clone());
+    let built = Registry::builder()
+        .on_event(move |circuit, event| {
+            if let (Event::Transition(_), Some(registry)) = (event, asked.get()) {
+                registry.remove(circuit.name());
+            }
+        })
+        .on_event(log.listener())
+        .build()
+        .expect("valid");
+    registry.set(built.clone()).expect("once");
+    built.get_or_create("a").expect("made").force_open();
+    assert_eq!(log.take(), ["a added", "a removed"]);
+}
+
+// I4
+#[test]
+fn a_subscription_that_a_listener_ends_hears_no_more_of_the_same_event() {
+    let ended = Arc::new(Mutex::new(None::<Subscription>));
+    let ends = ended.clone();
+    let registry = Registry::builder()
+        .on_event(move |_, _| drop(ends.lock().expect("no panic").take()))
+        .build()
+        .expect("valid");
+    let log = Log::default();
+    *ended.lock().expect("no panic") = Some(registry.subscribe(log.listener()));
+    registry.get_or_create("a").expect("made");
+    assert_eq!(log.take(), Vec::<String>::new());
 }

@@ -46,7 +46,7 @@ fn a_name_stands_for_one_circuit() {
 fn to_look_for_a_circuit_never_makes_one() {
     let registry = Registry::builder().build().expect("valid");
     assert!(registry.get("payments").is_none());
-    let unknown = registry.circuit("payments").expect_err("refused");
+    let unknown = registry.try_get("payments").expect_err("refused");
     assert_eq!(unknown.name(), "payments");
     assert!(registry.remove("payments").is_none());
     assert!(registry.is_empty());
@@ -100,7 +100,7 @@ fn named_circuits_are_there_from_the_start() {
         .map(|it| it.name().to_owned())
         .collect();
     assert_eq!(names, ["payments", "search"]);
-    let search = registry.circuit("search").expect("there");
+    let search = registry.try_get("search").expect("there");
     assert_eq!(search.tags().get("said"), Some("twice"));
 }
 
@@ -210,7 +210,7 @@ fn neither_keeps_the_other_alive_for_ever() {
         .circuit("a", |circuit| circuit)
         .build()
         .expect("valid");
-    let circuit = registry.circuit("a").expect("there");
+    let circuit = registry.try_get("a").expect("there");
     let weak = registry.downgrade();
     drop(registry);
     assert!(
@@ -223,11 +223,54 @@ fn neither_keeps_the_other_alive_for_ever() {
         .circuit("a", |circuit| circuit)
         .build()
         .expect("valid");
-    let kept = registry.circuit("a").expect("there").downgrade();
+    let kept = registry.try_get("a").expect("there").downgrade();
     assert!(kept.upgrade().is_some(), "a registry keeps its circuits");
     registry.remove("a");
     assert!(kept.upgrade().is_none(), "but none that was removed");
     let kept = registry.get_or_create("b").expect("made").downgrade();
     drop(registry);
     assert!(kept.upgrade().is_none());
+}
+
+// I1: a rule may answer with a builder of its own, but not with another name.
+#[test]
+fn a_template_of_another_name_makes_circuits_of_the_names_that_are_asked_for() {
+    let template = Circuit::builder("template").consecutive_failures(3);
+    let named = template.clone();
+    let registry = Registry::builder()
+        .circuit("payments", move |_| named.clone())
+        .matching("host-*", move |_| template.clone())
+        .build()
+        .expect("valid");
+    registry.try_get("payments").expect("there from the start");
+    for name in ["host-a", "host-b", "host-a"] {
+        let circuit = registry.get_or_create(name).expect("made");
+        assert_eq!(circuit.name(), name);
+        assert_eq!(circuit.settings().consecutive_failures(), Some(3));
+        circuit.force_open();
+    }
+    assert_eq!(registry.len(), 3);
+    let again = registry.get_or_create("host-a").expect("there");
+    assert_eq!(again.snapshot().era, 1, "the same one");
+}
+
+// I3: all of them make sense, or none is made.
+#[test]
+fn a_registry_that_is_refused_has_made_nothing() {
+    let cap = tower_breaker::EjectionCap::new(0.5).expect("valid");
+    let (members, told) = (
+        cap.clone(),
+        std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)),
+    );
+    let events = told.clone();
+    let refused = Registry::builder()
+        .on_event(move |_, _| {
+            events.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        })
+        .defaults(move |circuit| circuit.ejection_cap(&members))
+        .circuit("a", |circuit| circuit)
+        .circuit("b", |circuit| circuit.failure_rate(2.0))
+        .build();
+    assert_eq!(refused.expect_err("refused").field(), "failure_rate");
+    assert_eq!(told.load(std::sync::atomic::Ordering::Relaxed), 0);
 }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Barrier, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -52,7 +52,7 @@ fn one_circuit_is_made_however_many_ask_for_it_at_once() {
             }
         });
         // All that were given out are one circuit: each forced it open, and it was a change once.
-        let made = registry.circuit(&name).expect("made");
+        let made = registry.try_get(&name).expect("made");
         assert_eq!(made.snapshot().era, 1);
         assert_eq!(cap.members(), 1);
         assert_eq!(ADDED.load(Ordering::Relaxed), rounds);
@@ -109,5 +109,57 @@ fn each_circuit_is_added_once_and_removed_once_in_this_order() {
     assert!(told.len() >= 100, "as many were made as were removed");
     for (number, told) in told {
         assert_eq!(told, ["added", "removed"], "circuit {number}");
+    }
+}
+
+// I5: whoever gets a circuit holds it, and one that is held does not leave, however close the two come.
+#[test]
+fn a_circuit_that_somebody_holds_never_makes_room() {
+    static EVICTED: AtomicUsize = AtomicUsize::new(0);
+    let registry = Registry::builder()
+        .defaults(|circuit| circuit.consecutive_failures(100))
+        .max_circuits(1)
+        .on_event(|_, event| {
+            if matches!(event, Event::Evicted) {
+                EVICTED.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+        .build()
+        .expect("valid");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _ends = EndsThem(&done);
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let _ = registry.get_or_create("other");
+                }
+            });
+        }
+        // Until each has had to make room for the other often enough.
+        while EVICTED.load(Ordering::Relaxed) < 600 {
+            let Ok(held) = registry.get_or_create("held") else {
+                continue;
+            };
+            held.force_open();
+            let found = registry.get("held").expect("it is held");
+            assert_eq!(
+                found.snapshot().era,
+                held.snapshot().era,
+                "and it is the same one"
+            );
+            held.release();
+            drop((held, found));
+            thread::yield_now();
+        }
+    });
+}
+
+/// Ends the threads that look at it, also if this one panics.
+struct EndsThem<'a>(&'a AtomicBool);
+
+impl Drop for EndsThem<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

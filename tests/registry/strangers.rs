@@ -53,15 +53,15 @@ fn leaves(registry: &Registry, happens: impl FnOnce(&Circuit)) -> bool {
     match second {
         Ok(_) => {
             assert!(registry.get("first").is_none());
-            assert_eq!(totals.made_room, before.made_room + 1);
-            assert_eq!(totals.turned_away, before.turned_away);
+            assert_eq!(totals.evicted, before.evicted + 1);
+            assert_eq!(totals.refused, before.refused);
             true
         }
         Err(error) => {
             assert_eq!(error, CreateError::Full { max_circuits: 1 });
             assert!(registry.get("first").is_some());
-            assert_eq!(totals.made_room, before.made_room);
-            assert_eq!(totals.turned_away, before.turned_away + 1);
+            assert_eq!(totals.evicted, before.evicted);
+            assert_eq!(totals.refused, before.refused + 1);
             false
         }
     }
@@ -211,7 +211,7 @@ fn a_circuit_that_is_there_from_the_start_never_leaves() {
     let full = CreateError::Full { max_circuits: 1 };
     assert_eq!(registry.get_or_create("stranger").expect_err("full"), full);
     assert!(registry.get("named").is_some());
-    assert_eq!(registry.totals().made, 1);
+    assert_eq!(registry.totals().created, 1);
 }
 
 // I5
@@ -233,7 +233,7 @@ fn a_flood_drives_out_only_itself() {
         assert!(registry.get(&format!("old {number}")).is_some(), "{number}");
     }
     assert_eq!(registry.len(), 8);
-    assert_eq!(registry.totals().made_room, 1_000 - 4);
+    assert_eq!(registry.totals().evicted, 1_000 - 4);
 }
 
 // I5: as long as they are the smaller half, they may take the place of an old one.
@@ -270,7 +270,7 @@ fn a_flood_that_fails_finds_no_room_beyond_its_half() {
             fail(&circuit);
         }
     }
-    assert_eq!(registry.totals().turned_away, 96);
+    assert_eq!(registry.totals().refused, 96);
     let old = (0..8).filter(|number| registry.get(&format!("old {number}")).is_some());
     assert_eq!(old.count(), 4);
 }
@@ -314,6 +314,33 @@ fn memory_does_not_grow_with_the_number_of_names() {
     // What a batch of names that were removed holds, and no more.
     let grown = flood(20_000);
     assert!(grown < 64 * 1024, "{grown} bytes");
-    assert!(registry.totals().made_room > 10_000);
+    assert!(registry.totals().evicted > 10_000);
     assert!(registry.len() <= 64);
+}
+
+// I5: one that is named is no stranger, also when it comes back.
+#[test]
+fn a_named_circuit_that_was_removed_comes_back_as_one_that_stays() {
+    let registry = Registry::builder()
+        .circuit("named", |circuit| circuit)
+        .max_circuits(1)
+        .build()
+        .expect("valid");
+    registry.remove("named").expect("there");
+    registry.get_or_create("named").expect("made");
+    registry.get_or_create("stranger").expect_err("full");
+    assert!(registry.get("named").is_some());
+}
+
+// I5: built in shadow, it is as it was built.
+#[test]
+fn a_circuit_that_was_built_in_another_mode_makes_room_in_that_mode_only() {
+    for mode in [Mode::Shadow, Mode::Disabled] {
+        let (registry, _) = one_place(move |circuit| circuit.mode(mode));
+        let first = |registry: &Registry| registry.get_or_create("first").expect("made");
+        first(&registry).set_mode(Mode::Normal);
+        assert!(!leaves(&registry, |_| {}), "{mode}");
+        first(&registry).set_mode(mode);
+        assert!(leaves(&registry, |_| {}), "{mode}");
+    }
 }

@@ -7,6 +7,18 @@ use crate::machine::Numbers;
 const KEPT: &str = "left as the circuit was built";
 
 impl Settings {
+    /// Puts the closures of a live circuit in the place of those that were made anew for it.
+    #[cfg(feature = "config")]
+    pub(crate) fn take_closures_of(&mut self, live: &Self) {
+        if self.trip_when.is_some() && live.trip_when.is_some() {
+            self.trip_when.clone_from(&live.trip_when);
+        }
+        self.open_for.take_function_of(&live.open_for);
+        if self.jitter_seed.is_none() {
+            self.jitter_seed = live.jitter_seed;
+        }
+    }
+
     /// The numbers of a live circuit that was `built` so, if the `old` settings that hold can become these.
     pub(crate) fn numbers_in_place(
         &self,

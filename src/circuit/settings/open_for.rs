@@ -159,6 +159,14 @@ impl OpenFor {
         }
     }
 
+    /// Puts the function of `live` in the place of its own, where both have one.
+    #[cfg(feature = "config")]
+    pub(super) fn take_function_of(&mut self, live: &Self) {
+        if self.function.is_some() && live.function.is_some() {
+            self.function.clone_from(&live.function);
+        }
+    }
+
     /// As one would write it.
     pub(super) fn write_code(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (

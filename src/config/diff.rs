@@ -1,0 +1,110 @@
+//! What a configuration would change.
+
+use std::fmt;
+
+use crate::circuit::settings::{ChangedSetting, ConfigError};
+
+/// What a configuration changes in a live registry, or would change. From
+/// [`Registry::plan`](crate::registry::Registry::plan) and [`apply`](crate::registry::Registry::apply).
+///
+/// It prints one circuit a line. What stays as it is has none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diff {
+    pub(super) circuits: Vec<CircuitDiff>,
+    pub(super) max_circuits: Option<(usize, usize)>,
+}
+
+/// What a configuration changes about one circuit.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum CircuitDiff {
+    /// It is named in the configuration, and not there yet: it is made.
+    Added {
+        /// Its name.
+        name: String,
+    },
+    /// Its settings change.
+    Changed {
+        /// Its name.
+        name: String,
+        /// Each setting that changes, with the old and the new value.
+        changes: Vec<ChangedSetting>,
+    },
+    /// A live circuit cannot be changed so (rule E5), so nothing changes at all.
+    Refused {
+        /// Its name.
+        name: String,
+        /// What it is about.
+        error: ConfigError,
+    },
+    /// It was named, and is so no more. It stays as it is, until it is
+    /// [removed](crate::registry::Registry::remove).
+    Left {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Diff {
+    /// What changes about circuits, by name.
+    pub fn circuits(&self) -> impl Iterator<Item = &CircuitDiff> {
+        self.circuits.iter()
+    }
+
+    /// How many circuits there may be, before and after, if that changes.
+    #[must_use]
+    pub fn max_circuits(&self) -> Option<(usize, usize)> {
+        self.max_circuits
+    }
+
+    /// Whether something cannot change, so that nothing does.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let refused = |diff: &CircuitDiff| matches!(diff, CircuitDiff::Refused { .. });
+        self.circuits.iter().any(refused)
+    }
+
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.circuits.is_empty() && self.max_circuits.is_none()
+    }
+}
+
+impl fmt::Display for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines: Vec<_> = self.circuits.iter().map(ToString::to_string).collect();
+        lines.extend(
+            self.max_circuits
+                .map(|(old, new)| format!("max_circuits: {old} -> {new}")),
+        );
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl CircuitDiff {
+    /// The circuit's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Added { name }
+            | Self::Changed { name, .. }
+            | Self::Refused { name, .. }
+            | Self::Left { name } => name,
+        }
+    }
+}
+
+impl fmt::Display for CircuitDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added { name } => write!(f, "{name}: is made"),
+            Self::Changed { name, changes } => {
+                let all: Vec<_> = changes.iter().map(ToString::to_string).collect();
+                write!(f, "{name}: {}", all.join(", "))
+            }
+            Self::Refused { error, .. } => write!(f, "cannot change: {error}"),
+            Self::Left { name } => write!(f, "{name}: is named no more, and stays as it is"),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! A configuration for a registry that lives.
+
+use std::{collections::BTreeSet, error::Error, fmt};
+
+use super::{CircuitDiff, Config, Diff};
+use crate::{
+    circuit::{
+        handle::Circuit,
+        settings::{ChangedSetting, ConfigError, Settings},
+    },
+    registry::{Registry, Replacement},
+};
+
+impl Registry {
+    /// What [`apply`](Self::apply) would change. Nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError::Busy`] while another configuration is planned or applied.
+    pub fn plan(&self, config: &Config) -> Result<Diff, ApplyError> {
+        let replacement = Replacement::begin(self, config.registry()).ok_or(ApplyError::Busy)?;
+        Ok(self.diff(&replacement, &Names::of(&replacement)))
+    }
+
+    /// Puts a configuration in the place of the one that the registry was built from, while it lives: all of it, or
+    /// nothing. State, eras, windows and attempts are kept (rule E5).
+    ///
+    /// * Circuits that are there, whether the configuration names them or not, get the settings that they would be
+    ///   built with now. What was changed by hand since is changed back.
+    /// * Circuits that are named for the first time are made.
+    /// * Circuits that are named no more stay as they are.
+    /// * What was said [in code](Config::registry) stays, and comes after the configuration.
+    /// * `mode` and `tags` are for circuits that are made from now on: what a person has forced open stays so.
+    ///
+    /// Each change is told to listeners, as any change of settings is.
+    ///
+    /// ```
+    /// # use tower_breaker::config::Config;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let read = |file| Config::read(&mut serde_json::Deserializer::from_str(file));
+    /// let registry = read(r#"{ "circuits": { "payments": { "minimum_calls": 20 } } }"#)?.registry().build()?;
+    ///
+    /// let newer = read(r#"{ "circuits": { "payments": { "minimum_calls": 40 }, "search": {} } }"#)?;
+    /// assert_eq!(registry.plan(&newer)?.to_string(), "payments: `minimum_calls` 20 -> 40\nsearch: is made");
+    /// registry.apply(&newer)?;
+    /// assert_eq!(registry.try_get("payments")?.settings().minimum_calls(), Some(40));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError::Refused`] if a live circuit cannot be changed so: another window, closures, totals. Then nothing
+    /// has changed. [`ApplyError::Busy`] while another configuration is planned or applied.
+    pub fn apply(&self, config: &Config) -> Result<Diff, ApplyError> {
+        let replacement = Replacement::begin(self, config.registry()).ok_or(ApplyError::Busy)?;
+        let names = Names::of(&replacement);
+        let diff = self.diff(&replacement, &names);
+        if diff.is_refused() {
+            return Err(ApplyError::Refused(diff));
+        }
+        // From here on circuits are made by the new rules; those that were made by the old ones are all there.
+        replacement.take_rules();
+        let mut done = Done::default();
+        if let Err(refused) = done.all(self, &replacement, &names) {
+            done.undo(self, &replacement);
+            replacement.give_rules_back();
+            let circuits = vec![*refused];
+            return Err(ApplyError::Refused(Diff {
+                circuits,
+                max_circuits: None,
+            }));
+        }
+        Ok(diff)
+    }
+
+    fn diff(&self, replacement: &Replacement<'_>, names: &Names) -> Diff {
+        let circuits = self.circuits();
+        let there: BTreeSet<_> = circuits.iter().map(Circuit::name).collect();
+        let live = circuits.iter().filter_map(|circuit| {
+            let name = circuit.name().to_owned();
+            if names.left.contains(&name) {
+                return Some(CircuitDiff::Left { name });
+            }
+            match target(replacement, circuit) {
+                Ok((_, changes)) if changes.is_empty() => None,
+                Ok((_, changes)) => Some(CircuitDiff::Changed { name, changes }),
+                Err(error) => Some(CircuitDiff::Refused { name, error }),
+            }
+        });
+        let new = names
+            .named
+            .iter()
+            .filter(|name| !there.contains(name.as_str()));
+        let added = new.map(|name| match replacement.builder(name).check() {
+            Ok(_) => CircuitDiff::Added { name: name.clone() },
+            Err(error) => CircuitDiff::Refused {
+                name: name.clone(),
+                error,
+            },
+        });
+        let mut all: Vec<_> = live.chain(added).collect();
+        all.sort_by(|one, other| one.name().cmp(other.name()));
+        let most = (replacement.old_max_circuits(), replacement.max_circuits);
+        Diff {
+            circuits: all,
+            max_circuits: (most.0 != most.1).then_some(most),
+        }
+    }
+}
+
+/// What the new rules make of a live circuit.
+fn target(
+    replacement: &Replacement<'_>,
+    circuit: &Circuit,
+) -> Result<(Settings, Vec<ChangedSetting>), ConfigError> {
+    let checked = replacement.builder(circuit.name()).check()?;
+    circuit.plan(checked.settings())
+}
+
+/// The names in a configuration.
+struct Names {
+    named: BTreeSet<String>,
+    /// Those that were in the one before, and are no more.
+    left: BTreeSet<String>,
+}
+
+impl Names {
+    fn of(replacement: &Replacement<'_>) -> Self {
+        let (named, before) = replacement.names();
+        let named: BTreeSet<_> = named.into_iter().collect();
+        let left = before.into_iter().filter(|name| !named.contains(name));
+        Self {
+            left: left.collect(),
+            named,
+        }
+    }
+}
+
+/// What was done so far, so that it can be undone.
+#[derive(Default)]
+struct Done {
+    made: Vec<String>,
+    changed: Vec<(Circuit, Settings)>,
+    max_circuits: Option<usize>,
+}
+
+impl Done {
+    fn all(
+        &mut self,
+        registry: &Registry,
+        replacement: &Replacement<'_>,
+        names: &Names,
+    ) -> Result<(), Box<CircuitDiff>> {
+        self.max_circuits = Some(replacement.take_max_circuits());
+        for name in &names.named {
+            self.make(replacement, name)?;
+        }
+        for circuit in registry.circuits() {
+            if !names.left.contains(circuit.name()) {
+                self.change(replacement, circuit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn make(&mut self, replacement: &Replacement<'_>, name: &str) -> Result<(), Box<CircuitDiff>> {
+        let made = replacement.create(name).map_err(|error| {
+            let name = name.to_owned();
+            Box::new(CircuitDiff::Refused { name, error })
+        })?;
+        if made {
+            self.made.push(name.to_owned());
+        }
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        replacement: &Replacement<'_>,
+        circuit: Circuit,
+    ) -> Result<(), Box<CircuitDiff>> {
+        let changed = target(replacement, &circuit).and_then(|(new, changes)| {
+            if changes.is_empty() {
+                return Ok(None);
+            }
+            circuit
+                .reconfigure(|settings| settings.set_to(&new))
+                .map(Some)
+        });
+        match changed {
+            Ok(None) => {}
+            Ok(Some(change)) => {
+                replacement.note_version(circuit.name(), change.version());
+                self.changed.push((circuit, change.before().clone()));
+            }
+            Err(error) => {
+                let name = circuit.name().to_owned();
+                return Err(Box::new(CircuitDiff::Refused { name, error }));
+            }
+        }
+        Ok(())
+    }
+
+    /// What held before is never refused.
+    fn undo(&mut self, registry: &Registry, replacement: &Replacement<'_>) {
+        for (circuit, before) in self.changed.drain(..).rev() {
+            let undone = circuit.reconfigure(|settings| settings.set_to(&before));
+            if let Ok(change) = undone {
+                replacement.note_version(circuit.name(), change.version());
+            }
+        }
+        for name in self.made.drain(..) {
+            registry.remove(&name);
+        }
+        if let Some(most) = self.max_circuits.take() {
+            replacement.set_max_circuits(most);
+        }
+    }
+}
+
+/// A configuration that was not applied.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// Something in it cannot change while the registry lives: [`CircuitDiff::Refused`]. Nothing has changed.
+    Refused(Diff),
+    /// Another configuration is planned or applied at this moment.
+    Busy,
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(diff) => {
+                let refused = |it: &&CircuitDiff| matches!(it, CircuitDiff::Refused { .. });
+                let lines = diff.circuits().filter(refused).map(ToString::to_string);
+                f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+            }
+            Self::Busy => f.write_str("another configuration is applied at this moment"),
+        }
+    }
+}
+
+impl Error for ApplyError {}

@@ -1,0 +1,101 @@
+//! How the rules of a registry are replaced while it lives.
+
+use std::sync::{
+    Arc, PoisonError,
+    atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+use super::{Registry, RegistryBuilder, Rules};
+use crate::circuit::{builder::CircuitBuilder, settings::ConfigError};
+
+/// The rules of a new configuration, in the place of an older one's, beside those of code.
+///
+/// There is one at a time: a registry is changed by one configuration after the other.
+pub(crate) struct Replacement<'a> {
+    registry: &'a Registry,
+    new: Arc<Rules>,
+    old: Arc<Rules>,
+    pub(crate) max_circuits: usize,
+}
+
+impl<'a> Replacement<'a> {
+    /// `None` while another one is under way.
+    pub(crate) fn begin(registry: &'a Registry, config: RegistryBuilder) -> Option<Self> {
+        let begun = registry
+            .shared
+            .applying
+            .compare_exchange(false, true, AcqRel, Acquire);
+        begun.ok()?;
+        let (config, max_circuits) = config.into_rules();
+        let old = registry.shared.rules();
+        Some(Self {
+            registry,
+            new: Arc::new(old.with_config(config)),
+            old,
+            max_circuits,
+        })
+    }
+
+    /// What a circuit is built by with the new rules.
+    pub(crate) fn builder(&self, name: &str) -> CircuitBuilder {
+        self.new.builder(name)
+    }
+
+    /// The names that are there from the start with the new rules, and with the old ones.
+    pub(crate) fn names(&self) -> (Vec<String>, Vec<String>) {
+        let owned = |rules: &Rules| rules.names().map(str::to_owned).collect();
+        (owned(&self.new), owned(&self.old))
+    }
+
+    /// From now on circuits are made by the new rules.
+    pub(crate) fn take_rules(&self) {
+        self.set_rules(&self.new);
+    }
+
+    /// By the old ones again.
+    pub(crate) fn give_rules_back(&self) {
+        self.set_rules(&self.old);
+    }
+
+    fn set_rules(&self, rules: &Arc<Rules>) {
+        let current = self.registry.shared.rules.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = rules.clone();
+    }
+
+    /// Makes a circuit that the new rules name, unless it is there. Whether it was made.
+    pub(crate) fn create(&self, name: &str) -> Result<bool, ConfigError> {
+        let prepared = self.registry.prepare(&self.new, name)?;
+        self.registry.create_named(prepared)
+    }
+
+    /// Notes that a circuit has this version of its settings by the new rules.
+    pub(crate) fn note_version(&self, name: &str, version: u64) {
+        self.registry
+            .shared
+            .circuits
+            .change()
+            .note_version(name, version);
+    }
+
+    pub(crate) fn old_max_circuits(&self) -> usize {
+        self.registry.shared.max_circuits.load(Relaxed)
+    }
+
+    /// Gives the old one.
+    pub(crate) fn take_max_circuits(&self) -> usize {
+        self.registry
+            .shared
+            .max_circuits
+            .swap(self.max_circuits, Relaxed)
+    }
+
+    pub(crate) fn set_max_circuits(&self, most: usize) {
+        self.registry.shared.max_circuits.store(most, Relaxed);
+    }
+}
+
+impl Drop for Replacement<'_> {
+    fn drop(&mut self) {
+        self.registry.shared.applying.store(false, Release);
+    }
+}
