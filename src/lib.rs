@@ -180,7 +180,7 @@ pub use self::service::retry_after;
 #[doc(inline)]
 pub use self::{
     circuit::observe,
-    service::{classify, readiness, reject, types},
+    service::{classify, pending as readiness, reject, types},
 };
 pub use self::{
     circuit::{

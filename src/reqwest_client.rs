@@ -12,7 +12,7 @@ use ::reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 use crate::{
     body::{
         ClassifyEos, ObserveBodies,
-        observe::{ObservesBodies, ResponseEnd, observe},
+        scope::{ObservesBodies, ResponseEnd, observe},
     },
     circuit::{
         classify::BoxError,

@@ -1,6 +1,6 @@
 //! Bodies of calls whose classifier has a note of the request.
 
-use super::{BodyEnd, ClassifyEos, observe::ObservesBodies};
+use super::{BodyEnd, ClassifyEos, scope::ObservesBodies};
 use crate::{machine::Outcome, service::by_request::WithRequestFacts};
 
 impl<X: ObservesBodies, N> ObservesBodies for WithRequestFacts<X, N> {

@@ -111,15 +111,15 @@ mod by_request;
 mod client;
 mod end;
 mod layer;
-mod observation;
-pub(crate) mod observe;
 mod observed;
+mod progress;
 mod requests;
+pub(crate) mod scope;
 
 pub use self::{
     client::ClientBody,
     end::{BodyEnd, ClassifyEos, DefaultClassifyEos},
-    observe::ObserveBodies,
     observed::ObservedBody,
     requests::{AsItCame, IntoBody, ObserveRequestBodies, RequestBodies, RequestBodiesLayer},
+    scope::ObserveBodies,
 };

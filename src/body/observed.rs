@@ -9,7 +9,7 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{ClassifyEos, ObserveBodies, observation::Observation};
+use super::{ClassifyEos, ObserveBodies, progress::Observation};
 use crate::{
     service::{classify::HttpClassifier, reject::ServiceUnavailable, scope::CallScope},
     util::panic::catch_panic,

@@ -11,7 +11,7 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{BodyEnd, ClassifyEos, ClientBody, client::ClientTime, observe::ObservesBodies};
+use super::{BodyEnd, ClassifyEos, ClientBody, client::ClientTime, scope::ObservesBodies};
 use crate::{
     circuit::{
         error::{ProbeTimedOut, Rejected},

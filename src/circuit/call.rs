@@ -94,7 +94,7 @@ where
         };
         if !*begun {
             if let Err(refusal) = admitted.admit() {
-                let rejected = admitted.holder().rejected_apart(refusal);
+                let rejected = admitted.handle().rejected_cold(refusal);
                 return Poll::Ready(Err(rejected.into()));
             }
             *begun = true;
@@ -133,7 +133,7 @@ impl<F, C, H: Deref<Target = Circuit>> fmt::Debug for Call<'_, F, C, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let admitted = !matches!(self.running, Running::Future { begun: false, .. });
         f.debug_struct("Call")
-            .field("circuit", &self.admitted.holder().name())
+            .field("circuit", &self.admitted.handle().name())
             .field("admitted", &admitted)
             .finish_non_exhaustive()
     }

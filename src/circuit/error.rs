@@ -4,7 +4,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use super::{
     name::Name,
-    rejection_source::{LazySource, WhenToRetry},
+    when_to_retry::{LazySource, WhenToRetry},
 };
 use crate::machine::{Cause, Mode, Nanos, PackedCause, Refusal};
 

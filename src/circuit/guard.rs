@@ -273,7 +273,7 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
         Ok(())
     }
 
-    pub(crate) fn holder(&self) -> &H {
+    pub(crate) fn handle(&self) -> &H {
         &self.circuit
     }
 
@@ -288,7 +288,7 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
     }
 
     /// Somebody else has recorded its outcome.
-    pub(crate) fn forget_permit(&mut self) {
+    pub(crate) fn forget_ticket(&mut self) {
         self.ticket = Ticket::default();
     }
 
@@ -327,9 +327,9 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
 
     /// Records a response that took so long and whose outcome is known only now.
     #[cfg(feature = "body")]
-    pub(crate) fn finish_late(&mut self, outcome: Outcome, answer: Answer, took: Nanos) {
+    pub(crate) fn finish_that_took(&mut self, outcome: Outcome, answer: Answer, took: Nanos) {
         if let Some(ticket) = self.ticket.take() {
-            self.circuit.record_late(ticket, outcome, answer, took);
+            self.circuit.record_that_took(ticket, outcome, answer, took);
         }
     }
 
@@ -340,7 +340,7 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
         if let Some(ticket) = self.ticket.take() {
             match took::<M>(&self.circuit, ticket, self.meter.look()) {
                 None => self.circuit.abandon(ticket, answer),
-                Some(took) => self.circuit.abandon_late(ticket, answer, took),
+                Some(took) => self.circuit.abandon_that_took(ticket, answer, took),
             }
         }
     }
@@ -376,7 +376,7 @@ fn finish<M: Meter>(
 ) {
     match took::<M>(circuit, ticket, meter) {
         None => circuit.record(ticket, outcome, answer),
-        Some(took) => circuit.record_late(ticket, outcome, answer, took),
+        Some(took) => circuit.record_that_took(ticket, outcome, answer, took),
     }
 }
 
@@ -436,7 +436,7 @@ impl<'a, H: Deref<Target = Circuit>> PanicGuard<'a, H> {
 }
 
 impl<'a, H: Deref<Target = Circuit>, M: Meter> PanicGuard<'a, H, M> {
-    pub(crate) fn holder(&self) -> &'a H {
+    pub(crate) fn handle(&self) -> &'a H {
         self.circuit
     }
 

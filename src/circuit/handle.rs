@@ -748,7 +748,7 @@ impl Circuit {
 
     /// Rejects a call that readiness had already found to be refused.
     #[inline]
-    pub(crate) fn reject(&self, found: Refusal, seen: Seen) -> Rejected {
+    pub(crate) fn reject_after_readiness(&self, found: Refusal, seen: Seen) -> Rejected {
         let refusal = self.core().renew_refusal(found, seen, || self.now());
         if let Some(transition) = refusal.transition {
             self.tell(transition);
@@ -760,25 +760,25 @@ impl Circuit {
     #[inline]
     pub(crate) fn rejected(&self, refusal: Refusal) -> Rejected {
         self.core().count_rejection(refusal);
-        match self.core().told_while_open(refusal) {
+        match self.core().usual_rejection(refusal) {
             Some((remaining, cause)) => Rejected::new(
                 self.shared.label.name.clone(),
                 Reason::Open,
                 remaining,
                 cause,
             ),
-            None => self.rejected_otherwise(refusal),
+            None => self.rejected_in_full(refusal),
         }
     }
 
     /// The same, out of the way of the usual call.
     #[inline(never)]
-    pub(crate) fn rejected_apart(&self, refusal: Refusal) -> Rejected {
+    pub(crate) fn rejected_cold(&self, refusal: Refusal) -> Rejected {
         self.rejected(refusal)
     }
 
     #[inline(never)]
-    fn rejected_otherwise(&self, refusal: Refusal) -> Rejected {
+    fn rejected_in_full(&self, refusal: Refusal) -> Rejected {
         let (reason, remaining) = Reason::of(refusal);
         let remaining = self.core().spread_out(remaining);
         let cause = self.core().cause_of_rejection(refusal);
@@ -800,7 +800,7 @@ impl Circuit {
     }
 
     /// Records a response that took so long and whose outcome is known only now.
-    pub(crate) fn record_late(
+    pub(crate) fn record_that_took(
         &self,
         ticket: Ticket,
         outcome: Outcome,
@@ -808,13 +808,17 @@ impl Circuit {
         took: Nanos,
     ) {
         let outcome = answer.settle(outcome);
-        let transition = self.core().record_late(ticket, outcome, took, self.now());
+        let transition = self
+            .core()
+            .record_that_took(ticket, outcome, took, self.now());
         self.tell_end(ticket, transition);
     }
 
     /// Abandons a call that took so long, which is less than it has run.
-    pub(crate) fn abandon_late(&self, ticket: Ticket, answer: Answer, took: Nanos) {
-        let transition = self.core().abandon_late(ticket, answer, took, self.now());
+    pub(crate) fn abandon_that_took(&self, ticket: Ticket, answer: Answer, took: Nanos) {
+        let transition = self
+            .core()
+            .abandon_that_took(ticket, answer, took, self.now());
         self.tell_end(ticket, transition);
     }
 

@@ -81,13 +81,13 @@ impl<H: Deref<Target = Circuit>, M: Meter> Admitted<H, false, M> {
         context: &mut Context<'_>,
     ) -> Poll<ProbeTimedOut> {
         let meter = self.meter();
-        match wait::<M>(self.holder(), *self.ticket(), meter, limit.take(), context) {
+        match wait::<M>(self.handle(), *self.ticket(), meter, limit.take(), context) {
             Waiting::GoesOn(running) => {
                 *limit = running;
                 Poll::Pending
             }
             Waiting::Failed(timed_out) => {
-                self.forget_permit();
+                self.forget_ticket();
                 timed_out.map_or(Poll::Pending, Poll::Ready)
             }
         }

@@ -143,7 +143,7 @@ impl Snapshot {
             State::HalfOpen => 1,
         };
         self.last_trip
-            .filter(|trip| trip.is_before(self.era, eras_since))
+            .filter(|trip| trip.is_exactly_before(self.era, eras_since))
     }
 }
 
@@ -168,8 +168,8 @@ impl Trip {
     pub(super) fn of(told: &Transition, before: Option<Self>) -> Self {
         let goes_on = |before: &Self| match told.from {
             State::Closed => false,
-            State::Open => before.is_before(told.era, 1),
-            State::HalfOpen => before.is_before(told.era, 2),
+            State::Open => before.is_exactly_before(told.era, 1),
+            State::HalfOpen => before.is_exactly_before(told.era, 2),
         };
         let before = before.filter(goes_on).and_then(|before| before.counts);
         Self {
@@ -180,7 +180,7 @@ impl Trip {
         }
     }
 
-    fn is_before(&self, era: u64, eras: u64) -> bool {
+    fn is_exactly_before(&self, era: u64, eras: u64) -> bool {
         Era::new(era).before(eras) == Era::new(self.era)
     }
 }

@@ -22,7 +22,7 @@ impl Core {
         }
         let ticket = Ticket::new(word);
         // Relaxed: a number of its own; calls that race with its change may be timed or not.
-        if self.slow_call_duration.load(Ordering::Relaxed) == 0 {
+        if self.timing.load(Ordering::Relaxed) == 0 {
             return Some(ticket);
         }
         Some(ticket.started_at(now()))
@@ -34,7 +34,7 @@ impl Core {
     pub(crate) fn admit_without_clock(&self) -> Option<Result<Ticket, Refusal>> {
         match self.load().state_mode() {
             // Relaxed: as in `admit_fast`.
-            StateMode::Disabled if self.slow_call_duration.load(Ordering::Relaxed) == 0 => {
+            StateMode::Disabled if self.timing.load(Ordering::Relaxed) == 0 => {
                 Some(Ok(Ticket::bypass()))
             }
             StateMode::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
@@ -145,13 +145,13 @@ impl Core {
     #[inline]
     pub(super) fn spreads(&self) -> bool {
         // Relaxed: a number of its own.
-        self.retry_spread.load(Ordering::Relaxed) != 0
+        self.spread_retry_after.load(Ordering::Relaxed) != 0
     }
 
     /// C3: the time that a rejection tells: longer by up to the share that the circuit spreads it by.
     pub(crate) fn spread_out(&self, remaining: Nanos) -> Nanos {
         // Relaxed: a number of its own.
-        let share = self.retry_spread.load(Ordering::Relaxed);
+        let share = self.spread_retry_after.load(Ordering::Relaxed);
         if share == 0 {
             return remaining;
         }

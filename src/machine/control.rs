@@ -103,11 +103,10 @@ impl Core {
     ) -> Result<Changed, E> {
         self.tunable.change(change, |numbers| {
             // Before the version goes up, so that calls are timed by the time a rate needs it.
-            self.slow_call_duration
-                .store(numbers.timing(), Ordering::Relaxed);
+            self.timing.store(numbers.timing(), Ordering::Relaxed);
             // Relaxed: a number of its own, like that one.
-            self.retry_spread
-                .store(numbers.retry_spread, Ordering::Relaxed);
+            self.spread_retry_after
+                .store(numbers.spread_retry_after, Ordering::Relaxed);
         })
     }
 

@@ -11,7 +11,7 @@
 //!
 //! * A call: `readiness` (*Core*, before it), `admission` (*Core*), `ticket` (which an admitted call holds), `record`
 //!   (*Core*, after it).
-//! * What that decides: `policy` (*Core*, when a closed circuit trips), `probe` (*Core*, half-open), `transition`
+//! * What that decides: `tripping` (*Core*, when a closed circuit trips), `probe` (*Core*, half-open), `transition`
 //!   (*Core*, how one era ends and the next begins), `backoff` (for how long), `trip_cause` (why, for rejections).
 //! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (its number, and what does not fit in
 //!   there), `window` (of `count_window` or `time_window`), `totals`, and `stripes` for all that is counted by many
@@ -33,7 +33,6 @@ pub(crate) mod loom_tests;
 mod membership;
 mod nanos;
 mod numbers;
-mod policy;
 mod probe;
 mod readiness;
 mod record;
@@ -47,6 +46,7 @@ mod time_window;
 mod totals;
 mod transition;
 mod trip_cause;
+mod tripping;
 mod tunable;
 mod types;
 mod view;
@@ -93,10 +93,10 @@ pub(crate) struct Core {
     word: AtomicU64,
     /// [`Numbers::timing`](numbers::Numbers::timing), so that admission learns with one load whether calls
     /// are timed.
-    slow_call_duration: AtomicU64,
-    /// [`Numbers::retry_spread`](numbers::Numbers::retry_spread), so that a rejection learns with one load that
-    /// there is none.
-    retry_spread: AtomicU64,
+    timing: AtomicU64,
+    /// [`Numbers::spread_retry_after`](numbers::Numbers::spread_retry_after), so that a rejection learns with one load
+    /// that there is none.
+    spread_retry_after: AtomicU64,
     window: Window,
     /// Whether each success is counted: in the totals, or past the log of slow calls.
     counts_every_success: bool,
@@ -164,12 +164,12 @@ impl Core {
             numbers,
             open_for,
         } = plan;
-        let track_slow = numbers.slow_after > 0;
+        let track_slow = numbers.slow_call_duration > 0;
         let first = Word::restored(&parts.first);
         Self {
             word: AtomicU64::new(first.bits()),
-            slow_call_duration: AtomicU64::new(numbers.timing()),
-            retry_spread: AtomicU64::new(numbers.retry_spread),
+            timing: AtomicU64::new(numbers.timing()),
+            spread_retry_after: AtomicU64::new(numbers.spread_retry_after),
             counts_every_success: parts.totals || track_slow,
             window: Window::new(window, track_slow),
             totals: parts.totals.then(TotalCounters::new),
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_member_of_a_set_trips_however_many_eras_after_its_last_trip() {
         let numbers = Numbers {
-            consecutive: 1,
+            consecutive_failures: 1,
             ..Numbers::default()
         };
         let parts = CoreParts {

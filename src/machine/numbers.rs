@@ -78,16 +78,16 @@ numbers! {
     /// One line here is all that a new one takes in the machine. What people say and see of it is in `Settings`.
     Numbers {
         /// Failures in a row that trip.
-        consecutive: u64 = 0,
+        consecutive_failures: u64 = 0,
         /// In nanoseconds: how long they have to span.
-        streak_span: u64 = 0,
+        consecutive_failures_span: u64 = 0,
         /// In millionths.
         failure_rate: u64 = 0,
         /// In millionths.
-        slow_rate: u64 = 0,
+        slow_call_rate: u64 = 0,
         minimum_calls: u64 = 0,
         /// In nanoseconds.
-        slow_after: u64 = 0,
+        slow_call_duration: u64 = 0,
         /// In nanoseconds.
         open_first: u64 = nanos(DEFAULT_OPEN_FOR),
         open_factor: f64 = 1.0,
@@ -106,7 +106,7 @@ numbers! {
         /// In millionths.
         ramp_from: u64 = 0,
         /// In millionths.
-        retry_spread: u64 = 0,
+        spread_retry_after: u64 = 0,
         abandoned: AbandonedPolicy = AbandonedPolicy::FailureIfSlow,
     }
 }
@@ -125,7 +125,7 @@ impl Numbers {
     /// where they are timed for another reason.
     pub(crate) fn timing(&self) -> u64 {
         match self.abandoned {
-            _ if self.slow_after > 0 => self.slow_after,
+            _ if self.slow_call_duration > 0 => self.slow_call_duration,
             AbandonedPolicy::FailureAfter(_) => u64::MAX,
             AbandonedPolicy::Ignore | AbandonedPolicy::Failure | AbandonedPolicy::FailureIfSlow => {
                 0
@@ -283,7 +283,7 @@ mod tests {
             };
             prop_assert_eq!(Numbers::from_words(numbers.to_words()), numbers);
             // Those that are a word each are in there as they are.
-            let plain = [numbers.consecutive, numbers.ramp, numbers.retry_spread];
+            let plain = [numbers.consecutive_failures, numbers.ramp, numbers.spread_retry_after];
             prop_assert!(plain.iter().all(|number| words.contains(number)));
         }
     }

@@ -21,7 +21,7 @@ impl Core {
     /// The deciding result and the transition it causes are one swap.
     pub(super) fn apply_probe(&self, call: &EndedCall, verdict: Verdict) -> Option<Transition> {
         if verdict == Verdict::Abandoned {
-            self.facts.add_abandoned(call.asked_for());
+            self.facts.add_abandoned(call.dependency_time());
         }
         self.retry(|word| {
             if word.era() != call.ticket.era() {
@@ -87,7 +87,7 @@ impl EndedCall {
     /// D3: where slow calls are watched by a rate, a slow probe is a failed probe.
     fn proves_recovery(&self, verdict: Verdict) -> bool {
         match verdict {
-            Verdict::Success { slow } => !slow || self.numbers.slow_rate == 0,
+            Verdict::Success { slow } => !slow || self.numbers.slow_call_rate == 0,
             Verdict::Failure { .. }
             | Verdict::Ignored
             | Verdict::InnerRejection

@@ -51,7 +51,7 @@ impl Core {
     }
 
     /// Records a call that took so long and is recorded `now`, later than it ended (A3).
-    pub(crate) fn record_late(
+    pub(crate) fn record_that_took(
         &self,
         ticket: Ticket,
         outcome: Outcome,
@@ -104,10 +104,10 @@ impl Core {
         took: Option<Nanos>,
     ) -> Option<Transition> {
         // Relaxed: a hint of the number, which spares most calls the reading of all of them.
-        let slow_call_duration = self.slow_call_duration.load(Ordering::Relaxed);
+        let timing = self.timing.load(Ordering::Relaxed);
         let fast = match took {
-            None => !ticket.is_slow(slow_call_duration, now),
-            Some(took) => slow_call_duration == 0 || took.get() <= slow_call_duration,
+            None => !ticket.is_slow(timing, now),
+            Some(took) => timing == 0 || took.get() <= timing,
         };
         if outcome == Outcome::Success && fast && self.record_success(ticket, || now) {
             return None;
@@ -150,7 +150,7 @@ impl Core {
     }
 
     /// The same, where the dependency took only so long of the time that the call has run (A3).
-    pub(crate) fn abandon_late(
+    pub(crate) fn abandon_that_took(
         &self,
         ticket: Ticket,
         answer: Answer,
@@ -187,7 +187,7 @@ impl Core {
 
     /// Whether a call without an answer has run for so long that it counts as a slow failure.
     fn is_overdue(&self, call: &EndedCall) -> bool {
-        if call.numbers.slow_after != 0 {
+        if call.numbers.slow_call_duration != 0 {
             return call.is_slow();
         }
         // The half-open timeout is that of the newest half-open era. A probe of an older one is stale, and
@@ -262,7 +262,7 @@ pub(super) struct EndedCall {
 
 impl EndedCall {
     fn is_slow(&self) -> bool {
-        self.is_slower_than(self.numbers.slow_after)
+        self.is_slower_than(self.numbers.slow_call_duration)
     }
 
     /// Zero is no limit.
@@ -282,7 +282,7 @@ impl EndedCall {
     }
 
     /// How long it has run with the dependency asked (A3), in nanoseconds.
-    pub(super) fn asked_for(&self) -> u64 {
+    pub(super) fn dependency_time(&self) -> u64 {
         self.took
             .map_or(self.ran(), |took| took.get().min(self.ran()))
     }

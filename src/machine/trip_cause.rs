@@ -72,7 +72,7 @@ impl Core {
     /// C3: what the usual rejection tells: the time that remains and the cause, of a circuit that is open, knows
     /// why, and spreads nothing; `None` for any other.
     #[inline]
-    pub(crate) fn told_while_open(&self, refusal: Refusal) -> Option<(Nanos, PackedCause)> {
+    pub(crate) fn usual_rejection(&self, refusal: Refusal) -> Option<(Nanos, PackedCause)> {
         let Refusal::Open(remaining) = refusal else {
             return None;
         };

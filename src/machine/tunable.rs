@@ -145,7 +145,7 @@ mod tests {
     fn set(tunable: &Tunable, value: u64) -> Changed {
         let change = |numbers| {
             Ok::<_, ()>(Numbers {
-                consecutive: value,
+                consecutive_failures: value,
                 ramp_from: value,
                 ..numbers
             })
@@ -180,8 +180,11 @@ mod tests {
             })
         };
         let changed = tunable.change(change, |_| {}).expect("valid");
-        assert_eq!((changed.old.consecutive, changed.version), (7, 2));
-        assert_eq!((changed.new.consecutive, changed.new.permits), (7, 3));
+        assert_eq!((changed.old.consecutive_failures, changed.version), (7, 2));
+        assert_eq!(
+            (changed.new.consecutive_failures, changed.new.permits),
+            (7, 3)
+        );
         assert_eq!(tunable.read(), changed.new);
     }
 
@@ -201,9 +204,9 @@ mod tests {
             let (mut last, mut changes_seen) = (0, 0);
             while changes_seen < 1_000 {
                 let numbers = tunable.read();
-                assert_eq!(numbers.consecutive, numbers.ramp_from);
-                changes_seen += u64::from(numbers.consecutive != last);
-                last = numbers.consecutive;
+                assert_eq!(numbers.consecutive_failures, numbers.ramp_from);
+                changes_seen += u64::from(numbers.consecutive_failures != last);
+                last = numbers.consecutive_failures;
             }
             seen_enough.store(true, Ordering::Relaxed);
         });

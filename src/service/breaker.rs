@@ -258,7 +258,7 @@ where
             Readiness::Rejecting(refusal, seen) => {
                 self.readiness.set(Readiness::Unknown);
                 self.turn = RampTurn::NOT_YET;
-                shared.reject(refusal, seen)
+                shared.reject_after_readiness(refusal, seen)
             }
             Readiness::Ready => match shared.admit_in_turn(&mut self.turn) {
                 Ok(mut ticket) => {
@@ -274,7 +274,7 @@ where
                 }
                 Err(refusal) => {
                     // It is counted, whatever becomes of what is given back.
-                    let rejected = shared.rejected_apart(refusal);
+                    let rejected = shared.rejected_cold(refusal);
                     self.give_back();
                     rejected
                 }

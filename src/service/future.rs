@@ -120,12 +120,12 @@ where
             }
             return Poll::Pending;
         };
-        let outcome = facts.classified_by(panic_guard.holder().classifier(), result.as_ref());
+        let outcome = facts.classified_by(panic_guard.handle().classifier(), result.as_ref());
         panic_guard.disarm();
         // Changed in place: a result that is taken apart and put together again is loaded in other pieces than it
         // was stored in, which defeats store-to-load forwarding.
         X::finish_response(outcome, facts, admitted, polled)
-            .map_err(|error| admitted.holder().rejection().inner_error(error))
+            .map_err(|error| admitted.handle().rejection().inner_error(error))
     }
 }
 
@@ -147,7 +147,7 @@ impl<F, A, Req, C, R, X: CallScope> ResponseFuture<F, A, Req, C, R, X> {
             return Poll::Pending;
         };
         let timed_out = ready!(admitted.poll_limit(limit, context));
-        let Some(answer) = admitted.holder().rejection().timed_out(timed_out) else {
+        let Some(answer) = admitted.handle().rejection().timed_out(timed_out) else {
             return Poll::Pending;
         };
         // Not before there is an answer: without one, the call goes on.

@@ -8,7 +8,7 @@ pub(crate) mod give_back;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc_code;
 pub(crate) mod layer;
-pub mod readiness;
+pub mod pending;
 pub mod reject;
 #[cfg(feature = "retry-after")]
 #[cfg_attr(docsrs, doc(cfg(feature = "retry-after")))]

@@ -27,7 +27,7 @@ impl Settings {
             numbers.ramp_from = millionths("ramp.from", from)?;
         }
         if let Some(share) = self.spread_retry_after {
-            numbers.retry_spread = millionths("spread_retry_after", share)?;
+            numbers.spread_retry_after = millionths("spread_retry_after", share)?;
         }
         let valid = self.abandoned != AbandonedPolicy::FailureAfter(Duration::ZERO);
         ConfigError::unless(
@@ -44,11 +44,11 @@ impl Settings {
     pub(crate) fn with_numbers(&self, numbers: &Numbers) -> Self {
         let function = self.open_for.function();
         Self {
-            consecutive_failures: unless_zero(numbers.consecutive, |failures| failures),
-            consecutive_failures_span: unless_zero(numbers.streak_span, duration),
+            consecutive_failures: unless_zero(numbers.consecutive_failures, |failures| failures),
+            consecutive_failures_span: unless_zero(numbers.consecutive_failures_span, duration),
             failure_rate: unless_zero(numbers.failure_rate, share),
-            slow_call_rate: unless_zero(numbers.slow_rate, share),
-            slow_call_duration: unless_zero(numbers.slow_after, duration),
+            slow_call_rate: unless_zero(numbers.slow_call_rate, share),
+            slow_call_duration: unless_zero(numbers.slow_call_duration, duration),
             minimum_calls: self.has_window().then_some(numbers.minimum_calls),
             open_for: OpenFor::read_from(numbers, function),
             permits: numbers.permits,
@@ -58,7 +58,7 @@ impl Settings {
             ramp: unless_zero(numbers.ramp, |time| {
                 (duration(time), share(numbers.ramp_from))
             }),
-            spread_retry_after: unless_zero(numbers.retry_spread, share),
+            spread_retry_after: unless_zero(numbers.spread_retry_after, share),
             abandoned: match numbers.abandoned {
                 AbandonedPolicy::FailureAfter(limit) => {
                     AbandonedPolicy::FailureAfter(duration(nanos(limit)))
@@ -115,10 +115,10 @@ impl Settings {
             let allowed = format!("1 to {MAX_CONSECUTIVE_FAILURES}");
             let valid = (1..=MAX_CONSECUTIVE_FAILURES).contains(&failures);
             ConfigError::unless(valid, "consecutive_failures", &failures, &allowed)?;
-            numbers.consecutive = failures;
+            numbers.consecutive_failures = failures;
         }
         if let Some(span) = self.consecutive_failures_span {
-            numbers.streak_span = above_zero("consecutive_failures_span", span)?;
+            numbers.consecutive_failures_span = above_zero("consecutive_failures_span", span)?;
             self.refuse_span_alone(span, old)?;
         }
         if let Some(rate) = self.failure_rate {
@@ -126,10 +126,10 @@ impl Settings {
         }
         self.refuse_if_no_failure_trips(old)?;
         if let Some(duration) = self.slow_call_duration {
-            numbers.slow_after = above_zero("slow_call_duration", duration)?;
+            numbers.slow_call_duration = above_zero("slow_call_duration", duration)?;
         }
         if let Some(rate) = self.slow_call_rate {
-            numbers.slow_rate = millionths("slow_call_rate", rate)?;
+            numbers.slow_call_rate = millionths("slow_call_rate", rate)?;
             self.refuse_slow_rate_alone(rate, old)?;
         }
         numbers.minimum_calls = self.check_minimum()?;

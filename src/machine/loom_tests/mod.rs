@@ -75,7 +75,7 @@ const OPEN_FOR: u64 = 1_000;
 
 fn consecutive(n: u64) -> Numbers {
     Numbers {
-        consecutive: n,
+        consecutive_failures: n,
         open_first: OPEN_FOR,
         ..Numbers::default()
     }

@@ -27,8 +27,9 @@ fn numbers_are_of_one_version() {
 #[test]
 fn one_version_of_the_numbers_judges_a_call() {
     model("reconfiguring what is slow against a call", || {
-        let watch = |numbers: &mut Numbers, slow_after, slow_rate| {
-            (numbers.slow_after, numbers.slow_rate) = (slow_after, slow_rate);
+        let watch = |numbers: &mut Numbers, slow_call_duration, slow_call_rate| {
+            (numbers.slow_call_duration, numbers.slow_call_rate) =
+                (slow_call_duration, slow_call_rate);
         };
         let mut plan = windowed(WindowKind::Count(4), WHOLE, 1);
         watch(&mut plan.numbers, 100, WHOLE / 4);
@@ -58,11 +59,11 @@ fn two_changes_both_hold() {
         let fixture = Fixture::new(consecutive(9));
         let (first, second) = (fixture.clone(), fixture.clone());
         race!(
-            move || first.reconfigure(|numbers| numbers.consecutive += 1),
+            move || first.reconfigure(|numbers| numbers.consecutive_failures += 1),
             move || second.reconfigure(|numbers| *numbers = probes(3, 3, *numbers)),
         );
         let numbers = fixture.core.numbers();
-        assert_eq!((numbers.consecutive, numbers.permits), (10, 3));
+        assert_eq!((numbers.consecutive_failures, numbers.permits), (10, 3));
     });
 }
 
@@ -77,17 +78,17 @@ fn two_relative_changes_add_up() {
             move || {
                 let changed = fixture.core.reconfigure(|numbers| {
                     Ok::<_, Infallible>(Numbers {
-                        consecutive: numbers.consecutive + 1,
+                        consecutive_failures: numbers.consecutive_failures + 1,
                         ..numbers
                     })
                 });
                 let changed = changed.expect("infallible");
-                assert_eq!(changed.new.consecutive, 1 + changed.version);
+                assert_eq!(changed.new.consecutive_failures, 1 + changed.version);
                 newest.fetch_max(changed.version.try_into().expect("few"), Relaxed);
             }
         };
         race!(more(), more());
-        assert_eq!(fixture.core.numbers().consecutive, 3);
+        assert_eq!(fixture.core.numbers().consecutive_failures, 3);
         assert_eq!(newest.load(Relaxed), 2);
     });
 }
@@ -101,7 +102,7 @@ fn a_new_threshold_holds_from_the_next_call_on() {
         let changing = fixture.clone();
         race!(
             move || {
-                changing.reconfigure(|numbers| numbers.consecutive = 1);
+                changing.reconfigure(|numbers| numbers.consecutive_failures = 1);
                 changing.record(tickets[0], Outcome::Failure, 1);
             },
             fail(&fixture, tickets[1], 1),

@@ -128,7 +128,7 @@ fn an_answer_that_counts_has_been_heard() {
 fn the_first_failure_in_a_row_is_stamped_before_it_counts() {
     model("two failures in a row that have to span a time", || {
         let fixture = Fixture::new(Numbers {
-            streak_span: 50,
+            consecutive_failures_span: 50,
             ..consecutive(2)
         });
         let tickets = [(); 2].map(|()| fixture.enter(0));

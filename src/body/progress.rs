@@ -53,7 +53,7 @@ impl<C, R, X: CallScope> Observation<C, R, X> {
     /// Runs somebody else's code as a part of this call (D8). If that panics, the call has failed (A5).
     #[inline]
     pub(super) fn guarded<T>(&mut self, code: impl FnOnce(&mut Self) -> T) -> T {
-        let inside = Inside::enter(self.admitted.holder().identity());
+        let inside = Inside::enter(self.admitted.handle().identity());
         let guard = PanicGuard(self, inside);
         let result = code(guard.0);
         guard.1.leave();
@@ -110,7 +110,7 @@ impl<C, R, X: CallScope> Observation<C, R, X> {
     where
         X: ClassifyEos<E>,
     {
-        self.announced == Some(self.delivered) && !self.admitted.holder().scope().awaits_trailers()
+        self.announced == Some(self.delivered) && !self.admitted.handle().scope().awaits_trailers()
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -195,7 +195,7 @@ impl<C, R, X: CallScope> Observation<C, R, X> {
             BodyEnd::Complete | BodyEnd::Trailers(_) => Answer::Response,
             BodyEnd::WrongLength | BodyEnd::Error(_) => Answer::None,
         };
-        let outcome = self.admitted.holder().scope().classify_eos(end);
+        let outcome = self.admitted.handle().scope().classify_eos(end);
         self.finish_as(outcome, answer);
     }
 
@@ -205,14 +205,14 @@ impl<C, R, X: CallScope> Observation<C, R, X> {
 
     /// Under [`guarded`](Self::guarded), but no part of the call: who is told of it may make calls of his own (E4).
     fn finish_as(&mut self, outcome: Outcome, answer: Answer) {
-        let identity = self.admitted.holder().identity();
+        let identity = self.admitted.handle().identity();
         nesting::outside(identity, || self.record(outcome, answer));
     }
 
     fn record(&mut self, outcome: Outcome, answer: Answer) {
         match self.took {
             None => self.admitted.finish(outcome, answer),
-            Some(took) => self.admitted.finish_late(outcome, answer, took),
+            Some(took) => self.admitted.finish_that_took(outcome, answer, took),
         }
     }
 }

@@ -51,7 +51,7 @@ impl Core {
         if numbers.failure_rate > 0 && reaches(failed, calls, numbers.failure_rate) {
             return Some(Cause::FailureRate { failed, calls });
         }
-        if numbers.slow_rate > 0 && reaches(slow, calls, numbers.slow_rate) {
+        if numbers.slow_call_rate > 0 && reaches(slow, calls, numbers.slow_call_rate) {
             return Some(Cause::SlowCallRate { slow, calls });
         }
         let policy = self.policy.as_ref()?;
@@ -72,7 +72,7 @@ impl Core {
 
     /// B1: whether the failures in a row span as much time as they have to, with this one.
     fn spans(&self, call: &EndedCall) -> bool {
-        let span = call.numbers.streak_span;
+        let span = call.numbers.consecutive_failures_span;
         span == 0 || call.now.saturating_sub(self.facts.first_failure_at()) >= span
     }
 
@@ -82,7 +82,7 @@ impl Core {
         call: &EndedCall,
         floor: Duration,
     ) -> Option<Transition> {
-        let threshold = call.numbers.consecutive;
+        let threshold = call.numbers.consecutive_failures;
         if threshold == 0 {
             return None;
         }
@@ -116,9 +116,11 @@ impl Transition {
     /// B6: with the setting that its cause, or what was vetoed, was held against.
     pub(super) fn held_against(self, numbers: &Numbers) -> Self {
         let threshold = match self.vetoed.unwrap_or(self.cause) {
-            Cause::ConsecutiveFailures(_) => Some(Threshold::Failures(numbers.consecutive)),
+            Cause::ConsecutiveFailures(_) => {
+                Some(Threshold::Failures(numbers.consecutive_failures))
+            }
             Cause::FailureRate { .. } => Some(Threshold::rate(numbers.failure_rate)),
-            Cause::SlowCallRate { .. } => Some(Threshold::rate(numbers.slow_rate)),
+            Cause::SlowCallRate { .. } => Some(Threshold::rate(numbers.slow_call_rate)),
             _ => None,
         };
         Self { threshold, ..self }

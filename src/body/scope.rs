@@ -10,7 +10,7 @@ use http_body::Body;
 
 use super::{
     BodyEnd, ClassifyEos, DefaultClassifyEos, ObservedBody,
-    observation::{Observation, WhenComplete},
+    progress::{Observation, WhenComplete},
 };
 use crate::{
     machine::{Answer, Outcome},
@@ -188,7 +188,7 @@ where
             return response.map(ObservedBody::unobserved);
         }
     };
-    let took = match admitted.holder().scope().measures_to_end_of_body() {
+    let took = match admitted.handle().scope().measures_to_end_of_body() {
         true => None,
         false => admitted.elapsed(),
     };
