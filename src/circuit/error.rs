@@ -30,6 +30,7 @@ impl Reason {
     pub(crate) fn of(refusal: Refusal) -> (Self, Nanos) {
         match refusal {
             Refusal::Open(left) => (Self::Open, left),
+            // Not until the probes time out: they may be back at any moment.
             Refusal::HalfOpenFull(_) => (Self::HalfOpenFull, SECOND),
             Refusal::ForcedOpen => (Self::ForcedOpen, Nanos::ZERO),
             Refusal::Ramping => (Self::Ramping, SECOND),

@@ -325,7 +325,7 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
         }
     }
 
-    /// Records a response that took so long and whose outcome is known only now.
+    /// Records a response that `took` so long and whose outcome is known only now.
     #[cfg(feature = "body")]
     pub(crate) fn finish_that_took(&mut self, outcome: Outcome, answer: Answer, took: Nanos) {
         if let Some(ticket) = self.ticket.take() {

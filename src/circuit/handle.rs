@@ -746,7 +746,7 @@ impl Circuit {
         remaining.answer
     }
 
-    /// Rejects a call that readiness had already found to be refused.
+    /// Rejects a call that readiness had already found to be refused, by what it `found` there if that still holds.
     #[inline]
     pub(crate) fn reject_after_readiness(&self, found: Refusal, seen: Seen) -> Rejected {
         let refusal = self.core().renew_refusal(found, seen, || self.now());
@@ -771,12 +771,13 @@ impl Circuit {
         }
     }
 
-    /// The same, out of the way of the usual call.
+    /// The same, out of the way of a call that is admitted.
     #[inline(never)]
     pub(crate) fn rejected_cold(&self, refusal: Refusal) -> Rejected {
         self.rejected(refusal)
     }
 
+    /// A rejection of any kind, with all that there is to tell.
     #[inline(never)]
     fn rejected_in_full(&self, refusal: Refusal) -> Rejected {
         let (reason, remaining) = Reason::of(refusal);
@@ -799,7 +800,7 @@ impl Circuit {
         self.tell_end(ticket, transition);
     }
 
-    /// Records a response that took so long and whose outcome is known only now.
+    /// Records a call that `took` so long, which is less than it has run.
     pub(crate) fn record_that_took(
         &self,
         ticket: Ticket,
@@ -814,7 +815,7 @@ impl Circuit {
         self.tell_end(ticket, transition);
     }
 
-    /// Abandons a call that took so long, which is less than it has run.
+    /// Abandons a call that `took` so long, which is less than it has run.
     pub(crate) fn abandon_that_took(&self, ticket: Ticket, answer: Answer, took: Nanos) {
         let transition = self
             .core()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::name::Name;
+use super::{name::Name, settings::share};
 use crate::machine::{
     Cause, Era, Mode, ProbeCounts, State, Threshold, Totals, Transition, View, WindowCounts,
 };
@@ -180,6 +180,7 @@ impl Trip {
         }
     }
 
+    /// Whether its era is the one that came exactly so many `eras` before `era`.
     fn is_exactly_before(&self, era: u64, eras: u64) -> bool {
         Era::new(era).before(eras) == Era::new(self.era)
     }
@@ -192,12 +193,6 @@ pub enum RatesOf {
     Now,
     /// Of the calls that were in the window when the circuit last left closed: it is open or half-open.
     Trip,
-}
-
-/// A share from millionths.
-#[expect(clippy::cast_precision_loss, reason = "at most a million")]
-fn share(millionths: u64) -> f64 {
-    millionths as f64 / 1e6
 }
 
 #[cfg(test)]

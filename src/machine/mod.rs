@@ -119,7 +119,7 @@ pub(crate) struct Core {
 pub(crate) enum Refusal {
     /// Until the break is over.
     Open(Nanos),
-    /// Until the probes time out.
+    /// Until the probes time out. A rejection says a second all the same: they may be back at any moment (C3).
     HalfOpenFull(Nanos),
     ForcedOpen,
     Ramping,

@@ -1,4 +1,4 @@
-//! What the result of a probe does (rules D2 to D5).
+//! What the result of a probe does (rules D2 to D5, D9).
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use super::{
     Cause, Core, Transition,
     record::{EndedCall, Verdict},
     retry::Attempt::Done,
-    totals::TotalCounters,
     transition::Length,
     word::{Decision, Word},
 };
@@ -72,20 +71,11 @@ impl Core {
         let silence = call.now.saturating_sub(self.facts.last_answer(word));
         silence >= half_open_timeout && self.facts.waited_in_vain() >= half_open_timeout
     }
-
-    /// The era that admitted the call is over (C4). A probe of it can still show how long an answer takes (D4).
-    pub(super) fn note_stale(&self, call: &EndedCall, verdict: Verdict) {
-        self.total(TotalCounters::stale);
-        if call.ticket.is_probe() && call.proves_recovery(verdict) {
-            self.facts
-                .learn_from_late_probe(call.ticket.era(), call.ran());
-        }
-    }
 }
 
 impl EndedCall {
     /// D3: where slow calls are watched by a rate, a slow probe is a failed probe.
-    fn proves_recovery(&self, verdict: Verdict) -> bool {
+    pub(super) fn proves_recovery(&self, verdict: Verdict) -> bool {
         match verdict {
             Verdict::Success { slow } => !slow || self.numbers.slow_call_rate == 0,
             Verdict::Failure { .. }

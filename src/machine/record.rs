@@ -1,4 +1,4 @@
-//! What the end of a call does (rules A1 to A5, C4).
+//! What the end of a call does (rules A1 to A5, A7, C4).
 
 use std::{cell::Cell, time::Duration};
 
@@ -50,7 +50,7 @@ impl Core {
         self.record_at(ticket, outcome, Self::now_for(ticket, now), None)
     }
 
-    /// Records a call that took so long and is recorded `now`, later than it ended (A3).
+    /// Records a call that `took` so long, whatever the time between its admission and `now` (A3).
     pub(crate) fn record_that_took(
         &self,
         ticket: Ticket,
@@ -61,7 +61,7 @@ impl Core {
         self.record_at(ticket, outcome, now, Some(took))
     }
 
-    /// Where nothing is decided and nothing is slow, the time does not matter.
+    /// The time of the end; 0 where nobody needs it.
     fn now_for(ticket: Ticket, now: impl Fn() -> u64) -> u64 {
         if ticket.is_bypass() && ticket.is_untimed() {
             return 0;
@@ -149,7 +149,7 @@ impl Core {
         self.apply_abandoned(&call, answer)
     }
 
-    /// The same, where the dependency took only so long of the time that the call has run (A3).
+    /// The same, of a call whose dependency `took` only so long of the time that it has run (A3).
     pub(crate) fn abandon_that_took(
         &self,
         ticket: Ticket,
@@ -247,6 +247,15 @@ impl Core {
         }
         .map(|turned| turned.held_against(&call.numbers))
     }
+
+    /// The era that admitted the call is over (C4). A probe of it can still show how long an answer takes (D4).
+    pub(super) fn note_stale(&self, call: &EndedCall, verdict: Verdict) {
+        self.total(TotalCounters::stale);
+        if call.ticket.is_probe() && call.proves_recovery(verdict) {
+            self.facts
+                .learn_from_late_probe(call.ticket.era(), call.ran());
+        }
+    }
 }
 
 /// A call that has ended, and the numbers it is judged by.
@@ -281,7 +290,7 @@ impl EndedCall {
         }
     }
 
-    /// How long it has run with the dependency asked (A3), in nanoseconds.
+    /// How much of the time that it has run was its dependency's (A3), in nanoseconds.
     pub(super) fn dependency_time(&self) -> u64 {
         self.took
             .map_or(self.ran(), |took| took.get().min(self.ran()))

@@ -70,7 +70,7 @@ impl TripCause {
 
 impl Core {
     /// C3: what the usual rejection tells: the time that remains and the cause, of a circuit that is open, knows
-    /// why, and spreads nothing; `None` for any other.
+    /// why, and spreads nothing; `None` for any other. This is the fast path.
     #[inline]
     pub(crate) fn usual_rejection(&self, refusal: Refusal) -> Option<(Nanos, PackedCause)> {
         let Refusal::Open(remaining) = refusal else {

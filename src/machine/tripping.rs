@@ -1,4 +1,4 @@
-//! When a closed circuit trips (rules B1, B4, B5, B7).
+//! When a closed circuit trips (rules B1, B4 to B7).
 
 use std::time::Duration;
 

@@ -10,6 +10,10 @@ use super::{
     word::{StateMode, Word},
 };
 
+/// The break itself and three more.
+#[cfg(feature = "registry")]
+const BREAKS_UNTIL_FORGOTTEN: u64 = 4;
+
 impl Core {
     /// Everything there is to see, of one era. The clock is read after the word: with an older
     /// reading, the window of the era before could look like this one's.
@@ -74,7 +78,8 @@ impl Core {
         let word = self.load();
         let open_for = word.open_for().nanos();
         word.state_mode() == StateMode::Open
-            && now.saturating_sub(self.facts.since(word)) >= open_for.saturating_mul(4)
+            && now.saturating_sub(self.facts.since(word))
+                >= open_for.saturating_mul(BREAKS_UNTIL_FORGOTTEN)
     }
 
     pub(crate) fn totals(&self) -> Option<Totals> {
