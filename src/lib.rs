@@ -90,6 +90,8 @@
 //! # }
 //! ```
 //!
+//! Which calls should share one, and how to keep many, is [a guide of its own](guide::many).
+//!
 //! # Around servers and clients
 //!
 //! | around | what fails | a rejection | more |

@@ -86,14 +86,49 @@ impl CircuitBuilder {
         }
     }
 
-    /// Takes all settings over, in place of what has been said so far; what is said after it holds again. The name, the
-    /// clock, the mode, what is restored, listeners and an ejection cap are not among them.
+    /// Takes all settings over, in place of what has been said so far. What is said after it replaces that one setting,
+    /// and no other. The name, the tags, the clock, the mode, what is restored, listeners and an ejection cap are not
+    /// among the settings.
     ///
     /// ```
     /// # use tower_breaker::Circuit;
     /// # fn main() -> Result<(), tower_breaker::ConfigError> {
     /// # let payments = Circuit::builder("payments").build()?;
     /// let refunds = Circuit::builder("refunds").settings(&payments.settings()).minimum_calls(5).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** the settings of a circuit have every default filled in, and all of these come along. Where what
+    /// you change does not go with them, change the settings first:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let payments = Circuit::builder("payments").build()?;
+    /// # let minute = Duration::from_secs(60);
+    /// let refunds = || Circuit::builder("refunds").settings(&payments.settings());
+    ///
+    /// // Wrong: two windows, which is refused.
+    /// assert_eq!(refunds().time_window(minute).build().unwrap_err().field(), "time_window");
+    /// // Wrong: the minimum of 20 calls came along, and is more than the window holds. Refused.
+    /// assert_eq!(refunds().count_window(10).build().unwrap_err().field(), "minimum_calls");
+    /// // Wrong: the rate came along, and goes on to trip.
+    /// assert_eq!(refunds().consecutive_failures(5).build()?.settings().failure_rate(), Some(0.5));
+    ///
+    /// // Right.
+    /// let mut settings = payments.settings();
+    /// settings.set_count_window(None).set_minimum_calls(None).set_time_window(minute);
+    /// Circuit::builder("refunds").settings(&settings).build()?;
+    ///
+    /// let mut settings = payments.settings();
+    /// settings.set_minimum_calls(None).set_count_window(10);
+    /// Circuit::builder("refunds").settings(&settings).build()?;
+    ///
+    /// let mut settings = payments.settings();
+    /// settings.set_count_window(None).set_minimum_calls(None).set_failure_rate(None).set_consecutive_failures(5);
+    /// Circuit::builder("refunds").settings(&settings).build()?;
     /// # Ok(())
     /// # }
     /// ```
@@ -107,6 +142,8 @@ impl CircuitBuilder {
     /// Trips at the n-th failure in a row; a success starts over (rule B1). 1 to 8,388,607.
     ///
     /// Default: not watched.
+    #[doc(alias = "failure_threshold")]
+    #[doc(alias = "max_failures")]
     pub fn consecutive_failures(mut self, n: u64) -> Self {
         self.settings.set_consecutive_failures(n);
         self
@@ -132,6 +169,9 @@ impl CircuitBuilder {
     ///
     /// [`consecutive_failures`]: Self::consecutive_failures
     /// [`trip_when`]: Self::trip_when
+    #[doc(alias = "failure_rate_threshold")]
+    #[doc(alias = "failure_ratio")]
+    #[doc(alias = "error_threshold_percentage")]
     pub fn failure_rate(mut self, share: impl Into<Option<f64>>) -> Self {
         self.settings.set_failure_rate(share);
         self.rate = FailureRate::Said;
@@ -142,6 +182,7 @@ impl CircuitBuilder {
     /// 0 and at most 1, rounded to millionths. Needs [`slow_call_duration`](Self::slow_call_duration).
     ///
     /// Default: not watched.
+    #[doc(alias = "slow_call_rate_threshold")]
     pub fn slow_call_rate(mut self, share: f64) -> Self {
         self.settings.set_slow_call_rate(share);
         self
@@ -155,6 +196,7 @@ impl CircuitBuilder {
     /// is a failed one (D3).
     ///
     /// Default: nothing is slow, and closed calls are not timed.
+    #[doc(alias = "slow_call_duration_threshold")]
     pub fn slow_call_duration(mut self, duration: Duration) -> Self {
         self.settings.set_slow_call_duration(duration);
         self
@@ -164,6 +206,9 @@ impl CircuitBuilder {
     /// least 1; at most the size of a count window.
     ///
     /// Default: 20, or the size of a smaller count window.
+    #[doc(alias = "minimum_number_of_calls")]
+    #[doc(alias = "minimum_throughput")]
+    #[doc(alias = "request_volume_threshold")]
     pub fn minimum_calls(mut self, calls: u64) -> Self {
         self.settings.set_minimum_calls(calls);
         self
@@ -174,6 +219,8 @@ impl CircuitBuilder {
     /// Takes 8 bytes a call, rounded up to a power of two; twice that if slow calls are watched.
     ///
     /// Default: 100, if a policy needs a window and none is named.
+    #[doc(alias = "sliding_window_size")]
+    #[doc(alias = "sliding_window_type")]
     pub fn count_window(mut self, calls: u32) -> Self {
         self.settings.set_count_window(calls);
         self
@@ -185,6 +232,9 @@ impl CircuitBuilder {
     /// clock stands still, and are then not counted.
     ///
     /// Default: a count window instead.
+    #[doc(alias = "sliding_window_size")]
+    #[doc(alias = "sliding_window_type")]
+    #[doc(alias = "sampling_duration")]
     pub fn time_window(mut self, span: Duration) -> Self {
         self.settings.set_time_window(span);
         self
@@ -213,6 +263,37 @@ impl CircuitBuilder {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// A circuit that no failure would open is refused, because it would look on in silence. If it shall open for slow
+    /// calls alone, or only [by hand](Circuit::trip) or for [`Outcome::TripNow`](crate::Outcome::TripNow), say so by a
+    /// policy that never trips:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::{Circuit, State, clock::ManualClock};
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let clock = ManualClock::new();
+    /// let circuit = Circuit::builder("payments")
+    ///     .slow_call_duration(Duration::from_millis(800))
+    ///     .slow_call_rate(0.5)
+    ///     .trip_when(|_| false)
+    /// #   .clock(clock.clone())
+    ///     .build()?;
+    /// # for _ in 0..30 {
+    /// #     circuit.try_acquire().expect("closed").failure();
+    /// # }
+    /// # assert_eq!(circuit.state(), State::Closed);
+    /// # while let Ok(guard) = circuit.try_acquire() {
+    /// #     clock.advance(Duration::from_secs(1));
+    /// #     guard.success();
+    /// # }
+    /// # let trip = circuit.snapshot().last_trip.expect("it has opened");
+    /// # assert_eq!(trip.cause.label(), "slow_call_rate");
+    /// # assert!(Circuit::builder("payments").trip_when(|_| false).build().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "ready_to_trip")]
     pub fn trip_when(
         mut self,
         policy: impl Fn(&WindowCounts) -> bool + Send + Sync + 'static,
@@ -225,6 +306,11 @@ impl CircuitBuilder {
     /// above zero, or anything [`OpenFor`] can say.
     ///
     /// Default: 30 seconds.
+    #[doc(alias = "wait_duration_in_open_state")]
+    #[doc(alias = "break_duration")]
+    #[doc(alias = "sleep_window")]
+    #[doc(alias = "base_ejection_time")]
+    #[doc(alias = "reset_timeout")]
     pub fn open_for(mut self, open_for: impl Into<OpenFor>) -> Self {
         self.settings.set_open_for(open_for);
         self
@@ -242,6 +328,9 @@ impl CircuitBuilder {
     /// How many probes may be in flight at once in half-open (rule D1). 1 to the number of probes.
     ///
     /// Default: 1.
+    #[doc(alias = "permitted_number_of_calls_in_half_open_state")]
+    #[doc(alias = "max_requests")]
+    #[doc(alias = "half_open_max_calls")]
     pub fn permits(mut self, permits: u64) -> Self {
         self.settings.set_permits(permits);
         self
@@ -276,6 +365,7 @@ impl CircuitBuilder {
     /// hour. That holds until the circuit closes.
     ///
     /// Default: the longer of the break before it and 30 seconds.
+    #[doc(alias = "max_wait_duration_in_half_open_state")]
     pub fn half_open_timeout(mut self, timeout: Duration) -> Self {
         self.settings.set_half_open_timeout(timeout);
         self
@@ -376,6 +466,7 @@ impl CircuitBuilder {
     /// A reset or a release admits everything at once.
     ///
     /// Default: no ramp.
+    #[doc(alias = "slow_start")]
     pub fn ramp(mut self, duration: Duration, from: f64) -> Self {
         self.settings.set_ramp((duration, from));
         self
@@ -494,6 +585,7 @@ impl CircuitBuilder {
     /// It runs on the thread that made the transition, often in the middle of a call, so it should
     /// be quick. It may call back into the circuit, which it is given: holding a clone of its own
     /// would keep the circuit alive for ever. If it panics, nothing else happens.
+    #[doc(alias = "on_state_change")]
     pub fn on_transition(
         mut self,
         listener: impl Fn(&Circuit, &Transition) + Send + Sync + 'static,

@@ -88,6 +88,7 @@ impl CircuitClock {
         }
     }
 
+    /// Now. Whether it is to be read before the circuit's word or after is told at `EraFacts` in `machine/era.rs`.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         // Recording reads the clock while somebody else's panic unwinds, and at the end of threads. It must

@@ -15,6 +15,8 @@ impl Transition {
     ///
     /// # fn main() -> Result<(), tower_breaker::ConfigError> {
     /// let circuit = Circuit::builder("payments")
+    ///     .failure_rate(0.5)
+    ///     .minimum_calls(10)
     ///     .open_for(Duration::from_secs(5))
     ///     .on_transition(|circuit, transition| {
     ///         // circuit `payments` opened: 7 of 10 calls failed (70 %, threshold 50 %), next probe in 5 s
@@ -117,8 +119,8 @@ impl Snapshot {
         if self.ramp_share < 1.0 {
             write!(
                 f,
-                "; ramping up: {:.0} % are admitted",
-                self.ramp_share * 100.0
+                "; ramping up: {} % are admitted",
+                (self.ramp_share * 100.0).floor()
             )?;
         }
         Ok(())

@@ -89,6 +89,7 @@ impl Circuit {
     /// woken too early waits again.
     ///
     /// [`half_open_timeout`]: crate::CircuitBuilder::half_open_timeout
+    #[doc(alias = "automatic_transition_from_open_to_half_open")]
     pub fn probe_with<F, T, E>(&self, check: F) -> impl Future<Output = ()> + use<F, T, E>
     where
         F: AsyncFnMut() -> Result<T, E>,

@@ -467,6 +467,7 @@ impl Circuit {
     /// # Errors
     ///
     /// [`ControlError`] if the circuit is forced open or disabled (rule E2).
+    #[doc(alias = "open")]
     pub fn trip(&self, open_for: Duration) -> Result<(), ControlError> {
         match self.core().trip(open_for, self.now()) {
             Ok(transition) => {
@@ -479,6 +480,7 @@ impl Circuit {
 
     /// Rejects every call until the circuit is [released](Self::release). Returns whether that was
     /// a change.
+    #[doc(alias = "isolate")]
     pub fn force_open(&self) -> bool {
         self.set_mode(Mode::ForcedOpen)
     }
@@ -526,8 +528,8 @@ impl Circuit {
     /// It begins from those that hold now, so a change can be relative, and a setting can be taken back with `None`.
     /// State and window are kept.
     ///
-    /// The permits, the probes that decide, their time-out and the end of a break are frozen for their
-    /// era.
+    /// What is under way stays as it is: a break that has begun keeps its end, and a half-open circuit keeps its
+    /// `permits`, `probes` and `half_open_timeout`.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -545,8 +547,42 @@ impl Circuit {
     /// // Back to what it was.
     /// circuit.reconfigure(|settings| settings.set_to(change.before()))?;
     ///
+    /// // Relative to what holds, where that is set.
+    /// circuit.reconfigure(|settings| {
+    ///     let half = settings.failure_rate().map(|rate| rate / 2.0);
+    ///     settings.set_failure_rate(half)
+    /// })?;
+    /// # assert_eq!(circuit.settings().failure_rate(), Some(0.25));
+    ///
     /// let error = circuit.reconfigure(|settings| settings.set_count_window(500)).unwrap_err();
     /// assert_eq!(error.field(), "count_window");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** a plain `Duration` given to [`set_open_for`](Settings::set_open_for) replaces growth and jitter,
+    /// too. To keep them, take them over:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::{Circuit, ConfigError, Jitter, OpenFor};
+    /// # fn main() -> Result<(), ConfigError> {
+    /// # let [first, max] = [8, 60].map(Duration::from_secs);
+    /// # let growing = OpenFor::exponential(first, 2.0, max).jitter(Jitter::Equal);
+    /// # let circuit = Circuit::builder("payments").open_for(growing.clone()).build()?;
+    /// // Wrong: from now on, each break has four seconds, the tenth in a row, too.
+    /// circuit.reconfigure(|settings| settings.set_open_for(Duration::from_secs(4)))?;
+    /// # circuit.reconfigure(|settings| settings.set_open_for(growing.clone()))?;
+    ///
+    /// // Right: the first has four seconds.
+    /// circuit.reconfigure(|settings| {
+    ///     let old = settings.open_for();
+    ///     let new = OpenFor::exponential(Duration::from_secs(4), old.factor(), old.max());
+    ///     let new = new.jitter(old.get_jitter());
+    ///     settings.set_open_for(new)
+    /// })?;
+    /// # let right = OpenFor::exponential(first / 2, 2.0, max).jitter(Jitter::Equal);
+    /// # assert_eq!(circuit.settings().open_for(), &right);
     /// # Ok(())
     /// # }
     /// ```
@@ -559,8 +595,11 @@ impl Circuit {
     /// # Errors
     ///
     /// [`ConfigError`] for whatever the builder would refuse, and for what cannot change on a live
-    /// circuit: another window or size, closures, totals, the seed of the jitter, and a rate where no window was
-    /// built for it. (To set it to what it is already is no change.) Then nothing has changed.
+    /// circuit: another window or size, closures, totals, the seed of the jitter, a rate where no window was
+    /// built for it, and a `slow_call_rate` where the circuit was built without a `slow_call_duration`. (To
+    /// set it to what it is already is no change.) Then nothing has changed.
+    #[doc(alias = "hot_reload")]
+    #[doc(alias = "update_config")]
     pub fn reconfigure(
         &self,
         mut change: impl FnMut(&mut Settings) -> &mut Settings,

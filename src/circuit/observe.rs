@@ -6,11 +6,15 @@
 //! * a [`Watch`], which async code awaits: [`Circuit::watch`](crate::Circuit::watch).
 //!
 //! ```
+//! use std::time::Duration;
 //! use tower_breaker::{Circuit, State};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), tower_breaker::ConfigError> {
 //! let circuit = Circuit::builder("payments")
+//!     .failure_rate(0.5)
+//!     .minimum_calls(10)
+//!     .open_for(Duration::from_secs(5))
 //!     .on_transition(|circuit, transition| println!("{}", transition.describe(circuit.name())))
 //!     .build()?;
 //!
@@ -30,7 +34,7 @@
 //! circuit `payments` closed: the probes succeeded
 //! ```
 //!
-//! Neither keeps the circuit alive: a listener is given it, and a watch ends when its circuit is gone.
+//! Neither a listener nor a watch keeps the circuit alive. A listener is given it, and a watch ends when it is gone.
 //!
 //! Every transition that happened is told once, on the thread that made it. One that did not happen is never
 //! told.
@@ -56,12 +60,12 @@
 //! # Circuit::builder("payments").on_transition(move |_, transition| set(transition)).build().unwrap().force_open();
 //! ```
 //!
+//! A change between normal and shadow mode does not begin an era, so two such changes cannot be put in order by it. For
+//! the mode, ask [`Circuit::mode`] when a transition is told.
+//!
 //! Changes of the [settings](crate::Circuit::reconfigure) of a live circuit are told to listeners of their own:
 //! [`CircuitBuilder::on_settings_change`](crate::CircuitBuilder::on_settings_change). They have a
 //! [version](SettingsChange::version) in place of an era.
-//!
-//! A change between normal and shadow mode does not begin an era, so two of those cannot be put in order by it. For
-//! the mode, ask [`Circuit::mode`] when a transition is told.
 //!
 //! # Circuits that never open
 //!

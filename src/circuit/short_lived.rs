@@ -64,6 +64,8 @@ pub struct ShortLivedCircuits {
 ///   code of the application: `built_at.file()`.
 /// * Circuits without [totals](crate::CircuitBuilder::totals) are not counted, because nothing knows how many calls
 ///   they had.
+/// * Circuits that a registry has made (feature `registry`) are not counted: they may leave it after one call to make
+///   room for others.
 #[must_use]
 pub fn short_lived_circuits() -> Vec<ShortLivedCircuits> {
     let told = |(&built_at, &circuits)| ShortLivedCircuits { built_at, circuits };

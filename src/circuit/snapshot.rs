@@ -9,13 +9,21 @@ use crate::machine::{
 
 /// A circuit at one instant. Looking changes nothing (rule C5).
 ///
-/// State, era and times are of one era (F7). WindowCounts are exact when no call is in flight (F5).
+/// State, era and times are of one era (F7). The counts of the window are exact when no call is in flight
+/// (F5).
 ///
-/// Its `Display` is one line for a person, and may be worded differently in a later release:
+/// Its `Display` is one line for a person, and may be worded differently in a later release. Of a circuit with
+/// `.failure_rate(0.5).minimum_calls(10).open_for(Duration::from_secs(5))`:
 ///
 /// ```text
 /// payments: open for 3.2 s, next probe in 1.8 s; opened: 7 of 10 calls failed (70 %, threshold 50 %)
 /// ```
+///
+/// What is not in here:
+///
+/// * How long an outage has lasted. `time_in_state` begins anew with each break and each half-open, and a [`Trip`] has
+///   no time. Note it in a [listener](crate::CircuitBuilder::on_transition), at the transition out of closed.
+/// * The tags. Use [`Circuit::tags`](crate::Circuit::tags).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -27,7 +35,7 @@ pub struct Snapshot {
     pub mode: Mode,
     /// How many transitions there have been.
     pub era: u64,
-    /// How long the era has lasted.
+    /// How long the era has lasted: this break, not the whole outage.
     pub time_in_state: Duration,
     /// In open: what is left of the break, zero once it is over; `None` if a person has to end it.
     /// Otherwise `None`.
@@ -79,7 +87,8 @@ impl Snapshot {
         }
     }
 
-    /// Of when [`failure_rate`](Self::failure_rate) and [`slow_call_rate`](Self::slow_call_rate) are.
+    /// Which calls the rates are of ([`failure_rate`](Self::failure_rate), [`slow_call_rate`](Self::slow_call_rate)):
+    /// those in the window now, or those that were in it at the trip.
     #[must_use]
     pub fn rates_of(&self) -> RatesOf {
         match self.state {
@@ -91,10 +100,13 @@ impl Snapshot {
     /// The share of failures, in `0..=1`: while closed, of the calls in the window; while open and half-open, of those
     /// that were in it when the circuit last left closed ([`rates_of`](Self::rates_of) says which).
     ///
-    /// `None` if these are fewer than [`minimum_calls`](crate::CircuitBuilder::minimum_calls), which says as of now
-    /// from how many on a rate means something; if there is no window; while disabled; in a break that a restored
-    /// circuit has begun with; and for an instant while the circuit opens. The counts themselves are in `window` and
-    /// `last_trip`.
+    /// The counts themselves are in `window` and `last_trip`. `None` if
+    ///
+    /// * there is no window;
+    /// * these are fewer calls than [`minimum_calls`](crate::CircuitBuilder::minimum_calls), as it is now;
+    /// * the circuit is disabled;
+    /// * it was [restored](crate::CircuitBuilder::restore) open and has not closed since;
+    /// * it is opening at this instant.
     ///
     /// ```
     /// # use tower_breaker::{Circuit, observe::RatesOf};
@@ -119,7 +131,8 @@ impl Snapshot {
     /// The share of slow calls, in `0..=1`, of the same calls as [`failure_rate`](Self::failure_rate).
     ///
     /// `None` where that is, and if the circuit was built without a
-    /// [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration): then no call is slow.
+    /// [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration). If that was set
+    /// [later](crate::Circuit::reconfigure), calls can be slow, but the window has no room to count them.
     #[must_use]
     pub fn slow_call_rate(&self) -> Option<f64> {
         let counts = self.rated().filter(|_| self.watches_slow);
@@ -155,9 +168,9 @@ pub struct Trip {
     pub cause: Cause,
     /// The era that began with it (rule E4).
     pub era: u64,
-    /// What the window held when the circuit last left closed: at this trip, or at the one that the outage began with,
-    /// if this one came out of open or half-open, which have no calls in their windows. `None` if there is no
-    /// window, and if the circuit has not left closed since it was built.
+    /// What the window held when the circuit last left closed. If this trip came out of open or half-open, which have
+    /// no calls in their windows, that was at the trip with which the outage began. For a rate, exactly the calls that
+    /// decided. `None` without a window, and if the circuit has not left closed since it was built.
     pub counts: Option<WindowCounts>,
     /// The setting that the cause was held against, as it was at that moment; `None` if that is none of the settings.
     pub threshold: Option<Threshold>,
@@ -186,7 +199,8 @@ impl Trip {
     }
 }
 
-/// Of when the rates of a [`Snapshot`](crate::Snapshot) are.
+/// Which calls the rates of a [`Snapshot`](crate::Snapshot) are of: those in the window now, or those that were in it
+/// at the trip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RatesOf {
     /// Of the calls that are in the window now: the circuit is closed.

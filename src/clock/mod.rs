@@ -45,6 +45,8 @@
 //! With the feature `coarse-clock` there is a clock that goes in steps of some milliseconds, and costs a fifth of the
 //! system's to read: `Coarse`. Busy time windows are what it is for.
 
+// In which order a clock and the word of a circuit are read, and why: `EraFacts` in `machine/era.rs`.
+
 #[cfg(feature = "coarse-clock")]
 mod coarse;
 

@@ -297,3 +297,21 @@ fn tags(reader: &mut Reader, path: &str, node: &Node) -> Option<Change> {
         tags.iter().fold(builder, tag)
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::names;
+    use crate::circuit::settings::Settings;
+
+    // I7: whoever adds a setting adds its key. A closure is no data; mode and tags are no settings.
+    #[test]
+    fn each_setting_that_is_data_has_a_key() {
+        let settings = Settings::default().values();
+        let mut expected: BTreeSet<_> = settings.iter().map(|(name, _)| *name).collect();
+        assert!(expected.remove("trip_when"));
+        expected.extend(["mode", "tags"]);
+        assert_eq!(BTreeSet::from(names()), expected);
+    }
+}

@@ -6,8 +6,12 @@
 //! * There are two cells for each fact, chosen by the era's parity. Racers for era n + 1 write a
 //!   cell that nobody reads while era n lasts.
 //! * Cells only go up. A racer that was held up since an older era changes nothing.
-//! * All racers for the same era write the same attempt. Instants differ, but each was read before
-//!   its racer saw the old era still standing, so none is later than the swap that ended it.
+//! * All racers for the same era write the same attempt. Instants differ, but none is later than the swap
+//!   (see [`EraFacts`]).
+//!
+//! What is known only once the swap is won is written after it: that the circuit has closed, and that its attempts are
+//! forgotten ([`EraFacts::note_closed`], [`EraFacts::forget_attempt`]). So is the cause of a trip, elsewhere
+//! (`trip_cause`).
 
 use super::{
     saved::SavedState,
@@ -74,6 +78,19 @@ pub(super) const fn is_ahead(number: u64, other: u64, mask: u64) -> bool {
 const BESIDE_ERA: u32 = u64::BITS - Era::BITS;
 pub(super) const BESIDE_MASK: u64 = (1 << BESIDE_ERA) - 1;
 
+/// What is known of the eras, beside the word: since when, which attempt, how long half-open waits.
+///
+/// Times are right because of the order in which the clock and the word are read:
+///
+/// * **Who would end an era reads the clock before it loads the word** that its swap is made from. So the era still
+///   stood after that reading, and no instant that a racer writes here is later than the swap that ends the era, not
+///   even if the racer loses.
+/// * **Who only looks reads the clock after the word** ([`Core::view`](super::Core::view),
+///   [`Core::save`](super::Core::save)). So nothing that it sees begins after its reading, and no time in a state is
+///   negative. With an older reading, what the window held in the era before could look like this one's.
+///
+/// Who adds a path that ends eras takes the time as a number, `now: u64`, or loads the word anew once the time is read.
+/// Who adds one that looks takes a closure, and calls it within the loop.
 #[derive(Debug)]
 pub(crate) struct EraFacts {
     /// When the era began, in nanoseconds.

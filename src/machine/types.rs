@@ -183,9 +183,8 @@ pub struct Transition {
     pub cause: Cause,
     /// What would have opened the circuit, if that was vetoed ([`Cause::TripVetoed`]).
     pub vetoed: Option<Cause>,
-    /// What the window held when the circuit opened out of closed, or would have if that had not been vetoed: whatever
-    /// the cause, and for a rate exactly the calls that decided. `None` if there is no window, and for any other
-    /// transition, because half-open and open have no calls in theirs.
+    /// What the window held when the circuit left closed, or would have left it but for a veto. For a rate, exactly the
+    /// calls that decided. `None` for every other transition, and without a window.
     pub counts: Option<WindowCounts>,
     /// The setting that the cause, or what was vetoed, was held against, as it was at that moment; `None` if that is
     /// none of the settings.

@@ -15,8 +15,8 @@ use super::{
 const BREAKS_UNTIL_FORGOTTEN: u64 = 4;
 
 impl Core {
-    /// Everything there is to see, of one era. The clock is read after the word: with an older
-    /// reading, the window of the era before could look like this one's.
+    /// Everything there is to see, of one era. The clock is read after the word:
+    /// [`EraFacts`](super::EraFacts) says why.
     pub(crate) fn view(&self, now: impl Fn() -> u64) -> View {
         self.retry(|word| self.read_in_era(word, self.view_of(word, now())))
     }

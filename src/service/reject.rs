@@ -33,6 +33,26 @@
 //! # }
 //! ```
 //!
+//! # What a rejection allocates
+//!
+//! To reject takes no memory (rule F3). What the rejection becomes may; these are small allocations, counted for one
+//! rejection of a circuit that is open for less than 100 seconds:
+//!
+//! | what it becomes | allocations | for |
+//! |---|--:|---|
+//! | a [`Rejected`], as a circuit gives it | 0 | its name is shared or a literal |
+//! | [`CircuitError::Rejected`] | 0 | |
+//! | a boxed [`Rejected`] | 1 | the box |
+//! | any of these, when it is first asked for its `source()` | 1 more | the source, which is kept |
+//! | a 503 | 5 | 2 for the header map, 3 for the mark in the extensions |
+//! | … with a `Retry-After` of 100 seconds or more | 7 | 2 for the digits, which are a constant below that |
+//! | … of a circuit that is forced open | 3 | there is no `Retry-After` |
+//! | a response of [`reject_with`] | 3 | the mark, beside what you make |
+//! | a [`fallback`]'s answer | 0 | what you make |
+//! | a head of gRPC | 10 | a header map of four, the digits of the push-back, and the mark |
+//! | a `tonic::Status` made of a [`Rejected`] | 7 | metadata, the message, and the source, which is shared |
+//! | a `reqwest::Response` | 11 | as a 503, and its URL |
+//!
 //! [`reject_with`]: crate::CircuitBreakerLayer::reject_with
 //! [`reject_as_error`]: crate::CircuitBreakerLayer::reject_as_error
 //! [`reject_as_box_error`]: crate::CircuitBreakerLayer::reject_as_box_error

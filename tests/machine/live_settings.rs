@@ -551,3 +551,33 @@ fn relative_changes_that_race_all_hold_and_are_told_in_some_order() {
     }
     assert_eq!(told.len() as u64, 4 * EACH);
 }
+
+// E5: the longest time there is reads back as it was said.
+#[test]
+fn a_change_of_nothing_is_no_version_whatever_was_said() {
+    for limit in [
+        Duration::MAX,
+        Duration::from_secs(u64::MAX),
+        Duration::from_nanos(u64::MAX),
+    ] {
+        let circuit = Circuit::builder("a").abandoned(AbandonedPolicy::FailureAfter(limit));
+        let circuit = circuit.build().expect("valid");
+        let change = circuit.reconfigure(|settings| settings).expect("valid");
+        assert!(change.is_empty());
+        assert_eq!(change.version(), 0, "{limit:?}");
+    }
+}
+
+// B8
+#[test]
+fn a_minimum_where_there_is_no_window_is_blamed_on_the_window() {
+    let error = Circuit::builder("a")
+        .consecutive_failures(3)
+        .minimum_calls(5)
+        .build();
+    let error = error.expect_err("refused");
+    assert_eq!(
+        (error.field(), error.because_of()),
+        ("minimum_calls", Some("count_window"))
+    );
+}

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tower::{Layer, Service};
+use tower::{BoxError, Layer, Service};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer, CircuitBuilder, Mode, State,
     classify::ErrorsOnly,
@@ -248,6 +248,22 @@ fn a_503_costs_no_more_than_one_made_by_hand(open_for: Duration) {
     let mut service = CircuitBreakerLayer::new(circuit).layer(inner);
     let allocated = allocations(|| drop(call(&mut service, ())));
     assert_eq!(allocated, by_hand, "{open_for:?}");
+}
+
+// F3: a box where one is asked for, and the source of an error where that is; once.
+#[test]
+fn an_error_allocates_its_box_and_its_source_once_each() {
+    let circuit = build(|c| c.consecutive_failures(1), ManualClock::new());
+    circuit.trip(OPEN_FOR).expect("normal mode");
+    let mut service = CircuitBreakerLayer::new(circuit)
+        .classifier(ErrorsOnly)
+        .reject_as_box_error()
+        .layer(tower::service_fn(|()| async { Ok::<_, BoxError>(()) }));
+    let mut boxed = None;
+    let allocated = allocations(|| boxed = call(&mut service, ()).err());
+    let error = boxed.expect("open");
+    let asked = [(); 2].map(|()| allocations(|| assert!(error.source().is_some())));
+    assert_eq!((allocated, asked), (1, [1, 0]));
 }
 
 // F4

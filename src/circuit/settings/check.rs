@@ -17,26 +17,54 @@ impl Settings {
     /// The numbers that these settings stand for, if they make sense. `old` are those that they were made of, if
     /// they are of a live circuit.
     pub(crate) fn numbers(&self, old: Option<&Self>) -> Result<Numbers, ConfigError> {
+        // Without `..`, so that none is forgotten. A `_` is looked at by the method behind it, or can be anything.
+        let Self {
+            count_window: _,        // window
+            time_window: _,         // window
+            time_window_buckets: _, // window
+
+            consecutive_failures: _,      // write_policies
+            consecutive_failures_span: _, // write_policies
+            failure_rate: _,              // write_policies
+            slow_call_rate: _,            // write_policies
+            slow_call_duration: _,        // write_policies
+            minimum_calls: _,             // write_policies
+
+            permits: _,           // write_probes
+            probes: _,            // write_probes
+            half_open_timeout: _, // write_probes
+            probe_timeout: _,     // write_probes
+
+            trip_when: _,
+            jitter_seed: _,
+            totals: _,
+
+            open_for,
+            ramp,
+            spread_retry_after,
+            abandoned,
+        } = self;
         self.window()?;
         let mut numbers = Numbers::default();
         self.write_policies(&mut numbers, old)?;
-        self.open_for.write_to(&mut numbers)?;
+        open_for.write_to(&mut numbers)?;
         self.write_probes(&mut numbers, old)?;
-        if let Some((ramp, from)) = self.ramp {
+        if let Some((ramp, from)) = *ramp {
             numbers.ramp = above_zero("ramp", ramp)?;
             numbers.ramp_from = millionths("ramp.from", from)?;
         }
-        if let Some(share) = self.spread_retry_after {
+        if let Some(share) = *spread_retry_after {
             numbers.spread_retry_after = millionths("spread_retry_after", share)?;
         }
-        let valid = self.abandoned != AbandonedPolicy::FailureAfter(Duration::ZERO);
-        ConfigError::unless(
-            valid,
-            "abandoned",
-            &self.abandoned,
-            "after a time above zero",
-        )?;
-        numbers.abandoned = self.abandoned;
+        let valid = *abandoned != AbandonedPolicy::FailureAfter(Duration::ZERO);
+        ConfigError::unless(valid, "abandoned", abandoned, "after a time above zero")?;
+        // As it is read back: times beyond what there are nanoseconds for are one value.
+        numbers.abandoned = match *abandoned {
+            AbandonedPolicy::FailureAfter(limit) => {
+                AbandonedPolicy::FailureAfter(Duration::from_nanos(nanos(limit)))
+            }
+            policy => policy,
+        };
         Ok(numbers)
     }
 
@@ -188,8 +216,8 @@ impl Settings {
         let most = self.count_window.map_or(u64::MAX, u64::from);
         match minimum {
             _ if !self.has_window() => {
-                let allowed = "left out where there is no window";
-                Err(ConfigError::new(field, minimum, allowed))
+                let allowed = "left out where there is no `count_window` or `time_window`";
+                Err(ConfigError::new(field, minimum, allowed).blaming("count_window"))
             }
             0 => Err(ConfigError::new(field, minimum, "at least 1")),
             minimum if minimum > most => {

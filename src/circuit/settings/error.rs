@@ -6,8 +6,7 @@ use crate::circuit::name::Name;
 
 /// A setting that makes no sense, refused when the circuit is built or reconfigured (rule B8).
 ///
-/// It names the circuit, the field, the value and what is allowed; and the other setting, if it is because of
-/// another one that this value is not allowed.
+/// It names the circuit, the field, the value and what is allowed. If another setting is to blame, it names that too.
 ///
 /// ```
 /// use tower_breaker::Circuit;
@@ -82,6 +81,15 @@ impl ConfigError {
     }
 
     /// The name of the setting: the builder's method, or `name` for the circuit's name.
+    ///
+    /// Where a setting has several parts, it says which:
+    ///
+    /// * `open_for.factor`, `open_for.max`, `open_for.jitter`; for the first time it is `open_for`
+    /// * `probes.of`, `probes.successes`
+    /// * `ramp.from`; for the time it is `ramp`
+    ///
+    /// Of what is not a circuit it is `ejection_cap`, `max_circuits` (of a registry), `retry_after.minimum` or
+    /// `retry_after.maximum`.
     #[must_use]
     pub fn field(&self) -> &str {
         self.field
@@ -99,8 +107,7 @@ impl ConfigError {
         &self.allowed
     }
 
-    /// The setting to look at, too: the value would be allowed if it were not for that one. `None` if the value is
-    /// allowed nowhere.
+    /// The setting to look at, too: the value would be allowed if it were not for that one. `None` otherwise.
     ///
     /// Where a live circuit is [reconfigured](crate::Circuit::reconfigure), the [`field`](Self::field) is the one of
     /// the two that was changed.

@@ -129,8 +129,8 @@ settings! {
     /// Setters check nothing. What makes no sense is refused where the settings are used: when a circuit is
     /// [built](crate::CircuitBuilder::build) from them, or a live one [reconfigured](crate::Circuit::reconfigure).
     ///
-    /// The name, the clock, the mode, listeners and an ejection cap are no settings in this sense. Durations of 584
-    /// years and more hold for ever; they read as [`Duration::MAX`] here.
+    /// The name, the tags, the clock, the mode, what is restored, listeners and an ejection cap are no settings in this
+    /// sense. Durations of 584 years and more hold for ever; they read as [`Duration::MAX`] here.
     #[derive(Clone, Debug)]
     off {
         /// Failures in a row that trip; see [the builder](crate::CircuitBuilder::consecutive_failures).
@@ -143,17 +143,18 @@ settings! {
         slow_call_rate, set_slow_call_rate: f64;
         /// What slow calls take longer than; see [the builder](crate::CircuitBuilder::slow_call_duration).
         slow_call_duration, set_slow_call_duration: Duration;
-        /// How many calls are looked back on; see [the builder](crate::CircuitBuilder::count_window). A live circuit
-        /// keeps it.
+        /// How many calls are looked back on; see [the builder](crate::CircuitBuilder::count_window).
+        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
         count_window, set_count_window: u32;
-        /// The time that is looked back on; see [the builder](crate::CircuitBuilder::time_window). A live circuit
-        /// keeps it.
+        /// The time that is looked back on; see [the builder](crate::CircuitBuilder::time_window).
+        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
         time_window, set_time_window: Duration;
-        /// In how many steps a time window rolls; see [the builder](crate::CircuitBuilder::time_window_buckets). A
-        /// live circuit keeps it.
+        /// In how many steps a time window rolls; see [the builder](crate::CircuitBuilder::time_window_buckets).
+        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
         time_window_buckets, set_time_window_buckets: u32;
         /// The seed of the jitter, if it was set; see [the builder](crate::CircuitBuilder::jitter_seed). One that is
-        /// random is not told, so that circuits built from these settings differ. A live circuit keeps it.
+        /// random is not told, so that circuits built from these settings differ.
+        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
         jitter_seed, set_jitter_seed: u64;
         /// How long half-open waits for its probes; see [the builder](crate::CircuitBuilder::half_open_timeout).
         /// `None` is the default, the longer of the break before it and 30 seconds.
@@ -175,7 +176,8 @@ settings! {
         probes, set_probes: (u64, u64) = (1, 1);
         /// What becomes of calls that are dropped; see [the builder](crate::CircuitBuilder::abandoned).
         abandoned, set_abandoned: AbandonedPolicy = AbandonedPolicy::FailureIfSlow;
-        /// Whether totals are counted; see [the builder](crate::CircuitBuilder::totals). A live circuit keeps it.
+        /// Whether totals are counted; see [the builder](crate::CircuitBuilder::totals).
+        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
         totals, set_totals: bool = true;
     }
     by_hand {
@@ -207,14 +209,19 @@ impl Settings {
 
     /// Sets [`open_for`](Self::open_for). [`OpenFor::default`] is the default, 30 seconds.
     ///
-    /// A live circuit keeps a function of the attempt, and gets none. Its jitter can be changed.
+    /// A [function of the attempt](OpenFor::from_fn) cannot be changed while the circuit lives, nor set where there was
+    /// none: `reconfigure` refuses. Its jitter can be changed.
+    ///
+    /// **Watch out:** a plain `Duration` replaces growth and jitter, too;
+    /// [what keeps them](crate::Circuit::reconfigure).
     pub fn set_open_for(&mut self, open_for: impl Into<OpenFor>) -> &mut Self {
         self.open_for = open_for.into();
         self
     }
 
-    /// Whether there is a custom policy; see [the builder](crate::CircuitBuilder::trip_when). A live circuit keeps it,
-    /// and one that is built from these settings gets the same.
+    /// Whether there is a custom policy; see [the builder](crate::CircuitBuilder::trip_when).
+    /// It cannot be changed while the circuit lives: `reconfigure` refuses. A circuit that is built from these settings
+    /// gets the same.
     #[must_use]
     pub fn has_trip_when(&self) -> bool {
         self.trip_when.is_some()

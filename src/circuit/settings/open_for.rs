@@ -108,6 +108,60 @@ impl OpenFor {
         Self { jitter, ..self }
     }
 
+    /// The open time of the first attempt, without jitter. Where it [is a function](Self::is_function), 30 seconds:
+    /// what holds if that panics.
+    ///
+    /// With this and its kin, a change of a live circuit can be relative:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::{Circuit, ConfigError, Jitter, OpenFor};
+    /// # fn main() -> Result<(), ConfigError> {
+    /// # let growing = OpenFor::exponential(Duration::from_secs(8), 2.0, Duration::from_secs(60));
+    /// # let circuit = Circuit::builder("payments").open_for(growing.jitter(Jitter::Equal)).build()?;
+    /// // Half of each break; it grows as before, and is spread as before.
+    /// circuit.reconfigure(|settings| {
+    ///     let old = settings.open_for();
+    ///     let half = OpenFor::exponential(old.first() / 2, old.factor(), old.max() / 2);
+    ///     let half = half.jitter(old.get_jitter());
+    ///     settings.set_open_for(half)
+    /// })?;
+    /// # let half = OpenFor::exponential(Duration::from_secs(4), 2.0, Duration::from_secs(30));
+    /// # assert_eq!(circuit.settings().open_for(), &half.jitter(Jitter::Equal));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn first(&self) -> Duration {
+        self.first
+    }
+
+    /// By how much the open time grows with each attempt: 1 where it is constant, or [a function](Self::is_function).
+    #[must_use]
+    pub fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    /// What no open time is longer than, jitter included. [`Duration::MAX`] where it is constant, or
+    /// [a function](Self::is_function).
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.max
+    }
+
+    /// How the open times are spread. ([`jitter`](Self::jitter) sets it.)
+    #[must_use]
+    pub fn get_jitter(&self) -> Jitter {
+        self.jitter
+    }
+
+    /// Whether it is a [function](Self::from_fn) of the attempt. That cannot be changed while the circuit
+    /// lives, but its jitter can.
+    #[must_use]
+    pub fn is_function(&self) -> bool {
+        self.function.is_some()
+    }
+
     pub(crate) fn function(&self) -> Option<OfAttempt> {
         self.function.clone()
     }
@@ -241,5 +295,35 @@ impl fmt::Debug for OpenFor {
             }
         }
         out.field("jitter", &self.jitter).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Said = (Duration, f64, Duration, Jitter, bool);
+
+    fn said(open_for: &OpenFor) -> Said {
+        (
+            open_for.first(),
+            open_for.factor(),
+            open_for.max(),
+            open_for.get_jitter(),
+            open_for.is_function(),
+        )
+    }
+
+    // C2, E5
+    #[test]
+    fn an_open_time_tells_what_it_was_made_of() {
+        let [short, long] = [2, 50].map(Duration::from_secs);
+        let growing = OpenFor::exponential(short, 1.5, long).jitter(Jitter::Full);
+        assert_eq!(said(&growing), (short, 1.5, long, Jitter::Full, false));
+        let constant = (short, 1.0, Duration::MAX, Jitter::None, false);
+        assert_eq!(said(&short.into()), constant);
+        let function = OpenFor::from_fn(|_| Duration::ZERO).jitter(Jitter::Equal);
+        let (first, max) = (DEFAULT_OPEN_FOR, Duration::MAX);
+        assert_eq!(said(&function), (first, 1.0, max, Jitter::Equal, true));
     }
 }

@@ -9,7 +9,7 @@ use super::{
 
 impl Settings {
     /// Each by its name, in the order in which they are printed.
-    pub(super) fn values(&self) -> [(&'static str, Value); 20] {
+    pub(crate) fn values(&self) -> [(&'static str, Value); 20] {
         // Without `..`, so that none is forgotten.
         let Self {
             consecutive_failures,

@@ -61,7 +61,7 @@ impl Debug for CustomPolicy {
 
 /// The value of any setting, to be compared and written.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Off,
     Number(u64),
     Share(f64),
