@@ -627,6 +627,8 @@ impl Circuit {
         Ok(change)
     }
 
+    // ---- for the rest of the crate ------------------------------------------------------------
+
     /// Which circuit this is, for [`nesting`].
     #[inline(always)]
     pub(crate) fn identity(&self) -> usize {

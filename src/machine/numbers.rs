@@ -75,7 +75,9 @@ macro_rules! numbers {
 numbers! {
     /// The numbers that a live circuit can change (E5). Zero means *off* or *not said*.
     ///
-    /// One line here is all that a new one takes in the machine. What people say and see of it is in `Settings`.
+    /// One line here is all that a new one takes in the machine, unless each call looks at it: then a hint of it is
+    /// beside the word, see [`Core::reconfigure`](super::Core::reconfigure). What people say and see of it is in
+    /// `Settings`.
     Numbers {
         /// Failures in a row that trip.
         consecutive_failures: u64 = 0,
