@@ -4,6 +4,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod call;
+mod calls;
 pub(crate) mod classify;
 pub(crate) mod clock;
 mod describe;
