@@ -22,6 +22,8 @@ impl Core {
     }
 
     fn view_of(&self, word: Word, now: u64) -> View {
+        // Before the facts of the era: its fence would otherwise hide it if one of them were read without acquire.
+        let minimum_calls = self.tunable.read().minimum_calls;
         let since = self.facts.since(word);
         let state = word.state();
         let open = matches!(word.state_mode(), StateMode::Open | StateMode::OpenShadow);
@@ -48,7 +50,7 @@ impl Core {
                 successes_needed: probes.successes_left,
                 failures_allowed: probes.failures_left,
             }),
-            minimum_calls: self.tunable.read().minimum_calls,
+            minimum_calls,
             watches_slow: self.window.watches_slow(),
             ramp_share: self.ramp_share(word, now),
         }
