@@ -129,13 +129,14 @@
 //!
 //! | feature | adds | and needs |
 //! |---|---|---|
+//! | `axum` | circuits by matched route: `keyed::by::route` | `registry`, `axum` (`MatchedPath` only) |
 //! | `body` | outcomes that are known at the end of a body, and slow clients told from slow dependencies: module `body` | `http-body`, `bytes` |
 //! | `coarse-clock` | a clock that is cheap to read, to choose for busy time windows: `clock::Coarse` | `coarsetime` |
 //! | `retry-after` | `Retry-After` of failures is honoured, if asked for: module `retry_after` | `httpdate` |
 //! | `grpc` | gRPC over any HTTP stack: module `grpc` | `body`, `retry-after` |
 //! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |
 //! | `config` | circuits from a file: module `config` | `registry`, `serde` (no format), `humantime`, `strsim` |
-//! | `registry` | circuits by name: module `registry` | `papaya` |
+//! | `registry` | circuits by name, and layers with one for each key: modules `registry`, `keyed` | `papaya` |
 //! | `reqwest` | classifier, rejections and bodies for `reqwest::Client` | `body`, `reqwest` |
 //!
 //! # How it works
@@ -166,6 +167,9 @@ pub mod config;
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 pub mod grpc;
 pub mod guide;
+#[cfg(feature = "registry")]
+#[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
+pub mod keyed;
 mod machine;
 #[cfg(feature = "registry")]
 #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]

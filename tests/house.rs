@@ -16,7 +16,7 @@ struct Room {
 }
 
 /// From the ground up. Who adds a room adds a line.
-const ROOMS: [Room; 10] = [
+const ROOMS: [Room; 11] = [
     room("util", &[], &[]),
     room("machine", &["util"], &["loom"]),
     room(
@@ -61,6 +61,11 @@ const ROOMS: [Room; 10] = [
         &["humantime", "serde", "strsim"],
     ),
     room("registry", &["circuit", "machine", "util"], &["papaya"]),
+    room(
+        "keyed",
+        &["registry", "service", "circuit", "machine", "util"],
+        &["axum", "http", "reqwest", "tower_layer", "tower_service"],
+    ),
     room(
         "reqwest_client",
         &["body", "service", "circuit", "machine", "util"],

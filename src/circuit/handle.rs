@@ -162,9 +162,9 @@ impl Circuit {
     /// Whether nobody holds it and nobody would notice that it is gone: its settings are as they were `built`, and it
     /// is like one that was just built, or open and forgotten.
     #[cfg(feature = "registry")]
-    pub(crate) fn is_unnoticed(&self, built: AsBuilt) -> bool {
+    pub(crate) fn is_unnoticed(&self, built: AsBuilt, handles: usize) -> bool {
         let now = self.now();
-        Arc::strong_count(&self.shared) == 1
+        Arc::strong_count(&self.shared) == handles
             && self.core().settings_version() == built.version
             && (self.core().is_like_new(built.mode, now) || self.core().is_forgotten(now))
     }

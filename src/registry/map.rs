@@ -1,19 +1,18 @@
-//! The circuits of a registry, and the one file that knows which concurrent map finds them.
+//! The circuits of a registry.
 //!
 //! Two maps. The *owner* keeps the circuits alive, behind a lock that whoever changes it takes. The *index* finds
 //! them without one, and holds them weakly: it frees what was removed in batches, some time later, and a circuit that
 //! is gone must not remain a member of a set meanwhile.
-//!
-//! The index is papaya's: a lookup takes no lock, and no entry can be held while anything else happens, so there is
-//! nothing to deadlock on. Keys are hashed with the standard library's seeded hasher, since strangers may choose them.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use super::{
     event::Presence,
+    index::Index,
+    layers::{Layer, Layers, Present},
     strangers::{NoRoom, Strangers},
     totals::RegistryTotals,
 };
@@ -31,7 +30,7 @@ pub(super) struct Entry {
 
 pub(super) struct Map {
     owner: Mutex<Owner>,
-    index: papaya::HashMap<Name, WeakCircuit>,
+    index: Index<WeakCircuit>,
 }
 
 #[derive(Default)]
@@ -39,19 +38,20 @@ struct Owner {
     circuits: BTreeMap<Name, Entry>,
     strangers: Strangers,
     totals: RegistryTotals,
+    layers: Layers,
 }
 
 impl Map {
     pub(super) fn new() -> Self {
         Self {
             owner: Mutex::default(),
-            index: papaya::HashMap::new(),
+            index: Index::new(),
         }
     }
 
     /// Without a lock.
     pub(super) fn get(&self, name: &str) -> Option<Circuit> {
-        self.index.pin().get(name)?.upgrade()
+        self.index.find(name, WeakCircuit::upgrade)
     }
 
     /// Keeps all others from changing it.
@@ -61,6 +61,7 @@ impl Map {
         Changing {
             owner,
             index: &self.index,
+            layers: Present::default(),
         }
     }
 }
@@ -68,7 +69,9 @@ impl Map {
 /// The map, for whoever changes it, and for whoever wants to see all of it at one instant.
 pub(super) struct Changing<'a> {
     owner: MutexGuard<'a, Owner>,
-    index: &'a papaya::HashMap<Name, WeakCircuit>,
+    index: &'a Index<WeakCircuit>,
+    /// Those that were asked. Dropped after the lock is given back: fields are in this order.
+    layers: Present,
 }
 
 impl Changing<'_> {
@@ -81,7 +84,7 @@ impl Changing<'_> {
     }
 
     fn insert_named(&mut self, name: Name, circuit: &Circuit, presence: &Arc<Presence>) {
-        self.index.pin().insert(name.clone(), circuit.downgrade());
+        self.index.insert(name.clone(), circuit.downgrade());
         let entry = Entry {
             circuit: circuit.clone(),
             presence: presence.clone(),
@@ -112,23 +115,33 @@ impl Changing<'_> {
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Entry> {
         self.owner.strangers.remove(name);
-        self.index.pin().remove(name);
+        self.index.remove(name);
+        self.layers = self.owner.layers.present();
+        self.layers.let_go(name);
         self.owner.circuits.remove(name)
+    }
+
+    /// A layer that holds circuits of these, and lets go of them when told.
+    pub(super) fn add_layer(&mut self, layer: Weak<dyn Layer>) {
+        self.owner.layers.add(layer);
     }
 
     /// Makes room for one more where there are as many circuits as there may be: takes one out that may leave.
     pub(super) fn make_room(&mut self, max_circuits: usize) -> Result<Option<Entry>, NoRoom> {
+        self.layers = self.owner.layers.present();
+        let layers = &self.layers;
         let Owner {
             circuits,
             strangers,
             totals,
+            ..
         } = &mut *self.owner;
         let residents = circuits.len() - strangers.len();
         let places = max_circuits.saturating_sub(residents);
         strangers.grow_up(|name| circuits.get(name).map(|entry| entry.circuit.now()));
         let mut left = None;
         let take = |name: &Name| {
-            left = take_unnoticed(circuits, self.index, name);
+            left = take_unnoticed(circuits, layers, self.index, name);
             left.is_some()
         };
         let room = strangers.make_room(places, take);
@@ -158,21 +171,27 @@ impl Changing<'_> {
 /// Takes a circuit out, if it may leave. Whoever looks it up meanwhile either gets it, and it stays, or finds none.
 fn take_unnoticed(
     circuits: &mut BTreeMap<Name, Entry>,
-    index: &papaya::HashMap<Name, WeakCircuit>,
+    layers: &Present,
+    index: &Index<WeakCircuit>,
     name: &Name,
 ) -> Option<Entry> {
-    let may_leave = |entry: &Entry| entry.circuit.is_unnoticed(entry.built);
-    circuits.get(name).filter(|entry| may_leave(entry))?;
+    let may_leave =
+        |entry: &Entry, handles: usize| entry.circuit.is_unnoticed(entry.built, handles);
+    let found = circuits.get(name)?;
+    if !may_leave(found, 1 + layers.idle_handles(name)) {
+        return None;
+    }
+    layers.let_go(name);
     let mut entry = circuits.remove(name)?;
     let (circuit, is_only_handle) = entry.circuit.into_only_handle();
     entry.circuit = circuit;
     // Between the look at it and this, somebody may have called.
-    if is_only_handle && may_leave(&entry) {
-        index.pin().remove(name);
+    if is_only_handle && may_leave(&entry, 1) {
+        index.remove(name);
         return Some(entry);
     }
     if is_only_handle {
-        index.pin().insert(name.clone(), entry.circuit.downgrade());
+        index.insert(name.clone(), entry.circuit.downgrade());
     }
     circuits.insert(name.clone(), entry);
     None

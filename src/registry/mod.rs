@@ -124,6 +124,8 @@
 mod builder;
 mod error;
 mod event;
+pub(crate) mod index;
+pub(crate) mod layers;
 #[cfg(feature = "config")]
 mod live;
 mod map;
@@ -150,6 +152,7 @@ pub use self::{
 };
 use self::{
     event::{Departure, Listener, Listeners, Presence},
+    layers::Layer,
     map::{Entry, Map},
     rules::Rules,
 };
@@ -339,6 +342,18 @@ impl Registry {
     /// [Resets](Circuit::reset) all circuits.
     pub fn reset_all(&self) {
         self.circuits().iter().for_each(Circuit::reset);
+    }
+
+    /// Has a layer let go of circuits that leave.
+    pub(crate) fn add_layer(&self, layer: Weak<dyn Layer>) {
+        self.shared.circuits.change().add_layer(layer);
+    }
+
+    /// Takes note of a circuit, unless it has left meanwhile. While `note` runs, none leaves.
+    pub(crate) fn note<T>(&self, circuit: &Circuit, note: impl FnOnce() -> T) -> Option<T> {
+        let circuits = self.shared.circuits.change();
+        let current = circuits.get(circuit.name())?;
+        (current.identity() == circuit.identity()).then(note)
     }
 
     /// How many circuits there are.

@@ -281,6 +281,16 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         })
     }
 
+    #[cfg(feature = "registry")]
+    pub(crate) fn policies(&self) -> &Policies<C, R, X> {
+        self.family.policies()
+    }
+
+    #[cfg(feature = "registry")]
+    pub(crate) fn into_family(self) -> Family<C, R, X> {
+        self.family
+    }
+
     pub(crate) fn with_policies<C2, R2, X2>(
         self,
         change: impl FnOnce(Policies<C, R, X>) -> Policies<C2, R2, X2>,

@@ -15,5 +15,6 @@ pub mod reject;
 pub mod retry_after;
 pub(crate) mod scope;
 pub(crate) mod shared;
+pub(crate) mod striped;
 pub mod types;
 pub(crate) mod waiting;

@@ -1,0 +1,48 @@
+//! A key in a header.
+
+use http::{HeaderMap, HeaderName, Request};
+
+use crate::keyed::{Key, Scratch};
+
+/// The value of a header, as it is: for tenants and shards that are named by whoever calls. A request without it, with
+/// two of it, or with a value that is not visible ASCII or longer than 256 bytes, has no key.
+///
+/// **Watch out:** where strangers can choose the value, take
+/// [`known_keys_only`](crate::keyed::KeyedLayer::known_keys_only) and name the good ones in the registry.
+///
+/// ```
+/// use http::HeaderName;
+/// use tower_breaker::keyed::by;
+///
+/// let key = by::header(HeaderName::from_static("x-shard"));
+/// # let _ = key;
+/// ```
+#[must_use]
+pub fn header(name: HeaderName) -> Header {
+    Header(name)
+}
+
+/// The value of a header. Made by [`header`].
+#[derive(Clone, Debug)]
+pub struct Header(HeaderName);
+
+impl Header {
+    fn value<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let mut values = headers.get_all(&self.0).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    }
+}
+
+impl<B> Key<Request<B>> for Header {
+    fn of<'a>(&'a self, request: &'a Request<B>, _: &'a mut Scratch) -> Option<&'a str> {
+        self.value(request.headers())
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl Key<reqwest::Request> for Header {
+    fn of<'a>(&'a self, request: &'a reqwest::Request, _: &'a mut Scratch) -> Option<&'a str> {
+        self.value(request.headers())
+    }
+}

@@ -1,0 +1,28 @@
+//! The usual keys.
+//!
+//! | key | the name of a request's circuit | for |
+//! |---|---|---|
+//! | [`authority`] | `api.example.com`, `10.0.0.1:8080` | clients: one circuit per host |
+//! | `route`, with the feature `axum` | `/users/{id}`: the pattern, never the path | servers |
+//! | `method_and_route`, with the feature `axum` | `GET /users/{id}` | servers |
+//! | [`grpc_service`] | `helloworld.Greeter` | gRPC, both sides |
+//! | [`grpc_method`] | `helloworld.Greeter/SayHello` | gRPC, both sides |
+//! | [`header`] | the value of a header | tenants, shards |
+//! | [`closure`], [`composed`] | what you say | everything else |
+
+mod authority;
+mod closure;
+mod grpc;
+mod header;
+#[cfg(feature = "axum")]
+mod route;
+
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use self::route::{MethodAndRoute, Route, method_and_route, route};
+pub use self::{
+    authority::{Authority, authority},
+    closure::{Closure, Composed, closure, composed},
+    grpc::{GrpcMethod, GrpcService, grpc_method, grpc_service},
+    header::{Header, header},
+};

@@ -1,0 +1,182 @@
+//! [`KeyedLayer`]: puts one circuit for each key around services.
+
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+use super::{
+    kept::Kept,
+    service::{Keyed, Parts},
+};
+use crate::{
+    circuit::handle::Circuit,
+    machine::Mode,
+    registry::{Registry, layers::Layer as HoldsCircuits},
+    service::{
+        classify::HttpClassifier,
+        give_back::{FreshClone, GiveBack, Keep},
+        layer::CircuitBreakerLayer,
+        reject::ServiceUnavailable,
+        scope::{CallScope, HeadOnly},
+        shared::Family,
+        striped,
+    },
+};
+
+/// Puts a circuit breaker around services that has one circuit for each key of the requests. Made by
+/// [`CircuitBreakerLayer::keyed_by`] and [`Registry::layer_by`]. See [the module](super).
+///
+/// `K` is the [`Key`](super::Key); the others are as for a [`CircuitBreakerLayer`].
+#[must_use = "a layer does nothing until it is applied"]
+pub struct KeyedLayer<K, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly, G = FreshClone> {
+    parts: Parts<K, C, R, X>,
+    /// For the services: one for each thread, so that threads do not contend for its count.
+    family: striped::Family<Parts<K, C, R, X>>,
+    give_back: PhantomData<fn() -> G>,
+}
+
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G>
+where
+    C: Send + Sync + 'static,
+    R: Send + Sync + 'static,
+    X: Send + Sync + 'static,
+{
+    /// Takes the circuit of each request from `registry`, by its key; see [`keyed`](crate::keyed). The layer's own
+    /// circuit is for requests that have none: no key, or one for which the registry has no room.
+    ///
+    /// Say it last: what is said before it holds for all circuits alike. From here on a rejection gives back what the
+    /// inner service has reserved, as with [`fresh_clone_on_rejection`](Self::fresh_clone_on_rejection). It does not
+    /// go together with [`pending_while_open`](Self::pending_while_open), because readiness has no key.
+    ///
+    /// ```
+    /// use tower_breaker::{Circuit, keyed::by, registry::Registry};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let registry = Registry::builder().build()?;
+    /// // Requests to hosts that find no room share one circuit.
+    /// let others = Circuit::builder("other hosts").consecutive_failures(5).build_layer()?;
+    /// let layer = others.reject_as_error().keyed_by(&registry, by::authority());
+    /// # let _: tower_breaker::keyed::KeyedLayer<_, _, _> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
+    pub fn keyed_by<K>(self, registry: &Registry, key: K) -> KeyedLayer<K, C, R, X> {
+        let kept = Arc::new(Kept::new(self.policies().clone()));
+        let weak = Arc::downgrade(&kept);
+        registry.add_layer(weak as std::sync::Weak<dyn HoldsCircuits>);
+        KeyedLayer::new(Parts {
+            registry: registry.clone(),
+            key: Arc::new(key),
+            kept,
+            own: self.into_family(),
+            overflow: None,
+            known_keys_only: false,
+        })
+    }
+}
+
+impl Registry {
+    /// A layer that takes the circuit of each request from this registry, by its key; see [`keyed`](crate::keyed). A
+    /// request that has none is unguarded: it is admitted and counted, and nothing is decided. For other classifiers
+    /// and rejections, and to guard those requests, too, see [`CircuitBreakerLayer::keyed_by`].
+    ///
+    /// ```
+    /// use tower_breaker::{keyed::by, registry::Registry};
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let registry = Registry::builder().defaults(|circuit| circuit.failure_rate(0.3)).build()?;
+    /// let layer = registry.layer_by(by::authority());
+    /// # let _ = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
+    #[expect(clippy::missing_panics_doc, reason = "it never does")]
+    pub fn layer_by<K>(&self, key: K) -> KeyedLayer<K> {
+        let unguarded = Circuit::builder("unguarded").mode(Mode::Disabled);
+        let unguarded = unguarded.build_layer().expect("the defaults make sense");
+        unguarded.keyed_by(self, key)
+    }
+}
+
+impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
+    fn new(parts: Parts<K, C, R, X>) -> Self {
+        Self {
+            family: striped::Family::new(|| parts.clone()),
+            parts,
+            give_back: PhantomData,
+        }
+    }
+
+    /// Keys for which the registry has no room go to `circuit`, and not to the layer's own.
+    ///
+    /// Default: the layer's own circuit.
+    pub fn overflow_to(self, circuit: Circuit) -> Self {
+        let overflow = Family::new(&circuit, self.parts.own.policies());
+        Self::new(Parts {
+            overflow: Some(overflow),
+            ..self.parts
+        })
+    }
+
+    /// Never makes a circuit: a key that the registry does not know goes to the layer's own circuit. For keys that
+    /// strangers choose, and of which all good ones are known, such as the methods of a gRPC server.
+    ///
+    /// Default: a circuit is made on first use.
+    pub fn known_keys_only(self) -> Self {
+        Self::new(Parts {
+            known_keys_only: true,
+            ..self.parts
+        })
+    }
+
+    /// A rejection leaves the inner service as it is, and with it what `poll_ready` has reserved, until its next call
+    /// or its drop (rule G3). For inner services that are not `Clone`.
+    ///
+    /// Default: a fresh clone takes its place.
+    pub fn keep_on_rejection(self) -> KeyedLayer<K, C, R, X, Keep> {
+        KeyedLayer::new(self.parts)
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.parts.registry
+    }
+
+    /// The layer's own circuit, for requests that have none.
+    #[must_use]
+    pub fn circuit(&self) -> &Circuit {
+        self.parts.own.circuit()
+    }
+}
+
+impl<S, K, C, R, X, G> tower_layer::Layer<S> for KeyedLayer<K, C, R, X, G>
+where
+    X: CallScope,
+    G: GiveBack<S>,
+{
+    type Service = Keyed<S, K, C, R, X>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Keyed::new(inner, self.family.clone(), G::give_back)
+    }
+}
+
+impl<K, C, R, X, G> Clone for KeyedLayer<K, C, R, X, G> {
+    fn clone(&self) -> Self {
+        Self {
+            parts: self.parts.clone(),
+            family: self.family.clone(),
+            give_back: PhantomData,
+        }
+    }
+}
+
+impl<K, C, R, X, G> fmt::Debug for KeyedLayer<K, C, R, X, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedLayer")
+            .field("registry", self.registry())
+            .field("circuit", self.circuit())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+//! [`Keyed`]: a service with one circuit for each key around it.
+
+use std::{
+    fmt, mem,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tower_service::Service;
+
+use super::{
+    kept::Kept,
+    key::{Key, Scratch},
+};
+use crate::{
+    circuit::{
+        guard::{Admitted, PanicGuard},
+        handle::Circuit,
+    },
+    registry::Registry,
+    service::{
+        by_request::ClassifiedBy,
+        classify::HttpClassifier,
+        future::ResponseFuture,
+        reject::{Reject, ServiceUnavailable},
+        scope::{HeadOnly, ObserveResponse},
+        shared::{Family, Shared},
+        striped::{self, Share},
+    },
+};
+
+/// What the services of a layer have in common.
+pub(super) struct Parts<K, C, R, X> {
+    pub(super) registry: Registry,
+    pub(super) key: Arc<K>,
+    pub(super) kept: Arc<Kept<C, R, X>>,
+    /// For requests without a circuit.
+    pub(super) own: Family<C, R, X>,
+    /// For keys without room; none where that is the same.
+    pub(super) overflow: Option<Family<C, R, X>>,
+    pub(super) known_keys_only: bool,
+}
+
+impl<K, C, R, X> Clone for Parts<K, C, R, X> {
+    fn clone(&self) -> Self {
+        Self {
+            registry: self.registry.clone(),
+            key: self.key.clone(),
+            kept: self.kept.clone(),
+            own: self.own.clone(),
+            overflow: self.overflow.clone(),
+            known_keys_only: self.known_keys_only,
+        }
+    }
+}
+
+impl<K, C, R, X> Parts<K, C, R, X> {
+    /// The circuit of a request.
+    #[inline]
+    fn share_for<Req>(&self, request: &Req) -> Shared<C, R, X>
+    where
+        K: Key<Req>,
+    {
+        let mut scratch = Scratch::new();
+        match self.key.of(request, &mut scratch) {
+            Some(name) => (self.kept.get(name)).unwrap_or_else(|| self.share_anew(name)),
+            None => self.own.share(),
+        }
+    }
+
+    /// That of a key that this thread has not met before.
+    #[cold]
+    fn share_anew(&self, name: &str) -> Shared<C, R, X> {
+        loop {
+            let circuit = if self.known_keys_only {
+                match self.registry.get(name) {
+                    Some(circuit) => circuit,
+                    None => return self.own.share(),
+                }
+            } else {
+                match self.registry.get_or_create(name) {
+                    Ok(circuit) => circuit,
+                    Err(_) => return self.overflow.as_ref().unwrap_or(&self.own).share(),
+                }
+            };
+            if let Some(share) = self.kept.make(&self.registry, &circuit) {
+                return share;
+            }
+        }
+    }
+}
+
+/// A service with one circuit for each key around it. Made by a [`KeyedLayer`](super::KeyedLayer).
+///
+/// Its readiness is that of the inner service, since no request is there yet that would have a key. A call that is
+/// then rejected gives back what the inner service has reserved (rule G3).
+#[must_use = "services do nothing unless called"]
+pub struct Keyed<S, K, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly> {
+    inner: S,
+    parts: Share<Parts<K, C, R, X>>,
+    /// So that clones find a share of their thread's own.
+    _family: Option<striped::Family<Parts<K, C, R, X>>>,
+    /// Whether the inner service is, for the next call.
+    is_ready: bool,
+    give_back: fn(&mut S),
+}
+
+impl<S, K, C, R, X> Keyed<S, K, C, R, X> {
+    pub(super) fn new(
+        inner: S,
+        family: striped::Family<Parts<K, C, R, X>>,
+        give_back: fn(&mut S),
+    ) -> Self {
+        Self {
+            inner,
+            parts: family.share(),
+            _family: Some(family),
+            is_ready: false,
+            give_back,
+        }
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.parts.registry
+    }
+
+    /// The circuit for requests that have none of their own.
+    #[must_use]
+    pub fn circuit(&self) -> &Circuit {
+        self.parts.own.circuit()
+    }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, without its circuits.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on this instance before \
+                         `call`; a clone carries no readiness";
+
+impl<S, K, C, R, X, Req> Service<Req> for Keyed<S, K, C, R, X>
+where
+    K: Key<Req>,
+    X: ObserveResponse<Req, S::Response, C, R, X>,
+    X::RequestFacts: ClassifiedBy<C, S::Response, S::Error>,
+    S: Service<Req>,
+    R: Reject<Req, S::Response, S::Error>,
+{
+    type Response = X::Response;
+    type Error = R::Error;
+    type Future = ResponseFuture<S::Future, R::Future, Req, C, R, X>;
+
+    /// An error belongs to no key. It counts for the layer's own circuit.
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let own = self.circuit();
+        let seen = own.core().seen();
+        match ready!(self.inner.poll_ready(context)) {
+            Ok(()) => {
+                self.is_ready = true;
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => {
+                let own = self.parts.own.share();
+                own.fail_ready(seen);
+                Poll::Ready(Err(own.rejection().inner_error(error)))
+            }
+        }
+    }
+
+    /// # Panics
+    ///
+    /// If `poll_ready` has not returned ready on this very instance since its last call.
+    fn call(&mut self, mut request: Req) -> Self::Future {
+        assert!(mem::take(&mut self.is_ready), "{NOT_READY}");
+        let shared = self.parts.share_for(&request);
+        match shared.admit() {
+            Ok(mut ticket) => {
+                // The guard comes before the call: nothing is lost if that panics.
+                let panic_guard = PanicGuard::new(&shared, &mut ticket);
+                let facts = X::request_facts(&shared, &request);
+                let meter = X::meter(&shared, &mut request);
+                let inner = self.inner.call(request);
+                panic_guard.disarm();
+                ResponseFuture::admitted(inner, Admitted::metered(shared, ticket, meter), facts)
+            }
+            Err(refusal) => {
+                // It is counted, whatever becomes of what is given back.
+                let rejected = shared.rejected_cold(refusal);
+                (self.give_back)(&mut self.inner);
+                ResponseFuture::rejected(shared.rejection().reject(rejected, request))
+            }
+        }
+    }
+}
+
+/// By hand, because readiness belongs to the instance that was asked.
+impl<S: Clone, K, C, R, X> Clone for Keyed<S, K, C, R, X> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            parts: self.parts.clone(),
+            _family: None,
+            is_ready: false,
+            give_back: self.give_back,
+        }
+    }
+}
+
+impl<S: fmt::Debug, K, C, R, X> fmt::Debug for Keyed<S, K, C, R, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyed")
+            .field("inner", &self.inner)
+            .field("registry", self.registry())
+            .field("circuit", self.circuit())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,29 @@
+//! What finds by name without a lock: the one file that knows which concurrent map that is.
+//!
+//! It is papaya's: a lookup takes no lock, and no entry can be held while anything else happens, so there is
+//! nothing to deadlock on. Names are hashed with the standard library's seeded hasher, since strangers may choose them.
+//!
+//! What is taken out is freed in batches, some time later. So what it holds must not keep a circuit.
+
+use crate::circuit::name::Name;
+
+pub(crate) struct Index<T>(papaya::HashMap<Name, T>);
+
+impl<T> Index<T> {
+    pub(crate) fn new() -> Self {
+        Self(papaya::HashMap::new())
+    }
+
+    /// What `look` sees at this name. Nothing else must happen in it.
+    pub(crate) fn find<U>(&self, name: &str, look: impl FnOnce(&T) -> Option<U>) -> Option<U> {
+        look(self.0.pin().get(name)?)
+    }
+
+    pub(crate) fn insert(&self, name: Name, value: T) {
+        self.0.pin().insert(name, value);
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.0.pin().remove(name);
+    }
+}

@@ -1,0 +1,1 @@
+//! Which key a request has (rule J1).
