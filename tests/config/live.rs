@@ -15,7 +15,7 @@ use tower_breaker::{
     registry::{Event, Registry},
 };
 
-use super::read;
+use super::{collisions::EndsThem, read};
 
 fn config(text: &str) -> Config {
     read(text).expect("makes sense")
@@ -254,15 +254,6 @@ fn each_change_is_told_and_a_listener_may_call_back() {
         ],
     );
     assert_eq!(failures_that_trip(&built, "of the listener"), Some(3));
-}
-
-/// Ends the threads that look at it, also if this one panics.
-struct EndsThem<'a>(&'a AtomicBool);
-
-impl Drop for EndsThem<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 // I9: whoever asks for a new name while a configuration is applied gets a circuit of the old rules, which is then

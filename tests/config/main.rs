@@ -1,6 +1,9 @@
 //! Configuration as data (rules I7 and I8).
 #![cfg(feature = "config")]
 
+#[path = "../support/collisions.rs"]
+mod collisions;
+
 mod formats;
 mod holding;
 mod live;

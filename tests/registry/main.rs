@@ -1,6 +1,9 @@
 //! Circuits by name (rules I1 to I6).
 #![cfg(feature = "registry")]
 
+#[path = "../support/collisions.rs"]
+mod collisions;
+
 mod events;
 mod names;
 mod races;

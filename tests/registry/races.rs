@@ -14,6 +14,8 @@ use tower_breaker::{
     registry::{Event, Registry},
 };
 
+use super::collisions::EndsThem;
+
 const THREADS: usize = 8;
 
 // I1: whoever loses the race to make a circuit leaves nothing behind: no circuit, no member of a set, no event.
@@ -153,13 +155,4 @@ fn a_circuit_that_somebody_holds_never_makes_room() {
             thread::yield_now();
         }
     });
-}
-
-/// Ends the threads that look at it, also if this one panics.
-struct EndsThem<'a>(&'a AtomicBool);
-
-impl Drop for EndsThem<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeSet,
     hint,
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     thread,
 };
 
@@ -65,6 +65,15 @@ pub(crate) fn until_seen<const N: usize>(
         }
     }
     panic!("never provoked: {missing:?}");
+}
+
+/// Ends the threads that look at it, also if this one panics.
+pub(crate) struct EndsThem<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for EndsThem<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
 }
 
 /// Cheap numbers that look random; xorshift.
