@@ -1,4 +1,10 @@
 //! What joins reqwest's types to ours. Needs the feature `reqwest`.
+//!
+//! | what | by | for |
+//! |---|---|---|
+//! | what is a failure | [`Classify`] | [`HttpClassifier`], of reqwest's errors, boxed or not |
+//! | what a rejection becomes | [`Reject`] | [`ServiceUnavailable`] and [`RejectWith`]; those that make an error suit any response |
+//! | bodies, to their end | [`ObserveResponse`] | [`ObserveBodies`] |
 
 use std::{
     error::Error,
