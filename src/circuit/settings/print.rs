@@ -80,3 +80,18 @@ impl fmt::Display for Settings {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Settings;
+
+    // E5: what is printed can be written. Whoever adds a setting adds its method.
+    #[test]
+    fn each_setting_is_a_method_of_the_builder() {
+        let builder = include_str!("../builder.rs");
+        for (name, _) in Settings::unsaid().values() {
+            let method = format!("pub fn {name}(");
+            assert!(builder.contains(&method), "the builder has no `{name}`");
+        }
+    }
+}
