@@ -24,8 +24,8 @@
 //! # }
 //! ```
 //!
-//! [`by`] has the usual keys: a host, axum's matched route, the method of a gRPC call, a header, a closure. The settings
-//! of each key are said in one place, the registry, or in a file.
+//! [`by`] has the usual keys: a host, axum's matched route, the method of a gRPC call, a header, a closure. The
+//! settings of each key are said in one place, the registry, or in a file.
 //!
 //! # Requests without a circuit
 //!
