@@ -63,7 +63,7 @@ const ROOMS: [Room; 11] = [
     room("registry", &["circuit", "machine", "util"], &["papaya"]),
     room(
         "keyed",
-        &["registry", "service", "circuit", "machine", "util"],
+        &["registry", "body", "service", "circuit", "machine", "util"],
         &["axum", "http", "reqwest", "tower_layer", "tower_service"],
     ),
     room(

@@ -167,6 +167,16 @@ impl Circuit {
         Rejected::new(self.shared_name(), reason, remaining, cause)
     }
 
+    /// Counts what was seen of the dependency in the course of another circuit's call. A circuit that would reject
+    /// does not look.
+    #[cfg(feature = "registry")]
+    #[cold]
+    pub(crate) fn count(&self, outcome: Outcome) {
+        if let Ok(ticket) = self.admit() {
+            self.record(ticket, outcome, Answer::Response);
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn record(&self, ticket: Ticket, outcome: Outcome, answer: Answer) {
         if !self.core().record_fast(ticket, outcome, || self.now()) {

@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use crate::{
@@ -27,15 +27,26 @@ pub(crate) struct Kept<C, R, X> {
     shares: Mutex<SharesByName<C, R, X>>,
 }
 
-impl<C, R, X> Kept<C, R, X> {
-    pub(super) fn new(policies: Policies<C, R, X>) -> Self {
-        Self {
-            policies,
+impl<C, R, X> Kept<C, R, X>
+where
+    C: Send + Sync + 'static,
+    R: Send + Sync + 'static,
+    X: Send + Sync + 'static,
+{
+    /// For circuits of this registry, which from now on tells it what leaves.
+    pub(super) fn of(registry: &Registry, policies: &Policies<C, R, X>) -> Arc<Self> {
+        let kept = Arc::new(Self {
+            policies: policies.clone(),
             index: Index::new(),
             shares: Mutex::default(),
-        }
+        });
+        let layer: Weak<Self> = Arc::downgrade(&kept);
+        registry.add_layer(layer);
+        kept
     }
+}
 
+impl<C, R, X> Kept<C, R, X> {
     /// The calling thread's, if it has called this circuit before.
     #[inline]
     pub(super) fn get(&self, name: &str) -> Option<Shared<C, R, X>> {

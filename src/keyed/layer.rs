@@ -9,7 +9,7 @@ use super::{
 use crate::{
     circuit::handle::Circuit,
     machine::Mode,
-    registry::{Registry, layers::Layer as HoldsCircuits},
+    registry::Registry,
     service::{
         classify::HttpClassifier,
         give_back::{FreshClone, GiveBack, Keep},
@@ -60,13 +60,10 @@ where
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
     pub fn keyed_by<K>(self, registry: &Registry, key: K) -> KeyedLayer<K, C, R, X> {
-        let kept = Arc::new(Kept::new(self.policies().clone()));
-        let weak = Arc::downgrade(&kept);
-        registry.add_layer(weak as std::sync::Weak<dyn HoldsCircuits>);
         KeyedLayer::new(Parts {
             registry: registry.clone(),
             key: Arc::new(key),
-            kept,
+            kept: Kept::of(registry, self.policies()),
             own: self.into_family(),
             overflow: None,
             known_keys_only: false,
@@ -99,12 +96,19 @@ impl Registry {
 }
 
 impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
-    fn new(parts: Parts<K, C, R, X>) -> Self {
+    pub(super) fn new(parts: Parts<K, C, R, X>) -> Self {
         Self {
             family: striped::Family::new(|| parts.clone()),
             parts,
             give_back: PhantomData,
         }
+    }
+
+    /// And the circuit for the overflow.
+    pub(super) fn into_parts(self) -> (Parts<K, C, R, X>, Option<Circuit>) {
+        let overflow = self.parts.overflow.as_ref();
+        let overflow = overflow.map(|family| family.circuit().clone());
+        (self.parts, overflow)
     }
 
     /// Keys for which the registry has no room go to `circuit`, and not to the layer's own.

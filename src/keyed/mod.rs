@@ -100,13 +100,19 @@
 //! # }
 //! ```
 
+#[cfg(feature = "body")]
+mod bodies;
 pub mod by;
+mod by_response;
+mod first_failure;
 mod kept;
 mod key;
 mod layer;
 mod service;
 
 pub use self::{
+    by_response::ByResponse,
+    first_failure::OnFirstFailure,
     key::{Key, Scratch},
     layer::KeyedLayer,
     service::Keyed,

@@ -14,70 +14,26 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use http::{HeaderName, Request, Response, StatusCode};
+use http::{Request, Response};
 use tokio::sync::oneshot;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer, Mode, State,
     clock::ManualClock,
-    keyed::{Keyed, KeyedLayer, by},
+    keyed::{Keyed, KeyedLayer},
     registry::Registry,
 };
 
-type Answer = Result<Response<()>, Infallible>;
-
-/// One failure opens each circuit.
-fn registry() -> Registry {
-    bounded(1_024)
-}
+use crate::calling::{Answer, begin, by_key, call, obey, own_circuit, registry, request};
 
 fn bounded(max_circuits: usize) -> Registry {
     let builder = Registry::builder().defaults(|circuit| circuit.consecutive_failures(1));
     builder.max_circuits(max_circuits).build().unwrap()
 }
 
-/// By the header `key`.
-fn by_key() -> by::Header {
-    by::header(HeaderName::from_static("key"))
-}
-
-fn request(key: &str, answer: u16) -> Request<u16> {
-    let builder = Request::builder();
-    let builder = if key.is_empty() {
-        builder
-    } else {
-        builder.header("key", key)
-    };
-    builder.body(answer).unwrap()
-}
-
-/// Answers with the status that is asked for.
-async fn obey(request: Request<u16>) -> Answer {
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::from_u16(*request.body()).unwrap();
-    Ok(response)
-}
-
-fn own_circuit() -> Circuit {
-    let builder = Circuit::builder("others").consecutive_failures(1);
-    builder.build().unwrap()
-}
-
-/// One call from readiness to its answer, and whether it was rejected.
-fn call<S>(service: &mut S, key: &str, answer: u16) -> u16
-where
-    S: Service<Request<u16>, Response = Response<()>, Error = Infallible>,
-{
-    let called = async {
-        let service = service.ready().await?;
-        service.call(request(key, answer)).await
-    };
-    called.now_or_never().unwrap().unwrap().status().as_u16()
-}
-
 #[test]
 fn a_key_whose_calls_fail_opens_its_own_circuit_and_no_other() {
-    let registry = registry();
+    let registry = registry(1);
     let mut service = registry.layer_by(by_key()).layer(service_fn(obey));
     assert_eq!(call(&mut service, "a", 200), 200);
     assert_eq!(call(&mut service, "b", 500), 500);
@@ -91,7 +47,7 @@ fn a_key_whose_calls_fail_opens_its_own_circuit_and_no_other() {
 
 #[test]
 fn a_request_without_a_key_is_unguarded_and_counted() {
-    let registry = registry();
+    let registry = registry(1);
     let layer = registry.layer_by(by_key());
     let mut service = layer.layer(service_fn(obey));
     for _ in 0..100 {
@@ -104,7 +60,7 @@ fn a_request_without_a_key_is_unguarded_and_counted() {
 
 #[test]
 fn requests_without_a_key_share_the_circuit_of_the_layer() {
-    let registry = registry();
+    let registry = registry(1);
     let layer = CircuitBreakerLayer::new(own_circuit()).keyed_by(&registry, by_key());
     let mut service = layer.layer(service_fn(obey));
     assert_eq!(call(&mut service, "", 500), 500);
@@ -133,7 +89,7 @@ fn a_key_without_room_goes_to_the_circuit_of_the_layer_or_to_that_for_the_overfl
 
 #[test]
 fn only_known_keys_have_a_circuit_if_the_layer_is_told_so() {
-    let registry = registry();
+    let registry = registry(1);
     let layer = CircuitBreakerLayer::new(own_circuit()).keyed_by(&registry, by_key());
     let mut service = layer.known_keys_only().layer(service_fn(obey));
     let known = registry.get_or_create("known").unwrap();
@@ -164,16 +120,11 @@ fn waits(
 
 #[test]
 fn a_late_result_counts_for_the_circuit_that_has_admitted_it() {
-    let registry = registry();
+    let registry = registry(1);
     let (answer, answered) = oneshot::channel();
     let layer = registry.layer_by(by_key()).keep_on_rejection();
     let mut service = layer.layer(waits(answered));
-    let late = service
-        .ready()
-        .now_or_never()
-        .unwrap()
-        .unwrap()
-        .call(request("a", 200));
+    let late = begin(&mut service, "a", 200);
     let old = registry.remove("a").unwrap();
     assert_eq!(call(&mut service, "a", 200), 200);
     let new = registry.try_get("a").unwrap();
@@ -191,12 +142,7 @@ fn a_layer_keeps_no_circuit_in_the_registry_but_a_call_does() {
     let (answer, answered) = oneshot::channel();
     let layer = registry.layer_by(by_key()).keep_on_rejection();
     let mut service = layer.layer(waits(answered));
-    let late = service
-        .ready()
-        .now_or_never()
-        .unwrap()
-        .unwrap()
-        .call(request("a", 200));
+    let late = begin(&mut service, "a", 200);
     // Nothing has failed, but a call is under way.
     assert!(registry.get_or_create("b").is_err());
 
@@ -283,7 +229,7 @@ fn a_rejected_call_leaves_nothing_reserved_unless_told_so() {
         reserved: reserved.clone(),
         own: 0,
     };
-    let registry = registry();
+    let registry = registry(1);
     let layer = registry.layer_by(by_key());
     let mut service = layer.layer(reserving());
     assert_eq!(call(&mut service, "a", 500), 500);
@@ -315,7 +261,7 @@ impl Service<Request<u16>> for Broken {
 
 #[test]
 fn a_failure_to_be_ready_counts_for_the_circuit_of_the_layer() {
-    let registry = registry();
+    let registry = registry(1);
     let layer = registry.layer_by(by_key());
     let mut service = layer.layer(Broken);
     assert_eq!(
@@ -328,7 +274,7 @@ fn a_failure_to_be_ready_counts_for_the_circuit_of_the_layer() {
 #[test]
 #[should_panic = "poll_ready"]
 fn a_clone_carries_no_readiness() {
-    let layer = registry().layer_by(by_key());
+    let layer = registry(1).layer_by(by_key());
     let mut service: Keyed<_, _> = layer.layer(AlwaysReady);
     let _ = service.ready().now_or_never().unwrap().unwrap();
     drop(service.clone().call(request("a", 200)));
@@ -365,7 +311,7 @@ impl Drop for Asks {
 
 #[test]
 fn what_a_layer_holds_may_ask_the_registry_when_it_is_dropped() {
-    let registry = registry();
+    let registry = registry(1);
     let asks = Asks(registry.clone());
     let layer: KeyedLayer<_, _> = CircuitBreakerLayer::new(own_circuit())
         .classify(move |result: Result<&Response<()>, &Infallible>| {
@@ -384,7 +330,7 @@ fn what_a_layer_holds_may_ask_the_registry_when_it_is_dropped() {
 
 #[test]
 fn a_known_key_costs_no_allocation_in_the_layer() {
-    let registry = registry();
+    let registry = registry(1);
     let layer = registry.layer_by(by_key());
     let mut service = layer.layer(AlwaysReady);
     assert_eq!(call(&mut service, "a", 200), 200);

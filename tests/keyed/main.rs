@@ -1,5 +1,8 @@
-//! One layer, one circuit for each key (rules J1 to J4).
+//! One layer, one circuit for each key (rules J1 to J6).
 #![cfg(feature = "registry")]
 
+mod by_response;
+mod calling;
 mod calls;
+mod first_failure;
 mod keys;

@@ -1,0 +1,184 @@
+//! A key earns its circuit: it is made when a call fails that has none.
+
+use std::{fmt, sync::Arc, task::Poll};
+
+use super::{
+    kept::Kept,
+    key::{Key, Scratch},
+    layer::KeyedLayer,
+    service::Parts,
+};
+use crate::{
+    circuit::handle::Circuit,
+    machine::Outcome,
+    registry::Registry,
+    service::{
+        by_request::ClassifiedBy,
+        scope::{CallScope, ObserveResponse, ObservedCall, sealed},
+        shared::{Family, Policies, Shared},
+    },
+};
+
+impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G>
+where
+    C: Send + Sync + 'static,
+    R: Send + Sync + 'static,
+    X: Send + Sync + 'static,
+    K: Send + Sync + 'static,
+{
+    /// A key gets its circuit when a call fails, and not when it is first met. Until then its calls go through the
+    /// layer's own circuit. So keys that only ever succeed cost no circuit, however many there are.
+    ///
+    /// For keys by the thousand of which few ever fail, such as the hosts of a crawler, and for keys that strangers
+    /// choose. The price: the calls before that failure are not in the window, so the first failure is one of one. Take
+    /// a policy with a [minimum of calls](crate::CircuitBuilder::minimum_calls), or failures in a row. A call whose key
+    /// has no circuit allocates a note of its name.
+    ///
+    /// A failure is what the classifier says of the head of a response, or of an error. What only the end of a body
+    /// tells, a panic, or a call that is slow, makes no circuit.
+    ///
+    /// ```
+    /// use tower_breaker::{keyed::by, registry::Registry};
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let registry = Registry::builder().defaults(|host| host.consecutive_failures(5)).build()?;
+    /// let layer = registry.layer_by(by::authority()).create_on_first_failure();
+    /// # let _ = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: a circuit is made when its key is first met.
+    pub fn create_on_first_failure(self) -> KeyedLayer<K, C, R, OnFirstFailure<X, K>, G> {
+        let (parts, overflow) = self.into_parts();
+        let policies = parts.own.policies();
+        let scope = OnFirstFailure {
+            scope: policies.scope.clone(),
+            key: parts.key.clone(),
+            registry: parts.registry.clone(),
+            own: parts.own.circuit().clone(),
+        };
+        let policies = Policies {
+            classifier: policies.classifier.clone(),
+            rejection: policies.rejection.clone(),
+            scope: Arc::new(scope),
+        };
+        KeyedLayer::new(Parts {
+            kept: Kept::of(&parts.registry, &policies),
+            own: Family::new(parts.own.circuit(), &policies),
+            overflow: overflow.map(|circuit| Family::new(&circuit, &policies)),
+            registry: parts.registry,
+            key: parts.key,
+            known_keys_only: true,
+        })
+    }
+}
+
+/// How far a call is observed, `X`, where a failure makes the circuit of its key. Made by
+/// [`KeyedLayer::create_on_first_failure`].
+pub struct OnFirstFailure<X, K> {
+    #[cfg_attr(not(feature = "body"), expect(dead_code, reason = "for bodies"))]
+    pub(super) scope: Arc<X>,
+    key: Arc<K>,
+    registry: Registry,
+    own: Circuit,
+}
+
+impl<X, K> OnFirstFailure<X, K> {
+    /// A note of a request whose call goes through the layer's own circuit.
+    fn note<Req>(&self, circuit: &Circuit, request: &Req) -> Option<Unknown>
+    where
+        K: Key<Req>,
+    {
+        if circuit.identity() != self.own.identity() {
+            return None;
+        }
+        let mut scratch = Scratch::new();
+        let name = self.key.of(request, &mut scratch)?;
+        Some(Unknown {
+            registry: self.registry.clone(),
+            name: name.into(),
+        })
+    }
+}
+
+/// What is remembered of a request.
+#[derive(Debug)]
+pub struct Facts<M> {
+    /// For whoever observes the call.
+    scope: M,
+    unknown: Option<Unknown>,
+}
+
+/// A key that had no circuit.
+#[derive(Debug)]
+struct Unknown {
+    registry: Registry,
+    name: Box<str>,
+}
+
+impl Unknown {
+    #[cold]
+    fn fail(&self) {
+        // Without room there is none, as for any key; the registry counts that.
+        if let Ok(circuit) = self.registry.get_or_create(&self.name) {
+            circuit.count(Outcome::Failure);
+        }
+    }
+}
+
+impl<C, M: ClassifiedBy<C, Res, E>, Res, E> ClassifiedBy<C, Res, E> for Facts<M> {
+    fn classified_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
+        let outcome = self.scope.classified_by(classifier, result);
+        if outcome == Outcome::Failure {
+            self.unknown.as_ref().inspect(|unknown| unknown.fail());
+        }
+        outcome
+    }
+}
+
+impl<X, K> sealed::Sealed for OnFirstFailure<X, K> {}
+
+impl<X: CallScope, K> CallScope for OnFirstFailure<X, K> {
+    type RequestFacts = Facts<X::RequestFacts>;
+    type Meter = X::Meter;
+}
+
+#[diagnostic::do_not_recommend]
+impl<Req, Res, C, R, X, K> ObserveResponse<Req, Res, C, R, Self> for OnFirstFailure<X, K>
+where
+    X: ObserveResponse<Req, Res, C, R, Self>,
+    K: Key<Req>,
+{
+    type Response = X::Response;
+
+    fn request_facts(shared: &Shared<C, R, Self>, request: &Req) -> Self::RequestFacts {
+        Facts {
+            scope: X::request_facts(shared, request),
+            unknown: shared.scope().note(shared, request),
+        }
+    }
+
+    fn meter(shared: &Shared<C, R, Self>, request: &mut Req) -> X::Meter {
+        X::meter(shared, request)
+    }
+
+    fn finish_response<E>(
+        outcome: Outcome,
+        facts: &Self::RequestFacts,
+        admitted: &mut ObservedCall<C, R, Self>,
+        result: Poll<Result<Res, E>>,
+    ) -> Poll<Result<X::Response, E>> {
+        X::finish_response(outcome, &facts.scope, admitted, result)
+    }
+
+    fn passthrough<E>(result: Poll<Result<Res, E>>) -> Poll<Result<X::Response, E>> {
+        X::passthrough(result)
+    }
+}
+
+impl<X, K> fmt::Debug for OnFirstFailure<X, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnFirstFailure").finish_non_exhaustive()
+    }
+}
