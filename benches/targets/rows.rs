@@ -41,7 +41,39 @@ pub(crate) fn rows() -> Vec<Row> {
     rows.extend(others());
     #[cfg(feature = "coarse-clock")]
     rows.extend(coarse());
+    #[cfg(feature = "registry")]
+    rows.extend(keyed());
     rows
+}
+
+/// A circuit for each key: what the layer adds to a lookup, and that it stays the same with many keys and threads.
+#[cfg(feature = "registry")]
+fn keyed() -> Vec<Row> {
+    use crate::tasks::keyed::{keyed_calls, lookups_and_calls};
+
+    let over_lookup =
+        |name, keys| row(name, lookups_and_calls(keys), keyed_calls(keys), 1.25, 1.05);
+    vec![
+        over_lookup("keyed: success, 1 key, over a lookup and a call", 1),
+        over_lookup("keyed: success, 100 keys, over a lookup and a call", 100),
+        over_lookup(
+            "keyed: success, 10,000 keys, over a lookup and a call",
+            10_000,
+        ),
+        scaling("keyed: 1 key, 2 threads over 1", &keyed_calls(1), 1.2, 1.05),
+        scaling(
+            "keyed: 100 keys, 2 threads over 1",
+            &keyed_calls(100),
+            1.2,
+            1.05,
+        ),
+        scaling(
+            "keyed: 10,000 keys, 2 threads over 1",
+            &keyed_calls(10_000),
+            1.2,
+            1.05,
+        ),
+    ]
 }
 
 /// What must cost the same, however much of it there is.

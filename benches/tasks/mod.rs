@@ -7,6 +7,8 @@
 pub(crate) mod bodies;
 pub(crate) mod circuits;
 pub(crate) mod floors;
+#[cfg(feature = "registry")]
+pub(crate) mod keyed;
 pub(crate) mod services;
 
 use std::sync::Arc;
