@@ -88,6 +88,7 @@ impl Registry {
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
     #[expect(clippy::missing_panics_doc, reason = "it never does")]
+    #[track_caller]
     pub fn layer_by<K>(&self, key: K) -> KeyedLayer<K> {
         let unguarded = Circuit::builder("unguarded").mode(Mode::Disabled);
         let unguarded = unguarded.build_layer().expect("the defaults make sense");
