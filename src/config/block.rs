@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    keys::{self, Assignment},
+    keys::{self, Assignment, EXTENDS},
     problem::Problem,
     read::{Reader, join},
     tree::Node,
@@ -25,13 +25,13 @@ pub(super) struct Block {
 impl Block {
     /// Reads a block, whose keys are those of a circuit and `more`.
     pub(super) fn read(reader: &mut Reader, path: &str, node: &Node, more: &[&str]) -> Self {
-        let known = [&keys::names()[..], &["extends"], more].concat();
+        let known = [&keys::names_of_circuit()[..], &[EXTENDS.name], more].concat();
         let mut block = Self {
             path: path.to_owned(),
             ..Self::default()
         };
         for (key, value) in reader.table_of(path, node, &known) {
-            if key == "extends" {
+            if key == EXTENDS.name {
                 let base = reader.text(&join(path, key), value);
                 block.extends = base.map(str::to_owned);
             } else {

@@ -1,22 +1,463 @@
-//! Every key of a circuit: one table, from which they are read and told.
+//! Every key that a configuration may have: one table, from which they are read and told, and from which tests write
+//! the JSON schema and the tables of the guide.
+//!
+//! To add a key of a circuit, add a line to [`CIRCUIT`]: what it is and how it is read. `BLESS=1 cargo test --features
+//! config --lib config` then writes the schema and the guide anew.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    problem::Problem,
     read::{Reader, join},
     tree::Node,
+    values::{ABANDONED, JITTERS, MODES, abandoned, change, open_for, probes, ramp, set, tags},
 };
 use crate::{
-    circuit::{
-        builder::CircuitBuilder,
-        settings::{Jitter, OpenFor, Settings},
+    circuit::{builder::CircuitBuilder, handle, settings::Settings},
+    machine::{
+        MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SIZE, MAX_SPAN, MIN_SPAN, Mode,
     },
-    machine::{AbandonedPolicy, Mode},
+    registry::DEFAULT_MAX_CIRCUITS,
 };
 
+/// A key, what it may be, and what it is about.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "tests write the schema and the guide from it")
+)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// Its value has one of these.
+    pub(super) shapes: &'static [Shape],
+    pub(super) unsaid: Unsaid,
+    /// One sentence. What `unsaid` cannot tell of the default is a second.
+    pub(super) about: &'static str,
+}
+
+/// What a value looks like. Times are above zero.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "tests write the schema and the guide from it")
+)]
+pub(super) enum Shape {
+    /// `"off"`.
+    Off,
+    /// A whole number, of at least so much and at most so much.
+    Count(u64, u64),
+    /// Any number of at least so much.
+    Number(f64),
+    /// Above 0 and at most 1.
+    Share,
+    Time,
+    TimeOf(Duration, Duration),
+    Switch,
+    Word(&'static [&'static str]),
+    /// `"2 of 3"`.
+    Probes,
+    Text,
+    /// The name of a circuit, perhaps with `*` in it.
+    Name,
+    /// Any keys, with texts.
+    Texts,
+    /// These keys and no others.
+    Table(&'static [Key]),
+    /// What may be said of a circuit: [`CIRCUIT`] and [`EXTENDS`].
+    Circuit,
+    /// The same by name.
+    Circuits,
+    /// A list of the same, each with [`NAMES`].
+    Patterns,
+}
+
+/// What holds where a key is left out.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "tests write the schema and the guide from it")
+)]
+pub(super) enum Unsaid {
+    /// It must not be left out.
+    Required,
+    /// As if there were nothing to say.
+    Nothing,
+    /// This, which a circuit has of which nothing is said.
+    Is(fn(&Settings) -> Node),
+}
+
+use {
+    Shape::{
+        Circuit, Circuits, Count, Name, Number, Off, Patterns, Probes, Share, Switch, Table, Text,
+        Texts, Time, TimeOf, Word,
+    },
+    Unsaid::{Is, Nothing, Required},
+};
+
+const fn key(
+    name: &'static str,
+    shapes: &'static [Shape],
+    unsaid: Unsaid,
+    about: &'static str,
+) -> Key {
+    Key {
+        name,
+        shapes,
+        unsaid,
+        about,
+    }
+}
+
+/// What a configuration is made of.
+pub(super) const PARTS: [Key; 6] = [
+    key(
+        "defaults",
+        &[Circuit],
+        Nothing,
+        "What holds for every circuit.",
+    ),
+    key(
+        "matching",
+        &[Patterns],
+        Nothing,
+        "What holds for circuits whose name matches, one after the other.",
+    ),
+    key(
+        "circuits",
+        &[Circuits],
+        Nothing,
+        "Circuits that are there from the start, by name.",
+    ),
+    key(
+        "bases",
+        &[Circuits],
+        Nothing,
+        "Blocks that others extend, by name.",
+    ),
+    key(
+        "max_circuits",
+        &[Count(1, u64::MAX)],
+        Is(|_| DEFAULT_MAX_CIRCUITS.into()),
+        "How many circuits there may be; at least as many as there are `circuits`.",
+    ),
+    key(
+        "$schema",
+        &[Text],
+        Nothing,
+        "Where an editor finds the schema of a JSON file; nothing else looks at it.",
+    ),
+];
+
+/// Beside the keys of a circuit, wherever those may stand.
+pub(super) const EXTENDS: Key = key(
+    "extends",
+    &[Text],
+    Nothing,
+    "The name of one of the `bases`, whose keys come before those of this block.",
+);
+
+/// Beside the keys of a circuit in `matching`.
+pub(super) const NAMES: Key = key(
+    "names",
+    &[Name],
+    Required,
+    "Which circuits are meant: a name, in which `*` stands for any characters.",
+);
+
+const MODE_WORDS: [&str; 4] = words(&MODES);
+const JITTER_WORDS: [&str; 3] = words(&JITTERS);
+const ABANDONED_WORDS: [&str; 3] = words(&ABANDONED);
+
 /// What a key and its value do to a circuit's builder.
-type Change = Arc<dyn Fn(CircuitBuilder) -> CircuitBuilder + Send + Sync>;
+pub(super) type Change = Arc<dyn Fn(CircuitBuilder) -> CircuitBuilder + Send + Sync>;
+
+type Read = fn(&mut Reader, &str, &Node) -> Option<Change>;
+
+/// What may be said of a circuit, and how it is read. Named like the builder's methods, which tell more of each.
+pub(super) const CIRCUIT: [(Key, Read); 21] = [
+    (
+        key(
+            "abandoned",
+            &[Word(&ABANDONED_WORDS), Table(&ABANDONED_AFTER)],
+            Is(|it| word_of(&ABANDONED, it.abandoned())),
+            "What becomes of calls that are dropped before their outcome is known.",
+        ),
+        |r, p, n| change(abandoned(r, p, n), CircuitBuilder::abandoned),
+    ),
+    (
+        key(
+            "consecutive_failures",
+            &[Count(1, MAX_CONSECUTIVE_FAILURES), Off],
+            Is(|it| it.consecutive_failures().into()),
+            "Opens at so many failures in a row.",
+        ),
+        |r, p, n| {
+            let failures = r.unless_off(p, n, Reader::count);
+            set(failures, Settings::set_consecutive_failures)
+        },
+    ),
+    (
+        key(
+            "consecutive_failures_span",
+            &[Time, Off],
+            Is(|it| it.consecutive_failures_span().into()),
+            "The failures in a row must span at least this time, from the first to the last. Only where there are \
+             `consecutive_failures`.",
+        ),
+        |r, p, n| {
+            let span = r.unless_off(p, n, Reader::duration);
+            set(span, Settings::set_consecutive_failures_span)
+        },
+    ),
+    (
+        key(
+            "count_window",
+            &[Count(1, MAX_SIZE as u64), Off],
+            Is(|it| it.count_window().into()),
+            "Rates look back on so many calls. Off where there is a `time_window`, or where nothing needs a window.",
+        ),
+        |r, p, n| {
+            let calls = r.unless_off(p, n, Reader::small_count);
+            set(calls, Settings::set_count_window)
+        },
+    ),
+    (
+        key(
+            "failure_rate",
+            &[Share, Off],
+            Is(|it| it.failure_rate().into()),
+            "Opens when at least this share of the calls in the window has failed. Off where there are \
+             `consecutive_failures` and no window is named.",
+        ),
+        |r, p, n| {
+            let share = r.unless_off(p, n, Reader::share);
+            change(share, CircuitBuilder::failure_rate)
+        },
+    ),
+    (
+        key(
+            "half_open_timeout",
+            &[Time, Off],
+            Is(|it| it.half_open_timeout().into()),
+            "How long half-open waits for its probes before it reopens. Where it is off, the longer of the break \
+             before it and 30 seconds.",
+        ),
+        |r, p, n| {
+            let timeout = r.unless_off(p, n, Reader::duration);
+            set(timeout, Settings::set_half_open_timeout)
+        },
+    ),
+    (
+        key(
+            "jitter_seed",
+            &[Count(0, u64::MAX)],
+            Nothing,
+            "The seed of the jitter. Where it is left out, each circuit has one of its own.",
+        ),
+        |r, p, n| change(r.count(p, n), CircuitBuilder::jitter_seed),
+    ),
+    (
+        key(
+            "minimum_calls",
+            &[Count(1, u64::MAX)],
+            Is(|it| it.minimum_calls().into()),
+            "Rates count only once the window holds so many calls; at most the size of a `count_window`. Where that \
+             is smaller than the default, its size.",
+        ),
+        |r, p, n| change(r.count(p, n), CircuitBuilder::minimum_calls),
+    ),
+    (
+        key(
+            "mode",
+            &[Word(&MODE_WORDS)],
+            Is(|_| word_of(&MODES, Mode::default())),
+            "The mode that the circuit begins in.",
+        ),
+        |r, p, n| change(r.word(p, n, &MODES), CircuitBuilder::mode),
+    ),
+    (
+        key(
+            "open_for",
+            &[Time, Table(&OPEN_FOR)],
+            Is(|it| it.open_for().first().into()),
+            "How long the circuit stays open before it lets a probe through.",
+        ),
+        |r, p, n| change(open_for(r, p, n), CircuitBuilder::open_for),
+    ),
+    (
+        key(
+            "permits",
+            &[Count(1, MAX_PROBES)],
+            Is(|it| it.permits().into()),
+            "How many probes may be in flight at once in half-open; at most the number of `probes`.",
+        ),
+        |r, p, n| change(r.count(p, n), CircuitBuilder::permits),
+    ),
+    (
+        key(
+            "probe_timeout",
+            &[Time, Off],
+            Is(|it| it.probe_timeout().into()),
+            "How long a probe may take to answer.",
+        ),
+        |r, p, n| {
+            let limit = r.unless_off(p, n, Reader::duration);
+            set(limit, Settings::set_probe_timeout)
+        },
+    ),
+    (
+        key(
+            "probes",
+            &[Count(1, MAX_PROBES), Probes],
+            Is(|it| probes_of(it.probes())),
+            "Closes when so many probes have succeeded, of at most so many: `3` is `\"3 of 3\"`.",
+        ),
+        |r, p, n| {
+            change(probes(r, p, n), |builder, (successes, of)| {
+                builder.probes(successes, of)
+            })
+        },
+    ),
+    (
+        key(
+            "ramp",
+            &[Table(&RAMP), Off],
+            Is(|it| it.ramp().map(|(over, _)| over).into()),
+            "After half-open has closed, lets a share of the calls through that grows until it is all of them.",
+        ),
+        |r, p, n| set(r.unless_off(p, n, ramp), Settings::set_ramp),
+    ),
+    (
+        key(
+            "slow_call_duration",
+            &[Time, Off],
+            Is(|it| it.slow_call_duration().into()),
+            "A call is slow when it takes longer than this.",
+        ),
+        |r, p, n| {
+            let duration = r.unless_off(p, n, Reader::duration);
+            set(duration, Settings::set_slow_call_duration)
+        },
+    ),
+    (
+        key(
+            "slow_call_rate",
+            &[Share, Off],
+            Is(|it| it.slow_call_rate().into()),
+            "Opens when at least this share of the calls in the window was slow. Only where there is a \
+             `slow_call_duration`.",
+        ),
+        |r, p, n| {
+            let share = r.unless_off(p, n, Reader::share);
+            set(share, Settings::set_slow_call_rate)
+        },
+    ),
+    (
+        key(
+            "spread_retry_after",
+            &[Share, Off],
+            Is(|it| it.spread_retry_after().into()),
+            "Tells rejected callers to come back up to this share later than they could.",
+        ),
+        |r, p, n| {
+            let share = r.unless_off(p, n, Reader::share);
+            set(share, Settings::set_spread_retry_after)
+        },
+    ),
+    (
+        key(
+            "tags",
+            &[Texts],
+            Nothing,
+            "Words by which people sort circuits, such as tier and zone.",
+        ),
+        tags,
+    ),
+    (
+        key(
+            "time_window",
+            &[TimeOf(MIN_SPAN, MAX_SPAN), Off],
+            Is(|it| it.time_window().into()),
+            "Rates look back on the calls of so much time. Only where there is no `count_window`.",
+        ),
+        |r, p, n| {
+            let span = r.unless_off(p, n, Reader::duration);
+            set(span, Settings::set_time_window)
+        },
+    ),
+    (
+        key(
+            "time_window_buckets",
+            &[Count(1, MAX_BUCKETS as u64), Off],
+            Is(|_| buckets_of_a_time_window().into()),
+            "In how many steps a time window rolls. Only where there is a `time_window`.",
+        ),
+        |r, p, n| {
+            let buckets = r.unless_off(p, n, Reader::small_count);
+            set(buckets, Settings::set_time_window_buckets)
+        },
+    ),
+    (
+        key(
+            "totals",
+            &[Switch],
+            Is(|it| it.totals().into()),
+            "Whether calls are counted for ever.",
+        ),
+        |r, p, n| change(r.switch(p, n), CircuitBuilder::totals),
+    ),
+];
+
+/// An open time that grows.
+pub(super) const OPEN_FOR: [Key; 4] = [
+    key("first", &[Time], Required, "The first break."),
+    key(
+        "factor",
+        &[Number(1.0)],
+        Is(|it| it.open_for().factor().into()),
+        "By how much each break is longer than the one before it.",
+    ),
+    key(
+        "max",
+        &[Time],
+        Nothing,
+        "No break is longer; at least `first`, and only beside a `factor`. Where it is left out, there is no limit.",
+    ),
+    key(
+        "jitter",
+        &[Word(&JITTER_WORDS), Share],
+        Is(|it| word_of(&JITTERS, it.open_for().get_jitter())),
+        "How breaks are spread: by so much either way, or down to half (`\"equal\"`) or to nothing (`\"full\"`).",
+    ),
+];
+
+pub(super) const RAMP: [Key; 2] = [
+    key(
+        "over",
+        &[Time],
+        Required,
+        "How long it takes until all calls are let through.",
+    ),
+    key(
+        "from",
+        &[Share],
+        Required,
+        "The share that is let through at first.",
+    ),
+];
+
+pub(super) const ABANDONED_AFTER: [Key; 1] = [key(
+    "failure_after",
+    &[Time],
+    Required,
+    "A dropped call is a failure if it ran for so long.",
+)];
+
+/// The names of all keys of a table.
+pub(super) fn names(keys: &[Key]) -> Vec<&'static str> {
+    keys.iter().map(|key| key.name).collect()
+}
+
+/// The names of all keys of a circuit.
+pub(super) fn names_of_circuit() -> Vec<&'static str> {
+    CIRCUIT.iter().map(|(key, _)| key.name).collect()
+}
 
 /// One key with its value.
 #[derive(Clone)]
@@ -32,277 +473,73 @@ impl fmt::Debug for Assignment {
     }
 }
 
-type Read = fn(&mut Reader, &str, &Node) -> Option<Change>;
-
-/// A key of a circuit: its name and how it is read. Named like the builder's methods, which tell what they mean, their
-/// ranges and their defaults.
-const KEYS: [(&str, Read); 21] = [
-    ("abandoned", |r, p, n| {
-        change(abandoned(r, p, n), CircuitBuilder::abandoned)
-    }),
-    ("consecutive_failures", |r, p, n| {
-        set(
-            r.unless_off(p, n, Reader::count),
-            Settings::set_consecutive_failures,
-        )
-    }),
-    ("consecutive_failures_span", |r, p, n| {
-        set(
-            r.unless_off(p, n, Reader::duration),
-            Settings::set_consecutive_failures_span,
-        )
-    }),
-    ("count_window", |r, p, n| {
-        set(
-            r.unless_off(p, n, Reader::small_count),
-            Settings::set_count_window,
-        )
-    }),
-    ("failure_rate", |r, p, n| {
-        let share = r.unless_off(p, n, Reader::share);
-        change(share, CircuitBuilder::failure_rate)
-    }),
-    ("half_open_timeout", |r, p, n| {
-        set(
-            r.unless_off(p, n, Reader::duration),
-            Settings::set_half_open_timeout,
-        )
-    }),
-    ("jitter_seed", |r, p, n| {
-        change(r.count(p, n), CircuitBuilder::jitter_seed)
-    }),
-    ("minimum_calls", |r, p, n| {
-        change(r.count(p, n), CircuitBuilder::minimum_calls)
-    }),
-    ("mode", |r, p, n| {
-        change(r.word(p, n, &MODES), CircuitBuilder::mode)
-    }),
-    ("open_for", |r, p, n| {
-        change(open_for(r, p, n), CircuitBuilder::open_for)
-    }),
-    ("permits", |r, p, n| {
-        change(r.count(p, n), CircuitBuilder::permits)
-    }),
-    ("probe_timeout", |r, p, n| {
-        set(
-            r.unless_off(p, n, Reader::duration),
-            Settings::set_probe_timeout,
-        )
-    }),
-    ("probes", |r, p, n| {
-        change(probes(r, p, n), |builder, (successes, of)| {
-            builder.probes(successes, of)
-        })
-    }),
-    ("ramp", |r, p, n| {
-        set(r.unless_off(p, n, ramp), Settings::set_ramp)
-    }),
-    ("slow_call_duration", |r, p, n| {
-        set(
-            r.unless_off(p, n, Reader::duration),
-            Settings::set_slow_call_duration,
-        )
-    }),
-    ("slow_call_rate", |r, p, n| {
-        set(
-            r.unless_off(p, n, Reader::share),
-            Settings::set_slow_call_rate,
-        )
-    }),
-    ("spread_retry_after", |r, p, n| {
-        set(
-            r.unless_off(p, n, Reader::share),
-            Settings::set_spread_retry_after,
-        )
-    }),
-    ("tags", tags),
-    ("time_window", |r, p, n| {
-        set(
-            r.unless_off(p, n, Reader::duration),
-            Settings::set_time_window,
-        )
-    }),
-    ("time_window_buckets", |r, p, n| {
-        set(
-            r.unless_off(p, n, Reader::small_count),
-            Settings::set_time_window_buckets,
-        )
-    }),
-    ("totals", |r, p, n| {
-        change(r.switch(p, n), CircuitBuilder::totals)
-    }),
-];
-
-/// The names of all keys.
-pub(super) fn names() -> [&'static str; KEYS.len()] {
-    KEYS.map(|(name, _)| name)
-}
-
 /// Reads one key of a circuit. One that is not known has been told.
 pub(super) fn read(reader: &mut Reader, path: &str, key: &str, node: &Node) -> Option<Assignment> {
-    let (key, read) = KEYS.iter().find(|(name, _)| *name == key)?;
-    let path = join(path, key);
+    let (key, read) = CIRCUIT.iter().find(|(known, _)| known.name == key)?;
+    let (key, path) = (key.name, join(path, key.name));
     let change = read(reader, &path, node)?;
     Some(Assignment { key, path, change })
 }
 
-fn change<T: Clone + Send + Sync + 'static, U>(
-    value: Option<T>,
-    set: impl Fn(CircuitBuilder, T) -> U + Send + Sync + 'static,
-) -> Option<Change>
-where
-    U: Into<CircuitBuilder>,
-{
-    let value = value?;
-    Some(Arc::new(move |builder| set(builder, value.clone()).into()))
+// ---- defaults, as one would write them ----------------------------------------------------------
+
+fn word_of<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> Node {
+    let found = words.iter().find(|(_, known)| *known == value);
+    found.map_or(Node::Nothing, |(word, _)| Node::Text((*word).to_owned()))
 }
 
-/// The same for what can be off.
-fn set<T: Clone + Send + Sync + 'static>(
-    value: Option<Option<T>>,
-    set: fn(&mut Settings, Option<T>) -> &mut Settings,
-) -> Option<Change> {
-    change(value, move |mut builder: CircuitBuilder, value| {
-        set(builder.settings_mut(), value);
-        builder
-    })
+fn probes_of((successes, of): (u64, u64)) -> Node {
+    Node::Text(format!("{successes} of {of}"))
 }
 
-const MODES: [(&str, Mode); 4] = [
-    (Mode::Normal.label(), Mode::Normal),
-    (Mode::Shadow.label(), Mode::Shadow),
-    (Mode::Disabled.label(), Mode::Disabled),
-    (Mode::ForcedOpen.label(), Mode::ForcedOpen),
-];
+/// They have no default where there is no time window.
+fn buckets_of_a_time_window() -> Option<u32> {
+    let builder = handle::Circuit::builder("*").time_window(MAX_SPAN);
+    let checked = builder.check().ok()?;
+    checked.settings().time_window_buckets()
+}
 
-/// `"30s"`, or a table for one that grows.
-fn open_for(reader: &mut Reader, path: &str, node: &Node) -> Option<OpenFor> {
-    if !matches!(node, Node::Map(_)) {
-        return reader.duration(path, node).map(OpenFor::constant);
-    }
-    let (mut first, mut factor, mut max, mut jitter) = (None, Some(1.0), Some(Duration::MAX), None);
-    let (mut is_there, mut has_factor, mut has_max) = (false, false, false);
-    for (key, value) in reader.table_of(path, node, &["first", "factor", "max", "jitter"]) {
-        let path = join(path, key);
-        match key {
-            "first" => (first, is_there) = (reader.duration(&path, value), true),
-            "factor" => (factor, has_factor) = (reader.number(&path, value), true),
-            "max" => (max, has_max) = (reader.duration(&path, value), true),
-            _ => jitter = read_jitter(reader, &path, value),
+macro_rules! node_from {
+    ($($type:ty: $value:pat => $node:expr;)+) => {$(
+        impl From<$type> for Node {
+            fn from($value: $type) -> Self {
+                $node
+            }
         }
-    }
-    if !is_there {
-        missing(reader, &join(path, "first"), super::read::DURATION);
-    }
-    if has_max && !has_factor {
-        let allowed = "a number above 1, because there is a `max`";
-        missing(reader, &join(path, "factor"), allowed);
-        return None;
-    }
-    let growing = OpenFor::exponential(first?, factor?, max?);
-    Some(growing.jitter(jitter.unwrap_or_default()))
+    )+};
 }
 
-/// `"full"`, `"equal"`, or a share.
-fn read_jitter(reader: &mut Reader, path: &str, node: &Node) -> Option<Jitter> {
-    match node {
-        Node::Text(text) if !text.ends_with('%') => reader.word(
-            path,
-            node,
-            &[
-                ("none", Jitter::None),
-                ("full", Jitter::Full),
-                ("equal", Jitter::Equal),
-            ],
-        ),
-        _ => reader.share(path, node).map(Jitter::Fraction),
+node_from! {
+    u32: number => Self::Integer(number.into());
+    u64: number => Self::Integer(number.into());
+    usize: number => Self::from(number as u64);
+    f64: number => Self::Float(number);
+    bool: on => Self::Bool(on);
+    Duration: time => Self::Text(humantime::format_duration(time).to_string());
+}
+
+impl<T: Into<Node>> From<Option<T>> for Node {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Text("off".to_owned()), T::into)
     }
 }
 
-/// `3`, or `"2 of 3"`.
-fn probes(reader: &mut Reader, path: &str, node: &Node) -> Option<(u64, u64)> {
-    let numbers = match node {
-        Node::Text(text) => text.split_once(" of ").and_then(|(successes, of)| {
-            Some((successes.trim().parse().ok()?, of.trim().parse().ok()?))
-        }),
-        Node::Integer(all) => u64::try_from(*all).ok().map(|all| (all, all)),
-        _ => None,
-    };
-    if numbers.is_none() {
-        let allowed = "a number such as 3, or \"2 of 3\"";
-        reader.problems.push(Problem::new(path, node, allowed));
+/// The words without what they stand for.
+const fn words<T: Copy, const N: usize>(of: &[(&'static str, T); N]) -> [&'static str; N] {
+    let mut words = [""; N];
+    let mut at = 0;
+    while at < N {
+        words[at] = of[at].0;
+        at += 1;
     }
-    numbers
-}
-
-/// `{ over = "10s", from = "10%" }`.
-fn ramp(reader: &mut Reader, path: &str, node: &Node) -> Option<(Duration, f64)> {
-    if !matches!(node, Node::Map(_)) {
-        let allowed = "a table such as { over = \"10s\", from = \"10%\" }";
-        reader.problems.push(Problem::new(path, node, allowed));
-        return None;
-    }
-    let (mut over, mut from) = (None, None);
-    let entries = reader.table_of(path, node, &["over", "from"]);
-    for key in ["over", "from"] {
-        let path = join(path, key);
-        match (key, entries.iter().find(|(known, _)| *known == key)) {
-            ("over", Some((_, value))) => over = reader.duration(&path, value),
-            (_, Some((_, value))) => from = reader.share(&path, value),
-            ("over", None) => missing(reader, &path, super::read::DURATION),
-            (_, None) => missing(reader, &path, super::read::SHARE),
-        }
-    }
-    Some((over?, from?))
-}
-
-fn missing(reader: &mut Reader, path: &str, allowed: &str) {
-    reader
-        .problems
-        .push(Problem::new(path, "not there", allowed));
-}
-
-/// `"ignore"`, `"failure"`, `"failure_if_slow"`, or `{ failure_after = "2s" }`.
-fn abandoned(reader: &mut Reader, path: &str, node: &Node) -> Option<AbandonedPolicy> {
-    if !matches!(node, Node::Map(_)) {
-        let words = [
-            ("ignore", AbandonedPolicy::Ignore),
-            ("failure", AbandonedPolicy::Failure),
-            ("failure_if_slow", AbandonedPolicy::FailureIfSlow),
-        ];
-        return reader.word(path, node, &words);
-    }
-    let path_of_time = join(path, "failure_after");
-    let entries = reader.table_of(path, node, &["failure_after"]);
-    let Some((_, value)) = entries.first() else {
-        missing(reader, &path_of_time, super::read::DURATION);
-        return None;
-    };
-    let after = reader.duration(&path_of_time, value);
-    after.map(AbandonedPolicy::FailureAfter)
-}
-
-/// A table of texts.
-fn tags(reader: &mut Reader, path: &str, node: &Node) -> Option<Change> {
-    let mut tags = Vec::new();
-    for (key, value) in reader.table(path, node) {
-        if let Some(value) = reader.text(&join(path, key), value) {
-            tags.push((key.to_owned(), value.to_owned()));
-        }
-    }
-    Some(Arc::new(move |builder| {
-        let tag = |builder: CircuitBuilder, (key, value): &(String, String)| {
-            builder.tag(key.clone(), value.clone())
-        };
-        tags.iter().fold(builder, tag)
-    }))
+    words
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::names;
+    use super::names_of_circuit;
     use crate::circuit::settings::Settings;
 
     // I7: whoever adds a setting adds its key. A closure is no data; mode and tags are no settings.
@@ -312,6 +549,6 @@ mod tests {
         let mut expected: BTreeSet<_> = settings.iter().map(|(name, _)| *name).collect();
         assert!(expected.remove("trip_when"));
         expected.extend(["mode", "tags"]);
-        assert_eq!(BTreeSet::from(names()), expected);
+        assert_eq!(BTreeSet::from_iter(names_of_circuit()), expected);
     }
 }

@@ -109,6 +109,7 @@ mod live;
 mod problem;
 mod read;
 mod tree;
+mod values;
 
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
 
@@ -117,7 +118,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use self::{
     block::{Block, apply, check, check_alone},
     env::Overlay,
-    keys::Assignment,
+    keys::{Assignment, NAMES, PARTS, names},
     read::{Reader, join},
     tree::Node,
 };
@@ -286,17 +287,18 @@ struct Blocks {
 impl Blocks {
     fn read(reader: &mut Reader, tree: &Node) -> Self {
         let mut blocks = Self::default();
-        let known = ["defaults", "matching", "circuits", "bases", "max_circuits"];
-        for (key, node) in reader.table_of("", tree, &known) {
+        for (key, node) in reader.table_of("", tree, &names(&PARTS)) {
             match key {
                 "defaults" => blocks.defaults = Block::read(reader, key, node, &[]),
                 "matching" => blocks.matching = read_matching(reader, node),
                 "circuits" => blocks.circuits = read_named(reader, key, node).collect(),
                 "bases" => blocks.bases = read_named(reader, key, node).collect(),
-                _ => {
+                "max_circuits" => {
                     let most = reader.count(key, node);
                     blocks.max_circuits = most.and_then(|most| most.try_into().ok());
                 }
+                // `$schema`, which is the editor's.
+                _ => drop(reader.text(&join("", key), node)),
             }
         }
         blocks
@@ -361,12 +363,12 @@ fn read_matching(reader: &mut Reader, node: &Node) -> Vec<(String, Block)> {
     let mut matching = Vec::new();
     for (number, node) in list.iter().enumerate() {
         let path = format!("matching.{number}");
-        let block = Block::read(reader, &path, node, &["names"]);
+        let block = Block::read(reader, &path, node, &[NAMES.name]);
         let names = match node {
-            Node::Map(map) => map.iter().find(|(key, _)| key == "names"),
+            Node::Map(map) => map.iter().find(|(key, _)| key == NAMES.name),
             _ => continue,
         };
-        let path = join(&path, "names");
+        let path = join(&path, NAMES.name);
         match names {
             Some((_, names)) => {
                 let names = reader.text(&path, names).map(str::to_owned);

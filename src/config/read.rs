@@ -167,17 +167,31 @@ pub(super) const DURATION: &str = "a time such as \"30s\", \"250ms\" or \"1m 30s
 
 /// To the same millionth as the share that one would write.
 fn percent(text: &str) -> Option<f64> {
-    let number: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
+    let number = text.strip_suffix('%')?.trim_end();
+    // Not what else can be a number: `1e1`, `inf`.
+    let is_plain = number.chars().all(|c| c == '.' || c.is_ascii_digit());
+    let number: f64 = number.parse().ok().filter(|_| is_plain)?;
     Some(number / 100.0)
 }
 
-/// humantime's, but for what it panics at (sums that are just too long for a `Duration`), and for `M`, which is a month
-/// where one means a minute.
+/// humantime's, but for what it panics at (sums that are just too long for a `Duration`), for `M`, which is a month
+/// where one means a minute, and for numbers with a gap: `1 0s`.
 fn parse_duration(text: &str) -> Option<Duration> {
     let digits = |part: &str| part.len() > 15;
     let is_long = text.len() > 64 || text.split(|c: char| !c.is_ascii_digit()).any(digits);
-    if is_long || text.contains(|c: char| c.is_ascii_uppercase()) {
+    if is_long || text.contains(|c: char| c.is_ascii_uppercase()) || has_gap(text) {
         return None;
     }
     humantime::parse_duration(text).ok()
+}
+
+/// Whether a number goes on after a space.
+fn has_gap(text: &str) -> bool {
+    let is_of_number = |c: char| c == '.' || c.is_ascii_digit();
+    let mut ends_in_number = false;
+    text.split_whitespace().any(|part| {
+        let goes_on = ends_in_number && part.starts_with(is_of_number);
+        ends_in_number = part.ends_with(is_of_number);
+        goes_on
+    })
 }

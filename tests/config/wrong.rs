@@ -18,7 +18,8 @@ fn what_is_wrong_is_told_with_its_place_and_what_could_be_there() {
         ),
         (
             "xyz = 1",
-            "xyz: `xyz`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `max_circuits`",
+            "xyz: `xyz`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `max_circuits`, \
+             `$schema`",
         ),
         (
             "circuits.a.failure_rte = 0.5",
@@ -192,6 +193,15 @@ fn what_is_wrong_is_told_with_its_place_and_what_could_be_there() {
             "circuits.a.consecutive_failures_span = \"1s\"",
             "circuits.a.consecutive_failures_span: 1s, but must be left out where there is no `consecutive_failures`",
         ),
+        (
+            "circuits.a.open_for = \"1 0s\"",
+            "circuits.a.open_for: \"1 0s\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+        ),
+        (
+            "circuits.a.failure_rate = \"5e1%\"",
+            "circuits.a.failure_rate: \"5e1%\", but must be a share such as 0.5 or \"50%\"",
+        ),
+        ("\"$schema\" = 1", "\"$schema\": 1, but must be a text"),
         // Breaks that grow.
         (
             "circuits.a.open_for = {}",

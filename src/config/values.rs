@@ -1,0 +1,168 @@
+//! How values with a shape of their own are read, and what they do to a circuit's builder.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    keys::{ABANDONED_AFTER, Change, OPEN_FOR, RAMP, names},
+    problem::Problem,
+    read::{DURATION, Reader, SHARE, join},
+    tree::Node,
+};
+use crate::{
+    circuit::{
+        builder::CircuitBuilder,
+        settings::{Jitter, OpenFor, Settings},
+    },
+    machine::{AbandonedPolicy, Mode},
+};
+
+pub(super) fn change<T: Clone + Send + Sync + 'static, U>(
+    value: Option<T>,
+    set: impl Fn(CircuitBuilder, T) -> U + Send + Sync + 'static,
+) -> Option<Change>
+where
+    U: Into<CircuitBuilder>,
+{
+    let value = value?;
+    Some(Arc::new(move |builder| set(builder, value.clone()).into()))
+}
+
+/// The same for what can be off.
+pub(super) fn set<T: Clone + Send + Sync + 'static>(
+    value: Option<Option<T>>,
+    set: fn(&mut Settings, Option<T>) -> &mut Settings,
+) -> Option<Change> {
+    change(value, move |mut builder: CircuitBuilder, value| {
+        set(builder.settings_mut(), value);
+        builder
+    })
+}
+
+pub(super) const MODES: [(&str, Mode); 4] = [
+    (Mode::Normal.label(), Mode::Normal),
+    (Mode::Shadow.label(), Mode::Shadow),
+    (Mode::Disabled.label(), Mode::Disabled),
+    (Mode::ForcedOpen.label(), Mode::ForcedOpen),
+];
+
+pub(super) const JITTERS: [(&str, Jitter); 3] = [
+    ("none", Jitter::None),
+    ("full", Jitter::Full),
+    ("equal", Jitter::Equal),
+];
+
+pub(super) const ABANDONED: [(&str, AbandonedPolicy); 3] = [
+    ("ignore", AbandonedPolicy::Ignore),
+    ("failure", AbandonedPolicy::Failure),
+    ("failure_if_slow", AbandonedPolicy::FailureIfSlow),
+];
+
+/// `"30s"`, or a table for one that grows.
+pub(super) fn open_for(reader: &mut Reader, path: &str, node: &Node) -> Option<OpenFor> {
+    if !matches!(node, Node::Map(_)) {
+        return reader.duration(path, node).map(OpenFor::constant);
+    }
+    let (mut first, mut factor, mut max, mut jitter) = (None, Some(1.0), Some(Duration::MAX), None);
+    let (mut is_there, mut has_factor, mut has_max) = (false, false, false);
+    for (key, value) in reader.table_of(path, node, &names(&OPEN_FOR)) {
+        let path = join(path, key);
+        match key {
+            "first" => (first, is_there) = (reader.duration(&path, value), true),
+            "factor" => (factor, has_factor) = (reader.number(&path, value), true),
+            "max" => (max, has_max) = (reader.duration(&path, value), true),
+            _ => jitter = read_jitter(reader, &path, value),
+        }
+    }
+    if !is_there {
+        missing(reader, &join(path, "first"), DURATION);
+    }
+    if has_max && !has_factor {
+        let allowed = "a number above 1, because there is a `max`";
+        missing(reader, &join(path, "factor"), allowed);
+        return None;
+    }
+    let growing = OpenFor::exponential(first?, factor?, max?);
+    Some(growing.jitter(jitter.unwrap_or_default()))
+}
+
+/// `"full"`, `"equal"`, or a share.
+fn read_jitter(reader: &mut Reader, path: &str, node: &Node) -> Option<Jitter> {
+    match node {
+        Node::Text(text) if !text.ends_with('%') => reader.word(path, node, &JITTERS),
+        _ => reader.share(path, node).map(Jitter::Fraction),
+    }
+}
+
+/// `3`, or `"2 of 3"`.
+pub(super) fn probes(reader: &mut Reader, path: &str, node: &Node) -> Option<(u64, u64)> {
+    let numbers = match node {
+        Node::Text(text) => text.split_once(" of ").and_then(|(successes, of)| {
+            Some((successes.trim().parse().ok()?, of.trim().parse().ok()?))
+        }),
+        Node::Integer(all) => u64::try_from(*all).ok().map(|all| (all, all)),
+        _ => None,
+    };
+    if numbers.is_none() {
+        let allowed = "a number such as 3, or \"2 of 3\"";
+        reader.problems.push(Problem::new(path, node, allowed));
+    }
+    numbers
+}
+
+/// `{ over = "10s", from = "10%" }`.
+pub(super) fn ramp(reader: &mut Reader, path: &str, node: &Node) -> Option<(Duration, f64)> {
+    if !matches!(node, Node::Map(_)) {
+        let allowed = "a table such as { over = \"10s\", from = \"10%\" }";
+        reader.problems.push(Problem::new(path, node, allowed));
+        return None;
+    }
+    let (mut over, mut from) = (None, None);
+    let entries = reader.table_of(path, node, &names(&RAMP));
+    for key in ["over", "from"] {
+        let path = join(path, key);
+        match (key, entries.iter().find(|(known, _)| *known == key)) {
+            ("over", Some((_, value))) => over = reader.duration(&path, value),
+            (_, Some((_, value))) => from = reader.share(&path, value),
+            ("over", None) => missing(reader, &path, DURATION),
+            (_, None) => missing(reader, &path, SHARE),
+        }
+    }
+    Some((over?, from?))
+}
+
+fn missing(reader: &mut Reader, path: &str, allowed: &str) {
+    reader
+        .problems
+        .push(Problem::new(path, "not there", allowed));
+}
+
+/// `"ignore"`, `"failure"`, `"failure_if_slow"`, or `{ failure_after = "2s" }`.
+pub(super) fn abandoned(reader: &mut Reader, path: &str, node: &Node) -> Option<AbandonedPolicy> {
+    if !matches!(node, Node::Map(_)) {
+        return reader.word(path, node, &ABANDONED);
+    }
+    let path_of_time = join(path, "failure_after");
+    let entries = reader.table_of(path, node, &names(&ABANDONED_AFTER));
+    let Some((_, value)) = entries.first() else {
+        missing(reader, &path_of_time, DURATION);
+        return None;
+    };
+    let after = reader.duration(&path_of_time, value);
+    after.map(AbandonedPolicy::FailureAfter)
+}
+
+/// A table of texts.
+pub(super) fn tags(reader: &mut Reader, path: &str, node: &Node) -> Option<Change> {
+    let mut tags = Vec::new();
+    for (key, value) in reader.table(path, node) {
+        if let Some(value) = reader.text(&join(path, key), value) {
+            tags.push((key.to_owned(), value.to_owned()));
+        }
+    }
+    Some(Arc::new(move |builder| {
+        let tag = |builder: CircuitBuilder, (key, value): &(String, String)| {
+            builder.tag(key.clone(), value.clone())
+        };
+        tags.iter().fold(builder, tag)
+    }))
+}
