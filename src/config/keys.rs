@@ -1,8 +1,8 @@
 //! Every key that a configuration may have: one table, from which they are read and told, and from which tests write
 //! the JSON schema and the tables of the guide.
 //!
-//! To add a key of a circuit, add a line to [`CIRCUIT`]: what it is and how it is read. `BLESS=1 cargo test --features
-//! config --lib config` then writes the schema and the guide anew.
+//! To add a key of a circuit, add an entry to [`CIRCUIT`]: what it is, and how it is read. Then
+//! `BLESS=1 cargo test --features config --lib config` writes the schema and the guide anew.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -64,6 +64,8 @@ pub(super) enum Shape {
     Circuit,
     /// The same by name.
     Circuits,
+    /// The same by any word.
+    Bases,
     /// A list of the same, each with [`NAMES`].
     Patterns,
 }
@@ -84,8 +86,8 @@ pub(super) enum Unsaid {
 
 use {
     Shape::{
-        Circuit, Circuits, Count, Name, Number, Off, Patterns, Probes, Share, Switch, Table, Text,
-        Texts, Time, TimeOf, Word,
+        Bases, Circuit, Circuits, Count, Name, Number, Off, Patterns, Probes, Share, Switch, Table,
+        Text, Texts, Time, TimeOf, Word,
     },
     Unsaid::{Is, Nothing, Required},
 };
@@ -126,7 +128,7 @@ pub(super) const PARTS: [Key; 6] = [
     ),
     key(
         "bases",
-        &[Circuits],
+        &[Bases],
         Nothing,
         "Blocks that others extend, by name.",
     ),
@@ -173,12 +175,16 @@ type Read = fn(&mut Reader, &str, &Node) -> Option<Change>;
 pub(super) const CIRCUIT: [(Key, Read); 21] = [
     (
         key(
-            "abandoned",
-            &[Word(&ABANDONED_WORDS), Table(&ABANDONED_AFTER)],
-            Is(|it| word_of(&ABANDONED, it.abandoned())),
-            "What becomes of calls that are dropped before their outcome is known.",
+            "failure_rate",
+            &[Share, Off],
+            Is(|it| it.failure_rate().into()),
+            "Opens when at least this share of the calls in the window has failed. Off where there are \
+             `consecutive_failures` and no window is named.",
         ),
-        |r, p, n| change(abandoned(r, p, n), CircuitBuilder::abandoned),
+        |r, p, n| {
+            let share = r.unless_off(p, n, Reader::share);
+            change(share, CircuitBuilder::failure_rate)
+        },
     ),
     (
         key(
@@ -207,121 +213,16 @@ pub(super) const CIRCUIT: [(Key, Read); 21] = [
     ),
     (
         key(
-            "count_window",
-            &[Count(1, MAX_SIZE as u64), Off],
-            Is(|it| it.count_window().into()),
-            "Rates look back on so many calls. Off where there is a `time_window`, or where nothing needs a window.",
-        ),
-        |r, p, n| {
-            let calls = r.unless_off(p, n, Reader::small_count);
-            set(calls, Settings::set_count_window)
-        },
-    ),
-    (
-        key(
-            "failure_rate",
+            "slow_call_rate",
             &[Share, Off],
-            Is(|it| it.failure_rate().into()),
-            "Opens when at least this share of the calls in the window has failed. Off where there are \
-             `consecutive_failures` and no window is named.",
+            Is(|it| it.slow_call_rate().into()),
+            "Opens when at least this share of the calls in the window was slow. Only where there is a \
+             `slow_call_duration`.",
         ),
         |r, p, n| {
             let share = r.unless_off(p, n, Reader::share);
-            change(share, CircuitBuilder::failure_rate)
+            set(share, Settings::set_slow_call_rate)
         },
-    ),
-    (
-        key(
-            "half_open_timeout",
-            &[Time, Off],
-            Is(|it| it.half_open_timeout().into()),
-            "How long half-open waits for its probes before it reopens. Where it is off, the longer of the break \
-             before it and 30 seconds.",
-        ),
-        |r, p, n| {
-            let timeout = r.unless_off(p, n, Reader::duration);
-            set(timeout, Settings::set_half_open_timeout)
-        },
-    ),
-    (
-        key(
-            "jitter_seed",
-            &[Count(0, u64::MAX)],
-            Nothing,
-            "The seed of the jitter. Where it is left out, each circuit has one of its own.",
-        ),
-        |r, p, n| change(r.count(p, n), CircuitBuilder::jitter_seed),
-    ),
-    (
-        key(
-            "minimum_calls",
-            &[Count(1, u64::MAX)],
-            Is(|it| it.minimum_calls().into()),
-            "Rates count only once the window holds so many calls; at most the size of a `count_window`. Where that \
-             is smaller than the default, its size.",
-        ),
-        |r, p, n| change(r.count(p, n), CircuitBuilder::minimum_calls),
-    ),
-    (
-        key(
-            "mode",
-            &[Word(&MODE_WORDS)],
-            Is(|_| word_of(&MODES, Mode::default())),
-            "The mode that the circuit begins in.",
-        ),
-        |r, p, n| change(r.word(p, n, &MODES), CircuitBuilder::mode),
-    ),
-    (
-        key(
-            "open_for",
-            &[Time, Table(&OPEN_FOR)],
-            Is(|it| it.open_for().first().into()),
-            "How long the circuit stays open before it lets a probe through.",
-        ),
-        |r, p, n| change(open_for(r, p, n), CircuitBuilder::open_for),
-    ),
-    (
-        key(
-            "permits",
-            &[Count(1, MAX_PROBES)],
-            Is(|it| it.permits().into()),
-            "How many probes may be in flight at once in half-open; at most the number of `probes`.",
-        ),
-        |r, p, n| change(r.count(p, n), CircuitBuilder::permits),
-    ),
-    (
-        key(
-            "probe_timeout",
-            &[Time, Off],
-            Is(|it| it.probe_timeout().into()),
-            "How long a probe may take to answer.",
-        ),
-        |r, p, n| {
-            let limit = r.unless_off(p, n, Reader::duration);
-            set(limit, Settings::set_probe_timeout)
-        },
-    ),
-    (
-        key(
-            "probes",
-            &[Count(1, MAX_PROBES), Probes],
-            Is(|it| probes_of(it.probes())),
-            "Closes when so many probes have succeeded, of at most so many: `3` is `\"3 of 3\"`.",
-        ),
-        |r, p, n| {
-            change(probes(r, p, n), |builder, (successes, of)| {
-                builder.probes(successes, of)
-            })
-        },
-    ),
-    (
-        key(
-            "ramp",
-            &[Table(&RAMP), Off],
-            Is(|it| it.ramp().map(|(over, _)| over).into()),
-            "After half-open has closed, lets a share of the calls through that grows until it is all of them.",
-        ),
-        |r, p, n| set(r.unless_off(p, n, ramp), Settings::set_ramp),
     ),
     (
         key(
@@ -337,37 +238,25 @@ pub(super) const CIRCUIT: [(Key, Read); 21] = [
     ),
     (
         key(
-            "slow_call_rate",
-            &[Share, Off],
-            Is(|it| it.slow_call_rate().into()),
-            "Opens when at least this share of the calls in the window was slow. Only where there is a \
-             `slow_call_duration`.",
+            "minimum_calls",
+            &[Count(1, u64::MAX)],
+            Is(|it| it.minimum_calls().into()),
+            "Rates count only once the window holds so many calls; at most the size of a `count_window`. Where that \
+             is smaller than the default, its size.",
         ),
-        |r, p, n| {
-            let share = r.unless_off(p, n, Reader::share);
-            set(share, Settings::set_slow_call_rate)
-        },
+        |r, p, n| change(r.count(p, n), CircuitBuilder::minimum_calls),
     ),
     (
         key(
-            "spread_retry_after",
-            &[Share, Off],
-            Is(|it| it.spread_retry_after().into()),
-            "Tells rejected callers to come back up to this share later than they could.",
+            "count_window",
+            &[Count(1, MAX_SIZE as u64), Off],
+            Is(|it| it.count_window().into()),
+            "Rates look back on so many calls. Off where there is a `time_window`, or where nothing needs a window.",
         ),
         |r, p, n| {
-            let share = r.unless_off(p, n, Reader::share);
-            set(share, Settings::set_spread_retry_after)
+            let calls = r.unless_off(p, n, Reader::small_count);
+            set(calls, Settings::set_count_window)
         },
-    ),
-    (
-        key(
-            "tags",
-            &[Texts],
-            Nothing,
-            "Words by which people sort circuits, such as tier and zone.",
-        ),
-        tags,
     ),
     (
         key(
@@ -395,12 +284,125 @@ pub(super) const CIRCUIT: [(Key, Read); 21] = [
     ),
     (
         key(
+            "open_for",
+            &[Time, Table(&OPEN_FOR)],
+            Is(|it| it.open_for().first().into()),
+            "How long the circuit stays open before it lets a probe through.",
+        ),
+        |r, p, n| change(open_for(r, p, n), CircuitBuilder::open_for),
+    ),
+    (
+        key(
+            "jitter_seed",
+            &[Count(0, u64::MAX)],
+            Nothing,
+            "The seed of the jitter. Where it is left out, each circuit has one of its own.",
+        ),
+        |r, p, n| change(r.count(p, n), CircuitBuilder::jitter_seed),
+    ),
+    (
+        key(
+            "permits",
+            &[Count(1, MAX_PROBES)],
+            Is(|it| it.permits().into()),
+            "How many probes may be in flight at once in half-open; at most the number of `probes`.",
+        ),
+        |r, p, n| change(r.count(p, n), CircuitBuilder::permits),
+    ),
+    (
+        key(
+            "probes",
+            &[Count(1, MAX_PROBES), Probes],
+            Is(|it| probes_of(it.probes())),
+            "Closes when so many probes have succeeded, of at most so many: `3` is `\"3 of 3\"`.",
+        ),
+        |r, p, n| {
+            change(probes(r, p, n), |builder, (successes, of)| {
+                builder.probes(successes, of)
+            })
+        },
+    ),
+    (
+        key(
+            "half_open_timeout",
+            &[Time, Off],
+            Is(|it| it.half_open_timeout().into()),
+            "How long half-open waits for its probes before it reopens. Where it is off, the longer of the break \
+             before it and 30 seconds.",
+        ),
+        |r, p, n| {
+            let timeout = r.unless_off(p, n, Reader::duration);
+            set(timeout, Settings::set_half_open_timeout)
+        },
+    ),
+    (
+        key(
+            "probe_timeout",
+            &[Time, Off],
+            Is(|it| it.probe_timeout().into()),
+            "How long a probe may take to answer.",
+        ),
+        |r, p, n| {
+            let limit = r.unless_off(p, n, Reader::duration);
+            set(limit, Settings::set_probe_timeout)
+        },
+    ),
+    (
+        key(
+            "ramp",
+            &[Table(&RAMP), Off],
+            Is(|it| it.ramp().map(|(over, _)| over).into()),
+            "After half-open has closed, lets a share of the calls through that grows until it is all of them.",
+        ),
+        |r, p, n| set(r.unless_off(p, n, ramp), Settings::set_ramp),
+    ),
+    (
+        key(
+            "spread_retry_after",
+            &[Share, Off],
+            Is(|it| it.spread_retry_after().into()),
+            "Tells rejected callers to come back up to this share later than they could.",
+        ),
+        |r, p, n| {
+            let share = r.unless_off(p, n, Reader::share);
+            set(share, Settings::set_spread_retry_after)
+        },
+    ),
+    (
+        key(
+            "abandoned",
+            &[Word(&ABANDONED_WORDS), Table(&ABANDONED_AFTER)],
+            Is(|it| word_of(&ABANDONED, it.abandoned())),
+            "What becomes of calls that are dropped before their outcome is known.",
+        ),
+        |r, p, n| change(abandoned(r, p, n), CircuitBuilder::abandoned),
+    ),
+    (
+        key(
+            "mode",
+            &[Word(&MODE_WORDS)],
+            Is(|_| word_of(&MODES, Mode::default())),
+            "The mode that the circuit begins in.",
+        ),
+        |r, p, n| change(r.word(p, n, &MODES), CircuitBuilder::mode),
+    ),
+    (
+        key(
             "totals",
             &[Switch],
             Is(|it| it.totals().into()),
             "Whether calls are counted for ever.",
         ),
         |r, p, n| change(r.switch(p, n), CircuitBuilder::totals),
+    ),
+    (
+        key(
+            "tags",
+            &[Texts],
+            Nothing,
+            "Words by which people sort circuits, such as tier and zone.",
+        ),
+        tags,
     ),
 ];
 

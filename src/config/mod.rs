@@ -108,6 +108,8 @@ mod keys;
 mod live;
 mod problem;
 mod read;
+#[cfg(test)]
+mod schema;
 mod tree;
 mod values;
 
@@ -140,6 +142,19 @@ pub struct Config {
     circuits: Vec<(String, Arc<[Assignment]>)>,
     max_circuits: Option<usize>,
 }
+
+/// The JSON schema of a configuration (draft 2020-12), by which editors complete and check. It is
+/// `src/config/tower-breaker.schema.json` of this crate.
+///
+/// It knows every key, its range, its default and what it is about. What it refuses, [`Config::read`] refuses. What it
+/// cannot say, only reading tells: what makes no sense together, bases that are missing or extend themselves, keys
+/// that are there twice.
+///
+/// ```no_run
+/// std::fs::write("tower-breaker.schema.json", tower_breaker::config::SCHEMA)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub const SCHEMA: &str = include_str!("tower-breaker.schema.json");
 
 impl Config {
     /// Reads a configuration.

@@ -4,10 +4,12 @@
 #[path = "../support/collisions.rs"]
 mod collisions;
 
+mod corpus;
 mod formats;
 mod holding;
 mod live;
 mod overlay;
+mod schema;
 mod wrong;
 
 use tower_breaker::config::Config;

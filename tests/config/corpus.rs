@@ -1,0 +1,366 @@
+//! Files with one mistake each, as TOML, and what is told of it.
+
+/// What is wrong by its kind, its range or its name: an editor that has the schema marks it.
+pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
+    // Keys.
+    (
+        "defalts.failure_rate = 0.5",
+        "defalts: `defalts` is not known; did you mean `defaults`?",
+    ),
+    (
+        "circuit.a.permits = 1",
+        "circuit: `circuit` is not known; did you mean `circuits`?",
+    ),
+    (
+        "xyz = 1",
+        "xyz: `xyz`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `max_circuits`, \
+         `$schema`",
+    ),
+    (
+        "circuits.a.failure_rte = 0.5",
+        "circuits.a.failure_rte: `failure_rte` is not known; did you mean `failure_rate`?",
+    ),
+    (
+        "circuits.a.FAILURE_RATE = 0.5",
+        "circuits.a.FAILURE_RATE: `FAILURE_RATE` is not known; did you mean `failure_rate`?",
+    ),
+    (
+        "circuits.\"a.b\".permit = 1",
+        "circuits.\"a.b\".permit: `permit` is not known; did you mean `permits`?",
+    ),
+    (
+        "bases.b.mod = \"normal\"",
+        "bases.b.mod: `mod` is not known; did you mean `mode`?",
+    ),
+    (
+        "[[matching]]\nnames = \"*\"\nopen_fr = \"1s\"",
+        "matching.0.open_fr: `open_fr` is not known; did you mean `open_for`?",
+    ),
+    // Tables and lists.
+    ("defaults = 1", "defaults: 1, but must be a table"),
+    ("circuits = \"a\"", "circuits: \"a\", but must be a table"),
+    ("circuits.a = true", "circuits.a: true, but must be a table"),
+    (
+        "matching.a.permits = 1",
+        "matching: a table, but must be a list of tables",
+    ),
+    ("matching = [1]", "matching.0: 1, but must be a table"),
+    (
+        "[[matching]]\npermits = 1",
+        "matching.0.names: not there, but must be a name, in which `*` stands for any characters",
+    ),
+    (
+        "[[matching]]\nnames = 1",
+        "matching.0.names: 1, but must be a text",
+    ),
+    (
+        "max_circuits = -1",
+        "max_circuits: -1, but must be a whole number",
+    ),
+    (
+        "max_circuits = \"9\"",
+        "max_circuits: \"9\", but must be a whole number",
+    ),
+    // Counts.
+    (
+        "circuits.a.consecutive_failures = \"5\"",
+        "circuits.a.consecutive_failures: \"5\", but must be a whole number",
+    ),
+    (
+        "circuits.a.consecutive_failures = 2.5",
+        "circuits.a.consecutive_failures: 2.5, but must be a whole number",
+    ),
+    (
+        "circuits.a.consecutive_failures = -1",
+        "circuits.a.consecutive_failures: -1, but must be a whole number",
+    ),
+    (
+        "circuits.a.consecutive_failures = 0",
+        "circuits.a.consecutive_failures: 0, but must be 1 to 8388607",
+    ),
+    (
+        "circuits.a.minimum_calls = 0",
+        "circuits.a.minimum_calls: 0, but must be at least 1",
+    ),
+    (
+        "circuits.a.count_window = 5000000000",
+        "circuits.a.count_window: 5000000000, but must be a whole number up to 4294967295",
+    ),
+    (
+        "circuits.a.count_window = 65537",
+        "circuits.a.count_window: 65537, but must be 1 to 65536 calls",
+    ),
+    (
+        "circuits.a.count_window = [1]",
+        "circuits.a.count_window: a list, but must be a whole number up to 4294967295",
+    ),
+    (
+        "circuits.a.permits = 0",
+        "circuits.a.permits: 0, but must be 1 to 1, the number of `probes`",
+    ),
+    (
+        "circuits.a = { time_window = \"1m\", time_window_buckets = 101 }",
+        "circuits.a.time_window_buckets: 101, but must be 1 to 100",
+    ),
+    (
+        "circuits.a.totals = 1",
+        "circuits.a.totals: 1, but must be true or false",
+    ),
+    // Shares.
+    (
+        "circuits.a.failure_rate = 0",
+        "circuits.a.failure_rate: 0.0, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits.a.failure_rate = 50",
+        "circuits.a.failure_rate: 50.0, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits.a.failure_rate = \"50\"",
+        "circuits.a.failure_rate: \"50\", but must be a share such as 0.5 or \"50%\"",
+    ),
+    (
+        "circuits.a.failure_rate = \"half\"",
+        "circuits.a.failure_rate: \"half\", but must be a share such as 0.5 or \"50%\"",
+    ),
+    (
+        "circuits.a.failure_rate = \"150%\"",
+        "circuits.a.failure_rate: 1.5, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits.a.failure_rate = true",
+        "circuits.a.failure_rate: true, but must be a share such as 0.5 or \"50%\"",
+    ),
+    (
+        "circuits.a.spread_retry_after = 2.0",
+        "circuits.a.spread_retry_after: 2.0, but must be a share above 0 and at most 1",
+    ),
+    // Times.
+    (
+        "circuits.a.open_for = 30",
+        "circuits.a.open_for: 30, but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.open_for = \"30\"",
+        "circuits.a.open_for: \"30\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.open_for = \"soon\"",
+        "circuits.a.open_for: \"soon\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.open_for = \"-5s\"",
+        "circuits.a.open_for: \"-5s\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.open_for = \"0s\"",
+        "circuits.a.open_for: 0ns, but must be a time above zero",
+    ),
+    (
+        "circuits.a.slow_call_duration = \"0s\"",
+        "circuits.a.slow_call_duration: 0ns, but must be a time above zero",
+    ),
+    (
+        "circuits.a.half_open_timeout = \"0s\"",
+        "circuits.a.half_open_timeout: 0ns, but must be a time above zero",
+    ),
+    (
+        "circuits.a.probe_timeout = \"0s\"",
+        "circuits.a.probe_timeout: 0ns, but must be a time above zero",
+    ),
+    (
+        "circuits.a.open_for = \"1 0s\"",
+        "circuits.a.open_for: \"1 0s\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.failure_rate = \"5e1%\"",
+        "circuits.a.failure_rate: \"5e1%\", but must be a share such as 0.5 or \"50%\"",
+    ),
+    ("\"$schema\" = 1", "\"$schema\": 1, but must be a text"),
+    // Breaks that grow.
+    (
+        "circuits.a.open_for = {}",
+        "circuits.a.open_for.first: not there, but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.open_for = { first = 1 }",
+        "circuits.a.open_for.first: 1, but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.open_for = { first = \"1s\", factor = 0.5 }",
+        "circuits.a.open_for.factor: 0.5, but must be a finite number of at least 1",
+    ),
+    (
+        "circuits.a.open_for = { first = \"1s\", factor = \"2\" }",
+        "circuits.a.open_for.factor: \"2\", but must be a number",
+    ),
+    (
+        "circuits.a.open_for = { first = \"1s\", jiter = \"full\" }",
+        "circuits.a.open_for.jiter: `jiter` is not known; did you mean `jitter`?",
+    ),
+    (
+        "circuits.a.open_for = { first = \"1s\", jitter = \"ful\" }",
+        "circuits.a.open_for.jitter: `ful` is not known; did you mean `full`?",
+    ),
+    (
+        "circuits.a.open_for = { first = \"1s\", max = \"1m\" }",
+        "circuits.a.open_for.factor: not there, but must be a number above 1, because there is a `max`",
+    ),
+    // What humantime would panic at, and a month that looks like a minute.
+    (
+        "circuits.a.open_for = \"1M\"",
+        "circuits.a.open_for: \"1M\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.open_for = \"18446744073709551615s 1000ms\"",
+        "circuits.a.open_for: \"18446744073709551615s 1000ms\", but must be a time such as \
+         \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    // Probes, ramps, words.
+    (
+        "circuits.a.probes = \"2/3\"",
+        "circuits.a.probes: \"2/3\", but must be a number such as 3, or \"2 of 3\"",
+    ),
+    (
+        "circuits.a.probes = 64",
+        "circuits.a.probes.of: 64, but must be 1 to 63",
+    ),
+    (
+        "circuits.a.ramp = \"10s\"",
+        "circuits.a.ramp: \"10s\", but must be a table such as { over = \"10s\", from = \"10%\" }",
+    ),
+    (
+        "circuits.a.ramp = { over = \"10s\" }",
+        "circuits.a.ramp.from: not there, but must be a share such as 0.5 or \"50%\"",
+    ),
+    (
+        "circuits.a.ramp = { over = \"0s\", from = 0.1 }",
+        "circuits.a.ramp: 0ns, but must be a time above zero",
+    ),
+    (
+        "circuits.a.ramp = { over = \"1s\", from = 0 }",
+        "circuits.a.ramp.from: 0.0, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits.a.mode = \"forced-open\"",
+        "circuits.a.mode: `forced-open` is not known; did you mean `forced_open`?",
+    ),
+    (
+        "circuits.a.mode = 1",
+        "circuits.a.mode: 1, but must be a text",
+    ),
+    (
+        "circuits.a.mode = \"on\"",
+        "circuits.a.mode: `on`, but must be one of these words: `normal`, `shadow`, `disabled`, `forced_open`",
+    ),
+    (
+        "circuits.a.abandoned = \"fail\"",
+        "circuits.a.abandoned: `fail`, but must be one of these words: `ignore`, `failure`, `failure_if_slow`",
+    ),
+    (
+        "circuits.a.abandoned = { failure_after = \"0s\" }",
+        "circuits.a.abandoned: FailureAfter(0ns), but must be after a time above zero",
+    ),
+    (
+        "circuits.a.tags = [\"a\"]",
+        "circuits.a.tags: a list, but must be a table",
+    ),
+    (
+        "circuits.a.tags.tier = 1",
+        "circuits.a.tags.tier: 1, but must be a text",
+    ),
+    (
+        "circuits.a.abandoned = {}",
+        "circuits.a.abandoned.failure_after: not there, but must be a time such as \"30s\", \
+         \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "max_circuits = 0",
+        "max_circuits: 0, but must be at least 1",
+    ),
+    (
+        "bases.b.failure_rate = 2.0",
+        "bases.b.failure_rate: 2.0, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits.a.jitter_seed = -1",
+        "circuits.a.jitter_seed: -1, but must be a whole number",
+    ),
+    (
+        "circuits.a.ramp = { over = \"1s\", from = 0.5, form = 0.5 }",
+        "circuits.a.ramp.form: `form` is not known; did you mean `from`?",
+    ),
+    (
+        "circuits.a.abandoned = { failure_after = \"2s\", after = \"1s\" }",
+        "circuits.a.abandoned.after: `after`, but must be one of these keys: `failure_after`",
+    ),
+    // Names and bases.
+    (
+        "[circuits.\"\"]",
+        "circuits.\"\": \"\", but must be a name that can be read",
+    ),
+    (
+        "circuits.a.extends = 1",
+        "circuits.a.extends: 1, but must be a text",
+    ),
+];
+
+/// What no schema can say: what makes no sense together, which of two times is longer, what is named elsewhere.
+pub(crate) const TOGETHER: &[(&str, &str)] = &[
+    (
+        "circuits.a = { time_window = \"1m\", count_window = 50 }",
+        "circuits.a.time_window: 60s, but must be left out where there is a `count_window`: a circuit has one window",
+    ),
+    (
+        "circuits.a.failure_rate = \"off\"",
+        "circuits.a.failure_rate: off, but must be set where there is neither `consecutive_failures` nor `trip_when`",
+    ),
+    (
+        "circuits.a.minimum_calls = 101",
+        "circuits.a.minimum_calls: 101, but must be 1 to 100, the size of the `count_window`",
+    ),
+    (
+        "circuits.a.time_window_buckets = 5",
+        "circuits.a.time_window_buckets: 5, but must be left out where there is no `time_window`",
+    ),
+    (
+        "circuits.a.permits = 2",
+        "circuits.a.permits: 2, but must be 1 to 1, the number of `probes`",
+    ),
+    (
+        "circuits.a.slow_call_rate = 0.5",
+        "circuits.a.slow_call_duration: not set, but must be set together with `slow_call_rate`",
+    ),
+    (
+        "circuits.a.time_window = \"2days\"",
+        "circuits.a.time_window: 172800s, but must be 1ms to 86400s",
+    ),
+    (
+        "circuits.a.consecutive_failures_span = \"1s\"",
+        "circuits.a.consecutive_failures_span: 1s, but must be left out where there is no `consecutive_failures`",
+    ),
+    (
+        "circuits.a.open_for = { first = \"2s\", factor = 2, max = \"1s\" }",
+        "circuits.a.open_for.max: 1s, but must be at least the first open time",
+    ),
+    (
+        "circuits.a.probes = \"3 of 2\"",
+        "circuits.a.probes.successes: 3, but must be 1 to 2, the number of probes",
+    ),
+    (
+        "max_circuits = 1\n[circuits.a]\n[circuits.b]",
+        "max_circuits: 1, but must be at least 2, the number of `circuits`",
+    ),
+    (
+        "circuits.a.extends = \"b\"",
+        "circuits.a.extends: `b`, but must be one of the `bases`, of which there is none",
+    ),
+    (
+        "circuits.a.extends = \"critcal\"\n[bases.critical]",
+        "circuits.a.extends: `critcal` is not known; did you mean `critical`?",
+    ),
+    (
+        "bases.a.extends = \"a\"",
+        "bases.a.extends: `a`, which extends itself, but must be a base that ends somewhere",
+    ),
+];

@@ -1,0 +1,77 @@
+//! The JSON schema, held against the reader by a validator.
+
+use boon::{Compiler, SchemaIndex, Schemas};
+use serde_json::{Value, json};
+use tower_breaker::config::{Config, SCHEMA};
+
+use super::corpus::{BY_ITSELF, TOGETHER};
+
+struct Validator {
+    schemas: Schemas,
+    ours: SchemaIndex,
+}
+
+impl Validator {
+    fn new() -> Self {
+        let schema = serde_json::from_str(SCHEMA).expect("is JSON");
+        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+        let name = "tower-breaker.schema.json";
+        compiler.add_resource(name, schema).expect("new");
+        let ours = compiler
+            .compile(name, &mut schemas)
+            .unwrap_or_else(|error| panic!("no schema: {error:#}"));
+        Self { schemas, ours }
+    }
+
+    /// What it finds wrong.
+    fn refuses(&self, file: &Value) -> Option<String> {
+        let checked = self.schemas.validate(file, self.ours);
+        checked.err().map(|error| format!("{error:#}"))
+    }
+}
+
+fn of_toml(text: &str) -> Value {
+    toml::from_str(text).expect("well formed")
+}
+
+// I8
+#[test]
+fn the_schema_refuses_what_is_wrong_by_itself() {
+    let validator = Validator::new();
+    let passes = |(text, _): &&(&str, &str)| validator.refuses(&of_toml(text)).is_none();
+    let passed: Vec<_> = BY_ITSELF.iter().filter(passes).collect();
+    assert!(passed.is_empty(), "{passed:#?}");
+}
+
+// I8: the list of what it cannot say has nothing in it that it can.
+#[test]
+fn the_schema_says_nothing_of_what_is_wrong_together() {
+    let validator = Validator::new();
+    for (text, _) in TOGETHER {
+        assert_eq!(validator.refuses(&of_toml(text)), None, "{text}");
+    }
+}
+
+// I8: each default is one that may be written.
+#[test]
+fn a_file_of_all_defaults_is_good() {
+    let schema: Value = serde_json::from_str(SCHEMA).expect("is JSON");
+    let keys = schema["$defs"]["circuit"]["properties"].as_object();
+    let mut circuits = serde_json::Map::new();
+    for (key, of_key) in keys.expect("keys") {
+        if let Some(default) = of_key.get("default") {
+            let mut circuit = json!({ key: default });
+            if key == "time_window_buckets" {
+                circuit["time_window"] = json!("1m");
+            }
+            if key == "consecutive_failures" {
+                circuit["failure_rate"] = json!(0.5);
+            }
+            circuits.insert(key.clone(), circuit);
+        }
+    }
+    assert!(circuits.len() > 15);
+    let file = json!({ "$schema": "tower-breaker.schema.json", "circuits": circuits });
+    assert_eq!(Validator::new().refuses(&file), None);
+    Config::read(file).expect("makes sense");
+}
