@@ -100,17 +100,19 @@ pub(super) fn check(
         let own = last_of(&all, field);
         let blamed = error.because_of().and_then(|field| last_of(&all, field));
         let Some(at) = own.or(blamed) else {
-            tell(
-                reader,
-                Problem::new(&join(path, error.field()), error.value(), error.allowed()),
-            );
+            let problem = Problem::new(&join(path, error.field()), error.value(), error.allowed());
+            tell(reader, problem.missing_in(path));
             return;
         };
-        let path = match own {
-            Some(at) => error.field().replacen(field, &all[at].path, 1),
-            None => sibling(&all[at].path, error.field()),
+        let problem = |path: &str| Problem::new(path, error.value(), error.allowed());
+        let problem = match own {
+            Some(at) => problem(&error.field().replacen(field, &all[at].path, 1)),
+            None => {
+                let table = table_of(&all[at].path);
+                problem(&join(table, error.field())).missing_in(table)
+            }
         };
-        tell(reader, Problem::new(&path, error.value(), error.allowed()));
+        tell(reader, problem);
         all.remove(at);
     }
 }
@@ -130,10 +132,9 @@ fn last_of(all: &[Assignment], field: &str) -> Option<usize> {
     all.iter().rposition(|assignment| assignment.key == key)
 }
 
-/// The path of a key beside another.
-fn sibling(path: &str, key: &str) -> String {
-    let block = path.rsplit_once('.').map_or("", |(block, _)| block);
-    join(block, key)
+/// The path of the table that a key is in.
+fn table_of(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(table, _)| table)
 }
 
 pub(super) fn apply(all: &[Assignment], builder: CircuitBuilder) -> CircuitBuilder {

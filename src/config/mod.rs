@@ -106,6 +106,7 @@ mod diff;
 mod env;
 mod keys;
 mod live;
+mod locate;
 mod problem;
 mod read;
 #[cfg(test)]
@@ -383,9 +384,9 @@ fn read_matching(reader: &mut Reader, node: &Node) -> Vec<(String, Block)> {
             Node::Map(map) => map.iter().find(|(key, _)| key == NAMES.name),
             _ => continue,
         };
-        let path = join(&path, NAMES.name);
         match names {
             Some((_, names)) => {
+                let path = join(&path, NAMES.name);
                 let names = reader.text(&path, names).map(str::to_owned);
                 matching.extend(names.map(|names| (names, block)));
             }
@@ -393,7 +394,7 @@ fn read_matching(reader: &mut Reader, node: &Node) -> Vec<(String, Block)> {
                 let allowed = "a name, in which `*` stands for any characters";
                 reader
                     .problems
-                    .push(Problem::new(&path, "not there", allowed));
+                    .push(Problem::missing(&path, NAMES.name, allowed));
             }
         }
     }

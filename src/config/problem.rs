@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use super::read::join;
+
 /// Of a hostile file, not all of what is known is told for each of its mistakes, nor compared with.
 const MOST_TOLD: usize = 32;
 const MOST_COMPARED: usize = 256;
@@ -14,6 +16,8 @@ pub struct Problem {
     allowed: String,
     nearest: Option<String>,
     variable: Option<String>,
+    /// Of what is missing: the table that it is missing in.
+    missing_in: Option<String>,
 }
 
 impl Problem {
@@ -24,7 +28,25 @@ impl Problem {
             allowed: allowed.into(),
             nearest: None,
             variable: None,
+            missing_in: None,
         }
+    }
+
+    /// A key that should be in the table at `path`.
+    pub(super) fn missing(path: &str, key: &str, allowed: impl Into<String>) -> Self {
+        Self::new(&join(path, key), "not there", allowed).missing_in(path)
+    }
+
+    pub(super) fn missing_in(self, table: &str) -> Self {
+        Self {
+            missing_in: Some(table.to_owned()),
+            ..self
+        }
+    }
+
+    /// The path of what is there and is to be looked at.
+    pub(super) fn place(&self) -> &str {
+        self.missing_in.as_ref().unwrap_or(&self.path)
     }
 
     /// A word that is not one of those that are known.
@@ -105,6 +127,7 @@ impl fmt::Display for Problem {
             allowed,
             nearest,
             variable,
+            missing_in: _,
         } = self;
         if let Some(variable) = variable {
             write!(f, "{variable}: ")?;

@@ -74,11 +74,11 @@ pub(super) fn open_for(reader: &mut Reader, path: &str, node: &Node) -> Option<O
         }
     }
     if !is_there {
-        missing(reader, &join(path, "first"), DURATION);
+        missing(reader, path, "first", DURATION);
     }
     if has_max && !has_factor {
         let allowed = "a number above 1, because there is a `max`";
-        missing(reader, &join(path, "factor"), allowed);
+        missing(reader, path, "factor", allowed);
         return None;
     }
     let growing = OpenFor::exponential(first?, factor?, max?);
@@ -119,21 +119,19 @@ pub(super) fn ramp(reader: &mut Reader, path: &str, node: &Node) -> Option<(Dura
     let (mut over, mut from) = (None, None);
     let entries = reader.table_of(path, node, &names(&RAMP));
     for key in ["over", "from"] {
-        let path = join(path, key);
+        let path_of_key = join(path, key);
         match (key, entries.iter().find(|(known, _)| *known == key)) {
-            ("over", Some((_, value))) => over = reader.duration(&path, value),
-            (_, Some((_, value))) => from = reader.share(&path, value),
-            ("over", None) => missing(reader, &path, DURATION),
-            (_, None) => missing(reader, &path, SHARE),
+            ("over", Some((_, value))) => over = reader.duration(&path_of_key, value),
+            (_, Some((_, value))) => from = reader.share(&path_of_key, value),
+            ("over", None) => missing(reader, path, key, DURATION),
+            (_, None) => missing(reader, path, key, SHARE),
         }
     }
     Some((over?, from?))
 }
 
-fn missing(reader: &mut Reader, path: &str, allowed: &str) {
-    reader
-        .problems
-        .push(Problem::new(path, "not there", allowed));
+fn missing(reader: &mut Reader, path: &str, key: &str, allowed: &str) {
+    reader.problems.push(Problem::missing(path, key, allowed));
 }
 
 /// `"ignore"`, `"failure"`, `"failure_if_slow"`, or `{ failure_after = "2s" }`.
@@ -141,13 +139,12 @@ pub(super) fn abandoned(reader: &mut Reader, path: &str, node: &Node) -> Option<
     if !matches!(node, Node::Map(_)) {
         return reader.word(path, node, &ABANDONED);
     }
-    let path_of_time = join(path, "failure_after");
     let entries = reader.table_of(path, node, &names(&ABANDONED_AFTER));
-    let Some((_, value)) = entries.first() else {
-        missing(reader, &path_of_time, DURATION);
+    let Some((key, value)) = entries.first() else {
+        missing(reader, path, "failure_after", DURATION);
         return None;
     };
-    let after = reader.duration(&path_of_time, value);
+    let after = reader.duration(&join(path, key), value);
     after.map(AbandonedPolicy::FailureAfter)
 }
 

@@ -9,6 +9,7 @@ mod formats;
 mod holding;
 mod live;
 mod overlay;
+mod places;
 mod schema;
 mod wrong;
 
