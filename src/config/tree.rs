@@ -69,13 +69,15 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-/// With its feature `arbitrary_precision`, which any crate of a program may turn on, `serde_json` gives numbers as
-/// tables.
-fn number_in(map: &[(String, Node)]) -> Option<Node> {
-    match map {
-        [(key, Node::Text(digits))] if key == "$serde_json::private::Number" => {
-            Some(Node::from_text(digits))
-        }
+/// What is no table, but given as one. `serde_json` gives numbers so with its feature `arbitrary_precision`, which any
+/// crate of a program may turn on. `toml` gives dates so.
+fn hidden_in(map: &[(String, Node)]) -> Option<Node> {
+    let [(key, Node::Text(text))] = map else {
+        return None;
+    };
+    match key.as_str() {
+        "$serde_json::private::Number" => Some(Node::from_text(text)),
+        "$__toml_private_datetime" => Some(Node::Text(text.clone())),
         _ => None,
     }
 }
@@ -142,6 +144,6 @@ impl<'de> Visitor<'de> for Reader {
         while let Some(entry) = access.next_entry()? {
             map.push(entry);
         }
-        Ok(number_in(&map).unwrap_or(Node::Map(map)))
+        Ok(hidden_in(&map).unwrap_or(Node::Map(map)))
     }
 }

@@ -364,3 +364,196 @@ pub(crate) const TOGETHER: &[(&str, &str)] = &[
         "bases.a.extends: `a`, which extends itself, but must be a base that ends somewhere",
     ),
 ];
+
+/// What can be wrong in TOML only. Of what is told in the format's own words, `…`, only the place is compared: the rest
+/// may be another in its next release.
+pub(crate) const IN_TOML: &[(&str, &str)] = &[
+    (
+        "circuits.a.failure_rate = nan",
+        "circuits.a.failure_rate: NaN, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits.a.failure_rate = inf",
+        "circuits.a.failure_rate: inf, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits.a.failure_rate = -0.0",
+        "circuits.a.failure_rate: -0.0, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits.a.open_for = 07:32:00",
+        "circuits.a.open_for: \"07:32:00\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.open_for = 1979-05-27",
+        "circuits.a.open_for: \"1979-05-27\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.permits = 1\ncircuits.a.permits = 1",
+        "… line 2, column 12",
+    ),
+    ("circuits.a.permits = ", "… line 1, column 22"),
+    ("circuits.a.failure_rate = 50%", "… line 1, column 27"),
+    ("circuits.a.open_for = 30s", "… line 1, column 23"),
+    ("[circuits.a\npermits = 1", "… line 1, column 12"),
+    ("[circuits.a]\n[circuits.a]", "… line 2, column 11"),
+    (
+        "[matching]\nnames = \"*\"",
+        "matching: a table, but must be a list of tables",
+    ),
+    (
+        "circuits.a.permits = 99999999999999999999",
+        "circuits.a.permits: 99999999999999999999, but must be a whole number",
+    ),
+];
+
+/// What can be wrong in JSON only.
+pub(crate) const IN_JSON: &[(&str, &str)] = &[
+    ("", "… line 1 column 0"),
+    ("null", "nothing, but must be a table"),
+    ("[]", "a list, but must be a table"),
+    ("{} {}", "… line 1 column 4"),
+    (
+        r#"{ "defaults": null }"#,
+        "defaults: nothing, but must be a table",
+    ),
+    (
+        r#"{ "circuits": { "a": null } }"#,
+        "circuits.a: nothing, but must be a table",
+    ),
+    (
+        r#"{ "circuits": { "a": { "failure_rate": null } } }"#,
+        "circuits.a.failure_rate: nothing, but must be a share such as 0.5 or \"50%\"",
+    ),
+    (
+        r#"{ "circuits": { "a": { "permits": 1, "permits": 1 } } }"#,
+        "circuits.a.permits: there twice, but must be there once",
+    ),
+    (
+        r#"{ "circuits": {}, "circuits": {} }"#,
+        "circuits: there twice, but must be there once",
+    ),
+    (
+        r#"{ "circuits": { "a": { "permits": 1.0 } } }"#,
+        "circuits.a.permits: 1.0, but must be a whole number",
+    ),
+    (
+        r#"{ "circuits": { "a": { "permits": 1e2 } } }"#,
+        "circuits.a.permits: 100.0, but must be a whole number",
+    ),
+    (
+        r#"{ "circuits": { "a": { "permits": 99999999999999999999 } } }"#,
+        "circuits.a.permits: 1e20, but must be a whole number",
+    ),
+    (
+        r#"{ "circuits": { "a": { "failure_rate": 1e400 } } }"#,
+        "… line 1 column 44",
+    ),
+    (
+        r#"{ "circuits": { "a": { "permits": 1, } } }"#,
+        "… line 1 column 38",
+    ),
+    (
+        r#"{ "circuits": { "a": { permits: 1 } } }"#,
+        "… line 1 column 24",
+    ),
+    ("{ // the defaults\n}", "… line 1 column 3"),
+    (
+        r#"{ "circuits": { "a": { "failure_rate": 50% } } }"#,
+        "… line 1 column 42",
+    ),
+    (
+        r#"{ "circuits": { "a": { "mode": "\ud800" } } }"#,
+        "… line 1 column 39",
+    ),
+    (
+        r#"{ "circuits": { "a": { "permits": "1" "#,
+        "… line 1 column 38",
+    ),
+];
+
+/// What can be wrong in YAML only.
+pub(crate) const IN_YAML: &[(&str, &str)] = &[
+    ("- a", "a list, but must be a table"),
+    ("~", "nothing, but must be a table"),
+    ("defaults:", "defaults: nothing, but must be a table"),
+    (
+        "circuits:\n  a:",
+        "circuits.a: nothing, but must be a table",
+    ),
+    (
+        "circuits:\n  a:\n    failure_rate:",
+        "circuits.a.failure_rate: nothing, but must be a share such as 0.5 or \"50%\"",
+    ),
+    (
+        "circuits:\n  a:\n    failure_rate: .nan",
+        "circuits.a.failure_rate: NaN, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits:\n  a:\n    failure_rate: .inf",
+        "circuits.a.failure_rate: inf, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits:\n  a:\n    totals: yes",
+        "circuits.a.totals: \"yes\", but must be true or false",
+    ),
+    (
+        "circuits:\n  a:\n    ramp: no",
+        "circuits.a.ramp: \"no\", but must be a table such as { over = \"10s\", from = \"10%\" }",
+    ),
+    (
+        "circuits:\n  a:\n    open_for: 1:30",
+        "circuits.a.open_for: \"1:30\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits:\n  a:\n    open_for: 30",
+        "circuits.a.open_for: 30, but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits:\n  a:\n    permits: 1_000",
+        "circuits.a.permits: \"1_000\", but must be a whole number",
+    ),
+    (
+        "circuits:\n  a:\n    permits: 1\n    permits: 1",
+        "circuits.a.permits: there twice, but must be there once",
+    ),
+    (
+        "circuits:\n  a: {}\n  a: {}",
+        "circuits.a: there twice, but must be there once",
+    ),
+    (
+        "circuits:\n  1: { permits: 0 }",
+        "circuits.1.permits: 0, but must be 1 to 1, the number of `probes`",
+    ),
+    ("circuits:\n  ? [a]\n  : {}", "… line 2 column 5"),
+    (
+        "circuits:\n  a:\n  permits: 1",
+        "circuits.a: nothing, but must be a table\ncircuits.permits: 1, but must be a table",
+    ),
+    ("circuits:\n\ta: {}", "… line 2 column 1"),
+    ("circuits:\n  a: { permits: 1", "… line 2 column 6"),
+    ("circuits:\n  a: *unknown", "… line 2 column 6"),
+    (
+        "a: &a\n  permits: 0\ncircuits:\n  b: *a",
+        "a: `a`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `max_circuits`, `$schema`\n\
+         circuits.b.permits: 0, but must be 1 to 1, the number of `probes`",
+    ),
+    (
+        "defaults: &d { permits: 1 }\ncircuits:\n  a:\n    <<: *d",
+        "circuits.a.\"<<\": `<<`, but must be one of these keys: `failure_rate`, `consecutive_failures`, \
+         `consecutive_failures_span`, `slow_call_rate`, `slow_call_duration`, `minimum_calls`, \
+         `count_window`, `time_window`, `time_window_buckets`, `open_for`, `jitter_seed`, \
+         `permits`, `probes`, `half_open_timeout`, `probe_timeout`, `ramp`, `spread_retry_after`, \
+         `abandoned`, `mode`, `totals`, `tags`, `extends`",
+    ),
+    ("circuits:\n  a: !mine { permits: 1 }", "… line 2 column 6"),
+    (
+        "defaults: {}\n---\ndefaults: {}",
+        "… more than one document",
+    ),
+    (
+        "matching:\n  names: \"*\"",
+        "matching: a table, but must be a list of tables",
+    ),
+    ("matching:\n  - names: *", "… line 2 column 12"),
+];
