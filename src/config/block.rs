@@ -8,7 +8,10 @@ use super::{
     read::{Reader, join},
     tree::Node,
 };
-use crate::circuit::{builder::CircuitBuilder, handle::Circuit};
+use crate::{
+    circuit::{builder::CircuitBuilder, handle::Circuit, settings::ConfigError},
+    machine::{MAX_PROBES, MAX_SPAN},
+};
 
 /// How many bases may extend one another in a row.
 const MOST_BASES: usize = 32;
@@ -142,18 +145,34 @@ pub(super) fn apply(all: &[Assignment], builder: CircuitBuilder) -> CircuitBuild
         .fold(builder, |builder, assignment| (assignment.change)(builder))
 }
 
-/// Tells values that are allowed nowhere, whatever is said beside them.
+/// Tells values that are allowed nowhere, whatever is said beside them, unless something has been told of them.
 pub(super) fn check_alone(reader: &mut Reader, all: &[Assignment]) {
     for assignment in all {
-        let builder = (assignment.change)(Circuit::builder("*"));
-        let Err(error) = builder.check() else {
+        let is_told = |problem: &Problem| problem.is_within(&assignment.path);
+        if reader.problems.iter().any(is_told) {
             continue;
-        };
-        let field = error.field().split('.').next().unwrap_or_default();
-        if field == assignment.key && error.because_of().is_none() {
-            let path = error.field().replacen(field, &assignment.path, 1);
+        }
+        let bare = refused_alone(assignment, Circuit::builder("*"));
+        let bare = bare.filter(|error| error.because_of().is_none());
+        if let Some(error) = bare.or_else(|| refused_alone(assignment, with_what_others_need())) {
+            let path = error.field().replacen(assignment.key, &assignment.path, 1);
             let problem = Problem::new(&path, error.value(), error.allowed());
             reader.problems.push(problem);
         }
     }
+}
+
+fn refused_alone(assignment: &Assignment, builder: CircuitBuilder) -> Option<ConfigError> {
+    let error = (assignment.change)(builder).check().err()?;
+    let field = error.field().split('.').next();
+    (field == Some(assignment.key)).then_some(error)
+}
+
+/// What makes no sense here is out of its range everywhere.
+fn with_what_others_need() -> CircuitBuilder {
+    Circuit::builder("*")
+        .time_window(MAX_SPAN)
+        .consecutive_failures(1)
+        .slow_call_duration(MAX_SPAN)
+        .probes(MAX_PROBES, MAX_PROBES)
 }

@@ -35,11 +35,7 @@ impl Overlay {
     /// What is wrong with a value from a variable is told with the variable's name.
     pub(super) fn name_variables(&self, problems: &mut [Problem]) {
         for problem in problems {
-            let within = |path: &str| {
-                let rest = problem.path().strip_prefix(path);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            };
-            let found = self.set.iter().find(|(path, _)| within(path));
+            let found = self.set.iter().find(|(path, _)| problem.is_within(path));
             if let Some((_, variable)) = found {
                 problem.set_variable(variable);
             }

@@ -259,30 +259,26 @@ impl Config {
             self.defaults.to_vec(),
             Circuit::builder("*"),
         );
+        // As the registry checks them: a pattern is also a name, which others match, too.
         for (number, (names, own)) in self.matching.iter().enumerate() {
-            let all = [&self.defaults[..], own].concat();
-            check(
-                reader,
-                &format!("matching.{number}"),
-                all,
-                Circuit::builder(names.clone()),
-            );
+            let all = self.said_for(names);
+            let bare = Circuit::builder(names.clone());
+            check(reader, &format!("matching.{number}"), all, bare);
+            // What a later one says instead.
+            check_alone(reader, own);
         }
-        for (name, own) in &self.circuits {
-            let patterns = self
-                .matching
-                .iter()
-                .filter(|(names, _)| matches(names, name));
-            let mut all = self.defaults.to_vec();
-            patterns.for_each(|(_, more)| all.extend_from_slice(more));
-            all.extend_from_slice(own);
-            check(
-                reader,
-                &join("circuits", name),
-                all,
-                Circuit::builder(name.clone()),
-            );
+        for (name, _) in &self.circuits {
+            let bare = Circuit::builder(name.clone());
+            check(reader, &join("circuits", name), self.said_for(name), bare);
         }
+    }
+
+    /// All that holds for a name.
+    fn said_for(&self, name: &str) -> Vec<Assignment> {
+        let patterns = self.matching.iter().filter(|(it, _)| matches(it, name));
+        let named = self.circuits.iter().filter(|(it, _)| it == name);
+        let own = patterns.chain(named).flat_map(|(_, own)| own.iter());
+        self.defaults.iter().chain(own).cloned().collect()
     }
 }
 

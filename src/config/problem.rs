@@ -90,6 +90,12 @@ impl Problem {
         &self.path
     }
 
+    /// Whether it is of what is at `path`, or of something in that.
+    pub(super) fn is_within(&self, path: &str) -> bool {
+        let rest = self.path.strip_prefix(path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
     /// The variable of the environment that has put it there, if one has.
     #[must_use]
     pub fn variable(&self) -> Option<&str> {

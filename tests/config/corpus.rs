@@ -294,6 +294,15 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
         "circuits.a.abandoned = { failure_after = \"2s\", after = \"1s\" }",
         "circuits.a.abandoned.after: `after`, but must be one of these keys: `failure_after`",
     ),
+    // What nobody extends.
+    (
+        "bases.b.permits = 64",
+        "bases.b.permits: 64, but must be 1 to 63, the number of `probes`",
+    ),
+    (
+        "bases.b.time_window_buckets = 101",
+        "bases.b.time_window_buckets: 101, but must be 1 to 100",
+    ),
     // Names and bases.
     (
         "[circuits.\"\"]",

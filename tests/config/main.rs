@@ -6,11 +6,13 @@ mod collisions;
 
 mod corpus;
 mod formats;
+mod fuzzed;
 mod holding;
 mod live;
 mod overlay;
 mod places;
 mod schema;
+mod validator;
 mod wrong;
 
 use tower_breaker::config::Config;

@@ -1,34 +1,12 @@
 //! The JSON schema, held against the reader by a validator.
 
-use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
 use tower_breaker::config::{Config, SCHEMA};
 
-use super::corpus::{BY_ITSELF, TOGETHER};
-
-struct Validator {
-    schemas: Schemas,
-    ours: SchemaIndex,
-}
-
-impl Validator {
-    fn new() -> Self {
-        let schema = serde_json::from_str(SCHEMA).expect("is JSON");
-        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
-        let name = "tower-breaker.schema.json";
-        compiler.add_resource(name, schema).expect("new");
-        let ours = compiler
-            .compile(name, &mut schemas)
-            .unwrap_or_else(|error| panic!("no schema: {error:#}"));
-        Self { schemas, ours }
-    }
-
-    /// What it finds wrong.
-    fn refuses(&self, file: &Value) -> Option<String> {
-        let checked = self.schemas.validate(file, self.ours);
-        checked.err().map(|error| format!("{error:#}"))
-    }
-}
+use super::{
+    corpus::{BY_ITSELF, TOGETHER},
+    validator::Validator,
+};
 
 fn of_toml(text: &str) -> Value {
     toml::from_str(text).expect("well formed")

@@ -228,6 +228,44 @@ fn a_circuit_is_checked_with_the_patterns_that_match_it() {
 
 // I8
 #[test]
+fn a_pattern_is_checked_with_those_that_match_all_that_it_does() {
+    let told = wrong(
+        r#"
+        [[matching]]
+        names = "slow-*"
+        count_window = 10
+        [[matching]]
+        names = "slow-search-*"
+        minimum_calls = 30
+        "#,
+    );
+    assert_eq!(
+        told,
+        ["matching.1.minimum_calls: 30, but must be 1 to 10, the size of the `count_window`"],
+    );
+}
+
+// I8
+#[test]
+fn what_is_out_of_range_is_told_even_where_a_later_pattern_says_another() {
+    let told = wrong(
+        r#"
+        [[matching]]
+        names = "slow-search-*"
+        failure_rate = 2.0
+        [[matching]]
+        names = "slow-*"
+        failure_rate = 0.2
+        "#,
+    );
+    assert_eq!(
+        told,
+        ["matching.0.failure_rate: 2.0, but must be a share above 0 and at most 1"],
+    );
+}
+
+// I8
+#[test]
 fn a_key_that_is_there_twice_is_told() {
     let file = r#"{ "circuits": { "a": { "permits": 1, "permits": 1 } } }"#;
     let read = tower_breaker::config::Config::read(&mut serde_json::Deserializer::from_str(file));

@@ -1,0 +1,45 @@
+//! What nobody wrote by hand, with no fuzzer. `tests/fuzz` drives the same, and looks deeper.
+
+#[path = "../model/fuzz_smoke/bytes.rs"]
+#[allow(dead_code, reason = "some of it is for the machine")]
+mod bytes;
+mod drive;
+mod files;
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+
+use super::validator;
+
+// I7, I8
+#[test]
+fn whatever_is_read_builds_or_is_told_why_not() {
+    let config = Config {
+        cases: 4_000,
+        failure_persistence: None,
+        max_shrink_time: 20_000,
+        ..Config::default()
+    };
+    let told = RefCell::new(BTreeMap::new());
+    let bytes = prop::collection::vec(any::<u8>(), 0..200);
+    let outcome = TestRunner::new(config).run(&bytes, |bytes| {
+        *told.borrow_mut().entry(drive::drive(&bytes)).or_insert(0) += 1;
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    let told = told.into_inner();
+    println!("{told:#?}");
+    for what in [
+        "built",
+        "refused",
+        "overlaid",
+        "refused with variables",
+        "no file",
+    ] {
+        assert!(told.contains_key(what), "never happened: {what}");
+    }
+}
