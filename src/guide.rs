@@ -6,6 +6,12 @@ pub mod architecture {}
 #[doc = include_str!("guide/balancers.md")]
 pub mod balancers {}
 
+// Its examples need the feature.
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+#[doc = include_str!("guide/configuration.md")]
+pub mod configuration {}
+
 #[doc = include_str!("guide/contract.md")]
 pub mod contract {}
 

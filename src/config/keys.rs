@@ -373,7 +373,8 @@ pub(super) const CIRCUIT: [(Key, Read); 21] = [
             "abandoned",
             &[Word(&ABANDONED_WORDS), Table(&ABANDONED_AFTER)],
             Is(|it| word_of(&ABANDONED, it.abandoned())),
-            "What becomes of calls that are dropped before their outcome is known.",
+            "What becomes of calls that are dropped before their outcome is known: nothing, a failure, or a failure if \
+             they have been slow already.",
         ),
         |r, p, n| change(abandoned(r, p, n), CircuitBuilder::abandoned),
     ),
@@ -391,7 +392,7 @@ pub(super) const CIRCUIT: [(Key, Read); 21] = [
             "totals",
             &[Switch],
             Is(|it| it.totals().into()),
-            "Whether calls are counted for ever.",
+            "Whether the circuit counts its calls for its totals.",
         ),
         |r, p, n| change(r.switch(p, n), CircuitBuilder::totals),
     ),

@@ -48,6 +48,7 @@
 //! | `circuits` | circuits that are there from the start, by name |
 //! | `bases` | blocks to be extended, by name |
 //! | `max_circuits` | [how many there may be](crate::registry::RegistryBuilder::max_circuits) |
+//! | `$schema` | where an editor finds the [schema](SCHEMA) of a JSON file |
 //!
 //! Where two set the same key, the later of this list holds: `defaults`; `matching`, one after the other; `circuits`.
 //! In each block, a base that it `extends` comes before what it says itself. A variable of the
@@ -55,26 +56,11 @@
 //! defaults have a `failure_rate`, and a circuit adds `consecutive_failures`, both trip it. To turn off what was set
 //! before, say `"off"`.
 //!
-//! # What a circuit may be told
+//! The keys of a block are those of the [builder](crate::CircuitBuilder). (For `success_threshold`, say `probes = 3`.)
+//! [The guide](crate::guide::configuration) has a whole file in three formats, the order in which things hold, and every
+//! key with its default and its range. [`SCHEMA`] is the same for editors.
 //!
-//! The keys of a block are those of the [builder](crate::CircuitBuilder), which tells what they mean, their ranges and
-//! their defaults. (For `success_threshold`, say `probes = 3`.) Closures and clocks are no data: add them [to the
-//! registry](Config::registry).
-//!
-//! | key | value |
-//! |---|---|
-//! | `consecutive_failures`, `minimum_calls`, `permits`, `count_window`, `time_window_buckets`, `jitter_seed` | a whole number |
-//! | `failure_rate`, `slow_call_rate`, `spread_retry_after` | a share: `0.5` or `"50%"` |
-//! | `consecutive_failures_span`, `slow_call_duration`, `time_window`, `half_open_timeout`, `probe_timeout` | a time: `"30s"`, `"250ms"`, `"1m 30s"` |
-//! | `open_for` | a time, or `{ first = "1s", factor = 2, max = "1m", jitter = "20%" }`, of which only `first` must be there; `jitter` may be `"full"`, `"equal"` or `"none"` |
-//! | `probes` | `3`, or `"2 of 3"` |
-//! | `ramp` | `{ over = "10s", from = "10%" }` |
-//! | `abandoned` | `"ignore"`, `"failure"`, `"failure_if_slow"`, or `{ failure_after = "2s" }` |
-//! | `mode` | `"normal"`, `"shadow"`, `"disabled"`, `"forced_open"` |
-//! | `totals` | `true` or `false` |
-//! | `tags` | a table of texts |
-//! | whatever can be off: rates, windows, failures in a row, times but `open_for`, `ramp`, `spread_retry_after` | also `"off"` |
-//! | `extends` | the name of one of the `bases` |
+//! Closures and clocks are no data: add them [to the registry](Config::registry).
 //!
 //! # While it runs
 //!
@@ -84,7 +70,8 @@
 //! # What is wrong
 //!
 //! All of it is told at once, each with its place, what is there and what could be. (Entries of a list are counted
-//! from 0.) Only what two patterns say together is told later, for the first name that both match.
+//! from 0.) [`Problem::locate`] gives line and column. Only what two patterns say together is told later, for the first
+//! name that both match.
 //!
 //! ```
 //! # use tower_breaker::config::Config;
@@ -107,6 +94,8 @@ mod env;
 mod keys;
 mod live;
 mod locate;
+#[cfg(test)]
+mod page;
 mod problem;
 mod read;
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod collisions;
 mod corpus;
 mod formats;
 mod fuzzed;
+mod guide;
 mod holding;
 mod live;
 mod overlay;

@@ -1,0 +1,103 @@
+//! The tables of the guide's page, written from the table of keys.
+
+use std::{fmt::Write as _, fs};
+
+use super::{
+    keys::{CIRCUIT, EXTENDS, Key, NAMES, PARTS, Shape, Unsaid},
+    schema::hold,
+};
+use crate::circuit::settings::Settings;
+
+const FILE: &str = "src/guide/configuration.md";
+const BEGIN: &str = "<!-- keys: begin -->\n";
+const END: &str = "<!-- keys: end -->\n";
+
+const LEGEND: &str = "\
+* A **time** is text such as `\"30s\"`, `\"250ms\"`, `\"1m 30s\"` or `\"1.5h\"`, above zero. A month is `\"1month\"`, since \
+`M` looks like a minute.
+* A **share** is `0.5` or `\"50%\"`, above 0 and at most 1.
+* What can be **off** is turned off by `\"off\"`, also where something before has set it.
+";
+
+fn tables() -> String {
+    let circuit = || CIRCUIT.iter().map(|(key, _)| key);
+    let mut tables = format!("{LEGEND}\n## What a file is made of\n\n");
+    table(&mut tables, "", PARTS.iter());
+    tables += "\nAn entry of `matching`, and any block:\n\n";
+    table(&mut tables, "", [&NAMES, &EXTENDS].into_iter());
+    tables += "\n## What a circuit may be told\n\nEach links to the method of the builder, which tells more.\n\n";
+    table(&mut tables, "crate::CircuitBuilder::", circuit());
+    tables += "\n## Tables in place of a value\n";
+    for key in circuit() {
+        for shape in key.shapes {
+            if let Shape::Table(keys) = shape {
+                write!(tables, "\n`{}`:\n\n", key.name).expect("text");
+                table(&mut tables, "", keys.iter());
+            }
+        }
+    }
+    tables
+}
+
+fn table<'a>(to: &mut String, link: &str, keys: impl Iterator<Item = &'a Key>) {
+    *to += "| key | value | where it is left out | |\n|---|---|---|---|\n";
+    for key in keys {
+        let name = match (link, key.name) {
+            ("", name) => format!("`{name}`"),
+            (_, "tags") => format!("[`tags`]({link}tag)"),
+            (_, name) => format!("[`{name}`]({link}{name})"),
+        };
+        let shapes: Vec<_> = key.shapes.iter().map(of_shape).collect();
+        let default = match key.unsaid {
+            Unsaid::Required => "must be there".to_owned(),
+            Unsaid::Nothing => "–".to_owned(),
+            Unsaid::Is(default) => format!("`{}`", default(&Settings::default())),
+        };
+        let value = shapes.join(", or ");
+        writeln!(to, "| {name} | {value} | {default} | {} |", key.about).expect("text");
+    }
+}
+
+fn of_shape(shape: &Shape) -> String {
+    match *shape {
+        Shape::Off => "`\"off\"`".to_owned(),
+        Shape::Count(0, u64::MAX) => "a whole number".to_owned(),
+        Shape::Count(least, u64::MAX) => format!("a whole number of at least {least}"),
+        Shape::Count(least, most) => format!("a whole number from {least} to {most}"),
+        Shape::Number(least) => format!("a number of at least {least}"),
+        Shape::Share => "a share".to_owned(),
+        Shape::Time => "a time".to_owned(),
+        Shape::TimeOf(least, most) => {
+            let written = humantime::format_duration;
+            format!("a time from {} to {}", written(least), written(most))
+        }
+        Shape::Switch => "`true`, or `false`".to_owned(),
+        Shape::Word(words) => {
+            let words: Vec<_> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
+            words.join(", ")
+        }
+        Shape::Probes => "`\"2 of 3\"`".to_owned(),
+        Shape::Text => "a text".to_owned(),
+        Shape::Name => "a name, or a pattern".to_owned(),
+        Shape::Texts => "a table of texts".to_owned(),
+        Shape::Table(keys) => {
+            let keys: Vec<_> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
+            format!("a table with {}", keys.join(", "))
+        }
+        Shape::Circuit => "what a circuit may be told".to_owned(),
+        Shape::Circuits | Shape::Bases => {
+            "a table of names, each with what a circuit may be told".to_owned()
+        }
+        Shape::Patterns => "a list, each with `names` and what a circuit may be told".to_owned(),
+    }
+}
+
+// I7
+#[test]
+fn the_guide_says_what_the_table_of_keys_says() {
+    let page = fs::read_to_string(FILE).expect("there");
+    let (before, rest) = page.split_once(BEGIN).expect("begins somewhere");
+    let (_, after) = rest.split_once(END).expect("ends somewhere");
+    let said = format!("{before}{BEGIN}\n{}\n{END}{after}", tables());
+    hold(FILE, &said, |now| now == said);
+}
