@@ -137,6 +137,8 @@
 //! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |
 //! | `config` | circuits from a file: module `config` | `registry`, `serde` (no format), `humantime`, `strsim` |
 //! | `registry` | circuits by name, and layers with one for each key: modules `registry`, `keyed` | `papaya` |
+//! | `config` | circuits from a file: module `config`, and a guide | `registry`, `serde` (no format), `humantime`, `strsim` |
+//! | `registry` | circuits by name: module `registry` | `papaya` |
 //! | `reqwest` | classifier, rejections and bodies for `reqwest::Client` | `body`, `reqwest` |
 //!
 //! # How it works

@@ -57,8 +57,8 @@
 //! before, say `"off"`.
 //!
 //! The keys of a block are those of the [builder](crate::CircuitBuilder). (For `success_threshold`, say `probes = 3`.)
-//! [The guide](crate::guide::configuration) has a whole file in three formats, the order in which things hold, and every
-//! key with its default and its range. [`SCHEMA`] is the same for editors.
+//! [The guide](crate::guide::configuration) has a whole file in three formats, the order in which things hold, and
+//! every key with its default and its range. [`SCHEMA`] is the same for editors.
 //!
 //! Closures and clocks are no data: add them [to the registry](Config::registry).
 //!

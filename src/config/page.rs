@@ -13,8 +13,8 @@ const BEGIN: &str = "<!-- keys: begin -->\n";
 const END: &str = "<!-- keys: end -->\n";
 
 const LEGEND: &str = "\
-* A **time** is text such as `\"30s\"`, `\"250ms\"`, `\"1m 30s\"` or `\"1.5h\"`, above zero. A month is `\"1month\"`, since \
-`M` looks like a minute.
+* A **time** is text such as `\"30s\"`, `\"250ms\"`, `\"1m 30s\"` or `\"1.5h\"`, above zero. A month is `\"1month\"`, \
+since `M` looks like a minute.
 * A **share** is `0.5` or `\"50%\"`, above 0 and at most 1.
 * What can be **off** is turned off by `\"off\"`, also where something before has set it.
 ";

@@ -14,21 +14,21 @@ pub struct Problem {
     path: String,
     found: String,
     allowed: String,
-    nearest: Option<String>,
-    variable: Option<String>,
-    /// Of what is missing: the table that it is missing in.
-    missing_in: Option<String>,
+    nearest: Option<Box<str>>,
+    variable: Option<Box<str>>,
+    /// So much of the path is there: of what is missing, the table that it is missing in.
+    place: usize,
 }
 
 impl Problem {
     pub(super) fn new(path: &str, found: impl fmt::Display, allowed: impl Into<String>) -> Self {
         Self {
+            place: path.len(),
             path: path.to_owned(),
             found: found.to_string(),
             allowed: allowed.into(),
             nearest: None,
             variable: None,
-            missing_in: None,
         }
     }
 
@@ -37,16 +37,17 @@ impl Problem {
         Self::new(&join(path, key), "not there", allowed).missing_in(path)
     }
 
+    /// In a table, whose path its own begins with.
     pub(super) fn missing_in(self, table: &str) -> Self {
         Self {
-            missing_in: Some(table.to_owned()),
+            place: table.len(),
             ..self
         }
     }
 
     /// The path of what is there and is to be looked at.
     pub(super) fn place(&self) -> &str {
-        self.missing_in.as_ref().unwrap_or(&self.path)
+        &self.path[..self.place]
     }
 
     /// A word that is not one of those that are known.
@@ -64,7 +65,7 @@ impl Problem {
             .map(|one| (strsim::damerau_levenshtein(one, &lower), *one))
             .min()
             .filter(|(distance, one)| *distance <= 1 + one.len() / 4)
-            .map(|(_, one)| one.to_owned());
+            .map(|(_, one)| one.into());
         let mut all: Vec<_> = known
             .iter()
             .take(MOST_TOLD)
@@ -103,7 +104,7 @@ impl Problem {
     }
 
     pub(super) fn set_variable(&mut self, variable: &str) {
-        self.variable = Some(variable.to_owned());
+        self.variable = Some(variable.into());
     }
 
     /// What is there.
@@ -133,7 +134,7 @@ impl fmt::Display for Problem {
             allowed,
             nearest,
             variable,
-            missing_in: _,
+            place: _,
         } = self;
         if let Some(variable) = variable {
             write!(f, "{variable}: ")?;

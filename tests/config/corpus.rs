@@ -544,7 +544,8 @@ pub(crate) const IN_YAML: &[(&str, &str)] = &[
     ("circuits:\n  a: *unknown", "… line 2 column 6"),
     (
         "a: &a\n  permits: 0\ncircuits:\n  b: *a",
-        "a: `a`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `max_circuits`, `$schema`\n\
+        "a: `a`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `max_circuits`, \
+         `$schema`\n\
          circuits.b.permits: 0, but must be 1 to 1, the number of `probes`",
     ),
     (

@@ -1,4 +1,5 @@
-//! What nobody wrote by hand, with no fuzzer. `tests/fuzz` drives the same, and looks deeper.
+//! What nobody wrote by hand, with no fuzzer. `tests/fuzz` drives the same, and looks deeper. So does
+//! `TOWER_BREAKER_CASES=100000 cargo test --release --all-features --test config fuzzed::`.
 
 #[path = "../model/fuzz_smoke/bytes.rs"]
 #[allow(dead_code, reason = "some of it is for the machine")]
@@ -18,8 +19,9 @@ use super::validator;
 // I7, I8
 #[test]
 fn whatever_is_read_builds_or_is_told_why_not() {
+    let said = std::env::var("TOWER_BREAKER_CASES").ok();
     let config = Config {
-        cases: 4_000,
+        cases: said.map_or(4_000, |cases| cases.parse().expect("a number of cases")),
         failure_persistence: None,
         max_shrink_time: 20_000,
         ..Config::default()
