@@ -131,6 +131,7 @@ fn drive_text(text: &str) -> &'static str {
                 toml::Deserializer::parse(text).expect("just read")
             })
         }),
+        // Which is YAML, too.
         drive_format(&mut serde_json::Deserializer::from_str(text), text, || {
             yaml_serde::Deserializer::from_str(text)
         }),
