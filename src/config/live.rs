@@ -8,7 +8,7 @@ use crate::{
         handle::Circuit,
         settings::{ChangedSetting, ConfigError, Settings},
     },
-    registry::{Registry, Replacement},
+    registry::{Named, Registry, Replacement},
 };
 
 impl Registry {
@@ -63,7 +63,7 @@ impl Registry {
         replacement.take_rules();
         let mut done = Done::default();
         if let Err(refused) = done.all(self, &replacement, &names) {
-            done.undo(self, &replacement);
+            done.undo(&replacement);
             replacement.give_rules_back();
             let circuits = vec![*refused];
             return Err(ApplyError::Refused(Diff {
@@ -140,7 +140,7 @@ impl Names {
 /// What was done so far, so that it can be undone.
 #[derive(Default)]
 struct Done {
-    made: Vec<String>,
+    named: Vec<(String, Named)>,
     changed: Vec<(Circuit, Settings)>,
     max_circuits: Option<usize>,
 }
@@ -165,13 +165,11 @@ impl Done {
     }
 
     fn make(&mut self, replacement: &Replacement<'_>, name: &str) -> Result<(), Box<CircuitDiff>> {
-        let made = replacement.create(name).map_err(|error| {
+        let named = replacement.create(name).map_err(|error| {
             let name = name.to_owned();
             Box::new(CircuitDiff::Refused { name, error })
         })?;
-        if made {
-            self.made.push(name.to_owned());
-        }
+        self.named.push((name.to_owned(), named));
         Ok(())
     }
 
@@ -203,15 +201,15 @@ impl Done {
     }
 
     /// What held before is never refused.
-    fn undo(&mut self, registry: &Registry, replacement: &Replacement<'_>) {
+    fn undo(&mut self, replacement: &Replacement<'_>) {
         for (circuit, before) in self.changed.drain(..).rev() {
             let undone = circuit.reconfigure(|settings| settings.set_to(&before));
             if let Ok(change) = undone {
                 replacement.note_version(circuit.name(), change.version());
             }
         }
-        for name in self.made.drain(..) {
-            registry.remove(&name);
+        for (name, named) in self.named.drain(..) {
+            replacement.take_back(&name, named);
         }
         if let Some(most) = self.max_circuits.take() {
             replacement.set_max_circuits(most);

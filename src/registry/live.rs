@@ -5,7 +5,7 @@ use std::sync::{
     atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use super::{Registry, RegistryBuilder, Rules};
+use super::{Named, Registry, RegistryBuilder, Rules};
 use crate::circuit::{builder::CircuitBuilder, settings::ConfigError};
 
 /// The rules of a new configuration, in the place of an older one's, beside those of code.
@@ -62,10 +62,25 @@ impl<'a> Replacement<'a> {
         *current.unwrap_or_else(PoisonError::into_inner) = rules.clone();
     }
 
-    /// Makes a circuit that the new rules name, unless it is there. Whether it was made.
-    pub(crate) fn create(&self, name: &str) -> Result<bool, ConfigError> {
+    /// Makes a circuit that the new rules name, unless it is there.
+    pub(crate) fn create(&self, name: &str) -> Result<Named, ConfigError> {
         let prepared = self.registry.prepare(&self.new, name)?;
         self.registry.create_named(prepared)
+    }
+
+    /// The name is no longer one of a circuit that never leaves.
+    pub(crate) fn take_back(&self, name: &str, named: Named) {
+        match named {
+            Named::Made => drop(self.registry.remove(name)),
+            Named::Kept(Some(stranger)) => {
+                self.registry
+                    .shared
+                    .circuits
+                    .change()
+                    .keep_no_more(stranger);
+            }
+            Named::Kept(None) => {}
+        }
     }
 
     /// Notes that a circuit has this version of its settings by the new rules.

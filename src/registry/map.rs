@@ -13,7 +13,7 @@ use super::{
     event::Presence,
     index::Index,
     layers::{Layer, Layers, Present},
-    strangers::{NoRoom, Strangers},
+    strangers::{NoRoom, Stranger, Strangers},
     totals::RegistryTotals,
 };
 use crate::circuit::{
@@ -97,13 +97,20 @@ impl Changing<'_> {
         self.owner.totals.created += 1;
     }
 
-    /// Whether the circuit is there. From now on it is one of those that never leave.
-    pub(super) fn keep(&mut self, name: &str) -> bool {
-        let is_there = self.owner.circuits.contains_key(name);
-        if is_there {
-            self.owner.strangers.remove(name);
+    /// If the circuit is there, it is one of those that never leave from now on. What it was before, if it was a
+    /// stranger.
+    pub(super) fn keep(&mut self, name: &str) -> Option<Option<Stranger>> {
+        self.owner.circuits.get(name)?;
+        Some(self.owner.strangers.remove(name))
+    }
+
+    /// One that was [kept](Self::keep) is a stranger again, unless it is gone.
+    #[cfg(feature = "config")]
+    pub(super) fn keep_no_more(&mut self, stranger: Stranger) {
+        if self.owner.circuits.contains_key(stranger.name()) {
+            self.owner.strangers.remove(stranger.name());
+            self.owner.strangers.put_back(stranger);
         }
-        is_there
     }
 
     /// The same for one that has to leave when its place is needed.

@@ -155,6 +155,7 @@ use self::{
     layers::Layer,
     map::{Entry, Map},
     rules::Rules,
+    strangers::Stranger,
 };
 use crate::{
     circuit::settings::ConfigError,
@@ -264,12 +265,12 @@ impl Registry {
         }
     }
 
-    /// Makes a circuit that is there from the start, unless it is there. Whether it was made.
-    fn create_named(&self, prepared: Prepared) -> Result<bool, ConfigError> {
+    /// Makes a circuit that is there from the start, unless it is there.
+    fn create_named(&self, prepared: Prepared) -> Result<Named, ConfigError> {
         let mut circuits = self.shared.circuits.change();
-        if circuits.keep(&prepared.name) {
+        if let Some(stranger) = circuits.keep(&prepared.name) {
             drop(circuits);
-            return Ok(false);
+            return Ok(Named::Kept(stranger));
         }
         let max_circuits = self.shared.max_circuits.load(Ordering::Relaxed);
         let left = match circuits.make_room(max_circuits) {
@@ -285,7 +286,7 @@ impl Registry {
         circuits.insert(&circuit, &presence);
         drop(circuits);
         self.tell_made(left, &circuit, &presence);
-        Ok(true)
+        Ok(Named::Made)
     }
 
     fn tell_made(&self, left: Option<Entry>, circuit: &Circuit, presence: &Presence) {
@@ -402,6 +403,17 @@ impl Registry {
             shared: Arc::downgrade(&self.shared),
         }
     }
+}
+
+/// How a name has come to stand for a circuit that never leaves.
+#[cfg_attr(
+    not(feature = "config"),
+    expect(dead_code, reason = "nobody takes it back")
+)]
+pub(crate) enum Named {
+    Made,
+    /// It was there, perhaps as a stranger.
+    Kept(Option<Stranger>),
 }
 
 /// A circuit that makes sense, and was not made yet.

@@ -24,8 +24,10 @@ struct Ring {
     hand: usize,
 }
 
-struct Stranger {
+pub(crate) struct Stranger {
     name: Name,
+    /// How many were made before it.
+    number: u64,
     /// By its circuit's clock, in nanoseconds.
     made: u64,
 }
@@ -44,8 +46,16 @@ impl Ring {
         false
     }
 
-    fn remove(&mut self, name: &str) {
-        self.names.retain(|stranger| stranger.name != *name);
+    fn remove(&mut self, name: &str) -> Option<Stranger> {
+        let at = self.names.iter().position(|it| it.name == *name)?;
+        self.names.remove(at)
+    }
+}
+
+#[cfg(feature = "config")]
+impl Stranger {
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -55,6 +65,7 @@ pub(super) struct Strangers {
     /// In the order in which they were made.
     young: Ring,
     old: Ring,
+    made: u64,
 }
 
 impl Strangers {
@@ -65,13 +76,22 @@ impl Strangers {
     pub(super) fn add(&mut self, name: Name, circuit: &Circuit) {
         self.young.names.push_back(Stranger {
             name,
+            number: self.made,
             made: circuit.now(),
         });
+        self.made += 1;
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
-        self.young.remove(name);
-        self.old.remove(name);
+    pub(super) fn remove(&mut self, name: &str) -> Option<Stranger> {
+        self.young.remove(name).or_else(|| self.old.remove(name))
+    }
+
+    /// One that was removed is there again. Should it be old, it grows up when there is a need for room.
+    #[cfg(feature = "config")]
+    pub(super) fn put_back(&mut self, stranger: Stranger) {
+        let young = &mut self.young.names;
+        let at = young.partition_point(|other| other.number < stranger.number);
+        young.insert(at, stranger);
     }
 
     /// Takes out one, for a new one; none while there is room for it among so many `places`. `take` takes the circuit,

@@ -74,6 +74,19 @@ fn live_circuits_and_later_ones_get_what_the_configuration_says_now() {
     assert!(registry.apply(&newer).expect("it can").is_empty());
 }
 
+// I9, I5: a circuit that it would have named can still make room.
+#[test]
+fn who_is_named_by_a_configuration_that_finds_no_room_does_not_stay_for_it() {
+    let registry = registry("max_circuits = 2");
+    registry.get_or_create("a").expect("made");
+    let _held = registry.get_or_create("other").expect("made");
+    let newer = config("max_circuits = 2\n[circuits.a]\n[circuits.b]");
+    registry.apply(&newer).expect_err("no room for b");
+    assert!(registry.get("a").is_some());
+    registry.get_or_create("c").expect("a makes room");
+    assert!(registry.get("a").is_none());
+}
+
 // I9
 #[test]
 fn state_and_window_are_kept() {
