@@ -27,6 +27,10 @@ struct Ring {
 pub(crate) struct Stranger {
     name: Name,
     /// How many were made before it.
+    #[cfg_attr(
+        not(feature = "config"),
+        expect(dead_code, reason = "nobody is put back")
+    )]
     number: u64,
     /// By its circuit's clock, in nanoseconds.
     made: u64,

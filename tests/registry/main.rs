@@ -4,7 +4,10 @@
 #[path = "../support/collisions.rs"]
 mod collisions;
 
+mod crowd;
 mod events;
+#[cfg(feature = "config")]
+mod model;
 mod names;
 mod races;
 mod strangers;
