@@ -42,7 +42,7 @@ impl Conf {
             text += "time_window = \"8s\"\nfailure_rate = 0.5\nminimum_calls = 5\n";
         }
         if self.ramp {
-            text += "ramp = { over = \"4s\", from = \"50%\" }\n";
+            text += "ramp = { over = \"9s\", from = \"50%\" }\n";
         }
         for name in self.names() {
             writeln!(text, "[circuits.{name}]").expect("a string");
@@ -73,7 +73,7 @@ impl Conf {
                 .minimum_calls(5);
         }
         if self.ramp {
-            builder = builder.ramp(Duration::from_secs(4), 0.5);
+            builder = builder.ramp(Duration::from_secs(9), 0.5);
         }
         builder
     }
