@@ -642,7 +642,7 @@ impl CircuitBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for the first setting that makes no sense, for a name that is empty or blank, and for a
+    /// [`ConfigError`] for the first setting that makes no sense, for a name that is empty, blank or too long, and for a
     /// [clock](Self::clock) that panics (rule B8).
     #[track_caller]
     pub fn build(self) -> Result<Circuit, ConfigError> {
@@ -663,8 +663,7 @@ impl CircuitBuilder {
 
     /// All that can go wrong.
     pub(crate) fn check(self) -> Result<Checked, ConfigError> {
-        let blank = self.name.trim().is_empty();
-        ConfigError::unless(!blank, "name", &self.name, "a name that can be read")?;
+        check_name(&self.name)?;
         let name = self.name.clone();
         self.checked().map_err(|error| error.of(&name))
     }
@@ -772,6 +771,21 @@ impl fmt::Debug for CircuitBuilder {
             .field("mode", &self.mode)
             .finish_non_exhaustive()
     }
+}
+
+/// In bytes: more than the name of any host, and few enough for so many circuits as a registry may have.
+const LONGEST_NAME: usize = 256;
+
+/// Before anything is done with it: whoever asks a registry may have made it up.
+pub(crate) fn check_name(name: &str) -> Result<(), ConfigError> {
+    let blank = name.trim().is_empty();
+    ConfigError::unless(!blank, "name", &name, "a name that can be read")?;
+    if name.len() <= LONGEST_NAME {
+        return Ok(());
+    }
+    let long = format_args!("one of {} bytes", name.len());
+    let allowed = format!("at most {LONGEST_NAME} bytes long");
+    Err(ConfigError::new("name", long, allowed))
 }
 
 /// The standard library's hasher is the one source of randomness there is without a dependency.

@@ -97,8 +97,8 @@ impl Drop for Shared {
 
 impl Circuit {
     /// Begins a circuit of this name: a literal, a `String`, an `Arc<str>`. Names need not differ, but
-    /// people will read them, in log lines and errors: a name that is empty or blank is refused by
-    /// [`build`](CircuitBuilder::build).
+    /// people will read them, in log lines and errors: a name that is empty, blank, or longer than
+    /// 256 bytes is refused by [`build`](CircuitBuilder::build).
     pub fn builder(name: impl Into<Name>) -> CircuitBuilder {
         CircuitBuilder::new(name.into())
     }

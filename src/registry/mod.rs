@@ -159,7 +159,11 @@ use self::{
 };
 use crate::{
     circuit::settings::ConfigError,
-    circuit::{builder::Checked, handle::Circuit, snapshot::Snapshot},
+    circuit::{
+        builder::{Checked, check_name},
+        handle::Circuit,
+        snapshot::Snapshot,
+    },
 };
 
 #[cfg(feature = "config")]
@@ -227,8 +231,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`CreateError`] if there is none and it cannot be made: the registry is full, or what it is made by makes no
-    /// sense for this name.
+    /// [`CreateError`] if there is none and it cannot be made: the registry is full, what it is made by makes no
+    /// sense for this name, or the name is empty, blank or longer than 256 bytes.
     pub fn get_or_create(&self, name: &str) -> Result<Circuit, CreateError> {
         match self.get(name) {
             Some(circuit) => Ok(circuit),
@@ -299,6 +303,7 @@ impl Registry {
     /// Rules, and the clocks that they give, are somebody else's code: they run before anything is held, and now and
     /// then in vain.
     fn prepare(&self, rules: &Rules, name: &str) -> Result<Prepared, ConfigError> {
+        check_name(name)?;
         let presence = Arc::new(Presence::default());
         let builder = rules.builder(name);
         let builder = Listeners::listen(&self.shared.listeners, builder, &presence);

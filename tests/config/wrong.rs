@@ -274,3 +274,11 @@ fn a_key_that_is_there_twice_is_told() {
         "circuits.a.permits: there twice, but must be there once",
     );
 }
+
+// I8, B8
+#[test]
+fn a_name_that_is_too_long_is_told() {
+    let name = "k".repeat(257);
+    let told = format!("circuits.{name}: one of 257 bytes, but must be at most 256 bytes long");
+    assert_eq!(told_of_toml(&format!("[circuits.{name}]")), told);
+}

@@ -544,6 +544,21 @@ fn a_name_that_nobody_can_read_is_refused() {
     }
 }
 
+// B8
+#[test]
+fn a_name_of_more_than_256_bytes_is_refused() {
+    let longest = "ä".repeat(128);
+    let circuit = Circuit::builder(longest.clone())
+        .build()
+        .expect("as long as may be");
+    assert_eq!(circuit.name(), longest);
+    let error = Circuit::builder(longest + "n")
+        .build()
+        .expect_err("too long");
+    let said = "`name` is one of 257 bytes, but must be at most 256 bytes long";
+    assert_eq!(error.to_string(), said);
+}
+
 // ---- the clock ---------------------------------------------------------------------------------
 
 /// A clock that has run down, after so many readings.

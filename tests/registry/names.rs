@@ -144,6 +144,37 @@ fn what_makes_no_sense_for_one_name_only_is_refused_for_that_name() {
     assert_eq!(registry.len(), 2);
 }
 
+// I5, B8: strangers may choose it, so nothing is done with it.
+#[test]
+fn a_name_that_is_too_long_is_refused_before_any_rule_sees_it() {
+    let ruled = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let rules = ruled.clone();
+    let registry = Registry::builder()
+        .matching("k*", move |circuit| {
+            rules.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            circuit
+        })
+        .build()
+        .expect("valid");
+    registry
+        .get_or_create(&"k".repeat(256))
+        .expect("as long as may be");
+    let before = ruled.load(std::sync::atomic::Ordering::Relaxed);
+    let refused = registry
+        .get_or_create(&"k".repeat(1_000_000))
+        .expect_err("too long");
+    let said = "`name` is one of 1000000 bytes, but must be at most 256 bytes long";
+    assert_eq!(refused.to_string(), said);
+    assert_eq!(ruled.load(std::sync::atomic::Ordering::Relaxed), before);
+    assert_eq!(
+        registry.totals().refused,
+        0,
+        "that is for those that find no room"
+    );
+    let named = Registry::builder().circuit(&"k".repeat(257), |circuit| circuit);
+    assert_eq!(named.build().expect_err("too long").field(), "name");
+}
+
 // I5
 #[test]
 fn a_full_registry_makes_no_more_and_takes_up_again_when_there_is_room() {
