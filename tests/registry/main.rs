@@ -6,6 +6,7 @@ mod collisions;
 
 mod crowd;
 mod events;
+mod memory;
 #[cfg(feature = "config")]
 mod model;
 mod names;

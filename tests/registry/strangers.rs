@@ -289,35 +289,6 @@ fn a_result_that_comes_late_lands_in_the_circuit_that_admitted_its_call() {
     assert_eq!(second.snapshot().consecutive_failures, 1);
 }
 
-// I5: names of all lengths, some of which fail: what is held does not grow with their number.
-#[test]
-fn memory_does_not_grow_with_the_number_of_names() {
-    let (registry, clock) = places(64, |circuit| circuit);
-    let mut number = 0_u64;
-    let mut flood = |names: u64| {
-        allocation_counter::measure(|| {
-            for _ in 0..names {
-                number += 1;
-                let Ok(circuit) = registry.get_or_create(&format!("{number:0>32}")) else {
-                    continue;
-                };
-                if number % 3 == 0 {
-                    fail(&circuit);
-                    fail(&circuit);
-                }
-                clock.advance(Duration::from_secs(1));
-            }
-        })
-        .bytes_current
-    };
-    flood(2_000);
-    // What a batch of names that were removed holds, and no more.
-    let grown = flood(20_000);
-    assert!(grown < 64 * 1024, "{grown} bytes");
-    assert!(registry.totals().evicted > 10_000);
-    assert!(registry.len() <= 64);
-}
-
 // I5: one that is named is no stranger, also when it comes back.
 #[test]
 fn a_named_circuit_that_was_removed_comes_back_as_one_that_stays() {
