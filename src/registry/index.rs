@@ -3,15 +3,26 @@
 //! It is papaya's: a lookup takes no lock, and no entry can be held while anything else happens, so there is
 //! nothing to deadlock on. Names are hashed with the standard library's seeded hasher, since strangers may choose them.
 //!
-//! What is taken out is freed in batches, some time later. So what it holds must not keep a circuit.
+//! What is taken out is freed in batches, some time later. So what it holds must not keep a circuit. Others are a little
+//! faster, but hold back as many as they have places, or copy all for each that is new, as `benches/maps` has measured.
 
 use crate::circuit::name::Name;
+
+/// Of those that are many, there may never be so many.
+const MOST_ROOM: usize = 4_096;
 
 pub(crate) struct Index<T>(papaya::HashMap<Name, T>);
 
 impl<T> Index<T> {
     pub(crate) fn new() -> Self {
         Self(papaya::HashMap::new())
+    }
+
+    /// With room for so many names. Where it has to grow, it does so bit by bit as others are added. When none is, it is
+    /// left with two tables, and each lookup may go through both.
+    pub(crate) fn with_room(names: usize) -> Self {
+        let room = names.min(MOST_ROOM);
+        Self(papaya::HashMap::builder().capacity(room).build())
     }
 
     /// What `look` sees at this name. Nothing else must happen in it.

@@ -42,10 +42,10 @@ struct Owner {
 }
 
 impl Map {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(max_circuits: usize) -> Self {
         Self {
             owner: Mutex::default(),
-            index: Index::new(),
+            index: Index::with_room(max_circuits),
         }
     }
 

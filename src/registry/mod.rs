@@ -218,7 +218,7 @@ impl Registry {
     fn new(rules: Rules, max_circuits: usize, listeners: Listeners) -> Self {
         Self {
             shared: Arc::new(Shared {
-                circuits: Map::new(),
+                circuits: Map::new(max_circuits),
                 rules: RwLock::new(Arc::new(rules)),
                 max_circuits: AtomicUsize::new(max_circuits),
                 listeners: Arc::new(listeners),
