@@ -135,10 +135,8 @@
 //! | `retry-after` | `Retry-After` of failures is honoured, if asked for: module `retry_after` | `httpdate` |
 //! | `grpc` | gRPC over any HTTP stack: module `grpc` | `body`, `retry-after` |
 //! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |
-//! | `config` | circuits from a file: module `config` | `registry`, `serde` (no format), `humantime`, `strsim` |
-//! | `registry` | circuits by name, and layers with one for each key: modules `registry`, `keyed` | `papaya` |
 //! | `config` | circuits from a file: module `config`, and a guide | `registry`, `serde` (no format), `humantime`, `strsim` |
-//! | `registry` | circuits by name: module `registry` | `papaya` |
+//! | `registry` | circuits by name, and layers with one for each key: modules `registry`, `keyed` | `papaya` |
 //! | `reqwest` | classifier, rejections and bodies for `reqwest::Client` | `body`, `reqwest` |
 //!
 //! # How it works
