@@ -10,12 +10,14 @@ use std::process::Command;
 /// The compiler that the `.stderr` files are from.
 const WRITTEN_WITH: &str = "rustc 1.95.";
 
-const MISUSES: [&str; 6] = [
+const MISUSES: &[&str] = &[
     "body_without_default",
     "classifier_for_another_service",
     "default_rejection_without_http",
     "discarded",
     "finished_twice",
+    #[cfg(feature = "registry")]
+    "key_for_another_request",
     "not_built",
 ];
 
@@ -23,7 +25,11 @@ const MISUSES: [&str; 6] = [
 fn misuse_does_not_compile_and_its_twin_does() {
     let cases = trybuild::TestCases::new();
     // The compiler lists what else there is, and features add to that.
-    let all_features = cfg!(all(feature = "reqwest", feature = "tonic"));
+    let all_features = cfg!(all(
+        feature = "axum",
+        feature = "reqwest",
+        feature = "tonic"
+    ));
     let words_are_known = all_features && compiler().starts_with(WRITTEN_WITH);
     for misuse in MISUSES {
         cases.pass(format!("tests/misuse/{misuse}_ok.rs"));

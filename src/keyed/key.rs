@@ -23,16 +23,17 @@ use std::{fmt, str};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no key of requests `{Req}`",
     label = "says nothing about the circuit of such a request",
-    note = "the keys of `tower_breaker::keyed::by` are for `http::Request`, and `by::authority` with the feature \
-            `reqwest` for `reqwest::Request`; of any other request, take `by::closure`"
+    note = "the keys of `tower_breaker::keyed::by` are for `http::Request`, and `by::authority` and \
+            `by::header` with the feature `reqwest` for `reqwest::Request`; of any other request, take `by::closure`"
 )]
 pub trait Key<Req> {
-    /// The name of the request's circuit, from the request or written to `scratch`; `None` if it has none.
+    /// The name of the request's circuit, from the request or written to `scratch`; `None` if it has none. One of more
+    /// than 256 bytes is none.
     fn of<'a>(&'a self, request: &'a Req, scratch: &'a mut Scratch) -> Option<&'a str>;
 }
 
-/// The longest name, in bytes.
-const LONGEST: usize = 256;
+/// The longest name, in bytes. Or who sends a request would say how much is kept of it.
+pub(super) const LONGEST: usize = 256;
 
 /// Where a name is put together that is not in the request as it is. It is on the stack, so that nothing is allocated.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::{
     kept::Kept,
-    key::{Key, Scratch},
+    key::{Key, LONGEST, Scratch},
 };
 use crate::{
     circuit::{
@@ -63,8 +63,10 @@ impl<K, C, R, X> Parts<K, C, R, X> {
     {
         let mut scratch = Scratch::new();
         match self.key.of(request, &mut scratch) {
-            Some(name) => (self.kept.get(name)).unwrap_or_else(|| self.share_anew(name)),
-            None => self.own.share(),
+            Some(name) if name.len() <= LONGEST => {
+                (self.kept.get(name)).unwrap_or_else(|| self.share_anew(name))
+            }
+            _ => self.own.share(),
         }
     }
 

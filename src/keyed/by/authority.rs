@@ -2,6 +2,7 @@
 
 use http::{Request, header::HOST};
 
+use super::header::only;
 use crate::keyed::{Key, Scratch};
 
 /// The host that a request is for, and its port if that is not the default one: `api.example.com`, `10.0.0.1:8080`,
@@ -9,8 +10,9 @@ use crate::keyed::{Key, Scratch};
 ///
 /// It is taken from the request's URI, or from its `Host` if that names none. Spellings of the same host have the same
 /// key: capital letters are made small, a dot at the end, a user and a password, and the default port of the scheme
-/// (of `http`, where the request names none) are left out. What is no host has no key. An international name is the one
-/// that DNS knows (`xn--…`), which is what a URI has and what clients make of it.
+/// (of `http`, where the request names none) are left out. What is no host has no key, nor has a request with two
+/// `Host`s. An international name is the one that DNS knows (`xn--…`), which is what a URI has and what clients make of
+/// it.
 #[must_use]
 pub fn authority() -> Authority {
     Authority(())
@@ -25,10 +27,10 @@ impl<B> Key<Request<B>> for Authority {
         let uri = request.uri();
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),
-            None => request.headers().get(HOST)?.to_str().ok()?,
+            None => only(request.headers(), &HOST)?,
         };
         let default_port = default_port(uri.scheme_str().unwrap_or("http"));
-        Parts::of(authority)?.key(default_port, authority, scratch)
+        Parts::of(authority)?.key(default_port, scratch)
     }
 }
 
@@ -43,8 +45,9 @@ impl Key<reqwest::Request> for Authority {
         let parts = Parts {
             host: url.host_str()?,
             port: url.port(),
+            spelled: "",
         };
-        parts.key(default_port(url.scheme()), "", scratch)
+        parts.key(default_port(url.scheme()), scratch)
     }
 }
 
@@ -59,6 +62,8 @@ fn default_port(scheme: &str) -> Option<u16> {
 struct Parts<'a> {
     host: &'a str,
     port: Option<u16>,
+    /// Both, as they stand in the request; empty if they do not stand there together.
+    spelled: &'a str,
 }
 
 impl<'a> Parts<'a> {
@@ -75,26 +80,22 @@ impl<'a> Parts<'a> {
             "" | ":" => None,
             port => Some(number(port.strip_prefix(':')?)?),
         };
-        is_host(host).then_some(Self { host, port })
+        is_host(host).then_some(Self {
+            host,
+            port,
+            spelled: host_and_port,
+        })
     }
 
     /// As it is spelled, if that is how it is spelled here.
-    fn key<'k>(
-        self,
-        default_port: Option<u16>,
-        spelled: &'k str,
-        scratch: &'k mut Scratch,
-    ) -> Option<&'k str>
-    where
-        'a: 'k,
-    {
+    fn key(self, default_port: Option<u16>, scratch: &'a mut Scratch) -> Option<&'a str> {
         let host = self.host.strip_suffix('.').unwrap_or(self.host);
         let port = self.port.filter(|port| Some(*port) != default_port);
         let is_small = !host.bytes().any(|byte| byte.is_ascii_uppercase());
         match port {
-            _ if host.is_empty() => None,
+            _ if host.is_empty() || host.ends_with('.') => None,
             None if is_small => Some(host),
-            Some(_) if is_small && spelled_in_full(spelled, host) => Some(spelled),
+            Some(_) if is_small && spelled_in_full(self.spelled, host) => Some(self.spelled),
             None => scratch.write(Small(host)),
             Some(port) => scratch.write(format_args!("{}:{port}", Small(host))),
         }
@@ -121,7 +122,9 @@ fn is_host(host: &str) -> bool {
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
     match address {
-        Some(address) => address.bytes().all(|byte| is_usual(byte) || byte == b':'),
+        Some(address) => {
+            address.contains(':') && address.bytes().all(|byte| is_usual(byte) || byte == b':')
+        }
         None => host.bytes().all(is_usual),
     }
 }

@@ -28,10 +28,15 @@ pub struct Header(HeaderName);
 
 impl Header {
     fn value<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        let mut values = headers.get_all(&self.0).iter();
-        let value = values.next()?.to_str().ok()?;
-        values.next().is_none().then_some(value)
+        only(headers, &self.0)
     }
+}
+
+/// The value of a header that is there once. Of two, either could be meant.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
 }
 
 impl<B> Key<Request<B>> for Header {

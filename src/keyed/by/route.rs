@@ -8,9 +8,33 @@ use crate::keyed::{Key, Scratch};
 /// The route that axum has matched, such as `/users/{id}`: its pattern, and never the path, of which there are as many
 /// as anybody cares to ask for.
 ///
-/// axum tells it to a layer that is put on with `Router::layer` or `Router::route_layer`, also around a router that
-/// routers are nested in (`nest`, then with the prefix). A request that no route matches has no key, and one for a
-/// service that is nested with `nest_service` has none but `{prefix}/{*…}`.
+/// axum tells it to a layer that is put on with `Router::layer`, `Router::route_layer` or `MethodRouter::layer`:
+///
+/// | the request is for | the key |
+/// |---|---|
+/// | a route, also with a method that it does not have | its pattern |
+/// | a route of a router in `nest` or `nest_service`, with the layer on that router | the prefix and the pattern: `/api/users/{id}` |
+/// | the same, with the layer on the router outside | for `nest` the same; for `nest_service` none |
+/// | a service in `nest_service` | none; only the bare prefix is a route: `/assets` and `/assets/` |
+/// | a fallback | none; with `route_layer`, the layer is not asked |
+///
+/// **Watch out:** around a router as a whole, nothing is matched yet, and no request has a key:
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use tower::Layer;
+/// # use tower_breaker::{keyed::by, registry::Registry};
+/// # let registry = Registry::builder().build().unwrap();
+/// # let routes: Router = Router::new().route("/search", get(async || "found"));
+/// // Wrong: before the router knows the route.
+/// let app = registry.layer_by(by::route()).layer(routes.clone());
+///
+/// // Right: after.
+/// let app = routes.layer(registry.layer_by(by::route()));
+/// # let _: Router = app;
+/// ```
+///
+/// One that is right, with a threshold for each route in one place:
 ///
 /// ```
 /// use axum::{Router, routing::get};
