@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use super::key::bounded;
 use crate::{
     circuit::{handle::Circuit, nesting},
     machine::Outcome,
@@ -10,8 +11,8 @@ use crate::{
 };
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
-    /// A response may name the circuit that it is about, such as the shard that has failed; `key` finds that name. Then
-    /// a failure or a success counts for that circuit of `registry`, and a failure not for the one that the call went
+    /// A response may name the circuit that it is about, such as the shard that has failed; `key` finds that name, which
+    /// has 256 bytes at most. Then a failure or a success counts for that circuit of `registry`, and a failure not for the one that the call went
     /// through: whoever answered, and named another, is there.
     ///
     /// It looks at the head of a response. Whether a call was slow, and what the end of its body tells, counts for the
@@ -73,7 +74,7 @@ impl<C, F> ByResponse<C, F> {
     where
         F: Fn(&Res) -> Option<&str>,
     {
-        let name = (self.key)(response)?;
+        let name = bounded((self.key)(response)?)?;
         // Without room there is none, as for any key; the registry counts that.
         let circuit = self.registry.get_or_create(name).ok()?;
         (!nesting::is_called(circuit.identity())).then_some(circuit)

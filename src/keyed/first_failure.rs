@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, task::Poll};
 
 use super::{
     kept::Kept,
-    key::{Key, Scratch},
+    key::{Key, Scratch, bounded},
     layer::KeyedLayer,
     service::Parts,
 };
@@ -94,7 +94,7 @@ impl<X, K> OnFirstFailure<X, K> {
             return None;
         }
         let mut scratch = Scratch::new();
-        let name = self.key.of(request, &mut scratch)?;
+        let name = bounded(self.key.of(request, &mut scratch)?)?;
         Some(Unknown {
             registry: self.registry.clone(),
             name: name.into(),

@@ -32,8 +32,14 @@ pub trait Key<Req> {
     fn of<'a>(&'a self, request: &'a Req, scratch: &'a mut Scratch) -> Option<&'a str>;
 }
 
-/// The longest name, in bytes. Or who sends a request would say how much is kept of it.
-pub(super) const LONGEST: usize = 256;
+/// The longest name, in bytes.
+const LONGEST: usize = 256;
+
+/// A name that is not too long. Or whoever sends it would say how much is kept.
+#[inline]
+pub(super) fn bounded(name: &str) -> Option<&str> {
+    (name.len() <= LONGEST).then_some(name)
+}
 
 /// Where a name is put together that is not in the request as it is. It is on the stack, so that nothing is allocated.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::{
     kept::Kept,
-    key::{Key, LONGEST, Scratch},
+    key::{Key, Scratch, bounded},
 };
 use crate::{
     circuit::{
@@ -62,11 +62,9 @@ impl<K, C, R, X> Parts<K, C, R, X> {
         K: Key<Req>,
     {
         let mut scratch = Scratch::new();
-        match self.key.of(request, &mut scratch) {
-            Some(name) if name.len() <= LONGEST => {
-                (self.kept.get(name)).unwrap_or_else(|| self.share_anew(name))
-            }
-            _ => self.own.share(),
+        match self.key.of(request, &mut scratch).and_then(bounded) {
+            Some(name) => (self.kept.get(name)).unwrap_or_else(|| self.share_anew(name)),
+            None => self.own.share(),
         }
     }
 

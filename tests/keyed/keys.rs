@@ -10,9 +10,12 @@ use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_breaker::{
+    CircuitBreakerLayer,
     keyed::{Key, Scratch, by},
     registry::Registry,
 };
+
+use crate::calling::{self, by_key, call, obey, own_circuit};
 
 /// The key of a request, by itself.
 fn key<R>(key: &impl Key<R>, request: &R) -> Option<String> {
@@ -234,5 +237,26 @@ fn a_request_with_a_longer_key_has_none() {
             made,
             "a host of {length} bytes"
         );
+    }
+}
+
+// J5, J6: nor does it get one in another way.
+#[test]
+fn a_longer_name_gets_no_circuit_by_a_failure_or_from_a_response() {
+    for (length, made) in [(256, 1), (257, 0)] {
+        let name = "x".repeat(length);
+        let registry = calling::registry(1);
+        let layer = registry.layer_by(by_key()).create_on_first_failure();
+        let mut service = layer.layer(service_fn(obey));
+        assert_eq!(call(&mut service, &name, 500), 500);
+        assert_eq!(registry.len(), made, "a failure of {length} bytes");
+
+        let registry = calling::registry(1);
+        let named: &str = name.clone().leak();
+        let layer = CircuitBreakerLayer::new(own_circuit())
+            .key_from_response(&registry, move |_: &Response<()>| Some(named));
+        let mut service = layer.layer(service_fn(obey));
+        assert_eq!(call(&mut service, "", 500), 500);
+        assert_eq!(registry.len(), made, "a response of {length} bytes");
     }
 }
