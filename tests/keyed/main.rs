@@ -1,8 +1,12 @@
 //! One layer, one circuit for each key (rules J1 to J6).
 #![cfg(feature = "registry")]
 
+#[path = "../support/sockets.rs"]
+mod sockets;
+
 mod by_response;
 mod calling;
 mod calls;
 mod first_failure;
 mod keys;
+mod servers;

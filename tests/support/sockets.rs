@@ -25,7 +25,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
@@ -101,7 +101,7 @@ pub(crate) struct Server {
 impl Server {
     /// The router as axum serves it.
     pub(crate) async fn axum(router: Router) -> Self {
-        Self::spawn(|listener, connections| async move {
+        Self::spawn(free_port(), |listener, connections| async move {
             let listener = listener.tap_io(move |_| count(&connections));
             axum::serve(listener, router).await.expect("a server");
         })
@@ -110,14 +110,28 @@ impl Server {
 
     /// A Tower service for each connection, as hyper serves it: HTTP/1 or HTTP/2, as the client
     /// speaks.
-    pub(crate) async fn hyper<S, B>(mut make: impl FnMut() -> S + Send + 'static) -> Self
+    pub(crate) async fn hyper<S, B>(make: impl FnMut() -> S + Send + 'static) -> Self
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        Self::spawn(|listener, connections| async move {
+        Self::hyper_on(free_port(), make).await
+    }
+
+    /// The same on a port of which somebody knows.
+    pub(crate) async fn hyper_on<S, B>(
+        port: TcpSocket,
+        mut make: impl FnMut() -> S + Send + 'static,
+    ) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        Self::spawn(port, |listener, connections| async move {
             let mut tasks = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 count(&connections);
@@ -132,12 +146,11 @@ impl Server {
         .await
     }
 
-    async fn spawn<F>(serve: impl FnOnce(TcpListener, Arc<AtomicU64>) -> F) -> Self
+    async fn spawn<F>(port: TcpSocket, serve: impl FnOnce(TcpListener, Arc<AtomicU64>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let listener = listener.expect("a free port");
+        let listener = port.listen(1_024).expect("a listener");
         let address = listener.local_addr().expect("an address");
         let connections = Arc::new(AtomicU64::new(0));
         let task = tokio::spawn(serve(listener, connections.clone()));
@@ -148,6 +161,13 @@ impl Server {
         }
     }
 
+    /// Closes its port, and with hyper its connections. The port stays reserved, and refuses connections.
+    pub(crate) async fn stop(mut self) -> TcpSocket {
+        self.task.abort();
+        drop((&mut self.task).await);
+        bound(self.address)
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -156,6 +176,18 @@ impl Server {
     pub(crate) fn connections(&self) -> u64 {
         self.connections.load(Ordering::SeqCst)
     }
+}
+
+fn free_port() -> TcpSocket {
+    bound((Ipv4Addr::LOCALHOST, 0).into())
+}
+
+/// Nobody listens yet.
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("a setting");
+    socket.bind(address).expect("a free port");
+    socket
 }
 
 fn count(connections: &AtomicU64) {
