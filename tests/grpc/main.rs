@@ -15,6 +15,7 @@ mod connections;
 mod deadlines;
 mod forgotten;
 mod health;
+mod keyed;
 mod neighbours;
 mod peer;
 mod pushback;
