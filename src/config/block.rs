@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    keys::{self, Assignment, EXTENDS},
+    keys::{self, ALLOW, Assignment, EXTENDS},
+    lint::Allowed,
     problem::Problem,
     read::{Reader, join},
     tree::Node,
@@ -28,7 +29,12 @@ pub(super) struct Block {
 impl Block {
     /// Reads a block, whose keys are those of a circuit and `more`.
     pub(super) fn read(reader: &mut Reader, path: &str, node: &Node, more: &[&str]) -> Self {
-        let known = [&keys::names_of_circuit()[..], &[EXTENDS.name], more].concat();
+        let known = [
+            &keys::names_of_circuit()[..],
+            &[EXTENDS.name, ALLOW.name],
+            more,
+        ]
+        .concat();
         let mut block = Self {
             path: path.to_owned(),
             ..Self::default()
@@ -37,6 +43,10 @@ impl Block {
             if key == EXTENDS.name {
                 let base = reader.text(&join(path, key), value);
                 block.extends = base.map(str::to_owned);
+            } else if key == ALLOW.name {
+                let path = join(path, key);
+                let allowed = Allowed::read(reader, &path, value);
+                block.own.push(Assignment::allow(path, allowed));
             } else {
                 block.own.extend(keys::read(reader, path, key, value));
             }

@@ -7,6 +7,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
+    lint::Allowed,
     read::{Reader, join},
     tree::Node,
     values::{ABANDONED, JITTERS, MODES, abandoned, change, open_for, probes, ramp, set, tags},
@@ -60,7 +61,7 @@ pub(super) enum Shape {
     Texts,
     /// These keys and no others.
     Table(&'static [Key]),
-    /// What may be said of a circuit: [`CIRCUIT`] and [`EXTENDS`].
+    /// What may be said of a circuit: [`CIRCUIT`], [`EXTENDS`] and [`ALLOW`].
     Circuit,
     /// The same by name.
     Circuits,
@@ -68,6 +69,8 @@ pub(super) enum Shape {
     Bases,
     /// A list of the same, each with [`NAMES`].
     Patterns,
+    /// A list of names of lints.
+    Lints,
 }
 
 /// What holds where a key is left out.
@@ -86,8 +89,8 @@ pub(super) enum Unsaid {
 
 use {
     Shape::{
-        Bases, Circuit, Circuits, Count, Name, Number, Off, Patterns, Probes, Share, Switch, Table,
-        Text, Texts, Time, TimeOf, Word,
+        Bases, Circuit, Circuits, Count, Lints, Name, Number, Off, Patterns, Probes, Share, Switch,
+        Table, Text, Texts, Time, TimeOf, Word,
     },
     Unsaid::{Is, Nothing, Required},
 };
@@ -107,7 +110,7 @@ const fn key(
 }
 
 /// What a configuration is made of.
-pub(super) const PARTS: [Key; 6] = [
+pub(super) const PARTS: [Key; 7] = [
     key(
         "defaults",
         &[Circuit],
@@ -138,6 +141,7 @@ pub(super) const PARTS: [Key; 6] = [
         Is(|_| DEFAULT_MAX_CIRCUITS.into()),
         "How many circuits there may be; at least as many as there are `circuits`.",
     ),
+    ALLOW,
     key(
         "$schema",
         &[Text],
@@ -152,6 +156,14 @@ pub(super) const EXTENDS: Key = key(
     &[Text],
     Nothing,
     "The name of one of the `bases`, whose keys come before those of this block.",
+);
+
+/// The same, and at the top.
+pub(super) const ALLOW: Key = key(
+    "allow",
+    &[Lints],
+    Nothing,
+    "Lints that are not told of what this is for: of all that is in the file, or of the circuits of a block.",
 );
 
 /// Beside the keys of a circuit in `matching`.
@@ -468,6 +480,19 @@ pub(super) struct Assignment {
     pub(super) key: &'static str,
     pub(super) path: String,
     pub(super) change: Change,
+    /// Of the key `allow`, which changes nothing.
+    pub(super) allow: Allowed,
+}
+
+impl Assignment {
+    pub(super) fn allow(path: String, allow: Allowed) -> Self {
+        Self {
+            key: ALLOW.name,
+            path,
+            change: Arc::new(|builder| builder),
+            allow,
+        }
+    }
 }
 
 impl fmt::Debug for Assignment {
@@ -481,7 +506,13 @@ pub(super) fn read(reader: &mut Reader, path: &str, key: &str, node: &Node) -> O
     let (key, read) = CIRCUIT.iter().find(|(known, _)| known.name == key)?;
     let (key, path) = (key.name, join(path, key.name));
     let change = read(reader, &path, node)?;
-    Some(Assignment { key, path, change })
+    let allow = Allowed::default();
+    Some(Assignment {
+        key,
+        path,
+        change,
+        allow,
+    })
 }
 
 // ---- defaults, as one would write them ----------------------------------------------------------

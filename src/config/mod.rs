@@ -48,6 +48,7 @@
 //! | `circuits` | circuits that are there from the start, by name |
 //! | `bases` | blocks to be extended, by name |
 //! | `max_circuits` | [how many there may be](crate::registry::RegistryBuilder::max_circuits) |
+//! | `allow` | a list of [lints](lint) that are not told of anything in the file |
 //! | `$schema` | where an editor finds the [schema](SCHEMA) of a JSON file |
 //!
 //! Where two set the same key, the later of this list holds: `defaults`; `matching`, one after the other; `circuits`.
@@ -61,6 +62,12 @@
 //! every key with its default and its range. [`SCHEMA`] is the same for editors.
 //!
 //! Closures and clocks are no data: add them [to the registry](Config::registry).
+//!
+//! # What is valid, and was hardly meant
+//!
+//! [`Config::lints`] tells of a window that can never fill, of a circuit that trips on the failures of any quiet day,
+//! and [more of that kind](lint), with numbers. The key `allow` silences them: of a block, for the circuits that it is
+//! for.
 //!
 //! # While it runs
 //!
@@ -92,6 +99,7 @@ mod block;
 mod diff;
 mod env;
 mod keys;
+pub mod lint;
 mod live;
 mod locate;
 #[cfg(test)]
@@ -111,6 +119,7 @@ use self::{
     block::{Block, apply, check, check_alone},
     env::Overlay,
     keys::{Assignment, NAMES, PARTS, names},
+    lint::Allowed,
     read::{Reader, join},
     tree::Node,
 };
@@ -131,6 +140,7 @@ pub struct Config {
     matching: Vec<(String, Arc<[Assignment]>)>,
     circuits: Vec<(String, Arc<[Assignment]>)>,
     max_circuits: Option<usize>,
+    allow: Allowed,
 }
 
 /// The JSON schema of a configuration (draft 2020-12), by which editors complete and check. It is
@@ -283,6 +293,7 @@ struct Blocks {
     matching: Vec<(String, Block)>,
     circuits: Vec<(String, Block)>,
     max_circuits: Option<usize>,
+    allow: Allowed,
 }
 
 impl Blocks {
@@ -294,6 +305,7 @@ impl Blocks {
                 "matching" => blocks.matching = read_matching(reader, node),
                 "circuits" => blocks.circuits = read_named(reader, key, node).collect(),
                 "bases" => blocks.bases = read_named(reader, key, node).collect(),
+                "allow" => blocks.allow = Allowed::read(reader, key, node),
                 "max_circuits" => {
                     let most = reader.count(key, node);
                     blocks.max_circuits = most.and_then(|most| most.try_into().ok());
@@ -332,6 +344,7 @@ impl Blocks {
                 .map(|(name, block)| (name, flat(&block)))
                 .collect(),
             max_circuits: self.max_circuits,
+            allow: self.allow,
         }
     }
 }

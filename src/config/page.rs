@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs};
 
 use super::{
-    keys::{CIRCUIT, EXTENDS, Key, NAMES, PARTS, Shape, Unsaid},
+    keys::{ALLOW, CIRCUIT, EXTENDS, Key, NAMES, PARTS, Shape, Unsaid},
     schema::hold,
 };
 use crate::circuit::settings::Settings;
@@ -24,7 +24,7 @@ fn tables() -> String {
     let mut tables = format!("{LEGEND}\n## What a file is made of\n\n");
     table(&mut tables, "", PARTS.iter());
     tables += "\nAn entry of `matching`, and any block:\n\n";
-    table(&mut tables, "", [&NAMES, &EXTENDS].into_iter());
+    table(&mut tables, "", [&NAMES, &EXTENDS, &ALLOW].into_iter());
     tables += "\n## What a circuit may be told\n\nEach links to the method of the builder, which tells more.\n\n";
     table(&mut tables, "crate::CircuitBuilder::", circuit());
     tables += "\n## Tables in place of a value\n";
@@ -88,6 +88,7 @@ fn of_shape(shape: &Shape) -> String {
         Shape::Circuits | Shape::Bases => {
             "a table of names, each with what a circuit may be told".to_owned()
         }
+        Shape::Lints => "a list of [lints](crate::config::lint)".to_owned(),
         Shape::Patterns => "a list, each with `names` and what a circuit may be told".to_owned(),
     }
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    keys::{CIRCUIT, EXTENDS, Key, NAMES, PARTS, Shape, Unsaid},
+    keys::{ALLOW, CIRCUIT, EXTENDS, Key, NAMES, PARTS, Shape, Unsaid},
+    lint::LINTS,
     tree::Node,
 };
 use crate::circuit::settings::Settings;
@@ -16,7 +17,7 @@ const UNITS: &str = "nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|sec
                      |hours|hour|hrs|hr|h|days|day|d|weeks|week|wks|wk|w|months|month|years|year|yrs|yr|y";
 
 fn schema() -> Value {
-    let keys = || CIRCUIT.iter().map(|(key, _)| key).chain([&EXTENDS]);
+    let keys = || CIRCUIT.iter().map(|(key, _)| key).chain([&EXTENDS, &ALLOW]);
     let mut schema = table(&PARTS.iter().collect::<Vec<_>>());
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("Circuits, as tower-breaker reads them");
@@ -115,6 +116,7 @@ fn of_shape(shape: &Shape) -> Value {
         Shape::Bases => {
             json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/circuit" } })
         }
+        Shape::Lints => json!({ "type": "array", "items": { "enum": LINTS } }),
         Shape::Patterns => json!({ "type": "array", "items": { "$ref": "#/$defs/pattern" } }),
     }
 }

@@ -14,7 +14,7 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     (
         "xyz = 1",
         "xyz: `xyz`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `max_circuits`, \
-         `$schema`",
+         `allow`, `$schema`",
     ),
     (
         "circuits.a.failure_rte = 0.5",
@@ -312,6 +312,19 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
         "circuits.a.extends = 1",
         "circuits.a.extends: 1, but must be a text",
     ),
+    // Lints.
+    (
+        "allow = [\"window-never-fils\"]",
+        "allow.0: `window-never-fils` is not known; did you mean `window-never-fills`?",
+    ),
+    (
+        "defaults.allow = \"window-never-fills\"",
+        "defaults.allow: \"window-never-fills\", but must be a list of names of lints",
+    ),
+    (
+        "bases.b.allow = [\"trips-on-background-errors\", 1]",
+        "bases.b.allow.1: 1, but must be a text",
+    ),
 ];
 
 /// What no schema can say: what makes no sense together, which of two times is longer, what is named elsewhere.
@@ -545,7 +558,7 @@ pub(crate) const IN_YAML: &[(&str, &str)] = &[
     (
         "a: &a\n  permits: 0\ncircuits:\n  b: *a",
         "a: `a`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `max_circuits`, \
-         `$schema`\n\
+         `allow`, `$schema`\n\
          circuits.b.permits: 0, but must be 1 to 1, the number of `probes`",
     ),
     (
@@ -554,7 +567,7 @@ pub(crate) const IN_YAML: &[(&str, &str)] = &[
          `consecutive_failures_span`, `slow_call_rate`, `slow_call_duration`, `minimum_calls`, \
          `count_window`, `time_window`, `time_window_buckets`, `open_for`, `jitter_seed`, \
          `permits`, `probes`, `half_open_timeout`, `probe_timeout`, `ramp`, `spread_retry_after`, \
-         `abandoned`, `mode`, `totals`, `tags`, `extends`",
+         `abandoned`, `mode`, `totals`, `tags`, `extends`, `allow`",
     ),
     ("circuits:\n  a: !mine { permits: 1 }", "… line 2 column 6"),
     (

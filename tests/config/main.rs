@@ -9,6 +9,7 @@ mod formats;
 mod fuzzed;
 mod guide;
 mod holding;
+mod lints;
 mod live;
 mod overlay;
 mod places;

@@ -1,0 +1,81 @@
+//! [`LintName`]: what each lint is called.
+
+use std::fmt;
+
+/// Defines the names from one list.
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident = $label:literal,)+) => {
+        /// The name of a [`Lint`](super::Lint), by which it can be silenced.
+        ///
+        /// Its `Display` is its [`label`](Self::label).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum LintName {
+            $($(#[$doc])* #[doc = concat!("\n\nIts label is `", $label, "`.")] $name,)+
+        }
+
+        impl LintName {
+            /// All there are.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The name as it is written in a file.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$name => $label,)+
+                }
+            }
+        }
+    };
+}
+
+names! {
+    /// A time window holds fewer calls than `minimum_calls`, so its rates never count.
+    WindowNeverFills = "window-never-fills",
+    /// So many failures in a row come about by chance.
+    TripsOnBackgroundErrors = "trips-on-background-errors",
+    /// So high a share of failures in the window comes about by chance, or always.
+    FailureRateNearBackgroundErrors = "failure-rate-near-background-errors",
+    /// It probes while calls from before the trip still wait.
+    OpenForBelowTimeout = "open-for-below-timeout",
+    /// Callers give up before a call is slow.
+    SlowCallsNeverSeen = "slow-calls-never-seen",
+    /// Calls that callers give up count for nothing, so that a dependency that hangs never trips it.
+    TimeoutsNotCounted = "timeouts-not-counted",
+    /// Calls are slow as a rule.
+    CallsAlwaysSlow = "calls-always-slow",
+    /// Probes are cut off before they can succeed.
+    ProbesAlwaysTimeOut = "probes-always-time-out",
+    /// Probes are given up before they are cut off.
+    ProbeTimeoutNeverReached = "probe-timeout-never-reached",
+    /// While a dependency is down, its probes hold much of what the caller can have in flight.
+    ProbesCostCapacity = "probes-cost-capacity",
+    /// A pattern matches the name of no circuit.
+    PatternMatchesNothing = "pattern-matches-nothing",
+    /// There is hardly room for more circuits.
+    MaxCircuitsNearlyReached = "max-circuits-nearly-reached",
+}
+
+/// The labels of all.
+pub(in crate::config) const LINTS: [&str; LintName::ALL.len()] = {
+    let mut labels = [""; LintName::ALL.len()];
+    let mut at = 0;
+    while at < labels.len() {
+        labels[at] = LintName::ALL[at].label();
+        at += 1;
+    }
+    labels
+};
+
+impl LintName {
+    pub(super) fn from_label(label: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter();
+        all.find(|name| name.label() == label).copied()
+    }
+}
+
+impl fmt::Display for LintName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
