@@ -1,4 +1,4 @@
-//! Where in a file a problem is: told by the format itself, which is made to fail there.
+//! Where in a file a problem or a lint is: told by the format itself, which is made to fail there.
 
 use std::{convert::Infallible, fmt};
 
@@ -7,7 +7,7 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{Problem, read::join};
+use super::{Problem, lint::Lint, read::join};
 
 impl Problem {
     /// The same problem as an error of the format, which has the line and the column, if the format knows them. `None`
@@ -43,40 +43,79 @@ impl Problem {
         if self.variable().is_some() {
             return None;
         }
-        let seek = Seek {
-            problem: self,
-            path: String::new(),
-        };
-        match seek.deserialize(same_file) {
-            Err(error) => Some(error),
-            Ok(never) => match never {},
-        }
+        Some(fail_at(self.place(), self, same_file))
     }
 }
 
-/// Reads on to where the problem is, and fails there.
+impl Lint {
+    /// The same lint as an error of the format, which has the line and the column, if the format knows them.
+    ///
+    /// It takes the same file once more. What is set nowhere is where it could be: in `defaults`, or in the whole file.
+    ///
+    /// ```
+    /// use serde_json::Deserializer;
+    /// use tower_breaker::config::{Config, lint::Traffic};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let file = r#"{
+    ///     "circuits": { "payments": { "probe_timeout": "1m" } }
+    /// }"#;
+    /// let config = Config::read(&mut Deserializer::from_str(file))?;
+    /// for lint in config.lints(&Traffic::unknown()) {
+    ///     let error = lint.locate(&mut Deserializer::from_str(file));
+    ///     assert_eq!((error.line(), error.column()), (2, 53));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// How exact the place is, is up to the format, as [of a problem](Problem::locate).
+    #[must_use]
+    pub fn locate<'de, D: Deserializer<'de>>(&self, same_file: D) -> D::Error {
+        fail_at(self.path(), self, same_file)
+    }
+}
+
+fn fail_at<'de, D: Deserializer<'de>>(
+    place: &str,
+    told: &dyn fmt::Display,
+    same_file: D,
+) -> D::Error {
+    let seek = Seek {
+        place,
+        told,
+        path: String::new(),
+    };
+    match seek.deserialize(same_file) {
+        Err(error) => error,
+        Ok(never) => match never {},
+    }
+}
+
+/// Reads on to a place, and fails there.
 struct Seek<'a> {
-    problem: &'a Problem,
+    place: &'a str,
+    told: &'a dyn fmt::Display,
     /// Of what is read now.
     path: String,
 }
 
 impl<'a> Seek<'a> {
     fn is_here(&self) -> bool {
-        self.path == self.problem.place()
+        self.path == self.place
     }
 
     /// For what is under a key, if the problem is there.
     fn under(&self, key: &str) -> Option<Self> {
         let path = join(&self.path, key);
-        let rest = self.problem.place().strip_prefix(&path)?;
+        let rest = self.place.strip_prefix(&path)?;
         let leads_there = rest.is_empty() || rest.starts_with('.');
-        let problem = self.problem;
-        leads_there.then_some(Self { problem, path })
+        let (place, told) = (self.place, self.told);
+        leads_there.then_some(Self { place, told, path })
     }
 
     fn found<E: Error>(&self) -> Result<Infallible, E> {
-        Err(E::custom(self.problem))
+        Err(E::custom(self.told))
     }
 }
 

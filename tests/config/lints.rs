@@ -6,7 +6,10 @@ use std::time::Duration;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tower_breaker::{
     AbandonedPolicy, Circuit, Jitter, OpenFor, Settings,
-    config::lint::{Calls, LintName, Subject, Traffic},
+    config::{
+        Config,
+        lint::{Calls, Lint, LintName, Subject, Traffic},
+    },
     registry::Registry,
 };
 
@@ -555,7 +558,7 @@ fn what_is_the_same_for_several_circuits_is_told_once_and_where_it_was_said() {
         ";
     let places = |traffic: &Traffic| {
         let lints = read(file).expect("makes sense").lints(traffic);
-        let place = |it: &tower_breaker::config::lint::Lint| {
+        let place = |it: &Lint| {
             assert_eq!(it.name(), LintName::TripsOnBackgroundErrors);
             (it.subject().clone(), it.path().to_owned())
         };
@@ -699,6 +702,30 @@ fn each_lint_has_its_name_and_its_row() {
     for label in labels {
         assert!(docs.contains(&format!("//! | `{label}` | ")), "{label}");
     }
+}
+
+#[test]
+fn a_lint_has_a_place_in_the_file() {
+    let text = "[circuits.a]\nprobe_timeout = '1m'\n\n[defaults]\nopen_for = '1s'\n";
+    let file = || toml::Deserializer::parse(text).expect("well formed");
+    let line_and_lint = |lint: &Lint| {
+        let error = lint.locate(file());
+        assert_eq!(error.message(), lint.to_string());
+        let at = error.span().expect("known").start;
+        (text[..at].matches('\n').count() + 1, lint.name())
+    };
+    let lints = Config::read(file()).expect("makes sense");
+    let lints = lints.lints(&Traffic::unknown().every_circuit(given_up_after(2_000)));
+    let places: Vec<_> = lints.iter().map(line_and_lint).collect();
+    assert_eq!(
+        places,
+        [
+            (5, LintName::OpenForBelowTimeout),
+            // What it is about is set nowhere, and would be in `defaults`.
+            (4, LintName::TimeoutsNotCounted),
+            (2, LintName::ProbeTimeoutNeverReached),
+        ],
+    );
 }
 
 #[test]

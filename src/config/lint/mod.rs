@@ -44,6 +44,7 @@
 //!
 //! What circuits have counted is traffic, too: [`Traffic::of`] a registry, or [`between`](Traffic::between) two looks
 //! at it. Where there is no file, ask the settings of a circuit: [`Settings::lints`].
+//! [`Lint::locate`] gives the line and the column.
 //!
 //! # What is told
 //!
