@@ -93,6 +93,15 @@ fn what_is_not_well_formed_is_told_by_its_format_with_line_and_column() {
     );
 }
 
+// I7: as the guide warns.
+#[test]
+fn what_comes_after_a_json_file_is_for_its_reader_to_look_at() {
+    let mut file = serde_json::Deserializer::from_str("{} and more");
+    Config::read(&mut file).expect("good");
+    file.end().expect_err("more");
+    serde_json::from_str::<Config>("{} and more").expect_err("more");
+}
+
 // I7: with its feature `arbitrary_precision`, which any crate of a program may turn on, serde_json gives numbers so.
 #[test]
 fn numbers_of_any_precision_are_numbers() {

@@ -3,7 +3,10 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use tower_breaker::{Settings, config::Config};
+use tower_breaker::{
+    Settings,
+    config::{Config, ReadError},
+};
 
 use super::validator::Validator;
 
@@ -76,6 +79,28 @@ fn every_file_that_the_docs_show_is_good() {
         }
     }
     assert_eq!(files, 3);
+}
+
+// I8
+#[test]
+fn what_the_guide_says_is_told_is_told() {
+    let guide = guide();
+    let shows = |text: &dyn ToString| {
+        let fence = format!("\n```text\n{}\n```\n", text.to_string().trim_end());
+        assert!(guide.contains(&fence), "{fence}");
+    };
+    let text = "[circuits.payments]\nfailure_rte = 0.5\npermits = 3\n[circuits.search-eu]";
+    let file = toml::Deserializer::parse(text).expect("well formed");
+    let variables = [("TOWER_BREAKER__SEARCH_EU__OPEN_FOR", "5")];
+    shows(&Config::read_with_env(file, variables).expect_err("wrong"));
+
+    let text = "[circuits.payments]\nfailure_rate = 1.5\n";
+    let file = || toml::Deserializer::parse(text).expect("well formed");
+    let Err(ReadError::Problems(problems)) = Config::read(file()) else {
+        panic!("1.5 is no share");
+    };
+    let problem = problems.iter().next().expect("one");
+    shows(&problem.locate(file()).expect("in the file"));
 }
 
 /// The rows of the guide's table, from the second on: what is said, and where.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tower_breaker::config::{Config, SCHEMA};
 
 use super::{
-    corpus::{BY_ITSELF, TOGETHER},
+    corpus::{BY_ITSELF, IN_JSON, TOGETHER},
     validator::Validator,
 };
 
@@ -19,6 +19,27 @@ fn the_schema_refuses_what_is_wrong_by_itself() {
     let passes = |(text, _): &&(&str, &str)| validator.refuses(&of_toml(text)).is_none();
     let passed: Vec<_> = BY_ITSELF.iter().filter(passes).collect();
     assert!(passed.is_empty(), "{passed:#?}");
+}
+
+// I8
+#[test]
+fn the_schema_refuses_what_is_wrong_in_json_only() {
+    let validator = Validator::new();
+    let read = |text| serde_json::from_str(text).ok();
+    let passes = |file: &Value| validator.refuses(file).is_none();
+    let texts = IN_JSON.iter().map(|(text, _)| *text);
+    let passed: Vec<_> = texts
+        .filter(|text| read(text).as_ref().is_some_and(passes))
+        .collect();
+    // Of a key that is there twice, it sees one. And 1.0 is a whole number in JSON.
+    assert_eq!(
+        passed,
+        [
+            r#"{ "circuits": { "a": { "permits": 1, "permits": 1 } } }"#,
+            r#"{ "circuits": {}, "circuits": {} }"#,
+            r#"{ "circuits": { "a": { "permits": 1.0 } } }"#,
+        ],
+    );
 }
 
 // I8: the list of what it cannot say has nothing in it that it can.
