@@ -774,7 +774,7 @@ impl fmt::Debug for CircuitBuilder {
 }
 
 /// In bytes: more than the name of any host, and few enough for so many circuits as a registry may have.
-const LONGEST_NAME: usize = 256;
+pub(crate) const LONGEST_NAME: usize = 256;
 
 /// Before anything is done with it: whoever asks a registry may have made it up.
 pub(crate) fn check_name(name: &str) -> Result<(), ConfigError> {

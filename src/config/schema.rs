@@ -7,7 +7,7 @@ use super::{
     lint::LINTS,
     tree::Node,
 };
-use crate::circuit::settings::Settings;
+use crate::circuit::{builder::LONGEST_NAME, settings::Settings};
 
 /// Its name is the one in `include_str`.
 const FILE: &str = "src/config/tower-breaker.schema.json";
@@ -104,13 +104,17 @@ fn of_shape(shape: &Shape) -> Value {
             json!({ "type": "string", "pattern": pattern, "examples": ["2 of 3"] })
         }
         Shape::Text => json!({ "type": "string" }),
-        Shape::Name => json!({ "type": "string", "pattern": r"\S" }),
+        Shape::Name => {
+            let mut text = name();
+            text["type"] = json!("string");
+            text
+        }
         Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Shape::Table(keys) => table(&keys.iter().collect::<Vec<_>>()),
         Shape::Circuit => json!({ "$ref": "#/$defs/circuit" }),
         Shape::Circuits => {
             let mut named = of_shape(&Shape::Bases);
-            named["propertyNames"] = json!({ "pattern": r"\S" });
+            named["propertyNames"] = name();
             named
         }
         Shape::Bases => {
@@ -119,6 +123,11 @@ fn of_shape(shape: &Shape) -> Value {
         Shape::Lints => json!({ "type": "array", "items": { "enum": LINTS } }),
         Shape::Patterns => json!({ "type": "array", "items": { "$ref": "#/$defs/pattern" } }),
     }
+}
+
+/// Something to read, but not too much of it.
+fn name() -> Value {
+    json!({ "pattern": r"\S", "maxLength": LONGEST_NAME })
 }
 
 fn of_node(node: &Node) -> Value {

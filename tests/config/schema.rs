@@ -42,6 +42,22 @@ fn the_schema_refuses_what_is_wrong_in_json_only() {
     );
 }
 
+// I8
+#[test]
+fn the_schema_knows_how_long_a_name_may_be() {
+    let validator = Validator::new();
+    for (length, is_good) in [(256, true), (257, false)] {
+        let name = "n".repeat(length);
+        for file in [
+            json!({ "circuits": { &name: {} } }),
+            json!({ "matching": [{ "names": &name }] }),
+        ] {
+            assert_eq!(validator.refuses(&file).is_none(), is_good, "{file}");
+            assert_eq!(Config::read(file).is_ok(), is_good, "{length}");
+        }
+    }
+}
+
 // I8: the list of what it cannot say has nothing in it that it can.
 #[test]
 fn the_schema_says_nothing_of_what_is_wrong_together() {
