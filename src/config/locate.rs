@@ -13,7 +13,8 @@ impl Problem {
     /// The same problem as an error of the format, which has the line and the column, if the format knows them. `None`
     /// if it is not in the file: a [variable](Self::variable) has put it there.
     ///
-    /// It takes the same file once more.
+    /// It takes the same file once more. Of a configuration within something larger, that is only the part that is the
+    /// configuration.
     ///
     /// ```
     /// use serde_json::Deserializer;
