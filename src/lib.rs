@@ -191,6 +191,7 @@ pub use self::{
 pub use self::{
     circuit::{
         builder::CircuitBuilder,
+        by::By,
         call::{Call, OwnedCall},
         classify::Classify,
         ejection::EjectionCap,

@@ -12,6 +12,7 @@ use std::{
 use super::settings::ChangedSetting;
 use super::{
     builder::CircuitBuilder,
+    by::{By, Origin},
     call::{Call, OwnedCall},
     classify::{Classify, ErrorsOnly},
     clock::CircuitClock,
@@ -598,6 +599,28 @@ impl Circuit {
     #[doc(alias = "update_config")]
     pub fn reconfigure(
         &self,
+        change: impl FnMut(&mut Settings) -> &mut Settings,
+    ) -> Result<SettingsChange, ConfigError> {
+        self.reconfigure_from(Origin::default(), change)
+    }
+
+    /// The same, and says who changes the settings, and why: to the listeners, and in what it returns.
+    ///
+    /// # Errors
+    ///
+    /// As for [`reconfigure`](Self::reconfigure).
+    pub fn reconfigure_as(
+        &self,
+        by: By,
+        change: impl FnMut(&mut Settings) -> &mut Settings,
+    ) -> Result<SettingsChange, ConfigError> {
+        let configuration = None;
+        self.reconfigure_from(Origin { by, configuration }, change)
+    }
+
+    pub(crate) fn reconfigure_from(
+        &self,
+        origin: Origin,
         mut change: impl FnMut(&mut Settings) -> &mut Settings,
     ) -> Result<SettingsChange, ConfigError> {
         let Label {
@@ -612,11 +635,11 @@ impl Circuit {
             new.numbers_in_place(&old, built)
         });
         let changed = changed.map_err(|error| error.of(name))?;
-        let (old, new) = (
+        let old_and_new = (
             built.with_numbers(&changed.old),
             built.with_numbers(&changed.new),
         );
-        let change = SettingsChange::new(name.clone(), old, new, changed.version);
+        let change = SettingsChange::new(name.clone(), old_and_new, changed.version, origin);
         if !change.is_empty() {
             self.observers().tell_settings(self, &change);
         }

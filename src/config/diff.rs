@@ -12,6 +12,7 @@ use crate::circuit::settings::{ChangedSetting, ConfigError};
 pub struct Diff {
     pub(super) circuits: Vec<CircuitDiff>,
     pub(super) max_circuits: Option<(usize, usize)>,
+    pub(super) based_on: u64,
 }
 
 /// What a configuration changes about one circuit.
@@ -55,6 +56,18 @@ impl Diff {
     #[must_use]
     pub fn max_circuits(&self) -> Option<(usize, usize)> {
         self.max_circuits
+    }
+
+    /// The [version](crate::registry::Registry::version) of the configuration that it was compared with.
+    #[must_use]
+    pub fn based_on(&self) -> u64 {
+        self.based_on
+    }
+
+    /// The version that the registry has once it is applied: the next one.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.based_on + 1
     }
 
     /// Whether something cannot change, so that nothing does.

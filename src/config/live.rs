@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, error::Error, fmt};
 
-use super::{CircuitDiff, Config, Diff};
+use super::{Apply, CircuitDiff, Config, Diff};
 use crate::{
     circuit::{
+        by::{By, Origin},
         handle::Circuit,
         settings::{ChangedSetting, ConfigError, Settings},
     },
@@ -12,6 +13,13 @@ use crate::{
 };
 
 impl Registry {
+    /// The version of the configuration: 0 of the one that the registry was built from, and one more for each that was
+    /// [applied](Self::apply) since, also if that has changed nothing.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.configuration_version()
+    }
+
     /// What [`apply`](Self::apply) would change. Nothing changes.
     ///
     /// # Errors
@@ -32,7 +40,8 @@ impl Registry {
     /// * What was said [in code](Config::registry) stays, and comes after the configuration.
     /// * `mode` and `tags` are for circuits that are made from now on: what a person has forced open stays so.
     ///
-    /// Each change is told to listeners, as any change of settings is.
+    /// It is one [version](Self::version) of the configuration. Each change is told to listeners with that version, as
+    /// any change of settings is. To say who applies it, see [`apply_as`](Self::apply_as).
     ///
     /// ```
     /// # use tower_breaker::config::Config;
@@ -53,7 +62,22 @@ impl Registry {
     /// [`ApplyError::Refused`] if a live circuit cannot be changed so: another window, closures, totals. Then nothing
     /// has changed. [`ApplyError::Busy`] while another configuration is planned or applied.
     pub fn apply(&self, config: &Config) -> Result<Diff, ApplyError> {
+        self.apply_as(config, Apply::new())
+    }
+
+    /// [Applies](Self::apply) a configuration, and says who does so and why, and on top of which version. Listeners are
+    /// told that with each change.
+    ///
+    /// # Errors
+    ///
+    /// As for [`apply`](Self::apply), and [`ApplyError::OtherVersion`] if another version than the expected one is there.
+    pub fn apply_as(&self, config: &Config, how: impl Into<Apply>) -> Result<Diff, ApplyError> {
+        let Apply { by, expected } = how.into();
         let replacement = Replacement::begin(self, config.registry()).ok_or(ApplyError::Busy)?;
+        let found = replacement.version;
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            return Err(ApplyError::OtherVersion { expected, found });
+        }
         let names = Names::of(&replacement);
         let diff = self.diff(&replacement, &names);
         if diff.is_refused() {
@@ -61,16 +85,18 @@ impl Registry {
         }
         // From here on circuits are made by the new rules; those that were made by the old ones are all there.
         replacement.take_rules();
-        let mut done = Done::default();
+        let mut done = Done::of(by, diff.version());
         if let Err(refused) = done.all(self, &replacement, &names) {
-            done.undo(&replacement);
+            done.undo(&replacement, diff.based_on());
             replacement.give_rules_back();
             let circuits = vec![*refused];
             return Err(ApplyError::Refused(Diff {
                 circuits,
                 max_circuits: None,
+                based_on: found,
             }));
         }
+        replacement.set_version(diff.version());
         Ok(diff)
     }
 
@@ -105,6 +131,7 @@ impl Registry {
         Diff {
             circuits: all,
             max_circuits: (most.0 != most.1).then_some(most),
+            based_on: replacement.version,
         }
     }
 }
@@ -138,14 +165,34 @@ impl Names {
 }
 
 /// What was done so far, so that it can be undone.
-#[derive(Default)]
 struct Done {
+    by: By,
+    version: u64,
     named: Vec<(String, Named)>,
     changed: Vec<(Circuit, Settings)>,
     max_circuits: Option<usize>,
 }
 
 impl Done {
+    /// Nothing yet.
+    fn of(by: By, version: u64) -> Self {
+        Self {
+            by,
+            version,
+            named: Vec::new(),
+            changed: Vec::new(),
+            max_circuits: None,
+        }
+    }
+
+    /// Where the changes come from that make, or that bring back, this version.
+    fn origin(&self, version: u64) -> Origin {
+        Origin {
+            by: self.by.clone(),
+            configuration: Some(version),
+        }
+    }
+
     fn all(
         &mut self,
         registry: &Registry,
@@ -183,7 +230,7 @@ impl Done {
                 return Ok(None);
             }
             circuit
-                .reconfigure(|settings| settings.set_to(&new))
+                .reconfigure_from(self.origin(self.version), |settings| settings.set_to(&new))
                 .map(Some)
         });
         match changed {
@@ -201,9 +248,11 @@ impl Done {
     }
 
     /// What held before is never refused.
-    fn undo(&mut self, replacement: &Replacement<'_>) {
+    fn undo(&mut self, replacement: &Replacement<'_>, version: u64) {
+        let origin = self.origin(version);
         for (circuit, before) in self.changed.drain(..).rev() {
-            let undone = circuit.reconfigure(|settings| settings.set_to(&before));
+            let undone =
+                circuit.reconfigure_from(origin.clone(), |settings| settings.set_to(&before));
             if let Ok(change) = undone {
                 replacement.note_version(circuit.name(), change.version());
             }
@@ -225,6 +274,14 @@ pub enum ApplyError {
     Refused(Diff),
     /// Another configuration is planned or applied at this moment.
     Busy,
+    /// Somebody has applied another configuration since the [version](Registry::version) that was
+    /// [expected](Apply::expecting). Nothing has changed.
+    OtherVersion {
+        /// The one to put this on top of.
+        expected: u64,
+        /// The one that is there.
+        found: u64,
+    },
 }
 
 impl fmt::Display for ApplyError {
@@ -235,6 +292,10 @@ impl fmt::Display for ApplyError {
                 let lines = diff.circuits().filter(refused).map(ToString::to_string);
                 f.write_str(&lines.collect::<Vec<_>>().join("\n"))
             }
+            Self::OtherVersion { expected, found } => write!(
+                f,
+                "version {expected} of the configuration was expected, but there is version {found}"
+            ),
             Self::Busy => f.write_str("another configuration is applied at this moment"),
         }
     }

@@ -72,7 +72,9 @@
 //! # While it runs
 //!
 //! [`Registry::apply`] puts a newer configuration in the place of the older one, as a whole or not at all, and keeps
-//! the state of every circuit. [`Registry::plan`] says beforehand what that would change.
+//! the state of every circuit. [`Registry::plan`] says beforehand what that would change. Each is one
+//! [version](Registry::version). [`Registry::apply_as`] says who applies it and why, and can expect the version that it was
+//! planned for.
 //!
 //! # What is wrong
 //!
@@ -95,6 +97,7 @@
 //! );
 //! ```
 
+mod apply;
 mod block;
 mod diff;
 mod env;
@@ -115,6 +118,12 @@ use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+pub use self::{
+    apply::Apply,
+    diff::{CircuitDiff, Diff},
+    live::ApplyError,
+    problem::{Problem, Problems, ReadError},
+};
 use self::{
     block::{Block, apply, check, check_alone},
     env::Overlay,
@@ -122,11 +131,6 @@ use self::{
     lint::Allowed,
     read::{Reader, join},
     tree::Node,
-};
-pub use self::{
-    diff::{CircuitDiff, Diff},
-    live::ApplyError,
-    problem::{Problem, Problems, ReadError},
 };
 use crate::{
     circuit::handle::Circuit,

@@ -16,6 +16,8 @@ pub(crate) struct Replacement<'a> {
     new: Arc<Rules>,
     old: Arc<Rules>,
     pub(crate) max_circuits: usize,
+    /// Of the older one.
+    pub(crate) version: u64,
 }
 
 impl<'a> Replacement<'a> {
@@ -33,12 +35,18 @@ impl<'a> Replacement<'a> {
             new: Arc::new(old.with_config(config)),
             old,
             max_circuits,
+            version: registry.configuration_version(),
         })
     }
 
     /// What a circuit is built by with the new rules.
     pub(crate) fn builder(&self, name: &str) -> CircuitBuilder {
         self.new.builder(name)
+    }
+
+    /// From now on the registry has this version of the configuration.
+    pub(crate) fn set_version(&self, version: u64) {
+        self.registry.shared.version.store(version, Release);
     }
 
     /// The names that are there from the start with the new rules, and with the old ones.
@@ -106,6 +114,13 @@ impl<'a> Replacement<'a> {
 
     pub(crate) fn set_max_circuits(&self, most: usize) {
         self.registry.shared.max_circuits.store(most, Relaxed);
+    }
+}
+
+impl Registry {
+    /// Acquire: whoever sees a version sees all that it has changed.
+    pub(crate) fn configuration_version(&self) -> u64 {
+        self.shared.version.load(Acquire)
     }
 }
 

@@ -153,7 +153,7 @@ mod strangers;
 mod totals;
 
 #[cfg(feature = "config")]
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::{
     fmt,
     sync::{
@@ -207,6 +207,9 @@ struct Shared {
     listeners: Arc<Listeners>,
     #[cfg(feature = "config")]
     applying: AtomicBool,
+    /// Of the configuration.
+    #[cfg(feature = "config")]
+    version: AtomicU64,
 }
 
 impl Registry {
@@ -224,6 +227,8 @@ impl Registry {
                 listeners: Arc::new(listeners),
                 #[cfg(feature = "config")]
                 applying: AtomicBool::new(false),
+                #[cfg(feature = "config")]
+                version: AtomicU64::new(0),
             }),
         }
     }

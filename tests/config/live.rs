@@ -262,8 +262,8 @@ fn each_change_is_told_and_a_listener_may_call_back() {
     assert_eq!(
         *log.lock().expect("no panic"),
         [
-            "circuit `a`: `consecutive_failures` 2 -> 3",
-            "circuit `b`: `consecutive_failures` 2 -> 3",
+            "circuit `a`: `consecutive_failures` 2 -> 3 (configuration 1)",
+            "circuit `b`: `consecutive_failures` 2 -> 3 (configuration 1)",
         ],
     );
     assert_eq!(failures_that_trip(&built, "of the listener"), Some(3));

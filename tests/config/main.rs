@@ -15,6 +15,7 @@ mod overlay;
 mod places;
 mod schema;
 mod validator;
+mod versions;
 mod wrong;
 
 use tower_breaker::config::Config;

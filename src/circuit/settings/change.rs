@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{Settings, values::Value};
-use crate::circuit::name::Name;
+use crate::circuit::{
+    by::{By, Origin},
+    name::Name,
+};
 
 /// What a live circuit was [reconfigured](crate::Circuit::reconfigure) from and to.
 ///
@@ -32,15 +35,22 @@ pub struct SettingsChange {
     old: Settings,
     new: Settings,
     version: u64,
+    origin: Origin,
 }
 
 impl SettingsChange {
-    pub(crate) fn new(circuit: Name, old: Settings, new: Settings, version: u64) -> Self {
+    pub(crate) fn new(
+        circuit: Name,
+        (old, new): (Settings, Settings),
+        version: u64,
+        origin: Origin,
+    ) -> Self {
         Self {
             circuit,
             old,
             new,
             version,
+            origin,
         }
     }
 
@@ -69,6 +79,19 @@ impl SettingsChange {
         self.version
     }
 
+    /// Who has changed them, and why, as far as that was told.
+    #[must_use]
+    pub fn by(&self) -> &By {
+        &self.origin.by
+    }
+
+    /// The version of the configuration that these settings are of, if a configuration was applied to the circuit's
+    /// registry, and not this circuit changed by hand.
+    #[must_use]
+    pub fn configuration(&self) -> Option<u64> {
+        self.origin.configuration
+    }
+
     /// Each setting that has changed.
     #[must_use]
     pub fn changes(&self) -> Vec<ChangedSetting> {
@@ -93,7 +116,7 @@ impl fmt::Display for SettingsChange {
             write!(f, "{comma}{change}")?;
             comma = ", ";
         }
-        Ok(())
+        self.origin.fmt(f)
     }
 }
 
