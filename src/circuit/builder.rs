@@ -737,6 +737,13 @@ impl Checked {
         &self.settings
     }
 
+    /// It begins where another of the same name was saved, in its mode.
+    #[cfg(feature = "config")]
+    pub(crate) fn restoring(mut self, saved: SavedState) -> Self {
+        self.builder.restored = Some(saved);
+        self
+    }
+
     pub(crate) fn circuit(self, built_at: Option<&'static Location<'static>>) -> Circuit {
         let Self {
             builder,

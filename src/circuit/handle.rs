@@ -204,6 +204,15 @@ impl Circuit {
         Ok((new, changes))
     }
 
+    /// What differs from these settings, whether it can be changed or not.
+    #[cfg(feature = "config")]
+    pub(crate) fn differences(&self, settings: &Settings) -> Vec<ChangedSetting> {
+        let old = self.settings();
+        let mut new = settings.clone();
+        new.take_closures_of(&old);
+        old.changes_to(&new)
+    }
+
     /// What a circuit of a later process can be built from (rule E6): the state, what remains of the break, the
     /// attempt and the mode. See [`SavedState`].
     ///

@@ -30,6 +30,7 @@ use crate::circuit::by::By;
 pub struct Apply {
     pub(super) by: By,
     pub(super) expected: Option<u64>,
+    pub(super) replacing: bool,
 }
 
 impl Apply {
@@ -40,13 +41,55 @@ impl Apply {
 
     /// Says who applies it, and why.
     pub fn by(by: By) -> Self {
-        Self { by, expected: None }
+        Self {
+            by,
+            ..Self::default()
+        }
     }
 
     /// Only if the registry has this [version](crate::registry::Registry::version) of the configuration, so that two
     /// people do not undo what the other has just done.
     pub fn expecting(mut self, version: u64) -> Self {
         self.expected = Some(version);
+        self
+    }
+}
+
+impl Apply {
+    /// Circuits that cannot change so while they live, because of their window's kind or size or what else their memory
+    /// is made for, are made anew, in place of refusing the whole configuration.
+    ///
+    /// | goes on | begins anew |
+    /// |---|---|
+    /// | state, what is left of a break, attempts, mode (rule E6) | window, failures in a row, ramp, probes of half-open |
+    /// | its place in the registry: named or a stranger | totals, the last trip, the era |
+    ///
+    /// The [diff](crate::config::CircuitDiff::Replaced) says so, and listeners hear that a circuit was removed and another
+    /// added.
+    ///
+    /// **Watch out:** whoever holds the old circuit goes on with it, as after a
+    /// [`remove`](crate::registry::Registry::remove). A layer that was made with it is such a holder. Look the circuit up
+    /// for each call, or leave this and restart:
+    ///
+    /// ```
+    /// # use tower_breaker::{config::{Apply, Config}, registry::Registry};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let read = |file| Config::read(&mut serde_json::Deserializer::from_str(file));
+    /// let registry = read(r#"{ "circuits": { "payments": { "count_window": 100 } } }"#)?.registry().build()?;
+    /// # let newer = read(r#"{ "circuits": { "payments": { "count_window": 500 } } }"#)?;
+    /// // Wrong: this one keeps its old window for as long as it is held.
+    /// let payments = registry.try_get("payments")?;
+    /// assert!(registry.apply(&newer).is_err());
+    /// registry.apply_as(&newer, Apply::new().replacing())?;
+    /// assert_eq!(payments.settings().count_window(), Some(100));
+    ///
+    /// // Right.
+    /// registry.try_get("payments")?.try_acquire()?.success();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replacing(mut self) -> Self {
+        self.replacing = true;
         self
     }
 }

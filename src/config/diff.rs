@@ -31,6 +31,17 @@ pub enum CircuitDiff {
         /// Each setting that changes, with the old and the new value.
         changes: Vec<ChangedSetting>,
     },
+    /// A live circuit cannot be changed so (rule E5), and another takes its place, as was
+    /// [asked for](crate::config::Apply::replacing). State, attempts and mode go on. Its window, failures in a row and
+    /// totals are empty. Whoever holds the old one goes on with that.
+    Replaced {
+        /// Its name.
+        name: String,
+        /// What cannot be changed.
+        error: ConfigError,
+        /// Each setting that differs, with the old and the new value.
+        changes: Vec<ChangedSetting>,
+    },
     /// A live circuit cannot be changed so (rule E5), so nothing changes at all.
     Refused {
         /// Its name.
@@ -102,6 +113,7 @@ impl CircuitDiff {
         match self {
             Self::Added { name }
             | Self::Changed { name, .. }
+            | Self::Replaced { name, .. }
             | Self::Refused { name, .. }
             | Self::Left { name } => name,
         }
@@ -112,12 +124,25 @@ impl fmt::Display for CircuitDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Added { name } => write!(f, "{name}: is made"),
-            Self::Changed { name, changes } => {
-                let all: Vec<_> = changes.iter().map(ToString::to_string).collect();
-                write!(f, "{name}: {}", all.join(", "))
+            Self::Changed { name, changes } => write!(f, "{name}: {}", list(changes)),
+            Self::Replaced {
+                name,
+                error,
+                changes,
+            } => {
+                let (field, changes) = (error.field(), list(changes));
+                write!(
+                    f,
+                    "{name}: is made anew with its state and an empty window, since `{field}` cannot change: {changes}"
+                )
             }
             Self::Refused { error, .. } => write!(f, "cannot change: {error}"),
             Self::Left { name } => write!(f, "{name}: is named no more, and stays as it is"),
         }
     }
+}
+
+fn list(changes: &[ChangedSetting]) -> String {
+    let all: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    all.join(", ")
 }

@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, error::Error, fmt};
 use super::{Apply, CircuitDiff, Config, Diff};
 use crate::{
     circuit::{
-        by::{By, Origin},
+        by::Origin,
         handle::Circuit,
         settings::{ChangedSetting, ConfigError, Settings},
     },
-    registry::{Named, Registry, Replacement},
+    registry::{Named, Prepared, Registry, Replacement},
 };
 
 impl Registry {
@@ -26,8 +26,27 @@ impl Registry {
     ///
     /// [`ApplyError::Busy`] while another configuration is planned or applied.
     pub fn plan(&self, config: &Config) -> Result<Diff, ApplyError> {
+        self.plan_as(config, Apply::new())
+    }
+
+    /// What [`apply_as`](Self::apply_as) would change. Nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`plan`](Self::plan), and [`ApplyError::OtherVersion`] if another version than the expected one is there.
+    pub fn plan_as(&self, config: &Config, how: impl Into<Apply>) -> Result<Diff, ApplyError> {
+        let how = how.into();
+        let replacement = self.begin(config, &how)?;
+        Ok(self.diff(&replacement, &Names::of(&replacement), how.replacing))
+    }
+
+    fn begin(&self, config: &Config, how: &Apply) -> Result<Replacement<'_>, ApplyError> {
         let replacement = Replacement::begin(self, config.registry()).ok_or(ApplyError::Busy)?;
-        Ok(self.diff(&replacement, &Names::of(&replacement)))
+        let found = replacement.version;
+        match how.expected.filter(|expected| *expected != found) {
+            Some(expected) => Err(ApplyError::OtherVersion { expected, found }),
+            None => Ok(replacement),
+        }
     }
 
     /// Puts a configuration in the place of the one that the registry was built from, while it lives: all of it, or
@@ -60,7 +79,7 @@ impl Registry {
     /// # Errors
     ///
     /// [`ApplyError::Refused`] if a live circuit cannot be changed so: another window, closures, totals. Then nothing
-    /// has changed. [`ApplyError::Busy`] while another configuration is planned or applied.
+    /// has changed. [`Apply::replacing`] has such circuits made anew. [`ApplyError::Busy`] while another configuration is planned or applied.
     pub fn apply(&self, config: &Config) -> Result<Diff, ApplyError> {
         self.apply_as(config, Apply::new())
     }
@@ -72,20 +91,16 @@ impl Registry {
     ///
     /// As for [`apply`](Self::apply), and [`ApplyError::OtherVersion`] if another version than the expected one is there.
     pub fn apply_as(&self, config: &Config, how: impl Into<Apply>) -> Result<Diff, ApplyError> {
-        let Apply { by, expected } = how.into();
-        let replacement = Replacement::begin(self, config.registry()).ok_or(ApplyError::Busy)?;
-        let found = replacement.version;
-        if let Some(expected) = expected.filter(|expected| *expected != found) {
-            return Err(ApplyError::OtherVersion { expected, found });
-        }
+        let how = how.into();
+        let replacement = self.begin(config, &how)?;
         let names = Names::of(&replacement);
-        let diff = self.diff(&replacement, &names);
+        let diff = self.diff(&replacement, &names, how.replacing);
         if diff.is_refused() {
             return Err(ApplyError::Refused(diff));
         }
         // From here on circuits are made by the new rules; those that were made by the old ones are all there.
         replacement.take_rules();
-        let mut done = Done::of(by, diff.version());
+        let mut done = Done::of(how, diff.version());
         if let Err(refused) = done.all(self, &replacement, &names) {
             done.undo(&replacement, diff.based_on());
             replacement.give_rules_back();
@@ -93,14 +108,14 @@ impl Registry {
             return Err(ApplyError::Refused(Diff {
                 circuits,
                 max_circuits: None,
-                based_on: found,
+                based_on: diff.based_on(),
             }));
         }
         replacement.set_version(diff.version());
         Ok(diff)
     }
 
-    fn diff(&self, replacement: &Replacement<'_>, names: &Names) -> Diff {
+    fn diff(&self, replacement: &Replacement<'_>, names: &Names, replacing: bool) -> Diff {
         let circuits = self.circuits();
         let there: BTreeSet<_> = circuits.iter().map(Circuit::name).collect();
         let live = circuits.iter().filter_map(|circuit| {
@@ -111,7 +126,12 @@ impl Registry {
             match target(replacement, circuit) {
                 Ok((_, changes)) if changes.is_empty() => None,
                 Ok((_, changes)) => Some(CircuitDiff::Changed { name, changes }),
-                Err(error) => Some(CircuitDiff::Refused { name, error }),
+                Err(Cannot::Change(error, changes)) if replacing => Some(CircuitDiff::Replaced {
+                    name,
+                    error,
+                    changes,
+                }),
+                Err(cannot) => Some(cannot.refused(name)),
             }
         });
         let new = names
@@ -140,9 +160,27 @@ impl Registry {
 fn target(
     replacement: &Replacement<'_>,
     circuit: &Circuit,
-) -> Result<(Settings, Vec<ChangedSetting>), ConfigError> {
-    let checked = replacement.builder(circuit.name()).check()?;
-    circuit.plan(checked.settings())
+) -> Result<(Settings, Vec<ChangedSetting>), Cannot> {
+    let checked = replacement.builder(circuit.name()).check();
+    let checked = checked.map_err(Cannot::BeMade)?;
+    let settings = checked.settings();
+    let planned = circuit.plan(settings);
+    planned.map_err(|error| Cannot::Change(error, circuit.differences(settings)))
+}
+
+/// Why a live circuit cannot be what the new rules say.
+enum Cannot {
+    /// No circuit can.
+    BeMade(ConfigError),
+    /// This one cannot become it; what differs.
+    Change(ConfigError, Vec<ChangedSetting>),
+}
+
+impl Cannot {
+    fn refused(self, name: String) -> CircuitDiff {
+        let (Self::BeMade(error) | Self::Change(error, _)) = self;
+        CircuitDiff::Refused { name, error }
+    }
 }
 
 /// The names in a configuration.
@@ -166,20 +204,23 @@ impl Names {
 
 /// What was done so far, so that it can be undone.
 struct Done {
-    by: By,
+    how: Apply,
     version: u64,
     named: Vec<(String, Named)>,
+    /// Those that others take the place of in the end, when nothing can fail any more.
+    to_replace: Vec<(Circuit, Prepared)>,
     changed: Vec<(Circuit, Settings)>,
     max_circuits: Option<usize>,
 }
 
 impl Done {
     /// Nothing yet.
-    fn of(by: By, version: u64) -> Self {
+    fn of(how: Apply, version: u64) -> Self {
         Self {
-            by,
+            how,
             version,
             named: Vec::new(),
+            to_replace: Vec::new(),
             changed: Vec::new(),
             max_circuits: None,
         }
@@ -188,7 +229,7 @@ impl Done {
     /// Where the changes come from that make, or that bring back, this version.
     fn origin(&self, version: u64) -> Origin {
         Origin {
-            by: self.by.clone(),
+            by: self.how.by.clone(),
             configuration: Some(version),
         }
     }
@@ -208,6 +249,9 @@ impl Done {
                 self.change(replacement, circuit)?;
             }
         }
+        for (old, new) in self.to_replace.drain(..) {
+            replacement.replace(&old, new);
+        }
         Ok(())
     }
 
@@ -225,25 +269,34 @@ impl Done {
         replacement: &Replacement<'_>,
         circuit: Circuit,
     ) -> Result<(), Box<CircuitDiff>> {
-        let changed = target(replacement, &circuit).and_then(|(new, changes)| {
-            if changes.is_empty() {
-                return Ok(None);
+        let name = circuit.name().to_owned();
+        let (new, changes) = match target(replacement, &circuit) {
+            Ok(target) => target,
+            Err(Cannot::Change(..)) if self.how.replacing => {
+                return self.prepare_another(replacement, circuit);
             }
-            circuit
-                .reconfigure_from(self.origin(self.version), |settings| settings.set_to(&new))
-                .map(Some)
-        });
-        match changed {
-            Ok(None) => {}
-            Ok(Some(change)) => {
-                replacement.note_version(circuit.name(), change.version());
-                self.changed.push((circuit, change.before().clone()));
-            }
-            Err(error) => {
-                let name = circuit.name().to_owned();
-                return Err(Box::new(CircuitDiff::Refused { name, error }));
-            }
+            Err(cannot) => return Err(Box::new(cannot.refused(name))),
+        };
+        if changes.is_empty() {
+            return Ok(());
         }
+        let origin = self.origin(self.version);
+        let changed = circuit.reconfigure_from(origin, |settings| settings.set_to(&new));
+        let change = changed.map_err(|error| Box::new(CircuitDiff::Refused { name, error }))?;
+        replacement.note_version(circuit.name(), change.version());
+        self.changed.push((circuit, change.before().clone()));
+        Ok(())
+    }
+
+    fn prepare_another(
+        &mut self,
+        replacement: &Replacement<'_>,
+        circuit: Circuit,
+    ) -> Result<(), Box<CircuitDiff>> {
+        let name = circuit.name().to_owned();
+        let prepared = replacement.prepare(&name);
+        let prepared = prepared.map_err(|error| Box::new(CircuitDiff::Refused { name, error }))?;
+        self.to_replace.push((circuit, prepared));
         Ok(())
     }
 

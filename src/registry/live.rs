@@ -5,8 +5,8 @@ use std::sync::{
     atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use super::{Named, Registry, RegistryBuilder, Rules};
-use crate::circuit::{builder::CircuitBuilder, settings::ConfigError};
+use super::{Named, Prepared, Registry, RegistryBuilder, Rules, event::Departure};
+use crate::circuit::{builder::CircuitBuilder, handle::Circuit, settings::ConfigError};
 
 /// The rules of a new configuration, in the place of an older one's, beside those of code.
 ///
@@ -89,6 +89,30 @@ impl<'a> Replacement<'a> {
             }
             Named::Kept(None) => {}
         }
+    }
+
+    /// A circuit of the new rules, not made yet.
+    pub(crate) fn prepare(&self, name: &str) -> Result<Prepared, ConfigError> {
+        self.registry.prepare(&self.new, name)
+    }
+
+    /// Has a new circuit take the place of one that cannot become like it, unless that is gone meanwhile. It goes on
+    /// where the old one is.
+    pub(crate) fn replace(&self, old: &Circuit, new: Prepared) {
+        let mut circuits = self.registry.shared.circuits.change();
+        let is_there = circuits.get(old.name());
+        if is_there.is_none_or(|there| there.identity() != old.identity()) {
+            return;
+        }
+        let (circuit, presence) = new.restoring(old.save()).make();
+        let gone = circuits.replace(&circuit, &presence);
+        drop(circuits);
+        gone.iter()
+            .for_each(|gone| self.registry.tell_gone(gone, Departure::Removed));
+        self.registry
+            .shared
+            .listeners
+            .tell_added(&circuit, &presence);
     }
 
     /// Notes that a circuit has this version of its settings by the new rules.

@@ -97,6 +97,22 @@ impl Changing<'_> {
         self.owner.totals.created += 1;
     }
 
+    /// Puts a circuit in the place of the one of its name. As that, it stays, or leaves when its place is needed.
+    #[cfg(feature = "config")]
+    pub(super) fn replace(&mut self, circuit: &Circuit, presence: &Arc<Presence>) -> Option<Entry> {
+        let name = circuit.full_name().clone();
+        let gone = self.owner.circuits.remove(&*name);
+        self.layers = self.owner.layers.present();
+        self.layers.let_go(&name);
+        self.insert_named(name.clone(), circuit, presence);
+        // A mode that a person has put the old one in is not what the new one was built in.
+        let mode = gone.as_ref().map(|gone| gone.built.mode);
+        if let Some((mode, entry)) = mode.zip(self.owner.circuits.get_mut(&*name)) {
+            entry.built.mode = mode;
+        }
+        gone
+    }
+
     /// If the circuit is there, it is one of those that never leave from now on. What it was before, if it was a
     /// stranger.
     pub(super) fn keep(&mut self, name: &str) -> Option<Option<Stranger>> {

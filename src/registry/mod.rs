@@ -186,6 +186,8 @@ use crate::{
 
 #[cfg(feature = "config")]
 pub(crate) use self::{builder::DEFAULT_MAX_CIRCUITS, live::Replacement, rules::Source};
+#[cfg(feature = "config")]
+use crate::machine::SavedState;
 
 /// Whether a pattern of names matches a name.
 #[cfg(feature = "config")]
@@ -445,13 +447,20 @@ pub(crate) enum Named {
 }
 
 /// A circuit that makes sense, and was not made yet.
-struct Prepared {
+pub(crate) struct Prepared {
     name: String,
     checked: Checked,
     presence: Arc<Presence>,
 }
 
 impl Prepared {
+    /// It begins where another of its name was saved.
+    #[cfg(feature = "config")]
+    fn restoring(mut self, saved: SavedState) -> Self {
+        self.checked = self.checked.restoring(saved);
+        self
+    }
+
     fn make(self) -> (Circuit, Arc<Presence>) {
         (self.checked.circuit(None), self.presence)
     }

@@ -13,6 +13,7 @@ mod lints;
 mod live;
 mod overlay;
 mod places;
+mod replacing;
 mod schema;
 mod validator;
 mod versions;
