@@ -650,6 +650,12 @@ impl CircuitBuilder {
         Ok(self.check()?.circuit(Some(built_at)))
     }
 
+    /// What a registry chooses a cap by, unless one was said.
+    #[cfg(feature = "registry")]
+    pub(crate) fn tags_unless_capped(&self) -> Option<&Tags> {
+        self.cap.is_none().then_some(&self.tags)
+    }
+
     #[cfg(feature = "registry")]
     pub(crate) fn named(self, name: Name) -> Self {
         Self { name, ..self }
@@ -735,6 +741,12 @@ impl Checked {
     #[cfg(feature = "config")]
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The set that it is to be a member of.
+    #[cfg(feature = "config")]
+    pub(crate) fn cap(&self) -> Option<&EjectionCap> {
+        self.builder.cap.as_ref()
     }
 
     /// It begins where another of the same name was saved, in its mode.

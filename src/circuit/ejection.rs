@@ -8,6 +8,10 @@ use super::{
     clock::CircuitClock,
     settings::{self, ConfigError, millionths},
 };
+#[cfg(feature = "config")]
+use crate::machine::Core;
+#[cfg(feature = "registry")]
+use crate::machine::Limit;
 use crate::machine::{Cap, Joining};
 
 /// Keeps the last ones in rotation: of a set of circuits, at most a share may be open at once (rule G7).
@@ -47,7 +51,8 @@ use crate::machine::{Cap, Joining};
 /// # }
 /// ```
 ///
-/// A circuit is a member for as long as it lives. It takes a place when it trips:
+/// A circuit is a member for as long as it lives. (A registry, feature `registry`, can choose the
+/// members.) It takes a place when it trips:
 ///
 /// * It holds its place until its wait is over. If nobody asks the circuit then, another member's trip may
 ///   take the place over. The one whose wait was over first is taken first.
@@ -125,7 +130,7 @@ impl EjectionCap {
     /// The share of the set that may be open: above 0 and at most 1.
     #[must_use]
     pub fn share(&self) -> f64 {
-        settings::share(self.cap.share())
+        settings::share(self.cap.limit().share)
     }
 
     /// How many circuits there are in the set.
@@ -142,6 +147,43 @@ impl EjectionCap {
     #[must_use]
     pub fn ejected(&self) -> u64 {
         self.cap.taken()
+    }
+
+    /// How many trips were vetoed since the set was made, those that were not told included.
+    #[must_use]
+    pub fn vetoed(&self) -> u64 {
+        self.cap.vetoed()
+    }
+
+    /// A set of which all may be open.
+    #[cfg(feature = "registry")]
+    pub(crate) fn without_limit() -> Self {
+        Self {
+            cap: Arc::new(Cap::new(Limit::NONE.share, Limit::NONE.least)),
+            epoch: Instant::now(),
+        }
+    }
+
+    #[cfg(feature = "registry")]
+    pub(crate) fn limit(&self) -> Limit {
+        self.cap.limit()
+    }
+
+    /// From the next trip on (rule K1).
+    #[cfg(feature = "registry")]
+    pub(crate) fn set_limit(&self, limit: Limit) {
+        self.cap.set_limit(limit);
+    }
+
+    /// Whether it is the same set.
+    #[cfg(feature = "config")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cap, &other.cap)
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) fn has(&self, core: &Core) -> bool {
+        core.is_member_of(&self.cap)
     }
 
     pub(crate) fn joined_by(&self, clock: &CircuitClock) -> Joining {

@@ -8,8 +8,6 @@ use std::{
     time::Duration,
 };
 
-#[cfg(feature = "config")]
-use super::settings::ChangedSetting;
 use super::{
     builder::CircuitBuilder,
     by::{By, Origin},
@@ -25,6 +23,8 @@ use super::{
     snapshot::Snapshot,
     tags::Tags,
 };
+#[cfg(feature = "config")]
+use super::{ejection::EjectionCap, settings::ChangedSetting};
 use crate::machine::{Core, Mode, Outcome, SavedState, State};
 
 /// A circuit: the state that decides, shared by everyone who holds a handle to it.
@@ -178,6 +178,24 @@ impl Circuit {
             Err(shared) => (shared, false),
         };
         (Self { shared }, is_only)
+    }
+
+    /// Whether it is a member of this set.
+    #[cfg(feature = "config")]
+    pub(crate) fn is_member_of(&self, cap: &EjectionCap) -> bool {
+        cap.has(self.core())
+    }
+
+    /// Whether it is a member of any set.
+    #[cfg(feature = "config")]
+    pub(crate) fn is_capped(&self) -> bool {
+        self.core().is_member()
+    }
+
+    /// Becomes a member of a set, unless it is one of another. Returns whether it is a member of this one.
+    #[cfg(feature = "config")]
+    pub(crate) fn join(&self, cap: &EjectionCap) -> bool {
+        self.core().join(cap.joined_by(&self.shared.clock))
     }
 
     /// The name, to be copied without a copy of its text.

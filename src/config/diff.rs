@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::circuit::settings::{ChangedSetting, ConfigError};
+use crate::{
+    circuit::settings::{ChangedSetting, ConfigError},
+    registry::CapChange,
+};
 
 /// What a configuration changes in a live registry, or would change. From
 /// [`Registry::plan`](crate::registry::Registry::plan) and [`apply`](crate::registry::Registry::apply).
@@ -11,6 +14,7 @@ use crate::circuit::settings::{ChangedSetting, ConfigError};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diff {
     pub(super) circuits: Vec<CircuitDiff>,
+    pub(super) caps: Vec<CapDiff>,
     pub(super) max_circuits: Option<(usize, usize)>,
     pub(super) based_on: u64,
 }
@@ -57,10 +61,71 @@ pub enum CircuitDiff {
     },
 }
 
+/// What a configuration changes about one of its caps (rule K1). Limits are in words: `at most 50 % and at least one`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CapDiff {
+    /// It is new. The circuits that it is for become members, those that are there, too.
+    Added {
+        /// Which circuits it is for, in words.
+        group: String,
+        /// How many of them may be open.
+        limit: String,
+    },
+    /// It is for the same circuits, with another limit, from the next trip on.
+    Changed {
+        /// Which circuits it is for, in words.
+        group: String,
+        /// How many of them could be open.
+        before: String,
+        /// How many of them may be open.
+        after: String,
+    },
+    /// It is no more. Nothing limits those that were its members.
+    Removed {
+        /// Which circuits it was for, in words.
+        group: String,
+    },
+}
+
+impl From<CapChange> for CapDiff {
+    fn from(change: CapChange) -> Self {
+        let group = change.group;
+        match (change.before, change.after) {
+            (None, Some(limit)) => Self::Added { group, limit },
+            (Some(before), Some(after)) => Self::Changed {
+                group,
+                before,
+                after,
+            },
+            (_, None) => Self::Removed { group },
+        }
+    }
+}
+
+impl fmt::Display for CapDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added { group, limit } => write!(f, "cap of {group}: is made, {limit}"),
+            Self::Changed {
+                group,
+                before,
+                after,
+            } => write!(f, "cap of {group}: {before} -> {after}"),
+            Self::Removed { group } => write!(f, "cap of {group}: is no more"),
+        }
+    }
+}
+
 impl Diff {
     /// What changes about circuits, by name.
     pub fn circuits(&self) -> impl Iterator<Item = &CircuitDiff> {
         self.circuits.iter()
+    }
+
+    /// What changes about caps: first those that are no more, then the others in their order.
+    pub fn caps(&self) -> impl Iterator<Item = &CapDiff> {
+        self.caps.iter()
     }
 
     /// How many circuits there may be, before and after, if that changes.
@@ -91,13 +156,14 @@ impl Diff {
     /// Whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.circuits.is_empty() && self.max_circuits.is_none()
+        self.circuits.is_empty() && self.caps.is_empty() && self.max_circuits.is_none()
     }
 }
 
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines: Vec<_> = self.circuits.iter().map(ToString::to_string).collect();
+        lines.extend(self.caps.iter().map(ToString::to_string));
         lines.extend(
             self.max_circuits
                 .map(|(old, new)| format!("max_circuits: {old} -> {new}")),
@@ -130,11 +196,15 @@ impl fmt::Display for CircuitDiff {
                 error,
                 changes,
             } => {
-                let (field, changes) = (error.field(), list(changes));
                 write!(
                     f,
-                    "{name}: is made anew with its state and an empty window, since `{field}` cannot change: {changes}"
-                )
+                    "{name}: is made anew with its state and an empty window, since `{}` cannot change",
+                    error.field()
+                )?;
+                match changes[..] {
+                    [] => Ok(()),
+                    _ => write!(f, ": {}", list(changes)),
+                }
             }
             Self::Refused { error, .. } => write!(f, "cannot change: {error}"),
             Self::Left { name } => write!(f, "{name}: is named no more, and stays as it is"),

@@ -62,6 +62,8 @@ pub(super) enum Shape {
     Texts,
     /// These keys and no others.
     Table(&'static [Key]),
+    /// A list of tables with these keys.
+    List(&'static [Key]),
     /// What may be said of a circuit: [`CIRCUIT`], [`EXTENDS`] and [`ALLOW`].
     Circuit,
     /// The same by name.
@@ -90,8 +92,8 @@ pub(super) enum Unsaid {
 
 use {
     Shape::{
-        Bases, Circuit, Circuits, Count, Lints, Name, Number, Off, Patterns, Probes, Share, Switch,
-        Table, Text, Texts, Time, TimeOf, Word,
+        Bases, Circuit, Circuits, Count, Lints, List, Name, Number, Off, Patterns, Probes, Share,
+        Switch, Table, Text, Texts, Time, TimeOf, Word,
     },
     Unsaid::{Is, Nothing, Required},
 };
@@ -111,7 +113,7 @@ const fn key(
 }
 
 /// What a configuration is made of.
-pub(super) const PARTS: [Key; 7] = [
+pub(super) const PARTS: [Key; 8] = [
     key(
         "defaults",
         &[Circuit],
@@ -137,6 +139,12 @@ pub(super) const PARTS: [Key; 7] = [
         "Blocks that others extend, by name.",
     ),
     key(
+        "caps",
+        &[List(&CAP)],
+        Nothing,
+        "Groups of circuits of which only a share may be open by failure at once.",
+    ),
+    key(
         "max_circuits",
         &[Count(1, u64::MAX)],
         Is(|_| DEFAULT_MAX_CIRCUITS.into()),
@@ -148,6 +156,34 @@ pub(super) const PARTS: [Key; 7] = [
         &[Text],
         Nothing,
         "Where an editor finds the schema of a JSON file; nothing else looks at it.",
+    ),
+];
+
+/// What may be said of a cap.
+pub(super) const CAP: [Key; 4] = [
+    key(
+        "names",
+        &[Name],
+        Nothing,
+        "Only circuits of this name, in which `*` stands for any characters.",
+    ),
+    key(
+        "tags",
+        &[Texts],
+        Nothing,
+        "Only circuits that have these tags.",
+    ),
+    key(
+        "at_most",
+        &[Share],
+        Required,
+        "At most this share of them may be open by failure at once.",
+    ),
+    key(
+        "at_least_one",
+        &[Switch],
+        Is(|_| false.into()),
+        "One of them may be open, however few there are.",
     ),
 ];
 

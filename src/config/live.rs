@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeSet, error::Error, fmt};
 
-use super::{Apply, CircuitDiff, Config, Diff};
+use super::{Apply, CapDiff, CircuitDiff, Config, Diff};
 use crate::{
     circuit::{
         by::Origin,
+        ejection::EjectionCap,
         handle::Circuit,
         settings::{ChangedSetting, ConfigError, Settings},
     },
+    machine::Limit,
     registry::{Named, Prepared, Registry, Replacement},
 };
 
@@ -107,8 +109,8 @@ impl Registry {
             let circuits = vec![*refused];
             return Err(ApplyError::Refused(Diff {
                 circuits,
-                max_circuits: None,
                 based_on: diff.based_on(),
+                ..Diff::default()
             }));
         }
         replacement.set_version(diff.version());
@@ -124,8 +126,8 @@ impl Registry {
                 return Some(CircuitDiff::Left { name });
             }
             match target(replacement, circuit) {
-                Ok((_, changes)) if changes.is_empty() => None,
-                Ok((_, changes)) => Some(CircuitDiff::Changed { name, changes }),
+                Ok(target) if target.changes.is_empty() => None,
+                Ok(Target { changes, .. }) => Some(CircuitDiff::Changed { name, changes }),
                 Err(Cannot::Change(error, changes)) if replacing => Some(CircuitDiff::Replaced {
                     name,
                     error,
@@ -150,6 +152,11 @@ impl Registry {
         let most = (replacement.old_max_circuits(), replacement.max_circuits);
         Diff {
             circuits: all,
+            caps: replacement
+                .cap_changes()
+                .into_iter()
+                .map(CapDiff::from)
+                .collect(),
             max_circuits: (most.0 != most.1).then_some(most),
             based_on: replacement.version,
         }
@@ -157,15 +164,35 @@ impl Registry {
 }
 
 /// What the new rules make of a live circuit.
-fn target(
-    replacement: &Replacement<'_>,
-    circuit: &Circuit,
-) -> Result<(Settings, Vec<ChangedSetting>), Cannot> {
+struct Target {
+    settings: Settings,
+    changes: Vec<ChangedSetting>,
+    /// The set that it becomes a member of.
+    joins: Option<EjectionCap>,
+}
+
+fn target(replacement: &Replacement<'_>, circuit: &Circuit) -> Result<Target, Cannot> {
     let checked = replacement.builder(circuit.name()).check();
     let checked = checked.map_err(Cannot::BeMade)?;
     let settings = checked.settings();
-    let planned = circuit.plan(settings);
-    planned.map_err(|error| Cannot::Change(error, circuit.differences(settings)))
+    let cannot = |error| Cannot::Change(error, circuit.differences(settings));
+    let cap = replacement.cap_for(circuit, checked.cap());
+    let joins = cap.filter(|cap| !circuit.is_member_of(cap));
+    if joins.is_some() && circuit.is_capped() {
+        let another = format_args!("another than its own");
+        let error = ConfigError::new(
+            "cap",
+            another,
+            "the one that it has for as long as it lives",
+        );
+        return Err(cannot(error.of(circuit.full_name())));
+    }
+    let (new, changes) = circuit.plan(settings).map_err(cannot)?;
+    Ok(Target {
+        settings: new,
+        changes,
+        joins: joins.cloned(),
+    })
 }
 
 /// Why a live circuit cannot be what the new rules say.
@@ -210,6 +237,7 @@ struct Done {
     /// Those that others take the place of in the end, when nothing can fail any more.
     to_replace: Vec<(Circuit, Prepared)>,
     changed: Vec<(Circuit, Settings)>,
+    caps: Vec<(EjectionCap, Limit)>,
     max_circuits: Option<usize>,
 }
 
@@ -222,6 +250,7 @@ impl Done {
             named: Vec::new(),
             to_replace: Vec::new(),
             changed: Vec::new(),
+            caps: Vec::new(),
             max_circuits: None,
         }
     }
@@ -241,6 +270,7 @@ impl Done {
         names: &Names,
     ) -> Result<(), Box<CircuitDiff>> {
         self.max_circuits = Some(replacement.take_max_circuits());
+        self.caps = replacement.take_caps();
         for name in &names.named {
             self.make(replacement, name)?;
         }
@@ -270,18 +300,23 @@ impl Done {
         circuit: Circuit,
     ) -> Result<(), Box<CircuitDiff>> {
         let name = circuit.name().to_owned();
-        let (new, changes) = match target(replacement, &circuit) {
+        let target = match target(replacement, &circuit) {
             Ok(target) => target,
             Err(Cannot::Change(..)) if self.how.replacing => {
                 return self.prepare_another(replacement, circuit);
             }
             Err(cannot) => return Err(Box::new(cannot.refused(name))),
         };
-        if changes.is_empty() {
+        // It is of no other, and nobody else has it join one.
+        if let Some(cap) = &target.joins {
+            circuit.join(cap);
+        }
+        if target.changes.is_empty() {
             return Ok(());
         }
         let origin = self.origin(self.version);
-        let changed = circuit.reconfigure_from(origin, |settings| settings.set_to(&new));
+        let new = &target.settings;
+        let changed = circuit.reconfigure_from(origin, |settings| settings.set_to(new));
         let change = changed.map_err(|error| Box::new(CircuitDiff::Refused { name, error }))?;
         replacement.note_version(circuit.name(), change.version());
         self.changed.push((circuit, change.before().clone()));
@@ -312,6 +347,9 @@ impl Done {
         }
         for (name, named) in self.named.drain(..) {
             replacement.take_back(&name, named);
+        }
+        for (cap, before) in self.caps.drain(..) {
+            cap.set_limit(before);
         }
         if let Some(most) = self.max_circuits.take() {
             replacement.set_max_circuits(most);

@@ -47,6 +47,7 @@
 //! | `matching` | a list: what holds for names that match `names`, in which `*` stands for any characters |
 //! | `circuits` | circuits that are there from the start, by name |
 //! | `bases` | blocks to be extended, by name |
+//! | `caps` | a list: [of a group of circuits](crate::registry::GroupCap), only a share may be open at once |
 //! | `max_circuits` | [how many there may be](crate::registry::RegistryBuilder::max_circuits) |
 //! | `allow` | a list of [lints](lint) that are not told of anything in the file |
 //! | `$schema` | where an editor finds the [schema](SCHEMA) of a JSON file |
@@ -60,6 +61,15 @@
 //! The keys of a block are those of the [builder](crate::CircuitBuilder). (For `success_threshold`, say `probes = 3`.)
 //! [The guide](crate::guide::configuration) has a whole file in three formats, the order in which things hold, and
 //! every key with its default and its range. [`SCHEMA`] is the same for editors.
+//!
+//! A cap is for the circuits whose name matches its `names` and that have its `tags`; without either, for all:
+//!
+//! ```toml
+//! [[caps]]
+//! tags = { tier = "search" }
+//! at_most = "50%"
+//! at_least_one = true        # however few there are
+//! ```
 //!
 //! Closures and clocks are no data: add them [to the registry](Config::registry).
 //!
@@ -99,6 +109,7 @@
 
 mod apply;
 mod block;
+mod caps;
 mod diff;
 mod env;
 mod keys;
@@ -120,7 +131,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use self::{
     apply::Apply,
-    diff::{CircuitDiff, Diff},
+    diff::{CapDiff, CircuitDiff, Diff},
     live::ApplyError,
     problem::{Problem, Problems, ReadError},
 };
@@ -134,7 +145,7 @@ use self::{
 };
 use crate::{
     circuit::handle::Circuit,
-    registry::{DEFAULT_MAX_CIRCUITS, Registry, RegistryBuilder, Source},
+    registry::{DEFAULT_MAX_CIRCUITS, GroupCap, Registry, RegistryBuilder, Source},
 };
 
 /// A configuration that makes sense. See [the module](self).
@@ -143,6 +154,7 @@ pub struct Config {
     defaults: Arc<[Assignment]>,
     matching: Vec<(String, Arc<[Assignment]>)>,
     circuits: Vec<(String, Arc<[Assignment]>)>,
+    caps: Vec<GroupCap>,
     max_circuits: Option<usize>,
     allow: Allowed,
 }
@@ -235,6 +247,9 @@ impl Config {
         for (name, all) in &self.circuits {
             registry = registry.circuit(name, rule(all));
         }
+        for cap in &self.caps {
+            registry = registry.cap(cap.clone());
+        }
         let registry = registry.from(Source::Code);
         match self.max_circuits {
             Some(most) => registry.max_circuits(most),
@@ -296,6 +311,7 @@ struct Blocks {
     bases: BTreeMap<String, Block>,
     matching: Vec<(String, Block)>,
     circuits: Vec<(String, Block)>,
+    caps: Vec<GroupCap>,
     max_circuits: Option<usize>,
     allow: Allowed,
 }
@@ -308,6 +324,7 @@ impl Blocks {
                 "defaults" => blocks.defaults = Block::read(reader, key, node, &[]),
                 "matching" => blocks.matching = read_matching(reader, node),
                 "circuits" => blocks.circuits = read_named(reader, key, node).collect(),
+                "caps" => blocks.caps = caps::read(reader, key, node),
                 "bases" => blocks.bases = read_named(reader, key, node).collect(),
                 "allow" => blocks.allow = Allowed::read(reader, key, node),
                 "max_circuits" => {
@@ -347,6 +364,7 @@ impl Blocks {
                 .into_iter()
                 .map(|(name, block)| (name, flat(&block)))
                 .collect(),
+            caps: self.caps,
             max_circuits: self.max_circuits,
             allow: self.allow,
         }

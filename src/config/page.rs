@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs};
 
 use super::{
-    keys::{ALLOW, CIRCUIT, EXTENDS, Key, NAMES, PARTS, Shape, Unsaid},
+    keys::{ALLOW, CAP, CIRCUIT, EXTENDS, Key, NAMES, PARTS, Shape, Unsaid},
     schema::hold,
 };
 use crate::circuit::settings::Settings;
@@ -25,6 +25,8 @@ fn tables() -> String {
     table(&mut tables, "", PARTS.iter());
     tables += "\nAn entry of `matching`, and any block:\n\n";
     table(&mut tables, "", [&NAMES, &EXTENDS, &ALLOW].into_iter());
+    tables += "\nAn entry of `caps`:\n\n";
+    table(&mut tables, "", CAP.iter());
     tables += "\n## What a circuit may be told\n\nEach links to the method of the builder, which tells more.\n\n";
     table(&mut tables, "crate::CircuitBuilder::", circuit());
     tables += "\n## Tables in place of a value\n";
@@ -84,6 +86,7 @@ fn of_shape(shape: &Shape) -> String {
             let keys: Vec<_> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
             format!("a table with {}", keys.join(", "))
         }
+        Shape::List(_) => "a list of tables".to_owned(),
         Shape::Circuit => "what a circuit may be told".to_owned(),
         Shape::Circuits | Shape::Bases => {
             "a table of names, each with what a circuit may be told".to_owned()

@@ -111,6 +111,9 @@ fn of_shape(shape: &Shape) -> Value {
         }
         Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Shape::Table(keys) => table(&keys.iter().collect::<Vec<_>>()),
+        Shape::List(keys) => {
+            json!({ "type": "array", "items": table(&keys.iter().collect::<Vec<_>>()) })
+        }
         Shape::Circuit => json!({ "$ref": "#/$defs/circuit" }),
         Shape::Circuits => {
             let mut named = of_shape(&Shape::Bases);

@@ -22,14 +22,16 @@ use super::{
     slots::{Slot, Slots},
 };
 use crate::machine::sync::{AtomicU64, Ordering};
+// What no decision is torn by: a limit that is read as one word, and a count to look at. Models need not explore them.
+use std::sync::atomic::AtomicU64 as PlainU64;
 
 /// One set of circuits.
 #[derive(Debug)]
 pub(crate) struct Cap {
-    /// In millionths.
-    share: u64,
-    /// The least number of places in a set that is not empty.
-    least: u64,
+    /// The [`Limit`].
+    limit: PlainU64,
+    /// How many trips were vetoed.
+    vetoed: PlainU64,
     /// `members (32) | places taken (32)`.
     word: AtomicU64,
     slots: Slots,
@@ -47,19 +49,69 @@ fn is_over(lease: u64, now: u64) -> bool {
     lease != NONE && lease < ENDLESS && lease <= now
 }
 
+/// How many of a set may be open at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limit {
+    /// In millionths.
+    pub(crate) share: u64,
+    /// The least number of places in a set that is not empty.
+    pub(crate) least: u64,
+}
+
+impl Limit {
+    /// All of them.
+    #[cfg(feature = "registry")]
+    pub(crate) const NONE: Self = Self {
+        share: WHOLE,
+        least: 0,
+    };
+
+    const fn to_word(self) -> u64 {
+        self.least << 32 | self.share
+    }
+
+    const fn from_word(word: u64) -> Self {
+        Self {
+            share: word & PLACES,
+            least: word >> 32,
+        }
+    }
+
+    /// How many of so many circuits may be open. The share was rounded to millionths, so what is missing by
+    /// no more than that is there: a third of three is one.
+    fn places(self, members: u64) -> u64 {
+        let share = (members * self.share + members.div_ceil(2)) / WHOLE;
+        share.max(self.least.min(members))
+    }
+}
+
 impl Cap {
     /// A set in which the share may be open, in millionths, but at least so many, if there is a member.
     pub(crate) fn new(share: u64, least: u64) -> Self {
         Self {
-            share,
-            least,
+            limit: PlainU64::new(Limit { share, least }.to_word()),
+            vetoed: PlainU64::new(0),
             word: AtomicU64::new(0),
             slots: Slots::new(),
         }
     }
 
-    pub(crate) fn share(&self) -> u64 {
-        self.share
+    pub(crate) fn limit(&self) -> Limit {
+        Limit::from_word(self.limit.load(Ordering::Relaxed))
+    }
+
+    /// From the next trip on. Those that are open stay so, however many they are.
+    #[cfg(feature = "registry")]
+    pub(crate) fn set_limit(&self, limit: Limit) {
+        self.limit.store(limit.to_word(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn vetoed(&self) -> u64 {
+        self.vetoed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_veto(&self) {
+        self.vetoed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn members(&self) -> u64 {
@@ -107,7 +159,7 @@ impl Cap {
     fn count_one(&self) -> bool {
         let mut word = self.word.load(Ordering::Acquire);
         loop {
-            if (word & PLACES) >= self.places(word / MEMBER) {
+            if (word & PLACES) >= self.limit().places(word / MEMBER) {
                 return false;
             }
             match self.word.compare_exchange_weak(
@@ -139,13 +191,6 @@ impl Cap {
     pub(super) fn change(&self, cell: &AtomicU64, lease: u64, next: u64) -> bool {
         cell.compare_exchange(lease, next, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
-    }
-
-    /// How many of so many circuits may be open. The share was rounded to millionths, so what is missing by
-    /// no more than that is there: a third of three is one.
-    fn places(&self, members: u64) -> u64 {
-        let share = (members * self.share + members.div_ceil(2)) / WHOLE;
-        share.max(self.least.min(members))
     }
 
     /// For who has just counted one, or emptied a slot.

@@ -27,7 +27,7 @@ use super::{
     transition::Length,
     word::{BreakLength, StateMode, Word},
 };
-use crate::machine::sync::{AtomicU64, Ordering};
+use crate::machine::sync::{AtomicU64, Ordering, fence};
 
 /// The set that a circuit is to join, and the time of that set when the circuit's own begins, in nanoseconds.
 pub(crate) struct Joining {
@@ -56,13 +56,18 @@ const TELLING: u64 = 4;
 
 impl Membership {
     pub(super) fn join(joining: Joining, first: Word, now: u64) -> Self {
+        let this = Self::without_place(joining);
+        if first.is_ejected() {
+            this.cap.take().put_down();
+            let lease = lease_of(first, this.zero.saturating_add(now));
+            this.slot.cell().store(lease, Ordering::Release);
+        }
+        this
+    }
+
+    fn without_place(joining: Joining) -> Self {
         let Joining { cap, zero } = joining;
         let slot = cap.join();
-        if first.is_ejected() {
-            cap.take().put_down();
-            let lease = lease_of(first, zero.saturating_add(now));
-            slot.cell().store(lease, Ordering::Release);
-        }
         Self {
             slot,
             zero,
@@ -123,6 +128,19 @@ impl Membership {
     fn hold_by_hand(&self, core: &Core, era: Era) {
         let needs = self.look() == NONE && core.load().era() == era;
         self.settle(core, needs.then(|| self.cap.take()));
+    }
+
+    /// The circuit may have been opened by somebody who did not see that it is a member: a place whatever the cap says,
+    /// if it needs one and has none.
+    fn hold_if_open(&self, core: &Core) {
+        let mut word = core.load();
+        while word.is_ejected() {
+            self.hold_by_hand(core, word.era());
+            let seen = std::mem::replace(&mut word, core.load());
+            if word.era() == seen.era() {
+                return;
+            }
+        }
     }
 
     /// Whether the half-open circuit has a place to reopen with, by now: its own, or else another.
@@ -273,12 +291,64 @@ impl<'a> TripClaim<'a> {
 }
 
 impl Core {
-    pub(super) fn is_member(&self) -> bool {
-        self.membership.is_some()
+    pub(crate) fn is_member(&self) -> bool {
+        self.membership.get().is_some()
     }
 
     fn membership_of(&self, word: Word) -> Option<&Membership> {
-        self.membership.as_ref().filter(|_| !word.is_shadow())
+        self.membership.get().filter(|_| !word.is_shadow())
+    }
+
+    /// The circuit becomes a member of a set while it lives, unless it is one of any set already. Returns whether it
+    /// is a member of this one. If it is open, it takes a place, whatever the cap says.
+    #[cfg(any(feature = "config", all(test, tower_breaker_loom)))]
+    pub(crate) fn join(&self, joining: Joining) -> bool {
+        let cap = joining.cap.clone();
+        let membership = Membership::without_place(joining);
+        if let Err(refused) = self.membership.set(membership) {
+            refused.leave();
+            return self.is_member_of(&cap);
+        }
+        // Pairs with the fence of `place_if_joined`: either whoever opens the circuit sees that it is a member, or this
+        // sees that it is open.
+        fence(Ordering::SeqCst);
+        self.membership
+            .get()
+            .iter()
+            .for_each(|membership| membership.hold_if_open(self));
+        true
+    }
+
+    #[cfg(any(feature = "config", all(test, tower_breaker_loom)))]
+    pub(crate) fn is_member_of(&self, cap: &Arc<Cap>) -> bool {
+        let membership = self.membership.get();
+        membership.is_some_and(|membership| Arc::ptr_eq(&membership.cap, cap))
+    }
+
+    /// Opens as a circuit that is no member, from exactly `word`.
+    pub(super) fn open_freely(
+        &self,
+        word: Word,
+        (cause, length): (Cause, Length),
+        numbers: &Numbers,
+        now: u64,
+    ) -> Attempt<Transition> {
+        self.open(word, cause, length, numbers, now).map(|opened| {
+            // It may have become one meanwhile.
+            if let Some(membership) = self.membership.get() {
+                membership.hold_if_open(self);
+            }
+            opened
+        })
+    }
+
+    /// After a swap that needs a place or needs it no more, by somebody who saw no member.
+    fn place_if_joined(&self) {
+        fence(Ordering::SeqCst);
+        if let Some(membership) = self.membership.get() {
+            membership.hold_if_open(self);
+            membership.settle(self, None);
+        }
     }
 
     /// One attempt to open the closed circuit from exactly `word`, or to be vetoed. If it is lost, the caller must
@@ -292,7 +362,8 @@ impl Core {
     ) -> Attempt<Option<Transition>> {
         let open = || self.open(word, cause, length, &call.numbers, call.now);
         let Some(membership) = self.membership_of(word) else {
-            return open().map(Some);
+            let opened = self.open_freely(word, (cause, length), &call.numbers, call.now);
+            return opened.map(Some);
         };
         if call.vetoed.get() {
             return Done(None);
@@ -319,6 +390,7 @@ impl Core {
         }
         claim.release();
         call.vetoed.set(true);
+        membership.cap.count_veto();
         self.total(TotalCounters::vetoed);
         Done(None)
     }
@@ -338,7 +410,7 @@ impl Core {
                 membership.vetoed_at.fetch_max(now, Ordering::AcqRel);
                 self.veto(membership, word, cause, now, numbers.ramp > 0)
             }
-            _ => self.open(word, cause, length, numbers, now),
+            _ => self.open_freely(word, (cause, length), numbers, now),
         }
     }
 
@@ -357,6 +429,7 @@ impl Core {
             membership.withdraw_veto(word.era());
             return Lost;
         };
+        membership.cap.count_veto();
         self.total(TotalCounters::vetoed);
         Done(Transition {
             vetoed: Some(cause),
@@ -366,7 +439,10 @@ impl Core {
 
     /// After the swap from `word` to `next`. Where a call opens the closed circuit, it has the place in hand.
     pub(super) fn place_follows(&self, word: Word, next: Word, cause: Cause) {
-        let Some(membership) = &self.membership else {
+        let Some(membership) = self.membership.get() else {
+            if word.is_ejected() || next.is_ejected() {
+                self.place_if_joined();
+            }
             return;
         };
         if cause == Cause::Manual && next.is_ejected() {

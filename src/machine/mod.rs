@@ -55,6 +55,8 @@ mod word;
 
 use std::sync::Arc;
 
+#[cfg(feature = "registry")]
+pub(crate) use self::cap::Limit;
 use self::{
     backoff::Backoff, era::EraFacts, membership::Membership, retry::Attempt, totals::TotalCounters,
     trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
@@ -83,7 +85,7 @@ pub use self::{
         WindowCounts,
     },
 };
-use crate::machine::sync::{AtomicU64, Ordering};
+use crate::machine::sync::{AtomicU64, Once, Ordering};
 
 /// A custom policy (B7).
 pub(crate) type Policy = Arc<dyn Fn(&WindowCounts) -> bool + Send + Sync>;
@@ -111,7 +113,8 @@ pub(crate) struct Core {
     ramp_admitted: AtomicU64,
     backoff: Backoff,
     policy: Option<Policy>,
-    membership: Option<Membership>,
+    /// Written once: when the circuit is built, or later.
+    membership: Once<Membership>,
 }
 
 /// Why a call is not admitted (C3).
@@ -184,7 +187,10 @@ impl Core {
                 seed: parts.seed,
             },
             policy: parts.policy,
-            membership: parts.cap.map(|cap| Membership::join(cap, first, now)),
+            membership: parts
+                .cap
+                .map(|cap| Membership::join(cap, first, now))
+                .map_or_else(Once::new, Once::from),
         }
     }
 
@@ -216,7 +222,7 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        if let Some(membership) = &self.membership {
+        if let Some(membership) = self.membership.get() {
             membership.leave();
         }
     }

@@ -16,6 +16,53 @@ pub(crate) use std::sync::{
     atomic::{AtomicU64, AtomicU64 as UnmodelledU64, Ordering, fence},
 };
 
+/// What is written once, and read from then on.
+#[cfg(not(tower_breaker_loom))]
+pub(crate) use std::sync::OnceLock as Once;
+
+/// The same, with a word that loom sees: whether it has been written, which may be read late.
+#[cfg(tower_breaker_loom)]
+#[derive(Debug)]
+pub(crate) struct Once<T> {
+    value: std::sync::OnceLock<T>,
+    /// `None` if it was written when it was made.
+    written: Option<UnmodelledU64>,
+}
+
+#[cfg(tower_breaker_loom)]
+impl<T> Once<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            value: std::sync::OnceLock::new(),
+            written: Some(UnmodelledU64::new(0)),
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        let written = self.written.as_ref();
+        let written = written.is_none_or(|word| word.load(Ordering::Acquire) == 1);
+        self.value.get().filter(|_| written)
+    }
+
+    pub(crate) fn set(&self, value: T) -> Result<(), T> {
+        self.value.set(value)?;
+        if let Some(word) = &self.written {
+            word.store(1, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(tower_breaker_loom)]
+impl<T> From<T> for Once<T> {
+    fn from(value: T) -> Self {
+        Self {
+            value: value.into(),
+            written: None,
+        }
+    }
+}
+
 // `UnmodelledU64` is for cells that are read by the dozen and hardly ever written: loom explores them
 // without the twin that `modelled` gives to the others, or no model would end.
 

@@ -106,7 +106,7 @@ impl Core {
                 // Even if a success comes meanwhile: another failure may have seen the trip claimed, and returned.
                 return Done(self.trip_or_be_stale(call, cause, length));
             }
-            let opened = self.open(word, cause, length, &call.numbers, call.now);
+            let opened = self.open_freely(word, (cause, length), &call.numbers, call.now);
             opened.map(Some)
         })
     }

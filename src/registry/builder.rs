@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use super::{
     Registry,
+    caps::GroupCap,
     event::{Event, Listener, Listeners},
     rules::{Rank, Rules, Source},
 };
@@ -79,6 +80,18 @@ impl RegistryBuilder {
         self
     }
 
+    /// Of a group of circuits, only a share may be open at once (rule K1). Can be given several times. Where several
+    /// are for the same circuit, the later holds, and where the circuit is given an
+    /// [`ejection_cap`](CircuitBuilder::ejection_cap) of its own, that.
+    ///
+    /// Default: all of them may be open at once.
+    ///
+    /// **Watch out:** the members of a cap need the same [clock](CircuitBuilder::clock).
+    pub fn cap(mut self, cap: GroupCap) -> Self {
+        self.rules.add_cap(self.source, cap);
+        self
+    }
+
     /// What is said from now on is from there.
     #[cfg(feature = "config")]
     pub(crate) fn from(mut self, source: Source) -> Self {
@@ -119,16 +132,17 @@ impl RegistryBuilder {
     /// # Errors
     ///
     /// [`ConfigError`] for the first setting that makes no sense: in the defaults, in any pattern (as it is, for a
-    /// circuit of that name), or in a named circuit; and for `max_circuits` if it is less than there are names.
+    /// circuit of that name), or in a named circuit; for a [`cap`](Self::cap) whose share makes none; and for `max_circuits` if it is less than there are names.
     /// What only makes no sense where two patterns match the same name is told when
     /// [such a circuit is made](Registry::get_or_create).
     pub fn build(self) -> Result<Registry, ConfigError> {
         let Self {
-            rules,
+            mut rules,
             max_circuits,
             listeners,
             ..
         } = self;
+        rules.begin_caps()?;
         check(&rules)?;
         let names: BTreeSet<_> = rules.names().map(str::to_owned).collect();
         let enough = max_circuits >= names.len().max(1);

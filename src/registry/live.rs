@@ -5,8 +5,15 @@ use std::sync::{
     atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-use super::{Named, Prepared, Registry, RegistryBuilder, Rules, event::Departure};
-use crate::circuit::{builder::CircuitBuilder, handle::Circuit, settings::ConfigError};
+use super::{
+    CapChange, Named, Prepared, Registry, RegistryBuilder, Rules, Source, event::Departure,
+};
+use crate::{
+    circuit::{
+        builder::CircuitBuilder, ejection::EjectionCap, handle::Circuit, settings::ConfigError,
+    },
+    machine::Limit,
+};
 
 /// The rules of a new configuration, in the place of an older one's, beside those of code.
 ///
@@ -62,7 +69,7 @@ impl<'a> Replacement<'a> {
 
     /// By the old ones again.
     pub(crate) fn give_rules_back(&self) {
-        self.set_rules(&self.old);
+        self.set_rules(&Arc::new(self.old.remember_caps_of(&self.new)));
     }
 
     fn set_rules(&self, rules: &Arc<Rules>) {
@@ -89,6 +96,43 @@ impl<'a> Replacement<'a> {
             }
             Named::Kept(None) => {}
         }
+    }
+
+    /// Gives each cap of the configuration its new limit, and those that are no more none. Returns what held before.
+    pub(crate) fn take_caps(&self) -> Vec<(EjectionCap, Limit)> {
+        let of_config = self.new.caps().iter();
+        let of_config = of_config.filter(|cap| cap.source == Source::Config);
+        // Each of them was checked when it was read.
+        let limits = of_config.map(|cap| (&cap.set, cap.said.limit().unwrap_or(Limit::NONE)));
+        let former = self
+            .new
+            .former_caps()
+            .iter()
+            .map(|cap| (&cap.set, Limit::NONE));
+        let change = |(set, limit): (&EjectionCap, _)| {
+            let before = (set.clone(), set.limit());
+            set.set_limit(limit);
+            before
+        };
+        limits.chain(former).map(change).collect()
+    }
+
+    /// What is different of the caps.
+    pub(crate) fn cap_changes(&self) -> Vec<CapChange> {
+        self.old.cap_changes(&self.new)
+    }
+
+    /// The set that a live circuit is to be a member of by the new rules, which would build it with the set `said`.
+    pub(crate) fn cap_for(
+        &self,
+        circuit: &Circuit,
+        said: Option<&EjectionCap>,
+    ) -> Option<&EjectionCap> {
+        let is_ours = |said: &EjectionCap| self.new.caps().iter().any(|cap| cap.set.is(said));
+        if said.is_some_and(|said| !is_ours(said)) {
+            return None;
+        }
+        self.new.cap_for(circuit.name(), circuit.tags())
     }
 
     /// A circuit of the new rules, not made yet.

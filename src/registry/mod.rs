@@ -140,6 +140,7 @@
 //! ```
 
 mod builder;
+mod caps;
 mod error;
 mod event;
 pub(crate) mod index;
@@ -164,11 +165,13 @@ use std::{
 
 pub use self::{
     builder::RegistryBuilder,
+    caps::{CapStatus, GroupCap},
     error::{CreateError, UnknownCircuit},
     event::{Event, Subscription},
     totals::RegistryTotals,
 };
 use self::{
+    caps::Cap,
     event::{Departure, Listener, Listeners, Presence},
     layers::Layer,
     map::{Entry, Map},
@@ -185,7 +188,9 @@ use crate::{
 };
 
 #[cfg(feature = "config")]
-pub(crate) use self::{builder::DEFAULT_MAX_CIRCUITS, live::Replacement, rules::Source};
+pub(crate) use self::{
+    builder::DEFAULT_MAX_CIRCUITS, caps::CapChange, live::Replacement, rules::Source,
+};
 #[cfg(feature = "config")]
 use crate::machine::SavedState;
 
@@ -397,6 +402,14 @@ impl Registry {
     #[must_use]
     pub fn totals(&self) -> RegistryTotals {
         self.shared.circuits.change().totals()
+    }
+
+    /// What there is to see of each [cap](RegistryBuilder::cap), in the order in which they hold: of those that are for
+    /// the same circuit, the last one.
+    #[must_use]
+    pub fn caps(&self) -> Vec<CapStatus> {
+        let rules = self.shared.rules();
+        rules.caps().iter().map(Cap::status).collect()
     }
 
     /// Whether there is none.

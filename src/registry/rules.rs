@@ -2,8 +2,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::pattern::Pattern;
-use crate::circuit::{builder::CircuitBuilder, handle::Circuit};
+#[cfg(feature = "config")]
+use super::caps::CapChange;
+use super::{
+    caps::{Cap, GroupCap},
+    pattern::Pattern,
+};
+use crate::circuit::{
+    builder::CircuitBuilder, ejection::EjectionCap, handle::Circuit, settings::ConfigError,
+    tags::Tags,
+};
 
 /// A change of a circuit's builder, as a person gives it.
 pub(super) type Change = Arc<dyn Fn(CircuitBuilder) -> CircuitBuilder + Send + Sync>;
@@ -53,6 +61,11 @@ pub(super) struct Rules {
     /// For all names, and for patterns.
     general: Vec<Rule>,
     by_name: BTreeMap<Box<str>, Vec<Rule>>,
+    /// The later holds.
+    caps: Vec<Cap>,
+    /// Those that are no more, as long as circuits that live are members.
+    #[cfg(feature = "config")]
+    former_caps: Vec<Cap>,
 }
 
 impl Rules {
@@ -63,6 +76,35 @@ impl Rules {
             names: Pattern::new(names),
             change,
         });
+    }
+
+    pub(super) fn add_cap(&mut self, source: Source, cap: GroupCap) {
+        self.caps.push(Cap::new(source, cap));
+    }
+
+    /// Gives each cap a set of its own.
+    pub(super) fn begin_caps(&mut self) -> Result<(), ConfigError> {
+        for cap in &mut self.caps {
+            let limit = cap.said.limit()?;
+            *cap = Cap::new(cap.source, cap.said.clone());
+            cap.set.set_limit(limit);
+        }
+        Ok(())
+    }
+
+    pub(super) fn caps(&self) -> &[Cap] {
+        &self.caps
+    }
+
+    #[cfg(feature = "config")]
+    pub(super) fn former_caps(&self) -> &[Cap] {
+        &self.former_caps
+    }
+
+    /// The set that a circuit belongs to.
+    pub(super) fn cap_for(&self, name: &str, tags: &Tags) -> Option<&EjectionCap> {
+        let found = self.caps.iter().rfind(|cap| cap.said.group.has(name, tags));
+        found.map(|cap| &cap.set)
     }
 
     fn insert(&mut self, rule: Rule) {
@@ -83,7 +125,60 @@ impl Rules {
         let all = self.general.iter().chain(self.by_name.values().flatten());
         let code = all.filter(|rule| rule.source == Source::Code);
         code.cloned().for_each(|rule| config.insert(rule));
+        config.take_sets_of(self);
         config
+    }
+
+    /// Caps of the same circuits go on with the sets that they have. Nothing is limited otherwise yet.
+    #[cfg(feature = "config")]
+    fn take_sets_of(&mut self, before: &Self) {
+        let (mut known, code): (Vec<_>, Vec<_>) = before
+            .caps
+            .iter()
+            .chain(&before.former_caps)
+            .cloned()
+            .partition(|cap| cap.source == Source::Config);
+        for cap in &mut self.caps {
+            let at = known
+                .iter()
+                .position(|it| it.said.is_of_same_group(&cap.said));
+            cap.set = at.map_or_else(EjectionCap::without_limit, |at| known.remove(at).set);
+        }
+        known.retain(|cap| cap.set.members() > 0);
+        self.former_caps = known;
+        self.caps.extend(code);
+    }
+
+    /// What is different of the caps of a newer configuration.
+    #[cfg(feature = "config")]
+    pub(super) fn cap_changes(&self, newer: &Self) -> Vec<CapChange> {
+        let of_config = |caps: &[Cap]| -> Vec<Cap> {
+            let of_config = caps.iter().filter(|cap| cap.source == Source::Config);
+            of_config.cloned().collect()
+        };
+        let (before, after) = (of_config(&self.caps), of_config(&newer.caps));
+        let same = |caps: &[Cap], cap: &Cap| {
+            let same = |other: &&Cap| other.said.is_of_same_group(&cap.said);
+            caps.iter().find(same).cloned()
+        };
+        let gone = before.iter().filter(|cap| same(&after, cap).is_none());
+        let gone = gone.map(|cap| CapChange::of(Some(cap), None));
+        let there = after.iter();
+        let there = there.map(|cap| CapChange::of(same(&before, cap).as_ref(), Some(cap)));
+        gone.chain(there).flatten().collect()
+    }
+
+    /// Remembers the sets of caps that were not there before, which circuits may have joined by now.
+    #[cfg(feature = "config")]
+    pub(super) fn remember_caps_of(&self, newer: &Self) -> Self {
+        let mut this = self.clone();
+        let is_known = |cap: &Cap| {
+            let mut all = self.caps.iter().chain(&self.former_caps);
+            all.any(|known| known.said.is_of_same_group(&cap.said))
+        };
+        let new = newer.caps.iter().filter(|cap| !is_known(cap));
+        this.former_caps.extend(new.cloned());
+        this
     }
 
     /// The names that are given one by one.
@@ -110,6 +205,11 @@ impl Rules {
         let rules = general.chain(self.by_name.get(name).into_iter().flatten());
         let bare = Circuit::builder(name.to_owned());
         let built = rules.fold(bare, |builder, rule| (rule.change)(builder));
-        built.named(name.to_owned().into())
+        let built = built.named(name.to_owned().into());
+        let tags = built.tags_unless_capped();
+        match tags.and_then(|tags| self.cap_for(name, tags)) {
+            Some(cap) => built.ejection_cap(cap),
+            None => built,
+        }
     }
 }

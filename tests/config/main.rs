@@ -4,6 +4,7 @@
 #[path = "../support/collisions.rs"]
 mod collisions;
 
+mod caps;
 mod corpus;
 mod formats;
 mod fuzzed;

@@ -365,3 +365,60 @@ fn after_a_veto_that_is_not_told_the_next_call_opens() {
         },
     );
 }
+
+fn alone() -> Arc<Fixture> {
+    Fixture::new(consecutive(1))
+}
+
+fn join(fixture: &Arc<Fixture>, cap: &StdArc<Cap>) -> Part {
+    let (fixture, cap) = (fixture.clone(), cap.clone());
+    Box::new(move || assert!(fixture.core.join(Joining { cap, zero: 1 })))
+}
+
+// K1, G7: whoever opens the circuit sees that it is a member, or whoever has it join sees that it is open.
+#[test]
+fn a_circuit_that_joins_while_a_call_opens_it_has_one_place() {
+    model("a circuit that joins against a call that opens it", || {
+        let cap = whole();
+        let fixture = alone();
+        let ticket = fixture.enter(0);
+        race!(fail(&fixture, ticket, 1), join(&fixture, &cap));
+        assert_eq!(causes(&fixture), [Cause::ConsecutiveFailures(1)]);
+        assert_places(&cap, &[&fixture]);
+    });
+}
+
+// K1, G7, E2
+#[test]
+fn a_circuit_that_joins_while_a_person_opens_or_closes_it_has_a_place_if_it_is_open() {
+    for (begins_open, operation) in [
+        (false, TRIP),
+        (false, FORCE),
+        (true, TRIP),
+        (true, RESET),
+        (true, SHADOW),
+    ] {
+        model("a circuit that joins against a person", move || {
+            let cap = whole();
+            let fixture = alone();
+            if begins_open {
+                fixture.trip(OPEN_FOR, 0);
+            }
+            race!(control(&fixture, operation), join(&fixture, &cap));
+            assert_places(&cap, &[&fixture]);
+        });
+    }
+}
+
+// K1, G7
+#[test]
+fn a_circuit_that_joins_while_its_probe_decides_has_a_place_if_it_is_open() {
+    model("a circuit that joins against a probe that fails", || {
+        let cap = whole();
+        let fixture = alone();
+        fixture.trip(OPEN_FOR, 0);
+        let probe = fixture.enter(OPEN_FOR);
+        race!(fail(&fixture, probe, OPEN_FOR), join(&fixture, &cap));
+        assert_places(&cap, &[&fixture]);
+    });
+}

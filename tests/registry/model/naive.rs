@@ -34,6 +34,14 @@ impl Told {
     pub(crate) fn of_settings(change: &SettingsChange) -> Self {
         Self::Settings(format!("version {}: {change}", change.version()))
     }
+
+    /// The same, with the version of the configuration that it comes from.
+    pub(crate) fn by_configuration(self, version: u64) -> Self {
+        match self {
+            Self::Settings(change) => Self::Settings(format!("{change} (configuration {version})")),
+            told => told,
+        }
+    }
 }
 
 /// The naive counterpart of one circuit.
@@ -99,6 +107,8 @@ pub(crate) struct Naive {
     pub(crate) twins: BTreeMap<Id, Twin>,
     pub(crate) names: BTreeMap<String, Id>,
     pub(crate) totals: RegistryTotals,
+    /// How many configurations were applied.
+    pub(crate) version: u64,
 }
 
 impl Naive {

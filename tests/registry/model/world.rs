@@ -86,6 +86,7 @@ impl World {
             twins: BTreeMap::new(),
             names: BTreeMap::new(),
             totals: RegistryTotals::default(),
+            version: 0,
         };
         let mut world = Self {
             registry: registry.build().expect("valid"),
@@ -408,6 +409,8 @@ impl World {
             self.note("apply refused: no room");
             return;
         }
+        self.naive.version += 1;
+        assert_eq!(self.registry.version(), self.naive.version);
         self.hear_changed(&dropped);
         assert!(!refused, "nothing is in the way");
         self.note("applied");
@@ -452,6 +455,7 @@ impl World {
                 twin.by_hand = false;
             }
             for told in twin.take_told() {
+                let told = told.by_configuration(self.naive.version);
                 assert_eq!(self.next_heard(), Some((id, Heard::Told(told))));
             }
         }
