@@ -10,7 +10,7 @@ use crate::{
 /// What a configuration changes in a live registry, or would change. From
 /// [`Registry::plan`](crate::registry::Registry::plan) and [`apply`](crate::registry::Registry::apply).
 ///
-/// It prints one circuit a line. What stays as it is has none.
+/// It prints one circuit a line. What stays as it is has none, unless the configuration has named it once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diff {
     pub(super) circuits: Vec<CircuitDiff>,
@@ -53,8 +53,8 @@ pub enum CircuitDiff {
         /// What it is about.
         error: ConfigError,
     },
-    /// It was named, and is so no more. It stays as it is, until it is
-    /// [removed](crate::registry::Registry::remove).
+    /// It was named, and is so no more. It stays as it is, until it is named again or
+    /// [removed](crate::registry::Registry::remove). That is told with each configuration.
     Left {
         /// Its name.
         name: String,
@@ -153,10 +153,11 @@ impl Diff {
         self.circuits.iter().any(refused)
     }
 
-    /// Whether nothing changes.
+    /// Whether nothing changes. Circuits that [stay as they are](CircuitDiff::Left) do not count.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.circuits.is_empty() && self.caps.is_empty() && self.max_circuits.is_none()
+        let left = |diff: &CircuitDiff| matches!(diff, CircuitDiff::Left { .. });
+        self.circuits.iter().all(left) && self.caps.is_empty() && self.max_circuits.is_none()
     }
 }
 

@@ -57,7 +57,8 @@ impl Registry {
     /// * Circuits that are there, whether the configuration names them or not, get the settings that they would be
     ///   built with now. What was changed by hand since is changed back.
     /// * Circuits that are named for the first time are made.
-    /// * Circuits that are named no more stay as they are.
+    /// * Circuits that are named no more stay as they are, whatever is applied later, until they are named again or
+    ///   [removed](Self::remove).
     /// * What was said [in code](Config::registry) stays, and comes after the configuration.
     /// * `mode` and `tags` are for circuits that are made from now on: what a person has forced open stays so.
     ///
@@ -102,6 +103,7 @@ impl Registry {
         }
         // From here on circuits are made by the new rules; those that were made by the old ones are all there.
         replacement.take_rules();
+        let names = Names::of(&replacement);
         let mut done = Done::of(how, diff.version());
         if let Err(refused) = done.all(self, &replacement, &names) {
             done.undo(&replacement, diff.based_on());
@@ -213,15 +215,15 @@ impl Cannot {
 /// The names in a configuration.
 struct Names {
     named: BTreeSet<String>,
-    /// Those that were in the one before, and are no more.
+    /// Those that were there once, and are no more: their circuits stay as they are until somebody removes them.
     left: BTreeSet<String>,
 }
 
 impl Names {
     fn of(replacement: &Replacement<'_>) -> Self {
-        let (named, before) = replacement.names();
+        let (named, residents) = replacement.names();
         let named: BTreeSet<_> = named.into_iter().collect();
-        let left = before.into_iter().filter(|name| !named.contains(name));
+        let left = residents.into_iter().filter(|name| !named.contains(name));
         Self {
             left: left.collect(),
             named,

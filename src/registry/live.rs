@@ -56,10 +56,11 @@ impl<'a> Replacement<'a> {
         self.registry.shared.version.store(version, Release);
     }
 
-    /// The names that are there from the start with the new rules, and with the old ones.
+    /// The names that are there from the start with the new rules, and those of all circuits that do not leave by
+    /// themselves, because they are named or were so once.
     pub(crate) fn names(&self) -> (Vec<String>, Vec<String>) {
-        let owned = |rules: &Rules| rules.names().map(str::to_owned).collect();
-        (owned(&self.new), owned(&self.old))
+        let named = self.new.names().map(str::to_owned).collect();
+        (named, self.registry.shared.circuits.change().residents())
     }
 
     /// From now on circuits are made by the new rules.

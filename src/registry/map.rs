@@ -5,7 +5,7 @@
 //! is gone must not remain a member of a set meanwhile.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -179,6 +179,15 @@ impl Changing<'_> {
         if let Some(entry) = self.owner.circuits.get_mut(name) {
             entry.built.version = version;
         }
+    }
+
+    /// The names of all that do not leave by themselves.
+    #[cfg(feature = "config")]
+    pub(super) fn residents(&self) -> Vec<String> {
+        let strangers: BTreeSet<_> = self.owner.strangers.names().collect();
+        let names = self.owner.circuits.keys();
+        let residents = names.filter(|name| !strangers.contains(name));
+        residents.map(|name| name.as_str().to_owned()).collect()
     }
 
     /// By name.

@@ -77,6 +77,12 @@ impl Strangers {
         self.young.names.len() + self.old.names.len()
     }
 
+    #[cfg(feature = "config")]
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        let all = self.young.names.iter().chain(&self.old.names);
+        all.map(|stranger| &stranger.name)
+    }
+
     pub(super) fn add(&mut self, name: Name, circuit: &Circuit) {
         self.young.names.push_back(Stranger {
             name,

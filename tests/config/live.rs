@@ -150,6 +150,40 @@ fn a_name_that_is_gone_from_the_file_leaves_its_circuit_as_it_is() {
     assert_eq!(failures_that_trip(&registry, "a"), Some(2));
 }
 
+// I9: not by the next configuration either, whatever that says, until somebody says what is to become of it.
+#[test]
+fn a_name_that_is_gone_stays_gone_until_told_otherwise() {
+    let registry = registry("max_circuits = 2\n[circuits.a]\nconsecutive_failures = 7");
+    let apply = |text: &str| {
+        let diff = registry.apply(&config(&format!("max_circuits = 2\n{text}")));
+        diff.expect("it can")
+    };
+    let left = "a: is named no more, and stays as it is";
+    for failures in [2, 3] {
+        let diff = apply(&format!("defaults.consecutive_failures = {failures}"));
+        assert_eq!(diff.to_string(), left);
+        assert!(diff.is_empty(), "nothing changes");
+        assert_eq!(failures_that_trip(&registry, "a"), Some(7));
+    }
+    // It is no stranger that makes room.
+    registry.get_or_create("b").expect("made");
+    drop(registry.get_or_create("c").expect("in the place of b"));
+    assert!(registry.get("a").is_some());
+
+    let with = |failures: u64, more: &str| {
+        let text = format!("defaults.consecutive_failures = {failures}\n{more}");
+        apply(&text).to_string()
+    };
+    let named = "[circuits.a]\nconsecutive_failures = 4";
+    assert_eq!(with(3, named), "a: `consecutive_failures` 7 -> 4");
+    assert_eq!(with(3, ""), left);
+    registry.remove("a");
+    assert_eq!(with(5, ""), "c: `consecutive_failures` 3 -> 5");
+    assert_eq!(failures_that_trip(&registry, "a"), Some(5));
+    let both = "a: `consecutive_failures` 5 -> 6\nc: `consecutive_failures` 5 -> 6";
+    assert_eq!(with(6, ""), both, "it is one like all others");
+}
+
 // I9
 #[test]
 fn what_is_said_in_code_stays_and_closures_are_no_change() {
