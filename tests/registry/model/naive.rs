@@ -2,7 +2,7 @@
 //! is done; and a plain map of who has which name.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -109,6 +109,8 @@ pub(crate) struct Naive {
     pub(crate) totals: RegistryTotals,
     /// How many configurations were applied.
     pub(crate) version: u64,
+    /// Names that a configuration has named, and a later one not.
+    pub(crate) left: BTreeSet<String>,
 }
 
 impl Naive {
@@ -163,6 +165,7 @@ impl Naive {
     pub(crate) fn take_out(&mut self, id: Id) {
         let name = self.twins[&id].name.clone();
         assert_eq!(self.names.remove(&name), Some(id), "{name} was there");
+        self.left.remove(&name);
         self.forget_unless_held(id);
     }
 

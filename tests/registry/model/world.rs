@@ -87,6 +87,7 @@ impl World {
             names: BTreeMap::new(),
             totals: RegistryTotals::default(),
             version: 0,
+            left: BTreeSet::new(),
         };
         let mut world = Self {
             registry: registry.build().expect("valid"),
@@ -390,7 +391,9 @@ impl World {
             Err(error) => panic!("{error}"),
         };
         let dropped = &self.naive.conf.names() - &conf.names();
-        let lives = self.naive.names.iter().filter(|it| !dropped.contains(it.0));
+        let mut left = &(&self.naive.left | &dropped) - &conf.names();
+        left.retain(|name| self.naive.names.contains_key(name));
+        let lives = self.naive.names.iter().filter(|it| !left.contains(it.0));
         if lives
             .clone()
             .any(|it| self.naive.twins[it.1].window != conf.window)
@@ -410,8 +413,9 @@ impl World {
             return;
         }
         self.naive.version += 1;
+        self.naive.left = left;
         assert_eq!(self.registry.version(), self.naive.version);
-        self.hear_changed(&dropped);
+        self.hear_changed();
         assert!(!refused, "nothing is in the way");
         self.note("applied");
     }
@@ -441,10 +445,10 @@ impl World {
     }
 
     /// Those that are there have what they would be built with now.
-    fn hear_changed(&mut self, dropped: &BTreeSet<String>) {
+    fn hear_changed(&mut self) {
         let lives: Vec<_> = self.naive.names.clone().into_iter().collect();
         for (name, id) in lives {
-            if dropped.contains(&name) {
+            if self.naive.left.contains(&name) {
                 continue;
             }
             let anew = self.naive.conf.tell(&name, Circuit::builder("anew"));
