@@ -1,12 +1,6 @@
 //! [`Circuit`]: the one door to a circuit, for people and for the rest of the crate.
 
-use std::{
-    fmt,
-    future::Future,
-    panic::Location,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt, future::Future, panic::Location, time::Duration};
 
 use super::{
     builder::CircuitBuilder,
@@ -25,7 +19,10 @@ use super::{
 };
 #[cfg(feature = "config")]
 use super::{ejection::EjectionCap, settings::ChangedSetting};
-use crate::machine::{Core, Mode, Outcome, SavedState, State};
+use crate::machine::{
+    Core, Mode, Outcome, SavedState, State,
+    sync::{Arc, Weak},
+};
 
 /// A circuit: the state that decides, shared by everyone who holds a handle to it.
 ///

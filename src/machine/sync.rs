@@ -4,15 +4,22 @@
 //! one and loses its network and its timers.
 
 #[cfg(tower_breaker_loom)]
-pub(crate) use self::modelled::AtomicU64;
+pub(crate) use self::{
+    modelled::AtomicU64,
+    modelled_arc::{Arc, Weak},
+};
+#[cfg(all(tower_breaker_loom, feature = "registry"))]
+pub(crate) use loom::sync::MutexGuard;
 #[cfg(tower_breaker_loom)]
 pub(crate) use loom::sync::{
     Mutex,
     atomic::{AtomicU64 as UnmodelledU64, Ordering, fence},
 };
+#[cfg(all(not(tower_breaker_loom), feature = "registry"))]
+pub(crate) use std::sync::MutexGuard;
 #[cfg(not(tower_breaker_loom))]
 pub(crate) use std::sync::{
-    Mutex,
+    Arc, Mutex, Weak,
     atomic::{AtomicU64, AtomicU64 as UnmodelledU64, Ordering, fence},
 };
 
@@ -178,6 +185,11 @@ mod modelled {
             self.modelled().fetch_sub(value, order)
         }
 
+        #[cfg(feature = "registry")]
+        pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
+            self.modelled().fetch_or(value, order)
+        }
+
         pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
             self.modelled().fetch_max(value, order)
         }
@@ -202,6 +214,99 @@ mod modelled {
         ) -> Result<u64, u64> {
             self.modelled()
                 .compare_exchange_weak(current, new, success, failure)
+        }
+    }
+}
+
+/// Handles that are counted.
+#[cfg(tower_breaker_loom)]
+mod modelled_arc {
+    use std::{ops::Deref, sync};
+
+    use loom::sync::atomic::{AtomicU64, Ordering};
+
+    /// loom's has no weak handles, and does not see what the counts of std's publish: what was done by whoever let go of a
+    /// handle is seen by whoever then finds that there is no other. So that is done here once more.
+    pub(crate) struct Arc<T>(Option<sync::Arc<Counted<T>>>);
+
+    pub(crate) struct Weak<T>(sync::Weak<Counted<T>>);
+
+    struct Counted<T> {
+        held: T,
+        let_go: AtomicU64,
+    }
+
+    impl<T> Arc<T> {
+        pub(crate) fn new(held: T) -> Self {
+            Self(Some(sync::Arc::new(Counted {
+                held,
+                let_go: AtomicU64::new(0),
+            })))
+        }
+
+        fn counted(&self) -> &sync::Arc<Counted<T>> {
+            self.0.as_ref().expect("until it is let go of")
+        }
+
+        pub(crate) fn downgrade(this: &Self) -> Weak<T> {
+            Weak(sync::Arc::downgrade(this.counted()))
+        }
+
+        pub(crate) fn as_ptr(this: &Self) -> *const () {
+            sync::Arc::as_ptr(this.counted()).cast()
+        }
+
+        #[cfg(feature = "registry")]
+        pub(crate) fn strong_count(this: &Self) -> usize {
+            sync::Arc::strong_count(this.counted())
+        }
+
+        #[cfg(feature = "registry")]
+        pub(crate) fn try_unwrap(mut this: Self) -> Result<T, Self> {
+            let counted = this.0.take().expect("until it is let go of");
+            counted.let_go.fetch_add(0, Ordering::Acquire);
+            match sync::Arc::try_unwrap(counted) {
+                Ok(counted) => Ok(counted.held),
+                Err(counted) => Err(Self(Some(counted))),
+            }
+        }
+    }
+
+    impl<T> Weak<T> {
+        pub(crate) fn as_ptr(&self) -> *const () {
+            self.0.as_ptr().cast()
+        }
+
+        pub(crate) fn upgrade(&self) -> Option<Arc<T>> {
+            Some(Arc(Some(self.0.upgrade()?)))
+        }
+    }
+
+    impl<T> Deref for Arc<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.counted().held
+        }
+    }
+
+    impl<T> Clone for Arc<T> {
+        fn clone(&self) -> Self {
+            Self(self.0.clone())
+        }
+    }
+
+    impl<T> Clone for Weak<T> {
+        fn clone(&self) -> Self {
+            Self(self.0.clone())
+        }
+    }
+
+    impl<T> Drop for Arc<T> {
+        fn drop(&mut self) {
+            if let Some(counted) = &self.0 {
+                counted.let_go.fetch_add(1, Ordering::Release);
+            }
         }
     }
 }

@@ -4,13 +4,13 @@ use std::{
     fmt,
     sync::{
         Arc, PoisonError, RwLock, Weak,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
 use crate::{
     circuit::{builder::CircuitBuilder, handle::Circuit, settings::SettingsChange},
-    machine::Transition,
+    machine::{Transition, sync::AtomicU64},
     util::panic::catch_panic,
 };
 
@@ -54,12 +54,12 @@ impl Listener {
 
 /// What has become of a circuit in its registry.
 #[derive(Debug, Default)]
-pub(super) struct Presence(AtomicU8);
+pub(super) struct Presence(AtomicU64);
 
-const ADDED_TOLD: u8 = 1;
-const REMOVED: u8 = 2;
-const EVICTED: u8 = 4;
-const GONE: u8 = REMOVED | EVICTED;
+const ADDED_TOLD: u64 = 1;
+const REMOVED: u64 = 2;
+const EVICTED: u64 = 4;
+const GONE: u64 = REMOVED | EVICTED;
 
 /// How a circuit leaves its registry.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ pub(super) enum Departure {
 
 impl Presence {
     /// Returns what was there before. `AcqRel`: of the two who mark, one sees the other's mark.
-    fn mark(&self, mark: u8) -> u8 {
+    fn mark(&self, mark: u64) -> u64 {
         self.0.fetch_or(mark, Ordering::AcqRel)
     }
 

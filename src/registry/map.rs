@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
 };
 
 use super::{
@@ -16,9 +16,12 @@ use super::{
     strangers::{NoRoom, Stranger, Strangers},
     totals::RegistryTotals,
 };
-use crate::circuit::{
-    handle::{AsBuilt, Circuit, WeakCircuit},
-    name::Name,
+use crate::{
+    circuit::{
+        handle::{AsBuilt, Circuit, WeakCircuit},
+        name::Name,
+    },
+    machine::sync::{Mutex, MutexGuard},
 };
 
 /// A circuit, and what has been told of it.
@@ -44,7 +47,7 @@ struct Owner {
 impl Map {
     pub(super) fn new(max_circuits: usize) -> Self {
         Self {
-            owner: Mutex::default(),
+            owner: Mutex::new(Owner::default()),
             index: Index::with_room(max_circuits),
         }
     }

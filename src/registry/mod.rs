@@ -147,6 +147,8 @@ pub(crate) mod index;
 pub(crate) mod layers;
 #[cfg(feature = "config")]
 mod live;
+#[cfg(all(test, tower_breaker_loom))]
+mod loom_tests;
 mod map;
 mod pattern;
 mod rules;
