@@ -1,6 +1,8 @@
 //! One layer, one circuit for each key (rules J1 to J6).
 #![cfg(feature = "registry")]
 
+#[path = "../support/collisions.rs"]
+mod collisions;
 #[path = "../support/sockets.rs"]
 mod sockets;
 
@@ -9,4 +11,5 @@ mod calling;
 mod calls;
 mod first_failure;
 mod keys;
+mod races;
 mod servers;
