@@ -32,8 +32,9 @@ use crate::{
 /// More names than circuits.
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 const MAX_CIRCUITS: usize = 4;
-const CALLERS: usize = 4;
-const CALLS: usize = 400;
+const THREADS: usize = 4;
+/// Of each thread, in each round.
+const CALLS: usize = 200;
 /// The circuits that are not of the registry.
 const OWN: usize = 0;
 const OVERFLOW: usize = 1;
@@ -167,20 +168,14 @@ impl Storm {
         all.map(|circuit| (number_of(&circuit), circuit)).collect()
     }
 
-    /// Takes circuits away and brings them back to their beginnings, until all callers have arrived.
-    fn disturb(&self, arrived: &AtomicUsize) {
-        for turn in 0.. {
-            if arrived.load(Ordering::SeqCst) >= CALLERS {
-                return;
-            }
-            let mut dice = Dice::new(turn);
-            match dice.below(8) {
-                0 => drop(self.registry.remove(pick_name(&mut dice))),
-                1 => self.registry.reset_all(),
-                // Long enough for windows to be empty, and for what is open to be forgotten.
-                2 => self.time.advance(Duration::from_secs(3_600)),
-                _ => thread::yield_now(),
-            }
+    /// Now and then takes a circuit away, or brings all back to their beginnings.
+    fn disturb(&self, dice: &mut Dice) {
+        match dice.below(64) {
+            0..3 => drop(self.registry.remove(pick_name(dice))),
+            3 => self.registry.reset_all(),
+            // Long enough for windows to be empty, and for what is open to be forgotten.
+            4..8 => self.time.advance(Duration::from_secs(3_600)),
+            _ => {}
         }
     }
 
@@ -189,6 +184,7 @@ impl Storm {
         let (mut dice, mut under_way) = (Dice::new(seed), Vec::new());
         let mut services = [0, 0, 1, 1].map(|layer: usize| self.services[layer].clone());
         for _ in 0..CALLS {
+            self.disturb(&mut dice);
             let service = usize::try_from(dice.below(4)).unwrap();
             let status = *dice.pick(&[200, 200, 500]);
             let name = pick_name(&mut dice);
@@ -216,16 +212,12 @@ impl Storm {
 
     fn round(&self, number: usize) -> Vec<Tally> {
         let arrived = AtomicUsize::new(0);
-        race(CALLERS + 1, |thread| {
+        race(THREADS, |thread| {
             let mut tally = Tally::default();
             let arrives = Arrives(&arrived);
-            if thread == CALLERS {
-                self.disturb(&arrived);
-                return tally;
-            }
-            self.call(number * CALLERS + thread, &mut tally);
+            self.call(number * THREADS + thread, &mut tally);
             drop(arrives);
-            while arrived.load(Ordering::SeqCst) <= CALLERS {
+            while arrived.load(Ordering::SeqCst) < THREADS {
                 thread::yield_now();
             }
             self.call_those_that_are_there(&mut tally);
@@ -331,7 +323,7 @@ fn each_call_is_answered_and_counts_for_the_circuit_that_was_asked_whatever_happ
     let mut tally = Tally::default();
     for number in 0.. {
         let missing = is_missing(&storm, &tally);
-        if missing.is_empty() && number >= 20 {
+        if missing.is_empty() && number >= 60 {
             break;
         }
         assert!(number < 2_000, "never provoked: {missing:?}");
