@@ -1,5 +1,7 @@
 //! Which key a request has (rule J1).
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
+
 mod authority;
 #[cfg(feature = "axum")]
 mod routes;

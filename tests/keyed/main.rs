@@ -12,4 +12,5 @@ mod calls;
 mod first_failure;
 mod keys;
 mod races;
+#[cfg(any(feature = "axum", feature = "reqwest"))]
 mod servers;

@@ -3,6 +3,8 @@
 //! Each circuit has a clock that says who reads it: so a call knows, of itself, which circuit has admitted it, and
 //! which one its result has gone to.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
+
 use std::{
     cell::Cell,
     collections::BTreeMap,

@@ -1,5 +1,7 @@
 //! Over real sockets: what is broken is left alone, and nothing else notices (rules J1, H1, H3).
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
+
 #[cfg(feature = "axum")]
 mod axum_routes;
 #[cfg(feature = "reqwest")]
