@@ -406,7 +406,8 @@ fn file_with(failure_rate: f64) -> String {
 /// The next news, which must come.
 async fn next(watching: &mut Watching) -> Result<News, AnyError> {
     let news = timeout(Duration::from_secs(20), watching.news.recv()).await;
-    let news = news?.ok_or("watching has ended")?;
+    let news = news.map_err(|_| "nothing has come for 20 seconds")?;
+    let news = news.ok_or("watching has ended")?;
     println!("{news}");
     Ok(news)
 }

@@ -132,6 +132,7 @@ impl Membership {
 
     /// The circuit may have been opened by somebody who did not see that it is a member: a place whatever the cap says,
     /// if it needs one and has none.
+    #[cold]
     fn hold_if_open(&self, core: &Core) {
         let mut word = core.load();
         while word.is_ejected() {
@@ -326,6 +327,7 @@ impl Core {
     }
 
     /// Opens as a circuit that is no member, from exactly `word`.
+    #[inline]
     pub(super) fn open_freely(
         &self,
         word: Word,
@@ -333,16 +335,16 @@ impl Core {
         numbers: &Numbers,
         now: u64,
     ) -> Attempt<Transition> {
-        self.open(word, cause, length, numbers, now).map(|opened| {
-            // It may have become one meanwhile.
-            if let Some(membership) = self.membership.get() {
-                membership.hold_if_open(self);
-            }
-            opened
-        })
+        let opened = self.open(word, cause, length, numbers, now);
+        // It may have become one meanwhile.
+        if let (Done(_), Some(membership)) = (&opened, self.membership.get()) {
+            membership.hold_if_open(self);
+        }
+        opened
     }
 
-    /// After a swap that needs a place or needs it no more, by somebody who saw no member.
+    /// After a swap by somebody who saw no member.
+    #[inline]
     fn place_if_joined(&self) {
         fence(Ordering::SeqCst);
         if let Some(membership) = self.membership.get() {
@@ -440,10 +442,7 @@ impl Core {
     /// After the swap from `word` to `next`. Where a call opens the closed circuit, it has the place in hand.
     pub(super) fn place_follows(&self, word: Word, next: Word, cause: Cause) {
         let Some(membership) = self.membership.get() else {
-            if word.is_ejected() || next.is_ejected() {
-                self.place_if_joined();
-            }
-            return;
+            return self.place_if_joined();
         };
         if cause == Cause::Manual && next.is_ejected() {
             membership.hold_by_hand(self, next.era());
