@@ -57,8 +57,8 @@ const ROOMS: [Room; 11] = [
     ),
     room(
         "config",
-        &["registry", "circuit", "machine", "util"],
-        &["humantime", "serde", "strsim"],
+        &["keyed", "registry", "service", "circuit", "machine", "util"],
+        &["http", "humantime", "serde", "strsim"],
     ),
     room("registry", &["circuit", "machine", "util"], &["papaya"]),
     room(

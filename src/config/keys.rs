@@ -19,6 +19,7 @@ use crate::{
         MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SIZE, MAX_SPAN, MIN_SPAN, Mode,
     },
     registry::DEFAULT_MAX_CIRCUITS,
+    service::reject::DAY,
 };
 
 /// A key, what it may be, and what it is about.
@@ -64,6 +65,12 @@ pub(super) enum Shape {
     Table(&'static [Key]),
     /// A list of tables with these keys.
     List(&'static [Key]),
+    /// Tables with these keys by any word.
+    Tables(&'static [Key]),
+    /// A list of statuses.
+    Statuses,
+    /// The name of a header.
+    HeaderName,
     /// What may be said of a circuit: [`CIRCUIT`], [`EXTENDS`] and [`ALLOW`].
     Circuit,
     /// The same by name.
@@ -92,8 +99,8 @@ pub(super) enum Unsaid {
 
 use {
     Shape::{
-        Bases, Circuit, Circuits, Count, Lints, List, Name, Number, Off, Patterns, Probes, Share,
-        Switch, Table, Text, Texts, Time, TimeOf, Word,
+        Bases, Circuit, Circuits, Count, HeaderName, Lints, List, Name, Number, Off, Patterns,
+        Probes, Share, Statuses, Switch, Table, Tables, Text, Texts, Time, TimeOf, Word,
     },
     Unsaid::{Is, Nothing, Required},
 };
@@ -113,7 +120,7 @@ const fn key(
 }
 
 /// What a configuration is made of.
-pub(super) const PARTS: [Key; 8] = [
+pub(super) const PARTS: [Key; 9] = [
     key(
         "defaults",
         &[Circuit],
@@ -145,6 +152,12 @@ pub(super) const PARTS: [Key; 8] = [
         "Groups of circuits of which only a share may be open by failure at once.",
     ),
     key(
+        "layers",
+        &[Tables(&LAYER)],
+        Nothing,
+        "What layers are told when they are built, by name.",
+    ),
+    key(
         "max_circuits",
         &[Count(1, u64::MAX)],
         Is(|_| DEFAULT_MAX_CIRCUITS.into()),
@@ -156,6 +169,84 @@ pub(super) const PARTS: [Key; 8] = [
         &[Text],
         Nothing,
         "Where an editor finds the schema of a JSON file; nothing else looks at it.",
+    ),
+];
+
+/// What may be said of a layer.
+pub(super) const LAYER: [Key; 8] = [
+    key(
+        "key",
+        &[Word(&KEY_WORDS), Table(&KEY)],
+        Nothing,
+        "Which circuit of the registry a request belongs to. Routes need the feature `axum`.",
+    ),
+    key(
+        "known_keys_only",
+        &[Switch],
+        Is(|_| false.into()),
+        "No circuit is made for keys that the registry does not know.",
+    ),
+    key(
+        "failures",
+        &[Statuses],
+        Nothing,
+        "Statuses that are failures, too.",
+    ),
+    key(
+        "successes",
+        &[Statuses],
+        Nothing,
+        "Statuses that are successes, too.",
+    ),
+    key(
+        "ignored",
+        &[Statuses],
+        Nothing,
+        "Statuses that count for nothing, too.",
+    ),
+    key(
+        "trip_now",
+        &[Statuses],
+        Nothing,
+        "Statuses that open the circuit at once.",
+    ),
+    key(
+        "client_errors_succeed",
+        &[Switch],
+        Is(|_| false.into()),
+        "A 4xx is a success, and not an answer that is in no rate.",
+    ),
+    key(
+        "retry_after",
+        &[Table(&RETRY_AFTER)],
+        Nothing,
+        "A `Retry-After` of failures is honoured. Needs the feature `retry-after`.",
+    ),
+];
+
+const KEY_WORDS: [&str; 5] = super::layers::KEYS;
+
+/// A key that is in a header.
+pub(super) const KEY: [Key; 1] = [key(
+    "header",
+    &[HeaderName],
+    Required,
+    "The name of the header.",
+)];
+
+/// How long a `Retry-After` may be.
+pub(super) const RETRY_AFTER: [Key; 2] = [
+    key(
+        "minimum",
+        &[Time],
+        Nothing,
+        "What is shorter is taken for this; at most the `maximum`.",
+    ),
+    key(
+        "maximum",
+        &[TimeOf(Duration::from_nanos(1), DAY)],
+        Required,
+        "What is longer is taken for this.",
     ),
 ];
 

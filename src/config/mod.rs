@@ -48,6 +48,7 @@
 //! | `circuits` | circuits that are there from the start, by name |
 //! | `bases` | blocks to be extended, by name |
 //! | `caps` | a list: [of a group of circuits](crate::registry::GroupCap), only a share may be open at once |
+//! | `layers` | [what layers are told](Config::layer) when they are built, by name |
 //! | `max_circuits` | [how many there may be](crate::registry::RegistryBuilder::max_circuits) |
 //! | `allow` | a list of [lints](lint) that are not told of anything in the file |
 //! | `$schema` | where an editor finds the [schema](SCHEMA) of a JSON file |
@@ -113,6 +114,7 @@ mod caps;
 mod diff;
 mod env;
 mod keys;
+mod layers;
 pub mod lint;
 mod live;
 mod locate;
@@ -132,6 +134,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 pub use self::{
     apply::Apply,
     diff::{CapDiff, CircuitDiff, Diff},
+    layers::LayerSettings,
     live::ApplyError,
     problem::{Problem, Problems, ReadError},
 };
@@ -155,6 +158,7 @@ pub struct Config {
     matching: Vec<(String, Arc<[Assignment]>)>,
     circuits: Vec<(String, Arc<[Assignment]>)>,
     caps: Vec<GroupCap>,
+    layers: BTreeMap<String, LayerSettings>,
     max_circuits: Option<usize>,
     allow: Allowed,
 }
@@ -257,6 +261,28 @@ impl Config {
         }
     }
 
+    /// What is said of a layer of this name in `layers`.
+    ///
+    /// ```
+    /// use tower_breaker::{Circuit, config::Config};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let file = r#"{ "layers": { "api": { "key": "authority", "failures": [429] } } }"#;
+    /// let config = Config::read(&mut serde_json::Deserializer::from_str(file))?;
+    /// let registry = config.registry().build()?;
+    ///
+    /// let api = config.layer("api").ok_or("no layer `api`")?;
+    /// let others = Circuit::builder("other hosts").build_layer()?.classifier(api.classifier());
+    /// let layer = api.keyed(others, &registry).ok_or("no key of the layer `api`")?;
+    /// # let _ = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn layer(&self, name: &str) -> Option<&LayerSettings> {
+        self.layers.get(name)
+    }
+
     /// Each part with what comes before it, so that what makes no sense together is told at its place.
     fn check(&self, reader: &mut Reader) {
         let most = self.max_circuits.unwrap_or(DEFAULT_MAX_CIRCUITS);
@@ -312,6 +338,7 @@ struct Blocks {
     matching: Vec<(String, Block)>,
     circuits: Vec<(String, Block)>,
     caps: Vec<GroupCap>,
+    layers: BTreeMap<String, LayerSettings>,
     max_circuits: Option<usize>,
     allow: Allowed,
 }
@@ -325,6 +352,12 @@ impl Blocks {
                 "matching" => blocks.matching = read_matching(reader, node),
                 "circuits" => blocks.circuits = read_named(reader, key, node).collect(),
                 "caps" => blocks.caps = caps::read(reader, key, node),
+                "layers" => {
+                    for (name, node) in reader.table(key, node) {
+                        let layer = layers::read(reader, &join(key, name), node);
+                        blocks.layers.insert(name.to_owned(), layer);
+                    }
+                }
                 "bases" => blocks.bases = read_named(reader, key, node).collect(),
                 "allow" => blocks.allow = Allowed::read(reader, key, node),
                 "max_circuits" => {
@@ -365,6 +398,7 @@ impl Blocks {
                 .map(|(name, block)| (name, flat(&block)))
                 .collect(),
             caps: self.caps,
+            layers: self.layers,
             max_circuits: self.max_circuits,
             allow: self.allow,
         }

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs};
 
 use super::{
-    keys::{ALLOW, CAP, CIRCUIT, EXTENDS, Key, NAMES, PARTS, Shape, Unsaid},
+    keys::{ALLOW, CAP, CIRCUIT, EXTENDS, Key, LAYER, NAMES, PARTS, Shape, Unsaid},
     schema::hold,
 };
 use crate::circuit::settings::Settings;
@@ -27,10 +27,12 @@ fn tables() -> String {
     table(&mut tables, "", [&NAMES, &EXTENDS, &ALLOW].into_iter());
     tables += "\nAn entry of `caps`:\n\n";
     table(&mut tables, "", CAP.iter());
+    tables += "\nA layer in `layers`:\n\n";
+    table(&mut tables, "", LAYER.iter());
     tables += "\n## What a circuit may be told\n\nEach links to the method of the builder, which tells more.\n\n";
     table(&mut tables, "crate::CircuitBuilder::", circuit());
     tables += "\n## Tables in place of a value\n";
-    for key in circuit() {
+    for key in circuit().chain(&LAYER) {
         for shape in key.shapes {
             if let Shape::Table(keys) = shape {
                 write!(tables, "\n`{}`:\n\n", key.name).expect("text");
@@ -87,6 +89,9 @@ fn of_shape(shape: &Shape) -> String {
             format!("a table with {}", keys.join(", "))
         }
         Shape::List(_) => "a list of tables".to_owned(),
+        Shape::Tables(_) => "a table of names, each with a table".to_owned(),
+        Shape::HeaderName => "the name of a header".to_owned(),
+        Shape::Statuses => "a list of statuses".to_owned(),
         Shape::Circuit => "what a circuit may be told".to_owned(),
         Shape::Circuits | Shape::Bases => {
             "a table of names, each with what a circuit may be told".to_owned()

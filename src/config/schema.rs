@@ -114,6 +114,17 @@ fn of_shape(shape: &Shape) -> Value {
         Shape::List(keys) => {
             json!({ "type": "array", "items": table(&keys.iter().collect::<Vec<_>>()) })
         }
+        Shape::Tables(keys) => {
+            let keys = keys.iter().collect::<Vec<_>>();
+            json!({ "type": "object", "additionalProperties": table(&keys) })
+        }
+        Shape::HeaderName => {
+            json!({ "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" })
+        }
+        Shape::Statuses => {
+            let status = json!({ "type": "integer", "minimum": 100, "maximum": 999 });
+            json!({ "type": "array", "items": status, "uniqueItems": true })
+        }
         Shape::Circuit => json!({ "$ref": "#/$defs/circuit" }),
         Shape::Circuits => {
             let mut named = of_shape(&Shape::Bases);

@@ -13,8 +13,40 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     ),
     (
         "xyz = 1",
-        "xyz: `xyz`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `caps`, `max_circuits`, \
+        "xyz: `xyz`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `caps`, `layers`, `max_circuits`, \
          `allow`, `$schema`",
+    ),
+    (
+        "layers.a.ky = \"route\"",
+        "layers.a.ky: `ky` is not known; did you mean `key`?",
+    ),
+    (
+        "layers.a.key = \"rout\"",
+        "layers.a.key: `rout` is not known; did you mean `route`?",
+    ),
+    (
+        "layers.a.key = { header = \"not a header\" }",
+        "layers.a.key.header: \"not a header\", but must be the name of a header",
+    ),
+    (
+        "layers.a.key = {}",
+        "layers.a.key.header: not there, but must be the name of a header",
+    ),
+    (
+        "layers.a.failures = 429",
+        "layers.a.failures: 429, but must be a list of statuses",
+    ),
+    (
+        "layers.a.failures = [42]",
+        "layers.a.failures.0: 42, but must be a status from 100 to 999",
+    ),
+    (
+        "layers.a.failures = [429, 429]",
+        "layers.a.failures.1: 429, but must be a status that is there once",
+    ),
+    (
+        "layers.a.known_keys_only = 1",
+        "layers.a.known_keys_only: 1, but must be true or false",
     ),
     (
         "circuits.a.failure_rte = 0.5",
@@ -330,6 +362,10 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
 /// What no schema can say: what makes no sense together, which of two times is longer, what is named elsewhere.
 pub(crate) const TOGETHER: &[(&str, &str)] = &[
     (
+        "layers.a = { failures = [429], ignored = [429] }",
+        "layers.a.ignored.0: 429, but must be a status that is there once",
+    ),
+    (
         "circuits.a = { time_window = \"1m\", count_window = 50 }",
         "circuits.a.time_window: 60s, but must be left out where there is a `count_window`: a circuit has one window",
     ),
@@ -557,7 +593,7 @@ pub(crate) const IN_YAML: &[(&str, &str)] = &[
     ("circuits:\n  a: *unknown", "… line 2 column 6"),
     (
         "a: &a\n  permits: 0\ncircuits:\n  b: *a",
-        "a: `a`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `caps`, `max_circuits`, \
+        "a: `a`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `caps`, `layers`, `max_circuits`, \
          `allow`, `$schema`\n\
          circuits.b.permits: 0, but must be 1 to 1, the number of `probes`",
     ),

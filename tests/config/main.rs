@@ -10,6 +10,7 @@ mod formats;
 mod fuzzed;
 mod guide;
 mod holding;
+mod layers;
 mod lints;
 mod live;
 mod overlay;

@@ -8,9 +8,11 @@
 //! | [`grpc_service`] | `helloworld.Greeter` | gRPC, both sides |
 //! | [`grpc_method`] | `helloworld.Greeter/SayHello` | gRPC, both sides |
 //! | [`header`] | the value of a header | tenants, shards |
+//! | [`Chosen`] | one of these, chosen while the program runs | configurations |
 //! | [`closure`], [`composed`] | what you say | everything else |
 
 mod authority;
+mod chosen;
 mod closure;
 mod grpc;
 mod header;
@@ -22,6 +24,7 @@ mod route;
 pub use self::route::{MethodAndRoute, Route, method_and_route, route};
 pub use self::{
     authority::{Authority, authority},
+    chosen::Chosen,
     closure::{Closure, Composed, closure, composed},
     grpc::{GrpcMethod, GrpcService, grpc_method, grpc_service},
     header::{Header, header},
