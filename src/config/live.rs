@@ -132,7 +132,7 @@ impl Registry {
                 Ok(Target { changes, .. }) => Some(CircuitDiff::Changed { name, changes }),
                 Err(Cannot::Change(error, changes)) if replacing => Some(CircuitDiff::Replaced {
                     name,
-                    error,
+                    error: *error,
                     changes,
                 }),
                 Err(cannot) => Some(cannot.refused(name)),
@@ -175,9 +175,9 @@ struct Target {
 
 fn target(replacement: &Replacement<'_>, circuit: &Circuit) -> Result<Target, Cannot> {
     let checked = replacement.builder(circuit.name()).check();
-    let checked = checked.map_err(Cannot::BeMade)?;
+    let checked = checked.map_err(|error| Cannot::BeMade(error.into()))?;
     let settings = checked.settings();
-    let cannot = |error| Cannot::Change(error, circuit.differences(settings));
+    let cannot = |error: ConfigError| Cannot::Change(error.into(), circuit.differences(settings));
     let cap = replacement.cap_for(circuit, checked.cap());
     let joins = cap.filter(|cap| !circuit.is_member_of(cap));
     if joins.is_some() && circuit.is_capped() {
@@ -200,14 +200,15 @@ fn target(replacement: &Replacement<'_>, circuit: &Circuit) -> Result<Target, Ca
 /// Why a live circuit cannot be what the new rules say.
 enum Cannot {
     /// No circuit can.
-    BeMade(ConfigError),
+    BeMade(Box<ConfigError>),
     /// This one cannot become it; what differs.
-    Change(ConfigError, Vec<ChangedSetting>),
+    Change(Box<ConfigError>, Vec<ChangedSetting>),
 }
 
 impl Cannot {
     fn refused(self, name: String) -> CircuitDiff {
         let (Self::BeMade(error) | Self::Change(error, _)) = self;
+        let error = *error;
         CircuitDiff::Refused { name, error }
     }
 }
