@@ -61,10 +61,15 @@ impl Block {
         bases: &BTreeMap<String, Block>,
     ) -> Vec<Assignment> {
         let mut chain = vec![self];
+        let mut of_code = None;
         while let Some(name) = &chain[chain.len() - 1].extends {
             let path = join(&chain[chain.len() - 1].path, "extends");
             let Some(base) = bases.get(name) else {
-                let known = bases.keys().map(String::as_str);
+                if let Some(change) = reader.bases.get(name) {
+                    of_code = Some(Assignment::of_code(path, change.clone()));
+                    break;
+                }
+                let known = bases.keys().chain(reader.bases.keys()).map(String::as_str);
                 let problem = Problem::unknown(&path, name, "one of the `bases`", known);
                 reader.problems.push(problem);
                 break;
@@ -87,8 +92,8 @@ impl Block {
             }
             chain.push(base);
         }
-        let blocks = chain.iter().rev();
-        blocks.flat_map(|block| block.own.iter().cloned()).collect()
+        let own = chain.iter().rev().flat_map(|block| &block.own).cloned();
+        of_code.into_iter().chain(own).collect()
     }
 }
 

@@ -613,6 +613,16 @@ pub(super) struct Assignment {
 }
 
 impl Assignment {
+    /// What a base from code does.
+    pub(super) fn of_code(path: String, change: Change) -> Self {
+        Self {
+            key: EXTENDS.name,
+            path,
+            change,
+            allow: Allowed::default(),
+        }
+    }
+
     pub(super) fn allow(path: String, allow: Allowed) -> Self {
         Self {
             key: ALLOW.name,

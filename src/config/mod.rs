@@ -72,7 +72,8 @@
 //! at_least_one = true        # however few there are
 //! ```
 //!
-//! Closures and clocks are no data: add them [to the registry](Config::registry).
+//! Closures and clocks are no data: name them [for the reader](ConfigReader::base), or add them [to the
+//! registry](Config::registry).
 //!
 //! # What is valid, and was hardly meant
 //!
@@ -122,6 +123,7 @@ mod locate;
 mod page;
 mod problem;
 mod read;
+mod reading;
 #[cfg(test)]
 mod schema;
 mod tree;
@@ -137,10 +139,10 @@ pub use self::{
     layers::LayerSettings,
     live::ApplyError,
     problem::{Problem, Problems, ReadError},
+    reading::ConfigReader,
 };
 use self::{
     block::{Block, apply, check, check_alone},
-    env::Overlay,
     keys::{Assignment, NAMES, PARTS, names},
     lint::Allowed,
     read::{Reader, join},
@@ -216,14 +218,7 @@ impl Config {
         deserializer: D,
         variables: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
     ) -> Result<Self, ReadError<D::Error>> {
-        let mut tree = Node::deserialize(deserializer).map_err(ReadError::Format)?;
-        let mut overlay = Overlay::lay(&mut tree, variables);
-        let mut reader = Reader {
-            problems: std::mem::take(&mut overlay.problems),
-        };
-        let config = Self::from_tree(&tree, &mut reader);
-        overlay.name_variables(&mut reader.problems);
-        Problems::or(reader.problems, config).map_err(ReadError::Problems)
+        Self::reader().env(variables).read(deserializer)
     }
 
     fn from_tree(tree: &Node, reader: &mut Reader) -> Self {
@@ -373,8 +368,14 @@ impl Blocks {
 
     /// What makes no sense whoever extends it, also if nobody does.
     fn check_bases(&self, reader: &mut Reader) {
-        for base in self.bases.values() {
+        for (name, base) in &self.bases {
             check_alone(reader, &base.own);
+            if reader.bases.contains_key(name) {
+                let path = join("bases", name);
+                let problem =
+                    Problem::new(&path, "there", "left out: code has a base of that name");
+                reader.problems.push(problem);
+            }
         }
     }
 

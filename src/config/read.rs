@@ -1,13 +1,18 @@
 //! How single values are read, and what is told of those that cannot be.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
-use super::{problem::Problem, tree::Node};
+use super::{keys::Change, problem::Problem, tree::Node};
 
 /// What is wrong, as far as it is known.
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) problems: Vec<Problem>,
+    /// Those from code, which extend no others.
+    pub(super) bases: BTreeMap<String, Change>,
 }
 
 /// `path.key`; a key with anything unusual is quoted.

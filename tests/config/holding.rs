@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tower_breaker::{Circuit, CircuitBuilder, Mode, State, clock::ManualClock, registry::Registry};
+use tower_breaker::{
+    Circuit, CircuitBuilder, Mode, State, clock::ManualClock, config::Config, registry::Registry,
+};
 
 use super::read;
 
@@ -210,4 +212,53 @@ fn what_is_off_is_off_whatever_the_defaults_say() {
     let b = settings("b");
     assert_eq!((b.failure_rate(), b.count_window()), (None, None));
     assert_eq!(b.consecutive_failures(), Some(3));
+}
+
+// I7
+#[test]
+fn a_base_from_code_comes_before_what_the_block_says() {
+    let read = |text: &str| {
+        Config::reader()
+            .base("brittle", |circuit| {
+                circuit.consecutive_failures(1).permits(2).probes(2, 2)
+            })
+            .read(toml::Deserializer::parse(text).expect("well formed"))
+    };
+    let config = read(
+        "[bases.gentle]
+         extends = \"brittle\"
+         permits = 1
+         [circuits.a]
+         extends = \"gentle\"
+         [circuits.b]
+         extends = \"brittle\"
+         consecutive_failures = 7
+         [circuits.c]",
+    );
+    let registry = config.expect("good").registry().build().expect("valid");
+    let of = |name: &str| {
+        let settings = registry.try_get(name).expect("there").settings();
+        (settings.consecutive_failures(), settings.permits())
+    };
+    assert_eq!(of("a"), (Some(1), 1));
+    assert_eq!(of("b"), (Some(7), 2));
+    assert_eq!(of("c"), (None, 1));
+}
+
+// I8
+#[test]
+fn a_base_that_neither_the_file_nor_code_has_is_told_and_one_that_both_have_is_refused() {
+    let read = |text: &str| {
+        let reader = Config::reader().base("brittle", |circuit| circuit.consecutive_failures(1));
+        let read = reader.read(toml::Deserializer::parse(text).expect("well formed"));
+        read.expect_err("wrong").to_string()
+    };
+    assert_eq!(
+        read("circuits.a.extends = \"brittl\""),
+        "circuits.a.extends: `brittl` is not known; did you mean `brittle`?"
+    );
+    assert_eq!(
+        read("bases.brittle.permits = 1"),
+        "bases.brittle: there, but must be left out: code has a base of that name"
+    );
 }
