@@ -11,9 +11,9 @@ use crate::{
 };
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
-    /// A response may name the circuit that it is about, such as the shard that has failed; `key` finds that name, which
-    /// has 256 bytes at most. Then a failure or a success counts for that circuit of `registry`, and a failure not for the one that the call went
-    /// through: whoever answered, and named another, is there.
+    /// A response may name the circuit that it is about, such as the shard that has failed; `key` finds that name,
+    /// which has 256 bytes at most. Then a failure or a success counts for that circuit of `registry`, and a failure
+    /// not for the one that the call went through: whoever answered, and named another, is there.
     ///
     /// It looks at the head of a response. Whether a call was slow, and what the end of its body tells, counts for the
     /// circuit that it went through. Say it after the classifier, which it asks.
