@@ -201,4 +201,14 @@ fn what_is_wrong_of_a_retry_after_is_told_at_its_place() {
         wrong("layers.a.retry_after = { minimum = \"2m\", maximum = \"1m\" }"),
         ["layers.a.retry_after.minimum: 120s, but must be at most the maximum"]
     );
+    assert_eq!(
+        wrong("layers.a.retry_after = { minimum = \"0s\", maximum = \"1m\" }"),
+        ["layers.a.retry_after.minimum: \"0s\", but must be above zero"]
+    );
+    assert_eq!(
+        wrong("layers.a.retry_after = { minimum = \"1s\" }"),
+        [
+            "layers.a.retry_after.maximum: not there, but must be a time such as \"30s\", \"250ms\" or \"1m 30s\""
+        ]
+    );
 }

@@ -11,6 +11,8 @@ mod calling;
 mod calls;
 mod first_failure;
 mod keys;
+#[cfg(feature = "config")]
+mod live;
 mod races;
 #[cfg(any(feature = "axum", feature = "reqwest"))]
 mod servers;

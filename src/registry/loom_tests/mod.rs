@@ -1,5 +1,5 @@
-//! Models of a registry under loom, as those of the [machine](crate::machine). The index is a stand-in, since papaya does
-//! not run there; all else is real.
+//! Models of a registry under loom, as those of the [machine](crate::machine). The index is a stand-in, since papaya
+//! does not run there; all else is real.
 
 mod creation;
 mod eviction;
