@@ -642,8 +642,8 @@ impl CircuitBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for the first setting that makes no sense, for a name that is empty, blank or too long, and for a
-    /// [clock](Self::clock) that panics (rule B8).
+    /// [`ConfigError`] for the first setting that makes no sense, for a name that is empty, blank or too long, and
+    /// for a [clock](Self::clock) that panics (rule B8).
     #[track_caller]
     pub fn build(self) -> Result<Circuit, ConfigError> {
         let built_at = Location::caller();

@@ -64,12 +64,12 @@ impl Apply {
     /// | state, what is left of a break, attempts, mode (rule E6) | window, failures in a row, ramp, probes of half-open |
     /// | its place in the registry: named or a stranger | totals, the last trip, the era |
     ///
-    /// The [diff](crate::config::CircuitDiff::Replaced) says so, and listeners hear that a circuit was removed and another
-    /// added.
+    /// The [diff](crate::config::CircuitDiff::Replaced) says so, and listeners hear that a circuit was removed and
+    /// another added.
     ///
     /// **Watch out:** whoever holds the old circuit goes on with it, as after a
-    /// [`remove`](crate::registry::Registry::remove). A layer that was made with it is such a holder. Look the circuit up
-    /// for each call, or leave this and restart:
+    /// [`remove`](crate::registry::Registry::remove). A layer that was made with it is such a holder. Look the
+    /// circuit up for each call, or leave this and restart:
     ///
     /// ```
     /// # use tower_breaker::{config::{Apply, Config}, registry::Registry};

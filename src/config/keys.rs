@@ -1,9 +1,9 @@
 //! Every key that a configuration may have: one table, from which they are read and told, and from which tests write
 //! the JSON schema and the tables of the guide.
 //!
-//! To add a key of a circuit, add an entry to [`CIRCUIT`]: what it is, and how it is read. A new part of a configuration
-//! is a line of [`PARTS`], a table of its own for its keys ([`Shape::Table`]), and an arm where the parts are read. Then
-//! `BLESS=1 cargo test --features config --lib config` writes the schema and the guide anew.
+//! To add a key of a circuit, add an entry to [`CIRCUIT`]: what it is, and how it is read. A new part of a
+//! configuration is a line of [`PARTS`], a table of its own for its keys ([`Shape::Table`]), and an arm where the
+//! parts are read. Then `BLESS=1 cargo test --features config --lib config` writes the schema and the guide anew.
 
 use std::{fmt, sync::Arc, time::Duration};
 

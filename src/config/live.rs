@@ -82,7 +82,8 @@ impl Registry {
     /// # Errors
     ///
     /// [`ApplyError::Refused`] if a live circuit cannot be changed so: another window, closures, totals. Then nothing
-    /// has changed. [`Apply::replacing`] has such circuits made anew. [`ApplyError::Busy`] while another configuration is planned or applied.
+    /// has changed. [`Apply::replacing`] has such circuits made anew. [`ApplyError::Busy`] while another
+    /// configuration is planned or applied.
     pub fn apply(&self, config: &Config) -> Result<Diff, ApplyError> {
         self.apply_as(config, Apply::new())
     }
@@ -92,7 +93,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// As for [`apply`](Self::apply), and [`ApplyError::OtherVersion`] if another version than the expected one is there.
+    /// As for [`apply`](Self::apply), and [`ApplyError::OtherVersion`] if another version than the expected one is
+    /// there.
     pub fn apply_as(&self, config: &Config, how: impl Into<Apply>) -> Result<Diff, ApplyError> {
         let how = how.into();
         let replacement = self.begin(config, &how)?;

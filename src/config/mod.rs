@@ -85,8 +85,8 @@
 //!
 //! [`Registry::apply`] puts a newer configuration in the place of the older one, as a whole or not at all, and keeps
 //! the state of every circuit. [`Registry::plan`] says beforehand what that would change. Each is one
-//! [version](Registry::version). [`Registry::apply_as`] says who applies it and why, and can expect the version that it was
-//! planned for.
+//! [version](Registry::version). [`Registry::apply_as`] says who applies it and why, and can expect the version that
+//! it was planned for.
 //!
 //! # What is wrong
 //!

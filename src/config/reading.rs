@@ -45,8 +45,8 @@ impl Config {
 }
 
 impl ConfigReader {
-    /// A base that is no data: a closure, a clock, a listener. A block of the file that `extends` it gets it before what
-    /// it says itself. Of two with the same name, the later holds; a base of the file with that name is refused.
+    /// A base that is no data: a closure, a clock, a listener. A block of the file that `extends` it gets it before
+    /// what it says itself. Of two with the same name, the later holds; a base of the file with that name is refused.
     ///
     /// The closure runs whenever such a circuit is made or looked at.
     pub fn base(

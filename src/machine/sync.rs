@@ -225,8 +225,8 @@ mod modelled_arc {
 
     use loom::sync::atomic::{AtomicU64, Ordering};
 
-    /// loom's has no weak handles, and does not see what the counts of std's publish: what was done by whoever let go of a
-    /// handle is seen by whoever then finds that there is no other. So that is done here once more.
+    /// loom's has no weak handles, and does not see what the counts of std's publish: what was done by whoever let go
+    /// of a handle is seen by whoever then finds that there is no other. So that is done here once more.
     pub(crate) struct Arc<T>(Option<sync::Arc<Counted<T>>>);
 
     pub(crate) struct Weak<T>(sync::Weak<Counted<T>>);

@@ -133,8 +133,8 @@ impl RegistryBuilder {
     ///
     /// [`ConfigError`] for the first setting that makes no sense: in the defaults, in any pattern (as it is, for a
     /// circuit of that name), or in a named circuit; for a [`cap`](Self::cap) whose share makes none; and for
-    /// `max_circuits` if it is less than there are names. What only makes no sense where two patterns match the same name is told when
-    /// [such a circuit is made](Registry::get_or_create).
+    /// `max_circuits` if it is less than there are names. What only makes no sense where two patterns match the same
+    /// name is told when [such a circuit is made](Registry::get_or_create).
     pub fn build(self) -> Result<Registry, ConfigError> {
         let Self {
             mut rules,

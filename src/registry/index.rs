@@ -3,8 +3,9 @@
 //! It is papaya's: a lookup takes no lock, and no entry can be held while anything else happens, so there is
 //! nothing to deadlock on. Names are hashed with the standard library's seeded hasher, since strangers may choose them.
 //!
-//! What is taken out is freed in batches, some time later. So what it holds must not keep a circuit. Others are a little
-//! faster, but hold back as many as they have places, or copy all for each that is new, as `benches/maps` has measured.
+//! What is taken out is freed in batches, some time later. So what it holds must not keep a circuit. Others are a
+//! little faster, but hold back as many as they have places, or copy all for each that is new, as `benches/maps` has
+//! measured.
 
 #[cfg(tower_breaker_loom)]
 pub(crate) use self::modelled::Index;
@@ -24,8 +25,8 @@ impl<T> Index<T> {
         Self(papaya::HashMap::new())
     }
 
-    /// With room for so many names. Where it has to grow, it does so bit by bit as others are added. When none is, it is
-    /// left with two tables, and each lookup may go through both.
+    /// With room for so many names. Where it has to grow, it does so bit by bit as others are added. When none is, it
+    /// is left with two tables, and each lookup may go through both.
     pub(crate) fn with_room(names: usize) -> Self {
         let room = names.min(MOST_ROOM);
         Self(papaya::HashMap::builder().capacity(room).build())
@@ -45,8 +46,8 @@ impl<T> Index<T> {
     }
 }
 
-/// What loom can look into. What was found is looked at after the map is given back, as with the other: it may have been
-/// taken out by then.
+/// What loom can look into. What was found is looked at after the map is given back, as with the other: it may have
+/// been taken out by then.
 #[cfg(tower_breaker_loom)]
 mod modelled {
     use std::{

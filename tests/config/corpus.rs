@@ -13,8 +13,8 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     ),
     (
         "xyz = 1",
-        "xyz: `xyz`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `caps`, `layers`, `max_circuits`, \
-         `allow`, `$schema`",
+        "xyz: `xyz`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `caps`, `layers`, \
+         `max_circuits`, `allow`, `$schema`",
     ),
     (
         "layers.a.ky = \"route\"",
@@ -593,8 +593,8 @@ pub(crate) const IN_YAML: &[(&str, &str)] = &[
     ("circuits:\n  a: *unknown", "… line 2 column 6"),
     (
         "a: &a\n  permits: 0\ncircuits:\n  b: *a",
-        "a: `a`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `caps`, `layers`, `max_circuits`, \
-         `allow`, `$schema`\n\
+        "a: `a`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `caps`, `layers`, \
+         `max_circuits`, `allow`, `$schema`\n\
          circuits.b.permits: 0, but must be 1 to 1, the number of `probes`",
     ),
     (

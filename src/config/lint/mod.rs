@@ -82,15 +82,15 @@
 //!
 //! *m failures in a window of n calls* come about every 1 / (p (1 − p) P\[Bin(n − 1, p) = m − 1\]) calls: this call
 //! fails, the one that leaves the window for it had not, and of the n − 1 in between m − 1 have. In simulations it
-//! takes up to 1.4 times as many. To look at full windows one by one, P\[Bin(n, p) ≥ m\], would be wrong by a factor of up to
-//! ten, because a window slides.
+//! takes up to 1.4 times as many. To look at full windows one by one, P\[Bin(n, p) ≥ m\], would be wrong by a factor
+//! of up to ten, because a window slides.
 //!
 //! *How often a day* counts the first break after each trip.
 //!
 //! *What probes hold* of a capacity of w calls is probes · t / (w · (`open_for` + rounds · t)): t is how long a probe
 //! takes that has no answer, and probes go out in rounds of `permits` until too many have failed to close. For one
-//! probe and one thread that is Semian's utilisation, T<sub>half-open</sub> / (T<sub>half-open</sub> + T<sub>open</sub>). Of
-//! all circuits together, it is the sum.
+//! probe and one thread that is Semian's utilisation, T<sub>half-open</sub> / (T<sub>half-open</sub> +
+//! T<sub>open</sub>). Of all circuits together, it is the sum.
 //!
 //! # Watch out
 //!
