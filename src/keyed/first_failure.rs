@@ -30,23 +30,33 @@ where
     /// layer's own circuit. So keys that only ever succeed cost no circuit, however many there are.
     ///
     /// For keys by the thousand of which few ever fail, such as the hosts of a crawler, and for keys that strangers
-    /// choose. The price: the calls before that failure are not in the window, so the first failure is one of one. Take
-    /// a policy with a [minimum of calls](crate::CircuitBuilder::minimum_calls), or failures in a row. A call whose key
-    /// has no circuit allocates a note of its name.
+    /// choose. The price: the calls before that failure are not in the window, so the first failure is one of one, and a
+    /// rate needs a [minimum of calls](crate::CircuitBuilder::minimum_calls). A call whose key has no circuit allocates
+    /// a note of its name.
     ///
     /// A failure is what the classifier says of the head of a response, or of an error. What only the end of a body
     /// tells, a panic, or a call that is slow, makes no circuit.
     ///
+    /// Take a short time window, without failures in a row: after it, a circuit makes room for others. One whose last
+    /// call failed keeps that failure of its row, and does not
+    /// ([how many there may be](crate::registry#how-many-there-may-be)).
+    ///
     /// ```
+    /// use std::time::Duration;
+    ///
     /// use tower_breaker::{keyed::by, registry::Registry};
     ///
     /// # fn main() -> Result<(), tower_breaker::ConfigError> {
-    /// let registry = Registry::builder().defaults(|host| host.consecutive_failures(5)).build()?;
+    /// let registry = Registry::builder()
+    ///     .defaults(|host| host.failure_rate(0.5).minimum_calls(10).time_window(Duration::from_secs(30)))
+    ///     .build()?;
     /// let layer = registry.layer_by(by::authority()).create_on_first_failure();
     /// # let _ = layer;
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// Say this instead of [`known_keys_only`](Self::known_keys_only). With both, a failure makes a circuit.
     ///
     /// Default: a circuit is made when its key is first met.
     pub fn create_on_first_failure(self) -> KeyedLayer<K, C, R, OnFirstFailure<X, K>, G> {

@@ -40,17 +40,22 @@ where
     X: Send + Sync + 'static,
 {
     /// Takes the circuit of each request from `registry`, by its key; see [`keyed`](crate::keyed). The layer's own
-    /// circuit is for requests that have none: no key, or one for which the registry has no room.
+    /// circuit is for requests that have none: no key, or one for which the registry has no room. It is not in the
+    /// registry: look at it by [`KeyedLayer::circuit`].
     ///
     /// Say it last: what is said before it holds for all circuits alike. From here on a rejection gives back what the
     /// inner service has reserved, as with [`fresh_clone_on_rejection`](Self::fresh_clone_on_rejection). It does not
     /// go together with [`pending_while_open`](Self::pending_while_open), because readiness has no key.
     ///
     /// ```
+    /// use std::time::Duration;
+    ///
     /// use tower_breaker::{Circuit, keyed::by, registry::Registry};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let registry = Registry::builder().build()?;
+    /// let registry = Registry::builder()
+    ///     .defaults(|host| host.time_window(Duration::from_secs(60)))
+    ///     .build()?;
     /// // Requests to hosts that find no room share one circuit.
     /// let others = Circuit::builder("other hosts").consecutive_failures(5).build_layer()?;
     /// let layer = others.reject_as_error().keyed_by(&registry, by::authority());
@@ -74,13 +79,17 @@ where
 impl Registry {
     /// A layer that takes the circuit of each request from this registry, by its key; see [`keyed`](crate::keyed). A
     /// request that has none is unguarded: it is admitted and counted, and nothing is decided. For other classifiers
-    /// and rejections, and to guard those requests, too, see [`CircuitBreakerLayer::keyed_by`].
+    /// and rejections, for gRPC, and to guard those requests, too, see [`CircuitBreakerLayer::keyed_by`].
     ///
     /// ```
+    /// use std::time::Duration;
+    ///
     /// use tower_breaker::{keyed::by, registry::Registry};
     ///
     /// # fn main() -> Result<(), tower_breaker::ConfigError> {
-    /// let registry = Registry::builder().defaults(|circuit| circuit.failure_rate(0.3)).build()?;
+    /// let registry = Registry::builder()
+    ///     .defaults(|host| host.failure_rate(0.3).time_window(Duration::from_secs(60)))
+    ///     .build()?;
     /// let layer = registry.layer_by(by::authority());
     /// # let _ = layer;
     /// # Ok(())
@@ -123,8 +132,24 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
         })
     }
 
-    /// Never makes a circuit: a key that the registry does not know goes to the layer's own circuit. For keys that
-    /// strangers choose, and of which all good ones are known, such as the methods of a gRPC server.
+    /// Never makes a circuit: a key for which there is no circuit yet goes to the layer's own. For keys that strangers
+    /// choose, and of which all good ones are known, such as the methods of a gRPC server.
+    ///
+    /// **Watch out:** a pattern makes no key known. Name each with
+    /// [`circuit`](crate::registry::RegistryBuilder::circuit):
+    ///
+    /// ```
+    /// # use tower_breaker::registry::Registry;
+    /// // Wrong: no circuit is there, and none is made.
+    /// let registry = Registry::builder().matching("shard-*", |shard| shard.consecutive_failures(5));
+    ///
+    /// // Right.
+    /// let registry = registry.circuit("shard-1", |shard| shard).circuit("shard-2", |shard| shard);
+    /// # registry.build().unwrap();
+    /// ```
+    ///
+    /// Say this instead of [`create_on_first_failure`](Self::create_on_first_failure). With both, a failure makes a
+    /// circuit.
     ///
     /// Default: a circuit is made on first use.
     pub fn known_keys_only(self) -> Self {

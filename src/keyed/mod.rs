@@ -5,6 +5,8 @@
 //! use:
 //!
 //! ```
+//! use std::time::Duration;
+//!
 //! use axum::{Router, routing::get};
 //! use http::HeaderName;
 //! use tower_breaker::{keyed::by, registry::Registry};
@@ -12,7 +14,7 @@
 //! # fn main() -> Result<(), tower_breaker::ConfigError> {
 //! let registry = Registry::builder()
 //!     // For every tenant …
-//!     .defaults(|circuit| circuit.failure_rate(0.5))
+//!     .defaults(|circuit| circuit.failure_rate(0.5).time_window(Duration::from_secs(60)))
 //!     // … and for the one that has paid for it.
 //!     .circuit("acme", |circuit| circuit.failure_rate(0.8))
 //!     .build()?;
@@ -25,31 +27,54 @@
 //! ```
 //!
 //! [`by`] has the usual keys: a host, axum's matched route, the method of a gRPC call, a header, a closure. The
-//! settings of each key are said in one place, the registry, or in a file.
+//! settings of each key are said in one place, the registry, or [in a file](crate::guide::many).
+//!
+//! The examples here have a time window, because a circuit with a count window
+//! [stays in the registry](crate::registry#how-many-there-may-be) once it has had a call.
 //!
 //! # Requests without a circuit
 //!
 //! A request may have no key, or one for which the registry has no room. With
 //! [`Registry::layer_by`](crate::registry::Registry::layer_by) such a call is *unguarded*: admitted, whatever happened
-//! before. Its totals say how many there were: `layer.circuit().snapshot().totals`. With
-//! [`CircuitBreakerLayer::keyed_by`](crate::CircuitBreakerLayer::keyed_by), these calls share the layer's own circuit:
+//! before. With [`CircuitBreakerLayer::keyed_by`](crate::CircuitBreakerLayer::keyed_by), these calls share the layer's
+//! own circuit:
 //!
 //! ```
-//! use tower_breaker::{Circuit, keyed::by, registry::Registry};
+//! use std::time::Duration;
+//!
+//! use tower_breaker::{Circuit, Mode, keyed::by, registry::Registry};
 //!
 //! # fn main() -> Result<(), tower_breaker::ConfigError> {
-//! let registry = Registry::builder().max_circuits(10_000).build()?;
+//! let registry = Registry::builder()
+//!     .defaults(|host| host.time_window(Duration::from_secs(60)))
+//!     .max_circuits(10_000)
+//!     .build()?;
+//!
 //! let layer = Circuit::builder("other hosts")
 //!     .failure_rate(0.5)
 //!     .build_layer()?
-//!     // What is said here holds for all circuits …
+//!     // What is said of rejections and failures holds for all circuits …
 //!     .reject_as_error()
 //!     // … and the key comes last.
+//!     .keyed_by(&registry, by::authority());
+//!
+//! // The layer's own circuit is not in the registry, and so not in `registry.snapshots()`.
+//! let others = layer.circuit().clone();
+//! println!("{}", others.snapshot());
+//!
+//! // The same rejection, with the other requests unguarded.
+//! let layer = Circuit::builder("unguarded")
+//!     .mode(Mode::Disabled)
+//!     .build_layer()?
+//!     .reject_as_error()
 //!     .keyed_by(&registry, by::authority());
 //! # let _ = layer;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! How many calls went through the layer's own circuit is in its totals: `layer.circuit().snapshot().totals`. Keep a
+//! clone of the layer, or of that circuit.
 //!
 //! # Watch out
 //!
@@ -58,15 +83,40 @@
 //! but it may keep new ones from being made. Name the good keys, and let no others in:
 //!
 //! ```
-//! # use tower_breaker::{keyed::by, registry::Registry};
+//! # use tower_breaker::{Circuit, keyed::by, registry::Registry};
+//! # use http::HeaderName;
 //! # fn main() -> Result<(), tower_breaker::ConfigError> {
 //! # let registry = Registry::builder().build()?;
-//! // Wrong on a server: anybody can make up methods.
-//! let layer = registry.layer_by(by::grpc_method());
+//! let tenant = HeaderName::from_static("x-tenant");
+//! // Wrong on a server: anybody can make up tenants.
+//! let layer = registry.layer_by(by::header(tenant.clone()));
 //!
-//! // Right: others are unguarded, which does no harm to a method that does not exist.
+//! // Right: tenants that you did not name share one circuit.
+//! let registry = Registry::builder().circuit("acme", |circuit| circuit).build()?;
+//! let others = Circuit::builder("other tenants").build_layer()?;
+//! let layer = others.keyed_by(&registry, by::header(tenant)).known_keys_only();
+//! # let _ = layer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **gRPC needs `.grpc()` before the key.** Without it, a failed call is a 200 like any other, and no circuit ever
+//! opens:
+//!
+#![cfg_attr(feature = "grpc", doc = "```")]
+#![cfg_attr(not(feature = "grpc"), doc = "```text")]
+//! # use tower_breaker::{Circuit, keyed::by, registry::Registry};
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
 //! let registry = Registry::builder().circuit("greeter.Greeter/Hello", |circuit| circuit).build()?;
+//! // Wrong: it looks at the status of HTTP.
 //! let layer = registry.layer_by(by::grpc_method()).known_keys_only();
+//!
+//! // Right. Methods that are not named share one circuit: they do not exist, so nothing of yours can break.
+//! let layer = Circuit::builder("other methods")
+//!     .build_layer()?
+//!     .grpc()
+//!     .keyed_by(&registry, by::grpc_method())
+//!     .known_keys_only();
 //! # let _ = layer;
 //! # Ok(())
 //! # }
@@ -83,14 +133,21 @@
 //! A circuit for each host inside of one for the whole service: the layers are stacked. A rejection by the inner one is
 //! neutral to the outer one (rule H3), so that a host that is down does not open the service's circuit by rejections.
 //!
+//! In a `ServiceBuilder`, the layer that comes first is outside. With `Router::layer` it is the reverse: the one that
+//! comes last is outside.
+//!
 //! ```
+//! use std::time::Duration;
+//!
 //! use tower::{ServiceBuilder, service_fn};
 //! use tower_breaker::{Circuit, keyed::by, registry::Registry};
 //! # use http::{Request, Response};
 //! # async fn ask(_: Request<String>) -> Result<Response<String>, std::io::Error> { Ok(Response::default()) }
 //!
 //! # fn main() -> Result<(), tower_breaker::ConfigError> {
-//! let hosts = Registry::builder().defaults(|host| host.consecutive_failures(5)).build()?;
+//! let hosts = Registry::builder()
+//!     .defaults(|host| host.failure_rate(0.5).time_window(Duration::from_secs(60)))
+//!     .build()?;
 //! let service = ServiceBuilder::new()
 //!     .layer(Circuit::builder("search").failure_rate(0.5).build_layer()?)
 //!     .layer(hosts.layer_by(by::authority()))

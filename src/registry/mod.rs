@@ -52,19 +52,22 @@
 //!
 //! There are never more than [`max_circuits`](RegistryBuilder::max_circuits). Circuits that you name are there from the
 //! start and leave only by [`remove`](Registry::remove). All others are made on first use: *strangers*. When the
-//! registry is full, a new name takes the place of a stranger that nobody will miss. Nobody holds it; its settings are
-//! those that the registry has given it, and were not changed by hand, not even back; its mode is normal; and
+//! registry is full, a new name takes the place of a stranger that nobody will miss:
 //!
+//! * nobody holds it;
+//! * nobody has changed its settings by hand, not even back to what they were;
+//! * its mode is normal; and
 //! * it is as it was built: closed, nothing in its window, no failures in a row, no ramp, and so long after its last
-//!   break that this is forgotten (rule C2); or
-//! * it is open, and nobody has asked it since three breaks after the end of its wait.
+//!   break that this is forgotten (rule C2). Or it is open, and nobody has called it since its wait ended, at least
+//!   three breaks ago.
 //!
 //! Up to 32 are looked at. If none of them can leave, the new name is refused ([`CreateError::Full`]) and counted
 //! ([`RegistryTotals::refused`]). A flood of new names takes at most half of the places from strangers that are older
 //! than a minute. After that, new ones replace only each other.
 //!
-//! **Watch out:** a count window holds its calls for ever, so a circuit that has had a call is never as it was built,
-//! and a registry of those fills up. For names by the thousand, take a time window, or failures in a row:
+//! **Watch out:** a count window holds its calls for ever, so a circuit that has had a call is never as it was built.
+//! The default is a count window, too. So a registry in which you set nothing fills up. For names by the thousand, take
+//! a short time window:
 //!
 //! ```
 //! # use std::time::Duration;
@@ -76,6 +79,9 @@
 //! let registry = Registry::builder().defaults(|circuit| circuit.time_window(Duration::from_secs(60)));
 //! # registry.build().unwrap();
 //! ```
+//!
+//! Failures in a row hold a circuit, too: one whose last call failed has a row of one until its next success, however
+//! long ago that was.
 //!
 //! **Watch out:** names that come from whoever sends requests. They are bounded, but a flood of them leaves no room for
 //! those you care about:

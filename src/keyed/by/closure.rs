@@ -6,6 +6,9 @@ use crate::keyed::{Key, Scratch};
 
 /// The key that a closure finds in the request as it is. For one that has to be put together, see [`composed`].
 ///
+/// The closure has to name the type of the request, as here. What its body is may be left open:
+/// `|request: &Request<_>|`.
+///
 /// ```
 /// use http::Request;
 /// use tower_breaker::keyed::by;
@@ -39,8 +42,9 @@ impl<F> fmt::Debug for Closure<F> {
     }
 }
 
-/// The key that a closure puts together. What it returns is written to the stack, so that nothing has to be allocated:
-/// return [`format_args!`]'s like, a value that can be displayed.
+/// The key that a closure puts together, on the stack, so that nothing has to be allocated: write anything that can be
+/// displayed, such as `format_args!(…)`, to the second argument, and return what that gives. It is `None` for a name of
+/// more than 256 bytes. As for [`closure`], the type of the request has to be named.
 ///
 /// ```
 /// use http::{Method, Request};

@@ -6,6 +6,9 @@ use crate::keyed::{Key, Scratch};
 
 /// The service of a gRPC call, such as `helloworld.Greeter`. A path that is not `/service/method` has no key.
 ///
+/// Say [`.grpc()`](crate::CircuitBreakerLayer#method.grpc) before the key. Without it a failed call is a 200 like any
+/// other. There is [an example](crate::keyed#watch-out).
+///
 /// **Watch out:** on a server, anybody can ask for services that do not exist. Name yours in the registry, and say
 /// [`known_keys_only`](crate::keyed::KeyedLayer::known_keys_only).
 #[must_use]
@@ -26,6 +29,9 @@ impl<B> Key<Request<B>> for GrpcService {
 
 /// The service and the method of a gRPC call, such as `helloworld.Greeter/SayHello`. A path that is not
 /// `/service/method` has no key.
+///
+/// Say [`.grpc()`](crate::CircuitBreakerLayer#method.grpc) before the key. Without it a failed call is a 200 like any
+/// other. There is [an example](crate::keyed#watch-out).
 ///
 /// **Watch out:** as for [`grpc_service`].
 #[must_use]

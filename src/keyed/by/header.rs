@@ -17,6 +17,8 @@ use crate::keyed::{Key, Scratch};
 /// let key = by::header(HeaderName::from_static("x-shard"));
 /// # let _ = key;
 /// ```
+///
+/// [`keyed`](crate::keyed#watch-out) shows it with named tenants.
 #[must_use]
 pub fn header(name: HeaderName) -> Header {
     Header(name)

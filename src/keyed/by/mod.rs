@@ -2,14 +2,15 @@
 //!
 //! | key | the name of a request's circuit | for |
 //! |---|---|---|
-//! | [`authority`] | `api.example.com`, `10.0.0.1:8080` | clients: one circuit per host |
-//! | `route`, with the feature `axum` | `/users/{id}`: the pattern, never the path | servers |
+//! | [`authority`] | `api.example.com`, `10.0.0.1:8080`: without scheme or default port | clients: one circuit per host |
+//! | `route`, with the feature `axum` | `/users/{id}`, as in `.route(…)`: the pattern, never the path | servers |
 //! | `method_and_route`, with the feature `axum` | `GET /users/{id}` | servers |
 //! | [`grpc_service`] | `helloworld.Greeter` | gRPC, both sides |
 //! | [`grpc_method`] | `helloworld.Greeter/SayHello` | gRPC, both sides |
 //! | [`header`] | the value of a header | tenants, shards |
 //! | [`Chosen`] | one of these, chosen while the program runs | configurations |
-//! | [`closure`], [`composed`] | what you say | everything else |
+//! | [`closure`] | what a closure finds in the request | everything else |
+//! | [`composed`] | what a closure puts together: it writes anything that can be displayed, such as `format_args!(…)` | everything else |
 
 mod authority;
 mod chosen;

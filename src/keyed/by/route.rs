@@ -6,7 +6,8 @@ use http::Request;
 use crate::keyed::{Key, Scratch};
 
 /// The route that axum has matched, such as `/users/{id}`: its pattern, and never the path, of which there are as many
-/// as anybody cares to ask for.
+/// as anybody cares to ask for. In a registry and in a file it is spelled as in `.route(…)`, braces and all; a route of a
+/// nested router has the prefix before it.
 ///
 /// axum tells it to a layer that is put on with `Router::layer`, `Router::route_layer` or `MethodRouter::layer`:
 ///
@@ -15,7 +16,7 @@ use crate::keyed::{Key, Scratch};
 /// | a route, also with a method that it does not have | its pattern |
 /// | a route of a router in `nest` or `nest_service`, with the layer on that router | the prefix and the pattern: `/api/users/{id}` |
 /// | the same, with the layer on the router outside | for `nest` the same; for `nest_service` none |
-/// | a service in `nest_service` | none; only the bare prefix is a route: `/assets` and `/assets/` |
+/// | a service in `nest_service` | none, except for the bare prefix itself: `/assets` and `/assets/` |
 /// | a fallback | none; with `route_layer`, the layer is not asked |
 ///
 /// **Watch out:** around a router as a whole, nothing is matched yet, and no request has a key:
@@ -31,6 +32,22 @@ use crate::keyed::{Key, Scratch};
 ///
 /// // Right: after.
 /// let app = routes.layer(registry.layer_by(by::route()));
+/// # let _: Router = app;
+/// ```
+///
+/// **Watch out:** `Router::layer` is for the routes that are there. Those that are added after it have no circuit:
+///
+/// ```
+/// # use axum::{Router, routing::get};
+/// # use tower_breaker::{keyed::by, registry::Registry};
+/// # let registry = Registry::builder().build().unwrap();
+/// # let routes: Router = Router::new();
+/// # let by_route = registry.layer_by(by::route());
+/// // Wrong: `/search` is unguarded.
+/// let app = routes.clone().layer(by_route.clone()).route("/search", get(async || "found"));
+///
+/// // Right.
+/// let app = routes.route("/search", get(async || "found")).layer(by_route);
 /// # let _: Router = app;
 /// ```
 ///
@@ -70,7 +87,8 @@ impl<B> Key<Request<B>> for Route {
 
 /// The method and the route that axum has matched, such as `GET /users/{id}`. See [`route`].
 ///
-/// A method that HTTP does not define is anybody's invention, and has no key.
+/// `GET` and `HEAD` of a route are two circuits, also where axum answers both by the same handler. A method that HTTP does
+/// not define is anybody's invention, and has no key.
 #[must_use]
 pub fn method_and_route() -> MethodAndRoute {
     MethodAndRoute(())
