@@ -73,7 +73,8 @@
 //! A [`Circuit`] is a handle; clones are the same circuit. **Every service that one layer makes
 //! shares the layer's circuit**, because routers apply a layer once for each route, and servers make
 //! their services anew for each connection. Different thresholds for different routes are different
-//! layers:
+//! layers, or [one with a circuit for each route](guide::many#one-layer-a-circuit-for-each-key), by `keyed::by::route`
+//! with the feature `axum`. Different layers:
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -213,6 +214,6 @@ pub use self::{
 };
 
 // Its examples need the clients they show.
-#[cfg(all(doctest, feature = "reqwest", feature = "tonic"))]
+#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "tonic"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
