@@ -291,7 +291,7 @@ pub(super) const ALLOW: Key = key(
     "allow",
     &[Lints],
     Nothing,
-    "Lints that are not told of what this is for: of all that is in the file, or of the circuits of a block.",
+    "Lints that are not reported: of all that is in the file, or of the circuits of a block.",
 );
 
 /// Beside the keys of a circuit in `matching`.

@@ -57,10 +57,12 @@ impl Registry {
     /// * Circuits that are there, whether the configuration names them or not, get the settings that they would be
     ///   built with now. What was changed by hand since is changed back.
     /// * Circuits that are named for the first time are made.
-    /// * Circuits that are named no more stay as they are, whatever is applied later, until they are named again or
-    ///   [removed](Self::remove).
-    /// * What was said [in code](Config::registry) stays, and comes after the configuration.
-    /// * `mode` and `tags` are for circuits that are made from now on: what a person has forced open stays so.
+    /// * A circuit that is no longer named keeps its settings until it is named again or [removed](Self::remove). Every
+    ///   diff lists it.
+    /// * What was said [in code](Config::registry) stays, and holds over the configuration as it did before.
+    /// * `mode` and `tags` are for circuits that are made from now on: what a person has forced open stays so. A circuit
+    ///   that lives does not become a member of a cap by tags that it would have now.
+    /// * All circuits that a new cap is for join it, or none does, and then the configuration is refused.
     ///
     /// It is one [version](Self::version) of the configuration. Each change is told to listeners with that version, as
     /// any change of settings is. To say who applies it, see [`apply_as`](Self::apply_as).

@@ -50,14 +50,15 @@
 //! | `caps` | a list: [of a group of circuits](crate::registry::GroupCap), only a share may be open at once |
 //! | `layers` | [what layers are told](Config::layer) when they are built, by name |
 //! | `max_circuits` | [how many there may be](crate::registry::RegistryBuilder::max_circuits) |
-//! | `allow` | a list of [lints](lint) that are not told of anything in the file |
+//! | `allow` | a list of [lints](lint) that are not reported for anything in the file |
 //! | `$schema` | where an editor finds the [schema](SCHEMA) of a JSON file |
 //!
 //! Where two set the same key, the later of this list holds: `defaults`; `matching`, one after the other; `circuits`.
 //! In each block, a base that it `extends` comes before what it says itself. A variable of the
 //! [environment](Config::read_with_env) takes the place of a key where that stands. Different keys add up: where the
 //! defaults have a `failure_rate`, and a circuit adds `consecutive_failures`, both trip it. To turn off what was set
-//! before, say `"off"`.
+//! before, say `"off"`. (The crate's own defaults add up with nothing: beside `consecutive_failures`, a rate holds only
+//! where somebody has written it, or a window.)
 //!
 //! The keys of a block are those of the [builder](crate::CircuitBuilder). (For `success_threshold`, say `probes = 3`.)
 //! [The guide](crate::guide::configuration) has a whole file in three formats, the order in which things hold, and
@@ -86,13 +87,17 @@
 //! [`Registry::apply`] puts a newer configuration in the place of the older one, as a whole or not at all, and keeps
 //! the state of every circuit. [`Registry::plan`] says beforehand what that would change. Each is one
 //! [version](Registry::version). [`Registry::apply_as`] says who applies it and why, and can expect the version that
-//! it was planned for.
+//! it was planned for. Read the newer file as the first one: with the same variables, and the same bases.
+//!
+//! **Watch out:** not all of it reaches circuits that live. Another window is refused, unless they are
+//! [made anew](Apply::replacing), and `mode` and `tags` are for circuits that are made from now on. So a circuit that
+//! lives joins no cap by new tags. [The guide](crate::guide::configuration#while-it-runs) has a table.
 //!
 //! # What is wrong
 //!
 //! All of it is told at once, each with its place, what is there and what could be. (Entries of a list are counted
-//! from 0.) [`Problem::locate`] gives line and column. Only what two patterns say together is told later, for the first
-//! name that both match.
+//! from 0.) [`Problem::locate`] gives line and column. Two patterns that contradict each other are found out when the
+//! first circuit that both match is made.
 //!
 //! ```
 //! # use tower_breaker::config::Config;
@@ -192,7 +197,8 @@ impl Config {
     ///
     /// A variable is called `TOWER_BREAKER__PAYMENTS__FAILURE_RATE`: the name of a circuit in `circuits`, in capitals
     /// and with `_` for whatever is neither a letter nor a digit, or `DEFAULTS`; then a key whose value is no table.
-    /// `TOWER_BREAKER__MAX_CIRCUITS` is the third kind. Other variables are somebody else's.
+    /// `TOWER_BREAKER__MAX_CIRCUITS` is the third kind. Other variables are somebody else's, but for those that nearly
+    /// begin like ours: `TOWER_BREAKER_PAYMENTS__FAILURE_RATE`, with one underscore too few, is refused.
     ///
     /// A variable takes the place of one key of the file, where that key stands. So one for `DEFAULTS` still gives
     /// way to what `matching` and `circuits` say.

@@ -26,7 +26,7 @@
 //!      take at most 30s [probe-timeout-never-reached]",
 //! );
 //!
-//! // … and with what is known of the calls. What `search` allows is not told.
+//! // … and with what is known of the calls. What `search` allows is not reported.
 //! let traffic = Traffic::unknown()
 //!     .circuit("payments", Calls::unknown().with_background_errors(0.05).with_per_second(2.0))
 //!     .circuit("search", Calls::unknown().with_per_second(0.1));
@@ -46,9 +46,9 @@
 //! at it. Where there is no file, ask the settings of a circuit: [`Settings::lints`].
 //! [`Lint::locate`] gives the line and the column.
 //!
-//! # What is told
+//! # What is reported
 //!
-//! | name | of | is told if | and what is known is |
+//! | name | of | is reported if | and what is known is |
 //! |---|---|---|---|
 //! | `window-never-fills` | `time_window` | it holds fewer calls than `minimum_calls`, on average | calls a second |
 //! | `trips-on-background-errors` | `consecutive_failures` | so many in a row come about by chance more than once a day; or within a million calls, where calls a second are not known | background errors |
@@ -94,7 +94,7 @@
 //!
 //! # Watch out
 //!
-//! * Real failures come in groups. So a circuit may trip more often than is told here, and also where nothing is told.
+//! * Real failures come in groups. So a circuit may trip more often than is reported here, and also where nothing is reported.
 //! * The caller's time-out is the one *around* the breaker. One that is inside brings an error in time, which is a
 //!   failure like any other: do not tell of it here.
 //! * What fails in an outage is no background. `Traffic` takes no share of failures from a circuit that has opened. If
@@ -235,7 +235,7 @@ impl fmt::Display for Lint {
 impl Settings {
     /// What these settings do that was hardly meant, with what is known of the calls. See [the module](self).
     ///
-    /// Lints about files and registries are not told: those of [`Config::lints`] are. None is silenced.
+    /// Lints about files and registries are not reported: those of [`Config::lints`] are. None is silenced.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -268,7 +268,7 @@ impl Config {
     /// What is valid in here, and does something else than was meant. See [the module](self).
     ///
     /// First those of the defaults, then of patterns, of circuits in the order of the file, of other circuits that the
-    /// `traffic` knows, and of all together. What is the same for several circuits is told once. What is said
+    /// `traffic` knows, and of all together. What is the same for several circuits is reported once. What is said
     /// [in code](Self::registry) is not looked at.
     #[must_use]
     pub fn lints(&self, traffic: &Traffic) -> Vec<Lint> {

@@ -39,7 +39,7 @@ impl Calls {
     }
 
     /// How many calls a second succeed or fail, on average. Calls that are ignored count for no window and no streak,
-    /// and not here. With 0, nothing is told that depends on it.
+    /// and not here. With 0, nothing is reported that depends on it.
     ///
     /// # Panics
     ///
@@ -210,7 +210,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Nothing is known: lints are told from the file alone.
+    /// Nothing is known: lints are reported from the file alone.
     #[must_use]
     pub fn unknown() -> Self {
         Self::default()
