@@ -60,8 +60,8 @@ impl Registry {
     /// * A circuit that is no longer named keeps its settings until it is named again or [removed](Self::remove). Every
     ///   diff lists it.
     /// * What was said [in code](Config::registry) stays, and holds over the configuration as it did before.
-    /// * `mode` and `tags` are for circuits that are made from now on: what a person has forced open stays so. A circuit
-    ///   that lives does not become a member of a cap by tags that it would have now.
+    /// * `mode` and `tags` are for circuits that are made from now on: what a person has forced open stays so. A live
+    ///   circuit does not become a member of a cap by tags that it would have now.
     /// * All circuits that a new cap is for join it, or none does, and then the configuration is refused.
     ///
     /// It is one [version](Self::version) of the configuration. Each change is told to listeners with that version, as

@@ -30,9 +30,9 @@ where
     /// layer's own circuit. So keys that only ever succeed cost no circuit, however many there are.
     ///
     /// For keys by the thousand of which few ever fail, such as the hosts of a crawler, and for keys that strangers
-    /// choose. The price: the calls before that failure are not in the window, so the first failure is one of one, and a
-    /// rate needs a [minimum of calls](crate::CircuitBuilder::minimum_calls). A call whose key has no circuit allocates
-    /// a note of its name.
+    /// choose. The price: the calls before that failure are not in the window, so the first failure is one of one, and
+    /// a rate needs a [minimum of calls](crate::CircuitBuilder::minimum_calls). A call whose key has no circuit
+    /// allocates a note of its name.
     ///
     /// A failure is what the classifier says of the head of a response, or of an error. What only the end of a body
     /// tells, a panic, or a call that is slow, makes no circuit.

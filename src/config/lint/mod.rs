@@ -94,7 +94,8 @@
 //!
 //! # Watch out
 //!
-//! * Real failures come in groups. So a circuit may trip more often than is reported here, and also where nothing is reported.
+//! * Real failures come in groups. So a circuit may trip more often than is reported here, and also where nothing is
+//!   reported.
 //! * The caller's time-out is the one *around* the breaker. One that is inside brings an error in time, which is a
 //!   failure like any other: do not tell of it here.
 //! * What fails in an outage is no background. `Traffic` takes no share of failures from a circuit that has opened. If

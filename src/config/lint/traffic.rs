@@ -262,7 +262,7 @@ impl Traffic {
     }
 
     /// The names of circuits that there are, beside those of the file. Once some are given, a pattern that matches none
-    /// of them is told. Can be given several times.
+    /// of them is reported. Can be given several times.
     #[must_use]
     pub fn names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         let known = self.names.get_or_insert_with(BTreeSet::new);

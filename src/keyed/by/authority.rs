@@ -14,13 +14,13 @@ use crate::keyed::{Key, Scratch};
 /// `Host`s. An international name is the one that DNS knows (`xn--…`), which is what a URI has and what clients make of
 /// it.
 ///
-/// In a registry and in a file, a host is named so: without scheme and default port. `"*.internal"` is a pattern for the
-/// hosts of a domain, and `db1.internal:5432` has a circuit of its own.
+/// In a registry and in a file, a host is named so, without scheme or default port. `"*.internal"` is a pattern for
+/// the hosts of a domain, and `db1.internal:5432` has a circuit of its own.
 ///
 /// With reqwest, a redirect is followed inside of the call: it counts for the host that was asked first.
 ///
-/// **Watch out:** on a server, the host of a request is whatever its sender has put there. Name yours in the registry, and
-/// say [`known_keys_only`](crate::keyed::KeyedLayer::known_keys_only), or take `route`.
+/// **Watch out:** on a server, the host of a request is whatever its sender has put there. Name yours in the registry,
+/// and say [`known_keys_only`](crate::keyed::KeyedLayer::known_keys_only), or take `route`.
 #[must_use]
 pub fn authority() -> Authority {
     Authority(())

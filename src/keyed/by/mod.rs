@@ -2,7 +2,7 @@
 //!
 //! | key | the name of a request's circuit | for |
 //! |---|---|---|
-//! | [`authority`] | `api.example.com`, `10.0.0.1:8080`: without scheme or default port | clients: one circuit per host |
+//! | [`authority`] | `api.example.com`, `10.0.0.1:8080`: no scheme, no default port | clients: one circuit per host |
 //! | `route`, with the feature `axum` | `/users/{id}`, as in `.route(…)`: the pattern, never the path | servers |
 //! | `method_and_route`, with the feature `axum` | `GET /users/{id}` | servers |
 //! | [`grpc_service`] | `helloworld.Greeter` | gRPC, both sides |
@@ -10,7 +10,7 @@
 //! | [`header`] | the value of a header | tenants, shards |
 //! | [`Chosen`] | one of these, chosen while the program runs | configurations |
 //! | [`closure`] | what a closure finds in the request | everything else |
-//! | [`composed`] | what a closure puts together: it writes anything that can be displayed, such as `format_args!(…)` | everything else |
+//! | [`composed`] | what a closure writes, such as `format_args!(…)` | the same |
 
 mod authority;
 mod chosen;

@@ -6,8 +6,8 @@ use http::Request;
 use crate::keyed::{Key, Scratch};
 
 /// The route that axum has matched, such as `/users/{id}`: its pattern, and never the path, of which there are as many
-/// as anybody cares to ask for. In a registry and in a file it is spelled as in `.route(…)`, braces and all; a route of a
-/// nested router has the prefix before it.
+/// as anybody cares to ask for. In a registry and in a file it is spelled as in `.route(…)`, braces and all. A route of
+/// a nested router has the prefix before it.
 ///
 /// axum tells it to a layer that is put on with `Router::layer`, `Router::route_layer` or `MethodRouter::layer`:
 ///
@@ -87,8 +87,8 @@ impl<B> Key<Request<B>> for Route {
 
 /// The method and the route that axum has matched, such as `GET /users/{id}`. See [`route`].
 ///
-/// `GET` and `HEAD` of a route are two circuits, also where axum answers both by the same handler. A method that HTTP does
-/// not define is anybody's invention, and has no key.
+/// `GET` and `HEAD` of a route are two circuits, also where axum answers both by the same handler. A method that HTTP
+/// does not define is anybody's invention, and has no key.
 #[must_use]
 pub fn method_and_route() -> MethodAndRoute {
     MethodAndRoute(())
