@@ -184,7 +184,7 @@ pub(super) const LAYER: [Key; 8] = [
         "known_keys_only",
         &[Switch],
         Is(|_| false.into()),
-        "No circuit is made for keys that the registry does not know.",
+        "No circuit is made for a key for which there is none yet.",
     ),
     key(
         "failures",

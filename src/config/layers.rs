@@ -40,13 +40,17 @@ impl LayerSettings {
         self.key.clone()
     }
 
-    /// Whether keys that the registry does not know have no circuit.
+    /// Whether no circuit is made for a key for which there is none yet; see
+    /// [`KeyedLayer::known_keys_only`].
     #[must_use]
     pub fn known_keys_only(&self) -> bool {
         self.known_keys_only
     }
 
     /// Gives a layer its key, as [`CircuitBreakerLayer::keyed_by`]. `None` if the file names none.
+    ///
+    /// **Watch out:** where the file says `grpc_method` or `grpc_service`, the layer needs
+    /// [`.grpc()`](CircuitBreakerLayer#method.grpc) before. Without it a failed call is a 200 like any other.
     #[must_use = "a layer does nothing until it is applied"]
     pub fn keyed<C, R, X, G>(
         &self,

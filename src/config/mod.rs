@@ -268,7 +268,10 @@ impl Config {
     /// use tower_breaker::{Circuit, config::Config};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let file = r#"{ "layers": { "api": { "key": "authority", "failures": [429] } } }"#;
+    /// let file = r#"{
+    ///     "defaults": { "time_window": "1m" },
+    ///     "layers": { "api": { "key": "authority", "failures": [429] } }
+    /// }"#;
     /// let config = Config::read(&mut serde_json::Deserializer::from_str(file))?;
     /// let registry = config.registry().build()?;
     ///

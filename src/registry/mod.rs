@@ -126,11 +126,14 @@
 //! around a service, and whoever keeps that layer holds the circuit.
 //!
 //! ```
+//! use std::time::Duration;
+//!
 //! use tower_breaker::{CircuitBreakerLayer, registry::Registry};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let registry = Registry::builder()
-//!     .circuit("other hosts", |circuit| circuit.consecutive_failures(5))
+//!     .defaults(|host| host.failure_rate(0.5).time_window(Duration::from_secs(60)))
+//!     .circuit("other hosts", |circuit| circuit.failure_rate(0.8))
 //!     .build()?;
 //!
 //! // What finds no room shares one circuit.
@@ -144,6 +147,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Where the name is in the request, [one layer does all of that](crate::keyed).
 
 mod builder;
 mod caps;

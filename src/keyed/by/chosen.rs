@@ -10,14 +10,19 @@ use crate::keyed::{Key, Scratch};
 /// One of the usual keys, chosen while the program runs, as by a configuration.
 ///
 /// ```
+/// use std::time::Duration;
+///
+/// use http::HeaderName;
 /// use tower_breaker::{keyed::by, registry::Registry};
 ///
 /// # fn main() -> Result<(), tower_breaker::ConfigError> {
 /// # let by_host = true;
-/// let registry = Registry::builder().build()?;
+/// let registry = Registry::builder()
+///     .defaults(|circuit| circuit.time_window(Duration::from_secs(60)))
+///     .build()?;
 /// let key = match by_host {
 ///     true => by::Chosen::authority(),
-///     false => by::Chosen::grpc_method(),
+///     false => by::Chosen::header(HeaderName::from_static("x-shard")),
 /// };
 /// let layer = registry.layer_by(key);
 /// # let _ = layer;
