@@ -14,7 +14,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// A response may name the circuit that it is about, such as the shard that has failed; `key` finds that name,
     /// which has 256 bytes at most. Then a failure or a success counts for that circuit of `registry`. For the circuit
     /// that the call went through, such a failure counts as answered (rule A1), and not as a failure, because the one
-    /// that answered is up: it says that another has failed. A circuit that is named and would reject does not count it.
+    /// that answered is up: it says that another has failed. A circuit that is named and would reject does not count
+    /// it.
     ///
     /// It looks at the head of a response. Whether a call was slow, and what the end of its body tells, counts for the
     /// circuit that it went through. Say it after the classifier, which it asks, and before

@@ -86,8 +86,8 @@ impl RegistryBuilder {
     ///
     /// Default: all of them may be open at once.
     ///
-    /// **Watch out:** the members of a cap need the same [clock](CircuitBuilder::clock). And a circuit has one cap for as
-    /// long as it lives: a configuration that would give it another [is refused](super::Registry#method.apply).
+    /// **Watch out:** the members of a cap need the same [clock](CircuitBuilder::clock). And a circuit has one cap for
+    /// as long as it lives: a configuration that would give it another [is refused](super::Registry#method.apply).
     pub fn cap(mut self, cap: GroupCap) -> Self {
         self.rules.add_cap(self.source, cap);
         self
@@ -134,8 +134,8 @@ impl RegistryBuilder {
     ///
     /// [`ConfigError`] for the first setting that makes no sense: in the defaults, in any pattern (as it is, for a
     /// circuit of that name), or in a named circuit; for a [`cap`](Self::cap) whose share makes none; and for
-    /// `max_circuits` if it is less than there are names. Two patterns that contradict each other are found out when the
-    /// first circuit that both match [is made](Registry::get_or_create).
+    /// `max_circuits` if it is less than there are names. Two patterns that contradict each other are found out when
+    /// the first circuit that both match [is made](Registry::get_or_create).
     pub fn build(self) -> Result<Registry, ConfigError> {
         let Self {
             mut rules,
