@@ -91,17 +91,17 @@ where
 {
     fn classify(&self, result: Result<&Res, &E>) -> Outcome {
         let outcome = self.classifier.classify(result);
+        if !outcome.is_failure() && outcome != Outcome::Success {
+            return outcome;
+        }
         let named = result.ok().and_then(|response| self.named(response));
-        match (named, outcome) {
-            (Some(circuit), Outcome::Failure) => {
-                circuit.count(Outcome::Failure);
-                Outcome::Answered
-            }
-            (Some(circuit), Outcome::Success) => {
-                circuit.count(Outcome::Success);
-                Outcome::Success
-            }
-            _ => outcome,
+        let Some(circuit) = named else {
+            return outcome;
+        };
+        circuit.count(outcome);
+        match outcome {
+            Outcome::Success => Outcome::Success,
+            _ => Outcome::Answered,
         }
     }
 }

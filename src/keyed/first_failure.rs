@@ -9,8 +9,8 @@ use super::{
     service::Parts,
 };
 use crate::{
-    circuit::handle::Circuit,
-    machine::Outcome,
+    circuit::{handle::Circuit, nesting},
+    machine::{Answer, Outcome},
     registry::Registry,
     service::{
         by_request::ClassifiedBy,
@@ -34,7 +34,11 @@ where
     /// a rate needs a [minimum of calls](crate::CircuitBuilder::minimum_calls). A call whose key has no circuit
     /// allocates a note of its name.
     ///
-    /// A failure is what the classifier says of the head of a response, or of an error. What only the end of a body
+    /// It takes the place of [`known_keys_only`](Self::known_keys_only), and leaves
+    /// [`overflow_to`](Self::overflow_to) without a use.
+    ///
+    /// A failure is what the classifier says of the head of a response, or of an error, of whatever kind. One that
+    /// trips at once ([`Outcome::TripNow`](crate::Outcome::TripNow)) opens both circuits. What only the end of a body
     /// tells, a panic, or a call that is slow, makes no circuit.
     ///
     /// Take a short time window, without failures in a row: after it, a circuit makes room for others. One whose last
@@ -129,10 +133,14 @@ struct Unknown {
 
 impl Unknown {
     #[cold]
-    fn fail(&self) {
+    fn fail(&self, failure: Outcome) {
         // Without room there is none, as for any key; the registry counts that.
-        if let Ok(circuit) = self.registry.get_or_create(&self.name) {
-            circuit.count(Outcome::Failure);
+        let Ok(circuit) = self.registry.get_or_create(&self.name) else {
+            return;
+        };
+        // The layer's own may be of this name.
+        if !nesting::is_called(circuit.identity()) {
+            circuit.count(failure);
         }
     }
 }
@@ -140,8 +148,9 @@ impl Unknown {
 impl<C, M: ClassifiedBy<C, Res, E>, Res, E> ClassifiedBy<C, Res, E> for Facts<M> {
     fn classified_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
         let outcome = self.scope.classified_by(classifier, result);
-        if outcome == Outcome::Failure {
-            self.unknown.as_ref().inspect(|unknown| unknown.fail());
+        let settled = Answer::of(&result).settle(outcome);
+        if settled.is_failure() {
+            (self.unknown.as_ref()).inspect(|unknown| unknown.fail(settled));
         }
         outcome
     }

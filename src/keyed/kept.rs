@@ -54,11 +54,17 @@ impl<C, R, X> Kept<C, R, X> {
             .find(name, |shares| shares.own().get()?.upgrade())
     }
 
-    /// Makes the calling thread's share of a circuit. `None` if the circuit has left the registry meanwhile.
-    pub(super) fn make(&self, registry: &Registry, circuit: &Circuit) -> Option<Shared<C, R, X>> {
+    /// Makes the calling thread's share of a circuit. Not kept, in `Err`, if the circuit has left the registry meanwhile.
+    pub(super) fn make(
+        &self,
+        registry: &Registry,
+        circuit: &Circuit,
+    ) -> Result<Shared<C, R, X>, Shared<C, R, X>> {
         let share = Shared::alone(circuit.clone(), self.policies.clone());
-        registry.note(circuit, || self.keep(circuit.full_name(), &share))?;
-        Some(share)
+        match registry.note(circuit, || self.keep(circuit.full_name(), &share)) {
+            Some(()) => Ok(share),
+            None => Err(share),
+        }
     }
 
     fn keep(&self, name: &Name, share: &Shared<C, R, X>) {

@@ -121,7 +121,9 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
         (self.parts, overflow)
     }
 
-    /// Keys for which the registry has no room go to `circuit`, and not to the layer's own.
+    /// Keys for which the registry has no room go to `circuit`, and not to the layer's own. It does nothing for a layer
+    /// that asks for no room when it meets a key: with [`known_keys_only`](Self::known_keys_only) or
+    /// [`create_on_first_failure`](Self::create_on_first_failure), such keys go to the layer's own circuit.
     ///
     /// Default: the layer's own circuit.
     pub fn overflow_to(self, circuit: Circuit) -> Self {

@@ -29,6 +29,10 @@ use crate::{
     },
 };
 
+/// How often a circuit is looked for that does not leave as soon as it is found. A listener may remove each that is
+/// added, and then the call goes through one that has left.
+const TRIES: usize = 8;
+
 /// What the services of a layer have in common.
 pub(super) struct Parts<K, C, R, X> {
     pub(super) registry: Registry,
@@ -71,7 +75,8 @@ impl<K, C, R, X> Parts<K, C, R, X> {
     /// That of a key that this thread has not met before.
     #[cold]
     fn share_anew(&self, name: &str) -> Shared<C, R, X> {
-        loop {
+        let mut left = None;
+        for _ in 0..TRIES {
             let circuit = if self.known_keys_only {
                 match self.registry.get(name) {
                     Some(circuit) => circuit,
@@ -83,10 +88,12 @@ impl<K, C, R, X> Parts<K, C, R, X> {
                     Err(_) => return self.overflow.as_ref().unwrap_or(&self.own).share(),
                 }
             };
-            if let Some(share) = self.kept.make(&self.registry, &circuit) {
-                return share;
+            match self.kept.make(&self.registry, &circuit) {
+                Ok(share) => return share,
+                Err(share) => left = Some(share),
             }
         }
+        left.unwrap_or_else(|| self.own.share())
     }
 }
 

@@ -309,6 +309,17 @@ pub enum Outcome {
     RequiresEos,
 }
 
+#[cfg(feature = "registry")]
+impl Outcome {
+    /// Whether it says that the dependency has failed, with whatever else.
+    pub(crate) fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Self::Failure | Self::FailureRetryAfter(_) | Self::TripNow | Self::TripFor(_)
+        )
+    }
+}
+
 /// Whether a response has come of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {

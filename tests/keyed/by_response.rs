@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use tower::{Layer, Service, service_fn};
 use tower_breaker::{Circuit, CircuitBreakerLayer, State, registry::Registry};
 
-use crate::calling::{Answer, by_key, call, own_circuit, registry, request};
+use crate::calling::{Answer, a_500_is, by_key, call, failures, own_circuit, registry, request};
 
 /// The request's key is the shard that answers. With 599 it fails.
 async fn shard(request: Request<u16>) -> Answer {
@@ -108,5 +108,29 @@ fn an_error_is_about_the_circuit_of_the_call() {
         Some("cut off")
     );
     assert_eq!(own.state(), State::Open);
+    assert!(shards.is_empty());
+}
+
+// J6: or a store whose shard asks to be left alone, or trips at once, would be closed to all others.
+#[test]
+fn a_failure_of_any_kind_counts_for_the_circuit_that_the_response_names() {
+    for failure in failures() {
+        let (shards, own) = (registry(1), own_circuit());
+        let layer = CircuitBreakerLayer::new(own.clone()).classifier(a_500_is(failure));
+        let layer = layer.key_from_response(&shards, named);
+        assert_eq!(call(&mut layer.layer(service_fn(shard)), "seven", 500), 500);
+        assert_eq!(own.state(), State::Closed, "{failure:?}");
+        let seven = shards.try_get("seven").unwrap();
+        assert_eq!(seven.state(), State::Open, "{failure:?}");
+    }
+}
+
+#[test]
+fn a_response_that_counts_for_nothing_makes_no_circuit() {
+    let shards = registry(1);
+    let mut store = store(own_circuit(), &shards);
+    for status in [404, 429] {
+        assert_eq!(call(&mut store, "seven", status), status);
+    }
     assert!(shards.is_empty());
 }

@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
-use std::{convert::Infallible, future::Future};
+use std::{convert::Infallible, future::Future, time::Duration};
 
 use futures_util::FutureExt;
 use http::{HeaderName, Request, Response, StatusCode};
 use tower::{Service, ServiceExt};
-use tower_breaker::{Circuit, keyed::by, registry::Registry};
+use tower_breaker::{Circuit, Outcome, keyed::by, registry::Registry};
 
 pub(crate) type Answer = Result<Response<()>, Infallible>;
 
@@ -66,4 +66,25 @@ where
 {
     let answered = begin(service, key, answer).now_or_never().unwrap();
     answered.unwrap().status().as_u16()
+}
+
+/// A 500 is this, anything else a success.
+pub(crate) fn a_500_is(
+    outcome: Outcome,
+) -> impl Fn(Result<&Response<()>, &Infallible>) -> Outcome + Clone {
+    move |result| match result {
+        Ok(response) if response.status() == 500 => outcome,
+        _ => Outcome::Success,
+    }
+}
+
+/// All kinds of failure.
+pub(crate) fn failures() -> [Outcome; 4] {
+    let wait = Duration::from_secs(7);
+    [
+        Outcome::Failure,
+        Outcome::FailureRetryAfter(wait),
+        Outcome::TripNow,
+        Outcome::TripFor(wait),
+    ]
 }

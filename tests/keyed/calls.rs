@@ -6,7 +6,7 @@ use std::{
     convert::Infallible,
     future::Ready,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -21,7 +21,7 @@ use tower_breaker::{
     Circuit, CircuitBreakerLayer, Mode, State,
     clock::ManualClock,
     keyed::{Keyed, KeyedLayer},
-    registry::Registry,
+    registry::{Event, Registry, WeakRegistry},
 };
 
 use crate::calling::{Answer, begin, by_key, call, obey, own_circuit, registry, request};
@@ -366,4 +366,26 @@ fn a_known_key_costs_no_allocation_in_the_layer() {
         *count = measured.count_total;
     }
     assert_eq!(keyed, of_service);
+}
+
+// I4: a listener harms nobody, or a call of such a key would never end.
+#[test]
+fn a_call_whose_circuit_is_removed_as_soon_as_it_is_added_goes_through_it() {
+    let itself = Arc::new(OnceLock::<WeakRegistry>::new());
+    let (of_listener, kept) = (itself.clone(), Arc::new(Mutex::new(None)));
+    let last = kept.clone();
+    let builder = Registry::builder().defaults(|circuit| circuit.consecutive_failures(1));
+    let builder = builder.on_event(move |circuit, event| {
+        let registry = of_listener.get().and_then(WeakRegistry::upgrade);
+        if let (Event::Added, Some(registry)) = (event, registry) {
+            *last.lock().unwrap() = registry.remove(circuit.name());
+        }
+    });
+    let registry = builder.build().unwrap();
+    itself.set(registry.downgrade()).unwrap();
+    let mut service = registry.layer_by(by_key()).layer(service_fn(obey));
+    assert_eq!(call(&mut service, "a", 500), 500);
+    let removed = kept.lock().unwrap().take().unwrap();
+    assert_eq!(removed.state(), State::Open);
+    assert!(registry.is_empty());
 }

@@ -6,7 +6,9 @@ use http::Response;
 use tower::{Layer, service_fn};
 use tower_breaker::{CircuitBreakerLayer, Mode, State};
 
-use crate::calling::{Answer, begin, by_key, call, obey, own_circuit, registry};
+use crate::calling::{
+    Answer, a_500_is, begin, by_key, call, failures, obey, own_circuit, registry,
+};
 
 #[test]
 fn a_key_that_only_succeeds_has_no_circuit() {
@@ -99,4 +101,31 @@ fn calls_that_were_under_way_before_the_circuit_count_for_it_when_they_fail() {
     }
     let a = registry.try_get("a").unwrap();
     assert_eq!(a.snapshot().totals.unwrap().failed, 2);
+}
+
+// J5
+#[test]
+fn a_failure_of_any_kind_makes_the_circuit_and_counts_for_it() {
+    for failure in failures() {
+        let registry = registry(1);
+        let layer = CircuitBreakerLayer::new(own_circuit()).classifier(a_500_is(failure));
+        let layer = layer
+            .keyed_by(&registry, by_key())
+            .create_on_first_failure();
+        assert_eq!(call(&mut layer.layer(service_fn(obey)), "a", 500), 500);
+        let a = registry.try_get("a").expect("made");
+        assert_eq!(a.state(), State::Open, "{failure:?}");
+    }
+}
+
+// J5
+#[test]
+fn a_failure_counts_once_where_the_key_is_the_name_of_the_layers_own_circuit() {
+    let registry = registry(2);
+    let own = registry.get_or_create("others").unwrap();
+    let layer = CircuitBreakerLayer::new(own.clone()).keyed_by(&registry, by_key());
+    let mut service = layer.create_on_first_failure().layer(service_fn(obey));
+    assert_eq!(call(&mut service, "others", 500), 500);
+    assert_eq!(own.snapshot().totals.unwrap().failed, 1);
+    assert_eq!(own.state(), State::Closed);
 }
