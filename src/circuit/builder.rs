@@ -797,7 +797,9 @@ pub(crate) const LONGEST_NAME: usize = 256;
 
 /// Before anything is done with it: whoever asks a registry may have made it up.
 pub(crate) fn check_name(name: &str) -> Result<(), ConfigError> {
-    let blank = name.trim().is_empty();
+    // A byte order mark is not to be seen, either, and is a space to JSON Schema.
+    let is_blank = |c: char| c.is_whitespace() || c == '\u{feff}';
+    let blank = name.chars().all(is_blank);
     ConfigError::unless(!blank, "name", &name, "a name that can be read")?;
     if name.len() <= LONGEST_NAME {
         return Ok(());

@@ -6,7 +6,7 @@ use super::{
     read::{Reader, SHARE, join},
     tree::Node,
 };
-use crate::registry::GroupCap;
+use crate::{circuit::builder::check_name, registry::GroupCap};
 
 /// Reads the list of caps.
 pub(super) fn read(reader: &mut Reader, path: &str, node: &Node) -> Vec<GroupCap> {
@@ -51,9 +51,7 @@ fn read_one(reader: &mut Reader, path: &str, node: &Node) -> Option<GroupCap> {
     for (key, value) in &entries {
         let path = join(path, key);
         cap = match *key {
-            "names" => reader
-                .text(&path, value)
-                .map(|names| cap.clone().names(names)),
+            "names" => names_of(reader, &path, value).map(|names| cap.clone().names(names)),
             "tags" => Some(tags(reader, &path, value, cap.clone())),
             "at_least_one" => reader.switch(&path, value).map(|yes| match yes {
                 true => cap.clone().at_least_one(),
@@ -70,6 +68,19 @@ fn read_one(reader: &mut Reader, path: &str, node: &Node) -> Option<GroupCap> {
         reader.problems.push(problem);
     }
     Some(cap)
+}
+
+/// As of any pattern.
+fn names_of<'a>(reader: &mut Reader, path: &str, node: &'a Node) -> Option<&'a str> {
+    let names = reader.text(path, node)?;
+    match check_name(names) {
+        Ok(()) => Some(names),
+        Err(error) => {
+            let problem = Problem::new(path, error.value(), error.allowed());
+            reader.problems.push(problem);
+            None
+        }
+    }
 }
 
 fn tags(reader: &mut Reader, path: &str, node: &Node, mut cap: GroupCap) -> GroupCap {

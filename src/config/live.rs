@@ -1,6 +1,11 @@
 //! A configuration for a registry that lives.
 
-use std::{collections::BTreeSet, error::Error, fmt};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
 
 use super::{Apply, CapDiff, CircuitDiff, Config, Diff};
 use crate::{
@@ -86,6 +91,10 @@ impl Registry {
     /// [`ApplyError::Refused`] if a live circuit cannot be changed so: another window, closures, totals. Then nothing
     /// has changed. [`Apply::replacing`] has such circuits made anew. [`ApplyError::Busy`] while another
     /// configuration is planned or applied.
+    ///
+    /// # Panics
+    ///
+    /// Where a rule or a [base](super::ConfigReader::base) of code panics. Then nothing has changed, either.
     pub fn apply(&self, config: &Config) -> Result<Diff, ApplyError> {
         self.apply_as(config, Apply::new())
     }
@@ -97,6 +106,10 @@ impl Registry {
     ///
     /// As for [`apply`](Self::apply), and [`ApplyError::OtherVersion`] if another version than the expected one is
     /// there.
+    ///
+    /// # Panics
+    ///
+    /// As [`apply`](Self::apply).
     pub fn apply_as(&self, config: &Config, how: impl Into<Apply>) -> Result<Diff, ApplyError> {
         let how = how.into();
         let replacement = self.begin(config, &how)?;
@@ -109,18 +122,20 @@ impl Registry {
         replacement.take_rules();
         let names = Names::of(&replacement);
         let mut done = Done::of(how, diff.version());
-        if let Err(refused) = done.all(self, &replacement, &names) {
-            done.undo(&replacement, diff.based_on());
-            replacement.give_rules_back();
-            let circuits = vec![*refused];
-            return Err(ApplyError::Refused(Diff {
-                circuits,
-                based_on: diff.based_on(),
-                ..Diff::default()
-            }));
+        // Rules are somebody else's code.
+        let all = catch_unwind(AssertUnwindSafe(|| done.all(self, &replacement, &names)));
+        if let Ok(Ok(())) = all {
+            replacement.set_version(diff.version());
+            return Ok(diff);
         }
-        replacement.set_version(diff.version());
-        Ok(diff)
+        done.undo(&replacement, diff.based_on());
+        replacement.give_rules_back();
+        let refused = all.unwrap_or_else(|panic| resume_unwind(panic));
+        Err(ApplyError::Refused(Diff {
+            circuits: refused.err().into_iter().map(|refused| *refused).collect(),
+            based_on: diff.based_on(),
+            ..Diff::default()
+        }))
     }
 
     fn diff(&self, replacement: &Replacement<'_>, names: &Names, replacing: bool) -> Diff {

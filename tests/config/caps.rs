@@ -116,6 +116,23 @@ fn what_is_wrong_with_a_cap_is_told_with_its_place() {
     assert_eq!(wrong("caps = 3"), ["caps: 3, but must be a list of tables"]);
 }
 
+// I8: as the schema says, and as of any other pattern.
+#[test]
+fn the_names_of_a_cap_can_be_read_and_are_not_too_long() {
+    let long = "x".repeat(257);
+    for (names, told) in [
+        ("", "\"\", but must be a name that can be read"),
+        (" ", "\" \", but must be a name that can be read"),
+        (
+            &long,
+            "one of 257 bytes, but must be at most 256 bytes long",
+        ),
+    ] {
+        let text = format!("[[caps]]\nat_most = 0.5\nnames = \"{names}\"");
+        assert_eq!(wrong(&text), [format!("caps.0.names: {told}")]);
+    }
+}
+
 // K1, I9
 #[test]
 fn a_limit_changes_from_the_next_trip_on() {

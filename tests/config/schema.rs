@@ -58,6 +58,22 @@ fn the_schema_knows_how_long_a_name_may_be() {
     }
 }
 
+// I8: a byte order mark is a space to a schema, and none to Unicode.
+#[test]
+fn the_schema_and_we_know_the_same_blank_names() {
+    let validator = Validator::new();
+    for (name, is_good) in [(" ", false), ("\u{feff}", false), ("\u{feff}a", true)] {
+        for file in [
+            json!({ "circuits": { name: {} } }),
+            json!({ "matching": [{ "names": name }] }),
+            json!({ "caps": [{ "names": name, "at_most": 0.5 }] }),
+        ] {
+            assert_eq!(validator.refuses(&file).is_none(), is_good, "{file}");
+            assert_eq!(Config::read(file).is_ok(), is_good, "{name:?}");
+        }
+    }
+}
+
 // I8: the list of what it cannot say has nothing in it that it can.
 #[test]
 fn the_schema_says_nothing_of_what_is_wrong_together() {

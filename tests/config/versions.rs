@@ -1,6 +1,7 @@
 //! One version for each configuration that is applied; who applies it, and why.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -197,4 +198,46 @@ fn no_configuration_is_written_over_unseen() {
             Some(last.load(Ordering::Relaxed))
         );
     }
+}
+
+// I9
+#[test]
+fn whenever_a_rule_panics_nothing_has_changed() {
+    // When it is run for the nth time from then on; 0 is never.
+    let panics_at = Arc::new(AtomicU64::new(0));
+    let at = panics_at.clone();
+    let rule = move |circuit| {
+        let runs_out = |left: u64| left.checked_sub(1);
+        let left = at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, runs_out);
+        assert_ne!(left, Ok(1), "a rule of somebody else's");
+        circuit
+    };
+    let file = |failures: u64, more: &str| {
+        let half = format!("[[caps]]\nat_most = 0.{failures}\n");
+        config(&format!(
+            "defaults.consecutive_failures = {failures}\n{half}{TWO}{more}"
+        ))
+    };
+    let (registry, log) = listened_to(file(2, "").registry().circuit("b", rule));
+    let newer = file(3, "[circuits.c]");
+    let mut panics = 0;
+    loop {
+        panics_at.store(panics + 1, Ordering::Relaxed);
+        let apply = || registry.apply(&newer);
+        if catch_unwind(AssertUnwindSafe(apply)).is_ok() {
+            break;
+        }
+        panics += 1;
+        let failures = ["a", "b"].map(|name| {
+            let circuit = registry.try_get(name).expect("there");
+            circuit.settings().consecutive_failures()
+        });
+        assert_eq!(failures, [Some(2); 2], "at {panics}");
+        assert_eq!((registry.version(), registry.len()), (0, 2), "at {panics}");
+        let most = registry.caps()[0].at_most;
+        assert!((most - 0.2).abs() < 1e-9, "at {panics}: {most}");
+    }
+    assert!(panics > 1, "some came when something had changed already");
+    assert!(take(&log).iter().any(|told| told.contains("3 -> 2")));
+    assert_eq!((registry.version(), registry.len()), (1, 3));
 }
