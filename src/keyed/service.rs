@@ -16,6 +16,7 @@ use crate::{
     circuit::{
         guard::{Admitted, PanicGuard},
         handle::Circuit,
+        nesting,
     },
     registry::Registry,
     service::{
@@ -172,9 +173,12 @@ where
 
     /// An error belongs to no key. It counts for the layer's own circuit.
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let own = self.circuit();
+        // Before it is asked: what it said before holds no more, whatever it says now.
+        self.is_ready = false;
+        let (own, inner) = (self.parts.own.circuit(), &mut self.inner);
         let seen = own.core().seen();
-        match ready!(self.inner.poll_ready(context)) {
+        let asked = nesting::asking(own.identity(), || inner.poll_ready(context));
+        match ready!(asked) {
             Ok(()) => {
                 self.is_ready = true;
                 Poll::Ready(Ok(()))

@@ -4,12 +4,13 @@
 
 use std::{
     convert::Infallible,
-    future::Ready,
+    future::{Ready, ready},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -366,6 +367,53 @@ fn a_known_key_costs_no_allocation_in_the_layer() {
         *count = measured.count_total;
     }
     assert_eq!(keyed, of_service);
+}
+
+/// Answers so, when it is asked whether it is ready, one after the other.
+#[derive(Clone)]
+struct Moody(Vec<Poll<Result<(), &'static str>>>);
+
+impl Service<Request<u16>> for Moody {
+    type Response = Response<()>;
+    type Error = &'static str;
+    type Future = Ready<Result<Response<()>, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        self.0.remove(0)
+    }
+
+    fn call(&mut self, _: Request<u16>) -> Self::Future {
+        ready(Ok(Response::new(())))
+    }
+}
+
+// J3, G2
+#[test]
+fn what_was_ready_and_is_not_any_more_is_not_called() {
+    let registry = registry(1);
+    for later in [Poll::Pending, Poll::Ready(Err("down"))] {
+        let inner = Moody(vec![Poll::Ready(Ok(())), later]);
+        let layer = CircuitBreakerLayer::new(own_circuit());
+        let mut service = layer.keyed_by(&registry, by_key()).layer(inner);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(service.poll_ready(&mut context).is_ready());
+        let _ = service.poll_ready(&mut context);
+        let call = catch_unwind(AssertUnwindSafe(|| drop(service.call(request("a", 200)))));
+        assert!(call.is_err(), "{later:?}");
+    }
+}
+
+// J3, D8
+#[test]
+fn a_failure_to_be_ready_counts_once_for_a_layer_that_is_there_twice() {
+    let registry = registry(1);
+    let own = Circuit::builder("others").consecutive_failures(9);
+    let layer = CircuitBreakerLayer::new(own.build().unwrap());
+    let layer = layer.keyed_by(&registry, by_key());
+    let mut service = layer.layer(layer.layer(Moody(vec![Poll::Ready(Err("down"))])));
+    let asked = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(asked, Poll::Ready(Err("down"))));
+    assert_eq!(layer.circuit().snapshot().totals.unwrap().failed, 1);
 }
 
 // I4: a listener harms nobody, or a call of such a key would never end.
