@@ -12,11 +12,12 @@ use crate::{
     circuit::{
         by::Origin,
         ejection::EjectionCap,
-        handle::Circuit,
+        handle::{Circuit, WeakCircuit},
         settings::{ChangedSetting, ConfigError, Settings},
     },
     machine::Limit,
     registry::{Named, Prepared, Registry, Replacement},
+    util::panic::catch_panic,
 };
 
 impl Registry {
@@ -118,6 +119,8 @@ impl Registry {
         if diff.is_refused() {
             return Err(ApplyError::Refused(diff));
         }
+        let before = self.circuits();
+        let before: Vec<_> = before.iter().map(Circuit::downgrade).collect();
         // From here on circuits are made by the new rules; those that were made by the old ones are all there.
         replacement.take_rules();
         let names = Names::of(&replacement);
@@ -130,6 +133,7 @@ impl Registry {
         }
         done.undo(&replacement, diff.based_on());
         replacement.give_rules_back();
+        done.undo_made(self, &replacement, (diff.based_on(), &before));
         let refused = all.unwrap_or_else(|panic| resume_unwind(panic));
         Err(ApplyError::Refused(Diff {
             circuits: refused.err().into_iter().map(|refused| *refused).collect(),
@@ -375,6 +379,39 @@ impl Done {
         }
         if let Some(most) = self.max_circuits.take() {
             replacement.set_max_circuits(most);
+        }
+    }
+}
+
+impl Done {
+    /// What others have made meanwhile by the new rules gets what the old ones say; what cannot, goes. After the old ones
+    /// hold again.
+    fn undo_made(
+        &self,
+        registry: &Registry,
+        replacement: &Replacement<'_>,
+        (version, before): (u64, &[WeakCircuit]),
+    ) {
+        let is_new = |circuit: &Circuit| {
+            let mut before = before.iter();
+            before.all(|known| known.identity() != circuit.identity())
+        };
+        for circuit in registry.circuits().into_iter().filter(is_new) {
+            let old = catch_panic(|| replacement.old_builder(circuit.name()).check());
+            let old = old.and_then(Result::ok);
+            let planned = old.and_then(|old| circuit.plan(old.settings()).ok());
+            let Some((settings, changes)) = planned else {
+                registry.remove(circuit.name());
+                continue;
+            };
+            if changes.is_empty() {
+                continue;
+            }
+            let origin = self.origin(version);
+            let undone = circuit.reconfigure_from(origin, |it| it.set_to(&settings));
+            if let Ok(change) = undone {
+                replacement.note_version(circuit.name(), change.version());
+            }
         }
     }
 }

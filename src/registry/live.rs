@@ -51,6 +51,11 @@ impl<'a> Replacement<'a> {
         self.new.builder(name)
     }
 
+    /// What a circuit is built by with the old rules.
+    pub(crate) fn old_builder(&self, name: &str) -> CircuitBuilder {
+        self.old.builder(name)
+    }
+
     /// From now on the registry has this version of the configuration.
     pub(crate) fn set_version(&self, version: u64) {
         self.registry.shared.version.store(version, Release);

@@ -241,3 +241,31 @@ fn whenever_a_rule_panics_nothing_has_changed() {
     assert!(take(&log).iter().any(|told| told.contains("3 -> 2")));
     assert_eq!((registry.version(), registry.len()), (1, 3));
 }
+
+// I9
+#[test]
+fn what_is_made_meanwhile_is_as_before_where_all_is_undone() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let (breaks, breaker) = (broken.clone(), broken.clone());
+    let builder = two(2).registry().circuit("b", move |circuit| {
+        if breaks.load(Ordering::Relaxed) {
+            circuit.count_window(7)
+        } else {
+            circuit
+        }
+    });
+    let registry = builder.build().expect("valid");
+    let maker = registry.downgrade();
+    // It is called when `a` has been changed, and `b` has not.
+    let _subscription = registry.subscribe(move |circuit, event| {
+        if matches!(event, Event::Settings(_)) && circuit.name() == "a" {
+            breaker.store(true, Ordering::Relaxed);
+            let registry = maker.upgrade().expect("there");
+            registry.get_or_create("stranger").expect("made");
+        }
+    });
+    registry.apply(&two(3)).expect_err("another window");
+    broken.store(false, Ordering::Relaxed);
+    let stranger = registry.try_get("stranger").expect("there");
+    assert_eq!(stranger.settings().consecutive_failures(), Some(2));
+}
