@@ -119,8 +119,8 @@ impl Registry {
         if diff.is_refused() {
             return Err(ApplyError::Refused(diff));
         }
-        let before = self.circuits();
-        let before: Vec<_> = before.iter().map(Circuit::downgrade).collect();
+        // Not held, or none of them could make room.
+        let before: Vec<_> = self.circuits().iter().map(Circuit::downgrade).collect();
         // From here on circuits are made by the new rules; those that were made by the old ones are all there.
         replacement.take_rules();
         let names = Names::of(&replacement);
