@@ -743,6 +743,17 @@ impl Checked {
         &self.settings
     }
 
+    #[cfg(feature = "config")]
+    pub(crate) fn tags(&self) -> &Tags {
+        &self.builder.tags
+    }
+
+    /// What was said of it, whatever is restored.
+    #[cfg(feature = "config")]
+    pub(crate) fn mode(&self) -> Mode {
+        self.builder.mode.unwrap_or_default()
+    }
+
     /// The set that it is to be a member of.
     #[cfg(feature = "config")]
     pub(crate) fn cap(&self) -> Option<&EjectionCap> {
@@ -775,6 +786,8 @@ impl Checked {
         let label = Label {
             name: builder.name,
             tags: builder.tags,
+            #[cfg(feature = "config")]
+            mode: builder.mode.unwrap_or_default(),
             settings,
             built_at,
         };

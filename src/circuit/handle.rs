@@ -79,6 +79,9 @@ pub(crate) struct AsBuilt {
 pub(crate) struct Label {
     pub(crate) name: Name,
     pub(crate) tags: Tags,
+    /// What was said of it.
+    #[cfg(feature = "config")]
+    pub(crate) mode: Mode,
     /// What holds now is this with the core's numbers.
     pub(crate) settings: Settings,
     /// Where it was built, unless it may well be gone after one call.
@@ -199,6 +202,12 @@ impl Circuit {
     #[cfg(feature = "registry")]
     pub(crate) fn full_name(&self) -> &Name {
         &self.shared.label.name
+    }
+
+    /// The mode that was said when it was built, whatever it is in now.
+    #[cfg(feature = "config")]
+    pub(crate) fn first_mode(&self) -> Mode {
+        self.shared.label.mode
     }
 
     /// What a change to these settings would do.

@@ -56,8 +56,8 @@ impl Apply {
 }
 
 impl Apply {
-    /// Circuits that cannot change so while they live, because of their window's kind or size or what else their memory
-    /// is made for, are made anew, in place of refusing the whole configuration.
+    /// Circuits that cannot change so while they live, because of their window's kind or size, what else their memory
+    /// is made for, or their tags, are made anew, in place of refusing the whole configuration.
     ///
     /// | goes on | begins anew |
     /// |---|---|

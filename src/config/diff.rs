@@ -3,14 +3,19 @@
 use std::fmt;
 
 use crate::{
-    circuit::settings::{ChangedSetting, ConfigError},
+    circuit::{
+        settings::{ChangedSetting, ConfigError},
+        tags::Tags,
+    },
+    machine::Mode,
     registry::CapChange,
 };
 
 /// What a configuration changes in a live registry, or would change. From
 /// [`Registry::plan`](crate::registry::Registry::plan) and [`apply`](crate::registry::Registry::apply).
 ///
-/// It prints one circuit a line. What stays as it is has none, unless the configuration has named it once.
+/// It prints one circuit a line. What stays as it is has none, unless the configuration has named it once, or says what
+/// holds only when a circuit is made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diff {
     pub(super) circuits: Vec<CircuitDiff>,
@@ -52,6 +57,21 @@ pub enum CircuitDiff {
         name: String,
         /// What it is about.
         error: ConfigError,
+    },
+    /// It is there, and keeps what it was made with although the configuration says something else. That holds once it is
+    /// made anew: after a restart, or for tags with [`Apply::replacing`](crate::config::Apply::replacing). It is told with
+    /// each configuration, beside what changes. A mode is told only where the configuration has another than it had when
+    /// the circuit was made, not where a person has changed it.
+    Kept {
+        /// Its name.
+        name: String,
+        /// Its mode, and the one that the configuration says, where they differ.
+        mode: Option<(Mode, Mode)>,
+        /// Its tags, and those that the configuration says, where they differ.
+        tags: Option<(Tags, Tags)>,
+        /// Which circuits the cap is for that it would be a member of with the tags that the configuration says, if it is
+        /// none with its own (rule K1).
+        cap: Option<String>,
     },
     /// It was named, and is so no more. It stays as it is, until it is named again or
     /// [removed](crate::registry::Registry::remove). That is told with each configuration.
@@ -153,11 +173,14 @@ impl Diff {
         self.circuits.iter().any(refused)
     }
 
-    /// Whether nothing changes. Circuits that [stay as they are](CircuitDiff::Left) do not count.
+    /// Whether nothing changes. Circuits that [stay as they are](CircuitDiff::Left) do not count, nor what they
+    /// [keep](CircuitDiff::Kept).
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let left = |diff: &CircuitDiff| matches!(diff, CircuitDiff::Left { .. });
-        self.circuits.iter().all(left) && self.caps.is_empty() && self.max_circuits.is_none()
+        let stays = |diff: &CircuitDiff| {
+            matches!(diff, CircuitDiff::Left { .. } | CircuitDiff::Kept { .. })
+        };
+        self.circuits.iter().all(stays) && self.caps.is_empty() && self.max_circuits.is_none()
     }
 }
 
@@ -182,6 +205,7 @@ impl CircuitDiff {
             | Self::Changed { name, .. }
             | Self::Replaced { name, .. }
             | Self::Refused { name, .. }
+            | Self::Kept { name, .. }
             | Self::Left { name } => name,
         }
     }
@@ -208,8 +232,39 @@ impl fmt::Display for CircuitDiff {
                 }
             }
             Self::Refused { error, .. } => write!(f, "cannot change: {error}"),
+            Self::Kept {
+                name,
+                mode,
+                tags,
+                cap,
+            } => {
+                let mode = mode.map(|(own, said)| kept("mode", &own, &said));
+                let tags = tags.as_ref().map(|(own, said)| {
+                    let [own, said] = [own, said].map(tags_in_words);
+                    kept("tags", &own, &said)
+                });
+                let both: Vec<_> = mode.into_iter().chain(tags).collect();
+                let both = both.join(" and its ");
+                write!(f, "{name}: keeps its {both}, from when it was made")?;
+                match cap {
+                    Some(group) => write!(f, "; it is no member of the cap of {group}"),
+                    None => Ok(()),
+                }
+            }
             Self::Left { name } => write!(f, "{name}: is named no more, and stays as it is"),
         }
+    }
+}
+
+fn kept(key: &str, own: &dyn fmt::Display, said: &dyn fmt::Display) -> String {
+    format!("`{key}` ({own}; the configuration says {said})")
+}
+
+fn tags_in_words(tags: &Tags) -> String {
+    if tags.is_empty() {
+        "none".to_owned()
+    } else {
+        tags.to_string()
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
 use super::{Apply, CapDiff, CircuitDiff, Config, Diff};
 use crate::{
     circuit::{
+        builder::Checked,
         by::Origin,
         ejection::EjectionCap,
         handle::{Circuit, WeakCircuit},
@@ -67,7 +68,8 @@ impl Registry {
     ///   diff lists it.
     /// * What was said [in code](Config::registry) stays, and holds over the configuration as it did before.
     /// * `mode` and `tags` are for circuits that are made from now on: what a person has forced open stays so. A live
-    ///   circuit does not become a member of a cap by tags that it would have now.
+    ///   circuit does not become a member of a cap by tags that it would have now. Where it has others, the diff says so:
+    ///   [`CircuitDiff::Kept`].
     /// * All circuits that a new cap is for join it, or none does, and then the configuration is refused.
     ///
     /// It is one [version](Self::version) of the configuration. Each change is told to listeners with that version, as
@@ -145,22 +147,28 @@ impl Registry {
     fn diff(&self, replacement: &Replacement<'_>, names: &Names, replacing: bool) -> Diff {
         let circuits = self.circuits();
         let there: BTreeSet<_> = circuits.iter().map(Circuit::name).collect();
-        let live = circuits.iter().filter_map(|circuit| {
+        let live = circuits.iter().flat_map(|circuit| {
             let name = circuit.name().to_owned();
             if names.left.contains(&name) {
-                return Some(CircuitDiff::Left { name });
+                return [Some(CircuitDiff::Left { name }), None];
             }
-            match target(replacement, circuit) {
+            let checked = match replacement.builder(&name).check() {
+                Ok(checked) => checked,
+                Err(error) => return [Some(CircuitDiff::Refused { name, error }), None],
+            };
+            let diff = match target(replacement, circuit, &checked, replacing) {
                 Ok(target) if target.changes.is_empty() => None,
                 Ok(Target { changes, .. }) => Some(CircuitDiff::Changed { name, changes }),
-                Err(Cannot::Change(error, changes)) if replacing => Some(CircuitDiff::Replaced {
+                Err((error, changes)) if replacing => Some(CircuitDiff::Replaced {
                     name,
-                    error: *error,
+                    error,
                     changes,
                 }),
-                Err(cannot) => Some(cannot.refused(name)),
-            }
+                Err((error, _)) => Some(CircuitDiff::Refused { name, error }),
+            };
+            [diff, kept(replacement, circuit, &checked, replacing)]
         });
+        let live = live.flatten();
         let new = names
             .named
             .iter()
@@ -196,11 +204,47 @@ struct Target {
     joins: Option<EjectionCap>,
 }
 
-fn target(replacement: &Replacement<'_>, circuit: &Circuit) -> Result<Target, Cannot> {
-    let checked = replacement.builder(circuit.name()).check();
-    let checked = checked.map_err(|error| Cannot::BeMade(error.into()))?;
+/// What a live circuit keeps although the new rules say something else.
+fn kept(
+    replacement: &Replacement<'_>,
+    circuit: &Circuit,
+    checked: &Checked,
+    replacing: bool,
+) -> Option<CircuitDiff> {
+    let mode = (circuit.mode(), checked.mode());
+    // What a person has changed is no news.
+    let says_another = checked.mode() != circuit.first_mode();
+    let mode = (says_another && mode.0 != mode.1).then_some(mode);
+    // Where circuits are replaced, so is one with other tags.
+    let tags = (!replacing && circuit.tags() != checked.tags())
+        .then(|| (circuit.tags().clone(), checked.tags().clone()));
+    if mode.is_none() && tags.is_none() {
+        return None;
+    }
+    let cap = tags
+        .as_ref()
+        .and_then(|(_, said)| replacement.missed_cap(circuit, said));
+    Some(CircuitDiff::Kept {
+        name: circuit.name().to_owned(),
+        mode,
+        tags,
+        cap,
+    })
+}
+
+fn target(
+    replacement: &Replacement<'_>,
+    circuit: &Circuit,
+    checked: &Checked,
+    replacing: bool,
+) -> Result<Target, Cannot> {
     let settings = checked.settings();
-    let cannot = |error: ConfigError| Cannot::Change(error.into(), circuit.differences(settings));
+    let cannot = |error| (error, circuit.differences(settings));
+    if replacing && circuit.tags() != checked.tags() {
+        let allowed = "those that it has for as long as it lives";
+        let error = ConfigError::new("tags", checked.tags(), allowed);
+        return Err(cannot(error.of(circuit.full_name())));
+    }
     let cap = replacement.cap_for(circuit, checked.cap());
     let joins = cap.filter(|cap| !circuit.is_member_of(cap));
     if joins.is_some() && circuit.is_capped() {
@@ -220,21 +264,8 @@ fn target(replacement: &Replacement<'_>, circuit: &Circuit) -> Result<Target, Ca
     })
 }
 
-/// Why a live circuit cannot be what the new rules say.
-enum Cannot {
-    /// No circuit can.
-    BeMade(Box<ConfigError>),
-    /// This one cannot become it; what differs.
-    Change(Box<ConfigError>, Vec<ChangedSetting>),
-}
-
-impl Cannot {
-    fn refused(self, name: String) -> CircuitDiff {
-        let (Self::BeMade(error) | Self::Change(error, _)) = self;
-        let error = *error;
-        CircuitDiff::Refused { name, error }
-    }
-}
+/// Why a live circuit cannot become what the new rules say, and what differs.
+type Cannot = (ConfigError, Vec<ChangedSetting>);
 
 /// The names in a configuration.
 struct Names {
@@ -326,12 +357,16 @@ impl Done {
         circuit: Circuit,
     ) -> Result<(), Box<CircuitDiff>> {
         let name = circuit.name().to_owned();
-        let target = match target(replacement, &circuit) {
+        let refused = |name, error| Box::new(CircuitDiff::Refused { name, error });
+        let checked = match replacement.builder(&name).check() {
+            Ok(checked) => checked,
+            Err(error) => return Err(refused(name, error)),
+        };
+        let replacing = self.how.replacing;
+        let target = match target(replacement, &circuit, &checked, replacing) {
             Ok(target) => target,
-            Err(Cannot::Change(..)) if self.how.replacing => {
-                return self.prepare_another(replacement, circuit);
-            }
-            Err(cannot) => return Err(Box::new(cannot.refused(name))),
+            Err(_) if replacing => return self.prepare_another(replacement, circuit),
+            Err((error, _)) => return Err(refused(name, error)),
         };
         // It is of no other, and nobody else has it join one.
         if let Some(cap) = &target.joins {
@@ -343,7 +378,7 @@ impl Done {
         let origin = self.origin(self.version);
         let new = &target.settings;
         let changed = circuit.reconfigure_from(origin, |settings| settings.set_to(new));
-        let change = changed.map_err(|error| Box::new(CircuitDiff::Refused { name, error }))?;
+        let change = changed.map_err(|error| refused(name, error))?;
         replacement.note_version(circuit.name(), change.version());
         self.changed.push((circuit, change.before().clone()));
         Ok(())

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     circuit::{
         builder::CircuitBuilder, ejection::EjectionCap, handle::Circuit, settings::ConfigError,
+        tags::Tags,
     },
     machine::Limit,
 };
@@ -139,6 +140,13 @@ impl<'a> Replacement<'a> {
             return None;
         }
         self.new.cap_for(circuit.name(), circuit.tags())
+    }
+
+    /// The group of a cap that a live circuit would be a member of, had it the tags that the new rules say.
+    pub(crate) fn missed_cap(&self, circuit: &Circuit, tags: &Tags) -> Option<String> {
+        let group = self.new.group_of(circuit.name(), tags)?;
+        let is_of_it = self.new.group_of(circuit.name(), circuit.tags()) == Some(group);
+        (!is_of_it).then(|| group.to_string())
     }
 
     /// A circuit of the new rules, not made yet.

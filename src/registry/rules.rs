@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 #[cfg(feature = "config")]
-use super::caps::CapChange;
+use super::caps::{CapChange, Group};
 use super::{
     caps::{Cap, GroupCap},
     pattern::Pattern,
@@ -103,8 +103,16 @@ impl Rules {
 
     /// The set that a circuit belongs to.
     pub(super) fn cap_for(&self, name: &str, tags: &Tags) -> Option<&EjectionCap> {
-        let found = self.caps.iter().rfind(|cap| cap.said.group.has(name, tags));
-        found.map(|cap| &cap.set)
+        self.find_cap(name, tags).map(|cap| &cap.set)
+    }
+
+    #[cfg(feature = "config")]
+    pub(super) fn group_of(&self, name: &str, tags: &Tags) -> Option<&Group> {
+        self.find_cap(name, tags).map(|cap| &cap.said.group)
+    }
+
+    fn find_cap(&self, name: &str, tags: &Tags) -> Option<&Cap> {
+        self.caps.iter().rfind(|cap| cap.said.group.has(name, tags))
     }
 
     fn insert(&mut self, rule: Rule) {

@@ -340,3 +340,35 @@ fn no_circuit_is_left_behind_by_a_configuration() {
         }
     });
 }
+
+// I9: nothing that a configuration says is ignored in silence.
+#[test]
+fn a_mode_and_tags_that_live_circuits_keep_are_told_each_time() {
+    let registry = registry("[circuits.a]\n[circuits.b]\ntags = { tier = \"web\" }");
+    let newer = config(
+        r#"
+        circuits.a.mode = "forced_open"
+        circuits.a.tags = { tier = "search" }
+        circuits.a.minimum_calls = 30
+        circuits.b.tags = { tier = "search" }
+        [[caps]]
+        tags = { tier = "search" }
+        at_most = "50%"
+        "#,
+    );
+    let kept = "a: keeps its `mode` (normal; the configuration says forced open) and its `tags` (none; the \
+                configuration says tier=search), from when it was made; it is no member of the cap of tier=search\n\
+                b: keeps its `tags` (tier=web; the configuration says tier=search), from when it was made; it is no \
+                member of the cap of tier=search";
+    let done = registry.apply(&newer).expect("it can");
+    assert_eq!(
+        done.to_string(),
+        format!("a: `minimum_calls` 20 -> 30\n{kept}\ncap of tier=search: is made, at most 50 %"),
+    );
+    let again = registry.apply(&newer).expect("it can");
+    assert_eq!((again.to_string().as_str(), again.is_empty()), (kept, true));
+    // Whoever does by hand what it says has no more to do.
+    registry.try_get("a").expect("there").force_open();
+    let by_hand = registry.plan(&newer).expect("it can").to_string();
+    assert!(!by_hand.contains("mode"), "{by_hand}");
+}

@@ -280,3 +280,26 @@ fn what_cannot_change_is_there_as_a_value() {
         [("a".to_owned(), "count_window".to_owned())]
     );
 }
+
+// I9, K1
+#[test]
+fn a_circuit_with_other_tags_is_made_anew_in_its_mode() {
+    let registry = registry("[circuits.a]\n[circuits.b]");
+    let newer = config(
+        "[circuits.a]\nmode = \"shadow\"\ntags = { tier = \"search\" }\n[circuits.b]\n\
+         [[caps]]\ntags = { tier = \"search\" }\nat_most = 0.5",
+    );
+    let done = registry.apply_as(&newer, replacing()).expect("it can");
+    assert_eq!(
+        done.to_string(),
+        "a: is made anew with its state and an empty window, since `tags` cannot change\n\
+         a: keeps its `mode` (normal; the configuration says shadow), from when it was made\n\
+         cap of tier=search: is made, at most 50 %",
+    );
+    let a = registry.try_get("a").expect("there");
+    assert_eq!(
+        (a.tags().get("tier"), a.mode()),
+        (Some("search"), Mode::Normal)
+    );
+    assert_eq!(registry.caps()[0].members, 1);
+}
