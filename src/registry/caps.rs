@@ -87,6 +87,18 @@ impl GroupCap {
         })
     }
 
+    /// Whether it is for a circuit of this name and with these tags.
+    #[cfg(feature = "config")]
+    pub(crate) fn is_for(&self, name: &str, tags: &Tags) -> bool {
+        self.group.has(name, tags)
+    }
+
+    /// Which circuits it is for, in words.
+    #[cfg(feature = "config")]
+    pub(crate) fn group_in_words(&self) -> String {
+        self.group.to_string()
+    }
+
     /// Whether it is of the same circuits.
     #[cfg(feature = "config")]
     pub(crate) fn is_of_same_group(&self, other: &Self) -> bool {

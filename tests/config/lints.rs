@@ -351,7 +351,11 @@ fn calls_that_are_slow_as_a_rule_are_told() {
             taking(200),
             "",
         ),
-        ("slow_call_duration = '199ms'", taking(200), ""),
+        (
+            "slow_call_duration = '199ms'",
+            taking(200).with_caller_timeout(Duration::from_secs(1)),
+            "",
+        ),
     ]);
 }
 
@@ -479,6 +483,139 @@ fn a_pattern_that_matches_no_circuit_is_told_once_they_are_known() {
     let registry = registry.expect("valid");
     registry.get_or_create("search-eu").expect("made");
     assert_eq!(told(file, &Traffic::of(&registry)), [expected]);
+}
+
+#[test]
+fn a_pattern_is_not_told_before_there_is_a_circuit_and_one_of_which_calls_are_known_is_one() {
+    let file = "[[matching]]\nnames = 'db*'\n[[caps]]\nnames = 'db*'\nat_most = 0.5";
+    let none: [String; 0] = [];
+    let empty = read(file).expect("makes sense").registry().build();
+    assert_eq!(
+        told(file, &Traffic::of(&empty.expect("valid"))),
+        none,
+        "nobody came yet"
+    );
+    let of = |name: &str| Traffic::unknown().circuit(name, Calls::unknown());
+    assert_eq!(told(file, &of("db1")), none);
+    assert_eq!(
+        told(file, &of("search")),
+        [
+            "matching.0.names: `db*` matches none of 1 circuit; correct it, or leave it out \
+             [pattern-matches-nothing]",
+            "caps.0: the cap of db* is for none of 1 circuit; correct it, or leave it out [cap-matches-nothing]",
+        ],
+    );
+}
+
+#[test]
+fn a_cap_that_is_for_no_circuit_is_told_once_they_are_known() {
+    let file = "
+        caps = [
+            { at_most = 0.5 },
+            { names = 'serach-*', at_most = 0.5 },
+            { tags = { tier = 'web' }, at_most = 0.5 },
+            { tags = { tier = 'search' }, at_most = 0.5 },
+        ]
+        [[matching]]
+        names = 'search-*'
+        tags = { tier = 'search' }
+        ";
+    let none: [String; 0] = [];
+    assert_eq!(told(file, &Traffic::unknown()), none);
+    let known = Traffic::unknown().names(["search-eu", "search-us"]);
+    let expected = [
+        "caps.1: the cap of serach-* is for none of 2 circuits; correct it, or leave it out [cap-matches-nothing]",
+        "caps.2: the cap of tier=web is for none of 2 circuits; correct it, or leave it out [cap-matches-nothing]",
+    ];
+    assert_eq!(told(file, &known), expected);
+    let allowed = format!("allow = ['cap-matches-nothing']\n{file}");
+    assert_eq!(told(&allowed, &known), none);
+}
+
+#[test]
+fn a_star_in_a_name_is_told_from_the_file_alone() {
+    let file = |block: &str| format!("[circuits.'db*']\n{block}\n[circuits.db1]");
+    let expected = "circuits.\"db*\": a star in the name of a circuit is a star, and matches no other name; a pattern \
+                    belongs in `matching` [star-in-name]";
+    assert_eq!(told(&file(""), &Traffic::unknown()), [expected]);
+    let none: [String; 0] = [];
+    let allowed = file("allow = ['star-in-name']");
+    assert_eq!(told(&allowed, &Traffic::unknown()), none);
+    let stranger = Traffic::unknown().names(["a*", "b"]);
+    assert_eq!(told("[circuits.db1]", &stranger), none, "nobody wrote it");
+}
+
+#[test]
+fn a_named_circuit_that_never_had_a_call_is_told_once_others_had() {
+    let file = "[circuits.paymets]\n[circuits.search]\n[circuits.rare]\nallow = ['never-called']";
+    let registry = read(file).expect("makes sense").registry().build();
+    let registry = registry.expect("valid");
+    let none: [String; 0] = [];
+    assert_eq!(told(file, &Traffic::of(&registry)), none);
+    registry.get_or_create("payments").expect("made");
+    let search = registry.try_get("search").expect("there");
+    search.try_acquire().expect("closed").success();
+    let expected = "circuits.paymets: it never had a call, and other circuits had; spell it as the key of the layer \
+                    spells it, or leave it out [never-called]";
+    assert_eq!(told(file, &Traffic::of(&registry)), [expected]);
+    registry.try_get("paymets").expect("there").force_open();
+    let paymets = registry.try_get("paymets").expect("there");
+    drop(paymets.try_acquire().expect_err("open"));
+    assert_eq!(
+        told(file, &Traffic::of(&registry)),
+        none,
+        "rejected ones count"
+    );
+}
+
+#[test]
+fn a_rate_that_one_failure_reaches_is_told() {
+    let none = Calls::unknown();
+    check(&[
+        (
+            "failure_rate = '5%'",
+            none,
+            "failure_rate: 1 failure of 20 calls reaches a `failure_rate` of 5 %, and trips; take more than 5 %, or at \
+             least 21 as `minimum_calls` [one-failure-trips]",
+        ),
+        ("failure_rate = '5.0001%'", none, ""),
+        ("failure_rate = '5%'\nminimum_calls = 21", none, ""),
+        (
+            "failure_rate = '50%'\nminimum_calls = 1",
+            none,
+            "failure_rate: 1 failure of 1 call reaches a `failure_rate` of 50 %, and trips; take at least 3 as \
+             `minimum_calls` [one-failure-trips]",
+        ),
+        ("failure_rate = '50%'\nminimum_calls = 3", none, ""),
+        // What is known to fail anyway is looked at in its place.
+        ("failure_rate = '5%'", failing(0.0), ""),
+    ]);
+}
+
+#[test]
+fn calls_that_are_slow_and_never_trip_are_told() {
+    let none = Calls::unknown();
+    check(&[
+        (
+            "slow_call_duration = '2s'",
+            none,
+            "slow_call_duration: calls are slow after 2s, and without a `slow_call_rate` none of them trips it; take a \
+             `slow_call_rate`, unless it is for calls that callers give up [slow-calls-never-trip]",
+        ),
+        (
+            "slow_call_duration = '2s'\nabandoned = 'failure'",
+            given_up_after(3_000),
+            "slow_call_duration: calls are slow after 2s, and without a `slow_call_rate` none of them trips it; take a \
+             `slow_call_rate`, or leave it out [slow-calls-never-trip]",
+        ),
+        (
+            "slow_call_duration = '2s'\nslow_call_rate = '50%'",
+            none,
+            "",
+        ),
+        // It makes failures of what is given up.
+        ("slow_call_duration = '2s'", given_up_after(3_000), ""),
+    ]);
 }
 
 #[test]
@@ -687,14 +824,19 @@ fn each_lint_has_its_name_and_its_row() {
             "window-never-fills",
             "trips-on-background-errors",
             "failure-rate-near-background-errors",
+            "one-failure-trips",
             "open-for-below-timeout",
             "slow-calls-never-seen",
+            "slow-calls-never-trip",
             "timeouts-not-counted",
             "calls-always-slow",
             "probes-always-time-out",
             "probe-timeout-never-reached",
             "probes-cost-capacity",
             "pattern-matches-nothing",
+            "cap-matches-nothing",
+            "star-in-name",
+            "never-called",
             "max-circuits-nearly-reached",
         ],
     );

@@ -57,6 +57,17 @@ pub(super) fn failures_that_reach(threshold: f64, window: u64) -> u64 {
     u64::try_from(failures).unwrap_or(u64::MAX).max(1)
 }
 
+/// Of how many calls it takes two failures to reach a rate. `None` for a rate of nothing.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share above 1 is refused, and a cast saturates"
+)]
+pub(super) fn calls_for_two_failures(threshold: f64) -> Option<u64> {
+    let millionths = (threshold * 1e6).round() as u64;
+    Some(1_000_000_u64.checked_div(millionths)? + 1)
+}
+
 /// The probes of a dependency that is down.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Probing {

@@ -4,7 +4,10 @@ use std::{cmp, fmt, time::Duration};
 
 use super::{
     LintName,
-    chances::{Probing, calls_until_in_a_row, calls_until_in_window, failures_that_reach, float},
+    chances::{
+        Probing, calls_for_two_failures, calls_until_in_a_row, calls_until_in_window,
+        failures_that_reach, float,
+    },
     traffic::Calls,
     words::{calls, count, percent, rate, time},
 };
@@ -40,12 +43,14 @@ impl Finding {
 
 type Check = fn(&Settings, &Calls) -> Option<Finding>;
 
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 12] = [
     window_never_fills,
     trips_on_background_errors,
     failure_rate_near_background_errors,
+    one_failure_trips,
     open_for_below_timeout,
     slow_calls_never_seen,
+    slow_calls_never_trip,
     timeouts_not_counted,
     calls_always_slow,
     probes_always_time_out,
@@ -205,6 +210,27 @@ fn calls_in_window(settings: &Settings, calls: &Calls) -> Option<u64> {
     Some((holds as u64).min(MOST_CALLS))
 }
 
+fn one_failure_trips(settings: &Settings, calls: &Calls) -> Option<Finding> {
+    let (threshold, minimum) = (settings.failure_rate()?, settings.minimum_calls()?);
+    // What is known to fail anyway says more.
+    let is_told = calls.background_errors().is_some();
+    if is_told || minimum == 0 || failures_that_reach(threshold, minimum) > 1 {
+        return None;
+    }
+    let (of, at) = (self::calls(float(minimum)), percent(threshold));
+    let message = format!("1 failure of {of} reaches a `failure_rate` of {at}, and trips");
+    let more = calls_for_two_failures(threshold);
+    let more = more.map(|more| format!("at least {} as `minimum_calls`", count(float(more))));
+    let higher = (minimum > 1).then(|| format!("more than {}", percent(1.0 / float(minimum))));
+    let both: Vec<_> = higher.into_iter().chain(more).collect();
+    let hint = match both[..] {
+        [] => "take `consecutive_failures`".to_owned(),
+        _ => format!("take {}", both.join(", or ")),
+    };
+    let name = LintName::OneFailureTrips;
+    Some(Finding::new(name, "failure_rate", message, hint))
+}
+
 fn open_for_below_timeout(settings: &Settings, calls: &Calls) -> Option<Finding> {
     let timeout = calls.caller_timeout()?;
     let longest = longest_break(settings.open_for())?;
@@ -237,6 +263,32 @@ fn slow_calls_never_seen(settings: &Settings, calls: &Calls) -> Option<Finding> 
     );
     let hint = format!("take less than {timeout}");
     let name = LintName::SlowCallsNeverSeen;
+    Some(Finding::new(name, "slow_call_duration", message, hint))
+}
+
+fn slow_calls_never_trip(settings: &Settings, calls: &Calls) -> Option<Finding> {
+    let slow = settings.slow_call_duration()?;
+    if settings.slow_call_rate().is_some() || settings.has_trip_when() {
+        return None;
+    }
+    let if_slow = settings.abandoned() == AbandonedPolicy::FailureIfSlow;
+    // Those that callers give up count, or it is told that there are none.
+    let is_used = calls
+        .caller_timeout()
+        .is_some_and(|timeout| if_slow || slow > timeout);
+    if is_used {
+        return None;
+    }
+    let message = format!(
+        "calls are slow after {}, and without a `slow_call_rate` none of them trips it",
+        time(slow)
+    );
+    let hint = if if_slow {
+        "take a `slow_call_rate`, unless it is for calls that callers give up"
+    } else {
+        "take a `slow_call_rate`, or leave it out"
+    };
+    let name = LintName::SlowCallsNeverTrip;
     Some(Finding::new(name, "slow_call_duration", message, hint))
 }
 

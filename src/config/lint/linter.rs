@@ -58,8 +58,10 @@ impl<'a> Linter<'a> {
         for name in self.circuits.clone() {
             let all = config.said_for(name);
             let subject = Subject::Circuit(name.to_owned());
+            self.look_at_name(&subject, name, &all);
             shares.extend(self.look_at(&subject, name, &all, &self.traffic.calls(name)));
         }
+        self.caps_match_nothing();
         self.probes_of_all_cost_capacity(&shares);
         self.max_circuits_nearly_reached();
         self.lints
@@ -97,21 +99,98 @@ impl<'a> Linter<'a> {
     fn pattern_matches_nothing(&mut self, number: usize, names: &str, all: &[Assignment]) {
         let is_met = self.circuits.iter().any(|name| matches(names, name));
         let name = LintName::PatternMatchesNothing;
-        if !self.traffic.has_names() || is_met || is_allowed(all, name) {
+        if !self.knows_circuits() || is_met || is_allowed(all, name) {
             return;
         }
-        let known = self.circuits.len();
         let finding = Finding {
             name,
             key: "names",
             message: format!(
-                "`{}` matches none of {known} circuits",
-                names.escape_debug()
+                "`{}` matches none of {}",
+                names.escape_debug(),
+                self.all_in_words(),
             ),
             hint: "correct it, or leave it out".to_owned(),
         };
         let path = format!("matching.{number}.names");
         self.tell(Lint::of(finding, Subject::Pattern(names.to_owned()), path));
+    }
+
+    /// Where there is none yet, nobody knows how those will be called that come.
+    fn knows_circuits(&self) -> bool {
+        self.traffic.has_names() && !self.circuits.is_empty()
+    }
+
+    fn all_in_words(&self) -> String {
+        match self.circuits.len() {
+            1 => "1 circuit".to_owned(),
+            circuits => format!("{circuits} circuits"),
+        }
+    }
+
+    fn caps_match_nothing(&mut self) {
+        if self.config.caps.is_empty() || !self.knows_circuits() {
+            return;
+        }
+        let made = self.circuits.iter().filter_map(|name| {
+            let all = self.config.said_for(name);
+            let checked = apply(&all, Circuit::builder((*name).to_owned())).check();
+            Some((*name, checked.ok()?.tags().clone()))
+        });
+        let made: Vec<_> = made.collect();
+        for (number, cap) in self.config.caps.iter().enumerate() {
+            if made.iter().any(|(name, tags)| cap.is_for(name, tags)) {
+                continue;
+            }
+            let finding = Finding {
+                name: LintName::CapMatchesNothing,
+                key: "caps",
+                message: format!(
+                    "the cap of {} is for none of {}",
+                    cap.group_in_words().escape_debug(),
+                    self.all_in_words(),
+                ),
+                hint: "correct it, or leave it out".to_owned(),
+            };
+            self.tell(Lint::of(
+                finding,
+                Subject::Registry,
+                format!("caps.{number}"),
+            ));
+        }
+    }
+
+    /// What is the matter with the name that a circuit has in the file.
+    fn look_at_name(&mut self, subject: &Subject, name: &str, all: &[Assignment]) {
+        if !self.config.circuits.iter().any(|(named, _)| named == name) {
+            return;
+        }
+        let is_never_called = self.traffic.is_never_called(name);
+        let mut tell = |lint, message: &str, hint: &str| {
+            let finding = Finding {
+                name: lint,
+                key: "circuits",
+                message: message.to_owned(),
+                hint: hint.to_owned(),
+            };
+            if !is_allowed(all, lint) {
+                self.tell(Lint::of(finding, subject.clone(), join("circuits", name)));
+            }
+        };
+        if name.contains('*') {
+            tell(
+                LintName::StarInName,
+                "a star in the name of a circuit is a star, and matches no other name",
+                "a pattern belongs in `matching`",
+            );
+        }
+        if is_never_called {
+            tell(
+                LintName::NeverCalled,
+                "it never had a call, and other circuits had",
+                "spell it as the key of the layer spells it, or leave it out",
+            );
+        }
     }
 
     /// Of those that share a capacity.

@@ -53,14 +53,19 @@
 //! | `window-never-fills` | `time_window` | it holds fewer calls than `minimum_calls`, on average | calls a second |
 //! | `trips-on-background-errors` | `consecutive_failures` | so many in a row come about by chance more than once a day; or within a million calls, where calls a second are not known | background errors |
 //! | `failure-rate-near-background-errors` | `failure_rate` | it is not above the background errors; or the window reaches it by chance more than once a day, or within a million calls | background errors; calls a second, for a time window |
+//! | `one-failure-trips` | `failure_rate` | one failure of `minimum_calls` reaches it, and background errors are not known | nothing |
 //! | `open-for-below-timeout` | `open_for` | breaks are shorter than callers wait, so that probes go out while calls from before the trip still hang | caller's time-out |
 //! | `slow-calls-never-seen` | `slow_call_duration` | callers give up before it | caller's time-out |
+//! | `slow-calls-never-trip` | `slow_call_duration` | there is no `slow_call_rate`, and nobody is known to give slow calls up, which would be failures | nothing |
 //! | `timeouts-not-counted` | `abandoned` | callers give up before their calls count as failures (rule [A4](crate::guide::contract)) | caller's time-out |
 //! | `calls-always-slow` | `slow_call_duration` | most calls take longer, and there is a `slow_call_rate` | duration |
 //! | `probes-always-time-out` | `probe_timeout` | most calls take longer | duration |
 //! | `probe-timeout-never-reached` | `probe_timeout` | half-open, or the caller, gives up before it | nothing; caller's time-out |
 //! | `probes-cost-capacity` | `open_for` | probes of a dependency that hangs hold more than 10 % of what the caller can have in flight; or those of all circuits together more than 50 % | capacity; caller's time-out, or there is a `probe_timeout` |
-//! | `pattern-matches-nothing` | `matching.….names` | no circuit of the file and none that is known is called so | names |
+//! | `pattern-matches-nothing` | `matching.….names` | no circuit of the file and none that is known is called so, and there are some | names |
+//! | `cap-matches-nothing` | `caps.…` | no circuit of the file and none that is known is called so, or has such tags by the file | names |
+//! | `star-in-name` | `circuits.…` | there is a `*` in the name, as if it were a pattern | nothing |
+//! | `never-called` | `circuits.…` | it never had a call, and others had | [totals](crate::CircuitBuilder::totals) of a registry |
 //! | `max-circuits-nearly-reached` | `max_circuits` | less than a tenth of it is free, beside the circuits of the file and those that are known | nothing; names |
 //!
 //! Where breaks [grow](crate::OpenFor::exponential), the longest are meant.
@@ -212,7 +217,7 @@ impl Lint {
         };
         let block = join("circuits", name);
         let within = self.path.strip_prefix(&block);
-        !within.is_some_and(|rest| rest.starts_with('.'))
+        !within.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 }
 

@@ -36,10 +36,14 @@ names! {
     TripsOnBackgroundErrors = "trips-on-background-errors",
     /// So high a share of failures in the window comes about by chance, or always.
     FailureRateNearBackgroundErrors = "failure-rate-near-background-errors",
+    /// A single failure is a share that trips.
+    OneFailureTrips = "one-failure-trips",
     /// It probes while calls from before the trip still wait.
     OpenForBelowTimeout = "open-for-below-timeout",
     /// Callers give up before a call is slow.
     SlowCallsNeverSeen = "slow-calls-never-seen",
+    /// Calls may be slow, and none of them trips it.
+    SlowCallsNeverTrip = "slow-calls-never-trip",
     /// Calls that callers give up count for nothing, so that a dependency that hangs never trips it.
     TimeoutsNotCounted = "timeouts-not-counted",
     /// Calls are slow as a rule.
@@ -52,6 +56,12 @@ names! {
     ProbesCostCapacity = "probes-cost-capacity",
     /// A pattern matches the name of no circuit.
     PatternMatchesNothing = "pattern-matches-nothing",
+    /// A cap is for no circuit.
+    CapMatchesNothing = "cap-matches-nothing",
+    /// The name of a circuit looks like a pattern, and is none.
+    StarInName = "star-in-name",
+    /// A circuit that is named never had a call, and others had.
+    NeverCalled = "never-called",
     /// There is hardly room for more circuits.
     MaxCircuitsNearlyReached = "max-circuits-nearly-reached",
 }

@@ -177,6 +177,11 @@ impl Calls {
     }
 }
 
+/// Whether there was a call, whatever has become of it.
+fn had_calls(totals: &Totals) -> bool {
+    totals.ended() > 0 || totals.rejected > 0
+}
+
 /// What is known of the calls of all circuits.
 ///
 /// ```
@@ -207,6 +212,10 @@ pub struct Traffic {
     circuits: BTreeMap<String, Calls>,
     /// All circuits there are, if that is known.
     names: Option<BTreeSet<String>>,
+    /// Those whose totals say that they never had a call.
+    never_called: BTreeSet<String>,
+    /// Whether the totals of others say that they had some.
+    is_called: bool,
 }
 
 impl Traffic {
@@ -225,7 +234,7 @@ impl Traffic {
 
     /// What circuits have seen between two looks at them ([`Registry::snapshots`]), `elapsed` apart.
     ///
-    /// * Which circuits there are: those of the `newer` look.
+    /// * Which circuits there are: those of the `newer` look. And which of them never had a call.
     /// * Calls a second: of circuits that were there at both. Rejected calls are among them.
     /// * The share of failures: of circuits that have not opened in between, and have seen at least 100 calls. What
     ///   fails in an outage is no background. Of circuits that are new, since they were made.
@@ -239,6 +248,11 @@ impl Traffic {
             let name = snapshot.name.as_str();
             let calls = Calls::recorded(snapshot, before.get(name).copied(), elapsed);
             traffic = traffic.circuit(name, calls.unwrap_or_default());
+            match snapshot.totals.map(|totals| had_calls(&totals)) {
+                Some(true) => traffic.is_called = true,
+                Some(false) => drop(traffic.never_called.insert(name.to_owned())),
+                None => {}
+            }
         }
         traffic
     }
@@ -262,7 +276,8 @@ impl Traffic {
     }
 
     /// The names of circuits that there are, beside those of the file. Once some are given, a pattern that matches none
-    /// of them is reported. Can be given several times.
+    /// of them is reported, and a cap that is for none. Can be given several times. Those of which
+    /// [calls are known](Self::circuit) are among them.
     #[must_use]
     pub fn names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         let known = self.names.get_or_insert_with(BTreeSet::new);
@@ -282,7 +297,12 @@ impl Traffic {
     }
 
     pub(super) fn has_names(&self) -> bool {
-        self.names.is_some()
+        self.names.is_some() || !self.circuits.is_empty()
+    }
+
+    /// Whether a circuit never had a call, although others had.
+    pub(super) fn is_never_called(&self, name: &str) -> bool {
+        self.is_called && self.never_called.contains(name)
     }
 
     /// All names that were given, in whatever way.
