@@ -2,7 +2,12 @@
 
 use std::ffi::OsString;
 
-use super::{problem::Problem, read::join, tree::Node};
+use super::{
+    keys,
+    problem::{Problem, nearest},
+    read::join,
+    tree::Node,
+};
 
 /// What the names of all variables begin with.
 const PREFIX: &str = "TOWER_BREAKER__";
@@ -54,12 +59,12 @@ fn lay_one(
         let rest = name.strip_prefix(NEARLY).unwrap_or_default();
         if rest.contains("__") {
             let allowed = "`TOWER_BREAKER__`, with two underscores";
-            return Err(Problem::new(&name, "`TOWER_BREAKER_`", allowed));
+            return Err(Problem::of_variable(&name, "`TOWER_BREAKER_`", allowed));
         }
         return Ok(None);
     };
     let Ok(value) = value.into_string() else {
-        return Err(Problem::new(&name, "not Unicode", "a text"));
+        return Err(Problem::of_variable(&name, "not Unicode", "a text"));
     };
     let path = set(tree, &name, rest, &value)?;
     Ok(Some((path, name.into_owned())))
@@ -88,13 +93,10 @@ fn set(tree: &mut Node, variable: &str, rest: &str, value: &str) -> Result<Strin
         .rsplit_once("__")
         .filter(|(place, key)| !place.is_empty() && !key.is_empty());
     let Some((place, key)) = parts else {
-        let allowed = "such as TOWER_BREAKER__PAYMENTS__FAILURE_RATE";
-        return Err(Problem::new(variable, "the name of this variable", allowed));
+        return Err(without_place(variable, rest));
     };
     let key = key.to_ascii_lowercase();
-    let block =
-        named(tree, place).map_err(|(found, allowed)| Problem::new(variable, found, allowed))?;
-    match block {
+    match named(tree, variable, place)? {
         None => {
             put(tree, &["defaults", &key], value);
             Ok(join("defaults", &key))
@@ -106,8 +108,28 @@ fn set(tree: &mut Node, variable: &str, rest: &str, value: &str) -> Result<Strin
     }
 }
 
-/// The circuit that is meant, `None` for the defaults; or what is found instead, and what could be there.
-fn named(tree: &Node, place: &str) -> Result<Option<String>, (String, &'static str)> {
+/// What is wrong with a name that has no two underscores between a place and a key.
+fn without_place(variable: &str, rest: &str) -> Problem {
+    let keys = keys::names_of_circuit();
+    let place_before = |key: &&str| rest.strip_suffix(&shouted(key))?.strip_suffix('_');
+    let places = keys
+        .iter()
+        .filter_map(|key| Some((place_before(key)?, key)));
+    // Of the keys that it may end in, the longest.
+    match places.min_by_key(|(place, _)| place.len()) {
+        Some((place, key)) if !place.is_empty() => {
+            let allowed = format!("two: {PREFIX}{place}__{}", shouted(key));
+            Problem::of_variable(variable, "one underscore before the key", allowed)
+        }
+        _ => {
+            let allowed = "such as TOWER_BREAKER__PAYMENTS__FAILURE_RATE";
+            Problem::of_variable(variable, "the name of this variable", allowed)
+        }
+    }
+}
+
+/// The circuit that is meant, `None` for the defaults.
+fn named(tree: &Node, variable: &str, place: &str) -> Result<Option<String>, Problem> {
     let names = tree.names_in("circuits");
     let mut fitting: Vec<_> = names.filter(|name| shouted(name) == place).collect();
     if place == "DEFAULTS" {
@@ -118,15 +140,28 @@ fn named(tree: &Node, place: &str) -> Result<Option<String>, (String, &'static s
     }
     match fitting[..] {
         [name] => Ok(Some(name.to_owned())),
-        [] => Err((
-            place.to_owned(),
-            "the name of a circuit in `circuits`, or DEFAULTS",
-        )),
+        [] => Err(unknown(tree, variable, place)),
         [one, other, ..] => {
             let (one, other) = (join("", one), join("", other));
             let found = format!("{place}, which is {one} and {other}");
-            Err((found, "the name of one circuit"))
+            Err(Problem::of_variable(
+                variable,
+                found,
+                "the name of one circuit",
+            ))
         }
+    }
+}
+
+fn unknown(tree: &Node, variable: &str, place: &str) -> Problem {
+    let allowed = "the name of a circuit in `circuits`, or DEFAULTS";
+    let problem = Problem::of_variable(variable, place, allowed);
+    let known = tree.names_in("circuits").map(shouted);
+    let known: Vec<_> = known.chain(["DEFAULTS".to_owned()]).collect();
+    let known: Vec<_> = known.iter().map(String::as_str).collect();
+    match nearest(place, &known) {
+        Some(nearest) => problem.with_nearest(nearest),
+        None => problem,
     }
 }
 

@@ -15,6 +15,7 @@ pub struct Problem {
     found: String,
     allowed: String,
     nearest: Option<Box<str>>,
+    hint: Option<Box<str>>,
     variable: Option<Box<str>>,
     /// So much of the path is there: of what is missing, the table that it is missing in.
     place: usize,
@@ -28,7 +29,34 @@ impl Problem {
             found: found.to_string(),
             allowed: allowed.into(),
             nearest: None,
+            hint: None,
             variable: None,
+        }
+    }
+
+    /// Of the name of a variable, which has put nothing anywhere.
+    pub(super) fn of_variable(
+        variable: &str,
+        found: impl fmt::Display,
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self {
+            variable: Some(variable.into()),
+            ..Self::new("", found, allowed)
+        }
+    }
+
+    pub(super) fn with_hint(self, hint: impl Into<Box<str>>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    pub(super) fn with_nearest(self, nearest: &str) -> Self {
+        Self {
+            nearest: Some(nearest.into()),
+            ..self
         }
     }
 
@@ -58,14 +86,7 @@ impl Problem {
         known: impl Iterator<Item = &'a str>,
     ) -> Self {
         let known: Vec<_> = known.collect();
-        let lower = word.to_lowercase();
-        let nearest = known
-            .iter()
-            .take(MOST_COMPARED)
-            .map(|one| (strsim::damerau_levenshtein(one, &lower), *one))
-            .min()
-            .filter(|(distance, one)| *distance <= 1 + one.len() / 4)
-            .map(|(_, one)| one.into());
+        let nearest = nearest(&word.to_lowercase(), &known).map(Box::from);
         let mut all: Vec<_> = known
             .iter()
             .take(MOST_TOLD)
@@ -97,7 +118,7 @@ impl Problem {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
-    /// The variable of the environment that has put it there, if one has.
+    /// The variable of the environment that has put it there, if one has, or that fits nothing: then the path is empty.
     #[must_use]
     pub fn variable(&self) -> Option<&str> {
         self.variable.as_deref()
@@ -124,6 +145,22 @@ impl Problem {
     pub fn nearest(&self) -> Option<&str> {
         self.nearest.as_deref()
     }
+
+    /// What was probably meant, where that is more than a word.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+/// The word of those that are known that one is nearest to, if it is near.
+pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let compared = known.iter().take(MOST_COMPARED);
+    compared
+        .map(|one| (strsim::damerau_levenshtein(one, word), *one))
+        .min()
+        .filter(|(distance, one)| *distance <= 1 + one.len() / 4)
+        .map(|(_, one)| one)
 }
 
 impl fmt::Display for Problem {
@@ -133,6 +170,7 @@ impl fmt::Display for Problem {
             found,
             allowed,
             nearest,
+            hint,
             variable,
             place: _,
         } = self;
@@ -143,8 +181,12 @@ impl fmt::Display for Problem {
             write!(f, "{path}: ")?;
         }
         match nearest {
-            Some(nearest) => write!(f, "{found} is not known; did you mean `{nearest}`?"),
-            None => write!(f, "{found}, but must be {allowed}"),
+            Some(nearest) => write!(f, "{found} is not known; did you mean `{nearest}`?")?,
+            None => write!(f, "{found}, but must be {allowed}")?,
+        }
+        match hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
         }
     }
 }

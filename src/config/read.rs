@@ -15,9 +15,12 @@ pub(super) struct Reader {
     pub(super) bases: BTreeMap<String, Change>,
 }
 
+fn is_plain(c: char) -> bool {
+    c == '_' || c == '-' || c.is_alphanumeric()
+}
+
 /// `path.key`; a key with anything unusual is quoted.
 pub(super) fn join(path: &str, key: &str) -> String {
-    let is_plain = |c: char| c == '_' || c == '-' || c.is_alphanumeric();
     let key = if key.is_empty() || !key.chars().all(is_plain) {
         format!("{key:?}")
     } else {
@@ -28,6 +31,34 @@ pub(super) fn join(path: &str, key: &str) -> String {
     } else {
         format!("{path}.{key}")
     }
+}
+
+/// The name with dots that was meant, where a table is at an unknown key of the block of a circuit.
+fn name_in_parts(path: &str, key: &str, table: &Node) -> Option<String> {
+    let circuit = path.strip_prefix("circuits.")?;
+    if !key.chars().all(is_plain) {
+        return None;
+    }
+    let (mut name, mut node) = (format!("{circuit}.{key}"), value_of(table, key)?);
+    // As many parts as lead to the first that is more than one table.
+    while let Node::Map(map) = node {
+        match &map[..] {
+            [(key, inner @ Node::Map(_))] => {
+                name = format!("{name}.{key}");
+                node = inner;
+            }
+            _ => return Some(name),
+        }
+    }
+    None
+}
+
+fn value_of<'a>(table: &'a Node, key: &str) -> Option<&'a Node> {
+    let Node::Map(map) = table else {
+        return None;
+    };
+    let found = map.iter().find(|(known, _)| known == key);
+    found.map(|(_, value)| value)
 }
 
 impl Reader {
@@ -66,10 +97,16 @@ impl Reader {
         entries.retain(|(key, _)| {
             let is_known = known.contains(key);
             if !is_known {
-                let path = join(path, key);
+                let of_key = join(path, key);
                 let problem =
-                    Problem::unknown(&path, key, "one of these keys", known.iter().copied());
-                self.problems.push(problem);
+                    Problem::unknown(&of_key, key, "one of these keys", known.iter().copied());
+                self.problems.push(match name_in_parts(path, key, node) {
+                    Some(name) if problem.nearest().is_none() => problem.with_hint(format!(
+                        "a name with dots is one key, in quotes: `{}`",
+                        join("circuits", &name)
+                    )),
+                    _ => problem,
+                });
             }
             is_known
         });
@@ -137,6 +174,14 @@ impl Reader {
             Node::Text(text) => percent(text),
             _ => None,
         };
+        // What is just above 1 may be anything.
+        let in_percent = |share: &f64| (2.0..=100.0).contains(share);
+        if let Some(share) = share.filter(in_percent) {
+            let hint = format!("did you mean \"{share}%\"?");
+            let problem = Problem::new(path, node, "a share above 0 and at most 1");
+            self.problems.push(problem.with_hint(hint));
+            return None;
+        }
         share.or_else(|| self.refuse(path, node, SHARE))
     }
 

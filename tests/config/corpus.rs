@@ -145,7 +145,7 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     ),
     (
         "circuits.a.failure_rate = 50",
-        "circuits.a.failure_rate: 50.0, but must be a share above 0 and at most 1",
+        "circuits.a.failure_rate: 50, but must be a share above 0 and at most 1; did you mean \"50%\"?",
     ),
     (
         "circuits.a.failure_rate = \"50\"",
@@ -165,7 +165,19 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     ),
     (
         "circuits.a.spread_retry_after = 2.0",
-        "circuits.a.spread_retry_after: 2.0, but must be a share above 0 and at most 1",
+        "circuits.a.spread_retry_after: 2.0, but must be a share above 0 and at most 1; did you mean \"2%\"?",
+    ),
+    (
+        "circuits.a.failure_rate = 12.5",
+        "circuits.a.failure_rate: 12.5, but must be a share above 0 and at most 1; did you mean \"12.5%\"?",
+    ),
+    (
+        "circuits.a.failure_rate = 1.5",
+        "circuits.a.failure_rate: 1.5, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits.a.failure_rate = 101",
+        "circuits.a.failure_rate: 101.0, but must be a share above 0 and at most 1",
     ),
     // Times.
     (
@@ -312,7 +324,7 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     ),
     (
         "bases.b.failure_rate = 2.0",
-        "bases.b.failure_rate: 2.0, but must be a share above 0 and at most 1",
+        "bases.b.failure_rate: 2.0, but must be a share above 0 and at most 1; did you mean \"2%\"?",
     ),
     (
         "circuits.a.jitter_seed = -1",

@@ -52,12 +52,23 @@ fn values_are_read_as_in_a_file() {
 // I8
 #[test]
 fn a_variable_that_fits_nothing_is_told() {
-    let file = "[circuits.a-b]\n[circuits.a_b]\n[circuits.c]";
+    let file = "[circuits.a-b]\n[circuits.a_b]\n[circuits.c]\n[circuits.payments]";
     for (variable, value, told) in [
         (
             "TOWER_BREAKER__PAYMENT__PERMITS",
             "1",
-            "TOWER_BREAKER__PAYMENT__PERMITS: PAYMENT, but must be the name of a circuit in `circuits`, or DEFAULTS",
+            "TOWER_BREAKER__PAYMENT__PERMITS: PAYMENT is not known; did you mean `PAYMENTS`?",
+        ),
+        (
+            "TOWER_BREAKER__SEARCH__PERMITS",
+            "1",
+            "TOWER_BREAKER__SEARCH__PERMITS: SEARCH, but must be the name of a circuit in `circuits`, or DEFAULTS",
+        ),
+        (
+            "TOWER_BREAKER__PAYMENTS_SLOW_CALL_RATE",
+            "1",
+            "TOWER_BREAKER__PAYMENTS_SLOW_CALL_RATE: one underscore before the key, but must be two: \
+             TOWER_BREAKER__PAYMENTS__SLOW_CALL_RATE",
         ),
         (
             "TOWER_BREAKER__A_B__PERMITS",

@@ -164,6 +164,19 @@ fn what_a_variable_says_is_nowhere_in_the_file() {
     };
     let problem = problems.iter().next().expect("one");
     assert!(problem.locate(toml(file)).is_none());
+    for variable in [
+        "TOWER_BREAKER__B__PERMITS",
+        "TOWER_BREAKER__A_PERMITS",
+        "TOWER_BREAKER_A__PERMITS",
+    ] {
+        let read = Config::read_with_env(toml(file), [(variable, "2")]);
+        let Err(ReadError::Problems(problems)) = read else {
+            panic!("it fits nothing");
+        };
+        let problem = problems.iter().next().expect("one");
+        assert_eq!((problem.variable(), problem.path()), (Some(variable), ""));
+        assert!(problem.locate(toml(file)).is_none(), "{problem}");
+    }
 }
 
 // I8: nothing to rely on, and nothing to fall over.

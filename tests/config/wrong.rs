@@ -97,7 +97,7 @@ fn all_that_is_wrong_is_told_at_once() {
         [
             "circuits.a.time_windw: `time_windw` is not known; did you mean `time_window`?",
             "circuits.b.mode: `of`, but must be one of these words: `normal`, `shadow`, `disabled`, `forced_open`",
-            "defaults.failure_rate: 2.0, but must be a share above 0 and at most 1",
+            "defaults.failure_rate: 2.0, but must be a share above 0 and at most 1; did you mean \"2%\"?",
             "defaults.open_for: 0ns, but must be a time above zero",
             "defaults.permits: 2, but must be 1 to 1, the number of `probes`",
             "circuits.a.minimum_calls: 1000, but must be 1 to 100, the size of the `count_window`",
@@ -260,7 +260,9 @@ fn what_is_out_of_range_is_told_even_where_a_later_pattern_says_another() {
     );
     assert_eq!(
         told,
-        ["matching.0.failure_rate: 2.0, but must be a share above 0 and at most 1"],
+        [
+            "matching.0.failure_rate: 2.0, but must be a share above 0 and at most 1; did you mean \"2%\"?"
+        ],
     );
 }
 
@@ -281,4 +283,39 @@ fn a_name_that_is_too_long_is_told() {
     let name = "k".repeat(257);
     let told = format!("circuits.{name}: one of 257 bytes, but must be at most 256 bytes long");
     assert_eq!(told_of_toml(&format!("[circuits.{name}]")), told);
+}
+
+// I8
+#[test]
+fn a_name_with_dots_that_is_several_keys_is_told_with_its_quotes() {
+    for (text, key, name) in [
+        (
+            "[circuits.db1.internal]\npermits = 1",
+            "internal",
+            "db1.internal",
+        ),
+        (
+            "[circuits.db1.eu.example]\npermits = 1\nprobes = 1",
+            "eu",
+            "db1.eu.example",
+        ),
+        ("[circuits.db1.eu.example]", "eu", "db1.eu.example"),
+    ] {
+        let told = wrong(text);
+        let hint = format!("; a name with dots is one key, in quotes: `circuits.\"{name}\"`");
+        let begin = format!("circuits.db1.{key}: `{key}`, but must be one of these keys: ");
+        let [told] = &told[..] else {
+            panic!("{told:?}");
+        };
+        assert!(told.starts_with(&begin) && told.ends_with(&hint), "{told}");
+    }
+    // What is no table, or nearly a key, is none.
+    for text in [
+        "circuits.a.internal = 1",
+        "circuits.a.open_fo = {}",
+        "defaults.internal = {}",
+    ] {
+        let told = wrong(text);
+        assert!(!told[0].contains("dots"), "{told:?}");
+    }
 }
