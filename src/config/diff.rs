@@ -57,6 +57,8 @@ pub enum CircuitDiff {
         name: String,
         /// What it is about.
         error: ConfigError,
+        /// Whether it would be made anew where that is [asked for](crate::config::Apply::replacing).
+        replaceable: bool,
     },
     /// It is there, and keeps what it was made with although the configuration says something else. That holds once it is
     /// made anew: after a restart, or for tags with [`Apply::replacing`](crate::config::Apply::replacing). It is told with
@@ -231,7 +233,15 @@ impl fmt::Display for CircuitDiff {
                     _ => write!(f, ": {}", list(changes)),
                 }
             }
-            Self::Refused { error, .. } => write!(f, "cannot change: {error}"),
+            Self::Refused {
+                error, replaceable, ..
+            } => {
+                write!(f, "cannot change: {error}")?;
+                match replaceable {
+                    true => f.write_str("; `Apply::replacing` has it made anew"),
+                    false => Ok(()),
+                }
+            }
             Self::Kept {
                 name,
                 mode,

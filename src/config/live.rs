@@ -154,7 +154,7 @@ impl Registry {
             }
             let checked = match replacement.builder(&name).check() {
                 Ok(checked) => checked,
-                Err(error) => return [Some(CircuitDiff::Refused { name, error }), None],
+                Err(error) => return [Some(*refused(name, error)), None],
             };
             let diff = match target(replacement, circuit, &checked, replacing) {
                 Ok(target) if target.changes.is_empty() => None,
@@ -164,7 +164,11 @@ impl Registry {
                     error,
                     changes,
                 }),
-                Err((error, _)) => Some(CircuitDiff::Refused { name, error }),
+                Err((error, _)) => Some(CircuitDiff::Refused {
+                    name,
+                    error,
+                    replaceable: true,
+                }),
             };
             [diff, kept(replacement, circuit, &checked, replacing)]
         });
@@ -175,10 +179,7 @@ impl Registry {
             .filter(|name| !there.contains(name.as_str()));
         let added = new.map(|name| match replacement.builder(name).check() {
             Ok(_) => CircuitDiff::Added { name: name.clone() },
-            Err(error) => CircuitDiff::Refused {
-                name: name.clone(),
-                error,
-            },
+            Err(error) => *refused(name.clone(), error),
         });
         let mut all: Vec<_> = live.chain(added).collect();
         all.sort_by(|one, other| one.name().cmp(other.name()));
@@ -267,6 +268,15 @@ fn target(
 /// Why a live circuit cannot become what the new rules say, and what differs.
 type Cannot = (ConfigError, Vec<ChangedSetting>);
 
+/// What no circuit can be, made anew or not.
+fn refused(name: String, error: ConfigError) -> Box<CircuitDiff> {
+    Box::new(CircuitDiff::Refused {
+        name,
+        error,
+        replaceable: false,
+    })
+}
+
 /// The names in a configuration.
 struct Names {
     named: BTreeSet<String>,
@@ -343,10 +353,8 @@ impl Done {
     }
 
     fn make(&mut self, replacement: &Replacement<'_>, name: &str) -> Result<(), Box<CircuitDiff>> {
-        let named = replacement.create(name).map_err(|error| {
-            let name = name.to_owned();
-            Box::new(CircuitDiff::Refused { name, error })
-        })?;
+        let named = replacement.create(name);
+        let named = named.map_err(|error| refused(name.to_owned(), error))?;
         self.named.push((name.to_owned(), named));
         Ok(())
     }
@@ -357,7 +365,6 @@ impl Done {
         circuit: Circuit,
     ) -> Result<(), Box<CircuitDiff>> {
         let name = circuit.name().to_owned();
-        let refused = |name, error| Box::new(CircuitDiff::Refused { name, error });
         let checked = match replacement.builder(&name).check() {
             Ok(checked) => checked,
             Err(error) => return Err(refused(name, error)),
@@ -366,7 +373,14 @@ impl Done {
         let target = match target(replacement, &circuit, &checked, replacing) {
             Ok(target) => target,
             Err(_) if replacing => return self.prepare_another(replacement, circuit),
-            Err((error, _)) => return Err(refused(name, error)),
+            Err((error, _)) => {
+                let replaceable = true;
+                return Err(Box::new(CircuitDiff::Refused {
+                    name,
+                    error,
+                    replaceable,
+                }));
+            }
         };
         // It is of no other, and nobody else has it join one.
         if let Some(cap) = &target.joins {
@@ -391,7 +405,7 @@ impl Done {
     ) -> Result<(), Box<CircuitDiff>> {
         let name = circuit.name().to_owned();
         let prepared = replacement.prepare(&name);
-        let prepared = prepared.map_err(|error| Box::new(CircuitDiff::Refused { name, error }))?;
+        let prepared = prepared.map_err(|error| refused(name, error))?;
         self.to_replace.push((circuit, prepared));
         Ok(())
     }

@@ -226,7 +226,7 @@ fn a_circuit_has_one_cap_for_as_long_as_it_lives() {
     assert_eq!(
         refused.to_string(),
         "cannot change: circuit `search-1`: `cap` is another than its own, but must be the one that it has \
-         for as long as it lives",
+         for as long as it lives; `Apply::replacing` has it made anew",
     );
     assert_eq!(registry.caps()[0].at_most, 0.5);
     let made_anew = registry.apply_as(&config(&other), Apply::new().replacing());

@@ -124,7 +124,8 @@ fn what_cannot_change_is_told_and_then_nothing_changes() {
     assert_eq!(registry.plan(&newer).as_ref(), Ok(&diff));
     assert_eq!(
         ApplyError::Refused(diff).to_string(),
-        "cannot change: circuit `b`: `count_window` is 60, but must be left as the circuit was built",
+        "cannot change: circuit `b`: `count_window` is 60, but must be left as the circuit was built; \
+         `Apply::replacing` has it made anew",
     );
     let a = registry.try_get("a").expect("there");
     assert_eq!(a.settings().minimum_calls(), Some(20));
@@ -371,4 +372,24 @@ fn a_mode_and_tags_that_live_circuits_keep_are_told_each_time() {
     registry.try_get("a").expect("there").force_open();
     let by_hand = registry.plan(&newer).expect("it can").to_string();
     assert!(!by_hand.contains("mode"), "{by_hand}");
+}
+
+// I9
+#[test]
+fn what_is_refused_is_the_key_that_was_written_and_says_whether_another_circuit_would_do() {
+    let registry = registry("[circuits.a]");
+    let refused = |text: &str| registry.apply(&config(text)).expect_err("it cannot");
+    assert_eq!(
+        refused("[circuits.a]\ntime_window = \"10s\"").to_string(),
+        "cannot change: circuit `a`: `time_window` is 10s, but must be left as the circuit was built; \
+         `Apply::replacing` has it made anew",
+    );
+    // No circuit can be what two patterns say.
+    registry.get_or_create("ab").expect("made");
+    let patterns = "[[matching]]\nnames = \"a*\"\npermits = 2\nprobes = 3\n\
+                    [[matching]]\nnames = \"*b\"\nprobes = 1";
+    assert_eq!(
+        refused(patterns).to_string(),
+        "cannot change: circuit `ab`: `permits` is 2, but must be 1 to 1, the number of `probes`",
+    );
 }

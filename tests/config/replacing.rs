@@ -40,7 +40,8 @@ fn another_window_is_refused_unless_the_circuit_may_be_made_anew() {
     let refused = registry.apply(&config(NEW)).expect_err("another window");
     assert_eq!(
         refused.to_string(),
-        "cannot change: circuit `a`: `count_window` is 60, but must be left as the circuit was built",
+        "cannot change: circuit `a`: `count_window` is 60, but must be left as the circuit was built; \
+         `Apply::replacing` has it made anew",
     );
     let before = registry.try_get("a").expect("there");
     let planned = registry.plan_as(&config(NEW), replacing()).expect("it can");
@@ -272,7 +273,7 @@ fn what_cannot_change_is_there_as_a_value() {
         panic!("refused");
     };
     let fields = diff.circuits().filter_map(|diff| match diff {
-        CircuitDiff::Refused { name, error } => Some((name.clone(), error.field().to_owned())),
+        CircuitDiff::Refused { name, error, .. } => Some((name.clone(), error.field().to_owned())),
         _ => None,
     });
     assert_eq!(

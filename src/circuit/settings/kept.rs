@@ -32,6 +32,10 @@ impl Settings {
 
     /// What changes the memory's shape cannot be changed while calls are in flight, nor can closures.
     fn refuse_new_shape(&self, built: &Self) -> Result<(), ConfigError> {
+        if self.time_window.is_some() {
+            // What was said, before what is off because of it.
+            keep("time_window", self.time_window, built.time_window)?;
+        }
         keep("count_window", self.count_window, built.count_window)?;
         keep("time_window", self.time_window, built.time_window)?;
         let buckets = built.time_window_buckets;
