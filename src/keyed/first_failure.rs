@@ -34,8 +34,7 @@ where
     /// a rate needs a [minimum of calls](crate::CircuitBuilder::minimum_calls). A call whose key has no circuit
     /// allocates a note of its name.
     ///
-    /// It takes the place of [`known_keys_only`](Self::known_keys_only), and leaves
-    /// [`overflow_to`](Self::overflow_to) without a use.
+    /// It leaves [`overflow_to`](Self::overflow_to) without a use.
     ///
     /// A failure is what the classifier says of the head of a response, or of an error, of whatever kind. One that
     /// trips at once ([`Outcome::TripNow`](crate::Outcome::TripNow)) opens both circuits. What only the end of a body
@@ -60,7 +59,7 @@ where
     /// # }
     /// ```
     ///
-    /// Say this instead of [`known_keys_only`](Self::known_keys_only). With both, a failure makes a circuit.
+    /// With [`known_keys_only`](Self::known_keys_only), said before or after, no failure makes one either.
     ///
     /// Default: a circuit is made when its key is first met.
     pub fn create_on_first_failure(self) -> KeyedLayer<K, C, R, OnFirstFailure<X, K>, G> {
@@ -71,6 +70,8 @@ where
             key: parts.key.clone(),
             registry: parts.registry.clone(),
             own: parts.own.circuit().clone(),
+            // Who knows all good keys has said so before.
+            makes_circuits: !parts.known_keys_only,
         };
         let policies = Policies {
             classifier: policies.classifier.clone(),
@@ -84,6 +85,7 @@ where
             registry: parts.registry,
             key: parts.key,
             known_keys_only: true,
+            making_none: Some(OnFirstFailure::making_none),
         })
     }
 }
@@ -96,15 +98,26 @@ pub struct OnFirstFailure<X, K> {
     key: Arc<K>,
     registry: Registry,
     own: Circuit,
+    makes_circuits: bool,
 }
 
 impl<X, K> OnFirstFailure<X, K> {
+    fn making_none(&self) -> Self {
+        Self {
+            scope: self.scope.clone(),
+            key: self.key.clone(),
+            registry: self.registry.clone(),
+            own: self.own.clone(),
+            makes_circuits: false,
+        }
+    }
+
     /// A note of a request whose call goes through the layer's own circuit.
     fn note<Req>(&self, circuit: &Circuit, request: &Req) -> Option<Unknown>
     where
         K: Key<Req>,
     {
-        if circuit.identity() != self.own.identity() {
+        if !self.makes_circuits || circuit.identity() != self.own.identity() {
             return None;
         }
         let mut scratch = Scratch::new();

@@ -16,7 +16,7 @@ use crate::{
         layer::CircuitBreakerLayer,
         reject::ServiceUnavailable,
         scope::{CallScope, HeadOnly},
-        shared::Family,
+        shared::{Family, Policies},
         striped,
     },
 };
@@ -72,6 +72,7 @@ where
             own: self.into_family(),
             overflow: None,
             known_keys_only: false,
+            making_none: None,
         })
     }
 }
@@ -150,14 +151,35 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
     /// # registry.build().unwrap();
     /// ```
     ///
-    /// Say this instead of [`create_on_first_failure`](Self::create_on_first_failure). With both, a failure makes a
-    /// circuit.
+    /// Said before or after [`create_on_first_failure`](Self::create_on_first_failure), it holds: a failure makes none
+    /// either.
     ///
     /// Default: a circuit is made on first use.
-    pub fn known_keys_only(self) -> Self {
-        Self::new(Parts {
+    pub fn known_keys_only(self) -> Self
+    where
+        C: Send + Sync + 'static,
+        R: Send + Sync + 'static,
+        X: Send + Sync + 'static,
+    {
+        let (parts, overflow) = self.into_parts();
+        let parts = Parts {
             known_keys_only: true,
-            ..self.parts
+            ..parts
+        };
+        let Some(making_none) = parts.making_none else {
+            return Self::new(parts);
+        };
+        let policies = parts.own.policies();
+        let policies = Policies {
+            classifier: policies.classifier.clone(),
+            rejection: policies.rejection.clone(),
+            scope: Arc::new(making_none(&policies.scope)),
+        };
+        Self::new(Parts {
+            kept: Kept::of(&parts.registry, &policies),
+            own: Family::new(parts.own.circuit(), &policies),
+            overflow: overflow.map(|circuit| Family::new(&circuit, &policies)),
+            ..parts
         })
     }
 

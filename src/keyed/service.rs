@@ -44,6 +44,8 @@ pub(super) struct Parts<K, C, R, X> {
     /// For keys without room; none where that is the same.
     pub(super) overflow: Option<Family<C, R, X>>,
     pub(super) known_keys_only: bool,
+    /// Makes of what observes its calls what makes no circuit, where it makes some.
+    pub(super) making_none: Option<fn(&X) -> X>,
 }
 
 impl<K, C, R, X> Clone for Parts<K, C, R, X> {
@@ -55,6 +57,7 @@ impl<K, C, R, X> Clone for Parts<K, C, R, X> {
             own: self.own.clone(),
             overflow: self.overflow.clone(),
             known_keys_only: self.known_keys_only,
+            making_none: self.making_none,
         }
     }
 }

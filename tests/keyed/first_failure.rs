@@ -129,3 +129,39 @@ fn a_failure_counts_once_where_the_key_is_the_name_of_the_layers_own_circuit() {
     assert_eq!(own.snapshot().totals.unwrap().failed, 1);
     assert_eq!(own.state(), State::Closed);
 }
+
+// J1, J5: neither undoes the other in silence.
+#[test]
+fn where_only_known_keys_have_circuits_a_failure_makes_none() {
+    let registry = registry(2);
+    let known = registry.get_or_create("known").unwrap();
+    let layer = || registry.layer_by(by_key());
+    let making = layer().create_on_first_failure();
+    for (said, layer) in [
+        (
+            "before",
+            layer().known_keys_only().create_on_first_failure(),
+        ),
+        ("after", making.clone().known_keys_only()),
+        (
+            "after, and more later",
+            making.clone().known_keys_only().overflow_to(own_circuit()),
+        ),
+    ] {
+        let mut service = layer.layer(service_fn(obey));
+        assert_eq!(call(&mut service, "a", 500), 500);
+        assert_eq!(call(&mut service, "known", 200), 200);
+        assert_eq!(
+            (registry.len(), registry.totals().created),
+            (1, 1),
+            "{said}"
+        );
+        let own = layer.circuit().snapshot().totals.unwrap();
+        assert!(own.failed > 0, "{said}");
+    }
+    assert_eq!(known.snapshot().totals.unwrap().successful, 3);
+    // It was said of another.
+    let mut service = making.layer(service_fn(obey));
+    assert_eq!(call(&mut service, "a", 500), 500);
+    assert_eq!(registry.len(), 2);
+}
