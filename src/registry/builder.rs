@@ -6,6 +6,7 @@ use super::{
     Registry,
     caps::GroupCap,
     event::{Event, Listener, Listeners},
+    pattern::Pattern,
     rules::{Rank, Rules, Source},
 };
 use crate::{
@@ -162,10 +163,19 @@ impl RegistryBuilder {
 
 /// Builds circuits to throw away.
 fn check(rules: &Rules) -> Result<(), ConfigError> {
-    let patterns = std::iter::once("*").chain(rules.patterns());
-    patterns
-        .map(|pattern| rules.builder(pattern).check())
-        .try_for_each(|checked| checked.map(drop))
+    let check = |names| rules.builder(names).check().map(drop);
+    check("*").map_err(|error| match has_more_for_all(rules) {
+        true => error.of_pattern("*"),
+        false => error.of_defaults(),
+    })?;
+    let mut patterns = rules.patterns();
+    patterns.try_for_each(|names| check(names).map_err(|error| error.of_pattern(names)))
+}
+
+/// Whether more than the defaults is said for the circuit that stands for all.
+fn has_more_for_all(rules: &Rules) -> bool {
+    let mut patterns = rules.patterns().map(Pattern::new);
+    rules.is_named("*") || patterns.any(|pattern| pattern.matches("*"))
 }
 
 impl fmt::Debug for RegistryBuilder {

@@ -17,6 +17,8 @@ use crate::{
 /// Something that happened to a circuit of a registry.
 ///
 /// * `Added` is told once for each circuit, and after it `Removed` or `Evicted`, once.
+/// It prints as the rest of a line for a log that begins with the circuit's name.
+///
 /// * A transition or a change of settings is told once, as to a listener of the circuit itself (rules E4, E5), unless
 ///   the circuit is gone by then. Another thread that uses a new circuit at once may tell a transition before `Added`.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +34,18 @@ pub enum Event<'a> {
     Transition(&'a Transition),
     /// The circuit's settings were changed (rule E5).
     Settings(&'a SettingsChange),
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added => f.write_str("was made"),
+            Self::Removed => f.write_str("was removed"),
+            Self::Evicted => f.write_str("has left, because its place was needed"),
+            Self::Transition(transition) => transition.fmt(f),
+            Self::Settings(change) => change.fmt_changes(f),
+        }
+    }
 }
 
 type Call = dyn Fn(&Circuit, Event<'_>) + Send + Sync;

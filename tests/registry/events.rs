@@ -53,6 +53,39 @@ fn what_happens_to_every_circuit_is_told_once() {
 
 // I4
 #[test]
+fn an_event_prints_as_the_rest_of_a_line_that_begins_with_the_name() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let log = lines.clone();
+    let registry = Registry::builder().max_circuits(1);
+    let registry = registry.on_event(move |circuit, event| {
+        let line = format!("{}: {event}", circuit.name());
+        log.lock().expect("no panic").push(line);
+    });
+    let registry = registry.build().expect("valid");
+    let a = registry.get_or_create("a").expect("made");
+    a.reconfigure(|settings| settings.set_minimum_calls(5))
+        .expect("valid");
+    a.force_open();
+    drop(a);
+    registry.remove("a").expect("there");
+    registry.get_or_create("b").expect("made");
+    registry.get_or_create("c").expect("made");
+    assert_eq!(
+        *lines.lock().expect("no panic"),
+        [
+            "a: was made",
+            "a: `minimum_calls` 20 -> 5",
+            "a: closed -> open (normal -> forced open): by hand",
+            "a: was removed",
+            "b: was made",
+            "b: has left, because its place was needed",
+            "c: was made",
+        ],
+    );
+}
+
+// I4
+#[test]
 fn nothing_is_told_of_a_circuit_that_was_removed() {
     let (registry, log) = told(|builder| builder.circuit("a", |circuit| circuit));
     let removed = registry.remove("a").expect("there");

@@ -263,6 +263,31 @@ fn neither_keeps_the_other_alive_for_ever() {
     assert!(kept.upgrade().is_none());
 }
 
+// I3: nobody has made a circuit `*`.
+#[test]
+fn what_makes_no_sense_is_told_of_the_defaults_or_the_pattern_that_say_it() {
+    let refused = |builder: RegistryBuilder| builder.build().expect_err("no share");
+    let percent = |circuit: tower_breaker::CircuitBuilder| circuit.failure_rate(7.0);
+    let of_defaults = refused(Registry::builder().defaults(percent));
+    assert_eq!(
+        of_defaults.to_string(),
+        "the defaults: `failure_rate` is 7.0, but must be a share above 0 and at most 1",
+    );
+    assert_eq!(of_defaults.circuit(), None);
+    for (names, told) in [("search-*", "search-*"), ("*", "*"), ("**", "*")] {
+        let of_pattern = refused(Registry::builder().matching(names, percent));
+        assert_eq!(
+            of_pattern.to_string(),
+            format!(
+                "the pattern `{told}`: `failure_rate` is 7.0, but must be a share above 0 and at most 1"
+            ),
+        );
+        assert_eq!(of_pattern.circuit(), None);
+    }
+    let of_circuit = refused(Registry::builder().circuit("a", percent));
+    assert_eq!(of_circuit.circuit(), Some("a"));
+}
+
 // I1: a rule may answer with a builder of its own, but not with another name.
 #[test]
 fn a_template_of_another_name_makes_circuits_of_the_names_that_are_asked_for() {

@@ -108,6 +108,13 @@ impl SettingsChange {
 impl fmt::Display for SettingsChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "circuit `{}`: ", self.circuit)?;
+        self.fmt_changes(f)
+    }
+}
+
+impl SettingsChange {
+    /// Without the circuit's name.
+    pub(crate) fn fmt_changes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             return f.write_str("no setting has changed");
         }
@@ -116,7 +123,7 @@ impl fmt::Display for SettingsChange {
             write!(f, "{comma}{change}")?;
             comma = ", ";
         }
-        self.origin.fmt(f)
+        fmt::Display::fmt(&self.origin, f)
     }
 }
 

@@ -21,17 +21,39 @@ use crate::circuit::name::Name;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    circuit: Option<Name>,
+    whose: Option<Whose>,
     field: &'static str,
     value: String,
     allowed: String,
     because_of: Option<&'static str>,
 }
 
+/// What a setting was said for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Whose {
+    Circuit(Name),
+    #[cfg(feature = "registry")]
+    Defaults,
+    #[cfg(feature = "registry")]
+    Pattern(Name),
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Circuit(name) => write!(f, "circuit `{name}`"),
+            #[cfg(feature = "registry")]
+            Self::Defaults => f.write_str("the defaults"),
+            #[cfg(feature = "registry")]
+            Self::Pattern(names) => write!(f, "the pattern `{names}`"),
+        }
+    }
+}
+
 impl ConfigError {
     pub(crate) fn new(field: &'static str, value: impl Debug, allowed: impl Into<String>) -> Self {
         Self {
-            circuit: None,
+            whose: None,
             field,
             value: format!("{value:?}"),
             allowed: allowed.into(),
@@ -68,16 +90,38 @@ impl ConfigError {
     /// The same, of this circuit.
     pub(crate) fn of(self, circuit: &Name) -> Self {
         Self {
-            circuit: Some(circuit.clone()),
+            whose: Some(Whose::Circuit(circuit.clone())),
+            ..self
+        }
+    }
+
+    /// The same, of what a registry says for all.
+    #[cfg(feature = "registry")]
+    pub(crate) fn of_defaults(self) -> Self {
+        Self {
+            whose: Some(Whose::Defaults),
+            ..self
+        }
+    }
+
+    /// The same, of what a registry says for all whose name matches.
+    #[cfg(feature = "registry")]
+    pub(crate) fn of_pattern(self, names: &str) -> Self {
+        Self {
+            whose: Some(Whose::Pattern(names.to_owned().into())),
             ..self
         }
     }
 
     /// The name of the circuit. `None` where the setting is of no circuit yet, such as the share of an
-    /// [`EjectionCap`](crate::EjectionCap), and where it is the name that makes no sense.
+    /// [`EjectionCap`](crate::EjectionCap) or the defaults of a registry, and where it is the name that makes no sense.
     #[must_use]
     pub fn circuit(&self) -> Option<&str> {
-        self.circuit.as_deref()
+        match self.whose.as_ref()? {
+            Whose::Circuit(name) => Some(name),
+            #[cfg(feature = "registry")]
+            Whose::Defaults | Whose::Pattern(_) => None,
+        }
     }
 
     /// The name of the setting: the builder's method, or `name` for the circuit's name.
@@ -120,14 +164,14 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            circuit,
+            whose,
             field,
             value,
             allowed,
             because_of: _,
         } = self;
-        if let Some(circuit) = circuit {
-            write!(f, "circuit `{circuit}`: ")?;
+        if let Some(whose) = whose {
+            write!(f, "{whose}: ")?;
         }
         write!(f, "`{field}` is {value}, but must be {allowed}")
     }
