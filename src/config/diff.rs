@@ -60,10 +60,10 @@ pub enum CircuitDiff {
         /// Whether it would be made anew where that is [asked for](crate::config::Apply::replacing).
         replaceable: bool,
     },
-    /// It is there, and keeps what it was made with although the configuration says something else. That holds once it is
-    /// made anew: after a restart, or for tags with [`Apply::replacing`](crate::config::Apply::replacing). It is told with
-    /// each configuration, beside what changes. A mode is told only where the configuration has another than it had when
-    /// the circuit was made, not where a person has changed it.
+    /// It is there, and keeps what it was made with although the configuration says something else. That holds once
+    /// it is made anew: after a restart, or for tags with [`Apply::replacing`](crate::config::Apply::replacing). It
+    /// is told with each configuration, beside what changes. A mode is told only where the configuration has another
+    /// than it had when the circuit was made, not where a person has changed it.
     Kept {
         /// Its name.
         name: String,
@@ -71,8 +71,8 @@ pub enum CircuitDiff {
         mode: Option<(Mode, Mode)>,
         /// Its tags, and those that the configuration says, where they differ.
         tags: Option<(Tags, Tags)>,
-        /// Which circuits the cap is for that it would be a member of with the tags that the configuration says, if it is
-        /// none with its own (rule K1).
+        /// Which circuits the cap is for that it would be a member of with the tags that the configuration says, if
+        /// it is none with its own (rule K1).
         cap: Option<String>,
     },
     /// It was named, and is so no more. It stays as it is, until it is named again or

@@ -68,8 +68,8 @@ impl Registry {
     ///   diff lists it.
     /// * What was said [in code](Config::registry) stays, and holds over the configuration as it did before.
     /// * `mode` and `tags` are for circuits that are made from now on: what a person has forced open stays so. A live
-    ///   circuit does not become a member of a cap by tags that it would have now. Where it has others, the diff says so:
-    ///   [`CircuitDiff::Kept`].
+    ///   circuit does not become a member of a cap by tags that it would have now. Where it has others, the diff says
+    ///   so: [`CircuitDiff::Kept`].
     /// * All circuits that a new cap is for join it, or none does, and then the configuration is refused.
     ///
     /// It is one [version](Self::version) of the configuration. Each change is told to listeners with that version, as
@@ -433,8 +433,8 @@ impl Done {
 }
 
 impl Done {
-    /// What others have made meanwhile by the new rules gets what the old ones say; what cannot, goes. After the old ones
-    /// hold again.
+    /// What others have made meanwhile by the new rules gets what the old ones say; what cannot, goes. After the old
+    /// ones hold again.
     fn undo_made(
         &self,
         registry: &Registry,

@@ -54,7 +54,8 @@ impl<C, R, X> Kept<C, R, X> {
             .find(name, |shares| shares.own().get()?.upgrade())
     }
 
-    /// Makes the calling thread's share of a circuit. Not kept, in `Err`, if the circuit has left the registry meanwhile.
+    /// Makes the calling thread's share of a circuit. Not kept, in `Err`, if the circuit has left the registry
+    /// meanwhile.
     pub(super) fn make(
         &self,
         registry: &Registry,

@@ -4,8 +4,6 @@
 //! them without one, and holds them weakly: it frees what was removed in batches, some time later, and a circuit that
 //! is gone must not remain a member of a set meanwhile.
 
-#[cfg(feature = "config")]
-use std::collections::BTreeSet;
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, Weak},
