@@ -161,12 +161,12 @@ impl Registry {
                 Ok(Target { changes, .. }) => Some(CircuitDiff::Changed { name, changes }),
                 Err((error, changes)) if replacing => Some(CircuitDiff::Replaced {
                     name,
-                    error,
+                    error: *error,
                     changes,
                 }),
                 Err((error, _)) => Some(CircuitDiff::Refused {
                     name,
-                    error,
+                    error: *error,
                     replaceable: true,
                 }),
             };
@@ -240,7 +240,7 @@ fn target(
     replacing: bool,
 ) -> Result<Target, Cannot> {
     let settings = checked.settings();
-    let cannot = |error| (error, circuit.differences(settings));
+    let cannot = |error: ConfigError| (error.into(), circuit.differences(settings));
     if replacing && circuit.tags() != checked.tags() {
         let allowed = "those that it has for as long as it lives";
         let error = ConfigError::new("tags", checked.tags(), allowed);
@@ -266,7 +266,7 @@ fn target(
 }
 
 /// Why a live circuit cannot become what the new rules say, and what differs.
-type Cannot = (ConfigError, Vec<ChangedSetting>);
+type Cannot = (Box<ConfigError>, Vec<ChangedSetting>);
 
 /// What no circuit can be, made anew or not.
 fn refused(name: String, error: ConfigError) -> Box<CircuitDiff> {
@@ -374,11 +374,10 @@ impl Done {
             Ok(target) => target,
             Err(_) if replacing => return self.prepare_another(replacement, circuit),
             Err((error, _)) => {
-                let replaceable = true;
                 return Err(Box::new(CircuitDiff::Refused {
                     name,
-                    error,
-                    replaceable,
+                    error: *error,
+                    replaceable: true,
                 }));
             }
         };

@@ -12,8 +12,8 @@ const MOST_COMPARED: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     path: String,
-    found: String,
-    allowed: String,
+    found: Box<str>,
+    allowed: Box<str>,
     nearest: Option<Box<str>>,
     hint: Option<Box<str>>,
     variable: Option<Box<str>>,
@@ -26,8 +26,8 @@ impl Problem {
         Self {
             place: path.len(),
             path: path.to_owned(),
-            found: found.to_string(),
-            allowed: allowed.into(),
+            found: found.to_string().into(),
+            allowed: allowed.into().into(),
             nearest: None,
             hint: None,
             variable: None,

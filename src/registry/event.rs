@@ -14,11 +14,10 @@ use crate::{
     util::panic::catch_panic,
 };
 
-/// Something that happened to a circuit of a registry.
+/// Something that happened to a circuit of a registry. It prints as the rest of a line for a log that begins with the
+/// circuit's name.
 ///
 /// * `Added` is told once for each circuit, and after it `Removed` or `Evicted`, once.
-/// It prints as the rest of a line for a log that begins with the circuit's name.
-///
 /// * A transition or a change of settings is told once, as to a listener of the circuit itself (rules E4, E5), unless
 ///   the circuit is gone by then. Another thread that uses a new circuit at once may tell a transition before `Added`.
 #[derive(Clone, Copy, Debug)]
