@@ -93,7 +93,6 @@ where
 /// How far a call is observed, `X`, where a failure makes the circuit of its key. Made by
 /// [`KeyedLayer::create_on_first_failure`].
 pub struct OnFirstFailure<X, K> {
-    #[cfg_attr(not(feature = "body"), expect(dead_code, reason = "for bodies"))]
     pub(super) scope: Arc<X>,
     key: Arc<K>,
     registry: Registry,
