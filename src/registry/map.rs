@@ -187,7 +187,7 @@ impl Changing<'_> {
     /// The names of all that do not leave by themselves.
     #[cfg(feature = "config")]
     pub(super) fn residents(&self) -> Vec<String> {
-        let strangers: BTreeSet<_> = self.owner.strangers.names().collect();
+        let strangers: std::collections::BTreeSet<_> = self.owner.strangers.names().collect();
         let names = self.owner.circuits.keys();
         let residents = names.filter(|name| !strangers.contains(name));
         residents.map(|name| name.as_str().to_owned()).collect()

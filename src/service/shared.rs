@@ -100,7 +100,7 @@ impl<C, R, X> WeakShared<C, R, X> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(tower_breaker_loom)))]
 impl<C, R, X> Shared<C, R, X> {
     /// Whether its count is the calling thread's own.
     pub(crate) fn is_own(&self) -> bool {

@@ -146,7 +146,7 @@ impl<T> ByThread<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(tower_breaker_loom)))]
 impl<T> Share<T> {
     /// Whether its count is the calling thread's own.
     pub(crate) fn is_own(&self) -> bool {
