@@ -19,6 +19,9 @@ use crate::{machine::nanos, util::panic::catch_panic};
 /// break may last longer, a call look faster, and a time window hold too much or too little, until the
 /// clock is where it was. If one panics, that reading is taken for the time at which the circuit was
 /// built, and nothing else comes of it. One that panics when a circuit is built is refused (rule B8).
+///
+/// **Watch out:** a registry reads the clocks of its circuits while it makes and removes some. A clock that asks that
+/// registry for anything waits for itself.
 pub trait Clock: Send + Sync + 'static {
     /// The time since some fixed instant of the clock's own.
     fn now(&self) -> Duration;

@@ -108,6 +108,10 @@ impl Changing<'_> {
         self.layers = self.owner.layers.present();
         self.layers.let_go(&name);
         self.insert_named(name.clone(), circuit, presence);
+        // It was made now, by its own clock.
+        if self.owner.strangers.remove(&name).is_some() {
+            self.owner.strangers.add(name.clone(), circuit);
+        }
         // A mode that a person has put the old one in is not what the new one was built in.
         let mode = gone.as_ref().map(|gone| gone.built.mode);
         if let Some((mode, entry)) = mode.zip(self.owner.circuits.get_mut(&*name)) {

@@ -77,7 +77,18 @@ fn variables(schema: &Value, bytes: &mut Bytes<'_>) -> Vec<(String, String)> {
         "1", "0.5", "50%", "30s", "off", "2 of 3", "true", "", "nonsense",
     ];
     let number = bytes.below(8).saturating_sub(5);
+    // Of two names by chance, hardly any file has both.
+    let fit = [
+        ("DEFAULTS__FAILURE_RATE", "50%"),
+        ("DEFAULTS__OPEN_FOR", "30s"),
+        ("DEFAULTS__TOTALS", "true"),
+        ("MAX_CIRCUITS", "100"),
+    ];
     let one = |_| {
+        if bytes.below(2) == 0 {
+            let (name, value) = bytes.pick(&fit);
+            return (format!("TOWER_BREAKER__{name}"), (*value).to_owned());
+        }
         let place = bytes.pick(&["DEFAULTS", "A", "SEARCH_EU", "__", "A_B", ""]);
         let key = keys[bytes.index(keys.len())].to_uppercase();
         let name = format!("TOWER_BREAKER__{place}__{key}");
