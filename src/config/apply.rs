@@ -68,8 +68,9 @@ impl Apply {
     /// another added.
     ///
     /// **Watch out:** whoever holds the old circuit goes on with it, as after a
-    /// [`remove`](crate::registry::Registry::remove). A layer that was made with it is such a holder. Look the
-    /// circuit up for each call, or leave this and restart:
+    /// [`remove`](crate::registry::Registry::remove). A layer that was made with it is such a holder; a
+    /// [keyed layer](crate::keyed) is not, and goes on with the new one. Look the circuit up for each call, or leave
+    /// this and restart:
     ///
     /// ```
     /// # use tower_breaker::{config::{Apply, Config}, registry::Registry};

@@ -128,6 +128,11 @@
 //! **Two layers on one registry share circuits** where their keys are the same: take a registry for hosts and another
 //! for tenants. Or share them on purpose.
 //!
+//! # Memory
+//!
+//! Beside what [its registry takes](crate::registry#how-many-there-may-be), a layer has at most 800 bytes for each circuit
+//! and each thread that calls it, of which 16 count. It lets go of them when the circuit leaves.
+//!
 //! # One inside of another
 //!
 //! A circuit for each host inside of one for the whole service: the layers are stacked. A rejection by the inner one is

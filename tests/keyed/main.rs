@@ -13,6 +13,7 @@ mod first_failure;
 mod keys;
 #[cfg(feature = "config")]
 mod live;
+mod memory;
 mod races;
 #[cfg(any(feature = "axum", feature = "reqwest"))]
 mod servers;
