@@ -817,7 +817,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), ConfigError> {
     if name.len() <= LONGEST_NAME {
         return Ok(());
     }
-    let long = format_args!("one of {} bytes", name.len());
+    let long = format!("one of {} bytes", name.len());
     let allowed = format!("at most {LONGEST_NAME} bytes long");
     Err(ConfigError::new("name", long, allowed))
 }

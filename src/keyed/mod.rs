@@ -130,8 +130,9 @@
 //!
 //! # Memory
 //!
-//! Beside what [its registry takes](crate::registry#how-many-there-may-be), a layer has at most 800 bytes for each circuit
-//! and each thread that calls it, of which 16 count. It lets go of them when the circuit leaves.
+//! Beside what [its registry takes](crate::registry#how-many-there-may-be), a layer has at most
+//! 800 bytes for each circuit and each thread that calls it, of which 16 count. It lets go of them when the circuit
+//! leaves.
 //!
 //! # One inside of another
 //!
