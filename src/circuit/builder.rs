@@ -817,9 +817,13 @@ pub(crate) fn check_name(name: &str) -> Result<(), ConfigError> {
     if name.len() <= LONGEST_NAME {
         return Ok(());
     }
-    let long = format!("one of {} bytes", name.len());
+    let long = name.len();
     let allowed = format!("at most {LONGEST_NAME} bytes long");
-    Err(ConfigError::new("name", long, allowed))
+    Err(ConfigError::new(
+        "name",
+        format_args!("one of {long} bytes"),
+        allowed,
+    ))
 }
 
 /// The standard library's hasher is the one source of randomness there is without a dependency.

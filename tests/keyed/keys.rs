@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Request, Response};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_breaker::{
-    CircuitBreakerLayer,
+    Circuit, CircuitBreakerLayer,
     keyed::{Key, Scratch, by},
     registry::Registry,
 };
@@ -240,6 +240,18 @@ fn a_request_with_a_longer_key_has_none() {
             "a host of {length} bytes"
         );
     }
+}
+
+// J1: it is no key without room, for which the layer may have another circuit.
+#[test]
+fn a_request_with_a_longer_key_goes_through_the_layers_own_circuit() {
+    let overflow = Circuit::builder("overflow").build().unwrap();
+    let layer = calling::registry(1).layer_by(calling::by_key());
+    let layer = layer.overflow_to(overflow.clone());
+    let mut service = layer.layer(service_fn(calling::obey));
+    assert_eq!(calling::call(&mut service, &"x".repeat(257), 200), 200);
+    assert_eq!(layer.circuit().snapshot().totals.unwrap().successful, 1);
+    assert_eq!(overflow.snapshot().totals.unwrap().successful, 0);
 }
 
 // J5, J6: nor does it get one in another way.

@@ -117,7 +117,7 @@ fn a_straggler_moves_no_fact_of_a_later_era() {
 
 /// Era 1 ends at 1,000, era 2 at 17, era 3 at 50.
 fn three_breaks() -> (Arc<Fixture>, Part) {
-    let fixture = Fixture::open(consecutive(1));
+    let fixture = Fixture::open_in_a_set(consecutive(1));
     let tripping = fixture.clone();
     let part = move || {
         tripping.trip(7, 10);
@@ -238,10 +238,7 @@ fn a_loser_leaves_the_deadline_as_it_is() {
 #[test]
 fn a_view_knows_no_attempt_of_a_later_era() {
     model("a view against the attempt of two eras later", || {
-        // A member of a set: any other circuit has a fence after each transition, which would do for a release.
-        let cap = StdArc::new(Cap::new(1_000_000, 0));
-        let fixture = Fixture::with(consecutive(1), false, Some(cap));
-        fixture.trip(OPEN_FOR, 0);
+        let fixture = Fixture::open_in_a_set(consecutive(1));
         let probe = fixture.enter(OPEN_FOR);
         fixture.record(probe, Outcome::Failure, OPEN_FOR);
         let tripping = fixture.clone();

@@ -152,6 +152,15 @@ impl Fixture {
         fixture
     }
 
+    /// The same as a member of a set. Any other circuit has a fence after each transition, which would do for the
+    /// release of what is told of it.
+    fn open_in_a_set(numbers: Numbers) -> Arc<Self> {
+        let cap = StdArc::new(Cap::new(1_000_000, 0));
+        let fixture = Self::with(numbers, false, Some(cap));
+        fixture.trip(OPEN_FOR, 0);
+        fixture
+    }
+
     /// E5
     fn reconfigure(&self, change: impl Fn(&mut Numbers)) {
         let changed = self.core.reconfigure(|mut numbers| {

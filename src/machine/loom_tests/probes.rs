@@ -192,7 +192,7 @@ fn a_loser_does_not_change_how_long_half_open_waits() {
 #[test]
 fn nobody_is_told_the_time_limit_of_another_era() {
     model("a rejection against new probes", || {
-        let fixture = Fixture::open(patient(10));
+        let fixture = Fixture::open_in_a_set(patient(10));
         fixture.knock(OPEN_FOR);
         fixture.reconfigure(|numbers| numbers.half_open_timeout = 500);
         let now = OPEN_FOR + 5;
