@@ -20,6 +20,7 @@ use crate::{
     },
     registry::Registry,
     service::{
+        breaker::NOT_READY,
         by_request::ClassifiedBy,
         classify::HttpClassifier,
         future::ResponseFuture,
@@ -158,9 +159,6 @@ impl<S, K, C, R, X> Keyed<S, K, C, R, X> {
         self.inner
     }
 }
-
-const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on this instance before \
-                         `call`; a clone carries no readiness";
 
 impl<S, K, C, R, X, Req> Service<Req> for Keyed<S, K, C, R, X>
 where

@@ -74,7 +74,7 @@ pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = Hea
     give_back: fn(&mut S),
 }
 
-const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on this instance before \
+pub(crate) const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on this instance before \
                          `call`; a clone carries no readiness";
 
 /// What `poll_ready` has found out for the next `call`.
