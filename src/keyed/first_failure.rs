@@ -3,7 +3,6 @@
 use std::{fmt, sync::Arc, task::Poll};
 
 use super::{
-    kept::Kept,
     key::{Key, Scratch, bounded},
     layer::KeyedLayer,
     service::Parts,
@@ -15,7 +14,7 @@ use crate::{
     service::{
         by_request::ClassifiedBy,
         scope::{CallScope, ObserveResponse, ObservedCall, sealed},
-        shared::{Family, Policies, Shared},
+        shared::Shared,
     },
 };
 
@@ -63,29 +62,19 @@ where
     ///
     /// Default: a circuit is made when its key is first met.
     pub fn create_on_first_failure(self) -> KeyedLayer<K, C, R, OnFirstFailure<X, K>, G> {
-        let (parts, overflow) = self.into_parts();
-        let policies = parts.own.policies();
+        let parts = self.parts();
         let scope = OnFirstFailure {
-            scope: policies.scope.clone(),
+            scope: parts.own.policies().scope.clone(),
             key: parts.key.clone(),
             registry: parts.registry.clone(),
             own: parts.own.circuit().clone(),
             // Who knows all good keys has said so before.
             makes_circuits: !parts.known_keys_only,
         };
-        let policies = Policies {
-            classifier: policies.classifier.clone(),
-            rejection: policies.rejection.clone(),
-            scope: Arc::new(scope),
-        };
         KeyedLayer::new(Parts {
-            kept: Kept::of(&parts.registry, &policies),
-            own: Family::new(parts.own.circuit(), &policies),
-            overflow: overflow.map(|circuit| Family::new(&circuit, &policies)),
-            registry: parts.registry,
-            key: parts.key,
             known_keys_only: true,
             making_none: Some(OnFirstFailure::making_none),
+            ..parts.in_scope(scope)
         })
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         layer::CircuitBreakerLayer,
         reject::ServiceUnavailable,
         scope::{CallScope, HeadOnly},
-        shared::{Family, Policies},
+        shared::Family,
         striped,
     },
 };
@@ -115,11 +115,8 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
         }
     }
 
-    /// And the circuit for the overflow.
-    pub(super) fn into_parts(self) -> (Parts<K, C, R, X>, Option<Circuit>) {
-        let overflow = self.parts.overflow.as_ref();
-        let overflow = overflow.map(|family| family.circuit().clone());
-        (self.parts, overflow)
+    pub(super) fn parts(&self) -> &Parts<K, C, R, X> {
+        &self.parts
     }
 
     /// Keys for which the registry has no room go to `circuit`, and not to the layer's own. It does nothing for a layer
@@ -161,25 +158,13 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
         R: Send + Sync + 'static,
         X: Send + Sync + 'static,
     {
-        let (parts, overflow) = self.into_parts();
         let parts = Parts {
             known_keys_only: true,
-            ..parts
+            ..self.parts
         };
-        let Some(making_none) = parts.making_none else {
-            return Self::new(parts);
-        };
-        let policies = parts.own.policies();
-        let policies = Policies {
-            classifier: policies.classifier.clone(),
-            rejection: policies.rejection.clone(),
-            scope: Arc::new(making_none(&policies.scope)),
-        };
-        Self::new(Parts {
-            kept: Kept::of(&parts.registry, &policies),
-            own: Family::new(parts.own.circuit(), &policies),
-            overflow: overflow.map(|circuit| Family::new(&circuit, &policies)),
-            ..parts
+        Self::new(match parts.making_none {
+            Some(making_none) => parts.in_scope(making_none(&parts.own.policies().scope)),
+            None => parts,
         })
     }
 

@@ -26,7 +26,7 @@ use crate::{
         future::ResponseFuture,
         reject::{Reject, ServiceUnavailable},
         scope::{HeadOnly, ObserveResponse},
-        shared::{Family, Shared},
+        shared::{Family, Policies, Shared},
         striped::{self, Share},
     },
 };
@@ -64,6 +64,31 @@ impl<K, C, R, X> Clone for Parts<K, C, R, X> {
 }
 
 impl<K, C, R, X> Parts<K, C, R, X> {
+    /// The same with another scope. What threads hold is of a scope, and made anew.
+    pub(super) fn in_scope<X2>(&self, scope: X2) -> Parts<K, C, R, X2>
+    where
+        C: Send + Sync + 'static,
+        R: Send + Sync + 'static,
+        X2: Send + Sync + 'static,
+    {
+        let policies = self.own.policies();
+        let policies = Policies {
+            classifier: policies.classifier.clone(),
+            rejection: policies.rejection.clone(),
+            scope: Arc::new(scope),
+        };
+        let overflow = self.overflow.as_ref();
+        Parts {
+            registry: self.registry.clone(),
+            key: self.key.clone(),
+            kept: Kept::of(&self.registry, &policies),
+            own: Family::new(self.own.circuit(), &policies),
+            overflow: overflow.map(|family| Family::new(family.circuit(), &policies)),
+            known_keys_only: self.known_keys_only,
+            making_none: None,
+        }
+    }
+
     /// The circuit of a request.
     #[inline]
     fn share_for<Req>(&self, request: &Req) -> Shared<C, R, X>
