@@ -130,6 +130,7 @@
 //!
 //! | feature | adds | and needs |
 //! |---|---|---|
+//! | `admin` | health, readiness, a live page and control, as routers for axum: module `admin` | `config`, `axum`, `bytes`, `http-body`, `serde_json` |
 //! | `axum` | circuits by matched route: `keyed::by::route` | `registry`, `axum` (`MatchedPath` only) |
 //! | `body` | outcomes that are known at the end of a body, and slow clients told from slow dependencies: module `body` | `http-body`, `bytes` |
 //! | `coarse-clock` | a clock that is cheap to read, to choose for busy time windows: `clock::Coarse` | `coarsetime` |
@@ -137,8 +138,10 @@
 //! | `grpc` | gRPC over any HTTP stack: module `grpc` | `body`, `retry-after` |
 //! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |
 //! | `config` | circuits from a file: module `config`, and a guide | `registry`, `serde` (no format), `humantime`, `strsim` |
+//! | `metrics` | numbers of every circuit through the `metrics` facade: module `telemetry` | `registry`, `metrics` |
 //! | `registry` | circuits by name, and layers with one for each key: modules `registry`, `keyed` | `papaya` |
 //! | `reqwest` | classifier, rejections and bodies for `reqwest::Client` | `body`, `reqwest` |
+//! | `tracing` | transitions as events, and what became of a call on its span: module `telemetry` | `tracing` |
 //!
 //! # How it works
 //!
@@ -156,6 +159,9 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub mod admin;
 #[cfg(feature = "body")]
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 pub mod body;
@@ -178,6 +184,9 @@ pub mod registry;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
 mod service;
+#[cfg(any(feature = "registry", feature = "tracing"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "registry", feature = "tracing"))))]
+pub mod telemetry;
 mod util;
 
 #[cfg(feature = "retry-after")]

@@ -1,0 +1,1 @@
+//! Health, a look at every circuit, and control, as routers for axum.

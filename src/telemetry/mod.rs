@@ -1,0 +1,1 @@
+//! What operators see of circuits: numbers for a dashboard, and traces.
