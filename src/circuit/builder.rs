@@ -8,9 +8,12 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "registry")]
+use super::events::Above;
 use super::{
     clock::{CircuitClock, Clock},
     ejection::EjectionCap,
+    event::Event,
     handle::{Circuit, Label},
     name::Name,
     observe::{Listeners, Observers},
@@ -620,6 +623,22 @@ impl CircuitBuilder {
         self
     }
 
+    /// Calls `listener` for every [event](crate::observe::Event) of the circuit: each transition, each change of its mode,
+    /// each change of its settings, with who did it and why. Can be given several times. To subscribe to a live circuit,
+    /// see [`Circuit::subscribe`].
+    ///
+    /// It runs on the thread that made it happen, often in the middle of a call, after the listeners of
+    /// [`on_transition`](Self::on_transition) and [`on_settings_change`](Self::on_settings_change), so it should be
+    /// quick. What is said of those holds here, too: it may call back into the circuit, and if it panics, nothing else
+    /// happens. No lock is held meanwhile.
+    pub fn on_event(
+        mut self,
+        listener: impl Fn(&Circuit, &Arc<Event>) + Send + Sync + 'static,
+    ) -> Self {
+        self.listeners.events.push(Arc::new(listener));
+        self
+    }
+
     /// Makes the circuit a member of a set of which only a share may be open at once (rule G7). All members
     /// need the same [clock](Self::clock).
     ///
@@ -659,6 +678,13 @@ impl CircuitBuilder {
     #[cfg(feature = "registry")]
     pub(crate) fn named(self, name: Name) -> Self {
         Self { name, ..self }
+    }
+
+    /// The registry that it will be a circuit of.
+    #[cfg(feature = "registry")]
+    pub(crate) fn below(mut self, above: Arc<dyn Above>) -> Self {
+        self.listeners.above = Some(above);
+        self
     }
 
     /// To take back what was said before, too.

@@ -33,6 +33,11 @@ pub struct By {
 }
 
 impl By {
+    pub(super) const UNKNOWN: Self = Self {
+        who: None,
+        why: None,
+    };
+
     /// Somebody: a person, a team, a program.
     #[must_use]
     pub fn who(who: impl Into<Name>) -> Self {

@@ -2,6 +2,7 @@
 //! is told of what comes of it. What decides is the [`machine`](crate::machine).
 
 use super::{
+    by::By,
     error::{Reason, Rejected},
     handle::Circuit,
     nesting,
@@ -261,8 +262,13 @@ impl Circuit {
         transition.is_some()
     }
 
-    #[cold]
+    /// Tells what the circuit has done by itself.
     pub(super) fn tell(&self, transition: Transition) {
-        self.observers().tell(self, transition);
+        self.tell_by(transition, &By::UNKNOWN);
+    }
+
+    #[cold]
+    pub(super) fn tell_by(&self, transition: Transition, by: &By) {
+        self.observers().tell(self, transition, by);
     }
 }

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::time::Instant;
@@ -25,6 +25,14 @@ use crate::{machine::nanos, util::panic::catch_panic};
 pub trait Clock: Send + Sync + 'static {
     /// The time since some fixed instant of the clock's own.
     fn now(&self) -> Duration;
+
+    /// The wall clock, which [events](crate::observe::Event) tell: a time for people, by which nothing is decided. A
+    /// panic counts as the Unix epoch.
+    ///
+    /// Default: the system's. A [`ManualClock`] has it begin at the Unix epoch.
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
 }
 
 /// A clock that a test moves by hand. Clones are the same clock.
@@ -53,6 +61,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Duration {
         Duration::from_nanos(self.nanos.load(Ordering::Acquire))
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + self.now()
     }
 }
 
@@ -88,6 +100,16 @@ impl CircuitClock {
                 epoch.saturating_sub(nanos(before))
             }
             Self::Custom(_, origin) => nanos(*origin).saturating_add(1),
+        }
+    }
+
+    /// The wall clock.
+    pub(crate) fn wall(&self) -> SystemTime {
+        match self {
+            Self::Tokio(_) => SystemTime::now(),
+            Self::Custom(clock, _) => {
+                catch_panic(|| clock.wall()).unwrap_or(SystemTime::UNIX_EPOCH)
+            }
         }
     }
 

@@ -4,21 +4,25 @@ use std::{fmt, future::Future, panic::Location, time::Duration};
 
 use super::{
     builder::CircuitBuilder,
-    by::{By, Origin},
     call::{Call, OwnedCall},
     classify::{Classify, ErrorsOnly},
     clock::CircuitClock,
-    error::{ControlError, Rejected},
+    error::Rejected,
+    event::Event,
     guard::{Guard, Owned, OwnedGuard},
+    listeners::Subscription,
     name::Name,
     observe::{Observers, Watch},
-    settings::{ConfigError, Settings, SettingsChange},
+    settings::Settings,
     short_lived::count_if_short_lived,
     snapshot::Snapshot,
     tags::Tags,
 };
 #[cfg(feature = "config")]
-use super::{ejection::EjectionCap, settings::ChangedSetting};
+use super::{
+    ejection::EjectionCap,
+    settings::{ChangedSetting, ConfigError},
+};
 use crate::machine::{
     Core, Mode, Outcome, SavedState, State,
     sync::{Arc, Weak},
@@ -250,6 +254,26 @@ impl Circuit {
     #[must_use]
     pub fn watch(&self) -> Watch {
         Watch::new(self)
+    }
+
+    /// Calls `listener` from now on for every [event](crate::observe::Event) of the circuit, until what this returns is
+    /// dropped.
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # let circuit = Circuit::builder("payments").build().unwrap();
+    /// // Wrong: it ends at once.
+    /// let _ = circuit.subscribe(|_, event| println!("{event}"));
+    ///
+    /// // Right.
+    /// let _subscription = circuit.subscribe(|_, event| println!("{event}"));
+    /// ```
+    /// For a listener that stays, see [`on_event`](CircuitBuilder::on_event), which says how it is called.
+    pub fn subscribe(
+        &self,
+        listener: impl Fn(&Self, &std::sync::Arc<Event>) + Send + Sync + 'static,
+    ) -> Subscription {
+        self.observers().hub().subscribe(listener)
     }
 
     /// A handle that does not keep the circuit alive.
@@ -491,194 +515,6 @@ impl Circuit {
         Call::new(Owned::new(self), classifier, future)
     }
 
-    /// Opens the circuit for `open_for`, as a health check or an overload detector would. It
-    /// recovers like from any other open. An open circuit begins a new break.
-    ///
-    /// # Errors
-    ///
-    /// [`ControlError`] if the circuit is forced open or disabled (rule E2).
-    #[doc(alias = "open")]
-    pub fn trip(&self, open_for: Duration) -> Result<(), ControlError> {
-        match self.core().trip(open_for, self.now()) {
-            Ok(transition) => {
-                self.tell(transition);
-                Ok(())
-            }
-            Err(refused) => Err(ControlError { mode: refused.0 }),
-        }
-    }
-
-    /// Rejects every call until the circuit is [released](Self::release). Returns whether that was
-    /// a change.
-    #[doc(alias = "isolate")]
-    pub fn force_open(&self) -> bool {
-        self.set_mode(Mode::ForcedOpen)
-    }
-
-    /// Ends forced open: the circuit is closed and cleared, in the mode that it had before it was forced
-    /// open. Returns whether it was forced open.
-    pub fn release(&self) -> bool {
-        self.tell_if_any(self.core().release(self.now()))
-    }
-
-    /// Closes the circuit and clears it: windows, failures in a row, attempts. Releases forced
-    /// open; leaves shadow and disabled as they are. Totals go on.
-    pub fn reset(&self) {
-        self.tell(self.core().reset(self.now()));
-    }
-
-    /// Changes who decides (rule E1). Returns whether that was a change.
-    ///
-    /// Between [`Mode::Normal`] and [`Mode::Shadow`] the state goes on. To and from
-    /// [`Mode::Disabled`], and out of [`Mode::ForcedOpen`], the circuit is closed and cleared.
-    pub fn set_mode(&self, mode: Mode) -> bool {
-        self.tell_if_any(self.core().set_mode(mode, self.now()))
-    }
-
-    /// Everything that is set of this circuit, as it holds now: with defaults filled in, and with what
-    /// [`reconfigure`](Self::reconfigure) has changed. It prints as one would write it.
-    ///
-    /// ```
-    /// # use tower_breaker::Circuit;
-    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
-    /// # let circuit = Circuit::builder("payments").build()?;
-    /// println!("{}", circuit.settings());
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn settings(&self) -> Settings {
-        self.shared
-            .label
-            .settings
-            .with_numbers(&self.core().numbers())
-    }
-
-    /// Changes the settings of the live circuit: those that `change` sets, together, from the next call on (rule E5).
-    /// It begins from those that hold now, so a change can be relative, and a setting can be taken back with `None`.
-    /// State and window are kept.
-    ///
-    /// What is under way stays as it is: a break that has begun keeps its end, and a half-open circuit keeps its
-    /// `permits`, `probes` and `half_open_timeout`.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use tower_breaker::Circuit;
-    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
-    /// # let circuit = Circuit::builder("payments").build()?;
-    /// let change = circuit.reconfigure(|settings| {
-    ///     settings.set_failure_rate(0.25).set_open_for(Duration::from_secs(60))
-    /// })?;
-    /// assert_eq!(
-    ///     change.to_string(),
-    ///     "circuit `payments`: `failure_rate` 0.5 -> 0.25, `open_for` 30s -> 60s",
-    /// );
-    ///
-    /// // Back to what it was.
-    /// circuit.reconfigure(|settings| settings.set_to(change.before()))?;
-    ///
-    /// // Relative to what holds, where that is set.
-    /// circuit.reconfigure(|settings| {
-    ///     let half = settings.failure_rate().map(|rate| rate / 2.0);
-    ///     settings.set_failure_rate(half)
-    /// })?;
-    /// # assert_eq!(circuit.settings().failure_rate(), Some(0.25));
-    ///
-    /// let error = circuit.reconfigure(|settings| settings.set_count_window(500)).unwrap_err();
-    /// assert_eq!(error.field(), "count_window");
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// **Watch out:** a plain `Duration` given to [`set_open_for`](Settings::set_open_for) replaces growth and jitter,
-    /// too. To keep them, take them over:
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use tower_breaker::{Circuit, ConfigError, Jitter, OpenFor};
-    /// # fn main() -> Result<(), ConfigError> {
-    /// # let [first, max] = [8, 60].map(Duration::from_secs);
-    /// # let growing = OpenFor::exponential(first, 2.0, max).jitter(Jitter::Equal);
-    /// # let circuit = Circuit::builder("payments").open_for(growing.clone()).build()?;
-    /// // Wrong: from now on, each break has four seconds, the tenth in a row, too.
-    /// circuit.reconfigure(|settings| settings.set_open_for(Duration::from_secs(4)))?;
-    /// # circuit.reconfigure(|settings| settings.set_open_for(growing.clone()))?;
-    ///
-    /// // Right: the first has four seconds.
-    /// circuit.reconfigure(|settings| {
-    ///     let old = settings.open_for();
-    ///     let new = OpenFor::exponential(Duration::from_secs(4), old.factor(), old.max());
-    ///     let new = new.jitter(old.get_jitter());
-    ///     settings.set_open_for(new)
-    /// })?;
-    /// # let right = OpenFor::exponential(first / 2, 2.0, max).jitter(Jitter::Equal);
-    /// # assert_eq!(circuit.settings().open_for(), &right);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// Two changes at once both hold. No lock is held while `change` runs: if another change got between, it is
-    /// called again, with what that one has made of the settings. So it should do nothing but set.
-    ///
-    /// The listeners of [`on_settings_change`](CircuitBuilder::on_settings_change) are told, if anything has changed.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] for whatever the builder would refuse, and for what cannot change on a live
-    /// circuit: another window or size, closures, totals, the seed of the jitter, a rate where no window was
-    /// built for it, and a `slow_call_rate` where the circuit was built without a `slow_call_duration`. (To
-    /// set it to what it is already is no change.) Then nothing has changed.
-    #[doc(alias = "hot_reload")]
-    #[doc(alias = "update_config")]
-    pub fn reconfigure(
-        &self,
-        change: impl FnMut(&mut Settings) -> &mut Settings,
-    ) -> Result<SettingsChange, ConfigError> {
-        self.reconfigure_from(Origin::default(), change)
-    }
-
-    /// The same, and says who changes the settings, and why: to the listeners, and in what it returns.
-    ///
-    /// # Errors
-    ///
-    /// As for [`reconfigure`](Self::reconfigure).
-    pub fn reconfigure_as(
-        &self,
-        by: By,
-        change: impl FnMut(&mut Settings) -> &mut Settings,
-    ) -> Result<SettingsChange, ConfigError> {
-        let configuration = None;
-        self.reconfigure_from(Origin { by, configuration }, change)
-    }
-
-    pub(crate) fn reconfigure_from(
-        &self,
-        origin: Origin,
-        mut change: impl FnMut(&mut Settings) -> &mut Settings,
-    ) -> Result<SettingsChange, ConfigError> {
-        let Label {
-            name,
-            settings: built,
-            ..
-        } = &self.shared.label;
-        let changed = self.core().reconfigure(|numbers| {
-            let old = built.with_numbers(&numbers);
-            let mut new = old.clone();
-            change(&mut new);
-            new.numbers_in_place(&old, built)
-        });
-        let changed = changed.map_err(|error| error.of(name))?;
-        let old_and_new = (
-            built.with_numbers(&changed.old),
-            built.with_numbers(&changed.new),
-        );
-        let change = SettingsChange::new(name.clone(), old_and_new, changed.version, origin);
-        if !change.is_empty() {
-            self.observers().tell_settings(self, &change);
-        }
-        Ok(change)
-    }
-
     // ---- for the rest of the crate ------------------------------------------------------------
 
     /// Which circuit this is, for [`nesting`].
@@ -690,6 +526,10 @@ impl Circuit {
     #[inline]
     pub(crate) fn core(&self) -> &Core {
         &self.shared.core
+    }
+
+    pub(super) fn label(&self) -> &Label {
+        &self.shared.label
     }
 
     pub(crate) fn observers(&self) -> &Observers {
@@ -706,6 +546,11 @@ impl Circuit {
     #[inline(never)]
     pub(crate) fn now(&self) -> u64 {
         self.shared.clock.now()
+    }
+
+    /// The wall clock.
+    pub(super) fn wall(&self) -> std::time::SystemTime {
+        self.shared.clock.wall()
     }
 
     /// The name, for whoever must not hold the circuit.

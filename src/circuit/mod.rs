@@ -8,12 +8,16 @@ pub(crate) mod call;
 mod calls;
 pub(crate) mod classify;
 pub(crate) mod clock;
+mod control;
 mod describe;
 mod driver;
 pub(crate) mod ejection;
 pub(crate) mod error;
+pub(crate) mod event;
+pub(crate) mod events;
 pub(crate) mod guard;
 pub(crate) mod handle;
+pub(crate) mod listeners;
 #[cfg(all(test, tower_breaker_loom))]
 mod loom_tests;
 pub(crate) mod name;

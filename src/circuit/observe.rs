@@ -1,8 +1,11 @@
 //! What is told to the outside, and exactly when (rule E4).
 //!
-//! There are two ways to hear of transitions:
+//! There are these ways to hear of transitions:
 //!
 //! * a listener, called in place: [`CircuitBuilder::on_transition`](crate::CircuitBuilder::on_transition);
+//! * one that is given an [`Event`], with all there is to tell:
+//!   [`CircuitBuilder::on_event`](crate::CircuitBuilder::on_event), or, of a live circuit,
+//!   [`Circuit::subscribe`](crate::Circuit::subscribe);
 //! * a [`Watch`], which async code awaits: [`Circuit::watch`](crate::Circuit::watch).
 //!
 //! ```
@@ -63,6 +66,14 @@
 //! A change between normal and shadow mode does not begin an era, so two such changes cannot be put in order by it. For
 //! the mode, ask [`Circuit::mode`] when a transition is told.
 //!
+//! # Events
+//!
+//! A [`Transition`] is what a circuit does. An [`Event`] is what there is to tell of it: the circuit with its tags, a time
+//! of day, an id, and who did it and why, where a person did and [said so](crate::Circuit::force_open_as). Changes of
+//! settings are events, too. One is made for all who hear of it, and only if anybody does.
+//!
+//! # Settings
+//!
 //! Changes of the [settings](crate::Circuit::reconfigure) of a live circuit are told to listeners of their own:
 //! [`CircuitBuilder::on_settings_change`](crate::CircuitBuilder::on_settings_change). They have a
 //! [version](SettingsChange::version) in place of an era.
@@ -74,9 +85,9 @@
 //!
 //! # Labels
 //!
-//! Each state, mode, cause of a transition and reason of a rejection has one word for machines, such as the labels of
+//! Each state, mode, cause of a transition, reason of a rejection and kind of event has one word for machines, such as the labels of
 //! metrics and the fields of structured logs: [`State::label`], [`Mode::label`], [`Cause::label`],
-//! [`Reason::label`](crate::Reason::label). Their `Display` is for people, may have spaces, and may read differently
+//! [`Reason::label`](crate::Reason::label), [`Event::label`]. Their `Display` is for people, may have spaces, and may read differently
 //! in a later release. A label stays as it is.
 //!
 //! | | label | `Display` |
@@ -105,6 +116,18 @@
 //! | [`Cause::WaitOver`] | `wait_over` | the wait is over, the next call is a probe |
 //! | [`Cause::Recovered`] | `recovered` | the probes succeeded |
 //!
+//! | event | label |
+//! |---|---|
+//! | the circuit opened, perhaps again | `opened` |
+//! | it is half-open | `half_open` |
+//! | it closed, or was reset | `closed` |
+//! | it should have opened, and was not let ([`Cause::TripVetoed`]) | `stays_closed` |
+//! | its mode has changed, by whatever | `mode` |
+//! | its settings have changed | `settings` |
+//! | it was made by its registry | `added` |
+//! | it was removed from it | `removed` |
+//! | it has left it, because its place was needed | `evicted` |
+//!
 //! [`Cause::label`]: crate::Cause::label
 //! [`Cause::ConsecutiveFailures`]: crate::Cause::ConsecutiveFailures
 //! [`Cause::FailureRate`]: crate::Cause::FailureRate
@@ -131,11 +154,17 @@ use std::sync::{
 
 use tokio::sync::{Notify, futures::Notified, watch};
 
+pub use super::event::{Event, What};
+pub use super::listeners::Subscription;
 pub use super::settings::{ChangedSetting, SettingsChange};
 pub use super::short_lived::{ShortLivedCircuits, short_lived_circuits};
 
-use super::handle::{Circuit, WeakCircuit};
 pub use super::snapshot::{RatesOf, Trip};
+use super::{
+    by::By,
+    events::{self, Above, Hub, OnEvent},
+    handle::{Circuit, WeakCircuit},
+};
 pub use crate::machine::Threshold;
 use crate::{
     machine::{State, Transition},
@@ -150,11 +179,18 @@ type Listener<Event> = Arc<dyn Fn(&Circuit, &Event) + Send + Sync>;
 pub(crate) struct Listeners {
     pub(crate) transition: Vec<Listener<Transition>>,
     pub(crate) settings: Vec<Listener<SettingsChange>>,
+    pub(crate) events: Vec<Arc<OnEvent>>,
+    /// The registry that the circuit is of.
+    pub(crate) above: Option<Arc<dyn Above>>,
 }
 
 /// Who is told of a circuit's transitions and of changes to its settings.
 pub(crate) struct Observers {
-    listeners: Listeners,
+    transition: Vec<Listener<Transition>>,
+    settings: Vec<Listener<SettingsChange>>,
+    /// Whoever else hears of this circuit, since there first was somebody.
+    hub: OnceLock<Box<Hub>>,
+    above: Option<Arc<dyn Above>>,
     latest: watch::Sender<Latest>,
     /// Tasks that wait to be ready (G7), and drivers (D7), since there first was one. Most circuits have none,
     /// and for them nothing is locked (F3).
@@ -187,15 +223,28 @@ impl Latest {
 
 impl Observers {
     pub(crate) fn new(listeners: Listeners) -> Self {
+        let Listeners {
+            transition,
+            settings,
+            events,
+            above,
+        } = listeners;
+        let hub = match events.is_empty() {
+            true => OnceLock::new(),
+            false => Box::new(Hub::new(events)).into(),
+        };
         Self {
-            listeners,
+            transition,
+            settings,
+            hub,
+            above,
             latest: watch::Sender::new(Latest::default()),
             waiting: OnceLock::new(),
             held_up: OnceLock::new(),
         }
     }
 
-    pub(crate) fn tell(&self, circuit: &Circuit, transition: Transition) {
+    pub(crate) fn tell(&self, circuit: &Circuit, transition: Transition, by: &By) {
         // Neither a panicking waker nor a panicking listener disturbs the caller or the accounting. What is
         // new is in place before anybody is woken.
         catch_panic(|| {
@@ -204,15 +253,33 @@ impl Observers {
         });
         self.wake_ready_waiters();
         self.wake_if_rejecting(circuit);
-        for listener in &self.listeners.transition {
+        for listener in &self.transition {
             catch_panic(|| listener(circuit, &transition));
         }
+        if let Some(above) = &self.above {
+            above.tell_transition(circuit, &transition);
+        }
+        self.tell_event(circuit, by, || What::Transition(transition));
     }
 
     pub(crate) fn tell_settings(&self, circuit: &Circuit, change: &SettingsChange) {
-        for listener in &self.listeners.settings {
+        for listener in &self.settings {
             catch_panic(|| listener(circuit, change));
         }
+        if let Some(above) = &self.above {
+            above.tell_settings(circuit, change);
+        }
+        let what = || What::Settings(Arc::new(change.clone()));
+        self.tell_event(circuit, change.by(), what);
+    }
+
+    fn tell_event(&self, circuit: &Circuit, by: &By, what: impl FnOnce() -> What) {
+        let own = self.hub.get().map(|hub| &**hub);
+        events::tell(circuit, own, self.above.as_deref(), by, what);
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        self.hub.get_or_init(Box::default)
     }
 
     /// Wakes those who wait to be ready: a call might be admitted now.

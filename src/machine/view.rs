@@ -21,6 +21,11 @@ impl Core {
         self.retry(|word| self.read_in_era(word, self.view_of(word, now())))
     }
 
+    /// The number of the era.
+    pub(crate) fn era(&self) -> u64 {
+        self.load().era().number()
+    }
+
     fn view_of(&self, word: Word, now: u64) -> View {
         // Before the facts of the era: its fence would otherwise hide it if one of them were read without acquire.
         let minimum_calls = self.tunable.read().minimum_calls;

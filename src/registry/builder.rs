@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use super::{
     Registry,
     caps::GroupCap,
-    event::{Event, Listener, Listeners},
+    event::{Event, Listeners, OnEvent},
     pattern::Pattern,
     rules::{Rank, Rules, Source},
 };
@@ -24,7 +24,7 @@ pub struct RegistryBuilder {
     /// Of the rules that are added now.
     source: Source,
     max_circuits: usize,
-    listeners: Vec<Listener>,
+    listeners: Vec<Arc<OnEvent>>,
 }
 
 impl RegistryBuilder {
@@ -125,7 +125,7 @@ impl RegistryBuilder {
         mut self,
         listener: impl Fn(&Circuit, Event<'_>) + Send + Sync + 'static,
     ) -> Self {
-        self.listeners.push(Listener::new(listener));
+        self.listeners.push(Arc::new(listener));
         self
     }
 

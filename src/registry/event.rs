@@ -2,16 +2,19 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, PoisonError, RwLock, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak, atomic::Ordering},
 };
 
 use crate::{
-    circuit::{builder::CircuitBuilder, handle::Circuit, settings::SettingsChange},
+    circuit::{
+        builder::CircuitBuilder,
+        event::What,
+        events::{Above, Hub},
+        handle::Circuit,
+        listeners::{List, Subscription},
+        settings::SettingsChange,
+    },
     machine::{Transition, sync::AtomicU64},
-    util::panic::catch_panic,
 };
 
 /// Something that happened to a circuit of a registry. It prints as the rest of a line for a log that begins with the
@@ -47,23 +50,8 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-type Call = dyn Fn(&Circuit, Event<'_>) + Send + Sync;
-
-/// Who is told, and whether it still wants to be.
-#[derive(Clone)]
-pub(super) struct Listener {
-    call: Arc<Call>,
-    ended: Arc<AtomicBool>,
-}
-
-impl Listener {
-    pub(super) fn new(call: impl Fn(&Circuit, Event<'_>) + Send + Sync + 'static) -> Self {
-        Self {
-            call: Arc::new(call),
-            ended: Arc::default(),
-        }
-    }
-}
+/// A listener.
+pub(super) type OnEvent = dyn Fn(&Circuit, Event<'_>) + Send + Sync;
 
 /// What has become of a circuit in its registry.
 #[derive(Debug, Default)]
@@ -94,48 +82,56 @@ impl Presence {
 
 /// Who is told.
 pub(super) struct Listeners {
-    /// Replaced as a whole, so that no lock is held while they run.
-    all: RwLock<Arc<[Listener]>>,
+    /// Without a value of their own for each event.
+    all: Arc<List<OnEvent>>,
+    pub(super) hub: Arc<Hub>,
 }
 
 impl Listeners {
-    pub(super) fn new(listeners: Vec<Listener>) -> Self {
+    pub(super) fn new(listeners: Vec<Arc<OnEvent>>) -> Self {
         Self {
-            all: RwLock::new(listeners.into()),
+            all: Arc::new(List::new(listeners)),
+            hub: Arc::default(),
         }
     }
 
     /// As long as `goes_on`, which each listener may end.
     fn tell(&self, circuit: &Circuit, event: Event<'_>, goes_on: impl Fn() -> bool) {
-        let listeners = self
-            .all
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        for listener in listeners.iter() {
-            if goes_on() && !listener.ended.load(Ordering::Acquire) {
-                catch_panic(|| (listener.call)(circuit, event));
-            }
+        self.all.call(goes_on, |listener| listener(circuit, event));
+    }
+
+    /// How a circuit came or went.
+    fn tell_presence(&self, circuit: &Circuit, event: Event<'_>, what: What) {
+        self.tell(circuit, event, || true);
+        if self.hub.wants_events() {
+            self.hub.tell(circuit, what);
+        }
+    }
+
+    fn tell_departure(&self, circuit: &Circuit, departure: Departure) {
+        match departure {
+            Departure::Removed => self.tell_presence(circuit, Event::Removed, What::Removed),
+            Departure::Evicted => self.tell_presence(circuit, Event::Evicted, What::Evicted),
         }
     }
 
     /// And that it is gone, if it went meanwhile: whoever took it left that to this thread.
     pub(super) fn tell_added(&self, circuit: &Circuit, presence: &Presence) {
-        self.tell(circuit, Event::Added, || true);
+        self.tell_presence(circuit, Event::Added, What::Added);
         match presence.mark(ADDED_TOLD) {
-            REMOVED => self.tell(circuit, Event::Removed, || true),
-            EVICTED => self.tell(circuit, Event::Evicted, || true),
+            REMOVED => self.tell_departure(circuit, Departure::Removed),
+            EVICTED => self.tell_departure(circuit, Departure::Evicted),
             _ => {}
         }
     }
 
     pub(super) fn tell_gone(&self, circuit: &Circuit, presence: &Presence, departure: Departure) {
-        let (mark, event) = match departure {
-            Departure::Removed => (REMOVED, Event::Removed),
-            Departure::Evicted => (EVICTED, Event::Evicted),
+        let mark = match departure {
+            Departure::Removed => REMOVED,
+            Departure::Evicted => EVICTED,
         };
         if presence.mark(mark) & ADDED_TOLD != 0 {
-            self.tell(circuit, event, || true);
+            self.tell_departure(circuit, departure);
         }
     }
 
@@ -145,58 +141,49 @@ impl Listeners {
         builder: CircuitBuilder,
         presence: &Arc<Presence>,
     ) -> CircuitBuilder {
-        let (weak, presence) = (Arc::downgrade(this), presence.clone());
-        let forward = move |circuit: &Circuit, event: Event<'_>| {
-            let Some(listeners) = weak.upgrade() else {
-                return;
-            };
-            listeners.tell(circuit, event, || !presence.is_gone());
-        };
-        let of_settings = forward.clone();
-        builder
-            .on_transition(move |circuit, told| forward(circuit, Event::Transition(told)))
-            .on_settings_change(move |circuit, told| of_settings(circuit, Event::Settings(told)))
-    }
-
-    pub(super) fn subscribe(this: &Arc<Self>, listener: Listener) -> Subscription {
-        this.replace(|all| all.iter().cloned().chain([listener.clone()]).collect());
-        Subscription {
+        builder.below(Arc::new(Below {
             listeners: Arc::downgrade(this),
-            listener,
-        }
+            presence: presence.clone(),
+        }))
     }
 
-    fn replace(&self, change: impl FnOnce(&[Listener]) -> Arc<[Listener]>) {
-        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(&all);
-        // What is replaced is dropped after the lock is given back: listeners are somebody else's code.
-        let old = std::mem::replace(&mut *all, changed);
-        drop(all);
-        drop(old);
+    pub(super) fn subscribe(
+        &self,
+        listener: impl Fn(&Circuit, Event<'_>) + Send + Sync + 'static,
+    ) -> Subscription {
+        List::subscribe(&self.all, Arc::new(listener))
     }
 }
 
-/// Ends the calls of a listener when it is dropped. Made by [`Registry::subscribe`](super::Registry::subscribe).
-///
-/// A call that another thread has begun by then goes on to its end.
-#[must_use = "the listener is called until this is dropped"]
-pub struct Subscription {
+/// A circuit's way to its registry.
+struct Below {
     listeners: Weak<Listeners>,
-    listener: Listener,
+    presence: Arc<Presence>,
 }
 
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        self.listener.ended.store(true, Ordering::Release);
+impl Below {
+    fn tell(&self, circuit: &Circuit, event: Event<'_>) {
         if let Some(listeners) = self.listeners.upgrade() {
-            let others = |listener: &&Listener| !Arc::ptr_eq(&listener.ended, &self.listener.ended);
-            listeners.replace(|all| all.iter().filter(others).cloned().collect());
+            listeners.tell(circuit, event, || self.goes_on());
         }
     }
 }
 
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").finish_non_exhaustive()
+impl Above for Below {
+    fn hub(&self) -> Option<Arc<Hub>> {
+        let listeners = self.listeners.upgrade()?;
+        self.goes_on().then(|| listeners.hub.clone())
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.presence.is_gone()
+    }
+
+    fn tell_transition(&self, circuit: &Circuit, told: &Transition) {
+        self.tell(circuit, Event::Transition(told));
+    }
+
+    fn tell_settings(&self, circuit: &Circuit, told: &SettingsChange) {
+        self.tell(circuit, Event::Settings(told));
     }
 }

@@ -180,22 +180,25 @@ pub use self::{
     builder::RegistryBuilder,
     caps::{CapStatus, GroupCap},
     error::{CreateError, UnknownCircuit},
-    event::{Event, Subscription},
+    event::Event,
     totals::RegistryTotals,
 };
 use self::{
     caps::Cap,
-    event::{Departure, Listener, Listeners, Presence},
+    event::{Departure, Listeners, Presence},
     layers::Layer,
     map::{Entry, Map},
     rules::Rules,
     strangers::Stranger,
 };
+pub use crate::circuit::listeners::Subscription;
 use crate::{
     circuit::settings::ConfigError,
     circuit::{
         builder::{Checked, check_name},
+        by::By,
         handle::Circuit,
+        observe,
         snapshot::Snapshot,
     },
 };
@@ -376,6 +379,12 @@ impl Registry {
         Some(removed.circuit)
     }
 
+    /// Whether this is the name of a circuit that was there from the start, or would be. Others are made on first use.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        self.shared.rules().is_named(name)
+    }
+
     /// All circuits there are at this instant, by name.
     #[must_use]
     pub fn circuits(&self) -> Vec<Circuit> {
@@ -390,7 +399,13 @@ impl Registry {
 
     /// [Resets](Circuit::reset) all circuits.
     pub fn reset_all(&self) {
-        self.circuits().iter().for_each(Circuit::reset);
+        self.reset_all_as(&By::default());
+    }
+
+    /// The same, and says who resets them, and why.
+    pub fn reset_all_as(&self, by: &By) {
+        let circuits = self.circuits().into_iter();
+        circuits.for_each(|circuit| circuit.reset_as(by.clone()));
     }
 
     /// Has a layer let go of circuits that leave.
@@ -449,7 +464,20 @@ impl Registry {
         &self,
         listener: impl Fn(&Circuit, Event<'_>) + Send + Sync + 'static,
     ) -> Subscription {
-        Listeners::subscribe(&self.shared.listeners, Listener::new(listener))
+        self.shared.listeners.subscribe(listener)
+    }
+
+    /// The same with all there is to tell of each: `listener` is called from now on with every
+    /// [event](observe::Event) of any circuit, until what this returns is dropped. So a circuit's tags, who did it and
+    /// why, an id and a time come along, and what it is given can be kept.
+    ///
+    /// What is said of [`subscribe`](Self::subscribe) holds here, too. The listeners of the circuit itself are called
+    /// before it.
+    pub fn subscribe_events(
+        &self,
+        listener: impl Fn(&Circuit, &Arc<observe::Event>) + Send + Sync + 'static,
+    ) -> Subscription {
+        self.shared.listeners.hub.subscribe(listener)
     }
 
     /// A handle to the registry that keeps neither it nor its circuits alive.

@@ -8,6 +8,7 @@ mod support;
 #[cfg(feature = "coarse-clock")]
 mod coarse_clock;
 mod driver;
+mod events;
 mod nested;
 mod observing;
 mod trips;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tower_breaker::{
-    Circuit,
+    By, Circuit,
     registry::{Event, Registry, RegistryBuilder, Subscription},
 };
 
@@ -240,4 +240,90 @@ fn a_subscription_that_a_listener_ends_hears_no_more_of_the_same_event() {
     *ended.lock().expect("no panic") = Some(registry.subscribe(log.listener()));
     registry.get_or_create("a").expect("made");
     assert_eq!(log.take(), Vec::<String>::new());
+}
+
+// I4, L1
+#[test]
+fn what_happens_to_every_circuit_is_an_event_of_the_registry() {
+    let registry = Registry::builder()
+        .max_circuits(2)
+        .defaults(|circuit| circuit.tag("tier", "search"))
+        .circuit("a", |circuit| circuit)
+        .build()
+        .expect("valid");
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let log = lines.clone();
+    let subscription = registry.subscribe_events(move |circuit, event| {
+        assert_eq!(circuit.name(), &*event.circuit);
+        assert_eq!(event.tags.get("tier"), Some("search"));
+        log.lock()
+            .expect("no panic")
+            .push((event.label(), event.to_string()));
+    });
+    let take = || std::mem::take(&mut *lines.lock().expect("no panic"));
+    registry.get_or_create("b").expect("made");
+    registry.get_or_create("c").expect("made");
+    let a = registry.try_get("a").expect("there");
+    a.force_open_as(By::who("ops"));
+    a.reconfigure(|settings| settings.set_minimum_calls(5))
+        .expect("valid");
+    registry.reset_all_as(&By::who("ops"));
+    registry.remove("a").expect("there");
+    a.force_open();
+    assert_eq!(
+        take(),
+        [
+            ("added", "circuit `b` was made"),
+            (
+                "evicted",
+                "circuit `b` has left, because its place was needed"
+            ),
+            ("added", "circuit `c` was made"),
+            ("mode", "circuit `a` is forced open: by hand (by ops)"),
+            ("settings", "circuit `a`: `minimum_calls` 20 -> 5"),
+            ("mode", "circuit `a` is back to normal: by hand (by ops)"),
+            ("closed", "circuit `c` closed: by hand (by ops)"),
+            ("removed", "circuit `a` was removed"),
+        ]
+        .map(|(label, line)| (label, line.to_owned())),
+    );
+    drop(subscription);
+    registry.reset_all();
+    assert!(take().is_empty());
+}
+
+// I4, L1
+#[test]
+fn the_circuits_own_listeners_are_told_first_and_all_share_one_event() {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let [own, all] = [events.clone(), events.clone()];
+    let registry = Registry::builder().defaults(move |circuit| {
+        let own = own.clone();
+        circuit.on_event(move |_, event| own.lock().expect("no panic").push(("own", event.clone())))
+    });
+    let registry = registry.build().expect("valid");
+    let _subscription = registry.subscribe_events(move |_, event| {
+        all.lock().expect("no panic").push(("all", event.clone()))
+    });
+    registry.get_or_create("a").expect("made").force_open();
+    let events = events.lock().expect("no panic");
+    let whose: Vec<_> = events.iter().map(|(whose, _)| *whose).collect();
+    assert_eq!(
+        whose,
+        ["all", "own", "all"],
+        "the addition, and the transition"
+    );
+    assert!(Arc::ptr_eq(&events[1].1, &events[2].1));
+}
+
+// I4, L1
+#[test]
+fn who_is_named_is_told_from_who_came() {
+    let (registry, _) = told(|builder| builder.circuit("a", |circuit| circuit));
+    registry.get_or_create("b").expect("made");
+    registry.remove("a").expect("there");
+    assert_eq!(
+        ["a", "b", "c"].map(|name| registry.is_named(name)),
+        [true, false, false]
+    );
 }

@@ -1,0 +1,167 @@
+//! [`Event`]: something that happened to a circuit, with all there is to tell of it (rule L1).
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use super::{by::By, handle::Circuit, name::Name, settings::SettingsChange, tags::Tags};
+use crate::machine::{Cause, State, Transition};
+
+/// Something that happened to a circuit, with all there is to tell of it. It is made once, and whoever hears of it
+/// shares it.
+///
+/// It prints as one line for a log:
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use tower_breaker::{By, Circuit};
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let lines = Arc::new(Mutex::new(Vec::new()));
+/// let log = lines.clone();
+/// let circuit = Circuit::builder("payments")
+///     .on_event(move |_, event| log.lock().unwrap().push(event.to_string()))
+///     .build()?;
+///
+/// circuit.force_open_as(By::who("ops@example.org").because("INC-123"));
+/// assert_eq!(
+///     lines.lock().unwrap()[0],
+///     "circuit `payments` is forced open: by hand (by ops@example.org: INC-123)",
+/// );
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Those of one thread are told in the order in which they happened. Two threads that make two transitions in a row may
+/// tell them in either order; the [era](Self::era) says which was first.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Event {
+    /// Grows with each event of the process, in the order in which they are kept. A gap is no loss: other circuits have
+    /// events, too. A new process begins anew.
+    pub id: u64,
+    /// When it was told, by the [wall clock](crate::clock::Clock::wall). It may be set back; `id` may not.
+    pub at: SystemTime,
+    /// The circuit's name.
+    pub circuit: Name,
+    /// The circuit's tags.
+    pub tags: Tags,
+    /// For a transition the era that it began or came into (rule E4). For anything else the circuit's era as it was
+    /// told.
+    pub era: u64,
+    /// Who did it, and why, as far as somebody did and that was told.
+    pub by: By,
+    /// What.
+    pub what: What,
+}
+
+/// What happened to a circuit.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum What {
+    /// It made a transition, or its mode was changed.
+    Transition(Transition),
+    /// Its settings were changed (rule E5).
+    Settings(Arc<SettingsChange>),
+    /// It was made, by a registry (rule I4).
+    Added,
+    /// It was removed from its registry.
+    Removed,
+    /// It has left its registry, because its place was needed for another (rule I5).
+    Evicted,
+}
+
+impl What {
+    /// One word for machines, such as a field of a structured log. It stays the same in every later release.
+    /// [All labels](crate::observe#labels).
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Transition(told) => label_of(told),
+            Self::Settings(_) => "settings",
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
+fn label_of(told: &Transition) -> &'static str {
+    match told.to {
+        _ if told.mode != told.mode_before => "mode",
+        _ if told.cause == Cause::TripVetoed => "stays_closed",
+        State::Closed => "closed",
+        State::Open => "opened",
+        State::HalfOpen => "half_open",
+    }
+}
+
+impl Event {
+    /// An event that is told now. Its `id` comes when it is kept.
+    pub(crate) fn new(circuit: &Circuit, what: What, by: By) -> Self {
+        let era = match &what {
+            What::Transition(told) => told.era,
+            _ => circuit.core().era(),
+        };
+        Self {
+            id: 0,
+            at: circuit.wall(),
+            circuit: circuit.shared_name(),
+            tags: circuit.tags().clone(),
+            era,
+            by,
+            what,
+        }
+    }
+
+    /// One word for machines of [what](Self::what) happened: [`What::label`].
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        self.what.label()
+    }
+
+    /// When the next probe may go out, by the wall clock; `None` if no break was begun.
+    #[must_use]
+    pub fn next_probe(&self) -> Option<SystemTime> {
+        let What::Transition(told) = &self.what else {
+            return None;
+        };
+        // A change of mode does not begin the break anew.
+        let begun = told.open_for.filter(|_| told.mode == told.mode_before);
+        self.at.checked_add(begun?)
+    }
+}
+
+/// The id of an event that is kept now. From 1, so that there is a number before the first.
+pub(crate) fn next_id() -> u64 {
+    // Not a model's: it decides nothing. Relaxed: the lock under which it is taken orders it.
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// One line for a log, as [`Transition::describe`] has it, with who and why. The words may change in a later release.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let circuit = &self.circuit;
+        match &self.what {
+            What::Transition(told) => told.describe(circuit).fmt(f)?,
+            // It says itself who has done it.
+            What::Settings(change) => return change.fmt(f),
+            What::Added => write!(f, "circuit `{circuit}` was made")?,
+            What::Removed => write!(f, "circuit `{circuit}` was removed")?,
+            What::Evicted => write!(
+                f,
+                "circuit `{circuit}` has left, because its place was needed"
+            )?,
+        }
+        match self.by.is_unknown() {
+            true => Ok(()),
+            false => write!(f, " ({})", self.by),
+        }
+    }
+}
