@@ -12,8 +12,8 @@ use super::{
 use crate::machine::sync::Ordering;
 
 impl Core {
-    /// Admits a call to a closed circuit that holds nothing back; `None` for any other, which
-    /// [`Core::admit_any`] decides.
+    /// Admits a call to a closed circuit that holds nothing back; `None` for any other, and where calls are heard,
+    /// which [`Core::admit_any`] decides.
     #[inline]
     pub(crate) fn admit_fast(&self, now: impl FnOnce() -> u64) -> Option<Ticket> {
         let word = self.load();
@@ -21,11 +21,11 @@ impl Core {
             return None;
         }
         let ticket = Ticket::new(word);
-        // Relaxed: a number of its own; calls that race with its change may be timed or not.
-        if self.timing.load(Ordering::Relaxed) == 0 {
+        let timing = self.timing.read();
+        if timing.is_off() {
             return Some(ticket);
         }
-        Some(ticket.started_at(now()))
+        (!timing.is_heard()).then(|| ticket.started_at(now()))
     }
 
     /// What can be decided without the time: a disabled circuit that watches no durations admits, one
@@ -33,10 +33,7 @@ impl Core {
     #[inline]
     pub(crate) fn admit_without_clock(&self) -> Option<Result<Ticket, Refusal>> {
         match self.load().state_mode() {
-            // Relaxed: as in `admit_fast`.
-            StateMode::Disabled if self.timing.load(Ordering::Relaxed) == 0 => {
-                Some(Ok(Ticket::bypass()))
-            }
+            StateMode::Disabled if self.timing.read().is_off() => Some(Ok(Ticket::bypass())),
             StateMode::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
             _ => None,
         }
@@ -141,17 +138,15 @@ impl Core {
                 .is_ok()
     }
 
-    /// Whether rejections tell different times.
+    /// Whether a rejection is no usual one: those tell the same time, and nobody hears of them.
     #[inline]
-    pub(super) fn spreads(&self) -> bool {
-        // Relaxed: a number of its own.
-        self.spread_retry_after.load(Ordering::Relaxed) != 0
+    pub(super) fn spreads_or_is_heard(&self) -> bool {
+        !self.spread_retry_after.read().is_off()
     }
 
     /// C3: the time that a rejection tells: longer by up to the share that the circuit spreads it by.
     pub(crate) fn spread_out(&self, remaining: Nanos) -> Nanos {
-        // Relaxed: a number of its own.
-        let share = self.spread_retry_after.load(Ordering::Relaxed);
+        let share = self.spread_retry_after.read().number();
         if share == 0 {
             return remaining;
         }

@@ -10,7 +10,6 @@ use super::{
     tunable::Changed,
     word::{BreakLength, Word},
 };
-use crate::machine::sync::Ordering;
 use std::time::Duration;
 
 /// A trip that the mode does not allow.
@@ -103,10 +102,8 @@ impl Core {
     ) -> Result<Changed, E> {
         self.tunable.change(change, |numbers| {
             // Before the version goes up, so that calls are timed by the time a rate needs it.
-            self.timing.store(numbers.timing(), Ordering::Relaxed);
-            // Relaxed: a number of its own, like that one.
-            self.spread_retry_after
-                .store(numbers.spread_retry_after, Ordering::Relaxed);
+            self.timing.set(numbers.timing());
+            self.spread_retry_after.set(numbers.spread_retry_after);
         })
     }
 

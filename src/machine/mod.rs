@@ -10,13 +10,14 @@
 //! Who is in which file; those with *Core* are blocks of [`Core`]'s methods:
 //!
 //! * A call: `readiness` (*Core*, before it), `admission` (*Core*), `ticket` (which an admitted call holds), `record`
-//!   (*Core*, after it).
+//!   (*Core*, after it), `heard` (*Core*, after it, if somebody hears of it).
 //! * What that decides: `tripping` (*Core*, when a closed circuit trips), `probe` (*Core*, half-open), `transition`
 //!   (*Core*, how one era ends and the next begins), `backoff` (for how long), `trip_cause` (why, for rejections).
 //! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (its number, and what does not fit in
 //!   there), `window` (of `count_window` or `time_window`), `totals`, and `stripes` for all that is counted by many
 //!   threads.
-//! * Settings: `numbers` (those that can be changed), `tunable` (how they are).
+//! * Settings: `numbers` (those that can be changed), `tunable` (how they are), `hint` (a number that each call
+//!   looks at).
 //! * Others: `control` (*Core*, a person), `driven` (*Core*, a driver), `view` (*Core*, a reader), `saved` (a later
 //!   process), `membership` (*Core*, the other circuits of a set) with `cap` and `slots`.
 //! * `types` has the public words; `nanos` lengths of time; `sync` the atomics, of `std` or of loom.
@@ -28,6 +29,8 @@ mod control;
 mod count_window;
 mod driven;
 mod era;
+mod heard;
+mod hint;
 #[cfg(all(test, tower_breaker_loom))]
 pub(crate) mod loom_tests;
 mod membership;
@@ -58,8 +61,8 @@ use std::sync::Arc;
 #[cfg(feature = "registry")]
 pub(crate) use self::cap::Limit;
 use self::{
-    backoff::Backoff, era::EraFacts, membership::Membership, retry::Attempt, totals::TotalCounters,
-    trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
+    backoff::Backoff, era::EraFacts, hint::Hint, membership::Membership, retry::Attempt,
+    totals::TotalCounters, trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
 };
 pub(crate) use self::{
     backoff::{DEFAULT_OPEN_FOR, JitterKind, OfAttempt},
@@ -94,11 +97,11 @@ pub(crate) type Policy = Arc<dyn Fn(&WindowCounts) -> bool + Send + Sync>;
 pub(crate) struct Core {
     word: AtomicU64,
     /// [`Numbers::timing`](numbers::Numbers::timing), so that admission learns with one load whether calls
-    /// are timed.
-    timing: AtomicU64,
+    /// are timed or heard.
+    timing: Hint,
     /// [`Numbers::spread_retry_after`](numbers::Numbers::spread_retry_after), so that a rejection learns with one load
-    /// that there is none.
-    spread_retry_after: AtomicU64,
+    /// that there is none, and that it is not heard.
+    spread_retry_after: Hint,
     window: Window,
     /// Whether each success is counted: in the totals, or past the log of slow calls.
     counts_every_success: bool,
@@ -171,8 +174,8 @@ impl Core {
         let first = Word::restored(&parts.first);
         Self {
             word: AtomicU64::new(first.bits()),
-            timing: AtomicU64::new(numbers.timing()),
-            spread_retry_after: AtomicU64::new(numbers.spread_retry_after),
+            timing: Hint::new(numbers.timing()),
+            spread_retry_after: Hint::new(numbers.spread_retry_after),
             counts_every_success: parts.totals || track_slow,
             window: Window::new(window, track_slow),
             totals: parts.totals.then(TotalCounters::new),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::WHOLE;
 use super::backoff::{DEFAULT_OPEN_FOR, JitterKind, OfAttempt};
+use super::hint::Hint;
 use super::types::AbandonedPolicy;
 use super::word::BreakLength;
 
@@ -128,7 +129,7 @@ impl Numbers {
     pub(crate) fn timing(&self) -> u64 {
         match self.abandoned {
             _ if self.slow_call_duration > 0 => self.slow_call_duration,
-            AbandonedPolicy::FailureAfter(_) => u64::MAX,
+            AbandonedPolicy::FailureAfter(_) => Hint::MOST,
             AbandonedPolicy::Ignore | AbandonedPolicy::Failure | AbandonedPolicy::FailureIfSlow => {
                 0
             }

@@ -9,7 +9,6 @@ use super::{
     transition::Length,
     window::Mark,
 };
-use crate::machine::sync::Ordering;
 
 impl Core {
     /// Records what an admitted call came to.
@@ -103,25 +102,17 @@ impl Core {
         now: u64,
         took: Option<Nanos>,
     ) -> Option<Transition> {
-        // Relaxed: a hint of the number, which spares most calls the reading of all of them.
-        let timing = self.timing.load(Ordering::Relaxed);
+        // A hint of the number, which spares most calls the reading of all of them.
+        let limit = self.timing.read().number();
         let fast = match took {
-            None => !ticket.is_slow(timing, now),
-            Some(took) => timing == 0 || took.get() <= timing,
+            None => !ticket.is_slow(limit, now),
+            Some(took) => limit == 0 || took.get() <= limit,
         };
         if outcome == Outcome::Success && fast && self.record_success(ticket, || now) {
             return None;
         }
-        let call = EndedCall {
-            took,
-            ..self.ended_call(ticket, now)
-        };
-        let outcome = match outcome {
-            // A2: proof of life.
-            Outcome::Answered if ticket.is_probe() => Outcome::Success,
-            outcome => outcome,
-        };
-        let verdict = Verdict::of(outcome, call.is_slow());
+        let call = self.ended_call(ticket, now).that_took(took);
+        let verdict = call.verdict(outcome);
         self.count_end(verdict.end(), call.is_slow());
         self.apply(&call, verdict)
     }
@@ -134,6 +125,7 @@ impl Core {
             took: None,
             numbers: self.tunable.read(),
             vetoed: Cell::new(false),
+            stale: Cell::new(false),
         }
     }
 
@@ -157,14 +149,18 @@ impl Core {
         took: Nanos,
         now: u64,
     ) -> Option<Transition> {
-        let call = EndedCall {
-            took: Some(took),
-            ..self.ended_call(ticket, now)
-        };
+        let call = self.ended_call(ticket, now).that_took(Some(took));
         self.apply_abandoned(&call, answer)
     }
 
     fn apply_abandoned(&self, call: &EndedCall, answer: Answer) -> Option<Transition> {
+        let (verdict, end, slow) = self.judge_abandoned(call, answer);
+        self.count_end(end, slow);
+        self.apply(call, verdict)
+    }
+
+    /// A4: with whether it is slow.
+    pub(super) fn judge_abandoned(&self, call: &EndedCall, answer: Answer) -> (Verdict, End, bool) {
         let answered = answer == Answer::Response;
         let failed = match call.numbers.abandoned {
             AbandonedPolicy::Ignore => false,
@@ -173,7 +169,6 @@ impl Core {
             AbandonedPolicy::FailureAfter(limit) => !answered && call.has_taken(Nanos::of(limit)),
         };
         let slow = failed && !answered && call.is_slow();
-        self.count_end(if failed { End::Failed } else { End::Abandoned }, slow);
         let verdict = match failed {
             true => Verdict::Failure {
                 slow,
@@ -182,7 +177,8 @@ impl Core {
             false if answered => Verdict::Ignored,
             false => Verdict::Abandoned,
         };
-        self.apply(call, verdict)
+        let end = if failed { End::Failed } else { End::Abandoned };
+        (verdict, end, slow)
     }
 
     /// Whether a call without an answer has run for so long that it counts as a slow failure.
@@ -203,7 +199,7 @@ impl Core {
             return;
         };
         totals.end(end);
-        if slow && matches!(end, End::Successful | End::Failed) {
+        if slow && end.can_be_slow() {
             totals.slow();
         }
     }
@@ -248,9 +244,15 @@ impl Core {
         .map(|turned| turned.held_against(&call.numbers))
     }
 
+    /// C4: nothing comes of it.
+    pub(super) fn mark_stale(&self, call: &EndedCall) {
+        call.stale.set(true);
+        self.total(TotalCounters::stale);
+    }
+
     /// The era that admitted the call is over (C4). A probe of it can still show how long an answer takes (D4).
     pub(super) fn note_stale(&self, call: &EndedCall, verdict: Verdict) {
-        self.total(TotalCounters::stale);
+        self.mark_stale(call);
         if call.ticket.is_probe() && call.proves_recovery(verdict) {
             self.facts
                 .learn_from_late_probe(call.ticket.era(), call.ran());
@@ -267,10 +269,31 @@ pub(super) struct EndedCall {
     pub(super) numbers: Numbers,
     /// Its trip was vetoed, and the veto begins no era (G7).
     pub(super) vetoed: Cell<bool>,
+    /// Its era was over (C4).
+    pub(super) stale: Cell<bool>,
 }
 
 impl EndedCall {
-    fn is_slow(&self) -> bool {
+    /// The same, where it took less than it has run (A3).
+    pub(super) fn that_took(self, took: Option<Nanos>) -> Self {
+        Self { took, ..self }
+    }
+
+    pub(super) fn verdict(&self, outcome: Outcome) -> Verdict {
+        let outcome = match outcome {
+            // A2: proof of life.
+            Outcome::Answered if self.ticket.is_probe() => Outcome::Success,
+            outcome => outcome,
+        };
+        Verdict::of(outcome, self.is_slow())
+    }
+
+    /// How long it took as far as slowness goes (A3), if it was timed.
+    pub(super) fn timed(&self) -> Option<Nanos> {
+        self.took.or(self.ticket.ran(self.now))
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
         self.is_slower_than(self.numbers.slow_call_duration)
     }
 

@@ -103,6 +103,13 @@ pub(crate) enum End {
     Abandoned,
 }
 
+impl End {
+    /// Whether such a call is counted as slow, if it was.
+    pub(super) fn can_be_slow(self) -> bool {
+        matches!(self, Self::Successful | Self::Failed)
+    }
+}
+
 /// The totals of one circuit, on stripes.
 #[derive(Debug)]
 pub(crate) struct TotalCounters {

@@ -38,7 +38,7 @@ impl Core {
     ) -> Option<Transition> {
         let opened = self.trip_from(call, cause, length);
         if opened.is_none() && !call.vetoed.get() {
-            self.total(TotalCounters::stale);
+            self.mark_stale(call);
         }
         opened
     }

@@ -70,14 +70,14 @@ impl TripCause {
 
 impl Core {
     /// C3: what the usual rejection tells: the time that remains and the cause, of a circuit that is open, knows
-    /// why, and spreads nothing; `None` for any other. This is the fast path.
+    /// why, and spreads nothing, and of which nobody hears; `None` for any other. This is the fast path.
     #[inline]
     pub(crate) fn usual_rejection(&self, refusal: Refusal) -> Option<(Nanos, PackedCause)> {
         let Refusal::Open(remaining) = refusal else {
             return None;
         };
         let word = self.load();
-        if word.state_mode() != StateMode::Open || self.spreads() {
+        if word.state_mode() != StateMode::Open || self.spreads_or_is_heard() {
             return None;
         }
         let cause = self.trip_cause.of(word.era())?;

@@ -7,7 +7,6 @@ use super::{
     numbers::{Numbers, reaches},
     record::EndedCall,
     retry::Attempt::Done,
-    totals::TotalCounters,
     transition::Length,
     window::Mark,
     word::MAX_CONSECUTIVE_FAILURES,
@@ -88,7 +87,7 @@ impl Core {
         }
         self.retry(|word| {
             if word.era() != call.ticket.era() {
-                self.total(TotalCounters::stale);
+                self.mark_stale(call);
                 return Done(None);
             }
             let failures = word.consecutive_failures() + 1;

@@ -52,6 +52,21 @@ fn one_version_of_the_numbers_judges_a_call() {
     });
 }
 
+// E5, L2: both are in one cell.
+#[test]
+fn calls_are_heard_through_a_change() {
+    model("reconfiguring against somebody who begins to hear", || {
+        let fixture = Fixture::new(consecutive(9));
+        let (changing, hearing) = (fixture.clone(), fixture.clone());
+        race!(
+            move || changing.reconfigure(|numbers| numbers.slow_call_duration = 5),
+            move || hearing.core.hear_calls(true),
+        );
+        assert!(fixture.core.hears_calls());
+        assert_eq!(fixture.core.timing.read().number(), 5);
+    });
+}
+
 // E5: neither of two changes undoes the other.
 #[test]
 fn two_changes_both_hold() {
