@@ -42,3 +42,9 @@ pub mod servers {}
 
 #[doc = include_str!("guide/speed.md")]
 pub mod speed {}
+
+// Its examples need the features.
+#[cfg(all(feature = "metrics", feature = "tracing"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "metrics", feature = "tracing"))))]
+#[doc = include_str!("guide/telemetry.md")]
+pub mod telemetry {}

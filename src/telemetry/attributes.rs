@@ -1,0 +1,56 @@
+//! The names of what is said of a circuit on spans, in events of `tracing`, and in numbers for OpenTelemetry.
+//!
+//! **These names are unstable.** OpenTelemetry has no convention for circuit breakers yet. Once it has one, they will
+//! follow it, in a release that says so. So use the constants, and do not write the names out.
+//!
+//! | constant | name | what it says |
+//! |---|---|---|
+//! | [`NAME`] | `circuit_breaker.name` | the circuit's name |
+//! | [`STATE`] | `circuit_breaker.state` | its state as the call began, or after a transition |
+//! | [`OUTCOME`] | `circuit_breaker.outcome` | `success`, `failure`, `ignored`, `rejected` or `abandoned` |
+//! | [`CAUSE`] | `circuit_breaker.cause` | why it is open, or made a transition |
+//! | [`REJECTED_REASON`] | `circuit_breaker.rejected_reason` | why the call was rejected |
+//! | [`PROBE`] | `circuit_breaker.probe` | `true` if the call was a probe |
+//! | [`ERA`] | `circuit_breaker.era` | the era: how many transitions there have been |
+//!
+//! Values are [labels](crate::observe#labels), where there are some.
+
+/// The circuit's name.
+pub const NAME: &str = "circuit_breaker.name";
+/// The state, by its [label](crate::State::label).
+pub const STATE: &str = "circuit_breaker.state";
+/// What became of the call: `success`, `failure`, `ignored`, `rejected` or `abandoned`.
+pub const OUTCOME: &str = "circuit_breaker.outcome";
+/// Why it has opened, or made a transition: the [label](crate::Cause::label) of the cause.
+pub const CAUSE: &str = "circuit_breaker.cause";
+/// Why the call was rejected: the [label](crate::Reason::label) of the reason.
+pub const REJECTED_REASON: &str = "circuit_breaker.rejected_reason";
+/// Whether the call was a probe.
+pub const PROBE: &str = "circuit_breaker.probe";
+/// The era: how many transitions there have been.
+pub const ERA: &str = "circuit_breaker.era";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    // L7
+    #[test]
+    fn the_table_of_the_page_says_what_the_constants_say() {
+        let page = fs::read_to_string("src/telemetry/attributes.rs").expect("there");
+        for (constant, name) in [
+            ("NAME", NAME),
+            ("STATE", STATE),
+            ("OUTCOME", OUTCOME),
+            ("CAUSE", CAUSE),
+            ("REJECTED_REASON", REJECTED_REASON),
+            ("PROBE", PROBE),
+            ("ERA", ERA),
+        ] {
+            let row = format!("//! | [`{constant}`] | `{name}` |");
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+}
