@@ -639,6 +639,16 @@ impl CircuitBuilder {
         self
     }
 
+    /// How many of its last [events](crate::observe::Event) the circuit keeps, for
+    /// [`Circuit::recent_events`]. Each takes about 300 bytes, and what who and why were said with. Nothing is allocated
+    /// before the first.
+    ///
+    /// Default: 0, which is none; 16 for a circuit of a registry.
+    pub fn event_log(mut self, events: usize) -> Self {
+        self.listeners.event_log = Some(events);
+        self
+    }
+
     /// Makes the circuit a member of a set of which only a share may be open at once (rule G7). All members
     /// need the same [clock](Self::clock).
     ///
@@ -807,8 +817,8 @@ impl Checked {
             policy: settings.trip_when().map(|policy| policy.0.clone()),
             cap: builder.cap.as_ref().map(|cap| cap.joined_by(&clock)),
         };
+        let observers = Observers::new(builder.listeners, parts.first.state);
         let core = |now| Core::new(plan, parts, now);
-        let observers = Observers::new(builder.listeners);
         let label = Label {
             name: builder.name,
             tags: builder.tags,

@@ -137,11 +137,17 @@ impl Event {
     }
 }
 
+/// The last id that was given. Not a model's: it decides nothing. Relaxed: the lock under which one is taken orders it.
+static LAST_ID: AtomicU64 = AtomicU64::new(0);
+
 /// The id of an event that is kept now. From 1, so that there is a number before the first.
-pub(crate) fn next_id() -> u64 {
-    // Not a model's: it decides nothing. Relaxed: the lock under which it is taken orders it.
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    LAST.fetch_add(1, Ordering::Relaxed) + 1
+pub(super) fn next_id() -> u64 {
+    LAST_ID.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+#[cfg(any(test, feature = "admin"))]
+pub(super) fn last_id() -> u64 {
+    LAST_ID.load(Ordering::Relaxed)
 }
 
 /// One line for a log, as [`Transition::describe`] has it, with who and why. The words may change in a later release.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::{
     by::By,
-    event::{self, Event, What},
+    event::{Event, What},
     handle::Circuit,
     listeners::{List, Subscription},
+    log::{self, Log},
     settings::SettingsChange,
+    subscribers::Events,
 };
 use crate::machine::Transition;
 
@@ -15,21 +17,28 @@ use crate::machine::Transition;
 pub(crate) type OnEvent = dyn Fn(&Circuit, &Arc<Event>) + Send + Sync;
 
 /// Who hears of the events of one circuit, or of those of all circuits of a registry.
-#[derive(Default)]
 pub(crate) struct Hub {
     listeners: Arc<List<OnEvent>>,
+    pub(crate) log: Arc<Log>,
 }
 
 impl Hub {
-    pub(crate) fn new(listeners: Vec<Arc<OnEvent>>) -> Self {
+    /// With a log of the last so many events.
+    pub(crate) fn new(listeners: Vec<Arc<OnEvent>>, keep: usize) -> Self {
         Self {
             listeners: Arc::new(List::new(listeners)),
+            log: Arc::new(Log::new(keep)),
         }
     }
 
     /// Whether anybody wants an event.
     pub(crate) fn wants_events(&self) -> bool {
-        !self.listeners.is_empty()
+        self.log.is_wanted() || !self.listeners.is_empty()
+    }
+
+    /// The log, if it keeps anything.
+    fn wanted_log(&self) -> Option<&Log> {
+        Some(&*self.log).filter(|log| log.is_wanted())
     }
 
     /// Calls those who are called in place, as long as it `goes_on`.
@@ -41,9 +50,13 @@ impl Hub {
     /// Tells what comes from the registry, which no circuit keeps.
     #[cfg(feature = "registry")]
     pub(crate) fn tell(&self, circuit: &Circuit, what: What) {
-        let mut event = Event::new(circuit, what, By::UNKNOWN);
-        event.id = event::next_id();
-        self.call(circuit, &Arc::new(event), || true);
+        let event = Event::new(circuit, what, By::UNKNOWN);
+        let event = log::keep(event, [None, self.wanted_log()]);
+        self.call(circuit, &event, || true);
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        Events::new(&self.log)
     }
 
     pub(crate) fn subscribe(
@@ -69,6 +82,13 @@ pub(crate) trait Above: Send + Sync {
     fn tell_settings(&self, circuit: &Circuit, told: &SettingsChange);
 }
 
+/// Nobody hears of it any more.
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.log.end();
+    }
+}
+
 /// Makes an event of `what`, if anybody wants it, and tells it. The circuit's own listeners are told first.
 pub(super) fn tell(
     circuit: &Circuit,
@@ -83,9 +103,9 @@ pub(super) fn tell(
     if own.is_none() && hub_above.is_none() {
         return;
     }
-    let mut event = Event::new(circuit, what(), by.clone());
-    event.id = event::next_id();
-    let event = Arc::new(event);
+    let event = Event::new(circuit, what(), by.clone());
+    let logs = [own, hub_above.as_deref()];
+    let event = log::keep(event, logs.map(|hub| hub?.wanted_log()));
     if let Some(hub) = own {
         hub.call(circuit, &event, || true);
     }

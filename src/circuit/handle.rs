@@ -1,6 +1,6 @@
 //! [`Circuit`]: the one door to a circuit, for people and for the rest of the crate.
 
-use std::{fmt, future::Future, panic::Location, time::Duration};
+use std::{cell::Cell, fmt, future::Future, panic::Location, time::Duration};
 
 use super::{
     builder::CircuitBuilder,
@@ -12,7 +12,7 @@ use super::{
     guard::{Guard, Owned, OwnedGuard},
     listeners::Subscription,
     name::Name,
-    observe::{Observers, Watch},
+    observe::{Events, Observers, Watch},
     settings::Settings,
     short_lived::count_if_short_lived,
     snapshot::Snapshot,
@@ -154,12 +154,16 @@ impl Circuit {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         // Before the view, so that it is none that came after.
-        let last_trip = self.observers().last_trip();
-        let view = self.core().view(|| self.now());
+        let latest = self.observers().latest();
+        let now = Cell::new(0);
+        let view = self.core().view(|| {
+            now.set(self.now());
+            now.get()
+        });
         Snapshot::new(
             self.shared.label.name.clone(),
-            view,
-            last_trip,
+            (view, now.get()),
+            &latest,
             self.core().totals(),
         )
     }
@@ -274,6 +278,21 @@ impl Circuit {
         listener: impl Fn(&Self, &std::sync::Arc<Event>) + Send + Sync + 'static,
     ) -> Subscription {
         self.observers().hub().subscribe(listener)
+    }
+
+    /// [Events](crate::observe::Event) from now on, for async code to await. They end when the circuit is gone.
+    ///
+    /// Whoever looks at the circuit after this has either seen what an event tells, or will hear of it.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.observers().hub().events()
+    }
+
+    /// The last events, the oldest first: as many as the circuit [keeps](CircuitBuilder::event_log), which is none
+    /// unless that is said or the circuit is of a registry. They are in the order of their ids.
+    #[must_use]
+    pub fn recent_events(&self) -> Vec<std::sync::Arc<Event>> {
+        self.observers().recent_events()
     }
 
     /// A handle that does not keep the circuit alive.

@@ -17,7 +17,9 @@ pub(crate) mod event;
 pub(crate) mod events;
 pub(crate) mod guard;
 pub(crate) mod handle;
+mod latest;
 pub(crate) mod listeners;
+pub(crate) mod log;
 #[cfg(all(test, tower_breaker_loom))]
 mod loom_tests;
 pub(crate) mod name;
@@ -28,5 +30,6 @@ mod saved;
 pub(crate) mod settings;
 mod short_lived;
 pub(crate) mod snapshot;
+pub(crate) mod subscribers;
 pub(crate) mod tags;
 mod when_to_retry;

@@ -158,12 +158,14 @@ pub use super::event::{Event, What};
 pub use super::listeners::Subscription;
 pub use super::settings::{ChangedSetting, SettingsChange};
 pub use super::short_lived::{ShortLivedCircuits, short_lived_circuits};
+pub use super::subscribers::{Events, Told};
 
 pub use super::snapshot::{RatesOf, Trip};
 use super::{
     by::By,
     events::{self, Above, Hub, OnEvent},
     handle::{Circuit, WeakCircuit},
+    latest::{Latest, left_closed},
 };
 pub use crate::machine::Threshold;
 use crate::{
@@ -174,12 +176,17 @@ use crate::{
 /// A listener (E4, E5).
 type Listener<Event> = Arc<dyn Fn(&Circuit, &Event) + Send + Sync>;
 
+/// How many events a circuit of a registry keeps, unless something else is said of it.
+const KEPT_IN_A_REGISTRY: usize = 16;
+
 /// Who is called in place, for each kind of event.
 #[derive(Clone, Default)]
 pub(crate) struct Listeners {
     pub(crate) transition: Vec<Listener<Transition>>,
     pub(crate) settings: Vec<Listener<SettingsChange>>,
     pub(crate) events: Vec<Arc<OnEvent>>,
+    /// How many events are kept, if that was said.
+    pub(crate) event_log: Option<usize>,
     /// The registry that the circuit is of.
     pub(crate) above: Option<Arc<dyn Above>>,
 }
@@ -190,6 +197,8 @@ pub(crate) struct Observers {
     settings: Vec<Listener<SettingsChange>>,
     /// Whoever else hears of this circuit, since there first was somebody.
     hub: OnceLock<Box<Hub>>,
+    /// How many events are kept.
+    event_log: usize,
     above: Option<Arc<dyn Above>>,
     latest: watch::Sender<Latest>,
     /// Tasks that wait to be ready (G7), and drivers (D7), since there first was one. Most circuits have none,
@@ -199,46 +208,32 @@ pub(crate) struct Observers {
     held_up: OnceLock<Notify>,
 }
 
-/// The newest transition that was told, and the newest trip.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Latest {
-    transition: Option<Transition>,
-    trip: Option<Trip>,
-}
-
-impl Latest {
-    /// Takes a transition in, unless a newer one was told before it.
-    fn update(&mut self, new: Transition) -> bool {
-        let trips = new.to == State::Open && new.begins_era();
-        if trips && self.trip.is_none_or(|old| new.is_later(old.era)) {
-            self.trip = Some(Trip::of(&new, self.trip));
-        }
-        let newer = self.transition.is_none_or(|old| new.supersedes(&old));
-        if newer {
-            self.transition = Some(new);
-        }
-        newer
-    }
-}
-
 impl Observers {
-    pub(crate) fn new(listeners: Listeners) -> Self {
+    pub(crate) fn new(listeners: Listeners, first: State) -> Self {
         let Listeners {
             transition,
             settings,
             events,
+            event_log,
             above,
         } = listeners;
+        let unsaid = if above.is_some() {
+            KEPT_IN_A_REGISTRY
+        } else {
+            0
+        };
+        let event_log = event_log.unwrap_or(unsaid);
         let hub = match events.is_empty() {
             true => OnceLock::new(),
-            false => Box::new(Hub::new(events)).into(),
+            false => Box::new(Hub::new(events, event_log)).into(),
         };
         Self {
             transition,
             settings,
             hub,
+            event_log,
             above,
-            latest: watch::Sender::new(Latest::default()),
+            latest: watch::Sender::new(Latest::beginning(first)),
             waiting: OnceLock::new(),
             held_up: OnceLock::new(),
         }
@@ -247,9 +242,10 @@ impl Observers {
     pub(crate) fn tell(&self, circuit: &Circuit, transition: Transition, by: &By) {
         // Neither a panicking waker nor a panicking listener disturbs the caller or the accounting. What is
         // new is in place before anybody is woken.
+        let left_closed = left_closed(circuit, &transition);
         catch_panic(|| {
             self.latest
-                .send_if_modified(|latest| latest.update(transition))
+                .send_if_modified(|latest| latest.update(transition, left_closed, by))
         });
         self.wake_ready_waiters();
         self.wake_if_rejecting(circuit);
@@ -274,12 +270,33 @@ impl Observers {
     }
 
     fn tell_event(&self, circuit: &Circuit, by: &By, what: impl FnOnce() -> What) {
-        let own = self.hub.get().map(|hub| &**hub);
+        // Pairs with the fences of `hub` and of `Log::want`.
+        fence(Ordering::SeqCst);
+        let own = match self.event_log {
+            0 => self.hub.get().map(|hub| &**hub),
+            // Most circuits of a registry never have an event.
+            _ => Some(self.hub_or_new()),
+        };
         events::tell(circuit, own, self.above.as_deref(), by, what);
     }
 
+    /// For whoever wants events from now on. If it then looks at the circuit, it either sees what an event tells, or
+    /// hears of it.
     pub(crate) fn hub(&self) -> &Hub {
-        self.hub.get_or_init(Box::default)
+        let hub = self.hub_or_new();
+        fence(Ordering::SeqCst);
+        hub
+    }
+
+    fn hub_or_new(&self) -> &Hub {
+        self.hub
+            .get_or_init(|| Box::new(Hub::new(Vec::new(), self.event_log)))
+    }
+
+    /// The last events that are kept, the oldest first.
+    pub(crate) fn recent_events(&self) -> Vec<Arc<Event>> {
+        let hub = self.hub.get();
+        hub.map(|hub| hub.log.recent()).unwrap_or_default()
     }
 
     /// Wakes those who wait to be ready: a call might be admitted now.
@@ -328,9 +345,9 @@ impl Observers {
         waiting
     }
 
-    /// The newest trip.
-    pub(crate) fn last_trip(&self) -> Option<Trip> {
-        self.latest.borrow().trip
+    /// What was told last.
+    pub(crate) fn latest(&self) -> Latest {
+        self.latest.borrow().clone()
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Latest> {
@@ -400,9 +417,9 @@ impl Watch {
     pub async fn changed(&mut self) -> Option<Transition> {
         loop {
             self.latest.changed().await.ok()?;
-            let latest = *self.latest.borrow_and_update();
-            if latest.transition.is_some() {
-                return latest.transition;
+            let transition = self.latest.borrow_and_update().transition;
+            if transition.is_some() {
+                return transition;
             }
         }
     }
@@ -425,59 +442,5 @@ impl Watch {
             }
         }
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::machine::{Cause, Mode};
-
-    fn told(era: u64, to: State, modes: (Mode, Mode)) -> Transition {
-        Transition {
-            from: State::Closed,
-            to,
-            mode_before: modes.0,
-            mode: modes.1,
-            era,
-            cause: if modes.0 == modes.1 {
-                Cause::TripNow
-            } else {
-                Cause::Manual
-            },
-            vetoed: None,
-            counts: None,
-            threshold: None,
-            attempt: 1,
-            open_for: None,
-        }
-    }
-
-    const NORMAL: (Mode, Mode) = (Mode::Normal, Mode::Normal);
-    const TO_SHADOW: (Mode, Mode) = (Mode::Normal, Mode::Shadow);
-
-    // E4
-    #[test]
-    fn an_older_transition_that_is_told_late_changes_nothing() {
-        let mut latest = Latest::default();
-        assert!(latest.update(told(2, State::HalfOpen, NORMAL)));
-        assert!(!latest.update(told(1, State::Open, NORMAL)));
-        assert_eq!(latest.transition.map(|newest| newest.era), Some(2));
-        // But it was the newest trip.
-        assert_eq!(latest.trip.map(|trip| trip.era), Some(1));
-    }
-
-    // E4
-    #[test]
-    fn a_change_of_mode_that_is_told_early_is_not_the_trip() {
-        let mut latest = Latest::default();
-        assert!(latest.update(told(1, State::Open, TO_SHADOW)));
-        assert_eq!(latest.trip, None);
-        assert!(!latest.update(told(1, State::Open, NORMAL)));
-        assert_eq!(latest.trip.map(|trip| trip.era), Some(1));
-        assert_eq!(
-            latest.transition.map(|newest| newest.mode),
-            Some(Mode::Shadow)
-        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{name::Name, settings::share};
+use super::{by::By, latest::Latest, name::Name, settings::share};
 use crate::machine::{
     Cause, Era, Mode, ProbeCounts, State, Threshold, Totals, Transition, View, WindowCounts,
 };
@@ -19,11 +19,7 @@ use crate::machine::{
 /// payments: open for 3.2 s, next probe in 1.8 s; opened: 7 of 10 calls failed (70 %, threshold 50 %)
 /// ```
 ///
-/// What is not in here:
-///
-/// * How long an outage has lasted. `time_in_state` begins anew with each break and each half-open, and a [`Trip`] has
-///   no time. Note it in a [listener](crate::CircuitBuilder::on_transition), at the transition out of closed.
-/// * The tags. Use [`Circuit::tags`](crate::Circuit::tags).
+/// The tags are not in here: use [`Circuit::tags`](crate::Circuit::tags).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -35,17 +31,24 @@ pub struct Snapshot {
     pub mode: Mode,
     /// How many transitions there have been.
     pub era: u64,
-    /// How long the era has lasted: this break, not the whole outage.
+    /// How long the era has lasted: this break, not the whole [outage](Self::outage).
     pub time_in_state: Duration,
     /// In open: what is left of the break, zero once it is over; `None` if a person has to end it.
     /// Otherwise `None`.
     pub remaining: Option<Duration>,
+    /// How long ago the circuit left closed, by whatever; `None` while it is closed. Of one that was
+    /// [restored](crate::CircuitBuilder::restore) open: since it was built. While transitions are just being told, it may
+    /// be as short as `time_in_state`.
+    pub outage: Option<Duration>,
     /// Opens in a row, until closed has lasted as long as the last break (rule C2); 0 in closed.
     pub attempt: u32,
     /// How the circuit last opened, if it did since it was built; also after it has closed.
     ///
     /// Of a trip that is just happening it may be the one before: compare its era.
     pub last_trip: Option<Trip>,
+    /// Who has brought about the break or the mode that holds, and why, if somebody did by hand and
+    /// [said so](crate::Circuit::force_open_as). Of a mode, until it is changed; of normal mode, nobody.
+    pub by: Option<By>,
     /// Failures in a row, where those are counted; 0 unless closed.
     pub consecutive_failures: u64,
     /// What the window holds now, if there is one; empty unless closed, because every era has its own. What it held
@@ -64,8 +67,8 @@ pub struct Snapshot {
 impl Snapshot {
     pub(crate) fn new(
         name: Name,
-        view: View,
-        last_trip: Option<Trip>,
+        (view, now): (View, u64),
+        latest: &Latest,
         totals: Option<Totals>,
     ) -> Self {
         Self {
@@ -75,8 +78,10 @@ impl Snapshot {
             era: view.era,
             time_in_state: view.in_state,
             remaining: view.remaining,
+            outage: latest.outage(&view, now),
             attempt: view.attempt,
-            last_trip,
+            last_trip: latest.trip,
+            by: latest.by(&view),
             consecutive_failures: view.consecutive_failures,
             window: view.counts,
             probes: view.probes,

@@ -8,18 +8,14 @@ pub(crate) use self::{
     modelled::AtomicU64,
     modelled_arc::{Arc, Weak},
 };
-#[cfg(all(tower_breaker_loom, feature = "registry"))]
-pub(crate) use loom::sync::MutexGuard;
 #[cfg(tower_breaker_loom)]
 pub(crate) use loom::sync::{
-    Mutex,
+    Mutex, MutexGuard,
     atomic::{AtomicU64 as UnmodelledU64, Ordering, fence},
 };
-#[cfg(all(not(tower_breaker_loom), feature = "registry"))]
-pub(crate) use std::sync::MutexGuard;
 #[cfg(not(tower_breaker_loom))]
 pub(crate) use std::sync::{
-    Arc, Mutex, Weak,
+    Arc, Mutex, MutexGuard, Weak,
     atomic::{AtomicU64, AtomicU64 as UnmodelledU64, Ordering, fence},
 };
 

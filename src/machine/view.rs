@@ -26,6 +26,14 @@ impl Core {
         self.load().era().number()
     }
 
+    /// When this era began, if it is the one that holds.
+    pub(crate) fn began(&self, era: u64) -> Option<u64> {
+        let word = self.load();
+        let since = self.facts.since(word);
+        let is_it = |word: Word| word.era().number() == era;
+        (is_it(word) && is_it(self.load())).then_some(since)
+    }
+
     fn view_of(&self, word: Word, now: u64) -> View {
         // Before the facts of the era: its fence would otherwise hide it if one of them were read without acquire.
         let minimum_calls = self.tunable.read().minimum_calls;

@@ -91,7 +91,7 @@ impl Listeners {
     pub(super) fn new(listeners: Vec<Arc<OnEvent>>) -> Self {
         Self {
             all: Arc::new(List::new(listeners)),
-            hub: Arc::default(),
+            hub: Arc::new(Hub::new(Vec::new(), 0)),
         }
     }
 

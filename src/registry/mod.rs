@@ -112,8 +112,11 @@
 //! | failures in a row | 2,900 | 128 |
 //! | the defaults, which have a count window of 100 calls | 4,200 | 256 |
 //! | a time window | 3,600 | 384 |
+//! | its first event, on top of that | 560 | 0 |
+//! | each more, of [16 that it keeps](crate::CircuitBuilder::event_log) | 290 | 0 |
 //!
-//! A longer name takes so much more, and has 256 bytes at most. Cores are rounded up to a power of two, and those above
+//! (A change of settings takes more than other events, by both settings. What it was said with, who and why, comes on
+//! top, too.) A longer name takes so much more, and has 256 bytes at most. Cores are rounded up to a power of two, and those above
 //! 16 do not count. Other windows are in [the guide](crate::guide::speed). What tags and closures of your own
 //! hold comes on top.
 //!
@@ -478,6 +481,50 @@ impl Registry {
         listener: impl Fn(&Circuit, &Arc<observe::Event>) + Send + Sync + 'static,
     ) -> Subscription {
         self.shared.listeners.hub.subscribe(listener)
+    }
+
+    /// [Events](observe::Event) of all circuits from now on, for async code to await. They end when the registry is gone.
+    ///
+    /// ```
+    /// # use tower_breaker::{observe::Told, registry::Registry};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let registry = Registry::builder().build()?;
+    /// let mut events = registry.events();
+    /// registry.get_or_create("payments")?.force_open();
+    /// while let Some(Told::Event(event)) = events.try_next() {
+    ///     println!("{event}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> observe::Events {
+        self.shared.listeners.hub.events()
+    }
+
+    /// The last events of all circuits that there are, in the order of their ids: those that
+    /// [each keeps](crate::CircuitBuilder::event_log).
+    #[must_use]
+    pub fn recent_events(&self) -> Vec<Arc<observe::Event>> {
+        let circuits = self.circuits();
+        let mut events: Vec<_> = circuits.iter().flat_map(Circuit::recent_events).collect();
+        events.sort_unstable_by_key(|event| event.id);
+        events
+    }
+
+    /// Keeps the last 1,024 events of all circuits from now on, for [`events_since`](Self::events_since).
+    #[cfg(feature = "admin")]
+    #[allow(dead_code, reason = "for a stream")]
+    pub(crate) fn keep_events(&self) {
+        self.shared.listeners.hub.log.keep_at_least(1_024);
+    }
+
+    /// The events after this id, of those that are [kept](Self::keep_events), in the order of their ids.
+    #[cfg(feature = "admin")]
+    #[allow(dead_code, reason = "for a stream")]
+    pub(crate) fn events_since(&self, id: u64) -> crate::circuit::log::Since {
+        self.shared.listeners.hub.log.since(id)
     }
 
     /// A handle to the registry that keeps neither it nor its circuits alive.

@@ -1,17 +1,24 @@
 //! What an event has, and who hears of it (rules L1, L3).
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, mpsc},
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    task::{Context, Wake, Waker},
     time::{Duration, SystemTime},
 };
 
 use tower_breaker::{
-    By, Circuit, CircuitBuilder, Mode, State,
+    By, Circuit, CircuitBuilder, Mode, SavedState, State, WeakCircuit,
     clock::{Clock, ManualClock},
-    observe::{Event, Subscription, What},
+    observe::{Event, Subscription, Told as Heard, What},
 };
 
-use crate::support::{millis, secs};
+use crate::support::{fragile, millis, secs};
 
 /// The events that were told since the last look.
 #[derive(Clone, Default)]
@@ -279,4 +286,332 @@ fn nothing_is_made_for_whom_nobody_listens() {
     let _subscription = circuit.subscribe(|_, _| {});
     circuit.release();
     assert_eq!(asked.get(), Some(&()));
+}
+
+// ---- the log ----------------------------------------------------------------------------------
+
+fn ids(events: &[Arc<Event>]) -> Vec<u64> {
+    events.iter().map(|event| event.id).collect()
+}
+
+// L1
+#[test]
+fn a_circuit_keeps_as_many_events_as_it_is_told() {
+    let (circuit, _, told) = brittle(|c| c.event_log(3));
+    assert!(circuit.recent_events().is_empty());
+    for _ in 0..4 {
+        circuit.force_open();
+        circuit.release();
+        let (kept, told) = (circuit.recent_events(), told.take());
+        assert_eq!(ids(&kept[kept.len() - 2..]), ids(&told));
+    }
+    assert_eq!(circuit.recent_events().len(), 3);
+
+    let (circuit, ..) = brittle(|c| c);
+    circuit.force_open();
+    assert!(
+        circuit.recent_events().is_empty(),
+        "none unless that is said"
+    );
+}
+
+// L1
+#[test]
+fn a_log_is_in_the_order_of_its_ids_whoever_tells() {
+    let circuit = Circuit::builder("payments").event_log(500).build();
+    let circuit = circuit.expect("valid");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..100).for_each(|_| circuit.reset()));
+        }
+    });
+    let kept = circuit.recent_events();
+    assert_eq!(kept.len(), 400);
+    assert!(kept.is_sorted_by_key(|event| event.id));
+}
+
+// ---- subscribers ------------------------------------------------------------------------------
+
+fn event(told: Option<Heard>) -> Arc<Event> {
+    match told {
+        Some(Heard::Event(event)) => event,
+        other => panic!("an event, not {other:?}"),
+    }
+}
+
+// L3
+#[tokio::test]
+async fn a_subscriber_hears_all_from_then_on_and_then_the_end() {
+    let (circuit, _, told) = brittle(|c| c);
+    circuit.force_open();
+    let mut events = circuit.events();
+    assert_eq!(events.try_next(), None);
+    circuit.release();
+    circuit.force_open();
+    let told = told.take();
+    drop(circuit);
+    for it in &told[1..] {
+        assert!(Arc::ptr_eq(&event(events.next().await), it));
+    }
+    assert_eq!(events.next().await, None);
+    assert_eq!(events.try_next(), None);
+}
+
+// L3
+#[test]
+fn a_subscriber_that_never_reads_loses_the_oldest_and_is_told_how_many() {
+    let (circuit, _, told) = brittle(|c| c.event_log(3));
+    let (mut late, mut early) = (circuit.events(), circuit.events());
+    for _ in 0..150 {
+        circuit.force_open();
+        circuit.release();
+        assert!(matches!(early.try_next(), Some(Heard::Event(_))));
+        assert!(matches!(early.try_next(), Some(Heard::Event(_))));
+    }
+    let told = told.take();
+    assert_eq!(late.try_next(), Some(Heard::Lagged(300 - 256)));
+    assert_eq!(event(late.try_next()), told[44]);
+    assert_eq!(early.try_next(), None);
+    // And again, from where it is.
+    for _ in 0..2 {
+        circuit.reset();
+    }
+    assert_eq!(late.try_next(), Some(Heard::Lagged(1)));
+    assert_eq!(event(late.try_next()), told[46]);
+    // What is kept for subscribers is no more than what they need.
+    assert_eq!(circuit.recent_events().len(), 3);
+    drop((late, early));
+    assert_eq!(circuit.recent_events().len(), 3);
+    assert_eq!(ids(&circuit.recent_events()[..1]), [told[299].id]);
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// L3
+#[tokio::test(start_paused = true)]
+async fn of_many_who_wait_only_few_are_woken_and_all_hear_it() {
+    let (circuit, ..) = brittle(|c| c);
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(bell.clone());
+    let mut context = Context::from_waker(&waker);
+    let mut all: Vec<_> = (0..10_000).map(|_| circuit.events()).collect();
+    let mut waiting: Vec<_> = all
+        .iter_mut()
+        .map(|events| Box::pin(events.next()))
+        .collect();
+    for one in &mut waiting {
+        assert!(one.as_mut().poll(&mut context).is_pending());
+    }
+    circuit.force_open();
+    assert_eq!(bell.0.load(Ordering::Relaxed), 16);
+    tokio::time::advance(millis(50)).await;
+    for one in &mut waiting {
+        assert!(one.as_mut().poll(&mut context).is_ready());
+    }
+    drop(waiting);
+    assert!(all.iter_mut().all(|events| events.try_next().is_none()));
+}
+
+// L3: whoever gives up waiting makes room for another.
+#[tokio::test]
+async fn a_place_among_those_who_are_woken_is_given_back() {
+    let (circuit, ..) = brittle(|c| c);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut others: Vec<_> = (0..16).map(|_| circuit.events()).collect();
+    for events in &mut others {
+        assert!(pin!(events.next()).poll(&mut context).is_pending());
+    }
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(bell.clone());
+    let mut events = circuit.events();
+    let mut next = pin!(events.next());
+    // Again and again: that takes one place.
+    for _ in 0..20 {
+        assert!(
+            next.as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+    }
+    circuit.force_open();
+    assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+    assert!(next.poll(&mut context).is_ready());
+}
+
+/// Panics when it is woken.
+struct PanickingWaker;
+
+impl Wake for PanickingWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+// L3, E4
+#[test]
+fn a_panicking_waker_harms_nobody() {
+    let (circuit, _, told) = brittle(|c| c);
+    let waker = Waker::from(Arc::new(PanickingWaker));
+    let (mut one, mut other) = (circuit.events(), circuit.events());
+    let mut next = pin!(one.next());
+    assert!(
+        next.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    circuit.force_open();
+    assert_eq!(told.take().len(), 1);
+    assert!(matches!(other.try_next(), Some(Heard::Event(_))));
+    assert!(
+        next.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_ready()
+    );
+    // Nor does it as the circuit goes.
+    assert!(
+        pin!(other.next())
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    drop(circuit);
+}
+
+/// A waker that looks at the circuit, and subscribes to it.
+struct Nosy(WeakCircuit, AtomicUsize);
+
+impl Wake for Nosy {
+    fn wake(self: Arc<Self>) {
+        let Some(circuit) = self.0.upgrade() else {
+            return;
+        };
+        let _ = (
+            circuit.events(),
+            circuit.recent_events(),
+            circuit.snapshot(),
+        );
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// L3, E4
+#[test]
+fn a_waker_is_woken_under_no_lock() {
+    let (circuit, ..) = brittle(|c| c.event_log(1));
+    let nosy = Arc::new(Nosy(circuit.downgrade(), AtomicUsize::new(0)));
+    let waker = Waker::from(nosy.clone());
+    let mut events = circuit.events();
+    let mut next = pin!(events.next());
+    assert!(
+        next.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    let (done, ended) = mpsc::channel();
+    let working = circuit.clone();
+    std::thread::spawn(move || {
+        working.force_open();
+        done.send(()).expect("somebody waits");
+    });
+    ended.recv_timeout(secs(20)).expect("no deadlock");
+    assert_eq!(nosy.1.load(Ordering::Relaxed), 1);
+}
+
+// L3
+#[test]
+fn subscribers_keep_no_circuit_alive() {
+    let (circuit, ..) = brittle(|c| c);
+    let mut events = circuit.events();
+    let weak = circuit.downgrade();
+    drop(circuit);
+    assert!(weak.upgrade().is_none());
+    assert_eq!(events.try_next(), None);
+    assert_eq!(format!("{events:?}"), "Events { .. }");
+}
+
+// ---- the snapshot -----------------------------------------------------------------------------
+
+// C5
+#[test]
+fn a_snapshot_tells_how_long_the_outage_has_lasted() {
+    let circuit = fragile(|c| c);
+    let outage = || circuit.look().outage;
+    assert_eq!(outage(), None);
+    circuit.play("f");
+    assert_eq!(outage(), Some(secs(0)));
+    circuit.wait_out();
+    circuit.play("f");
+    circuit.wait(secs(1));
+    assert_eq!(
+        (outage(), circuit.look().time_in_state),
+        (Some(secs(6)), secs(1))
+    );
+    circuit.wait_out();
+    let probe = circuit.admit();
+    circuit.wait(secs(2));
+    assert_eq!(outage(), Some(secs(12)));
+    circuit.circuit.force_open();
+    circuit.wait(secs(1));
+    assert_eq!(outage(), Some(secs(13)));
+    probe.success();
+    circuit.circuit.release();
+    assert_eq!(outage(), None);
+    circuit.wait(secs(1));
+    circuit.circuit.force_open();
+    assert_eq!(outage(), Some(secs(0)), "a new one");
+
+    let saved = SavedState::open(secs(20), 3);
+    let circuit = fragile(|c| c.restore(saved));
+    assert_eq!(circuit.look().outage, Some(secs(7)), "since it was built");
+    circuit.wait(secs(13));
+    circuit.play("f");
+    circuit.wait(secs(1));
+    assert_eq!(circuit.look().outage, Some(secs(21)));
+}
+
+// C5, E2
+#[test]
+fn a_snapshot_tells_who_has_brought_about_what_holds() {
+    let circuit = fragile(|c| c);
+    let by = || circuit.look().by.map(|by| by.to_string());
+    let who = |who: &str| Some(format!("by {who}"));
+    let control = &circuit.circuit;
+    assert_eq!(by(), None);
+    circuit.play("f");
+    assert_eq!(by(), None);
+    control.force_open_as(By::who("ops"));
+    assert_eq!(by(), who("ops"));
+    control.force_open_as(By::who("others"));
+    assert_eq!(by(), who("ops"), "that was no change");
+    control.release_as(By::who("others"));
+    assert_eq!(by(), None);
+
+    control
+        .trip_as(By::who("a drill"), secs(5))
+        .expect("normal");
+    assert_eq!(by(), who("a drill"));
+    circuit.wait_out();
+    let _probe = circuit.admit();
+    assert_eq!(by(), None, "the break is over");
+    control.reset();
+
+    control.set_mode_as(By::who("ops"), Mode::Shadow);
+    assert_eq!(by(), who("ops"));
+    circuit.play("f");
+    assert_eq!((by(), control.state()), (who("ops"), State::Open));
+    control
+        .trip_as(By::who("a drill"), secs(5))
+        .expect("shadow");
+    assert_eq!(by(), who("a drill"));
+    control.reset();
+    assert_eq!(by(), who("ops"), "its mode still holds");
+    control.set_mode(Mode::Disabled);
+    assert_eq!(by(), None, "somebody");
 }

@@ -1,10 +1,18 @@
 //! What a registry tells, and when.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
 
 use tower_breaker::{
-    By, Circuit,
-    registry::{Event, Registry, RegistryBuilder, Subscription},
+    By, Circuit, OpenFor,
+    observe::Told,
+    registry::{Event, Registry, RegistryBuilder, Subscription, WeakRegistry},
 };
 
 #[derive(Clone, Default)]
@@ -326,4 +334,117 @@ fn who_is_named_is_told_from_who_came() {
         ["a", "b", "c"].map(|name| registry.is_named(name)),
         [true, false, false]
     );
+}
+
+// L1: a circuit of a registry keeps some, unless something else is said.
+#[test]
+fn circuits_of_a_registry_keep_their_last_events() {
+    let registry = Registry::builder()
+        .circuit("a", |circuit| circuit)
+        .circuit("b", |circuit| circuit.event_log(1))
+        .circuit("c", |circuit| circuit.event_log(0))
+        .build()
+        .expect("valid");
+    for _ in 0..20 {
+        registry.reset_all();
+    }
+    let kept = |name| registry.try_get(name).expect("there").recent_events().len();
+    assert_eq!(["a", "b", "c"].map(kept), [16, 1, 0]);
+    let all = registry.recent_events();
+    assert!(all.is_sorted_by_key(|event| event.id));
+    let names: Vec<_> = all.iter().map(|event| event.circuit.as_str()).collect();
+    assert_eq!((names.len(), &names[15..]), (17, &["a", "b"][..]));
+}
+
+// L3, I4
+#[tokio::test]
+async fn events_of_a_registry_are_heard_until_it_is_gone() {
+    let (registry, _) = told(|builder| builder.circuit("a", |circuit| circuit));
+    let mut events = registry.events();
+    let a = registry.try_get("a").expect("there");
+    a.force_open();
+    registry.get_or_create("b").expect("made");
+    registry.remove("a").expect("there");
+    a.release();
+    drop(registry);
+    a.force_open();
+    let mut labels = Vec::new();
+    while let Some(told) = events.next().await {
+        let Told::Event(event) = told else {
+            panic!("{told:?}")
+        };
+        labels.push(event.label());
+    }
+    assert_eq!(labels, ["mode", "added", "removed"]);
+}
+
+// L1: ids are in order in the log of the registry as in those of its circuits.
+#[tokio::test]
+async fn events_of_all_circuits_are_in_the_order_of_their_ids() {
+    let (registry, _) = told(|builder| builder);
+    let mut events = registry.events();
+    std::thread::scope(|scope| {
+        for name in ["a", "b", "c", "d"] {
+            let circuit = registry.get_or_create(name).expect("made");
+            scope.spawn(move || (0..50).for_each(|_| circuit.reset()));
+        }
+    });
+    let mut ids = Vec::new();
+    while let Some(Told::Event(event)) = events.try_next() {
+        ids.push(event.id);
+    }
+    assert_eq!(ids.len(), 204);
+    assert!(ids.is_sorted());
+}
+
+/// What its drop does is somebody else's code.
+struct LooksWhenDropped(Arc<OnceLock<WeakRegistry>>, Arc<AtomicUsize>);
+
+impl Drop for LooksWhenDropped {
+    fn drop(&mut self) {
+        if let Some(registry) = self.0.get().and_then(WeakRegistry::upgrade) {
+            drop(registry.events());
+            drop(registry.recent_events());
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+// L1: what leaves a log is dropped when nothing is locked. It may be the last that is left of a circuit's settings.
+#[test]
+fn what_leaves_the_log_may_look_at_it_as_it_is_dropped() {
+    let (found, looked) = (Arc::<OnceLock<_>>::default(), Arc::<AtomicUsize>::default());
+    let (finds, looks) = (found.clone(), looked.clone());
+    let registry = Registry::builder()
+        .matching("a", move |circuit| {
+            let held = LooksWhenDropped(finds.clone(), looks.clone());
+            circuit.open_for(OpenFor::from_fn(move |_| {
+                let _held = &held;
+                Duration::from_secs(1)
+            }))
+        })
+        .circuit("b", |circuit| circuit)
+        .build()
+        .expect("valid");
+    found.set(registry.downgrade()).expect("once");
+    let _late = registry.events();
+    let a = registry.get_or_create("a").expect("made");
+    a.reconfigure(|settings| settings.set_minimum_calls(5))
+        .expect("valid");
+    registry.remove("a").expect("there");
+    drop(a);
+    assert_eq!(
+        looked.load(Ordering::Relaxed),
+        0,
+        "its settings are in the log"
+    );
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        (0..300).for_each(|_| registry.reset_all());
+        done.send(()).expect("somebody waits");
+    });
+    ended
+        .recv_timeout(Duration::from_secs(20))
+        .expect("no deadlock");
+    assert_eq!(looked.load(Ordering::Relaxed), 1);
 }

@@ -1,0 +1,189 @@
+//! What was told of a circuit last, in whatever order it was told (rule E4).
+
+use std::{sync::Arc, time::Duration};
+
+use super::{by::By, handle::Circuit, snapshot::Trip};
+use crate::machine::{Era, Mode, Nanos, State, Transition, View};
+
+/// The newest transition that was told, the newest trip, and what else a snapshot tells of the past.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Latest {
+    pub(super) transition: Option<Transition>,
+    pub(super) trip: Option<Trip>,
+    /// Since the outage that goes on now, or the last one. The circuit's first era is none of a transition's.
+    outage: Outage,
+    acts: Option<Arc<Acts>>,
+}
+
+/// When the circuit left closed, and in which era it did that or came back.
+#[derive(Clone, Copy, Debug, Default)]
+struct Outage {
+    era: u64,
+    /// In nanoseconds; `None` if it has come back.
+    since: Option<u64>,
+}
+
+/// What people have done that may still hold.
+#[derive(Clone, Debug, Default)]
+struct Acts {
+    /// The last change of the mode: which, and in which era.
+    mode: (Mode, u64, By),
+    /// The last break that was begun by hand, by its era.
+    trip: (u64, By),
+}
+
+impl Latest {
+    /// Of a circuit that begins in this state.
+    pub(super) fn beginning(state: State) -> Self {
+        let outage = Outage {
+            era: 0,
+            since: (state != State::Closed).then_some(0),
+        };
+        Self {
+            outage,
+            ..Self::default()
+        }
+    }
+
+    /// Takes a transition in, and returns whether none that is newer was told before it. `left_closed`: when it left
+    /// closed, if it did.
+    pub(super) fn update(&mut self, new: Transition, left_closed: Option<u64>, by: &By) -> bool {
+        let trips = new.to == State::Open && new.begins_era();
+        if trips && self.trip.is_none_or(|old| new.is_later(old.era)) {
+            self.trip = Some(Trip::of(&new, self.trip));
+        }
+        self.outage.update(&new, left_closed);
+        self.note_act(&new, by);
+        let newer = self.transition.is_none_or(|old| new.supersedes(&old));
+        if newer {
+            self.transition = Some(new);
+        }
+        newer
+    }
+
+    /// Most circuits are never touched by anybody who says who it is.
+    fn note_act(&mut self, new: &Transition, by: &By) {
+        if self.acts.is_none() && by.is_unknown() {
+            return;
+        }
+        let acts = Arc::make_mut(self.acts.get_or_insert_default());
+        let (_, mode_era, _) = acts.mode;
+        if new.mode != new.mode_before && !is_later(mode_era, new.era) {
+            acts.mode = (new.mode, new.era, by.clone());
+        } else if new.to == State::Open && new.is_later(acts.trip.0) {
+            acts.trip = (new.era, by.clone());
+        }
+    }
+
+    /// Who has brought about what holds, if somebody did by hand.
+    pub(super) fn by(&self, seen: &View) -> Option<By> {
+        let acts = self.acts.as_deref()?;
+        let (mode, _, by_mode) = &acts.mode;
+        let (trip_era, by_trip) = &acts.trip;
+        let tripped = *trip_era == seen.era && seen.state == State::Open;
+        let trip = tripped.then_some(by_trip);
+        let mode = (*mode == seen.mode && *mode != Mode::Normal).then_some(by_mode);
+        let told = trip.into_iter().chain(mode).find(|by| !by.is_unknown());
+        told.cloned()
+    }
+
+    /// How long the outage has lasted that goes on as it was `seen`, at this nanosecond. As far as was told: where
+    /// transitions are just being told, perhaps only for as long as the last of them.
+    pub(super) fn outage(&self, seen: &View, now: u64) -> Option<Duration> {
+        if seen.state == State::Closed {
+            return None;
+        }
+        let told = self.transition.map_or(0, |told| told.era);
+        // One transition does not end it and begin another.
+        let seen_era = Era::new(seen.era);
+        let goes_on = [0, 1].map(|more| seen_era.before(more));
+        let goes_on = goes_on.contains(&Era::new(told));
+        let since = self.outage.since.filter(|_| goes_on);
+        let lasted = since.map(|since| Nanos::between(since, now).duration());
+        Some(lasted.unwrap_or_default().max(seen.in_state))
+    }
+}
+
+impl Outage {
+    fn update(&mut self, new: &Transition, left_closed: Option<u64>) {
+        let turns = left_closed.is_some() || new.to == State::Closed;
+        if turns && new.begins_era() && is_later(new.era, self.era) {
+            *self = Self {
+                era: new.era,
+                since: left_closed,
+            };
+        }
+    }
+}
+
+fn is_later(era: u64, than: u64) -> bool {
+    Era::new(era).is_later(Era::new(than))
+}
+
+/// When a transition has left closed, if it did.
+pub(super) fn left_closed(circuit: &Circuit, told: &Transition) -> Option<u64> {
+    let leaves = told.from == State::Closed && told.to != State::Closed;
+    leaves.then(|| {
+        let began = circuit.core().began(told.era);
+        // It is over already.
+        began.unwrap_or_else(|| circuit.now())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Cause;
+
+    fn told(era: u64, to: State, modes: (Mode, Mode)) -> Transition {
+        Transition {
+            from: State::Closed,
+            to,
+            mode_before: modes.0,
+            mode: modes.1,
+            era,
+            cause: if modes.0 == modes.1 {
+                Cause::TripNow
+            } else {
+                Cause::Manual
+            },
+            vetoed: None,
+            counts: None,
+            threshold: None,
+            attempt: 1,
+            open_for: None,
+        }
+    }
+
+    fn update(latest: &mut Latest, told: Transition) -> bool {
+        latest.update(told, None, &By::UNKNOWN)
+    }
+
+    const NORMAL: (Mode, Mode) = (Mode::Normal, Mode::Normal);
+    const TO_SHADOW: (Mode, Mode) = (Mode::Normal, Mode::Shadow);
+
+    // E4
+    #[test]
+    fn an_older_transition_that_is_told_late_changes_nothing() {
+        let mut latest = Latest::default();
+        assert!(update(&mut latest, told(2, State::HalfOpen, NORMAL)));
+        assert!(!update(&mut latest, told(1, State::Open, NORMAL)));
+        assert_eq!(latest.transition.map(|newest| newest.era), Some(2));
+        // But it was the newest trip.
+        assert_eq!(latest.trip.map(|trip| trip.era), Some(1));
+    }
+
+    // E4
+    #[test]
+    fn a_change_of_mode_that_is_told_early_is_not_the_trip() {
+        let mut latest = Latest::default();
+        assert!(update(&mut latest, told(1, State::Open, TO_SHADOW)));
+        assert_eq!(latest.trip, None);
+        assert!(!update(&mut latest, told(1, State::Open, NORMAL)));
+        assert_eq!(latest.trip.map(|trip| trip.era), Some(1));
+        assert_eq!(
+            latest.transition.map(|newest| newest.mode),
+            Some(Mode::Shadow)
+        );
+    }
+}
