@@ -34,6 +34,12 @@ pub mod many {}
 #[doc = include_str!("guide/neighbours.md")]
 pub mod neighbours {}
 
+// Its examples need the feature.
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+#[doc = include_str!("guide/operating.md")]
+pub mod operating {}
+
 #[doc = include_str!("guide/proof.md")]
 pub mod proof {}
 

@@ -146,15 +146,20 @@ impl Snapshot {
 
     /// The counts behind the rates, if they are enough for rates.
     pub(super) fn rated(&self) -> Option<WindowCounts> {
-        let counts = match self.rates_of() {
+        let enough = self.minimum_calls.max(1);
+        self.rate_counts().filter(|counts| counts.calls >= enough)
+    }
+
+    /// The counts behind the rates, however few they are.
+    pub(crate) fn rate_counts(&self) -> Option<WindowCounts> {
+        match self.rates_of() {
             RatesOf::Now => self.window,
             RatesOf::Trip => self.trip().and_then(|trip| trip.counts),
-        };
-        counts.filter(|counts| counts.calls >= self.minimum_calls.max(1))
+        }
     }
 
     /// The trip that has made it open or half-open, if that has been told by now.
-    pub(super) fn trip(&self) -> Option<Trip> {
+    pub(crate) fn trip(&self) -> Option<Trip> {
         let eras_since = match self.state {
             State::Closed => return None,
             State::Open => 0,

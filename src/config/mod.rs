@@ -133,11 +133,15 @@ mod reading;
 mod schema;
 mod tree;
 mod values;
+#[cfg(feature = "admin")]
+mod written;
 
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+#[cfg(feature = "admin")]
+pub(crate) use self::written::written;
 pub use self::{
     apply::Apply,
     diff::{CapDiff, CircuitDiff, Diff},

@@ -210,6 +210,8 @@ use crate::{
 pub(crate) use self::{
     builder::DEFAULT_MAX_CIRCUITS, caps::CapChange, live::Replacement, rules::Source,
 };
+#[cfg(feature = "admin")]
+use crate::circuit::name::Name;
 #[cfg(feature = "config")]
 use crate::machine::SavedState;
 
@@ -386,6 +388,17 @@ impl Registry {
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
         self.shared.rules().is_named(name)
+    }
+
+    /// The names of all circuits there are at this instant, in order. Whoever looks at one circuit after the other by
+    /// them holds no more than one: a circuit that is held cannot make room (I5).
+    #[cfg(feature = "admin")]
+    pub(crate) fn names(&self) -> Vec<Name> {
+        let circuits = self.shared.circuits.change();
+        circuits
+            .all()
+            .map(|circuit| circuit.full_name().clone())
+            .collect()
     }
 
     /// All circuits there are at this instant, by name.

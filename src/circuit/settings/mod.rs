@@ -15,6 +15,8 @@ mod values;
 
 use std::time::Duration;
 
+#[cfg(feature = "admin")]
+pub(crate) use self::values::Value;
 pub use self::{
     change::{ChangedSetting, SettingsChange},
     error::ConfigError,

@@ -1,0 +1,179 @@
+//! Health and readiness (rule L8).
+
+use std::{sync::Arc, time::SystemTime};
+
+use axum::{Router, routing::get};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::{Json, never_kept},
+    json,
+    readiness::{Rule, is_healthy},
+};
+use crate::{circuit::handle::Circuit, registry::Registry};
+
+/// Whether the circuits of a registry are closed, and whether this service can do its work, for whoever asks over HTTP.
+///
+/// **Watch out:** nothing that restarts a process may be tied to this. A circuit opens because something *else* does not
+/// work: to restart this service mends nothing, and takes its other work down with it. So no liveness probe, and no
+/// restart policy of an orchestrator:
+///
+/// ```yaml
+/// # Wrong: the database is down, so every instance is killed, again and again.
+/// livenessProbe: { httpGet: { path: /health/circuits, port: 8080 } }
+///
+/// # Right: says only that the process answers.
+/// livenessProbe: { httpGet: { path: /alive, port: 8080 } }
+/// # And only what this service is useless without takes it out of the load balancer.
+/// readinessProbe: { httpGet: { path: /readyz, port: 8080 } }
+/// ```
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use tower_breaker::{admin::Health, registry::Registry};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let registry = Registry::builder()
+///     .circuit("database", |it| it)
+///     .circuit("eu", |it| it)
+///     .circuit("us", |it| it)
+///     .build()?;
+///
+/// let health = Health::new(&registry)
+///     // Nothing goes without it.
+///     .require("database")
+///     // Either will do.
+///     .require_any(["eu", "us"]);
+///
+/// let app: Router = Router::new()
+///     .route("/alive", get(|| async { "yes" }))
+///     .merge(health.router());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// | `GET` | answers |
+/// |---|---|
+/// | `/health/circuits` | 200 if all circuits are healthy, 503 otherwise |
+/// | `/health/circuits/always` | the same, but always 200: for dashboards, and for whatever would act on a 503 |
+/// | `/readyz` | 200 if all rules hold, 503 otherwise; without rules, 200 |
+///
+/// A circuit is *healthy* if it is closed, or in a mode in which it rejects nothing: shadow, disabled. A registry
+/// without circuits is healthy. [What the answers are made of](crate::guide::operating#health).
+#[derive(Clone, Debug)]
+#[must_use = "it has to be made a router"]
+pub struct Health {
+    registry: Registry,
+    named_only: bool,
+    tags: Vec<(String, String)>,
+    rules: Vec<Rule>,
+}
+
+impl Health {
+    /// Of all circuits of this registry.
+    pub fn new(registry: &Registry) -> Self {
+        Self {
+            registry: registry.clone(),
+            named_only: false,
+            tags: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    /// Looks only at circuits that were [named](Registry::is_named), and not at those that were made on first use. They
+    /// may be thousands, and each may be about one customer. Rules look at all.
+    pub fn named_only(self) -> Self {
+        Self {
+            named_only: true,
+            ..self
+        }
+    }
+
+    /// Looks only at circuits with this tag; if called again, with both. Rules look at all.
+    pub fn tagged(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.push((key.into(), value.into()));
+        self
+    }
+
+    /// Not ready while this circuit rejects calls.
+    ///
+    /// A circuit whose break is over does not: its next call is a probe. Nor does one that is half-open. If the service
+    /// were not ready then, no call would come, and the circuit could never close.
+    ///
+    /// **Watch out:** a name that the registry does not know is taken for one that is mistyped: the service is not
+    /// ready, and the answer says why. So require circuits that are named, not those that are made on first use.
+    ///
+    /// **Watch out:** while the service is not ready, no calls come either. When the break is over the answer is 200,
+    /// and if the probe fails, 503 again. Have the orchestrator ask often enough to see that, or let a
+    /// [driver](crate::Circuit::probe_with) make the probes.
+    pub fn require(self, name: impl Into<String>) -> Self {
+        self.rule(Rule::One(name.into()))
+    }
+
+    /// Not ready while all of these circuits reject calls. One that is unknown counts as one that does; so does a list
+    /// without names.
+    pub fn require_any<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        let names = names.into_iter().map(N::into).collect();
+        self.rule(Rule::Any(names))
+    }
+
+    /// Not ready while all circuits with this tag reject calls, or there are none.
+    pub fn require_any_tagged(self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.rule(Rule::AnyTagged(key.into(), value.into()))
+    }
+
+    fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// The routes. It keeps the registry alive.
+    pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
+        let this = Arc::new(self);
+        let (strict, always, ready) = (this.clone(), this.clone(), this);
+        let routes = Router::new()
+            .route("/health/circuits", get(async move || strict.health()))
+            .route(
+                "/health/circuits/always",
+                get(async move || Json::ok(always.health().1)),
+            )
+            .route("/readyz", get(async move || ready.readiness()));
+        never_kept(routes)
+    }
+
+    fn health(&self) -> Json {
+        let now = SystemTime::now();
+        let (mut healthy, mut circuits) = (true, Map::new());
+        for name in self.registry.names() {
+            let circuit = self.registry.get(&name);
+            if let Some(circuit) = circuit.filter(|it| self.looks_at(it)) {
+                let seen = circuit.snapshot();
+                healthy &= is_healthy(&seen);
+                circuits.insert(name.to_string(), json::health(&seen, now));
+            }
+        }
+        let (status, word) = match healthy {
+            true => (StatusCode::OK, "healthy"),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "degraded"),
+        };
+        Json(status, json!({ "status": word, "circuits": circuits }))
+    }
+
+    fn looks_at(&self, circuit: &Circuit) -> bool {
+        let has = |(key, value): &(String, String)| circuit.tags().get(key) == Some(value);
+        (!self.named_only || self.registry.is_named(circuit.name())) && self.tags.iter().all(has)
+    }
+
+    fn readiness(&self) -> Json {
+        let rules = self.rules.iter().map(|rule| rule.verdict(&self.registry));
+        let rules: Vec<_> = rules.collect();
+        let ready = rules.iter().all(|rule| rule.ok);
+        let status = match ready {
+            true => StatusCode::OK,
+            false => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let rules: Vec<Value> = rules.iter().map(|rule| rule.json()).collect();
+        Json(status, json!({ "ready": ready, "rules": rules }))
+    }
+}

@@ -1,0 +1,218 @@
+//! What is shown of circuits, as JSON: functions of what there is to see, without a word of HTTP in them.
+//!
+//! Times are RFC 3339 in UTC with milliseconds, durations are seconds, shares are in `0..=1`, words for machines are
+//! the [labels](crate::observe#labels), and what there is none of is `null`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    circuit::{
+        handle::Circuit,
+        settings::Settings,
+        snapshot::{RatesOf, Snapshot},
+        tags::Tags,
+    },
+    config::written,
+    machine::{ProbeCounts, Totals, WindowCounts},
+    registry::Registry,
+};
+
+/// A circuit as it is now.
+pub(crate) fn circuit_now(circuit: &Circuit, registry: &Registry) -> Value {
+    let named = registry.is_named(circuit.name());
+    self::circuit(circuit, &circuit.snapshot(), named)
+}
+
+/// A circuit as it was seen, and whether it is one that never leaves its registry by itself.
+pub(crate) fn circuit(circuit: &Circuit, seen: &Snapshot, named: bool) -> Value {
+    let settings = circuit.settings();
+    let mut shown = object(json!({
+        "name": seen.name.as_str(),
+        "tags": tags(circuit.tags()),
+        "named": named,
+        "line": seen.to_string(),
+        "settings_version": circuit.core().settings_version(),
+        "totals": seen.totals.as_ref().map(totals),
+    }));
+    shown.append(&mut state(seen));
+    shown.append(&mut rates(seen, &settings));
+    Value::Object(shown)
+}
+
+fn state(seen: &Snapshot) -> Map<String, Value> {
+    object(json!({
+        "state": seen.state.label(),
+        "mode": seen.mode.label(),
+        "era": seen.era,
+        "in_state_seconds": seconds(seen.time_in_state),
+        "outage_seconds": null,
+        "remaining_seconds": seen.remaining.map(seconds),
+        "attempt": seen.attempt,
+        "by": null,
+        "cause": cause(seen),
+        "ramp_share": seen.ramp_share,
+        "probes": seen.probes.as_ref().map(probes),
+    }))
+}
+
+/// What decides, and what it is held against.
+fn rates(seen: &Snapshot, settings: &Settings) -> Map<String, Value> {
+    let rates_of = match seen.rates_of() {
+        RatesOf::Now => "now",
+        RatesOf::Trip => "trip",
+    };
+    object(json!({
+        "failure_rate": seen.failure_rate(),
+        "failure_rate_threshold": settings.failure_rate(),
+        "slow_call_rate": seen.slow_call_rate(),
+        "slow_call_rate_threshold": settings.slow_call_rate(),
+        "rates_of": rates_of,
+        "window": seen.rate_counts().map(counts),
+        "minimum_calls": settings.minimum_calls(),
+        "consecutive_failures": seen.consecutive_failures,
+        "consecutive_failures_threshold": settings.consecutive_failures(),
+    }))
+}
+
+/// Why it is not closed, if that is known by now.
+fn cause(seen: &Snapshot) -> Option<Value> {
+    let trip = seen.trip()?;
+    Some(json!({ "label": trip.cause.label(), "text": trip.to_string() }))
+}
+
+fn counts(counts: WindowCounts) -> Value {
+    json!({ "calls": counts.calls, "failures": counts.failed, "slow": counts.slow })
+}
+
+fn probes(probes: &ProbeCounts) -> Value {
+    json!({
+        "in_flight": probes.in_flight,
+        "permits": probes.permits,
+        "successes_needed": probes.successes_needed,
+        "failures_allowed": probes.failures_allowed,
+    })
+}
+
+fn totals(totals: &Totals) -> Value {
+    let by = totals.rejected_by;
+    json!({
+        "success": totals.successful,
+        "failure": totals.failed,
+        "ignored": totals.ignored,
+        "abandoned": totals.abandoned,
+        "rejected": totals.rejected,
+        "slow": totals.slow,
+        "stale": totals.stale,
+        "shadowed": totals.shadowed,
+        "trips": totals.trips,
+        "vetoed": totals.vetoed,
+        "rejected_by": {
+            "open": by.open,
+            "half_open_full": by.half_open_full,
+            "forced_open": by.forced_open,
+            "ramping": by.ramping,
+        },
+    })
+}
+
+fn tags(tags: &Tags) -> Value {
+    let tags = tags
+        .iter()
+        .map(|(key, value)| (key.to_owned(), value.into()));
+    Value::Object(tags.collect())
+}
+
+/// By key, as a configuration says them. What is on can be sent back so.
+pub(crate) fn settings(settings: &Settings) -> Value {
+    // Only a map with keys that are no text cannot be JSON.
+    serde_json::to_value(written(settings)).unwrap_or_default()
+}
+
+/// A circuit in the words of a health check.
+pub(crate) fn health(seen: &Snapshot, now: SystemTime) -> Value {
+    let totals = seen.totals.unwrap_or_default();
+    let next_probe = seen.remaining.and_then(|it| now.checked_add(it));
+    json!({
+        "state": seen.state.label(),
+        "mode": seen.mode.label(),
+        "error_rate": error_rate(seen.rate_counts()),
+        "total_calls": totals.ended() + totals.rejected,
+        "rejected_calls": totals.rejected,
+        "since": now.checked_sub(seen.time_in_state).map(time),
+        "cause": seen.trip().map(|trip| trip.to_string()),
+        "next_probe": next_probe.map(time),
+    })
+}
+
+/// In percent. Cut off after a tenth, so that only what has failed always reads as 100 %.
+fn error_rate(counts: Option<WindowCounts>) -> String {
+    let counts = counts.unwrap_or_default();
+    let share = u128::from(counts.failed) * 1_000 / u128::from(counts.calls.max(1));
+    format!("{}.{}%", share / 10, share % 10)
+}
+
+/// RFC 3339 has no time before the epoch here, and none after the year 9999: a clock that is so wrong reads as either.
+pub(crate) fn time(at: SystemTime) -> String {
+    const LAST: Duration = Duration::from_millis(253_402_300_799_999);
+    let at = at.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST);
+    humantime::format_rfc3339_millis(at).to_string()
+}
+
+/// To microseconds.
+#[expect(clippy::cast_precision_loss, reason = "exact for 285 years")]
+pub(crate) fn seconds(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1e6
+}
+
+/// Of a literal that is one.
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_has_a_time_too() {
+        for (at, told) in [
+            (
+                UNIX_EPOCH + Duration::from_millis(1_234),
+                "1970-01-01T00:00:01.234Z",
+            ),
+            (
+                UNIX_EPOCH - Duration::from_secs(1),
+                "1970-01-01T00:00:00.000Z",
+            ),
+            (
+                UNIX_EPOCH + Duration::from_secs(1 << 40),
+                "9999-12-31T23:59:59.999Z",
+            ),
+        ] {
+            assert_eq!(time(at), told);
+        }
+    }
+
+    #[test]
+    fn only_what_has_always_failed_reads_as_100_percent() {
+        let rate = |failed, calls| {
+            error_rate(Some(WindowCounts {
+                failed,
+                calls,
+                ..WindowCounts::default()
+            }))
+        };
+        assert_eq!(rate(1, 8), "12.5%");
+        assert_eq!(rate(9_999, 10_000), "99.9%");
+        assert_eq!(rate(u64::MAX, u64::MAX), "100.0%");
+        assert_eq!(
+            (rate(0, 0), error_rate(None)),
+            ("0.0%".into(), "0.0%".into())
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! `GET /health/circuits`.
+
+use axum::Router;
+use http::StatusCode;
+use serde_json::json;
+use tower_breaker::{Mode, State, admin::Health, registry::Registry};
+
+use crate::{SECOND, ask, fail, get, registry};
+
+const STRICT: &str = "/health/circuits";
+const ALWAYS: &str = "/health/circuits/always";
+
+async fn status(router: &Router, path: &str) -> u16 {
+    get(router, path).await.status.as_u16()
+}
+
+// L8
+#[tokio::test]
+async fn all_closed_is_healthy_and_one_that_is_not_is_degraded() {
+    let (registry, _) = registry(&["db", "mail"]);
+    let router: Router = Health::new(&registry).router();
+    let healthy = get(&router, STRICT).await;
+    assert_eq!(healthy.status, StatusCode::OK);
+    assert_eq!(healthy.json()["status"], "healthy");
+
+    fail(&registry, "db");
+    let degraded = get(&router, STRICT).await;
+    assert_eq!(degraded.status, StatusCode::SERVICE_UNAVAILABLE);
+    let json = degraded.json();
+    assert_eq!(json["status"], "degraded");
+    assert_eq!(json["circuits"]["db"]["state"], "open");
+    assert_eq!(json["circuits"]["mail"]["state"], "closed");
+}
+
+// L8: the same, and nothing that an orchestrator would act on.
+#[tokio::test]
+async fn one_form_always_answers_200_with_the_same() {
+    let (registry, _) = registry(&["db"]);
+    let router: Router = Health::new(&registry).router();
+    fail(&registry, "db");
+    let always = get(&router, ALWAYS).await;
+    assert_eq!(always.status, StatusCode::OK);
+    assert_eq!(always.json()["status"], "degraded");
+    assert_eq!(always.json()["circuits"]["db"]["state"], "open");
+}
+
+// L8
+#[tokio::test]
+async fn a_registry_without_circuits_is_healthy() {
+    let router: Router = Health::new(&Registry::builder().build().expect("valid")).router();
+    let healthy = get(&router, STRICT).await;
+    assert_eq!(healthy.status, StatusCode::OK);
+    assert_eq!(
+        healthy.json(),
+        json!({ "status": "healthy", "circuits": {} })
+    );
+}
+
+// L8
+#[tokio::test]
+async fn what_rejects_nothing_is_healthy_whatever_its_state() {
+    let (registry, clock) = registry(&["db"]);
+    let router: Router = Health::new(&registry).router();
+    let circuit = registry.get("db").expect("there");
+    for (mode, expected) in [
+        (Mode::Shadow, 200),
+        (Mode::Disabled, 200),
+        (Mode::ForcedOpen, 503),
+        (Mode::Normal, 200),
+    ] {
+        circuit.set_mode(mode);
+        if mode == Mode::Shadow {
+            fail(&registry, "db");
+            assert_eq!(circuit.state(), State::Open);
+        }
+        assert_eq!(status(&router, STRICT).await, expected, "{mode}");
+    }
+    // Open with its break over, and half-open: both reject most calls.
+    fail(&registry, "db");
+    clock.advance(SECOND * 10);
+    assert_eq!(status(&router, STRICT).await, 503);
+    let _probe = circuit.try_acquire().expect("a probe");
+    assert_eq!(circuit.state(), State::HalfOpen);
+    assert_eq!(status(&router, STRICT).await, 503);
+}
+
+// L8
+#[tokio::test]
+async fn the_numbers_are_those_of_the_trip_and_of_all_calls() {
+    let registry = Registry::builder()
+        .circuit("db", |it| it.failure_rate(0.5).minimum_calls(8))
+        .build()
+        .expect("valid");
+    let router: Router = Health::new(&registry).router();
+    let db = async || get(&router, STRICT).await.json()["circuits"]["db"].clone();
+    assert_eq!(db().await["error_rate"], "0.0%");
+
+    let circuit = registry.get("db").expect("there");
+    fail(&registry, "db");
+    for _ in 0..3 {
+        circuit.try_acquire().expect("closed").success();
+    }
+    // Too few for a rate that decides, and enough for one to show.
+    assert_eq!(db().await["error_rate"], "25.0%");
+    for _ in 0..4 {
+        fail(&registry, "db");
+    }
+    circuit.try_acquire().expect_err("open");
+    let open = db().await;
+    assert_eq!(open["error_rate"], "62.5%");
+    assert_eq!(
+        (&open["total_calls"], &open["rejected_calls"]),
+        (&json!(9), &json!(1))
+    );
+    assert_eq!(
+        open["cause"],
+        "5 of 8 calls failed (62.5 %, threshold 50 %)"
+    );
+    assert_eq!(open["mode"], "normal");
+    let (since, next) = (open["since"].as_str(), open["next_probe"].as_str());
+    assert!(since < next && since.is_some(), "{open}");
+}
+
+// L8
+#[tokio::test]
+async fn circuits_by_the_thousand_are_left_out_if_so_told() {
+    let (registry, _) = registry(&["db"]);
+    let named: Router = Health::new(&registry).named_only().router();
+    let all: Router = Health::new(&registry).router();
+    for tenant in 0..1_000 {
+        let tenant = registry.get_or_create(&format!("tenant {tenant}"));
+        tenant.expect("room").force_open();
+    }
+    let answer = get(&named, STRICT).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(
+        answer.json()["circuits"]
+            .as_object()
+            .map(serde_json::Map::len),
+        Some(1)
+    );
+    assert_eq!(status(&all, STRICT).await, 503);
+}
+
+// L8
+#[tokio::test]
+async fn only_circuits_with_all_the_tags_are_looked_at() {
+    let registry = Registry::builder()
+        .circuit("db", |it| it.tag("tier", "critical").tag("zone", "eu"))
+        .circuit("mail", |it| it.tag("tier", "critical"))
+        .build()
+        .expect("valid");
+    registry.get("mail").expect("there").force_open();
+    let critical = Health::new(&registry).tagged("tier", "critical");
+    let both: Router = critical.clone().tagged("zone", "eu").router();
+    assert_eq!(status(&critical.router(), STRICT).await, 503);
+    assert_eq!(status(&both, STRICT).await, 200);
+}
+
+#[tokio::test]
+async fn nobody_keeps_an_answer_and_nothing_but_a_look_is_taken() {
+    let (registry, _) = registry(&["db"]);
+    let router: Router = Health::new(&registry).require("db").router();
+    fail(&registry, "db");
+    for path in [STRICT, ALWAYS, "/readyz"] {
+        let answer = get(&router, path).await;
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        assert!(!answer.headers.contains_key("access-control-allow-origin"));
+        let head = ask(&router, "HEAD", path).await;
+        assert_eq!((head.status, head.body.len()), (answer.status, 0));
+        let post = ask(&router, "POST", path).await;
+        assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(post.headers["cache-control"], "no-store");
+    }
+}
