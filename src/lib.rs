@@ -209,7 +209,7 @@ pub use self::{
         guard::{Guard, OwnedGuard},
         handle::{Circuit, WeakCircuit},
         name::Name,
-        settings::{ConfigError, Jitter, OpenFor, Settings},
+        settings::{ConfigError, Jitter, OpenFor, ReconfigureError, Settings},
         snapshot::Snapshot,
         tags::Tags,
     },

@@ -107,6 +107,13 @@ pub(crate) struct Origin {
     pub(crate) configuration: Option<u64>,
 }
 
+impl From<By> for Origin {
+    fn from(by: By) -> Self {
+        let configuration = None;
+        Self { by, configuration }
+    }
+}
+
 impl Origin {
     fn is_told(&self) -> bool {
         self.configuration.is_some() || !self.by.is_unknown()

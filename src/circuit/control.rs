@@ -6,7 +6,7 @@ use super::{
     by::{By, Origin},
     error::ControlError,
     handle::{Circuit, Label},
-    settings::{ConfigError, Settings, SettingsChange},
+    settings::{ConfigError, ReconfigureError, Settings, SettingsChange},
 };
 use crate::machine::{Mode, Transition};
 
@@ -210,27 +210,89 @@ impl Circuit {
         by: By,
         change: impl FnMut(&mut Settings) -> &mut Settings,
     ) -> Result<SettingsChange, ConfigError> {
-        let configuration = None;
-        self.reconfigure_from(Origin { by, configuration }, change)
+        self.reconfigure_from(Origin::from(by), change)
+    }
+
+    /// How often the settings were changed: 0 of a circuit as it was built. A change to what holds already is none.
+    ///
+    /// To change what one has looked at, ask for this first, then for the [`settings`](Self::settings), and give it to
+    /// [`reconfigure_expecting`](Self::reconfigure_expecting). In the other order, a change between the two is lost.
+    #[must_use]
+    pub fn settings_version(&self) -> u64 {
+        self.core().settings_version()
+    }
+
+    /// [Changes the settings](Self::reconfigure_as) if they are still of this [version](Self::settings_version), so that
+    /// two people do not undo what the other has just done: of all who expect the same version, one gets through.
+    ///
+    /// ```
+    /// # use tower_breaker::{By, Circuit, ReconfigureError};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let circuit = Circuit::builder("payments").build()?;
+    /// // Two people look at the same settings …
+    /// let version = circuit.settings_version();
+    ///
+    /// // … and the second comes too late.
+    /// let ops = By::who("ops").because("INC-123");
+    /// circuit.reconfigure_expecting(ops, version, |settings| settings.set_failure_rate(0.25))?;
+    /// let dev = By::who("dev").because("a test");
+    /// let late = circuit.reconfigure_expecting(dev, version, |settings| settings.set_failure_rate(0.75));
+    /// assert_eq!(late, Err(ReconfigureError::OtherVersion { expected: 0, found: 1 }));
+    /// assert_eq!(circuit.settings().failure_rate(), Some(0.25));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ReconfigureError::OtherVersion`] if the settings are of another version, also if `change` would change nothing,
+    /// and [`ReconfigureError::Refused`] where [`reconfigure`](Self::reconfigure) refuses the change. Then nothing
+    /// has changed.
+    #[doc(alias = "compare_and_set")]
+    pub fn reconfigure_expecting(
+        &self,
+        by: By,
+        version: u64,
+        change: impl FnMut(&mut Settings) -> &mut Settings,
+    ) -> Result<SettingsChange, ReconfigureError> {
+        let is_expected = |found| match found == version {
+            true => Ok(()),
+            false => Err(ReconfigureError::OtherVersion {
+                expected: version,
+                found,
+            }),
+        };
+        self.reconfigure_if(is_expected, Origin::from(by), change)
     }
 
     pub(crate) fn reconfigure_from(
         &self,
         origin: Origin,
-        mut change: impl FnMut(&mut Settings) -> &mut Settings,
+        change: impl FnMut(&mut Settings) -> &mut Settings,
     ) -> Result<SettingsChange, ConfigError> {
+        self.reconfigure_if(|_| Ok(()), origin, change)
+    }
+
+    /// `may_change` is asked of the version that each try begins from.
+    fn reconfigure_if<E: From<ConfigError>>(
+        &self,
+        may_change: impl Fn(u64) -> Result<(), E>,
+        origin: Origin,
+        mut change: impl FnMut(&mut Settings) -> &mut Settings,
+    ) -> Result<SettingsChange, E> {
         let Label {
             name,
             settings: built,
             ..
         } = self.label();
-        let changed = self.core().reconfigure(|numbers| {
+        let changed = self.core().reconfigure(|numbers, version| {
+            may_change(version)?;
             let old = built.with_numbers(&numbers);
             let mut new = old.clone();
             change(&mut new);
-            new.numbers_in_place(&old, built)
-        });
-        let changed = changed.map_err(|error| error.of(name))?;
+            let numbers = new.numbers_in_place(&old, built);
+            numbers.map_err(|error| E::from(error.of(name)))
+        })?;
         let old_and_new = (
             built.with_numbers(&changed.old),
             built.with_numbers(&changed.new),

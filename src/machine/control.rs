@@ -94,11 +94,11 @@ impl Core {
         })
     }
 
-    /// E5: changes the numbers of a live circuit, together. `change` may be asked again, if another change gets
-    /// between.
+    /// E5: changes the numbers of a live circuit, together. `change` is given their version, too, and may be
+    /// asked again, if another change gets between.
     pub(crate) fn reconfigure<E>(
         &self,
-        change: impl FnMut(Numbers) -> Result<Numbers, E>,
+        change: impl FnMut(Numbers, u64) -> Result<Numbers, E>,
     ) -> Result<Changed, E> {
         self.tunable.change(change, |numbers| {
             // Before the version goes up, so that calls are timed by the time a rate needs it.

@@ -30,25 +30,24 @@ impl Tunable {
     }
 
     /// How often they were changed.
-    #[cfg(feature = "registry")]
     pub(crate) fn version(&self) -> u64 {
         self.words.version()
     }
 
-    /// Replaces all numbers by what `change` makes of them, unless that is the same. If another change got
-    /// between, `change` is asked again, with what that has made. `hints` is called with the new numbers before
-    /// anybody can read them.
+    /// Replaces all numbers by what `change` makes of them and their version, unless that is the same. If another
+    /// change got between, `change` is asked again, with what that has made, and its version: so whoever expects a
+    /// version compares in there. `hints` is called with the new numbers before anybody can read them.
     ///
     /// `change` is somebody else's code, so it is called without the lock.
     pub(crate) fn change<E>(
         &self,
-        mut change: impl FnMut(Numbers) -> Result<Numbers, E>,
+        mut change: impl FnMut(Numbers, u64) -> Result<Numbers, E>,
         hints: impl Fn(&Numbers),
     ) -> Result<Changed, E> {
         loop {
             let (words, version) = self.words.read();
             let old = Numbers::from_words(words);
-            let new = change(old)?;
+            let new = change(old, version)?;
             if new == old {
                 return Ok(Changed { old, new, version });
             }
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
 
     fn set(tunable: &Tunable, value: u64) -> Changed {
-        let change = |numbers| {
+        let change = |numbers, _| {
             Ok::<_, ()>(Numbers {
                 consecutive_failures: value,
                 ramp_from: value,
@@ -156,7 +155,7 @@ mod tests {
     #[test]
     fn a_refused_change_changes_nothing() {
         let tunable = Tunable::new(Numbers::default());
-        assert_eq!(tunable.change(|_| Err("no"), |_| {}), Err("no"));
+        assert_eq!(tunable.change(|_, _| Err("no"), |_| {}), Err("no"));
         assert_eq!(tunable.read(), Numbers::default());
         assert_eq!(set(&tunable, 1).version, 1);
     }
@@ -172,7 +171,7 @@ mod tests {
     #[test]
     fn a_change_within_a_change_holds_and_the_outer_one_begins_from_it() {
         let tunable = Tunable::new(Numbers::default());
-        let change = |numbers| {
+        let change = |numbers, _| {
             set(&tunable, 7);
             Ok::<_, ()>(Numbers {
                 permits: 3,

@@ -82,7 +82,6 @@ impl Core {
     }
 
     /// How often its settings were changed.
-    #[cfg(feature = "registry")]
     pub(crate) fn settings_version(&self) -> u64 {
         self.tunable.version()
     }

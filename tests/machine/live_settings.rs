@@ -9,8 +9,8 @@ use std::{
 use crate::collisions::race;
 use crate::support::{Fixture, NANO, SLOW, fragile, millis, secs};
 use tower_breaker::{
-    AbandonedPolicy, Circuit, CircuitBuilder, Jitter, OpenFor, Settings, State,
-    observe::SettingsChange,
+    AbandonedPolicy, By, Circuit, CircuitBuilder, Jitter, OpenFor, ReconfigureError, Settings,
+    State, observe::SettingsChange,
 };
 
 // ---- what they tell ----------------------------------------------------------------------------
@@ -550,6 +550,78 @@ fn relative_changes_that_race_all_hold_and_are_told_in_some_order() {
         );
     }
     assert_eq!(told.len() as u64, 4 * EACH);
+}
+
+// ---- a version that is expected -----------------------------------------------------------------
+
+fn raise(settings: &mut Settings) -> &mut Settings {
+    let failures = settings.consecutive_failures().map(|it| it + 1);
+    settings.set_consecutive_failures(failures)
+}
+
+// E5
+#[test]
+fn who_expects_another_version_changes_nothing() {
+    let (circuit, told) = listened_to(|c| c.consecutive_failures(1));
+    let circuit = &circuit.circuit;
+    assert_eq!(circuit.settings_version(), 0);
+    let change = circuit.reconfigure_expecting(By::who("ops"), 0, raise);
+    let change = change.expect("of this version");
+    assert_eq!((change.version(), circuit.settings_version()), (1, 1));
+    assert_eq!(change.by().get_who(), Some("ops"));
+
+    let late = circuit.reconfigure_expecting(By::unknown(), 0, raise);
+    let (expected, found) = (0, 1);
+    let other = ReconfigureError::OtherVersion { expected, found };
+    assert_eq!(late, Err(other.clone()));
+    let said = "version 0 of the settings was expected, but there is version 1";
+    assert_eq!(other.to_string(), said);
+    // Also where there is nothing to change.
+    let late = circuit.reconfigure_expecting(By::unknown(), 0, |it| it);
+    assert_eq!(late, Err(other));
+
+    let refused = circuit.reconfigure_expecting(By::unknown(), 1, |it| it.set_count_window(7));
+    let refused = refused.expect_err("another window");
+    assert!(matches!(&refused, ReconfigureError::Refused(it) if it.field() == "count_window"));
+    assert!(refused.to_string().starts_with("circuit `"), "{refused}");
+    assert_eq!(circuit.settings().consecutive_failures(), Some(2));
+    assert_eq!(told.lock().expect("a log").len(), 1);
+}
+
+// E5: what comes between the look and the change is seen.
+#[test]
+fn a_change_that_comes_while_another_is_made_ends_its_version() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(1)).circuit;
+    let mut asked = 0;
+    let changed = circuit.reconfigure_expecting(By::unknown(), 0, |settings| {
+        asked += 1;
+        circuit.reconfigure(raise).expect("valid");
+        raise(settings)
+    });
+    let (expected, found) = (0, 1);
+    assert_eq!(
+        changed,
+        Err(ReconfigureError::OtherVersion { expected, found })
+    );
+    assert_eq!(
+        (asked, circuit.settings().consecutive_failures()),
+        (1, Some(2))
+    );
+}
+
+// E5
+#[test]
+fn of_twenty_who_expect_one_version_one_gets_through() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(1)).circuit;
+    for version in 0..200 {
+        let changed = race(20, |_| {
+            let by = By::unknown();
+            circuit.reconfigure_expecting(by, version, raise).is_ok()
+        });
+        assert_eq!(changed.into_iter().filter(|it| *it).count(), 1, "{version}");
+        assert_eq!(circuit.settings_version(), version + 1);
+    }
+    assert_eq!(circuit.settings().consecutive_failures(), Some(201));
 }
 
 // E5: the longest time there is reads back as it was said.

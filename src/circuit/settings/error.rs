@@ -179,6 +179,43 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
+/// A live circuit whose settings were not changed by
+/// [`reconfigure_expecting`](crate::Circuit::reconfigure_expecting).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReconfigureError {
+    /// The change makes no sense, or cannot be made while the circuit lives.
+    Refused(ConfigError),
+    /// Somebody has changed the settings since the [version](crate::Circuit::settings_version) that was expected.
+    OtherVersion {
+        /// The one that was looked at.
+        expected: u64,
+        /// The one that is there.
+        found: u64,
+    },
+}
+
+impl From<ConfigError> for ReconfigureError {
+    fn from(refused: ConfigError) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl fmt::Display for ReconfigureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refused) => fmt::Display::fmt(refused, f),
+            Self::OtherVersion { expected, found } => write!(
+                f,
+                "version {expected} of the settings was expected, but there is version {found}"
+            ),
+        }
+    }
+}
+
+/// That of a setting is told in place of this one: its message is the same.
+impl Error for ReconfigureError {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,7 +19,7 @@ use std::time::Duration;
 pub(crate) use self::values::Value;
 pub use self::{
     change::{ChangedSetting, SettingsChange},
-    error::ConfigError,
+    error::{ConfigError, ReconfigureError},
     open_for::{Jitter, OpenFor},
 };
 pub(crate) use self::{

@@ -163,7 +163,7 @@ impl Fixture {
 
     /// E5
     fn reconfigure(&self, change: impl Fn(&mut Numbers)) {
-        let changed = self.core.reconfigure(|mut numbers| {
+        let changed = self.core.reconfigure(|mut numbers, _| {
             change(&mut numbers);
             Ok::<_, Infallible>(numbers)
         });

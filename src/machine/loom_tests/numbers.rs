@@ -91,7 +91,7 @@ fn two_relative_changes_add_up() {
         let more = || {
             let (fixture, newest) = (fixture.clone(), newest.clone());
             move || {
-                let changed = fixture.core.reconfigure(|numbers| {
+                let changed = fixture.core.reconfigure(|numbers, _| {
                     Ok::<_, Infallible>(Numbers {
                         consecutive_failures: numbers.consecutive_failures + 1,
                         ..numbers
@@ -105,6 +105,32 @@ fn two_relative_changes_add_up() {
         race!(more(), more());
         assert_eq!(fixture.core.numbers().consecutive_failures, 3);
         assert_eq!(newest.load(Relaxed), 2);
+    });
+}
+
+// E5: a change is given the version that it begins from, and nobody gets between that and what it writes.
+#[test]
+fn of_two_who_expect_one_version_one_gets_through() {
+    model("twice one more, of the same version", || {
+        let fixture = Fixture::new(consecutive(1));
+        let through = StdArc::new(AtomicUsize::new(0));
+        let more = || {
+            let (fixture, through) = (fixture.clone(), through.clone());
+            move || {
+                let changed = fixture.core.reconfigure(|numbers, version| match version {
+                    0 => Ok(Numbers {
+                        consecutive_failures: numbers.consecutive_failures + 1,
+                        ..numbers
+                    }),
+                    newer => Err(newer),
+                });
+                through.fetch_add(changed.is_ok().into(), Relaxed);
+            }
+        };
+        race!(more(), more());
+        assert_eq!(through.load(Relaxed), 1);
+        assert_eq!(fixture.core.settings_version(), 1);
+        assert_eq!(fixture.core.numbers().consecutive_failures, 2);
     });
 }
 
