@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Admission, Cause, Core, Mode, Nanos, Refusal, Ticket, Transition, WHOLE, WithTransition,
+    Admission, Cause, Core, HEARD, Mode, Nanos, Refusal, Ticket, Transition, WHOLE, WithTransition,
     retry::Attempt::{self, Done, Lost},
     totals::TotalCounters,
     transition::Length,
@@ -21,11 +21,12 @@ impl Core {
             return None;
         }
         let ticket = Ticket::new(word);
-        let timing = self.timing.read();
-        if timing.is_off() {
+        // Relaxed: a number of its own; calls that race with its change may be timed or not.
+        if self.judged_from.load(Ordering::Relaxed) == 0 {
             return Some(ticket);
         }
-        (!timing.is_heard()).then(|| ticket.started_at(now()))
+        let ticket = ticket.started_at(now());
+        (!self.hears_calls()).then_some(ticket)
     }
 
     /// What can be decided without the time: a disabled circuit that watches no durations admits, one
@@ -33,7 +34,10 @@ impl Core {
     #[inline]
     pub(crate) fn admit_without_clock(&self) -> Option<Result<Ticket, Refusal>> {
         match self.load().state_mode() {
-            StateMode::Disabled if self.timing.read().is_off() => Some(Ok(Ticket::bypass())),
+            // Relaxed: as in `admit_fast`.
+            StateMode::Disabled if self.judged_from.load(Ordering::Relaxed) == 0 => {
+                Some(Ok(Ticket::bypass()))
+            }
             StateMode::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
             _ => None,
         }
@@ -141,12 +145,14 @@ impl Core {
     /// Whether a rejection is no usual one: those tell the same time, and nobody hears of them.
     #[inline]
     pub(super) fn spreads_or_is_heard(&self) -> bool {
-        !self.spread_retry_after.read().is_off()
+        // Relaxed: a number of its own.
+        self.spread_retry_after.load(Ordering::Relaxed) != 0
     }
 
     /// C3: the time that a rejection tells: longer by up to the share that the circuit spreads it by.
     pub(crate) fn spread_out(&self, remaining: Nanos) -> Nanos {
-        let share = self.spread_retry_after.read().number();
+        // Relaxed: a number of its own.
+        let share = self.spread_retry_after.load(Ordering::Relaxed) & !HEARD;
         if share == 0 {
             return remaining;
         }

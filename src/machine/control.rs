@@ -4,12 +4,13 @@
 //! admission sees it.
 
 use super::{
-    Cause, Core, Mode, State, Transition,
+    Cause, Core, HEARD, HEARD_CALLS, Mode, State, Transition,
     numbers::Numbers,
     retry::Attempt::{self, Done, Lost},
     tunable::Changed,
     word::{BreakLength, Word},
 };
+use crate::machine::sync::Ordering;
 use std::time::Duration;
 
 /// A trip that the mode does not allow.
@@ -102,9 +103,20 @@ impl Core {
     ) -> Result<Changed, E> {
         self.tunable.change(change, |numbers| {
             // Before the version goes up, so that calls are timed by the time a rate needs it.
-            self.timing.set(numbers.timing());
-            self.spread_retry_after.set(numbers.spread_retry_after);
+            self.hint(numbers, self.hears_calls());
         })
+    }
+
+    /// Notes what each call looks at of the numbers. For who keeps others away that would note something else.
+    ///
+    /// Relaxed: calls that race with it may be timed, or heard, or not.
+    pub(super) fn hint(&self, numbers: &Numbers, heard: bool) {
+        let (judged_from, spread) = match heard {
+            true => (HEARD_CALLS, numbers.spread_retry_after | HEARD),
+            false => (numbers.judged_from(), numbers.spread_retry_after),
+        };
+        self.judged_from.store(judged_from, Ordering::Relaxed);
+        self.spread_retry_after.store(spread, Ordering::Relaxed);
     }
 
     /// The numbers that hold now, of one version.

@@ -1,14 +1,15 @@
 //! Calls that somebody hears of (rule L2): each takes the paths on which its beginning and its end can be told.
 //!
-//! Whether calls are heard is a flag in the two numbers that each call looks at anyway ([`Hint`](super::hint::Hint)).
-//! Where it is set, no call is admitted by [`Core::admit_fast`], each is timed, so that none is recorded by
-//! [`Core::record_fast`], and no rejection is a usual one.
+//! Those who hear cost nothing where there are none: of the two numbers that a call looks at anyway, one says then that
+//! each call is timed, so that none is admitted by [`Core::admit_fast`] or recorded by [`Core::record_fast`], and the
+//! other that no rejection is a usual one.
 
 use super::{
-    Answer, Core, Nanos, Outcome, Ticket, WithTransition,
+    Answer, Core, HEARD_CALLS, Nanos, Outcome, Ticket, WithTransition,
     record::{EndedCall, Verdict},
     totals::End,
 };
+use crate::machine::sync::Ordering;
 
 /// What a call came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +30,15 @@ pub(crate) struct HeardEnd {
 impl Core {
     /// Says whether somebody hears of calls. Those under way may be heard from their middle, or up to it.
     pub(crate) fn hear_calls(&self, heard: bool) {
-        self.timing.hear(heard);
-        self.spread_retry_after.hear(heard);
+        self.tunable.hold(|numbers| self.hint(numbers, heard));
     }
 
     /// Whether somebody hears of calls.
+    ///
+    /// Relaxed: as in [`Core::admit_fast`].
+    #[inline]
     pub(crate) fn hears_calls(&self) -> bool {
-        self.timing.read().is_heard()
+        self.judged_from.load(Ordering::Relaxed) == HEARD_CALLS
     }
 
     /// Records any outcome of any call, and says what it came to. `took`: how long it took, where that is less than it
@@ -48,7 +51,7 @@ impl Core {
         took: Option<Nanos>,
         now: u64,
     ) -> WithTransition<HeardEnd> {
-        let call = self.ended_call(ticket, now).that_took(took);
+        let call = self.ended_call(ticket, now, took);
         let verdict = call.verdict(outcome);
         self.end_heard(&call, verdict, verdict.end(), call.is_slow())
     }
@@ -62,7 +65,7 @@ impl Core {
         took: Option<Nanos>,
         now: u64,
     ) -> WithTransition<HeardEnd> {
-        let call = self.ended_call(ticket, now).that_took(took);
+        let call = self.ended_call(ticket, now, took);
         let (verdict, end, slow) = self.judge_abandoned(&call, answer);
         self.end_heard(&call, verdict, end, slow)
     }

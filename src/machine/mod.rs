@@ -16,8 +16,7 @@
 //! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (its number, and what does not fit in
 //!   there), `window` (of `count_window` or `time_window`), `totals`, and `stripes` for all that is counted by many
 //!   threads.
-//! * Settings: `numbers` (those that can be changed), `tunable` (how they are), `hint` (a number that each call
-//!   looks at).
+//! * Settings: `numbers` (those that can be changed), `tunable` (how they are).
 //! * Others: `control` (*Core*, a person), `driven` (*Core*, a driver), `view` (*Core*, a reader), `saved` (a later
 //!   process), `membership` (*Core*, the other circuits of a set) with `cap` and `slots`.
 //! * `types` has the public words; `nanos` lengths of time; `sync` the atomics, of `std` or of loom.
@@ -30,7 +29,6 @@ mod count_window;
 mod driven;
 mod era;
 mod heard;
-mod hint;
 #[cfg(all(test, tower_breaker_loom))]
 pub(crate) mod loom_tests;
 mod membership;
@@ -61,8 +59,8 @@ use std::sync::Arc;
 #[cfg(feature = "registry")]
 pub(crate) use self::cap::Limit;
 use self::{
-    backoff::Backoff, era::EraFacts, hint::Hint, membership::Membership, retry::Attempt,
-    totals::TotalCounters, trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
+    backoff::Backoff, era::EraFacts, membership::Membership, retry::Attempt, totals::TotalCounters,
+    trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
 };
 pub(crate) use self::{
     backoff::{DEFAULT_OPEN_FOR, JitterKind, OfAttempt},
@@ -96,12 +94,12 @@ pub(crate) type Policy = Arc<dyn Fn(&WindowCounts) -> bool + Send + Sync>;
 /// The state of one circuit.
 pub(crate) struct Core {
     word: AtomicU64,
-    /// [`Numbers::timing`](numbers::Numbers::timing), so that admission learns with one load whether calls
-    /// are timed or heard.
-    timing: Hint,
+    /// [`Numbers::judged_from`](numbers::Numbers::judged_from), so that a call learns with one load whether it is
+    /// timed, and a success whether it may be slow. [`HEARD_CALLS`], if somebody hears of calls.
+    judged_from: AtomicU64,
     /// [`Numbers::spread_retry_after`](numbers::Numbers::spread_retry_after), so that a rejection learns with one load
-    /// that there is none, and that it is not heard.
-    spread_retry_after: Hint,
+    /// that there is none; with [`HEARD`], if somebody hears of it.
+    spread_retry_after: AtomicU64,
     window: Window,
     /// Whether each success is counted: in the totals, or past the log of slow calls.
     counts_every_success: bool,
@@ -159,6 +157,13 @@ impl<T> WithTransition<T> {
 /// Whether a call is admitted.
 pub(crate) type Admission = WithTransition<Result<Ticket, Refusal>>;
 
+/// In place of the time from which a call is judged by all of the numbers: somebody hears of calls, and each is judged
+/// so that takes any time at all. No number is as small.
+const HEARD_CALLS: u64 = 1;
+
+/// Beside a share: somebody hears of rejections.
+const HEARD: u64 = 1 << 63;
+
 /// All of a share, in millionths.
 pub(crate) const WHOLE: u64 = 1_000_000;
 
@@ -174,8 +179,8 @@ impl Core {
         let first = Word::restored(&parts.first);
         Self {
             word: AtomicU64::new(first.bits()),
-            timing: Hint::new(numbers.timing()),
-            spread_retry_after: Hint::new(numbers.spread_retry_after),
+            judged_from: AtomicU64::new(numbers.judged_from()),
+            spread_retry_after: AtomicU64::new(numbers.spread_retry_after),
             counts_every_success: parts.totals || track_slow,
             window: Window::new(window, track_slow),
             totals: parts.totals.then(TotalCounters::new),

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::WHOLE;
 use super::backoff::{DEFAULT_OPEN_FOR, JitterKind, OfAttempt};
-use super::hint::Hint;
 use super::types::AbandonedPolicy;
 use super::word::BreakLength;
 
@@ -124,12 +123,12 @@ impl Numbers {
         open_for.duration().max(Duration::from_secs(30))
     }
 
-    /// What slow calls take longer than, so that a load of one word tells whether calls are timed; for ever
-    /// where they are timed for another reason.
-    pub(crate) fn timing(&self) -> u64 {
+    /// How long a success has to take, in nanoseconds, to be judged by all of the numbers: longer than what is slow.
+    /// Where calls are timed for another reason, for ever; where they are not timed, 0.
+    pub(super) fn judged_from(&self) -> u64 {
         match self.abandoned {
-            _ if self.slow_call_duration > 0 => self.slow_call_duration,
-            AbandonedPolicy::FailureAfter(_) => Hint::MOST,
+            _ if self.slow_call_duration > 0 => self.slow_call_duration.saturating_add(1),
+            AbandonedPolicy::FailureAfter(_) => u64::MAX,
             AbandonedPolicy::Ignore | AbandonedPolicy::Failure | AbandonedPolicy::FailureIfSlow => {
                 0
             }

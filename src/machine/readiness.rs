@@ -174,7 +174,7 @@ impl Core {
             slow: false,
             floor: Duration::ZERO,
         };
-        let change = self.apply(&self.ended_call(ticket, now), verdict);
+        let change = self.apply(&self.ended_call(ticket, now, None), verdict);
         change.into_iter().for_each(tell);
         change.is_none() && ticket.is_probe()
     }

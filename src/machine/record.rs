@@ -9,6 +9,7 @@ use super::{
     transition::Length,
     window::Mark,
 };
+use crate::machine::sync::Ordering;
 
 impl Core {
     /// Records what an admitted call came to.
@@ -102,27 +103,25 @@ impl Core {
         now: u64,
         took: Option<Nanos>,
     ) -> Option<Transition> {
-        // A hint of the number, which spares most calls the reading of all of them.
-        let limit = self.timing.read().number();
-        let fast = match took {
-            None => !ticket.is_slow(limit, now),
-            Some(took) => limit == 0 || took.get() <= limit,
-        };
+        // Zero of a call that was not timed, which is judged by all of the numbers, too.
+        let took_so_long = took.map_or(now.saturating_sub(ticket.started), Nanos::get);
+        // Relaxed: a hint of the numbers, which spares most calls the reading of all of them.
+        let fast = took_so_long < self.judged_from.load(Ordering::Relaxed);
         if outcome == Outcome::Success && fast && self.record_success(ticket, || now) {
             return None;
         }
-        let call = self.ended_call(ticket, now).that_took(took);
+        let call = self.ended_call(ticket, now, took);
         let verdict = call.verdict(outcome);
         self.count_end(verdict.end(), call.is_slow());
         self.apply(&call, verdict)
     }
 
     /// The numbers are read once, so that one version judges the whole call (E5).
-    pub(super) fn ended_call(&self, ticket: Ticket, now: u64) -> EndedCall {
+    pub(super) fn ended_call(&self, ticket: Ticket, now: u64, took: Option<Nanos>) -> EndedCall {
         EndedCall {
             ticket,
             now,
-            took: None,
+            took,
             numbers: self.tunable.read(),
             vetoed: Cell::new(false),
             stale: Cell::new(false),
@@ -137,7 +136,7 @@ impl Core {
         answer: Answer,
         now: impl Fn() -> u64,
     ) -> Option<Transition> {
-        let call = self.ended_call(ticket, Self::now_for(ticket, now));
+        let call = self.ended_call(ticket, Self::now_for(ticket, now), None);
         self.apply_abandoned(&call, answer)
     }
 
@@ -149,7 +148,7 @@ impl Core {
         took: Nanos,
         now: u64,
     ) -> Option<Transition> {
-        let call = self.ended_call(ticket, now).that_took(Some(took));
+        let call = self.ended_call(ticket, now, Some(took));
         self.apply_abandoned(&call, answer)
     }
 
@@ -274,11 +273,6 @@ pub(super) struct EndedCall {
 }
 
 impl EndedCall {
-    /// The same, where it took less than it has run (A3).
-    pub(super) fn that_took(self, took: Option<Nanos>) -> Self {
-        Self { took, ..self }
-    }
-
     pub(super) fn verdict(&self, outcome: Outcome) -> Verdict {
         let outcome = match outcome {
             // A2: proof of life.

@@ -57,6 +57,13 @@ impl Tunable {
         }
     }
 
+    /// Calls `look` with the numbers, while nobody changes them.
+    pub(crate) fn hold(&self, look: impl FnOnce(&Numbers)) {
+        let holding = self.writing.lock();
+        let _holding = holding.unwrap_or_else(std::sync::PoisonError::into_inner);
+        look(&self.read());
+    }
+
     /// Writes the numbers that follow those of `version`. Gives their version, if no other change got between.
     fn replace(&self, version: u64, new: Numbers, hints: impl Fn(&Numbers)) -> Option<u64> {
         let writing = self.writing.lock();
