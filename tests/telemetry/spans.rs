@@ -1,0 +1,3 @@
+//! What a log and a trace get (rule L7).
+
+mod log;
