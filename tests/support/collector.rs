@@ -135,8 +135,18 @@ impl Collector {
 
     /// The same, from that level on.
     pub(crate) fn listen_to(&self, level: Level) -> DefaultGuard {
+        tracing::subscriber::set_default(self.subscriber(level))
+    }
+
+    /// It is told all that this process does from now on.
+    pub(crate) fn listen_everywhere(&self) {
+        tracing::subscriber::set_global_default(self.subscriber(Level::TRACE))
+            .expect("the only one");
+    }
+
+    fn subscriber(&self, level: Level) -> impl Subscriber + Send + Sync + use<> {
         let filter = LevelFilter::from_level(level);
-        tracing::subscriber::set_default(Registry::default().with(filter).with(self.clone()))
+        Registry::default().with(filter).with(self.clone())
     }
 
     /// What was told since the last time.

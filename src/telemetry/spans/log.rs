@@ -54,7 +54,7 @@ impl CircuitBuilder {
     ///
     /// | what | level |
     /// |---|---|
-    /// | opened, opened again, forced open, a trip that was vetoed | `warn` |
+    /// | opened, opened again, forced open, back to normal while open, a trip that was vetoed | `warn` |
     /// | half-open, closed, released, reset, disabled; anything in shadow | `info` |
     /// | the mode changed and the state did not; settings changed | `debug` |
     ///

@@ -214,31 +214,6 @@ fn a_subscriber_that_panics_harms_nobody() {
     assert_eq!(log.lines().len(), 1);
 }
 
-// L7
-#[test]
-fn a_subscriber_that_controls_the_circuit_is_not_told_of_what_it_does_itself() {
-    let circuit = Circuit::builder("payments").log_transitions().build();
-    let circuit = circuit.expect("valid");
-    let again = circuit.clone();
-    // It sets itself as the subscriber anew, or `tracing` itself would break the circle.
-    let inner = Collector::new();
-    let heard = inner.clone();
-    let log = Collector::new().on_event(move || {
-        let _listening = heard.listen();
-        again.release();
-        again.force_open();
-    });
-    let _listening = log.listen();
-    circuit.force_open();
-    assert_eq!(
-        log.lines(),
-        ["WARN circuit `payments` is forced open: by hand"]
-    );
-    assert_eq!(inner.lines(), Vec::<String>::new());
-    circuit.release();
-    assert_eq!(log.lines().len(), 1);
-}
-
 #[cfg(feature = "registry")]
 mod of_a_registry {
     use tower_breaker::{registry::Registry, telemetry::log_transitions};
