@@ -31,8 +31,11 @@ impl Fields {
         self.0.get(name).map(String::as_str)
     }
 
-    pub(crate) fn names(&self) -> Vec<&'static str> {
-        self.0.keys().copied().collect()
+    /// Those but this one.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        let mut others = self.clone();
+        others.0.remove(name);
+        others
     }
 }
 

@@ -4,10 +4,11 @@ use tracing::Level;
 
 use super::{TARGET, tell_once};
 #[cfg(feature = "registry")]
-use crate::registry::{Event, Registry, Subscription};
+use crate::registry::{Registry, Subscription};
 use crate::{
     circuit::{
-        builder::CircuitBuilder, by::By, handle::Circuit, observe::Threshold,
+        builder::CircuitBuilder,
+        observe::{Event, Threshold, What},
         settings::SettingsChange,
     },
     machine::{Mode, State, Transition},
@@ -34,17 +35,13 @@ use crate::{
 /// ```
 #[cfg(feature = "registry")]
 pub fn log_transitions(registry: &Registry) -> Subscription {
-    registry.subscribe(|circuit, event| match event {
-        Event::Transition(told) => log_transition(circuit, told, &By::default()),
-        Event::Settings(told) => log_settings(circuit, told),
-        _ => {}
-    })
+    registry.subscribe_events(|_, event| log(event))
 }
 
 impl CircuitBuilder {
     /// Tells every transition, and every change of settings, as an event of [`tracing`](https://docs.rs/tracing)
-    /// (rule L7). Feature `tracing`. The target is `tower_breaker`, and the message is the line that
-    /// [`Transition::describe`] makes:
+    /// (rule L7). Feature `tracing`. The target is `tower_breaker`, and the message is the line that an
+    /// [`Event`] prints as:
     ///
     /// ```text
     ///  WARN tower_breaker: circuit `payments` opened: 7 of 10 calls failed (70 %, threshold 50 %), next probe in 5 s …
@@ -62,9 +59,11 @@ impl CircuitBuilder {
     ///
     /// | field | what |
     /// |---|---|
-    /// | `circuit_breaker.name` | the circuit |
-    /// | `circuit_breaker.state`, `circuit_breaker.state_before` | [labels](crate::observe#labels) |
-    /// | `circuit_breaker.mode`, `circuit_breaker.mode_before` | labels |
+    /// | `circuit_breaker.event` | what happened, as a [label](crate::observe#labels) |
+    /// | `circuit_breaker.event_id` | grows with each event of the process |
+    /// | `circuit_breaker.name`, `circuit_breaker.tags` | the circuit, and its tags, as `tier=critical, zone=eu` |
+    /// | `circuit_breaker.state`, `.state_before` | labels |
+    /// | `circuit_breaker.mode`, `.mode_before` | labels |
     /// | `circuit_breaker.cause` | a label |
     /// | `circuit_breaker.vetoed` | the cause of a trip that was vetoed |
     /// | `circuit_breaker.era` | grows with each transition |
@@ -73,9 +72,9 @@ impl CircuitBuilder {
     /// | `circuit_breaker.attempt` | opens in a row |
     /// | `circuit_breaker.open_for_seconds` | the break that begins |
     /// | `circuit_breaker.who`, `.why` | of what a person did, as far as that was told |
-    /// | `circuit_breaker.settings_version` | of a change of settings, which has of the others the name, who and why |
+    /// | `circuit_breaker.settings_version` | of a change of settings, which has nothing of state, mode and cause |
     ///
-    /// What is not known has no field. An event belongs to the span in which it happened: that of the request that
+    /// What is not known has no field. That a circuit came to its registry or left it is not told here. An event belongs to the span in which it happened: that of the request that
     /// tripped the circuit.
     ///
     /// ```
@@ -87,54 +86,70 @@ impl CircuitBuilder {
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
     pub fn log_transitions(self) -> Self {
-        self.on_transition(|circuit, told| log_transition(circuit, told, &By::default()))
-            .on_settings_change(log_settings)
+        self.on_event(|_, event| log(event))
     }
 }
 
 /// A level has to be known when this is compiled.
 macro_rules! tell {
-    ($level:expr, $($told:tt)*) => {
-        tell_once(|| match $level {
-            Level::WARN => tracing::event!(target: TARGET, Level::WARN, $($told)*),
-            Level::INFO => tracing::event!(target: TARGET, Level::INFO, $($told)*),
-            _ => tracing::event!(target: TARGET, Level::DEBUG, $($told)*),
-        })
+    ($level:expr, $event:expr, $($fields:tt)*) => {
+        match $level {
+            Level::WARN => tell!(@ Level::WARN, $event, $($fields)*),
+            Level::INFO => tell!(@ Level::INFO, $event, $($fields)*),
+            _ => tell!(@ Level::DEBUG, $event, $($fields)*),
+        }
+    };
+    (@ $level:expr, $event:expr, $($fields:tt)*) => {
+        tracing::event!(
+            target: TARGET,
+            $level,
+            { attributes::NAME } = $event.circuit.as_str(),
+            { attributes::ERA } = $event.era,
+            circuit_breaker.event = $event.label(),
+            circuit_breaker.event_id = $event.id,
+            circuit_breaker.tags = (!$event.tags.is_empty()).then(|| tracing::field::display(&$event.tags)),
+            circuit_breaker.who = $event.by.get_who(),
+            circuit_breaker.why = $event.by.get_why(),
+            $($fields)*
+            "{}",
+            $event
+        )
     };
 }
 
-fn log_transition(circuit: &Circuit, told: &Transition, by: &By) {
+fn log(event: &Event) {
+    tell_once(|| match &event.what {
+        What::Transition(told) => log_transition(event, told),
+        What::Settings(told) => log_settings(event, told),
+        What::Added | What::Removed | What::Evicted => {}
+    });
+}
+
+fn log_transition(event: &Event, told: &Transition) {
     tell!(
         level_of(told),
-        { attributes::NAME } = circuit.name(),
+        event,
         { attributes::STATE } = told.to.label(),
         circuit_breaker.state_before = told.from.label(),
         circuit_breaker.mode = told.mode.label(),
         circuit_breaker.mode_before = told.mode_before.label(),
         { attributes::CAUSE } = told.cause.label(),
         circuit_breaker.vetoed = told.vetoed.map(|cause| cause.label()),
-        { attributes::ERA } = told.era,
         circuit_breaker.calls = told.counts.map(|counts| counts.calls),
         circuit_breaker.failures = told.counts.map(|counts| counts.failed),
         circuit_breaker.slow = told.counts.map(|counts| counts.slow),
         circuit_breaker.threshold = told.threshold.map(number_of),
         circuit_breaker.attempt = told.attempt,
         circuit_breaker.open_for_seconds = told.open_for.map(|time| time.as_secs_f64()),
-        circuit_breaker.who = by.get_who(),
-        circuit_breaker.why = by.get_why(),
-        "{}",
-        told.describe(circuit.name()),
     );
 }
 
-fn log_settings(circuit: &Circuit, told: &SettingsChange) {
+fn log_settings(event: &Event, told: &SettingsChange) {
+    let version = told.version();
     tell!(
         Level::DEBUG,
-        { attributes::NAME } = circuit.name(),
-        circuit_breaker.settings_version = told.version(),
-        circuit_breaker.who = told.by().get_who(),
-        circuit_breaker.why = told.by().get_why(),
-        "{told}",
+        event,
+        circuit_breaker.settings_version = version,
     );
 }
 

@@ -63,15 +63,25 @@ fn an_event_has_all_that_is_known_in_its_fields_and_needs_no_span() {
     clock.advance(BREAK);
     call(&circuit, Outcome::Success);
     let events = log.events();
-    let fields: Vec<_> = events.iter().map(|told| told.fields.to_string()).collect();
+    let fields: Vec<_> = events
+        .iter()
+        .map(|told| told.fields.without("circuit_breaker.event_id").to_string())
+        .collect();
+    let ids = events
+        .iter()
+        .map(|told| told.fields.get("circuit_breaker.event_id"));
+    let ids: Vec<u64> = ids
+        .map(|id| id.expect("set").parse().expect("a number"))
+        .collect();
+    assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
     assert_eq!(
         fields,
         [
-            "attempt=1 calls=4 cause=failure_rate era=1 failures=3 mode=normal mode_before=normal name=payments \
+            "attempt=1 calls=4 cause=failure_rate era=1 event=opened failures=3 mode=normal mode_before=normal name=payments \
              open_for_seconds=5.0 slow=0 state=open state_before=closed threshold=0.5",
-            "attempt=1 cause=wait_over era=2 mode=normal mode_before=normal name=payments state=half_open \
+            "attempt=1 cause=wait_over era=2 event=half_open mode=normal mode_before=normal name=payments state=half_open \
              state_before=open",
-            "attempt=0 cause=recovered era=3 mode=normal mode_before=normal name=payments state=closed \
+            "attempt=0 cause=recovered era=3 event=closed mode=normal mode_before=normal name=payments state=closed \
              state_before=half_open",
         ],
     );
@@ -162,8 +172,27 @@ fn a_change_of_settings_is_told_with_who_and_why() {
         "circuit `payments`: `failure_rate` 0.5 -> 0.25 (by ops: INC-1)"
     );
     assert_eq!(
-        told.fields.to_string(),
-        "name=payments settings_version=1 who=ops why=INC-1"
+        told.fields.without("circuit_breaker.event_id").to_string(),
+        "era=0 event=settings name=payments settings_version=1 who=ops why=INC-1"
+    );
+}
+
+// L7
+#[test]
+fn what_a_person_did_is_told_with_who_and_why() {
+    let log = Collector::new();
+    let _listening = log.listen();
+    let (circuit, _) = logged(|builder| builder.tag("tier", "critical").tag("zone", "eu"));
+    circuit.force_open_as(By::who("ops").because("INC-1"));
+    let told = log.events().remove(0);
+    assert_eq!(
+        told.message,
+        "circuit `payments` is forced open: by hand (by ops: INC-1)"
+    );
+    assert_eq!(
+        told.fields.without("circuit_breaker.event_id").to_string(),
+        "attempt=1 calls=0 cause=manual era=1 event=mode failures=0 mode=forced_open mode_before=normal \
+         name=payments slow=0 state=open state_before=closed tags=tier=critical, zone=eu who=ops why=INC-1"
     );
 }
 
