@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn reconfigure(core: &Core, change: impl Fn(&mut Numbers)) {
-        let changed = core.reconfigure(|mut numbers| {
+        let changed = core.reconfigure(|mut numbers, _| {
             change(&mut numbers);
             Ok::<_, Infallible>(numbers)
         });
