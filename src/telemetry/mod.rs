@@ -2,15 +2,38 @@
 //!
 //! | | needs the feature | what it is |
 //! |---|---|---|
+//! | `Metrics` | `metrics` | the numbers of all circuits through the `metrics` facade |
+//! | `Exposition` | `registry` | the numbers of all circuits as text for Prometheus |
+//! | `Labels` | `registry` | which names become labels, for instruments of your own |
 //! | [`attributes`] | – | the names of what is said of a circuit in traces, and in numbers for OpenTelemetry |
 //! | `log_transitions` | `tracing`; for a registry, `registry`, too | transitions as events |
 //!
-//! Nothing in here is asked by a call that nobody listens to.
+//! Numbers cost a call nothing: they are read where they are kept anyway.
 
 pub mod attributes;
+#[cfg(feature = "registry")]
+mod labels;
+#[cfg(feature = "metrics")]
+mod meter;
+#[cfg(feature = "registry")]
+mod names;
+#[cfg(feature = "metrics")]
+mod one_at_a_time;
+#[cfg(feature = "registry")]
+mod series;
 #[cfg(feature = "tracing")]
 mod spans;
+#[cfg(feature = "registry")]
+mod text;
+#[cfg(feature = "registry")]
+mod tracked;
 
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use self::meter::{Metrics, MetricsBuilder};
 #[cfg(all(feature = "registry", feature = "tracing"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "registry", feature = "tracing"))))]
 pub use self::spans::log_transitions;
+#[cfg(feature = "registry")]
+#[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
+pub use self::{labels::Labels, text::Exposition};

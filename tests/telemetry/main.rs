@@ -4,6 +4,22 @@
 #[cfg(feature = "tracing")]
 #[path = "../support/collector.rs"]
 mod collector;
+#[cfg(feature = "metrics")]
+#[path = "../support/collisions.rs"]
+mod collisions;
+
+#[cfg(feature = "metrics")]
+mod counters;
 mod dashboard;
+#[cfg(feature = "metrics")]
+mod exposition;
+#[cfg(feature = "metrics")]
+mod gauges;
+#[cfg(feature = "metrics")]
+mod labels;
+#[cfg(feature = "metrics")]
+mod recorders;
+#[cfg(feature = "metrics")]
+mod scrape;
 #[cfg(feature = "tracing")]
 mod spans;

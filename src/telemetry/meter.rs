@@ -1,0 +1,297 @@
+//! [`Metrics`]: numbers through the `metrics` facade.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
+
+use super::{
+    labels::MAX_LABELS,
+    names::{Kind, METRICS, Metric, Unit},
+    one_at_a_time::OneAtATime,
+    series::{Reading, Series},
+    tracked::{Labelled, Tracked},
+};
+use crate::{
+    circuit::handle::Circuit,
+    registry::{Event, Registry, Subscription},
+    util::panic::catch_panic,
+};
+
+/// Publishes the numbers of all circuits of a registry through the facade [`metrics`], to whatever exporter is
+/// installed there.
+///
+/// A call pays nothing for it. Numbers are read where they are kept anyway: at each transition, when
+/// [`publish`](Self::publish) is called, and [at an interval](Self::every), if you like. Which metrics there are says
+/// [the guide](crate::guide::telemetry).
+///
+/// ```
+/// use metrics_exporter_prometheus::PrometheusBuilder;
+/// use tower_breaker::{registry::Registry, telemetry::Metrics};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let recorder = PrometheusBuilder::new().build_recorder();
+/// let scrape = recorder.handle();
+/// metrics::set_global_recorder(recorder)?;
+///
+/// let registry = Registry::builder().circuit("payments", |circuit| circuit).build()?;
+/// let published = Metrics::install(&registry);
+///
+/// // In the handler for scrapes:
+/// published.publish();
+/// let text = scrape.render();
+/// assert!(text.contains("circuit_breaker_state{circuit=\"payments\"} 0\n"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A clone is another handle to the same. When the last is dropped, nothing more is published; what was, stays in the
+/// exporter as it is.
+///
+/// The recorder is asked for anew each time. So it may be installed later than this, and what was counted before is in
+/// the next numbers. If a recorder panics, nothing else happens.
+#[derive(Clone)]
+#[must_use = "nothing is published any more once this is dropped"]
+pub struct Metrics {
+    shared: Arc<Shared>,
+    _subscription: Arc<Subscription>,
+}
+
+struct Shared {
+    tracked: Tracked,
+    recorder: Option<Box<DynRecorder>>,
+    circuits: OneAtATime,
+}
+
+type DynRecorder = dyn Recorder + Send + Sync;
+
+impl Metrics {
+    /// The same as [`builder`](Self::builder) and [`install`](MetricsBuilder::install).
+    pub fn install(registry: &Registry) -> Self {
+        Self::builder(registry).install()
+    }
+
+    /// Begins to publish the circuits of this registry. It does not keep the registry alive.
+    pub fn builder(registry: &Registry) -> MetricsBuilder {
+        MetricsBuilder {
+            registry: registry.clone(),
+            max_labels: MAX_LABELS,
+            recorder: None,
+        }
+    }
+
+    /// Sets every series to what holds now. For a handler of scrapes, before it renders.
+    ///
+    /// If another thread is at it, for the same circuit, that one sees to it that what holds now is set, and this does
+    /// not wait.
+    pub fn publish(&self) {
+        self.shared.publish();
+    }
+
+    /// Publishes at this interval, at most once a millisecond, for exporters that push, and for quiet circuits. Ends
+    /// when the last handle to this is dropped, or the registry is gone. To be spawned:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::{registry::Registry, telemetry::Metrics};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let registry = Registry::builder().build().unwrap();
+    /// # let published = Metrics::install(&registry);
+    /// tokio::spawn(published.every(Duration::from_secs(10)));
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When it is polled, if there is no runtime of tokio with a clock.
+    pub fn every(&self, interval: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let shared = Arc::downgrade(&self.shared);
+        let interval = interval.max(Duration::from_millis(1));
+        async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                match shared.upgrade() {
+                    Some(shared) if shared.publish() => {}
+                    _ => break,
+                }
+            }
+        }
+    }
+}
+
+/// Builds [`Metrics`]. Made by [`Metrics::builder`].
+#[must_use = "nothing is published until it is installed"]
+pub struct MetricsBuilder {
+    registry: Registry,
+    max_labels: usize,
+    recorder: Option<Box<DynRecorder>>,
+}
+
+impl MetricsBuilder {
+    /// How many names become labels; all others are `other` (rule L6).
+    ///
+    /// Default: 200. Circuits that are named come first, if they are there by now. Exporters do not forget names, so a
+    /// name keeps its label when its circuits have left.
+    pub fn max_labels(mut self, names: usize) -> Self {
+        self.max_labels = names;
+        self
+    }
+
+    /// Where to publish, in place of the recorder that is installed globally.
+    ///
+    /// It may call back, but not for ever: one that [publishes](Metrics::publish) whenever it is told something never ends.
+    pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.recorder = Some(Box::new(recorder));
+        self
+    }
+
+    /// Publishes from now on: at once, and at every transition.
+    pub fn install(self) -> Metrics {
+        let Self {
+            registry,
+            max_labels,
+            recorder,
+        } = self;
+        let shared = Arc::new(Shared {
+            tracked: Tracked::new(&registry, max_labels, Labelled::ForEver),
+            recorder,
+            circuits: OneAtATime::default(),
+        });
+        let heard = shared.clone();
+        let subscription = registry.subscribe(move |circuit, event| heard.hear(circuit, event));
+        shared.tracked.begin(&registry);
+        shared.publish();
+        Metrics {
+            shared,
+            _subscription: Arc::new(subscription),
+        }
+    }
+}
+
+impl Shared {
+    fn hear(&self, circuit: &Circuit, event: Event<'_>) {
+        let series = self.tracked.hear(circuit, event);
+        // The sums of all those that share a label are not made in the middle of a call.
+        let series = series.filter(|series| **series.label() == *circuit.name());
+        series.iter().for_each(|series| self.set(series));
+    }
+
+    /// Whether the registry is still there.
+    fn publish(&self) -> bool {
+        self.with_recorder(describe);
+        let all = self.tracked.all();
+        all.iter().for_each(|series| self.set(series));
+        self.circuits.run(|| {
+            let by_state = self.tracked.by_state();
+            self.with_recorder(|recorder| set_circuits(recorder, &by_state));
+        });
+        self.tracked.registry().is_some()
+    }
+
+    /// It is read where nobody else can set it before this has set it.
+    fn set(&self, series: &Series) {
+        series.setting.run(|| {
+            if let Some(reading) = self.tracked.read(series) {
+                self.with_recorder(|recorder| set(recorder, &reading));
+            }
+        });
+    }
+
+    /// Asked for anew each time: one that is kept from a time before there was a recorder is mute for ever.
+    fn with_recorder(&self, tell: impl FnOnce(&dyn Recorder)) {
+        match &self.recorder {
+            Some(recorder) => tell(recorder),
+            None => metrics::with_recorder(tell),
+        }
+    }
+}
+
+static METADATA: Metadata<'static> = Metadata::new(
+    "tower_breaker",
+    Level::INFO,
+    Some("tower_breaker::telemetry"),
+);
+
+fn describe(recorder: &dyn Recorder) {
+    for metric in &METRICS {
+        let name = || KeyName::from_const_str(metric.name);
+        let about = || SharedString::const_str(metric.about);
+        let unit = Some(unit_of(metric));
+        catch_panic(|| match metric.kind {
+            Kind::Counter(_) => recorder.describe_counter(name(), unit, about()),
+            Kind::Gauge { .. } | Kind::Circuits => recorder.describe_gauge(name(), unit, about()),
+        });
+    }
+}
+
+fn unit_of(metric: &Metric) -> metrics::Unit {
+    match metric.unit {
+        Unit::Seconds => metrics::Unit::Seconds,
+        _ => metrics::Unit::Count,
+    }
+}
+
+fn set(recorder: &dyn Recorder, reading: &Reading) {
+    let circuit = SharedString::from_shared(Arc::from(reading.label.as_str()));
+    for metric in &METRICS {
+        match &metric.kind {
+            Kind::Counter(read) => read(reading, &mut |values, count| {
+                set_counter(recorder, &key(metric, Some(&circuit), values), count);
+            }),
+            Kind::Gauge { read, gone } => {
+                let value = reading.seen.as_ref().map(read);
+                let value = value.or(reading.was_seen.then_some(*gone));
+                let value = value.into_iter();
+                value.for_each(|value| {
+                    set_gauge(recorder, &key(metric, Some(&circuit), &[]), value)
+                });
+            }
+            Kind::Circuits => {}
+        }
+    }
+}
+
+fn set_circuits(recorder: &dyn Recorder, by_state: &[(&'static str, u64)]) {
+    for metric in METRICS
+        .iter()
+        .filter(|metric| matches!(metric.kind, Kind::Circuits))
+    {
+        for (state, circuits) in by_state {
+            #[expect(clippy::cast_precision_loss, reason = "not so many")]
+            set_gauge(recorder, &key(metric, None, &[state]), *circuits as f64);
+        }
+    }
+}
+
+/// At least: a number that is told late makes none that is newer fall.
+fn set_counter(recorder: &dyn Recorder, key: &Key, count: u64) {
+    catch_panic(|| recorder.register_counter(key, &METADATA).absolute(count));
+}
+
+fn set_gauge(recorder: &dyn Recorder, key: &Key, value: f64) {
+    catch_panic(|| recorder.register_gauge(key, &METADATA).set(value));
+}
+
+fn key(metric: &Metric, circuit: Option<&SharedString>, values: &[&'static str]) -> Key {
+    let values = values.iter().map(|value| SharedString::const_str(value));
+    let values = circuit.cloned().into_iter().chain(values);
+    let labels = metric.labels.iter().zip(values);
+    let labels: Vec<_> = labels
+        .map(|(label, value)| Label::new(*label, value))
+        .collect();
+    Key::from_parts(metric.name, labels)
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MetricsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricsBuilder")
+            .field("max_labels", &self.max_labels)
+            .finish_non_exhaustive()
+    }
+}

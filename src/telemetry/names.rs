@@ -1,0 +1,308 @@
+//! The one table of metrics: what they are called, what they count, and where that is read.
+
+use super::series::{Reading, Seen, index};
+use crate::machine::{Mode, State, Totals};
+
+/// Takes the values of the labels after `circuit`, and a count.
+pub(super) type Count<'a> = dyn FnMut(&[&'static str], u64) + 'a;
+
+/// What a metric is, and where its value is read.
+pub(super) enum Kind {
+    Counter(fn(&Reading, &mut Count<'_>)),
+    Gauge {
+        read: fn(&Seen) -> f64,
+        #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "text has none"))]
+        /// What it is set to once the circuit has left.
+        gone: f64,
+    },
+    /// Of all circuits, by their state.
+    Circuits,
+}
+
+impl Kind {
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Counter(_) => "counter",
+            Self::Gauge { .. } | Self::Circuits => "gauge",
+        }
+    }
+}
+
+/// In what it is measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Unit {
+    Calls,
+    Circuits,
+    Trips,
+    Transitions,
+    Seconds,
+    /// From 0 to 1.
+    Share,
+    /// A number that stands for a word.
+    Word,
+}
+
+pub(super) struct Metric {
+    pub(super) name: &'static str,
+    pub(super) labels: &'static [&'static str],
+    #[cfg_attr(
+        not(any(test, feature = "metrics")),
+        expect(dead_code, reason = "text has none")
+    )]
+    pub(super) unit: Unit,
+    /// Without a full stop.
+    pub(super) about: &'static str,
+    pub(super) kind: Kind,
+}
+
+const CIRCUIT: &[&str] = &["circuit"];
+
+/// In the order in which they are shown.
+pub(super) static METRICS: [Metric; 15] = [
+    Metric {
+        name: "circuit_breaker_calls_total",
+        labels: &["circuit", "result"],
+        unit: Unit::Calls,
+        about: "Calls that have ended or were rejected, by result: \
+                success, failure, ignored, rejected or abandoned",
+        kind: Kind::Counter(|reading, count| {
+            of_totals(reading, |totals| {
+                count(&["success"], totals.successful);
+                count(&["failure"], totals.failed);
+                count(&["ignored"], totals.ignored);
+                count(&["rejected"], totals.rejected);
+                count(&["abandoned"], totals.abandoned);
+            });
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_rejections_total",
+        labels: &["circuit", "reason"],
+        unit: Unit::Calls,
+        about: "Calls that were rejected, by reason: open, half_open_full, forced_open or ramping",
+        kind: Kind::Counter(|reading, count| {
+            of_totals(reading, |totals| {
+                let by = totals.rejected_by;
+                count(&["open"], by.open);
+                count(&["half_open_full"], by.half_open_full);
+                count(&["forced_open"], by.forced_open);
+                count(&["ramping"], by.ramping);
+            });
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_slow_calls_total",
+        labels: CIRCUIT,
+        unit: Unit::Calls,
+        about: "Calls that were slow, whether they succeeded or failed",
+        kind: Kind::Counter(|reading, count| {
+            of_totals(reading, |totals| count(&[], totals.slow));
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_stale_calls_total",
+        labels: CIRCUIT,
+        unit: Unit::Calls,
+        about: "Calls that ended too late to decide anything, because the circuit had changed its state meanwhile",
+        kind: Kind::Counter(|reading, count| {
+            of_totals(reading, |totals| count(&[], totals.stale));
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_shadowed_calls_total",
+        labels: CIRCUIT,
+        unit: Unit::Calls,
+        about: "Calls that only shadow mode let pass",
+        kind: Kind::Counter(|reading, count| {
+            of_totals(reading, |totals| count(&[], totals.shadowed));
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_vetoed_trips_total",
+        labels: CIRCUIT,
+        unit: Unit::Trips,
+        about: "Trips that were held back, because too many circuits of the group were open",
+        kind: Kind::Counter(|reading, count| {
+            of_totals(reading, |totals| count(&[], totals.vetoed));
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_transitions_total",
+        labels: &["circuit", "from", "to", "cause"],
+        unit: Unit::Transitions,
+        about: "Transitions from one state to another, or to the same anew, by cause",
+        kind: Kind::Counter(|reading, count| {
+            let transitions = reading.transitions.iter();
+            transitions.for_each(|(step, transitions)| count(step, *transitions));
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_state",
+        labels: CIRCUIT,
+        unit: Unit::Word,
+        about: "The state: 0 closed, 1 open, 2 half-open",
+        kind: Kind::Gauge {
+            read: |seen| [0.0, 1.0, 2.0][index(seen.snapshot.state)],
+            gone: 0.0,
+        },
+    },
+    Metric {
+        name: "circuit_breaker_mode",
+        labels: CIRCUIT,
+        unit: Unit::Word,
+        about: "The mode: 0 normal, 1 forced open, 2 disabled, 3 shadow",
+        kind: Kind::Gauge {
+            read: |seen| match seen.snapshot.mode {
+                Mode::Normal => 0.0,
+                Mode::ForcedOpen => 1.0,
+                Mode::Disabled => 2.0,
+                Mode::Shadow => 3.0,
+            },
+            gone: 0.0,
+        },
+    },
+    Metric {
+        name: "circuit_breaker_failure_rate",
+        labels: CIRCUIT,
+        unit: Unit::Share,
+        about: "The share of calls that failed, of those in the window, or in it at the trip; NaN where there is none",
+        kind: Kind::Gauge {
+            read: |seen| or_nan(seen.snapshot.failure_rate()),
+            gone: f64::NAN,
+        },
+    },
+    Metric {
+        name: "circuit_breaker_failure_rate_threshold",
+        labels: CIRCUIT,
+        unit: Unit::Share,
+        about: "The share of failures at which the circuit opens; NaN where there is none",
+        kind: Kind::Gauge {
+            read: |seen| or_nan(seen.settings.failure_rate()),
+            gone: f64::NAN,
+        },
+    },
+    Metric {
+        name: "circuit_breaker_slow_call_rate",
+        labels: CIRCUIT,
+        unit: Unit::Share,
+        about: "The share of calls that were slow, of the same calls; NaN where there is none",
+        kind: Kind::Gauge {
+            read: |seen| or_nan(seen.snapshot.slow_call_rate()),
+            gone: f64::NAN,
+        },
+    },
+    Metric {
+        name: "circuit_breaker_slow_call_rate_threshold",
+        labels: CIRCUIT,
+        unit: Unit::Share,
+        about: "The share of slow calls at which the circuit opens; NaN where there is none",
+        kind: Kind::Gauge {
+            read: |seen| or_nan(seen.settings.slow_call_rate()),
+            gone: f64::NAN,
+        },
+    },
+    Metric {
+        name: "circuit_breaker_open_seconds",
+        labels: CIRCUIT,
+        unit: Unit::Seconds,
+        about: "How long it has not been closed; 0 while it is closed",
+        kind: Kind::Gauge {
+            read: |seen| match seen.snapshot.state {
+                State::Closed => 0.0,
+                State::Open | State::HalfOpen => seen.snapshot.time_in_state.as_secs_f64(),
+            },
+            gone: 0.0,
+        },
+    },
+    Metric {
+        name: "circuit_breaker_circuits",
+        labels: &["state"],
+        unit: Unit::Circuits,
+        about: "Circuits there are, by state, also those without a label of their own",
+        kind: Kind::Circuits,
+    },
+];
+
+fn of_totals(reading: &Reading, show: impl FnMut(Totals)) {
+    reading.totals.into_iter().for_each(show);
+}
+
+fn or_nan(share: Option<f64>) -> f64 {
+    share.unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fmt::Write as _, fs};
+
+    use super::*;
+
+    const PAGE: &str = "src/guide/telemetry.md";
+    const BEGIN: &str = "<!-- metrics: begin -->\n";
+    const END: &str = "<!-- metrics: end -->\n";
+
+    fn unit(unit: Unit) -> &'static str {
+        match unit {
+            Unit::Calls => "calls",
+            Unit::Circuits => "circuits",
+            Unit::Trips => "trips",
+            Unit::Transitions => "transitions",
+            Unit::Seconds => "seconds",
+            Unit::Share => "0 to 1",
+            Unit::Word => "a word",
+        }
+    }
+
+    fn table() -> String {
+        let mut table = "| name | kind | labels | unit | |\n|---|---|---|---|---|\n".to_owned();
+        for metric in &METRICS {
+            let Metric { name, about, .. } = metric;
+            let (kind, unit) = (metric.kind.label(), unit(metric.unit));
+            let labels: Vec<_> = metric
+                .labels
+                .iter()
+                .map(|label| format!("`{label}`"))
+                .collect();
+            let labels = labels.join(", ");
+            writeln!(table, "| `{name}` | {kind} | {labels} | {unit} | {about} |").expect("text");
+        }
+        table
+    }
+
+    // L4
+    #[test]
+    fn the_guide_has_the_table_of_metrics() {
+        let page = fs::read_to_string(PAGE).expect("there");
+        let (before, rest) = page.split_once(BEGIN).expect("begins somewhere");
+        let (_, after) = rest.split_once(END).expect("ends somewhere");
+        let said = format!("{before}{BEGIN}\n{}\n{END}{after}", table());
+        if env::var_os("BLESS").is_some() {
+            return fs::write(PAGE, &said).expect("written");
+        }
+        assert_eq!(
+            page, said,
+            "write it by `BLESS=1 cargo test --features registry --lib telemetry`"
+        );
+    }
+
+    // L4: as Prometheus wants them.
+    #[test]
+    fn counters_end_in_total_and_others_in_their_unit() {
+        for metric in &METRICS {
+            let is_counter = matches!(metric.kind, Kind::Counter(_));
+            assert_eq!(
+                metric.name.ends_with("_total"),
+                is_counter,
+                "{}",
+                metric.name
+            );
+            let in_seconds = metric.unit == Unit::Seconds;
+            assert_eq!(
+                metric.name.ends_with("_seconds"),
+                in_seconds,
+                "{}",
+                metric.name
+            );
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! What is shown under one label: of the circuit of that name, or of all those that have no label of their own.
+//!
+//! **Counters** are sums that never fall (rule L4). Beside what its circuits have counted, a series has what those had
+//! counted that have left: their last numbers are taken in as they leave, under the lock under which sums are made.
+//!
+//! A circuit is known by where the text of its name lies. Each circuit of a registry has a copy of its own, and takes
+//! it along when the registry moves it, as it does with one that it is about to take out. Its handles do not survive
+//! that, and for a moment none can be had: for so long, it shows what it showed last.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::labels::OTHER;
+use crate::{
+    circuit::{
+        handle::{Circuit, WeakCircuit},
+        name::Name,
+        settings::Settings,
+        snapshot::Snapshot,
+    },
+    machine::{RejectedTotals, State, Totals, Transition},
+    registry::Registry,
+};
+
+/// Where the text of a circuit's name lies. Whoever keeps one keeps the name, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Identity(usize);
+
+impl Identity {
+    pub(super) fn of(circuit: &Circuit) -> Self {
+        Self(circuit.name().as_ptr().addr())
+    }
+}
+
+/// From, to, and cause, by their labels.
+pub(super) type Step = [&'static str; 3];
+
+pub(super) struct Series {
+    label: Name,
+    #[cfg(feature = "metrics")]
+    pub(super) setting: super::one_at_a_time::OneAtATime,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// What those have counted that have left, if any has counted.
+    left: Option<Totals>,
+    members: BTreeMap<Identity, Member>,
+    /// The one whose state is shown: of this name, the last that was made.
+    shown: Option<Identity>,
+    #[cfg(feature = "metrics")]
+    was_shown: bool,
+    transitions: BTreeMap<Step, u64>,
+}
+
+struct Member {
+    name: Name,
+    circuit: WeakCircuit,
+    last: Option<Totals>,
+}
+
+/// What there is to show at one instant.
+pub(super) struct Reading {
+    pub(super) label: Name,
+    /// `None` if nothing is counted.
+    pub(super) totals: Option<Totals>,
+    pub(super) transitions: BTreeMap<Step, u64>,
+    /// The circuit itself: `None` if it has left, and for those that share a label.
+    pub(super) seen: Option<Seen>,
+    /// Whether there ever was such a circuit.
+    #[cfg(feature = "metrics")]
+    pub(super) was_seen: bool,
+}
+
+/// What there is to see of one circuit.
+pub(super) struct Seen {
+    pub(super) snapshot: Snapshot,
+    pub(super) settings: Settings,
+}
+
+impl Seen {
+    fn of(circuit: &Circuit) -> Self {
+        Self {
+            snapshot: circuit.snapshot(),
+            settings: circuit.settings(),
+        }
+    }
+
+    /// What it will do most likely, so that it is there, at zero, before it happens for the first time: who asks by how
+    /// much a series has grown is not told of its first value.
+    fn likely(&self) -> impl Iterator<Item = Step> + use<> {
+        let settings = &self.settings;
+        let trips = [
+            (
+                settings.consecutive_failures().is_some(),
+                "consecutive_failures",
+            ),
+            (settings.failure_rate().is_some(), "failure_rate"),
+            (settings.slow_call_rate().is_some(), "slow_call_rate"),
+        ];
+        let trips = trips.into_iter().filter(|(is_set, _)| *is_set);
+        trips.map(|(_, cause)| ["closed", "open", cause]).chain([
+            ["open", "half_open", "wait_over"],
+            ["half_open", "open", "probe_failed"],
+            ["half_open", "closed", "recovered"],
+        ])
+    }
+}
+
+impl Series {
+    pub(super) fn new(label: Name) -> Self {
+        Self {
+            label,
+            #[cfg(feature = "metrics")]
+            setting: Default::default(),
+            kept: Mutex::default(),
+        }
+    }
+
+    pub(super) fn label(&self) -> &Name {
+        &self.label
+    }
+
+    /// Whether it has a circuit, or is that of those that share a label: its counters go on.
+    pub(super) fn is_shown(&self) -> bool {
+        *self.label == *OTHER || !self.kept().members.is_empty()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, circuit: &Circuit) {
+        let identity = Identity::of(circuit);
+        let member = Member {
+            name: circuit.full_name().clone(),
+            circuit: circuit.downgrade(),
+            last: None,
+        };
+        let mut kept = self.kept();
+        kept.members.insert(identity, member);
+        if *circuit.name() == *self.label {
+            kept.shown = Some(identity);
+            #[cfg(feature = "metrics")]
+            {
+                kept.was_shown = true;
+            }
+        }
+    }
+
+    /// Whether it was the last one.
+    pub(super) fn remove(&self, circuit: &Circuit) -> bool {
+        let identity = Identity::of(circuit);
+        let mut kept = self.kept();
+        if kept.members.remove(&identity).is_some() {
+            kept.left = sum([kept.left, circuit.core().totals()]);
+            kept.shown = kept.shown.filter(|shown| *shown != identity);
+        }
+        kept.members.is_empty()
+    }
+
+    pub(super) fn count(&self, told: &Transition) {
+        // What begins no era is a change of mode.
+        if told.begins_era() {
+            let step = [told.from.label(), told.to.label(), told.cause.label()];
+            *self.kept().transitions.entry(step).or_default() += 1;
+        }
+    }
+
+    /// Of circuits of this registry. As long as it is there, no handle that is taken here is the last of its circuit,
+    /// so none takes a circuit along that would run somebody else's code under the lock.
+    pub(super) fn read(&self, registry: &Registry) -> Reading {
+        let (mut reading, shown) = self.kept().read(&self.label, registry);
+        // That reads the clock, which is somebody else's.
+        reading.seen = shown.as_ref().map(Seen::of);
+        let likely = reading.seen.iter().flat_map(Seen::likely);
+        for step in likely.collect::<Vec<_>>() {
+            reading.transitions.entry(step).or_default();
+        }
+        reading
+    }
+}
+
+impl Series {
+    /// Adds how many circuits there are in each state.
+    pub(super) fn count_states(&self, registry: &Registry, states: &mut [u64; 3]) {
+        for (identity, member) in &mut self.kept().members {
+            if let Some(circuit) = member.find(*identity, registry) {
+                states[index(circuit.state())] += 1;
+            }
+        }
+    }
+}
+
+impl Kept {
+    fn read(&mut self, label: &Name, registry: &Registry) -> (Reading, Option<Circuit>) {
+        let mut reading = Reading {
+            label: label.clone(),
+            totals: self.left,
+            transitions: self.transitions.clone(),
+            seen: None,
+            #[cfg(feature = "metrics")]
+            was_seen: self.was_shown,
+        };
+        let mut shown = None;
+        for (identity, member) in &mut self.members {
+            if let Some(circuit) = member.find(*identity, registry) {
+                member.last = circuit.core().totals();
+                shown = shown.or((self.shown == Some(*identity)).then_some(circuit));
+            }
+            reading.totals = sum([reading.totals, member.last]);
+        }
+        (reading, shown)
+    }
+}
+
+impl Member {
+    fn find(&mut self, identity: Identity, registry: &Registry) -> Option<Circuit> {
+        if let Some(circuit) = self.circuit.upgrade() {
+            return Some(circuit);
+        }
+        let moved = registry.get(&self.name)?;
+        (Identity::of(&moved) == identity).then(|| {
+            self.circuit = moved.downgrade();
+            moved
+        })
+    }
+}
+
+/// The place of a state, and its value in a gauge.
+pub(super) const fn index(state: State) -> usize {
+    match state {
+        State::Closed => 0,
+        State::Open => 1,
+        State::HalfOpen => 2,
+    }
+}
+
+fn sum(totals: [Option<Totals>; 2]) -> Option<Totals> {
+    totals.into_iter().flatten().reduce(plus)
+}
+
+/// Named one by one, so that none that is new is forgotten.
+fn plus(one: Totals, other: Totals) -> Totals {
+    let Totals {
+        successful,
+        failed,
+        ignored,
+        abandoned,
+        slow,
+        stale,
+        rejected,
+        rejected_by,
+        shadowed,
+        trips,
+        vetoed,
+    } = other;
+    let RejectedTotals {
+        open,
+        half_open_full,
+        forced_open,
+        ramping,
+    } = rejected_by;
+    Totals {
+        successful: one.successful.wrapping_add(successful),
+        failed: one.failed.wrapping_add(failed),
+        ignored: one.ignored.wrapping_add(ignored),
+        abandoned: one.abandoned.wrapping_add(abandoned),
+        slow: one.slow.wrapping_add(slow),
+        stale: one.stale.wrapping_add(stale),
+        rejected: one.rejected.wrapping_add(rejected),
+        rejected_by: RejectedTotals {
+            open: one.rejected_by.open.wrapping_add(open),
+            half_open_full: one.rejected_by.half_open_full.wrapping_add(half_open_full),
+            forced_open: one.rejected_by.forced_open.wrapping_add(forced_open),
+            ramping: one.rejected_by.ramping.wrapping_add(ramping),
+        },
+        shadowed: one.shadowed.wrapping_add(shadowed),
+        trips: one.trips.wrapping_add(trips),
+        vetoed: one.vetoed.wrapping_add(vetoed),
+    }
+}

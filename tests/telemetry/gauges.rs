@@ -1,0 +1,207 @@
+//! State, mode, rates: there from the start, and right after every transition.
+
+use std::time::Duration;
+
+use tower_breaker::{Mode, State, registry::Registry};
+
+use super::{
+    collisions::race,
+    scrape::{Exported, fail, registry, succeed},
+};
+
+// L5
+#[test]
+fn the_series_of_a_circuit_are_there_before_its_first_call() {
+    let (registry, _clock) = registry(&["a"]);
+    let exported = Exported::of(&registry);
+    registry.get_or_create("b").expect("made");
+    let seen = exported.as_it_is();
+    for circuit in ["a", "b"] {
+        assert_eq!(seen.of(circuit, "state"), 0.0);
+        assert_eq!(seen.of(circuit, "mode"), 0.0);
+        assert_eq!(seen.calls(circuit, "success"), 0.0);
+        assert!(seen.of(circuit, "failure_rate").is_nan());
+        assert_eq!(seen.of(circuit, "failure_rate_threshold"), 0.5);
+        assert!(seen.of(circuit, "slow_call_rate_threshold").is_nan());
+        assert_eq!(seen.of(circuit, "open_seconds"), 0.0);
+    }
+}
+
+// L5
+#[test]
+fn state_and_mode_are_right_after_every_transition_and_change_of_mode() {
+    let (registry, clock) = registry(&["a"]);
+    let exported = Exported::of(&registry);
+    let a = registry.try_get("a").expect("named");
+    let seen = || {
+        let seen = exported.as_it_is();
+        (seen.of("a", "state"), seen.of("a", "mode"))
+    };
+    fail(&a);
+    assert_eq!(seen(), (1.0, 0.0));
+    clock.advance(Duration::from_secs(11));
+    let probe = a.try_acquire().expect("the wait is over");
+    assert_eq!(seen(), (2.0, 0.0));
+    probe.success();
+    assert_eq!(seen(), (0.0, 0.0));
+    a.force_open();
+    assert_eq!(seen(), (1.0, 1.0));
+    a.release();
+    assert_eq!(seen(), (0.0, 0.0));
+    a.set_mode(Mode::Disabled);
+    assert_eq!(seen(), (0.0, 2.0));
+    a.set_mode(Mode::Shadow);
+    assert_eq!(seen(), (0.0, 3.0));
+    // That begins no era.
+    a.set_mode(Mode::Normal);
+    assert_eq!(seen(), (0.0, 0.0));
+}
+
+// L5: also those that a person has changed.
+#[test]
+fn rates_and_thresholds_are_those_that_hold() {
+    let (registry, clock) = registry(&["a"]);
+    let exported = Exported::of(&registry);
+    let a = registry.try_get("a").expect("named");
+    let change = a.reconfigure(|settings| {
+        let settings = settings.set_consecutive_failures(None).set_minimum_calls(4);
+        settings.set_failure_rate(0.75)
+    });
+    change.expect("valid");
+    assert_eq!(exported.as_it_is().of("a", "failure_rate_threshold"), 0.75);
+    succeed(&a);
+    fail(&a);
+    fail(&a);
+    let too_few = exported.scrape().of("a", "failure_rate");
+    assert!(too_few.is_nan());
+    fail(&a);
+    assert_eq!(a.state(), State::Open);
+    let seen = exported.scrape();
+    assert_eq!(seen.of("a", "failure_rate"), 0.75, "of the trip");
+    clock.advance(Duration::from_secs(7));
+    assert_eq!(exported.scrape().of("a", "open_seconds"), 7.0);
+}
+
+// L5
+#[test]
+fn what_has_left_is_set_back() {
+    let (registry, _clock) = registry(&["a"]);
+    let exported = Exported::of(&registry);
+    let a = registry.try_get("a").expect("named");
+    fail(&a);
+    a.set_mode(Mode::Shadow);
+    registry.remove("a").expect("there");
+    for seen in [exported.as_it_is(), exported.scrape()] {
+        let gauges = ["state", "mode", "open_seconds"].map(|gauge| seen.of("a", gauge));
+        assert_eq!(gauges, [0.0; 3]);
+        assert!(seen.of("a", "failure_rate").is_nan());
+        assert!(seen.of("a", "failure_rate_threshold").is_nan());
+        assert_eq!(seen.calls("a", "failure"), 1.0, "counters stay");
+    }
+    // Nothing of it is told any more.
+    a.force_open();
+    assert_eq!(exported.scrape().of("a", "state"), 0.0);
+}
+
+// L5: whichever of the two is told last, and modes have no era to go by.
+#[test]
+fn the_gauges_end_right_whoever_tells_last() {
+    let (registry, _clock) = registry(&["a"]);
+    let exported = Exported::of(&registry);
+    let a = registry.try_get("a").expect("named");
+    let mut ends = [0; 2];
+    for round in 0..400 {
+        race(2, |thread| {
+            if thread == 0 {
+                a.set_mode(Mode::Shadow);
+                a.force_open();
+            } else {
+                a.set_mode(Mode::Disabled);
+                a.set_mode(Mode::Normal);
+            }
+        });
+        let seen = exported.as_it_is();
+        let mode = match a.mode() {
+            Mode::Normal => 0.0,
+            Mode::ForcedOpen => 1.0,
+            Mode::Disabled => 2.0,
+            Mode::Shadow => 3.0,
+        };
+        let state = if a.state() == State::Open { 1.0 } else { 0.0 };
+        let gauges = (seen.of("a", "state"), seen.of("a", "mode"));
+        assert_eq!(gauges, (state, mode), "in round {round}");
+        ends[usize::from(mode == 0.0)] += 1;
+        a.set_mode(Mode::Normal);
+    }
+    assert!(
+        ends.iter().all(|ends| *ends > 0),
+        "the threads never collided: {ends:?}"
+    );
+}
+
+// L5
+#[test]
+fn how_many_circuits_are_in_each_state_is_a_series_of_all_of_them() {
+    let (registry, clock) = registry(&["a", "b", "c", "d"]);
+    let exported = Exported::with(&registry, |builder| builder.max_labels(1));
+    let get = |name| registry.try_get(name).expect("named");
+    fail(&get("b"));
+    clock.advance(Duration::from_secs(11));
+    let _probe = get("b").try_acquire_owned().expect("the wait is over");
+    fail(&get("c"));
+    let seen = exported.scrape();
+    let states = ["closed", "open", "half_open"];
+    let of = |state| seen.value(&format!("circuits{{state=\"{state}\"}}"));
+    assert_eq!(states.map(of), [2.0, 1.0, 1.0]);
+}
+
+// L5
+#[test]
+fn nothing_is_published_once_it_is_dropped() {
+    let (registry, _clock) = registry(&["a"]);
+    let exported = Exported::of(&registry);
+    let Exported { published, handle } = exported;
+    drop(published);
+    registry.try_get("a").expect("named").force_open();
+    let text = handle.render();
+    assert!(
+        text.contains("circuit_breaker_state{circuit=\"a\"} 0\n"),
+        "{text}"
+    );
+}
+
+// L5: and it ends when there is nothing left to publish.
+#[tokio::test(start_paused = true)]
+async fn numbers_are_published_at_an_interval_until_it_is_dropped() {
+    for drops_registry in [false, true] {
+        let (registry, _clock) = registry(&["a"]);
+        let exported = Exported::of(&registry);
+        let publishing = tokio::spawn(exported.published.every(Duration::from_secs(10)));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        succeed(&registry.try_get("a").expect("named"));
+        assert_eq!(exported.as_it_is().calls("a", "success"), 0.0);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(exported.as_it_is().calls("a", "success"), 1.0);
+        let (mut registry, mut exported) = (Some(registry), Some(exported));
+        if drops_registry {
+            registry = None;
+        } else {
+            exported = None;
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(11), publishing).await;
+        ended.expect("in time").expect("no panic");
+        drop((registry, exported));
+    }
+}
+
+// L5
+#[test]
+fn neither_of_the_two_keeps_the_registry_alive() {
+    let registry = Registry::builder().circuit("a", |circuit| circuit).build();
+    let registry = registry.expect("valid");
+    let exported = Exported::of(&registry);
+    let weak = registry.downgrade();
+    drop(registry);
+    assert!(weak.upgrade().is_none());
+    exported.scrape();
+}
