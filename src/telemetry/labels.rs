@@ -16,7 +16,7 @@ pub(super) const MAX_LABELS: usize = 200;
 /// `other`, and so is a circuit that is called so.
 ///
 /// For instruments of your own, such as OpenTelemetry's, which drop what is over their limit of attribute sets.
-/// [`Metrics`](super::Metrics) and [`Exposition`](super::Exposition) choose in the same way. A name keeps its label: if
+/// `Metrics` and [`Exposition`](super::Exposition) choose in the same way. A name keeps its label: if
 /// it went from `other` to one of its own, a counter would fall.
 ///
 /// ```

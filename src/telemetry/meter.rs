@@ -22,7 +22,7 @@ use crate::{
 ///
 /// A call pays nothing for it. Numbers are read where they are kept anyway: at each transition, when
 /// [`publish`](Self::publish) is called, and [at an interval](Self::every), if you like. Which metrics there are says
-/// [the guide](crate::guide::telemetry).
+/// `guide::telemetry`.
 ///
 /// ```
 /// use metrics_exporter_prometheus::PrometheusBuilder;
@@ -241,10 +241,9 @@ fn set(recorder: &dyn Recorder, reading: &Reading) {
             Kind::Gauge { read, gone } => {
                 let value = reading.seen.as_ref().map(read);
                 let value = value.or(reading.was_seen.then_some(*gone));
-                let value = value.into_iter();
-                value.for_each(|value| {
-                    set_gauge(recorder, &key(metric, Some(&circuit), &[]), value)
-                });
+                if let Some(value) = value {
+                    set_gauge(recorder, &key(metric, Some(&circuit), &[]), value);
+                }
             }
             Kind::Circuits => {}
         }

@@ -15,7 +15,7 @@ use crate::registry::{Registry, Subscription};
 
 /// The numbers of all circuits as text for Prometheus, of exactly the circuits that exist.
 ///
-/// It needs no recorder and no package. Which metrics there are says [the guide](crate::guide::telemetry).
+/// It needs no recorder and no package. `guide::telemetry` has a table of what there is.
 ///
 /// ```
 /// use tower_breaker::{registry::Registry, telemetry::Exposition};
