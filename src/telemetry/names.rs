@@ -1,7 +1,7 @@
 //! The one table of metrics: what they are called, what they count, and where that is read.
 
 use super::series::{Reading, Seen, index};
-use crate::machine::{Mode, State, Totals};
+use crate::machine::{Mode, Totals};
 
 /// Takes the values of the labels after `circuit`, and a count.
 pub(super) type Count<'a> = dyn FnMut(&[&'static str], u64) + 'a;
@@ -205,11 +205,12 @@ pub(super) static METRICS: [Metric; 15] = [
         name: "circuit_breaker_open_seconds",
         labels: CIRCUIT,
         unit: Unit::Seconds,
-        about: "How long it has not been closed; 0 while it is closed",
+        about: "How long this outage has lasted, over all its breaks; 0 while the circuit is closed",
         kind: Kind::Gauge {
-            read: |seen| match seen.snapshot.state {
-                State::Closed => 0.0,
-                State::Open | State::HalfOpen => seen.snapshot.time_in_state.as_secs_f64(),
+            read: |seen| {
+                seen.snapshot
+                    .outage
+                    .map_or(0.0, |outage| outage.as_secs_f64())
             },
             gone: 0.0,
         },

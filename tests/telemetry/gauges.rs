@@ -78,8 +78,14 @@ fn rates_and_thresholds_are_those_that_hold() {
     assert_eq!(a.state(), State::Open);
     let seen = exported.scrape();
     assert_eq!(seen.of("a", "failure_rate"), 0.75, "of the trip");
+    clock.advance(Duration::from_secs(11));
+    fail(&a);
     clock.advance(Duration::from_secs(7));
-    assert_eq!(exported.scrape().of("a", "open_seconds"), 7.0);
+    assert_eq!(
+        exported.scrape().of("a", "open_seconds"),
+        18.0,
+        "two breaks"
+    );
 }
 
 // L5
