@@ -9,13 +9,15 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     circuit::{
+        by::By,
+        event::{Event, What},
         handle::Circuit,
-        settings::Settings,
+        settings::{Settings, SettingsChange},
         snapshot::{RatesOf, Snapshot},
         tags::Tags,
     },
     config::written,
-    machine::{ProbeCounts, Totals, WindowCounts},
+    machine::{Cause, ProbeCounts, Threshold, Totals, Transition, WindowCounts},
     registry::Registry,
 };
 
@@ -128,6 +130,69 @@ fn tags(tags: &Tags) -> Value {
 pub(crate) fn settings(settings: &Settings) -> Value {
     // Only a map with keys that are no text cannot be JSON.
     serde_json::to_value(written(settings)).unwrap_or_default()
+}
+
+/// Something that happened.
+pub(crate) fn event(event: &Event) -> Value {
+    let mut shown = object(json!({
+        "id": event.id,
+        "at": time(event.at),
+        "circuit": event.circuit.as_str(),
+        "tags": tags(&event.tags),
+        "era": event.era,
+        "kind": event.label(),
+        "by": by(&event.by),
+        "text": event.to_string(),
+    }));
+    match &event.what {
+        What::Transition(told) => {
+            shown.append(&mut transition(told));
+            let next_probe = event.next_probe().map(time);
+            shown.insert("next_probe".to_owned(), next_probe.into());
+        }
+        What::Settings(change) => shown.append(&mut settings_change(change)),
+        What::Added | What::Removed | What::Evicted => {}
+    }
+    Value::Object(shown)
+}
+
+fn transition(told: &Transition) -> Map<String, Value> {
+    let threshold = told.threshold.map(|threshold| match threshold {
+        Threshold::Failures(failures) => json!(failures),
+        Threshold::Rate(rate) => json!(rate),
+    });
+    object(json!({
+        "from": told.from.label(),
+        "to": told.to.label(),
+        "mode_before": told.mode_before.label(),
+        "mode": told.mode.label(),
+        "cause": told.cause.label(),
+        "calls": told.counts.map(|counts| counts.calls),
+        "failures": told.counts.map(|counts| counts.failed),
+        "slow": told.counts.map(|counts| counts.slow),
+        "threshold": threshold,
+        "attempt": told.attempt,
+        "open_for_seconds": told.open_for.map(seconds),
+        "vetoed": told.vetoed.map(Cause::label),
+    }))
+}
+
+fn settings_change(change: &SettingsChange) -> Map<String, Value> {
+    let changes = change.changes();
+    let changes = changes
+        .iter()
+        .map(|it| json!({ "setting": it.name(), "before": it.before(), "after": it.after() }));
+    object(json!({
+        "changes": changes.collect::<Vec<_>>(),
+        "version": change.version(),
+        "configuration": change.configuration(),
+    }))
+}
+
+/// `null` if nobody has said who and why.
+fn by(by: &By) -> Option<Value> {
+    let told = || json!({ "who": by.get_who(), "why": by.get_why() });
+    (!by.is_unknown()).then(told)
 }
 
 /// A circuit in the words of a health check.

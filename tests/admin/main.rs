@@ -2,7 +2,10 @@
 #![cfg(feature = "admin")]
 
 mod health;
+mod listening;
+mod page;
 mod readiness;
+mod stream;
 mod view;
 
 use std::time::Duration;
