@@ -1,0 +1,222 @@
+// A server that speaks as the admin routers do, with circuits that do as a test tells them. It is not
+// the server's test: what the real one sends is checked in tests/admin. Run alone, it serves a demo:
+//
+//   node tests/page/mock.mjs [PORT] [CIRCUITS]
+
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+
+const PAGE = new URL('../../src/admin/page.html', import.meta.url);
+
+const hashOf = (page, tag) => {
+  const inner = page.match(new RegExp(`<${tag}>([\\s\\S]*?)</${tag}>`))[1];
+  return `'sha256-${createHash('sha256').update(inner).digest('base64')}'`;
+};
+
+export const policyOf = page => [
+  "default-src 'none'", `script-src ${hashOf(page, 'script')}`, `style-src ${hashOf(page, 'style')}`, "connect-src 'self'", 'img-src data:', "base-uri 'none'",
+  "form-action 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'",
+].join('; ');
+
+const secondsOf = text => { const [, n, unit] = /^([\d.]+)(ms|s|m|h|d)$/.exec(text) || []; return n && Number(n) * { ms: .001, s: 1, m: 60, h: 3600, d: 86400 }[unit]; };
+
+export class Mock {
+  constructor({ circuits = {}, control = true, token = null, viewToken = null, port = 0, skew = 0 } = {}) {
+    Object.assign(this, { control, token, viewToken, port, skew, boot: randomBytes(4).toString('hex'), id: 0, streams: new Set(), circuits: new Map(), log: [], asked: [], opened: 0, traffic: true, silent: false });
+    for (const [name, of] of Object.entries(circuits)) this.add(name, of);
+  }
+
+  // By the server's clock, which is not the browser's.
+  now() { return Date.now() + this.skew; }
+  at(ms = this.now()) { return new Date(ms).toISOString(); }
+
+  add(name, of = {}) {
+    this.circuits.set(name, {
+      name, tags: of.tags || {}, state: 'closed', mode: 'normal', era: 0, since: this.now() - 60_000, outage: null, until: null, attempt: 0, by: null, cause: null, version: 1,
+      settings: { failure_rate: '0.5', minimum_calls: '20', open_for: '5s', permits: '1' }, rate: of.rate ?? .02, load: of.load ?? 20,
+      totals: [0, 0, 0, 0], history: new Map(), changed: true, ramp: 1,
+    });
+    return this;
+  }
+
+  json(c) {
+    const now = this.now(), recent = [...c.history].filter(([s]) => s * 1000 > now - 12_000).map(([, v]) => v);
+    const [success, failure, slow] = [0, 1, 2].map(i => recent.reduce((sum, v) => sum + v[i], 0)), calls = success + failure;
+    return {
+      name: c.name, tags: c.tags, named: true, state: c.state, mode: c.mode, era: c.era, in_state_seconds: (now - c.since) / 1000,
+      outage_seconds: c.outage === null ? null : (now - c.outage) / 1000, remaining_seconds: c.until === null ? null : Math.max(0, c.until - now) / 1000, attempt: c.attempt, by: c.by, cause: c.cause,
+      failure_rate: c.state === 'open' ? c.atTrip ?? .7 : calls >= 20 ? failure / calls : null, failure_rate_threshold: .5, slow_call_rate: null, slow_call_rate_threshold: null, rates_of: c.state === 'open' ? 'trip' : 'now',
+      window: { calls, failures: failure, slow }, minimum_calls: 20, consecutive_failures: 0, consecutive_failures_threshold: null, ramp_share: c.ramp,
+      probes: c.state === 'half_open' ? { permits: 1, in_flight: 1, succeeded: 0, failed: 0, needed: 2 } : null,
+      totals: { success: c.totals[0], failure: c.totals[1], ignored: 0, abandoned: 0, rejected: c.totals[3], slow: c.totals[2], stale: 0, shadowed: 0, vetoed: 0, rejected_by: { open: c.totals[3], half_open_full: 0, forced_open: 0, ramping: 0 } },
+      settings_version: c.version, line: `${c.name}: ${c.state}`,
+    };
+  }
+
+  // What a person or the traffic does to a circuit, told to all streams at once.
+  change(name, to, { cause = 'manual', by = null, mode, until = null, numbers = {}, text } = {}) {
+    const c = this.circuits.get(name), from = c.state, before = c.mode, now = this.now();
+    c.state = to; c.mode = mode ?? c.mode; c.era++; c.since = now; c.by = by; c.until = until; c.ramp = 1;
+    c.outage = to === 'closed' ? null : c.outage ?? now;
+    c.attempt = to === 'closed' ? 0 : to === 'open' ? c.attempt + 1 : c.attempt;
+    c.cause = to === 'closed' && c.mode === 'normal' ? null : { label: cause, text: text ?? cause.replace(/_/g, ' ') };
+    c.changed = true;
+    return this.tell({
+      circuit: name, tags: c.tags, era: c.era, kind: c.mode !== before ? 'mode' : to === 'open' ? 'opened' : to, from, to, mode_before: before, mode: c.mode, cause, calls: null, failures: null, slow: null,
+      threshold: null, attempt: c.attempt, open_for_seconds: until && (until - now) / 1000, next_probe: c.mode === 'normal' && until ? this.at(until) : null, vetoed: null, by, ...numbers,
+      text: `circuit \`${name}\` ${c.mode === 'forced_open' ? 'is forced open' : { open: 'opened', half_open: 'is half-open', closed: 'closed' }[to]}: ${c.cause?.text ?? cause.replace(/_/g, ' ')}`,
+    });
+  }
+  trip(name, seconds = 5) {
+    this.circuits.get(name).atTrip = .7;
+    return this.change(name, 'open', { cause: 'failure_rate', until: this.now() + seconds * 1000, numbers: { calls: 10, failures: 7, slow: 0, threshold: .5 }, text: '7 of 10 calls failed (70 %, threshold 50 %)' });
+  }
+  tell(event) {
+    const all = { id: ++this.id, at: this.at(), ...event };
+    this.log.push(all);
+    if (this.log.length > 300) this.log.shift();
+    this.send(`event: event\nid: ${this.boot}.${all.id}\ndata: ${JSON.stringify(all)}\n\n`);
+    return all;
+  }
+
+  // One second of traffic, and what every stream is told of it.
+  second() {
+    const second = Math.floor(this.now() / 1000), calls = [], changed = [];
+    for (const c of this.circuits.values()) {
+      if (this.traffic) {
+        const load = Math.round(c.load * (.75 + .25 * Math.sin(second / 20 + c.name.length) + Math.random() * .4)), rejects = c.mode === 'forced_open' || c.mode === 'normal' && c.state === 'open';
+        const admitted = rejects ? 0 : c.state === 'half_open' ? 1 : load, failure = Math.round(admitted * c.rate * Math.random() * 2), success = admitted - failure;
+        this.count(c, second, [success, failure, Math.random() < .3 ? Math.round(success * .08) : 0, load - admitted], calls);
+      }
+      if (c.changed || this.traffic) changed.push(this.json(c));
+      c.changed = false;
+    }
+    if (!this.silent) this.send(`event: update\ndata: ${JSON.stringify({ now: this.at(), circuits: changed, calls, gone: [] })}\n\n`);
+  }
+  count(c, second, counts, calls = []) {
+    const there = c.history.get(second) || [0, 0, 0, 0, 0];
+    counts.forEach((n, i) => { there[i] += n; c.totals[i] += n; });
+    there[4] = c.mode === 'forced_open' ? 3 : { closed: 0, open: 1, half_open: 2 }[c.state];
+    c.history.set(second, there);
+    c.history.delete(second - 300);
+    if (counts.some(Boolean)) calls.push([c.name, ...counts]);
+  }
+  list(withHistory) {
+    const to = Math.floor(this.now() / 1000);
+    const circuits = [...this.circuits.values()].sort((a, b) => a.name < b.name ? -1 : 1).map(c => withHistory
+      ? { ...this.json(c), history: { to, samples: [...c.history].filter(([s]) => s <= to).map(([s, v]) => [to - s, ...v]) } } : this.json(c));
+    return { now: this.at(), boot: this.boot, circuits };
+  }
+  send(text) { for (const stream of this.streams) stream.write(text); }
+
+  async start() {
+    this.server = http.createServer((request, answer) => this.answer(request, answer));
+    await new Promise((done, failed) => this.server.once('error', failed).listen(this.port, '127.0.0.1', done));
+    this.port = this.server.address().port;
+    this.timer = setInterval(() => this.second(), 1000);
+    this.keepAlive = setInterval(() => this.send(':\n\n'), 10_000);
+    return this;
+  }
+  get url() { return `http://127.0.0.1:${this.port}/admin/`; }
+  async stop() {
+    clearInterval(this.timer);
+    clearInterval(this.keepAlive);
+    this.server.closeAllConnections();
+    await new Promise(done => this.server.close(done));
+  }
+
+  answer(request, answer) {
+    const url = new URL(request.url, 'http://mock'), path = url.pathname.replace(/^\/admin\/?/, '');
+    this.asked.push(request.url);
+    const say = (status, body, headers = {}) => { answer.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...headers }); answer.end(JSON.stringify(body)); };
+    const isControl = path === 'control' || path.startsWith('control/'), token = isControl ? this.token : path && this.viewToken;
+    if (!url.pathname.startsWith('/admin')) return say(404, { error: 'not here' });
+    if (isControl && !this.control) return say(404, { error: 'not found' });
+    if (token && request.headers.authorization !== `Bearer ${token}`) return say(401, { error: 'a token is asked for' });
+    if (path === '') {
+      const page = readFileSync(PAGE, 'utf8');
+      answer.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Content-Security-Policy': policyOf(page), 'Cache-Control': 'no-store' });
+      return answer.end(page);
+    }
+    if (path === 'circuits') return say(200, this.list(false));
+    if (path === 'events') return say(200, { now: this.at(), boot: this.boot, events: this.log });
+    if (path === 'stream') return this.stream(request, answer, say);
+    if (path === 'control') return say(200, { control: true });
+    const name = url.searchParams.get('name'), c = this.circuits.get(name);
+    if (path === 'circuit') return c ? say(200, { ...this.json(c), settings: c.settings, events: this.log.filter(e => e.circuit === name) }) : say(404, { error: `no circuit is named ${name}` });
+    if (!path.startsWith('control/') || request.method !== 'POST') return say(404, { error: 'not found' });
+    let body = '';
+    request.on('data', chunk => { body += chunk; }).on('end', () => this.act(path.slice(8), JSON.parse(body), say));
+  }
+  stream(request, answer, say) {
+    if (this.refuse) return say(this.refuse, { error: 'too many streams' }, { 'Retry-After': '1' });
+    this.opened++;
+    answer.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+    const [boot, id] = (request.headers['last-event-id'] || '').split('.');
+    answer.write('retry: 1000\n\n');
+    answer.write(`event: circuits\ndata: ${JSON.stringify(this.list(true))}\n\n`);
+    if (boot === this.boot) for (const e of this.log.filter(e => e.id > Number(id))) answer.write(`event: event\nid: ${this.boot}.${e.id}\ndata: ${JSON.stringify(e)}\n\n`);
+    else answer.write('event: reset\ndata: {}\n\n');
+    this.streams.add(answer);
+    answer.on('close', () => this.streams.delete(answer));
+  }
+  act(action, body, say) {
+    this.last = { action, body };
+    if (!body.reason?.trim()) return say(400, { error: 'a reason is asked for', field: 'reason' });
+    if (action === 'plan') return say(200, { diff: ['payments: failure_rate 0.5 -> 0.6'], version: 7 });
+    if (action === 'apply') return say(200, { diff: [], version: 8 });
+    const c = this.circuits.get(body.name), by = { who: body.by || 'somebody', why: body.reason };
+    if (!c) return say(404, { error: 'no such circuit' });
+    const length = body.for && secondsOf(body.for);
+    if (body.for && !length) return say(422, { error: 'not a time', field: 'for', allowed: 'a time such as 30s' });
+    const until = length ? this.now() + length * 1000 : null;
+    if (action === 'force-open') this.change(c.name, 'open', { mode: 'forced_open', by, until });
+    else if (action === 'release') this.change(c.name, 'closed', { mode: 'normal', by });
+    else if (action === 'trip') this.change(c.name, 'open', { by, until });
+    else if (action === 'reset') this.change(c.name, 'closed', { by, mode: c.mode === 'forced_open' ? 'normal' : c.mode });
+    else if (action === 'mode') this.change(c.name, 'closed', { by, mode: body.mode });
+    else if (action === 'settings') {
+      if (body.version !== c.version) return say(409, { error: 'the settings have changed', version: c.version, circuit: this.json(c) });
+      if (body.settings.failure_rate > 1) return say(422, { error: 'failure_rate is too large', field: 'failure_rate', allowed: 'a share above 0, up to 1' });
+      Object.assign(c.settings, body.settings);
+      c.version++;
+      this.tell({ circuit: c.name, tags: c.tags, era: c.era, kind: 'settings', by, text: `circuit \`${c.name}\`: settings changed` });
+    } else return say(404, { error: 'not found' });
+    return say(200, this.json(c));
+  }
+}
+
+export const NAMES = ['payments', 'search', 'inventory', 'mail', 'database', 'recommendations', 'auth', 'geocoding', 'exchange-rates', 'images', 'tax', 'shipping'];
+export function many(n) {
+  const tiers = ['critical', 'standard', 'batch'], regions = ['eu', 'us', 'ap'];
+  return Object.fromEntries(Array.from({ length: n }, (_, i) => [i < NAMES.length ? NAMES[i] : `tenant-${String(i).padStart(3, '0')}`, { tags: { tier: tiers[i % 3], region: regions[i % 7 % 3] }, load: 5 + i * 7 % 40, rate: i % 11 === 3 ? .2 : .02 }]));
+}
+// Five minutes as they might have been: two outages, one of them still on.
+export function past(mock) {
+  const now = Math.floor(mock.now() / 1000);
+  for (const c of mock.circuits.values()) for (let s = now - 299; s < now; s++) {
+    const age = now - s, out = c.name === 'payments' ? age < 74 : c.name === 'search' ? age < 21 : c.name === 'mail' && age > 150 && age < 215, before = c.name === 'payments' && age < 100 || c.name === 'search' && age < 34;
+    const load = Math.round(c.load * (.8 + .25 * Math.sin(s / 17 + c.name.length) + Math.abs(Math.sin(s * 12.9898)) * .3)), failure = before && !out ? Math.round(load * .6) : Math.round(load * c.rate * Math.abs(Math.sin(s * 78.233)) * 2);
+    const state = c.state;
+    c.state = out ? 'open' : 'closed';
+    mock.count(c, s, out ? [0, 0, 0, load] : [load - failure, failure, s % 9 === 0 ? Math.round(load * .3) : 0, 0]);
+    c.state = state;
+  }
+}
+export async function scene(mock) {
+  past(mock);
+  mock.trip('payments', 12);
+  Object.assign(mock.circuits.get('payments'), { since: mock.now() - 9_000, outage: mock.now() - 74_000, attempt: 4, rate: .5 });
+  mock.trip('search', 4);
+  mock.change('search', 'half_open', { cause: 'wait_over', text: '12 of 20 calls failed (60 %, threshold 50 %)' });
+  mock.circuits.get('search').outage = mock.now() - 21_000;
+  mock.change('mail', 'open', { mode: 'forced_open', by: { who: 'kim', why: 'INC-2041: provider asked us to stop sending' }, until: mock.now() + 562_000 });
+  mock.change('images', 'closed', { mode: 'shadow', by: { who: 'kim', why: 'new thresholds on trial' } });
+}
+
+if (process.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href) {
+  const mock = await new Mock({ port: Number(process.argv[2]) || 8080, circuits: many(Number(process.argv[3]) || 48) }).start();
+  await scene(mock);
+  console.log(mock.url);
+}
