@@ -1,0 +1,412 @@
+// The live page, in a real browser. Against the server of mock.mjs.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { Mock, many, scene } from './mock.mjs';
+import { ANSWERS, card, headline, latency, live, open, shut, until, withPage } from './support.mjs';
+
+after(shut);
+
+const few = { mock: { circuits: many(12) } };
+const strangest = {
+  markup: '<img src=x onerror="alert(1)"><script>alert(2)</script>',
+  turned: 'paid\u202Egnp.exe',
+  lines: 'first\nsecond',
+  long: 'ü'.repeat(128),
+  proto: '__proto__',
+  constructor_: 'constructor',
+  blank: ' ',
+  quoted: '"\'`&amp;%2e%2e/../?name=x#',
+};
+
+test('a trip is seen within a second, large, with its cause and its countdown', withPage(few, async ({ mock, page }) => {
+  assert.equal(await headline(page), 'All 12 circuits let calls through');
+  const took = await latency(page, '.card[data-kind=open]', () => mock.trip('tax', 30));
+  console.log(`a trip was seen after ${took} ms`);
+  assert.ok(took < 1000, `${took} ms`);
+  const text = await card(page, 'tax').innerText();
+  assert.match(text, /Open\s+for/);
+  assert.match(text, /70 % at trip, limit 50 %/);
+  assert.match(text, /7 of 10 calls failed/);
+  assert.match(text, /next probe in\s*(29|30) s/);
+  await until('the headline says so', async () => await headline(page) === '1 of 12 circuits rejects calls');
+  assert.equal(await page.title(), '(1) Circuits');
+  await page.locator('#log li', { hasText: 'circuit `tax` opened' }).waitFor();
+  await page.locator('#speak', { hasText: 'tax: open.' }).waitFor();
+}));
+
+test('a countdown goes by the server\'s clock, and stands still when nothing is heard', withPage({ mock: { circuits: many(3), skew: 3_600_000 } }, async ({ mock, page }) => {
+  mock.trip('search', 20);
+  const left = async () => parseFloat(await card(page, 'search').locator('.next b').textContent());
+  await until('it counts down from 20', async () => await left() <= 20 && await left() >= 17);
+  mock.silent = true;
+  await page.locator('#link[data-is=stale]').waitFor();
+  await page.waitForTimeout(500);
+  const frozen = await left();
+  await page.waitForTimeout(1500);
+  assert.equal(await left(), frozen);
+}));
+
+test('a server that is silent is called stale, and live again when it speaks', withPage(few, async ({ mock, page }) => {
+  mock.silent = true;
+  await page.locator('#link[data-is=stale]').waitFor();
+  assert.match(await page.locator('#trouble').innerText(), /Stale since \d\d:\d\d:\d\d/);
+  assert.ok(await page.evaluate(() => document.body.classList.contains('stale')));
+  mock.silent = false;
+  await live(page);
+  await until('the line about it is gone', () => page.locator('#trouble').isHidden());
+}));
+
+test('a server that is started anew is shown within three seconds', withPage({ ...few, quiet: ANSWERS }, async ({ mock, page }) => {
+  mock.trip('tax', 60);
+  await card(page, 'tax').waitFor();
+  const { port } = mock;
+  await mock.stop();
+  await page.locator('#link[data-is=waiting]').waitFor();
+  assert.match(await page.locator('#trouble').innerText(), /Stale since/);
+  await page.waitForTimeout(4000);
+  const second = await new Mock({ port, circuits: { reborn: {}, mail: {} } }).start();
+  try {
+    const start = Date.now();
+    await until('the new circuits are there', async () => await headline(page) === 'All 2 circuits let calls through', 6000);
+    const took = Date.now() - start;
+    console.log(`a new server was shown after ${took} ms`);
+    assert.ok(took < 3000, `${took} ms`);
+    assert.equal(await page.locator('.card').count(), 0, 'what the old one said is gone');
+    await page.locator('#log li.gap', { hasText: 'started anew' }).waitFor();
+  } finally { await second.stop(); }
+}));
+
+test('after a break of the connection nothing is missed and nothing is twice', withPage({ ...few, quiet: ANSWERS }, async ({ mock, page }) => {
+  mock.trip('tax', 60);
+  await page.locator('#log li', { hasText: '`tax` opened' }).waitFor();
+  mock.refuse = 503;
+  for (const stream of mock.streams) stream.destroy();
+  await page.locator('#link[data-is=waiting]').waitFor();
+  await until('the reason is told', async () => /too many streams/.test(await page.locator('#trouble').innerText()));
+  mock.trip('mail', 60);
+  mock.refuse = null;
+  await live(page);
+  await card(page, 'mail').waitFor();
+  await page.locator('#log li', { hasText: '`mail` opened' }).waitFor();
+  assert.equal(await page.locator('#log li', { hasText: '`tax` opened' }).count(), 1);
+  assert.equal(await page.locator('#log li.gap').count(), 0);
+}));
+
+test('what cannot be read is told, and what can be is shown', withPage({ ...few, quiet: [/could not be read/] }, async ({ mock, page }) => {
+  mock.send('event: update\ndata: {"now":"' + mock.at() + '","circuits":[{"name":7},{"state":"open"}],"calls":[[1]],"gone":[]}\n\n');
+  await page.locator('#trouble', { hasText: '2 messages of the server could not be read' }).waitFor();
+  mock.trip('tax', 30);
+  await card(page, 'tax').waitFor();
+  const before = mock.opened;
+  mock.send('event: update\ndata: {"now":\n\n');
+  await until('everything is asked for again', () => mock.opened > before);
+  await until('and the line about it is gone', () => page.locator('#trouble').isHidden());
+}));
+
+test('half an event at the end of a stream is none', withPage({ ...few, quiet: ANSWERS }, async ({ mock, page }) => {
+  const event = { id: 900, at: mock.at(), circuit: 'tax', tags: {}, era: 9, kind: 'opened', to: 'open', mode: 'normal', cause: 'manual', text: 'never told' };
+  mock.send(`event: event\nid: ${mock.boot}.900\ndata: ${JSON.stringify(event)}\n`);
+  await page.waitForTimeout(200);
+  for (const stream of mock.streams) stream.end();
+  await until('it has connected again', () => mock.opened > 1);
+  await live(page);
+  assert.equal(await page.locator('#log li', { hasText: 'never told' }).count(), 0);
+  assert.equal(await page.locator('.card').count(), 0);
+}));
+
+test('events that were missed, and a stream that lags, are told', withPage(few, async ({ mock, page }) => {
+  mock.trip('tax', 60);
+  await page.locator('#log li', { hasText: '`tax` opened' }).waitFor();
+  mock.send('event: reset\ndata: {}\n\n');
+  await page.locator('#log li.gap', { hasText: 'missed' }).waitFor();
+  const second = mock.second.bind(mock);
+  const past = [];
+  mock.skew = 0;
+  // From now on each update comes five seconds late.
+  const send = mock.send.bind(mock);
+  mock.send = text => { past.push(text); if (past.length > 5) send(past.shift()); else send(text.replace(/"now":"[^"]*"/, `"now":"${mock.at(mock.now() - 5000)}"`)); };
+  second();
+  await page.locator('#link', { hasText: 'behind' }).waitFor();
+  await page.locator('#trouble', { hasText: 'The stream lags' }).waitFor();
+}));
+
+test('a hidden page holds no stream, and has all of it when it is seen again', withPage(few, async ({ mock, page }) => {
+  const hide = yes => page.evaluate(yes => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => yes });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, yes);
+  assert.equal(mock.streams.size, 1);
+  await hide(true);
+  await until('the stream is closed', () => mock.streams.size === 0);
+  mock.trip('tax', 60);
+  await hide(false);
+  await card(page, 'tax').waitFor();
+  await page.locator('#log li', { hasText: '`tax` opened' }).waitFor();
+  assert.equal(mock.streams.size, 1);
+}));
+
+test('names are text, whatever is in them', withPage({ mock: { circuits: Object.fromEntries(Object.values(strangest).map(name => [name, { tags: { [name]: name } }])) } }, async ({ mock, page }) => {
+  // Once as rows, once as cards, once as details, once in a dialog, once as groups.
+  await until('all are there', async () => await page.locator('#rows tr').count() === Object.keys(strangest).length);
+  const shown = await page.locator('#rows .name button').allTextContents();
+  for (const text of ['__proto__', 'constructor', 'paid‹U+202E›gnp.exe', 'first␊second', strangest.markup, strangest.long, strangest.quoted, '“ ”']) assert.ok(shown.includes(text), `${text} among ${shown}`);
+  for (const name of Object.values(strangest)) mock.trip(name, 60);
+  await until('each has a card', async () => await page.locator('.card').count() === 8);
+  assert.equal(await page.locator('.card bdi').count() > 0, true);
+  for (const key of ['markup', 'proto', 'constructor_', 'quoted']) {
+    await page.evaluate(name => { location.hash = new URLSearchParams({ circuit: name }); }, strangest[key]);
+    await page.locator('#details .settings tr').first().waitFor();
+    await page.locator('#details .buttons button').first().click();
+    await page.locator('#act input').last().waitFor();
+    await page.locator('#act button', { hasText: 'Cancel' }).click();
+    await page.locator('#details button', { hasText: 'Close' }).click();
+  }
+  await page.locator('#group').selectOption({ index: 3 });
+  assert.equal(await page.locator('img, #rows script, .card script').count(), 0);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is wider than the window');
+  assert.equal(await page.evaluate(() => ({}).tags), undefined);
+}));
+
+test('force open and release with the keyboard alone; each dialog says what it will do', withPage(few, async ({ mock, page }) => {
+  const press = keys => page.keyboard.press(keys);
+  const focused = () => page.evaluate(() => document.activeElement.textContent);
+  await press('/');
+  await page.keyboard.type('inventory');
+  await until('one is left', async () => await page.locator('#rows tr').count() === 1);
+  for (let i = 0; i < 12 && await focused() !== 'inventory'; i++) await press('Tab');
+  assert.equal(await focused(), 'inventory');
+  await press('Enter');
+  await page.locator('#details button', { hasText: 'Force open' }).waitFor();
+  for (let i = 0; i < 12 && !/^Force open/.test(await focused()); i++) await press('Tab');
+  await press('Enter');
+  const will = page.locator('#act .will');
+  assert.match(await will.textContent(), /Rejects all calls of “inventory” from now on, until somebody releases it\. It does not recover by itself\./);
+  await press('ArrowDown');
+  await press('ArrowDown');
+  await until('it says for how long', async () => /for 1 min\. Then closes it, cleared/.test(await will.textContent()));
+  await press('Tab');
+  await press('Enter');
+  await page.waitForTimeout(100);
+  assert.equal(mock.last, undefined, 'nothing is done without a reason');
+  await page.keyboard.type('INC-7');
+  await press('Tab');
+  await page.keyboard.type('kim');
+  await press('Enter');
+  await until('the server was told', () => mock.last);
+  assert.deepEqual(mock.last, { action: 'force-open', body: { name: 'inventory', reason: 'INC-7', by: 'kim', for: '1m' } });
+  await page.locator('#details .state', { hasText: 'Forced open' }).waitFor();
+  assert.match(await page.locator('#details').innerText(), /By kim: INC-7/);
+  await press('Escape');
+  await until('the focus is on the page again', () => page.evaluate(() => !document.querySelector('dialog[open]')));
+  for (let i = 0; i < 30 && !/^Release/.test(await focused()); i++) await press('Tab');
+  await press('Enter');
+  assert.match(await will.textContent(), /Ends forced open of “inventory”/);
+  await page.keyboard.type('over');
+  await press('Enter');
+  await until('it is released', () => mock.circuits.get('inventory').mode === 'normal');
+  await until('and so it is shown', async () => await page.locator('.card').count() === 0);
+}));
+
+test('each kind of control asks for what the server wants', withPage({ ...few, quiet: ANSWERS }, async ({ mock, page }) => {
+  const act = async (name, fill) => {
+    await page.locator('#details .buttons button', { hasText: name }).click();
+    await page.locator('#act .field', { hasText: 'Reason' }).locator('input').fill('because');
+    await fill?.();
+    await page.locator('#act button.act').click();
+  };
+  const done = () => page.locator('#act').waitFor({ state: 'hidden' });
+  await page.locator('#rows button', { hasText: 'tax' }).click();
+  await act('Trip', () => page.locator('#act select').selectOption('5m'));
+  await done();
+  assert.deepEqual(mock.last.body, { name: 'tax', reason: 'because', for: '5m' });
+  await act('Reset');
+  await done();
+  assert.equal(mock.last.action, 'reset');
+  await act('Change mode', async () => assert.match(await page.locator('#act .will').textContent(), /only reports/));
+  await done();
+  assert.deepEqual(mock.last.body, { name: 'tax', reason: 'because', mode: 'shadow' });
+  await act('Force open', async () => {
+    await page.locator('#act select').selectOption('other');
+    await page.locator('#act input').first().fill('soon');
+  });
+  await page.locator('#act .wrong', { hasText: 'Field: for. Allowed: a time such as 30s.' }).waitFor();
+  await page.locator('#act button', { hasText: 'Cancel' }).click();
+  // Two people at once: the second is told, sees what the first has done, and does not lose what was typed.
+  await act('Change settings', async () => {
+    await page.locator('#act input[aria-label=failure_rate]').fill('1.5');
+    mock.circuits.get('tax').version = 2;
+    mock.circuits.get('tax').settings.open_for = '9s';
+    assert.match(await page.locator('#act .will').textContent(), /Changes failure_rate of “tax”/);
+  });
+  await page.locator('#act .wrong', { hasText: 'Somebody has changed the settings meanwhile' }).waitFor();
+  await until('what holds now is there', async () => await page.locator('#act input[aria-label=open_for]').inputValue() === '9s');
+  assert.equal(await page.locator('#act input[aria-label=failure_rate]').inputValue(), '1.5');
+  await page.locator('#act button.act').click();
+  await page.locator('#act .wrong', { hasText: 'Allowed: a share above 0, up to 1.' }).waitFor();
+  await page.locator('#act input[aria-label=failure_rate]').fill('0.6');
+  await page.locator('#act button.act').click();
+  await done();
+  assert.deepEqual(mock.last.body, { name: 'tax', reason: 'because', settings: { failure_rate: .6 }, version: 2 });
+  await page.locator('#details .settings', { hasText: '0.6' }).waitFor();
+  await page.locator('#details button', { hasText: 'Close' }).click();
+  await page.locator('#configure').click();
+  await page.locator('#act textarea').fill('{"defaults":{"failure_rate":0.6}}');
+  await page.locator('#act input').fill('because');
+  await page.locator('#act button', { hasText: 'Plan' }).click();
+  await page.locator('#act .diff', { hasText: 'failure_rate 0.5 -> 0.6' }).waitFor();
+  await page.locator('#act button', { hasText: 'Apply' }).click();
+  await done();
+  assert.deepEqual(mock.last, { action: 'apply', body: { configuration: { defaults: { failure_rate: .6 } }, reason: 'because', version: 7 } });
+}));
+
+test('there is no control where it is not mounted', withPage({ mock: { circuits: many(12), control: false }, before: mock => mock.trip('tax', 60), quiet: ANSWERS }, async ({ page }) => {
+  await card(page, 'tax').waitFor();
+  await card(page, 'tax').locator('button', { hasText: 'Details' }).click();
+  await page.locator('#details .settings tr').first().waitFor();
+  for (const name of [/^Force open/, /^Reset/, /^Trip/, /^Change/, /^Configuration/, /^Unlock/]) assert.equal(await page.locator('button:visible', { hasText: name }).count(), 0, String(name));
+}));
+
+test('a token is asked for, kept in memory only, and sent', withPage({ mock: { circuits: many(12), token: 'secret', viewToken: 'secret' }, live: false, quiet: ANSWERS }, async ({ page }) => {
+  const give = async token => { await page.locator('#ask input').fill(token); await page.locator('#ask button', { hasText: 'Use it' }).click(); };
+  await page.locator('#ask[open]').waitFor();
+  await give('wrong');
+  await page.locator('#ask[open]').waitFor();
+  await give('secret');
+  await live(page);
+  await page.locator('#configure').waitFor();
+  assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length + document.cookie.length), 0);
+  assert.ok(!(await page.evaluate(() => location.href)).includes('secret'));
+}));
+
+test('where only control wants a token, nobody is asked for one who only looks', withPage({ mock: { circuits: many(12), token: 'secret' }, quiet: ANSWERS }, async ({ mock, page }) => {
+  await page.locator('#unlock').waitFor();
+  assert.equal(await page.locator('dialog[open]').count(), 0);
+  await page.locator('#unlock').click();
+  await page.locator('#ask input').fill('secret');
+  await page.keyboard.press('Enter');
+  await page.locator('#configure').waitFor();
+  // It is taken back while a dialog is open: asked for again, and then done.
+  await page.locator('#rows button', { hasText: 'tax' }).click();
+  await page.locator('#details button', { hasText: 'Force open' }).click();
+  await page.locator('#act input:visible').first().fill('because');
+  mock.token = 'another';
+  await page.locator('#act button.act').click();
+  await page.locator('#ask input').fill('another');
+  await page.keyboard.press('Enter');
+  await until('it is done', () => mock.circuits.get('tax').mode === 'forced_open');
+}));
+
+test('filter, sort and group; what is chosen is in the address', withPage({ mock: { circuits: many(40) } }, async ({ mock, page }) => {
+  const names = () => page.locator('#rows .name button').allTextContents();
+  await page.locator('#filter').fill('tier=critical tenant');
+  await until('what does not match is gone', async () => (await names()).length === 10);
+  assert.match(await page.locator('#all-title').textContent(), /^10 circuits match$/);
+  await page.locator('#filter').fill('');
+  await page.locator('#group').selectOption('tier');
+  await until('there are three groups', async () => await page.locator('#rows .group').count() >= 1);
+  assert.match(await page.locator('#rows .group').first().textContent(), /^tier: batch\s+13 circuits$/);
+  mock.trip('inventory', 60);
+  await until('the group says what is above', async () => /13 circuits, 1 rejects calls \(1 shown above\)/.test(await page.locator('#rows .group').first().textContent()));
+  await page.locator('#group').selectOption('');
+  await page.locator('#columns button', { hasText: 'Circuit' }).click();
+  assert.equal(await page.locator('#columns th[aria-sort=ascending]').textContent(), 'Circuit');
+  await page.locator('.tally[data-kind=open]').click();
+  await until('only what is open', async () => await page.locator('.card').count() === 1 && await page.locator('#rows tr').count() === 0);
+  await page.reload();
+  await live(page);
+  await until('it is as it was', async () => await page.locator('.tally[data-kind=open]').getAttribute('aria-pressed') === 'true' && await page.locator('#sort').inputValue() === 'name');
+}));
+
+test('500 circuits: what is drawn is what is seen, and no frame does much', withPage({ mock: { circuits: many(500) } }, async ({ mock, page }) => {
+  for (let i = 100; i < 400; i++) mock.trip(`tenant-${i}`, 60);
+  await until('the cards are there', async () => await page.locator('.card').count() === 9);
+  await page.evaluate(() => { spied.frames = []; spied.longest = 0; });
+  const nodes = () => page.evaluate(() => document.querySelectorAll('*').length);
+  const most = [];
+  for (let i = 0; i < 10; i++) {
+    await page.mouse.wheel(0, i % 4 === 3 ? -3000 : 2500);
+    await page.waitForTimeout(400);
+    most.push(await page.locator('#rows tr').count());
+    assert.ok(most.at(-1) <= Math.ceil(800 / 44) + 9, `${most.at(-1)} rows are drawn`);
+  }
+  assert.ok(Math.max(...most) > 10, 'rows are drawn at all');
+  const count = await nodes(), frames = await page.evaluate(() => spied.frames), longest = await page.evaluate(() => spied.longest);
+  console.log(`500 circuits: ${count} nodes, at most ${Math.max(...most)} rows and ${Math.max(...frames)} pictures a frame; the longest frame took ${longest.toFixed(1)} ms`);
+  assert.ok(count < 3000, `${count} nodes`);
+  assert.ok(Math.max(...frames) <= 12, `${Math.max(...frames)} pictures in a frame`);
+  assert.ok(frames.reduce((a, b) => a + b, 0) > 20, 'pictures are drawn at all');
+  assert.equal(await page.locator('#table').getAttribute('aria-rowcount'), '492');
+  // By keyboard, to a row that was not drawn.
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.locator('#rows tr[aria-rowindex="2"] button').focus();
+  await page.keyboard.press('End');
+  assert.equal(await page.evaluate(() => document.activeElement.closest('tr').getAttribute('aria-rowindex')), '492');
+  // A storm is told in one sentence.
+  await until('one sentence', async () => /^\d+ circuits changed: /.test(await page.locator('#speak').textContent()), 8000);
+}));
+
+test('the heap stays flat over hours', withPage({ mock: { circuits: many(60) } }, async ({ mock, page, context }) => {
+  clearInterval(mock.timer);
+  const session = await context.newCDPSession(page);
+  const used = async () => {
+    await session.send('HeapProfiler.collectGarbage');
+    return (await session.send('Runtime.getHeapUsage')).usedSize;
+  };
+  const names = [...mock.circuits.keys()];
+  const run = async seconds => {
+    for (let i = 0; i < seconds; i++) {
+      mock.skew += 1000;
+      if (i % 5 === 0) mock.trip(names[i % names.length], 2); else if (i % 5 === 2) mock.change(names[(i - 2) % names.length], 'closed', { cause: 'recovered' });
+      mock.second();
+      await new Promise(done => setTimeout(done, 4));
+    }
+    await page.waitForTimeout(700);
+  };
+  await run(400);
+  const before = await used(), nodes = await page.evaluate(() => document.querySelectorAll('*').length);
+  await run(800);
+  const grown = await used() - before, more = await page.evaluate(() => document.querySelectorAll('*').length) - nodes;
+  console.log(`the heap has grown by ${Math.round(grown / 1024)} KiB from ${Math.round(before / 1024)} KiB in 800 s of traffic and 320 events`);
+  assert.ok(grown < 600_000, `${grown} bytes`);
+  assert.ok(Math.abs(more) < 300, `${more} nodes more`);
+  assert.ok(await page.locator('#log li').count() <= 150);
+}));
+
+test('the picture shows what was counted', withPage({ mock: { circuits: { one: { load: 0 } } }, quiet: [...ANSWERS, /willReadFrequently/] }, async ({ mock, page }) => {
+  mock.traffic = false;
+  const second = Math.floor(mock.now() / 1000);
+  for (let i = 0; i < 300; i++) mock.count(mock.circuits.get('one'), second - i, [10, 5, 2, i < 100 ? 15 : 0]);
+  mock.trip('one', 60);
+  for (const stream of mock.streams) stream.destroy();
+  const label = page.locator('.card canvas');
+  await until('its sums', async () => {
+    const [, success, slow, failed, rejected] = /: ([\d,]+) succeeded, ([\d,]+) slow, ([\d,]+) failed, ([\d,]+) rejected/.exec(await label.getAttribute('aria-label') || '') || [];
+    const near = (text, n) => text && Math.abs(Number(text.replace(',', '')) - n) <= n * .05;
+    return near(success, 3000) && near(slow, 600) && near(failed, 1500) && near(rejected, 1500);
+  });
+  // Nothing but the colours of the legend, in their order from below: success, slow, failure, rejected.
+  const column = await page.evaluate(() => {
+    const canvas = document.querySelector('.card canvas'), pen = canvas.getContext('2d'), x = Math.round(canvas.width * .9), seen = [];
+    for (let y = canvas.height - 14; y >= 0; y--) {
+      const [r, g, b, a] = pen.getImageData(x, y, 1, 1).data, colour = a > 200 ? `#${[r, g, b].map(v => v.toString(16).padStart(2, '0')).join('')}` : null;
+      if (colour && colour !== seen.at(-1)) seen.push(colour);
+    }
+    const style = getComputedStyle(document.documentElement);
+    return { seen, wanted: ['success', 'slow', 'failure', 'rejected'].map(k => style.getPropertyValue(`--call-${k}`).trim()) };
+  });
+  assert.deepEqual(column.seen.filter(colour => column.wanted.includes(colour)), column.wanted);
+}));
+
+for (const [what, of] of Object.entries({ 'at 320 px': { viewport: { width: 320, height: 640 } }, 'at 200 %': { viewport: { width: 640, height: 400 }, deviceScaleFactor: 2 }, 'in the middle': { viewport: { width: 800, height: 600 } } }))
+  test(`nothing is cut off ${what}`, withPage({ mock: { circuits: many(30) }, before: scene, context: of }, async ({ page }) => {
+    await page.locator('.card').first().waitFor();
+    const wide = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(await wide() <= 0, `the page is ${await wide()} px too wide`);
+    await page.locator('.card .foot button').first().click();
+    assert.ok(await page.locator('#act').evaluate(d => d.scrollWidth <= d.clientWidth && d.getBoundingClientRect().right <= innerWidth));
+    await page.locator('#act button.act').scrollIntoViewIfNeeded();
+    await page.keyboard.press('Escape');
+    await page.locator('.card h3 button').first().click();
+    await page.locator('#details .settings tr').first().waitFor();
+    assert.ok(await page.locator('#details').evaluate(d => d.scrollWidth <= d.clientWidth));
+  }));
