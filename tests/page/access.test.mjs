@@ -14,7 +14,7 @@ async function isAccessible(page) {
   // A card that is fading in has its colours only at the end.
   await page.waitForTimeout(400);
   const { violations, passes } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-  assert.deepEqual(violations.map(v => `${v.id}: ${v.nodes.map(n => `${n.html.slice(0, 120)} ${n.any[0]?.message ?? ''}`).join(' | ')}`), []);
+  assert.deepEqual(violations.map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => `${n.html.slice(0, 120)} ${n.any[0]?.message ?? ''}`).join(' | ')}`), []);
   assert.ok(passes.length > 20, 'axe has looked at the page');
 }
 const looked = (context, then, options = {}) => withPage({ mock: { circuits: many(40) }, before: scene, ...options, context: { bypassCSP: true, ...context } }, async all => {

@@ -40,15 +40,16 @@ export class Mock {
     return this;
   }
 
+  isTripped(c) { return c.state === 'open' && c.mode === 'normal'; }
   json(c) {
     const now = this.now(), recent = [...c.history].filter(([s]) => s * 1000 > now - 12_000).map(([, v]) => v);
     const [success, failure, slow] = [0, 1, 2].map(i => recent.reduce((sum, v) => sum + v[i], 0)), calls = success + failure;
     return {
       name: c.name, tags: c.tags, named: true, state: c.state, mode: c.mode, era: c.era, in_state_seconds: (now - c.since) / 1000,
       outage_seconds: c.outage === null ? null : (now - c.outage) / 1000, remaining_seconds: c.until === null ? null : Math.max(0, c.until - now) / 1000, attempt: c.attempt, by: c.by, cause: c.cause,
-      failure_rate: c.state === 'open' ? c.atTrip ?? .7 : calls >= 20 ? failure / calls : null, failure_rate_threshold: .5, slow_call_rate: null, slow_call_rate_threshold: null, rates_of: c.state === 'open' ? 'trip' : 'now',
+      failure_rate: this.isTripped(c) ? .7 : calls >= 20 ? failure / calls : null, failure_rate_threshold: .5, slow_call_rate: null, slow_call_rate_threshold: null, rates_of: this.isTripped(c) ? 'trip' : 'now',
       window: { calls, failures: failure, slow }, minimum_calls: 20, consecutive_failures: 0, consecutive_failures_threshold: null, ramp_share: c.ramp,
-      probes: c.state === 'half_open' ? { permits: 1, in_flight: 1, succeeded: 0, failed: 0, needed: 2 } : null,
+      probes: c.state === 'half_open' ? { in_flight: 1, permits: 1, successes_needed: 2, failures_allowed: 0 } : null,
       totals: { success: c.totals[0], failure: c.totals[1], ignored: 0, abandoned: 0, rejected: c.totals[3], slow: c.totals[2], stale: 0, shadowed: 0, vetoed: 0, rejected_by: { open: c.totals[3], half_open_full: 0, forced_open: 0, ramping: 0 } },
       settings_version: c.version, line: `${c.name}: ${c.state}`,
     };
@@ -69,7 +70,6 @@ export class Mock {
     });
   }
   trip(name, seconds = 5) {
-    this.circuits.get(name).atTrip = .7;
     return this.change(name, 'open', { cause: 'failure_rate', until: this.now() + seconds * 1000, numbers: { calls: 10, failures: 7, slow: 0, threshold: .5 }, text: '7 of 10 calls failed (70 %, threshold 50 %)' });
   }
   tell(event) {
@@ -155,9 +155,9 @@ export class Mock {
     answer.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
     const [boot, id] = (request.headers['last-event-id'] || '').split('.');
     answer.write('retry: 1000\n\n');
+    if (boot && boot !== this.boot) answer.write('event: reset\ndata: {"why":"it is of another run of the service, or older than what is kept"}\n\n');
     answer.write(`event: circuits\ndata: ${JSON.stringify(this.list(true))}\n\n`);
     if (boot === this.boot) for (const e of this.log.filter(e => e.id > Number(id))) answer.write(`event: event\nid: ${this.boot}.${e.id}\ndata: ${JSON.stringify(e)}\n\n`);
-    else answer.write('event: reset\ndata: {}\n\n');
     this.streams.add(answer);
     answer.on('close', () => this.streams.delete(answer));
   }
@@ -198,21 +198,34 @@ export function past(mock) {
   for (const c of mock.circuits.values()) for (let s = now - 299; s < now; s++) {
     const age = now - s, out = c.name === 'payments' ? age < 74 : c.name === 'search' ? age < 21 : c.name === 'mail' && age > 150 && age < 215, before = c.name === 'payments' && age < 100 || c.name === 'search' && age < 34;
     const load = Math.round(c.load * (.8 + .25 * Math.sin(s / 17 + c.name.length) + Math.abs(Math.sin(s * 12.9898)) * .3)), failure = before && !out ? Math.round(load * .6) : Math.round(load * c.rate * Math.abs(Math.sin(s * 78.233)) * 2);
-    const state = c.state;
+    const { state, mode } = c;
+    c.mode = 'normal';
     c.state = out ? 'open' : 'closed';
     mock.count(c, s, out ? [0, 0, 0, load] : [load - failure, failure, s % 9 === 0 ? Math.round(load * .3) : 0, 0]);
-    c.state = state;
+    Object.assign(c, { state, mode });
   }
 }
+// What led there, at its time.
+function story(mock) {
+  const ago = (age, act) => { act(); const e = mock.log.at(-1); e.at = mock.at(mock.now() - age * 1000); };
+  const closes = name => () => mock.change(name, 'closed', { cause: 'recovered', text: 'the probes succeeded' }), probes = name => () => mock.change(name, 'half_open', { cause: 'wait_over', text: 'its wait is over' });
+  const settings = (name, text, by) => () => mock.tell({ circuit: name, tags: mock.circuits.get(name).tags, era: 0, kind: 'settings', by, text: `circuit \`${name}\`: ${text}` });
+  ago(1830, settings('images', 'failure_rate 0.5 -> 0.3', { who: 'kim', why: 'it trips too late' }));
+  ago(1810, () => mock.change('images', 'closed', { mode: 'shadow', by: { who: 'kim', why: 'new thresholds on trial' } }));
+  ago(215, () => mock.trip('mail', 60));
+  ago(155, probes('mail'));
+  ago(150, closes('mail'));
+  for (const [age, seconds] of [[74, 5], [68, 10], [57, 20], [36, 24]]) ago(age, () => mock.trip('payments', seconds));
+  ago(21, () => mock.trip('search', 20));
+  ago(12, () => mock.change('mail', 'open', { mode: 'forced_open', by: { who: 'kim', why: 'INC-2041: the provider asked us to stop' }, until: mock.now() + 588_000 }));
+  ago(1, probes('search'));
+}
 export async function scene(mock) {
+  story(mock);
   past(mock);
-  mock.trip('payments', 12);
-  Object.assign(mock.circuits.get('payments'), { since: mock.now() - 9_000, outage: mock.now() - 74_000, attempt: 4, rate: .5 });
-  mock.trip('search', 4);
-  mock.change('search', 'half_open', { cause: 'wait_over', text: '12 of 20 calls failed (60 %, threshold 50 %)' });
-  mock.circuits.get('search').outage = mock.now() - 21_000;
-  mock.change('mail', 'open', { mode: 'forced_open', by: { who: 'kim', why: 'INC-2041: provider asked us to stop sending' }, until: mock.now() + 562_000 });
-  mock.change('images', 'closed', { mode: 'shadow', by: { who: 'kim', why: 'new thresholds on trial' } });
+  Object.assign(mock.circuits.get('payments'), { since: mock.now() - 36_000, until: mock.now() + 9_400, outage: mock.now() - 74_000, attempt: 4, rate: .5 });
+  Object.assign(mock.circuits.get('search'), { since: mock.now() - 1000, outage: mock.now() - 21_000, cause: { label: 'failure_rate', text: '12 of 20 calls failed (60 %, threshold 50 %)' } });
+  Object.assign(mock.circuits.get('mail'), { since: mock.now() - 12_000, outage: mock.now() - 12_000 });
 }
 
 if (process.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href) {
