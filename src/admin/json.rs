@@ -29,13 +29,15 @@ pub(crate) fn circuit_now(circuit: &Circuit, registry: &Registry) -> Value {
 
 /// A circuit as it was seen, and whether it is one that never leaves its registry by itself.
 pub(crate) fn circuit(circuit: &Circuit, seen: &Snapshot, named: bool) -> Value {
+    // The version first: a change between the two makes it too old for what is shown, and never too new.
+    let version = circuit.settings_version();
     let settings = circuit.settings();
     let mut shown = object(json!({
         "name": seen.name.as_str(),
         "tags": tags(circuit.tags()),
         "named": named,
         "line": seen.to_string(),
-        "settings_version": circuit.core().settings_version(),
+        "settings_version": version,
         "totals": seen.totals.as_ref().map(totals),
     }));
     shown.append(&mut state(seen));
@@ -49,10 +51,10 @@ fn state(seen: &Snapshot) -> Map<String, Value> {
         "mode": seen.mode.label(),
         "era": seen.era,
         "in_state_seconds": seconds(seen.time_in_state),
-        "outage_seconds": null,
+        "outage_seconds": seen.outage.map(seconds),
         "remaining_seconds": seen.remaining.map(seconds),
         "attempt": seen.attempt,
-        "by": null,
+        "by": seen.by.as_ref().and_then(by),
         "cause": cause(seen),
         "ramp_share": seen.ramp_share,
         "probes": seen.probes.as_ref().map(probes),

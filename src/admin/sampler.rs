@@ -230,9 +230,10 @@ impl Seen {
         // But whether a break is over.
         let remains = |time: Duration| time.min(Duration::from_nanos(1));
         snapshot.remaining = snapshot.remaining.map(remains);
+        snapshot.outage = snapshot.outage.map(|_| Duration::ZERO);
         Self {
             snapshot,
-            settings_version: circuit.core().settings_version(),
+            settings_version: circuit.settings_version(),
             named,
         }
     }

@@ -1,6 +1,6 @@
 //! A look at every circuit.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
 use axum::{
     Router,
@@ -19,12 +19,12 @@ use super::{
     page::page,
     places::Places,
     query::value_of,
-    ring::{Kept, Ring},
+    ring::Ring,
     sampler::Sampler,
     stream::{EndsWhen, From, Stream},
 };
 use crate::{
-    circuit::{handle::Circuit, listeners::Subscription},
+    circuit::{event::Event, handle::Circuit, listeners::Subscription},
     registry::Registry,
 };
 
@@ -185,13 +185,17 @@ impl Watched {
         Ok(told("events", self.events_of(circuit.as_ref())))
     }
 
+    /// Those that were told since this is there, of all circuits or of one; of one also what it keeps itself.
     fn events_of(&self, circuit: Option<&Circuit>) -> Vec<Value> {
-        let kept = self.sampler.ring.all().into_iter();
-        let is_of =
-            |it: &Arc<Kept>| circuit.is_none_or(|circuit| it.event.circuit == *circuit.full_name());
-        kept.filter(is_of)
-            .map(|it| json::event(&it.event))
-            .collect()
+        let all = self.sampler.ring.all().into_iter();
+        let Some(circuit) = circuit else {
+            return all.map(|it| json::event(&it.event)).collect();
+        };
+        let is_of = |it: &Arc<Event>| it.circuit == *circuit.full_name();
+        let told = all.map(|it| it.event.clone()).filter(is_of);
+        let own = circuit.recent_events().into_iter();
+        let by_id: BTreeMap<_, _> = told.chain(own).map(|it| (it.id, it)).collect();
+        by_id.values().map(|it| json::event(it)).collect()
     }
 
     fn stream(&self, uri: &Uri, headers: &HeaderMap) -> Response {
