@@ -38,7 +38,7 @@ impl Circuit {
     }
 
     /// Rejects every call until the circuit is [released](Self::release). Returns whether that was
-    /// a change.
+    /// a change. To let it end by itself, use [`force_open_for`](Self::force_open_for).
     #[doc(alias = "isolate")]
     pub fn force_open(&self) -> bool {
         self.force_open_as(By::default())
@@ -57,6 +57,47 @@ impl Circuit {
     /// ```
     pub fn force_open_as(&self, by: By) -> bool {
         self.set_mode_as(by, Mode::ForcedOpen)
+    }
+
+    /// Rejects every call for at most so long: until the circuit is [released](Self::release), or the time is over.
+    /// Then the next call finds the circuit closed and cleared, in the mode that it had before. Returns whether that was a
+    /// change.
+    ///
+    /// So that nobody has to remember to release it:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_breaker::{By, Circuit};
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("payments").build()?;
+    /// let by = By::who("ops@example.org").because("INC-123");
+    /// circuit.force_open_for(by, Duration::from_secs(600))?;
+    /// let rejected = circuit.try_acquire().unwrap_err();
+    /// assert!(rejected.remaining() > Some(Duration::from_secs(599)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// * The time begins now, whatever was said before. So to force a circuit open that is forced open already begins a
+    ///   new time: longer, shorter, or without an end ([`force_open`](Self::force_open)).
+    /// * There is no timer. A call notices that the time is over, or whoever waits for readiness
+    ///   ([`pending_while_open`](crate::CircuitBreakerLayer::pending_while_open)), or a
+    ///   [driver](Self::probe_with); until one of them comes, the circuit reads forced open, with nothing
+    ///   [remaining](crate::Snapshot::remaining).
+    /// * The transition has the cause [`Cause::ForceExpired`](crate::Cause::ForceExpired).
+    /// * Up to five decimal digits the time is exact. What has more is rounded up by at most 40 parts per million.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the time is zero, or longer than 584 years. Then nothing has changed.
+    pub fn force_open_for(&self, by: By, at_most: Duration) -> Result<bool, ConfigError> {
+        let allowed = "a time above zero, of at most 584 years";
+        let valid = !at_most.is_zero() && u64::try_from(at_most.as_nanos()).is_ok();
+        ConfigError::unless(valid, "force_open_for", &at_most, allowed)
+            .map_err(|error| error.of(&self.label().name))?;
+        let forced = self.core().force_open(Some(at_most), self.now());
+        Ok(self.tell_if_any_by(forced, &by))
     }
 
     /// Ends forced open: the circuit is closed and cleared, in the mode that it had before it was forced

@@ -38,10 +38,17 @@ impl Transition {
         }
     }
 
+    /// How long the break is that it began. A change of mode does not begin it anew, and forced open is none.
+    pub(super) fn begun_break(&self) -> Option<Duration> {
+        let begun = self.mode == self.mode_before && self.mode != Mode::ForcedOpen;
+        self.open_for.filter(|_| begun)
+    }
+
     /// What the circuit did.
     fn deed(&self) -> &'static str {
         match (self.from, self.to) {
             (State::Closed, _) if self.cause == Cause::TripVetoed => "stays closed",
+            _ if self.mode == Mode::ForcedOpen => "is forced open",
             _ if self.mode == self.mode_before => match (self.from, self.to) {
                 (State::Closed, State::Open) => "opened",
                 (_, State::Open) => "opened again",
@@ -74,9 +81,13 @@ impl fmt::Display for Line<'_> {
                 write_cause(f, vetoed, told.threshold)?;
             }
         }
-        // A change of mode does not begin the break anew.
-        if let (Some(open_for), true) = (told.open_for, told.mode == told.mode_before) {
-            write_next_probe(f, open_for)?;
+        match (told.begun_break(), told.open_for) {
+            (Some(open_for), _) => write_next_probe(f, open_for)?,
+            (None, Some(at_most)) if told.mode == Mode::ForcedOpen => {
+                f.write_str(", for ")?;
+                write_time_left(f, at_most)?;
+            }
+            (None, _) => {}
         }
         write_shadow(f, told.mode)
     }
@@ -128,6 +139,14 @@ impl Snapshot {
 
     fn write_opened(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.remaining, self.probes) {
+            (Some(Duration::ZERO), _) if self.mode == Mode::ForcedOpen => {
+                f.write_str(", the next call closes it")?;
+            }
+            (Some(remaining), _) if self.mode == Mode::ForcedOpen => {
+                f.write_str(", for ")?;
+                write_time_left(f, remaining)?;
+                f.write_str(" more")?;
+            }
             (Some(Duration::ZERO), _) => f.write_str(", the next call is a probe")?,
             (Some(remaining), _) => write_next_probe(f, remaining)?,
             (None, Some(probes)) => {
@@ -289,6 +308,10 @@ fn write_shadow(f: &mut fmt::Formatter<'_>, mode: Mode) -> fmt::Result {
 /// Rounded up, so that nobody looks too early: to tenths of a second, below one to milliseconds.
 fn write_next_probe(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
     f.write_str(", next probe in ")?;
+    write_time_left(f, time)
+}
+
+fn write_time_left(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
     let millis = time.as_nanos().div_ceil(1_000_000);
     match millis {
         ..1_000 => write!(f, "{millis} ms"),

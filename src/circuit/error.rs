@@ -26,13 +26,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// With the time that remains; zero where none is told.
+    /// With the time that remains; for ever where a person has to end it.
     pub(crate) fn of(refusal: Refusal) -> (Self, Nanos) {
         match refusal {
             Refusal::Open(left) => (Self::Open, left),
             // Not until the probes time out: they may be back at any moment.
             Refusal::HalfOpenFull(_) => (Self::HalfOpenFull, SECOND),
-            Refusal::ForcedOpen => (Self::ForcedOpen, Nanos::ZERO),
+            Refusal::ForcedOpen(left) => (Self::ForcedOpen, left),
             Refusal::Ramping => (Self::Ramping, SECOND),
         }
     }
@@ -137,16 +137,16 @@ impl Rejected {
         self.why.cause()
     }
 
-    /// How long until it is worth trying again: until the wait is over; a second while half-open is full,
-    /// whose probes may be back at any moment, and while ramping. `None` when only a person will release
-    /// the circuit.
+    /// How long until it is worth trying again: until the wait is over, or the time for which the circuit was
+    /// [forced open](crate::Circuit::force_open_for); a second while half-open is full, whose probes may be back at any
+    /// moment, and while ramping. `None` when only a person will release the circuit.
     ///
     /// Longer than that, and another time for each rejection, where the circuit
     /// [spreads](crate::CircuitBuilder::spread_retry_after) it.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        let is_timed = self.reason() != Reason::ForcedOpen;
-        is_timed.then(|| self.remaining.duration())
+        let is_endless = self.reason() == Reason::ForcedOpen && self.remaining == Nanos::FOREVER;
+        (!is_endless).then(|| self.remaining.duration())
     }
 
     /// The rejection in `error` or in what caused it, if there is one.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{by::By, handle::Circuit, name::Name, settings::SettingsChange, tags::Tags};
-use crate::machine::{Cause, State, Transition};
+use crate::machine::{Cause, Mode, State, Transition};
 
 /// Something that happened to a circuit, with all there is to tell of it. It is made once, and whoever hears of it
 /// shares it.
@@ -93,7 +93,7 @@ impl What {
 
 fn label_of(told: &Transition) -> &'static str {
     match told.to {
-        _ if told.mode != told.mode_before => "mode",
+        _ if told.mode != told.mode_before || told.mode == Mode::ForcedOpen => "mode",
         _ if told.cause == Cause::TripVetoed => "stays_closed",
         State::Closed => "closed",
         State::Open => "opened",
@@ -131,9 +131,7 @@ impl Event {
         let What::Transition(told) = &self.what else {
             return None;
         };
-        // A change of mode does not begin the break anew.
-        let begun = told.open_for.filter(|_| told.mode == told.mode_before);
-        self.at.checked_add(begun?)
+        self.at.checked_add(told.begun_break()?)
     }
 }
 

@@ -115,6 +115,7 @@
 //! | [`Cause::TripVetoed`] | `trip_vetoed` | a trip was vetoed: too many circuits are open |
 //! | [`Cause::WaitOver`] | `wait_over` | the wait is over, the next call is a probe |
 //! | [`Cause::Recovered`] | `recovered` | the probes succeeded |
+//! | [`Cause::ForceExpired`] | `force_expired` | the time is over for which it was forced open |
 //!
 //! | event | label |
 //! |---|---|
@@ -141,6 +142,7 @@
 //! [`Cause::TripVetoed`]: crate::Cause::TripVetoed
 //! [`Cause::WaitOver`]: crate::Cause::WaitOver
 //! [`Cause::Recovered`]: crate::Cause::Recovered
+//! [`Cause::ForceExpired`]: crate::Cause::ForceExpired
 //! [`Mode::label`]: crate::Mode::label
 //! [`Mode::Normal`]: crate::Mode::Normal
 //! [`Mode::ForcedOpen`]: crate::Mode::ForcedOpen

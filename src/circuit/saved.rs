@@ -47,7 +47,12 @@ impl SavedState {
     fn nonsense_in_forced_open(&self) -> &'static str {
         match self.mode_before {
             _ if self.state != State::Open => "open where it is forced open",
-            _ if self.has_break() => "without a break where it is forced open",
+            _ if self.open_for.is_some() => {
+                "without a whole break (open_for) where it is forced open"
+            }
+            _ if self.remaining > Some(LONGEST) => {
+                "forced open for at most 584 years (18446744073.709551615s)"
+            }
             None => "with the mode before where it is forced open",
             Some(Mode::ForcedOpen) => "with another mode before it was forced open",
             Some(_) => self.nonsense_in_attempt(),

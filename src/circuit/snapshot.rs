@@ -33,8 +33,9 @@ pub struct Snapshot {
     pub era: u64,
     /// How long the era has lasted: this break, not the whole [outage](Self::outage).
     pub time_in_state: Duration,
-    /// In open: what is left of the break, zero once it is over; `None` if a person has to end it.
-    /// Otherwise `None`.
+    /// In open: what is left of the break, or of the time for which it is
+    /// [forced open](crate::Circuit::force_open_for), zero once it is over; `None` if a person has to end it. Otherwise
+    /// `None`.
     pub remaining: Option<Duration>,
     /// How long ago the circuit left closed, by whatever; `None` while it is closed. Of one that was
     /// [restored](crate::CircuitBuilder::restore) open: since it was built. While transitions are just being told, it may

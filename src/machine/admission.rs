@@ -7,7 +7,7 @@ use super::{
     retry::Attempt::{self, Done, Lost},
     totals::TotalCounters,
     transition::Length,
-    word::{Probes, StateMode, Word},
+    word::{BreakLength, Probes, StateMode, Word},
 };
 use crate::machine::sync::Ordering;
 
@@ -30,15 +30,18 @@ impl Core {
     }
 
     /// What can be decided without the time: a disabled circuit that watches no durations admits, one
-    /// that is forced open does not.
+    /// that is forced open until a person releases it does not.
     #[inline]
     pub(crate) fn admit_without_clock(&self) -> Option<Result<Ticket, Refusal>> {
-        match self.load().state_mode() {
+        let word = self.load();
+        match word.state_mode() {
             // Relaxed: as in `admit_fast`.
             StateMode::Disabled if self.judged_from.load(Ordering::Relaxed) == 0 => {
                 Some(Ok(Ticket::bypass()))
             }
-            StateMode::ForcedOpen => Some(Err(Refusal::ForcedOpen)),
+            StateMode::ForcedOpen if word.forced_for().is_none() => {
+                Some(Err(Refusal::ForcedOpen(Nanos::FOREVER)))
+            }
             _ => None,
         }
     }
@@ -94,7 +97,7 @@ impl Core {
             StateMode::Closed | StateMode::ClosedShadow => {
                 self.admit_closed(word, now).map(WithTransition::none)
             }
-            StateMode::ForcedOpen => Done(WithTransition::none(Err(Refusal::ForcedOpen))),
+            StateMode::ForcedOpen => self.admit_forced(word, now),
             StateMode::Open | StateMode::OpenShadow => self.admit_open(word, now),
             StateMode::HalfOpen | StateMode::HalfOpenShadow => self.admit_probe(word, now),
         }
@@ -242,11 +245,53 @@ impl Core {
         ended.map(TimeOut::Ended)
     }
 
+    /// E2: at exactly the end of forced open, the call is the first of the era after it.
+    fn admit_forced(&self, word: Word, now: u64) -> Attempt<Admission> {
+        let closed = word.released_next();
+        self.expire_forced(word, now).map(|expired| match expired {
+            Err(remaining) => WithTransition::none(Err(Refusal::ForcedOpen(remaining))),
+            Ok(transition) => WithTransition {
+                answer: Ok(match closed.state_mode() {
+                    StateMode::Disabled => Ticket::bypass(),
+                    _ => Ticket::new(closed),
+                }),
+                transition: Some(transition),
+            },
+        })
+    }
+
+    /// E2: for a circuit that is forced open. Once its time is over, it closes, cleared, in the mode before. If not,
+    /// says how much remains.
+    pub(super) fn expire_forced(&self, word: Word, now: u64) -> Attempt<Result<Transition, Nanos>> {
+        let Done(remaining) = self.forced_remaining(word, now) else {
+            return Lost;
+        };
+        if !remaining.is_zero() {
+            return Done(Err(remaining));
+        }
+        let expired = self.transition(word, word.released_next(), Cause::ForceExpired, now);
+        expired.map(Ok)
+    }
+
     /// Until the break of `word` is over.
     #[inline]
     pub(super) fn break_remaining(&self, word: Word, now: u64) -> Attempt<Nanos> {
+        self.length_remaining(word, word.open_for(), now)
+    }
+
+    /// Until `word` is forced open no more; [`Nanos::FOREVER`] if a person has to end it.
+    pub(super) fn forced_remaining(&self, word: Word, now: u64) -> Attempt<Nanos> {
+        match word.forced_for() {
+            Some(at_most) => self.length_remaining(word, at_most, now),
+            None => Done(Nanos::FOREVER),
+        }
+    }
+
+    /// What remains of the era of `word`, if it has this length.
+    #[inline]
+    fn length_remaining(&self, word: Word, length: BreakLength, now: u64) -> Attempt<Nanos> {
         let since = self.facts.since(word);
-        let deadline = since.saturating_add(word.open_for().nanos());
+        let deadline = since.saturating_add(length.nanos());
         self.read_in_era(word, Nanos::between(now, deadline))
     }
 

@@ -32,11 +32,10 @@ impl Core {
     /// E2: closed and cleared. Releases forced open; leaves shadow and disabled as they are.
     pub(crate) fn reset(&self, now: u64) -> Transition {
         self.retry(|word| {
-            let mode = match word.mode() {
-                Mode::ForcedOpen => word.mode_before_forced(),
-                mode => mode,
+            let next = match word.mode() {
+                Mode::ForcedOpen => word.released_next(),
+                mode => word.closed_next(mode, false),
             };
-            let next = word.closed_next(mode, false);
             self.transition(word, next, Cause::Manual, now)
         })
     }
@@ -46,6 +45,9 @@ impl Core {
     /// Between normal and shadow the era goes on. Entering or leaving disabled or forced open
     /// begins a new one: open for forced open, else closed and cleared.
     pub(crate) fn set_mode(&self, mode: Mode, now: u64) -> Option<Transition> {
+        if mode == Mode::ForcedOpen {
+            return self.force_open(None, now);
+        }
         self.retry(|word| {
             if word.mode() == mode {
                 return Done(None);
@@ -54,12 +56,27 @@ impl Core {
                 (Mode::Normal | Mode::Shadow, Mode::Normal | Mode::Shadow) => {
                     self.change_mode(word, mode)
                 }
-                (_, Mode::ForcedOpen) => {
-                    self.transition(word, word.forced_next(), Cause::Manual, now)
-                }
                 _ => self.transition(word, word.closed_next(mode, false), Cause::Manual, now),
             };
             change.map(Some)
+        })
+    }
+
+    /// E2: forces open, `at_most` for so long from now on; `None` if that is what holds already.
+    pub(crate) fn force_open(&self, at_most: Option<Duration>, now: u64) -> Option<Transition> {
+        let at_most = at_most.map(BreakLength::of_forced);
+        self.retry(|word| {
+            let is_forced = word.mode() == Mode::ForcedOpen;
+            if is_forced && word.forced_for() == at_most {
+                let Done(since) = self.read_in_era(word, self.facts.since(word)) else {
+                    return Lost;
+                };
+                if at_most.is_none() || since == now {
+                    return Done(None);
+                }
+            }
+            let next = word.forced_next(at_most);
+            self.transition(word, next, Cause::Manual, now).map(Some)
         })
     }
 
@@ -69,8 +86,8 @@ impl Core {
             if word.mode() != Mode::ForcedOpen {
                 return Done(None);
             }
-            let next = word.closed_next(word.mode_before_forced(), false);
-            self.transition(word, next, Cause::Manual, now).map(Some)
+            self.transition(word, word.released_next(), Cause::Manual, now)
+                .map(Some)
         })
     }
 

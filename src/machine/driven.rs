@@ -1,7 +1,10 @@
 //! What a driver asks of a circuit (rule D7): a probe and nothing else.
 
 use super::{
-    Core, Nanos, Refusal, State, Ticket, WithTransition, admission::TimeOut, retry::Attempt::Done,
+    Core, Nanos, Refusal, State, Ticket, WithTransition,
+    admission::TimeOut,
+    retry::Attempt::{self, Done},
+    word::{StateMode, Word},
 };
 
 impl Core {
@@ -13,14 +16,29 @@ impl Core {
             if word.state() == State::Closed {
                 return Done(WithTransition::none(Err(None)));
             }
+            if word.state_mode() == StateMode::ForcedOpen {
+                return self.look_whether_forced(word, now);
+            }
             let admission = self.try_admit(word, now);
             admission.map(|admission| {
                 admission.map(|answer| match answer {
                     Ok(ticket) => Ok(ticket.started_at(now)),
                     Err(Refusal::Open(left) | Refusal::HalfOpenFull(left)) => Err(Some(left)),
-                    Err(Refusal::ForcedOpen | Refusal::Ramping) => Err(None),
+                    Err(Refusal::ForcedOpen(_) | Refusal::Ramping) => Err(None),
                 })
             })
+        })
+    }
+
+    /// E2: a driver waits for the end of forced open, and notices it. That takes no probe.
+    fn look_whether_forced(
+        &self,
+        word: Word,
+        now: u64,
+    ) -> Attempt<WithTransition<Result<Ticket, Option<Nanos>>>> {
+        self.expire_forced(word, now).map(|expired| WithTransition {
+            answer: Err(expired.err().filter(|left| *left != Nanos::FOREVER)),
+            transition: expired.ok(),
         })
     }
 

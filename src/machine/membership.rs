@@ -25,7 +25,7 @@ use super::{
     slots::Slot,
     totals::TotalCounters,
     transition::Length,
-    word::{BreakLength, StateMode, Word},
+    word::{BreakLength, Word},
 };
 use crate::machine::sync::{AtomicU64, Ordering, fence};
 
@@ -225,9 +225,9 @@ impl Membership {
 
 /// What the slot holds in the era of `word`, which began at `since` by the time of the set, if it has a place.
 fn lease_of(word: Word, since: u64) -> u64 {
-    let end = match word.state_mode() {
-        StateMode::Open => since.saturating_add(word.open_for().nanos()),
-        _ => ENDLESS,
+    let end = match word.ends_after() {
+        Some(length) => since.saturating_add(length.nanos()),
+        None => ENDLESS,
     };
     if end < ENDLESS {
         end

@@ -125,7 +125,8 @@ pub(crate) enum Refusal {
     Open(Nanos),
     /// Until the probes time out. A rejection says a second all the same: they may be back at any moment (C3).
     HalfOpenFull(Nanos),
-    ForcedOpen,
+    /// Until forced open is over; [`Nanos::FOREVER`] if a person has to end it.
+    ForcedOpen(Nanos),
     Ramping,
 }
 

@@ -10,6 +10,8 @@ pub(crate) struct Nanos(u64);
 
 impl Nanos {
     pub(crate) const ZERO: Self = Self(0);
+    /// In place of what remains, where a person has to end it.
+    pub(crate) const FOREVER: Self = Self(u64::MAX);
 
     #[inline]
     pub(crate) const fn new(nanos: u64) -> Self {

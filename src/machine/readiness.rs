@@ -6,7 +6,7 @@ use super::{
     Core, Nanos, Refusal, State, Ticket, Transition, WHOLE, WithTransition,
     admission::TimeOut,
     record::Verdict,
-    retry::Attempt::{Done, Lost},
+    retry::Attempt::{self, Done, Lost},
     totals::End,
     word::{StateMode, Word},
 };
@@ -109,7 +109,10 @@ impl Core {
     #[cold]
     pub(super) fn refusal_cold(&self, seen: Word, now: impl Fn() -> u64) -> Option<Refusal> {
         self.retry_from(seen, |word| match word.state_mode() {
-            StateMode::ForcedOpen => Done(Some(Refusal::ForcedOpen)),
+            StateMode::ForcedOpen => {
+                let remaining = self.forced_remaining(word, now());
+                remaining.map(|left| (!left.is_zero()).then_some(Refusal::ForcedOpen(left)))
+            }
             StateMode::Open => {
                 let remaining = self.break_remaining(word, now());
                 remaining.map(|left| (!left.is_zero()).then_some(Refusal::Open(left)))
@@ -123,8 +126,8 @@ impl Core {
         })
     }
 
-    /// Whether a call would be rejected now, and why. Where it would find the probes timed out, they are
-    /// (D4, G7): whoever waits to be ready may be the only one to notice.
+    /// Whether a call would be rejected now, and why. Where it would find the probes timed out, or the time over for
+    /// which the circuit was forced open, they are (D4, E2, G7): whoever waits to be ready may be the only one to notice.
     pub(crate) fn refusal_or_time_out(
         &self,
         now: impl Fn() -> u64,
@@ -132,23 +135,41 @@ impl Core {
     ) -> Option<Refusal> {
         self.retry(|seen| {
             let refusal = self.refusal(Seen(seen), &now);
-            if refusal != Some(Refusal::HalfOpenFull(Nanos::ZERO)) {
+            let is_over = match refusal {
+                Some(Refusal::HalfOpenFull(left)) => left.is_zero(),
+                Some(_) => false,
+                None => self.load().forced_for().is_some(),
+            };
+            if !is_over {
                 return Done(refusal);
             }
             let now = now();
-            let word = self.load();
-            if word.is_shadow() || !word.is_full() {
-                return Lost;
-            }
-            match self.time_out(word, now) {
-                Done(TimeOut::Ended(transition)) => tell(transition),
-                // By a clock that goes back, they have not.
-                Done(not_yet @ TimeOut::NotYet(_)) => return Done(not_yet.refusal()),
-                Lost => {}
+            match self.end(self.load(), now) {
+                Done(Ok(Some(transition))) => tell(transition),
+                // By a clock that goes back, it is not over.
+                Done(Err(refusal)) => return Done(Some(refusal)),
+                Done(Ok(None)) | Lost => {}
             }
             // What holds of the word that stands now?
             Lost
         })
+    }
+
+    /// Ends the era of `word` if its time is over and a call would find that; if that is yet to come, says why a call is
+    /// rejected. `None` if nothing but a result ends that era.
+    fn end(&self, word: Word, now: u64) -> Attempt<Result<Option<Transition>, Refusal>> {
+        match word.state_mode() {
+            StateMode::ForcedOpen => self
+                .expire_forced(word, now)
+                .map(|expired| expired.map(Some).map_err(Refusal::ForcedOpen)),
+            StateMode::HalfOpen if word.is_full() => {
+                self.time_out(word, now).map(|timed_out| match timed_out {
+                    TimeOut::Ended(transition) => Ok(Some(transition)),
+                    TimeOut::NotYet(left) => Err(Refusal::HalfOpenFull(left)),
+                })
+            }
+            _ => Done(Ok(None)),
+        }
     }
 
     #[inline]
@@ -189,7 +210,7 @@ impl Core {
             if word.era() != seen.era() {
                 return Done(None);
             }
-            if word.is_full() || word.state_mode() == StateMode::ForcedOpen {
+            if word.is_full() {
                 return Done(None);
             }
             if word.state() == State::Closed {

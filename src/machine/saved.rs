@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Core, Mode, State,
-    word::{StateMode, Word},
+    word::{BreakLength, StateMode, Word},
 };
 
 /// What outlives a process: the state of a circuit, what remains of its break, its attempt and its mode
@@ -54,7 +54,8 @@ pub struct SavedState {
     pub mode: Mode,
     /// The mode before it was forced open, which a release returns to; `None` unless it is forced open.
     pub mode_before: Option<Mode>,
-    /// What remained of the break, at most 584 years; `None` unless it is open, and a break ends that.
+    /// What remained of the break, or of the time for which it was forced open, at most 584 years; `None` unless it is
+    /// open, and time ends that.
     pub remaining: Option<Duration>,
     /// How long that break was as a whole, if that is known: after it has closed, the circuit forgets its
     /// attempts once it has stayed closed for so long (rule C2). At least what remains of it.
@@ -88,7 +89,8 @@ impl SavedState {
         }
     }
 
-    /// Forced open, out of the mode `before`.
+    /// Forced open, out of the mode `before`, until a person releases it. To let it end by itself, say what
+    /// [remains](Self::remaining).
     #[must_use]
     pub fn forced_open(before: Mode) -> Self {
         Self {
@@ -100,7 +102,7 @@ impl SavedState {
         }
     }
 
-    /// The same, so much later: that much less remains of the break. Without this, the time between saving
+    /// The same, so much later: that much less remains of the break, or of forced open. Without this, the time between saving
     /// and restoring is not counted.
     #[must_use]
     pub fn after(self, time: Duration) -> Self {
@@ -141,18 +143,21 @@ impl Core {
             open_for: Some(whole),
             ..SavedState::open(remaining, self.attempt(word))
         };
+        let remaining = |length: BreakLength| {
+            let deadline = self.facts.since(word).saturating_add(length.nanos());
+            Duration::from_nanos(deadline.saturating_sub(now))
+        };
         match word.state_mode() {
             StateMode::Closed | StateMode::ClosedShadow | StateMode::Disabled => {
                 SavedState::in_mode(word.mode())
             }
             StateMode::ForcedOpen => SavedState {
                 attempt: self.attempt(word),
+                remaining: word.forced_for().map(remaining),
                 ..SavedState::forced_open(word.mode_before_forced())
             },
             StateMode::Open | StateMode::OpenShadow => {
-                let since = self.facts.since(word);
-                let deadline = since.saturating_add(word.open_for().nanos());
-                let remaining = Duration::from_nanos(deadline.saturating_sub(now));
+                let remaining = remaining(word.open_for());
                 let whole = self.facts.whole_break(word).duration();
                 open(remaining, whole)
             }

@@ -144,7 +144,7 @@ impl RejectedStripe {
         match refusal {
             Refusal::Open(_) => &self.open,
             Refusal::HalfOpenFull(_) => &self.half_open_full,
-            Refusal::ForcedOpen => &self.forced_open,
+            Refusal::ForcedOpen(_) => &self.forced_open,
             Refusal::Ramping => &self.ramping,
         }
     }

@@ -109,8 +109,7 @@ impl Core {
             counts,
             threshold: None,
             attempt,
-            open_for: matches!(next.state_mode(), StateMode::Open | StateMode::OpenShadow)
-                .then(|| next.open_for().duration()),
+            open_for: next.ends_after().map(BreakLength::duration),
         })
     }
 

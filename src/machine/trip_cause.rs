@@ -89,7 +89,7 @@ impl Core {
     pub(crate) fn cause_of_rejection(&self, refusal: Refusal) -> PackedCause {
         let word = self.load();
         let eras_since = match word.state_mode() {
-            _ if refusal == Refusal::ForcedOpen => return PackedCause::UNKNOWN,
+            _ if matches!(refusal, Refusal::ForcedOpen(_)) => return PackedCause::UNKNOWN,
             StateMode::Open => 0,
             StateMode::HalfOpen => 1,
             StateMode::Closed if word.is_ramping() => 2,
@@ -141,7 +141,7 @@ impl PackedCause {
             Cause::ProbeFailed => 7,
             Cause::ProbesTimedOut => 8,
             Cause::ProbesAbandoned => 9,
-            Cause::TripVetoed | Cause::WaitOver | Cause::Recovered => 0,
+            Cause::TripVetoed | Cause::WaitOver | Cause::Recovered | Cause::ForceExpired => 0,
         })
     }
 

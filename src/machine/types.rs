@@ -38,13 +38,14 @@ impl fmt::Display for State {
     }
 }
 
-/// Who decides: the circuit or a person. A mode stays until a person changes it (rule E1).
+/// Who decides: the circuit or a person. A mode stays until a person changes it, or as long as a person has said
+/// (rule E1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// The circuit decides.
     #[default]
     Normal,
-    /// Every call is rejected until the circuit is released.
+    /// Every call is rejected until the circuit is released, or until the time is over for which it was forced open.
     ForcedOpen,
     /// Every call is admitted and nothing is decided; only the totals go on.
     Disabled,
@@ -117,6 +118,8 @@ pub enum Cause {
     WaitOver,
     /// Enough probes succeeded: half-open to closed (D2).
     Recovered,
+    /// The time is over for which a person forced it open: closed and cleared, in the mode before (E2).
+    ForceExpired,
 }
 
 impl Cause {
@@ -137,6 +140,7 @@ impl Cause {
             Self::TripVetoed => "trip_vetoed",
             Self::WaitOver => "wait_over",
             Self::Recovered => "recovered",
+            Self::ForceExpired => "force_expired",
         }
     }
 }
@@ -157,6 +161,7 @@ impl fmt::Display for Cause {
             Self::TripVetoed => f.write_str("a trip was vetoed: too many circuits are open"),
             Self::WaitOver => f.write_str("the wait is over, the next call is a probe"),
             Self::Recovered => f.write_str("the probes succeeded"),
+            Self::ForceExpired => f.write_str("the time is over for which it was forced open"),
         }
     }
 }
@@ -191,7 +196,8 @@ pub struct Transition {
     pub threshold: Option<Threshold>,
     /// Opens in a row, this one included, until closed has lasted as long as the last break; 0 in closed.
     pub attempt: u32,
-    /// How long the circuit stays open, if it opened and a break ends it.
+    /// How long the circuit stays open, if it opened and a break ends it. In forced open, for how long at most, if that
+    /// was said.
     pub open_for: Option<Duration>,
 }
 

@@ -39,15 +39,14 @@ impl Core {
         let minimum_calls = self.tunable.read().minimum_calls;
         let since = self.facts.since(word);
         let state = word.state();
-        let open = matches!(word.state_mode(), StateMode::Open | StateMode::OpenShadow);
         let probes = word.probes();
         View {
             state,
             mode: word.mode(),
             era: word.era().number(),
             in_state: Nanos::between(since, now).duration(),
-            remaining: open.then(|| {
-                let deadline = since.saturating_add(word.open_for().nanos());
+            remaining: word.ends_after().map(|length| {
+                let deadline = since.saturating_add(length.nanos());
                 Nanos::between(now, deadline).duration()
             }),
             attempt: self.attempt(word),

@@ -9,7 +9,7 @@
 //! └──────────────────────────────────────┴────────────────────────┴──────┘
 //!   closed      ramping (1) · failures in a row (23)
 //!   open        the length of the break: digits (20) · power of ten (4)
-//!   forced open the mode before
+//!   forced open for how long at most: digits (18) · power of ten (4); zero: no end · the mode before (2)
 //!   half-open   failures left (6) · successes left (6) · admissions left (6) · permits left (6)
 //! ```
 //!
@@ -121,7 +121,8 @@ impl Word {
     /// The word a circuit is restored with, in the first era, too (E6).
     pub(crate) const fn restored(saved: &SavedState) -> Self {
         let payload = match (saved.mode_before, saved.remaining) {
-            (Some(before), _) => before as u64,
+            (Some(before), Some(left)) => forced(before, Some(BreakLength::of_forced(left))),
+            (Some(before), None) => forced(before, None),
             (None, Some(remaining)) => BreakLength::at_least(remaining).0,
             (None, None) => 0,
         };
@@ -238,31 +239,51 @@ impl Word {
         Self(self.0 & !RAMPING)
     }
 
-    /// The forced-open word of the next era, which remembers the mode before. Its break has no end.
-    pub(crate) const fn forced_next(self) -> Self {
+    /// The forced-open word of the next era, which remembers the mode before. Without an end, or with one: see
+    /// [`BreakLength::of_forced`].
+    pub(crate) const fn forced_next(self, at_most: Option<BreakLength>) -> Self {
         let before = match self.mode() {
-            Mode::ForcedOpen => {
-                return Self::new(self.era().next(), StateMode::ForcedOpen, self.payload());
-            }
-            before => before as u64,
+            Mode::ForcedOpen => self.mode_before_forced(),
+            before => before,
         };
-        Self::new(self.era().next(), StateMode::ForcedOpen, before)
+        let payload = forced(before, at_most);
+        Self::new(self.era().next(), StateMode::ForcedOpen, payload)
     }
 
     /// The mode before it was forced open.
     pub(crate) const fn mode_before_forced(self) -> Mode {
         const DISABLED: u64 = Mode::Disabled as u64;
         const SHADOW: u64 = Mode::Shadow as u64;
-        match self.payload() {
+        match self.payload() & MODE_BEFORE_MASK {
             DISABLED => Mode::Disabled,
             SHADOW => Mode::Shadow,
             _ => Mode::Normal,
         }
     }
 
+    /// For how long it is forced open at most; `None` if it is not, or a person has to end it.
+    pub(crate) fn forced_for(self) -> Option<BreakLength> {
+        let length = self.payload() >> MODE_BEFORE_BITS;
+        let is_forced = self.state_mode() == StateMode::ForcedOpen;
+        (is_forced && length != 0).then_some(BreakLength(length))
+    }
+
+    /// The word of the next era that is forced open no more: closed, in the mode before.
+    pub(crate) const fn released_next(self) -> Self {
+        self.closed_next(self.mode_before_forced(), false)
+    }
+
     /// The length of the break, in open.
     pub(crate) const fn open_for(self) -> BreakLength {
         BreakLength(self.payload())
+    }
+
+    /// How long its era lasts, if it is open and time ends that.
+    pub(crate) fn ends_after(self) -> Option<BreakLength> {
+        match self.state_mode() {
+            StateMode::Open | StateMode::OpenShadow => Some(self.open_for()),
+            _ => self.forced_for(),
+        }
     }
 
     /// The probes' accounts, in half-open.
@@ -273,6 +294,18 @@ impl Word {
     pub(crate) const fn with_probes(self, probes: Probes) -> Self {
         self.with_payload(probes.pack())
     }
+}
+
+const MODE_BEFORE_BITS: u32 = 2;
+const MODE_BEFORE_MASK: u64 = (1 << MODE_BEFORE_BITS) - 1;
+
+/// The payload of a word that is forced open.
+const fn forced(before: Mode, at_most: Option<BreakLength>) -> u64 {
+    let length = match at_most {
+        Some(length) => length.0,
+        None => 0,
+    };
+    length << MODE_BEFORE_BITS | before as u64
 }
 
 /// The accounts of one half-open era, kept as what is left rather than as what was spent, so that
@@ -397,24 +430,39 @@ pub(crate) struct BreakLength(u64);
 impl BreakLength {
     const DIGIT_BITS: u32 = 20;
     const MAX_DIGITS: u128 = (1 << Self::DIGIT_BITS) - 1;
+    const MAX_DIGITS_FORCED: u128 = Self::MAX_DIGITS >> MODE_BEFORE_BITS;
     const MAX_POWER: u32 = 15;
 
     /// The shortest break that is at least `open_for`; what is longer than 584 years never
     /// ends.
-    #[expect(clippy::cast_possible_truncation, reason = "the loop ends at 20 bits")]
     pub(crate) const fn at_least(open_for: Duration) -> Self {
-        let mut digits = open_for.as_nanos();
+        Self::rounded_up(open_for.as_nanos(), Self::MAX_DIGITS)
+    }
+
+    /// The same, with two bits less for the digits: the mode before takes them. So five decimal digits are exact, and
+    /// what has more is rounded up by at most 40 parts per million. Nothing is ten times nothing, because no bits at
+    /// all are no end.
+    pub(crate) const fn of_forced(at_most: Duration) -> Self {
+        if at_most.is_zero() {
+            return Self(1);
+        }
+        Self::rounded_up(at_most.as_nanos(), Self::MAX_DIGITS_FORCED)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the loop ends at 20 bits")]
+    const fn rounded_up(mut digits: u128, most: u128) -> Self {
         let mut power = 0;
-        while digits > Self::MAX_DIGITS {
+        while digits > most {
             digits = digits.div_ceil(10);
             power += 1;
         }
         if power > Self::MAX_POWER {
-            return Self::FOREVER;
+            return Self(Self::MAX_POWER as u64 | (most as u64) << 4);
         }
         Self(power as u64 | (digits as u64) << 4)
     }
 
+    #[cfg(test)]
     #[expect(clippy::cast_possible_truncation, reason = "20 bits")]
     pub(crate) const FOREVER: Self = Self(Self::MAX_POWER as u64 | (Self::MAX_DIGITS as u64) << 4);
 
@@ -465,6 +513,32 @@ mod tests {
         fn six_digits_are_exact(digits in 0..1_000_000u64, power in 0..13u32) {
             let nanos = digits * 10u64.pow(power);
             prop_assert_eq!(BreakLength::at_least(Duration::from_nanos(nanos)).nanos(), nanos);
+        }
+
+        // E2: and beside it the mode before.
+        #[test]
+        fn a_forced_open_word_keeps_its_end_and_the_mode_before(
+            nanos in any::<u64>(), era in any::<u64>(),
+            before in prop_oneof![Just(Mode::Normal), Just(Mode::Disabled), Just(Mode::Shadow)],
+        ) {
+            let first = Word::new(Era::new(era), StateMode::of(State::Closed, before), 0);
+            let length = BreakLength::of_forced(Duration::from_nanos(nanos));
+            let stored = length.nanos();
+            prop_assert!(stored >= nanos && stored - nanos <= nanos / 25_000);
+            let endless = first.forced_next(None);
+            let ends = endless.forced_next(Some(length));
+            prop_assert_eq!((endless.forced_for(), ends.forced_for()), (None, Some(length)));
+            for (eras, word) in [(1, endless), (2, ends), (3, ends.forced_next(None))] {
+                prop_assert_eq!(word.mode_before_forced(), before);
+                prop_assert_eq!(word.era(), Era::new(era.wrapping_add(eras)));
+                prop_assert_eq!(word.released_next().mode(), before);
+            }
+        }
+
+        #[test]
+        fn five_digits_of_an_expiry_are_exact(digits in 0..100_000u64, power in 0..14u32) {
+            let nanos = digits * 10u64.pow(power);
+            prop_assert_eq!(BreakLength::of_forced(Duration::from_nanos(nanos)).nanos(), nanos);
         }
 
         #[test]

@@ -53,7 +53,11 @@ use super::{
     breaker::CircuitBreaker, give_back::GiveBack, layer::CircuitBreakerLayer, scope::CallScope,
     waiting::Waiting,
 };
-use crate::{circuit::handle::Circuit, machine::Refusal, util::future::either};
+use crate::{
+    circuit::handle::Circuit,
+    machine::{Nanos, Refusal},
+    util::future::either,
+};
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Makes services that are not ready while their circuit would reject, for load balancers to steer
@@ -196,8 +200,10 @@ async fn admission(circuit: Circuit) {
 /// How long the refusal lasts, unless something happens before.
 fn until(refusal: Refusal) -> Option<Duration> {
     match refusal {
-        Refusal::Open(left) | Refusal::HalfOpenFull(left) => Some(left.duration()),
-        Refusal::ForcedOpen | Refusal::Ramping => None,
+        Refusal::ForcedOpen(Nanos::FOREVER) | Refusal::Ramping => None,
+        Refusal::Open(left) | Refusal::HalfOpenFull(left) | Refusal::ForcedOpen(left) => {
+            Some(left.duration())
+        }
     }
 }
 

@@ -15,7 +15,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tower_breaker::{
-    Cause, Circuit, CircuitBuilder, Mode, Outcome, State, classify::ErrorsOnly, clock::ManualClock,
+    By, Cause, Circuit, CircuitBuilder, Mode, Outcome, State, classify::ErrorsOnly,
+    clock::ManualClock,
 };
 
 /// What a dependency does when it is checked.
@@ -418,6 +419,33 @@ async fn forced_open_and_disabled_are_left_alone() {
         trip(&circuit);
         pass(secs(6)).await;
         assert_eq!(dependency.checked(), [1_005]);
+    }
+}
+
+// D7, E2: it notices the end of forced open, which takes no check, and then does what it always does.
+#[tokio::test(start_paused = true)]
+async fn forced_open_for_a_time_ends_without_a_check() {
+    for mode in [Mode::Normal, Mode::Disabled] {
+        let (circuit, dependency) = (fragile(|c| c.mode(mode)), Dependency::new(Act::Succeed));
+        dependency.drive(&circuit);
+        let force = |time| {
+            circuit
+                .force_open_for(By::default(), secs(time))
+                .expect("it ends")
+        };
+        force(9);
+        pass(secs(1)).await;
+        force(6);
+        pass(secs(6) - MS).await;
+        assert_eq!(circuit.mode(), Mode::ForcedOpen);
+        pass(MS + MS).await;
+        assert_eq!((circuit.state(), circuit.mode()), (State::Closed, mode));
+        assert_eq!(dependency.checked(), [0; 0]);
+        circuit.set_mode(Mode::Normal);
+        trip(&circuit);
+        pass(secs(6)).await;
+        assert_eq!(dependency.checked().len(), 1);
+        assert_eq!(totals(&circuit), (1, 0, 0, 0));
     }
 }
 

@@ -35,7 +35,7 @@ const REASONS: [Reason; 4] = [
     Reason::Ramping,
 ];
 
-fn causes() -> [Cause; 12] {
+fn causes() -> [Cause; 13] {
     let (failed, slow, calls) = (7, 7, 10);
     [
         Cause::ConsecutiveFailures(5),
@@ -50,6 +50,7 @@ fn causes() -> [Cause; 12] {
         Cause::TripVetoed,
         Cause::WaitOver,
         Cause::Recovered,
+        Cause::ForceExpired,
     ]
 }
 
@@ -780,6 +781,10 @@ fn causes_are_said_in_words() {
             "the wait is over, the next call is a probe",
         ),
         (Cause::Recovered, "the probes succeeded"),
+        (
+            Cause::ForceExpired,
+            "the time is over for which it was forced open",
+        ),
     ];
     for (cause, line) in lines {
         assert_eq!(cause.to_string(), line);

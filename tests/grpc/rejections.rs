@@ -5,7 +5,7 @@ use tonic::{Code, Status, transport::Server};
 use tonic_health::pb::health_client::HealthClient;
 use tower::{Layer, ServiceBuilder};
 use tower_breaker::{
-    CircuitBreakerLayer, Reason, Rejected,
+    By, CircuitBreakerLayer, Reason, Rejected,
     body::ObserveBodies,
     classify::IgnoreRejections,
     grpc::{GrpcClassifier, GrpcUnavailable},
@@ -75,6 +75,12 @@ async fn each_reason_has_its_message() {
     fixture.circuit.force_open();
     for status in rejections(&fixture).await {
         is_rejection(&status, "the circuit is forced open", None);
+    }
+    // Or it was said.
+    let forced = fixture.circuit.force_open_for(By::default(), secs(60));
+    assert!(forced.expect("it ends"));
+    for status in rejections(&fixture).await {
+        is_rejection(&status, "the circuit is forced open", Some("60000"));
     }
 }
 

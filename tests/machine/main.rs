@@ -11,6 +11,7 @@ mod breaks;
 mod causes;
 mod control;
 mod ejection;
+mod forcing;
 mod half_open;
 mod live_settings;
 mod outcomes;

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use http::{Request, Response, StatusCode};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
-    Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Classify, ControlError, Mode,
+    By, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Classify, ControlError, Mode,
     Outcome, Reason, Rejected, State,
     classify::{ErrorsOnly, HttpClassifier, IgnoreRejections, is_rejection},
     clock::ManualClock,
@@ -206,6 +206,25 @@ fn forced_open_does_not_say_when_to_retry() {
     let response = rejection(&circuit);
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(retry_after(&response), None);
+}
+
+#[test]
+fn forced_open_for_a_time_says_when_that_is_over() {
+    let clock = ManualClock::new();
+    let circuit = circuit(&clock).build().expect("valid");
+    let force = |time| {
+        circuit
+            .force_open_for(By::default(), time)
+            .expect("it ends")
+    };
+    force(Duration::from_secs(600));
+    assert_eq!(retry_after(&rejection(&circuit)), Some("600"));
+    clock.advance(Duration::from_secs(10) - NANOSECOND);
+    let response = rejection(&circuit);
+    assert_eq!(mark(&response).reason(), Reason::ForcedOpen);
+    assert_eq!(retry_after(&response), Some("591"));
+    force(2 * DAY);
+    assert_eq!(retry_after(&rejection(&circuit)), Some("86400"));
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn threads_that_share_a_stripe_lose_no_total() {
             let totals = totals.clone();
             move || {
                 set_thread_number(0);
-                totals.rejected(Refusal::ForcedOpen);
+                totals.rejected(Refusal::ForcedOpen(Nanos::FOREVER));
             }
         };
         race!(reject(), reject());

@@ -2,7 +2,7 @@
 
 use std::{mem::forget, sync::atomic::Ordering::SeqCst};
 
-use tower_breaker::{Guard, Outcome, clock::Clock};
+use tower_breaker::{By, Guard, Outcome, clock::Clock};
 
 use super::*;
 
@@ -196,6 +196,45 @@ async fn forced_open_waits_for_a_person() {
         waiter.woken(1);
         waiter.is_ready();
     }
+}
+
+// G7, E2: but where that was said, its time does, and whoever waits may be the only one to notice.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_forced_open_wakes_and_is_noticed() {
+    let log = Log::default();
+    let circuit = fragile(|builder| log.listen(builder));
+    let force = |time| {
+        circuit
+            .force_open_for(By::default(), secs(time))
+            .expect("it ends")
+    };
+    force(7);
+    let mut waiter = Waiter::on(&circuit);
+    is_woken_after(&mut waiter, secs(7)).await;
+    log.take();
+    assert_eq!(circuit.mode(), Mode::ForcedOpen);
+    waiter.is_ready();
+    let told =
+        "open -> closed (forced open -> normal): the time is over for which it was forced open";
+    assert_eq!(log.take(), [told]);
+    // A time that a person lengthens, shortens, or makes endless.
+    for other in [3, 9] {
+        force(5);
+        let mut waiter = Waiter::on(&circuit);
+        waiter.is_pending();
+        force(other);
+        waiter.woken(1);
+        is_woken_after(&mut waiter, secs(other)).await;
+        waiter.is_ready();
+    }
+    force(5);
+    let mut waiter = Waiter::on(&circuit);
+    waiter.is_pending();
+    circuit.force_open();
+    waiter.woken(1);
+    waiter.is_pending();
+    advance(secs(1_000_000)).await;
+    waiter.is_pending();
 }
 
 // G7: a break that a person lengthens, shortens, or makes endless.

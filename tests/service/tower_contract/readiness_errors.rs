@@ -8,7 +8,7 @@ use std::{
 use tokio_test::{assert_ready, assert_ready_err};
 use tower::{Layer, Service};
 use tower_breaker::{
-    Cause, Circuit, CircuitBreakerLayer, Mode, State, classify::ErrorsOnly, clock::ManualClock,
+    By, Cause, Circuit, CircuitBreakerLayer, Mode, State, classify::ErrorsOnly, clock::ManualClock,
     reject::ServiceUnavailable,
 };
 use tower_test::mock::Spawn;
@@ -88,6 +88,25 @@ fn a_readiness_error_in_half_open_takes_a_free_seat_and_fails() {
     );
     probe.success();
     assert_eq!(circuit.state(), State::Open);
+}
+
+// E2: before its end, nothing was asked of the dependency; from then on, it is a failure of the closed circuit.
+#[test]
+fn a_readiness_error_at_the_end_of_forced_open_is_a_failure_of_what_comes_after_it() {
+    let mut stage = Stage::with(|builder| builder.consecutive_failures(2));
+    let forced = stage.circuit.force_open_for(By::default(), BREAK);
+    assert!(forced.expect("it ends"));
+    stage.end_break();
+
+    fail_readiness(&mut stage);
+
+    assert_eq!(stage.circuit.mode(), Mode::Normal);
+    let snapshot = stage.circuit.snapshot();
+    assert_eq!(
+        (snapshot.state, snapshot.consecutive_failures),
+        (State::Closed, 1)
+    );
+    assert_eq!(stage.totals().failed, 1);
 }
 
 #[test]
