@@ -11,6 +11,7 @@ use std::{
 #[cfg(feature = "registry")]
 use super::events::Above;
 use super::{
+    call_event::CallEvent,
     clock::{CircuitClock, Clock},
     ejection::EjectionCap,
     event::Event,
@@ -639,6 +640,23 @@ impl CircuitBuilder {
         self
     }
 
+    /// Calls `listener` for what becomes of each call: see [`CallEvent`](crate::observe::CallEvent). Can be given several
+    /// times. To subscribe to a live circuit, see [`Circuit::subscribe_calls`].
+    ///
+    /// It runs on the thread of the call, so it should be quick. It may call back into the circuit, which it is given:
+    /// holding a clone of its own would keep the circuit alive for ever. What it does with circuits itself is not told. If
+    /// it panics, nothing else happens.
+    ///
+    /// **Watch out:** each call is timed then, which reads the clock twice, and none takes the short path. See
+    /// [what that costs](crate::guide::speed).
+    pub fn on_call(
+        mut self,
+        listener: impl Fn(&Circuit, CallEvent<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.listeners.calls.push(Arc::new(listener));
+        self
+    }
+
     /// How many of its last [events](crate::observe::Event) the circuit keeps, for
     /// [`Circuit::recent_events`]. Each takes about 300 bytes, and what who and why were said with. Nothing is allocated
     /// before the first.
@@ -827,7 +845,11 @@ impl Checked {
             settings,
             built_at,
         };
-        Circuit::new(label, core, clock, observers)
+        let circuit = Circuit::new(label, core, clock, observers);
+        if circuit.observers().hears_calls() {
+            circuit.hear_calls_anew();
+        }
+        circuit
     }
 }
 

@@ -45,13 +45,28 @@ impl Circuit {
             return Ok(Ticket::default());
         }
         match self.core().admit_in_turn(turn, || self.now()) {
-            Some(ticket) => Ok(ticket),
+            Some(ticket) => self.admitted(Ok(ticket)),
             None => self.admit_any(),
         }
     }
 
     #[cold]
     pub(super) fn admit_any(&self) -> Result<Ticket, Refusal> {
+        let admission = self.decide();
+        self.admitted(admission)
+    }
+
+    /// Tells of a call that was admitted, if anybody hears of it.
+    #[inline]
+    fn admitted<R>(&self, admission: Result<Ticket, R>) -> Result<Ticket, R> {
+        if let (Ok(ticket), true) = (&admission, self.are_calls_heard()) {
+            self.tell_admitted(*ticket);
+        }
+        admission
+    }
+
+    #[inline]
+    fn decide(&self) -> Result<Ticket, Refusal> {
         if nesting::is_any() {
             if nesting::is_called(self.identity()) {
                 return Ok(Ticket::default());
@@ -121,7 +136,7 @@ impl Circuit {
         if !self.tell_if_any(admission.transition) && admission.answer.is_ok() {
             self.wake_if_rejecting();
         }
-        admission.answer
+        self.admitted(admission.answer)
     }
 
     /// For how much longer a driver's probe may run; `None` if its era is over.
@@ -165,7 +180,11 @@ impl Circuit {
         let (reason, remaining) = Reason::of(refusal);
         let remaining = self.core().spread_out(remaining);
         let cause = self.core().cause_of_rejection(refusal);
-        Rejected::new(self.shared_name(), reason, remaining, cause)
+        let rejected = Rejected::new(self.shared_name(), reason, remaining, cause);
+        if self.are_calls_heard() {
+            self.tell_rejected(&rejected);
+        }
+        rejected
     }
 
     /// Counts what was seen of the dependency in the course of another circuit's call. A circuit that would reject
@@ -173,7 +192,8 @@ impl Circuit {
     #[cfg(feature = "registry")]
     #[cold]
     pub(crate) fn count(&self, outcome: Outcome) {
-        if let Ok(ticket) = self.admit() {
+        // A part of another call of this circuit counts with that one (D8).
+        if let Some(ticket) = self.admit().ok().and_then(|mut ticket| ticket.take()) {
             self.record(ticket, outcome, Answer::Response);
         }
     }
@@ -188,6 +208,9 @@ impl Circuit {
     #[inline(never)]
     pub(super) fn record_any(&self, ticket: Ticket, outcome: Outcome, answer: Answer) {
         let outcome = answer.settle(outcome);
+        if self.are_calls_heard() {
+            return self.record_and_tell(ticket, outcome, None);
+        }
         let transition = self.core().record_any(ticket, outcome, || self.now());
         self.tell_end(ticket, transition);
     }
@@ -201,6 +224,9 @@ impl Circuit {
         took: Nanos,
     ) {
         let outcome = answer.settle(outcome);
+        if self.are_calls_heard() {
+            return self.record_and_tell(ticket, outcome, Some(took));
+        }
         let transition = self
             .core()
             .record_that_took(ticket, outcome, took, self.now());
@@ -209,6 +235,9 @@ impl Circuit {
 
     /// Abandons a call that `took` so long, which is less than it has run.
     pub(crate) fn abandon_that_took(&self, ticket: Ticket, answer: Answer, took: Nanos) {
+        if self.are_calls_heard() {
+            return self.abandon_and_tell(ticket, answer, Some(took));
+        }
         let transition = self
             .core()
             .abandon_that_took(ticket, answer, took, self.now());
@@ -216,6 +245,9 @@ impl Circuit {
     }
 
     pub(crate) fn abandon(&self, ticket: Ticket, answer: Answer) {
+        if self.are_calls_heard() {
+            return self.abandon_and_tell(ticket, answer, None);
+        }
         let transition = self.core().abandon(ticket, answer, || self.now());
         self.tell_end(ticket, transition);
     }
@@ -246,6 +278,9 @@ impl Circuit {
             self.observers().wake_ready_waiters();
             // It may have been the last that half-open admits (G1).
             self.wake_if_rejecting();
+        }
+        if self.are_calls_heard() {
+            self.tell_not_ready();
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     by::By,
+    call_event::CallEvent,
     event::{Event, What},
     handle::Circuit,
     listeners::{List, Subscription},
@@ -16,17 +17,22 @@ use crate::machine::Transition;
 /// A listener to events.
 pub(crate) type OnEvent = dyn Fn(&Circuit, &Arc<Event>) + Send + Sync;
 
+/// A listener to calls.
+pub(crate) type OnCall = dyn Fn(&Circuit, CallEvent<'_>) + Send + Sync;
+
 /// Who hears of the events of one circuit, or of those of all circuits of a registry.
 pub(crate) struct Hub {
     listeners: Arc<List<OnEvent>>,
+    pub(crate) calls: Arc<List<OnCall>>,
     pub(crate) log: Arc<Log>,
 }
 
 impl Hub {
     /// With a log of the last so many events.
-    pub(crate) fn new(listeners: Vec<Arc<OnEvent>>, keep: usize) -> Self {
+    pub(crate) fn new(events: Vec<Arc<OnEvent>>, calls: Vec<Arc<OnCall>>, keep: usize) -> Self {
         Self {
-            listeners: Arc::new(List::new(listeners)),
+            listeners: Arc::new(List::new(events)),
+            calls: Arc::new(List::new(calls)),
             log: Arc::new(Log::new(keep)),
         }
     }

@@ -5,12 +5,13 @@ use std::{cell::Cell, fmt, future::Future, panic::Location, time::Duration};
 use super::{
     builder::CircuitBuilder,
     call::{Call, OwnedCall},
+    call_event::CallEvent,
     classify::{Classify, ErrorsOnly},
     clock::CircuitClock,
     error::Rejected,
     event::Event,
     guard::{Guard, Owned, OwnedGuard},
-    listeners::Subscription,
+    listeners::{List, Subscription},
     name::Name,
     observe::{Events, Observers, Watch},
     settings::Settings,
@@ -278,6 +279,26 @@ impl Circuit {
         listener: impl Fn(&Self, &std::sync::Arc<Event>) + Send + Sync + 'static,
     ) -> Subscription {
         self.observers().hub().subscribe(listener)
+    }
+
+    /// Calls `listener` from now on for what becomes of each call, until what this returns is dropped: see
+    /// [`CallEvent`].
+    ///
+    /// Of a call that is under way, it may hear the end without the beginning, or neither. For a listener that stays, and
+    /// for how it is called, see [`on_call`](CircuitBuilder::on_call).
+    pub fn subscribe_calls(
+        &self,
+        listener: impl Fn(&Self, CallEvent<'_>) + Send + Sync + 'static,
+    ) -> Subscription {
+        let calls = &self.observers().hub().calls;
+        let subscription = List::subscribe(calls, std::sync::Arc::new(listener));
+        self.hear_calls_anew();
+        let circuit = self.downgrade();
+        subscription.then(move || {
+            if let Some(circuit) = circuit.upgrade() {
+                circuit.hear_calls_anew();
+            }
+        })
     }
 
     /// [Events](crate::observe::Event) from now on, for async code to await. They end when the circuit is gone.

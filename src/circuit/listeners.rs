@@ -112,6 +112,14 @@ impl Subscription {
             end: Some(Box::new(end)),
         }
     }
+
+    /// The same, and more that is done at its end.
+    pub(crate) fn then(self, more: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self::new(move || {
+            drop(self);
+            more();
+        })
+    }
 }
 
 impl Drop for Subscription {

@@ -5,7 +5,9 @@
 pub(crate) mod builder;
 pub(crate) mod by;
 pub(crate) mod call;
+pub(crate) mod call_event;
 mod calls;
+mod calls_heard;
 pub(crate) mod classify;
 pub(crate) mod clock;
 mod control;

@@ -72,6 +72,11 @@
 //! of day, an id, and who did it and why, where a person did and [said so](crate::Circuit::force_open_as). Changes of
 //! settings are events, too. One is made for all who hear of it, and only if anybody does.
 //!
+//! # Calls
+//!
+//! What becomes of single calls is told only to those who [ask](crate::CircuitBuilder::on_call): see [`CallEvent`].
+//! Where nobody does, no call pays for it.
+//!
 //! # Settings
 //!
 //! Changes of the [settings](crate::Circuit::reconfigure) of a live circuit are told to listeners of their own:
@@ -85,9 +90,9 @@
 //!
 //! # Labels
 //!
-//! Each state, mode, cause of a transition, reason of a rejection and kind of event has one word for machines, such as the labels of
+//! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has one word for machines, such as the labels of
 //! metrics and the fields of structured logs: [`State::label`], [`Mode::label`], [`Cause::label`],
-//! [`Reason::label`](crate::Reason::label), [`Event::label`]. Their `Display` is for people, may have spaces, and may read differently
+//! [`Reason::label`](crate::Reason::label), [`CallEnd::label`], [`Event::label`]. Their `Display` is for people, may have spaces, and may read differently
 //! in a later release. A label stays as it is.
 //!
 //! | | label | `Display` |
@@ -116,6 +121,10 @@
 //! | [`Cause::WaitOver`] | `wait_over` | the wait is over, the next call is a probe |
 //! | [`Cause::Recovered`] | `recovered` | the probes succeeded |
 //! | [`Cause::ForceExpired`] | `force_expired` | the time is over for which it was forced open |
+//! | [`CallEnd::Successful`] | `success` | |
+//! | [`CallEnd::Failed`] | `failure` | |
+//! | [`CallEnd::Ignored`] | `ignored` | |
+//! | [`CallEnd::Abandoned`] | `abandoned` | |
 //!
 //! | event | label |
 //! |---|---|
@@ -156,6 +165,7 @@ use std::sync::{
 
 use tokio::sync::{Notify, futures::Notified, watch};
 
+pub use super::call_event::{AdmittedCall, CallEnd, CallEvent, EndedCall};
 pub use super::event::{Event, What};
 pub use super::listeners::Subscription;
 pub use super::settings::{ChangedSetting, SettingsChange};
@@ -165,7 +175,7 @@ pub use super::subscribers::{Events, Told};
 pub use super::snapshot::{RatesOf, Trip};
 use super::{
     by::By,
-    events::{self, Above, Hub, OnEvent},
+    events::{self, Above, Hub, OnCall, OnEvent},
     handle::{Circuit, WeakCircuit},
     latest::{Latest, left_closed},
 };
@@ -187,6 +197,7 @@ pub(crate) struct Listeners {
     pub(crate) transition: Vec<Listener<Transition>>,
     pub(crate) settings: Vec<Listener<SettingsChange>>,
     pub(crate) events: Vec<Arc<OnEvent>>,
+    pub(crate) calls: Vec<Arc<OnCall>>,
     /// How many events are kept, if that was said.
     pub(crate) event_log: Option<usize>,
     /// The registry that the circuit is of.
@@ -216,6 +227,7 @@ impl Observers {
             transition,
             settings,
             events,
+            calls,
             event_log,
             above,
         } = listeners;
@@ -225,9 +237,9 @@ impl Observers {
             0
         };
         let event_log = event_log.unwrap_or(unsaid);
-        let hub = match events.is_empty() {
+        let hub = match events.is_empty() && calls.is_empty() {
             true => OnceLock::new(),
-            false => Box::new(Hub::new(events, event_log)).into(),
+            false => Box::new(Hub::new(events, calls, event_log)).into(),
         };
         Self {
             transition,
@@ -292,7 +304,25 @@ impl Observers {
 
     fn hub_or_new(&self) -> &Hub {
         self.hub
-            .get_or_init(|| Box::new(Hub::new(Vec::new(), self.event_log)))
+            .get_or_init(|| Box::new(Hub::new(Vec::new(), Vec::new(), self.event_log)))
+    }
+
+    /// Whether anybody hears of calls.
+    pub(crate) fn hears_calls(&self) -> bool {
+        let hears = |hub: &Hub| !hub.calls.is_empty();
+        let above = || self.above.as_ref()?.hub();
+        self.hub.get().is_some_and(|hub| hears(hub)) || above().is_some_and(|hub| hears(&hub))
+    }
+
+    pub(super) fn tell_call(&self, circuit: &Circuit, event: CallEvent<'_>) {
+        if let Some(hub) = self.hub.get() {
+            hub.calls.call(|| true, |listener| listener(circuit, event));
+        }
+        let above = self.above.as_ref();
+        if let Some((above, hub)) = above.and_then(|above| Some((above, above.hub()?))) {
+            hub.calls
+                .call(|| above.goes_on(), |listener| listener(circuit, event));
+        }
     }
 
     /// The last events that are kept, the oldest first.

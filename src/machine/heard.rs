@@ -23,10 +23,6 @@ pub(crate) struct HeardEnd {
     pub(crate) took: Option<Nanos>,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the circuit, which tells of calls")
-)]
 impl Core {
     /// Says whether somebody hears of calls. Those under way may be heard from their middle, or up to it.
     pub(crate) fn hear_calls(&self, heard: bool) {

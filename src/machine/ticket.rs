@@ -73,12 +73,13 @@ impl Ticket {
     }
 
     #[inline]
-    pub(super) fn era(self) -> Era {
+    pub(crate) fn era(self) -> Era {
         self.word().era()
     }
 
+    /// Whether the circuit does not judge the call.
     #[inline]
-    pub(super) fn is_bypass(self) -> bool {
+    pub(crate) fn is_bypass(self) -> bool {
         self.word().state_mode() == StateMode::Disabled
     }
 

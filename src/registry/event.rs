@@ -91,7 +91,7 @@ impl Listeners {
     pub(super) fn new(listeners: Vec<Arc<OnEvent>>) -> Self {
         Self {
             all: Arc::new(List::new(listeners)),
-            hub: Arc::new(Hub::new(Vec::new(), 0)),
+            hub: Arc::new(Hub::new(Vec::new(), Vec::new(), 0)),
         }
     }
 
@@ -132,6 +132,10 @@ impl Listeners {
         };
         if presence.mark(mark) & ADDED_TOLD != 0 {
             self.tell_departure(circuit, departure);
+        }
+        if !self.hub.calls.is_empty() {
+            // Those of the registry hear of it no more.
+            circuit.hear_calls_anew();
         }
     }
 

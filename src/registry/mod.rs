@@ -201,6 +201,7 @@ use crate::{
         builder::{Checked, check_name},
         by::By,
         handle::Circuit,
+        listeners::List,
         observe,
         snapshot::Snapshot,
     },
@@ -494,6 +495,32 @@ impl Registry {
         listener: impl Fn(&Circuit, &Arc<observe::Event>) + Send + Sync + 'static,
     ) -> Subscription {
         self.shared.listeners.hub.subscribe(listener)
+    }
+
+    /// Calls `listener` from now on for what becomes of each call of any circuit, until what this returns is dropped: see
+    /// [`CallEvent`](observe::CallEvent). Of circuits that are made from now on it hears every call, from the first;
+    /// of one that has left the registry none any more.
+    ///
+    /// For how it is called, and what that costs, see [`on_call`](crate::CircuitBuilder::on_call). The listeners of the
+    /// circuit itself are called before it.
+    pub fn subscribe_calls(
+        &self,
+        listener: impl Fn(&Circuit, observe::CallEvent<'_>) + Send + Sync + 'static,
+    ) -> Subscription {
+        let calls = &self.shared.listeners.hub.calls;
+        let subscription = List::subscribe(calls, Arc::new(listener));
+        // A circuit that is made meanwhile is either among these, or finds the listener.
+        self.hear_calls_anew();
+        let registry = self.downgrade();
+        subscription.then(move || {
+            if let Some(registry) = registry.upgrade() {
+                registry.hear_calls_anew();
+            }
+        })
+    }
+
+    fn hear_calls_anew(&self) {
+        self.circuits().iter().for_each(Circuit::hear_calls_anew);
     }
 
     /// [Events](observe::Event) of all circuits from now on, for async code to await. They end when the registry is gone.

@@ -68,6 +68,7 @@ fn any_circuit_does_what_its_reference_does() {
         "shadowed",
         "slow",
         "abandoned",
+        "heard",
     ];
     explore(80, (any_config(), eventful(2_000)), &must_happen);
 }
@@ -75,13 +76,17 @@ fn any_circuit_does_what_its_reference_does() {
 // B2, B3, B4
 #[test]
 fn windows_are_exact_after_thousands_of_calls() {
-    explore(40, (patient_config(), busy(600)), &["slow", "failed"]);
+    explore(
+        40,
+        (patient_config(), busy(600)),
+        &["slow", "failed", "heard"],
+    );
 }
 
 // A3, B3 to B5, B7
 #[test]
 fn rates_and_policies_trip_when_they_should() {
-    let must_happen = ["failure rate", "slow-call rate", "custom policy"];
+    let must_happen = ["failure rate", "slow-call rate", "custom policy", "heard"];
     explore(60, (watchful_config(), eventful(1_500)), &must_happen);
 }
 
@@ -94,6 +99,7 @@ fn half_open_keeps_its_accounts_for_ever() {
         "probes abandoned",
         "recovered",
         "stale",
+        "heard",
     ];
     explore(60, (nervous_config(), eventful(2_000)), &must_happen);
 }

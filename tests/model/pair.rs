@@ -8,7 +8,9 @@ use std::{
 };
 
 use tower_breaker::{
-    Cause, Circuit, Guard, Mode, Reason, Rejected, Snapshot, Transition, clock::ManualClock,
+    Cause, Circuit, Guard, Mode, Reason, Rejected, Snapshot, State, Totals, Transition,
+    clock::ManualClock,
+    observe::{CallEnd, CallEvent},
 };
 
 use crate::{
@@ -24,6 +26,65 @@ const UNPOISONED: &str = "nobody panics with the list in hand";
 
 type Events = Arc<Mutex<Vec<Event>>>;
 
+/// What is heard of calls, if anybody hears of them.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<HeardCalls>>);
+
+#[derive(Clone, Copy, Default)]
+struct HeardCalls {
+    admitted: u64,
+    probes: [u64; 2],
+    totals: Totals,
+}
+
+impl Heard {
+    fn hear(&self, event: CallEvent<'_>) {
+        let mut heard = self.0.lock().expect(UNPOISONED);
+        let HeardCalls {
+            admitted,
+            probes,
+            totals,
+        } = &mut *heard;
+        match event {
+            CallEvent::Admitted(call) => {
+                *admitted += 1;
+                probes[0] += u64::from(call.probe);
+                totals.shadowed += u64::from(call.shadowed);
+                assert_eq!(call.probe, call.state == State::HalfOpen && !call.shadowed);
+            }
+            CallEvent::Rejected(rejected) => {
+                totals.rejected += 1;
+                *by_reason(totals, rejected.reason()) += 1;
+            }
+            CallEvent::Ended(call) => {
+                probes[1] += u64::from(call.probe);
+                totals.slow += u64::from(call.slow);
+                totals.stale += u64::from(call.stale);
+                *match call.end {
+                    CallEnd::Successful => &mut totals.successful,
+                    CallEnd::Failed => &mut totals.failed,
+                    CallEnd::Ignored => &mut totals.ignored,
+                    CallEnd::Abandoned => &mut totals.abandoned,
+                    _ => panic!("no such end"),
+                } += 1;
+                assert!(call.took.is_some(), "each is timed");
+            }
+            _ => panic!("nobody asks whether an inner service is ready"),
+        }
+    }
+}
+
+fn by_reason(totals: &mut Totals, reason: Reason) -> &mut u64 {
+    let by = &mut totals.rejected_by;
+    match reason {
+        Reason::Open => &mut by.open,
+        Reason::HalfOpenFull => &mut by.half_open_full,
+        Reason::ForcedOpen => &mut by.forced_open,
+        Reason::Ramping => &mut by.ramping,
+        _ => panic!("no such reason"),
+    }
+}
+
 /// The circuit and its reference, side by side, with the calls that go on in both.
 struct Pair<'c> {
     circuit: &'c Circuit,
@@ -31,6 +92,10 @@ struct Pair<'c> {
     events: &'c Events,
     reference: Reference,
     calls: Vec<(Guard<'c>, Ticket)>,
+    heard: Option<Heard>,
+    leaked: u64,
+    /// When it left closed, by its own clock.
+    left_closed: Duration,
     tally: Tally,
 }
 
@@ -88,7 +153,10 @@ impl Pair<'_> {
         match ending {
             Ending::Outcome(outcome) => guard.finish(outcome),
             Ending::Dropped => drop(guard),
-            Ending::Leaked => mem::forget(guard),
+            Ending::Leaked => {
+                mem::forget(guard);
+                self.leaked += 1;
+            }
         }
         self.reference.chance.open_for = self.newest_break();
         self.reference.end(ticket, ending);
@@ -163,10 +231,40 @@ impl Pair<'_> {
         let snapshot = self.circuit.snapshot();
         let share = self.reference.ramp_share();
         assert!((snapshot.ramp_share - share).abs() < 2e-6, "{share}");
-        assert_eq!(seen(snapshot), self.reference.look());
         let events = mem::take(&mut *self.events.lock().expect(UNPOISONED));
+        self.compare_outage(&snapshot, &events);
+        self.compare_heard(&snapshot);
+        assert_eq!(seen(snapshot), self.reference.look());
         assert_eq!(events, self.reference.take_events());
         events.iter().for_each(|event| self.note(word(event.cause)));
+    }
+
+    /// C5: all that happens in one step happens at one instant.
+    fn compare_outage(&mut self, snapshot: &Snapshot, events: &[Event]) {
+        let now = self.reference.now();
+        let leaves = |event: &Event| event.from == State::Closed && event.to != State::Closed;
+        if events.iter().any(leaves) {
+            self.left_closed = now;
+        }
+        let lasted = (snapshot.state != State::Closed).then(|| now - self.left_closed);
+        assert_eq!(snapshot.outage, lasted);
+    }
+
+    /// L2: what is heard of calls is what is counted of them, and each that was admitted ends once.
+    fn compare_heard(&mut self, snapshot: &Snapshot) {
+        let (Some(heard), Some(counted)) = (&self.heard, snapshot.totals) else {
+            return;
+        };
+        let heard = *heard.0.lock().expect(UNPOISONED);
+        let (trips, vetoed) = (counted.trips, counted.vetoed);
+        let mut totals = heard.totals;
+        (totals.trips, totals.vetoed) = (trips, vetoed);
+        assert_eq!(totals, counted);
+        let under_way = self.calls.len() as u64 + self.leaked;
+        assert_eq!(heard.admitted, totals.ended() + under_way);
+        let probes = heard.probes;
+        assert!(probes[0] >= probes[1] && probes[0] - probes[1] <= under_way);
+        *self.tally.entry("heard").or_default() += 1;
     }
 
     fn newest_break(&self) -> Option<Duration> {
@@ -261,8 +359,14 @@ pub(crate) fn live_through(config: &Config, history: &[Step]) -> Tally {
     clock.advance(Duration::from_nanos(1_234_567_891));
     let events = Events::default();
     let heard = events.clone();
+    // What a circuit decides is the same, whether anybody hears of its calls or not.
+    let heard_calls = (history.len() % 2 == 0).then(Heard::default);
+    let mut builder = Circuit::builder("real");
+    if let Some(heard_calls) = heard_calls.clone() {
+        builder = builder.on_call(move |_, event| heard_calls.hear(event));
+    }
     let circuit = config
-        .tell(Circuit::builder("real"))
+        .tell(builder)
         .clock(clock.clone())
         .on_transition(move |_, transition| heard.lock().expect(UNPOISONED).push(event(transition)))
         .build()
@@ -273,6 +377,9 @@ pub(crate) fn live_through(config: &Config, history: &[Step]) -> Tally {
         events: &events,
         reference: Reference::new(config),
         calls: Vec::new(),
+        heard: heard_calls,
+        leaked: 0,
+        left_closed: Duration::ZERO,
         tally: Tally::new(),
     };
     pair.compare();

@@ -11,7 +11,7 @@ use std::{
 
 use tower_breaker::{
     By, Circuit, OpenFor,
-    observe::Told,
+    observe::{CallEvent, Told},
     registry::{Event, Registry, RegistryBuilder, Subscription, WeakRegistry},
 };
 
@@ -447,4 +447,55 @@ fn what_leaves_the_log_may_look_at_it_as_it_is_dropped() {
         .recv_timeout(Duration::from_secs(20))
         .expect("no deadlock");
     assert_eq!(looked.load(Ordering::Relaxed), 1);
+}
+
+// L2, I4
+#[test]
+fn calls_of_all_circuits_are_told_also_of_those_made_from_now_on() {
+    let (registry, _) = told(|builder| builder.circuit("a", |circuit| circuit));
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let log = heard.clone();
+    let subscription = registry.subscribe_calls(move |circuit, event| {
+        if let CallEvent::Ended(_) = event {
+            log.lock()
+                .expect("no panic")
+                .push(circuit.name().to_owned());
+        }
+    });
+    let call = |circuit: &Circuit| circuit.try_acquire().expect("closed").success();
+    let take = || std::mem::take(&mut *heard.lock().expect("no panic"));
+    let a = registry.try_get("a").expect("there");
+    call(&a);
+    let b = registry.get_or_create("b").expect("made");
+    call(&b);
+    assert_eq!(take(), ["a", "b"]);
+    registry.remove("a").expect("there");
+    call(&a);
+    assert_eq!(take(), Vec::<String>::new(), "it is none of the registry's");
+    drop(subscription);
+    call(&b);
+    call(&registry.get_or_create("c").expect("made"));
+    assert_eq!(take(), Vec::<String>::new());
+}
+
+// L2, I4
+#[test]
+fn the_circuits_own_listeners_to_calls_are_told_first() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let [own, all] = [heard.clone(), heard.clone()];
+    let registry = Registry::builder().defaults(move |circuit| {
+        let own = own.clone();
+        circuit.on_call(move |_, _| own.lock().expect("no panic").push("own"))
+    });
+    let registry = registry.build().expect("valid");
+    let subscription =
+        registry.subscribe_calls(move |_, _| all.lock().expect("no panic").push("all"));
+    let a = registry.get_or_create("a").expect("made");
+    a.try_acquire().expect("closed").success();
+    drop(subscription);
+    a.try_acquire().expect("closed").success();
+    assert_eq!(
+        *heard.lock().expect("no panic"),
+        ["own", "all", "own", "all", "own", "own"]
+    );
 }

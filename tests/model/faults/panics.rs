@@ -15,7 +15,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tower::{Layer, Service};
@@ -40,6 +40,9 @@ enum Place {
     Answer,
     InnerError,
     Listener,
+    EventListener,
+    SettingsListener,
+    CallListener,
     Waker,
     Policy,
     OpenTime,
@@ -47,7 +50,7 @@ enum Place {
     Change,
 }
 
-const PLACES: [Place; 14] = [
+const PLACES: [Place; 17] = [
     Place::Readiness,
     Place::Call,
     Place::Poll,
@@ -57,6 +60,9 @@ const PLACES: [Place; 14] = [
     Place::Answer,
     Place::InnerError,
     Place::Listener,
+    Place::EventListener,
+    Place::SettingsListener,
+    Place::CallListener,
     Place::Waker,
     Place::Policy,
     Place::OpenTime,
@@ -74,7 +80,14 @@ impl Place {
     fn is_caught(self) -> bool {
         matches!(
             self,
-            Self::Listener | Self::Waker | Self::Policy | Self::OpenTime | Self::Clock
+            Self::Listener
+                | Self::EventListener
+                | Self::SettingsListener
+                | Self::CallListener
+                | Self::Waker
+                | Self::Policy
+                | Self::OpenTime
+                | Self::Clock
         )
     }
 }
@@ -258,9 +271,21 @@ impl Clock for MinedClock {
         self.0.turn(Place::Clock);
         self.1.now()
     }
+
+    fn wall(&self) -> SystemTime {
+        self.0.turn(Place::Clock);
+        self.1.wall()
+    }
 }
 
 // ---- the stage ---------------------------------------------------------------------------------
+
+/// Whether anybody hears of calls, which take other paths then.
+#[derive(Clone, Copy, PartialEq)]
+enum Calls {
+    Unheard,
+    Heard,
+}
 
 struct Stage {
     mine: Arc<Mine>,
@@ -286,10 +311,15 @@ enum Deed {
 }
 
 impl Stage {
-    fn new(mode: Mode) -> Self {
+    fn new(mode: Mode, calls: Calls) -> Self {
         let mine = Arc::new(Mine::default());
         let clock = ManualClock::new();
-        let circuit = mined(&mine, &clock).mode(mode).build().expect("valid");
+        let mut builder = mined(&mine, &clock).mode(mode);
+        if calls == Calls::Heard {
+            let mine = mine.clone();
+            builder = builder.on_call(move |_, _| mine.turn(Place::CallListener));
+        }
+        let circuit = builder.build().expect("valid");
         let inner = Inner {
             mine: mine.clone(),
             called: Arc::default(),
@@ -360,14 +390,17 @@ impl Stage {
     fn change(&self) {
         let change = self.circuit.reconfigure(|numbers| {
             self.mine.turn(Place::Change);
-            numbers.set_slow_call_duration(BREAK)
+            // To something else each time, so that it is told.
+            let before = numbers.slow_call_duration().unwrap_or(BREAK);
+            let other = if before == BREAK { BREAK * 2 } else { BREAK };
+            numbers.set_slow_call_duration(other)
         });
         change.expect("valid");
     }
 }
 
 fn mined(mine: &Arc<Mine>, clock: &ManualClock) -> tower_breaker::CircuitBuilder {
-    let [policy, time, listener] = [(); 3].map(|()| mine.clone());
+    let [policy, time, listener, events, settings] = [(); 5].map(|()| mine.clone());
     Circuit::builder("mined")
         .count_window(10)
         .minimum_calls(1)
@@ -384,6 +417,9 @@ fn mined(mine: &Arc<Mine>, clock: &ManualClock) -> tower_breaker::CircuitBuilder
         .permits(2)
         .clock(MinedClock(mine.clone(), clock.clone()))
         .on_transition(move |_, _: &Transition| listener.turn(Place::Listener))
+        .on_event(move |_, _| events.turn(Place::EventListener))
+        .on_settings_change(move |_, _| settings.turn(Place::SettingsListener))
+        .event_log(2)
 }
 
 fn poll_through(future: impl Future, act: Act) {
@@ -462,6 +498,13 @@ fn perform_and_check(stage: &mut Stage, deed: Deed) {
     let mut changed = pin!(watch.changed());
     let waker = Waker::from(stage.mine.clone());
     let _ = changed.as_mut().poll(&mut Context::from_waker(&waker));
+    let mut events = stage.circuit.events();
+    let mut next = pin!(events.next());
+    assert!(
+        next.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
     let panic = catch_unwind(AssertUnwindSafe(|| stage.perform(deed))).err();
 
     let blown = stage.mine.blown().filter(|_| blown_before.is_none());
@@ -508,8 +551,8 @@ fn assert_goes_on(stage: &mut Stage) {
 }
 
 /// Plays the script with a mine at the given turn. Gives where it went off, if it did.
-fn play(mode: Mode, turn: u64) -> Option<Place> {
-    let mut stage = Stage::new(mode);
+fn play(mode: Mode, calls: Calls, turn: u64) -> Option<Place> {
+    let mut stage = Stage::new(mode, calls);
     stage.mine.turns_left.store(turn, SeqCst);
     for deed in script() {
         perform_and_check(&mut stage, deed);
@@ -519,13 +562,18 @@ fn play(mode: Mode, turn: u64) -> Option<Place> {
     blown
 }
 
-fn play_every_turn(mode: Mode) {
+fn play_every_turn(mode: Mode, calls: Calls) {
     let mut places = BTreeSet::new();
     for turn in 1.. {
-        let Some(place) = play(mode, turn) else { break };
+        let Some(place) = play(mode, calls, turn) else {
+            break;
+        };
         places.insert(place);
     }
-    let entered = |place: &Place| mode == Mode::Normal || *place < Place::Rejection;
+    let entered = |place: &Place| match place {
+        Place::CallListener => calls == Calls::Heard,
+        place => mode == Mode::Normal || *place < Place::Rejection,
+    };
     for place in PLACES.iter().filter(|place| entered(place)) {
         assert!(places.contains(place), "never entered: {place:?}");
     }
@@ -534,11 +582,18 @@ fn play_every_turn(mode: Mode) {
 // A5, A6, B7, C2, E4, F4
 #[test]
 fn whatever_panics_at_whatever_turn_every_call_ends_once_and_the_circuit_goes_on() {
-    play_every_turn(Mode::Normal);
+    play_every_turn(Mode::Normal, Calls::Unheard);
+}
+
+// A5, A6, B7, C2, E4, F4, L2
+#[test]
+fn whatever_panics_where_calls_are_heard_every_call_ends_once_and_the_circuit_goes_on() {
+    play_every_turn(Mode::Normal, Calls::Heard);
+    play_every_turn(Mode::Shadow, Calls::Heard);
 }
 
 // A5, B7, E1, E4
 #[test]
 fn whatever_panics_at_whatever_turn_in_shadow_every_call_ends_once_and_the_circuit_goes_on() {
-    play_every_turn(Mode::Shadow);
+    play_every_turn(Mode::Shadow, Calls::Unheard);
 }
