@@ -12,6 +12,8 @@
 
 pub mod attributes;
 #[cfg(feature = "registry")]
+mod counted;
+#[cfg(feature = "registry")]
 mod labels;
 #[cfg(feature = "metrics")]
 mod meter;

@@ -225,7 +225,7 @@ pub(super) static METRICS: [Metric; 15] = [
 ];
 
 fn of_totals(reading: &Reading, show: impl FnMut(Totals)) {
-    reading.totals.into_iter().for_each(show);
+    reading.counted.totals.into_iter().for_each(show);
 }
 
 fn or_nan(share: Option<f64>) -> f64 {

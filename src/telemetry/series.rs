@@ -12,7 +12,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::labels::OTHER;
+use super::{counted::Counted, labels::OTHER};
 use crate::{
     circuit::{
         handle::{Circuit, WeakCircuit},
@@ -20,7 +20,7 @@ use crate::{
         settings::Settings,
         snapshot::Snapshot,
     },
-    machine::{RejectedTotals, State, Totals, Transition},
+    machine::{State, Transition},
     registry::Registry,
 };
 
@@ -46,8 +46,8 @@ pub(super) struct Series {
 
 #[derive(Default)]
 struct Kept {
-    /// What those have counted that have left, if any has counted.
-    left: Option<Totals>,
+    /// What those have counted that have left.
+    left: Counted,
     members: BTreeMap<Identity, Member>,
     /// The one whose state is shown: of this name, the last that was made.
     shown: Option<Identity>,
@@ -59,14 +59,14 @@ struct Kept {
 struct Member {
     name: Name,
     circuit: WeakCircuit,
-    last: Option<Totals>,
+    /// What was shown of it last.
+    last: Counted,
 }
 
 /// What there is to show at one instant.
 pub(super) struct Reading {
     pub(super) label: Name,
-    /// `None` if nothing is counted.
-    pub(super) totals: Option<Totals>,
+    pub(super) counted: Counted,
     pub(super) transitions: BTreeMap<Step, u64>,
     /// The circuit itself: `None` if it has left, and for those that share a label.
     pub(super) seen: Option<Seen>,
@@ -138,7 +138,7 @@ impl Series {
         let member = Member {
             name: circuit.full_name().clone(),
             circuit: circuit.downgrade(),
-            last: None,
+            last: Counted::default(),
         };
         let mut kept = self.kept();
         kept.members.insert(identity, member);
@@ -156,7 +156,7 @@ impl Series {
         let identity = Identity::of(circuit);
         let mut kept = self.kept();
         if kept.members.remove(&identity).is_some() {
-            kept.left = sum([kept.left, circuit.core().totals()]);
+            kept.left.add(&Counted::of(circuit));
             kept.shown = kept.shown.filter(|shown| *shown != identity);
         }
         kept.members.is_empty()
@@ -199,7 +199,7 @@ impl Kept {
     fn read(&mut self, label: &Name, registry: &Registry) -> (Reading, Option<Circuit>) {
         let mut reading = Reading {
             label: label.clone(),
-            totals: self.left,
+            counted: self.left,
             transitions: self.transitions.clone(),
             seen: None,
             #[cfg(feature = "metrics")]
@@ -208,10 +208,10 @@ impl Kept {
         let mut shown = None;
         for (identity, member) in &mut self.members {
             if let Some(circuit) = member.find(*identity, registry) {
-                member.last = circuit.core().totals();
+                member.last = Counted::of(&circuit);
                 shown = shown.or((self.shown == Some(*identity)).then_some(circuit));
             }
-            reading.totals = sum([reading.totals, member.last]);
+            reading.counted.add(&member.last);
         }
         (reading, shown)
     }
@@ -236,50 +236,5 @@ pub(super) const fn index(state: State) -> usize {
         State::Closed => 0,
         State::Open => 1,
         State::HalfOpen => 2,
-    }
-}
-
-fn sum(totals: [Option<Totals>; 2]) -> Option<Totals> {
-    totals.into_iter().flatten().reduce(plus)
-}
-
-/// Named one by one, so that none that is new is forgotten.
-fn plus(one: Totals, other: Totals) -> Totals {
-    let Totals {
-        successful,
-        failed,
-        ignored,
-        abandoned,
-        slow,
-        stale,
-        rejected,
-        rejected_by,
-        shadowed,
-        trips,
-        vetoed,
-    } = other;
-    let RejectedTotals {
-        open,
-        half_open_full,
-        forced_open,
-        ramping,
-    } = rejected_by;
-    Totals {
-        successful: one.successful.wrapping_add(successful),
-        failed: one.failed.wrapping_add(failed),
-        ignored: one.ignored.wrapping_add(ignored),
-        abandoned: one.abandoned.wrapping_add(abandoned),
-        slow: one.slow.wrapping_add(slow),
-        stale: one.stale.wrapping_add(stale),
-        rejected: one.rejected.wrapping_add(rejected),
-        rejected_by: RejectedTotals {
-            open: one.rejected_by.open.wrapping_add(open),
-            half_open_full: one.rejected_by.half_open_full.wrapping_add(half_open_full),
-            forced_open: one.rejected_by.forced_open.wrapping_add(forced_open),
-            ramping: one.rejected_by.ramping.wrapping_add(ramping),
-        },
-        shadowed: one.shadowed.wrapping_add(shadowed),
-        trips: one.trips.wrapping_add(trips),
-        vetoed: one.vetoed.wrapping_add(vetoed),
     }
 }

@@ -1,0 +1,67 @@
+//! [`Counted`]: what circuits count, and sums of it (rule L4).
+
+use crate::{
+    circuit::handle::Circuit,
+    machine::{RejectedTotals, Totals},
+};
+
+/// What one circuit has counted, or several together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    /// `None` if none of them counts.
+    pub(super) totals: Option<Totals>,
+}
+
+impl Counted {
+    pub(super) fn of(circuit: &Circuit) -> Self {
+        Self {
+            totals: circuit.core().totals(),
+        }
+    }
+
+    pub(super) fn add(&mut self, more: &Self) {
+        let totals = [self.totals, more.totals];
+        self.totals = totals.into_iter().flatten().reduce(plus);
+    }
+}
+
+/// Named one by one, so that none that is new is forgotten.
+fn plus(one: Totals, other: Totals) -> Totals {
+    let Totals {
+        successful,
+        failed,
+        ignored,
+        abandoned,
+        slow,
+        stale,
+        rejected,
+        rejected_by,
+        shadowed,
+        trips,
+        vetoed,
+    } = other;
+    let RejectedTotals {
+        open,
+        half_open_full,
+        forced_open,
+        ramping,
+    } = rejected_by;
+    Totals {
+        successful: one.successful.wrapping_add(successful),
+        failed: one.failed.wrapping_add(failed),
+        ignored: one.ignored.wrapping_add(ignored),
+        abandoned: one.abandoned.wrapping_add(abandoned),
+        slow: one.slow.wrapping_add(slow),
+        stale: one.stale.wrapping_add(stale),
+        rejected: one.rejected.wrapping_add(rejected),
+        rejected_by: RejectedTotals {
+            open: one.rejected_by.open.wrapping_add(open),
+            half_open_full: one.rejected_by.half_open_full.wrapping_add(half_open_full),
+            forced_open: one.rejected_by.forced_open.wrapping_add(forced_open),
+            ramping: one.rejected_by.ramping.wrapping_add(ramping),
+        },
+        shadowed: one.shadowed.wrapping_add(shadowed),
+        trips: one.trips.wrapping_add(trips),
+        vetoed: one.vetoed.wrapping_add(vetoed),
+    }
+}
