@@ -105,11 +105,11 @@ fn without_a_recorder_of_its_own_it_takes_the_one_that_is_there() {
     drop(published);
 }
 
-/// Hears what is set of one metric, and does something about it.
+/// Hears what is set of one metric of the circuit `a`, and does something about it.
 #[derive(Clone)]
-struct Hears {
-    metric: &'static str,
-    react: Arc<dyn Fn(f64) + Send + Sync>,
+pub(crate) struct Hears {
+    pub(crate) metric: &'static str,
+    pub(crate) react: Arc<dyn Fn(f64) + Send + Sync>,
 }
 
 impl Recorder for Hears {
@@ -124,7 +124,8 @@ impl Recorder for Hears {
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        match key.name() == self.metric {
+        let of_a = key.labels().any(|label| label.value() == "a");
+        match of_a && key.name() == self.metric {
             true => Gauge::from_arc(Arc::new(self.clone())),
             false => Gauge::noop(),
         }
