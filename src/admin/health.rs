@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use axum::{Router, routing::get};
-use http::StatusCode;
+use axum::{Router, response::IntoResponse, routing::get};
+use http::{StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     json,
     readiness::{Rule, is_healthy},
 };
-use crate::{circuit::handle::Circuit, registry::Registry};
+use crate::{circuit::handle::Circuit, registry::Registry, telemetry::Exposition};
 
 /// Whether the circuits of a registry are closed, and whether this service can do its work, for whoever asks over HTTP.
 ///
@@ -58,6 +58,7 @@ use crate::{circuit::handle::Circuit, registry::Registry};
 /// | `/health/circuits` | 200 if all circuits are healthy, 503 otherwise |
 /// | `/health/circuits/always` | the same, but always 200: for dashboards, and for whatever would act on a 503 |
 /// | `/readyz` | 200 if all rules hold, 503 otherwise; without rules, 200 |
+/// | `/metrics` | [the numbers](Exposition) of every circuit, for Prometheus |
 ///
 /// A circuit is *healthy* if it is closed, or in a mode in which it rejects nothing: shadow, disabled. A registry
 /// without circuits is healthy. [What the answers are made of](crate::guide::operating#health).
@@ -68,6 +69,7 @@ pub struct Health {
     named_only: bool,
     tags: Vec<(String, String)>,
     rules: Vec<Rule>,
+    metrics: Option<Exposition>,
 }
 
 impl Health {
@@ -78,6 +80,7 @@ impl Health {
             named_only: false,
             tags: Vec::new(),
             rules: Vec::new(),
+            metrics: Some(Exposition::new(registry)),
         }
     }
 
@@ -123,6 +126,23 @@ impl Health {
         self.rule(Rule::AnyTagged(key.into(), value.into()))
     }
 
+    /// Answers `/metrics` with this in place of the default, such as one with more labels.
+    pub fn metrics(self, metrics: Exposition) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
+        }
+    }
+
+    /// Has no `/metrics`. axum panics if a router gets the same route twice, so that is needed where there is one
+    /// already.
+    pub fn without_metrics(self) -> Self {
+        Self {
+            metrics: None,
+            ..self
+        }
+    }
+
     fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
         self
@@ -130,6 +150,7 @@ impl Health {
 
     /// The routes. It keeps the registry alive.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
+        let metrics = self.metrics.clone();
         let this = Arc::new(self);
         let (strict, always, ready) = (this.clone(), this.clone(), this);
         let routes = Router::new()
@@ -139,7 +160,10 @@ impl Health {
                 get(async move || Json::ok(always.health().1)),
             )
             .route("/readyz", get(async move || ready.readiness()));
-        never_kept(routes)
+        never_kept(match metrics {
+            Some(metrics) => routes.route("/metrics", get(async move || text(&metrics))),
+            None => routes,
+        })
     }
 
     fn health(&self) -> Json {
@@ -176,4 +200,9 @@ impl Health {
         let rules: Vec<Value> = rules.iter().map(|rule| rule.json()).collect();
         Json(status, json!({ "ready": ready, "rules": rules }))
     }
+}
+
+fn text(metrics: &Exposition) -> impl IntoResponse + use<> {
+    let content_type = (header::CONTENT_TYPE, Exposition::CONTENT_TYPE);
+    ([content_type], metrics.render())
 }

@@ -3,7 +3,7 @@
 use axum::Router;
 use http::StatusCode;
 use serde_json::json;
-use tower_breaker::{Mode, State, admin::Health, registry::Registry};
+use tower_breaker::{Mode, State, admin::Health, registry::Registry, telemetry::Exposition};
 
 use crate::{SECOND, ask, fail, get, registry};
 
@@ -172,4 +172,31 @@ async fn nobody_keeps_an_answer_and_nothing_but_a_look_is_taken() {
         assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(post.headers["cache-control"], "no-store");
     }
+}
+
+// L8: in the form that Prometheus reads, and out of the way of another.
+#[tokio::test]
+async fn the_numbers_are_there_for_prometheus() {
+    let (registry, _) = registry(&["db"]);
+    let router: Router = Health::new(&registry).router();
+    fail(&registry, "db");
+    let answer = get(&router, "/metrics").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.headers["content-type"], Exposition::CONTENT_TYPE);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    let text = String::from_utf8(answer.body.to_vec()).expect("text");
+    assert!(
+        text.contains("circuit_breaker_state{circuit=\"db\"} 1\n"),
+        "{text}"
+    );
+
+    let few = Exposition::new(&registry).max_labels(0);
+    let router: Router = Health::new(&registry).metrics(few).router();
+    let text = get(&router, "/metrics").await.body;
+    assert!(!String::from_utf8_lossy(&text).contains("db"));
+
+    let own = axum::routing::get(|| async { "mine" });
+    let router = Router::new().route("/metrics", own);
+    let router = router.merge(Health::new(&registry).without_metrics().router());
+    assert_eq!(get(&router, "/metrics").await.body, "mine");
 }
