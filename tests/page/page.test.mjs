@@ -109,9 +109,11 @@ test('what cannot be read is told, and what can be is shown', withPage({ ...few,
 
 test('half an event at the end of a stream is none', withPage({ ...few, quiet: ANSWERS }, async ({ mock, page }) => {
   const event = { id: 900, at: mock.at(), circuit: 'tax', tags: {}, era: 9, kind: 'opened', to: 'open', mode: 'normal', cause: 'manual', text: 'never told' };
+  mock.silent = true;
   mock.send(`event: event\nid: ${mock.boot}.900\ndata: ${JSON.stringify(event)}\n`);
   await page.waitForTimeout(200);
   for (const stream of mock.streams) stream.end();
+  mock.silent = false;
   await until('it has connected again', () => mock.opened > 1);
   await live(page);
   assert.equal(await page.locator('#log li', { hasText: 'never told' }).count(), 0);
