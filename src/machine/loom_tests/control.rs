@@ -98,6 +98,74 @@ fn a_mode_is_entered_once() {
     }
 }
 
+/// Forced open since 0, until then.
+fn forced_until(end: u64) -> Arc<Fixture> {
+    let fixture = Fixture::new(consecutive(1));
+    let at_most = Some(Duration::from_nanos(end));
+    fixture.core.set_mode(Mode::Shadow, 0);
+    fixture.core.force_open(at_most, 0).expect("a change");
+    fixture
+}
+
+// E2, F1, E4: whoever notices, and whatever a person does at that moment.
+#[test]
+fn an_expiry_ends_once() {
+    let force: Control = |core| core.force_open(Some(Duration::from_nanos(7)), 9);
+    for operation in [RELEASE, RESET, force] {
+        model(
+            "the end of forced open against a person and calls",
+            move || {
+                let fixture = forced_until(5);
+                let (calling, waiting) = (fixture.clone(), fixture.clone());
+                race!(
+                    control(&fixture, operation),
+                    move || calling.knock(9),
+                    move || {
+                        let tell = |transition| waiting.note(Some(transition));
+                        let _ = waiting.core.refusal_or_time_out(|| 9, tell);
+                    },
+                );
+                let won = fixture.won();
+                let expired = won.iter().filter(|won| won.cause == Cause::ForceExpired);
+                assert!(expired.count() <= 1);
+                fixture.assert_eras_follow();
+                let forced = fixture.core.mode() == Mode::ForcedOpen;
+                assert_eq!(fixture.admit(9).is_none(), forced);
+                assert!(forced || fixture.core.mode() == Mode::Shadow);
+            },
+        );
+    }
+}
+
+// E2, F7: whoever looks knows the end of the era that it sees, and a new time is not cut short by an old one.
+#[test]
+fn an_expiry_and_a_new_expiry() {
+    model("forced open anew against calls and a look", || {
+        let fixture = forced_until(5);
+        let (forcing, calling, looking) = (fixture.clone(), fixture.clone(), fixture.clone());
+        race!(
+            move || {
+                let at_most = Some(Duration::from_nanos(100));
+                forcing.note(forcing.core.force_open(at_most, 4));
+                assert!(forcing.admit(4).is_none());
+            },
+            move || calling.knock(5),
+            move || {
+                let left = looking
+                    .core
+                    .view(|| 4)
+                    .remaining
+                    .map(|left| left.as_nanos());
+                assert!([None, Some(1), Some(100)].contains(&left), "{left:?}");
+            },
+        );
+        // The call may have ended the first time before it was made longer.
+        assert_eq!(fixture.core.mode(), Mode::ForcedOpen);
+        assert!(fixture.admit(103).is_none() && fixture.admit(104).is_some());
+        fixture.assert_eras_follow();
+    });
+}
+
 // E2: forced open refuses a trip, whenever it comes.
 #[test]
 fn a_trip_never_disturbs_forced_open() {
