@@ -143,11 +143,6 @@ pub(super) fn next_id() -> u64 {
     LAST_ID.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-#[cfg(any(test, feature = "admin"))]
-pub(super) fn last_id() -> u64 {
-    LAST_ID.load(Ordering::Relaxed)
-}
-
 /// One line for a log, as [`Transition::describe`] has it, with who and why. The words may change in a later release.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -68,7 +68,9 @@ impl Latest {
         }
         let acts = Arc::make_mut(self.acts.get_or_insert_default());
         let (_, mode_era, _) = acts.mode;
-        if new.mode != new.mode_before && !is_later(mode_era, new.era) {
+        // Forced open can be brought about anew.
+        let of_mode = new.mode != new.mode_before || new.mode == Mode::ForcedOpen;
+        if of_mode && !is_later(mode_era, new.era) {
             acts.mode = (new.mode, new.era, by.clone());
         } else if new.to == State::Open && new.is_later(acts.trip.0) {
             acts.trip = (new.era, by.clone());
@@ -185,5 +187,56 @@ mod tests {
             latest.transition.map(|newest| newest.mode),
             Some(Mode::Shadow)
         );
+    }
+
+    fn seen(state: State, era: u64) -> View {
+        View {
+            state,
+            mode: Mode::Normal,
+            era,
+            in_state: Duration::from_nanos(5),
+            remaining: None,
+            attempt: 1,
+            counts: None,
+            minimum_calls: 1,
+            watches_slow: false,
+            consecutive_failures: 0,
+            probes: None,
+            ramp_share: 0,
+        }
+    }
+
+    // C5: an outage is no longer than it is known to be, whatever is told late.
+    #[test]
+    fn an_outage_is_not_taken_for_an_older_one() {
+        let outage = |told: &[(u64, State)], state, era| {
+            let mut latest = Latest::default();
+            for (at, to) in told {
+                let left = (*to == State::Open).then_some(100);
+                latest.update(told_of(*at, *to), left, &By::UNKNOWN);
+            }
+            let lasted = latest.outage(&seen(state, era), 200);
+            lasted.map(|lasted| lasted.as_nanos())
+        };
+        let left = (1, State::Open);
+        assert_eq!(outage(&[left], State::Open, 1), Some(100));
+        assert_eq!(outage(&[left], State::Closed, 2), None);
+        // The next transition is just being told: it cannot have closed.
+        assert_eq!(outage(&[left], State::HalfOpen, 2), Some(100));
+        assert_eq!(outage(&[], State::Open, 1), Some(5));
+        // Two are, and one of them may have closed it.
+        assert_eq!(outage(&[left], State::Open, 3), Some(5));
+        // It has closed, and opens again; in whatever order that is told.
+        let closed = (2, State::Closed);
+        assert_eq!(outage(&[left, closed], State::Open, 3), Some(5));
+        assert_eq!(outage(&[closed, left], State::Open, 3), Some(5));
+        assert_eq!(
+            outage(&[(3, State::HalfOpen), left], State::HalfOpen, 3),
+            Some(100)
+        );
+    }
+
+    fn told_of(era: u64, to: State) -> Transition {
+        told(era, to, NORMAL)
     }
 }

@@ -33,8 +33,6 @@ struct Kept {
     events: VecDeque<Arc<Event>>,
     /// How many came before the oldest.
     before: u64,
-    /// The last id of these.
-    last_before: u64,
     /// How many to keep for whoever asks.
     keep: usize,
     readers: usize,
@@ -48,7 +46,6 @@ impl Log {
         let kept = Kept {
             events: VecDeque::new(),
             before: 0,
-            last_before: 0,
             keep,
             readers: 0,
             next_reader: 0,
@@ -85,33 +82,11 @@ impl Log {
         drop_each(left);
     }
 
-    /// Keeps at least so many from now on.
-    #[cfg(any(test, feature = "admin"))]
-    pub(crate) fn keep_at_least(&self, keep: usize) {
-        self.want(|kept| {
-            if kept.keep == 0 {
-                kept.last_before = event::last_id();
-            }
-            kept.keep = kept.keep.max(keep);
-        });
-    }
-
     /// The last that are kept for whoever asks, the oldest first.
     pub(super) fn recent(&self) -> Vec<Arc<Event>> {
         let kept = self.lock();
         let others = kept.events.len().saturating_sub(kept.keep);
         kept.events.iter().skip(others).cloned().collect()
-    }
-
-    /// Those after this id.
-    #[cfg(any(test, feature = "admin"))]
-    pub(crate) fn since(&self, id: u64) -> Since {
-        let kept = self.lock();
-        let heard = kept.events.partition_point(|event| event.id <= id);
-        Since {
-            events: kept.events.iter().skip(heard).cloned().collect(),
-            is_complete: id >= kept.last_before,
-        }
     }
 
     /// No more will be told.
@@ -123,16 +98,6 @@ impl Log {
         drop(kept);
         wake(wakers);
     }
-}
-
-/// What was kept after some event.
-#[cfg(any(test, feature = "admin"))]
-#[allow(dead_code, reason = "for a stream")]
-pub(crate) struct Since {
-    /// The oldest first.
-    pub(crate) events: Vec<Arc<Event>>,
-    /// Whether none is missing, because it was longer ago than what is kept.
-    pub(crate) is_complete: bool,
 }
 
 impl Kept {
@@ -158,7 +123,7 @@ impl Kept {
         let over = self.events.len().saturating_sub(most);
         let left: Vec<_> = self.events.drain(..over).collect();
         self.events.shrink_to(most);
-        left.iter().for_each(|left| self.note_left(left));
+        self.before += left.len() as u64;
         left
     }
 
@@ -169,16 +134,9 @@ impl Kept {
         }
         let full = self.events.len() >= self.most();
         let left = full.then(|| self.events.pop_front()).flatten();
-        if let Some(left) = &left {
-            self.note_left(left);
-        }
+        self.before += u64::from(left.is_some());
         self.events.push_back(event.clone());
         left
-    }
-
-    fn note_left(&mut self, left: &Event) {
-        self.before += 1;
-        self.last_before = left.id;
     }
 
     fn take_waker(&mut self, reader: u64) -> Option<Waker> {
@@ -318,37 +276,5 @@ impl Drop for Reader {
     fn drop(&mut self) {
         self.wait_no_more();
         self.log.want(|kept| kept.readers -= 1);
-    }
-}
-
-#[cfg(all(test, not(tower_breaker_loom)))]
-mod tests {
-    use super::super::handle::Circuit;
-    use super::*;
-
-    // L1
-    #[test]
-    fn who_reads_on_from_an_id_is_told_whether_any_is_missing() {
-        let circuit = Circuit::builder("payments").build().expect("valid");
-        let log = circuit.observers().hub().log.clone();
-        assert!(!log.is_wanted());
-        log.keep_at_least(3);
-        let first = event::last_id();
-        let since = |id| {
-            let since = log.since(id);
-            (since.events.len(), since.is_complete)
-        };
-        assert_eq!(since(first), (0, true));
-        (0..3).for_each(|_| circuit.reset());
-        assert_eq!(since(first), (3, true));
-        let ids: Vec<_> = log.since(0).events.iter().map(|event| event.id).collect();
-        assert_eq!(since(ids[0]), (2, true));
-        circuit.reset();
-        assert_eq!(since(first), (3, false));
-        assert_eq!(since(ids[0]), (3, true));
-        assert_eq!(since(u64::MAX), (0, true));
-        log.keep_at_least(2);
-        circuit.reset();
-        assert_eq!(log.since(0).events.len(), 3, "no less than before");
     }
 }

@@ -115,13 +115,14 @@
 //! | its first event, on top of that | 560 | 0 |
 //! | each more, of [16 that it keeps](crate::CircuitBuilder::event_log) | 290 | 0 |
 //!
-//! (A change of settings takes more than other events, by both settings. What it was said with, who and why, comes on
-//! top, too.) A longer name takes so much more, and has 256 bytes at most. Cores are rounded up to a power of two, and those above
+//! A longer name takes so much more, and has 256 bytes at most. Cores are rounded up to a power of two, and those above
 //! 16 do not count. Other windows are in [the guide](crate::guide::speed). What tags and closures of your own
-//! hold comes on top.
+//! hold comes on top, and so do the words that [who and why](crate::By) were said with. An event that tells a change of
+//! settings has both settings, and takes more.
 //!
 //! What has left is freed in batches. So beside the circuits, each thread that makes some may hold back up to 200,000
-//! bytes. That is 4.5 MB in all for the defaults, which allow for 1,024 circuits, on two cores and one thread.
+//! bytes. That is 4.5 MB in all for the defaults, which allow for 1,024 circuits, on two cores and one thread; and 5 MB
+//! more if each of them has had 16 events.
 //!
 //! # Around a service
 //!
@@ -551,20 +552,6 @@ impl Registry {
         let mut events: Vec<_> = circuits.iter().flat_map(Circuit::recent_events).collect();
         events.sort_unstable_by_key(|event| event.id);
         events
-    }
-
-    /// Keeps the last 1,024 events of all circuits from now on, for [`events_since`](Self::events_since).
-    #[cfg(feature = "admin")]
-    #[allow(dead_code, reason = "for a stream")]
-    pub(crate) fn keep_events(&self) {
-        self.shared.listeners.hub.log.keep_at_least(1_024);
-    }
-
-    /// The events after this id, of those that are [kept](Self::keep_events), in the order of their ids.
-    #[cfg(feature = "admin")]
-    #[allow(dead_code, reason = "for a stream")]
-    pub(crate) fn events_since(&self, id: u64) -> crate::circuit::log::Since {
-        self.shared.listeners.hub.log.since(id)
     }
 
     /// A handle to the registry that keeps neither it nor its circuits alive.

@@ -1,3 +1,4 @@
 //! Models of a whole circuit under loom, as those of the [machine](crate::machine).
 
+mod calls;
 mod events;

@@ -41,3 +41,31 @@ fn a_circuit_that_goes_while_it_is_told_is_told_as_gone_after_that() {
         }
     });
 }
+
+// L2, I4: from its first call.
+#[test]
+fn a_circuit_made_now_is_listened_to() {
+    model("creation: against one who begins to listen", || {
+        let registry = brittle().build().expect("valid");
+        let heard = Arc::new(std::sync::Mutex::new(0));
+        let hears = heard.clone();
+        let (making, listening) = (registry.clone(), registry.clone());
+        let subscription = Arc::new(std::sync::Mutex::new(None));
+        let subscribed = subscription.clone();
+        race!(
+            move || drop(making.get_or_create("a").expect("made")),
+            move || {
+                let subscription = listening.subscribe_calls(move |_, _| {
+                    *hears.lock().expect("not poisoned") += 1;
+                });
+                *subscribed.lock().expect("not poisoned") = Some(subscription);
+            },
+        );
+        fail(&registry.get("a").expect("made"));
+        assert_eq!(
+            *heard.lock().expect("not poisoned"),
+            2,
+            "admitted, and ended"
+        );
+    });
+}
