@@ -1,6 +1,13 @@
 //! Counters: they never fall, and they never stall.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
 
 use tower_breaker::{
     Circuit, Mode,
@@ -154,6 +161,33 @@ fn the_counters_of_a_name_that_was_evicted_go_on() {
     assert_eq!(registry.totals().evicted, 5);
 }
 
+// L4: for a moment, no handle can be had.
+#[test]
+fn what_is_just_taken_out_is_shown_as_it_was_last() {
+    let clock = ManualClock::new();
+    let registry = brittle(Registry::builder(), &clock).max_circuits(1);
+    let registry = registry.build().expect("valid");
+    let exposition = Arc::new(OnceLock::<Exposition>::new());
+    let seen = Arc::new(Mutex::new(None));
+    let (scraped, seen_then) = (exposition.clone(), seen.clone());
+    // Told before the text is.
+    let _first = registry.subscribe(move |_, event| {
+        if let (Event::Evicted, Some(exposition)) = (event, scraped.get()) {
+            let text = Scrape::read(&exposition.render());
+            *seen_then.lock().expect("no panic") = Some(text.calls("a", "success"));
+        }
+    });
+    let exposition = exposition.get_or_init(|| Exposition::new(&registry));
+    succeed(&registry.get_or_create("a").expect("made"));
+    clock.advance(Duration::from_secs(1_000));
+    assert_eq!(
+        Scrape::read(&exposition.render()).calls("a", "success"),
+        1.0
+    );
+    registry.get_or_create("b").expect("made");
+    assert_eq!(*seen.lock().expect("no panic"), Some(1.0));
+}
+
 // L4
 #[test]
 fn what_shares_a_label_is_summed_and_the_sum_never_falls() {
@@ -259,6 +293,32 @@ fn counters_never_fall_while_circuits_come_and_go() {
         }
     });
     assert!(registry.totals().evicted > 0, "none was evicted");
+}
+
+// L4: also while it is scraped.
+#[test]
+fn calls_pay_nothing_for_being_counted() {
+    let (registry, _clock) = registry(&["a", "b"]);
+    let (exported, exposition) = (Exported::of(&registry), Exposition::new(&registry));
+    let [a, b] = ["a", "b"].map(|name| registry.try_get(name).expect("named"));
+    fail(&b);
+    let calls = || {
+        (0..100).for_each(|_| succeed(&a));
+        (0..100).for_each(|_| drop(b.try_acquire().expect_err("open")));
+    };
+    calls();
+    let scraping = AtomicBool::new(true);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while scraping.load(SeqCst) {
+                exported.scrape();
+                exposition.render();
+            }
+        });
+        let allocated = allocation_counter::measure(calls);
+        scraping.store(false, SeqCst);
+        assert_eq!(allocated.count_total, 0);
+    });
 }
 
 // L4
