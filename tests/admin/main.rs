@@ -1,8 +1,12 @@
 //! Health, readiness, a look at every circuit, and control (rules L8 and L9).
 #![cfg(feature = "admin")]
 
+#[path = "../support/sockets.rs"]
+mod sockets;
+
 mod health;
 mod listening;
+mod over_sockets;
 mod page;
 mod readiness;
 mod stream;
