@@ -2,9 +2,12 @@
 
 mod answer;
 mod boot;
+mod control;
+mod cross_site;
 mod health;
 mod history;
 pub(crate) mod json;
+mod order;
 mod page;
 mod places;
 mod query;
@@ -14,4 +17,4 @@ mod sampler;
 mod stream;
 mod view;
 
-pub use self::{health::Health, view::View};
+pub use self::{control::Control, health::Health, view::View};

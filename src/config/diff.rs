@@ -186,15 +186,22 @@ impl Diff {
     }
 }
 
-impl fmt::Display for Diff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Diff {
+    /// What changes, each in a line. A name may have line breaks in it.
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.circuits.iter().map(ToString::to_string).collect();
         lines.extend(self.caps.iter().map(ToString::to_string));
         lines.extend(
             self.max_circuits
                 .map(|(old, new)| format!("max_circuits: {old} -> {new}")),
         );
-        f.write_str(&lines.join("\n"))
+        lines
+    }
+}
+
+impl fmt::Display for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines().join("\n"))
     }
 }
 

@@ -116,6 +116,8 @@
 
 mod apply;
 mod block;
+#[cfg(feature = "admin")]
+mod by_hand;
 mod caps;
 mod diff;
 mod env;
@@ -127,11 +129,11 @@ mod locate;
 #[cfg(test)]
 mod page;
 mod problem;
-mod read;
+pub(crate) mod read;
 mod reading;
 #[cfg(test)]
 mod schema;
-mod tree;
+pub(crate) mod tree;
 mod values;
 #[cfg(feature = "admin")]
 mod written;
@@ -140,8 +142,6 @@ use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-#[cfg(feature = "admin")]
-pub(crate) use self::written::written;
 pub use self::{
     apply::Apply,
     diff::{CapDiff, CircuitDiff, Diff},
@@ -157,6 +157,8 @@ use self::{
     read::{Reader, join},
     tree::Node,
 };
+#[cfg(feature = "admin")]
+pub(crate) use self::{by_hand::SaidSettings, written::written};
 use crate::{
     circuit::handle::Circuit,
     registry::{DEFAULT_MAX_CIRCUITS, GroupCap, Registry, RegistryBuilder, Source},

@@ -9,7 +9,7 @@ use super::{keys::Change, problem::Problem, tree::Node};
 
 /// What is wrong, as far as it is known.
 #[derive(Default)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     pub(super) problems: Vec<Problem>,
     /// Those from code, which extend no others.
     pub(super) bases: BTreeMap<String, Change>,
@@ -62,7 +62,7 @@ fn value_of<'a>(table: &'a Node, key: &str) -> Option<&'a Node> {
 }
 
 impl Reader {
-    fn refuse<T>(&mut self, path: &str, found: &Node, allowed: &str) -> Option<T> {
+    pub(crate) fn refuse<T>(&mut self, path: &str, found: &Node, allowed: &str) -> Option<T> {
         self.problems.push(Problem::new(path, found, allowed));
         None
     }
@@ -87,7 +87,7 @@ impl Reader {
     }
 
     /// The same, with no keys but these. Each other one is told.
-    pub(super) fn table_of<'a>(
+    pub(crate) fn table_of<'a>(
         &mut self,
         path: &str,
         node: &'a Node,
@@ -113,7 +113,7 @@ impl Reader {
         entries
     }
 
-    pub(super) fn count(&mut self, path: &str, node: &Node) -> Option<u64> {
+    pub(crate) fn count(&mut self, path: &str, node: &Node) -> Option<u64> {
         let count = match node {
             Node::Integer(count) => u64::try_from(*count).ok(),
             _ => None,
@@ -151,14 +151,14 @@ impl Reader {
         }
     }
 
-    pub(super) fn switch(&mut self, path: &str, node: &Node) -> Option<bool> {
+    pub(crate) fn switch(&mut self, path: &str, node: &Node) -> Option<bool> {
         match node {
             Node::Bool(value) => Some(*value),
             _ => self.refuse(path, node, "true or false"),
         }
     }
 
-    pub(super) fn text<'a>(&mut self, path: &str, node: &'a Node) -> Option<&'a str> {
+    pub(crate) fn text<'a>(&mut self, path: &str, node: &'a Node) -> Option<&'a str> {
         match node {
             Node::Text(text) => Some(text),
             _ => self.refuse(path, node, "a text"),
@@ -186,7 +186,7 @@ impl Reader {
     }
 
     /// `"1m 30s"`.
-    pub(super) fn duration(&mut self, path: &str, node: &Node) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, path: &str, node: &Node) -> Option<Duration> {
         let duration = match node {
             Node::Text(text) => parse_duration(text),
             _ => None,

@@ -79,14 +79,18 @@ impl ConfigReader {
         deserializer: D,
     ) -> Result<Config, ReadError<D::Error>> {
         let mut tree = Node::deserialize(deserializer).map_err(ReadError::Format)?;
-        let mut overlay = Overlay::lay(&mut tree, self.variables);
+        self.read_tree(&mut tree).map_err(ReadError::Problems)
+    }
+
+    pub(super) fn read_tree(self, tree: &mut Node) -> Result<Config, Problems> {
+        let mut overlay = Overlay::lay(tree, self.variables);
         let mut reader = Reader {
             problems: std::mem::take(&mut overlay.problems),
             bases: self.bases,
         };
-        let config = Config::from_tree(&tree, &mut reader);
+        let config = Config::from_tree(tree, &mut reader);
         overlay.name_variables(&mut reader.problems);
-        Problems::or(reader.problems, config).map_err(ReadError::Problems)
+        Problems::or(reader.problems, config)
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{
 
 /// A value as it was read. Kept as it is, so that all that is wrong can be told at once, and where.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Nothing,
     Bool(bool),
     Integer(i128),

@@ -4,6 +4,7 @@
 #[path = "../support/sockets.rs"]
 mod sockets;
 
+mod control;
 mod health;
 mod listening;
 mod over_sockets;
