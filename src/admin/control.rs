@@ -66,7 +66,7 @@ const LONGEST_BODY: usize = 16 * 1024;
 /// | | takes, beside `reason` and `by` | does |
 /// |---|---|---|
 /// | `GET /control` | | says that control is there |
-/// | `POST /control/force-open` | `name` | [`force_open`](Circuit::force_open) |
+/// | `POST /control/force-open` | `name`, perhaps `for` | [`force_open`](Circuit::force_open), [`force_open_for`](Circuit::force_open_for) |
 /// | `POST /control/release` | `name` | [`release`](Circuit::release) |
 /// | `POST /control/trip` | `name`, `for` | [`trip`](Circuit::trip) |
 /// | `POST /control/reset` | `name` | [`reset`](Circuit::reset) |
@@ -202,7 +202,7 @@ impl Control {
         let circuit = self.registry.try_get(&order.name).map_err(unknown)?;
         let mode = || order.mode.unwrap_or_default();
         match action {
-            Action::ForceOpen => drop(circuit.force_open_as(by)),
+            Action::ForceOpen => force_open(&circuit, order, by)?,
             Action::Release => drop(circuit.release_as(by)),
             Action::Reset => circuit.reset_as(by),
             Action::Mode => drop(circuit.set_mode_as(by, mode())),
@@ -252,6 +252,17 @@ impl Control {
                 refused.allowed(),
             ),
         }
+    }
+}
+
+fn force_open(circuit: &Circuit, order: &Order, by: By) -> Result<(), Json> {
+    let Some(at_most) = order.time else {
+        circuit.force_open_as(by);
+        return Ok(());
+    };
+    match circuit.force_open_for(by, at_most) {
+        Ok(_) => Ok(()),
+        Err(refused) => Err(refused_field(&refused, "for", refused.allowed())),
     }
 }
 

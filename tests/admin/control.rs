@@ -166,6 +166,47 @@ async fn a_trip_is_for_as_long_as_is_said() {
 
 // E2
 #[tokio::test]
+async fn forced_open_may_have_an_end() {
+    let (registry, clock) = registry(&["db"]);
+    let (router, db) = (control(&registry), circuit(&registry, "db"));
+    let (told, _listening) = listen(&db);
+    let for_ = |time: &str| with(order("force-open"), json!({ "for": time }));
+    let shown = post(&router, "force-open", for_("10m")).await.json();
+    assert_eq!(
+        (
+            &shown["mode"],
+            &shown["remaining_seconds"],
+            &shown["by"]["why"]
+        ),
+        (&json!("forced_open"), &json!(600.0), &json!("INC-1"))
+    );
+    // Another end holds from now on.
+    let shown = post(&router, "force-open", for_("1m")).await.json();
+    assert_eq!(shown["remaining_seconds"], 60.0);
+    clock.advance(SECOND * 59);
+    assert!(db.try_acquire().is_err());
+    clock.advance(SECOND);
+    assert!(db.try_acquire().is_ok());
+    assert_eq!(db.mode(), Mode::Normal);
+
+    let shown = post(&router, "force-open", order("force-open"))
+        .await
+        .json();
+    assert_eq!(shown["remaining_seconds"], Value::Null);
+    assert_eq!(lines(&told).len(), 4);
+    for time in ["0s", "1000y"] {
+        let answer = post(&router, "force-open", for_(time)).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{time}");
+        let told = answer.json();
+        assert_eq!(told["field"], "for", "{told}");
+        let allowed = told["allowed"].as_str().expect("text");
+        assert!(allowed.starts_with("a time above zero"), "{told}");
+    }
+    assert_eq!(db.snapshot().remaining, None);
+}
+
+// E2
+#[tokio::test]
 async fn a_mode_that_does_not_allow_a_trip_is_told() {
     let (registry, _) = registry(&["db"]);
     let router = control(&registry);
