@@ -132,8 +132,8 @@ impl ConfigError {
     /// * `probes.of`, `probes.successes`
     /// * `ramp.from`; for the time it is `ramp`
     ///
-    /// Of what is not a circuit it is `ejection_cap`, `max_circuits` (of a registry), `retry_after.minimum` or
-    /// `retry_after.maximum`.
+    /// Of what is not a circuit it is `ejection_cap`, `max_circuits` (of a registry), `retry_after.minimum`,
+    /// `retry_after.maximum` or `origin` (of control over HTTP).
     #[must_use]
     pub fn field(&self) -> &str {
         self.field

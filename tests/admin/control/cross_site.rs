@@ -1,5 +1,8 @@
 //! Requests that a page of another site could have sent (rule L9).
 
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tokio::net::TcpListener;
+
 use super::*;
 
 /// What becomes of an order with these headers.
@@ -168,6 +171,34 @@ async fn the_host_that_was_asked_may_be_in_the_address() {
         let answer = send(&router, request, order("reset").to_string()).await;
         assert_eq!(answer.status, expected, "{origin}");
     }
+}
+
+// L9: as a browser asks, through a server and under a path of its own.
+#[tokio::test]
+async fn over_a_socket_the_host_that_was_asked_is_known() {
+    let (registry, _) = registry(&["db"]);
+    let app = Router::new().nest("/ops", control(&registry));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = tokio::spawn(async move { axum::serve(listener, app).await });
+    for http2 in [false, true] {
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(http2)
+            .build_http::<Body>();
+        for (origin, expected) in [
+            (format!("http://{address}"), StatusCode::OK),
+            ("http://evil.example".to_owned(), StatusCode::FORBIDDEN),
+        ] {
+            let request = to("reset").uri(format!("http://{address}/ops/control/reset"));
+            let request = request.header("origin", &origin);
+            let request = request.body(order("reset").to_string().into());
+            let answer = client.request(request.expect("a request")).await;
+            let status = answer.expect("an answer").status();
+            assert_eq!(status, expected, "{origin}, HTTP/2: {http2}");
+        }
+    }
+    server.abort();
+    assert_eq!(circuit(&registry, "db").snapshot().era, 2);
 }
 
 // L9: what a form can send, without asking beforehand.
