@@ -123,7 +123,7 @@ export class Mock {
     clearInterval(this.timer);
     clearInterval(this.keepAlive);
     this.server.closeAllConnections();
-    await new Promise(done => this.server.close(done));
+    if (this.server.listening) await new Promise(done => this.server.close(done));
   }
 
   answer(request, answer) {

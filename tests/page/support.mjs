@@ -92,11 +92,18 @@ export async function until(what, holds, within = 5000) {
     await new Promise(done => setTimeout(done, 20));
   }
 }
-// How long it took until the page showed it, from before it was done.
-export async function latency(page, selector, act) {
-  const start = Date.now();
-  await act();
-  await page.locator(selector).first().waitFor();
-  return Date.now() - start;
+// Trips a circuit, whose name `trip` returns, until the page has shown one within a second. On a machine
+// that does much else, one of three may do: a page that is late by itself is late each time.
+export async function seenWithinASecond(page, trip, undo) {
+  const took = [];
+  for (let n = 0; n < 3 && !(took.at(-1) < 1000); n++) {
+    if (n) await undo(n - 1);
+    const start = Date.now(), name = await trip(n);
+    await page.locator(`.card[data-kind=open]:has(h3 bdi:text-is(${JSON.stringify(name)}))`).waitFor();
+    took.push(Date.now() - start);
+  }
+  console.log(`a trip was seen after ${took.join(', ')} ms`);
+  assert.ok(took.at(-1) < 1000, `${took} ms`);
+  await undo(took.length - 1);
 }
 export const headline = page => page.locator('#headline').textContent();
