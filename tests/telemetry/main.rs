@@ -22,4 +22,7 @@ mod recorders;
 #[cfg(feature = "metrics")]
 mod scrape;
 #[cfg(feature = "tracing")]
+#[path = "../support/sockets.rs"]
+mod sockets;
+#[cfg(feature = "tracing")]
 mod spans;

@@ -74,8 +74,8 @@ impl CircuitBuilder {
     /// | `circuit_breaker.who`, `.why` | of what a person did, as far as that was told |
     /// | `circuit_breaker.settings_version` | of a change of settings, which has nothing of state, mode and cause |
     ///
-    /// What is not known has no field. That a circuit came to its registry or left it is not told here. An event belongs to the span in which it happened: that of the request that
-    /// tripped the circuit.
+    /// What is not known has no field. That a circuit came to its registry or left it is not told here. An event
+    /// belongs to the span in which it happened: that of the request that tripped the circuit.
     ///
     /// ```
     /// # use tower_breaker::Circuit;

@@ -1,11 +1,15 @@
 //! What a log and a trace get (rule L7): transitions as events, and what became of a call on its span.
 
+mod current_span;
+mod fields;
 mod log;
+mod own_span;
 
 use std::cell::Cell;
 
+pub use self::own_span::{SpanLayer, Spanned, SpannedFuture};
 #[cfg(feature = "registry")]
-pub use self::log::log_transitions;
+pub use self::{current_span::record_on_current_span, log::log_transitions};
 
 /// The target of every event and span of this crate, for filters: `tower_breaker=info`.
 const TARGET: &str = "tower_breaker";

@@ -77,10 +77,10 @@ fn an_event_has_all_that_is_known_in_its_fields_and_needs_no_span() {
     assert_eq!(
         fields,
         [
-            "attempt=1 calls=4 cause=failure_rate era=1 event=opened failures=3 mode=normal mode_before=normal name=payments \
-             open_for_seconds=5.0 slow=0 state=open state_before=closed threshold=0.5",
-            "attempt=1 cause=wait_over era=2 event=half_open mode=normal mode_before=normal name=payments state=half_open \
-             state_before=open",
+            "attempt=1 calls=4 cause=failure_rate era=1 event=opened failures=3 mode=normal mode_before=normal \
+             name=payments open_for_seconds=5.0 slow=0 state=open state_before=closed threshold=0.5",
+            "attempt=1 cause=wait_over era=2 event=half_open mode=normal mode_before=normal name=payments \
+             state=half_open state_before=open",
             "attempt=0 cause=recovered era=3 event=closed mode=normal mode_before=normal name=payments state=closed \
              state_before=half_open",
         ],
