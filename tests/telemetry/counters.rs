@@ -312,7 +312,7 @@ fn calls_pay_nothing_for_being_counted() {
         scope.spawn(|| {
             while scraping.load(SeqCst) {
                 exported.scrape();
-                exposition.render();
+                let _ = exposition.render();
             }
         });
         let allocated = allocation_counter::measure(calls);
