@@ -194,7 +194,8 @@ impl Circuit {
     pub(crate) fn count(&self, outcome: Outcome) {
         // A part of another call of this circuit counts with that one (D8).
         if let Some(ticket) = self.admit().ok().and_then(|mut ticket| ticket.take()) {
-            self.record(ticket, outcome, Answer::Response);
+            // How long the other call takes is not known here.
+            self.record_any(ticket.untimed(), outcome, Answer::Response);
         }
     }
 

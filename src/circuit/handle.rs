@@ -165,7 +165,7 @@ impl Circuit {
             self.shared.label.name.clone(),
             (view, now.get()),
             &latest,
-            self.core().totals(),
+            (self.core().totals(), self.core().durations()),
         )
     }
 

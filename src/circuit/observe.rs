@@ -179,7 +179,7 @@ use super::{
     handle::{Circuit, WeakCircuit},
     latest::{Latest, left_closed},
 };
-pub use crate::machine::Threshold;
+pub use crate::machine::{BucketTotals, CALL_DURATION_BUCKETS, Durations, Threshold};
 use crate::{
     machine::{State, Transition},
     util::panic::catch_panic,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{by::By, latest::Latest, name::Name, settings::share};
 use crate::machine::{
-    Cause, Era, Mode, ProbeCounts, State, Threshold, Totals, Transition, View, WindowCounts,
+    Cause, Durations, Era, Mode, ProbeCounts, State, Threshold, Totals, Transition, View,
+    WindowCounts,
 };
 
 /// A circuit at one instant. Looking changes nothing (rule C5).
@@ -61,6 +62,8 @@ pub struct Snapshot {
     pub ramp_share: f64,
     /// What became of all calls, unless totals are turned off.
     pub totals: Option<Totals>,
+    /// How long calls have taken, if [durations](crate::CircuitBuilder::durations) are turned on.
+    pub durations: Option<Durations>,
     minimum_calls: u64,
     pub(super) watches_slow: bool,
 }
@@ -70,7 +73,7 @@ impl Snapshot {
         name: Name,
         (view, now): (View, u64),
         latest: &Latest,
-        totals: Option<Totals>,
+        (totals, durations): (Option<Totals>, Option<Durations>),
     ) -> Self {
         Self {
             name,
@@ -88,6 +91,7 @@ impl Snapshot {
             probes: view.probes,
             ramp_share: share(view.ramp_share),
             totals,
+            durations,
             minimum_calls: view.minimum_calls,
             watches_slow: view.watches_slow,
         }

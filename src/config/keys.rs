@@ -312,7 +312,7 @@ pub(super) type Change = Arc<dyn Fn(CircuitBuilder) -> CircuitBuilder + Send + S
 type Read = fn(&mut Reader, &str, &Node) -> Option<Change>;
 
 /// What may be said of a circuit, and how it is read. Named like the builder's methods, which tell more of each.
-pub(super) const CIRCUIT: [(Key, Read); 21] = [
+pub(super) const CIRCUIT: [(Key, Read); 22] = [
     (
         key(
             "failure_rate",
@@ -535,6 +535,16 @@ pub(super) const CIRCUIT: [(Key, Read); 21] = [
             "Whether the circuit counts its calls for its totals.",
         ),
         |r, p, n| change(r.switch(p, n), CircuitBuilder::totals),
+    ),
+    (
+        key(
+            "durations",
+            &[Switch],
+            Is(|it| it.durations().into()),
+            "Whether the circuit counts how long its calls take, for the histogram of metrics. It reads the clock twice a \
+             call then.",
+        ),
+        |r, p, n| change(r.switch(p, n), CircuitBuilder::durations),
     ),
     (
         key(

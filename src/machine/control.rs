@@ -13,6 +13,14 @@ use super::{
 use crate::machine::sync::Ordering;
 use std::time::Duration;
 
+/// [`Numbers::judged_from`], or for ever, if calls are timed for their durations alone.
+pub(super) fn judged_from(numbers: &Numbers, counts_durations: bool) -> u64 {
+    match numbers.judged_from() {
+        0 if counts_durations => u64::MAX,
+        time => time,
+    }
+}
+
 /// A trip that the mode does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ModeRefuses(pub(crate) Mode);
@@ -130,7 +138,10 @@ impl Core {
     pub(super) fn hint(&self, numbers: &Numbers, heard: bool) {
         let (judged_from, spread) = match heard {
             true => (HEARD_CALLS, numbers.spread_retry_after | HEARD),
-            false => (numbers.judged_from(), numbers.spread_retry_after),
+            false => (
+                judged_from(numbers, self.durations.is_some()),
+                numbers.spread_retry_after,
+            ),
         };
         self.judged_from.store(judged_from, Ordering::Relaxed);
         self.spread_retry_after.store(spread, Ordering::Relaxed);

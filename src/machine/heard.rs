@@ -73,6 +73,7 @@ impl Core {
         end: End,
         slow: bool,
     ) -> WithTransition<HeardEnd> {
+        self.count_duration(|| call.timed());
         self.count_end(end, slow);
         let transition = self.apply(call, verdict);
         WithTransition {
@@ -110,6 +111,7 @@ mod tests {
         let parts = CoreParts {
             first: SavedState::closed(),
             totals: true,
+            durations: false,
             seed: 0,
             policy: None,
             cap: None,

@@ -14,7 +14,7 @@
 //! * What that decides: `tripping` (*Core*, when a closed circuit trips), `probe` (*Core*, half-open), `transition`
 //!   (*Core*, how one era ends and the next begins), `backoff` (for how long), `trip_cause` (why, for rejections).
 //! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (its number, and what does not fit in
-//!   there), `window` (of `count_window` or `time_window`), `totals`, and `stripes` for all that is counted by many
+//!   there), `window` (of `count_window` or `time_window`), `totals`, `durations`, and `stripes` for all that is counted by many
 //!   threads.
 //! * Settings: `numbers` (those that can be changed), `tunable` (how they are).
 //! * Others: `control` (*Core*, a person), `driven` (*Core*, a driver), `view` (*Core*, a reader), `saved` (a later
@@ -27,6 +27,7 @@ mod cap;
 mod control;
 mod count_window;
 mod driven;
+mod durations;
 mod era;
 mod heard;
 #[cfg(all(test, tower_breaker_loom))]
@@ -59,8 +60,9 @@ use std::sync::Arc;
 #[cfg(feature = "registry")]
 pub(crate) use self::cap::Limit;
 use self::{
-    backoff::Backoff, era::EraFacts, membership::Membership, retry::Attempt, totals::TotalCounters,
-    trip_cause::TripCause, tunable::Tunable, window::Window, word::Word,
+    backoff::Backoff, control::judged_from, durations::DurationCounters, era::EraFacts,
+    membership::Membership, retry::Attempt, totals::TotalCounters, trip_cause::TripCause,
+    tunable::Tunable, window::Window, word::Word,
 };
 pub(crate) use self::{
     backoff::{DEFAULT_OPEN_FOR, JitterKind, OfAttempt},
@@ -81,6 +83,7 @@ pub(crate) use self::{
     word::{MAX_CONSECUTIVE_FAILURES, MAX_PROBES},
 };
 pub use self::{
+    durations::{BucketTotals, CALL_DURATION_BUCKETS, Durations},
     saved::SavedState,
     totals::{RejectedTotals, Totals},
     types::{
@@ -106,6 +109,7 @@ pub(crate) struct Core {
     /// Whether each success is counted: in the totals, or past the log of slow calls.
     counts_every_success: bool,
     totals: Option<TotalCounters>,
+    durations: Option<DurationCounters>,
     tunable: Tunable,
     facts: EraFacts,
     trip_cause: TripCause,
@@ -182,11 +186,12 @@ impl Core {
         let first = Word::restored(&parts.first);
         Self {
             word: AtomicU64::new(first.bits()),
-            judged_from: AtomicU64::new(numbers.judged_from()),
+            judged_from: AtomicU64::new(judged_from(&numbers, parts.durations)),
             spread_retry_after: AtomicU64::new(numbers.spread_retry_after),
             counts_every_success: parts.totals || track_slow,
             window: Window::new(window, track_slow),
             totals: parts.totals.then(TotalCounters::new),
+            durations: parts.durations.then(DurationCounters::new),
             tunable: Tunable::new(numbers),
             facts: EraFacts::new(now, &parts.first),
             trip_cause: TripCause::new(),
@@ -244,6 +249,7 @@ pub(crate) struct CoreParts {
     /// What it begins as.
     pub(crate) first: SavedState,
     pub(crate) totals: bool,
+    pub(crate) durations: bool,
     pub(crate) seed: u64,
     pub(crate) policy: Option<Policy>,
     pub(crate) cap: Option<Joining>,
@@ -259,6 +265,7 @@ mod tests {
         let parts = CoreParts {
             first: SavedState::closed(),
             totals: false,
+            durations: false,
             seed: 0,
             policy: None,
             cap: None,
@@ -304,6 +311,7 @@ mod tests {
         let parts = CoreParts {
             first: SavedState::closed(),
             totals: false,
+            durations: false,
             seed: 0,
             policy: None,
             cap: Some(Joining {

@@ -40,6 +40,12 @@ impl Ticket {
         }
     }
 
+    /// The same, of a call that was not timed.
+    #[cfg(feature = "registry")]
+    pub(crate) fn untimed(self) -> Self {
+        self.started_at(Self::UNTIMED)
+    }
+
     /// What is left of a ticket that has been used. No ticket is ever given in forced open.
     pub(super) const SPENT: Self = Self {
         identity: StateMode::ForcedOpen as u64,

@@ -10,6 +10,7 @@ mod support;
 mod breaks;
 mod causes;
 mod control;
+mod durations;
 mod ejection;
 mod forcing;
 mod half_open;

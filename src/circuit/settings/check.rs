@@ -38,6 +38,7 @@ impl Settings {
             trip_when: _,
             jitter_seed: _,
             totals: _,
+            durations: _,
 
             open_for,
             ramp,
@@ -99,6 +100,7 @@ impl Settings {
             trip_when: self.trip_when.clone(),
             jitter_seed: self.jitter_seed,
             totals: self.totals,
+            durations: self.durations,
         }
     }
 

@@ -181,6 +181,9 @@ settings! {
         /// Whether totals are counted; see [the builder](crate::CircuitBuilder::totals).
         /// It cannot be changed while the circuit lives: `reconfigure` refuses.
         totals, set_totals: bool = true;
+        /// Whether it is counted how long calls take; see [the builder](crate::CircuitBuilder::durations).
+        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
+        durations, set_durations: bool = false;
     }
     by_hand {
         minimum_calls: Option<u64> = None;

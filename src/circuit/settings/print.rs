@@ -9,7 +9,7 @@ use super::{
 
 impl Settings {
     /// Each by its name, in the order in which they are printed.
-    pub(crate) fn values(&self) -> [(&'static str, Value); 20] {
+    pub(crate) fn values(&self) -> [(&'static str, Value); 21] {
         // Without `..`, so that none is forgotten.
         let Self {
             consecutive_failures,
@@ -29,6 +29,7 @@ impl Settings {
             probes,
             abandoned,
             totals,
+            durations,
             minimum_calls: _,
             open_for,
             trip_when,
@@ -57,6 +58,8 @@ impl Settings {
             ("spread_retry_after", (*spread_retry_after).into()),
             ("abandoned", (*abandoned).into()),
             ("totals", (*totals).into()),
+            // Left out where it is off, as it is by default.
+            ("durations", durations.then_some(true).into()),
         ]
     }
 

@@ -135,6 +135,7 @@ impl Fixture {
         let parts = CoreParts {
             first: SavedState::closed(),
             totals,
+            durations: false,
             seed: 0,
             policy: None,
             cap,

@@ -25,6 +25,27 @@ fn totals_are_exact_at_rest() {
     });
 }
 
+// F4: also on one stripe.
+#[test]
+fn durations_add_up() {
+    model("durations: two threads on one stripe, and another", || {
+        let durations = Arc::new(DurationCounters::new());
+        let take = |stripe, nanos: &'static [u64]| {
+            let durations = durations.clone();
+            move || {
+                set_thread_number(stripe);
+                for nanos in nanos {
+                    durations.add(Nanos::new(*nanos));
+                }
+            }
+        };
+        race!(take(0, &[1]), take(0, &[10]), take(1, &[100]));
+        let read = durations.read();
+        let first = read.buckets[0];
+        assert_eq!((first.calls, first.nanos, read.calls()), (3, 111, 3));
+    });
+}
+
 // F4: whatever becomes of the era meanwhile, each call ends once.
 #[test]
 fn every_call_ends_once() {
