@@ -102,7 +102,6 @@ fn a_mode_is_entered_once() {
 fn forced_until(end: u64) -> Arc<Fixture> {
     let fixture = Fixture::new(consecutive(1));
     let at_most = Some(Duration::from_nanos(end));
-    fixture.core.set_mode(Mode::Shadow, 0);
     fixture.core.force_open(at_most, 0).expect("a change");
     fixture
 }
@@ -131,7 +130,7 @@ fn an_expiry_ends_once() {
                 fixture.assert_eras_follow();
                 let forced = fixture.core.mode() == Mode::ForcedOpen;
                 assert_eq!(fixture.admit(9).is_none(), forced);
-                assert!(forced || fixture.core.mode() == Mode::Shadow);
+                assert!(forced || fixture.core.mode() == Mode::Normal);
             },
         );
     }
@@ -146,22 +145,22 @@ fn an_expiry_and_a_new_expiry() {
         race!(
             move || {
                 let at_most = Some(Duration::from_nanos(100));
-                forcing.note(forcing.core.force_open(at_most, 4));
-                assert!(forcing.admit(4).is_none());
+                forcing.note(forcing.core.force_open(at_most, 5));
+                assert!(forcing.admit(5).is_none());
             },
             move || calling.knock(5),
             move || {
                 let left = looking
                     .core
-                    .view(|| 4)
+                    .view(|| 5)
                     .remaining
                     .map(|left| left.as_nanos());
-                assert!([None, Some(1), Some(100)].contains(&left), "{left:?}");
+                assert!([None, Some(0), Some(100)].contains(&left), "{left:?}");
             },
         );
         // The call may have ended the first time before it was made longer.
         assert_eq!(fixture.core.mode(), Mode::ForcedOpen);
-        assert!(fixture.admit(103).is_none() && fixture.admit(104).is_some());
+        assert!(fixture.admit(104).is_none() && fixture.admit(105).is_some());
         fixture.assert_eras_follow();
     });
 }
