@@ -2,7 +2,7 @@
 
 use crate::{
     circuit::handle::Circuit,
-    machine::{RejectedTotals, Totals},
+    machine::{BucketTotals, Durations, RejectedTotals, Totals},
 };
 
 /// What one circuit has counted, or several together.
@@ -10,19 +10,32 @@ use crate::{
 pub(super) struct Counted {
     /// `None` if none of them counts.
     pub(super) totals: Option<Totals>,
+    /// `None` if none of them counts those.
+    pub(super) durations: Option<Durations>,
 }
 
 impl Counted {
     pub(super) fn of(circuit: &Circuit) -> Self {
         Self {
             totals: circuit.core().totals(),
+            durations: circuit.core().durations(),
         }
     }
 
     pub(super) fn add(&mut self, more: &Self) {
         let totals = [self.totals, more.totals];
         self.totals = totals.into_iter().flatten().reduce(plus);
+        let durations = [self.durations, more.durations];
+        self.durations = durations.into_iter().flatten().reduce(longer);
     }
+}
+
+fn longer(mut one: Durations, other: Durations) -> Durations {
+    for (one, BucketTotals { calls, nanos }) in one.buckets.iter_mut().zip(other.buckets) {
+        one.calls = one.calls.wrapping_add(calls);
+        one.nanos = one.nanos.wrapping_add(nanos);
+    }
+    one
 }
 
 /// Named one by one, so that none that is new is forgotten.

@@ -8,6 +8,7 @@ use super::{
     labels::MAX_LABELS,
     names::{Kind, METRICS, Metric, Unit},
     one_at_a_time::OneAtATime,
+    recorded::Calls,
     series::{Reading, Series},
     tracked::{Labelled, Tracked},
 };
@@ -48,7 +49,7 @@ use crate::{
 /// exporter as it is.
 ///
 /// The recorder is asked for anew each time. So it may be installed later than this, and what was counted before is in
-/// the next numbers. If a recorder panics, nothing else happens.
+/// the next numbers; but not durations that were published before. If a recorder panics, nothing else happens.
 #[derive(Clone)]
 #[must_use = "nothing is published any more once this is dropped"]
 pub struct Metrics {
@@ -160,7 +161,7 @@ impl MetricsBuilder {
         let heard = shared.clone();
         let subscription = registry.subscribe(move |circuit, event| heard.hear(circuit, event));
         shared.tracked.begin(&registry);
-        shared.publish();
+        shared.set_all();
         Metrics {
             shared,
             _subscription: Arc::new(subscription),
@@ -178,6 +179,14 @@ impl Shared {
 
     /// Whether the registry is still there.
     fn publish(&self) -> bool {
+        self.set_all();
+        let all = self.tracked.all();
+        all.iter().for_each(|series| self.record(series));
+        self.tracked.registry().is_some()
+    }
+
+    /// All but durations: those can be told only once, and there may be no recorder yet.
+    fn set_all(&self) {
         self.with_recorder(describe);
         let all = self.tracked.all();
         all.iter().for_each(|series| self.set(series));
@@ -185,7 +194,6 @@ impl Shared {
             let by_state = self.tracked.by_state();
             self.with_recorder(|recorder| set_circuits(recorder, &by_state));
         });
-        self.tracked.registry().is_some()
     }
 
     /// It is read where nobody else can set it before this has set it.
@@ -195,6 +203,12 @@ impl Shared {
                 self.with_recorder(|recorder| set(recorder, &reading));
             }
         });
+    }
+
+    /// A recorder takes these one by one, so that is nothing to be done in the middle of a call.
+    fn record(&self, series: &Series) {
+        let new = self.tracked.unrecorded(series);
+        self.with_recorder(|recorder| record(recorder, series, &new));
     }
 
     /// Asked for anew each time: one that is kept from a time before there was a recorder is mute for ever.
@@ -220,6 +234,7 @@ fn describe(recorder: &dyn Recorder) {
         catch_panic(|| match metric.kind {
             Kind::Counter(_) => recorder.describe_counter(name(), unit, about()),
             Kind::Gauge { .. } | Kind::Circuits => recorder.describe_gauge(name(), unit, about()),
+            Kind::Histogram => recorder.describe_histogram(name(), unit, about()),
         });
     }
 }
@@ -232,7 +247,7 @@ fn unit_of(metric: &Metric) -> metrics::Unit {
 }
 
 fn set(recorder: &dyn Recorder, reading: &Reading) {
-    let circuit = SharedString::from_shared(Arc::from(reading.label.as_str()));
+    let circuit = shared(&reading.label);
     for metric in &METRICS {
         match &metric.kind {
             Kind::Counter(read) => read(reading, &mut |values, count| {
@@ -245,9 +260,32 @@ fn set(recorder: &dyn Recorder, reading: &Reading) {
                     set_gauge(recorder, &key(metric, Some(&circuit), &[]), value);
                 }
             }
-            Kind::Circuits => {}
+            Kind::Histogram if reading.counted.durations.is_some() => {
+                let key = key(metric, Some(&circuit), &[]);
+                catch_panic(|| drop(recorder.register_histogram(&key, &METADATA)));
+            }
+            Kind::Histogram | Kind::Circuits => {}
         }
     }
+}
+
+fn record(recorder: &dyn Recorder, series: &Series, new: &[Calls]) {
+    let is_of_durations = |metric: &&Metric| matches!(metric.kind, Kind::Histogram);
+    for metric in METRICS.iter().filter(is_of_durations) {
+        let key = key(metric, Some(&shared(series.label())), &[]);
+        for Calls { calls, nanos } in new {
+            let seconds = Duration::from_nanos(*nanos).as_secs_f64();
+            let calls = usize::try_from(*calls).unwrap_or(usize::MAX);
+            catch_panic(|| {
+                let histogram = recorder.register_histogram(&key, &METADATA);
+                histogram.record_many(seconds, calls);
+            });
+        }
+    }
+}
+
+fn shared(label: &str) -> SharedString {
+    SharedString::from_shared(Arc::from(label))
 }
 
 fn set_circuits(recorder: &dyn Recorder, by_state: &[(&'static str, u64)]) {

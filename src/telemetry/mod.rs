@@ -23,6 +23,8 @@ mod meter;
 mod names;
 #[cfg(feature = "metrics")]
 mod one_at_a_time;
+#[cfg(feature = "metrics")]
+mod recorded;
 #[cfg(feature = "registry")]
 mod series;
 #[cfg(feature = "tracing")]

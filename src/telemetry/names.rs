@@ -15,6 +15,8 @@ pub(super) enum Kind {
         /// What it is set to once the circuit has left.
         gone: f64,
     },
+    /// Of the durations.
+    Histogram,
     /// Of all circuits, by their state.
     Circuits,
 }
@@ -23,6 +25,7 @@ impl Kind {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Counter(_) => "counter",
+            Self::Histogram => "histogram",
             Self::Gauge { .. } | Self::Circuits => "gauge",
         }
     }
@@ -55,13 +58,14 @@ pub(super) struct Metric {
     pub(super) kind: Kind,
 }
 
-const CIRCUIT: &[&str] = &["circuit"];
+/// The label of the circuit's name, which all but one have.
+pub(super) const CIRCUIT: &str = "circuit";
 
 /// In the order in which they are shown.
-pub(super) static METRICS: [Metric; 15] = [
+pub(super) static METRICS: [Metric; 16] = [
     Metric {
         name: "circuit_breaker_calls_total",
-        labels: &["circuit", "result"],
+        labels: &[CIRCUIT, "result"],
         unit: Unit::Calls,
         about: "Calls that have ended or were rejected, by result: \
                 success, failure, ignored, rejected or abandoned",
@@ -77,7 +81,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_rejections_total",
-        labels: &["circuit", "reason"],
+        labels: &[CIRCUIT, "reason"],
         unit: Unit::Calls,
         about: "Calls that were rejected, by reason: open, half_open_full, forced_open or ramping",
         kind: Kind::Counter(|reading, count| {
@@ -92,7 +96,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_slow_calls_total",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Calls,
         about: "Calls that were slow, whether they succeeded or failed",
         kind: Kind::Counter(|reading, count| {
@@ -101,7 +105,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_stale_calls_total",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Calls,
         about: "Calls that ended too late to decide anything, because the circuit had changed its state meanwhile",
         kind: Kind::Counter(|reading, count| {
@@ -110,7 +114,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_shadowed_calls_total",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Calls,
         about: "Calls that only shadow mode let pass",
         kind: Kind::Counter(|reading, count| {
@@ -119,7 +123,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_vetoed_trips_total",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Trips,
         about: "Trips that were held back, because too many circuits of the group were open",
         kind: Kind::Counter(|reading, count| {
@@ -128,7 +132,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_transitions_total",
-        labels: &["circuit", "from", "to", "cause"],
+        labels: &[CIRCUIT, "from", "to", "cause"],
         unit: Unit::Transitions,
         about: "Transitions from one state to another, or to the same anew, by cause",
         kind: Kind::Counter(|reading, count| {
@@ -138,7 +142,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_state",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Word,
         about: "The state: 0 closed, 1 open, 2 half-open",
         kind: Kind::Gauge {
@@ -148,7 +152,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_mode",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Word,
         about: "The mode: 0 normal, 1 forced open, 2 disabled, 3 shadow",
         kind: Kind::Gauge {
@@ -163,7 +167,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_failure_rate",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Share,
         about: "The share of calls that failed, of those in the window, or in it at the trip; NaN where there is none",
         kind: Kind::Gauge {
@@ -173,7 +177,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_failure_rate_threshold",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Share,
         about: "The share of failures at which the circuit opens; NaN where there is none",
         kind: Kind::Gauge {
@@ -183,7 +187,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_slow_call_rate",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Share,
         about: "The share of calls that were slow, of the same calls; NaN where there is none",
         kind: Kind::Gauge {
@@ -193,7 +197,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_slow_call_rate_threshold",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Share,
         about: "The share of slow calls at which the circuit opens; NaN where there is none",
         kind: Kind::Gauge {
@@ -203,7 +207,7 @@ pub(super) static METRICS: [Metric; 15] = [
     },
     Metric {
         name: "circuit_breaker_open_seconds",
-        labels: CIRCUIT,
+        labels: &[CIRCUIT],
         unit: Unit::Seconds,
         about: "How long this outage has lasted, over all its breaks; 0 while the circuit is closed",
         kind: Kind::Gauge {
@@ -214,6 +218,13 @@ pub(super) static METRICS: [Metric; 15] = [
             },
             gone: 0.0,
         },
+    },
+    Metric {
+        name: "circuit_breaker_call_duration_seconds",
+        labels: &[CIRCUIT],
+        unit: Unit::Seconds,
+        about: "How long calls took, of circuits that count that: until the response, or until they were dropped",
+        kind: Kind::Histogram,
     },
     Metric {
         name: "circuit_breaker_circuits",

@@ -12,6 +12,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+#[cfg(feature = "metrics")]
+use super::recorded::{Calls, Recorded};
 use super::{counted::Counted, labels::OTHER};
 use crate::{
     circuit::{
@@ -54,6 +56,9 @@ struct Kept {
     #[cfg(feature = "metrics")]
     was_shown: bool,
     transitions: BTreeMap<Step, u64>,
+    /// What a recorder was told of.
+    #[cfg(feature = "metrics")]
+    recorded: Recorded,
 }
 
 struct Member {
@@ -173,7 +178,17 @@ impl Series {
     /// Of circuits of this registry. As long as it is there, no handle that is taken here is the last of its circuit,
     /// so none takes a circuit along that would run somebody else's code under the lock.
     pub(super) fn read(&self, registry: &Registry) -> Reading {
-        let (mut reading, shown) = self.kept().read(&self.label, registry);
+        let mut kept = self.kept();
+        let (counted, shown) = (kept.count(registry), kept.shown(registry));
+        let mut reading = Reading {
+            label: self.label.clone(),
+            counted,
+            transitions: kept.transitions.clone(),
+            seen: None,
+            #[cfg(feature = "metrics")]
+            was_seen: kept.was_shown,
+        };
+        drop(kept);
         // That reads the clock, which is somebody else's.
         reading.seen = shown.as_ref().map(Seen::of);
         let likely = reading.seen.iter().flat_map(Seen::likely);
@@ -185,6 +200,17 @@ impl Series {
 }
 
 impl Series {
+    /// The durations that no recorder was told of. From now on it was.
+    #[cfg(feature = "metrics")]
+    pub(super) fn unrecorded(&self, registry: &Registry) -> Vec<Calls> {
+        let mut kept = self.kept();
+        let counted = kept.count(registry);
+        let durations = counted.durations.iter();
+        durations
+            .flat_map(|all| kept.recorded.take_new(all))
+            .collect()
+    }
+
     /// Adds how many circuits there are in each state.
     pub(super) fn count_states(&self, registry: &Registry, states: &mut [u64; 3]) {
         for (identity, member) in &mut self.kept().members {
@@ -196,24 +222,21 @@ impl Series {
 }
 
 impl Kept {
-    fn read(&mut self, label: &Name, registry: &Registry) -> (Reading, Option<Circuit>) {
-        let mut reading = Reading {
-            label: label.clone(),
-            counted: self.left,
-            transitions: self.transitions.clone(),
-            seen: None,
-            #[cfg(feature = "metrics")]
-            was_seen: self.was_shown,
-        };
-        let mut shown = None;
+    /// What all of them have counted, and those that have left.
+    fn count(&mut self, registry: &Registry) -> Counted {
+        let mut counted = self.left;
         for (identity, member) in &mut self.members {
             if let Some(circuit) = member.find(*identity, registry) {
                 member.last = Counted::of(&circuit);
-                shown = shown.or((self.shown == Some(*identity)).then_some(circuit));
             }
-            reading.counted.add(&member.last);
+            counted.add(&member.last);
         }
-        (reading, shown)
+        counted
+    }
+
+    fn shown(&mut self, registry: &Registry) -> Option<Circuit> {
+        let identity = self.shown?;
+        self.members.get_mut(&identity)?.find(identity, registry)
     }
 }
 

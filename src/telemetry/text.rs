@@ -7,11 +7,14 @@ use std::{
 
 use super::{
     labels::MAX_LABELS,
-    names::{Kind, METRICS, Metric},
+    names::{CIRCUIT, Kind, METRICS, Metric},
     series::Reading,
     tracked::{Labelled, Tracked},
 };
-use crate::registry::{Registry, Subscription};
+use crate::{
+    machine::{CALL_DURATION_BUCKETS, Durations},
+    registry::{Registry, Subscription},
+};
 
 /// The numbers of all circuits as text for Prometheus, of exactly the circuits that exist.
 ///
@@ -118,14 +121,23 @@ impl Text {
     }
 
     fn reading(&mut self, metric: &Metric, reading: &Reading) {
+        let circuit = &*reading.label;
         match &metric.kind {
             Kind::Counter(read) => read(reading, &mut |values, count| {
-                self.sample(metric, Some(&reading.label), values, count);
+                let values = [circuit].into_iter().chain(values.iter().copied());
+                self.sample(
+                    metric.name,
+                    metric.labels.iter().copied().zip(values),
+                    count,
+                );
             }),
             Kind::Gauge { read, .. } => {
-                if let Some(seen) = &reading.seen {
-                    self.sample(metric, Some(&reading.label), &[], read(seen));
-                }
+                let seen = reading.seen.iter();
+                seen.for_each(|seen| self.sample(metric.name, [(CIRCUIT, circuit)], read(seen)));
+            }
+            Kind::Histogram => {
+                let durations = reading.counted.durations.iter();
+                durations.for_each(|durations| self.histogram(metric.name, circuit, durations));
             }
             Kind::Circuits => {}
         }
@@ -133,20 +145,32 @@ impl Text {
 
     fn circuits(&mut self, metric: &Metric, by_state: &[(&'static str, u64)]) {
         for (state, circuits) in by_state {
-            self.sample(metric, None, &[state], circuits);
+            self.sample(metric.name, [("state", *state)], circuits);
         }
     }
 
-    fn sample(
+    fn histogram(&mut self, name: &str, circuit: &str, durations: &Durations) {
+        let bucket = format!("{name}_bucket");
+        let bounds = CALL_DURATION_BUCKETS.map(|bound| bound.to_string());
+        let bounds = bounds.into_iter().chain(["+Inf".to_owned()]);
+        let mut up_to_here = 0;
+        for (bound, bucket_totals) in bounds.zip(durations.buckets) {
+            up_to_here += bucket_totals.calls;
+            self.sample(&bucket, [(CIRCUIT, circuit), ("le", &bound)], up_to_here);
+        }
+        let total = durations.total().as_secs_f64();
+        self.sample(&format!("{name}_sum"), [(CIRCUIT, circuit)], total);
+        self.sample(&format!("{name}_count"), [(CIRCUIT, circuit)], up_to_here);
+    }
+
+    fn sample<'a>(
         &mut self,
-        metric: &Metric,
-        circuit: Option<&str>,
-        values: &[&str],
+        name: &str,
+        labels: impl IntoIterator<Item = (&'a str, &'a str)>,
         number: impl fmt::Display,
     ) {
-        self.0.push_str(metric.name);
-        let values = circuit.into_iter().chain(values.iter().copied());
-        for (at, (label, value)) in metric.labels.iter().zip(values).enumerate() {
+        self.0.push_str(name);
+        for (at, (label, value)) in labels.into_iter().enumerate() {
             let before = if at == 0 { '{' } else { ',' };
             self.write(format_args!("{before}{label}=\""));
             self.escaped(value);

@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+#[cfg(feature = "metrics")]
+use super::recorded::Calls;
 use super::{
     labels::{Labels, OTHER},
     series::{Identity, Reading, Series, index},
@@ -132,6 +134,13 @@ impl Tracked {
     /// `None` if the registry is gone.
     pub(super) fn read(&self, series: &Series) -> Option<Reading> {
         Some(series.read(&self.registry.upgrade()?))
+    }
+
+    /// The durations that no recorder was told of.
+    #[cfg(feature = "metrics")]
+    pub(super) fn unrecorded(&self, series: &Series) -> Vec<Calls> {
+        let registry = self.registry.upgrade();
+        registry.map_or_else(Vec::new, |registry| series.unrecorded(&registry))
     }
 
     /// How many circuits there are in each state.

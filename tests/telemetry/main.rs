@@ -12,6 +12,8 @@ mod collisions;
 mod counters;
 mod dashboard;
 #[cfg(feature = "metrics")]
+mod durations;
+#[cfg(feature = "metrics")]
 mod exposition;
 #[cfg(feature = "metrics")]
 mod gauges;

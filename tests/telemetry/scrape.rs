@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tower_breaker::{
     Circuit, CircuitBuilder,
     clock::ManualClock,
@@ -91,7 +91,18 @@ impl Exported {
         registry: &Registry,
         change: impl FnOnce(MetricsBuilder) -> MetricsBuilder,
     ) -> Self {
-        let recorder = PrometheusBuilder::new().build_recorder();
+        Self::through(registry, PrometheusBuilder::new().build_recorder(), change)
+    }
+
+    pub(crate) fn to(registry: &Registry, recorder: PrometheusRecorder) -> Self {
+        Self::through(registry, recorder, |builder| builder)
+    }
+
+    fn through(
+        registry: &Registry,
+        recorder: PrometheusRecorder,
+        change: impl FnOnce(MetricsBuilder) -> MetricsBuilder,
+    ) -> Self {
         let handle = recorder.handle();
         let builder = Metrics::builder(registry).recorder(recorder);
         let published = change(builder).install();
