@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use http::StatusCode;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tokio::time::{Instant, advance, sleep};
+use tokio::time::{Instant, advance};
 use tower_breaker::{
     admin::View,
     clock::Clock,
@@ -21,7 +21,7 @@ use tower_breaker::{
 };
 
 use crate::{
-    SECOND, fail, get,
+    SECOND, ask, fail, get,
     listening::{Listening, ask_for_stream},
     registry,
 };
@@ -71,6 +71,7 @@ async fn an_event_is_told_within_a_quarter_of_a_second() {
     let (registry, _) = registry(&["db"]);
     let router = router(&registry);
     let mut stream = Listening::begun(&router, "").await;
+    assert_eq!(stream.now(), []);
     let began = Instant::now();
     fail(&registry, "db");
     let told = stream.next().await.expect("no end");
@@ -498,6 +499,13 @@ async fn there_are_no_more_streams_than_there_may_be() {
     assert!(refused.json()["error"].is_string());
     drop(first);
     Listening::begun(&router, "").await;
+    // Who asks only for the head has none.
+    for _ in 0..3 {
+        let head = ask(&router, "HEAD", "/stream").await;
+        assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+    }
+    let post = ask(&router, "POST", "/stream").await;
+    assert_eq!(post.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
 // L3
@@ -553,7 +561,7 @@ async fn streams_end_when_they_are_told() {
     assert!(began.elapsed() <= TICK);
 }
 
-// L3: a listener that is slow, or a stream that nobody polls, takes no part in a call.
+// L3: whatever a name is, it stays within its line.
 #[tokio::test(start_paused = true)]
 async fn names_that_break_lines_break_no_message() {
     let name = "a\n\ndata: {}\r\n\u{2028}id: 7";
@@ -567,5 +575,4 @@ async fn names_that_break_lines_break_no_message() {
         (&json!("added"), &json!(name))
     );
     assert!(stream.until("update").await.circuit(name).is_some());
-    sleep(SECOND).await;
 }
