@@ -37,7 +37,8 @@ async function withOpen(test) {
 }
 
 test('the page comes with a strict policy, and lives under it', () => withOpen(async page => {
-  const policy = (await fetch(url)).headers.get('content-security-policy');
+  const answer = await fetch(url), policy = answer.headers.get('content-security-policy');
+  await answer.text();
   for (const part of ["default-src 'none'", "script-src 'sha256-", "style-src 'sha256-", "connect-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'", "trusted-types 'none'"]) assert.ok(policy.includes(part), `${part} in ${policy}`);
   assert.ok(!policy.includes('unsafe'), policy);
   const { circuits } = await (await fetch(`${base()}circuits`)).json();
