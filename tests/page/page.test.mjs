@@ -23,17 +23,17 @@ test('a trip is seen within a second, large, with its cause and its countdown', 
   await seenWithinASecond(page, n => { mock.trip(['tax', 'mail', 'auth'][n], 30); return ['tax', 'mail', 'auth'][n]; }, n => mock.change(['tax', 'mail', 'auth'][n], 'closed', { cause: 'recovered' }));
   // By its event alone, before the next update: nothing but the machine is slow then.
   mock.silent = true;
-  mock.trip('tax', 30);
-  await card(page, 'tax').waitFor();
-  const text = await card(page, 'tax').innerText();
+  mock.trip('search', 30);
+  await card(page, 'search').waitFor();
+  const text = await card(page, 'search').innerText();
   assert.match(text, /Open\s+for/);
   assert.match(text, /70 % at trip, threshold 50 %/);
   assert.match(text, /7 of 10 calls failed/);
   assert.match(text, /next probe in\s*(29|30) s/);
   await until('the headline says so', async () => await headline(page) === '1 of 12 circuits rejects calls');
   await until('and the title', async () => await page.title() === '(1) Circuits');
-  await page.locator('#log li', { hasText: 'circuit `tax` opened' }).waitFor();
-  await page.locator('#speak', { hasText: 'tax: open.' }).waitFor();
+  await page.locator('#log li', { hasText: 'circuit `search` opened' }).waitFor();
+  await page.locator('#speak', { hasText: 'search: open.' }).waitFor();
 }));
 
 test('names are text, whatever is in them', withPage({ mock: { circuits: Object.fromEntries(Object.values(strangest).map(name => [name, { tags: { [name]: name } }])) } }, async ({ mock, page }) => {
