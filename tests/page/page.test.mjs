@@ -196,8 +196,8 @@ test('filter, sort and group; what is chosen is in the address', withPage({ mock
   await page.locator('#group').selectOption('tier');
   await until('there are three groups', async () => await page.locator('#rows .group').count() >= 1);
   assert.match(await page.locator('#rows .group').first().textContent(), /^tier: batch\s+13 circuits$/);
-  mock.trip('inventory', 60);
-  await until('the group says what is above', async () => /13 circuits, 1 rejects calls \(1 shown above\)/.test(await page.locator('#rows .group').first().textContent()));
+  mock.trip('search', 60);
+  await until('the group says what is above', async () => /^tier: standard\s+13 circuits, 1 rejects calls \(1 shown above\)/.test(await page.locator('#rows .group').first().textContent()));
   await page.locator('#group').selectOption('');
   await page.locator('#columns button', { hasText: 'Circuit' }).click();
   assert.equal(await page.locator('#columns th[aria-sort=ascending]').textContent(), 'Circuit');
