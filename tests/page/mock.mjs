@@ -169,7 +169,7 @@ export class Mock {
     const c = this.circuits.get(body.name), by = { who: body.by || 'somebody', why: body.reason };
     if (!c) return say(404, { error: 'no such circuit' });
     const length = body.for && secondsOf(body.for);
-    if (body.for && !length) return say(422, { error: 'not a time', field: 'for', allowed: 'a time such as 30s' });
+    if (body.for && !length) return say(422, { error: 'that is not a time', field: 'for', allowed: 'a time such as 30s' });
     const until = length ? this.now() + length * 1000 : null;
     if (action === 'force-open') this.change(c.name, 'open', { mode: 'forced_open', by, until });
     else if (action === 'release') this.change(c.name, 'closed', { mode: 'normal', by });
