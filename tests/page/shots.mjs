@@ -1,11 +1,9 @@
 // The pictures of the page for the README: BLESS=1 .ci/page makes them anew.
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Mock, many, scene } from './mock.mjs';
 import { card, live, open, shut } from './support.mjs';
 
-const docs = new URL('../../docs/', import.meta.url);
-mkdirSync(docs, { recursive: true });
 for (const colorScheme of ['light', 'dark']) {
   const mock = await new Mock({ circuits: many(48) }).start();
   await scene(mock);
@@ -13,7 +11,7 @@ for (const colorScheme of ['light', 'dark']) {
   await live(page);
   await card(page, 'payments').waitFor();
   await page.waitForTimeout(1500);
-  const path = fileURLToPath(new URL(`page-${colorScheme}.png`, docs));
+  const path = fileURLToPath(new URL(`${colorScheme}.png`, import.meta.url));
   await page.screenshot({ path });
   console.log(`${path}: ${Math.round(statSync(path).size / 1024)} KiB`);
   await context.close();
