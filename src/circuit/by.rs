@@ -32,12 +32,13 @@ pub struct By {
     why: Option<Name>,
 }
 
-impl By {
-    pub(super) const UNKNOWN: Self = Self {
-        who: None,
-        why: None,
-    };
+/// Nobody in particular, for whatever circuits do by themselves.
+pub(super) static UNKNOWN: By = By {
+    who: None,
+    why: None,
+};
 
+impl By {
     /// Somebody: a person, a team, a program.
     #[must_use]
     pub fn who(who: impl Into<Name>) -> Self {

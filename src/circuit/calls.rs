@@ -2,7 +2,7 @@
 //! is told of what comes of it. What decides is the [`machine`](crate::machine).
 
 use super::{
-    by::By,
+    by::{By, UNKNOWN},
     error::{Reason, Rejected},
     handle::Circuit,
     nesting,
@@ -300,11 +300,11 @@ impl Circuit {
 
     /// Tells what the circuit has done by itself.
     pub(super) fn tell(&self, transition: Transition) {
-        self.tell_by(transition, &By::UNKNOWN);
+        self.tell_by(transition, &UNKNOWN);
     }
 
     #[cold]
     pub(super) fn tell_by(&self, transition: Transition, by: &By) {
-        self.observers().tell(self, transition, by);
+        self.observers().tell(self, &transition, by);
     }
 }

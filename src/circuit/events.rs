@@ -56,7 +56,7 @@ impl Hub {
     /// Tells what comes from the registry, which no circuit keeps.
     #[cfg(feature = "registry")]
     pub(crate) fn tell(&self, circuit: &Circuit, what: What) {
-        let event = Event::new(circuit, what, By::UNKNOWN);
+        let event = Event::new(circuit, what, By::unknown());
         let event = log::keep(event, [None, self.wanted_log()]);
         self.call(circuit, &event, || true);
     }

@@ -47,16 +47,16 @@ impl Latest {
 
     /// Takes a transition in, and returns whether none that is newer was told before it. `left_closed`: when it left
     /// closed, if it did.
-    pub(super) fn update(&mut self, new: Transition, left_closed: Option<u64>, by: &By) -> bool {
+    pub(super) fn update(&mut self, new: &Transition, left_closed: Option<u64>, by: &By) -> bool {
         let trips = new.to == State::Open && new.begins_era();
         if trips && self.trip.is_none_or(|old| new.is_later(old.era)) {
-            self.trip = Some(Trip::of(&new, self.trip));
+            self.trip = Some(Trip::of(new, self.trip));
         }
-        self.outage.update(&new, left_closed);
-        self.note_act(&new, by);
+        self.outage.update(new, left_closed);
+        self.note_act(new, by);
         let newer = self.transition.is_none_or(|old| new.supersedes(&old));
         if newer {
-            self.transition = Some(new);
+            self.transition = Some(*new);
         }
         newer
     }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     fn update(latest: &mut Latest, told: Transition) -> bool {
-        latest.update(told, None, &By::UNKNOWN)
+        latest.update(&told, None, &By::unknown())
     }
 
     const NORMAL: (Mode, Mode) = (Mode::Normal, Mode::Normal);
@@ -213,7 +213,7 @@ mod tests {
             let mut latest = Latest::default();
             for (at, to) in told {
                 let left = (*to == State::Open).then_some(100);
-                latest.update(told_of(*at, *to), left, &By::UNKNOWN);
+                latest.update(&told_of(*at, *to), left, &By::unknown());
             }
             let lasted = latest.outage(&seen(state, era), 200);
             lasted.map(|lasted| lasted.as_nanos())

@@ -253,10 +253,10 @@ impl Observers {
         }
     }
 
-    pub(crate) fn tell(&self, circuit: &Circuit, transition: Transition, by: &By) {
+    pub(crate) fn tell(&self, circuit: &Circuit, transition: &Transition, by: &By) {
         // Neither a panicking waker nor a panicking listener disturbs the caller or the accounting. What is
         // new is in place before anybody is woken.
-        let left_closed = left_closed(circuit, &transition);
+        let left_closed = left_closed(circuit, transition);
         catch_panic(|| {
             self.latest
                 .send_if_modified(|latest| latest.update(transition, left_closed, by))
@@ -264,12 +264,12 @@ impl Observers {
         self.wake_ready_waiters();
         self.wake_if_rejecting(circuit);
         for listener in &self.transition {
-            catch_panic(|| listener(circuit, &transition));
+            catch_panic(|| listener(circuit, transition));
         }
         if let Some(above) = &self.above {
-            above.tell_transition(circuit, &transition);
+            above.tell_transition(circuit, transition);
         }
-        self.tell_event(circuit, by, || What::Transition(transition));
+        self.tell_event(circuit, by, || What::Transition(*transition));
     }
 
     pub(crate) fn tell_settings(&self, circuit: &Circuit, change: &SettingsChange) {
@@ -283,9 +283,18 @@ impl Observers {
         self.tell_event(circuit, change.by(), what);
     }
 
+    /// Tells it as an event, if anybody may want one: most circuits are asked for none.
+    #[inline]
     fn tell_event(&self, circuit: &Circuit, by: &By, what: impl FnOnce() -> What) {
         // Pairs with the fences of `hub` and of `Log::want`.
         fence(Ordering::SeqCst);
+        if self.event_log > 0 || self.hub.get().is_some() || self.above.is_some() {
+            self.tell_event_if_wanted(circuit, by, what);
+        }
+    }
+
+    #[inline(never)]
+    fn tell_event_if_wanted(&self, circuit: &Circuit, by: &By, what: impl FnOnce() -> What) {
         let own = match self.event_log {
             0 => self.hub.get().map(|hub| &**hub),
             // Most circuits of a registry never have an event.
