@@ -126,8 +126,9 @@ fn the_durations_of_what_has_left_stay() {
 #[test]
 fn a_recorder_that_comes_late_has_the_durations_from_before_unless_they_were_published() {
     let (registry, clock) = timed(&["a"]);
-    let published = Metrics::install(&registry);
     let a = registry.try_get("a").expect("named");
+    call(&a, &clock, 20);
+    let published = Metrics::install(&registry);
     call(&a, &clock, 20);
     a.force_open();
     a.release();
@@ -135,7 +136,7 @@ fn a_recorder_that_comes_late_has_the_durations_from_before_unless_they_were_pub
     let handle = recorder.handle();
     metrics::with_local_recorder(&recorder, || published.publish());
     let scrape = Scrape::read(&handle.render());
-    assert_eq!(scrape.of("a", &format!("{DURATION}_count")), 1.0);
+    assert_eq!(scrape.of("a", &format!("{DURATION}_count")), 2.0);
 }
 
 // L4: most circuits do not.
