@@ -1,0 +1,82 @@
+//! What the server depends on: a server on the loopback with a path for each dependency, which is as it is told to be.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{Router, extract::Path, http::StatusCode, routing::get};
+use tokio::{net::TcpListener, time::sleep};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Health {
+    Well,
+    Slow,
+    Down,
+}
+use Health::{Down, Slow, Well};
+
+/// What happens in each minute: at which second, to whom, and what.
+const MINUTE: [(u64, &str, Health); 9] = [
+    (1, "mail", Down),
+    (3, "database", Down),
+    (15, "database", Well),
+    (18, "eu", Slow),
+    (30, "eu", Well),
+    (33, "tenant-acme", Down),
+    (38, "search", Down),
+    (43, "tenant-acme", Well),
+    (50, "search", Well),
+];
+
+/// A clone is the same outside.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outside(Arc<Mutex<BTreeMap<String, Health>>>);
+
+impl Outside {
+    pub(crate) fn set(&self, name: &str, health: Health) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name.to_owned(), health);
+    }
+
+    fn health(&self, name: &str) -> Health {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(name).copied().unwrap_or(Well)
+    }
+
+    async fn answer(self, name: String) -> StatusCode {
+        let (after, answer) = match self.health(&name) {
+            Well => (3, StatusCode::OK),
+            Slow => (200, StatusCode::OK),
+            Down => (20, StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        sleep(Duration::from_millis(after)).await;
+        answer
+    }
+
+    /// Serves it, and says where.
+    pub(crate) async fn start(&self) -> io::Result<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let this = self.clone();
+        let answer = async move |Path(name): Path<String>| this.clone().answer(name).await;
+        let router = Router::new().route("/{name}", get(answer));
+        tokio::spawn(async { drop(axum::serve(listener, router).await) });
+        Ok(format!("http://{address}"))
+    }
+
+    /// Minute after minute of the above.
+    pub(crate) async fn fail_and_recover(self) {
+        loop {
+            let mut now = 0;
+            for (second, name, health) in MINUTE {
+                sleep(Duration::from_secs(second - now)).await;
+                now = second;
+                self.set(name, health);
+            }
+            sleep(Duration::from_secs(60 - now)).await;
+        }
+    }
+}
