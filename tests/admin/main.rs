@@ -5,6 +5,7 @@
 mod sockets;
 
 mod control;
+mod fuzzed;
 mod health;
 mod listening;
 mod over_sockets;
