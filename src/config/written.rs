@@ -25,6 +25,8 @@ fn node(key: &str, value: &Value) -> Option<Node> {
     Some(match value {
         // There is no word for it: they are off where there is nothing to say.
         Value::Off if matches!(key, "jitter_seed" | "minimum_calls" | "trip_when") => return None,
+        // A switch, which is not printed where it is off.
+        Value::Off if key == "durations" => false.into(),
         Value::Off => text("off"),
         Value::Number(number) => (*number).into(),
         Value::Share(share) => (*share).into(),
@@ -148,6 +150,7 @@ mod tests {
                     .set_open_for(growing().jitter(Jitter::Full))
                     .set_abandoned(AbandonedPolicy::Ignore)
                     .set_totals(false)
+                    .set_durations(true)
             }),
             settings_of(|it| {
                 let open_for = OpenFor::exponential(second, 1.0, Duration::MAX);
