@@ -85,10 +85,14 @@ fn it_ends_in_the_mode_before() {
 // E2, A1: a success of the call that ends it is no success of a circuit that decides nothing.
 #[test]
 fn what_disabled_admits_then_enters_no_window() {
-    let circuit = fragile(|c| c.count_window(10).minimum_calls(1).mode(Mode::Disabled));
+    let circuit = fragile(|c| {
+        let timed = c.time_window(secs(10)).slow_call_duration(secs(1));
+        timed.mode(Mode::Disabled)
+    });
     forced(&circuit, MINUTE);
     circuit.wait(MINUTE);
-    circuit.play("s f");
+    circuit.play("s");
+    assert_eq!(circuit.circuit.mode(), Mode::Disabled);
     assert_eq!(circuit.window(), (0, 0, 0));
 }
 
