@@ -32,12 +32,6 @@ pub struct By {
     why: Option<Name>,
 }
 
-/// Nobody in particular, for whatever circuits do by themselves.
-pub(super) static UNKNOWN: By = By {
-    who: None,
-    why: None,
-};
-
 impl By {
     /// Somebody: a person, a team, a program.
     #[must_use]

@@ -2,7 +2,7 @@
 //! is told of what comes of it. What decides is the [`machine`](crate::machine).
 
 use super::{
-    by::{By, UNKNOWN},
+    by::By,
     error::{Reason, Rejected},
     handle::Circuit,
     nesting,
@@ -84,7 +84,7 @@ impl Circuit {
             return Err(refusal);
         }
         let admission = self.core().admit_any(now);
-        if let Some(transition) = admission.transition {
+        if let Some(transition) = &admission.transition {
             self.tell(transition);
         } else if admission.answer.is_ok_and(Ticket::is_probe) {
             self.wake_if_rejecting();
@@ -126,14 +126,14 @@ impl Circuit {
         if self.is_called_or_asked() {
             return None;
         }
-        let tell = |transition| self.tell(transition);
+        let tell = |transition| self.tell(&transition);
         self.core().refusal_or_time_out(|| self.now(), tell)
     }
 
     /// Admits a probe for a driver, or says how long to wait; `None` until something changes (D7).
     pub(crate) fn admit_driven(&self) -> Result<Ticket, Option<Nanos>> {
         let admission = self.core().admit_driven(self.now());
-        if !self.tell_if_any(admission.transition) && admission.answer.is_ok() {
+        if !self.tell_if_any(&admission.transition) && admission.answer.is_ok() {
             self.wake_if_rejecting();
         }
         self.admitted(admission.answer)
@@ -142,7 +142,7 @@ impl Circuit {
     /// For how much longer a driver's probe may run; `None` if its era is over.
     pub(crate) fn driven_remaining(&self, ticket: Ticket) -> Option<Nanos> {
         let remaining = self.core().driven_remaining(ticket, self.now());
-        self.tell_if_any(remaining.transition);
+        self.tell_if_any(&remaining.transition);
         remaining.answer
     }
 
@@ -150,7 +150,7 @@ impl Circuit {
     #[inline]
     pub(crate) fn reject_after_readiness(&self, found: Refusal, seen: Seen) -> Rejected {
         let refusal = self.core().renew_refusal(found, seen, || self.now());
-        if let Some(transition) = refusal.transition {
+        if let Some(transition) = &refusal.transition {
             self.tell(transition);
         }
         self.rejected(refusal.answer)
@@ -213,7 +213,7 @@ impl Circuit {
             return self.record_and_tell(ticket, outcome, None);
         }
         let transition = self.core().record_any(ticket, outcome, || self.now());
-        self.tell_end(ticket, transition);
+        self.tell_end(ticket, &transition);
     }
 
     /// Records a call that `took` so long, which is less than it has run.
@@ -231,7 +231,7 @@ impl Circuit {
         let transition = self
             .core()
             .record_that_took(ticket, outcome, took, self.now());
-        self.tell_end(ticket, transition);
+        self.tell_end(ticket, &transition);
     }
 
     /// Abandons a call that `took` so long, which is less than it has run.
@@ -242,7 +242,7 @@ impl Circuit {
         let transition = self
             .core()
             .abandon_that_took(ticket, answer, took, self.now());
-        self.tell_end(ticket, transition);
+        self.tell_end(ticket, &transition);
     }
 
     pub(crate) fn abandon(&self, ticket: Ticket, answer: Answer) {
@@ -250,7 +250,7 @@ impl Circuit {
             return self.abandon_and_tell(ticket, answer, None);
         }
         let transition = self.core().abandon(ticket, answer, || self.now());
-        self.tell_end(ticket, transition);
+        self.tell_end(ticket, &transition);
     }
 
     /// A call under a guard ends without an outcome (rules A4, A5).
@@ -264,7 +264,7 @@ impl Circuit {
     }
 
     /// A call has ended. A probe that decides nothing makes room for another.
-    pub(super) fn tell_end(&self, ticket: Ticket, transition: Option<Transition>) {
+    pub(super) fn tell_end(&self, ticket: Ticket, transition: &Option<Transition>) {
         if !self.tell_if_any(transition) && ticket.is_probe() {
             self.observers().wake_ready_waiters();
         }
@@ -274,7 +274,7 @@ impl Circuit {
         if self.is_called_or_asked() {
             return;
         }
-        let tell = |transition| self.tell(transition);
+        let tell = |transition| self.tell(&transition);
         if self.core().fail_ready(seen, self.now(), tell) {
             self.observers().wake_ready_waiters();
             // It may have been the last that half-open admits (G1).
@@ -291,7 +291,7 @@ impl Circuit {
         self.observers().wake_if_rejecting(self);
     }
 
-    pub(super) fn tell_if_any(&self, transition: Option<Transition>) -> bool {
+    pub(super) fn tell_if_any(&self, transition: &Option<Transition>) -> bool {
         if let Some(transition) = transition {
             self.tell(transition);
         }
@@ -299,12 +299,12 @@ impl Circuit {
     }
 
     /// Tells what the circuit has done by itself.
-    pub(super) fn tell(&self, transition: Transition) {
-        self.tell_by(transition, &UNKNOWN);
+    pub(super) fn tell(&self, transition: &Transition) {
+        self.tell_by(transition, None);
     }
 
     #[cold]
-    pub(super) fn tell_by(&self, transition: Transition, by: &By) {
-        self.observers().tell(self, &transition, by);
+    pub(super) fn tell_by(&self, transition: &Transition, by: Option<&By>) {
+        self.observers().tell(self, transition, by);
     }
 }

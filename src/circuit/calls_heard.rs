@@ -107,7 +107,7 @@ impl Circuit {
     }
 
     fn tell_ended(&self, ticket: Ticket, ended: WithTransition<HeardEnd>) {
-        self.tell_end(ticket, ended.transition);
+        self.tell_end(ticket, &ended.transition);
         let call = EndedCall::new(ended.answer, ticket.is_probe());
         self.tell_call(CallEvent::Ended(call));
     }

@@ -30,7 +30,7 @@ impl Circuit {
     pub fn trip_as(&self, by: By, open_for: Duration) -> Result<(), ControlError> {
         match self.core().trip(open_for, self.now()) {
             Ok(transition) => {
-                self.tell_by(transition, &by);
+                self.tell_by(&transition, Some(&by));
                 Ok(())
             }
             Err(refused) => Err(ControlError { mode: refused.0 }),
@@ -119,7 +119,7 @@ impl Circuit {
 
     /// The same, and says who resets it, and why.
     pub fn reset_as(&self, by: By) {
-        self.tell_by(self.core().reset(self.now()), &by);
+        self.tell_by(&self.core().reset(self.now()), Some(&by));
     }
 
     /// Changes who decides (rule E1). Returns whether that was a change.
@@ -137,7 +137,7 @@ impl Circuit {
 
     fn tell_if_any_by(&self, transition: Option<Transition>, by: &By) -> bool {
         if let Some(transition) = transition {
-            self.tell_by(transition, by);
+            self.tell_by(&transition, Some(by));
         }
         transition.is_some()
     }

@@ -100,7 +100,7 @@ pub(super) fn tell(
     circuit: &Circuit,
     own: Option<&Hub>,
     above: Option<&dyn Above>,
-    by: &By,
+    by: Option<&By>,
     what: impl FnOnce() -> What,
 ) {
     let own = own.filter(|hub| hub.wants_events());
@@ -109,7 +109,7 @@ pub(super) fn tell(
     if own.is_none() && hub_above.is_none() {
         return;
     }
-    let event = Event::new(circuit, what(), by.clone());
+    let event = Event::new(circuit, what(), by.cloned().unwrap_or_default());
     let logs = [own, hub_above.as_deref()];
     let event = log::keep(event, logs.map(|hub| hub?.wanted_log()));
     if let Some(hub) = own {

@@ -47,7 +47,12 @@ impl Latest {
 
     /// Takes a transition in, and returns whether none that is newer was told before it. `left_closed`: when it left
     /// closed, if it did.
-    pub(super) fn update(&mut self, new: &Transition, left_closed: Option<u64>, by: &By) -> bool {
+    pub(super) fn update(
+        &mut self,
+        new: &Transition,
+        left_closed: Option<u64>,
+        by: Option<&By>,
+    ) -> bool {
         let trips = new.to == State::Open && new.begins_era();
         if trips && self.trip.is_none_or(|old| new.is_later(old.era)) {
             self.trip = Some(Trip::of(new, self.trip));
@@ -62,19 +67,32 @@ impl Latest {
     }
 
     /// Most circuits are never touched by anybody who says who it is.
-    fn note_act(&mut self, new: &Transition, by: &By) {
-        if self.acts.is_none() && by.is_unknown() {
-            return;
+    #[inline]
+    fn note_act(&mut self, new: &Transition, by: Option<&By>) {
+        if self.acts.is_some() || by.is_some_and(|by| !by.is_unknown()) {
+            self.note_known_act(new, by.cloned().unwrap_or_default());
         }
+    }
+
+    #[cold]
+    fn note_known_act(&mut self, new: &Transition, by: By) {
         let acts = Arc::make_mut(self.acts.get_or_insert_default());
         let (_, mode_era, _) = acts.mode;
         // Forced open can be brought about anew.
         let of_mode = new.mode != new.mode_before || new.mode == Mode::ForcedOpen;
         if of_mode && !is_later(mode_era, new.era) {
-            acts.mode = (new.mode, new.era, by.clone());
+            acts.mode = (new.mode, new.era, by);
         } else if new.to == State::Open && new.is_later(acts.trip.0) {
-            acts.trip = (new.era, by.clone());
+            acts.trip = (new.era, by);
         }
+    }
+
+    /// Who has forced it open, if it was forced open last.
+    #[cold]
+    pub(super) fn forced_by(&self) -> By {
+        let acts = self.acts.as_deref();
+        let forced = acts.filter(|acts| acts.mode.0 == Mode::ForcedOpen);
+        forced.map(|acts| acts.mode.2.clone()).unwrap_or_default()
     }
 
     /// Who has brought about what holds, if somebody did by hand.
@@ -108,8 +126,9 @@ impl Latest {
 
 impl Outage {
     fn update(&mut self, new: &Transition, left_closed: Option<u64>) {
+        // Between normal and shadow closed stays closed, which says nothing that is not known.
         let turns = left_closed.is_some() || new.to == State::Closed;
-        if turns && new.begins_era() && is_later(new.era, self.era) {
+        if turns && is_later(new.era, self.era) {
             *self = Self {
                 era: new.era,
                 since: left_closed,
@@ -158,7 +177,7 @@ mod tests {
     }
 
     fn update(latest: &mut Latest, told: Transition) -> bool {
-        latest.update(&told, None, &By::unknown())
+        latest.update(&told, None, None)
     }
 
     const NORMAL: (Mode, Mode) = (Mode::Normal, Mode::Normal);
@@ -213,7 +232,7 @@ mod tests {
             let mut latest = Latest::default();
             for (at, to) in told {
                 let left = (*to == State::Open).then_some(100);
-                latest.update(&told_of(*at, *to), left, &By::unknown());
+                latest.update(&told_of(*at, *to), left, None);
             }
             let lasted = latest.outage(&seen(state, era), 200);
             lasted.map(|lasted| lasted.as_nanos())

@@ -160,7 +160,7 @@
 
 use std::sync::{
     Arc, OnceLock,
-    atomic::{Ordering, fence},
+    atomic::{AtomicBool, Ordering, fence},
 };
 
 use tokio::sync::{Notify, futures::Notified, watch};
@@ -181,7 +181,7 @@ use super::{
 };
 pub use crate::machine::{BucketTotals, CALL_DURATION_BUCKETS, Durations, Threshold};
 use crate::{
-    machine::{State, Transition},
+    machine::{Cause, State, Transition},
     util::panic::catch_panic,
 };
 
@@ -208,6 +208,8 @@ pub(crate) struct Listeners {
 pub(crate) struct Observers {
     transition: Vec<Listener<Transition>>,
     settings: Vec<Listener<SettingsChange>>,
+    /// Whether there is a registry, a log, or a hub.
+    tells_more: AtomicBool,
     /// Whoever else hears of this circuit, since there first was somebody.
     hub: OnceLock<Box<Hub>>,
     /// How many events are kept.
@@ -244,6 +246,7 @@ impl Observers {
         Self {
             transition,
             settings,
+            tells_more: AtomicBool::new(above.is_some() || event_log > 0 || hub.get().is_some()),
             hub,
             event_log,
             above,
@@ -253,10 +256,13 @@ impl Observers {
         }
     }
 
-    pub(crate) fn tell(&self, circuit: &Circuit, transition: &Transition, by: &By) {
+    /// `by`: who has brought it about, if it was somebody.
+    pub(crate) fn tell(&self, circuit: &Circuit, transition: &Transition, by: Option<&By>) {
         // Neither a panicking waker nor a panicking listener disturbs the caller or the accounting. What is
         // new is in place before anybody is woken.
         let left_closed = left_closed(circuit, transition);
+        let expires = matches!(transition.cause, Cause::ForceExpired);
+        let forced_by = expires.then(|| self.latest.borrow().forced_by());
         catch_panic(|| {
             self.latest
                 .send_if_modified(|latest| latest.update(transition, left_closed, by))
@@ -266,6 +272,15 @@ impl Observers {
         for listener in &self.transition {
             catch_panic(|| listener(circuit, transition));
         }
+        // Relaxed: a fence is in both of the above. It pairs with that of `hub`.
+        if self.tells_more.load(Ordering::Relaxed) {
+            // Whoever has forced it open has ended that, too.
+            self.tell_more(circuit, transition, by.or(forced_by.as_ref()));
+        }
+    }
+
+    #[cold]
+    fn tell_more(&self, circuit: &Circuit, transition: &Transition, by: Option<&By>) {
         if let Some(above) = &self.above {
             above.tell_transition(circuit, transition);
         }
@@ -279,22 +294,15 @@ impl Observers {
         if let Some(above) = &self.above {
             above.tell_settings(circuit, change);
         }
-        let what = || What::Settings(Arc::new(change.clone()));
-        self.tell_event(circuit, change.by(), what);
-    }
-
-    /// Tells it as an event, if anybody may want one: most circuits are asked for none.
-    #[inline]
-    fn tell_event(&self, circuit: &Circuit, by: &By, what: impl FnOnce() -> What) {
-        // Pairs with the fences of `hub` and of `Log::want`.
+        // Pairs with that of `hub`.
         fence(Ordering::SeqCst);
-        if self.event_log > 0 || self.hub.get().is_some() || self.above.is_some() {
-            self.tell_event_if_wanted(circuit, by, what);
+        if self.tells_more.load(Ordering::Relaxed) {
+            let what = || What::Settings(Arc::new(change.clone()));
+            self.tell_event(circuit, Some(change.by()), what);
         }
     }
 
-    #[inline(never)]
-    fn tell_event_if_wanted(&self, circuit: &Circuit, by: &By, what: impl FnOnce() -> What) {
+    fn tell_event(&self, circuit: &Circuit, by: Option<&By>, what: impl FnOnce() -> What) {
         let own = match self.event_log {
             0 => self.hub.get().map(|hub| &**hub),
             // Most circuits of a registry never have an event.
@@ -307,6 +315,7 @@ impl Observers {
     /// hears of it.
     pub(crate) fn hub(&self) -> &Hub {
         let hub = self.hub_or_new();
+        self.tells_more.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         hub
     }

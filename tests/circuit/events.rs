@@ -128,6 +128,34 @@ fn each_kind_of_event_has_a_label_and_a_line() {
     assert!(begun.iter().all(|it| it.label() == "opened") && begun.len() == 2);
 }
 
+// L1, E2
+#[test]
+fn forced_open_that_ends_by_itself_is_told_with_whoever_forced_it() {
+    let (circuit, clock, told) = brittle(|c| c);
+    circuit.set_mode(Mode::Shadow);
+    circuit.force_open_for(ops(), secs(3)).expect("a time");
+    circuit
+        .force_open_for(By::who("others"), secs(9))
+        .expect("a time");
+    clock.advance(secs(9));
+    circuit.try_acquire().expect("it is over").success();
+    let told = told.take();
+    let lines: Vec<_> = told[1..]
+        .iter()
+        .map(|it| format!("{}: {it}", it.label()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "mode: circuit `payments` is forced open: by hand, for 3 s (by ops: INC-1)",
+            "mode: circuit `payments` is forced open: by hand, for 9 s (by others)",
+            "mode: circuit `payments` is in shadow: the time is over for which it was forced open (shadow: nothing is \
+             rejected) (by others)",
+        ]
+    );
+    assert_eq!(circuit.snapshot().by, None, "nobody has put it in shadow");
+}
+
 // L1
 #[test]
 fn all_who_hear_of_it_share_one_event() {
