@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{by::By, handle::Circuit, snapshot::Trip};
-use crate::machine::{Era, Mode, Nanos, State, Transition, View};
+use crate::machine::{Cause, Era, Mode, Nanos, State, Transition, View};
 
 /// The newest transition that was told, the newest trip, and what else a snapshot tells of the past.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,8 @@ struct Acts {
     mode: (Mode, u64, By),
     /// The last break that was begun by hand, by its era.
     trip: (u64, By),
+    /// Of the last forced open that has ended by itself: the era that began then, and who had brought it about.
+    expired: (u64, By),
 }
 
 impl Latest {
@@ -81,18 +83,21 @@ impl Latest {
         // Forced open can be brought about anew.
         let of_mode = new.mode != new.mode_before || new.mode == Mode::ForcedOpen;
         if of_mode && !is_later(mode_era, new.era) {
+            if new.cause == Cause::ForceExpired {
+                acts.expired = (new.era, acts.mode.2.clone());
+            }
             acts.mode = (new.mode, new.era, by);
         } else if new.to == State::Open && new.is_later(acts.trip.0) {
             acts.trip = (new.era, by);
         }
     }
 
-    /// Who has forced it open, if it was forced open last.
-    #[cold]
-    pub(super) fn forced_by(&self) -> By {
+    /// Who had forced it open, if that has ended by itself in this transition. It ends that, too.
+    pub(super) fn forced_by(&self, told: &Transition) -> By {
         let acts = self.acts.as_deref();
-        let forced = acts.filter(|acts| acts.mode.0 == Mode::ForcedOpen);
-        forced.map(|acts| acts.mode.2.clone()).unwrap_or_default()
+        let of_it =
+            acts.filter(|acts| told.cause == Cause::ForceExpired && acts.expired.0 == told.era);
+        of_it.map(|acts| acts.expired.1.clone()).unwrap_or_default()
     }
 
     /// Who has brought about what holds, if somebody did by hand.
@@ -154,7 +159,6 @@ pub(super) fn left_closed(circuit: &Circuit, told: &Transition) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::Cause;
 
     fn told(era: u64, to: State, modes: (Mode, Mode)) -> Transition {
         Transition {

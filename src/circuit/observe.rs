@@ -181,7 +181,7 @@ use super::{
 };
 pub use crate::machine::{BucketTotals, CALL_DURATION_BUCKETS, Durations, Threshold};
 use crate::{
-    machine::{Cause, State, Transition},
+    machine::{State, Transition},
     util::panic::catch_panic,
 };
 
@@ -261,8 +261,6 @@ impl Observers {
         // Neither a panicking waker nor a panicking listener disturbs the caller or the accounting. What is
         // new is in place before anybody is woken.
         let left_closed = left_closed(circuit, transition);
-        let expires = matches!(transition.cause, Cause::ForceExpired);
-        let forced_by = expires.then(|| self.latest.borrow().forced_by());
         catch_panic(|| {
             self.latest
                 .send_if_modified(|latest| latest.update(transition, left_closed, by))
@@ -274,8 +272,7 @@ impl Observers {
         }
         // Relaxed: a fence is in both of the above. It pairs with that of `hub`.
         if self.tells_more.load(Ordering::Relaxed) {
-            // Whoever has forced it open has ended that, too.
-            self.tell_more(circuit, transition, by.or(forced_by.as_ref()));
+            self.tell_more(circuit, transition, by);
         }
     }
 
@@ -284,6 +281,10 @@ impl Observers {
         if let Some(above) = &self.above {
             above.tell_transition(circuit, transition);
         }
+        let forced_by = by
+            .is_none()
+            .then(|| self.latest.borrow().forced_by(transition));
+        let by = by.or(forced_by.as_ref());
         self.tell_event(circuit, by, || What::Transition(*transition));
     }
 
