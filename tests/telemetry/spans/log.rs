@@ -196,6 +196,25 @@ fn what_a_person_did_is_told_with_who_and_why() {
     );
 }
 
+// L7, C5
+#[test]
+fn forced_open_that_ends_by_itself_is_told_with_who_had_forced_it() {
+    let log = Collector::new();
+    let _listening = log.listen();
+    let (circuit, clock) = logged(|builder| builder);
+    let by = By::who("ops").because("INC-1");
+    circuit.force_open_for(by, BREAK).expect("a time");
+    clock.advance(BREAK);
+    log.events();
+    call(&circuit, Outcome::Success);
+    let told = log.events().remove(0);
+    assert_eq!(told.level, Level::INFO);
+    let get = |name| told.fields.get(name);
+    assert_eq!(get("circuit_breaker.cause"), Some("force_expired"));
+    assert_eq!(get("circuit_breaker.who"), Some("ops"));
+    assert_eq!(get("circuit_breaker.why"), Some("INC-1"));
+}
+
 // L7
 #[test]
 fn a_filter_by_level_keeps_what_it_is_to_keep() {
