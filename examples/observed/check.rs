@@ -21,7 +21,7 @@ struct Check<'a> {
 }
 
 pub(crate) async fn run(address: String, token: &str, outside: &Outside) -> Checked {
-    let client = Client::new();
+    let client = Client::builder().no_proxy().build()?;
     let check = Check {
         client,
         address,

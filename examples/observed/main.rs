@@ -77,7 +77,7 @@ async fn run() -> Result<(), BoxError> {
     let registry = registry()?;
     let _log = log(&registry);
     let outside = Outside::default();
-    traffic::begin(&registry, &outside.start().await?);
+    traffic::begin(&registry, &outside.start().await?)?;
 
     let token: Arc<str> = token().into();
     let listener = TcpListener::bind(("127.0.0.1", port(is_check)?)).await?;

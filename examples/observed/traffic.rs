@@ -21,13 +21,16 @@ const CALLED: [(&str, u32); 8] = [
 ];
 
 /// Begins to call what is there, for ever.
-pub(crate) fn begin(registry: &Registry, outside: &str) {
+pub(crate) fn begin(registry: &Registry, outside: &str) -> Result<(), Error> {
     let by_path = by::closure(|request: &Request| request.url().path().strip_prefix('/'));
-    let client = registry.layer_by(by_path).layer(Client::new());
+    let client = registry
+        .layer_by(by_path)
+        .layer(Client::builder().no_proxy().build()?);
     for (name, a_second) in CALLED {
         let url = format!("{outside}/{name}");
         tokio::spawn(call(client.clone(), url, Duration::from_secs(1) / a_second));
     }
+    Ok(())
 }
 
 async fn call<S>(client: S, url: String, every: Duration)
