@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "registry")]
-use super::WHOLE;
 use super::{
-    Core, Mode, Nanos, ProbeCounts, State, Totals, WindowCounts,
-    totals::TotalCounters,
-    word::{StateMode, Word},
+    Core, Mode, Nanos, ProbeCounts, State, Totals, WindowCounts, totals::TotalCounters, word::Word,
 };
+#[cfg(feature = "registry")]
+use super::{WHOLE, word::StateMode};
 
 /// The break itself and three more.
 #[cfg(feature = "registry")]
