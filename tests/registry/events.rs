@@ -307,11 +307,13 @@ fn the_circuits_own_listeners_are_told_first_and_all_share_one_event() {
     let [own, all] = [events.clone(), events.clone()];
     let registry = Registry::builder().defaults(move |circuit| {
         let own = own.clone();
-        circuit.on_event(move |_, event| own.lock().expect("no panic").push(("own", event.clone())))
+        circuit.on_event(move |_, event| {
+            own.lock().expect("no panic").push(("own", event.clone()));
+        })
     });
     let registry = registry.build().expect("valid");
     let _subscription = registry.subscribe_events(move |_, event| {
-        all.lock().expect("no panic").push(("all", event.clone()))
+        all.lock().expect("no panic").push(("all", event.clone()));
     });
     registry.get_or_create("a").expect("made").force_open();
     let events = events.lock().expect("no panic");
