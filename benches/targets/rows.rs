@@ -43,7 +43,38 @@ pub(crate) fn rows() -> Vec<Row> {
     rows.extend(coarse());
     #[cfg(feature = "registry")]
     rows.extend(keyed());
+    #[cfg(feature = "metrics")]
+    rows.extend(telemetry());
     rows
+}
+
+/// What it costs to be looked at: a call pays nothing, a transition and a scrape do.
+#[cfg(feature = "metrics")]
+fn telemetry() -> Vec<Row> {
+    use crate::tasks::telemetry::{
+        exports, renders, transitions_as_text, transitions_to_a_recorder, transitions_unpublished,
+    };
+
+    let over_none = |name, path, target| row(name, transitions_unpublished(), path, target, 1.1);
+    vec![
+        over_none(
+            "telemetry: two transitions, as text",
+            transitions_as_text(),
+            1.5,
+        ),
+        over_none(
+            "telemetry: two transitions, to a recorder",
+            transitions_to_a_recorder(),
+            15.0,
+        ),
+        row(
+            "telemetry: 200 circuits as text, over an exporter's",
+            exports(200),
+            renders(200),
+            1.0,
+            0.5,
+        ),
+    ]
 }
 
 /// A circuit for each key: what the layer adds to a lookup, and that it stays the same with many keys and threads.

@@ -10,6 +10,8 @@ pub(crate) mod floors;
 #[cfg(feature = "registry")]
 pub(crate) mod keyed;
 pub(crate) mod services;
+#[cfg(feature = "metrics")]
+pub(crate) mod telemetry;
 
 use std::sync::Arc;
 
