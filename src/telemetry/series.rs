@@ -197,9 +197,7 @@ impl Series {
         }
         reading
     }
-}
 
-impl Series {
     /// The durations that no recorder was told of. From now on it was.
     #[cfg(feature = "metrics")]
     pub(super) fn unrecorded(&self, registry: &Registry) -> Vec<Calls> {
