@@ -224,7 +224,8 @@ impl Circuit {
     /// Two changes at once both hold. No lock is held while `change` runs: if another change got between, it is
     /// called again, with what that one has made of the settings. So it should do nothing but set.
     ///
-    /// The listeners of [`on_settings_change`](CircuitBuilder::on_settings_change) are told, if anything has changed.
+    /// The listeners of [`on_settings_change`](crate::CircuitBuilder::on_settings_change) are told, if anything has
+    /// changed.
     ///
     /// # Errors
     ///
