@@ -13,12 +13,15 @@ use super::{
 use crate::machine::sync::Ordering;
 use std::time::Duration;
 
-/// [`Numbers::judged_from`], or for ever, if calls are timed for their durations alone.
-pub(super) fn judged_from(numbers: &Numbers, counts_durations: bool) -> u64 {
-    match numbers.judged_from() {
-        0 if counts_durations => u64::MAX,
-        time => time,
-    }
+/// What each call looks at: from which time on it is judged by all of the numbers, and whether a rejection is no usual
+/// one. Calls of which durations are counted take the paths of those that somebody hears of; rejections have none.
+pub(super) fn hints(numbers: &Numbers, heard: bool, counts_durations: bool) -> (u64, u64) {
+    let judged_from = match heard || counts_durations {
+        true => HEARD_CALLS,
+        false => numbers.judged_from(),
+    };
+    let flag = if heard { HEARD } else { 0 };
+    (judged_from, numbers.spread_retry_after | flag)
 }
 
 /// A trip that the mode does not allow.
@@ -128,7 +131,7 @@ impl Core {
     ) -> Result<Changed, E> {
         self.tunable.change(change, |numbers| {
             // Before the version goes up, so that calls are timed by the time a rate needs it.
-            self.hint(numbers, self.hears_calls());
+            self.hint(numbers, self.hears_rejections());
         })
     }
 
@@ -136,13 +139,7 @@ impl Core {
     ///
     /// Relaxed: calls that race with it may be timed, or heard, or not.
     pub(super) fn hint(&self, numbers: &Numbers, heard: bool) {
-        let (judged_from, spread) = match heard {
-            true => (HEARD_CALLS, numbers.spread_retry_after | HEARD),
-            false => (
-                judged_from(numbers, self.durations.is_some()),
-                numbers.spread_retry_after,
-            ),
-        };
+        let (judged_from, spread) = hints(numbers, heard, self.durations.is_some());
         self.judged_from.store(judged_from, Ordering::Relaxed);
         self.spread_retry_after.store(spread, Ordering::Relaxed);
     }

@@ -5,7 +5,7 @@
 //! other that no rejection is a usual one.
 
 use super::{
-    Answer, Core, HEARD_CALLS, Nanos, Outcome, Ticket, WithTransition,
+    Answer, Core, HEARD, HEARD_CALLS, Nanos, Outcome, Ticket, WithTransition,
     record::{EndedCall, Verdict},
     totals::End,
 };
@@ -29,12 +29,18 @@ impl Core {
         self.tunable.hold(|numbers| self.hint(numbers, heard));
     }
 
-    /// Whether somebody hears of calls.
+    /// Whether somebody hears of calls, or their durations are counted: then [`Core::record_heard`] and
+    /// [`Core::abandon_heard`] are to end them.
     ///
     /// Relaxed: as in [`Core::admit_fast`].
     #[inline]
     pub(crate) fn hears_calls(&self) -> bool {
         self.judged_from.load(Ordering::Relaxed) == HEARD_CALLS
+    }
+
+    /// Whether somebody hears of rejections: whoever hears of calls.
+    pub(super) fn hears_rejections(&self) -> bool {
+        self.spread_retry_after.load(Ordering::Relaxed) & HEARD != 0
     }
 
     /// Records any outcome of any call, and says what it came to. `took`: how long it took, where that is less than it

@@ -60,7 +60,7 @@ use std::sync::Arc;
 #[cfg(feature = "registry")]
 pub(crate) use self::cap::Limit;
 use self::{
-    backoff::Backoff, control::judged_from, durations::DurationCounters, era::EraFacts,
+    backoff::Backoff, control::hints, durations::DurationCounters, era::EraFacts,
     membership::Membership, retry::Attempt, totals::TotalCounters, trip_cause::TripCause,
     tunable::Tunable, window::Window, word::Word,
 };
@@ -100,7 +100,8 @@ pub(crate) type Policy = Arc<dyn Fn(&WindowCounts) -> bool + Send + Sync>;
 pub(crate) struct Core {
     word: AtomicU64,
     /// [`Numbers::judged_from`](numbers::Numbers::judged_from), so that a call learns with one load whether it is
-    /// timed, and a success whether it may be slow. [`HEARD_CALLS`], if somebody hears of calls.
+    /// timed, and a success whether it may be slow. [`HEARD_CALLS`], if somebody hears of calls, or their durations are
+    /// counted.
     judged_from: AtomicU64,
     /// [`Numbers::spread_retry_after`](numbers::Numbers::spread_retry_after), so that a rejection learns with one load
     /// that there is none; with [`HEARD`], if somebody hears of it.
@@ -164,8 +165,8 @@ impl<T> WithTransition<T> {
 /// Whether a call is admitted.
 pub(crate) type Admission = WithTransition<Result<Ticket, Refusal>>;
 
-/// In place of the time from which a call is judged by all of the numbers: somebody hears of calls, and each is judged
-/// so that takes any time at all. No number is as small.
+/// In place of the time from which a call is judged by all of the numbers: somebody hears of calls, or their durations
+/// are counted, and each is judged so that takes any time at all. No number is as small.
 const HEARD_CALLS: u64 = 1;
 
 /// Beside a share: somebody hears of rejections.
@@ -184,10 +185,11 @@ impl Core {
         } = plan;
         let track_slow = numbers.slow_call_duration > 0;
         let first = Word::restored(&parts.first);
+        let (judged_from, spread) = hints(&numbers, false, parts.durations);
         Self {
             word: AtomicU64::new(first.bits()),
-            judged_from: AtomicU64::new(judged_from(&numbers, parts.durations)),
-            spread_retry_after: AtomicU64::new(numbers.spread_retry_after),
+            judged_from: AtomicU64::new(judged_from),
+            spread_retry_after: AtomicU64::new(spread),
             counts_every_success: parts.totals || track_slow,
             window: Window::new(window, track_slow),
             totals: parts.totals.then(TotalCounters::new),

@@ -103,7 +103,6 @@ impl Core {
         now: u64,
         took: Option<Nanos>,
     ) -> Option<Transition> {
-        self.count_duration(|| took.or(ticket.ran(now)));
         // Zero of a call that was not timed, which is judged by all of the numbers, too.
         let took_so_long = took.map_or(now.saturating_sub(ticket.started), Nanos::get);
         // Relaxed: a hint of the numbers, which spares most calls the reading of all of them.
@@ -154,7 +153,6 @@ impl Core {
     }
 
     fn apply_abandoned(&self, call: &EndedCall, answer: Answer) -> Option<Transition> {
-        self.count_duration(|| call.timed());
         let (verdict, end, slow) = self.judge_abandoned(call, answer);
         self.count_end(end, slow);
         self.apply(call, verdict)
