@@ -58,6 +58,7 @@ fn any_circuit_does_what_its_reference_does() {
         "probes abandoned",
         "wait over",
         "recovered",
+        "force expired",
         "rejected: open",
         "rejected: half-open full",
         "rejected: forced open",

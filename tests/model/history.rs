@@ -18,6 +18,7 @@ pub(crate) enum Step {
     Pass(Time),
     Trip(Duration),
     ForceOpen,
+    ForceOpenFor(Duration),
     Release,
     Reset,
     SetMode(Mode),
@@ -88,6 +89,7 @@ fn control() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => (0..=60_000u64).prop_map(|millis| Step::Trip(Duration::from_millis(millis))),
         1 => Just(Step::ForceOpen),
+        2 => (1..=60_000u64).prop_map(|millis| Step::ForceOpenFor(Duration::from_millis(millis))),
         6 => Just(Step::Release),
         1 => Just(Step::Reset),
         3 => mode().prop_map(Step::SetMode),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tower_breaker::{
-    Cause, Circuit, Guard, Mode, Reason, Rejected, Snapshot, State, Totals, Transition,
+    By, Cause, Circuit, Guard, Mode, Reason, Rejected, Snapshot, State, Totals, Transition,
     clock::ManualClock,
     observe::{CallEnd, CallEvent},
 };
@@ -208,6 +208,10 @@ impl Pair<'_> {
                 let expected = reference.set_mode(Mode::ForcedOpen);
                 assert_eq!(circuit.force_open(), expected);
             }
+            Step::ForceOpenFor(time) => {
+                let real = circuit.force_open_for(By::default(), *time);
+                assert_eq!(real, Ok(reference.force_open_for(*time)));
+            }
             Step::Release => assert_eq!(circuit.release(), reference.release()),
             Step::Reset => {
                 circuit.reset();
@@ -304,6 +308,7 @@ fn word(cause: Cause) -> &'static str {
         Cause::ProbesAbandoned => "probes abandoned",
         Cause::WaitOver => "wait over",
         Cause::Recovered => "recovered",
+        Cause::ForceExpired => "force expired",
         _ => "something else",
     }
 }

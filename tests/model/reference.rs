@@ -238,11 +238,21 @@ impl Reference {
     fn decide(&mut self) -> Result<Ticket, Refused> {
         match (self.mode, &self.stay) {
             (Mode::Disabled, _) => Ok(self.pass_without_permit()),
-            (Mode::ForcedOpen, _) => Err(refused(Reason::ForcedOpen, None)),
+            (Mode::ForcedOpen, _) => self.decide_forced(),
             (_, Stay::Closed { .. }) => self.decide_closed(),
             (_, Stay::Open { .. }) => self.decide_open(),
             (_, Stay::HalfOpen { .. }) => self.decide_half_open(),
         }
+    }
+
+    /// E2
+    fn decide_forced(&mut self) -> Result<Ticket, Refused> {
+        let left = self.time_left();
+        if left != Some(Duration::ZERO) {
+            return Err(refused(Reason::ForcedOpen, left));
+        }
+        self.turn(EMPTY, self.mode_before_forced, Cause::ForceExpired);
+        self.decide()
     }
 
     /// D6
@@ -678,7 +688,7 @@ impl Reference {
 
     fn tell(&mut self, from: State, mode_before: Mode, cause: Cause, counts: Option<WindowCounts>) {
         let open_for = match self.stay {
-            Stay::Open { open_for } if self.mode != Mode::ForcedOpen => Some(open_for),
+            Stay::Open { open_for } => Some(open_for).filter(|_| self.time_left().is_some()),
             _ => None,
         };
         self.events.push(Event {
@@ -795,6 +805,26 @@ impl Reference {
         Ok(())
     }
 
+    pub(crate) fn force_open_for(&mut self, open_for: Duration) -> bool {
+        let same = matches!(self.stay, Stay::Open { open_for: before } if before == open_for);
+        let holds = self.mode == Mode::ForcedOpen && same && self.since == self.now;
+        if !holds {
+            self.turn(Stay::Open { open_for }, Mode::ForcedOpen, Cause::Manual);
+        }
+        !holds
+    }
+
+    /// What is left of being open, if that ends by itself.
+    fn time_left(&self) -> Option<Duration> {
+        match self.stay {
+            Stay::Open { open_for } if self.mode == Mode::ForcedOpen => {
+                (open_for < Duration::MAX).then(|| self.break_left())
+            }
+            Stay::Open { .. } => Some(self.break_left()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn release(&mut self) -> bool {
         let forced = self.mode == Mode::ForcedOpen;
         if forced {
@@ -815,7 +845,8 @@ impl Reference {
     pub(crate) fn set_mode(&mut self, mode: Mode) -> bool {
         let before = self.mode;
         let watching = |mode| matches!(mode, Mode::Normal | Mode::Shadow);
-        if mode == before {
+        let ends = before == Mode::ForcedOpen && self.time_left().is_some();
+        if mode == before && !ends {
             return false;
         }
         if watching(mode) && watching(before) {
@@ -882,8 +913,7 @@ impl Reference {
             mode: self.mode,
             era: self.era,
             time_in_state: self.now - self.since,
-            remaining: (self.state() == State::Open && self.mode != Mode::ForcedOpen)
-                .then(|| self.break_left()),
+            remaining: self.time_left(),
             attempt: self.attempt,
             last_trip: self.last_trip,
             rates_of: match self.state() {
