@@ -429,7 +429,8 @@ fn what_leaves_the_log_may_look_at_it_as_it_is_dropped() {
         .build()
         .expect("valid");
     found.set(registry.downgrade()).expect("once");
-    let _late = registry.events();
+    // Never dropped: that would wait for a lock that was left behind, and this test would not fail.
+    let _late = Box::leak(Box::new(registry.events()));
     let a = registry.get_or_create("a").expect("made");
     a.reconfigure(|settings| settings.set_minimum_calls(5))
         .expect("valid");
