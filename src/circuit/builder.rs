@@ -683,8 +683,8 @@ impl CircuitBuilder {
     /// before the first.
     ///
     /// Default: 0, which is none; 16 for a circuit of a registry.
-    pub fn event_log(mut self, events: usize) -> Self {
-        self.listeners.event_log = Some(events);
+    pub fn event_log(mut self, events: u64) -> Self {
+        self.settings.set_event_log(events);
         self
     }
 
@@ -857,7 +857,8 @@ impl Checked {
             policy: settings.trip_when().map(|policy| policy.0.clone()),
             cap: builder.cap.as_ref().map(|cap| cap.joined_by(&clock)),
         };
-        let observers = Observers::new(builder.listeners, parts.first.state);
+        let event_log = settings.event_log();
+        let observers = Observers::new(builder.listeners, event_log, parts.first.state);
         let core = |now| Core::new(plan, parts, now);
         let label = Label {
             name: builder.name,

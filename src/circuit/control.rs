@@ -230,7 +230,7 @@ impl Circuit {
     /// # Errors
     ///
     /// [`ConfigError`] for whatever the builder would refuse, and for what cannot change on a live
-    /// circuit: another window or size, closures, totals, the seed of the jitter, a rate where no window was
+    /// circuit: another window or size, closures, totals, the log of events, the seed of the jitter, a rate where no window was
     /// built for it, and a `slow_call_rate` where the circuit was built without a `slow_call_duration`. (To
     /// set it to what it is already is no change.) Then nothing has changed.
     #[doc(alias = "hot_reload")]

@@ -189,7 +189,7 @@ use crate::{
 type Listener<Event> = Arc<dyn Fn(&Circuit, &Event) + Send + Sync>;
 
 /// How many events a circuit of a registry keeps, unless something else is said of it.
-const KEPT_IN_A_REGISTRY: usize = 16;
+pub(crate) const KEPT_IN_A_REGISTRY: u64 = 16;
 
 /// Who is called in place, for each kind of event.
 #[derive(Clone, Default)]
@@ -198,8 +198,6 @@ pub(crate) struct Listeners {
     pub(crate) settings: Vec<Listener<SettingsChange>>,
     pub(crate) events: Vec<Arc<OnEvent>>,
     pub(crate) calls: Vec<Arc<OnCall>>,
-    /// How many events are kept, if that was said.
-    pub(crate) event_log: Option<usize>,
     /// The registry that the circuit is of.
     pub(crate) above: Option<Arc<dyn Above>>,
 }
@@ -224,13 +222,13 @@ pub(crate) struct Observers {
 }
 
 impl Observers {
-    pub(crate) fn new(listeners: Listeners, first: State) -> Self {
+    /// With a log of so many events, if that was said.
+    pub(crate) fn new(listeners: Listeners, event_log: Option<u64>, first: State) -> Self {
         let Listeners {
             transition,
             settings,
             events,
             calls,
-            event_log,
             above,
         } = listeners;
         let unsaid = if above.is_some() {
@@ -239,6 +237,7 @@ impl Observers {
             0
         };
         let event_log = event_log.unwrap_or(unsaid);
+        let event_log = usize::try_from(event_log).unwrap_or(usize::MAX);
         let hub = match events.is_empty() && calls.is_empty() {
             true => OnceLock::new(),
             false => Box::new(Hub::new(events, calls, event_log)).into(),

@@ -14,7 +14,7 @@ use super::{
     values::{ABANDONED, JITTERS, MODES, abandoned, change, open_for, probes, ramp, set, tags},
 };
 use crate::{
-    circuit::{builder::CircuitBuilder, handle, settings::Settings},
+    circuit::{builder::CircuitBuilder, handle, observe::KEPT_IN_A_REGISTRY, settings::Settings},
     machine::{
         MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SIZE, MAX_SPAN, MIN_SPAN, Mode,
     },
@@ -312,7 +312,7 @@ pub(super) type Change = Arc<dyn Fn(CircuitBuilder) -> CircuitBuilder + Send + S
 type Read = fn(&mut Reader, &str, &Node) -> Option<Change>;
 
 /// What may be said of a circuit, and how it is read. Named like the builder's methods, which tell more of each.
-pub(super) const CIRCUIT: [(Key, Read); 22] = [
+pub(super) const CIRCUIT: [(Key, Read); 23] = [
     (
         key(
             "failure_rate",
@@ -545,6 +545,15 @@ pub(super) const CIRCUIT: [(Key, Read); 22] = [
              call then.",
         ),
         |r, p, n| change(r.switch(p, n), CircuitBuilder::durations),
+    ),
+    (
+        key(
+            "event_log",
+            &[Count(0, u64::MAX)],
+            Is(|it| it.event_log().unwrap_or(KEPT_IN_A_REGISTRY).into()),
+            "How many of its last events the circuit keeps, to be looked at. Each takes about 300 bytes.",
+        ),
+        |r, p, n| change(r.count(p, n), CircuitBuilder::event_log),
     ),
     (
         key(

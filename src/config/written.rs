@@ -21,10 +21,12 @@ pub(crate) fn written(settings: &Settings) -> impl Serialize + use<> {
     Node::Map(said.collect())
 }
 
+/// There is no word for it.
+const OFF_IF_LEFT_OUT: [&str; 4] = ["event_log", "jitter_seed", "minimum_calls", "trip_when"];
+
 fn node(key: &str, value: &Value) -> Option<Node> {
     Some(match value {
-        // There is no word for it: they are off where there is nothing to say.
-        Value::Off if matches!(key, "jitter_seed" | "minimum_calls" | "trip_when") => return None,
+        Value::Off if OFF_IF_LEFT_OUT.contains(&key) => return None,
         // A switch, which is not printed where it is off.
         Value::Off if key == "durations" => false.into(),
         Value::Off => text("off"),

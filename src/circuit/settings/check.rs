@@ -39,6 +39,7 @@ impl Settings {
             jitter_seed: _,
             totals: _,
             durations: _,
+            event_log: _,
 
             open_for,
             ramp,
@@ -101,6 +102,7 @@ impl Settings {
             jitter_seed: self.jitter_seed,
             totals: self.totals,
             durations: self.durations,
+            event_log: self.event_log,
         }
     }
 

@@ -43,6 +43,7 @@ impl Settings {
         keep("trip_when", self.trip_when.clone(), built.trip_when.clone())?;
         keep("totals", self.totals, built.totals)?;
         keep("durations", self.durations, built.durations)?;
+        keep("event_log", self.event_log, built.event_log)?;
         keep("jitter_seed", self.jitter_seed, built.jitter_seed)?;
         let same = self.open_for.has_function_of(&built.open_for);
         ConfigError::unless(same, "open_for", &self.open_for, KEPT)

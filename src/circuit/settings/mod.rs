@@ -158,6 +158,10 @@ settings! {
         /// random is not told, so that circuits built from these settings differ.
         /// It cannot be changed while the circuit lives: `reconfigure` refuses.
         jitter_seed, set_jitter_seed: u64;
+        /// How many of its last events are kept; see [the builder](crate::CircuitBuilder::event_log). `None` is the
+        /// default: none, and 16 for a circuit of a registry.
+        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
+        event_log, set_event_log: u64;
         /// How long half-open waits for its probes; see [the builder](crate::CircuitBuilder::half_open_timeout).
         /// `None` is the default, the longer of the break before it and 30 seconds.
         half_open_timeout, set_half_open_timeout: Duration;

@@ -9,7 +9,7 @@ use super::{
 
 impl Settings {
     /// Each by its name, in the order in which they are printed.
-    pub(crate) fn values(&self) -> [(&'static str, Value); 21] {
+    pub(crate) fn values(&self) -> [(&'static str, Value); 22] {
         // Without `..`, so that none is forgotten.
         let Self {
             consecutive_failures,
@@ -21,6 +21,7 @@ impl Settings {
             time_window,
             time_window_buckets,
             jitter_seed,
+            event_log,
             half_open_timeout,
             probe_timeout,
             ramp,
@@ -60,6 +61,7 @@ impl Settings {
             ("totals", (*totals).into()),
             // Left out where it is off, as it is by default.
             ("durations", durations.then_some(true).into()),
+            ("event_log", (*event_log).into()),
         ]
     }
 

@@ -215,11 +215,12 @@ fn say_the_rest(builder: CircuitBuilder, bytes: &mut Bytes<'_>) -> CircuitBuilde
         AbandonedPolicy::FailureIfSlow,
         AbandonedPolicy::FailureAfter(Duration::from_millis(5)),
     ];
-    match bytes.byte() % 5 {
+    match bytes.byte() % 6 {
         0 => builder.abandoned(bytes.pick(&abandoned)),
         1 => builder.mode(laws::any_mode(bytes)),
         2 => builder.totals(bytes.flag()),
         3 => builder.durations(bytes.flag()),
+        4 => builder.event_log(bytes.byte().into()),
         _ => builder.jitter_seed(bytes.any_number(&LIMITS)),
     }
 }
