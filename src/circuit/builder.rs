@@ -576,8 +576,8 @@ impl CircuitBuilder {
     }
 
     /// Whether to count how long calls take, in [buckets](crate::observe::CALL_DURATION_BUCKETS), for
-    /// [`Snapshot::durations`](crate::Snapshot::durations) and for the histogram of metrics. Then each call reads the clock
-    /// twice, and writes two numbers more to cache lines of the thread's own (rule F4).
+    /// [`Snapshot::durations`](crate::Snapshot::durations) and for the histogram of metrics. Then each call reads the
+    /// clock twice, and writes two numbers more to cache lines of the thread's own (rule F4).
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -645,9 +645,9 @@ impl CircuitBuilder {
         self
     }
 
-    /// Calls `listener` for every [event](crate::observe::Event) of the circuit: each transition, each change of its mode,
-    /// each change of its settings, with who did it and why. Can be given several times. To subscribe to a live circuit,
-    /// see [`Circuit::subscribe`].
+    /// Calls `listener` for every [event](crate::observe::Event) of the circuit: each transition, each change of its
+    /// mode, each change of its settings, with who did it and why. Can be given several times. To subscribe to a live
+    /// circuit, see [`Circuit::subscribe`].
     ///
     /// It runs on the thread that made it happen, often in the middle of a call, after the listeners of
     /// [`on_transition`](Self::on_transition) and [`on_settings_change`](Self::on_settings_change), so it should be
@@ -661,12 +661,12 @@ impl CircuitBuilder {
         self
     }
 
-    /// Calls `listener` for what becomes of each call: see [`CallEvent`](crate::observe::CallEvent). Can be given several
-    /// times. To subscribe to a live circuit, see [`Circuit::subscribe_calls`].
+    /// Calls `listener` for what becomes of each call: see [`CallEvent`](crate::observe::CallEvent). Can be given
+    /// several times. To subscribe to a live circuit, see [`Circuit::subscribe_calls`].
     ///
     /// It runs on the thread of the call, so it should be quick. It may call back into the circuit, which it is given:
-    /// holding a clone of its own would keep the circuit alive for ever. What it does with circuits itself is not told. If
-    /// it panics, nothing else happens.
+    /// holding a clone of its own would keep the circuit alive for ever. What it does with circuits itself is not told.
+    /// If it panics, nothing else happens.
     ///
     /// **Watch out:** each call is timed then, which reads the clock twice, and none takes the short path. See
     /// [what that costs](crate::guide::speed).
@@ -679,8 +679,8 @@ impl CircuitBuilder {
     }
 
     /// How many of its last [events](crate::observe::Event) the circuit keeps, for
-    /// [`Circuit::recent_events`]. Each takes about 300 bytes, and what who and why were said with. Nothing is allocated
-    /// before the first.
+    /// [`Circuit::recent_events`]. Each takes about 300 bytes, and what who and why were said with. Nothing is
+    /// allocated before the first.
     ///
     /// Default: 0, which is none; 16 for a circuit of a registry.
     pub fn event_log(mut self, events: u64) -> Self {

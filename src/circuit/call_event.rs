@@ -8,10 +8,10 @@ use crate::machine::{End, HeardEnd, State};
 /// What became of one call, for those who ask: [`CircuitBuilder::on_call`](crate::CircuitBuilder::on_call),
 /// [`Circuit::subscribe_calls`](crate::Circuit::subscribe_calls), and what a registry has of it.
 ///
-/// It is told on the thread of the call, after it was decided, and after whatever the circuit has done because of it. No
-/// lock is held meanwhile. Each admission has one end, whatever becomes of the call: it is recorded, dropped, cut off, or
-/// panics. (One whose guard is [forgotten](std::mem::forget) has none.) What is a part of another call (rule D8) is told
-/// with that one.
+/// It is told on the thread of the call, after it was decided, and after whatever the circuit has done because of it.
+/// No lock is held meanwhile. Each admission has one end, whatever becomes of the call: it is recorded, dropped, cut
+/// off, or panics. (One whose guard is [forgotten](std::mem::forget) has none.) What is a part of another call (rule
+/// D8) is told with that one.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};

@@ -60,8 +60,8 @@ impl Circuit {
     }
 
     /// Rejects every call for at most so long: until the circuit is [released](Self::release), or the time is over.
-    /// Then the next call finds the circuit closed and cleared, in the mode that it had before. Returns whether that was a
-    /// change.
+    /// Then the next call finds the circuit closed and cleared, in the mode that it had before. Returns whether that
+    /// was a change.
     ///
     /// So that nobody has to remember to release it:
     ///
@@ -230,8 +230,8 @@ impl Circuit {
     /// # Errors
     ///
     /// [`ConfigError`] for whatever the builder would refuse, and for what cannot change on a live
-    /// circuit: another window or size, closures, totals, the log of events, the seed of the jitter, a rate where no window was
-    /// built for it, and a `slow_call_rate` where the circuit was built without a `slow_call_duration`. (To
+    /// circuit: another window or size, closures, totals, the log of events, the seed of the jitter, a rate where no
+    /// window was built for it, and a `slow_call_rate` where the circuit was built without a `slow_call_duration`. (To
     /// set it to what it is already is no change.) Then nothing has changed.
     #[doc(alias = "hot_reload")]
     #[doc(alias = "update_config")]
@@ -264,8 +264,8 @@ impl Circuit {
         self.core().settings_version()
     }
 
-    /// [Changes the settings](Self::reconfigure_as) if they are still of this [version](Self::settings_version), so that
-    /// two people do not undo what the other has just done: of all who expect the same version, one gets through.
+    /// [Changes the settings](Self::reconfigure_as) if they are still of this [version](Self::settings_version), so
+    /// that two people do not undo what the other has just done: of all who expect the same version, one gets through.
     ///
     /// ```
     /// # use tower_breaker::{By, Circuit, ReconfigureError};
@@ -287,9 +287,9 @@ impl Circuit {
     ///
     /// # Errors
     ///
-    /// [`ReconfigureError::OtherVersion`] if the settings are of another version, also if `change` would change nothing,
-    /// and [`ReconfigureError::Refused`] where [`reconfigure`](Self::reconfigure) refuses the change. Then nothing
-    /// has changed.
+    /// [`ReconfigureError::OtherVersion`] if the settings are of another version, also if `change` would change
+    /// nothing, and [`ReconfigureError::Refused`] where [`reconfigure`](Self::reconfigure) refuses the change. Then
+    /// nothing has changed.
     #[doc(alias = "compare_and_set")]
     pub fn reconfigure_expecting(
         &self,

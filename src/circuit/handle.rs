@@ -284,8 +284,8 @@ impl Circuit {
     /// Calls `listener` from now on for what becomes of each call, until what this returns is dropped: see
     /// [`CallEvent`].
     ///
-    /// Of a call that is under way, it may hear the end without the beginning, or neither. For a listener that stays, and
-    /// for how it is called, see [`on_call`](CircuitBuilder::on_call).
+    /// Of a call that is under way, it may hear the end without the beginning, or neither. For a listener that stays,
+    /// and for how it is called, see [`on_call`](CircuitBuilder::on_call).
     pub fn subscribe_calls(
         &self,
         listener: impl Fn(&Self, CallEvent<'_>) + Send + Sync + 'static,

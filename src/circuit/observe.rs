@@ -68,9 +68,9 @@
 //!
 //! # Events
 //!
-//! A [`Transition`] is what a circuit does. An [`Event`] is what there is to tell of it: the circuit with its tags, a time
-//! of day, an id, and who did it and why, where a person did and [said so](crate::Circuit::force_open_as). Changes of
-//! settings are events, too. One is made for all who hear of it, and only if anybody does.
+//! A [`Transition`] is what a circuit does. An [`Event`] is what there is to tell of it: the circuit with its tags, a
+//! time of day, an id, and who did it and why, where a person did and [said so](crate::Circuit::force_open_as). Changes
+//! of settings are events, too. One is made for all who hear of it, and only if anybody does.
 //!
 //! # Calls
 //!
@@ -90,10 +90,10 @@
 //!
 //! # Labels
 //!
-//! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has one word for machines, such as the labels of
-//! metrics and the fields of structured logs: [`State::label`], [`Mode::label`], [`Cause::label`],
-//! [`Reason::label`](crate::Reason::label), [`CallEnd::label`], [`Event::label`]. Their `Display` is for people, may have spaces, and may read differently
-//! in a later release. A label stays as it is.
+//! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has one word for
+//! machines, such as the labels of metrics and the fields of structured logs: [`State::label`], [`Mode::label`],
+//! [`Cause::label`], [`Reason::label`](crate::Reason::label), [`CallEnd::label`], [`Event::label`]. Their `Display` is
+//! for people, may have spaces, and may read differently in a later release. A label stays as it is.
 //!
 //! | | label | `Display` |
 //! |---|---|---|

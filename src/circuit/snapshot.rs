@@ -39,8 +39,8 @@ pub struct Snapshot {
     /// `None`.
     pub remaining: Option<Duration>,
     /// How long ago the circuit left closed, by whatever; `None` while it is closed. Of one that was
-    /// [restored](crate::CircuitBuilder::restore) open: since it was built. While transitions are just being told, it may
-    /// be as short as `time_in_state`.
+    /// [restored](crate::CircuitBuilder::restore) open: since it was built. While transitions are just being told, it
+    /// may be as short as `time_in_state`.
     pub outage: Option<Duration>,
     /// Opens in a row, until closed has lasted as long as the last break (rule C2); 0 in closed.
     pub attempt: u32,

@@ -498,9 +498,9 @@ impl Registry {
         self.shared.listeners.hub.subscribe(listener)
     }
 
-    /// Calls `listener` from now on for what becomes of each call of any circuit, until what this returns is dropped: see
-    /// [`CallEvent`](observe::CallEvent). Of circuits that are made from now on it hears every call, from the first;
-    /// of one that has left the registry none any more.
+    /// Calls `listener` from now on for what becomes of each call of any circuit, until what this returns is dropped:
+    /// see [`CallEvent`](observe::CallEvent). Of circuits that are made from now on it hears every call, from the
+    /// first; of one that has left the registry none any more.
     ///
     /// For how it is called, and what that costs, see [`on_call`](crate::CircuitBuilder::on_call). The listeners of the
     /// circuit itself are called before it.
@@ -524,7 +524,8 @@ impl Registry {
         self.circuits().iter().for_each(Circuit::hear_calls_anew);
     }
 
-    /// [Events](observe::Event) of all circuits from now on, for async code to await. They end when the registry is gone.
+    /// [Events](observe::Event) of all circuits from now on, for async code to await. They end when the registry is
+    /// gone.
     ///
     /// ```
     /// # use tower_breaker::{observe::Told, registry::Registry};

@@ -116,6 +116,7 @@ fn every_key_reaches_its_circuit() {
         abandoned = { failure_after = "3s" }
         mode = "shadow"
         totals = false
+        event_log = 2
         tags = { tier = "critical", zone = "eu" }
         "#,
     )
@@ -129,6 +130,10 @@ fn every_key_reaches_its_circuit() {
     assert_eq!(circuit.tags().to_string(), "tier=critical, zone=eu");
     assert_eq!(circuit.mode(), Mode::Shadow);
     assert_eq!(circuit.snapshot().totals, None);
+    (0..3).for_each(|_| circuit.reset());
+    assert_eq!(circuit.recent_events().len(), 2);
+    let refused = circuit.reconfigure(|settings| settings.set_event_log(3));
+    assert_eq!(refused.expect_err("refused").field(), "event_log");
     circuit.set_mode(Mode::Normal);
     let fail = || circuit.try_acquire().expect("admitted").failure();
     (0..3).for_each(|_| fail());
