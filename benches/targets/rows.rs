@@ -48,11 +48,11 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
-/// What it costs to be looked at: a call pays nothing, a transition and a scrape do.
+/// What it costs to be looked at: a call pays nothing, a transition does.
 #[cfg(feature = "metrics")]
 fn telemetry() -> Vec<Row> {
     use crate::tasks::telemetry::{
-        exports, renders, transitions_as_text, transitions_to_a_recorder, transitions_unpublished,
+        transitions_as_text, transitions_to_a_recorder, transitions_unpublished,
     };
 
     let over_none = |name, path, target| row(name, transitions_unpublished(), path, target, 1.1);
@@ -66,13 +66,6 @@ fn telemetry() -> Vec<Row> {
             "telemetry: two transitions, to a recorder",
             transitions_to_a_recorder(),
             15.0,
-        ),
-        row(
-            "telemetry: 200 circuits as text, over an exporter's",
-            exports(200),
-            renders(200),
-            1.0,
-            0.5,
         ),
     ]
 }
