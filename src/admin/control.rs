@@ -134,8 +134,8 @@ impl Control {
         Ok(self)
     }
 
-    /// How configurations are read that are planned or applied: with the bases and variables that the first one was read
-    /// with. Without it, there are none.
+    /// How configurations are read that are planned or applied: with the bases and variables that the first one was
+    /// read with. Without it, there are none.
     pub fn reader(self, reader: ConfigReader) -> Self {
         Self { reader, ..self }
     }

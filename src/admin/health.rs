@@ -15,8 +15,8 @@ use crate::{circuit::handle::Circuit, registry::Registry, telemetry::Exposition}
 
 /// Whether the circuits of a registry are closed, and whether this service can do its work, for whoever asks over HTTP.
 ///
-/// **Watch out:** nothing that restarts a process may be tied to this. A circuit opens because something *else* does not
-/// work: to restart this service mends nothing, and takes its other work down with it. So no liveness probe, and no
+/// **Watch out:** nothing that restarts a process may be tied to this. A circuit opens because something *else* does
+/// not work: to restart this service mends nothing, and takes its other work down with it. So no liveness probe, and no
 /// restart policy of an orchestrator:
 ///
 /// ```yaml

@@ -6,8 +6,8 @@ use http::header;
 /// One file: with its script and its style, and nothing from anywhere else.
 const PAGE: &str = include_str!("page.html");
 
-/// Of what is between `<script>` and its end, and the same of `<style>`. A test has them; with `BLESS=1` it writes them:
-/// `BLESS=1 cargo test --features admin --test admin page`, twice.
+/// Of what is between `<script>` and its end, and the same of `<style>`. A test has them; with `BLESS=1` it writes
+/// them: `BLESS=1 cargo test --features admin --test admin page`, twice.
 const SCRIPT: &str = "sha256-hl9yNCNt+FgYv/pnDH5Kd62RyxNHw+h9zeDLPOsRgas=";
 const STYLE: &str = "sha256-5wFw8Vnu2Q9FNfDJ5zLxSnfz1SejdOHRGxtNNnnIMXs=";
 

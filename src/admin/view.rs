@@ -55,7 +55,8 @@ use crate::{
 /// `nest_service` serves the page with a `/` at the end of its path and without one. `nest` serves it only as it is
 /// written there.
 ///
-/// **Watch out:** names, tags and what people wrote are for your own people. Put it where only they get at it, or put an
+/// **Watch out:** names, tags and what people wrote are for your own people. Put it where only they get at it, or put
+/// an
 /// [authentication](crate::guide::operating#who-may-look) in front.
 #[must_use = "it has to be made a router"]
 pub struct View {

@@ -90,8 +90,8 @@ impl SaidSettings {
         Self(said)
     }
 
-    /// Says it of these settings. Whether they make sense so, and whether a circuit that lives can be changed so, it says
-    /// itself.
+    /// Says it of these settings. Whether they make sense so, and whether a circuit that lives can be changed so, it
+    /// says itself.
     pub(crate) fn lay_over<'a>(&self, settings: &'a mut Settings) -> &'a mut Settings {
         let before = Circuit::builder("*").settings(settings);
         settings.set_to(apply(&self.0, before).settings_mut())

@@ -541,8 +541,8 @@ pub(super) const CIRCUIT: [(Key, Read); 23] = [
             "durations",
             &[Switch],
             Is(|it| it.durations().into()),
-            "Whether the circuit counts how long its calls take, for the histogram of metrics. It reads the clock twice a \
-             call then.",
+            "Whether the circuit counts how long its calls take, for the histogram of metrics. It reads the clock \
+             twice a call then.",
         ),
         |r, p, n| change(r.switch(p, n), CircuitBuilder::durations),
     ),

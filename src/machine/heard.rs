@@ -183,7 +183,8 @@ mod tests {
         }
     }
 
-    // L2: nor is a rejection a usual one, and it spreads no more for it; a disabled circuit tells the time of its calls.
+    // L2: nor is a rejection a usual one, and it spreads no more for it; a disabled circuit tells the time of its
+    // calls.
     #[test]
     fn rejections_and_bypasses_are_heard_too() {
         let core = core(numbers());

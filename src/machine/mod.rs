@@ -14,8 +14,8 @@
 //! * What that decides: `tripping` (*Core*, when a closed circuit trips), `probe` (*Core*, half-open), `transition`
 //!   (*Core*, how one era ends and the next begins), `backoff` (for how long), `trip_cause` (why, for rejections).
 //! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (its number, and what does not fit in
-//!   there), `window` (of `count_window` or `time_window`), `totals`, `durations`, and `stripes` for all that is counted by many
-//!   threads.
+//!   there), `window` (of `count_window` or `time_window`), `totals`, `durations`, and `stripes` for all that is
+//!   counted by many threads.
 //! * Settings: `numbers` (those that can be changed), `tunable` (how they are).
 //! * Others: `control` (*Core*, a person), `driven` (*Core*, a driver), `view` (*Core*, a reader), `saved` (a later
 //!   process), `membership` (*Core*, the other circuits of a set) with `cap` and `slots`.

@@ -127,7 +127,8 @@ impl Core {
     }
 
     /// Whether a call would be rejected now, and why. Where it would find the probes timed out, or the time over for
-    /// which the circuit was forced open, they are (D4, E2, G7): whoever waits to be ready may be the only one to notice.
+    /// which the circuit was forced open, they are (D4, E2, G7): whoever waits to be ready may be the only one to
+    /// notice.
     pub(crate) fn refusal_or_time_out(
         &self,
         now: impl Fn() -> u64,
@@ -155,8 +156,8 @@ impl Core {
         })
     }
 
-    /// Ends the era of `word` if its time is over and a call would find that; if that is yet to come, says why a call is
-    /// rejected. `None` if nothing but a result ends that era.
+    /// Ends the era of `word` if its time is over and a call would find that; if that is yet to come, says why a call
+    /// is rejected. `None` if nothing but a result ends that era.
     fn end(&self, word: Word, now: u64) -> Attempt<Result<Option<Transition>, Refusal>> {
         match word.state_mode() {
             StateMode::ForcedOpen => self

@@ -102,8 +102,8 @@ impl SavedState {
         }
     }
 
-    /// The same, so much later: that much less remains of the break, or of forced open. Without this, the time between saving
-    /// and restoring is not counted.
+    /// The same, so much later: that much less remains of the break, or of forced open. Without this, the time between
+    /// saving and restoring is not counted.
     #[must_use]
     pub fn after(self, time: Duration) -> Self {
         Self {

@@ -141,7 +141,8 @@ impl MetricsBuilder {
     /// Where to publish, in place of the recorder that is installed globally. (One that is set for a thread only hears
     /// what happens on that thread.)
     ///
-    /// It may call back, but not for ever: one that [publishes](Metrics::publish) whenever it is told something never ends.
+    /// It may call back, but not for ever: one that [publishes](Metrics::publish) whenever it is told something never
+    /// ends.
     pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
         self.recorder = Some(Box::new(recorder));
         self
