@@ -14,10 +14,10 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let registry = Registry::builder().circuit("database", |it| it).build()?;
-//! // On a port that only your own machines get at.
+//! // On a port that only your own people and machines reach.
 //! let internal: Router = Router::new()
 //!     .merge(Health::new(&registry).require("database").router())
-//!     .nest_service("/circuits", View::new(&registry).router::<()>());
+//!     .nest_service("/breakers", View::new(&registry).router::<()>());
 //! # Ok(())
 //! # }
 //! ```

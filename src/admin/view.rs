@@ -36,7 +36,7 @@ use crate::{
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let registry = Registry::builder().circuit("payments", |it| it).build()?;
-/// let app: Router = Router::new().nest_service("/circuits", View::new(&registry).router::<()>());
+/// let app: Router = Router::new().nest_service("/breakers", View::new(&registry).router::<()>());
 /// # Ok(())
 /// # }
 /// ```
@@ -52,12 +52,14 @@ use crate::{
 /// [What the answers are made of](crate::guide::operating#the-page-and-what-it-is-made-of). Nothing here changes
 /// anything: control is a router of its own.
 ///
-/// `nest_service` serves the page with a `/` at the end of its path and without one. `nest` serves it only as it is
-/// written there.
+/// `nest_service` serves the page with a `/` at the end of its path and without one. `nest("/breakers", …)` serves only
+/// `/breakers`, and `nest("/breakers/", …)` only `/breakers/`; the other is a 404.
 ///
-/// **Watch out:** names, tags and what people wrote are for your own people. Put it where only they get at it, or put
-/// an
-/// [authentication](crate::guide::operating#who-may-look) in front.
+/// The page shows buttons only if [`Control`](super::Control) is under the same prefix:
+/// [how to mount both](crate::guide::operating#where-they-go).
+///
+/// **Watch out:** names, tags and what people wrote are for your own people. Put it where only they reach it, or
+/// [behind authentication](crate::guide::operating#who-may-look).
 #[must_use = "it has to be made a router"]
 pub struct View {
     registry: Registry,
