@@ -10,8 +10,8 @@ use crate::machine::{End, HeardEnd, State};
 ///
 /// It is told on the thread of the call, after it was decided, and after whatever the circuit has done because of it.
 /// No lock is held meanwhile. Each admission has one end, whatever becomes of the call: it is recorded, dropped, cut
-/// off, or panics. (One whose guard is [forgotten](std::mem::forget) has none.) What is a part of another call (rule
-/// D8) is told with that one.
+/// off, or panics. (One whose guard is [forgotten](std::mem::forget) has none.) A part of another call (rule D8) is
+/// told with that one.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -74,7 +74,8 @@ pub struct AdmittedCall {
 pub struct EndedCall {
     /// What it came to.
     pub end: CallEnd,
-    /// Whether it was slow (rule A3).
+    /// Whether it was slow (rule A3): never, unless a [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration)
+    /// is set.
     pub slow: bool,
     /// Whether its era was over, so that it has decided nothing (rule C4).
     pub stale: bool,

@@ -301,7 +301,8 @@ impl Circuit {
         })
     }
 
-    /// [Events](crate::observe::Event) from now on, for async code to await. They end when the circuit is gone.
+    /// [Events](crate::observe::Event) from now on, for async code to await. They end when the circuit is gone. Whoever
+    /// is too slow [is told how many are lost](crate::observe::Told::Lagged).
     ///
     /// Whoever looks at the circuit after this has either seen what an event tells, or will hear of it.
     #[must_use]

@@ -2,11 +2,25 @@
 //!
 //! There are these ways to hear of transitions:
 //!
-//! * a listener, called in place: [`CircuitBuilder::on_transition`](crate::CircuitBuilder::on_transition);
-//! * one that is given an [`Event`], with all there is to tell:
-//!   [`CircuitBuilder::on_event`](crate::CircuitBuilder::on_event), or, of a live circuit,
-//!   [`Circuit::subscribe`](crate::Circuit::subscribe);
-//! * a [`Watch`], which async code awaits: [`Circuit::watch`](crate::Circuit::watch).
+//! | you want | take |
+//! |---|---|
+//! | a callback for each transition | [`CircuitBuilder::on_transition`] |
+//! | a callback for each [`Event`]: with time, tags, who and why | [`CircuitBuilder::on_event`] |
+//! | the same, of a circuit that is there already | [`Circuit::subscribe`] |
+//! | every event, in async code that may be slow | [`Circuit::events`], which says how many it has lost |
+//! | only what holds in the end, in async code | a [`Watch`]: [`Circuit::watch`] |
+//! | the last events, after an outage | [`Circuit::recent_events`] |
+//!
+//! A circuit keeps no events for `recent_events`, unless [`event_log`] is set or it is of a registry, which keeps 16.
+//! For all circuits of a registry at once, `registry::Registry` has `subscribe_events`, `events` and `recent_events`.
+//!
+//! [`CircuitBuilder::on_transition`]: crate::CircuitBuilder::on_transition
+//! [`CircuitBuilder::on_event`]: crate::CircuitBuilder::on_event
+//! [`event_log`]: crate::CircuitBuilder::event_log
+//! [`Circuit::subscribe`]: crate::Circuit::subscribe
+//! [`Circuit::events`]: crate::Circuit::events
+//! [`Circuit::watch`]: crate::Circuit::watch
+//! [`Circuit::recent_events`]: crate::Circuit::recent_events
 //!
 //! ```
 //! use std::time::Duration;
@@ -68,9 +82,9 @@
 //!
 //! # Events
 //!
-//! A [`Transition`] is what a circuit does. An [`Event`] is what there is to tell of it: the circuit with its tags, a
-//! time of day, an id, and who did it and why, where a person did and [said so](crate::Circuit::force_open_as). Changes
-//! of settings are events, too. One is made for all who hear of it, and only if anybody does.
+//! A [`Transition`] is what a circuit does. An [`Event`] says more: the circuit with its tags, a time of day, an id,
+//! and who did it and why, where a person did and [said so](crate::Circuit::force_open_as). Changes of
+//! settings are events, too. One is made for all who hear of it, and only if anybody does.
 //!
 //! # Calls
 //!
@@ -90,10 +104,10 @@
 //!
 //! # Labels
 //!
-//! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has one word for
-//! machines, such as the labels of metrics and the fields of structured logs: [`State::label`], [`Mode::label`],
-//! [`Cause::label`], [`Reason::label`](crate::Reason::label), [`CallEnd::label`], [`Event::label`]. Their `Display` is
-//! for people, may have spaces, and may read differently in a later release. A label stays as it is.
+//! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has a *label*: one
+//! word for machines, such as the labels of metrics and the fields of structured logs. They are [`State::label`],
+//! [`Mode::label`], [`Cause::label`], [`Reason::label`](crate::Reason::label), [`CallEnd::label`] and [`Event::label`]. A
+//! label never changes. `Display` is for people: it may have spaces, and may read differently in a later release.
 //!
 //! | | label | `Display` |
 //! |---|---|---|

@@ -499,8 +499,9 @@ impl Registry {
     }
 
     /// Calls `listener` from now on for what becomes of each call of any circuit, until what this returns is dropped:
-    /// see [`CallEvent`](observe::CallEvent). Of circuits that are made from now on it hears every call, from the
-    /// first; of one that has left the registry none any more.
+    /// see
+    /// [`CallEvent`](observe::CallEvent). Of circuits that are made from now on it hears every call, from the first;
+    /// of one that has left the registry none any more.
     ///
     /// For how it is called, and what that costs, see [`on_call`](crate::CircuitBuilder::on_call). The listeners of the
     /// circuit itself are called before it.
@@ -534,8 +535,11 @@ impl Registry {
     /// let registry = Registry::builder().build()?;
     /// let mut events = registry.events();
     /// registry.get_or_create("payments")?.force_open();
-    /// while let Some(Told::Event(event)) = events.try_next() {
-    ///     println!("{event}");
+    /// while let Some(told) = events.try_next() {
+    ///     match told {
+    ///         Told::Event(event) => println!("{event}"),
+    ///         Told::Lagged(lost) => println!("{lost} events were lost"),
+    ///     }
     /// }
     /// # Ok(())
     /// # }
