@@ -2,7 +2,7 @@
 //! readiness, metrics, control behind a token, and a log in JSON.
 //!
 //! ```text
-//! cargo run --all-features --example observed              # serve until Ctrl-C
+//! cargo run --all-features --example observed 2>log        # serve until Ctrl-C, with the log in a file
 //! cargo run --all-features --example observed -- --check   # drive it through an outage, in less than 20 seconds
 //! ```
 //!
@@ -16,7 +16,7 @@
 //! token    0d6f…
 //! ```
 //!
-//! The page asks for the token when a button is pressed. From a terminal it is
+//! On the page, *Unlock control …* asks for the token. From a terminal it is
 //!
 //! ```text
 //! curl -H 'Authorization: Bearer 0d6f…' -H 'Content-Type: application/json' \
@@ -27,7 +27,17 @@
 //! The log is on standard error. With `LOG_CALLS=1`, it has each call, too: its span, with the circuit and what became
 //! of it.
 //!
-//! What fails when is in `outside.rs`. With `examples/monitoring/run`, a Prometheus scrapes it.
+//! It begins anew each minute:
+//!
+//! | seconds | what fails | what there is to see |
+//! |---|---|---|
+//! | from 1 on, for good | `mail` is down | a circuit that stays open; the server is ready all the same |
+//! | 3 to 15 | `database` is down | `/readyz` is 503 while the circuit rejects, because a rule requires it |
+//! | 18 to 30 | `eu` is slow | it opens for slow calls; the server is ready, because `us` will do |
+//! | 33 to 43 | `tenant-acme` is down | one tenant fails, and the other two do not |
+//! | 38 to 50 | `search` is down | in shadow mode: it says that it would open, and rejects nothing |
+//!
+//! With `examples/monitoring/run`, a Prometheus scrapes it.
 
 mod check;
 mod outside;
