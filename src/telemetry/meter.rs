@@ -45,11 +45,11 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A clone is another handle to the same. When the last is dropped, nothing more is published; what was, stays in the
-/// exporter as it is.
+/// A clone is another handle to the same. **Watch out:** when the last is dropped, nothing more is published, and the
+/// exporter goes on showing the last numbers.
 ///
-/// The recorder is asked for anew each time. So it may be installed later than this, and what was counted before is in
-/// the next numbers; but not durations that were published before. If a recorder panics, nothing else happens.
+/// The recorder is looked up each time. So it may be installed later than this, and what was counted before is in the
+/// next numbers; but not durations that were published before. If a recorder panics, nothing else happens.
 #[derive(Clone)]
 #[must_use = "nothing is published any more once this is dropped"]
 pub struct Metrics {
@@ -82,14 +82,15 @@ impl Metrics {
 
     /// Sets every series to what holds now. For a handler of scrapes, before it renders.
     ///
-    /// If another thread is at it, for the same circuit, that one sees to it that what holds now is set, and this does
-    /// not wait.
+    /// This does not wait: if another thread is just setting the same series, that thread sets what holds now.
     pub fn publish(&self) {
         self.shared.publish();
     }
 
     /// Publishes at this interval, at most once a millisecond, for exporters that push, and for quiet circuits. Ends
     /// when the last handle to this is dropped, or the registry is gone. To be spawned:
+    ///
+    /// **Watch out:** the future is no handle. So take one along, unless another lives as long:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -98,7 +99,11 @@ impl Metrics {
     /// # async fn main() {
     /// # let registry = Registry::builder().build().unwrap();
     /// # let published = Metrics::install(&registry);
+    /// // Wrong, if `published` is dropped after this: it ends at once.
     /// tokio::spawn(published.every(Duration::from_secs(10)));
+    ///
+    /// // Right.
+    /// tokio::spawn(async move { published.every(Duration::from_secs(10)).await });
     /// # }
     /// ```
     ///
