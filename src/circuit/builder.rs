@@ -682,6 +682,10 @@ impl CircuitBuilder {
     /// [`Circuit::recent_events`]. Each takes about 300 bytes, and what who and why were said with. Nothing is
     /// allocated before the first.
     ///
+    /// **Watch out:** a break that ends with a failed probe takes two events. So 16 hold eight breaks, and of a longer
+    /// outage the event with which it began is gone. To find it after long outages, keep more, or
+    /// [log](Self::on_event) the events.
+    ///
     /// Default: 0, which is none; 16 for a circuit of a registry.
     pub fn event_log(mut self, events: u64) -> Self {
         self.settings.set_event_log(events);
