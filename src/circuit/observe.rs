@@ -83,8 +83,8 @@
 //! # Events
 //!
 //! A [`Transition`] is what a circuit does. An [`Event`] says more: the circuit with its tags, a time of day, an id,
-//! and who did it and why, where a person did and [said so](crate::Circuit::force_open_as). Changes of
-//! settings are events, too. One is made for all who hear of it, and only if anybody does.
+//! and who did it and why, where a person did and [said so](crate::Circuit::force_open_as). Changes of settings are
+//! events, too. One is made for all who hear of it, and only if anybody does.
 //!
 //! # Calls
 //!
@@ -106,8 +106,8 @@
 //!
 //! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has a *label*: one
 //! word for machines, such as the labels of metrics and the fields of structured logs. They are [`State::label`],
-//! [`Mode::label`], [`Cause::label`], [`Reason::label`](crate::Reason::label), [`CallEnd::label`] and [`Event::label`]. A
-//! label never changes. `Display` is for people: it may have spaces, and may read differently in a later release.
+//! [`Mode::label`], [`Cause::label`], [`Reason::label`](crate::Reason::label), [`CallEnd::label`] and [`Event::label`].
+//! A label never changes. `Display` is for people: it may have spaces, and may read differently in a later release.
 //!
 //! | | label | `Display` |
 //! |---|---|---|

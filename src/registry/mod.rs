@@ -499,9 +499,8 @@ impl Registry {
     }
 
     /// Calls `listener` from now on for what becomes of each call of any circuit, until what this returns is dropped:
-    /// see
-    /// [`CallEvent`](observe::CallEvent). Of circuits that are made from now on it hears every call, from the first;
-    /// of one that has left the registry none any more.
+    /// see [`CallEvent`](observe::CallEvent). Of circuits that are made from now on it hears every call, from the
+    /// first; of one that has left the registry none any more.
     ///
     /// For how it is called, and what that costs, see [`on_call`](crate::CircuitBuilder::on_call). The listeners of the
     /// circuit itself are called before it.
