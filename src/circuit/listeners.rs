@@ -12,8 +12,18 @@ use crate::util::panic::catch_panic;
 
 /// A listener, and whether it still wants to be called.
 struct Listener<F: ?Sized> {
-    call: Arc<F>,
+    /// `None` once it is dropped.
+    call: Option<Arc<F>>,
     ended: Arc<AtomicBool>,
+}
+
+/// It is somebody else's code, and so is its destructor. Whoever has it last may be in the middle of a call, or have
+/// others to drop.
+impl<F: ?Sized> Drop for Listener<F> {
+    fn drop(&mut self) {
+        let call = self.call.take();
+        catch_panic(|| drop(call));
+    }
 }
 
 impl<F: ?Sized> Clone for Listener<F> {
@@ -40,7 +50,7 @@ impl<F: ?Sized> Default for List<F> {
 impl<F: ?Sized> List<F> {
     pub(crate) fn new(calls: impl IntoIterator<Item = Arc<F>>) -> Self {
         let all = calls.into_iter().map(|call| Listener {
-            call,
+            call: Some(call),
             ended: Arc::default(),
         });
         Self {
@@ -63,7 +73,7 @@ impl<F: ?Sized> List<F> {
     pub(crate) fn call(&self, goes_on: impl Fn() -> bool, call: impl Fn(&F)) {
         for listener in self.now().iter() {
             if goes_on() && !listener.ended.load(Ordering::Acquire) {
-                catch_panic(|| call(&listener.call));
+                catch_panic(|| listener.call.as_deref().map(&call));
             }
         }
     }
@@ -73,7 +83,7 @@ impl<F: ?Sized + Send + Sync + 'static> List<F> {
     pub(crate) fn subscribe(this: &Arc<Self>, call: Arc<F>) -> Subscription {
         let ended = Arc::<AtomicBool>::default();
         let new = Listener {
-            call,
+            call: Some(call),
             ended: ended.clone(),
         };
         this.replace(|all| all.iter().cloned().chain([new]).collect());
@@ -93,7 +103,7 @@ impl<F: ?Sized + Send + Sync + 'static> List<F> {
         // What is replaced is dropped after the lock is given back: listeners are somebody else's code.
         let old = std::mem::replace(&mut *all, changed);
         drop(all);
-        catch_panic(|| drop(old));
+        drop(old);
     }
 }
 

@@ -259,6 +259,33 @@ fn what_a_listener_holds_may_panic_when_it_is_dropped() {
     assert_eq!(told.take().len(), 1);
 }
 
+// L1, L2, E4: also one that ends itself, so that nobody but who calls it has it any more.
+#[test]
+fn what_a_listener_holds_may_panic_when_it_ends_itself() {
+    let (circuit, _, told) = brittle(|c| c);
+    let (bombs, ends) = (
+        [Bomb, Bomb],
+        Arc::new(Mutex::new(Vec::<Subscription>::new())),
+    );
+    for bomb in bombs {
+        let ends_of_it = ends.clone();
+        let subscription = circuit.subscribe(move |_, _| {
+            let _held = &bomb;
+            ends_of_it.lock().expect("no panic").clear();
+        });
+        ends.lock().expect("no panic").push(subscription);
+    }
+    circuit.force_open();
+    assert_eq!(told.take().len(), 1);
+    let (bomb, itself) = (Bomb, ends.clone());
+    let subscription = circuit.subscribe_calls(move |_, _| {
+        let _held = &bomb;
+        itself.lock().expect("no panic").clear();
+    });
+    ends.lock().expect("no panic").push(subscription);
+    circuit.try_acquire().expect_err("forced open");
+}
+
 /// A wall clock that is set, and one that panics.
 struct Wall(Arc<Mutex<Option<SystemTime>>>);
 
