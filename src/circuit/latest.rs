@@ -34,6 +34,15 @@ struct Acts {
     expired: (u64, By),
 }
 
+impl Acts {
+    /// Who has forced it open in this era. Another thread may tell that later.
+    fn forced_in(&self, era: Era) -> By {
+        let (mode, told, by) = &self.mode;
+        let is_it = *mode == Mode::ForcedOpen && Era::new(*told) == era;
+        is_it.then(|| by.clone()).unwrap_or_default()
+    }
+}
+
 impl Latest {
     /// Of a circuit that begins in this state.
     pub(super) fn beginning(state: State) -> Self {
@@ -84,7 +93,7 @@ impl Latest {
         let of_mode = new.mode != new.mode_before || new.mode == Mode::ForcedOpen;
         if of_mode && !is_later(mode_era, new.era) {
             if new.cause == Cause::ForceExpired {
-                acts.expired = (new.era, acts.mode.2.clone());
+                acts.expired = (new.era, acts.forced_in(Era::new(new.era).before(1)));
             }
             acts.mode = (new.mode, new.era, by);
         } else if new.to == State::Open && new.is_later(acts.trip.0) {
@@ -261,5 +270,33 @@ mod tests {
 
     fn told_of(era: u64, to: State) -> Transition {
         told(era, to, NORMAL)
+    }
+
+    // L1: nobody is told to have done what another has, in whatever order it is told.
+    #[test]
+    fn forced_open_that_ends_by_itself_was_brought_about_by_whoever_did_that_and_nobody_else() {
+        let shadow = told(1, State::Closed, TO_SHADOW);
+        let forced = |era, before| told(era, State::Open, (before, Mode::ForcedOpen));
+        let over = Transition {
+            cause: Cause::ForceExpired,
+            ..told(4, State::Closed, (Mode::ForcedOpen, Mode::Shadow))
+        };
+        let acts = [
+            (shadow, "who put it in shadow"),
+            (forced(2, Mode::Shadow), "who forced it open"),
+            (forced(3, Mode::ForcedOpen), "who forced it open again"),
+        ];
+        for (told, forced_by) in [
+            (&acts[..], Some("who forced it open again")),
+            (&acts[..2], None),
+            (&acts[..1], None),
+        ] {
+            let mut latest = Latest::default();
+            for (told, who) in told {
+                latest.update(told, None, Some(&By::who(*who)));
+            }
+            latest.update(&over, None, None);
+            assert_eq!(latest.forced_by(&over).get_who(), forced_by);
+        }
     }
 }
