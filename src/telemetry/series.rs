@@ -51,8 +51,6 @@ struct Kept {
     /// What those have counted that have left.
     left: Counted,
     members: BTreeMap<Identity, Member>,
-    /// The one whose state is shown: of this name, the last that was made.
-    shown: Option<Identity>,
     #[cfg(feature = "metrics")]
     was_shown: bool,
     transitions: BTreeMap<Step, u64>,
@@ -147,12 +145,9 @@ impl Series {
         };
         let mut kept = self.kept();
         kept.members.insert(identity, member);
-        if *circuit.name() == *self.label {
-            kept.shown = Some(identity);
-            #[cfg(feature = "metrics")]
-            {
-                kept.was_shown = true;
-            }
+        #[cfg(feature = "metrics")]
+        {
+            kept.was_shown |= *circuit.name() == *self.label;
         }
     }
 
@@ -162,7 +157,6 @@ impl Series {
         let mut kept = self.kept();
         if kept.members.remove(&identity).is_some() {
             kept.left.add(&Counted::of(circuit));
-            kept.shown = kept.shown.filter(|shown| *shown != identity);
         }
         kept.members.is_empty()
     }
@@ -178,8 +172,11 @@ impl Series {
     /// Of circuits of this registry. As long as it is there, no handle that is taken here is the last of its circuit,
     /// so none takes a circuit along that would run somebody else's code under the lock.
     pub(super) fn read(&self, registry: &Registry) -> Reading {
+        // Before the lock, so that it is dropped after it: it may have left before it is told.
+        let there = registry.get(&self.label);
         let mut kept = self.kept();
-        let (counted, shown) = (kept.count(registry), kept.shown(registry));
+        let counted = kept.count(registry);
+        let shown = kept.shown(&self.label, there.as_ref(), registry);
         let mut reading = Reading {
             label: self.label.clone(),
             counted,
@@ -232,9 +229,21 @@ impl Kept {
         counted
     }
 
-    fn shown(&mut self, registry: &Registry) -> Option<Circuit> {
-        let identity = self.shown?;
-        self.members.get_mut(&identity)?.find(identity, registry)
+    /// The one whose state is shown: of this name, the one that is `there`, in whatever order those of one name are
+    /// told. Where that is just coming or leaving, whichever there is.
+    fn shown(
+        &mut self,
+        name: &Name,
+        there: Option<&Circuit>,
+        registry: &Registry,
+    ) -> Option<Circuit> {
+        let is_known = |circuit: &&Circuit| self.members.contains_key(&Identity::of(circuit));
+        if let Some(circuit) = there.filter(is_known) {
+            return Some(circuit.clone());
+        }
+        let mut members = self.members.iter_mut();
+        let (identity, member) = members.find(|(_, member)| member.name == *name)?;
+        member.find(*identity, registry)
     }
 }
 

@@ -9,12 +9,17 @@ use std::{
     time::Duration,
 };
 
-use tower_breaker::{Mode, State, registry::Registry, telemetry::Metrics};
+use tower_breaker::{
+    Mode, State,
+    clock::ManualClock,
+    registry::{Event, Registry},
+    telemetry::{Exposition, Metrics},
+};
 
 use super::{
     collisions::race,
     recorders::Hears,
-    scrape::{Exported, fail, registry, succeed},
+    scrape::{Exported, Scrape, brittle, fail, registry, succeed},
 };
 
 // L5
@@ -115,6 +120,39 @@ fn what_has_left_is_set_back() {
     // Nothing of it is told any more.
     a.force_open();
     assert_eq!(exported.scrape().of("a", "state"), 0.0);
+}
+
+// L5: one that was removed before it was told as added is told as both after the one that has its name by then.
+#[test]
+fn the_state_that_is_shown_is_that_of_the_circuit_that_is_there_whoever_is_told_last() {
+    let clock = ManualClock::new();
+    let registry = brittle(Registry::builder(), &clock).build().expect("valid");
+    let (weak, seen) = (registry.downgrade(), Arc::new(AtomicU64::new(0)));
+    let made = seen.clone();
+    let _first = registry.subscribe(move |circuit, event| {
+        if circuit.name() == "a" && matches!(event, Event::Added) && made.fetch_add(1, SeqCst) == 0
+        {
+            let registry = weak.upgrade().expect("there");
+            registry.remove("a").expect("it is there");
+            registry.get_or_create("a").expect("made anew").force_open();
+        }
+    });
+    let exported = Exported::of(&registry);
+    let exposition = Exposition::new(&registry);
+    let old = registry.get_or_create("a").expect("made");
+    assert_eq!(seen.load(SeqCst), 2);
+    for circuit in [old, registry.try_get("a").expect("there")] {
+        for scrape in [
+            exported.as_it_is(),
+            exported.scrape(),
+            Scrape::read(&exposition.render()),
+        ] {
+            let shown = ["state", "mode"].map(|gauge| scrape.of("a", gauge));
+            assert_eq!(shown, [1.0; 2]);
+        }
+        // Whatever becomes of the old one.
+        circuit.set_mode(Mode::ForcedOpen);
+    }
 }
 
 // L5: whichever of the two is told last, and modes have no era to go by.
