@@ -7,7 +7,7 @@ use super::{
     error::Rejected,
     handle::Circuit,
 };
-use crate::machine::{Answer, HeardEnd, Mode, Nanos, Outcome, State, Ticket, WithTransition};
+use crate::machine::{Answer, HeardEnd, Nanos, Outcome, Ticket, WithTransition};
 
 std::thread_local! {
     /// Whether this thread is telling of a call.
@@ -56,30 +56,12 @@ impl Circuit {
         let Some(ticket) = ticket.take() else {
             return;
         };
-        let call = match ticket.is_bypass() {
-            true => self.bypassing_call(),
-            false => AdmittedCall {
-                state: match ticket.is_probe() {
-                    true => State::HalfOpen,
-                    false => State::Closed,
-                },
-                era: ticket.era().number(),
-                probe: ticket.is_probe(),
-                shadowed: false,
-            },
-        };
-        self.tell_call(CallEvent::Admitted(call));
-    }
-
-    /// One whose ticket does not say in which era it was admitted: the circuit is disabled, or in shadow and would
-    /// reject.
-    fn bypassing_call(&self) -> AdmittedCall {
-        AdmittedCall {
-            state: self.state(),
-            era: self.core().era(),
-            probe: false,
-            shadowed: self.mode() == Mode::Shadow,
-        }
+        self.tell_call(CallEvent::Admitted(AdmittedCall {
+            state: ticket.state(),
+            era: ticket.era().number(),
+            probe: ticket.is_probe(),
+            shadowed: ticket.is_shadowed(),
+        }));
     }
 
     #[cold]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Admission, Cause, Core, HEARD, Mode, Nanos, Refusal, Ticket, Transition, WHOLE, WithTransition,
+    Admission, Cause, Core, Era, HEARD, Mode, Nanos, Refusal, Ticket, Transition, WHOLE,
+    WithTransition,
     retry::Attempt::{self, Done, Lost},
     totals::TotalCounters,
     transition::Length,
@@ -37,7 +38,7 @@ impl Core {
         match word.state_mode() {
             // Relaxed: as in `admit_fast`.
             StateMode::Disabled if self.judged_from.load(Ordering::Relaxed) == 0 => {
-                Some(Ok(Ticket::bypass()))
+                Some(Ok(Ticket::bypass(word.era(), StateMode::Disabled)))
             }
             StateMode::ForcedOpen if word.forced_for().is_none() => {
                 Some(Err(Refusal::ForcedOpen(Nanos::FOREVER)))
@@ -65,22 +66,36 @@ impl Core {
     pub(crate) fn admit_any(&self, now: u64) -> Admission {
         self.retry(|word| {
             let admission = self.try_admit(word, now);
-            admission.map(|admission| {
-                admission.map(|answer| match answer {
-                    Ok(ticket) => Ok(ticket.started_at(now)),
-                    Err(refusal) => self.pass_in_shadow(word, refusal, now),
-                })
+            admission.map(|WithTransition { answer, transition }| {
+                let answer = match answer {
+                    Ok(ticket) => Ok(ticket),
+                    Err(refusal) => self.pass_in_shadow(word, transition.as_ref(), refusal),
+                };
+                WithTransition {
+                    answer: answer.map(|ticket| ticket.started_at(now)),
+                    transition,
+                }
             })
         })
     }
 
-    /// E1: shadow lets the call pass. It decides nothing.
-    fn pass_in_shadow(&self, word: Word, refusal: Refusal, now: u64) -> Result<Ticket, Refusal> {
+    /// E1: shadow lets the call pass, in the era of `word`, or in the one that it has found to be over it. It decides
+    /// nothing.
+    fn pass_in_shadow(
+        &self,
+        word: Word,
+        found: Option<&Transition>,
+        refusal: Refusal,
+    ) -> Result<Ticket, Refusal> {
         if word.mode() != Mode::Shadow {
             return Err(refusal);
         }
         self.total(TotalCounters::shadowed);
-        Ok(Ticket::bypass().started_at(now))
+        let (era, state) = match found {
+            Some(turned) => (Era::new(turned.era), turned.to),
+            None => (word.era(), word.state()),
+        };
+        Ok(Ticket::bypass(era, StateMode::of(state, Mode::Shadow)))
     }
 
     /// Counts a call that is turned away. What is refused is not counted by itself: readiness may only ask, a
@@ -93,7 +108,10 @@ impl Core {
     /// One attempt, from one word.
     pub(super) fn try_admit(&self, word: Word, now: u64) -> Attempt<Admission> {
         match word.state_mode() {
-            StateMode::Disabled => Done(WithTransition::none(Ok(Ticket::bypass()))),
+            StateMode::Disabled => {
+                let ticket = Ticket::bypass(word.era(), StateMode::Disabled);
+                Done(WithTransition::none(Ok(ticket)))
+            }
             StateMode::Closed | StateMode::ClosedShadow => {
                 self.admit_closed(word, now).map(WithTransition::none)
             }
@@ -252,7 +270,7 @@ impl Core {
             Err(remaining) => WithTransition::none(Err(Refusal::ForcedOpen(remaining))),
             Ok(transition) => WithTransition {
                 answer: Ok(match closed.state_mode() {
-                    StateMode::Disabled => Ticket::bypass(),
+                    StateMode::Disabled => Ticket::bypass(closed.era(), StateMode::Disabled),
                     _ => Ticket::new(closed),
                 }),
                 transition: Some(transition),

@@ -296,6 +296,52 @@ mod tests {
         assert!(told.stale > 0 && told.slow > 0 && told.abandoned > 0);
     }
 
+    // L2, E1: whatever has become of the circuit by the time it is told.
+    #[test]
+    fn a_ticket_knows_in_which_state_and_era_its_call_was_let_pass() {
+        let core = core(numbers());
+        core.set_mode(Mode::Shadow, 0);
+        core.trip(std::time::Duration::from_nanos(9), 0)
+            .expect("in shadow");
+        let tell = |now, admitted: Ticket| {
+            core.set_mode(Mode::Disabled, now);
+            (
+                admitted.state(),
+                admitted.era().number(),
+                admitted.is_shadowed(),
+                admitted.is_probe(),
+            )
+        };
+        assert_eq!(tell(1, enter(&core, 0)), (State::Open, 1, true, false));
+        let disabled = enter(&core, 1);
+        core.set_mode(Mode::Shadow, 1);
+        assert_eq!(tell(1, disabled), (State::Closed, 2, false, false));
+        core.set_mode(Mode::Shadow, 1);
+        core.trip(std::time::Duration::from_nanos(9), 1)
+            .expect("in shadow");
+        assert_eq!(
+            tell(10, enter(&core, 10)),
+            (State::HalfOpen, 7, false, true)
+        );
+    }
+
+    // L2, E1: one that finds probes timed out meets what comes of that.
+    #[test]
+    fn what_shadow_lets_pass_is_of_the_era_that_it_has_begun() {
+        let core = core(Numbers {
+            half_open_timeout: 5,
+            open_first: 100,
+            ..numbers()
+        });
+        core.set_mode(Mode::Shadow, 0);
+        core.trip(std::time::Duration::from_nanos(9), 0)
+            .expect("in shadow");
+        assert!(enter(&core, 9).is_probe());
+        let (full, late) = (enter(&core, 10), enter(&core, 14));
+        let seen = [full, late].map(|call| (call.state(), call.era().number(), call.is_shadowed()));
+        assert_eq!(seen, [(State::HalfOpen, 2, true), (State::Open, 3, true)]);
+    }
+
     // L2, C4: also of one whose era is found to be over late, a probe, and one whose trip another has made.
     #[test]
     fn a_call_of_an_older_era_is_told_as_stale() {

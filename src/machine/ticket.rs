@@ -1,14 +1,14 @@
 //! The right to make one call.
 
 use super::{
-    Era, Nanos, State,
+    Era, Mode, Nanos, State,
     word::{StateMode, Word},
 };
 
 /// The right to make one call, of the era that admitted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    /// The word's identity, or [`Word::NEVER`] for calls that decide nothing.
+    /// The word's identity, or [one that it never has](Word::never) for calls that decide nothing.
     pub(super) identity: u64,
     /// When it was given, in nanoseconds, or [`Ticket::UNTIMED`].
     pub(super) started: u64,
@@ -25,10 +25,11 @@ impl Ticket {
         }
     }
 
-    /// The ticket of a call that the circuit does not judge: it enters the totals only.
-    pub(super) fn bypass() -> Self {
+    /// The ticket of a call that the circuit does not judge, which was this as it let the call pass: the call enters
+    /// the totals only.
+    pub(super) fn bypass(era: Era, state_mode: StateMode) -> Self {
         Self {
-            identity: Word::NEVER.bits(),
+            identity: Word::never(era, state_mode).bits(),
             started: Self::UNTIMED,
         }
     }
@@ -87,6 +88,16 @@ impl Ticket {
     #[inline]
     pub(crate) fn is_bypass(self) -> bool {
         self.word().state_mode() == StateMode::Disabled
+    }
+
+    /// The state of the circuit that let the call pass.
+    pub(crate) fn state(self) -> State {
+        self.word().really().state()
+    }
+
+    /// Whether nothing but shadow mode let the call pass.
+    pub(crate) fn is_shadowed(self) -> bool {
+        self.is_bypass() && self.word().really().mode() == Mode::Shadow
     }
 
     #[inline]

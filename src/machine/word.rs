@@ -129,8 +129,18 @@ impl Word {
         Self::new(Era::FIRST, StateMode::of(saved.state, saved.mode), payload)
     }
 
-    /// Disabled, with a payload: a word that no circuit ever has.
-    pub(crate) const NEVER: Self = Self(PAYLOAD_MASK | StateMode::Disabled as u64);
+    /// Disabled, with a payload: a word that no circuit ever has. It says what the circuit really was.
+    pub(crate) const fn never(era: Era, state_mode: StateMode) -> Self {
+        Self::new(era, StateMode::Disabled, 1 + state_mode as u64)
+    }
+
+    /// What the circuit really was, of a word that it [never](Self::never) has; of any other, what that says.
+    pub(crate) const fn really(self) -> StateMode {
+        match (self.state_mode(), self.payload()) {
+            (StateMode::Disabled, payload @ 1..=8) => StateMode::ALL[payload as usize - 1],
+            (state_mode, _) => state_mode,
+        }
+    }
 
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
