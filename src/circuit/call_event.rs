@@ -83,7 +83,8 @@ pub struct EndedCall {
     pub probe: bool,
     /// How long it took, as far as the circuit measures it: from admission to the head of the response, without the
     /// time in which it has waited for its client where that is [known](crate::CircuitBuilder::slow_call_duration).
-    /// `None` if nobody heard of calls yet when it was admitted.
+    /// `None` if nobody heard of calls yet when it was admitted, and of what a circuit is told in the course of another
+    /// circuit's call (rules J5, J6).
     pub took: Option<Duration>,
 }
 

@@ -39,7 +39,10 @@ impl Acts {
     fn forced_in(&self, era: Era) -> By {
         let (mode, told, by) = &self.mode;
         let is_it = *mode == Mode::ForcedOpen && Era::new(*told) == era;
-        is_it.then(|| by.clone()).unwrap_or_default()
+        match is_it {
+            true => by.clone(),
+            false => By::unknown(),
+        }
     }
 }
 

@@ -137,7 +137,9 @@ impl Word {
     /// What the circuit really was, of a word that it [never](Self::never) has; of any other, what that says.
     pub(crate) const fn really(self) -> StateMode {
         match (self.state_mode(), self.payload()) {
-            (StateMode::Disabled, payload @ 1..=8) => StateMode::ALL[payload as usize - 1],
+            (StateMode::Disabled, 1..) => {
+                StateMode::ALL[((self.payload() - 1) & STATE_MODE_MASK) as usize]
+            }
             (state_mode, _) => state_mode,
         }
     }
