@@ -1,5 +1,7 @@
 //! Answers in JSON, and what every answer says.
 
+use std::{future::poll_fn, mem, task::Poll};
+
 use axum::{
     Router,
     body::Body,
@@ -8,6 +10,23 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
+
+/// After so many circuits others have their turn: whoever answers does so on a thread of a runtime, which has calls to
+/// make.
+pub(super) const PIECE: usize = 32;
+
+/// Others have their turn.
+pub(super) async fn others_first() {
+    let mut had_theirs = false;
+    poll_fn(|cx| match mem::replace(&mut had_theirs, true) {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+}
 
 /// An answer in JSON.
 pub(super) struct Json(pub(super) StatusCode, pub(super) Value);

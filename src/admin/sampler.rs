@@ -1,13 +1,16 @@
 //! Looks at all circuits, once a second, for all who watch (rule L3).
 //!
 //! No task runs. Whoever watches comes by four times a second, and the first who finds that a second is over makes the
-//! pass. What it finds is written once, and all send the same bytes. Nobody waits for a pass: who finds one under way
-//! comes by again. Where nobody watches, nothing is done.
+//! pass. What it finds is written once, and all send the same bytes. A pass is made in pieces, so that a thousand circuits
+//! hold up nobody's calls: whoever comes by while one is under way makes the next piece. Where nobody watches, nothing is
+//! done.
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    mem,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError},
     time::{Duration, SystemTime, UNIX_EPOCH},
+    vec,
 };
 
 use bytes::Bytes;
@@ -16,6 +19,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::{
+    answer::PIECE,
     boot::boot,
     history::{Counts, History, Told, state},
     json,
@@ -40,7 +44,7 @@ const HISTORIES: usize = 1_000;
 pub(super) struct Sampler {
     registry: WeakRegistry,
     pub(super) ring: Arc<Ring>,
-    /// Who holds it makes a pass, or a list.
+    /// Who holds it makes a piece of a pass, or of a list.
     sampling: Mutex<Sampling>,
     /// The last passes.
     passes: Mutex<VecDeque<Arc<Pass>>>,
@@ -54,11 +58,10 @@ pub(super) struct Pass {
     at: SystemTime,
     second: u64,
     /// Circuits that are not as they were, by name.
-    changed: Vec<(Name, Value)>,
+    changed: Vec<(Name, Box<str>)>,
     calls: Vec<(Name, Counts)>,
     gone: Vec<Name>,
     update: OnceLock<Bytes>,
-    list: OnceLock<Bytes>,
 }
 
 /// What there is for a stream that knows one pass.
@@ -67,6 +70,17 @@ pub(super) enum Next {
     /// The one after it is kept no more.
     Missed,
     Nothing,
+}
+
+/// What came of a piece of work.
+pub(super) enum Looked<T> {
+    Done(T),
+    /// There is more to do, after others have had their turn.
+    More,
+    /// Somebody else is at it.
+    Busy,
+    /// There is no registry any more.
+    Gone,
 }
 
 impl Sampler {
@@ -79,31 +93,53 @@ impl Sampler {
         }
     }
 
-    /// Makes a pass, if it is time and nobody does. `false` if the registry is gone.
-    pub(super) fn tick(&self, now: Instant) -> bool {
-        let Some(registry) = self.registry.upgrade() else {
-            return false;
-        };
-        if let Some(mut sampling) = self.try_sampling() {
-            self.pass(&mut sampling, &registry, now);
-        }
-        true
+    /// Makes a piece of what is to be done by now, if nobody does.
+    pub(super) fn tick(&self, now: Instant) -> Looked<()> {
+        self.work(now, |_, _| Some(()))
     }
 
-    /// Every circuit with its history, or one, and the pass after which that was so. `None` while somebody else looks.
-    pub(super) fn list(&self, only: Option<&Name>, now: Instant) -> Option<(Arc<Pass>, Bytes)> {
-        let registry = self.registry.upgrade()?;
-        let mut sampling = self.try_sampling()?;
-        self.pass(&mut sampling, &registry, now);
-        let pass = self.passes().back()?.clone();
-        let list = match only {
-            None => {
-                let all = || sampling.list(&pass, &registry, &registry.names());
-                pass.list.get_or_init(all).clone()
-            }
-            Some(name) => sampling.list(&pass, &registry, std::slice::from_ref(name)),
+    /// Every circuit with its history, or one, and the pass after which that was so.
+    pub(super) fn list(&self, only: Option<&Name>, now: Instant) -> Looked<(Arc<Pass>, Bytes)> {
+        self.work(now, |sampling, registry| {
+            let pass = self.passes().back()?.clone();
+            let list = match only {
+                None => sampling.list_after(&pass, registry)?,
+                Some(name) => {
+                    let mut list = Listing::new(&pass, vec![name.clone()]);
+                    list.piece(&sampling.known, registry);
+                    list.end()
+                }
+            };
+            Some((pass, list))
+        })
+    }
+
+    /// Goes on with what is under way, and then with what is due, until `then` has what it needs or others have to have
+    /// their turn.
+    fn work<T>(
+        &self,
+        now: Instant,
+        mut then: impl FnMut(&mut Sampling, &Registry) -> Option<T>,
+    ) -> Looked<T> {
+        let Some(registry) = self.registry.upgrade() else {
+            return Looked::Gone;
         };
-        Some((pass, list))
+        let Some(mut sampling) = self.try_sampling() else {
+            return Looked::Busy;
+        };
+        loop {
+            if let Some(pass) = sampling.go_on(&registry) {
+                self.keep(pass);
+            }
+            if sampling.is_at_work() {
+                return Looked::More;
+            }
+            if sampling.is_due(now) {
+                sampling.begin_pass(&registry, self.ring.end(), now);
+            } else if let Some(done) = then(&mut sampling, &registry) {
+                return Looked::Done(done);
+            }
+        }
     }
 
     /// The pass after this one.
@@ -117,18 +153,15 @@ impl Sampler {
         }
     }
 
-    fn pass(&self, sampling: &mut Sampling, registry: &Registry, now: Instant) {
-        if sampling.is_due(now) {
-            let pass = Arc::new(sampling.pass(registry, self.ring.end(), now));
-            let mut passes = self.passes();
-            let oldest = match passes.len() {
-                KEPT => passes.pop_front(),
-                _ => None,
-            };
-            passes.push_back(pass);
-            drop(passes);
-            drop(oldest);
-        }
+    fn keep(&self, pass: Pass) {
+        let mut passes = self.passes();
+        let oldest = match passes.len() {
+            KEPT => passes.pop_front(),
+            _ => None,
+        };
+        passes.push_back(Arc::new(pass));
+        drop(passes);
+        drop(oldest);
     }
 
     fn try_sampling(&self) -> Option<MutexGuard<'_, Sampling>> {
@@ -165,29 +198,33 @@ impl Pass {
 
     fn write<'a>(
         &self,
-        circuits: impl Iterator<Item = &'a (Name, Value)>,
+        circuits: impl Iterator<Item = &'a (Name, Box<str>)>,
         calls: impl Iterator<Item = &'a (Name, Counts)>,
         gone: impl Iterator<Item = &'a Name>,
     ) -> Bytes {
         let row = |(name, Counts([success, failure, slow, rejected])): &(Name, Counts)| {
             json!([name.as_str(), success, failure, slow, rejected])
         };
-        frame(
-            "update",
-            &json!({
-                "now": json::time(self.at),
-                "circuits": circuits.map(|(_, shown)| shown).collect::<Vec<_>>(),
-                "calls": calls.map(row).collect::<Vec<_>>(),
-                "gone": gone.map(Name::as_str).collect::<Vec<_>>(),
-            }),
-        )
+        let circuits: Vec<&str> = circuits.map(|(_, shown)| &**shown).collect();
+        let [now, calls, gone] = [
+            json!(json::time(self.at)),
+            calls.map(row).collect(),
+            gone.map(Name::as_str).collect(),
+        ];
+        let circuits = circuits.join(",");
+        let data =
+            format!(r#"{{"now":{now},"circuits":[{circuits}],"calls":{calls},"gone":{gone}}}"#);
+        framed("update", &data)
     }
 }
 
 /// An event of a stream. JSON has no line breaks in it.
 pub(super) fn frame(event: &str, data: &impl Serialize) -> Bytes {
     // Nothing that is written here has keys that are no texts.
-    let data = serde_json::to_string(data).unwrap_or_default();
+    framed(event, &serde_json::to_string(data).unwrap_or_default())
+}
+
+fn framed(event: &str, data: &str) -> Bytes {
     format!("event: {event}\ndata: {data}\n\n").into()
 }
 
@@ -195,9 +232,27 @@ pub(super) fn frame(event: &str, data: &impl Serialize) -> Bytes {
 struct Sampling {
     number: u64,
     times: Option<Times>,
-    circuits: BTreeMap<Name, Known>,
-    /// How many of those have a history.
-    histories: usize,
+    known: AllKnown,
+    work: Work,
+    /// The last list of all circuits, and the number of the pass that it is of.
+    listed: Option<(u64, Bytes)>,
+}
+
+/// What is under way. No list is made while a pass is: it would have seconds in it that the pass has yet to tell.
+#[derive(Default)]
+enum Work {
+    #[default]
+    Nothing,
+    Pass(Passing),
+    List(Listing),
+}
+
+/// A pass that is under way.
+struct Passing {
+    pass: Pass,
+    /// Those that it has yet to look at.
+    names: vec::IntoIter<Name>,
+    counts_go_on: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -262,29 +317,83 @@ impl Sampling {
         self.times.map_or(0, |times| since(times).as_secs())
     }
 
-    fn pass(&mut self, registry: &Registry, events: u64, now: Instant) -> Pass {
+    fn is_at_work(&self) -> bool {
+        !matches!(self.work, Work::Nothing)
+    }
+
+    fn begin_pass(&mut self, registry: &Registry, events: u64, now: Instant) {
         let counts_go_on = self.advance(now);
-        let second = self.second(now);
-        let mut pass = Pass {
+        let pass = Pass {
             number: self.number,
             events,
             at: SystemTime::now(),
-            second,
+            second: self.second(now),
             changed: Vec::new(),
             calls: Vec::new(),
             gone: Vec::new(),
             update: OnceLock::new(),
-            list: OnceLock::new(),
         };
-        for name in registry.names() {
-            if let Some(circuit) = registry.get(&name) {
-                self.look(&mut pass, registry, &circuit, counts_go_on);
-            }
-        }
-        self.forget(&mut pass);
-        pass
+        self.work = Work::Pass(Passing {
+            pass,
+            names: registry.names().into_iter(),
+            counts_go_on,
+        });
     }
 
+    /// Makes a piece of what is under way. The pass, if that was the last of one.
+    fn go_on(&mut self, registry: &Registry) -> Option<Pass> {
+        let is_whole = match &mut self.work {
+            Work::Nothing => return None,
+            Work::Pass(passing) => passing.piece(&mut self.known, registry),
+            Work::List(listing) => listing.piece(&self.known, registry),
+        };
+        if !is_whole {
+            return None;
+        }
+        match mem::take(&mut self.work) {
+            Work::Pass(mut passing) => {
+                self.known.forget(&mut passing.pass);
+                return Some(passing.pass);
+            }
+            Work::List(listing) => self.listed = Some((listing.of_pass, listing.end())),
+            Work::Nothing => {}
+        }
+        None
+    }
+
+    /// The list of all circuits after this pass, if there is one. Else it is begun.
+    fn list_after(&mut self, pass: &Pass, registry: &Registry) -> Option<Bytes> {
+        match &self.listed {
+            Some((number, list)) if *number == pass.number => Some(list.clone()),
+            _ => {
+                self.work = Work::List(Listing::new(pass, registry.names()));
+                None
+            }
+        }
+    }
+}
+
+/// All circuits as the last pass has seen them.
+#[derive(Default)]
+struct AllKnown {
+    circuits: BTreeMap<Name, Known>,
+    /// How many of those have a history.
+    histories: usize,
+}
+
+impl Passing {
+    /// Looks at some more circuits. Whether that were the last.
+    fn piece(&mut self, known: &mut AllKnown, registry: &Registry) -> bool {
+        for name in self.names.by_ref().take(PIECE) {
+            if let Some(circuit) = registry.get(&name) {
+                known.look(&mut self.pass, registry, &circuit, self.counts_go_on);
+            }
+        }
+        self.names.len() == 0
+    }
+}
+
+impl AllKnown {
     fn look(&mut self, pass: &mut Pass, registry: &Registry, circuit: &Circuit, goes_on: bool) {
         let name = circuit.full_name();
         let snapshot = circuit.snapshot();
@@ -293,8 +402,8 @@ impl Sampling {
         let counts = Counts::of(&snapshot.totals.unwrap_or_default());
         let before = self.circuits.remove(name);
         if before.as_ref().is_none_or(|before| before.seen != seen) {
-            let shown = json::circuit(circuit, &snapshot, named);
-            pass.changed.push((name.clone(), shown));
+            let shown = json::circuit(circuit, &snapshot, named).to_string();
+            pass.changed.push((name.clone(), shown.into()));
         }
         let (then, history) = match before {
             Some(before) => (before.counts, before.history),
@@ -328,7 +437,7 @@ impl Sampling {
 
     /// Those that were not there any more.
     fn forget(&mut self, pass: &mut Pass) {
-        let (number, histories) = (self.number, &mut self.histories);
+        let (number, histories) = (pass.number, &mut self.histories);
         self.circuits.retain(|name, known| {
             let stays = known.pass == number;
             if !stays {
@@ -338,38 +447,55 @@ impl Sampling {
             stays
         });
     }
+}
 
-    fn list(&self, pass: &Pass, registry: &Registry, names: &[Name]) -> Bytes {
+/// A list that is being written.
+struct Listing {
+    of_pass: u64,
+    second: u64,
+    epoch: u64,
+    /// Those that it has yet to write.
+    names: vec::IntoIter<Name>,
+    /// The message so far.
+    text: String,
+}
+
+impl Listing {
+    fn new(pass: &Pass, names: Vec<Name>) -> Self {
         let epoch = pass.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let circuits = names.iter().filter_map(|name| {
-            let circuit = registry.get(name)?;
-            let known = self.circuits.get(name);
-            let history = known.and_then(|known| known.history.as_ref());
-            Some(Listed {
-                circuit: json::circuit_now(&circuit, registry),
-                history: history.map(|it| it.told(pass.second, epoch.as_secs())),
-            })
-        });
-        let list = List {
-            now: json::time(pass.at),
-            circuits: circuits.collect(),
-        };
-        frame("circuits", &list)
+        // The circuits are as they are now, and not as the pass has seen them.
+        let (now, boot) = (json!(json::time(SystemTime::now())), json!(boot()));
+        Self {
+            of_pass: pass.number,
+            second: pass.second,
+            epoch: epoch.as_secs(),
+            names: names.into_iter(),
+            text: format!("event: circuits\ndata: {{\"now\":{now},\"boot\":{boot},\"circuits\":["),
+        }
     }
-}
 
-struct List<'a> {
-    now: String,
-    circuits: Vec<Listed<'a>>,
-}
+    /// Writes some more circuits. Whether that were the last.
+    fn piece(&mut self, known: &AllKnown, registry: &Registry) -> bool {
+        for name in self.names.by_ref().take(PIECE) {
+            let Some(circuit) = registry.get(&name) else {
+                continue;
+            };
+            let history = known.circuits.get(&name).and_then(|it| it.history.as_ref());
+            let listed = Listed {
+                circuit: json::circuit_now(&circuit, registry),
+                history: history.map(|it| it.told(self.second, self.epoch)),
+            };
+            if !self.text.ends_with('[') {
+                self.text.push(',');
+            }
+            // Nothing in it has keys that are no texts.
+            self.text += &serde_json::to_string(&listed).unwrap_or_default();
+        }
+        self.names.len() == 0
+    }
 
-impl Serialize for List<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("now", &self.now)?;
-        map.serialize_entry("boot", boot())?;
-        map.serialize_entry("circuits", &self.circuits)?;
-        map.end()
+    fn end(self) -> Bytes {
+        (self.text + "]}\n\n").into()
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::{
     convert::Infallible,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -19,7 +20,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use super::{
     places::Place,
     ring::{self, Kept},
-    sampler::{self, Sampler, frame},
+    sampler::{self, Looked, Sampler, frame},
 };
 use crate::{
     circuit::{handle::Circuit, name::Name},
@@ -57,6 +58,8 @@ pub(super) struct Stream {
     pass: u64,
     tick: Interval,
     told_at: Instant,
+    /// Whether it is its turn to look at circuits.
+    looks: bool,
     is_over: bool,
 }
 
@@ -95,6 +98,7 @@ impl Stream {
             pass: 0,
             tick,
             told_at: Instant::now(),
+            looks: false,
             is_over: false,
         }
     }
@@ -112,7 +116,8 @@ impl Stream {
                     return Some(frame("reset", &json!({ "why": why })));
                 }
                 Stage::List => {
-                    let (pass, list) = self.sampler.list(self.only.as_ref(), now)?;
+                    let looked = self.sampler.list(self.only.as_ref(), now);
+                    let (pass, list) = self.come_of(looked)?;
                     (self.pass, self.stage) = (pass.number, Stage::Live);
                     self.event.get_or_insert(pass.events);
                     return Some(list);
@@ -125,6 +130,17 @@ impl Stream {
                 },
             }
         }
+    }
+
+    /// What there is after a look, if it is done. Else there is another turn.
+    fn come_of<T>(&mut self, looked: Looked<T>) -> Option<T> {
+        match looked {
+            Looked::Done(done) => return Some(done),
+            Looked::More => self.looks = true,
+            Looked::Busy => {}
+            Looked::Gone => self.is_over = true,
+        }
+        None
     }
 
     fn next_event(&mut self) -> Option<Bytes> {
@@ -226,12 +242,23 @@ impl Body for Stream {
             if this.ends(now) {
                 return Poll::Ready(None);
             }
+            if mem::take(&mut this.looks) {
+                let looked = this.sampler.tick(now);
+                this.come_of(looked);
+            }
             if let Some(bytes) = this.next(now) {
                 this.told_at = now;
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
-            ready!(this.tick.poll_tick(cx));
-            this.is_over = !this.sampler.tick(Instant::now());
+            if this.looks {
+                // Others first.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if !this.is_over {
+                ready!(this.tick.poll_tick(cx));
+                this.looks = true;
+            }
         }
     }
 }

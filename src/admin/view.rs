@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    answer::{Json, never_kept},
+    answer::{Json, PIECE, never_kept, others_first},
     boot::boot,
     json,
     page::page,
@@ -119,7 +119,7 @@ impl View {
         let (all, one, events, stream) = (this.clone(), this.clone(), this.clone(), this);
         let routes = Router::new()
             .route("/", get(async || page()))
-            .route("/circuits", get(async move || all.circuits()))
+            .route("/circuits", get(async move || all.circuits().await))
             .route("/circuit", get(async move |uri: Uri| one.circuit(&uri)))
             .route("/events", get(async move |uri: Uri| events.events(&uri)))
             .route(
@@ -165,12 +165,13 @@ impl Watched {
         }
     }
 
-    fn circuits(&self) -> Json {
-        let names = self.registry.names().into_iter();
-        let circuits = names.filter_map(|name| self.registry.get(&name));
-        let shown: Vec<_> = circuits
-            .map(|it| json::circuit_now(&it, &self.registry))
-            .collect();
+    async fn circuits(&self) -> Json {
+        let mut shown = Vec::new();
+        for names in self.registry.names().chunks(PIECE) {
+            let circuits = names.iter().filter_map(|name| self.registry.get(name));
+            shown.extend(circuits.map(|it| json::circuit_now(&it, &self.registry)));
+            others_first().await;
+        }
         told("circuits", shown)
     }
 

@@ -1,6 +1,8 @@
 //! `GET stream`: what happens, as it happens. Time is tokio's, and paused.
 
 use std::{
+    future::poll_fn,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,6 +13,7 @@ use std::{
 use axum::Router;
 use futures_util::future::join_all;
 use http::StatusCode;
+use http_body::Body;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::time::{Instant, advance};
@@ -289,6 +292,46 @@ async fn all_circuits_are_looked_at_once_a_second_whoever_watches() {
     // One for each second, with the one at the beginning, and one for the list.
     let looks = clock.0.asked.load(Ordering::SeqCst) - began;
     assert_eq!(looks, SECONDS + 2);
+}
+
+// L3: whoever watches does so on a thread of a runtime, which has calls to make.
+#[tokio::test(start_paused = true)]
+async fn a_look_at_a_thousand_circuits_lets_others_have_their_turn() {
+    let clock = CountingClock::default();
+    let of_circuits = clock.clone();
+    let registry = Registry::builder()
+        .defaults(move |it| it.clock(of_circuits.clone()))
+        .build()
+        .expect("valid");
+    for number in 0..1_000 {
+        registry.get_or_create(&number.to_string()).expect("room");
+    }
+    let router = router(&registry);
+    let mut body = ask_for_stream(&router, "", None).await.into_body();
+    let asked = || clock.0.asked.load(Ordering::SeqCst);
+    let (mut longest, mut told) = (0, String::new());
+    let mut next = async |kind: &str| {
+        told.clear();
+        while !told.contains(&format!("event: {kind}\n")) {
+            let frame = poll_fn(|cx| {
+                let before = asked();
+                let polled = Pin::new(&mut body).poll_frame(cx);
+                longest = longest.max(asked() - before);
+                polled
+            });
+            let frame = frame.await.expect("no end").expect("a frame");
+            told += str::from_utf8(&frame.into_data().expect("data")).expect("text");
+        }
+        told.matches("\"line\":").count()
+    };
+    assert_eq!(next("circuits").await, 1_000);
+    assert_eq!(next("update").await, 0);
+    for number in 0..1_000 {
+        happen(&registry, &number.to_string());
+    }
+    assert_eq!(next("lagged").await, 0);
+    assert_eq!(next("circuits").await, 1_000);
+    assert!(longest <= 100, "{longest}");
 }
 
 // L3: a circuit that is held cannot make room for another (I5).
