@@ -6,7 +6,7 @@ use axum::Router;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::StatusCode;
 use sha2::{Digest, Sha256};
-use tower_breaker::admin::View;
+use tower_breaker::admin::{Control, View};
 
 use crate::{ask, get, registry};
 
@@ -71,13 +71,17 @@ async fn a_browser_runs_what_is_in_the_page_and_nothing_else() {
 async fn the_page_is_there_below_a_prefix() {
     let (registry, _) = registry(&["db"]);
     let view = || View::new(&registry).router::<()>();
+    let control = || Control::new(&registry).router::<()>();
     let nested = Router::new().nest("/admin", view());
     let slashed = Router::new().nest("/admin/", view());
     let service = Router::new().nest_service("/admin", view());
+    let both = service.clone().nest("/admin", control());
+    assert_eq!(get(&both, "/admin/control").await.status, StatusCode::OK);
     for (router, pages) in [
         (nested, &["/admin"][..]),
         (slashed, &["/admin/"]),
         (service, &["/admin", "/admin/"]),
+        (both, &["/admin", "/admin/"]),
     ] {
         for page in pages {
             let answer = get(&router, page).await;
