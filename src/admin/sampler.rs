@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::{
     answer::PIECE,
     boot::boot,
-    history::{Counts, History, Told, state},
+    history::{Counts, History, SECONDS, Told, state},
     json,
     ring::Ring,
 };
@@ -105,7 +105,7 @@ impl Sampler {
             let list = match only {
                 None => sampling.list_after(&pass, registry)?,
                 Some(name) => {
-                    let mut list = Listing::new(&pass, vec![name.clone()]);
+                    let mut list = Listing::new(&pass, vec![name.clone()], &sampling.watched);
                     list.piece(&sampling.known, registry);
                     list.end()
                 }
@@ -232,6 +232,8 @@ fn framed(event: &str, data: &str) -> Bytes {
 struct Sampling {
     number: u64,
     times: Option<Times>,
+    /// The seconds in which somebody watched, from and to, oldest first.
+    watched: VecDeque<(u64, u64)>,
     known: AllKnown,
     work: Work,
     /// The last list of all circuits, and the number of the pass that it is of.
@@ -317,12 +319,28 @@ impl Sampling {
         self.times.map_or(0, |times| since(times).as_secs())
     }
 
+    /// Where nobody watched there were no calls to be seen, which is not the same as no calls.
+    fn watch(&mut self, goes_on: bool, second: u64) {
+        match self.watched.back_mut().filter(|_| goes_on) {
+            Some((_, to)) => *to = second,
+            None => self.watched.push_back((second, second)),
+        }
+        while self
+            .watched
+            .front()
+            .is_some_and(|(_, to)| to + SECONDS < second)
+        {
+            self.watched.pop_front();
+        }
+    }
+
     fn is_at_work(&self) -> bool {
         !matches!(self.work, Work::Nothing)
     }
 
     fn begin_pass(&mut self, registry: &Registry, events: u64, now: Instant) {
         let counts_go_on = self.advance(now);
+        self.watch(counts_go_on, self.second(now));
         let pass = Pass {
             number: self.number,
             events,
@@ -366,7 +384,7 @@ impl Sampling {
         match &self.listed {
             Some((number, list)) if *number == pass.number => Some(list.clone()),
             _ => {
-                self.work = Work::List(Listing::new(pass, registry.names()));
+                self.work = Work::List(Listing::new(pass, registry.names(), &self.watched));
                 None
             }
         }
@@ -461,16 +479,25 @@ struct Listing {
 }
 
 impl Listing {
-    fn new(pass: &Pass, names: Vec<Name>) -> Self {
+    fn new(pass: &Pass, names: Vec<Name>, watched: &VecDeque<(u64, u64)>) -> Self {
         let epoch = pass.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let watched = watched.iter().map(|(from, to)| {
+            let age = |second: &u64| pass.second.saturating_sub(*second);
+            [age(from), age(to)].map(|age| epoch.as_secs().saturating_sub(age))
+        });
         // The circuits are as they are now, and not as the pass has seen them.
-        let (now, boot) = (json!(json::time(SystemTime::now())), json!(boot()));
+        let [now, boot, watched] = [
+            json!(json::time(SystemTime::now())),
+            json!(boot()),
+            watched.map(|it| json!(it)).collect(),
+        ];
+        let head = format!(r#"{{"now":{now},"boot":{boot},"watched":{watched},"circuits":["#);
         Self {
             of_pass: pass.number,
             second: pass.second,
             epoch: epoch.as_secs(),
             names: names.into_iter(),
-            text: format!("event: circuits\ndata: {{\"now\":{now},\"boot\":{boot},\"circuits\":["),
+            text: format!("event: circuits\ndata: {head}"),
         }
     }
 

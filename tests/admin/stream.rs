@@ -208,6 +208,9 @@ async fn the_last_minutes_are_told_to_who_comes_later() {
         .await
         .until("circuits")
         .await;
+    let to = list.circuit("db").expect("there")["history"]["to"].as_u64();
+    let to = to.expect("a number");
+    assert_eq!(list.data["watched"], json!([[to - 5, to]]));
     assert_eq!(
         list.circuit("db").expect("there")["history"]["samples"],
         json!([
@@ -233,6 +236,9 @@ async fn calls_that_nobody_watched_are_not_told_as_those_of_one_second() {
     let list = stream.until("circuits").await;
     let db_shown = list.circuit("db").expect("there");
     assert_eq!(db_shown["totals"]["success"], 100);
+    // Not as none, either.
+    let to = db_shown["history"]["to"].as_u64().expect("a number");
+    assert_eq!(list.data["watched"], json!([[to - 60, to - 60], [to, to]]));
     assert_eq!(db_shown["history"]["samples"], json!([[60, 0, 0, 0, 0, 0]]));
     db.try_acquire().expect("closed").success();
     assert_eq!(
