@@ -106,7 +106,7 @@ export class Mock {
     const to = Math.floor(this.now() / 1000);
     const circuits = [...this.circuits.values()].sort((a, b) => a.name < b.name ? -1 : 1).map(c => withHistory
       ? { ...this.json(c), history: { to, samples: [...c.history].filter(([s]) => s <= to).map(([s, v]) => [to - s, ...v]) } } : this.json(c));
-    return { now: this.at(), boot: this.boot, circuits };
+    return { now: this.at(), boot: this.boot, ...(this.watchedFor ? { watched: [[to - this.watchedFor, to]] } : {}), circuits };
   }
   send(text) { for (const stream of this.streams) stream.write(text); }
 

@@ -20,6 +20,24 @@ test('a countdown goes by the server\'s clock, and stands still when nothing is 
   assert.equal(await left(), frozen);
 }));
 
+const told = (page, name) => card(page, name).locator('canvas').getAttribute('aria-label');
+
+test('a server whose clock is set back is followed', withPage(few, async ({ mock, page }) => {
+  mock.trip('tax', 3600);
+  await until('calls are told', async () => /[1-9]\d* rejected/.test(await told(page, 'tax')));
+  mock.skew -= 600_000;
+  await page.waitForTimeout(3000);
+  await live(page);
+  const before = await told(page, 'tax');
+  await until('calls go on', async () => await told(page, 'tax') !== before, 4000);
+  assert.equal(await page.locator('#trouble').isHidden(), true);
+}));
+
+test('calls of a time that nobody watched are told as unknown', withPage({ ...few, before: mock => { mock.watchedFor = 10; } }, async ({ mock, page }) => {
+  mock.trip('tax', 3600);
+  await until('it says how many seconds are known', async () => /^Calls of the last 5 minutes, of which 1\d seconds are known: /.test(await told(page, 'tax')));
+}));
+
 test('a server that is silent is called stale, and live again when it speaks', withPage(few, async ({ mock, page }) => {
   mock.silent = true;
   await page.locator('#link[data-is=stale]').waitFor();
