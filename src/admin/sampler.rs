@@ -136,8 +136,12 @@ impl Sampler {
             }
             if sampling.is_due(now) {
                 sampling.begin_pass(&registry, self.ring.end(), now);
-            } else if let Some(done) = then(&mut sampling, &registry) {
-                return Looked::Done(done);
+                continue;
+            }
+            match then(&mut sampling, &registry) {
+                Some(done) => return Looked::Done(done),
+                None if sampling.is_at_work() => {}
+                None => return Looked::Busy,
             }
         }
     }
