@@ -21,9 +21,23 @@ export const policyOf = page => [
 
 const secondsOf = text => { const [, n, unit] = /^([\d.]+)(ms|s|m|h|d)$/.exec(text) || []; return n && Number(n) * { ms: .001, s: 1, m: 60, h: 3600, d: 86400 }[unit]; };
 
+// The words of src/machine/types.rs and src/circuit/describe.rs.
+const CAUSES = { manual: 'by hand', probe_failed: 'a probe failed', wait_over: 'the wait is over, the next call is a probe', recovered: 'the probes succeeded', force_expired: 'the time is over for which it was forced open' };
+const failed = ({ failures, calls }, threshold) => `${failures} of ${calls} calls failed (${Math.floor(failures / calls * 1000) / 10} %, threshold ${threshold * 100} %)`;
+const time = seconds => `${Math.ceil(seconds * 10) / 10} s`;
+const STATES = { open: 'open', half_open: 'half-open', closed: 'closed' };
+function deed({ from, to, mode_before, mode }) {
+  if (mode === 'forced_open') return 'is forced open';
+  if (mode !== mode_before) return { normal: 'is back to normal', disabled: 'is disabled', shadow: 'is in shadow' }[mode];
+  return to === 'open' && from !== 'closed' ? 'opened again' : { open: 'opened', half_open: 'is half-open', closed: 'closed' }[to];
+}
+const told = by => by ? ` (by ${by.who || 'somebody'}${by.why ? `: ${by.why}` : ''})` : '';
+const inShadow = mode => mode === 'shadow' ? ' (shadow: nothing is rejected)' : '';
+
 export class Mock {
-  constructor({ circuits = {}, control = true, token = null, viewToken = null, port = 0, skew = 0 } = {}) {
-    Object.assign(this, { control, token, viewToken, port, skew, boot: randomBytes(4).toString('hex'), id: 0, streams: new Set(), circuits: new Map(), log: [], asked: [], opened: 0, traffic: true, silent: false });
+  // `again: false` is a server that does not tell it yet.
+  constructor({ circuits = {}, control = true, token = null, viewToken = null, port = 0, skew = 0, again = true } = {}) {
+    Object.assign(this, { control, token, viewToken, port, skew, again, boot: randomBytes(4).toString('hex'), id: 0, streams: new Set(), circuits: new Map(), log: [], asked: [], opened: 0, traffic: true, silent: false });
     for (const [name, of] of Object.entries(circuits)) this.add(name, of);
   }
 
@@ -33,44 +47,68 @@ export class Mock {
 
   add(name, of = {}) {
     this.circuits.set(name, {
-      name, tags: of.tags || {}, state: 'closed', mode: 'normal', era: 0, since: this.now() - 60_000, outage: null, until: null, attempt: 0, by: null, cause: null, version: 1,
+      name, tags: of.tags || {}, state: 'closed', mode: 'normal', era: 0, since: this.now() - 60_000, outage: null, until: null, attempt: 0, by: null, cause: null, again: null, left: null, version: 1,
       settings: { failure_rate: '0.5', minimum_calls: '20', open_for: '5s', permits: '1' }, rate: of.rate ?? .02, load: of.load ?? 20,
       totals: [0, 0, 0, 0], history: new Map(), changed: true, ramp: 1,
     });
     return this;
   }
 
-  isTripped(c) { return c.state === 'open' && c.mode === 'normal'; }
+  // What the window holds, in the server's words for it.
+  windowOf(c) {
+    const recent = [...c.history].filter(([s]) => s * 1000 > this.now() - 12_000).map(([, v]) => v);
+    const [success, failure, slow] = [0, 1, 2].map(i => recent.reduce((sum, v) => sum + v[i], 0));
+    return { calls: success + failure, failures: failure, slow };
+  }
   json(c) {
-    const now = this.now(), recent = [...c.history].filter(([s]) => s * 1000 > now - 12_000).map(([, v]) => v);
-    const [success, failure, slow] = [0, 1, 2].map(i => recent.reduce((sum, v) => sum + v[i], 0)), calls = success + failure;
+    const now = this.now(), window = c.state === 'closed' ? this.windowOf(c) : c.left;
+    const causes = this.again ? { cause: c.cause, again: c.again } : { cause: c.again || c.cause };
     return {
       name: c.name, tags: c.tags, named: true, state: c.state, mode: c.mode, era: c.era, in_state_seconds: (now - c.since) / 1000,
-      outage_seconds: c.outage === null ? null : (now - c.outage) / 1000, remaining_seconds: c.until === null ? null : Math.max(0, c.until - now) / 1000, attempt: c.attempt, by: c.by, cause: c.cause,
-      failure_rate: this.isTripped(c) ? .7 : calls >= 20 ? failure / calls : null, failure_rate_threshold: .5, slow_call_rate: null, slow_call_rate_threshold: null, rates_of: this.isTripped(c) ? 'trip' : 'now',
-      window: { calls, failures: failure, slow }, minimum_calls: 20, consecutive_failures: 0, consecutive_failures_threshold: null, ramp_share: c.ramp,
+      outage_seconds: c.outage === null ? null : (now - c.outage) / 1000, remaining_seconds: c.until === null ? null : Math.max(0, c.until - now) / 1000, attempt: c.attempt, by: c.by, ...causes,
+      failure_rate: window.calls >= 20 ? window.failures / window.calls : null, failure_rate_threshold: Number(c.settings.failure_rate), slow_call_rate: null, slow_call_rate_threshold: null, rates_of: c.state === 'closed' ? 'now' : 'trip',
+      window, minimum_calls: 20, consecutive_failures: 0, consecutive_failures_threshold: null, ramp_share: c.ramp,
       probes: c.state === 'half_open' ? { in_flight: 1, permits: 1, successes_needed: 2, failures_allowed: 0 } : null,
       totals: { success: c.totals[0], failure: c.totals[1], ignored: 0, abandoned: 0, rejected: c.totals[3], slow: c.totals[2], stale: 0, shadowed: 0, vetoed: 0, rejected_by: { open: c.totals[3], half_open_full: 0, forced_open: 0, ramping: 0 } },
-      settings_version: c.version, line: `${c.name}: ${c.state}`,
+      settings_version: c.version, line: this.line(c, window),
     };
+  }
+  line(c, window) {
+    const now = this.now(), left = c.until === null ? '' : c.mode === 'forced_open' ? `, for ${time((c.until - now) / 1000)} more` : c.until > now ? `, next probe in ${time((c.until - now) / 1000)}` : ', the next call is a probe';
+    const why = c.state === 'closed' ? `; ${window.failures} of ${window.calls} calls failed` : `${c.state === 'half_open' ? ', 1 of 1 probes in flight' : left}; opened: ${(c.again || c.cause).text}`;
+    return `${c.name}: ${c.mode === 'forced_open' ? 'forced open' : c.mode === 'disabled' ? 'disabled' : STATES[c.state]} for ${time((now - c.since) / 1000)}${why}${inShadow(c.mode)}`;
   }
 
   // What a person or the traffic does to a circuit, told to all streams at once.
-  change(name, to, { cause = 'manual', by = null, mode, until = null, numbers = {}, text } = {}) {
-    const c = this.circuits.get(name), from = c.state, before = c.mode, now = this.now();
-    c.state = to; c.mode = mode ?? c.mode; c.era++; c.since = now; c.by = by; c.until = until; c.ramp = 1;
-    c.outage = to === 'closed' ? null : c.outage ?? now;
-    c.attempt = to === 'closed' ? 0 : to === 'open' ? c.attempt + 1 : c.attempt;
-    c.cause = to === 'closed' && c.mode === 'normal' ? null : { label: cause, text: text ?? cause.replace(/_/g, ' ') };
-    c.changed = true;
+  change(name, to, { cause = 'manual', by = null, mode, until = null, numbers = {}, text = CAUSES[cause] } = {}) {
+    const c = this.circuits.get(name), from = c.state, now = this.now(), leaves = from === 'closed' && to !== 'closed';
+    const did = { from, to, mode_before: c.mode, mode: mode ?? c.mode }, isMode = did.mode !== did.mode_before || did.mode === 'forced_open';
+    if (leaves) c.left = { ...this.windowOf(c), ...numbers };
+    if (to === 'closed') Object.assign(c, { outage: null, attempt: 0, cause: null, again: null });
+    if (leaves) Object.assign(c, { outage: now, cause: { label: cause, text }, again: null });
+    else if (to === 'open') c.again = { label: cause, text };
+    if (to === 'open' && !isMode) c.attempt++;
+    Object.assign(c, { state: to, mode: did.mode, era: c.era + 1, since: now, by, until, ramp: 1, changed: true });
+    const seconds = until && (until - now) / 1000, breaks = until && !isMode, wait = breaks ? `, next probe in ${time(seconds)}` : until ? `, for ${time(seconds)}` : '';
     return this.tell({
-      circuit: name, tags: c.tags, era: c.era, kind: c.mode !== before ? 'mode' : to === 'open' ? 'opened' : to, from, to, mode_before: before, mode: c.mode, cause, calls: null, failures: null, slow: null,
-      threshold: null, attempt: c.attempt, open_for_seconds: until && (until - now) / 1000, next_probe: c.mode === 'normal' && until ? this.at(until) : null, vetoed: null, by, ...numbers,
-      text: `circuit \`${name}\` ${c.mode === 'forced_open' ? 'is forced open' : { open: 'opened', half_open: 'is half-open', closed: 'closed' }[to]}: ${c.cause?.text ?? cause.replace(/_/g, ' ')}`,
+      circuit: name, tags: c.tags, era: c.era, kind: isMode ? 'mode' : to === 'open' ? 'opened' : to, ...did, cause, calls: null, failures: null, slow: null, ...(leaves ? c.left : {}),
+      threshold: cause === 'failure_rate' ? Number(c.settings.failure_rate) : null, attempt: c.attempt, open_for_seconds: seconds, next_probe: breaks ? this.at(until) : null, vetoed: null, by,
+      text: `circuit \`${name}\` ${deed(did)}: ${text}${wait}${inShadow(c.mode)}${told(by)}`,
     });
   }
-  trip(name, seconds = 5) {
-    return this.change(name, 'open', { cause: 'failure_rate', until: this.now() + seconds * 1000, numbers: { calls: 10, failures: 7, slow: 0, threshold: .5 }, text: '7 of 10 calls failed (70 %, threshold 50 %)' });
+  trip(name, seconds = 5, numbers = { calls: 20, failures: 14, slow: 0 }) {
+    return this.change(name, 'open', { cause: 'failure_rate', until: this.now() + seconds * 1000, numbers, text: failed(numbers, .5) });
+  }
+  // A probe goes out and fails.
+  fail(name, seconds = 5) {
+    this.change(name, 'half_open', { cause: 'wait_over' });
+    return this.change(name, 'open', { cause: 'probe_failed', until: this.now() + seconds * 1000 });
+  }
+  set(name, settings, by) {
+    const c = this.circuits.get(name), changes = Object.entries(settings).map(([setting, after]) => ({ setting, before: String(c.settings[setting]), after: String(after) }));
+    Object.assign(c.settings, settings);
+    c.version++;
+    this.tell({ circuit: name, tags: c.tags, era: c.era, kind: 'settings', by, changes, version: c.version, text: `circuit \`${name}\`: ${changes.map(it => `\`${it.setting}\` ${it.before} -> ${it.after}`).join(', ')}${told(by)}` });
   }
   tell(event) {
     const all = { id: ++this.id, at: this.at(), ...event };
@@ -173,15 +211,13 @@ export class Mock {
     const until = length ? this.now() + length * 1000 : null;
     if (action === 'force-open') this.change(c.name, 'open', { mode: 'forced_open', by, until });
     else if (action === 'release') this.change(c.name, 'closed', { mode: 'normal', by });
-    else if (action === 'trip') this.change(c.name, 'open', { by, until });
+    else if (action === 'trip') this.change(c.name, 'open', { by, until: until ?? this.now() + 5000 });
     else if (action === 'reset') this.change(c.name, 'closed', { by, mode: c.mode === 'forced_open' ? 'normal' : c.mode });
     else if (action === 'mode') this.change(c.name, 'closed', { by, mode: body.mode });
     else if (action === 'settings') {
       if (body.version !== c.version) return say(409, { error: 'the settings have changed', version: c.version, circuit: this.json(c) });
       if (body.settings.failure_rate > 1) return say(422, { error: 'failure_rate is too large', field: 'failure_rate', allowed: 'a share above 0, up to 1' });
-      Object.assign(c.settings, body.settings);
-      c.version++;
-      this.tell({ circuit: c.name, tags: c.tags, era: c.era, kind: 'settings', by, text: `circuit \`${c.name}\`: settings changed` });
+      this.set(c.name, body.settings, by);
     } else return say(404, { error: 'not found' });
     return say(200, this.json(c));
   }
@@ -192,40 +228,50 @@ export function many(n) {
   const tiers = ['critical', 'standard', 'batch'], regions = ['eu', 'us', 'ap'];
   return Object.fromEntries(Array.from({ length: n }, (_, i) => [i < NAMES.length ? NAMES[i] : `tenant-${String(i).padStart(3, '0')}`, { tags: { tier: tiers[i % 3], region: regions[i % 7 % 3] }, load: 5 + i * 7 % 40, rate: i % 11 === 3 ? .2 : .02 }]));
 }
-// Five minutes as they might have been: two outages, one of them still on.
+// Five minutes as they might have been: three outages, two of them still on, each after ten bad seconds.
+const OUTAGES = { payments: [62, 0], search: [21, 0], mail: [215, 150] }, PROBES = { payments: [51, 30], search: [], mail: [184] };
 export function past(mock) {
   const now = Math.floor(mock.now() / 1000);
   for (const c of mock.circuits.values()) for (let s = now - 299; s < now; s++) {
-    const age = now - s, out = c.name === 'payments' ? age < 74 : c.name === 'search' ? age < 21 : c.name === 'mail' && age > 150 && age < 215, before = c.name === 'payments' && age < 100 || c.name === 'search' && age < 34;
-    const load = Math.round(c.load * (.8 + .25 * Math.sin(s / 17 + c.name.length) + Math.abs(Math.sin(s * 12.9898)) * .3)), failure = before && !out ? Math.round(load * .6) : Math.round(load * c.rate * Math.abs(Math.sin(s * 78.233)) * 2);
+    const age = now - s, [from, to] = OUTAGES[c.name] || [0, 0], out = age < from && age >= to, before = age >= from && age < from + 9 && from > 0, probe = out && PROBES[c.name].includes(age) ? 1 : 0;
+    const load = Math.round(c.load * (.8 + .25 * Math.sin(s / 17 + c.name.length) + Math.abs(Math.sin(s * 12.9898)) * .3)), failure = before ? Math.round(load * .6) : Math.round(load * c.rate * Math.abs(Math.sin(s * 78.233)) * 2);
     const { state, mode } = c;
     c.mode = 'normal';
-    c.state = out ? 'open' : 'closed';
-    mock.count(c, s, out ? [0, 0, 0, load] : [load - failure, failure, s % 9 === 0 ? Math.round(load * .3) : 0, 0]);
+    c.state = probe ? 'half_open' : out ? 'open' : 'closed';
+    mock.count(c, s, out ? [0, probe, 0, load - probe] : [load - failure, failure, s % 9 === 0 ? Math.round(load * .3) : 0, 0]);
     Object.assign(c, { state, mode });
   }
 }
 // What led there, at its time.
 function story(mock) {
-  const ago = (age, act) => { act(); const e = mock.log.at(-1); e.at = mock.at(mock.now() - age * 1000); };
-  const closes = name => () => mock.change(name, 'closed', { cause: 'recovered', text: 'the probes succeeded' }), probes = name => () => mock.change(name, 'half_open', { cause: 'wait_over', text: 'its wait is over' });
-  const settings = (name, text, by) => () => mock.tell({ circuit: name, tags: mock.circuits.get(name).tags, era: 0, kind: 'settings', by, text: `circuit \`${name}\`: ${text}` });
-  ago(1830, settings('images', 'failure_rate 0.5 -> 0.3', { who: 'kim', why: 'it trips too late' }));
-  ago(1810, () => mock.change('images', 'closed', { mode: 'shadow', by: { who: 'kim', why: 'new thresholds on trial' } }));
-  ago(215, () => mock.trip('mail', 60));
-  ago(155, probes('mail'));
-  ago(150, closes('mail'));
-  for (const [age, seconds] of [[74, 5], [68, 10], [57, 20], [36, 24]]) ago(age, () => mock.trip('payments', seconds));
-  ago(21, () => mock.trip('search', 20));
-  ago(12, () => mock.change('mail', 'open', { mode: 'forced_open', by: { who: 'kim', why: 'INC-2041: the provider asked us to stop' }, until: mock.now() + 588_000 }));
-  ago(1, probes('search'));
+  const now = mock.now(), kim = why => ({ who: 'kim', why });
+  const ago = (age, act) => { mock.now = () => now - age * 1000; act(); };
+  const probes = name => () => mock.change(name, 'half_open', { cause: 'wait_over' }), fails = (name, seconds) => () => mock.change(name, 'open', { cause: 'probe_failed', until: mock.now() + seconds * 1000 });
+  try {
+    ago(1830, () => mock.set('images', { failure_rate: '0.3' }, kim('it trips too late')));
+    ago(1810, () => mock.change('images', 'closed', { mode: 'shadow', by: kim('new thresholds on trial') }));
+    ago(215, () => mock.trip('mail', 30, { calls: 272, failures: 137, slow: 9 }));
+    ago(185, probes('mail'));
+    ago(184, fails('mail', 30));
+    ago(154, probes('mail'));
+    ago(150, () => mock.change('mail', 'closed', { cause: 'recovered' }));
+    ago(62, () => mock.trip('payments', 10, { calls: 55, failures: 28, slow: 2 }));
+    ago(52, probes('payments'));
+    ago(51, fails('payments', 20));
+    ago(31, probes('payments'));
+    ago(30, fails('payments', 40));
+    ago(21, () => mock.trip('search', 20, { calls: 131, failures: 66, slow: 4 }));
+    ago(12, () => mock.change('mail', 'open', { mode: 'forced_open', by: kim('INC-2041: the provider asked us to stop'), until: mock.now() + 600_000 }));
+    ago(1, probes('search'));
+  } finally { delete mock.now; }
 }
 export async function scene(mock) {
-  story(mock);
+  Object.assign(mock.circuits.get('payments'), { rate: .5 });
+  Object.assign(mock.circuits.get('payments').settings, { open_for: '10s' });
+  Object.assign(mock.circuits.get('mail').settings, { open_for: '30s' });
+  Object.assign(mock.circuits.get('search').settings, { open_for: '20s' });
   past(mock);
-  Object.assign(mock.circuits.get('payments'), { since: mock.now() - 36_000, until: mock.now() + 9_400, outage: mock.now() - 74_000, attempt: 4, rate: .5 });
-  Object.assign(mock.circuits.get('search'), { since: mock.now() - 1000, outage: mock.now() - 21_000, cause: { label: 'failure_rate', text: '12 of 20 calls failed (60 %, threshold 50 %)' } });
-  Object.assign(mock.circuits.get('mail'), { since: mock.now() - 12_000, outage: mock.now() - 12_000 });
+  story(mock);
 }
 
 if (process.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href) {

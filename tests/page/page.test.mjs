@@ -28,12 +28,45 @@ test('a trip is seen within a second, large, with its cause and its countdown', 
   const text = await card(page, 'search').innerText();
   assert.match(text, /Open\s+for/);
   assert.match(text, /70 % at trip, threshold 50 %/);
-  assert.match(text, /7 of 10 calls failed/);
+  assert.match(text, /14 of 20 calls failed/);
   assert.match(text, /next probe in\s*(29|30) s/);
   await until('the headline says so', async () => await headline(page) === '1 of 12 circuits rejects calls');
   await until('and the title', async () => await page.title() === '(1) Circuits');
   await page.locator('#log li', { hasText: 'circuit `search` opened' }).waitFor();
   await page.locator('#speak', { hasText: 'search: open.' }).waitFor();
+}));
+
+test('after a failed probe, how the outage began stays, and how it opened last is told beside it', withPage(few, async ({ mock, page }) => {
+  const { last, why } = Object.fromEntries(['last', 'why'].map(part => [part, card(page, 'search').locator(`.${part}`)]));
+  const both = async () => /14 of 20 calls failed/.test(await why.textContent()) && await last.isVisible() && await last.textContent() === 'last: a probe failed';
+  mock.trip('search', 30);
+  await card(page, 'search').waitFor();
+  assert.ok(await last.isHidden(), 'it has opened but once');
+  // By its event alone, and then by what the server says.
+  mock.silent = true;
+  mock.fail('search', 30);
+  await until('both, by the event', both);
+  mock.silent = false;
+  mock.circuits.get('search').again.text = 'the probes timed out';
+  await until('what the server says', async () => await last.textContent() === 'last: the probes timed out');
+  assert.match(await why.textContent(), /14 of 20 calls failed/);
+  await card(page, 'search').locator('button', { hasText: 'Details' }).click();
+  const fact = name => page.locator('#details .facts div').filter({ has: page.locator('dt', { hasText: new RegExp(`^${name}$`) }) }).locator('dd').textContent();
+  assert.match(await fact('Opened'), /^14 of 20 calls failed/);
+  assert.equal(await fact('Opened again'), 'the probes timed out');
+}));
+
+test('an older server, which tells only how it opened last, is shown as it was', withPage({ mock: { circuits: many(12), again: false } }, async ({ mock, page }) => {
+  const why = card(page, 'search').locator('.why');
+  mock.trip('search', 30);
+  await until('its cause', async () => /14 of 20 calls failed/.test(await why.textContent()));
+  mock.silent = true;
+  mock.fail('search', 30);
+  await until('the new one, by the event', async () => await why.textContent() === 'a probe failed');
+  mock.silent = false;
+  await page.waitForTimeout(1200);
+  assert.equal(await why.textContent(), 'a probe failed');
+  assert.ok(await card(page, 'search').locator('.last').isHidden());
 }));
 
 test('names are text, whatever is in them', withPage({ mock: { circuits: Object.fromEntries(Object.values(strangest).map(name => [name, { tags: { [name]: name } }])) } }, async ({ mock, page }) => {
