@@ -266,12 +266,12 @@ function story(mock) {
   } finally { delete mock.now; }
 }
 export async function scene(mock) {
-  Object.assign(mock.circuits.get('payments'), { rate: .5 });
   Object.assign(mock.circuits.get('payments').settings, { open_for: '10s' });
   Object.assign(mock.circuits.get('mail').settings, { open_for: '30s' });
   Object.assign(mock.circuits.get('search').settings, { open_for: '20s' });
   past(mock);
   story(mock);
+  mock.circuits.get('payments').rate = .5;
 }
 
 if (process.argv[1] && import.meta.url === new URL(`file://${process.argv[1]}`).href) {
