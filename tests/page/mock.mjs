@@ -202,6 +202,7 @@ export class Mock {
   act(action, body, say) {
     this.last = { action, body };
     if (!body.reason?.trim()) return say(400, { error: 'a reason is asked for', field: 'reason' });
+    if (action === 'plan' && body.configuration.defaults?.count_window) return say(200, { diff: ['payments: `count_window` cannot be changed while it lives'], version: 7, refused: true });
     if (action === 'plan') return say(200, { diff: ['payments: failure_rate 0.5 -> 0.6'], version: 7 });
     if (action === 'apply') return say(200, { diff: [], version: 8 });
     const c = this.circuits.get(body.name), by = { who: body.by || 'somebody', why: body.reason };

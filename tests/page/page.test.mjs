@@ -174,8 +174,12 @@ test('each kind of control asks for what the server wants', withPage({ ...few, q
   await page.locator('#details .settings', { hasText: '0.6' }).waitFor();
   await page.locator('#details button', { hasText: 'Close' }).click();
   await page.locator('#configure').click();
-  await page.locator('#act textarea').fill('{"defaults":{"failure_rate":0.6}}');
+  await page.locator('#act textarea').fill('{"defaults":{"count_window":500}}');
   await page.locator('#act input').fill('because');
+  await page.locator('#act button', { hasText: 'Plan' }).click();
+  await page.locator('#act .will', { hasText: 'It would be refused' }).waitFor();
+  assert.equal(await page.locator('#act button', { hasText: 'Apply' }).count(), 0);
+  await page.locator('#act textarea').fill('{"defaults":{"failure_rate":0.6}}');
   await page.locator('#act button', { hasText: 'Plan' }).click();
   await page.locator('#act .diff', { hasText: 'failure_rate 0.5 -> 0.6' }).waitFor();
   await page.locator('#act button', { hasText: 'Apply' }).click();
