@@ -3,7 +3,10 @@
 //! Times are RFC 3339 in UTC with milliseconds, durations are seconds, shares are in `0..=1`, words for machines are
 //! the [labels](crate::observe#labels), and what there is none of is `null`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::{Map, Value, json};
 
@@ -55,7 +58,11 @@ fn state(seen: &Snapshot) -> Map<String, Value> {
         "remaining_seconds": seen.remaining.map(seconds),
         "attempt": seen.attempt,
         "by": seen.by.as_ref().and_then(by),
-        "cause": cause(seen),
+        "cause": seen.trip().map(|trip| match trip.began {
+            Some(began) => cause(began.cause, &began),
+            None => cause(trip.cause, &trip),
+        }),
+        "again": seen.opened_again().map(|trip| cause(trip.cause, &trip)),
         "ramp_share": seen.ramp_share,
         "probes": seen.probes.as_ref().map(probes),
     }))
@@ -80,10 +87,8 @@ fn rates(seen: &Snapshot, settings: &Settings) -> Map<String, Value> {
     }))
 }
 
-/// Why it is not closed, if that is known by now.
-fn cause(seen: &Snapshot) -> Option<Value> {
-    let trip = seen.trip()?;
-    Some(json!({ "label": trip.cause.label(), "text": trip.to_string() }))
+fn cause(cause: Cause, text: &dyn fmt::Display) -> Value {
+    json!({ "label": cause.label(), "text": text.to_string() })
 }
 
 fn counts(counts: WindowCounts) -> Value {
@@ -208,7 +213,11 @@ pub(crate) fn health(seen: &Snapshot, now: SystemTime) -> Value {
         "total_calls": totals.ended() + totals.rejected,
         "rejected_calls": totals.rejected,
         "since": now.checked_sub(seen.time_in_state).map(time),
-        "cause": seen.trip().map(|trip| trip.to_string()),
+        "cause": seen.trip().map(|trip| match trip.began {
+            Some(began) => began.to_string(),
+            None => trip.to_string(),
+        }),
+        "again": seen.opened_again().map(|trip| trip.to_string()),
         "next_probe": next_probe.map(time),
     })
 }

@@ -683,8 +683,9 @@ impl CircuitBuilder {
     /// allocated before the first.
     ///
     /// **Watch out:** a break that ends with a failed probe takes two events. So 16 hold eight breaks, and of a longer
-    /// outage the event with which it began is gone. To find it after long outages, keep more, or
-    /// [log](Self::on_event) the events.
+    /// outage the event with which it began is gone. What that said of the cause stays in
+    /// [`Trip::began`](crate::observe::Trip::began) until the circuit opens anew. For the event itself, keep more, or
+    /// [log](Self::on_event) them.
     ///
     /// Default: 0, which is none; 16 for a circuit of a registry.
     pub fn event_log(mut self, events: u64) -> Self {

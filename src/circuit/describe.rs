@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::snapshot::{Snapshot, Trip};
+use super::snapshot::{Began, Snapshot, Trip};
 use crate::machine::{Cause, Mode, State, Threshold, Transition, WindowCounts};
 
 impl Transition {
@@ -95,7 +95,8 @@ impl fmt::Display for Line<'_> {
 
 /// One line: the name, what it does and for how long, and what is behind that.
 ///
-/// Closed, that is what the window holds; open and half-open, how the circuit opened, and what its window held then.
+/// Closed, that is what the window holds; open and half-open, how the circuit opened, how the outage began if that was
+/// with another trip, and what its window held then.
 /// A percentage stands only where there are enough calls for one, as in [`failure_rate`](Snapshot::failure_rate).
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,9 +144,9 @@ impl Snapshot {
                 f.write_str(", the next call closes it")?;
             }
             (Some(remaining), _) if self.mode == Mode::ForcedOpen => {
-                f.write_str(", for ")?;
+                f.write_str(", ")?;
                 write_time_left(f, remaining)?;
-                f.write_str(" more")?;
+                f.write_str(" remaining")?;
             }
             (Some(Duration::ZERO), _) => f.write_str(", the next call is a probe")?,
             (Some(remaining), _) => write_next_probe(f, remaining)?,
@@ -155,12 +156,29 @@ impl Snapshot {
             }
             (None, None) => {}
         }
-        let Some(trip) = self.trip() else {
-            return Ok(());
-        };
-        write!(f, "; opened: {trip}")?;
+        if let (Mode::ForcedOpen, Some(by)) = (self.mode, &self.by) {
+            write!(f, " ({by})")?;
+        }
+        self.trip().map_or(Ok(()), |trip| self.write_trip(f, &trip))
+    }
+
+    /// That it was opened by hand says nothing new of a circuit that is forced open.
+    fn write_trip(&self, f: &mut fmt::Formatter<'_>, trip: &Trip) -> fmt::Result {
+        let is_told = self.mode == Mode::ForcedOpen && trip.cause == Cause::Manual;
+        let began = trip.began_with_another();
+        match (is_told, began) {
+            (true, _) => {}
+            (false, None) => write!(f, "; opened: {trip}")?,
+            (false, Some(_)) => write!(f, "; opened again: {trip}")?,
+        }
+        if let Some(began) = began {
+            f.write_str("; the outage began ")?;
+            write_elapsed(f, self.outage.unwrap_or_default())?;
+            write!(f, " ago: {began}")?;
+        }
+        let cause = began.map_or(trip.cause, |began| began.cause);
         match self.rated() {
-            Some(counts) if !tells_counts(trip.cause) => {
+            Some(counts) if !tells_counts(cause) => {
                 f.write_str("; as it left closed: ")?;
                 self.write_counts(f, counts)
             }
@@ -210,6 +228,13 @@ impl fmt::Display for Written {
 
 /// The cause, with percentage and threshold where it has them.
 impl fmt::Display for Trip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_cause(f, self.cause, self.threshold)
+    }
+}
+
+/// As of a trip.
+impl fmt::Display for Began {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_cause(f, self.cause, self.threshold)
     }

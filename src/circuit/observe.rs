@@ -186,7 +186,7 @@ pub use super::settings::{ChangedSetting, SettingsChange};
 pub use super::short_lived::{ShortLivedCircuits, short_lived_circuits};
 pub use super::subscribers::{Events, Told};
 
-pub use super::snapshot::{RatesOf, Trip};
+pub use super::snapshot::{Began, RatesOf, Trip};
 use super::{
     by::By,
     events::{self, Above, Hub, OnCall, OnEvent},

@@ -20,6 +20,9 @@ use crate::machine::{
 /// payments: open for 3.2 s, next probe in 1.8 s; opened: 7 of 10 calls failed (70 %, threshold 50 %)
 /// ```
 ///
+/// Once a probe has failed, it goes on: `opened again: a probe failed; the outage began 42 s ago: 7 of 10 calls failed
+/// (70 %, threshold 50 %)`.
+///
 /// The tags are not in here: use [`Circuit::tags`](crate::Circuit::tags).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -44,7 +47,8 @@ pub struct Snapshot {
     pub outage: Option<Duration>,
     /// Opens in a row, until closed has lasted as long as the last break (rule C2); 0 in closed.
     pub attempt: u32,
-    /// How the circuit last opened, if it did since it was built; also after it has closed.
+    /// How the circuit last opened, if it did since it was built; also after it has closed. How the outage
+    /// [began](Trip::began) is in it.
     ///
     /// Of a trip that is just happening it may be the one before: compare its era.
     pub last_trip: Option<Trip>,
@@ -173,6 +177,13 @@ impl Snapshot {
         self.last_trip
             .filter(|trip| trip.is_exactly_before(self.era, eras_since))
     }
+
+    /// That trip, if the outage is known to have begun with another.
+    #[cfg(feature = "admin")]
+    pub(crate) fn opened_again(&self) -> Option<Trip> {
+        self.trip()
+            .filter(|trip| trip.began_with_another().is_some())
+    }
 }
 
 /// How a circuit has opened (rule B6).
@@ -189,6 +200,22 @@ pub struct Trip {
     pub counts: Option<WindowCounts>,
     /// The setting that the cause was held against, as it was at that moment; `None` if that is none of the settings.
     pub threshold: Option<Threshold>,
+    /// The trip with which the outage began; of that trip itself, the same again. `None` if the circuit
+    /// has not left closed since it was built, and for an outage whose trips were told in another order.
+    pub began: Option<Began>,
+}
+
+/// The [trip](Trip) with which an outage began. It stays through failed probes, trips by hand and forced open, until the
+/// circuit closes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Began {
+    /// Why.
+    pub cause: Cause,
+    /// The era that began with it (rule E4).
+    pub era: u64,
+    /// The setting that the cause was held against, as it was at that moment; `None` if that is none of the settings.
+    pub threshold: Option<Threshold>,
 }
 
 impl Trip {
@@ -199,13 +226,25 @@ impl Trip {
             State::Open => before.is_exactly_before(told.era, 1),
             State::HalfOpen => before.is_exactly_before(told.era, 2),
         };
-        let before = before.filter(goes_on).and_then(|before| before.counts);
+        let before = before.filter(goes_on);
+        let (cause, era, threshold) = (told.cause, told.era, told.threshold);
+        let begins = (told.from == State::Closed).then_some(Began {
+            cause,
+            era,
+            threshold,
+        });
         Self {
-            cause: told.cause,
-            era: told.era,
-            counts: told.counts.or(before),
-            threshold: told.threshold,
+            cause,
+            era,
+            counts: told.counts.or(before.and_then(|before| before.counts)),
+            threshold,
+            began: begins.or(before.and_then(|before| before.began)),
         }
+    }
+
+    /// The trip with which the outage began, if that is another and is known.
+    pub(super) fn began_with_another(&self) -> Option<Began> {
+        self.began.filter(|began| began.era != self.era)
     }
 
     /// Whether its era is the one that came exactly so many `eras` before `era`.
@@ -239,6 +278,11 @@ mod tests {
             era,
             counts: Some(counts),
             threshold: None,
+            began: Some(Began {
+                cause: Cause::TripNow,
+                era,
+                threshold: Some(Threshold::Failures(7)),
+            }),
         }
     }
 
@@ -280,7 +324,7 @@ mod tests {
 
     // C5: what an outage began with is carried on only from the trip right before, across the wrap of eras, too.
     #[test]
-    fn an_outage_has_the_counts_that_it_began_with_and_no_others() {
+    fn an_outage_has_the_cause_and_the_counts_that_it_began_with_and_no_others() {
         let last = (1 << 37) - 1;
         for (from, era, before, known) in [
             (State::HalfOpen, 5, 3, true),
@@ -290,12 +334,17 @@ mod tests {
             (State::Open, 5, 3, false),
             (State::Closed, 5, 4, false),
         ] {
-            let next = Trip::of(&opened(from, era), Some(trip(before, 100)));
+            let first = trip(before, 100);
+            let next = Trip::of(&opened(from, era), Some(first));
+            let case = format!("{from} to {era} after {before}");
+            assert_eq!(next.counts.is_some(), known, "{case}");
             assert_eq!(
-                next.counts.is_some(),
-                known,
-                "{from} to {era} after {before}"
+                next.began_with_another(),
+                first.began.filter(|_| known),
+                "{case}"
             );
+            let begins = next.began.is_some_and(|began| began.era == era);
+            assert_eq!(begins, from == State::Closed, "{case}");
         }
     }
 }

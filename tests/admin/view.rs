@@ -3,7 +3,12 @@
 use axum::Router;
 use http::StatusCode;
 use serde_json::{Value, json};
-use tower_breaker::{OpenFor, admin::View, config::Config, registry::Registry};
+use tower_breaker::{
+    OpenFor,
+    admin::{Health, View},
+    config::Config,
+    registry::Registry,
+};
 
 use crate::{SECOND, ask, fail, get, registry};
 
@@ -72,6 +77,7 @@ async fn a_circuit_is_shown_with_what_it_does_and_why() {
                 "label": "failure_rate",
                 "text": "4 of 4 calls failed (100 %, threshold 50 %)",
             },
+            "again": null,
             "failure_rate": 1.0,
             "failure_rate_threshold": 0.5,
             "slow_call_rate": null,
@@ -92,6 +98,40 @@ async fn a_circuit_is_shown_with_what_it_does_and_why() {
         })
     );
     assert_eq!(all["circuits"][0]["named"], false);
+}
+
+// L8: also what the outage began with, however often it has opened since.
+#[tokio::test]
+async fn after_a_failed_probe_the_cause_is_still_that_of_the_outage() {
+    let registry = Registry::builder()
+        .circuit("db", |it| it.consecutive_failures(3).open_for(SECOND))
+        .build();
+    let registry = registry.expect("valid");
+    let view: Router = View::new(&registry).router();
+    let health: Router = Health::new(&registry).require("db").router();
+    let db = registry.get("db").expect("there");
+    for _ in 0..3 {
+        fail(&registry, "db");
+    }
+    let three = json!({ "label": "consecutive_failures", "text": "3 consecutive failures" });
+    let shown = circuit(&view, "db").await;
+    assert_eq!((&shown["cause"], &shown["again"]), (&three, &Value::Null));
+
+    db.trip(SECOND).expect("normal mode");
+    let shown = circuit(&view, "db").await;
+    let again = json!({ "label": "manual", "text": "by hand" });
+    assert_eq!((&shown["cause"], &shown["again"]), (&three, &again));
+    let answer = get(&health, "/health/circuits").await.json();
+    let told = &answer["circuits"]["db"];
+    assert_eq!(told["cause"], "3 consecutive failures");
+    assert_eq!(told["again"], "by hand");
+    let ready = get(&health, "/readyz").await.json();
+    let why = ready["rules"][0]["why"].as_str().expect("text");
+    assert!(
+        why.contains("opened again: by hand; the outage began"),
+        "{why}"
+    );
+    assert!(why.contains("ago: 3 consecutive failures"), "{why}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::support::{Fixture, NANO, SLOW, fragile, millis, secs};
 use tower_breaker::{
-    Cause, CircuitBuilder, EjectionCap, Mode, SavedState, Snapshot, State, Transition,
+    By, Cause, CircuitBuilder, EjectionCap, Mode, SavedState, Snapshot, State, Transition,
     WindowCounts,
     observe::{RatesOf, Threshold},
 };
@@ -313,6 +313,7 @@ fn a_restored_circuit_has_no_rates_before_it_has_closed() {
     circuit.play("f");
     let trip = circuit.look().last_trip.expect("a trip");
     assert_eq!((trip.cause, trip.counts), (Cause::ProbeFailed, None));
+    assert_eq!(trip.began, None);
     assert_eq!(rates(&circuit), (None, None, RatesOf::Trip));
 }
 
@@ -362,9 +363,58 @@ fn a_snapshot_reads_as_one_line() {
     probe.failure();
     reads(
         &circuit,
-        "payments: open for 0 ms, next probe in 5 s; opened: a probe failed; as it left closed: \
-         3 of 6 calls failed (50 %) and 1 slow (16.6 %)",
+        "payments: open for 0 ms, next probe in 5 s; opened again: a probe failed; the outage began 3 min ago: \
+         3 of 6 calls failed (50 %, threshold 50 %)",
     );
+}
+
+// B6, C5
+#[test]
+fn what_an_outage_began_with_stays_until_it_is_over() {
+    let circuit = Fixture::new(|c| half(c).consecutive_failures(3));
+    let began = || {
+        let trip = circuit.look().last_trip.expect("a trip");
+        trip.began.map(|it| (it.cause, it.era, it.threshold))
+    };
+    circuit.play("ssssssssfff");
+    let three = Cause::ConsecutiveFailures(3);
+    let first = Some((three, 1, Some(Threshold::Failures(3))));
+    assert_eq!(began(), first);
+    let left = "3 consecutive failures; as it left closed: 3 of 10 calls failed (30 %)";
+    reads(
+        &circuit,
+        &format!("payments: open for 0 ms, next probe in 5 s; opened: {left}"),
+    );
+    for _ in 0..2 {
+        circuit.wait(secs(5));
+        circuit.play("f");
+        assert_eq!(began(), first);
+    }
+    let began_then = format!("the outage began 10 s ago: {left}");
+    reads(
+        &circuit,
+        &format!(
+            "payments: open for 0 ms, next probe in 5 s; opened again: a probe failed; {began_then}"
+        ),
+    );
+    circuit.circuit.trip(secs(5)).expect("normal mode");
+    assert_eq!(began(), first);
+    reads(
+        &circuit,
+        &format!("payments: open for 0 ms, next probe in 5 s; opened again: by hand; {began_then}"),
+    );
+    let by = By::who("ops").because("INC-123");
+    let forced = circuit.circuit.force_open_for(by, secs(3));
+    forced.expect("a time");
+    assert_eq!(began(), first);
+    reads(
+        &circuit,
+        &format!("payments: forced open for 0 ms, 3 s remaining (by ops: INC-123); {began_then}"),
+    );
+    circuit.circuit.release();
+    assert_eq!(began(), first, "the last trip outlives its outage");
+    circuit.circuit.trip(secs(5)).expect("normal mode");
+    assert_eq!(began().map(|(cause, ..)| cause), Some(Cause::Manual));
 }
 
 // C5
@@ -383,7 +433,7 @@ fn the_line_of_a_snapshot_says_who_decides() {
     circuit.circuit.reset();
     circuit.circuit.force_open();
     circuit.wait(secs(3 * 60 * 60));
-    reads(&circuit, "payments: forced open for 3 h; opened: by hand");
+    reads(&circuit, "payments: forced open for 3 h");
     circuit.circuit.set_mode(Mode::Disabled);
     circuit.wait(secs(3 * 24 * 60 * 60));
     reads(&circuit, "payments: disabled for 3 days");

@@ -298,16 +298,13 @@ fn a_line_tells_for_how_long() {
     force(&circuit.circuit, MINUTE);
     circuit.wait(secs(15));
     let looked = circuit.look().to_string();
-    assert_eq!(
-        looked,
-        "payments: forced open for 15 s, for 45 s more; opened: by hand"
-    );
+    assert_eq!(looked, "payments: forced open for 15 s, 45 s remaining");
     force(&circuit.circuit, MINUTE);
     circuit.wait(MINUTE);
     let looked = circuit.look().to_string();
     assert_eq!(
         looked,
-        "payments: forced open for 60 s, the next call closes it; opened: by hand"
+        "payments: forced open for 60 s, the next call closes it; the outage began 75 s ago: by hand"
     );
     circuit.play("s");
     assert_eq!(
