@@ -45,8 +45,8 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A clone is another handle to the same. **Watch out:** when the last is dropped, nothing more is published, and the
-/// exporter goes on showing the last numbers.
+/// A clone is another handle to the same, and so is what [`every`](Self::every) returns. **Watch out:** when the last is
+/// dropped, nothing more is published, and the exporter goes on showing the last numbers.
 ///
 /// The recorder is looked up each time. So it may be installed later than this, and what was counted before is in the
 /// next numbers; but not durations that were published before. If a recorder panics, nothing else happens.
@@ -67,6 +67,7 @@ type DynRecorder = dyn Recorder + Send + Sync;
 
 impl Metrics {
     /// The same as [`builder`](Self::builder) and [`install`](MetricsBuilder::install).
+    #[must_use = "nothing is published any more once this is dropped"]
     pub fn install(registry: &Registry) -> Self {
         Self::builder(registry).install()
     }
@@ -87,10 +88,8 @@ impl Metrics {
         self.shared.publish();
     }
 
-    /// Publishes at this interval, at most once a millisecond, for exporters that push, and for quiet circuits. Ends
-    /// when the last handle to this is dropped, or the registry is gone. To be spawned:
-    ///
-    /// **Watch out:** the future is no handle. So take one along, unless another lives as long:
+    /// Publishes at this interval, at most once a millisecond, for exporters that push, and for quiet circuits. To be
+    /// spawned:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -99,28 +98,28 @@ impl Metrics {
     /// # async fn main() {
     /// # let registry = Registry::builder().build().unwrap();
     /// # let published = Metrics::install(&registry);
-    /// // Wrong, if `published` is dropped after this: it ends at once.
     /// tokio::spawn(published.every(Duration::from_secs(10)));
-    ///
-    /// // Right.
-    /// tokio::spawn(async move { published.every(Duration::from_secs(10)).await });
     /// # }
     /// ```
+    ///
+    /// The future is a handle, too: `published` may be dropped after this. It ends when the registry is gone, which it
+    /// does not keep alive: that is seen after an interval at most. To end it before, drop it, or abort its task.
     ///
     /// # Panics
     ///
     /// When it is polled, if there is no runtime of tokio with a clock.
+    #[must_use = "nothing is published at this interval until it is spawned or awaited"]
     pub fn every(&self, interval: Duration) -> impl Future<Output = ()> + Send + use<> {
-        let shared = Arc::downgrade(&self.shared);
-        let interval = interval.max(Duration::from_millis(1));
-        async move {
-            loop {
-                tokio::time::sleep(interval).await;
-                match shared.upgrade() {
-                    Some(shared) if shared.publish() => {}
-                    _ => break,
-                }
-            }
+        publish_every(self.clone(), interval.max(Duration::from_millis(1)))
+    }
+}
+
+/// Takes the handle as a whole: an `async move` block would hold only what it names of it, and not the subscription.
+async fn publish_every(published: Metrics, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        if !published.shared.publish() {
+            break;
         }
     }
 }
@@ -154,6 +153,7 @@ impl MetricsBuilder {
     }
 
     /// Publishes from now on: at once, and at every transition.
+    #[must_use = "nothing is published any more once this is dropped"]
     pub fn install(self) -> Metrics {
         let Self {
             registry,
