@@ -51,8 +51,8 @@ impl CircuitBuilder {
     ///
     /// | what | level |
     /// |---|---|
-    /// | opened, opened again, forced open, back to normal while open, a trip that was vetoed | `warn` |
-    /// | half-open, closed, released, reset, disabled; anything in shadow | `info` |
+    /// | opened, forced open, back to normal while open, a trip that was vetoed | `warn` |
+    /// | opened again, half-open, closed, released, reset, disabled; anything in shadow | `info` |
     /// | the mode changed and the state did not; settings changed | `debug` |
     ///
     /// Each has all that is known in fields, so nothing has to be read out of the message:
@@ -153,10 +153,13 @@ fn log_settings(event: &Event, told: &SettingsChange) {
     );
 }
 
-/// A warning is for somebody to look: calls are rejected from now on, or would be if not so many circuits were open.
+/// A warning is for somebody to look: calls are rejected from now on, or would be if not so many circuits were open. One
+/// that opens again did reject before: its outage goes on, and each probe that fails is no news.
 fn level_of(told: &Transition) -> Level {
+    let opens_again = told.from != State::Closed && told.mode == told.mode_before;
     match (told.mode, told.to) {
-        (Mode::ForcedOpen, _) | (Mode::Normal, State::Open) => Level::WARN,
+        (Mode::ForcedOpen, _) => Level::WARN,
+        (Mode::Normal, State::Open) if !opens_again => Level::WARN,
         _ if told.vetoed.is_some() => Level::WARN,
         // The mode alone.
         _ if !told.begins_era() => Level::DEBUG,

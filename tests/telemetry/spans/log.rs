@@ -45,7 +45,7 @@ fn each_transition_is_one_event_with_the_line_as_its_message() {
         [
             "WARN circuit `payments` opened: 4 of 4 calls failed (100 %, threshold 50 %), next probe in 5 s",
             "INFO circuit `payments` is half-open: the wait is over, the next call is a probe",
-            "WARN circuit `payments` opened again: a probe failed, next probe in 5 s",
+            "INFO circuit `payments` opened again: a probe failed, next probe in 5 s",
             "INFO circuit `payments` is half-open: the wait is over, the next call is a probe",
             "INFO circuit `payments` closed: the probes succeeded",
         ],
