@@ -41,7 +41,7 @@ pub(super) enum Unit {
     Seconds,
     /// From 0 to 1.
     Share,
-    /// A number that stands for a word.
+    /// A number that stands for a word: it has no unit.
     Word,
 }
 
@@ -261,7 +261,7 @@ mod tests {
             Unit::Transitions => "transitions",
             Unit::Seconds => "seconds",
             Unit::Share => "0 to 1",
-            Unit::Word => "a word",
+            Unit::Word => "–",
         }
     }
 
