@@ -7,6 +7,8 @@
 #[path = "../tasks/mod.rs"]
 mod tasks;
 
+use std::hint::black_box;
+
 use tasks::{Maker, circuits::*, services::*};
 use tower::Layer;
 use tower_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder, classify::ErrorsOnly};
@@ -37,6 +39,15 @@ fn tripped() -> Circuit {
     let circuit = timeless(|c| c.consecutive_failures(5));
     circuit.trip(BREAK).expect("normal mode");
     circuit
+}
+
+/// Somebody listens to calls, and does nothing with them.
+fn heard() -> Circuit {
+    timeless(|c| {
+        c.consecutive_failures(5).on_call(|_, event| {
+            black_box(event);
+        })
+    })
 }
 
 type Path = (&'static str, Maker);
@@ -90,6 +101,13 @@ fn towers() -> Vec<Path> {
                     .pending_while_open()
                     .layer(Bare),
             ),
+        ),
+        ("service_success_heard", calls(protected(heard()))),
+        (
+            "service_success_with_durations",
+            calls(protected(timeless(|c| {
+                c.consecutive_failures(5).durations(true)
+            }))),
         ),
         (
             "service_success_through_a_clone",

@@ -26,5 +26,7 @@ fn main() {
         row.measure().print();
     }
     rows::print_excess();
+    #[cfg(feature = "metrics")]
+    rows::print_scrapes();
     rows::print_sizes();
 }

@@ -10,6 +10,9 @@ use crate::tasks::{Maker, Work};
 
 /// How often both are measured. The median of the ratios is what counts.
 const ROUNDS: usize = 301;
+/// How often what takes milliseconds is measured.
+#[cfg(feature = "metrics")]
+const FEW_ROUNDS: usize = 51;
 /// How long one measurement should last at the least: long against the clock, short against the
 /// slices in which other programs take the core away.
 const SLICE: Duration = Duration::from_micros(100);
@@ -79,6 +82,17 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// Milliseconds of one operation that takes long enough to be measured by itself, as the median of a few.
+#[cfg(feature = "metrics")]
+pub(crate) fn millis(mut work: Work) -> f64 {
+    work(3);
+    median((0..FEW_ROUNDS).map(|_| {
+        let began = Instant::now();
+        work(1);
+        began.elapsed().as_secs_f64() * 1e3
+    }))
 }
 
 /// The threads that run one piece of work, each pinned to a core of its own.

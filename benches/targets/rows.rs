@@ -304,6 +304,22 @@ pub(crate) fn print_excess() {
     println!("service: a call costs {service:.2} ns more than its inner one");
 }
 
+/// What a scrape takes, which nobody's call waits for.
+#[cfg(feature = "metrics")]
+pub(crate) fn print_scrapes() {
+    use crate::{measure::millis, tasks::telemetry};
+
+    let circuits = telemetry::CIRCUITS;
+    for (what, work) in telemetry::scrapes() {
+        println!(
+            "scrape: {circuits} circuits, {what}: {:.2} ms",
+            millis(work)
+        );
+    }
+    let kilobytes = telemetry::length_of_scrape() / 1_000;
+    println!("scrape: {circuits} circuits, as text: {kilobytes} kB");
+}
+
 /// How much larger than the inner one the future should be at most, in bytes. (It is larger by a word: the limit of
 /// a probe, D9.)
 const FUTURE: usize = 24;
