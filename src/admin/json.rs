@@ -20,7 +20,7 @@ use crate::{
         tags::Tags,
     },
     config::written,
-    machine::{Cause, ProbeCounts, Threshold, Totals, Transition, WindowCounts},
+    machine::{Cause, Mode, ProbeCounts, Threshold, Totals, Transition, WindowCounts},
     registry::Registry,
 };
 
@@ -205,7 +205,12 @@ fn by(by: &By) -> Option<Value> {
 /// A circuit in the words of a health check.
 pub(crate) fn health(seen: &Snapshot, now: SystemTime) -> Value {
     let totals = seen.totals.unwrap_or_default();
-    let next_probe = seen.remaining.and_then(|it| now.checked_add(it));
+    let ends = seen.remaining.and_then(|it| now.checked_add(it)).map(time);
+    let (next_probe, released) = match seen.mode {
+        // Since when it is over is not known: the answer of a moment ago would say another time.
+        Mode::ForcedOpen => (None, ends.filter(|_| !seen.is_released())),
+        Mode::Normal | Mode::Disabled | Mode::Shadow => (ends, None),
+    };
     json!({
         "state": seen.state.label(),
         "mode": seen.mode.label(),
@@ -218,7 +223,8 @@ pub(crate) fn health(seen: &Snapshot, now: SystemTime) -> Value {
             None => trip.to_string(),
         }),
         "again": seen.opened_again().map(|trip| trip.to_string()),
-        "next_probe": next_probe.map(time),
+        "next_probe": next_probe,
+        "released": released,
     })
 }
 

@@ -23,16 +23,19 @@ pub(super) enum Rule {
 
 /// Whether the circuit rejects the next call by itself.
 ///
-/// One whose break is over does not: its next call is a probe. Nor does half-open, whose probes are calls. A service
+/// One whose break is over does not: its next call is a probe. Nor does one whose time is over for which it was forced
+/// open: its next call closes it. Nor does half-open, whose probes are calls. A service
 /// that were not ready then would get no calls, and its circuits would stay as they are.
 pub(super) fn rejects(seen: &Snapshot) -> bool {
     let decides = matches!(seen.mode, Mode::Normal | Mode::ForcedOpen);
     decides && seen.state == State::Open && seen.remaining != Some(Duration::ZERO)
 }
 
-/// Whether every call is let through (rule L8): closed, or in a mode in which it rejects nothing.
+/// Whether every call is let through (rule L8): closed, or about to be with the next call, or in a mode in which it
+/// rejects nothing.
 pub(super) fn is_healthy(seen: &Snapshot) -> bool {
-    seen.state == State::Closed || matches!(seen.mode, Mode::Shadow | Mode::Disabled)
+    let is_closed = seen.state == State::Closed || seen.is_released();
+    is_closed || matches!(seen.mode, Mode::Shadow | Mode::Disabled)
 }
 
 /// What became of a rule.

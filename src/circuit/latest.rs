@@ -231,6 +231,7 @@ mod tests {
             era,
             in_state: Duration::from_nanos(5),
             remaining: None,
+            released_to: None,
             attempt: 1,
             counts: None,
             minimum_calls: 1,

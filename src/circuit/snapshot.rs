@@ -69,6 +69,7 @@ pub struct Snapshot {
     /// How long calls have taken, if [durations](crate::CircuitBuilder::durations) are turned on.
     pub durations: Option<Durations>,
     minimum_calls: u64,
+    released_to: Option<Mode>,
     pub(super) watches_slow: bool,
 }
 
@@ -97,6 +98,7 @@ impl Snapshot {
             totals,
             durations,
             minimum_calls: view.minimum_calls,
+            released_to: view.released_to,
             watches_slow: view.watches_slow,
         }
     }
@@ -176,6 +178,31 @@ impl Snapshot {
         };
         self.last_trip
             .filter(|trip| trip.is_exactly_before(self.era, eras_since))
+    }
+
+    /// Whether it is forced open for a time that is over: the next call closes it.
+    #[cfg(feature = "admin")]
+    pub(crate) fn is_released(&self) -> bool {
+        self.released_to.is_some()
+    }
+
+    /// As the next call finds it, if it is forced open for a time that is over: closed and cleared, in the mode before
+    /// (E2).
+    #[cfg(feature = "registry")]
+    pub(crate) fn into_found(self) -> Self {
+        match self.released_to {
+            None => self,
+            Some(mode) => Self {
+                state: State::Closed,
+                mode,
+                remaining: None,
+                outage: None,
+                attempt: 0,
+                by: None,
+                released_to: None,
+                ..self
+            },
+        }
     }
 
     /// That trip, if the outage is known to have begun with another.

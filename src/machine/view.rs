@@ -6,7 +6,7 @@ use super::{
     Core, Mode, Nanos, ProbeCounts, State, Totals, WindowCounts, totals::TotalCounters, word::Word,
 };
 #[cfg(feature = "registry")]
-use super::{WHOLE, word::StateMode};
+use super::{WHOLE, retry::Attempt, word::StateMode};
 
 /// The break itself and three more.
 #[cfg(feature = "registry")]
@@ -24,6 +24,20 @@ impl Core {
         self.load().era().number()
     }
 
+    /// The state in which a call now finds it: forced open for a time that is over is closed (E2).
+    #[cfg(feature = "registry")]
+    pub(crate) fn state_found(&self, now: impl Fn() -> u64) -> State {
+        self.retry(|word| match word.forced_for() {
+            None => Attempt::Done(word.state()),
+            Some(_) => self
+                .forced_remaining(word, now())
+                .map(|left| match left.is_zero() {
+                    true => State::Closed,
+                    false => word.state(),
+                }),
+        })
+    }
+
     /// When this era began, if it is the one that holds.
     pub(crate) fn began(&self, era: u64) -> Option<u64> {
         let word = self.load();
@@ -38,15 +52,18 @@ impl Core {
         let since = self.facts.since(word);
         let state = word.state();
         let probes = word.probes();
+        let remaining = word.ends_after().map(|length| {
+            let deadline = since.saturating_add(length.nanos());
+            Nanos::between(now, deadline).duration()
+        });
+        let is_released = word.forced_for().is_some() && remaining == Some(Duration::ZERO);
         View {
             state,
             mode: word.mode(),
             era: word.era().number(),
             in_state: Nanos::between(since, now).duration(),
-            remaining: word.ends_after().map(|length| {
-                let deadline = since.saturating_add(length.nanos());
-                Nanos::between(now, deadline).duration()
-            }),
+            remaining,
+            released_to: is_released.then(|| word.mode_before_forced()),
             attempt: self.attempt(word),
             counts: (!self.window.is_none()).then(|| self.window.counts(word.era().number(), now)),
             consecutive_failures: if state == State::Closed {
@@ -106,6 +123,8 @@ pub(crate) struct View {
     pub(crate) era: u64,
     pub(crate) in_state: Duration,
     pub(crate) remaining: Option<Duration>,
+    /// The mode in which the next call finds it closed, if it is forced open for a time that is over.
+    pub(crate) released_to: Option<Mode>,
     pub(crate) attempt: u32,
     pub(crate) counts: Option<WindowCounts>,
     pub(crate) minimum_calls: u64,

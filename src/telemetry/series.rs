@@ -78,7 +78,7 @@ pub(super) struct Reading {
     pub(super) was_seen: bool,
 }
 
-/// What there is to see of one circuit.
+/// What there is to see of one circuit, as the next call finds it (rule L5).
 pub(super) struct Seen {
     pub(super) snapshot: Snapshot,
     pub(super) settings: Settings,
@@ -87,7 +87,7 @@ pub(super) struct Seen {
 impl Seen {
     fn of(circuit: &Circuit) -> Self {
         Self {
-            snapshot: circuit.snapshot(),
+            snapshot: circuit.snapshot().into_found(),
             settings: circuit.settings(),
         }
     }
@@ -208,11 +208,19 @@ impl Series {
 
     /// Adds how many circuits there are in each state.
     pub(super) fn count_states(&self, registry: &Registry, states: &mut [u64; 3]) {
-        for (identity, member) in &mut self.kept().members {
-            if let Some(circuit) = member.find(*identity, registry) {
-                states[index(circuit.state())] += 1;
+        let members: Vec<_> = self.kept().members.keys().copied().collect();
+        for identity in members {
+            // One at a time, so that others can make room, and not under the lock: the clock is somebody else's.
+            if let Some(circuit) = self.find(identity, registry) {
+                let state = circuit.core().state_found(|| circuit.now());
+                states[index(state)] += 1;
             }
         }
+    }
+
+    fn find(&self, identity: Identity, registry: &Registry) -> Option<Circuit> {
+        let mut kept = self.kept();
+        kept.members.get_mut(&identity)?.find(identity, registry)
     }
 }
 

@@ -3,9 +3,9 @@
 use axum::Router;
 use http::StatusCode;
 use serde_json::json;
-use tower_breaker::{Mode, State, admin::Health, registry::Registry, telemetry::Exposition};
+use tower_breaker::{By, Mode, State, admin::Health, registry::Registry, telemetry::Exposition};
 
-use crate::{SECOND, ask, fail, get, registry};
+use crate::{NANO, SECOND, ask, fail, get, registry};
 
 const STRICT: &str = "/health/circuits";
 const ALWAYS: &str = "/health/circuits/always";
@@ -82,6 +82,44 @@ async fn what_rejects_nothing_is_healthy_whatever_its_state() {
     let _probe = circuit.try_acquire().expect("a probe");
     assert_eq!(circuit.state(), State::HalfOpen);
     assert_eq!(status(&router, STRICT).await, 503);
+}
+
+// L8: it rejects nothing any more, and perhaps nobody ever calls it.
+#[tokio::test]
+async fn forced_open_is_healthy_once_its_time_is_over() {
+    let (registry, clock) = registry(&["db"]);
+    let router: Router = Health::new(&registry).require("db").router();
+    let circuit = registry.get("db").expect("there");
+    let db = async || get(&router, ALWAYS).await.json()["circuits"]["db"].clone();
+    circuit.force_open();
+    let told = db().await;
+    assert_eq!(
+        (&told["next_probe"], &told["released"]),
+        (&json!(null), &json!(null))
+    );
+    let forced = circuit.force_open_for(By::default(), SECOND * 3);
+    assert_eq!(forced, Ok(true));
+    let told = db().await;
+    assert_eq!(told["next_probe"], json!(null), "that is no probe");
+    let (since, released) = (told["since"].as_str(), told["released"].as_str());
+    assert!(since < released && since.is_some(), "{told}");
+    clock.advance(SECOND * 3 - NANO);
+    assert_eq!(status(&router, STRICT).await, 503);
+    assert_eq!(status(&router, "/readyz").await, 503);
+
+    clock.advance(NANO);
+    assert_eq!(status(&router, STRICT).await, 200);
+    assert_eq!(status(&router, "/readyz").await, 200);
+    let told = db().await;
+    assert_eq!(
+        (&told["next_probe"], &told["released"]),
+        (&json!(null), &json!(null))
+    );
+    // C5: to look has changed nothing.
+    assert_eq!(
+        (circuit.state(), &told["mode"]),
+        (State::Open, &json!("forced_open"))
+    );
 }
 
 // L8

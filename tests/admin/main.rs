@@ -28,6 +28,7 @@ use tower_breaker::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+const NANO: Duration = Duration::from_nanos(1);
 
 /// What came of a request.
 struct Answer {
