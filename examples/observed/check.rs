@@ -76,6 +76,22 @@ impl Check<'_> {
         demand(matches!(waited.await, Ok(Ok(()))), what)
     }
 
+    /// Until the last that this circuit has done has this cause.
+    async fn until_told(&self, name: &str, cause: &str, what: &str) -> Checked {
+        let path = format!("/circuits/events?name={name}");
+        let waited = timeout(AT_MOST, async {
+            loop {
+                let told = self.json(&path).await?;
+                let last = told["events"].as_array().and_then(|events| events.last());
+                if last.is_some_and(|last| last["cause"] == cause) {
+                    return Ok::<_, BoxError>(());
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        });
+        demand(matches!(waited.await, Ok(Ok(()))), what)
+    }
+
     async fn all_is_well(&self) -> Checked {
         self.until_status("/health/circuits", 200, "all circuits are closed")
             .await?;
@@ -134,12 +150,8 @@ impl Check<'_> {
         )?;
         self.until_status("/health/circuits", 200, "then it is back")
             .await?;
-        let told = self.json("/circuits/events?name=us").await?;
-        let last = told["events"].as_array().and_then(|events| events.last());
-        demand(
-            last.is_some_and(|last| last["cause"] == "force_expired"),
-            "by itself",
-        )
+        self.until_told("us", "force_expired", "by itself, with the next call")
+            .await
     }
 
     async fn numbers(&self) -> Checked {
