@@ -10,7 +10,7 @@ use std::{
 };
 
 use tower_breaker::{
-    Mode, State,
+    By, Mode, State,
     clock::ManualClock,
     registry::{Event, Registry},
     telemetry::{Exposition, Metrics},
@@ -155,6 +155,50 @@ fn the_state_that_is_shown_is_that_of_the_circuit_that_is_there_whoever_is_told_
     }
 }
 
+// L5: nobody may call it for a long time.
+#[test]
+fn forced_open_whose_time_is_over_is_published_as_the_next_call_finds_it() {
+    let (registry, clock) = registry(&["a"]);
+    let exported = Exported::of(&registry);
+    let text = Exposition::new(&registry);
+    let a = registry.try_get("a").expect("named");
+    let seen = || {
+        let of = |seen: Scrape| {
+            let circuits = |state| seen.value(&format!("circuits{{state=\"{state}\"}}"));
+            let gauges = ["state", "mode", "open_seconds"].map(|gauge| seen.of("a", gauge));
+            (gauges, circuits("closed"), circuits("open"))
+        };
+        let (text, exported) = (of(Scrape::read(&text.render())), of(exported.scrape()));
+        assert_eq!(text, exported);
+        text
+    };
+    for (mode, word) in [
+        (Mode::Normal, 0.0),
+        (Mode::Disabled, 2.0),
+        (Mode::Shadow, 3.0),
+    ] {
+        a.set_mode(mode);
+        fail(&a);
+        let forced = a.force_open_for(By::default(), Duration::from_secs(3));
+        assert_eq!(forced, Ok(true));
+        clock.advance(Duration::from_secs(2));
+        let ([state, mode_is, _], closed, open) = seen();
+        assert_eq!(
+            [state, mode_is, closed, open],
+            [1.0, 1.0, 0.0, 1.0],
+            "{mode}"
+        );
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(seen(), ([0.0, word, 0.0], 1.0, 0.0), "{mode}");
+        assert!(exported.scrape().of("a", "failure_rate").is_nan());
+        // C5: to publish it has changed nothing.
+        assert_eq!((a.state(), a.mode()), (State::Open, Mode::ForcedOpen));
+        drop(a.try_acquire());
+        assert_eq!((a.state(), a.mode()), (State::Closed, mode));
+        assert_eq!(seen(), ([0.0, word, 0.0], 1.0, 0.0), "{mode}");
+    }
+}
+
 // L5: whichever of the two is told last, and modes have no era to go by.
 #[test]
 fn the_gauge_ends_right_whoever_tells_last() {
@@ -223,28 +267,23 @@ fn nothing_is_published_once_it_is_dropped() {
     );
 }
 
-// L5: and it ends when there is nothing left to publish.
+// L5: the future is a handle by itself, and ends when there is nothing left to publish.
 #[tokio::test(start_paused = true)]
-async fn numbers_are_published_at_an_interval_until_it_is_dropped() {
-    for drops_registry in [false, true] {
-        let (registry, _clock) = registry(&["a"]);
-        let exported = Exported::of(&registry);
-        let publishing = tokio::spawn(exported.published.every(Duration::from_secs(10)));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        succeed(&registry.try_get("a").expect("named"));
-        assert_eq!(exported.as_it_is().calls("a", "success"), 0.0);
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        assert_eq!(exported.as_it_is().calls("a", "success"), 1.0);
-        let (mut registry, mut exported) = (Some(registry), Some(exported));
-        if drops_registry {
-            registry = None;
-        } else {
-            exported = None;
-        }
-        let ended = tokio::time::timeout(Duration::from_secs(11), publishing).await;
-        ended.expect("in time").expect("no panic");
-        drop((registry, exported));
-    }
+async fn numbers_are_published_at_an_interval_until_the_registry_is_gone() {
+    let (registry, _clock) = registry(&["a"]);
+    let Exported { published, handle } = Exported::of(&registry);
+    let publishing = tokio::spawn(published.every(Duration::from_secs(10)));
+    drop(published);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    succeed(&registry.try_get("a").expect("named"));
+    assert_eq!(Scrape::read(&handle.render()).calls("a", "success"), 0.0);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(Scrape::read(&handle.render()).calls("a", "success"), 1.0);
+    let weak = registry.downgrade();
+    drop(registry);
+    assert!(weak.upgrade().is_none(), "kept alive by the task");
+    let ended = tokio::time::timeout(Duration::from_secs(11), publishing).await;
+    ended.expect("in time").expect("no panic");
 }
 
 // L5
