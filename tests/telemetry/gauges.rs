@@ -297,3 +297,19 @@ fn neither_of_the_two_keeps_the_registry_alive() {
     assert!(weak.upgrade().is_none());
     exported.scrape();
 }
+
+// L5: transitions, too, and not a moment longer than the task.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_publishes_tells_transitions_until_it_is_aborted() {
+    let (registry, _clock) = registry(&["a"]);
+    let Exported { published, handle } = Exported::of(&registry);
+    let publishing = tokio::spawn(published.every(Duration::from_secs(10)));
+    drop(published);
+    let circuit = registry.try_get("a").expect("named");
+    circuit.force_open();
+    assert_eq!(Scrape::read(&handle.render()).of("a", "state"), 1.0);
+    publishing.abort();
+    assert!(publishing.await.expect_err("aborted").is_cancelled());
+    circuit.release();
+    assert_eq!(Scrape::read(&handle.render()).of("a", "state"), 1.0);
+}
