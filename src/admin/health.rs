@@ -60,8 +60,9 @@ use crate::{circuit::handle::Circuit, registry::Registry, telemetry::Exposition}
 /// | `/readyz` | 200 if all rules hold, 503 otherwise; without rules, 200 |
 /// | `/metrics` | [the numbers](Exposition) of every circuit, for Prometheus |
 ///
-/// A circuit is *healthy* if it is closed, or in a mode in which it rejects nothing: shadow, disabled. So is one that is
-/// forced open for a time that is over: the next call closes it. A registry without circuits is healthy. [What the answers are made of](crate::guide::operating#health).
+/// A circuit is *healthy* if it is closed, or in a mode in which it rejects nothing: shadow, disabled. So is one that
+/// is forced open for a time that is over: the next call closes it. A registry without circuits is healthy. [What the
+/// answers are made of](crate::guide::operating#health).
 #[derive(Clone, Debug)]
 #[must_use = "it has to be made a router"]
 pub struct Health {
@@ -101,8 +102,8 @@ impl Health {
 
     /// Not ready while this circuit rejects calls.
     ///
-    /// A circuit whose break is over does not: its next call is a probe. Nor does one that was forced open for a time that
-    /// is over, nor one that is half-open. If the service
+    /// A circuit whose break is over does not: its next call is a probe. Nor does one that was forced open for a time
+    /// that is over, nor one that is half-open. If the service
     /// were not ready then, no call would come, and the circuit could never close.
     ///
     /// **Watch out:** a name that the registry does not know is taken for one that is mistyped: the service is not

@@ -1,9 +1,9 @@
 //! Looks at all circuits, once a second, for all who watch (rule L3).
 //!
 //! No task runs. Whoever watches comes by four times a second, and the first who finds that a second is over makes the
-//! pass. What it finds is written once, and all send the same bytes. A pass is made in pieces, so that a thousand circuits
-//! hold up nobody's calls: whoever comes by while one is under way makes the next piece. Where nobody watches, nothing is
-//! done.
+//! pass. What it finds is written once, and all send the same bytes. A pass is made in pieces, so that a thousand
+//! circuits hold up nobody's calls: whoever comes by while one is under way makes the next piece. Where nobody watches,
+//! nothing is done.
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -232,8 +232,8 @@ pub struct Trip {
     pub began: Option<Began>,
 }
 
-/// The [trip](Trip) with which an outage began. It stays through failed probes, trips by hand and forced open, until the
-/// circuit closes.
+/// The [trip](Trip) with which an outage began. It stays through failed probes, trips by hand and forced open, until
+/// the circuit closes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Began {

@@ -121,8 +121,8 @@
 //! settings has both settings, and takes more.
 //!
 //! What has left is freed in batches. So beside the circuits, each thread that makes some may hold back up to 200,000
-//! bytes. That is 4.5 MB in all for the defaults, which allow for 1,024 circuits, on two cores and one thread; and 5.1 MB
-//! more if each of them has had 16 events.
+//! bytes. That is 4.5 MB in all for the defaults, which allow for 1,024 circuits, on two cores and one thread; and 5.1
+//! MB more if each of them has had 16 events.
 //!
 //! # Around a service
 //!

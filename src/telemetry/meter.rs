@@ -45,8 +45,8 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A clone is another handle to the same, and so is what [`every`](Self::every) returns. **Watch out:** when the last is
-/// dropped, nothing more is published, and the exporter goes on showing the last numbers.
+/// A clone is another handle to the same, and so is what [`every`](Self::every) returns. **Watch out:** when the last
+/// is dropped, nothing more is published, and the exporter goes on showing the last numbers.
 ///
 /// The recorder is looked up each time. So it may be installed later than this, and what was counted before is in the
 /// next numbers; but not durations that were published before. If a recorder panics, nothing else happens.

@@ -153,8 +153,8 @@ fn log_settings(event: &Event, told: &SettingsChange) {
     );
 }
 
-/// A warning is for somebody to look: calls are rejected from now on, or would be if not so many circuits were open. One
-/// that opens again did reject before: its outage goes on, and each probe that fails is no news.
+/// A warning is for somebody to look: calls are rejected from now on, or would be if not so many circuits were open.
+/// One that opens again did reject before: its outage goes on, and each probe that fails is no news.
 fn level_of(told: &Transition) -> Level {
     let opens_again = told.from != State::Closed && told.mode == told.mode_before;
     match (told.mode, told.to) {
