@@ -52,11 +52,18 @@ pub(crate) fn rows() -> Vec<Row> {
 #[cfg(feature = "metrics")]
 fn telemetry() -> Vec<Row> {
     use crate::tasks::telemetry::{
-        transitions_as_text, transitions_to_a_recorder, transitions_unpublished,
+        calls, transitions_as_text, transitions_to_a_recorder, transitions_unpublished,
     };
 
     let over_none = |name, path, target| row(name, transitions_unpublished(), path, target, 1.1);
     vec![
+        row(
+            "telemetry: success while another scrapes, over alone",
+            calls(false),
+            calls(true),
+            1.1,
+            1.02,
+        ),
         over_none(
             "telemetry: two transitions, as text",
             transitions_as_text(),

@@ -1,6 +1,13 @@
 //! Circuits whose numbers are published.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+};
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tower_breaker::{
@@ -54,6 +61,41 @@ fn circuits_in_use() -> Registry {
         circuit.try_acquire().expect("closed").failure();
     }
     registry
+}
+
+/// Whether somebody should scrape now, and whether somebody does.
+static WANTED: AtomicBool = AtomicBool::new(false);
+static SCRAPES: AtomicBool = AtomicBool::new(false);
+
+/// Calls of one circuit of many, while nobody scrapes; or while another thread does nothing else.
+pub(crate) fn calls(scraped: bool) -> Maker {
+    maker(move || {
+        let registry = circuits_in_use();
+        let circuit = registry.try_get("circuit-0").expect("there");
+        let scraper = scraped.then(|| Arc::new(()));
+        if let Some(scraper) = &scraper {
+            let (weak, exposition) = (Arc::downgrade(scraper), Exposition::new(&registry));
+            thread::spawn(move || {
+                while weak.strong_count() > 0 {
+                    SCRAPES.store(WANTED.load(SeqCst), SeqCst);
+                    match SCRAPES.load(SeqCst) {
+                        true => drop(black_box(exposition.render())),
+                        false => thread::yield_now(),
+                    }
+                }
+                SCRAPES.store(false, SeqCst);
+            });
+        }
+        Box::new(move |times| {
+            black_box((&registry, &scraper));
+            WANTED.store(scraped, SeqCst);
+            // The other one of the two has just been measured.
+            while SCRAPES.load(SeqCst) != scraped {
+                thread::yield_now();
+            }
+            (0..times).for_each(|_| circuit.try_acquire().expect("closed").success());
+        })
+    })
 }
 
 /// How long the text of a scrape is, in bytes.
