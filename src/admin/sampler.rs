@@ -6,27 +6,21 @@
 //! nothing is done.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     mem,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    time::Duration,
     vec,
 };
 
 use bytes::Bytes;
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::{
-    answer::PIECE,
-    boot::boot,
-    history::{Counts, History, SECONDS, Told, state},
-    json,
-    ring::Ring,
+    answer::PIECE, history::SECONDS, known::AllKnown, listing::Listing, pass::Pass, ring::Ring,
 };
 use crate::{
-    circuit::{handle::Circuit, name::Name, snapshot::Snapshot},
+    circuit::name::Name,
     registry::{Registry, WeakRegistry},
 };
 
@@ -38,9 +32,6 @@ const GAP: Duration = Duration::from_secs(3);
 /// So many passes are kept for those who come late.
 const KEPT: usize = 8;
 
-/// So many circuits have a history.
-const HISTORIES: usize = 1_000;
-
 pub(super) struct Sampler {
     registry: WeakRegistry,
     pub(super) ring: Arc<Ring>,
@@ -48,20 +39,6 @@ pub(super) struct Sampler {
     sampling: Mutex<Sampling>,
     /// The last passes.
     passes: Mutex<VecDeque<Arc<Pass>>>,
-}
-
-/// What one pass has found.
-pub(super) struct Pass {
-    pub(super) number: u64,
-    /// The place in the ring behind all events that came before it.
-    pub(super) events: u64,
-    at: SystemTime,
-    second: u64,
-    /// Circuits that are not as they were, by name.
-    changed: Vec<(Name, Box<str>)>,
-    calls: Vec<(Name, Counts)>,
-    gone: Vec<Name>,
-    update: OnceLock<Bytes>,
 }
 
 /// What there is for a stream that knows one pass.
@@ -181,57 +158,6 @@ impl Sampler {
     }
 }
 
-impl Pass {
-    /// What has changed, as all streams tell it.
-    pub(super) fn update(&self) -> Bytes {
-        let write = || {
-            let (circuits, calls) = (self.changed.iter(), self.calls.iter());
-            self.write(circuits, calls, self.gone.iter())
-        };
-        self.update.get_or_init(write).clone()
-    }
-
-    /// The same of one circuit. `None` if there is nothing to tell.
-    pub(super) fn update_of(&self, only: &Name) -> Option<Bytes> {
-        let circuits = self.changed.iter().filter(|(name, _)| name == only);
-        let calls = self.calls.iter().filter(|(name, _)| name == only);
-        let gone = self.gone.iter().filter(|name| *name == only);
-        let count = circuits.clone().count() + calls.clone().count() + gone.clone().count();
-        (count > 0).then(|| self.write(circuits, calls, gone))
-    }
-
-    fn write<'a>(
-        &self,
-        circuits: impl Iterator<Item = &'a (Name, Box<str>)>,
-        calls: impl Iterator<Item = &'a (Name, Counts)>,
-        gone: impl Iterator<Item = &'a Name>,
-    ) -> Bytes {
-        let row = |(name, Counts([success, failure, slow, rejected])): &(Name, Counts)| {
-            json!([name.as_str(), success, failure, slow, rejected])
-        };
-        let circuits: Vec<&str> = circuits.map(|(_, shown)| &**shown).collect();
-        let [now, calls, gone] = [
-            json!(json::time(self.at)),
-            calls.map(row).collect(),
-            gone.map(Name::as_str).collect(),
-        ];
-        let circuits = circuits.join(",");
-        let data =
-            format!(r#"{{"now":{now},"circuits":[{circuits}],"calls":{calls},"gone":{gone}}}"#);
-        framed("update", &data)
-    }
-}
-
-/// An event of a stream. JSON has no line breaks in it.
-pub(super) fn frame(event: &str, data: &impl Serialize) -> Bytes {
-    // Nothing that is written here has keys that are no texts.
-    framed(event, &serde_json::to_string(data).unwrap_or_default())
-}
-
-fn framed(event: &str, data: &str) -> Bytes {
-    format!("event: {event}\ndata: {data}\n\n").into()
-}
-
 #[derive(Default)]
 struct Sampling {
     number: u64,
@@ -266,38 +192,6 @@ struct Times {
     first: Instant,
     last: Instant,
     due: Instant,
-}
-
-/// A circuit as the last pass has seen it.
-struct Known {
-    pass: u64,
-    seen: Seen,
-    counts: Counts,
-    history: Option<History>,
-}
-
-/// What a circuit was like, apart from how much time has passed.
-#[derive(PartialEq)]
-struct Seen {
-    snapshot: Snapshot,
-    settings_version: u64,
-    named: bool,
-}
-
-impl Seen {
-    fn new(circuit: &Circuit, snapshot: &Snapshot, named: bool) -> Self {
-        let mut snapshot = snapshot.clone();
-        snapshot.time_in_state = Duration::ZERO;
-        // But whether a break is over.
-        let remains = |time: Duration| time.min(Duration::from_nanos(1));
-        snapshot.remaining = snapshot.remaining.map(remains);
-        snapshot.outage = snapshot.outage.map(|_| Duration::ZERO);
-        Self {
-            snapshot,
-            settings_version: circuit.settings_version(),
-            named,
-        }
-    }
 }
 
 impl Sampling {
@@ -345,16 +239,7 @@ impl Sampling {
     fn begin_pass(&mut self, registry: &Registry, events: u64, now: Instant) {
         let counts_go_on = self.advance(now);
         self.watch(counts_go_on, self.second(now));
-        let pass = Pass {
-            number: self.number,
-            events,
-            at: SystemTime::now(),
-            second: self.second(now),
-            changed: Vec::new(),
-            calls: Vec::new(),
-            gone: Vec::new(),
-            update: OnceLock::new(),
-        };
+        let pass = Pass::new(self.number, self.second(now), events);
         self.work = Work::Pass(Passing {
             pass,
             names: registry.names().into_iter(),
@@ -395,14 +280,6 @@ impl Sampling {
     }
 }
 
-/// All circuits as the last pass has seen them.
-#[derive(Default)]
-struct AllKnown {
-    circuits: BTreeMap<Name, Known>,
-    /// How many of those have a history.
-    histories: usize,
-}
-
 impl Passing {
     /// Looks at some more circuits. Whether that were the last.
     fn piece(&mut self, known: &mut AllKnown, registry: &Registry) -> bool {
@@ -412,138 +289,5 @@ impl Passing {
             }
         }
         self.names.len() == 0
-    }
-}
-
-impl AllKnown {
-    fn look(&mut self, pass: &mut Pass, registry: &Registry, circuit: &Circuit, goes_on: bool) {
-        let name = circuit.full_name();
-        let snapshot = circuit.snapshot();
-        let named = registry.is_named(name);
-        let seen = Seen::new(circuit, &snapshot, named);
-        let counts = Counts::of(&snapshot.totals.unwrap_or_default());
-        let before = self.circuits.remove(name);
-        if before.as_ref().is_none_or(|before| before.seen != seen) {
-            let shown = json::circuit(circuit, &snapshot, named).to_string();
-            pass.changed.push((name.clone(), shown.into()));
-        }
-        let (then, history) = match before {
-            Some(before) => (before.counts, before.history),
-            None => (Counts::default(), self.new_history()),
-        };
-        let calls = if goes_on {
-            counts.since(then)
-        } else {
-            Counts::default()
-        };
-        if !calls.is_none() {
-            pass.calls.push((name.clone(), calls));
-        }
-        let mut known = Known {
-            pass: pass.number,
-            seen,
-            counts,
-            history,
-        };
-        if let Some(history) = &mut known.history {
-            history.add(pass.second, calls, state(&snapshot));
-        }
-        self.circuits.insert(name.clone(), known);
-    }
-
-    fn new_history(&mut self) -> Option<History> {
-        let has_room = self.histories < HISTORIES;
-        self.histories += usize::from(has_room);
-        has_room.then(History::default)
-    }
-
-    /// Those that were not there any more.
-    fn forget(&mut self, pass: &mut Pass) {
-        let (number, histories) = (pass.number, &mut self.histories);
-        self.circuits.retain(|name, known| {
-            let stays = known.pass == number;
-            if !stays {
-                *histories -= usize::from(known.history.is_some());
-                pass.gone.push(name.clone());
-            }
-            stays
-        });
-    }
-}
-
-/// A list that is being written.
-struct Listing {
-    of_pass: u64,
-    second: u64,
-    epoch: u64,
-    /// Those that it has yet to write.
-    names: vec::IntoIter<Name>,
-    /// The message so far.
-    text: String,
-}
-
-impl Listing {
-    fn new(pass: &Pass, names: Vec<Name>, watched: &VecDeque<(u64, u64)>) -> Self {
-        let epoch = pass.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let watched = watched.iter().map(|(from, to)| {
-            let age = |second: &u64| pass.second.saturating_sub(*second);
-            [age(from), age(to)].map(|age| epoch.as_secs().saturating_sub(age))
-        });
-        // The circuits are as they are now, and not as the pass has seen them.
-        let [now, boot, watched] = [
-            json!(json::time(SystemTime::now())),
-            json!(boot()),
-            watched.map(|it| json!(it)).collect(),
-        ];
-        let head = format!(r#"{{"now":{now},"boot":{boot},"watched":{watched},"circuits":["#);
-        Self {
-            of_pass: pass.number,
-            second: pass.second,
-            epoch: epoch.as_secs(),
-            names: names.into_iter(),
-            text: format!("event: circuits\ndata: {head}"),
-        }
-    }
-
-    /// Writes some more circuits. Whether that were the last.
-    fn piece(&mut self, known: &AllKnown, registry: &Registry) -> bool {
-        for name in self.names.by_ref().take(PIECE) {
-            let Some(circuit) = registry.get(&name) else {
-                continue;
-            };
-            let history = known.circuits.get(&name).and_then(|it| it.history.as_ref());
-            let listed = Listed {
-                circuit: json::circuit_now(&circuit, registry),
-                history: history.map(|it| it.told(self.second, self.epoch)),
-            };
-            if !self.text.ends_with('[') {
-                self.text.push(',');
-            }
-            // Nothing in it has keys that are no texts.
-            self.text += &serde_json::to_string(&listed).unwrap_or_default();
-        }
-        self.names.len() == 0
-    }
-
-    fn end(self) -> Bytes {
-        (self.text + "]}\n\n").into()
-    }
-}
-
-struct Listed<'a> {
-    circuit: Value,
-    history: Option<Told<'a>>,
-}
-
-impl Serialize for Listed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let none = Map::new();
-        let fields = self.circuit.as_object().unwrap_or(&none);
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in fields {
-            map.serialize_entry(key, value)?;
-        }
-        map.serialize_entry("history", &self.history)?;
-        map.end()
     }
 }

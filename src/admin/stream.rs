@@ -18,9 +18,10 @@ use serde_json::json;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::{
+    frame::frame,
     places::Place,
     ring::{self, Kept},
-    sampler::{self, Looked, Sampler, frame},
+    sampler::{self, Looked, Sampler},
 };
 use crate::{
     circuit::{handle::Circuit, name::Name},
