@@ -121,9 +121,9 @@
 //! settings has both settings, and takes more.
 //!
 //! What has left is freed in batches. So beside the circuits, each thread that makes some may hold back up to 240,000
-//! bytes: of some 64 that have left, with an event each. What more events take comes on top. That is 4.5 MB in all for
-//! the defaults, which allow for 1,024 circuits, on two cores and one thread; and 5.1 MB more if each of them has had 16
-//! events.
+//! bytes: of some 64 that have left, with an event each. What more events take comes on top. That is 4.5 MB in all
+//! for the defaults, which allow for 1,024 circuits, on two cores and one thread; and 5.1 MB more if each of them has
+//! had 16 events.
 //!
 //! # Around a service
 //!
