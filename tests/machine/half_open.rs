@@ -29,6 +29,18 @@ fn by_default_one_probe_decides() {
     circuit.is(State::Closed);
 }
 
+// D2: also where a call is timed, so that a fast success is known for one at once.
+#[test]
+fn a_fast_probe_decides_where_slow_calls_are_watched() {
+    let watched = |builder: CircuitBuilder| {
+        let builder = builder.count_window(10).slow_call_rate(0.5);
+        builder.slow_call_duration(Duration::from_secs(1))
+    };
+    let circuit = fragile_after_break(watched);
+    circuit.admit().success();
+    circuit.is(State::Closed);
+}
+
 // D1
 #[test]
 fn at_most_so_many_probes_are_in_flight() {
