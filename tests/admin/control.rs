@@ -16,9 +16,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode, request::Builder};
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 use tower_breaker::{
     Circuit, Mode, State,
     admin::{Control, View},
@@ -26,7 +24,7 @@ use tower_breaker::{
     registry::Registry,
 };
 
-use crate::{Answer, SECOND, ask, fail, get, registry};
+use crate::{Answer, SECOND, answer, ask, fail, get, registry};
 
 const ACTIONS: [&str; 8] = [
     "force-open",
@@ -40,14 +38,7 @@ const ACTIONS: [&str; 8] = [
 ];
 
 async fn send(router: &Router, request: Builder, body: impl Into<Body>) -> Answer {
-    let request = request.body(body.into()).expect("a request");
-    let Ok(response) = router.clone().oneshot(request).await;
-    let (head, body) = response.into_parts();
-    Answer {
-        status: head.status,
-        headers: head.headers,
-        body: body.collect().await.expect("a body").to_bytes(),
-    }
+    answer(router, request.body(body.into()).expect("a request")).await
 }
 
 fn to(action: &str) -> Builder {

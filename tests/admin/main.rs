@@ -16,10 +16,10 @@ mod view;
 
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 use tower_breaker::{
@@ -45,10 +45,7 @@ impl Answer {
 }
 
 /// Without a socket.
-async fn ask(router: &Router, method: &str, path: &str) -> Answer {
-    let request = Request::builder().method(method).uri(path);
-    let request = request.body(Empty::<Bytes>::new()).expect("a request");
-    let request = request.map(axum::body::Body::new);
+async fn answer(router: &Router, request: Request<Body>) -> Answer {
     let Ok(response) = router.clone().oneshot(request).await;
     let (head, body) = response.into_parts();
     Answer {
@@ -56,6 +53,12 @@ async fn ask(router: &Router, method: &str, path: &str) -> Answer {
         headers: head.headers,
         body: body.collect().await.expect("a body").to_bytes(),
     }
+}
+
+async fn ask(router: &Router, method: &str, path: &str) -> Answer {
+    let request = Request::builder().method(method).uri(path);
+    let request = request.body(Body::empty()).expect("a request");
+    answer(router, request).await
 }
 
 async fn get(router: &Router, path: &str) -> Answer {
