@@ -137,6 +137,9 @@
 //! | `retry-after` | `Retry-After` of failures is honoured, if asked for: module `retry_after` | `httpdate` |
 //! | `grpc` | gRPC over any HTTP stack: module `grpc` | `body`, `retry-after` |
 //! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |
+//! | `degrade` | an answer that is good enough when the dependency has none: module `degrade` | `http-body`, `bytes` |
+//! | `cached` | the last good answer as that: `degrade::cached` | `degrade`, `body`, `retry-after`, `quick_cache` |
+//! | `retries` | a policy for `tower::retry` that knows circuits: `degrade::retries` | `degrade`, `retry-after`, `tower` |
 //! | `config` | circuits from a file: module `config`, and a guide | `registry`, `serde` (no format), `humantime`, `strsim` |
 //! | `metrics` | numbers of every circuit through the `metrics` facade: module `telemetry` | `registry`, `metrics` |
 //! | `registry` | circuits by name, and layers with one for each key: modules `registry`, `keyed` | `papaya` |
@@ -170,6 +173,9 @@ pub mod clock;
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
 pub mod config;
+#[cfg(feature = "degrade")]
+#[cfg_attr(docsrs, doc(cfg(feature = "degrade")))]
+pub mod degrade;
 #[cfg(feature = "grpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 pub mod grpc;
@@ -205,11 +211,11 @@ pub use self::{
         call::{Call, OwnedCall},
         classify::Classify,
         ejection::EjectionCap,
-        error::{CircuitError, ControlError, ProbeTimedOut, Reason, Rejected},
+        error::{CircuitError, ControlError, LimitOf, Reason, Rejected, TimedOut},
         guard::{Guard, OwnedGuard},
         handle::{Circuit, WeakCircuit},
         name::Name,
-        settings::{ConfigError, Jitter, OpenFor, ReconfigureError, Settings},
+        settings::{ConfigError, Jitter, OpenFor, ReconfigureError, RetryLimits, Settings},
         snapshot::Snapshot,
         tags::Tags,
     },

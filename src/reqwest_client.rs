@@ -22,7 +22,7 @@ use crate::{
     },
     circuit::{
         classify::BoxError,
-        error::{ProbeTimedOut, Rejected},
+        error::{Rejected, TimedOut},
     },
     machine::{Answer, Outcome},
     service::{
@@ -103,7 +103,7 @@ impl<E> Reject<Request, Response, E> for ServiceUnavailable {
         error
     }
 
-    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Response, E>> {
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Response, E>> {
         Some(Ok(gateway_timeout::<Body>(timed_out).into()))
     }
 }

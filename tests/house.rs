@@ -67,6 +67,24 @@ const ROOMS: [Room; 13] = [
         &["axum", "http", "reqwest", "tower_layer", "tower_service"],
     ),
     room(
+        "degrade",
+        &[
+            "keyed", "registry", "grpc", "body", "service", "circuit", "machine", "util",
+        ],
+        &[
+            "bytes",
+            "http",
+            "http_body",
+            "httpdate",
+            "pin_project_lite",
+            "quick_cache",
+            "tokio",
+            "tower",
+            "tower_layer",
+            "tower_service",
+        ],
+    ),
+    room(
         "telemetry",
         &["registry", "circuit", "machine", "util"],
         &[

@@ -14,7 +14,7 @@ use tower_service::Service;
 use super::{BodyEnd, ClassifyEos, ClientBody, client::ClientTime, scope::ObservesBodies};
 use crate::{
     circuit::{
-        error::{ProbeTimedOut, Rejected},
+        error::{Rejected, TimedOut},
         handle::Circuit,
     },
     machine::Outcome,
@@ -280,7 +280,7 @@ where
         self.0.inner_error(error)
     }
 
-    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, Self::Error>> {
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, Self::Error>> {
         self.0.timed_out(timed_out)
     }
 }

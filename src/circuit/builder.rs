@@ -18,7 +18,9 @@ use super::{
     handle::{Circuit, Label},
     name::Name,
     observe::{Listeners, Observers},
-    settings::{ConfigError, CustomPolicy, FailureRate, OpenFor, Settings, SettingsChange},
+    settings::{
+        ConfigError, CustomPolicy, FailureRate, OpenFor, RetryLimits, Settings, SettingsChange,
+    },
     tags::Tags,
 };
 use crate::machine::{
@@ -381,7 +383,7 @@ impl CircuitBuilder {
     /// pay nothing for it.
     ///
     /// A probe that takes longer has failed, its inner future is dropped at once, and its caller is answered
-    /// with a [`ProbeTimedOut`](crate::ProbeTimedOut): an error, a 504, or `grpc-status: 4`, as rejections are
+    /// with a [`TimedOut`](crate::TimedOut): an error, a 504, or `grpc-status: 4`, as rejections are
     /// answered. That is no rejection, since the dependency *was* called: whether it is safe to try again
     /// elsewhere, the caller has to know.
     ///
@@ -399,7 +401,7 @@ impl CircuitBuilder {
     ///
     /// // The dependency is not back yet: it hangs.
     /// let answer = circuit.call(pending::<Result<u32, std::io::Error>>()).await;
-    /// let Err(CircuitError::ProbeTimedOut(timed_out)) = answer else { panic!("cut off") };
+    /// let Err(CircuitError::TimedOut(timed_out)) = answer else { panic!("cut off") };
     /// assert_eq!(
     ///     timed_out.to_string(),
     ///     "circuit `payments` was half-open, and its probe took longer than 250ms",
@@ -460,6 +462,44 @@ impl CircuitBuilder {
     #[doc(alias = "half_open_resource_timeout")]
     pub fn probe_timeout(mut self, limit: Duration) -> Self {
         self.settings.set_probe_timeout(limit);
+        self
+    }
+
+    /// How long a call may take (rule M5). One that takes longer is dropped, has failed, and its caller is answered: with
+    /// a 504, or an error. Above zero.
+    ///
+    /// Default: none.
+    #[doc(alias = "timeout")]
+    #[doc(alias = "time_limiter")]
+    pub fn call_timeout(mut self, limit: Duration) -> Self {
+        self.settings.set_call_timeout(limit);
+        self
+    }
+
+    /// How many calls there may be at once, and how long one more `wait`s for a place; with zero it is rejected at once
+    /// (rule M2). `places`: 1 to 1,000,000.
+    ///
+    /// **Watch out:** alone it does nothing. A `BulkheadLayer` around the breaker keeps to it.
+    ///
+    /// Default: none.
+    #[doc(alias = "max_concurrent_calls")]
+    #[doc(alias = "max_connections")]
+    #[doc(alias = "max_wait_duration")]
+    #[doc(alias = "tickets")]
+    pub fn bulkhead(mut self, places: u64, wait: Duration) -> Self {
+        self.settings.set_bulkhead((places, wait));
+        self
+    }
+
+    /// How often calls may be repeated (rule M8).
+    ///
+    /// **Watch out:** alone it does nothing. The policy of `degrade::retries`, with the feature `retries`, keeps to it.
+    ///
+    /// Default: none are.
+    #[doc(alias = "max_attempts")]
+    #[doc(alias = "max_retries")]
+    pub fn retries(mut self, limits: RetryLimits) -> Self {
+        self.settings.set_retries(limits);
         self
     }
 

@@ -16,7 +16,7 @@ use super::{
     error::CircuitError,
     guard::{Admitted, Owned},
     handle::Circuit,
-    probe_limit::ProbeLimit,
+    limit::CallLimit,
 };
 use crate::machine::Answer;
 
@@ -38,7 +38,7 @@ pin_project! {
     {
         classifier: C,
         admitted: Admitted<H>,
-        limit: ProbeLimit,
+        limit: CallLimit,
         lifetime: PhantomData<&'a Circuit>,
         #[pin]
         running: Running<F>,

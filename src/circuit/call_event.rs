@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::error::Rejected;
+use super::{
+    error::{Rejected, TimedOut},
+    parts::{FallbackCause, FallbackKind, RetryDecision},
+};
 use crate::machine::{End, HeardEnd, State};
 
 /// What became of one call, for those who ask: [`CircuitBuilder::on_call`](crate::CircuitBuilder::on_call),
@@ -48,10 +51,28 @@ pub enum CallEvent<'a> {
     Admitted(AdmittedCall),
     /// The call must not be made.
     Rejected(&'a Rejected),
+    /// The call was cut off (rules D9, M5). Its end is told as well.
+    TimedOut(&'a TimedOut),
     /// The call has ended, or is no longer followed.
     Ended(EndedCall),
     /// The inner service failed to become ready, which counts as a failure (rule A6). No call was admitted.
     NotReady,
+    /// Another answer was needed, and was there or failed as well (rule M1).
+    FellBack(FellBack),
+    /// A policy for retries has decided of a call that could have been repeated (rule M8).
+    Retried(RetryDecision),
+}
+
+/// Another answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FellBack {
+    /// What was to answer.
+    pub kind: FallbackKind,
+    /// Why.
+    pub cause: FallbackCause,
+    /// Whether it did. If not, it has failed as well.
+    pub answered: bool,
 }
 
 /// A call that may be made.

@@ -94,7 +94,7 @@ impl Circuit {
         self.tell_call(CallEvent::Ended(call));
     }
 
-    fn tell_call(&self, event: CallEvent<'_>) {
+    pub(super) fn tell_call(&self, event: CallEvent<'_>) {
         if let Some(_telling) = Telling::begin() {
             self.observers().tell_call(self, event);
         }

@@ -64,7 +64,7 @@ where
             Ok(response) => self.0.classify(Ok(response)),
             Err(CircuitError::Rejected(_)) => Outcome::InnerRejection,
             // It was asked, and did not answer in time.
-            Err(CircuitError::ProbeTimedOut(_)) => Outcome::Failure,
+            Err(CircuitError::TimedOut(_)) => Outcome::Failure,
             Err(CircuitError::Inner(error)) => self.0.classify(Err(error)),
         }
     }

@@ -19,7 +19,7 @@ use std::{
 use super::{
     classify::{Classify, ErrorsOnly},
     handle::{Circuit, WeakCircuit},
-    nesting, probe_limit,
+    limit, nesting,
 };
 use crate::{
     machine::{Answer, Nanos, Outcome, Ticket},
@@ -234,13 +234,13 @@ async fn over(circuit: &WeakCircuit, ticket: Ticket) -> bool {
 /// Waits until a probe has reached its limit (D9), if it has one.
 async fn limited(limit: Option<Duration>) {
     match limit {
-        Some(limit) => probe_limit::sleep(limit).await,
+        Some(limit) => limit::sleep(limit).await,
         None => pending().await,
     }
 }
 
 async fn sleep(time: Nanos) {
-    probe_limit::sleep(time.duration()).await;
+    limit::sleep(time.duration()).await;
 }
 
 /// Lets others run.

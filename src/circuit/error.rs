@@ -1,4 +1,4 @@
-//! Rejections, probes that took too long, and the error a protected call ends in.
+//! Rejections, calls that took too long, and the error a protected call ends in.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{
 use crate::machine::{Cause, Mode, Nanos, PackedCause, Refusal};
 
 /// In nanoseconds: when to come back where nobody knows better.
-const SECOND: Nanos = Nanos::new(1_000_000_000);
+pub(super) const SECOND: Nanos = Nanos::new(1_000_000_000);
 
 /// Why a call was rejected (rule C3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,9 @@ pub enum Reason {
     ForcedOpen,
     /// The circuit has just closed and admits a growing share of calls; this one is not among them.
     Ramping,
+    /// All places of the [bulkhead](crate::CircuitBuilder::bulkhead) were taken, and none came free in time (rule M2).
+    /// The circuit had nothing against the call.
+    BulkheadFull,
 }
 
 impl Reason {
@@ -48,6 +51,7 @@ impl Reason {
             Self::HalfOpenFull => "half_open_full",
             Self::ForcedOpen => "forced_open",
             Self::Ramping => "ramping",
+            Self::BulkheadFull => "bulkhead_full",
         }
     }
 }
@@ -59,6 +63,7 @@ impl fmt::Display for Reason {
             Self::HalfOpenFull => "half-open and full",
             Self::ForcedOpen => "forced open",
             Self::Ramping => "ramping up",
+            Self::BulkheadFull => "full",
         })
     }
 }
@@ -81,11 +86,20 @@ pub struct Rejected {
 struct Why(u64);
 
 impl Why {
+    /// The two bits for reasons are full, and a full bulkhead has no cause: so it is a kind of cause that there is not.
+    const BULKHEAD_FULL: Self = Self(PackedCause::RESERVED.bits());
+
     fn new(reason: Reason, cause: PackedCause) -> Self {
-        Self(cause.bits() | (reason as u64) << PackedCause::BITS)
+        match reason {
+            Reason::BulkheadFull => Self::BULKHEAD_FULL,
+            reason => Self(cause.bits() | (reason as u64) << PackedCause::BITS),
+        }
     }
 
     fn reason(self) -> Reason {
+        if self == Self::BULKHEAD_FULL {
+            return Reason::BulkheadFull;
+        }
         const REASONS: [Reason; 4] = [
             Reason::Open,
             Reason::HalfOpenFull,
@@ -138,8 +152,8 @@ impl Rejected {
     }
 
     /// How long until it is worth trying again: until the wait is over, or the time for which the circuit was
-    /// [forced open](crate::Circuit::force_open_for); a second while half-open is full, whose probes may be back at any
-    /// moment, and while ramping. `None` when only a person will release the circuit.
+    /// [forced open](crate::Circuit::force_open_for); a second while half-open or the bulkhead is full, whose calls may
+    /// be back at any moment, and while ramping. `None` when only a person will release the circuit.
     ///
     /// Longer than that, and another time for each rejection, where the circuit
     /// [spreads](crate::CircuitBuilder::spread_retry_after) it.
@@ -213,7 +227,37 @@ impl Error for Rejected {
     }
 }
 
-/// A probe took longer than [`probe_timeout`](crate::CircuitBuilder::probe_timeout) and was cut off (rule D9).
+/// Whose limit a call ran into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LimitOf {
+    /// That of every call: [`call_timeout`](crate::CircuitBuilder::call_timeout) (rule M5). The call has failed.
+    Call,
+    /// That of probes: [`probe_timeout`](crate::CircuitBuilder::probe_timeout) (rule D9). The probe has failed.
+    Probe,
+    /// The caller's own, which is shorter (rule M5). It says nothing about the dependency: the call was abandoned.
+    Caller,
+}
+
+impl LimitOf {
+    pub(crate) const ALL: [Self; 3] = [Self::Call, Self::Probe, Self::Caller];
+
+    /// One word for machines, such as the label of a metric. It stays the same in every later release.
+    /// [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Probe => "probe",
+            Self::Caller => "caller",
+        }
+    }
+}
+
+/// A call took longer than it may and was cut off (rules D9, M5): longer than
+/// [`call_timeout`](crate::CircuitBuilder::call_timeout), as a probe than
+/// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), or than its caller would wait. [`whose`](Self::whose) says
+/// which.
 ///
 /// **Watch out:** this is no [`Rejected`]. The dependency was called, and may have done what it was asked for. So
 /// to repeat the call, here or elsewhere, is as safe as after any other timeout, and no safer.
@@ -232,16 +276,21 @@ impl Error for Rejected {
 /// ```
 ///
 /// A response that is made of it, such as the default 504, carries it in its extensions:
-/// `response.extensions().get::<ProbeTimedOut>()`. To a circuit further out that is a failure, as any 504 is.
+/// `response.extensions().get::<TimedOut>()`. To a circuit further out that is a failure, as any 504 is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeTimedOut {
+pub struct TimedOut {
     circuit: Name,
     limit: Duration,
+    whose: LimitOf,
 }
 
-impl ProbeTimedOut {
-    pub(crate) fn new(circuit: Name, limit: Duration) -> Self {
-        Self { circuit, limit }
+impl TimedOut {
+    pub(crate) fn new(circuit: Name, limit: Duration, whose: LimitOf) -> Self {
+        Self {
+            circuit,
+            limit,
+            whose,
+        }
     }
 
     /// The name of the circuit.
@@ -250,26 +299,46 @@ impl ProbeTimedOut {
         &self.circuit
     }
 
-    /// How long the probe was allowed to take.
+    /// How long the call was allowed to take.
     #[must_use]
     pub fn limit(&self) -> Duration {
         self.limit
     }
-}
 
-impl fmt::Display for ProbeTimedOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { circuit, limit } = self;
-        write!(
-            f,
-            "circuit `{circuit}` was half-open, and its probe took longer than {limit:?}"
-        )
+    /// Whose limit that was.
+    #[must_use]
+    pub fn whose(&self) -> LimitOf {
+        self.whose
     }
 }
 
-impl Error for ProbeTimedOut {}
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            circuit,
+            limit,
+            whose,
+        } = self;
+        match whose {
+            LimitOf::Call => write!(
+                f,
+                "a call of circuit `{circuit}` took longer than {limit:?}"
+            ),
+            LimitOf::Probe => write!(
+                f,
+                "circuit `{circuit}` was half-open, and its probe took longer than {limit:?}"
+            ),
+            LimitOf::Caller => write!(
+                f,
+                "a call of circuit `{circuit}` took longer than the {limit:?} its caller had left"
+            ),
+        }
+    }
+}
 
-/// What a protected call ends in where rejections are errors: a rejection, a probe's timeout, or the inner
+impl Error for TimedOut {}
+
+/// What a protected call ends in where rejections are errors: a rejection, a time-out, or the inner
 /// service's own error.
 ///
 /// It becomes a boxed error with `?` or `into()` where the inner error is an
@@ -278,8 +347,8 @@ impl Error for ProbeTimedOut {}
 pub enum CircuitError<E> {
     /// The circuit rejected the call; the inner service was not called.
     Rejected(Rejected),
-    /// The inner service was called as a probe, and did not answer in time. See [`ProbeTimedOut`].
-    ProbeTimedOut(ProbeTimedOut),
+    /// The inner service was called, and did not answer in time. See [`TimedOut`].
+    TimedOut(TimedOut),
     /// The inner service was called and failed.
     Inner(E),
 }
@@ -289,7 +358,7 @@ impl<E> CircuitError<E> {
     pub fn rejected(&self) -> Option<&Rejected> {
         match self {
             Self::Rejected(rejected) => Some(rejected),
-            Self::ProbeTimedOut(_) | Self::Inner(_) => None,
+            Self::TimedOut(_) | Self::Inner(_) => None,
         }
     }
 
@@ -300,7 +369,7 @@ impl<E> CircuitError<E> {
     {
         match self {
             Self::Rejected(rejected) => rejected.into(),
-            Self::ProbeTimedOut(timed_out) => timed_out.into(),
+            Self::TimedOut(timed_out) => timed_out.into(),
             Self::Inner(error) => error.into(),
         }
     }
@@ -308,7 +377,7 @@ impl<E> CircuitError<E> {
     /// The inner error, if it was one.
     pub fn into_inner(self) -> Option<E> {
         match self {
-            Self::Rejected(_) | Self::ProbeTimedOut(_) => None,
+            Self::Rejected(_) | Self::TimedOut(_) => None,
             Self::Inner(error) => Some(error),
         }
     }
@@ -320,9 +389,9 @@ impl<E> From<Rejected> for CircuitError<E> {
     }
 }
 
-impl<E> From<ProbeTimedOut> for CircuitError<E> {
-    fn from(timed_out: ProbeTimedOut) -> Self {
-        Self::ProbeTimedOut(timed_out)
+impl<E> From<TimedOut> for CircuitError<E> {
+    fn from(timed_out: TimedOut) -> Self {
+        Self::TimedOut(timed_out)
     }
 }
 
@@ -332,7 +401,7 @@ impl<E> fmt::Display for CircuitError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(rejected) => rejected.fmt(f),
-            Self::ProbeTimedOut(timed_out) => {
+            Self::TimedOut(timed_out) => {
                 write!(f, "circuit `{}` cut the call off", timed_out.circuit)
             }
             Self::Inner(_) => f.write_str("the call failed"),
@@ -346,7 +415,7 @@ impl<E: Error + 'static> Error for CircuitError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Rejected(rejected) => rejected.source(),
-            Self::ProbeTimedOut(timed_out) => Some(timed_out),
+            Self::TimedOut(timed_out) => Some(timed_out),
             Self::Inner(error) => Some(error),
         }
     }

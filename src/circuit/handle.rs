@@ -1,6 +1,6 @@
 //! [`Circuit`]: the one door to a circuit, for people and for the rest of the crate.
 
-use std::{cell::Cell, fmt, future::Future, panic::Location, time::Duration};
+use std::{cell::Cell, fmt, future::Future, panic::Location, sync::OnceLock, time::Duration};
 
 use super::{
     builder::CircuitBuilder,
@@ -14,6 +14,7 @@ use super::{
     listeners::{List, Subscription},
     name::Name,
     observe::{Events, Observers, Watch},
+    parts::PartCounters,
     settings::Settings,
     short_lived::count_if_short_lived,
     snapshot::Snapshot,
@@ -25,7 +26,7 @@ use super::{
     settings::{ChangedSetting, ConfigError},
 };
 use crate::machine::{
-    Core, Mode, Outcome, SavedState, State,
+    Core, Mode, Outcome, SavedState, State, Totals,
     sync::{Arc, Weak},
 };
 
@@ -69,6 +70,8 @@ struct Shared {
     clock: CircuitClock,
     observers: Observers,
     label: Label,
+    /// What is around it, once something is.
+    parts: OnceLock<Box<PartCounters>>,
 }
 
 /// What a circuit was before anything happened to it.
@@ -122,6 +125,7 @@ impl Circuit {
                 clock,
                 observers,
                 label,
+                parts: OnceLock::new(),
             }),
         }
     }
@@ -165,7 +169,8 @@ impl Circuit {
             self.shared.label.name.clone(),
             (view, now.get()),
             &latest,
-            (self.core().totals(), self.core().durations()),
+            (self.totals(), self.core().durations()),
+            self.parts_if_any().map(PartCounters::read),
         )
     }
 
@@ -397,7 +402,7 @@ impl Circuit {
     ///   [`CircuitError::Rejected`](crate::CircuitError::Rejected), and `future` is never polled.
     /// * If `future` fails, it is [`CircuitError::Inner`](crate::CircuitError::Inner) with that error.
     /// * If it is a probe, and takes longer than [`probe_timeout`](CircuitBuilder::probe_timeout), it is dropped, and
-    ///   the result is [`CircuitError::ProbeTimedOut`](crate::CircuitError::ProbeTimedOut).
+    ///   the result is [`CircuitError::TimedOut`](crate::CircuitError::TimedOut).
     ///
     /// ```
     /// # use tower_breaker::{Circuit, CircuitError};
@@ -602,6 +607,26 @@ impl Circuit {
     /// How long a probe may take, if that is limited (D9).
     pub(crate) fn probe_timeout(&self) -> Option<Duration> {
         self.core().probe_timeout()
+    }
+
+    /// What has become of all calls, unless totals are turned off.
+    pub(crate) fn totals(&self) -> Option<Totals> {
+        let full = self
+            .parts_if_any()
+            .map_or(0, PartCounters::rejected_as_full);
+        let totals = self.core().totals()?;
+        Some(totals.with_bulkhead_full(full))
+    }
+
+    /// The counters of what is around it, which are made when they are first needed.
+    #[cold]
+    pub(crate) fn parts(&self) -> &PartCounters {
+        self.shared.parts.get_or_init(Box::default)
+    }
+
+    /// The same, if something is around it.
+    pub(crate) fn parts_if_any(&self) -> Option<&PartCounters> {
+        self.shared.parts.get().map(|parts| &**parts)
     }
 
     /// The clock, for whoever must not hold the circuit.

@@ -20,6 +20,7 @@ pub(crate) mod events;
 pub(crate) mod guard;
 pub(crate) mod handle;
 mod latest;
+pub(crate) mod limit;
 pub(crate) mod listeners;
 pub(crate) mod log;
 #[cfg(all(test, tower_breaker_loom))]
@@ -27,7 +28,7 @@ mod loom_tests;
 pub(crate) mod name;
 pub(crate) mod nesting;
 pub mod observe;
-pub(crate) mod probe_limit;
+pub(crate) mod parts;
 mod saved;
 pub(crate) mod settings;
 mod short_lived;

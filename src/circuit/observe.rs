@@ -122,6 +122,7 @@
 //! | [`Reason::HalfOpenFull`](crate::Reason::HalfOpenFull) | `half_open_full` | half-open and full |
 //! | [`Reason::ForcedOpen`](crate::Reason::ForcedOpen) | `forced_open` | forced open |
 //! | [`Reason::Ramping`](crate::Reason::Ramping) | `ramping` | ramping up |
+//! | [`Reason::BulkheadFull`](crate::Reason::BulkheadFull) | `bulkhead_full` | full |
 //! | [`Cause::ConsecutiveFailures`] | `consecutive_failures` | 5 consecutive failures |
 //! | [`Cause::FailureRate`] | `failure_rate` | 7 of 10 calls failed |
 //! | [`Cause::SlowCallRate`] | `slow_call_rate` | 7 of 10 calls were slow |
@@ -179,9 +180,13 @@ use std::sync::{
 
 use tokio::sync::{Notify, futures::Notified, watch};
 
-pub use super::call_event::{AdmittedCall, CallEnd, CallEvent, EndedCall};
+pub use super::call_event::{AdmittedCall, CallEnd, CallEvent, EndedCall, FellBack};
 pub use super::event::{Event, What};
 pub use super::listeners::Subscription;
+pub use super::parts::{
+    BulkheadNow, FallbackCause, FallbackKind, FallbackTotal, Parts, QueueNow, RetryDecision,
+    RetryTotals, TimedOutTotals,
+};
 pub use super::settings::{ChangedSetting, SettingsChange};
 pub use super::short_lived::{ShortLivedCircuits, short_lived_circuits};
 pub use super::subscribers::{Events, Told};

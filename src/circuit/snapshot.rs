@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{by::By, latest::Latest, name::Name, settings::share};
+use super::{by::By, latest::Latest, name::Name, parts::Parts, settings::share};
 use crate::machine::{
     Cause, Durations, Era, Mode, ProbeCounts, State, Threshold, Totals, Transition, View,
     WindowCounts,
@@ -68,6 +68,8 @@ pub struct Snapshot {
     pub totals: Option<Totals>,
     /// How long calls have taken, if [durations](crate::CircuitBuilder::durations) are turned on.
     pub durations: Option<Durations>,
+    /// What is around the circuit besides its breaker, and what came of it, if something is.
+    pub parts: Option<Parts>,
     minimum_calls: u64,
     released_to: Option<Mode>,
     pub(super) watches_slow: bool,
@@ -79,6 +81,7 @@ impl Snapshot {
         (view, now): (View, u64),
         latest: &Latest,
         (totals, durations): (Option<Totals>, Option<Durations>),
+        parts: Option<Parts>,
     ) -> Self {
         Self {
             name,
@@ -97,6 +100,7 @@ impl Snapshot {
             ramp_share: share(view.ramp_share),
             totals,
             durations,
+            parts,
             minimum_calls: view.minimum_calls,
             released_to: view.released_to,
             watches_slow: view.watches_slow,

@@ -11,10 +11,18 @@ use super::{
     lint::Allowed,
     read::{Reader, join},
     tree::Node,
-    values::{ABANDONED, JITTERS, MODES, abandoned, change, open_for, probes, ramp, set, tags},
+    values::{
+        ABANDONED, JITTERS, MODES, abandoned, bulkhead, change, open_for, probes, ramp, retries,
+        set, tags,
+    },
 };
 use crate::{
-    circuit::{builder::CircuitBuilder, handle, observe::KEPT_IN_A_REGISTRY, settings::Settings},
+    circuit::{
+        builder::CircuitBuilder,
+        handle,
+        observe::KEPT_IN_A_REGISTRY,
+        settings::{MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND, RetryLimits, Settings},
+    },
     machine::{
         MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SIZE, MAX_SPAN, MIN_SPAN, Mode,
     },
@@ -312,7 +320,7 @@ pub(super) type Change = Arc<dyn Fn(CircuitBuilder) -> CircuitBuilder + Send + S
 type Read = fn(&mut Reader, &str, &Node) -> Option<Change>;
 
 /// What may be said of a circuit, and how it is read. Named like the builder's methods, which tell more of each.
-pub(super) const CIRCUIT: [(Key, Read); 23] = [
+pub(super) const CIRCUIT: [(Key, Read); 26] = [
     (
         key(
             "failure_rate",
@@ -489,6 +497,36 @@ pub(super) const CIRCUIT: [(Key, Read); 23] = [
     ),
     (
         key(
+            "call_timeout",
+            &[Time, Off],
+            Is(|it| it.call_timeout().into()),
+            "How long a call may take to answer.",
+        ),
+        |r, p, n| {
+            let limit = r.unless_off(p, n, Reader::duration);
+            set(limit, Settings::set_call_timeout)
+        },
+    ),
+    (
+        key(
+            "bulkhead",
+            &[Count(1, MAX_PLACES), Table(&BULKHEAD), Off],
+            Is(|it| it.bulkhead().map(|(places, _)| places).into()),
+            "How many calls there may be at once. A layer around the breaker keeps to it.",
+        ),
+        |r, p, n| set(r.unless_off(p, n, bulkhead), Settings::set_bulkhead),
+    ),
+    (
+        key(
+            "retries",
+            &[Count(1, MAX_RETRIES), Table(&RETRIES), Off],
+            Is(|it| it.retries().map(|limits| limits.at_most).into()),
+            "How often a call may be repeated. A policy around the breaker keeps to it.",
+        ),
+        |r, p, n| set(r.unless_off(p, n, retries), Settings::set_retries),
+    ),
+    (
+        key(
             "ramp",
             &[Table(&RAMP), Off],
             Is(|it| it.ramp().map(|(over, _)| over).into()),
@@ -601,6 +639,48 @@ pub(super) const RAMP: [Key; 2] = [
         &[Share],
         Required,
         "The share that is let through at first.",
+    ),
+];
+
+pub(super) const BULKHEAD: [Key; 2] = [
+    key(
+        "places",
+        &[Count(1, MAX_PLACES)],
+        Required,
+        "How many calls there may be at once.",
+    ),
+    key(
+        "wait",
+        &[Time],
+        Nothing,
+        "How long one more waits for a place. Where it is left out, it is rejected at once.",
+    ),
+];
+
+pub(super) const RETRIES: [Key; 4] = [
+    key(
+        "at_most",
+        &[Count(1, MAX_RETRIES)],
+        Required,
+        "How often one call is repeated, at most.",
+    ),
+    key(
+        "share",
+        &[Share],
+        Is(|_| RetryLimits::new(1).share.into()),
+        "At most this share of the successful calls is repeated.",
+    ),
+    key(
+        "per_second",
+        &[Count(0, MAX_RETRIES_PER_SECOND)],
+        Is(|_| RetryLimits::new(1).per_second.into()),
+        "So many more may be repeated each second.",
+    ),
+    key(
+        "max_wait",
+        &[Time],
+        Is(|_| RetryLimits::new(1).max_wait.into()),
+        "How long a call may wait in all before it is repeated.",
     ),
 ];
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    keys::{ABANDONED_AFTER, Change, OPEN_FOR, RAMP, names},
+    keys::{ABANDONED_AFTER, BULKHEAD, Change, OPEN_FOR, RAMP, RETRIES, names},
     problem::Problem,
     read::{DURATION, Reader, SHARE, join},
     tree::Node,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     circuit::{
         builder::CircuitBuilder,
-        settings::{Jitter, OpenFor, Settings},
+        settings::{Jitter, OpenFor, RetryLimits, Settings},
     },
     machine::{AbandonedPolicy, Mode},
 };
@@ -128,6 +128,59 @@ pub(super) fn ramp(reader: &mut Reader, path: &str, node: &Node) -> Option<(Dura
         }
     }
     Some((over?, from?))
+}
+
+/// `20`, or `{ places = 20, wait = "50ms" }`.
+pub(super) fn bulkhead(reader: &mut Reader, path: &str, node: &Node) -> Option<(u64, Duration)> {
+    if !matches!(node, Node::Map(_)) {
+        return Some((reader.count(path, node)?, Duration::ZERO));
+    }
+    let entries = reader.table_of(path, node, &names(&BULKHEAD));
+    let (mut places, mut wait) = (None, Some(Duration::ZERO));
+    for (key, value) in &entries {
+        let path_of_key = join(path, key);
+        match *key {
+            "places" => places = Some(reader.count(&path_of_key, value)),
+            _ => wait = reader.duration(&path_of_key, value),
+        }
+    }
+    if places.is_none() {
+        missing(reader, path, "places", "a whole number of at least 1");
+    }
+    Some((places??, wait?))
+}
+
+/// `2`, or `{ at_most = 2, share = "10%" }`.
+pub(super) fn retries(reader: &mut Reader, path: &str, node: &Node) -> Option<RetryLimits> {
+    if !matches!(node, Node::Map(_)) {
+        return Some(RetryLimits::new(reader.count(path, node)?));
+    }
+    let entries = reader.table_of(path, node, &names(&RETRIES));
+    let mut limits = RetryLimits::new(0);
+    let mut are_read = true;
+    for (key, value) in &entries {
+        let path = join(path, key);
+        are_read &= match *key {
+            "at_most" => keep(&mut limits.at_most, reader.count(&path, value)),
+            "share" => keep(&mut limits.share, reader.share(&path, value)),
+            "per_second" => keep(&mut limits.per_second, reader.count(&path, value)),
+            _ => keep(&mut limits.max_wait, reader.duration(&path, value)),
+        };
+    }
+    if !entries.iter().any(|(key, _)| *key == "at_most") {
+        missing(reader, path, "at_most", "a whole number of at least 1");
+        return None;
+    }
+    are_read.then_some(limits)
+}
+
+/// Whether there was a value to keep.
+fn keep<T>(place: &mut T, value: Option<T>) -> bool {
+    let is_there = value.is_some();
+    if let Some(value) = value {
+        *place = value;
+    }
+    is_there
 }
 
 fn missing(reader: &mut Reader, path: &str, key: &str, allowed: &str) {

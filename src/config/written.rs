@@ -36,6 +36,15 @@ fn node(key: &str, value: &Value) -> Option<Node> {
         Value::Switch(on) => (*on).into(),
         Value::Probes(successes, of) => Node::Text(format!("{successes} of {of}")),
         Value::Ramp(over, from) => table([("over", (*over).into()), ("from", (*from).into())]),
+        Value::Bulkhead(places, wait) => {
+            table([("places", (*places).into()), ("wait", (*wait).into())])
+        }
+        Value::Retries(limits) => table([
+            ("at_most", limits.at_most.into()),
+            ("share", limits.share.into()),
+            ("per_second", limits.per_second.into()),
+            ("max_wait", limits.max_wait.into()),
+        ]),
         Value::Abandoned(AbandonedPolicy::FailureAfter(time)) => {
             table([("failure_after", (*time).into())])
         }

@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
 use crate::{
-    circuit::error::{ProbeTimedOut, Reason, Rejected},
+    circuit::error::{Reason, Rejected, TimedOut},
     service::reject::{DAY, Reject},
 };
 
@@ -36,14 +36,14 @@ impl<Req, B: Default, E> Reject<Req, Response<B>, E> for GrpcUnavailable {
         error
     }
 
-    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Response<B>, E>> {
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Response<B>, E>> {
         Some(Ok(deadline_exceeded(timed_out)))
     }
 }
 
 pub(super) const TIMED_OUT: &str = "the circuit was half-open, and its probe took too long";
 
-fn deadline_exceeded<B: Default>(timed_out: ProbeTimedOut) -> Response<B> {
+fn deadline_exceeded<B: Default>(timed_out: TimedOut) -> Response<B> {
     let mut response = head("4", TIMED_OUT);
     response.extensions_mut().insert(timed_out);
     response
@@ -75,6 +75,7 @@ pub(super) fn message(reason: Reason) -> &'static str {
         Reason::HalfOpenFull => "the circuit is half-open and full",
         Reason::ForcedOpen => "the circuit is forced open",
         Reason::Ramping => "the circuit is ramping up",
+        Reason::BulkheadFull => "too many calls are under way",
     }
 }
 
@@ -98,6 +99,7 @@ mod tests {
             Reason::HalfOpenFull,
             Reason::ForcedOpen,
             Reason::Ramping,
+            Reason::BulkheadFull,
         ];
         for reason in reasons {
             assert_eq!(message(reason), format!("the circuit is {reason}"));

@@ -13,7 +13,7 @@ use super::{
     reject::{TIMED_OUT, message, pushback_millis},
 };
 use crate::{
-    circuit::error::{ProbeTimedOut, Rejected},
+    circuit::error::{Rejected, TimedOut},
     machine::Outcome,
     service::{breaker::CircuitBreaker, classify::Classify},
 };
@@ -47,8 +47,8 @@ impl From<Rejected> for Status {
 
 /// As [`GrpcUnavailable`](super::GrpcUnavailable) answers for a probe: deadline exceeded. Its source is what it was
 /// made of.
-impl From<ProbeTimedOut> for Status {
-    fn from(timed_out: ProbeTimedOut) -> Self {
+impl From<TimedOut> for Status {
+    fn from(timed_out: TimedOut) -> Self {
         let mut status = Self::deadline_exceeded(TIMED_OUT);
         status.set_source(std::sync::Arc::new(timed_out));
         status

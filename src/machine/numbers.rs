@@ -110,6 +110,19 @@ numbers! {
         /// In millionths.
         spread_retry_after: u64 = 0,
         abandoned: AbandonedPolicy = AbandonedPolicy::FailureIfSlow,
+        /// In nanoseconds.
+        call_timeout: u64 = 0,
+        /// How many calls there may be at once.
+        bulkhead: u64 = 0,
+        /// In nanoseconds: how long a call may wait for a place.
+        bulkhead_wait: u64 = 0,
+        /// How often a call may be repeated.
+        retries: u64 = 0,
+        /// In millionths.
+        retries_share: u64 = 0,
+        retries_per_second: u64 = 0,
+        /// In nanoseconds.
+        retries_max_wait: u64 = 0,
     }
 }
 

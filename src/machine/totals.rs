@@ -41,6 +41,13 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// With so many rejections by a full bulkhead, which is none of the machine's.
+    pub(crate) fn with_bulkhead_full(mut self, rejected: u64) -> Self {
+        self.rejected_by.bulkhead_full = rejected;
+        self.rejected = self.rejected_by.sum();
+        self
+    }
+
     /// All admitted calls that have ended.
     #[must_use]
     pub fn ended(&self) -> u64 {
@@ -83,14 +90,21 @@ pub struct RejectedTotals {
     pub forced_open: u64,
     /// The ramp (slow start) did not take the call: [`Reason::Ramping`](crate::Reason::Ramping).
     pub ramping: u64,
+    /// All places of the bulkhead were taken: [`Reason::BulkheadFull`](crate::Reason::BulkheadFull).
+    pub bulkhead_full: u64,
 }
 
 impl RejectedTotals {
     fn sum(&self) -> u64 {
         // Wrapping, like each of them.
-        [self.half_open_full, self.forced_open, self.ramping]
-            .into_iter()
-            .fold(self.open, u64::wrapping_add)
+        [
+            self.half_open_full,
+            self.forced_open,
+            self.ramping,
+            self.bulkhead_full,
+        ]
+        .into_iter()
+        .fold(self.open, u64::wrapping_add)
     }
 }
 
@@ -209,6 +223,8 @@ impl TotalCounters {
             half_open_full: sum(|stripe| &stripe.rejected.half_open_full),
             forced_open: sum(|stripe| &stripe.rejected.forced_open),
             ramping: sum(|stripe| &stripe.rejected.ramping),
+            // Counted outside: see `Totals::with_bulkhead_full`.
+            bulkhead_full: 0,
         };
         Totals {
             successful: sum(|stripe| &stripe.successful),

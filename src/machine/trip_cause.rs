@@ -111,6 +111,8 @@ const OF_THREE: u32 = 19;
 
 impl PackedCause {
     pub(crate) const UNKNOWN: Self = Self(0);
+    /// No cause has this kind, and none reads as one: what a rejection that has no cause is told by.
+    pub(crate) const RESERVED: Self = Self(15);
     pub(crate) const BITS: u32 = KIND_BITS + 2 * OF_TWO;
 
     pub(crate) const fn from_bits(bits: u64) -> Self {

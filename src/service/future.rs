@@ -16,7 +16,7 @@ use super::{
     reject::{Reject, ServiceUnavailable},
     scope::{CallScope, HeadOnly, ObserveResponse, ObservedCall},
 };
-use crate::circuit::probe_limit::ProbeLimit;
+use crate::circuit::limit::CallLimit;
 
 pin_project! {
     /// The response of a [`CircuitBreaker`](crate::CircuitBreaker): the inner service's, or the
@@ -50,7 +50,7 @@ pin_project! {
             inner: F,
             admitted: ObservedCall<C, R, X>,
             facts: X::RequestFacts,
-            limit: ProbeLimit,
+            limit: CallLimit,
         },
         Rejected {
             // None for a probe that was cut off and is answered already. A variant of its own would make every

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     circuit::{
         builder::CircuitBuilder,
-        error::{ProbeTimedOut, Rejected},
+        error::{Rejected, TimedOut},
         handle::Circuit,
         settings::ConfigError,
     },
@@ -260,7 +260,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         respond: F,
     ) -> CircuitBreakerLayer<C, TimeOutWith<R, F>, X, G>
     where
-        F: Fn(&ProbeTimedOut) -> Res,
+        F: Fn(&TimedOut) -> Res,
     {
         self.with_policies(|policies| Policies {
             classifier: policies.classifier,

@@ -13,7 +13,7 @@
 //!
 //! They also say what becomes of a probe that takes longer than
 //! [`probe_timeout`](crate::CircuitBuilder::probe_timeout), where that is set (rule D9): a 504, a
-//! [`CircuitError::ProbeTimedOut`], a boxed [`ProbeTimedOut`]. `reject_with` and `fallback` have no answer for it;
+//! [`CircuitError::TimedOut`], a boxed [`TimedOut`]. `reject_with` and `fallback` have no answer for it;
 //! [`time_out_with`](crate::CircuitBreakerLayer::time_out_with) gives one to any of them.
 //!
 //! ```
@@ -71,7 +71,7 @@ use std::{
 
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 
-use crate::circuit::error::{CircuitError, ProbeTimedOut, Rejected};
+use crate::circuit::error::{CircuitError, Rejected, TimedOut};
 
 /// Nobody is told to wait for longer, nor believed who tells it.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -129,7 +129,7 @@ pub trait Reject<Req, Res, E> {
     /// [marked](Rejected::mark_response) as one.
     ///
     /// Default: `None`.
-    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, Self::Error>> {
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, Self::Error>> {
         let _ = timed_out;
         None
     }
@@ -157,7 +157,7 @@ impl<Req, B: Default, E> Reject<Req, Response<B>, E> for ServiceUnavailable {
         error
     }
 
-    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Response<B>, E>> {
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Response<B>, E>> {
         Some(Ok(gateway_timeout(timed_out)))
     }
 }
@@ -198,7 +198,7 @@ pub(crate) fn service_unavailable<B: Default>(rejected: Rejected) -> Response<B>
 }
 
 /// Not marked as a rejection: to a circuit further out it is a failure.
-pub(crate) fn gateway_timeout<B: Default>(timed_out: ProbeTimedOut) -> Response<B> {
+pub(crate) fn gateway_timeout<B: Default>(timed_out: TimedOut) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
     response.extensions_mut().insert(timed_out);
@@ -258,7 +258,7 @@ impl<Req, Res, E> Reject<Req, Res, E> for RejectAsError {
         CircuitError::Inner(error)
     }
 
-    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, CircuitError<E>>> {
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, CircuitError<E>>> {
         Some(Err(timed_out.into()))
     }
 }
@@ -283,7 +283,7 @@ where
         error.into()
     }
 
-    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, Self::Error>> {
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, Self::Error>> {
         Some(Err(timed_out.into()))
     }
 }
@@ -352,7 +352,7 @@ pub struct TimeOutWith<R, F> {
 impl<R, F, Req, Res, E> Reject<Req, Res, E> for TimeOutWith<R, F>
 where
     R: Reject<Req, Res, E>,
-    F: Fn(&ProbeTimedOut) -> Res,
+    F: Fn(&TimedOut) -> Res,
 {
     type Error = R::Error;
     type Future = R::Future;
@@ -365,7 +365,7 @@ where
         self.rejection.inner_error(error)
     }
 
-    fn timed_out(&self, timed_out: ProbeTimedOut) -> Option<Result<Res, R::Error>> {
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, R::Error>> {
         Some(Ok((self.respond)(&timed_out)))
     }
 }

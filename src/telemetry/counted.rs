@@ -17,7 +17,7 @@ pub(super) struct Counted {
 impl Counted {
     pub(super) fn of(circuit: &Circuit) -> Self {
         Self {
-            totals: circuit.core().totals(),
+            totals: circuit.totals(),
             durations: circuit.core().durations(),
         }
     }
@@ -58,6 +58,7 @@ fn plus(one: Totals, other: Totals) -> Totals {
         half_open_full,
         forced_open,
         ramping,
+        bulkhead_full,
     } = rejected_by;
     Totals {
         successful: one.successful.wrapping_add(successful),
@@ -72,6 +73,7 @@ fn plus(one: Totals, other: Totals) -> Totals {
             half_open_full: one.rejected_by.half_open_full.wrapping_add(half_open_full),
             forced_open: one.rejected_by.forced_open.wrapping_add(forced_open),
             ramping: one.rejected_by.ramping.wrapping_add(ramping),
+            bulkhead_full: one.rejected_by.bulkhead_full.wrapping_add(bulkhead_full),
         },
         shadowed: one.shadowed.wrapping_add(shadowed),
         trips: one.trips.wrapping_add(trips),

@@ -528,7 +528,7 @@ impl tonic_health::pb::health_server::Health for Asking {
             .map(tonic::Response::new)
             .map_err(|error| match error {
                 CircuitError::Rejected(rejected) => rejected.into(),
-                CircuitError::ProbeTimedOut(timed_out) => timed_out.into(),
+                CircuitError::TimedOut(timed_out) => timed_out.into(),
                 CircuitError::Inner(status) => status,
             })
     }

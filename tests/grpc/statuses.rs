@@ -192,7 +192,7 @@ async fn a_call_that_an_inner_circuit_rejected_is_ignored_as_a_status() {
             .call_with_classifier(GrpcClassifier::new(), call);
         answer.await.map_err(|error| match error {
             CircuitError::Rejected(rejected) => rejected.into(),
-            CircuitError::ProbeTimedOut(timed_out) => timed_out.into(),
+            CircuitError::TimedOut(timed_out) => timed_out.into(),
             CircuitError::Inner(status) => status,
         })
     };

@@ -27,8 +27,8 @@ use tokio::{
 };
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneService};
 use tower_breaker::{
-    Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Mode, Outcome,
-    ProbeTimedOut, Rejected, State, Totals,
+    Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, Mode, Outcome, Rejected,
+    State, TimedOut, Totals,
     classify::{Classify, ErrorsOnly, HttpClassifier, IgnoreRejections},
     clock::ManualClock,
 };
@@ -141,14 +141,14 @@ async fn timed<T>(answer: impl Future<Output = T>) -> (T, Duration) {
 
 #[track_caller]
 fn is_about<R>(answer: Result<R, CircuitError<io::Error>>) {
-    let Err(CircuitError::ProbeTimedOut(timed_out)) = answer else {
+    let Err(CircuitError::TimedOut(timed_out)) = answer else {
         panic!("not cut off")
     };
     is_it(&timed_out);
 }
 
 #[track_caller]
-fn is_it(timed_out: &ProbeTimedOut) {
+fn is_it(timed_out: &TimedOut) {
     assert_eq!(timed_out.to_string(), MESSAGE);
     assert_eq!(
         (timed_out.circuit(), timed_out.limit()),
@@ -309,7 +309,7 @@ async fn it_can_be_changed_and_a_probe_that_waits_keeps_its_own() {
     let began = Instant::now();
     is_about(first.await);
     is_limit(began.elapsed());
-    let Err(CircuitError::ProbeTimedOut(timed_out)) = second.await else {
+    let Err(CircuitError::TimedOut(timed_out)) = second.await else {
         panic!("not cut off")
     };
     assert_eq!(timed_out.limit(), 2 * LIMIT);
@@ -542,7 +542,7 @@ trait CloneKind {
 impl CloneKind for CircuitError<io::Error> {
     fn clone_kind(&self) -> Self {
         match self {
-            Self::ProbeTimedOut(timed_out) => timed_out.clone().into(),
+            Self::TimedOut(timed_out) => timed_out.clone().into(),
             _ => panic!("not cut off"),
         }
     }
@@ -587,7 +587,7 @@ async fn time_out_with_gives_any_of_them_an_answer() {
     let (circuit, alive) = (probing(|c| c).await, Alive::default());
     let inner = || hanging(&alive, None);
     let layer = || layer(&circuit);
-    let status = |timed_out: &ProbeTimedOut| {
+    let status = |timed_out: &TimedOut| {
         is_it(timed_out);
         respond(598)
     };
@@ -907,7 +907,7 @@ mod grpc {
         let answer = circuit
             .call(client.check(HealthCheckRequest::default()))
             .await;
-        let Err(CircuitError::ProbeTimedOut(timed_out)) = answer else {
+        let Err(CircuitError::TimedOut(timed_out)) = answer else {
             panic!("not cut off")
         };
         let status = Status::from(timed_out);

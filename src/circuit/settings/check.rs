@@ -6,12 +6,22 @@ use std::{fmt::Arguments, time::Duration};
 
 use super::{
     ConfigError, OpenFor, Settings,
+    retry_limits::RetryLimits,
     values::{duration, millionths, share, unless_zero},
 };
 use crate::machine::{
     AbandonedPolicy, MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SIZE, MAX_SPAN,
     MIN_SPAN, Numbers, WindowKind, nanos,
 };
+
+/// The most places of a bulkhead.
+pub(crate) const MAX_PLACES: u64 = 1_000_000;
+
+/// How often a call may be repeated, at most.
+pub(crate) const MAX_RETRIES: u64 = 100;
+
+/// How many calls may be repeated a second, besides a share of them.
+pub(crate) const MAX_RETRIES_PER_SECOND: u64 = 1_000_000;
 
 impl Settings {
     /// The numbers that these settings stand for, if they make sense. `old` are those that they were made of, if
@@ -45,12 +55,16 @@ impl Settings {
             ramp,
             spread_retry_after,
             abandoned,
+            call_timeout: _, // write_limits
+            bulkhead: _,     // write_limits
+            retries: _,      // write_limits
         } = self;
         self.window()?;
         let mut numbers = Numbers::default();
         self.write_policies(&mut numbers, old)?;
         open_for.write_to(&mut numbers)?;
         self.write_probes(&mut numbers, old)?;
+        self.write_limits(&mut numbers)?;
         if let Some((ramp, from)) = *ramp {
             numbers.ramp = above_zero("ramp", ramp)?;
             numbers.ramp_from = millionths("ramp.from", from)?;
@@ -89,6 +103,16 @@ impl Settings {
                 (duration(time), share(numbers.ramp_from))
             }),
             spread_retry_after: unless_zero(numbers.spread_retry_after, share),
+            call_timeout: unless_zero(numbers.call_timeout, duration),
+            bulkhead: unless_zero(numbers.bulkhead, |places| {
+                (places, duration(numbers.bulkhead_wait))
+            }),
+            retries: unless_zero(numbers.retries, |at_most| RetryLimits {
+                at_most,
+                share: share(numbers.retries_share),
+                per_second: numbers.retries_per_second,
+                max_wait: duration(numbers.retries_max_wait),
+            }),
             abandoned: match numbers.abandoned {
                 AbandonedPolicy::FailureAfter(limit) => {
                     AbandonedPolicy::FailureAfter(duration(nanos(limit)))
@@ -250,6 +274,20 @@ impl Settings {
         Ok(())
     }
 
+    fn write_limits(&self, numbers: &mut Numbers) -> Result<(), ConfigError> {
+        if let Some(limit) = self.call_timeout {
+            numbers.call_timeout = above_zero("call_timeout", limit)?;
+        }
+        if let Some((places, wait)) = self.bulkhead {
+            let allowed = format!("1 to {MAX_PLACES}");
+            let valid = (1..=MAX_PLACES).contains(&places);
+            ConfigError::unless(valid, "bulkhead.places", &places, &allowed)?;
+            (numbers.bulkhead, numbers.bulkhead_wait) = (places, nanos(wait));
+        }
+        self.retries
+            .map_or(Ok(()), |limits| write_retries(limits, numbers))
+    }
+
     fn check_permits(&self, old: Option<&Self>) -> Result<(), ConfigError> {
         let (permits, of) = (self.permits, self.probes.1);
         let allowed = format!("1 to {of}, the number of `probes`");
@@ -264,6 +302,31 @@ impl Settings {
             _ => Err(error().blaming("probes")),
         }
     }
+}
+
+fn write_retries(limits: RetryLimits, numbers: &mut Numbers) -> Result<(), ConfigError> {
+    let RetryLimits {
+        at_most,
+        share,
+        per_second,
+        max_wait,
+    } = limits;
+    let valid = (1..=MAX_RETRIES).contains(&at_most);
+    let allowed = format!("1 to {MAX_RETRIES}");
+    ConfigError::unless(valid, "retries.at_most", &at_most, &allowed)?;
+    let allowed = format!("0 to {MAX_RETRIES_PER_SECOND}");
+    let valid = per_second <= MAX_RETRIES_PER_SECOND;
+    ConfigError::unless(valid, "retries.per_second", &per_second, &allowed)?;
+    if share != 0.0 {
+        numbers.retries_share = millionths("retries.share", share)?;
+    }
+    numbers.retries_max_wait = above_zero("retries.max_wait", max_wait)?;
+    (numbers.retries, numbers.retries_per_second) = (at_most, per_second);
+    if numbers.retries_share == 0 && per_second == 0 {
+        let allowed = "above 0 where `retries.share` is 0: no call would ever be repeated";
+        return Err(ConfigError::new("retries.per_second", per_second, allowed));
+    }
+    Ok(())
 }
 
 /// The value of a setting that should not have been taken back.

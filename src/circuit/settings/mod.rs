@@ -11,16 +11,20 @@ mod error;
 mod kept;
 mod open_for;
 mod print;
+mod retry_limits;
 mod values;
 
 use std::time::Duration;
 
+#[cfg(feature = "config")]
+pub(crate) use self::check::{MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND};
 #[cfg(feature = "admin")]
 pub(crate) use self::values::Value;
 pub use self::{
     change::{ChangedSetting, SettingsChange},
     error::{ConfigError, ReconfigureError},
     open_for::{Jitter, OpenFor},
+    retry_limits::RetryLimits,
 };
 pub(crate) use self::{
     defaults::FailureRate,
@@ -173,6 +177,13 @@ settings! {
         /// Up to which share later rejections are told to come back; see
         /// [the builder](crate::CircuitBuilder::spread_retry_after).
         spread_retry_after, set_spread_retry_after: f64;
+        /// How long a call may take; see [the builder](crate::CircuitBuilder::call_timeout).
+        call_timeout, set_call_timeout: Duration;
+        /// How many calls there may be at once, and how long one more waits for a place; see
+        /// [the builder](crate::CircuitBuilder::bulkhead).
+        bulkhead, set_bulkhead: (u64, Duration);
+        /// How often calls are repeated; see [the builder](crate::CircuitBuilder::retries).
+        retries, set_retries: RetryLimits;
     }
     on {
         /// How many probes may be in flight at once; see [the builder](crate::CircuitBuilder::permits).

@@ -9,7 +9,7 @@ use super::{
 
 impl Settings {
     /// Each by its name, in the order in which they are printed.
-    pub(crate) fn values(&self) -> [(&'static str, Value); 22] {
+    pub(crate) fn values(&self) -> [(&'static str, Value); 25] {
         // Without `..`, so that none is forgotten.
         let Self {
             consecutive_failures,
@@ -26,6 +26,9 @@ impl Settings {
             probe_timeout,
             ramp,
             spread_retry_after,
+            call_timeout,
+            bulkhead,
+            retries,
             permits,
             probes,
             abandoned,
@@ -55,6 +58,9 @@ impl Settings {
             ("probes", (*probes).into()),
             ("half_open_timeout", (*half_open_timeout).into()),
             ("probe_timeout", (*probe_timeout).into()),
+            ("call_timeout", (*call_timeout).into()),
+            ("bulkhead", (*bulkhead).into()),
+            ("retries", (*retries).into()),
             ("ramp", (*ramp).into()),
             ("spread_retry_after", (*spread_retry_after).into()),
             ("abandoned", (*abandoned).into()),

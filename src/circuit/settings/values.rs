@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{error::ConfigError, open_for::OpenFor};
+use super::{error::ConfigError, open_for::OpenFor, retry_limits::RetryLimits};
 use crate::machine::{AbandonedPolicy, Policy, WHOLE};
 
 /// A share in (0, 1] as millionths (B4).
@@ -70,6 +70,9 @@ pub(crate) enum Value {
     /// So many successes of so many probes.
     Probes(u64, u64),
     Ramp(Duration, f64),
+    /// So many places, and a wait for one.
+    Bulkhead(u64, Duration),
+    Retries(RetryLimits),
     Abandoned(AbandonedPolicy),
     OpenFor(OpenFor),
     Policy(CustomPolicy),
@@ -86,6 +89,8 @@ impl Display for Value {
             Self::Switch(on) => f.write_str(if *on { "on" } else { "off" }),
             Self::Probes(successes, of) => write!(f, "{successes} of {of}"),
             Self::Ramp(time, from) => write!(f, "{time:?} from {from:?}"),
+            Self::Bulkhead(places, wait) => write!(f, "{places} places, wait {wait:?}"),
+            Self::Retries(limits) => write!(f, "{limits}"),
             Self::Abandoned(policy) => write!(f, "{policy:?}"),
             Self::OpenFor(open_for) => open_for.write_words(f),
             Self::Policy(_) => f.write_str("a closure"),
@@ -106,6 +111,8 @@ impl Display for Code<&Value> {
             Value::Switch(on) => write!(f, "{on}"),
             Value::Probes(successes, of) => write!(f, "{successes}, {of}"),
             Value::Ramp(time, from) => write!(f, "{}, {from:?}", Code(*time)),
+            Value::Bulkhead(places, wait) => write!(f, "{places}, {}", Code(*wait)),
+            Value::Retries(limits) => Code(limits).fmt(f),
             Value::Abandoned(AbandonedPolicy::FailureAfter(time)) => {
                 write!(f, "AbandonedPolicy::FailureAfter({})", Code(*time))
             }
@@ -113,6 +120,30 @@ impl Display for Code<&Value> {
             Value::OpenFor(open_for) => open_for.write_code(f),
             Value::Policy(_) => f.write_str("|counts| …"),
         }
+    }
+}
+
+/// The calls that make it.
+impl Display for Code<&RetryLimits> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RetryLimits {
+            at_most,
+            share,
+            per_second,
+            max_wait,
+        } = self.0;
+        write!(f, "RetryLimits::new({at_most})")?;
+        let default = RetryLimits::new(*at_most);
+        if *share != default.share {
+            write!(f, ".share({share:?})")?;
+        }
+        if *per_second != default.per_second {
+            write!(f, ".per_second({per_second})")?;
+        }
+        if *max_wait != default.max_wait {
+            write!(f, ".max_wait({})", Code(*max_wait))?;
+        }
+        Ok(())
     }
 }
 
@@ -158,6 +189,8 @@ value_from! {
     bool: on => Self::Switch(on);
     (u64, u64): (successes, of) => Self::Probes(successes, of);
     (Duration, f64): (time, from) => Self::Ramp(time, from);
+    (u64, Duration): (places, wait) => Self::Bulkhead(places, wait);
+    RetryLimits: limits => Self::Retries(limits);
     AbandonedPolicy: policy => Self::Abandoned(policy);
     &OpenFor: open_for => Self::OpenFor(open_for.clone());
     CustomPolicy: policy => Self::Policy(policy);

@@ -90,7 +90,10 @@ pub(super) fn record(span: &Span, circuit: &Circuit, event: CallEvent<'_>) {
         CallEvent::Ended(call) => {
             span.record(attributes::OUTCOME, call.end.label());
         }
-        CallEvent::NotReady => {}
+        CallEvent::NotReady
+        | CallEvent::TimedOut(_)
+        | CallEvent::FellBack(_)
+        | CallEvent::Retried(_) => {}
     }
 }
 
@@ -103,7 +106,10 @@ fn record_admitted(span: &Span, circuit: &Circuit, call: AdmittedCall) {
 
 fn record_rejected(span: &Span, rejected: &Rejected) {
     span.record(attributes::NAME, rejected.circuit())
-        .record(attributes::STATE, state_of(rejected.reason()).label())
+        .record(
+            attributes::STATE,
+            state_of(rejected.reason()).map(State::label),
+        )
         .record(attributes::OUTCOME, "rejected")
         .record(attributes::REJECTED_REASON, rejected.reason().label())
         .record(
@@ -112,13 +118,14 @@ fn record_rejected(span: &Span, rejected: &Rejected) {
         );
 }
 
-/// The state in which a call is rejected for this reason.
-fn state_of(reason: Reason) -> State {
-    match reason {
+/// The state in which a call is rejected for this reason; `None` if it may be any.
+fn state_of(reason: Reason) -> Option<State> {
+    Some(match reason {
         Reason::Open | Reason::ForcedOpen => State::Open,
         Reason::HalfOpenFull => State::HalfOpen,
         Reason::Ramping => State::Closed,
-    }
+        Reason::BulkheadFull => return None,
+    })
 }
 
 #[cfg(test)]

@@ -233,7 +233,7 @@ async fn a_ramp_is_asked_once() {
         match twice(&fixture.circuit, Ok(())).await {
             Ok(()) | Err(CircuitError::Rejected(_)) => {}
             Err(CircuitError::Inner(_)) => panic!("the inner one was rejected"),
-            Err(CircuitError::ProbeTimedOut(timed_out)) => panic!("{timed_out}"),
+            Err(CircuitError::TimedOut(timed_out)) => panic!("{timed_out}"),
         }
     }
     let [successful, _, _, _, rejected] = ends(&fixture);
@@ -411,7 +411,7 @@ async fn there_and_back(there: &Counting, back: &Counting, number: usize) -> boo
         });
         match again.await {
             Err(CircuitError::Inner(error)) => Err(error),
-            Ok(()) | Err(CircuitError::Rejected(_) | CircuitError::ProbeTimedOut(_)) => Ok(()),
+            Ok(()) | Err(CircuitError::Rejected(_) | CircuitError::TimedOut(_)) => Ok(()),
         }
     });
     matches!(

@@ -103,7 +103,7 @@ async fn rejections_and_timeouts_are_handled_as_circuit_errors() {
     async fn explain_either(error: CircuitError<BoxError>) -> Response {
         match error {
             CircuitError::Rejected(rejected) => refusal(&rejected),
-            CircuitError::ProbeTimedOut(_) => panic!("no probe is limited"),
+            CircuitError::TimedOut(_) => panic!("no probe is limited"),
             CircuitError::Inner(error) => explain(error).await,
         }
     }

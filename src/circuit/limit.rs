@@ -15,7 +15,7 @@ use std::{
 use tokio::time::{Instant, Sleep};
 
 use super::{
-    error::ProbeTimedOut,
+    error::{LimitOf, TimedOut},
     guard::{Admitted, Meter, fail},
     handle::Circuit,
 };
@@ -25,7 +25,7 @@ use crate::machine::{Mode, Ticket};
 ///
 /// Nobody shares it. But of an `Arc`, all but the look whether there is one is out of line when it is dropped, and
 /// that look is all that other calls should pay.
-pub(crate) type ProbeLimit = Option<Arc<Limit>>;
+pub(crate) type CallLimit = Option<Arc<Limit>>;
 
 /// A limit, and what is left of it.
 pub(crate) struct Limit {
@@ -63,9 +63,9 @@ impl Limit {
 /// What has become of a probe whose future is pending.
 enum Waiting {
     /// It goes on waiting, under its limit if it has one.
-    GoesOn(ProbeLimit),
+    GoesOn(CallLimit),
     /// It has failed, and its caller is told so, unless nobody is cut off.
-    Failed(Option<ProbeTimedOut>),
+    Failed(Option<TimedOut>),
 }
 
 impl<H: Deref<Target = Circuit>, M: Meter> Admitted<H, false, M> {
@@ -77,9 +77,9 @@ impl<H: Deref<Target = Circuit>, M: Meter> Admitted<H, false, M> {
     #[inline(always)]
     pub(crate) fn poll_limit(
         &mut self,
-        limit: &mut ProbeLimit,
+        limit: &mut CallLimit,
         context: &mut Context<'_>,
-    ) -> Poll<ProbeTimedOut> {
+    ) -> Poll<TimedOut> {
         let meter = self.meter();
         match wait::<M>(self.handle(), *self.ticket(), meter, limit.take(), context) {
             Waiting::GoesOn(running) => {
@@ -100,7 +100,7 @@ fn wait<M: Meter>(
     circuit: &Circuit,
     ticket: Ticket,
     meter: M::Look<'_>,
-    limit: ProbeLimit,
+    limit: CallLimit,
     context: &mut Context<'_>,
 ) -> Waiting {
     let waited = || M::waited(meter, || circuit.now()).unwrap_or(0);
@@ -115,7 +115,7 @@ fn wait<M: Meter>(
     // E1: who admits everything cuts nobody off. Asked before listeners hear of the failure: they may change it.
     let cuts = !matches!(circuit.mode(), Mode::Shadow | Mode::Disabled);
     fail::<M>(circuit, ticket, meter);
-    Waiting::Failed(cuts.then(|| ProbeTimedOut::new(circuit.shared_name(), allowed)))
+    Waiting::Failed(cuts.then(|| TimedOut::new(circuit.shared_name(), allowed, LimitOf::Probe)))
 }
 
 /// Tokio's sleep, for the limit of a check.

@@ -1,0 +1,460 @@
+//! What there is around a circuit besides its breaker, and what came of it (rule M9): how many calls hold a place,
+//! which were cut off, answered in another way, repeated, or kept for later.
+//!
+//! The counters are beside the circuit, and there only once a part has joined it: a circuit that is just a breaker pays
+//! a pointer. They are relaxed, because each says nothing of other memory.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+use std::time::Duration;
+
+use super::{
+    call_event::{CallEvent, FellBack},
+    error::{LimitOf, Reason, Rejected, SECOND, TimedOut},
+    handle::Circuit,
+};
+use crate::machine::PackedCause;
+
+/// What there is around a circuit besides its breaker, and what came of it so far: [`Snapshot::parts`].
+///
+/// Counters never go back, and are exact when no call is in flight. They are counted also where
+/// [`totals`](crate::CircuitBuilder::totals) are off.
+///
+/// [`Snapshot::parts`]: crate::Snapshot::parts
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Parts {
+    /// The bulkhead, if a layer or a caller has used one.
+    pub bulkhead: Option<BulkheadNow>,
+    /// Calls that were cut off.
+    pub timed_out: TimedOutTotals,
+    /// Answers that came from elsewhere, by kind and cause; only those that there have been.
+    pub fallbacks: Vec<FallbackTotal>,
+    /// What became of failed calls that might have been repeated, if a policy has looked at any.
+    pub retries: Option<RetryTotals>,
+    /// Calls that are kept for later, if there is a queue.
+    pub queue: Option<QueueNow>,
+}
+
+/// The places of a bulkhead (rule M2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BulkheadNow {
+    /// How many calls there may be at once; `None` while the bulkhead is turned off.
+    pub places: Option<u64>,
+    /// How many there are. More than there are places while the bulkhead has just become smaller.
+    pub taken: u64,
+    /// How many calls wait for a place.
+    pub waiting: u64,
+    /// How many calls were rejected so far because it was full.
+    pub rejected: u64,
+}
+
+/// Calls that were cut off, by [whose limit](LimitOf) it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimedOutTotals {
+    /// By the limit of every call (rule M5). They have failed.
+    pub call: u64,
+    /// By the limit of probes (rule D9). They have failed.
+    pub probe: u64,
+    /// By what their callers had left (rule M5). They were abandoned.
+    pub caller: u64,
+}
+
+/// What answered in place of the dependency (rule M1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FallbackKind {
+    /// A fixed value or response.
+    Value,
+    /// The last good answer.
+    Cached,
+    /// An explicit failure of the user's own.
+    Fail,
+    /// The dependency itself, after the call was held back.
+    Hold,
+    /// Nobody yet: the call is kept in memory, for later.
+    Defer,
+    /// Nobody yet: the call is kept durably, for later.
+    Outbox,
+    /// A service or a function of the user's own.
+    Own,
+}
+
+/// Why another answer was needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FallbackCause {
+    /// The call was rejected.
+    Rejected(Reason),
+    /// It took longer than it may.
+    TimedOut,
+    /// It failed.
+    Failed,
+}
+
+/// So many answers came from there, for that cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FallbackTotal {
+    /// What answered.
+    pub kind: FallbackKind,
+    /// Why.
+    pub cause: FallbackCause,
+    /// How often it did.
+    pub answered: u64,
+    /// How often it failed as well, so that both causes are told.
+    pub failed: u64,
+}
+
+/// What a policy for retries has decided of calls that could have been repeated (rule M8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RetryDecision {
+    /// It is repeated.
+    Retried,
+    /// Too many calls are repeated already.
+    NoBudget,
+    /// The circuit rejected it: nobody was asked, and there is nothing to repeat.
+    Rejected,
+    /// The circuit is not closed any more.
+    NotClosed,
+    /// The request may not be made twice.
+    NotRepeatable,
+    /// It would have to wait for too long.
+    TooLong,
+    /// It was repeated as often as it may be.
+    Exhausted,
+}
+
+/// How often a policy for retries has [decided](RetryDecision) what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryTotals {
+    /// [`RetryDecision::Retried`].
+    pub retried: u64,
+    /// [`RetryDecision::NoBudget`].
+    pub no_budget: u64,
+    /// [`RetryDecision::Rejected`].
+    pub rejected: u64,
+    /// [`RetryDecision::NotClosed`].
+    pub not_closed: u64,
+    /// [`RetryDecision::NotRepeatable`].
+    pub not_repeatable: u64,
+    /// [`RetryDecision::TooLong`].
+    pub too_long: u64,
+    /// [`RetryDecision::Exhausted`].
+    pub exhausted: u64,
+}
+
+/// Calls that are kept for later (rule M6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueNow {
+    /// How many there are, those that are just being sent among them.
+    pub entries: u64,
+    /// How many bytes they take.
+    pub bytes: u64,
+    /// How long the oldest has been there.
+    pub oldest: Option<Duration>,
+    /// How many were kept so far.
+    pub kept: u64,
+    /// How many were not, because it was full.
+    pub refused: u64,
+    /// How many were delivered.
+    pub delivered: u64,
+    /// How many were given up.
+    pub dead: u64,
+}
+
+impl FallbackKind {
+    const ALL: [Self; 7] = [
+        Self::Value,
+        Self::Cached,
+        Self::Fail,
+        Self::Hold,
+        Self::Defer,
+        Self::Outbox,
+        Self::Own,
+    ];
+
+    /// One word for machines, such as the label of a metric. It stays the same in every later release.
+    /// [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Cached => "cached",
+            Self::Fail => "fail",
+            Self::Hold => "hold",
+            Self::Defer => "defer",
+            Self::Outbox => "outbox",
+            Self::Own => "own",
+        }
+    }
+}
+
+impl FallbackCause {
+    const ALL: [Self; 7] = [
+        Self::Rejected(Reason::Open),
+        Self::Rejected(Reason::HalfOpenFull),
+        Self::Rejected(Reason::ForcedOpen),
+        Self::Rejected(Reason::Ramping),
+        Self::Rejected(Reason::BulkheadFull),
+        Self::TimedOut,
+        Self::Failed,
+    ];
+
+    /// One word for machines, such as the label of a metric: that of the [`Reason`] of a rejection, or another. It stays
+    /// the same in every later release. [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Rejected(reason) => reason.label(),
+            Self::TimedOut => "timed_out",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl RetryDecision {
+    /// One word for machines, such as the label of a metric. It stays the same in every later release.
+    /// [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Retried => "retried",
+            Self::NoBudget => "no_budget",
+            Self::Rejected => "rejected",
+            Self::NotClosed => "not_closed",
+            Self::NotRepeatable => "not_repeatable",
+            Self::TooLong => "too_long",
+            Self::Exhausted => "exhausted",
+        }
+    }
+}
+
+/// What came of a part is counted, and told to those who hear of calls.
+impl Circuit {
+    /// Rejects a call for which there is no place. It is counted and told as any rejection is (F4, L2).
+    #[cold]
+    pub(crate) fn reject_as_full(&self) -> Rejected {
+        self.parts().bulkhead_full();
+        let (reason, remaining) = (Reason::BulkheadFull, self.core().spread_out(SECOND));
+        let rejected = Rejected::new(self.shared_name(), reason, remaining, PackedCause::UNKNOWN);
+        if self.are_calls_heard() {
+            self.tell_rejected(&rejected);
+        }
+        rejected
+    }
+
+    /// A call was cut off. Told before its end is.
+    #[cold]
+    pub(crate) fn note_timed_out(&self, timed_out: &TimedOut) {
+        self.parts().timed_out(timed_out.whose());
+        if self.are_calls_heard() {
+            self.tell_call(CallEvent::TimedOut(timed_out));
+        }
+    }
+
+    /// Another answer was needed, and was there or failed as well.
+    #[cfg(feature = "degrade")]
+    #[cold]
+    pub(crate) fn note_fallback(&self, fell_back: FellBack) {
+        self.parts().fell_back(fell_back);
+        if self.are_calls_heard() {
+            self.tell_call(CallEvent::FellBack(fell_back));
+        }
+    }
+
+    /// A policy has decided whether a call is repeated.
+    #[cfg(feature = "retries")]
+    #[cold]
+    pub(crate) fn note_retry(&self, decision: RetryDecision) {
+        self.parts().decided(decision);
+        if self.are_calls_heard() {
+            self.tell_call(CallEvent::Retried(decision));
+        }
+    }
+}
+
+/// Looks at a queue, without waiting for it.
+pub(crate) type LookAtQueue = Box<dyn Fn() -> QueueNow + Send + Sync>;
+
+/// Looks at a bulkhead's places.
+pub(crate) type LookAtBulkhead = Box<dyn Fn() -> BulkheadNow + Send + Sync>;
+
+/// The counters of all parts of one circuit.
+#[derive(Default)]
+pub(crate) struct PartCounters {
+    timed_out: [AtomicU64; LimitOf::ALL.len()],
+    bulkhead_full: AtomicU64,
+    /// Answered, and failed as well.
+    fallbacks: [[[AtomicU64; 2]; FallbackCause::ALL.len()]; FallbackKind::ALL.len()],
+    retries: RetryCounters,
+    bulkhead: OnceLock<LookAtBulkhead>,
+    queue: OnceLock<LookAtQueue>,
+}
+
+#[derive(Default)]
+struct RetryCounters {
+    has_looked: AtomicBool,
+    decided: [AtomicU64; 7],
+}
+
+fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl PartCounters {
+    fn timed_out(&self, whose: LimitOf) {
+        add(&self.timed_out[whose as usize]);
+    }
+
+    fn bulkhead_full(&self) {
+        add(&self.bulkhead_full);
+    }
+
+    /// How many calls were rejected because the bulkhead was full.
+    pub(crate) fn rejected_as_full(&self) -> u64 {
+        read(&self.bulkhead_full)
+    }
+
+    #[cfg(any(test, feature = "degrade"))]
+    fn fell_back(&self, fell_back: FellBack) {
+        let FellBack {
+            kind,
+            cause,
+            answered,
+        } = fell_back;
+        let of_kind = &self.fallbacks[kind as usize];
+        let at = FallbackCause::ALL.iter().position(|known| *known == cause);
+        add(&of_kind[at.expect("all are listed")][usize::from(!answered)]);
+    }
+
+    #[cfg(any(test, feature = "retries"))]
+    fn decided(&self, decision: RetryDecision) {
+        self.retries.has_looked.store(true, Ordering::Relaxed);
+        add(&self.retries.decided[decision as usize]);
+    }
+
+    /// From now on the circuit shows this bulkhead, unless it shows one already.
+    pub(crate) fn show_bulkhead(&self, look: LookAtBulkhead) {
+        let _: Result<_, _> = self.bulkhead.set(look);
+    }
+
+    /// From now on the circuit shows this queue. One whose queue is shown already shows that: false.
+    #[cfg(feature = "degrade")]
+    pub(crate) fn show_queue(&self, look: LookAtQueue) -> bool {
+        self.queue.set(look).is_ok()
+    }
+
+    pub(crate) fn read(&self) -> Parts {
+        let [call, probe, caller] = LimitOf::ALL.map(|whose| read(&self.timed_out[whose as usize]));
+        Parts {
+            bulkhead: self.bulkhead.get().map(|look| BulkheadNow {
+                rejected: self.rejected_as_full(),
+                ..look()
+            }),
+            timed_out: TimedOutTotals {
+                call,
+                probe,
+                caller,
+            },
+            fallbacks: self.read_fallbacks(),
+            retries: self.retries.read(),
+            queue: self.queue.get().map(|look| look()),
+        }
+    }
+
+    fn read_fallbacks(&self) -> Vec<FallbackTotal> {
+        let totals = FallbackKind::ALL.into_iter().flat_map(|kind| {
+            let of_kind = &self.fallbacks[kind as usize];
+            FallbackCause::ALL
+                .into_iter()
+                .zip(of_kind)
+                .map(move |(cause, [answered, failed])| FallbackTotal {
+                    kind,
+                    cause,
+                    answered: read(answered),
+                    failed: read(failed),
+                })
+        });
+        totals
+            .filter(|total| total.answered + total.failed > 0)
+            .collect()
+    }
+}
+
+impl RetryCounters {
+    fn read(&self) -> Option<RetryTotals> {
+        let [
+            retried,
+            no_budget,
+            rejected,
+            not_closed,
+            not_repeatable,
+            too_long,
+            exhausted,
+        ] = self.decided.each_ref().map(read);
+        self.has_looked
+            .load(Ordering::Relaxed)
+            .then_some(RetryTotals {
+                retried,
+                no_budget,
+                rejected,
+                not_closed,
+                not_repeatable,
+                too_long,
+                exhausted,
+            })
+    }
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use super::*;
+
+    // M9
+    #[test]
+    fn each_kind_and_cause_has_a_counter_of_its_own() {
+        let counters = PartCounters::default();
+        for (more, kind) in FallbackKind::ALL.into_iter().enumerate() {
+            for cause in FallbackCause::ALL {
+                let told = |answered| FellBack {
+                    kind,
+                    cause,
+                    answered,
+                };
+                for _ in 0..=more {
+                    counters.fell_back(told(true));
+                }
+                counters.fell_back(told(false));
+            }
+        }
+        let totals = counters.read().fallbacks;
+        assert_eq!(totals.len(), 49);
+        for (at, total) in totals.iter().enumerate() {
+            assert_eq!(total.kind, FallbackKind::ALL[at / 7]);
+            assert_eq!(total.cause, FallbackCause::ALL[at % 7]);
+            assert_eq!((total.answered, total.failed), (at as u64 / 7 + 1, 1));
+        }
+    }
+
+    // M9
+    #[test]
+    fn nothing_is_shown_of_parts_that_are_not_there() {
+        assert_eq!(PartCounters::default().read(), Parts::default());
+        let counters = PartCounters::default();
+        counters.decided(RetryDecision::TooLong);
+        let retries = counters.read().retries.expect("one has looked");
+        assert_eq!((retries.too_long, retries.retried), (1, 0));
+    }
+}

@@ -1,0 +1,10 @@
+//! An answer that is good enough, when the dependency has none.
+//!
+//! A circuit breaker says no, at once. What the caller then gets is decided here: a fixed value, the last good
+//! answer, a place in a queue, or an error of one's own. And before it comes to that: how many calls a dependency
+//! may hold at once, how long each may take, and which of them are repeated.
+
+mod because;
+
+pub use self::because::{Because, Degraded};
+pub use crate::circuit::parts::{FallbackCause, FallbackKind};
