@@ -110,6 +110,7 @@ numbers! {
         /// In millionths.
         spread_retry_after: u64 = 0,
         abandoned: AbandonedPolicy = AbandonedPolicy::FailureIfSlow,
+        // Limits, which the machine only keeps, are the last: see `DECIDING`.
         /// In nanoseconds.
         call_timeout: u64 = 0,
         /// How many calls there may be at once.
@@ -127,6 +128,9 @@ numbers! {
 }
 
 impl Numbers {
+    /// How many of the words are of what the machine decides by. The rest are limits, and no call that ends reads them.
+    pub(super) const DECIDING: usize = Self::WORDS - 7;
+
     /// D4: how long half-open waits for its probes. Where nothing is said, the longer of the break
     /// and 30 s, so that a dependency slower than the break can still prove itself.
     pub(super) fn half_open_timeout_after(&self, open_for: BreakLength) -> Duration {
@@ -297,6 +301,20 @@ mod tests {
                 ..Numbers::from_words(words)
             };
             prop_assert_eq!(Numbers::from_words(numbers.to_words()), numbers);
+            // What decides needs no more than its words.
+            let mut deciding = [0; Numbers::WORDS];
+            deciding[..Numbers::DECIDING].copy_from_slice(&numbers.to_words()[..Numbers::DECIDING]);
+            let without_limits = Numbers {
+                call_timeout: 0,
+                bulkhead: 0,
+                bulkhead_wait: 0,
+                retries: 0,
+                retries_share: 0,
+                retries_per_second: 0,
+                retries_max_wait: 0,
+                ..numbers
+            };
+            prop_assert_eq!(Numbers::from_words(deciding), without_limits);
             // Those that are a word each are in there as they are.
             let plain = [numbers.consecutive_failures, numbers.ramp, numbers.spread_retry_after];
             prop_assert!(plain.iter().all(|number| words.contains(number)));

@@ -122,7 +122,7 @@ impl Core {
             ticket,
             now,
             took,
-            numbers: self.tunable.read(),
+            numbers: self.tunable.read_deciding(),
             vetoed: Cell::new(false),
             stale: Cell::new(false),
         }

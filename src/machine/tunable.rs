@@ -29,6 +29,12 @@ impl Tunable {
         Numbers::from_words(self.words.read().0)
     }
 
+    /// What the machine decides by, of one version: the limits, which it only keeps, read as off.
+    #[inline]
+    pub(crate) fn read_deciding(&self) -> Numbers {
+        Numbers::from_words(self.words.read_first(Numbers::DECIDING).0)
+    }
+
     /// How often they were changed.
     pub(crate) fn version(&self) -> u64 {
         self.words.version()
@@ -104,12 +110,18 @@ impl<const N: usize> Versioned<N> {
 
     /// The words, and their version.
     pub(crate) fn read(&self) -> ([u64; N], u64) {
+        self.read_first(N)
+    }
+
+    /// So many of the words, the rest as zero, and their version.
+    #[inline]
+    pub(crate) fn read_first(&self, count: usize) -> ([u64; N], u64) {
         loop {
             // Acquire: pairs with the release store of the version; the set it names is complete.
             let version = self.version.load(Ordering::Acquire);
             // A loop: `array::map` is not always inlined.
             let mut words = [0; N];
-            for (word, cell) in words.iter_mut().zip(self.set(version)) {
+            for (word, cell) in words.iter_mut().zip(self.set(version)).take(count) {
                 *word = cell.load(Ordering::Relaxed);
             }
             // Pairs with the writer's release fence: whoever has read a cell of a newer version
