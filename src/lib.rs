@@ -202,7 +202,7 @@ pub use self::service::retry_after;
 #[doc(inline)]
 pub use self::{
     circuit::observe,
-    service::{classify, pending as readiness, reject, types},
+    service::{classify, deadline, pending as readiness, reject, types},
 };
 pub use self::{
     circuit::{

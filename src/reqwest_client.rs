@@ -138,7 +138,7 @@ where
 {
     type Response = Response;
 
-    fn request_facts(_: &Shared<C, R, X>, request: &Request) -> ResponseEnd {
+    fn request_facts(&self, _: &Shared<C, R, X>, request: &Request) -> ResponseEnd {
         ResponseEnd::of(request.method())
     }
 

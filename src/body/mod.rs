@@ -110,7 +110,8 @@
 mod by_request;
 mod client;
 mod end;
-mod layer;
+pub(crate) mod layer;
+mod limited;
 mod observed;
 mod progress;
 mod requests;

@@ -16,6 +16,7 @@ use crate::{
     circuit::{
         error::{Rejected, TimedOut},
         handle::Circuit,
+        limit::CallerLimit,
     },
     machine::Outcome,
     service::{
@@ -294,6 +295,12 @@ impl<X> sealed::Sealed for ObserveRequestBodies<X> {}
 impl<X: CallScope> CallScope for ObserveRequestBodies<X> {
     type RequestFacts = X::RequestFacts;
     type Meter = ClientTime;
+    type Timer = X::Timer;
+
+    #[inline(always)]
+    fn caller_limit(facts: &X::RequestFacts) -> Option<CallerLimit> {
+        X::caller_limit(facts)
+    }
 }
 
 impl<B, Res, C, R, X> ObserveResponse<Request<ClientBody<B>>, Res, C, R, Self>
@@ -305,10 +312,11 @@ where
     type Response = X::Response;
 
     fn request_facts(
+        &self,
         shared: &Shared<C, R, Self>,
         request: &Request<ClientBody<B>>,
     ) -> X::RequestFacts {
-        X::request_facts(shared, request)
+        self.0.request_facts(shared, request)
     }
 
     fn meter(shared: &Shared<C, R, Self>, request: &mut Request<ClientBody<B>>) -> ClientTime {

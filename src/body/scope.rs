@@ -13,6 +13,7 @@ use super::{
     progress::{Observation, WhenComplete},
 };
 use crate::{
+    circuit::limit::Boxed,
     machine::{Answer, Outcome},
     service::{
         by_request::ClassifiedBy,
@@ -105,6 +106,7 @@ impl<J> sealed::Sealed for ObserveBodies<J> {}
 impl<J> CallScope for ObserveBodies<J> {
     type RequestFacts = ResponseEnd;
     type Meter = ();
+    type Timer = Boxed;
 }
 
 impl<A, B, J, C, R, X> ObserveResponse<Request<A>, Response<B>, C, R, X> for ObserveBodies<J>
@@ -114,7 +116,7 @@ where
 {
     type Response = Response<ObservedBody<B, C, R, X>>;
 
-    fn request_facts(_: &Shared<C, R, X>, request: &Request<A>) -> ResponseEnd {
+    fn request_facts(&self, _: &Shared<C, R, X>, request: &Request<A>) -> ResponseEnd {
         ResponseEnd::of(request.method())
     }
 

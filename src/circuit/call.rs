@@ -16,7 +16,7 @@ use super::{
     error::CircuitError,
     guard::{Admitted, Owned},
     handle::Circuit,
-    limit::CallLimit,
+    limit::{Boxed, Timer},
 };
 use crate::machine::Answer;
 
@@ -29,8 +29,9 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// When it is polled as a probe that has to wait, if there is a
-    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), and no runtime of tokio's with time enabled.
+    /// When it has to wait, if it is limited, and there is no runtime of tokio's with time enabled: by a
+    /// [`call_timeout`](crate::CircuitBuilder::call_timeout); as a probe, also by a
+    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout).
     #[must_use = "futures do nothing unless polled"]
     pub struct Call<'a, F, C, H = &'a Circuit>
     where
@@ -38,7 +39,8 @@ pin_project! {
     {
         classifier: C,
         admitted: Admitted<H>,
-        limit: CallLimit,
+        #[pin]
+        timer: Boxed,
         lifetime: PhantomData<&'a Circuit>,
         #[pin]
         running: Running<F>,
@@ -54,7 +56,7 @@ pin_project! {
             #[pin]
             future: F,
         },
-        // It was a probe, and was cut off.
+        // It was cut off.
         CutOff,
     }
 }
@@ -67,7 +69,7 @@ impl<F, C, H: Deref<Target = Circuit>> Call<'_, F, C, H> {
         Self {
             classifier,
             admitted: Admitted::not_yet(circuit),
-            limit: None,
+            timer: Boxed::new(None),
             lifetime: PhantomData,
             running: Running::Future {
                 begun: false,
@@ -103,7 +105,7 @@ where
         let polled = future.poll(context);
         let Poll::Ready(result) = &polled else {
             panic_guard.disarm();
-            if admitted.is_probe() {
+            if admitted.is_limited(&*this.timer) {
                 return self.poll_limit(context);
             }
             return Poll::Pending;
@@ -116,14 +118,15 @@ where
 }
 
 impl<F, C, H: Deref<Target = Circuit>> Call<'_, F, C, H> {
-    /// What a probe does whose future is pending (D9).
+    /// What a call does that is limited and whose future is pending (D9, M5).
     #[inline(always)]
     fn poll_limit<T, E>(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<T, CircuitError<E>>> {
         let mut this = self.project();
-        let timed_out = ready!(this.admitted.poll_limit(this.limit, context));
+        let told = |_: &H, timed_out| Some(timed_out);
+        let timed_out = ready!(this.admitted.poll_limit(this.timer, context, told));
         this.running.set(Running::CutOff);
         Poll::Ready(Err(timed_out.into()))
     }

@@ -18,6 +18,7 @@ use std::{
 
 use super::{
     classify::{Classify, ErrorsOnly},
+    error::{LimitOf, TimedOut},
     handle::{Circuit, WeakCircuit},
     limit, nesting,
 };
@@ -123,7 +124,7 @@ where
         // A check that is always ready must not keep others from running.
         yield_now().await;
         let ticket = probe.ticket;
-        let limit = circuit.upgrade().and_then(|held| held.probe_timeout());
+        let limit = circuit.upgrade().and_then(|held| limit_of_check(&held));
         let check = nesting::within(circuit.identity(), || check());
         let ended = until_over(check, &circuit, ticket, limit).await;
         match ended {
@@ -135,7 +136,10 @@ where
                     over(&circuit, ticket).await;
                 }
             }
-            CheckEnd::Late => probe.finish(Outcome::Failure, Answer::None),
+            CheckEnd::Late(limit) => {
+                probe.note_limit(limit);
+                probe.finish(Outcome::Failure, Answer::None);
+            }
             CheckEnd::Stale => {}
         }
     }
@@ -144,10 +148,23 @@ where
 /// How a check ended.
 enum CheckEnd<R> {
     Answered(R),
-    /// Half-open has waited long enough, or a probe may take no longer.
-    Late,
+    /// Half-open has waited long enough, or the check has reached its limit.
+    Late(Option<CheckLimit>),
     /// Its half-open era is over, or its circuit gone.
     Stale,
+}
+
+/// How long a check may take (D9, M5), and whose limit that is.
+type CheckLimit = (Duration, LimitOf);
+
+/// A check is a probe, and a call as any: the shorter limit counts.
+fn limit_of_check(circuit: &Circuit) -> Option<CheckLimit> {
+    let (call, probe) = circuit.timeouts();
+    let limits = [
+        call.zip(Some(LimitOf::Call)),
+        probe.zip(Some(LimitOf::Probe)),
+    ];
+    limits.into_iter().flatten().min_by_key(|(limit, _)| *limit)
 }
 
 /// A check in flight. Like a guard (rules A4, A5), but it holds its circuit weakly.
@@ -157,6 +174,13 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
+    /// It has reached its limit, if that is why it is late.
+    fn note_limit(&self, limit: Option<CheckLimit>) {
+        if let (Some((limit, whose)), Some(circuit)) = (limit, self.circuit.upgrade()) {
+            circuit.note_timed_out(&TimedOut::new(circuit.shared_name(), limit, whose));
+        }
+    }
+
     fn finish(&mut self, outcome: Outcome, answer: Answer) {
         if let (Some(ticket), Some(circuit)) = (self.ticket.take(), self.circuit.upgrade()) {
             circuit.record(ticket, outcome, answer);
@@ -196,17 +220,20 @@ async fn until_over<R>(
     check: impl Future<Output = R>,
     circuit: &WeakCircuit,
     ticket: Ticket,
-    limit: Option<Duration>,
+    limit: Option<CheckLimit>,
 ) -> CheckEnd<R> {
     let (mut check, mut over) = (pin!(check), pin!(over(circuit, ticket)));
-    let mut limit = pin!(limited(limit));
+    let mut limited = pin!(limited(limit));
     poll_fn(
         |context| match nesting::within(circuit.identity(), || check.as_mut().poll(context)) {
             Poll::Ready(result) => Poll::Ready(CheckEnd::Answered(result)),
             Poll::Pending => match over.as_mut().poll(context) {
-                Poll::Ready(true) => Poll::Ready(CheckEnd::Late),
+                Poll::Ready(true) => Poll::Ready(CheckEnd::Late(None)),
                 Poll::Ready(false) => Poll::Ready(CheckEnd::Stale),
-                Poll::Pending => limit.as_mut().poll(context).map(|()| CheckEnd::Late),
+                Poll::Pending => {
+                    let late = limited.as_mut().poll(context);
+                    late.map(|()| CheckEnd::Late(limit))
+                }
             },
         },
     )
@@ -231,10 +258,10 @@ async fn over(circuit: &WeakCircuit, ticket: Ticket) -> bool {
     }
 }
 
-/// Waits until a probe has reached its limit (D9), if it has one.
-async fn limited(limit: Option<Duration>) {
+/// Waits until a check has reached its limit, if it has one.
+async fn limited(limit: Option<CheckLimit>) {
     match limit {
-        Some(limit) => limit::sleep(limit).await,
+        Some((limit, _)) => limit::sleep(limit).await,
         None => pending().await,
     }
 }

@@ -338,10 +338,7 @@ impl<H: Deref<Target = Circuit>, const FAILS_IF_UNWINDING: bool, M: Meter>
     #[inline]
     pub(crate) fn abandon(&mut self, answer: Answer) {
         if let Some(ticket) = self.ticket.take() {
-            match took::<M>(&self.circuit, ticket, self.meter.look()) {
-                None => self.circuit.abandon(ticket, answer),
-                Some(took) => self.circuit.abandon_that_took(ticket, answer, took),
-            }
+            abandon::<M>(&self.circuit, ticket, self.meter.look(), answer);
         }
     }
 
@@ -384,6 +381,20 @@ fn finish<M: Meter>(
 #[inline(always)]
 pub(crate) fn fail<M: Meter>(circuit: &Circuit, ticket: Ticket, meter: M::Look<'_>) {
     finish::<M>(circuit, ticket, meter, Outcome::Failure, Answer::None);
+}
+
+/// Abandons a call. `answer` says whether the head of its response has come.
+#[inline(always)]
+pub(crate) fn abandon<M: Meter>(
+    circuit: &Circuit,
+    ticket: Ticket,
+    meter: M::Look<'_>,
+    answer: Answer,
+) {
+    match took::<M>(circuit, ticket, meter) {
+        None => circuit.abandon(ticket, answer),
+        Some(took) => circuit.abandon_that_took(ticket, answer, took),
+    }
 }
 
 /// How long a call has run but for its client, where that is measured.

@@ -604,9 +604,15 @@ impl Circuit {
         self.shared.label.name.clone()
     }
 
-    /// How long a probe may take, if that is limited (D9).
-    pub(crate) fn probe_timeout(&self) -> Option<Duration> {
-        self.core().probe_timeout()
+    /// How long a call may take (M5), and a probe (D9), as far as that is limited.
+    pub(crate) fn timeouts(&self) -> (Option<Duration>, Option<Duration>) {
+        self.core().timeouts()
+    }
+
+    /// Whether calls that are no probes may be limited (M5).
+    #[inline]
+    pub(crate) fn limits_calls(&self) -> bool {
+        self.core().limits_calls()
     }
 
     /// What has become of all calls, unless totals are turned off.

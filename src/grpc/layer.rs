@@ -1,10 +1,13 @@
 //! What layers say about gRPC.
 
 use super::{GrpcClassifier, GrpcLayer, GrpcUnavailable};
-use crate::{body::ObserveBodies, service::layer::CircuitBreakerLayer};
+use crate::{
+    body::{ObserveBodies, layer::ReplacedByBodies},
+    service::layer::CircuitBreakerLayer,
+};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
-impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
+impl<C, R, X: ReplacedByBodies, G> CircuitBreakerLayer<C, R, X, G> {
     /// Classifies and rejects as gRPC has it, and follows calls to their trailers (rule H4).
     ///
     /// It replaces what was said before it about classifying, rejecting and bodies. What is said after it holds, such

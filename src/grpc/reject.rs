@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
 use crate::{
-    circuit::error::{Reason, Rejected, TimedOut},
+    circuit::error::{LimitOf, Reason, Rejected, TimedOut},
     service::reject::{DAY, Reject},
 };
 
@@ -13,8 +13,8 @@ use crate::{
 /// (unavailable), and with `grpc-retry-pushback-ms` in place of `Retry-After`: milliseconds, rounded up,
 /// at least 1, at most a day; without it when a person has to release the circuit.
 ///
-/// A probe that takes too long is answered in the same way with `grpc-status: 4` (deadline exceeded), without a
-/// push-back (rule D9).
+/// A call that takes too long is answered in the same way with `grpc-status: 4` (deadline exceeded), without a
+/// push-back (rules D9, M5).
 ///
 /// The message is that of [`Rejected`] without the circuit's name and the cause, such as `the circuit is open`: it goes
 /// to strangers, and callers are no operators.
@@ -41,10 +41,16 @@ impl<Req, B: Default, E> Reject<Req, Response<B>, E> for GrpcUnavailable {
     }
 }
 
-pub(super) const TIMED_OUT: &str = "the circuit was half-open, and its probe took too long";
+/// What strangers may know of it: no limit.
+pub(super) fn too_long(timed_out: &TimedOut) -> &'static str {
+    match timed_out.whose() {
+        LimitOf::Probe => "the circuit was half-open, and its probe took too long",
+        LimitOf::Call | LimitOf::Caller => "the call took too long",
+    }
+}
 
 fn deadline_exceeded<B: Default>(timed_out: TimedOut) -> Response<B> {
-    let mut response = head("4", TIMED_OUT);
+    let mut response = head("4", too_long(&timed_out));
     response.extensions_mut().insert(timed_out);
     response
 }

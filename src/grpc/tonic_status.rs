@@ -10,7 +10,7 @@ use tonic::{
 
 use super::{
     Code, GrpcClassifier,
-    reject::{TIMED_OUT, message, pushback_millis},
+    reject::{message, pushback_millis, too_long},
 };
 use crate::{
     circuit::error::{Rejected, TimedOut},
@@ -45,11 +45,11 @@ impl From<Rejected> for Status {
     }
 }
 
-/// As [`GrpcUnavailable`](super::GrpcUnavailable) answers for a probe: deadline exceeded. Its source is what it was
+/// As [`GrpcUnavailable`](super::GrpcUnavailable) answers for a call that takes too long: deadline exceeded. Its source is what it was
 /// made of.
 impl From<TimedOut> for Status {
     fn from(timed_out: TimedOut) -> Self {
-        let mut status = Self::deadline_exceeded(TIMED_OUT);
+        let mut status = Self::deadline_exceeded(too_long(&timed_out));
         status.set_source(std::sync::Arc::new(timed_out));
         status
     }

@@ -8,7 +8,7 @@ use super::{
     service::Parts,
 };
 use crate::{
-    circuit::{handle::Circuit, nesting},
+    circuit::{handle::Circuit, limit::CallerLimit, nesting},
     machine::{Answer, Outcome},
     registry::Registry,
     service::{
@@ -162,6 +162,11 @@ impl<X, K> sealed::Sealed for OnFirstFailure<X, K> {}
 impl<X: CallScope, K> CallScope for OnFirstFailure<X, K> {
     type RequestFacts = Facts<X::RequestFacts>;
     type Meter = X::Meter;
+    type Timer = X::Timer;
+
+    fn caller_limit(facts: &Self::RequestFacts) -> Option<CallerLimit> {
+        X::caller_limit(&facts.scope)
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -172,10 +177,10 @@ where
 {
     type Response = X::Response;
 
-    fn request_facts(shared: &Shared<C, R, Self>, request: &Req) -> Self::RequestFacts {
+    fn request_facts(&self, shared: &Shared<C, R, Self>, request: &Req) -> Self::RequestFacts {
         Facts {
-            scope: X::request_facts(shared, request),
-            unknown: shared.scope().note(shared, request),
+            scope: self.scope.request_facts(shared, request),
+            unknown: self.note(shared, request),
         }
     }
 

@@ -227,7 +227,7 @@ where
             Ok(mut ticket) => {
                 // The guard comes before the call: nothing is lost if that panics.
                 let panic_guard = PanicGuard::new(&shared, &mut ticket);
-                let facts = X::request_facts(&shared, &request);
+                let facts = shared.scope().request_facts(&shared, &request);
                 let meter = X::meter(&shared, &mut request);
                 let inner = self.inner.call(request);
                 panic_guard.disarm();

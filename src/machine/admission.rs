@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Admission, Cause, Core, Era, HEARD, Mode, Nanos, Refusal, Ticket, Transition, WHOLE,
+    Admission, Cause, Core, Era, HEARD, LIMITED, Mode, Nanos, Refusal, Ticket, Transition, WHOLE,
     WithTransition,
     retry::Attempt::{self, Done, Lost},
     totals::TotalCounters,
@@ -167,13 +167,13 @@ impl Core {
     #[inline]
     pub(super) fn spreads_or_is_heard(&self) -> bool {
         // Relaxed: a number of its own.
-        self.spread_retry_after.load(Ordering::Relaxed) != 0
+        self.spread_retry_after.load(Ordering::Relaxed) & !LIMITED != 0
     }
 
     /// C3: the time that a rejection tells: longer by up to the share that the circuit spreads it by.
     pub(crate) fn spread_out(&self, remaining: Nanos) -> Nanos {
         // Relaxed: a number of its own.
-        let share = self.spread_retry_after.load(Ordering::Relaxed) & !HEARD;
+        let share = self.spread_retry_after.load(Ordering::Relaxed) & !(HEARD | LIMITED);
         if share == 0 {
             return remaining;
         }

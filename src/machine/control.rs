@@ -4,7 +4,7 @@
 //! admission sees it.
 
 use super::{
-    Cause, Core, HEARD, HEARD_CALLS, Mode, State, Transition,
+    Cause, Core, HEARD, HEARD_CALLS, LIMITED, Mode, State, Transition,
     numbers::Numbers,
     retry::Attempt::{self, Done, Lost},
     tunable::Changed,
@@ -14,14 +14,15 @@ use crate::machine::sync::Ordering;
 use std::time::Duration;
 
 /// What each call looks at: from which time on it is judged by all of the numbers, and whether a rejection is no usual
-/// one. Calls of which durations are counted take the paths of those that somebody hears of; rejections have none.
+/// one; and beside that, for one that is pending, whether it is limited. Calls of which durations are counted take the paths of those that somebody hears of; rejections have none.
 pub(super) fn hints(numbers: &Numbers, heard: bool, counts_durations: bool) -> (u64, u64) {
     let judged_from = match heard || counts_durations {
         true => HEARD_CALLS,
         false => numbers.judged_from(),
     };
-    let flag = if heard { HEARD } else { 0 };
-    (judged_from, numbers.spread_retry_after | flag)
+    let heard = if heard { HEARD } else { 0 };
+    let limited = if numbers.call_timeout > 0 { LIMITED } else { 0 };
+    (judged_from, numbers.spread_retry_after | heard | limited)
 }
 
 /// A trip that the mode does not allow.

@@ -104,7 +104,8 @@ pub(crate) struct Core {
     /// counted.
     judged_from: AtomicU64,
     /// [`Numbers::spread_retry_after`](numbers::Numbers::spread_retry_after), so that a rejection learns with one load
-    /// that there is none; with [`HEARD`], if somebody hears of it.
+    /// that there is none; with [`HEARD`], if somebody hears of it. [`LIMITED`], if calls may take so long and no
+    /// longer: that is for a call that is pending, and rejections leave it out.
     spread_retry_after: AtomicU64,
     window: Window,
     /// Whether each success is counted: in the totals, or past the log of slow calls.
@@ -170,7 +171,10 @@ pub(crate) type Admission = WithTransition<Result<Ticket, Refusal>>;
 const HEARD_CALLS: u64 = 1;
 
 /// Beside a share: somebody hears of rejections.
-const HEARD: u64 = 1 << 63;
+const HEARD: u64 = 1 << 62;
+
+/// Beside a share: calls are limited (M5). The highest bit, which is shifted out in one step.
+const LIMITED: u64 = 1 << 63;
 
 /// All of a share, in millionths.
 pub(crate) const WHOLE: u64 = 1_000_000;

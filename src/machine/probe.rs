@@ -3,18 +3,27 @@
 use std::time::Duration;
 
 use super::{
-    Cause, Core, Transition,
+    Cause, Core, LIMITED, Transition,
     record::{EndedCall, Verdict},
     retry::Attempt::Done,
     transition::Length,
     word::{Decision, Word},
 };
+use crate::machine::sync::Ordering;
 
 impl Core {
-    /// D9: how long a probe may take, if that is limited.
-    pub(crate) fn probe_timeout(&self) -> Option<Duration> {
-        let limit = self.tunable.read().probe_timeout;
-        (limit > 0).then(|| Duration::from_nanos(limit))
+    /// How long a call may take (M5), and a probe (D9), as far as that is limited.
+    pub(crate) fn timeouts(&self) -> (Option<Duration>, Option<Duration>) {
+        let numbers = self.tunable.read();
+        let limit = |nanos| (nanos > 0).then(|| Duration::from_nanos(nanos));
+        (limit(numbers.call_timeout), limit(numbers.probe_timeout))
+    }
+
+    /// M5: whether calls that are no probes may be limited.
+    #[inline]
+    pub(crate) fn limits_calls(&self) -> bool {
+        // Relaxed: a number of its own.
+        self.spread_retry_after.load(Ordering::Relaxed) & LIMITED != 0
     }
 
     /// The deciding result and the transition it causes are one swap.

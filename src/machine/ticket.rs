@@ -69,7 +69,6 @@ impl Ticket {
         (ticket.identity != Self::SPENT.identity).then_some(ticket)
     }
 
-    #[cfg(feature = "body")]
     pub(crate) fn is_spent(&self) -> bool {
         self.identity == Self::SPENT.identity
     }

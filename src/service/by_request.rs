@@ -8,7 +8,7 @@ use super::{
     scope::{CallScope, ObserveResponse, ObservedCall, sealed},
     shared::{Policies, Shared},
 };
-use crate::machine::Outcome;
+use crate::{circuit::limit::CallerLimit, machine::Outcome};
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Says what counts as a failure, by two closures: `take` makes a note of the request before the call, and
@@ -60,7 +60,6 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
             classifier: Arc::new(ByRequest { take, classify }),
             rejection: policies.rejection,
             scope: Arc::new(WithRequestFacts {
-                #[cfg(feature = "body")]
                 scope: policies.scope,
                 facts: PhantomData,
             }),
@@ -108,7 +107,6 @@ impl<T, J> fmt::Debug for ByRequest<T, J> {
 
 /// How far a call is observed, `X`, where a note `N` is taken of its request for the classifier.
 pub struct WithRequestFacts<X, N> {
-    #[cfg(feature = "body")]
     pub(crate) scope: Arc<X>,
     facts: PhantomData<fn() -> (X, N)>,
 }
@@ -127,6 +125,12 @@ impl<X, N> sealed::Sealed for WithRequestFacts<X, N> {}
 impl<X: CallScope, N> CallScope for WithRequestFacts<X, N> {
     type RequestFacts = RequestFacts<X::RequestFacts, N>;
     type Meter = X::Meter;
+    type Timer = X::Timer;
+
+    #[inline(always)]
+    fn caller_limit(facts: &Self::RequestFacts) -> Option<CallerLimit> {
+        X::caller_limit(&facts.scope)
+    }
 }
 
 #[diagnostic::do_not_recommend]
@@ -139,9 +143,13 @@ where
 {
     type Response = X::Response;
 
-    fn request_facts(shared: &Shared<ByRequest<T, J>, R, O>, request: &Req) -> Self::RequestFacts {
+    fn request_facts(
+        &self,
+        shared: &Shared<ByRequest<T, J>, R, O>,
+        request: &Req,
+    ) -> Self::RequestFacts {
         RequestFacts {
-            scope: X::request_facts(shared, request),
+            scope: self.scope.request_facts(shared, request),
             own: (shared.classifier().take)(request),
         }
     }

@@ -16,7 +16,7 @@ use super::{
     reject::{Reject, ServiceUnavailable},
     scope::{CallScope, HeadOnly, ObserveResponse, ObservedCall},
 };
-use crate::circuit::limit::CallLimit;
+use crate::circuit::limit::Timer;
 
 pin_project! {
     /// The response of a [`CircuitBreaker`](crate::CircuitBreaker): the inner service's, or the
@@ -26,8 +26,9 @@ pin_project! {
     ///
     /// # Panics
     ///
-    /// When it is polled as a probe that has to wait, if there is a
-    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), and no runtime of tokio's with time enabled.
+    /// When it has to wait, if it is limited, and there is no runtime of tokio's with time enabled: by a
+    /// [`call_timeout`](crate::CircuitBuilder::call_timeout), or its caller; as a probe, also by a
+    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout).
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, A, Req, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly>
     where
@@ -50,10 +51,11 @@ pin_project! {
             inner: F,
             admitted: ObservedCall<C, R, X>,
             facts: X::RequestFacts,
-            limit: CallLimit,
+            #[pin]
+            timer: X::Timer,
         },
         Rejected {
-            // None for a probe that was cut off and is answered already. A variant of its own would make every
+            // None for a call that was cut off and is answered already. A variant of its own would make every
             // future larger.
             #[pin]
             answer: Option<A>,
@@ -71,8 +73,8 @@ impl<F, A, Req, C, R, X: CallScope> ResponseFuture<F, A, Req, C, R, X> {
             kind: Kind::Admitted {
                 inner,
                 admitted,
+                timer: Timer::new(X::caller_limit(&facts)),
                 facts,
-                limit: None,
             },
             request: PhantomData,
         }
@@ -99,13 +101,13 @@ where
     type Output = Result<X::Response, R::Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (inner, admitted, facts) = match self.as_mut().project().kind.project() {
+        let (inner, admitted, facts, timer) = match self.as_mut().project().kind.project() {
             KindProjection::Admitted {
                 inner,
                 admitted,
                 facts,
-                ..
-            } => (inner, admitted, facts),
+                timer,
+            } => (inner, admitted, facts, timer),
             KindProjection::Rejected { answer } => {
                 let answer = answer.as_pin_mut().expect("polled after completion");
                 return X::passthrough(answer.poll(context));
@@ -115,7 +117,7 @@ where
         let polled = inner.poll(context);
         let Poll::Ready(result) = &polled else {
             panic_guard.disarm();
-            if admitted.is_probe() {
+            if admitted.is_limited(&*timer) {
                 return X::passthrough(self.poll_limit(context));
             }
             return Poll::Pending;
@@ -133,7 +135,8 @@ where
 type Polled<R, Req, Res, E> = Poll<Result<Res, <R as Reject<Req, Res, E>>::Error>>;
 
 impl<F, A, Req, C, R, X: CallScope> ResponseFuture<F, A, Req, C, R, X> {
-    /// What a probe does whose inner future is pending (D9): cut off, if there is an answer to that.
+    /// What a call does that is limited and whose inner future is pending (D9, M5): cut off, if there is an answer to
+    /// that.
     #[inline(always)]
     fn poll_limit<Res, E>(self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled<R, Req, Res, E>
     where
@@ -141,15 +144,14 @@ impl<F, A, Req, C, R, X: CallScope> ResponseFuture<F, A, Req, C, R, X> {
     {
         let mut kind = self.project().kind;
         let KindProjection::Admitted {
-            admitted, limit, ..
+            admitted, timer, ..
         } = kind.as_mut().project()
         else {
             return Poll::Pending;
         };
-        let timed_out = ready!(admitted.poll_limit(limit, context));
-        let Some(answer) = admitted.handle().rejection().timed_out(timed_out) else {
-            return Poll::Pending;
-        };
+        let answer = ready!(admitted.poll_limit(timer, context, |shared, timed_out| {
+            shared.rejection().timed_out(timed_out)
+        }));
         // Not before there is an answer: without one, the call goes on.
         kind.set(Kind::Rejected { answer: None });
         Poll::Ready(answer)

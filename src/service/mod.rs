@@ -3,11 +3,13 @@
 pub(crate) mod breaker;
 pub(crate) mod by_request;
 pub mod classify;
+pub mod deadline;
 pub(crate) mod future;
 pub(crate) mod give_back;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc_code;
 pub(crate) mod layer;
+pub(crate) mod limited;
 pub mod pending;
 pub mod reject;
 #[cfg(feature = "retry-after")]

@@ -4,7 +4,10 @@ use std::task::Poll;
 
 use super::shared::Shared;
 use crate::{
-    circuit::guard::{Admitted, Meter},
+    circuit::{
+        guard::{Admitted, Meter},
+        limit::{Boxed, CallerLimit, Timer},
+    },
     machine::{Answer, Outcome},
 };
 
@@ -20,6 +23,17 @@ pub trait CallScope: sealed::Sealed {
     /// What measures how long a call waits for its client.
     #[doc(hidden)]
     type Meter: Meter;
+
+    /// Where the timer is of a call that is limited.
+    #[doc(hidden)]
+    type Timer: Timer;
+
+    /// Until when the caller waits, as far as that is known.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn caller_limit(_: &Self::RequestFacts) -> Option<CallerLimit> {
+        None
+    }
 }
 
 /// A call that is observed so far.
@@ -40,7 +54,7 @@ pub trait ObserveResponse<Req, Res, C, R, X: CallScope>: CallScope {
     type Response;
 
     #[doc(hidden)]
-    fn request_facts(shared: &Shared<C, R, X>, request: &Req) -> Self::RequestFacts;
+    fn request_facts(&self, shared: &Shared<C, R, X>, request: &Req) -> Self::RequestFacts;
 
     /// Begins to measure how long the call waits for its client, usually not at all.
     #[doc(hidden)]
@@ -76,6 +90,7 @@ impl sealed::Sealed for HeadOnly {}
 impl CallScope for HeadOnly {
     type RequestFacts = ();
     type Meter = ();
+    type Timer = Boxed;
 }
 
 #[diagnostic::do_not_recommend]
@@ -83,7 +98,7 @@ impl<Req, Res, C, R, X: CallScope> ObserveResponse<Req, Res, C, R, X> for HeadOn
     type Response = Res;
 
     #[inline(always)]
-    fn request_facts(_: &Shared<C, R, X>, _: &Req) {}
+    fn request_facts(&self, _: &Shared<C, R, X>, _: &Req) {}
 
     #[inline(always)]
     fn finish_response<E>(

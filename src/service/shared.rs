@@ -133,7 +133,7 @@ impl<C, R, X> Shared<C, R, X> {
         &self.0.policies.rejection
     }
 
-    #[cfg(any(feature = "body", feature = "registry"))]
+    #[inline(always)]
     pub(crate) fn scope(&self) -> &X {
         &self.0.policies.scope
     }

@@ -39,6 +39,9 @@
 //! With a classifier that sees the request, there are [`ByRequest`] in place of the classifier and
 //! [`WithRequestFacts`] around how far a call is observed.
 //!
+//! Where a call keeps the timer of its limit itself, or its caller may shorten it, there is [`Limited`] around how far
+//! a call is observed.
+//!
 //! A layer says, too, what a rejection does about what the inner service has reserved: [`Keep`], or
 //! [`FreshClone`].
 //!
@@ -48,6 +51,7 @@
 pub use super::{
     by_request::{ByRequest, ClassifiedBy, RequestFacts, WithRequestFacts},
     give_back::{FreshClone, GiveBack, Keep},
+    limited::{Limited, LimitedFacts},
     scope::{CallScope, HeadOnly, ObserveResponse},
 };
 pub use crate::circuit::guard::Owned;

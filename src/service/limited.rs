@@ -1,0 +1,182 @@
+//! [`Limited`]: calls that keep the timer of their limit themselves, and that their callers may shorten.
+
+use std::{fmt, sync::Arc, task::Poll};
+
+use super::{
+    by_request::ClassifiedBy,
+    deadline::{Deadline, NoDeadline},
+    layer::CircuitBreakerLayer,
+    scope::{CallScope, HeadOnly, ObserveResponse, ObservedCall, sealed},
+    shared::{Policies, Shared},
+};
+use crate::{
+    circuit::limit::{CallerLimit, Inline},
+    machine::Outcome,
+};
+
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
+    /// Keeps the timer of a call that is limited in its future. Such a call then allocates nothing. Its future is
+    /// larger by some 250 bytes, which every call has that goes through this layer.
+    ///
+    /// It sets no limit: that is the circuit's [`call_timeout`](crate::CircuitBuilder::call_timeout) or
+    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), which hold without this, too. Say it where most calls
+    /// have to wait, and a limit is set.
+    ///
+    /// Say it after [`observe_bodies`](Self#method.observe_bodies) and [`grpc`](Self#method.grpc); before, it does not
+    /// compile.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use tower_breaker::{Circuit, CircuitBreakerLayer, types::Limited};
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("reviews").call_timeout(Duration::from_millis(800)).build()?;
+    /// let layer = CircuitBreakerLayer::new(circuit).limit_calls();
+    /// # let _: CircuitBreakerLayer<_, _, Limited> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: two allocations for a call that is limited and has to wait.
+    pub fn limit_calls(self) -> CircuitBreakerLayer<C, R, Limited<X>, G> {
+        self.shortened_by(NoDeadline)
+    }
+
+    /// Lets callers shorten the limit of their calls, by what a [`Deadline`] finds in the request (rule M5): a header,
+    /// an extension, `grpc-timeout`. They cannot lengthen it. The timer is kept in the call's future, as with
+    /// [`limit_calls`](Self::limit_calls).
+    ///
+    /// A call that has not brought its head when its caller's time is over is dropped, and answered as one that takes
+    /// longer than [`call_timeout`](crate::CircuitBuilder::call_timeout); [`whose`](crate::TimedOut::whose) tells them
+    /// apart. To the circuit it was **abandoned, and did not fail**: the caller has given up, and that says nothing
+    /// about the dependency, unless it was slow by then (rule A4). Else a stranger who sends a deadline of a nanosecond
+    /// would open the circuit for all.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use http::HeaderName;
+    /// use tower_breaker::{Circuit, CircuitBreakerLayer, deadline};
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("reviews")
+    ///     .call_timeout(Duration::from_millis(800))
+    ///     // A dependency that hangs opens the circuit also where all callers give up sooner.
+    ///     .slow_call_duration(Duration::from_millis(200))
+    ///     .build()?;
+    /// let header = deadline::header(HeaderName::from_static("x-time-left"));
+    /// let layer = CircuitBreakerLayer::new(circuit).shortened_by(header);
+    /// # let _ = layer.layer(tower::service_fn(async |_: http::Request<String>| {
+    /// #     Ok::<_, std::io::Error>(http::Response::new(String::new()))
+    /// # }));
+    /// # use tower::Layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** if all callers have less time than
+    /// [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration), or there is none, a dependency that hangs is
+    /// never seen to fail. Set that below what callers usually have, or say after which time a call that was given up
+    /// has failed: [`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter).
+    ///
+    /// **Watch out:** the request goes on to the inner service as it is, with the deadline that it came with. Where the
+    /// inner service has less time than that, tell it yourself.
+    ///
+    /// * The time runs from the call, by tokio's clock, also while the call waits for its client.
+    /// * Where there is no answer to it, as with [`reject_with`](Self::reject_with) and [`fallback`](Self::fallback), a
+    ///   deadline does nothing, unless the layer is told [what to answer](Self::time_out_with).
+    /// * Said twice, the shorter holds.
+    /// * Say it after [`observe_bodies`](Self#method.observe_bodies) and [`grpc`](Self#method.grpc); before, it does not
+    ///   compile. With [`keyed_by`](Self#method.keyed_by), say it before.
+    ///
+    /// # Panics
+    ///
+    /// A call that has a deadline and has to wait panics when it is polled where there is no runtime of tokio's with
+    /// time enabled.
+    ///
+    /// Default: callers have no say.
+    pub fn shortened_by<D>(self, deadline: D) -> CircuitBreakerLayer<C, R, Limited<X, D>, G> {
+        self.with_policies(|policies| Policies {
+            classifier: policies.classifier,
+            rejection: policies.rejection,
+            scope: Arc::new(Limited {
+                scope: policies.scope,
+                deadline,
+            }),
+        })
+    }
+}
+
+/// How far a call is observed, `X`, where the call keeps the timer of its limit itself, and a [`Deadline`] `D` may
+/// shorten it. Made by [`limit_calls`](CircuitBreakerLayer::limit_calls) and
+/// [`shortened_by`](CircuitBreakerLayer::shortened_by).
+pub struct Limited<X = HeadOnly, D = NoDeadline> {
+    pub(crate) scope: Arc<X>,
+    deadline: D,
+}
+
+/// What is remembered of a request.
+#[derive(Debug)]
+pub struct LimitedFacts<M> {
+    /// For whoever observes the call.
+    scope: M,
+    caller: Option<CallerLimit>,
+}
+
+impl<C, M: ClassifiedBy<C, Res, E>, Res, E> ClassifiedBy<C, Res, E> for LimitedFacts<M> {
+    #[inline(always)]
+    fn classified_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome {
+        self.scope.classified_by(classifier, result)
+    }
+}
+
+impl<X, D> sealed::Sealed for Limited<X, D> {}
+
+impl<X: CallScope, D> CallScope for Limited<X, D> {
+    type RequestFacts = LimitedFacts<X::RequestFacts>;
+    type Meter = X::Meter;
+    type Timer = Inline;
+
+    fn caller_limit(facts: &Self::RequestFacts) -> Option<CallerLimit> {
+        CallerLimit::earlier(facts.caller, X::caller_limit(&facts.scope))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<Req, Res, C, R, O, X, D> ObserveResponse<Req, Res, C, R, O> for Limited<X, D>
+where
+    O: CallScope,
+    X: ObserveResponse<Req, Res, C, R, O>,
+    D: Deadline<Req>,
+{
+    type Response = X::Response;
+
+    fn request_facts(&self, shared: &Shared<C, R, O>, request: &Req) -> Self::RequestFacts {
+        LimitedFacts {
+            scope: self.scope.request_facts(shared, request),
+            caller: self.deadline.left(request).and_then(CallerLimit::of),
+        }
+    }
+
+    fn meter(shared: &Shared<C, R, O>, request: &mut Req) -> O::Meter {
+        X::meter(shared, request)
+    }
+
+    fn finish_response<E>(
+        outcome: Outcome,
+        facts: &Self::RequestFacts,
+        admitted: &mut ObservedCall<C, R, O>,
+        result: Poll<Result<Res, E>>,
+    ) -> Poll<Result<X::Response, E>> {
+        X::finish_response(outcome, &facts.scope, admitted, result)
+    }
+
+    fn passthrough<E>(result: Poll<Result<Res, E>>) -> Poll<Result<X::Response, E>> {
+        X::passthrough(result)
+    }
+}
+
+impl<X, D> fmt::Debug for Limited<X, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limited").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,974 @@
+//! A call that takes too long is cut off (rule M5), and its caller may only shorten that. The time is tokio's, and
+//! paused.
+
+use std::{
+    cell::Cell,
+    future::{Future, pending},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    rc::Rc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use super::support::{millis, secs};
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use tokio::time::{Instant, advance, sleep};
+use tower::{Layer, ServiceExt, service_fn, util::BoxCloneService};
+use tower_breaker::{
+    AbandonedPolicy, Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, LimitOf,
+    Mode, Outcome, State, TimedOut, Totals,
+    clock::ManualClock,
+    deadline::{self, Deadline, Extension, TimeLeft},
+    observe::CallEvent,
+};
+
+const BREAK: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_millis(800);
+const MOMENT: Duration = Duration::from_millis(1);
+
+fn build(configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder) -> Circuit {
+    let builder = Circuit::builder("payments")
+        .consecutive_failures(3)
+        .open_for(BREAK)
+        .call_timeout(LIMIT);
+    configure(builder).build().expect("valid")
+}
+
+/// The next call is a probe.
+async fn break_over(circuit: &Circuit) {
+    circuit.trip(BREAK).expect("normal mode");
+    advance(BREAK).await;
+}
+
+#[track_caller]
+fn totals(circuit: &Circuit) -> Totals {
+    circuit.snapshot().totals.expect("counted")
+}
+
+/// Failed, abandoned, successful.
+#[track_caller]
+fn counted(circuit: &Circuit) -> (u64, u64, u64) {
+    let totals = totals(circuit);
+    (totals.failed, totals.abandoned, totals.successful)
+}
+
+/// How many ran into the limit of calls, of probes, of their callers.
+#[track_caller]
+fn timed_out(circuit: &Circuit) -> (u64, u64, u64) {
+    let parts = circuit.snapshot().parts.unwrap_or_default();
+    let totals = parts.timed_out;
+    (totals.call, totals.probe, totals.caller)
+}
+
+/// Counts the futures that are there.
+#[derive(Clone, Default)]
+struct Alive(Arc<AtomicU64>);
+
+struct One(Alive);
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Alive {
+    fn one(&self) -> One {
+        self.0.fetch_add(1, SeqCst);
+        One(self.clone())
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(SeqCst)
+    }
+
+    async fn hang<T, E>(self) -> Result<T, E> {
+        let _one = self.one();
+        hang().await
+    }
+}
+
+/// So long that only a test that fails waits for it.
+async fn hang<T>() -> T {
+    sleep(secs(86_400)).await;
+    panic!("nobody has cut it off")
+}
+
+async fn takes(time: Duration) -> Result<u32, io::Error> {
+    sleep(time).await;
+    Ok(42)
+}
+
+type Asked = Request<()>;
+type Answer = Response<String>;
+
+fn respond(status: u16) -> Answer {
+    let response = Response::builder().status(status);
+    response.body("of one's own".to_owned()).expect("valid")
+}
+
+/// Hangs, as long as it is alive; or for a time.
+fn hanging(alive: &Alive, time: Option<Duration>) -> BoxCloneService<Asked, Answer, io::Error> {
+    let alive = alive.clone();
+    BoxCloneService::new(service_fn(move |_| {
+        let one = alive.one();
+        async move {
+            let _one = one;
+            match time {
+                Some(time) => sleep(time).await,
+                None => hang().await,
+            }
+            Ok(respond(200))
+        }
+    }))
+}
+
+/// The answer, and how long it took.
+async fn timed<T>(answer: impl Future<Output = T>) -> (T, Duration) {
+    let began = Instant::now();
+    let answer = answer.await;
+    (answer, began.elapsed())
+}
+
+/// Tokio's timer counts in milliseconds, rounded up.
+#[track_caller]
+fn is_limit(took: Duration, limit: Duration) {
+    assert!((limit..=limit + MOMENT).contains(&took), "{took:?}");
+}
+
+#[track_caller]
+fn cut_off<T>(answer: Result<T, CircuitError<io::Error>>) -> TimedOut {
+    match answer {
+        Err(CircuitError::TimedOut(timed_out)) => timed_out,
+        _ => panic!("not cut off"),
+    }
+}
+
+#[track_caller]
+fn is_told(timed_out: &TimedOut, whose: LimitOf, limit: Duration) {
+    let told = (timed_out.circuit(), timed_out.whose(), timed_out.limit());
+    assert_eq!(told, ("payments", whose, limit));
+}
+
+fn layer(circuit: &Circuit) -> CircuitBreakerLayer {
+    CircuitBreakerLayer::new(circuit.clone())
+}
+
+// ---- Circuit::call -----------------------------------------------------------------------------
+
+// M5
+#[tokio::test(start_paused = true)]
+async fn a_call_is_cut_off_at_its_limit_and_has_failed() {
+    let (circuit, alive) = (build(|c| c), Alive::default());
+    let mut call = pin!(circuit.call(alive.clone().hang::<(), io::Error>()));
+    let (answer, took) = timed(call.as_mut()).await;
+    is_limit(took, LIMIT);
+    let timed_out_by = cut_off(answer);
+    is_told(&timed_out_by, LimitOf::Call, LIMIT);
+    assert_eq!(
+        timed_out_by.to_string(),
+        "a call of circuit `payments` took longer than 800ms"
+    );
+    // At once, and not when the call is dropped.
+    assert_eq!(alive.count(), 0);
+    assert_eq!(counted(&circuit), (1, 0, 0));
+    assert_eq!(timed_out(&circuit), (1, 0, 0));
+    for _ in 0..2 {
+        let call = circuit.clone().call_owned(alive.clone().hang());
+        cut_off::<()>(tokio::spawn(call).await.expect("no panic"));
+    }
+    assert_eq!(circuit.state(), State::Open);
+    assert_eq!((alive.count(), totals(&circuit).failed), (0, 3));
+}
+
+// M5
+#[tokio::test(start_paused = true)]
+async fn one_that_answers_in_time_is_left_alone() {
+    let circuit = build(|c| c);
+    assert_eq!(circuit.call(takes(LIMIT - MOMENT)).await.expect("ok"), 42);
+    sleep(10 * LIMIT).await;
+    assert_eq!(counted(&circuit), (0, 0, 1));
+    assert_eq!(circuit.snapshot().parts, None);
+}
+
+// M5
+#[tokio::test(start_paused = true)]
+async fn without_the_setting_it_takes_as_long_as_it_takes() {
+    let circuit = Circuit::builder("payments").build().expect("valid");
+    assert_eq!(circuit.call(takes(secs(20))).await.expect("no limit"), 42);
+}
+
+// M5: of a future that is ready and late, the answer is what there is.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_there_wins() {
+    let circuit = build(|c| c);
+    let mut call = pin!(circuit.call(takes(2 * LIMIT)));
+    assert!(call.as_mut().now_or_never().is_none());
+    advance(3 * LIMIT).await;
+    assert_eq!(call.await.expect("its own"), 42);
+    assert_eq!(counted(&circuit), (0, 0, 1));
+}
+
+// M5: no timer is made where nothing has to wait, or this would panic: there is no runtime.
+#[test]
+fn what_need_not_wait_needs_no_runtime() {
+    let circuit = build(|c| c.clock(ManualClock::new()));
+    let ready = || async { Ok::<_, io::Error>(42) };
+    let answer = circuit.call(ready()).now_or_never();
+    assert_eq!(answer.expect("at once").expect("admitted"), 42);
+    let limited = layer(&circuit).limit_calls().layer(service_fn(|_: Asked| {
+        std::future::ready(Ok::<_, io::Error>(respond(200)))
+    }));
+    assert!(limited.oneshot(Asked::default()).now_or_never().is_some());
+
+    // One that waits does, as its docs say.
+    let waits = || {
+        let never = pending::<Result<(), io::Error>>();
+        circuit.call(never).now_or_never()
+    };
+    assert!(catch_unwind(AssertUnwindSafe(waits)).is_err());
+}
+
+// M5: as D9 has it: the wait is what is limited.
+#[tokio::test(start_paused = true)]
+async fn the_limit_begins_when_the_call_first_has_to_wait() {
+    let (circuit, alive) = (build(|c| c), Alive::default());
+    let mut service = layer(&circuit).layer(hanging(&alive, None));
+    let service = service.ready().await.expect("ready");
+    let call = tower::Service::call(service, Asked::default());
+    advance(secs(3_600)).await;
+    let (answer, took) = timed(call).await;
+    is_limit(took, LIMIT);
+    assert_eq!(answer.expect("an answer").status(), 504);
+}
+
+// M5, E5
+#[tokio::test(start_paused = true)]
+async fn it_can_be_changed_and_a_call_that_waits_keeps_its_own() {
+    let circuit = build(|c| c);
+    let call = || circuit.call(hang::<Result<(), io::Error>>());
+    let mut first = pin!(call());
+    assert!(first.as_mut().now_or_never().is_none());
+    let set = |limit| {
+        let change = circuit.reconfigure(|c| c.set_call_timeout(limit));
+        change.expect("valid");
+    };
+    set(Some(2 * LIMIT));
+    let mut second = pin!(call());
+    assert!(second.as_mut().now_or_never().is_none());
+    set(None);
+    let mut third = pin!(call());
+    assert!(third.as_mut().now_or_never().is_none());
+    let began = Instant::now();
+    is_told(&cut_off(first.await), LimitOf::Call, LIMIT);
+    is_told(&cut_off(second.await), LimitOf::Call, 2 * LIMIT);
+    is_limit(began.elapsed(), 2 * LIMIT);
+    sleep(5 * LIMIT).await;
+    assert!(third.as_mut().now_or_never().is_none(), "it has no limit");
+    // It gets one by which it is polled next.
+    set(Some(LIMIT));
+    let (answer, took) = timed(third).await;
+    is_limit(took, LIMIT);
+    is_told(&cut_off(answer), LimitOf::Call, LIMIT);
+}
+
+// M5, D8: the inner call is part of the outer one, which has the limit.
+#[tokio::test(start_paused = true)]
+async fn a_call_within_a_call_has_no_limit_of_its_own() {
+    let (circuit, alive) = (build(|c| c), Alive::default());
+    let inner = circuit.clone();
+    let hang = alive.clone().hang::<(), io::Error>();
+    let answer = circuit.call(async move {
+        sleep(LIMIT / 2).await;
+        inner.call(hang).await.map_err(io::Error::other)
+    });
+    let (answer, took) = timed(answer).await;
+    is_limit(took, LIMIT);
+    cut_off(answer);
+    assert_eq!((alive.count(), counted(&circuit)), (0, (1, 0, 0)));
+    assert_eq!(timed_out(&circuit), (1, 0, 0));
+
+    // Nor by what its caller has left.
+    let layer = layer(&circuit).shortened_by(Extension);
+    let inner = layer.clone().layer(hanging(&alive, Some(2 * LIMIT)));
+    let outer = circuit.call(async {
+        let mut request = Asked::default();
+        request.extensions_mut().insert(TimeLeft(LIMIT / 4));
+        inner.oneshot(request).await
+    });
+    let (answer, took) = timed(outer).await;
+    is_limit(took, LIMIT);
+    cut_off(answer);
+}
+
+// M5, A5
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_the_drop_of_what_is_cut_off_goes_on_and_counts_once() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                std::panic::resume_unwind(Box::new("in drop"));
+            }
+        }
+    }
+    let circuit = build(|c| c);
+    let mut call = Box::pin(circuit.call(async {
+        let _panics = Panics;
+        hang::<Result<(), io::Error>>().await
+    }));
+    assert!(call.as_mut().now_or_never().is_none());
+    advance(LIMIT + MOMENT).await;
+    let mut context = Context::from_waker(Waker::noop());
+    let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut context)));
+    let panic = polled.expect_err("a panic");
+    assert_eq!(panic.downcast_ref(), Some(&"in drop"));
+    drop(call);
+    assert_eq!(counted(&circuit), (1, 0, 0));
+}
+
+// M5: what is dropped is no part of the call any more (D8).
+#[tokio::test(start_paused = true)]
+async fn what_is_dropped_may_call_the_circuit() {
+    struct Asks(Circuit, Rc<Cell<Option<bool>>>);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            self.1.set(Some(self.0.try_acquire().is_err()));
+        }
+    }
+    let (circuit, rejected) = (build(|c| c.consecutive_failures(1)), Rc::default());
+    let asks = Asks(circuit.clone(), Rc::clone(&rejected));
+    let answer = circuit.call(async move {
+        let _asks = asks;
+        hang::<Result<(), io::Error>>().await
+    });
+    cut_off(answer.await);
+    assert_eq!(rejected.get(), Some(true));
+}
+
+// M5: tokio's timers are pending in a task that has done all that it may do at a time.
+#[tokio::test(start_paused = true)]
+async fn what_never_stops_is_cut_off_as_well() {
+    async fn busy<T>() -> T {
+        loop {
+            tokio::task::consume_budget().await;
+        }
+    }
+    let circuit = build(|c| c);
+    let call = tokio::spawn(circuit.clone().call_owned(busy::<Result<(), io::Error>>()));
+    tokio::task::yield_now().await;
+    advance(LIMIT).await;
+    tokio::task::yield_now().await;
+    assert!(call.is_finished());
+    cut_off(call.await.expect("no panic"));
+}
+
+// M5
+#[tokio::test(start_paused = true)]
+async fn a_guard_is_not_cut_off() {
+    let circuit = build(|c| c);
+    let guard = circuit.try_acquire().expect("admitted");
+    sleep(10 * LIMIT).await;
+    guard.success();
+    assert_eq!(counted(&circuit), (0, 0, 1));
+}
+
+// M5, L2: the limit is told, and then the end, which says how long it took.
+#[tokio::test(start_paused = true)]
+async fn it_is_told_before_the_end() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let circuit = build(|c| {
+        c.slow_call_duration(LIMIT / 2).on_call(move |_, call| {
+            let line = match call {
+                CallEvent::TimedOut(timed_out) => timed_out.whose().label().to_owned(),
+                CallEvent::Ended(end) => {
+                    let took = end.took.expect("heard");
+                    assert!(took >= LIMIT && end.slow, "{end:?}");
+                    end.end.label().to_owned()
+                }
+                _ => return,
+            };
+            log.lock().expect("a log").push(line);
+        })
+    });
+    cut_off(circuit.call(hang::<Result<(), io::Error>>()).await);
+    assert_eq!(*told.lock().expect("a log"), ["call", "failure"]);
+}
+
+// ---- probes, modes, drivers --------------------------------------------------------------------
+
+// M5, D9: of a probe, the shorter of both holds.
+#[tokio::test(start_paused = true)]
+async fn a_probe_has_the_shorter_limit() {
+    let limits = [
+        (LIMIT / 4, LimitOf::Probe, LIMIT / 4),
+        (4 * LIMIT, LimitOf::Call, LIMIT),
+        // A tie is the call's: there it is the limit of all.
+        (LIMIT, LimitOf::Call, LIMIT),
+    ];
+    for (probe, whose, limit) in limits {
+        let circuit = build(|c| c.probe_timeout(probe).half_open_timeout(secs(60)));
+        let answer = |circuit: &Circuit| timed(circuit.clone().call_owned(hang()));
+        // A call that is no probe has the one of calls.
+        let (told, took) = answer(&circuit).await;
+        is_told(&cut_off::<()>(told), LimitOf::Call, LIMIT);
+        is_limit(took, LIMIT);
+        break_over(&circuit).await;
+        let (told, took) = answer(&circuit).await;
+        is_told(&cut_off::<()>(told), whose, limit);
+        is_limit(took, limit);
+        assert_eq!(
+            (circuit.state(), counted(&circuit)),
+            (State::Open, (2, 0, 0))
+        );
+        let trip = circuit.snapshot().last_trip.map(|trip| trip.cause);
+        assert_eq!(trip, Some(Cause::ProbeFailed));
+    }
+}
+
+// M5, E1: limits are the user's, in every mode.
+#[tokio::test(start_paused = true)]
+async fn it_holds_in_every_mode() {
+    for mode in [Mode::Normal, Mode::Shadow, Mode::Disabled] {
+        let circuit = build(|c| c.mode(mode).consecutive_failures(1));
+        // The second finds a circuit in shadow open, and passes all the same.
+        for failed in 1..=2 {
+            if (mode, failed) == (Mode::Normal, 2) {
+                circuit.reset();
+            }
+            let (answer, took) = timed(circuit.call(hang::<Result<(), io::Error>>())).await;
+            is_limit(took, LIMIT);
+            is_told(&cut_off(answer), LimitOf::Call, LIMIT);
+            assert_eq!((counted(&circuit), mode), ((failed, 0, 0), mode));
+        }
+    }
+}
+
+// M5, D9, E1: where a probe is not cut off by its own limit, it is by that of all calls, and has failed once.
+#[tokio::test(start_paused = true)]
+async fn a_probe_in_shadow_goes_on_to_the_limit_of_calls() {
+    for mode in [Mode::Shadow, Mode::Disabled] {
+        let circuit = build(|c| c.probe_timeout(LIMIT / 4));
+        break_over(&circuit).await;
+        let mut call = pin!(timed(circuit.call(hang::<Result<(), io::Error>>())));
+        assert!(call.as_mut().now_or_never().is_none());
+        circuit.set_mode(mode);
+        let early = tokio::time::timeout(LIMIT / 2, call.as_mut()).await;
+        assert!(early.is_err(), "cut off by the limit of a probe");
+        assert_eq!(counted(&circuit), (1, 0, 0));
+        let (answer, took) = call.await;
+        is_limit(took, LIMIT);
+        is_told(&cut_off(answer), LimitOf::Call, LIMIT);
+        assert_eq!(
+            (counted(&circuit), timed_out(&circuit)),
+            ((1, 0, 0), (0, 1, 0))
+        );
+    }
+}
+
+// M5, D7: a check has the limit of a call, too, and the shorter one.
+#[tokio::test(start_paused = true)]
+async fn so_has_a_check() {
+    let limits = [
+        (None, LIMIT, (1, 0, 0)),
+        (Some(LIMIT / 2), LIMIT / 2, (0, 1, 0)),
+        (Some(2 * LIMIT), LIMIT, (1, 0, 0)),
+    ];
+    for (probe, limit, by) in limits {
+        let alive = Alive::default();
+        let circuit = build(|c| c.half_open_timeout(secs(60)));
+        circuit
+            .reconfigure(|c| c.set_probe_timeout(probe))
+            .expect("valid");
+        let checks = alive.clone();
+        tokio::spawn(
+            circuit.probe_with(async move || checks.clone().hang::<(), io::Error>().await),
+        );
+        circuit.trip(BREAK).expect("normal mode");
+        sleep(BREAK + limit - 2 * MOMENT).await;
+        assert_eq!((circuit.state(), alive.count()), (State::HalfOpen, 1));
+        sleep(4 * MOMENT).await;
+        assert_eq!((circuit.state(), alive.count()), (State::Open, 0));
+        assert_eq!((counted(&circuit), timed_out(&circuit)), ((1, 0, 0), by));
+    }
+}
+
+// ---- services ----------------------------------------------------------------------------------
+
+// M5, H1
+#[tokio::test(start_paused = true)]
+async fn a_service_answers_with_a_504() {
+    let (circuit, alive) = (build(|c| c), Alive::default());
+    let plain = layer(&circuit).layer(hanging(&alive, None));
+    let limited = layer(&circuit).limit_calls().layer(hanging(&alive, None));
+    let calls = [BoxCloneService::new(plain), BoxCloneService::new(limited)];
+    for service in calls {
+        let (answer, took) = timed(service.oneshot(Asked::default())).await;
+        is_limit(took, LIMIT);
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+        let told = answer.extensions().get().expect("told");
+        is_told(told, LimitOf::Call, LIMIT);
+        assert_eq!(alive.count(), 0);
+    }
+    assert_eq!(
+        (counted(&circuit), timed_out(&circuit)),
+        ((2, 0, 0), (2, 0, 0))
+    );
+}
+
+// M5, H2: the same trap as with probes.
+#[tokio::test(start_paused = true)]
+async fn without_an_answer_the_call_fails_at_its_limit_and_goes_on() {
+    let (circuit, alive) = (build(|c| c.consecutive_failures(1)), Alive::default());
+    let layer = layer(&circuit).reject_with(|_| respond(503));
+    let inner = || hanging(&alive, Some(3 * LIMIT));
+    let mut call = pin!(timed(
+        layer.clone().layer(inner()).oneshot(Asked::default())
+    ));
+    let paused = tokio::time::timeout(LIMIT + MOMENT, call.as_mut()).await;
+    assert!(paused.is_err(), "answered");
+    assert_eq!(circuit.state(), State::Open);
+    let (answer, took) = call.await;
+    is_limit(took, 3 * LIMIT);
+    assert_eq!(answer.expect("its own").status(), 200);
+    assert_eq!(
+        (counted(&circuit), timed_out(&circuit)),
+        ((1, 0, 0), (1, 0, 0))
+    );
+
+    circuit.reset();
+    let layer = layer.time_out_with(|timed_out| {
+        is_told(timed_out, LimitOf::Call, LIMIT);
+        respond(598)
+    });
+    let (answer, took) = timed(layer.layer(inner()).oneshot(Asked::default())).await;
+    is_limit(took, LIMIT);
+    assert_eq!(answer.expect("told").status(), 598);
+}
+
+// ---- deadlines ---------------------------------------------------------------------------------
+
+fn with_time_left(left: Duration) -> Asked {
+    let mut request = Asked::default();
+    request.extensions_mut().insert(TimeLeft(left));
+    request
+}
+
+// M5: who is in a hurry opens no circuit.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_callers_in_a_hurry_leave_the_circuit_closed() {
+    let (circuit, alive) = (build(|c| c.failure_rate(0.5)), Alive::default());
+    let service = layer(&circuit).shortened_by(Extension);
+    let service = service.layer(hanging(&alive, None));
+    for left in [Duration::ZERO, Duration::from_nanos(1)]
+        .into_iter()
+        .cycle()
+        .take(1_000)
+    {
+        let (answer, took) = timed(service.clone().oneshot(with_time_left(left))).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+        is_told(
+            answer.extensions().get().expect("told"),
+            LimitOf::Caller,
+            left,
+        );
+        assert!(took <= MOMENT, "{took:?}");
+    }
+    assert_eq!(circuit.state(), State::Closed);
+    assert_eq!(counted(&circuit), (0, 1_000, 0));
+    assert_eq!((timed_out(&circuit), alive.count()), ((0, 0, 1_000), 0));
+}
+
+// M5, A4: but one that was slow by then has failed.
+#[tokio::test(start_paused = true)]
+async fn a_dependency_that_hangs_opens_it_all_the_same() {
+    type Configure = fn(CircuitBuilder) -> CircuitBuilder;
+    let ways: [Configure; 2] = [
+        |c| c.slow_call_duration(LIMIT / 4),
+        |c| c.abandoned(AbandonedPolicy::FailureAfter(LIMIT / 4)),
+    ];
+    for way in ways {
+        let (circuit, alive) = (build(way), Alive::default());
+        let service = layer(&circuit).shortened_by(Extension);
+        let service = service.layer(hanging(&alive, None));
+        let answer = service.clone().oneshot(with_time_left(LIMIT / 8)).await;
+        assert_eq!(answer.expect("an answer").status(), 504);
+        assert_eq!(counted(&circuit), (0, 1, 0));
+        for _ in 0..3 {
+            let answer = service.clone().oneshot(with_time_left(LIMIT / 2)).await;
+            let answer = answer.expect("an answer");
+            let told: &TimedOut = answer.extensions().get().expect("told");
+            is_told(told, LimitOf::Caller, LIMIT / 2);
+        }
+        assert_eq!(
+            (circuit.state(), counted(&circuit)),
+            (State::Open, (3, 1, 0))
+        );
+        assert_eq!(timed_out(&circuit), (0, 0, 4));
+    }
+}
+
+// M5: a caller shortens the limit, and never lengthens it.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_only_shortens() {
+    let limits = [
+        (LIMIT / 4, LimitOf::Caller, LIMIT / 4),
+        (LIMIT, LimitOf::Call, LIMIT),
+        (2 * LIMIT, LimitOf::Call, LIMIT),
+        (Duration::MAX, LimitOf::Call, LIMIT),
+    ];
+    for (left, whose, limit) in limits {
+        let (circuit, alive) = (build(|c| c), Alive::default());
+        let service = layer(&circuit).shortened_by(Extension);
+        let service = service.layer(hanging(&alive, None));
+        let (answer, took) = timed(service.oneshot(with_time_left(left))).await;
+        is_limit(took, limit);
+        let answer = answer.expect("an answer");
+        is_told(answer.extensions().get().expect("told"), whose, limit);
+    }
+    // Without a limit of the circuit's it is the only one.
+    let circuit = Circuit::builder("payments").build().expect("valid");
+    let service = layer(&circuit).shortened_by(Extension);
+    let service = service.layer(hanging(&Alive::default(), Some(secs(3))));
+    let (answer, took) = timed(service.clone().oneshot(with_time_left(secs(1)))).await;
+    is_limit(took, secs(1));
+    assert_eq!(answer.expect("an answer").status(), 504);
+    for request in [
+        Asked::default(),
+        with_time_left(secs(4)),
+        with_time_left(Duration::MAX),
+    ] {
+        let answer = service.clone().oneshot(request).await;
+        assert_eq!(answer.expect("its own").status(), 200);
+    }
+    assert_eq!(counted(&circuit), (0, 1, 3));
+}
+
+// M5: what passes before the first poll is the caller's loss.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_runs_from_the_call() {
+    let (circuit, alive) = (build(|c| c), Alive::default());
+    let mut service = layer(&circuit)
+        .shortened_by(Extension)
+        .layer(hanging(&alive, None));
+    let service = service.ready().await.expect("ready");
+    let call = tower::Service::call(service, with_time_left(LIMIT / 2));
+    advance(LIMIT / 4).await;
+    let (answer, took) = timed(call).await;
+    is_limit(took, LIMIT / 4);
+    assert_eq!(answer.expect("an answer").status(), 504);
+    assert_eq!(counted(&circuit), (0, 1, 0));
+}
+
+// M5: a probe that its caller gives up decides nothing, and gives its permit back (A4).
+#[tokio::test(start_paused = true)]
+async fn a_probe_whose_caller_has_no_time_decides_nothing() {
+    let (circuit, alive) = (build(|c| c.probe_timeout(LIMIT / 2)), Alive::default());
+    break_over(&circuit).await;
+    let service = layer(&circuit).shortened_by(Extension);
+    let service = service.layer(hanging(&alive, None));
+    let answer = service.clone().oneshot(with_time_left(LIMIT / 4)).await;
+    assert_eq!(answer.expect("an answer").status(), 504);
+    assert_eq!(
+        (circuit.state(), counted(&circuit)),
+        (State::HalfOpen, (0, 1, 0))
+    );
+    let answer = service.oneshot(with_time_left(LIMIT)).await;
+    let answer = answer.expect("an answer");
+    is_told(
+        answer.extensions().get().expect("told"),
+        LimitOf::Probe,
+        LIMIT / 2,
+    );
+    assert_eq!(
+        (circuit.state(), counted(&circuit)),
+        (State::Open, (1, 1, 0))
+    );
+}
+
+// M5: deadlines hold in every mode; and a shadowed probe goes on from its own limit to that of its caller.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_holds_in_every_mode() {
+    for mode in [Mode::Shadow, Mode::Disabled] {
+        let (circuit, alive) = (build(|c| c.mode(mode)), Alive::default());
+        let service = layer(&circuit).shortened_by(Extension);
+        let service = service.layer(hanging(&alive, None));
+        let answer = service.oneshot(with_time_left(LIMIT / 4)).await;
+        assert_eq!(answer.expect("an answer").status(), 504);
+        assert_eq!(
+            (counted(&circuit), timed_out(&circuit)),
+            ((0, 1, 0), (0, 0, 1))
+        );
+    }
+    let (circuit, alive) = (build(|c| c.probe_timeout(LIMIT / 4)), Alive::default());
+    break_over(&circuit).await;
+    circuit.set_mode(Mode::Shadow);
+    let service = layer(&circuit).shortened_by(Extension);
+    let service = service.layer(hanging(&alive, None));
+    let (answer, took) = timed(service.oneshot(with_time_left(LIMIT / 2))).await;
+    is_limit(took, LIMIT / 2);
+    let answer = answer.expect("an answer");
+    is_told(
+        answer.extensions().get().expect("told"),
+        LimitOf::Caller,
+        LIMIT / 2,
+    );
+    assert_eq!(
+        (counted(&circuit), timed_out(&circuit)),
+        ((1, 0, 0), (0, 1, 0))
+    );
+}
+
+// M5: where a caller cannot be answered, its deadline does nothing, and the circuit sees what becomes of the call.
+#[tokio::test(start_paused = true)]
+async fn without_an_answer_a_deadline_does_nothing() {
+    let (circuit, alive) = (build(|c| c), Alive::default());
+    let layer = layer(&circuit)
+        .reject_with(|_| respond(503))
+        .shortened_by(Extension);
+    let call = |time| {
+        let service = layer.clone().layer(hanging(&alive, Some(time)));
+        service.oneshot(with_time_left(LIMIT / 4))
+    };
+    assert_eq!(call(LIMIT / 2).await.expect("its own").status(), 200);
+    assert_eq!(
+        (counted(&circuit), timed_out(&circuit)),
+        ((0, 0, 1), (0, 0, 0))
+    );
+    assert_eq!(call(2 * LIMIT).await.expect("its own").status(), 200);
+    assert_eq!(
+        (counted(&circuit), timed_out(&circuit)),
+        ((1, 0, 1), (1, 0, 0))
+    );
+    let layer = layer.time_out_with(|_| respond(598));
+    let service = layer.layer(hanging(&alive, None));
+    let answer = service.oneshot(with_time_left(LIMIT / 4)).await;
+    assert_eq!(answer.expect("told").status(), 598);
+    assert_eq!(
+        (counted(&circuit), timed_out(&circuit)),
+        ((1, 1, 1), (1, 0, 1))
+    );
+}
+
+// M5: of several, the shortest; of any kind, and in any order of the layer's methods.
+#[tokio::test(start_paused = true)]
+async fn the_shortest_of_several_holds() {
+    let (circuit, alive) = (build(|c| c), Alive::default());
+    let by_uri = |request: &Asked| {
+        let path = request.uri().path().trim_start_matches('/');
+        path.parse().ok().map(Duration::from_millis)
+    };
+    let a = layer(&circuit).shortened_by(Extension).shortened_by(by_uri);
+    let b = layer(&circuit)
+        .shortened_by(by_uri)
+        .shortened_by(Extension)
+        .limit_calls();
+    let noted = b.classify_with_request(
+        |request: &Asked| request.method().clone(),
+        |_, _: Result<&Answer, &io::Error>| Outcome::Success,
+    );
+    let inner = || hanging(&alive, None);
+    let services = [
+        BoxCloneService::new(a.layer(inner())),
+        BoxCloneService::new(noted.layer(inner())),
+    ];
+    for service in services {
+        for (path, left) in [("/100", 300), ("/300", 100), ("/later", 100)] {
+            let mut request = with_time_left(millis(left));
+            *request.uri_mut() = path.parse().expect("a path");
+            let (answer, took) = timed(service.clone().oneshot(request)).await;
+            is_limit(took, millis(100));
+            let answer = answer.expect("an answer");
+            is_told(
+                answer.extensions().get().expect("told"),
+                LimitOf::Caller,
+                millis(100),
+            );
+        }
+    }
+    assert_eq!(counted(&circuit), (0, 6, 0));
+}
+
+// M5, A5: a deadline is somebody else's code.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_panics_has_failed_the_call() {
+    let circuit = build(|c| c);
+    let panics = |_: &Asked| -> Option<Duration> { std::panic::resume_unwind(Box::new("no time")) };
+    let layer = layer(&circuit).shortened_by(panics);
+    let service = layer.layer(hanging(&Alive::default(), None));
+    let call = AssertUnwindSafe(service.oneshot(Asked::default()));
+    assert!(call.catch_unwind().await.is_err());
+    assert_eq!(counted(&circuit), (1, 0, 0));
+}
+
+fn said(values: &[&[u8]]) -> Asked {
+    let mut request = Asked::default();
+    for value in values {
+        let value = HeaderValue::from_bytes(value).expect("a value");
+        request.headers_mut().append("x-time-left", value);
+    }
+    request
+}
+
+fn time_left() -> deadline::Header {
+    deadline::header(HeaderName::from_static("x-time-left"))
+}
+
+// M5
+#[test]
+fn a_header_is_a_number_and_a_unit() {
+    let left = |value: &str| time_left().left(&said(&[value.as_bytes()]));
+    let understood = [
+        ("0ms", Duration::ZERO),
+        ("1ns", Duration::from_nanos(1)),
+        ("7us", Duration::from_micros(7)),
+        ("800ms", millis(800)),
+        (" 800ms ", millis(800)),
+        ("0800ms", millis(800)),
+        ("2s", secs(2)),
+        ("3m", secs(180)),
+        ("1h", secs(3_600)),
+        // Proxies make one line of several.
+        ("5s, 2s,3s", secs(2)),
+        ("soon, 2s", secs(2)),
+    ];
+    for (value, time) in understood {
+        assert_eq!(left(value), Some(time), "{value}");
+    }
+    let nonsense = [
+        "",
+        " ",
+        "ms",
+        "800",
+        "-1s",
+        "+1s",
+        "1.5s",
+        "1 s",
+        "1S",
+        "1sec",
+        "1ms1s",
+        "soon",
+        "s1",
+        "0x1s",
+        "1e3ms",
+        "inf",
+        "NaN",
+        ",",
+        "99999999999999999999s",
+        "18446744073709551615h",
+    ];
+    for value in nonsense {
+        assert_eq!(left(value), None, "{value}");
+    }
+    assert_eq!(left(&format!("{}ms", "9".repeat(4_096))), None);
+}
+
+// M5
+#[test]
+fn a_number_without_a_unit_is_what_is_said() {
+    let bare = said(&[b"800"]);
+    assert_eq!(time_left().left(&bare), None);
+    assert_eq!(time_left().in_milliseconds().left(&bare), Some(millis(800)));
+    assert_eq!(time_left().in_seconds().left(&bare), Some(secs(800)));
+    let with_unit = said(&[b"800ms"]);
+    assert_eq!(time_left().in_seconds().left(&with_unit), Some(millis(800)));
+    for nonsense in [
+        "-800",
+        "8.5",
+        "18446744073709551616",
+        "18446744073709551615",
+    ] {
+        let left = time_left().in_milliseconds();
+        assert_eq!(left.left(&said(&[nonsense.as_bytes()])), None, "{nonsense}");
+    }
+}
+
+// M5
+#[test]
+fn of_several_headers_the_shortest_counts_and_nonsense_does_not() {
+    let left = |values: &[&[u8]]| time_left().left(&said(values));
+    assert_eq!(left(&[b"2s", b"1s"]), Some(secs(1)));
+    assert_eq!(left(&[b"1s", b"2s"]), Some(secs(1)));
+    assert_eq!(left(&[b"\xff\xfe", b"2s", b"-1s"]), Some(secs(2)));
+    assert_eq!(left(&[b"1s\xff"]), None);
+    assert_eq!(left(&[]), None);
+}
+
+// M5: nonsense is no deadline, and the limit of the circuit holds.
+#[tokio::test(start_paused = true)]
+async fn nonsense_lengthens_nothing() {
+    let (circuit, alive) = (build(|c| c.consecutive_failures(1_000)), Alive::default());
+    let service = layer(&circuit).shortened_by(time_left());
+    let service = service.layer(hanging(&alive, None));
+    let nonsense: [&[&[u8]]; 6] = [
+        &[b"-1s"],
+        &[b"99999999h"],
+        &[b"99999999999999999999ns"],
+        &[b"\xff"],
+        &[b"1"],
+        &[b"1h", b"2h"],
+    ];
+    for values in nonsense {
+        let (answer, took) = timed(service.clone().oneshot(said(values))).await;
+        is_limit(took, LIMIT);
+        let answer = answer.expect("an answer");
+        is_told(
+            answer.extensions().get().expect("told"),
+            LimitOf::Call,
+            LIMIT,
+        );
+    }
+    let (_, took) = timed(service.oneshot(said(&[b"1h", b"100ms"]))).await;
+    is_limit(took, millis(100));
+}
+
+// ---- keyed -------------------------------------------------------------------------------------
+
+// M5, J1: the limit is that of the circuit that the key finds.
+#[cfg(feature = "registry")]
+#[tokio::test(start_paused = true)]
+async fn by_key_it_is_the_limit_of_that_circuit() {
+    use tower_breaker::{keyed::by, registry::Registry};
+
+    let registry = Registry::builder()
+        .circuit("slow", |c| c.call_timeout(2 * LIMIT))
+        .circuit("fast", |c| c.call_timeout(LIMIT))
+        .build()
+        .expect("valid");
+    let own = build(|c| c.call_timeout(4 * LIMIT));
+    let alive = Alive::default();
+    let keyed = layer(&own)
+        .shortened_by(Extension)
+        .keyed_by(&registry, by::authority());
+    let service = keyed.layer(hanging(&alive, None));
+    let of = |uri: &'static str, left: Option<Duration>| {
+        let mut request = left.map_or_else(Asked::default, with_time_left);
+        *request.uri_mut() = uri.parse().expect("a URI");
+        timed(service.clone().oneshot(request))
+    };
+    let calls = [
+        ("http://slow/", None, 2 * LIMIT),
+        ("http://fast/", None, LIMIT),
+        ("http://slow/", Some(LIMIT), LIMIT),
+        ("http://fast/", Some(2 * LIMIT), LIMIT),
+        ("/", None, 4 * LIMIT),
+    ];
+    for (uri, left, limit) in calls {
+        let (answer, took) = of(uri, left).await;
+        assert_eq!(answer.expect("an answer").status(), 504, "{uri}");
+        is_limit(took, limit);
+    }
+    assert_eq!(counted(&registry.get("slow").expect("there")), (1, 1, 0));
+    assert_eq!(counted(&registry.get("fast").expect("there")), (2, 0, 0));
+    assert_eq!((counted(&own), alive.count()), ((1, 0, 0), 0));
+}
