@@ -207,6 +207,7 @@ pub use self::{
 pub use self::{
     circuit::{
         builder::CircuitBuilder,
+        bulkhead::Place,
         by::By,
         call::{Call, OwnedCall},
         classify::Classify,
@@ -224,7 +225,11 @@ pub use self::{
         Totals, Transition, WindowCounts,
     },
     service::{
-        breaker::CircuitBreaker, future::ResponseFuture, layer::CircuitBreakerLayer, reject::Reject,
+        breaker::CircuitBreaker,
+        bulkhead::{Bulkhead, BulkheadFuture, BulkheadLayer},
+        future::ResponseFuture,
+        layer::CircuitBreakerLayer,
+        reject::Reject,
     },
 };
 

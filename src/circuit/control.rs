@@ -341,6 +341,7 @@ impl Circuit {
         );
         let change = SettingsChange::new(name.clone(), old_and_new, changed.version, origin);
         if !change.is_empty() {
+            self.resize_bulkhead();
             self.observers().tell_settings(self, &change);
         }
         Ok(change)

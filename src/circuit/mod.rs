@@ -3,6 +3,7 @@
 //! Below it is the [`machine`](crate::machine), which decides. Nothing here knows of Tower or of HTTP.
 
 pub(crate) mod builder;
+pub(crate) mod bulkhead;
 pub(crate) mod by;
 pub(crate) mod call;
 pub(crate) mod call_event;

@@ -11,6 +11,7 @@ use std::sync::{
 use std::time::Duration;
 
 use super::{
+    bulkhead::Places,
     call_event::{CallEvent, FellBack},
     error::{LimitOf, Reason, Rejected, SECOND, TimedOut},
     handle::Circuit,
@@ -284,9 +285,6 @@ impl Circuit {
 /// Looks at a queue, without waiting for it.
 pub(crate) type LookAtQueue = Box<dyn Fn() -> QueueNow + Send + Sync>;
 
-/// Looks at a bulkhead's places.
-pub(crate) type LookAtBulkhead = Box<dyn Fn() -> BulkheadNow + Send + Sync>;
-
 /// The counters of all parts of one circuit.
 #[derive(Default)]
 pub(crate) struct PartCounters {
@@ -295,7 +293,7 @@ pub(crate) struct PartCounters {
     /// Answered, and failed as well.
     fallbacks: [[[AtomicU64; 2]; FallbackCause::ALL.len()]; FallbackKind::ALL.len()],
     retries: RetryCounters,
-    bulkhead: OnceLock<LookAtBulkhead>,
+    bulkhead: OnceLock<Box<Places>>,
     queue: OnceLock<LookAtQueue>,
 }
 
@@ -345,9 +343,14 @@ impl PartCounters {
         add(&self.retries.decided[decision as usize]);
     }
 
-    /// From now on the circuit shows this bulkhead, unless it shows one already.
-    pub(crate) fn show_bulkhead(&self, look: LookAtBulkhead) {
-        let _: Result<_, _> = self.bulkhead.set(look);
+    /// The places of the bulkhead, once somebody has asked for one.
+    #[inline]
+    pub(super) fn places(&self) -> Option<&Places> {
+        self.bulkhead.get().map(|places| &**places)
+    }
+
+    pub(super) fn places_or_new(&self, new: impl FnOnce() -> Places) -> &Places {
+        self.bulkhead.get_or_init(|| Box::new(new()))
     }
 
     /// From now on the circuit shows this queue. One whose queue is shown already shows that: false.
@@ -359,9 +362,9 @@ impl PartCounters {
     pub(crate) fn read(&self) -> Parts {
         let [call, probe, caller] = LimitOf::ALL.map(|whose| read(&self.timed_out[whose as usize]));
         Parts {
-            bulkhead: self.bulkhead.get().map(|look| BulkheadNow {
+            bulkhead: self.places().map(|places| BulkheadNow {
                 rejected: self.rejected_as_full(),
-                ..look()
+                ..places.look()
             }),
             timed_out: TimedOutTotals {
                 call,

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     circuit::{
+        error::Rejected,
         guard::{Admitted, PanicGuard},
         handle::Circuit,
         nesting,
@@ -21,11 +22,12 @@ use crate::{
     registry::Registry,
     service::{
         breaker::NOT_READY,
+        bulkhead::{Guarded, sealed},
         by_request::ClassifiedBy,
         classify::HttpClassifier,
         future::ResponseFuture,
         reject::{Reject, ServiceUnavailable},
-        scope::{HeadOnly, ObserveResponse},
+        scope::{CallScope, HeadOnly, ObserveResponse},
         shared::{Family, Policies, Shared},
         striped::{self, Share},
     },
@@ -220,9 +222,25 @@ where
     /// # Panics
     ///
     /// If `poll_ready` has not returned ready on this very instance since its last call.
-    fn call(&mut self, mut request: Req) -> Self::Future {
-        assert!(mem::take(&mut self.is_ready), "{NOT_READY}");
+    fn call(&mut self, request: Req) -> Self::Future {
         let shared = self.parts.share_for(&request);
+        self.call_by(shared, request)
+    }
+}
+
+impl<S, K, C, R, X> Keyed<S, K, C, R, X> {
+    /// Makes a call through this circuit.
+    fn call_by<Req>(
+        &mut self,
+        shared: Shared<C, R, X>,
+        mut request: Req,
+    ) -> ResponseFuture<S::Future, R::Future, Req, C, R, X>
+    where
+        X: ObserveResponse<Req, S::Response, C, R, X>,
+        S: Service<Req>,
+        R: Reject<Req, S::Response, S::Error>,
+    {
+        assert!(mem::take(&mut self.is_ready), "{NOT_READY}");
         match shared.admit() {
             Ok(mut ticket) => {
                 // The guard comes before the call: nothing is lost if that panics.
@@ -236,10 +254,69 @@ where
             Err(refusal) => {
                 // It is counted, whatever becomes of what is given back.
                 let rejected = shared.rejected_cold(refusal);
-                (self.give_back)(&mut self.inner);
-                ResponseFuture::rejected(shared.rejection().reject(rejected, request))
+                self.reject_by(&shared, rejected, request)
             }
         }
+    }
+
+    /// Rejects a call for which the inner service was found ready.
+    fn reject_by<Req>(
+        &mut self,
+        shared: &Shared<C, R, X>,
+        rejected: Rejected,
+        request: Req,
+    ) -> ResponseFuture<S::Future, R::Future, Req, C, R, X>
+    where
+        X: CallScope,
+        S: Service<Req>,
+        R: Reject<Req, S::Response, S::Error>,
+    {
+        self.is_ready = false;
+        (self.give_back)(&mut self.inner);
+        ResponseFuture::rejected(shared.rejection().reject(rejected, request))
+    }
+}
+
+/// One whose key has no place waits, or is rejected, with what was found for its key (rule M2).
+impl<S, K, C, R, X> sealed::Sealed for Keyed<S, K, C, R, X> {}
+
+#[diagnostic::do_not_recommend]
+impl<S, K, C, R, X, Req> Guarded<Req> for Keyed<S, K, C, R, X>
+where
+    K: Key<Req>,
+    X: ObserveResponse<Req, S::Response, C, R, X>,
+    X::RequestFacts: ClassifiedBy<C, S::Response, S::Error>,
+    S: Service<Req> + Clone,
+    R: Reject<Req, S::Response, S::Error>,
+{
+    type Way = Shared<C, R, X>;
+
+    fn way(&self, request: &Req) -> Option<Self::Way> {
+        self.is_ready.then(|| self.parts.share_for(request))
+    }
+
+    fn circuit<'a>(&'a self, way: &'a Self::Way) -> &'a Circuit {
+        way
+    }
+
+    fn call_by(&mut self, way: Self::Way, request: Req) -> Self::Future {
+        Self::call_by(self, way, request)
+    }
+
+    fn reject_by(&mut self, way: Self::Way, rejected: Rejected, request: Req) -> Self::Future {
+        Self::reject_by(self, &way, rejected, request)
+    }
+
+    fn is_rejected(future: &Self::Future) -> bool {
+        future.is_rejected()
+    }
+
+    fn take_ready(&mut self) -> Self {
+        // It has no family, which so stays here.
+        let mut ready = self.clone();
+        mem::swap(&mut ready.inner, &mut self.inner);
+        mem::swap(&mut ready.is_ready, &mut self.is_ready);
+        ready
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     circuit::{
+        error::Rejected,
         guard::{Admitted, PanicGuard},
         handle::Circuit,
         nesting,
@@ -171,6 +172,41 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
                 return Poll::Ready(());
             }
         }
+    }
+
+    /// Whether the inner service was found ready for the next call. If not, that reaches nobody.
+    #[inline]
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.readiness, Readiness::Ready)
+    }
+
+    /// What was found ready for the next call, for somebody who makes that call later. A fresh clone of the inner
+    /// service is left.
+    pub(super) fn take_ready(&mut self) -> Self
+    where
+        S: Clone,
+    {
+        // It has no family, which so stays here.
+        let mut ready = self.clone();
+        mem::swap(&mut ready.inner, &mut self.inner);
+        mem::swap(&mut ready.readiness, &mut self.readiness);
+        mem::swap(&mut ready.turn, &mut self.turn);
+        ready
+    }
+
+    /// Rejects the next call, for which the inner service was found ready.
+    #[cold]
+    pub(super) fn reject_ready<Req, Res, E>(
+        &mut self,
+        rejected: Rejected,
+        request: Req,
+    ) -> R::Future
+    where
+        R: Reject<Req, Res, E>,
+    {
+        self.turn = RampTurn::NOT_YET;
+        self.give_back();
+        self.shared.rejection().reject(rejected, request)
     }
 
     /// Whether the next call is rejected, and not by a ramp's choice.

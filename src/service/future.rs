@@ -88,6 +88,11 @@ impl<F, A, Req, C, R, X: CallScope> ResponseFuture<F, A, Req, C, R, X> {
             request: PhantomData,
         }
     }
+
+    /// Whether the call was rejected, or cut off.
+    pub(crate) fn is_rejected(&self) -> bool {
+        matches!(self.kind, Kind::Rejected { .. })
+    }
 }
 
 impl<F, A, Req, C, R, X, Res, E> Future for ResponseFuture<F, A, Req, C, R, X>

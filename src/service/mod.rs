@@ -1,6 +1,7 @@
 //! Tower's face: the layer, the service and its future, and what HTTP makes of a call.
 
 pub(crate) mod breaker;
+pub(crate) mod bulkhead;
 pub(crate) mod by_request;
 pub mod classify;
 pub mod deadline;

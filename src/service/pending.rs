@@ -117,6 +117,11 @@ impl<S> PendingWhileOpen<S> {
         }
     }
 
+    /// As it is said of the service that rejects.
+    pub(super) fn take_ready(&mut self, take: impl FnOnce(&mut S) -> S) -> Self {
+        Self::new(take(&mut self.breaker))
+    }
+
     /// The service that rejects.
     pub fn get_ref(&self) -> &S {
         &self.breaker

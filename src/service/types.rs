@@ -49,6 +49,7 @@
 //! response to `layer.observe_bodies()` is an `ObservedBody<B>`.
 
 pub use super::{
+    bulkhead::{Guarded, HoldsPlace, ToHead},
     by_request::{ByRequest, ClassifiedBy, RequestFacts, WithRequestFacts},
     give_back::{FreshClone, GiveBack, Keep},
     limited::{Limited, LimitedFacts},
