@@ -33,6 +33,9 @@ pub struct Parts {
     pub timed_out: TimedOutTotals,
     /// Answers that came from elsewhere, by kind and cause; only those that there have been.
     pub fallbacks: Vec<FallbackTotal>,
+    /// How many of these came from a fallback *inside* the breaker, which took each for the dependency's own answer:
+    /// failures were hidden from the circuit. Anything but zero is a mistake in the order of the layers.
+    pub hidden_failures: u64,
     /// What became of failed calls that might have been repeated, if a policy has looked at any.
     pub retries: Option<RetryTotals>,
     /// Calls that are kept for later, if there is a queue.
@@ -271,6 +274,20 @@ impl Circuit {
         }
     }
 
+    /// There was another answer in the course of a call of this circuit, which sees that in place of a failure.
+    #[cfg(feature = "degrade")]
+    #[cold]
+    pub(crate) fn note_hidden(&self) {
+        let is_first = self.parts().hidden();
+        if cfg!(debug_assertions) && is_first {
+            eprintln!(
+                "tower-breaker: a fallback is inside the breaker of circuit `{}`, which does not see failures \
+                 therefore: put the fallback's layer around the breaker's",
+                self.name()
+            );
+        }
+    }
+
     /// A policy has decided whether a call is repeated.
     #[cfg(feature = "retries")]
     #[cold]
@@ -292,6 +309,7 @@ pub(crate) struct PartCounters {
     bulkhead_full: AtomicU64,
     /// Answered, and failed as well.
     fallbacks: [[[AtomicU64; 2]; FallbackCause::ALL.len()]; FallbackKind::ALL.len()],
+    hidden_failures: AtomicU64,
     retries: RetryCounters,
     bulkhead: OnceLock<Box<Places>>,
     queue: OnceLock<LookAtQueue>,
@@ -337,6 +355,12 @@ impl PartCounters {
         add(&of_kind[at.expect("all are listed")][usize::from(!answered)]);
     }
 
+    /// Whether it was the first.
+    #[cfg(feature = "degrade")]
+    fn hidden(&self) -> bool {
+        self.hidden_failures.fetch_add(1, Ordering::Relaxed) == 0
+    }
+
     #[cfg(any(test, feature = "retries"))]
     fn decided(&self, decision: RetryDecision) {
         self.retries.has_looked.store(true, Ordering::Relaxed);
@@ -372,6 +396,7 @@ impl PartCounters {
                 caller,
             },
             fallbacks: self.read_fallbacks(),
+            hidden_failures: read(&self.hidden_failures),
             retries: self.retries.read(),
             queue: self.queue.get().map(|look| look()),
         }

@@ -1,5 +1,7 @@
 //! [`Because`]: why another answer is needed. [`Degraded`]: that it is another.
 
+use std::{error::Error, fmt};
+
 use http::{Response, StatusCode};
 
 use crate::circuit::{
@@ -17,6 +19,8 @@ pub enum Because<E> {
     TimedOut(TimedOut),
     /// The dependency answered with this status, which is a failure.
     Status(StatusCode),
+    /// The dependency answered, and that is a failure, but there is no status that would say so.
+    Response,
     /// The call ended in this error.
     Error(E),
 }
@@ -28,7 +32,7 @@ impl<E> Because<E> {
         match self {
             Self::Rejected(rejected) => FallbackCause::Rejected(rejected.reason()),
             Self::TimedOut(_) => FallbackCause::TimedOut,
-            Self::Status(_) | Self::Error(_) => FallbackCause::Failed,
+            Self::Status(_) | Self::Response | Self::Error(_) => FallbackCause::Failed,
         }
     }
 
@@ -40,6 +44,83 @@ impl<E> Because<E> {
             _ => None,
         }
     }
+
+    /// The error, if the call ended in one that is neither a rejection nor a time-out.
+    #[must_use]
+    pub fn error(&self) -> Option<&E> {
+        match self {
+            Self::Error(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The name of the circuit, where a rejection or a time-out says it.
+    #[must_use]
+    pub fn circuit(&self) -> Option<&str> {
+        match self {
+            Self::Rejected(rejected) => Some(rejected.circuit()),
+            Self::TimedOut(timed_out) => Some(timed_out.circuit()),
+            Self::Status(_) | Self::Response | Self::Error(_) => None,
+        }
+    }
+
+    pub(crate) fn map_error<E2>(self, map: impl FnOnce(E) -> E2) -> Because<E2> {
+        match self {
+            Self::Rejected(rejected) => Because::Rejected(rejected),
+            Self::TimedOut(timed_out) => Because::TimedOut(timed_out),
+            Self::Status(status) => Because::Status(status),
+            Self::Response => Because::Response,
+            Self::Error(error) => Because::Error(map(error)),
+        }
+    }
+}
+
+impl<E: Error + 'static> Because<E> {
+    /// What is behind it, where that is an error of its own.
+    pub(crate) fn as_error(&self) -> &(dyn Error + 'static) {
+        match self {
+            Self::Rejected(rejected) => rejected,
+            Self::TimedOut(timed_out) => timed_out,
+            Self::Error(error) => error,
+            Self::Status(_) | Self::Response => self,
+        }
+    }
+}
+
+/// Reads as what is behind it does.
+impl<E: fmt::Display> fmt::Display for Because<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(rejected) => rejected.fmt(f),
+            Self::TimedOut(timed_out) => timed_out.fmt(f),
+            Self::Status(status) => write!(f, "the dependency answered {status}"),
+            Self::Response => f.write_str("the dependency answered with a failure"),
+            Self::Error(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Its source is that of what is behind it, whose message is told already.
+impl<E: Error + 'static> Error for Because<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Rejected(rejected) => rejected.source(),
+            Self::TimedOut(timed_out) => timed_out.source(),
+            Self::Error(error) => error.source(),
+            Self::Status(_) | Self::Response => None,
+        }
+    }
+}
+
+/// An error and what caused it, on one line.
+pub(crate) fn write_chain(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
+    write!(f, "{error}")?;
+    let mut next = error.source();
+    while let Some(error) = next {
+        write!(f, ": {error}")?;
+        next = error.source();
+    }
+    Ok(())
 }
 
 /// In the extensions of a response that is another than the one that was asked for:

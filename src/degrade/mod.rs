@@ -5,6 +5,7 @@
 //! may hold at once, how long each may take, and which of them are repeated.
 
 mod because;
+pub mod fallback;
 
 pub use self::because::{Because, Degraded};
 pub use crate::circuit::parts::{FallbackCause, FallbackKind};

@@ -1,0 +1,112 @@
+//! [`CountedFor`]: which circuit's counters an answer goes to.
+
+use std::fmt;
+
+#[cfg(feature = "registry")]
+use crate::registry::Registry;
+use crate::{
+    circuit::{call_event::FellBack, handle::Circuit, nesting},
+    degrade::Because,
+};
+
+/// Which circuit counts the answers of a fallback, and tells them: the first argument of
+/// [`FallbackLayer::on_rejection`](super::FallbackLayer::on_rejection) and
+/// [`on_failure`](super::FallbackLayer::on_failure).
+///
+/// | from | who counts |
+/// |---|---|
+/// | `&circuit` | that circuit |
+/// | `&registry`, with the feature `registry` | the circuit of the registry that a rejection or a time-out names, as of a keyed layer. A failure names none: it is counted by the circuit of [`or`](Self::or), or by none |
+/// | [`CountedFor::nobody`] | nobody |
+#[derive(Clone)]
+pub struct CountedFor {
+    circuit: Option<Circuit>,
+    #[cfg(feature = "registry")]
+    registry: Option<Registry>,
+}
+
+impl CountedFor {
+    /// Answers are not counted anywhere.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self {
+            circuit: None,
+            #[cfg(feature = "registry")]
+            registry: None,
+        }
+    }
+
+    /// What names no circuit of the registry is counted by this one.
+    #[must_use]
+    pub fn or(mut self, circuit: &Circuit) -> Self {
+        self.circuit = Some(circuit.clone());
+        self
+    }
+
+    /// Which circuit counts an answer for this.
+    fn circuit<E>(&self, because: &Because<E>) -> Option<Circuit> {
+        #[cfg(feature = "registry")]
+        if let Some(registry) = &self.registry {
+            let named = because.circuit().and_then(|name| registry.get(name));
+            return named.or_else(|| self.circuit.clone());
+        }
+        let _ = because;
+        self.circuit.clone()
+    }
+
+    #[cold]
+    pub(super) fn note<E>(&self, because: &Because<E>, fell_back: FellBack) {
+        if let Some(circuit) = self.circuit(because) {
+            circuit.note_fallback(fell_back);
+        }
+    }
+
+    /// There is another answer in the course of a call of the very circuit: it will take that for the dependency's.
+    #[cold]
+    pub(super) fn note_if_inside<E>(&self, because: &Because<E>) {
+        if !nesting::is_any() {
+            return;
+        }
+        let Some(circuit) = self.circuit(because) else {
+            return;
+        };
+        if nesting::is_called(circuit.identity()) {
+            circuit.note_hidden();
+        }
+    }
+}
+
+impl From<&Circuit> for CountedFor {
+    fn from(circuit: &Circuit) -> Self {
+        Self::nobody().or(circuit)
+    }
+}
+
+impl From<Circuit> for CountedFor {
+    fn from(circuit: Circuit) -> Self {
+        Self::from(&circuit)
+    }
+}
+
+#[cfg(feature = "registry")]
+impl From<&Registry> for CountedFor {
+    fn from(registry: &Registry) -> Self {
+        Self {
+            circuit: None,
+            registry: Some(registry.clone()),
+        }
+    }
+}
+
+impl fmt::Debug for CountedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tuple = f.debug_tuple("CountedFor");
+        #[cfg(feature = "registry")]
+        if self.registry.is_some() {
+            tuple.field(&"a registry");
+        }
+        tuple
+            .field(&self.circuit.as_ref().map(Circuit::name))
+            .finish()
+    }
+}

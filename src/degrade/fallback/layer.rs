@@ -1,0 +1,259 @@
+//! [`FallbackLayer`]: puts a fallback around services.
+
+use std::fmt;
+
+use http::HeaderName;
+use tower_layer::Layer;
+
+use super::{
+    counted::CountedFor,
+    keep::{By, Head, Nothing, Whole},
+    service::Fallback,
+    view::{AnyResponse, BoxedErrors, Http},
+    when::{Always, OnFailure, OnRejection},
+};
+use crate::{
+    circuit::classify::ErrorsOnly,
+    degrade::Because,
+    service::{classify::HttpClassifier, striped::Family},
+};
+
+/// Puts a fallback around services (rule M1): another answer, where the dependency has none.
+///
+/// `A` is what [answers](super::Answer), `W` [when](super::When), `K` what is [kept](super::Keep) of the request, and
+/// `V` [where](super::View) a response or an error says that it is a rejection.
+pub struct FallbackLayer<A, W = OnRejection, K = Nothing, V = Http> {
+    plan: Plan<A, W, K, V>,
+}
+
+/// All that a layer says.
+pub(super) struct Plan<A, W, K, V> {
+    pub(super) answer: std::sync::Arc<A>,
+    pub(super) when: std::sync::Arc<W>,
+    pub(super) keep: std::sync::Arc<K>,
+    pub(super) view: std::marker::PhantomData<fn() -> V>,
+    pub(super) counted: CountedFor,
+    pub(super) header: Option<HeaderName>,
+}
+
+impl<A, W, K, V> Clone for Plan<A, W, K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            answer: self.answer.clone(),
+            when: self.when.clone(),
+            keep: self.keep.clone(),
+            view: self.view,
+            counted: self.counted.clone(),
+            header: self.header.clone(),
+        }
+    }
+}
+
+impl<A, W, K, V> Plan<A, W, K, V> {
+    fn with<W2, K2, V2>(
+        self,
+        when: std::sync::Arc<W2>,
+        keep: std::sync::Arc<K2>,
+    ) -> FallbackLayer<A, W2, K2, V2> {
+        FallbackLayer {
+            plan: Plan {
+                answer: self.answer,
+                when,
+                keep,
+                view: std::marker::PhantomData,
+                counted: self.counted,
+                header: self.header,
+            },
+        }
+    }
+}
+
+impl<A> FallbackLayer<A> {
+    /// Answers if the call was **rejected**, and only then: by a circuit that is open, half-open and full, or ramping up,
+    /// or by a full bulkhead. The dependency was not asked. What it answers while the circuit is closed is passed on,
+    /// failures too.
+    ///
+    /// `counted_for` is the circuit, usually: [`CountedFor`].
+    pub fn on_rejection(counted_for: impl Into<CountedFor>, answer: A) -> Self {
+        Self::new(counted_for.into(), answer, OnRejection)
+    }
+}
+
+impl<A> FallbackLayer<A, OnFailure> {
+    /// Answers if the call was **rejected, took too long, or failed**.
+    ///
+    /// What a failure is says [`classify_with`](Self::classify_with); [`when`](Self::when) narrows it.
+    /// **Watch out:** if it has failed or took too long, the dependency was asked, and may have done what it was asked
+    /// for.
+    ///
+    /// `counted_for` is the circuit, usually: [`CountedFor`].
+    pub fn on_failure(counted_for: impl Into<CountedFor>, answer: A) -> Self {
+        let when = OnFailure {
+            classifier: HttpClassifier::new(),
+            predicate: Always,
+        };
+        Self::new(counted_for.into(), answer, when)
+    }
+}
+
+impl<A, W> FallbackLayer<A, W> {
+    fn new(counted: CountedFor, answer: A, when: W) -> Self {
+        Self {
+            plan: Plan {
+                answer: answer.into(),
+                when: when.into(),
+                keep: Nothing.into(),
+                view: std::marker::PhantomData,
+                counted,
+                header: None,
+            },
+        }
+    }
+}
+
+impl<A, C, P, K, V> FallbackLayer<A, OnFailure<C, P>, K, V> {
+    /// Says what a failure is, by a [`Classify`](crate::classify::Classify): usually the one that the breaker has.
+    ///
+    /// Default: [`HttpClassifier`], errors and 5xx.
+    pub fn classify_with<C2>(self, classifier: C2) -> FallbackLayer<A, OnFailure<C2, P>, K, V>
+    where
+        P: Clone,
+    {
+        let when = OnFailure {
+            classifier,
+            predicate: self.plan.when.predicate.clone(),
+        };
+        let keep = self.plan.keep.clone();
+        self.plan.with(when.into(), keep)
+    }
+
+    /// Answers only if `predicate` says so of the cause. Everything else is passed on.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, degrade::{Because, fallback::{self, FallbackLayer}}};
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("reviews").build()?;
+    /// // A 501 will not go away, and is to be seen.
+    /// let layer = FallbackLayer::on_failure(&circuit, fallback::value(http::Response::new("none")))
+    ///     .when(|because: &Because<hyper::Error>| {
+    ///         !matches!(because, Because::Status(status) if *status == 501)
+    ///     });
+    /// # let _: FallbackLayer<_, _> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: always.
+    pub fn when<F, E>(self, predicate: F) -> FallbackLayer<A, OnFailure<C, F>, K, V>
+    where
+        F: Fn(&Because<E>) -> bool,
+        C: Clone,
+    {
+        let when = OnFailure {
+            classifier: self.plan.when.classifier.clone(),
+            predicate,
+        };
+        let keep = self.plan.keep.clone();
+        self.plan.with(when.into(), keep)
+    }
+}
+
+impl<A, W, K, V> FallbackLayer<A, W, K, V> {
+    /// Keeps method, URI, version and headers of each request for the answer, which gets them as an
+    /// `http::Request<()>`. The headers are cloned, for each call.
+    ///
+    /// Default: nothing is kept, and the answer gets `()`.
+    pub fn keeping_head(self) -> FallbackLayer<A, W, Head, V> {
+        self.keep(Head)
+    }
+
+    /// Keeps a clone of each request for the answer: it must be `Clone`, which one with a body that streams is not.
+    pub fn keeping_request(self) -> FallbackLayer<A, W, Whole, V> {
+        self.keep(Whole)
+    }
+
+    /// Keeps what `take` takes of each request for the answer.
+    pub fn keeping<F, Req, T>(self, take: F) -> FallbackLayer<A, W, By<F>, V>
+    where
+        F: Fn(&Req) -> T,
+    {
+        self.keep(By(take))
+    }
+
+    fn keep<K2>(self, keep: K2) -> FallbackLayer<A, W, K2, V> {
+        let when = self.plan.when.clone();
+        self.plan.with(when, keep.into())
+    }
+
+    /// For services whose error is boxed: `Box<dyn Error + Send + Sync>`.
+    ///
+    /// Default: the error is a [`std::error::Error`].
+    pub fn boxed_errors(self) -> FallbackLayer<A, W, K, BoxedErrors<V>> {
+        let (when, keep) = (self.plan.when.clone(), self.plan.keep.clone());
+        self.plan.with(when, keep)
+    }
+
+    /// Writes into this header of an answer what it is: `value; cause=open`, with the labels of
+    /// [`FallbackKind`](crate::degrade::FallbackKind) and [`FallbackCause`](crate::degrade::FallbackCause). Only a
+    /// fallback of this process may say so: the header is taken out of requests and of the dependency's responses.
+    ///
+    /// Default: none. The mark in the extensions is always there.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName) -> Self {
+        self.plan.header = Some(name);
+        self
+    }
+}
+
+impl<A, K> FallbackLayer<A, OnRejection, K, Http> {
+    /// For services that are not HTTP. A rejection is looked for in errors, and answers are counted, but not marked.
+    ///
+    /// Default: responses are `http::Response`.
+    pub fn any_response(self) -> FallbackLayer<A, OnRejection, K, AnyResponse> {
+        let (when, keep) = (self.plan.when.clone(), self.plan.keep.clone());
+        self.plan.with(when, keep)
+    }
+}
+
+impl<A, K, P: Clone> FallbackLayer<A, OnFailure<HttpClassifier, P>, K, Http> {
+    /// For services that are not HTTP. Rejections and time-outs are looked for in errors, any other error is a failure
+    /// ([`ErrorsOnly`]), and answers are counted, but not marked.
+    ///
+    /// Default: responses are `http::Response`.
+    pub fn any_response(self) -> FallbackLayer<A, OnFailure<ErrorsOnly, P>, K, AnyResponse> {
+        let when = OnFailure {
+            classifier: ErrorsOnly,
+            predicate: self.plan.when.predicate.clone(),
+        };
+        let keep = self.plan.keep.clone();
+        self.plan.with(when.into(), keep)
+    }
+}
+
+impl<S, A, W, K, V> Layer<S> for FallbackLayer<A, W, K, V> {
+    type Service = Fallback<S, A, W, K, V>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Fallback::new(inner, Family::new(|| self.plan.clone()))
+    }
+}
+
+/// By hand: a closure that is not `Clone` is shared, not cloned.
+impl<A, W, K, V> Clone for FallbackLayer<A, W, K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            plan: self.plan.clone(),
+        }
+    }
+}
+
+impl<A: fmt::Debug, W: fmt::Debug, K: fmt::Debug, V> fmt::Debug for FallbackLayer<A, W, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FallbackLayer")
+            .field("answer", &self.plan.answer)
+            .field("when", &self.plan.when)
+            .field("keep", &self.plan.keep)
+            .field("counted_for", &self.plan.counted)
+            .finish_non_exhaustive()
+    }
+}
