@@ -6,6 +6,7 @@
 
 mod because;
 pub mod fallback;
+pub mod queue;
 
 pub use self::because::{Because, Degraded};
 pub use crate::circuit::parts::{FallbackCause, FallbackKind};

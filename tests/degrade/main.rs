@@ -1,2 +1,8 @@
 //! What callers get when a dependency has no answer (rules M1 to M9).
 #![cfg(feature = "degrade")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod queue;
+mod queue_model;

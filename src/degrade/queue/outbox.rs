@@ -1,0 +1,187 @@
+//! [`Outbox`]: where requests are kept for later.
+
+use std::{error::Error, fmt, future::Future, sync::Arc, time::Duration};
+
+use http::StatusCode;
+
+use super::{
+    entry::Entry,
+    ledger::{Ledger, Room},
+};
+
+/// Where requests are kept for later: [`Memory`](super::Memory), or something of one's own that is durable.
+///
+/// Layers [put](Self::put) entries in. A [`Drainer`](super::Drainer) [takes](Self::take) them for a time, the *lease*,
+/// and then says what came of it. If it does not, because it is gone, the lease ends, and somebody else takes the entry.
+///
+/// What holds of every outbox is checked by [`contract::check`](super::contract::check):
+///
+/// * Entries of the same [order key](Entry::order_key) are taken in the order in which they were put. While one of them
+///   has a lease, or waits for its next try, those behind it are not taken.
+/// * An entry is taken by one at a time. What comes of a lease that has ended changes nothing: `done`, `bury` and
+///   `give_back` return `false`.
+/// * The [`Room`] of an entry is kept with it, and dropped with it.
+/// * Each method can be dropped while it waits. Then it has done all it does, or nothing.
+pub trait Outbox: Send + Sync + 'static {
+    /// What may go wrong with the store itself.
+    type Error: Error + Send + Sync + 'static;
+
+    /// Whether what was put outlives the process.
+    const DURABLE: bool;
+
+    /// Its bounds and counters.
+    fn ledger(&self) -> &Arc<Ledger>;
+
+    /// Keeps an entry. Whoever put it answers 202 when this returns [`Put::Kept`], so where it is durable, it has to be
+    /// by then.
+    fn put(
+        &self,
+        entry: Entry,
+        room: Room,
+    ) -> impl Future<Output = Result<Put, Self::Error>> + Send;
+
+    /// Takes the oldest entry whose turn it is, for so long.
+    fn take(&self, lease: Duration) -> impl Future<Output = Result<Take, Self::Error>> + Send;
+
+    /// Takes the oldest entry that is older than `age`, also if it waits for its next try.
+    fn take_older_than(
+        &self,
+        age: Duration,
+        lease: Duration,
+    ) -> impl Future<Output = Result<Take, Self::Error>> + Send;
+
+    /// It is delivered, and goes. False if the lease was over.
+    fn done(&self, lease: Lease) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// It is given up, and goes; an outbox may keep it elsewhere. False if the lease was over.
+    fn bury(
+        &self,
+        lease: Lease,
+        why: Dead,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        let _ = why;
+        self.done(lease)
+    }
+
+    /// It was not delivered, has been tried `attempts` times so far, and may be taken again after `wait`. False if the
+    /// lease was over.
+    fn give_back(
+        &self,
+        lease: Lease,
+        attempts: u32,
+        wait: Duration,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Who took it is gone, and does not wait for anything any more. Where an outbox does nothing here, as usual, the
+    /// lease ends by its time.
+    fn abandon(&self, lease: Lease) {
+        let _ = lease;
+    }
+
+    /// Nobody will take anything any more. What is not durable takes nothing from now on and returns what it has, the
+    /// oldest first, but for what others have taken. A durable one keeps it, and returns nothing, as usual.
+    fn hand_back(&self) -> impl Future<Output = Vec<Entry>> + Send {
+        async { Vec::new() }
+    }
+
+    /// Something may have been put, given back or removed since this was called, so that there may be something to
+    /// take. Where an outbox does not know, it says so every second, as usual.
+    fn changed(&self) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(Duration::from_secs(1))
+    }
+
+    /// For how long the oldest entry has been there, if that is known without waiting.
+    fn oldest(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// The number of an entry. Those that were put later have greater ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub u64);
+
+/// That somebody has taken an entry. No two leases are the same, also of the same entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Lease {
+    /// Which entry.
+    pub id: Id,
+    /// Which of its leases.
+    pub number: u64,
+}
+
+impl Lease {
+    /// For an outbox that makes one.
+    #[must_use]
+    pub fn new(id: Id, number: u64) -> Self {
+        Self { id, number }
+    }
+}
+
+/// What became of an entry that was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Put {
+    /// It is kept.
+    Kept(Id),
+    /// It is not: nothing is taken any more.
+    Closed,
+}
+
+/// What there is to take.
+#[derive(Clone, Debug)]
+pub enum Take {
+    /// An entry, for the time of its lease.
+    One(Leased),
+    /// Nothing at the moment. If nothing [changes](Outbox::changed), there may be something after this time.
+    Nothing(Option<Duration>),
+}
+
+/// An entry that somebody has taken.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Leased {
+    /// By which it is done, or given back.
+    pub lease: Lease,
+    /// The request.
+    pub entry: Entry,
+    /// How often it was tried so far.
+    pub attempts: u32,
+    /// How long it has been there.
+    pub age: Duration,
+}
+
+impl Leased {
+    /// For an outbox that makes one.
+    #[must_use]
+    pub fn new(lease: Lease, entry: Entry, attempts: u32, age: Duration) -> Self {
+        Self {
+            lease,
+            entry,
+            attempts,
+            age,
+        }
+    }
+}
+
+/// Why an entry is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dead {
+    /// It was tried as often as it may be.
+    TooManyAttempts,
+    /// It has been there for too long.
+    TooOld,
+    /// The dependency has answered, and does not want it: the status is of the caller's errors.
+    Answered(StatusCode),
+}
+
+impl fmt::Display for Dead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyAttempts => f.write_str("it was tried too often"),
+            Self::TooOld => f.write_str("it was kept for too long"),
+            Self::Answered(status) => write!(f, "the answer was {status}"),
+        }
+    }
+}
