@@ -30,6 +30,8 @@ pub(crate) mod name;
 pub(crate) mod nesting;
 pub mod observe;
 pub(crate) mod parts;
+#[cfg(feature = "retries")]
+pub(crate) mod retry_budget;
 mod saved;
 pub(crate) mod settings;
 mod short_lived;

@@ -10,6 +10,8 @@ use std::sync::{
 };
 use std::time::Duration;
 
+#[cfg(feature = "retries")]
+use super::retry_budget::RetryBudget;
 use super::{
     bulkhead::Places,
     call_event::{CallEvent, FellBack},
@@ -311,6 +313,8 @@ pub(crate) struct PartCounters {
     fallbacks: [[[AtomicU64; 2]; FallbackCause::ALL.len()]; FallbackKind::ALL.len()],
     hidden_failures: AtomicU64,
     retries: RetryCounters,
+    #[cfg(feature = "retries")]
+    pub(crate) retry_budget: RetryBudget,
     bulkhead: OnceLock<Box<Places>>,
     queue: OnceLock<LookAtQueue>,
 }

@@ -7,6 +7,9 @@
 mod because;
 pub mod fallback;
 pub mod queue;
+#[cfg(feature = "retries")]
+#[cfg_attr(docsrs, doc(cfg(feature = "retries")))]
+pub mod retries;
 
 pub use self::because::{Because, Degraded};
 pub use crate::circuit::parts::{FallbackCause, FallbackKind};

@@ -140,7 +140,8 @@ impl RetryAfter {
     }
 }
 
-fn wait(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
+/// What a `Retry-After` among these headers asks for, however long, if it can be read and is not past.
+pub(crate) fn wait(headers: &HeaderMap, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     let value = only(headers, &RETRY_AFTER)?;
     if let Some(seconds) = number(value) {
         return Some(Duration::from_secs(seconds));

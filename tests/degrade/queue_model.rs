@@ -79,7 +79,9 @@ impl Naive {
     /// Whether no other of its key came before.
     fn is_head(&self, at: usize) -> bool {
         let key = self.list[at].entry.order_key();
-        self.list[..at].iter().all(|kept| kept.entry.order_key() != key)
+        self.list[..at]
+            .iter()
+            .all(|kept| kept.entry.order_key() != key)
     }
 
     fn next(&self, now: Instant) -> Option<usize> {
@@ -225,7 +227,12 @@ impl Both {
     fn lease(&self, which: usize) -> Lease {
         let none = Lease::new(tower_breaker::degrade::queue::Id(99), 99);
         // The last ones, or all would be over.
-        self.leases.iter().rev().nth(which % 4).copied().unwrap_or(none)
+        self.leases
+            .iter()
+            .rev()
+            .nth(which % 4)
+            .copied()
+            .unwrap_or(none)
     }
 
     async fn remove<E: std::fmt::Debug + PartialEq>(
@@ -245,7 +252,9 @@ impl Both {
             .into_iter()
             .partition(|kept| kept.lease.is_none());
         self.naive.list = leased;
-        let expected: Vec<_> = Vec::<Kept>::into_iter(expected).map(|kept| kept.entry).collect();
+        let expected: Vec<_> = Vec::<Kept>::into_iter(expected)
+            .map(|kept| kept.entry)
+            .collect();
         self.naive.handed_back += expected.len() as u64;
         assert_eq!(left, expected);
     }

@@ -84,7 +84,10 @@ async fn what_was_put_is_taken_once<O: Outbox>(outbox: &O) {
     assert_eq!(taken.attempts, 0, "nobody has tried it");
     nothing(outbox, "it is taken already").await;
     assert_eq!(outbox.ledger().entries(), 1, "it is still there");
-    assert!(outbox.done(taken.lease).await.expect("done"), "it was there");
+    assert!(
+        outbox.done(taken.lease).await.expect("done"),
+        "it was there"
+    );
     nothing(outbox, "it is done").await;
     assert!(!outbox.done(taken.lease).await.expect("done"), "it is gone");
     assert_eq!(outbox.ledger().entries(), 0, "its room is free");

@@ -77,7 +77,9 @@ impl Memory {
     }
 
     fn back(&self, lease: Lease, attempts: Option<u32>, wait: Duration) -> bool {
-        let was_leased = self.store().give_back(lease, attempts, wait, Instant::now());
+        let was_leased = self
+            .store()
+            .give_back(lease, attempts, wait, Instant::now());
         self.0.changed.notify_waiters();
         was_leased
     }

@@ -85,12 +85,7 @@ impl Store {
         }
     }
 
-    pub(super) fn take_older_than(
-        &mut self,
-        age: Duration,
-        lease: Duration,
-        now: Instant,
-    ) -> Take {
+    pub(super) fn take_older_than(&mut self, age: Duration, lease: Duration, now: Instant) -> Take {
         self.wake(now);
         let later = self.later.iter().map(|(_, id)| *id);
         let free = |id: &Id| self.entries[id].leased.is_none();

@@ -1,0 +1,100 @@
+//! How many more calls of a circuit may be repeated (rule M8): a share of those that succeed, and some each second.
+//!
+//! It looks back on ten seconds, as the budget of `tower::retry` does. That one is made with its numbers; this one is
+//! given them when it is asked, because they may change while the circuit lives.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use super::settings::{RetryLimits, millionths};
+
+const SECOND: u64 = 1_000_000_000;
+const SLOTS: usize = 10;
+/// In millionths.
+const WHOLE: u128 = 1_000_000;
+
+/// The budget of one circuit, whoever repeats its calls. Times are in nanoseconds.
+#[derive(Default)]
+pub(crate) struct RetryBudget {
+    /// The second that `fresh` is of. Relaxed, as `fresh` is: a success that is told while the second changes is
+    /// counted in either, and no other memory depends on it.
+    second: AtomicU64,
+    /// Successes that are not in a slot yet.
+    fresh: AtomicU64,
+    past: Mutex<Past>,
+}
+
+#[derive(Default)]
+struct Past {
+    second: u64,
+    slots: [Slot; SLOTS],
+}
+
+/// What there was in one second.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    successes: u64,
+    repeats: u64,
+}
+
+impl RetryBudget {
+    /// A call has succeeded. Only the first of a second takes the lock.
+    pub(crate) fn deposit(&self, now: u64) {
+        if self.second.load(Ordering::Relaxed) != now / SECOND {
+            self.with_past(now, |_| ());
+        }
+        self.fresh.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether one more call may be repeated. If so, it is taken for repeated.
+    pub(crate) fn withdraw(&self, now: u64, limits: &RetryLimits) -> bool {
+        self.with_past(now, |past| {
+            let may = past.repeats() < past.allowed(limits);
+            past.now().repeats += u64::from(may);
+            may
+        })
+    }
+
+    fn with_past<T>(&self, now: u64, look: impl FnOnce(&mut Past) -> T) -> T {
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.now().successes += self.fresh.swap(0, Ordering::Relaxed);
+        past.roll(now / SECOND);
+        self.second.store(past.second, Ordering::Relaxed);
+        look(&mut past)
+    }
+}
+
+impl Past {
+    fn now(&mut self) -> &mut Slot {
+        &mut self.slots[slot_of(self.second)]
+    }
+
+    /// Forgets what is ten seconds old. A clock that goes back changes nothing.
+    fn roll(&mut self, second: u64) {
+        let forgotten = (self.second + 1..=second).take(SLOTS);
+        for second in forgotten {
+            self.slots[slot_of(second)] = Slot::default();
+        }
+        self.second = self.second.max(second);
+    }
+
+    fn repeats(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.repeats).sum()
+    }
+
+    /// How many calls may be repeated in all that time.
+    fn allowed(&self, limits: &RetryLimits) -> u64 {
+        let successes: u64 = self.slots.iter().map(|slot| slot.successes).sum();
+        // An error is a share of zero: there is no other that a circuit takes.
+        let share = millionths("retries.share", limits.share).unwrap_or(0);
+        let share = u128::from(share) * u128::from(successes) / WHOLE;
+        let each_second = u128::from(limits.per_second) * SLOTS as u128;
+        u64::try_from(share + each_second).unwrap_or(u64::MAX)
+    }
+}
+
+fn slot_of(second: u64) -> usize {
+    usize::try_from(second % SLOTS as u64).expect("few")
+}

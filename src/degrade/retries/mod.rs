@@ -1,0 +1,306 @@
+//! Retries that know circuits: a policy for `tower::retry` (rule M8). Needs the feature `retries`.
+//!
+//! A retry that knows nothing of the circuit further in repeats rejections, in vain, and goes on where the circuit has
+//! just seen that the dependency is down. This one does neither. How often, and how long it may wait, is set of the
+//! circuit ([`CircuitBuilder::retries`](crate::CircuitBuilder::retries)), and can be changed while it lives:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use http::{Request, Response};
+//! use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+//! use tower_breaker::{Circuit, CircuitBreakerLayer, RetryLimits, degrade::retries::Retries};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), BoxError> {
+//! let circuit = Circuit::builder("reviews")
+//!     .consecutive_failures(5)
+//!     .retries(RetryLimits::new(2).max_wait(Duration::from_secs(1)))
+//!     .build()?;
+//!
+//! let mut tries = 0;
+//! let client = service_fn(move |_: Request<String>| {
+//!     tries += 1;
+//!     let status = if tries == 1 { 502 } else { 200 };
+//!     let response = Response::builder().status(status).body(format!("try {tries}"));
+//!     std::future::ready(response.map_err(BoxError::from))
+//! });
+//! # let client = tower::buffer::Buffer::new(client, 1);
+//! let mut service = ServiceBuilder::new()
+//!     .retry(Retries::new(&circuit)) // outside of the breaker, which then hears of each try
+//!     .layer(CircuitBreakerLayer::new(circuit))
+//!     .service(client);
+//!
+//! let response = service.ready().await?.call(Request::default()).await?;
+//! assert_eq!(response.into_body(), "try 2");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is repeated, and when
+//!
+//! | the call | is it repeated? |
+//! |---|---|
+//! | was rejected, by this circuit or one further in | never: nobody was asked |
+//! | failed, as the [classifier](Retries::classifier) says | yes |
+//! | got a 429 or 503 with a `Retry-After` | yes, if only by that time |
+//! | failed, and it was not [repeatable](Idempotent), such as a POST | never |
+//! | … and the circuit is not closed, or still ramping up | no |
+//! | … and was repeated [`at_most`](crate::RetryLimits::at_most) times | no |
+//! | … and would have to wait past [`max_wait`](crate::RetryLimits::max_wait), all its waits together | no |
+//! | … and the budget is spent | no |
+//! | ran out of the time that its caller had | no |
+//! | was answered by a fallback further in | no |
+//! | ended in anything else | no |
+//!
+//! A circuit whose setting `retries` is off has no call repeated, and costs a call nothing but the copy of its request.
+//! What was decided of failed calls is counted: [`Parts::retries`](crate::observe::Parts::retries). The one thing that
+//! is not is which calls failed that were not repeatable. Tower asks no policy about them.
+//!
+//! *The wait* is drawn between zero and 100 ms before the first repeat, 200 ms before the second, and so on
+//! ([`backoff`](Retries::backoff)). It is never shorter than a `Retry-After` says.
+//!
+//! *The budget* is the circuit's, whatever number of policies and clones there is. Over the last ten seconds, at most
+//! [`share`](crate::RetryLimits::share) of the calls that succeeded may be repeated, and
+//! [`per_second`](crate::RetryLimits::per_second) more each second. Rejections and failures add nothing to it.
+//! So a dependency that is down is not asked much more often than without retries, even if no breaker has opened.
+//!
+//! **Watch out:** two layers of retries multiply. Three repeats around a client that makes three of its own are
+//! sixteen requests for one call, and a service further down that has its own makes it sixty-four. Have them in one
+//! place. (reqwest repeats by itself what an HTTP/2 server has refused; hyper's client a request on a connection that
+//! was closed before it was sent. Both are safe, and no call has been made then.)
+//!
+//! **Watch out:** retries go outside of the breaker. Inside, a call and all its repeats are one call, and the circuit
+//! hears of the last alone.
+//!
+//! # First tries always go
+//!
+//! Where a circuit must never turn a first try away, have it gate the retries only. It runs in
+//! [shadow](crate::Mode::Shadow): it admits every call, decides, and shows what it has decided. And the policy keeps to
+//! that:
+//!
+//! ```
+//! # use tower_breaker::{Circuit, CircuitBreakerLayer, Mode, RetryLimits, degrade::retries::Retries};
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let circuit = Circuit::builder("reviews")
+//!     .mode(Mode::Shadow)
+//!     .retries(RetryLimits::new(3))
+//!     .build()?;
+//! let retries: Retries = Retries::new(&circuit).gate_only();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **Watch out:** without [`gate_only`](Retries::gate_only), a circuit in shadow stops no retries, because shadow is
+//! there to see what a circuit would do. And a person who sets the mode to normal makes it a whole breaker.
+
+mod backoff;
+mod budget;
+mod causes;
+mod kept;
+mod policy;
+mod repeat;
+mod wait;
+
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+use tower::retry::budget::Budget;
+
+use self::{backoff::Backoff, budget::OfCircuit};
+pub use self::{
+    causes::{AnyError, Boxed, BoxedInside, Plain},
+    kept::Kept,
+    repeat::{Idempotent, Repeat},
+    wait::Wait,
+};
+use crate::{circuit::handle::Circuit, service::classify::HttpClassifier};
+
+/// A policy for `tower::retry`, by the limits and the state of a circuit. See [the module](self).
+///
+/// It takes every `http::Request` whose body is [`Clone`](Kept), and every `http::Response`. A clone is the same policy
+/// for another call.
+///
+/// The third parameter says how a rejection is found in the service's error, and is [`Plain`] for errors that are
+/// errors, [`Boxed`] for a `BoxError`. The compiler knows it, unless the type has to be written down:
+///
+/// ```
+/// use tower::{BoxError, retry::Retry};
+/// use tower_breaker::{
+///     CircuitBreaker,
+///     classify::HttpClassifier,
+///     degrade::retries::{Boxed, Idempotent, Retries},
+/// };
+///
+/// /// Around a client whose error is one, such as hyper's.
+/// struct Reviews<S> {
+///     service: Retry<Retries, CircuitBreaker<S>>,
+/// }
+///
+/// /// Around one whose error is a `BoxError`.
+/// struct Prices<S> {
+///     service: Retry<Retries<HttpClassifier, Idempotent, Boxed>, CircuitBreaker<S>>,
+/// }
+/// ```
+pub struct Retries<C = HttpClassifier, R = Idempotent, M = Plain> {
+    rules: Arc<Rules<C, R>>,
+    /// How often this call was repeated.
+    repeats: u64,
+    /// For how long it has waited in all.
+    waited: Duration,
+    searched: PhantomData<fn() -> M>,
+}
+
+/// What holds for all calls.
+struct Rules<C, R> {
+    circuit: Circuit,
+    budget: Arc<dyn Budget + Send + Sync>,
+    backoff: Backoff,
+    classifier: Arc<C>,
+    repeat: Arc<R>,
+    gate_only: bool,
+}
+
+impl<M> Retries<HttpClassifier, Idempotent, M> {
+    /// Keeps to what is set of this circuit, and to its state. That should be the circuit of the breaker further in.
+    #[must_use]
+    pub fn new(circuit: &Circuit) -> Self {
+        Self::by(Rules {
+            circuit: circuit.clone(),
+            budget: Arc::new(OfCircuit(circuit.clone())),
+            backoff: Backoff::default(),
+            classifier: Arc::default(),
+            repeat: Arc::default(),
+            gate_only: false,
+        })
+    }
+}
+
+impl<C, R, M> Retries<C, R, M> {
+    fn by(rules: Rules<C, R>) -> Self {
+        Self {
+            rules: Arc::new(rules),
+            repeats: 0,
+            waited: Duration::ZERO,
+            searched: PhantomData,
+        }
+    }
+
+    /// Says what a failure is: the same as the breaker's, as a rule. Default: [`HttpClassifier`].
+    #[must_use]
+    pub fn classifier<C2>(self, classifier: C2) -> Retries<C2, R, M> {
+        let rules = Arc::unwrap_or_clone(self.rules);
+        Retries::by(Rules {
+            classifier: Arc::new(classifier),
+            circuit: rules.circuit,
+            budget: rules.budget,
+            backoff: rules.backoff,
+            repeat: rules.repeat,
+            gate_only: rules.gate_only,
+        })
+    }
+
+    /// Says which requests may be made twice. Default: [`Idempotent`].
+    ///
+    /// ```
+    /// use http::Request;
+    /// # use tower_breaker::{Circuit, degrade::retries::{Idempotent, Repeat, Retries}};
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("reviews").build()?;
+    /// // A search that comes as a POST, and what may be repeated anyway.
+    /// let retries = Retries::new(&circuit).repeat(|request: &Request<String>| {
+    ///     request.uri().path() == "/search" || Idempotent.may_repeat(request)
+    /// });
+    /// # let _: Retries<_, _> = retries;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** a call that has failed may have done its work all the same. Whoever says that a payment may be
+    /// repeated has it made twice.
+    #[must_use]
+    pub fn repeat<R2>(self, repeat: R2) -> Retries<C, R2, M> {
+        let rules = Arc::unwrap_or_clone(self.rules);
+        Retries::by(Rules {
+            repeat: Arc::new(repeat),
+            circuit: rules.circuit,
+            budget: rules.budget,
+            backoff: rules.backoff,
+            classifier: rules.classifier,
+            gate_only: rules.gate_only,
+        })
+    }
+
+    /// Waits at most `first` before the first repeat, twice that before the second, and so on, but never longer than
+    /// `max`. The wait itself is drawn between zero and that, so that calls which failed together do not come back
+    /// together (*full jitter*).
+    ///
+    /// Default: 100 ms and 10 s. `first` of zero: no wait.
+    #[must_use]
+    pub fn backoff(self, first: Duration, max: Duration) -> Self {
+        self.with(|rules| rules.backoff = rules.backoff.clone().between(first, max))
+    }
+
+    /// Draws the same waits each time, for tests. Default: others in each process.
+    #[must_use]
+    pub fn jitter_seed(self, seed: u64) -> Self {
+        self.with(|rules| rules.backoff = rules.backoff.clone().seeded(seed))
+    }
+
+    /// Takes another budget in place of the circuit's, for instance one that several circuits share.
+    /// [`share`](crate::RetryLimits::share) and [`per_second`](crate::RetryLimits::per_second) then say nothing.
+    #[must_use]
+    pub fn budget(self, budget: impl Budget + Send + Sync + 'static) -> Self {
+        self.with(|rules| rules.budget = Arc::new(budget))
+    }
+
+    /// Keeps to the state of the circuit in [shadow](crate::Mode::Shadow), too: then it gates the retries, and first
+    /// tries always go. [How](self#first-tries-always-go).
+    #[must_use]
+    pub fn gate_only(self) -> Self {
+        self.with(|rules| rules.gate_only = true)
+    }
+
+    fn with(self, change: impl FnOnce(&mut Rules<C, R>)) -> Self {
+        let mut rules = Arc::unwrap_or_clone(self.rules);
+        change(&mut rules);
+        Self::by(rules)
+    }
+}
+
+/// By hand: nothing of the user's has to be `Clone`.
+impl<C, R, M> Clone for Retries<C, R, M> {
+    fn clone(&self) -> Self {
+        Self {
+            rules: self.rules.clone(),
+            repeats: self.repeats,
+            waited: self.waited,
+            searched: PhantomData,
+        }
+    }
+}
+
+/// The same.
+impl<C, R> Clone for Rules<C, R> {
+    fn clone(&self) -> Self {
+        Self {
+            circuit: self.circuit.clone(),
+            budget: self.budget.clone(),
+            backoff: self.backoff.clone(),
+            classifier: self.classifier.clone(),
+            repeat: self.repeat.clone(),
+            gate_only: self.gate_only,
+        }
+    }
+}
+
+impl<C, R, M> fmt::Debug for Retries<C, R, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retries")
+            .field("circuit", &self.rules.circuit)
+            .field("backoff", &self.rules.backoff)
+            .field("gate_only", &self.rules.gate_only)
+            .field("repeats", &self.repeats)
+            .field("waited", &self.waited)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,40 @@
+//! [`Repeat`]: which requests may be made twice.
+
+use http::{HeaderName, Request};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Says which requests may be made twice: a closure `|request: &http::Request<B>| -> bool`, or [`Idempotent`].
+///
+/// It is asked before the call, and only of a request that may be repeated a copy is kept.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot say which `http::Request<{B}>` may be repeated",
+    label = "neither `Idempotent` nor a closure `|request: &http::Request<{B}>| -> bool`"
+)]
+pub trait Repeat<B> {
+    /// Whether this request may be made twice.
+    fn may_repeat(&self, request: &Request<B>) -> bool;
+}
+
+// Or the compiler would say of every other type that it is no closure.
+#[diagnostic::do_not_recommend]
+impl<F, B> Repeat<B> for F
+where
+    F: Fn(&Request<B>) -> bool,
+{
+    fn may_repeat(&self, request: &Request<B>) -> bool {
+        self(request)
+    }
+}
+
+/// The default: what means the same when it is made twice (RFC 9110, section 9.2.2). That is every safe method, PUT
+/// and DELETE, and whatever else has an `Idempotency-Key`, by which the server knows it for the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Idempotent;
+
+impl<B> Repeat<B> for Idempotent {
+    fn may_repeat(&self, request: &Request<B>) -> bool {
+        let key = request.headers().get(IDEMPOTENCY_KEY);
+        request.method().is_idempotent() || key.is_some_and(|key| !key.is_empty())
+    }
+}
