@@ -104,10 +104,12 @@
 //!
 //! # Labels
 //!
-//! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has a *label*: one
-//! word for machines, such as the labels of metrics and the fields of structured logs. They are [`State::label`],
-//! [`Mode::label`], [`Cause::label`], [`Reason::label`](crate::Reason::label), [`CallEnd::label`] and [`Event::label`].
-//! A label never changes. `Display` is for people: it may have spaces, and may read differently in a later release.
+//! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has a *label*, and so
+//! has what there is around a breaker: whose limit cut a call off, what answered in place of the dependency and why, and
+//! what became of a retry. It is one word for machines, such as the labels of metrics and the fields of structured logs.
+//! They are [`State::label`], [`Mode::label`], [`Cause::label`], [`Reason::label`](crate::Reason::label),
+//! [`CallEnd::label`], [`Event::label`], [`LimitOf::label`](crate::LimitOf::label), [`FallbackKind::label`],
+//! [`FallbackCause::label`] and [`RetryDecision::label`]. A label never changes. `Display` is for people: it may have spaces, and may read differently in a later release.
 //!
 //! | | label | `Display` |
 //! |---|---|---|
@@ -140,6 +142,26 @@
 //! | [`CallEnd::Failed`] | `failure` | |
 //! | [`CallEnd::Ignored`] | `ignored` | |
 //! | [`CallEnd::Abandoned`] | `abandoned` | |
+//! | [`LimitOf::Call`](crate::LimitOf::Call) | `call` | |
+//! | [`LimitOf::Probe`](crate::LimitOf::Probe) | `probe` | |
+//! | [`LimitOf::Caller`](crate::LimitOf::Caller) | `caller` | |
+//! | [`FallbackKind::Value`] | `value` | |
+//! | [`FallbackKind::Cached`] | `cached` | |
+//! | [`FallbackKind::Fail`] | `fail` | |
+//! | [`FallbackKind::Hold`] | `hold` | |
+//! | [`FallbackKind::Defer`] | `defer` | |
+//! | [`FallbackKind::Outbox`] | `outbox` | |
+//! | [`FallbackKind::Own`] | `own` | |
+//! | [`FallbackCause::Rejected`] | that of its [`Reason`](crate::Reason) | |
+//! | [`FallbackCause::TimedOut`] | `timed_out` | |
+//! | [`FallbackCause::Failed`] | `failed` | |
+//! | [`RetryDecision::Retried`] | `retried` | |
+//! | [`RetryDecision::NoBudget`] | `no_budget` | |
+//! | [`RetryDecision::Rejected`] | `rejected` | |
+//! | [`RetryDecision::NotClosed`] | `not_closed` | |
+//! | [`RetryDecision::NotRepeatable`] | `not_repeatable` | |
+//! | [`RetryDecision::TooLong`] | `too_long` | |
+//! | [`RetryDecision::Exhausted`] | `exhausted` | |
 //!
 //! | event | label |
 //! |---|---|

@@ -58,7 +58,11 @@ pub(super) enum Shape {
     Number(f64),
     /// Above 0 and at most 1.
     Share,
+    /// 0 as a share.
+    NoShare,
     Time,
+    /// No time at all.
+    NoTime,
     TimeOf(Duration, Duration),
     Switch,
     Word(&'static [&'static str]),
@@ -107,8 +111,9 @@ pub(super) enum Unsaid {
 
 use {
     Shape::{
-        Bases, Circuit, Circuits, Count, HeaderName, Lints, List, Name, Number, Off, Patterns,
-        Probes, Share, Statuses, Switch, Table, Tables, Text, Texts, Time, TimeOf, Word,
+        Bases, Circuit, Circuits, Count, HeaderName, Lints, List, Name, NoShare, NoTime, Number,
+        Off, Patterns, Probes, Share, Statuses, Switch, Table, Tables, Text, Texts, Time, TimeOf,
+        Word,
     },
     Unsaid::{Is, Nothing, Required},
 };
@@ -651,7 +656,7 @@ pub(super) const BULKHEAD: [Key; 2] = [
     ),
     key(
         "wait",
-        &[Time],
+        &[Time, NoTime],
         Nothing,
         "How long one more waits for a place. Where it is left out, it is rejected at once.",
     ),
@@ -666,7 +671,7 @@ pub(super) const RETRIES: [Key; 4] = [
     ),
     key(
         "share",
-        &[Share],
+        &[Share, NoShare],
         Is(|_| RetryLimits::new(1).share.into()),
         "At most this share of the successful calls is repeated.",
     ),

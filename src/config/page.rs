@@ -75,6 +75,8 @@ fn of_shape(shape: &Shape) -> String {
             let written = humantime::format_duration;
             format!("a time from {} to {}", written(least), written(most))
         }
+        Shape::NoShare => "0".to_owned(),
+        Shape::NoTime => "`\"0s\"`".to_owned(),
         Shape::Switch => "`true`, or `false`".to_owned(),
         Shape::Word(words) => {
             let words: Vec<_> = words.iter().map(|word| format!("`\"{word}\"`")).collect();

@@ -96,6 +96,14 @@ fn of_shape(shape: &Shape) -> Value {
         Shape::Share => json!({ "$ref": "#/$defs/share" }),
         // No pattern tells which of two times is longer.
         Shape::Time | Shape::TimeOf(..) => json!({ "$ref": "#/$defs/time" }),
+        Shape::NoShare => {
+            let text = json!({ "type": "string", "pattern": r"^0*(0|0\.|\.0)0*\s*%$" });
+            json!({ "anyOf": [{ "const": 0 }, text] })
+        }
+        Shape::NoTime => {
+            let pattern = format!(r"^(0|\s*(0{{1,15}}(\.0{{1,15}})?\s*({UNITS})\s*)+)$");
+            json!({ "type": "string", "pattern": pattern, "maxLength": 64 })
+        }
         Shape::Switch => json!({ "type": "boolean" }),
         Shape::Word(words) => json!({ "enum": words }),
         Shape::Probes => {

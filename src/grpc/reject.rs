@@ -105,11 +105,12 @@ mod tests {
             Reason::HalfOpenFull,
             Reason::ForcedOpen,
             Reason::Ramping,
-            Reason::BulkheadFull,
         ];
         for reason in reasons {
             assert_eq!(message(reason), format!("the circuit is {reason}"));
         }
+        let full = message(Reason::BulkheadFull);
+        assert_eq!(full, "too many calls are under way");
         let circuit = Circuit::builder("payments").build().expect("valid");
         circuit.force_open();
         let rejected = circuit.try_acquire().expect_err("forced open");

@@ -17,10 +17,11 @@ use crate::support::{Fixture, NANO, SLOW, fragile, fragile_after_break, millis, 
 use tokio_test::{assert_pending, assert_ready, assert_ready_eq, task::spawn};
 use tower::{Layer, Service};
 use tower_breaker::{
-    Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, EjectionCap, Jitter, Mode,
-    OpenFor, Reason, Reject, Rejected, Snapshot, State, Transition, WindowCounts,
+    Cause, Circuit, CircuitBreakerLayer, CircuitBuilder, CircuitError, EjectionCap, Jitter,
+    LimitOf, Mode, OpenFor, Reason, Reject, Rejected, Snapshot, State, Transition, WindowCounts,
     classify::ErrorsOnly,
     clock::ManualClock,
+    observe::{FallbackCause, FallbackKind, RetryDecision},
     reject::{RejectAsError, ServiceUnavailable},
 };
 
@@ -28,12 +29,39 @@ use tower_breaker::{
 
 const STATES: [State; 3] = [State::Closed, State::Open, State::HalfOpen];
 const MODES: [Mode; 4] = [Mode::Normal, Mode::ForcedOpen, Mode::Disabled, Mode::Shadow];
-const REASONS: [Reason; 4] = [
+const REASONS: [Reason; 5] = [
     Reason::Open,
     Reason::HalfOpenFull,
     Reason::ForcedOpen,
     Reason::Ramping,
+    Reason::BulkheadFull,
 ];
+const LIMITS: [LimitOf; 3] = [LimitOf::Call, LimitOf::Probe, LimitOf::Caller];
+const KINDS: [FallbackKind; 7] = [
+    FallbackKind::Value,
+    FallbackKind::Cached,
+    FallbackKind::Fail,
+    FallbackKind::Hold,
+    FallbackKind::Defer,
+    FallbackKind::Outbox,
+    FallbackKind::Own,
+];
+const DECISIONS: [RetryDecision; 7] = [
+    RetryDecision::Retried,
+    RetryDecision::NoBudget,
+    RetryDecision::Rejected,
+    RetryDecision::NotClosed,
+    RetryDecision::NotRepeatable,
+    RetryDecision::TooLong,
+    RetryDecision::Exhausted,
+];
+
+/// Why another answer may be needed.
+fn fallback_causes() -> Vec<FallbackCause> {
+    let others = [FallbackCause::TimedOut, FallbackCause::Failed];
+    let rejected = REASONS.map(FallbackCause::Rejected);
+    rejected.into_iter().chain(others).collect()
+}
 
 fn causes() -> [Cause; 13] {
     let (failed, slow, calls) = (7, 7, 10);
@@ -62,6 +90,13 @@ fn a_label_is_one_word_and_no_two_of_a_kind_are_the_same() {
         MODES.map(Mode::label).to_vec(),
         REASONS.map(Reason::label).to_vec(),
         causes().map(Cause::label).to_vec(),
+        LIMITS.map(LimitOf::label).to_vec(),
+        KINDS.map(FallbackKind::label).to_vec(),
+        fallback_causes()
+            .into_iter()
+            .map(FallbackCause::label)
+            .collect(),
+        DECISIONS.map(RetryDecision::label).to_vec(),
     ];
     for labels in kinds {
         for label in &labels {
@@ -98,6 +133,32 @@ fn the_docs_list_every_label_beside_what_people_read() {
         let name = format!("{cause:?}");
         let name = name.split([' ', '(']).next().expect("a name");
         listed("Cause", &format_args!("{name}"), cause.label(), &cause);
+    }
+}
+
+// E7
+#[test]
+fn the_docs_list_every_label_of_what_is_around_a_breaker() {
+    let docs = include_str!("../../src/circuit/observe.rs");
+    let listed = |kind: &str, one: &dyn fmt::Debug, label: &str| {
+        let (name, rest) = (format!("[`{kind}::{one:?}`]"), format!(" | `{label}` | |"));
+        let is_row = |line: &str| line.contains(&name) && line.ends_with(&rest);
+        assert!(docs.lines().any(is_row), "no row {name}{rest}");
+    };
+    for limit in LIMITS {
+        listed("LimitOf", &limit, limit.label());
+    }
+    for kind in KINDS {
+        listed("FallbackKind", &kind, kind.label());
+    }
+    for decision in DECISIONS {
+        listed("RetryDecision", &decision, decision.label());
+    }
+    for cause in [FallbackCause::TimedOut, FallbackCause::Failed] {
+        listed("FallbackCause", &cause, cause.label());
+    }
+    for reason in REASONS {
+        assert_eq!(FallbackCause::Rejected(reason).label(), reason.label());
     }
 }
 

@@ -285,6 +285,35 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
         "circuits.a.ramp = { over = \"1s\", from = 0 }",
         "circuits.a.ramp.from: 0.0, but must be a share above 0 and at most 1",
     ),
+    // What is around the breaker.
+    (
+        "circuits.a.call_timeout = \"0s\"",
+        "circuits.a.call_timeout: 0ns, but must be a time above zero",
+    ),
+    (
+        "circuits.a.bulkhead = 0",
+        "circuits.a.bulkhead.places: 0, but must be 1 to 1000000",
+    ),
+    (
+        "circuits.a.bulkhead = { wait = \"50ms\" }",
+        "circuits.a.bulkhead.places: not there, but must be a whole number of at least 1",
+    ),
+    (
+        "circuits.a.bulkhead = { places = 2, wiat = \"1s\" }",
+        "circuits.a.bulkhead.wiat: `wiat` is not known; did you mean `wait`?",
+    ),
+    (
+        "circuits.a.retries = 101",
+        "circuits.a.retries.at_most: 101, but must be 1 to 100",
+    ),
+    (
+        "circuits.a.retries = { share = 0.1 }",
+        "circuits.a.retries.at_most: not there, but must be a whole number of at least 1",
+    ),
+    (
+        "circuits.a.retries = { at_most = 1, max_wait = \"0s\" }",
+        "circuits.a.retries.max_wait: 0ns, but must be a time above zero",
+    ),
     (
         "circuits.a.mode = \"forced-open\"",
         "circuits.a.mode: `forced-open` is not known; did you mean `forced_open`?",
@@ -373,6 +402,11 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
 
 /// What no schema can say: what makes no sense together, which of two times is longer, what is named elsewhere.
 pub(crate) const TOGETHER: &[(&str, &str)] = &[
+    (
+        "circuits.a.retries = { at_most = 1, share = 0, per_second = 0 }",
+        "circuits.a.retries.per_second: 0, but must be above 0 where `retries.share` is 0: no call would ever be \
+         repeated",
+    ),
     (
         "layers.a = { failures = [429], ignored = [429] }",
         "layers.a.ignored.0: 429, but must be a status that is there once",
@@ -614,7 +648,7 @@ pub(crate) const IN_YAML: &[(&str, &str)] = &[
         "circuits.a.\"<<\": `<<`, but must be one of these keys: `failure_rate`, `consecutive_failures`, \
          `consecutive_failures_span`, `slow_call_rate`, `slow_call_duration`, `minimum_calls`, \
          `count_window`, `time_window`, `time_window_buckets`, `open_for`, `jitter_seed`, \
-         `permits`, `probes`, `half_open_timeout`, `probe_timeout`, `ramp`, `spread_retry_after`, \
+         `permits`, `probes`, `half_open_timeout`, `probe_timeout`, `call_timeout`, `bulkhead`, `retries`, `ramp`, `spread_retry_after`, \
          `abandoned`, `mode`, `totals`, `durations`, `event_log`, `tags`, `extends`, `allow`",
     ),
     ("circuits:\n  a: !mine { permits: 1 }", "… line 2 column 6"),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tower_breaker::{
-    Circuit, CircuitBuilder, Mode, State, clock::ManualClock, config::Config, registry::Registry,
+    Circuit, CircuitBuilder, Mode, RetryLimits, State, clock::ManualClock, config::Config,
+    registry::Registry,
 };
 
 use super::read;
@@ -111,6 +112,9 @@ fn every_key_reaches_its_circuit() {
         probes = "2 of 3"
         half_open_timeout = "5s"
         probe_timeout = "500ms"
+        call_timeout = "800ms"
+        bulkhead = { places = 20, wait = "50ms" }
+        retries = { at_most = 2, share = "25%", per_second = 5, max_wait = "2s" }
         ramp = { over = "10s", from = "25%" }
         spread_retry_after = 0.1
         abandoned = { failure_after = "3s" }
@@ -128,6 +132,11 @@ fn every_key_reaches_its_circuit() {
     let circuit = registry.expect("valid").try_get("a").expect("there");
 
     assert_eq!(circuit.tags().to_string(), "tier=critical, zone=eu");
+    let (settings, millis) = (circuit.settings(), Duration::from_millis);
+    assert_eq!(settings.call_timeout(), Some(millis(800)));
+    assert_eq!(settings.bulkhead(), Some((20, millis(50))));
+    let retries = RetryLimits::new(2).share(0.25).per_second(5);
+    assert_eq!(settings.retries(), Some(retries.max_wait(millis(2_000))));
     assert_eq!(circuit.mode(), Mode::Shadow);
     assert_eq!(circuit.snapshot().totals, None);
     (0..3).for_each(|_| circuit.reset());
@@ -182,6 +191,9 @@ fn what_is_off_is_off_whatever_the_defaults_say() {
         count_window = 50
         half_open_timeout = "5s"
         probe_timeout = "500ms"
+        call_timeout = "800ms"
+        bulkhead = 20
+        retries = 2
         ramp = { over = "10s", from = "25%" }
         spread_retry_after = 0.1
 
@@ -194,6 +206,9 @@ fn what_is_off_is_off_whatever_the_defaults_say() {
         time_window = "1m"
         half_open_timeout = "off"
         probe_timeout = "off"
+        call_timeout = "off"
+        bulkhead = "off"
+        retries = "off"
         ramp = "off"
         spread_retry_after = "off"
 
@@ -217,6 +232,9 @@ fn what_is_off_is_off_whatever_the_defaults_say() {
     let b = settings("b");
     assert_eq!((b.failure_rate(), b.count_window()), (None, None));
     assert_eq!(b.consecutive_failures(), Some(3));
+    // Of which only a number was said.
+    assert_eq!(b.bulkhead(), Some((20, Duration::ZERO)));
+    assert_eq!(b.retries(), Some(RetryLimits::new(2)));
 }
 
 // I7

@@ -9,8 +9,8 @@ use std::{
 use crate::collisions::race;
 use crate::support::{Fixture, NANO, SLOW, fragile, millis, secs};
 use tower_breaker::{
-    AbandonedPolicy, By, Circuit, CircuitBuilder, Jitter, OpenFor, ReconfigureError, Settings,
-    State, observe::SettingsChange,
+    AbandonedPolicy, By, Circuit, CircuitBuilder, Jitter, OpenFor, ReconfigureError, RetryLimits,
+    Settings, State, observe::SettingsChange,
 };
 
 // ---- what they tell ----------------------------------------------------------------------------
@@ -70,6 +70,14 @@ fn settings_print_as_one_would_write_them() {
             .permits(2)
             .half_open_timeout(secs(9))
             .probe_timeout(NANO)
+            .call_timeout(millis(800))
+            .bulkhead(20, millis(50))
+            .retries(
+                RetryLimits::new(2)
+                    .share(0.25)
+                    .per_second(5)
+                    .max_wait(millis(1_500)),
+            )
             .ramp(secs(10), 0.1)
             .spread_retry_after(1e-6)
             .abandoned(AbandonedPolicy::FailureAfter(Duration::MAX))
@@ -94,6 +102,9 @@ fn settings_print_as_one_would_write_them() {
             ".probes(3, 3)",
             ".half_open_timeout(Duration::from_secs(9))",
             ".probe_timeout(Duration::from_nanos(1))",
+            ".call_timeout(Duration::from_millis(800))",
+            ".bulkhead(20, Duration::from_millis(50))",
+            ".retries(RetryLimits::new(2).share(0.25).per_second(5).max_wait(Duration::from_millis(1500)))",
             ".ramp(Duration::from_secs(10), 0.1)",
             ".spread_retry_after(1e-6)",
             ".abandoned(AbandonedPolicy::FailureAfter(Duration::MAX))",
@@ -233,6 +244,9 @@ fn a_number_once_set_can_be_taken_back() {
             .set_probes((2, 3))
             .set_half_open_timeout(secs(1))
             .set_probe_timeout(secs(1))
+            .set_call_timeout(secs(1))
+            .set_bulkhead((2, secs(1)))
+            .set_retries(RetryLimits::new(2))
             .set_ramp((secs(1), 0.5))
             .set_spread_retry_after(0.5)
             .set_abandoned(AbandonedPolicy::Failure)
@@ -247,11 +261,14 @@ fn a_number_once_set_can_be_taken_back() {
             .set_probes(None)
             .set_half_open_timeout(None)
             .set_probe_timeout(None)
+            .set_call_timeout(None)
+            .set_bulkhead(None)
+            .set_retries(None)
             .set_ramp(None)
             .set_spread_retry_after(None)
             .set_abandoned(None)
     });
-    assert_eq!(change.changes().len(), 12, "{change}");
+    assert_eq!(change.changes().len(), 15, "{change}");
     assert_eq!(circuit.circuit.settings(), before);
     circuit.play("ff");
     circuit.is(State::Closed);
@@ -458,12 +475,17 @@ fn every_kind_of_value_reads_well_in_a_log() {
                 OpenFor::exponential(secs(1), 2.0, secs(60)).jitter(Jitter::Fraction(0.2)),
             )
             .set_probes((2, 3))
+            .set_call_timeout(millis(800))
+            .set_bulkhead((20, millis(50)))
+            .set_retries(RetryLimits::new(2))
             .set_ramp((secs(10), 0.1))
             .set_abandoned(AbandonedPolicy::FailureAfter(millis(1_900)))
     });
     let line = "circuit `payments`: `slow_call_rate` off -> 0.75, \
                 `open_for` 30s -> 1s times 2.0 up to 60s with a jitter of 0.2, \
-                `probes` 1 of 1 -> 2 of 3, `ramp` off -> 10s from 0.1, \
+                `probes` 1 of 1 -> 2 of 3, `call_timeout` off -> 800ms, \
+                `bulkhead` off -> 20 places, wait 50ms, \
+                `retries` off -> at most 2, 0.1 of the calls and 1 a second, wait 1s, `ramp` off -> 10s from 0.1, \
                 `abandoned` FailureIfSlow -> FailureAfter(1.9s)";
     assert_eq!(change.to_string(), line);
 }

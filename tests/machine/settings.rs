@@ -9,7 +9,7 @@ use crate::support::{NANO, millis, secs};
 use tower::Layer;
 use tower_breaker::{
     AbandonedPolicy, Circuit, CircuitBuilder, ConfigError, EjectionCap, Jitter, Mode, OpenFor,
-    SavedState, State,
+    RetryLimits, SavedState, State,
     clock::{Clock, ManualClock},
 };
 
@@ -384,6 +384,61 @@ fn probe_timeout() {
 
 // B8
 #[test]
+fn call_timeout() {
+    refused(&[("call_timeout", "0ns", |c| c.call_timeout(Duration::ZERO))]);
+    accepted(&[|c| c.call_timeout(NANO), |c| c.call_timeout(Duration::MAX)]);
+}
+
+// B8
+#[test]
+fn bulkhead() {
+    refused(&[
+        ("bulkhead.places", "0", |c| c.bulkhead(0, NANO)),
+        ("bulkhead.places", "1000001", |c| {
+            c.bulkhead(1_000_001, NANO)
+        }),
+    ]);
+    accepted(&[
+        |c| c.bulkhead(1, Duration::ZERO),
+        |c| c.bulkhead(1_000_000, Duration::MAX),
+    ]);
+}
+
+// B8
+#[test]
+fn retries() {
+    const ONE: RetryLimits = RetryLimits::new(1);
+    refused(&[
+        ("retries.at_most", "0", |c| c.retries(RetryLimits::new(0))),
+        ("retries.at_most", "101", |c| {
+            c.retries(RetryLimits::new(101))
+        }),
+        ("retries.share", "-0.1", |c| c.retries(ONE.share(-0.1))),
+        ("retries.share", "1.1", |c| c.retries(ONE.share(1.1))),
+        ("retries.share", "NaN", |c| c.retries(ONE.share(f64::NAN))),
+        ("retries.per_second", "1000001", |c| {
+            c.retries(ONE.per_second(1_000_001))
+        }),
+        ("retries.max_wait", "0ns", |c| {
+            c.retries(ONE.max_wait(Duration::ZERO))
+        }),
+        // None would ever be repeated.
+        ("retries.per_second", "0", |c| {
+            c.retries(ONE.share(0.0).per_second(0))
+        }),
+    ]);
+    accepted(&[
+        |c| c.retries(ONE.share(0.0)),
+        |c| c.retries(ONE.per_second(0).max_wait(NANO)),
+        |c| {
+            let most = RetryLimits::new(100).share(1.0).per_second(1_000_000);
+            c.retries(most.max_wait(Duration::MAX))
+        },
+    ]);
+}
+
+// B8
+#[test]
 fn ramp() {
     refused(&[
         ("ramp", "0ns", |c| c.ramp(Duration::ZERO, 0.1)),
@@ -496,6 +551,9 @@ fn the_most_of_everything_works() {
             .permits(63)
             .half_open_timeout(Duration::MAX)
             .probe_timeout(Duration::MAX)
+            .call_timeout(Duration::MAX)
+            .bulkhead(1_000_000, Duration::MAX)
+            .retries(RetryLimits::new(100).share(1.0).per_second(1_000_000))
             .ramp(Duration::MAX, 1.0)
             .jitter_seed(u64::MAX)
     });

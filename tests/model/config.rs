@@ -4,7 +4,7 @@ use std::{panic::resume_unwind, time::Duration};
 
 use proptest::{option, prelude::*};
 use tower_breaker::{
-    AbandonedPolicy, CircuitBuilder, Jitter, Mode, OpenFor, Settings, WindowCounts,
+    AbandonedPolicy, CircuitBuilder, Jitter, Mode, OpenFor, RetryLimits, Settings, WindowCounts,
 };
 
 /// Settings as a person says them; `None` is *not said*. Shares are in thousandths.
@@ -23,6 +23,15 @@ pub(crate) struct Config {
     pub(crate) ramp: Option<(Duration, u32)>,
     pub(crate) abandoned: AbandonedPolicy,
     pub(crate) mode: Mode,
+    pub(crate) around: Around,
+}
+
+/// What is obeyed around the breaker: whatever it says, guards and the machine know nothing of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Around {
+    pub(crate) call_timeout: Option<Duration>,
+    pub(crate) bulkhead: Option<(u64, Duration)>,
+    pub(crate) retries: Option<RetryLimits>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +91,7 @@ pub(crate) struct Change {
     pub(crate) permits: Option<Option<u64>>,
     pub(crate) probes: Option<Option<(u64, u64)>>,
     pub(crate) timeout: Option<Option<Duration>>,
+    pub(crate) around: Option<Around>,
 }
 
 impl Custom {
@@ -136,6 +146,9 @@ impl Config {
         let builder = self.half_open.tell(self.tell_policies(builder));
         let builder = say!(builder,
             self.ramp => |b: Builder, (time, from)| b.ramp(time, share(from)),
+            self.around.call_timeout => Builder::call_timeout,
+            self.around.bulkhead => |b: Builder, (places, wait)| b.bulkhead(places, wait),
+            self.around.retries => Builder::retries,
         );
         builder
             .open_for(self.open_for.to_open_for())
@@ -189,6 +202,9 @@ impl Change {
             self.permits => Settings::set_permits,
             self.probes => Settings::set_probes,
             self.timeout => Settings::set_half_open_timeout,
+            self.around.map(|it| it.call_timeout) => Settings::set_call_timeout,
+            self.around.map(|it| it.bulkhead) => Settings::set_bulkhead,
+            self.around.map(|it| it.retries) => Settings::set_retries,
         )
     }
 }
@@ -290,6 +306,28 @@ pub(crate) fn mode() -> impl Strategy<Value = Mode> {
     ]
 }
 
+fn retries() -> impl Strategy<Value = RetryLimits> {
+    let limits = (1..=100u64, thousandths(), 0..=10u64, millis(1..=2_000));
+    limits.prop_map(|(at_most, of, per_second, max_wait)| {
+        let limits = RetryLimits::new(at_most).share(share(of));
+        limits.per_second(per_second).max_wait(max_wait)
+    })
+}
+
+fn around() -> impl Strategy<Value = Around> {
+    let rarely = 0.3;
+    let around = (
+        option::weighted(rarely, millis(1..=1_000)),
+        option::weighted(rarely, (1..=1_000_000u64, millis(0..=100))),
+        option::weighted(rarely, retries()),
+    );
+    around.prop_map(|(call_timeout, bulkhead, retries)| Around {
+        call_timeout,
+        bulkhead,
+        retries,
+    })
+}
+
 /// Any circuit that the builder accepts.
 pub(crate) fn any_config() -> impl Strategy<Value = Config> {
     let policies = (
@@ -307,11 +345,12 @@ pub(crate) fn any_config() -> impl Strategy<Value = Config> {
         option::weighted(0.2, (millis(1..=1_000), 1..=1000u32)),
         abandoned(),
         mode(),
+        around(),
     );
     (policies, rest).prop_map(|(policies, rest)| {
         let ((consecutive, span), failure_rate, slow_rate, custom, minimum, window, slow_after) =
             policies;
-        let (open_for, half_open, ramp, abandoned, mode) = rest;
+        let (open_for, half_open, ramp, abandoned, mode, around) = rest;
         Config {
             consecutive,
             span: span.filter(|_| consecutive.is_some()),
@@ -326,6 +365,7 @@ pub(crate) fn any_config() -> impl Strategy<Value = Config> {
             ramp,
             abandoned,
             mode,
+            around,
         }
         .with_possible_minimum()
     })
@@ -407,11 +447,12 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
         option::weighted(rarely, mostly(1..=5u64)),
         option::weighted(rarely, mostly(probes())),
         option::weighted(rarely, mostly(millis(1..=2_000))),
+        option::weighted(rarely, around()),
     );
     (numbers, rest).prop_map(
         |(
             (consecutive, failure_rate, slow_rate, minimum),
-            (open_for, permits, probes, timeout),
+            (open_for, permits, probes, timeout, around),
         )| {
             Change {
                 consecutive,
@@ -422,6 +463,7 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
                 permits,
                 probes,
                 timeout,
+                around,
             }
         },
     )

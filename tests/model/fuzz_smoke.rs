@@ -73,6 +73,12 @@ fn the_builder_refuses_nonsense_by_name_and_what_it_accepts_works() {
         "permits",
         "half_open_timeout",
         "probe_timeout",
+        "call_timeout",
+        "bulkhead.places",
+        "retries.at_most",
+        "retries.share",
+        "retries.per_second",
+        "retries.max_wait",
         "ramp",
         "ramp.from",
     ];

@@ -81,6 +81,7 @@ fn by_reason(totals: &mut Totals, reason: Reason) -> &mut u64 {
         Reason::HalfOpenFull => &mut by.half_open_full,
         Reason::ForcedOpen => &mut by.forced_open,
         Reason::Ramping => &mut by.ramping,
+        Reason::BulkheadFull => &mut by.bulkhead_full,
         _ => panic!("no such reason"),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tower_breaker::{AbandonedPolicy, Circuit, CircuitBuilder, Jitter, OpenFor};
+use tower_breaker::{AbandonedPolicy, Circuit, CircuitBuilder, Jitter, OpenFor, RetryLimits};
 
 use crate::config::{Config, Growth, any_config, change};
 
@@ -66,6 +66,21 @@ fn open_for(code: &str) -> OpenFor {
     open_for.jitter(jitter)
 }
 
+/// `RetryLimits::new(2)`, and what is called on it.
+fn retries(code: &str) -> RetryLimits {
+    let mut calls = code.split(").").map(|it| it.trim_end_matches(')'));
+    let first = calls
+        .next()
+        .and_then(|it| it.strip_prefix("RetryLimits::new("));
+    let limits = RetryLimits::new(number(first.expect("limits")));
+    calls.fold(limits, |limits, call| match call.split_once('(') {
+        Some(("share", share)) => limits.share(number(share)),
+        Some(("per_second", number_of)) => limits.per_second(number(number_of)),
+        Some(("max_wait", wait)) => limits.max_wait(time(&format!("{wait})"))),
+        _ => panic!("{code}"),
+    })
+}
+
 /// Does what the line says.
 fn do_line(builder: CircuitBuilder, line: &str) -> CircuitBuilder {
     let (name, arguments) = call(line);
@@ -86,6 +101,9 @@ fn do_line(builder: CircuitBuilder, line: &str) -> CircuitBuilder {
         ".probes" => builder.probes(number(pair().0), number(pair().1)),
         ".half_open_timeout" => builder.half_open_timeout(time(arguments)),
         ".probe_timeout" => builder.probe_timeout(time(arguments)),
+        ".call_timeout" => builder.call_timeout(time(arguments)),
+        ".bulkhead" => builder.bulkhead(number(pair().0), time(pair().1)),
+        ".retries" => builder.retries(retries(arguments)),
         ".ramp" => builder.ramp(time(pair().0), number(pair().1)),
         ".abandoned" => builder.abandoned(abandoned(arguments)),
         ".totals" => builder.totals(number(arguments)),

@@ -4,7 +4,8 @@
 use std::{collections::BTreeSet, panic::resume_unwind, time::Duration};
 
 use tower_breaker::{
-    AbandonedPolicy, Circuit, CircuitBuilder, ConfigError, Jitter, OpenFor, clock::ManualClock,
+    AbandonedPolicy, Circuit, CircuitBuilder, ConfigError, Jitter, OpenFor, RetryLimits,
+    clock::ManualClock,
 };
 
 use super::{bytes::Bytes, laws};
@@ -27,6 +28,9 @@ struct Said {
     timeout: Option<Duration>,
     probe_timeout: Option<Duration>,
     ramp: Option<(Duration, f64)>,
+    call_timeout: Option<Duration>,
+    places: Option<u64>,
+    retries: Option<RetryLimits>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +101,7 @@ fn say(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> Circu
         8..=11 => say_window(builder, said, bytes),
         12..=14 => say_break(builder, said, bytes),
         15..=20 => say_half_open(builder, said, bytes),
+        21 => say_around(builder, said, bytes),
         _ => say_the_rest(builder, bytes),
     }
 }
@@ -207,6 +212,22 @@ fn say_half_open(
     }
 }
 
+/// What is obeyed around the breaker.
+fn say_around(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> CircuitBuilder {
+    match bytes.byte() % 3 {
+        0 => builder.call_timeout(*said.call_timeout.insert(bytes.any_duration())),
+        1 => {
+            let places = *said.places.insert(bytes.any_number(&LIMITS));
+            builder.bulkhead(places, bytes.any_duration())
+        }
+        _ => {
+            let limits = RetryLimits::new(bytes.any_number(&LIMITS)).share(bytes.any_share());
+            let limits = limits.per_second(bytes.any_number(&LIMITS));
+            builder.retries(*said.retries.insert(limits.max_wait(bytes.any_duration())))
+        }
+    }
+}
+
 /// What takes no nonsense.
 fn say_the_rest(builder: CircuitBuilder, bytes: &mut Bytes<'_>) -> CircuitBuilder {
     let abandoned = [
@@ -242,6 +263,7 @@ impl Said {
             open_for.nonsense(&mut refuse);
         }
         self.nonsense_of_half_open(&mut refuse);
+        self.nonsense_around(&mut refuse);
         fields
     }
 
@@ -292,6 +314,28 @@ impl Said {
             homeless || !(1..=100).contains(&buckets),
             "time_window_buckets",
         );
+    }
+
+    fn nonsense_around(&self, refuse: &mut impl FnMut(bool, &'static str)) {
+        refuse(self.call_timeout == Some(Duration::ZERO), "call_timeout");
+        let places = 1..=1_000_000;
+        refuse(
+            !places.contains(&self.places.unwrap_or(1)),
+            "bulkhead.places",
+        );
+        let Some(limits) = self.retries else { return };
+        let RetryLimits {
+            at_most,
+            share,
+            per_second,
+            max_wait,
+            ..
+        } = limits;
+        refuse(!(1..=100).contains(&at_most), "retries.at_most");
+        refuse(share != 0.0 && !is_share(share), "retries.share");
+        let none = share == 0.0 && per_second == 0;
+        refuse(none || per_second > 1_000_000, "retries.per_second");
+        refuse(max_wait.is_zero(), "retries.max_wait");
     }
 
     fn nonsense_of_half_open(&self, refuse: &mut impl FnMut(bool, &'static str)) {

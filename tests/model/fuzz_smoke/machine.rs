@@ -7,7 +7,7 @@ use tower_breaker::{AbandonedPolicy, Mode, Outcome};
 
 use super::bytes::Bytes;
 use crate::{
-    config::{Break, Change, Config, Custom, Growth, HalfOpen, Spread, Window},
+    config::{Around, Break, Change, Config, Custom, Growth, HalfOpen, Spread, Window},
     history::{Edge, Ending, Step, Time},
     pair::{Tally, live_through},
 };
@@ -62,6 +62,7 @@ fn config(bytes: &mut Bytes<'_>) -> Config {
         ramp: bytes.maybe(|bytes| (millis(bytes, 1, 1_000), thousandths(bytes))),
         abandoned: abandoned(bytes),
         mode: bytes.pick(&MODES),
+        around: Around::default(),
     };
     config.with_possible_minimum()
 }
@@ -145,6 +146,7 @@ fn change(bytes: &mut Bytes<'_>) -> Change {
         permits: bytes.maybe(|bytes| bytes.maybe(|bytes| bytes.between(1, 5))),
         probes: bytes.maybe(|bytes| bytes.maybe(probes)),
         timeout: bytes.maybe(|bytes| bytes.maybe(|bytes| millis(bytes, 1, 2_000))),
+        around: None,
     }
 }
 

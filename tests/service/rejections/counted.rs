@@ -32,7 +32,7 @@ fn rejecting(reason: Reason) -> Circuit {
     circuit
 }
 
-/// How often each reason was told, in the order of [`REASONS`].
+/// How often each reason of the circuit's own was told, in the order of [`REASONS`]. There is no bulkhead here.
 fn told(circuit: &Circuit) -> [u64; 4] {
     let totals = circuit.snapshot().totals.expect("on by default");
     let RejectedTotals {
@@ -40,8 +40,10 @@ fn told(circuit: &Circuit) -> [u64; 4] {
         half_open_full,
         forced_open,
         ramping,
+        bulkhead_full,
         ..
     } = totals.rejected_by;
+    assert_eq!(bulkhead_full, 0);
     let told = [open, half_open_full, forced_open, ramping];
     assert_eq!(totals.rejected, told.iter().sum::<u64>());
     told
