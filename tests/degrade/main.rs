@@ -4,5 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod fallback;
 mod queue;
 mod queue_model;
+#[path = "../support/sockets.rs"]
+mod sockets;

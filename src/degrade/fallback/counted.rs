@@ -54,23 +54,15 @@ impl CountedFor {
         self.circuit.clone()
     }
 
-    #[cold]
+    /// Counts and tells it.
     pub(super) fn note<E>(&self, because: &Because<E>, fell_back: FellBack) {
-        if let Some(circuit) = self.circuit(because) {
-            circuit.note_fallback(fell_back);
-        }
-    }
-
-    /// There is another answer in the course of a call of the very circuit: it will take that for the dependency's.
-    #[cold]
-    pub(super) fn note_if_inside<E>(&self, because: &Because<E>) {
-        if !nesting::is_any() {
-            return;
-        }
         let Some(circuit) = self.circuit(because) else {
             return;
         };
-        if nesting::is_called(circuit.identity()) {
+        circuit.note_fallback(fell_back);
+        // A circuit whose call goes on here will take the answer for the dependency's. What rejects is another.
+        let hides = fell_back.answered && because.rejected().is_none();
+        if hides && nesting::is_any() && nesting::is_called(circuit.identity()) {
             circuit.note_hidden();
         }
     }

@@ -125,7 +125,7 @@ impl<A, W, K, V> Plan<A, W, K, V> {
     #[cold]
     fn finish<Kept, Res, E>(
         &self,
-        answer: Result<Res, A::Failure>,
+        mut answer: Result<Res, A::Failure>,
         because: Because<E>,
     ) -> Result<Res, A::Error>
     where
@@ -135,7 +135,6 @@ impl<A, W, K, V> Plan<A, W, K, V> {
         let (kind, cause) = (self.answer.kind(), because.cause());
         let is_fail = kind == FallbackKind::Fail;
         let refusal = because.rejected().filter(|_| is_fail);
-        let mut answer = answer;
         let answered = match &mut answer {
             Ok(response) => V::mark(
                 response,
@@ -148,7 +147,6 @@ impl<A, W, K, V> Plan<A, W, K, V> {
             // To fail was all it was asked for.
             Err(_) => is_fail,
         };
-        self.counted.note_if_inside(&because);
         self.counted.note(
             &because,
             FellBack {

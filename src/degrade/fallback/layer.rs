@@ -1,6 +1,6 @@
 //! [`FallbackLayer`]: puts a fallback around services.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use http::HeaderName;
 use tower_layer::Layer;
@@ -23,47 +23,39 @@ use crate::{
 /// `A` is what [answers](super::Answer), `W` [when](super::When), `K` what is [kept](super::Keep) of the request, and
 /// `V` [where](super::View) a response or an error says that it is a rejection.
 pub struct FallbackLayer<A, W = OnRejection, K = Nothing, V = Http> {
-    plan: Plan<A, W, K, V>,
+    /// For the services: one for each thread, so that threads do not contend for its count.
+    family: Family<Plan<A, W, K, V>>,
 }
 
 /// All that a layer says.
 pub(super) struct Plan<A, W, K, V> {
-    pub(super) answer: std::sync::Arc<A>,
-    pub(super) when: std::sync::Arc<W>,
-    pub(super) keep: std::sync::Arc<K>,
-    pub(super) view: std::marker::PhantomData<fn() -> V>,
+    pub(super) answer: Arc<A>,
+    pub(super) when: Arc<W>,
+    pub(super) keep: Arc<K>,
     pub(super) counted: CountedFor,
     pub(super) header: Option<HeaderName>,
+    view: PhantomData<fn() -> V>,
 }
 
 impl<A, W, K, V> Clone for Plan<A, W, K, V> {
     fn clone(&self) -> Self {
-        Self {
-            answer: self.answer.clone(),
-            when: self.when.clone(),
-            keep: self.keep.clone(),
-            view: self.view,
-            counted: self.counted.clone(),
-            header: self.header.clone(),
-        }
+        self.clone_with_view()
     }
 }
 
 impl<A, W, K, V> Plan<A, W, K, V> {
-    fn with<W2, K2, V2>(
-        self,
-        when: std::sync::Arc<W2>,
-        keep: std::sync::Arc<K2>,
-    ) -> FallbackLayer<A, W2, K2, V2> {
-        FallbackLayer {
-            plan: Plan {
-                answer: self.answer,
-                when,
-                keep,
-                view: std::marker::PhantomData,
-                counted: self.counted,
-                header: self.header,
-            },
+    fn clone_with_view<V2>(&self) -> Plan<A, W, K, V2> {
+        self.with(self.when.clone(), self.keep.clone())
+    }
+
+    fn with<W2, K2, V2>(&self, when: Arc<W2>, keep: Arc<K2>) -> Plan<A, W2, K2, V2> {
+        Plan {
+            answer: self.answer.clone(),
+            when,
+            keep,
+            counted: self.counted.clone(),
+            header: self.header.clone(),
+            view: PhantomData,
         }
     }
 }
@@ -98,16 +90,14 @@ impl<A> FallbackLayer<A, OnFailure> {
 
 impl<A, W> FallbackLayer<A, W> {
     fn new(counted: CountedFor, answer: A, when: W) -> Self {
-        Self {
-            plan: Plan {
-                answer: answer.into(),
-                when: when.into(),
-                keep: Nothing.into(),
-                view: std::marker::PhantomData,
-                counted,
-                header: None,
-            },
-        }
+        Self::of(Plan {
+            answer: answer.into(),
+            when: when.into(),
+            keep: Nothing.into(),
+            counted,
+            header: None,
+            view: PhantomData,
+        })
     }
 }
 
@@ -121,10 +111,9 @@ impl<A, C, P, K, V> FallbackLayer<A, OnFailure<C, P>, K, V> {
     {
         let when = OnFailure {
             classifier,
-            predicate: self.plan.when.predicate.clone(),
+            predicate: self.plan().when.predicate.clone(),
         };
-        let keep = self.plan.keep.clone();
-        self.plan.with(when.into(), keep)
+        self.with_when(when)
     }
 
     /// Answers only if `predicate` says so of the cause. Everything else is passed on.
@@ -150,11 +139,10 @@ impl<A, C, P, K, V> FallbackLayer<A, OnFailure<C, P>, K, V> {
         C: Clone,
     {
         let when = OnFailure {
-            classifier: self.plan.when.classifier.clone(),
+            classifier: self.plan().when.classifier.clone(),
             predicate,
         };
-        let keep = self.plan.keep.clone();
-        self.plan.with(when.into(), keep)
+        self.with_when(when)
     }
 }
 
@@ -181,27 +169,44 @@ impl<A, W, K, V> FallbackLayer<A, W, K, V> {
     }
 
     fn keep<K2>(self, keep: K2) -> FallbackLayer<A, W, K2, V> {
-        let when = self.plan.when.clone();
-        self.plan.with(when, keep.into())
+        FallbackLayer::of(self.plan().with(self.plan().when.clone(), keep.into()))
     }
 
     /// For services whose error is boxed: `Box<dyn Error + Send + Sync>`.
     ///
     /// Default: the error is a [`std::error::Error`].
     pub fn boxed_errors(self) -> FallbackLayer<A, W, K, BoxedErrors<V>> {
-        let (when, keep) = (self.plan.when.clone(), self.plan.keep.clone());
-        self.plan.with(when, keep)
+        self.with_view()
     }
 
     /// Writes into this header of an answer what it is: `value; cause=open`, with the labels of
     /// [`FallbackKind`](crate::degrade::FallbackKind) and [`FallbackCause`](crate::degrade::FallbackCause). Only a
-    /// fallback of this process may say so: the header is taken out of requests and of the dependency's responses.
+    /// fallback of this process may say so: of a response that is none, the header is removed.
     ///
     /// Default: none. The mark in the extensions is always there.
     #[must_use]
-    pub fn header(mut self, name: HeaderName) -> Self {
-        self.plan.header = Some(name);
-        self
+    pub fn header(self, name: HeaderName) -> Self {
+        let mut plan = self.plan().clone();
+        plan.header = Some(name);
+        Self::of(plan)
+    }
+
+    fn of(plan: Plan<A, W, K, V>) -> Self {
+        Self {
+            family: Family::new(|| plan.clone()),
+        }
+    }
+
+    fn plan(&self) -> &Plan<A, W, K, V> {
+        self.family.held()
+    }
+
+    fn with_when<W2, V2>(&self, when: W2) -> FallbackLayer<A, W2, K, V2> {
+        FallbackLayer::of(self.plan().with(when.into(), self.plan().keep.clone()))
+    }
+
+    fn with_view<V2>(&self) -> FallbackLayer<A, W, K, V2> {
+        FallbackLayer::of(self.plan().clone_with_view())
     }
 }
 
@@ -210,8 +215,7 @@ impl<A, K> FallbackLayer<A, OnRejection, K, Http> {
     ///
     /// Default: responses are `http::Response`.
     pub fn any_response(self) -> FallbackLayer<A, OnRejection, K, AnyResponse> {
-        let (when, keep) = (self.plan.when.clone(), self.plan.keep.clone());
-        self.plan.with(when, keep)
+        self.with_view()
     }
 }
 
@@ -223,10 +227,9 @@ impl<A, K, P: Clone> FallbackLayer<A, OnFailure<HttpClassifier, P>, K, Http> {
     pub fn any_response(self) -> FallbackLayer<A, OnFailure<ErrorsOnly, P>, K, AnyResponse> {
         let when = OnFailure {
             classifier: ErrorsOnly,
-            predicate: self.plan.when.predicate.clone(),
+            predicate: self.plan().when.predicate.clone(),
         };
-        let keep = self.plan.keep.clone();
-        self.plan.with(when.into(), keep)
+        self.with_when(when)
     }
 }
 
@@ -234,7 +237,7 @@ impl<S, A, W, K, V> Layer<S> for FallbackLayer<A, W, K, V> {
     type Service = Fallback<S, A, W, K, V>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Fallback::new(inner, Family::new(|| self.plan.clone()))
+        Fallback::new(inner, self.family.clone())
     }
 }
 
@@ -242,7 +245,7 @@ impl<S, A, W, K, V> Layer<S> for FallbackLayer<A, W, K, V> {
 impl<A, W, K, V> Clone for FallbackLayer<A, W, K, V> {
     fn clone(&self) -> Self {
         Self {
-            plan: self.plan.clone(),
+            family: self.family.clone(),
         }
     }
 }
@@ -250,10 +253,10 @@ impl<A, W, K, V> Clone for FallbackLayer<A, W, K, V> {
 impl<A: fmt::Debug, W: fmt::Debug, K: fmt::Debug, V> fmt::Debug for FallbackLayer<A, W, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FallbackLayer")
-            .field("answer", &self.plan.answer)
-            .field("when", &self.plan.when)
-            .field("keep", &self.plan.keep)
-            .field("counted_for", &self.plan.counted)
+            .field("answer", &self.plan().answer)
+            .field("when", &self.plan().when)
+            .field("keep", &self.plan().keep)
+            .field("counted_for", &self.plan().counted)
             .finish_non_exhaustive()
     }
 }

@@ -28,7 +28,7 @@ pub trait View<Res, E>: sealed::Sealed {
     /// The response as a fallback's answer: whether it is one, and not a refusal; then it has the mark.
     #[doc(hidden)]
     fn mark(response: &mut Res, mark: Mark<'_>) -> bool;
-    /// Takes from a response what only a fallback may say.
+    /// Removes a header of which only a fallback may make use from what is no fallback's answer.
     #[doc(hidden)]
     fn clean(response: &mut Res, header: &HeaderName);
 }
@@ -119,6 +119,10 @@ impl<B, E: Error + 'static> View<Response<B>, E> for Http {
         let extensions = response.extensions_mut();
         // A rejection that another circuit has made is no good answer, and a good answer is no rejection (H3).
         if extensions.get::<Rejected>().is_some() && says_no {
+            extensions.remove::<Degraded>();
+            if let Some(name) = mark.header {
+                response.headers_mut().remove(name);
+            }
             return false;
         }
         extensions.remove::<Rejected>();
@@ -133,7 +137,9 @@ impl<B, E: Error + 'static> View<Response<B>, E> for Http {
     }
 
     fn clean(response: &mut Response<B>, header: &HeaderName) {
-        response.headers_mut().remove(header);
+        if response.extensions().get::<Degraded>().is_none() {
+            response.headers_mut().remove(header);
+        }
     }
 }
 
