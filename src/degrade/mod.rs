@@ -5,6 +5,9 @@
 //! may hold at once, how long each may take, and which of them are repeated.
 
 mod because;
+#[cfg(feature = "cached")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cached")))]
+pub mod cached;
 pub mod fallback;
 pub mod queue;
 #[cfg(feature = "retries")]

@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "cached")]
+mod cached;
 mod fallback;
 mod queue;
 mod queue_model;

@@ -1,0 +1,176 @@
+//! [`CachedBuilder`]: how much is kept, and for how long.
+
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderName;
+
+use super::{Cached, key::Keys, shared::Shared, store::Store};
+use crate::circuit::{
+    clock::{CircuitClock, Clock},
+    settings::ConfigError,
+};
+
+/// What is decided by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) shared: bool,
+    pub(super) keep_for: Duration,
+    pub(super) stale_if_error: Option<Duration>,
+    pub(super) body_limit: usize,
+}
+
+/// Builds a [`Cached`].
+#[must_use = "nothing is kept without `build`"]
+pub struct CachedBuilder {
+    entries: usize,
+    bytes: usize,
+    rules: Rules,
+    also_key_by: Vec<HeaderName>,
+    clock: Option<Arc<dyn Clock>>,
+}
+
+impl CachedBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            entries: 1_000,
+            bytes: 16 << 20,
+            rules: Rules {
+                shared: true,
+                keep_for: Duration::from_secs(60 * 60),
+                stale_if_error: None,
+                body_limit: 1 << 20,
+            },
+            also_key_by: Vec::new(),
+            clock: None,
+        }
+    }
+
+    /// For how long an answer may be given once more when it is stale, if neither it nor the request says so itself
+    /// (`stale-if-error`, RFC 5861; `max-stale`). Where one of them does, that holds.
+    ///
+    /// **Watch out:** most services say neither, and not even `max-age`. Their answers are stale at once, so without
+    /// this they are kept, and never given.
+    ///
+    /// Default: not at all.
+    #[doc(alias = "stale_while_error")]
+    #[doc(alias = "grace")]
+    pub fn stale_if_error(mut self, at_most: Duration) -> Self {
+        self.rules.stale_if_error = Some(at_most);
+        self
+    }
+
+    /// For how long an answer is kept at most, fresh or stale.
+    ///
+    /// Default: an hour.
+    #[doc(alias = "ttl")]
+    #[doc(alias = "time_to_live")]
+    pub fn keep_for(mut self, keep_for: Duration) -> Self {
+        self.rules.keep_for = keep_for;
+        self
+    }
+
+    /// How many answers are kept at most. 8 at least.
+    ///
+    /// Default: 1,000.
+    #[doc(alias = "capacity")]
+    #[doc(alias = "max_entries")]
+    pub fn entries(mut self, entries: usize) -> Self {
+        self.entries = entries;
+        self
+    }
+
+    /// How many bytes all of them may take, with their headers and all that is needed to find them. What is being
+    /// recorded comes on top: see [`body_limit`](Self::body_limit).
+    ///
+    /// Default: 16 MiB.
+    #[doc(alias = "weight")]
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// An answer whose body is longer, in bytes, is not kept. An eighth of [`bytes`](Self::bytes) at most.
+    ///
+    /// A body is recorded while it is read, at most 64 bodies at once. So 64 times this limit is what recording may take
+    /// in the worst case.
+    ///
+    /// Default: 1 MiB.
+    pub fn body_limit(mut self, body_limit: usize) -> Self {
+        self.rules.body_limit = body_limit;
+        self
+    }
+
+    /// Tells answers apart by this header, too, whatever `Vary` says.
+    ///
+    /// For what says who asks and is none of the headers that the cache knows itself ([whose answer](super#whose-answer)),
+    /// such as a tenant.
+    pub fn also_key_by(mut self, name: HeaderName) -> Self {
+        self.also_key_by.push(name);
+        self
+    }
+
+    /// `false` says that all requests are of one user, as in an app: then what is `private` is kept, and what is said to
+    /// shared caches (`s-maxage`, `proxy-revalidate`) does not hold. Answers to different credentials are told apart all
+    /// the same.
+    ///
+    /// Default: `true`.
+    pub fn shared(mut self, shared: bool) -> Self {
+        self.rules.shared = shared;
+        self
+    }
+
+    /// Where the cache gets the time; see [`clock`](crate::clock). How long an answer has been kept is by that; the time
+    /// of day is needed only for the dates in headers.
+    ///
+    /// Default: tokio's clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// The cache, empty.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for fewer than 8 entries, for a body limit above an eighth of the bytes, for a time of zero, and
+    /// for a clock that panics (rule B8).
+    pub fn build(self) -> Result<Cached, ConfigError> {
+        let Self {
+            entries,
+            bytes,
+            rules,
+            also_key_by,
+            clock,
+        } = self;
+        ConfigError::unless(entries >= 8, "entries", &entries, "8 or more")?;
+        let most = bytes / 8;
+        if rules.body_limit > most {
+            let allowed = format!("at most {most}, an eighth of `bytes`");
+            return Err(ConfigError::new("body_limit", rules.body_limit, allowed).blaming("bytes"));
+        }
+        let kept = !rules.keep_for.is_zero();
+        ConfigError::unless(kept, "keep_for", &rules.keep_for, "above zero")?;
+        let clock = match clock {
+            Some(clock) => CircuitClock::custom(clock)
+                .ok_or_else(|| ConfigError::new("clock", "panics", "one that does not panic"))?,
+            None => CircuitClock::tokio(),
+        };
+        Ok(Cached(Arc::new(Shared::new(
+            Store::new(entries, bytes, rules.body_limit),
+            Keys::new(also_key_by),
+            rules,
+            clock,
+        ))))
+    }
+}
+
+impl std::fmt::Debug for CachedBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CachedBuilder")
+            .field("entries", &self.entries)
+            .field("bytes", &self.bytes)
+            .field("rules", &self.rules)
+            .field("also_key_by", &self.also_key_by)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! Whose answer to what: the keys of the store.
+//!
+//! A key is a hash of 128 bits under two keys of SipHash, which are made anew for each cache. So no credential, no
+//! cookie and no value that an answer depends on is kept, and nobody can look for two that are the same.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use http::{
+    HeaderMap, HeaderName, Uri,
+    header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION},
+    uri::{Authority, Scheme},
+};
+
+/// Headers that say who asks, whatever `Vary` says.
+pub(super) static CREDENTIALS: [HeaderName; 7] = [
+    AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    COOKIE,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-access-token"),
+    HeaderName::from_static("x-auth-token"),
+];
+
+/// Headers by which frameworks take a request for another, which nobody names in `Vary`. If they were not in the key,
+/// a stranger could have an answer kept for all that none of them has asked for.
+static REWRITES: [HeaderName; 10] = [
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-scheme"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key(u64, u64);
+
+impl Key {
+    /// One of so many places.
+    pub(super) fn place(self, of: usize) -> usize {
+        usize::try_from(self.0 % of as u64).expect("less than a usize")
+    }
+}
+
+/// What makes keys.
+#[derive(Debug)]
+pub(super) struct Keys {
+    secrets: [RandomState; 2],
+    /// Further headers that are in each key.
+    also: Vec<HeaderName>,
+}
+
+impl Keys {
+    pub(super) fn new(also: Vec<HeaderName>) -> Self {
+        let secrets = [RandomState::new(), RandomState::new()];
+        Self { secrets, also }
+    }
+
+    /// What is asked for, whoever asks. `None` if nobody can say: for two hosts.
+    pub(super) fn of_target(&self, uri: &Uri, headers: &HeaderMap) -> Option<Key> {
+        let authority = authority(uri, headers)?;
+        let scheme = uri.scheme().map_or("", Scheme::as_str);
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Some(self.hash(|hash| {
+            for part in [scheme, &*authority, path] {
+                hash.add(part.as_bytes());
+            }
+        }))
+    }
+
+    /// Whose answer to that: by credentials, and by all values of all headers that the answer depends on.
+    pub(super) fn of_variant(
+        &self,
+        target: Key,
+        generation: u64,
+        depends_on: &[HeaderName],
+        request: &HeaderMap,
+    ) -> Key {
+        let names = CREDENTIALS.iter().chain(&REWRITES).chain(&self.also);
+        self.hash(|hash| {
+            for number in [target.0, target.1, generation] {
+                hash.add_number(number);
+            }
+            for name in names.chain(depends_on) {
+                hash.add_values(name, request);
+            }
+        })
+    }
+
+    fn hash(&self, add: impl FnOnce(&mut Hashing<'_>)) -> Key {
+        let [mut one, mut other] = self.secrets.each_ref().map(RandomState::build_hasher);
+        add(&mut Hashing(&mut one, &mut other));
+        Key(one.finish(), other.finish())
+    }
+}
+
+struct Hashing<'a>(&'a mut dyn Hasher, &'a mut dyn Hasher);
+
+impl Hashing<'_> {
+    fn add_number(&mut self, number: u64) {
+        self.0.write_u64(number);
+        self.1.write_u64(number);
+    }
+
+    /// With its length, so that no two lists look the same.
+    fn add(&mut self, bytes: &[u8]) {
+        self.add_number(bytes.len() as u64);
+        self.0.write(bytes);
+        self.1.write(bytes);
+    }
+
+    /// All of them, in their order. None is another thing than an empty one.
+    fn add_values(&mut self, name: &HeaderName, headers: &HeaderMap) {
+        let values = headers.get_all(name);
+        self.add(name.as_str().as_bytes());
+        self.add_number(values.iter().count() as u64);
+        for value in values {
+            self.add(value.as_bytes());
+        }
+    }
+}
+
+/// Empty for a request that names no host. `None` for one that names two.
+fn authority(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let in_uri = uri.authority().map(Authority::as_str);
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = match hosts.next() {
+        Some(host) => Some(host.to_str().ok()?),
+        None => None,
+    };
+    let disagree = in_uri
+        .zip(host)
+        .is_some_and(|(one, other)| !one.eq_ignore_ascii_case(other));
+    if hosts.next().is_some() || disagree {
+        return None;
+    }
+    Some(in_uri.or(host).unwrap_or_default().to_ascii_lowercase())
+}

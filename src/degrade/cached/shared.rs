@@ -1,0 +1,177 @@
+//! [`Shared`]: what all layers of one cache have in common. [`Asked`]: a question on its way.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+
+use super::{
+    builder::Rules,
+    entry::Entry,
+    headers::{KeptHeaders, Why},
+    key::Keys,
+    question::Question,
+    recording::Recording,
+    servable::servable,
+    storable::{Storable, storable},
+    store::{Store, ToKeep},
+};
+use crate::circuit::clock::CircuitClock;
+
+/// As many bodies may be recorded at once.
+pub(super) const MAX_RECORDINGS: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) keys: Keys,
+    pub(super) rules: Rules,
+    clock: Clock,
+    recordings: AtomicUsize,
+}
+
+struct Clock(CircuitClock);
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+impl Shared {
+    pub(super) fn new(store: Store, keys: Keys, rules: Rules, clock: CircuitClock) -> Self {
+        Self {
+            store,
+            keys,
+            rules,
+            clock: Clock(clock),
+            recordings: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn recordings(&self) -> usize {
+        self.recordings.load(Ordering::Relaxed)
+    }
+}
+
+/// A question that was asked, and when.
+#[derive(Debug)]
+pub(super) struct Asked {
+    shared: Arc<Shared>,
+    question: Question,
+    begun: u64,
+    asked_at: u64,
+}
+
+impl Asked {
+    /// `None` for what the cache has nothing to do with.
+    pub(super) fn begin<B>(shared: &Arc<Shared>, request: &Request<B>) -> Option<Self> {
+        let question = Question::of(request, &shared.keys)?;
+        Some(Self {
+            begun: shared.store.begin(),
+            asked_at: shared.clock.0.now(),
+            shared: shared.clone(),
+            question,
+        })
+    }
+
+    /// A good answer has come: records its body, if it is one to keep, and there is room.
+    pub(super) fn record(self, status: StatusCode, headers: &HeaderMap) -> Option<Recording> {
+        let shared = self.shared.clone();
+        let received = shared.clock.0.wall();
+        let storable = storable(&self.question, status, headers, &shared.rules, received)?;
+        if storable
+            .announced
+            .is_some_and(|length| length > shared.rules.body_limit as u64)
+        {
+            return None;
+        }
+        let place = Place::take(&shared)?;
+        // Who passes a response on has to date it (RFC 9110, section 6.6.1).
+        let date = HeaderValue::try_from(httpdate::fmt_http_date(received)).ok()?;
+        let head = Head {
+            status,
+            headers: KeptHeaders::keep(headers, &date)?,
+            storable,
+        };
+        Some(Recording::begin(self, head, place))
+    }
+
+    pub(super) fn body_limit(&self) -> usize {
+        self.shared.rules.body_limit
+    }
+
+    /// Keeps an answer that has come to its end.
+    pub(super) fn keep(self, head: Head, body: Vec<u8>) {
+        let Storable {
+            freshness,
+            depends_on,
+            ..
+        } = head.storable;
+        let entry = Entry {
+            status: head.status,
+            headers: head.headers,
+            // Exactly so long, as it is weighed.
+            body: body.into_boxed_slice().into(),
+            freshness,
+            asked_at: self.asked_at,
+        };
+        let to_keep = ToKeep {
+            target: self.question.target,
+            request: &self.question.headers,
+            begun: self.begun,
+            depends_on,
+        };
+        self.shared.store.keep(&self.shared.keys, to_keep, entry);
+    }
+
+    /// There is no other answer: the last good one, if there is one that may be given.
+    pub(super) fn answer(&self, why: Why) -> Option<Response<Bytes>> {
+        let Shared {
+            store,
+            keys,
+            rules,
+            clock,
+            ..
+        } = &*self.shared;
+        let question = &self.question;
+        let entry = store.find(keys, question.target, &question.headers)?;
+        let residence = Duration::from_nanos(clock.0.now().saturating_sub(entry.asked_at));
+        let served = servable(&entry.freshness, &question.said, residence, rules)?;
+        entry.answer(question, served, why)
+    }
+}
+
+/// The head of an answer that is being recorded.
+#[derive(Debug)]
+pub(super) struct Head {
+    status: StatusCode,
+    headers: KeptHeaders,
+    pub(super) storable: Storable,
+}
+
+/// Leave to record a body.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Shared>);
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let one_more = |taken: usize| (taken < MAX_RECORDINGS).then_some(taken + 1);
+        // Relaxed: it is a number and stands for nothing else in memory.
+        let recordings = &shared.recordings;
+        let taken = recordings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.ok().map(|_| Self(shared.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.recordings.fetch_sub(1, Ordering::Relaxed);
+    }
+}

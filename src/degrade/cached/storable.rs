@@ -1,0 +1,133 @@
+//! [`storable`]: which answers are kept (rule M3; RFC 9111, section 3).
+
+use std::time::SystemTime;
+
+use http::{
+    HeaderMap, HeaderName, StatusCode,
+    header::{
+        AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, EXPIRES, PRAGMA,
+        PROXY_AUTHORIZATION, SET_COOKIE, TRAILER, VARY,
+    },
+};
+
+use super::{
+    builder::Rules,
+    directives::Directives,
+    freshness::{self, Freshness},
+    headers::hop_by_hop,
+    key::CREDENTIALS,
+    question::Question,
+    vary,
+};
+use crate::util::digits::number;
+
+/// An older way to set cookies, which nobody should use (RFC 6265, section 9.4).
+const SET_COOKIE2: HeaderName = HeaderName::from_static("set-cookie2");
+
+/// By these it is decided. An answer that wants one of them removed on the way wants too much.
+static DECISIVE: [HeaderName; 9] = [
+    AGE,
+    CACHE_CONTROL,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    EXPIRES,
+    PRAGMA,
+    SET_COOKIE,
+    SET_COOKIE2,
+    VARY,
+];
+
+/// What is known of an answer that may be kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Storable {
+    pub(super) freshness: Freshness,
+    /// The headers that `Vary` names.
+    pub(super) depends_on: Vec<HeaderName>,
+    /// Its `Content-Length`.
+    pub(super) announced: Option<u64>,
+}
+
+/// Whether an answer may be kept, by its head. What is not understood is not kept. `received` is the time of day.
+pub(super) fn storable(
+    question: &Question,
+    status: StatusCode,
+    answer: &HeaderMap,
+    rules: &Rules,
+    received: SystemTime,
+) -> Option<Storable> {
+    let said = Directives::read(answer)?;
+    let depends_on = vary::names(answer)?;
+    let allowed = !question.is_head
+        && !said.no_store
+        && !said.no_cache
+        && !(said.private && rules.shared)
+        && !sets_cookies(answer)
+        && is_understood(status, freshness::is_explicit(answer, &said, rules.shared))
+        && is_for_others(question, &said, &depends_on, rules)
+        && is_whole(answer)
+        && keeps_what_decides(answer)?;
+    allowed.then_some(())?;
+    Some(Storable {
+        freshness: Freshness::read(answer, &said, rules, received)?,
+        depends_on,
+        announced: announced(answer)?,
+    })
+}
+
+fn sets_cookies(answer: &HeaderMap) -> bool {
+    answer.contains_key(SET_COOKIE) || answer.contains_key(SET_COOKIE2)
+}
+
+/// Of those that may be kept (RFC 9110, section 15.1), the ones that mean the same a while later; and some more if they
+/// say themselves for how long they are good.
+fn is_understood(status: StatusCode, explicit: bool) -> bool {
+    match status.as_u16() {
+        200 | 203 | 204 | 300 | 301 | 308 | 404 | 410 => true,
+        302 | 307 | 405 | 414 => explicit,
+        _ => false,
+    }
+}
+
+/// An answer to somebody with credentials is kept only if it says that it may be (RFC 9111, section 3.5), and then for
+/// nobody else: see the keys. What stands in for credentials, such as a cookie, may be named by `Vary` instead.
+fn is_for_others(
+    question: &Question,
+    said: &Directives,
+    depends_on: &[HeaderName],
+    rules: &Rules,
+) -> bool {
+    let by_vary = |name: &HeaderName| {
+        *name != AUTHORIZATION && *name != PROXY_AUTHORIZATION && depends_on.contains(name)
+    };
+    let mut credentials = CREDENTIALS
+        .iter()
+        .filter(|name| question.headers.contains_key(*name));
+    !rules.shared
+        || said.public
+        || said.must_revalidate
+        || said.s_maxage.is_some()
+        || credentials.all(by_vary)
+}
+
+fn is_whole(answer: &HeaderMap) -> bool {
+    !answer.contains_key(CONTENT_RANGE) && !answer.contains_key(TRAILER)
+}
+
+fn keeps_what_decides(answer: &HeaderMap) -> Option<bool> {
+    let removed = hop_by_hop(answer)?;
+    Some(!removed.iter().any(|name| DECISIVE.contains(name)))
+}
+
+/// The outer `None` if there are two, or one that is no number.
+#[expect(
+    clippy::option_option,
+    reason = "none is fine, another thing than a wrong one"
+)]
+fn announced(answer: &HeaderMap) -> Option<Option<u64>> {
+    let mut lengths = answer.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else {
+        return Some(None);
+    };
+    let length = length.to_str().ok().and_then(number)?;
+    lengths.next().is_none().then_some(Some(length))
+}

@@ -1,0 +1,209 @@
+//! [`Store`]: where answers are kept, within bounds.
+//!
+//! An answer is found in two steps. Under the key of what is asked for is a [`Root`]: by which headers its answers
+//! differ. Under the key that is made with these is the answer. To forget all answers to a target, its root is taken
+//! out: without its generation, nobody comes to them any more.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use http::{HeaderMap, HeaderName};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
+
+use super::{
+    entry::Entry,
+    forgotten::Forgotten,
+    headers::MAX_HEAD,
+    key::{Key, Keys},
+    vary,
+};
+
+#[derive(Clone)]
+enum Slot {
+    Root(Arc<Root>),
+    Answer(Arc<Entry>),
+}
+
+struct Root {
+    generation: u64,
+    /// All headers that any answer since the root was made has named in `Vary`.
+    depends_on: Vec<HeaderName>,
+}
+
+impl Root {
+    fn bytes(&self) -> usize {
+        let names = self
+            .depends_on
+            .iter()
+            .map(|name| size_of_val(name) + name.as_str().len());
+        256 + names.sum::<usize>()
+    }
+}
+
+/// The bound of the cache below is that of weights. An answer weighs at least so much that there is no room for more
+/// than there may be.
+#[derive(Clone)]
+struct Weigh {
+    least: u64,
+}
+
+impl Weighter<Key, Slot> for Weigh {
+    fn weight(&self, _: &Key, slot: &Slot) -> u64 {
+        match slot {
+            Slot::Root(root) => root.bytes() as u64,
+            Slot::Answer(entry) => (entry.bytes() as u64).max(self.least),
+        }
+    }
+}
+
+pub(super) struct Store {
+    slots: Cache<Key, Slot, Weigh>,
+    forgotten: Forgotten,
+    generations: AtomicU64,
+}
+
+/// An answer that is to be kept, and what it answers.
+pub(super) struct ToKeep<'a> {
+    pub(super) target: Key,
+    pub(super) request: &'a HeaderMap,
+    /// What [`Store::begin`] said when it was asked for.
+    pub(super) begun: u64,
+    pub(super) depends_on: Vec<HeaderName>,
+}
+
+impl Store {
+    pub(super) fn new(entries: usize, bytes: usize, body_limit: usize) -> Self {
+        let shards = shards(entries, bytes, body_limit);
+        let options = OptionsBuilder::new()
+            .shards(shards)
+            // A root for each answer.
+            .estimated_items_capacity(entries.saturating_mul(2))
+            // Or every shard would be rounded up.
+            .weight_capacity((bytes / shards * shards) as u64)
+            .build()
+            .expect("all that is needed is said");
+        let weigh = Weigh {
+            least: bytes.div_ceil(entries) as u64,
+        };
+        let (hash, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self {
+            slots: Cache::with_options(options, weigh, hash, lifecycle),
+            forgotten: Forgotten::new(),
+            generations: AtomicU64::new(0),
+        }
+    }
+
+    /// To be called before an answer is asked for that may be kept.
+    pub(super) fn begin(&self) -> u64 {
+        self.forgotten.last()
+    }
+
+    pub(super) fn find(&self, keys: &Keys, target: Key, request: &HeaderMap) -> Option<Arc<Entry>> {
+        let root = self.root(target)?;
+        match self.slots.get(&variant(keys, target, &root, request)?)? {
+            Slot::Answer(entry) => Some(entry),
+            Slot::Root(_) => None,
+        }
+    }
+
+    /// In place of what there is, unless that was asked for later.
+    pub(super) fn keep(&self, keys: &Keys, to_keep: ToKeep<'_>, entry: Entry) {
+        let ToKeep {
+            target,
+            request,
+            begun,
+            depends_on,
+        } = to_keep;
+        if self.forgotten.is_after(begun, target) {
+            return;
+        }
+        let Some(root) = self.root_for(target, depends_on) else {
+            return;
+        };
+        let Some(key) = variant(keys, target, &root, request) else {
+            return;
+        };
+        if !self.is_later(key, entry.asked_at) {
+            self.slots.insert(key, Slot::Answer(Arc::new(entry)));
+        }
+        if self.forgotten.is_after(begun, target) {
+            self.slots.remove(&target);
+        }
+    }
+
+    /// No answer to this that was asked for until now is given any more.
+    pub(super) fn forget(&self, target: Key) {
+        self.forgotten.add(target);
+        self.slots.remove(&target);
+    }
+
+    pub(super) fn clear(&self) {
+        self.forgotten.add_all();
+        self.slots.clear();
+    }
+
+    /// How many answers there are, and how many bytes everything takes at most.
+    pub(super) fn usage(&self) -> (usize, usize) {
+        self.slots
+            .iter()
+            .fold((0, 0), |(answers, bytes), (_, slot)| match slot {
+                Slot::Root(root) => (answers, bytes + root.bytes()),
+                Slot::Answer(entry) => (answers + 1, bytes + entry.bytes()),
+            })
+    }
+
+    fn root(&self, target: Key) -> Option<Arc<Root>> {
+        match self.slots.get(&target)? {
+            Slot::Root(root) => Some(root),
+            Slot::Answer(_) => None,
+        }
+    }
+
+    /// The root, which knows of all these headers. `None` if there are too many.
+    fn root_for(&self, target: Key, depends_on: Vec<HeaderName>) -> Option<Arc<Root>> {
+        let old = self.root(target);
+        let known = old.as_ref().map_or(&[][..], |root| &root.depends_on);
+        let depends_on = vary::join(depends_on, known)?;
+        if let Some(root) = old.filter(|root| root.depends_on == depends_on) {
+            return Some(root);
+        }
+        let root = Arc::new(Root {
+            generation: self.generations.fetch_add(1, Ordering::Relaxed),
+            depends_on,
+        });
+        self.slots.insert(target, Slot::Root(root.clone()));
+        Some(root)
+    }
+
+    fn is_later(&self, key: Key, asked_at: u64) -> bool {
+        let Some(Slot::Answer(there)) = self.slots.peek(&key) else {
+            return false;
+        };
+        there.asked_at > asked_at
+    }
+}
+
+/// `None` if the request says too much to tell by it whose answer it is.
+fn variant(keys: &Keys, target: Key, root: &Root, request: &HeaderMap) -> Option<Key> {
+    let short = vary::is_short(request, &root.depends_on);
+    short.then(|| keys.of_variant(target, root.generation, &root.depends_on, request))
+}
+
+/// Each has room for eight answers of the largest size: what is larger than a shard is never kept.
+fn shards(entries: usize, bytes: usize, body_limit: usize) -> usize {
+    let by_bytes = bytes / (8 * (body_limit + MAX_HEAD));
+    let at_most = by_bytes.min(entries / 32).clamp(1, 64);
+    // A power of two, or the next one would be taken.
+    1 << at_most.ilog2()
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,5 @@
+//! The last good answer: what is kept, what is given once more, and that nobody gets another's.
+
+mod serving;
+mod stage;
+mod storing;
