@@ -251,3 +251,158 @@ async fn a_timeout_around_a_breaker_is_neutral_and_one_inside_a_failure() {
         .expect_err("late");
     assert_eq!(ledger.since(&fixture), "f");
 }
+
+// ---- the deadline of a caller ------------------------------------------------------------------
+
+/// M5: `grpc-timeout` may shorten the limit of a call. The time is paused.
+mod of_callers {
+    use std::convert::Infallible;
+
+    use http::{HeaderValue, Request, Response};
+    use tokio::time::{Instant, sleep};
+    use tower::{Layer, ServiceExt, service_fn, util::BoxCloneService};
+    use tower_breaker::{
+        LimitOf, TimedOut,
+        deadline::{Deadline, GrpcTimeout},
+    };
+
+    use super::*;
+    use crate::support::millis;
+
+    const LIMIT: Duration = Duration::from_millis(800);
+
+    type Asked = Request<()>;
+    type Answer = Response<String>;
+
+    fn asked(values: &[&[u8]]) -> Asked {
+        let mut request = Asked::default();
+        for value in values {
+            let value = HeaderValue::from_bytes(value).expect("a value");
+            request.headers_mut().append("grpc-timeout", value);
+        }
+        request
+    }
+
+    /// A server of gRPC that hangs, and takes note of the deadlines that it is told.
+    fn hanging(fixture: &Fixture) -> BoxCloneService<Asked, Response<()>, Infallible> {
+        let layer = CircuitBreakerLayer::new(fixture.circuit.clone()).grpc();
+        let service = layer.shortened_by(GrpcTimeout).layer(service_fn(hang));
+        BoxCloneService::new(service.map_response(|response| response.map(drop)))
+    }
+
+    async fn hang(_: Asked) -> Result<Answer, Infallible> {
+        sleep(secs(86_400)).await;
+        panic!("nobody has cut it off")
+    }
+
+    /// The answer is deadline exceeded, after so long, by that limit.
+    async fn late(fixture: &Fixture, values: &[&[u8]]) -> (LimitOf, Duration) {
+        let began = Instant::now();
+        let answer = hanging(fixture).oneshot(asked(values)).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["grpc-status"], "4");
+        assert_eq!(answer.headers()["grpc-message"], "the call took too long");
+        let told: &TimedOut = answer.extensions().get().expect("told");
+        (told.whose(), began.elapsed())
+    }
+
+    // M5
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_callers_without_time_leave_the_circuit_closed() {
+        let fixture = fragile(|circuit| circuit.call_timeout(LIMIT));
+        for _ in 0..1_000 {
+            let (whose, took) = late(&fixture, &[b"1n"]).await;
+            assert_eq!(whose, LimitOf::Caller);
+            assert!(took <= millis(1));
+        }
+        fixture.is(State::Closed);
+        let totals = fixture.totals();
+        assert_eq!((totals.failed, totals.abandoned), (0, 1_000));
+        // One that is late by the circuit's own limit has failed.
+        let (whose, took) = late(&fixture, &[]).await;
+        assert_eq!(whose, LimitOf::Call);
+        assert!((LIMIT..LIMIT + millis(2)).contains(&took));
+        fixture.is(State::Open);
+    }
+
+    // M5: a caller who says nonsense, or too much, waits as long as any.
+    #[tokio::test(start_paused = true)]
+    async fn none_of_them_waits_longer() {
+        let fixture = Fixture::new(|c| c.consecutive_failures(1_000).call_timeout(LIMIT));
+        let hostile: [&[&[u8]]; 14] = [
+            &[],
+            &[b""],
+            &[b"1"],
+            &[b"n"],
+            &[b"-1n"],
+            &[b"+1n"],
+            &[b"1.0n"],
+            &[b"1 n"],
+            &[b"123456789n"],
+            &[b"99999999H"],
+            &[b"1\xff"],
+            &[b"\xffn"],
+            &[b"1s"],
+            &[b"soon", b"2S", b"800m"],
+        ];
+        for values in hostile {
+            let (whose, took) = late(&fixture, values).await;
+            assert_eq!(whose, LimitOf::Call, "{values:?}");
+            assert!((LIMIT..LIMIT + millis(2)).contains(&took), "{values:?}");
+        }
+        let shorter: [&[&[u8]]; 4] = [
+            &[b"100m"],
+            &[b"1H", b"100m"],
+            &[b"100m", b"1H"],
+            &[b"1H,100m"],
+        ];
+        for values in shorter {
+            let (whose, took) = late(&fixture, values).await;
+            assert_eq!(whose, LimitOf::Caller, "{values:?}");
+            assert!((millis(100)..millis(102)).contains(&took), "{values:?}");
+        }
+    }
+
+    // M5
+    #[test]
+    fn it_is_read_as_the_protocol_has_it() {
+        let left = |value: &[u8]| GrpcTimeout.left(&asked(&[value]));
+        assert_eq!(left(b"99999999H"), Some(secs(99_999_999 * 3_600)));
+        assert_eq!(left(b"2M"), Some(secs(120)));
+        assert_eq!(left(b"2S"), Some(secs(2)));
+        assert_eq!(left(b"2m"), Some(millis(2)));
+        assert_eq!(left(b"2u"), Some(Duration::from_micros(2)));
+        assert_eq!(left(b"00000002n"), Some(Duration::from_nanos(2)));
+        assert_eq!(left(b"0n"), Some(Duration::ZERO));
+        // As tonic writes it.
+        let mut request = tonic::Request::new(());
+        request.set_timeout(secs(3));
+        let (metadata, _, ()) = request.into_parts();
+        let mut as_sent = Asked::default();
+        *as_sent.headers_mut() = metadata.into_headers();
+        assert_eq!(GrpcTimeout.left(&as_sent), Some(secs(3)));
+    }
+
+    // M5, A4: over sockets. Tonic's server keeps `grpc-timeout`, too, around its layers, and so does the client;
+    // whoever is first, nobody has failed.
+    #[tokio::test]
+    async fn in_a_server_a_call_whose_caller_has_no_time_left_is_abandoned() {
+        let fixture = fragile(|circuit| circuit);
+        let health = Told::new(&fixture).server();
+        let layer = grpc(&fixture).shortened_by(GrpcTimeout);
+        let server = Running::start(|incoming| {
+            let mut server = Server::builder().layer(layer);
+            server.add_service(health).serve_with_incoming(incoming)
+        });
+        for calls in 1..=5 {
+            let mut request = tonic::Request::new(told("hang"));
+            request.set_timeout(SOON);
+            let late = patiently(server.client().check(request)).await;
+            late.expect_err("late");
+            until(|| fixture.totals().ended() == calls).await;
+        }
+        assert_eq!(fixture.totals().abandoned, 5);
+        fixture.is(State::Closed);
+    }
+}

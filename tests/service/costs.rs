@@ -15,9 +15,11 @@ use std::{
 
 use tower::{BoxError, Layer, Service};
 use tower_breaker::{
-    Circuit, CircuitBreakerLayer, CircuitBuilder, Mode, State,
-    classify::ErrorsOnly,
+    Circuit, CircuitBreaker, CircuitBreakerLayer, CircuitBuilder, Mode, State,
+    classify::{ErrorsOnly, HttpClassifier},
     clock::{Clock, ManualClock},
+    reject::ServiceUnavailable,
+    types,
 };
 
 const OPEN_FOR: Duration = Duration::from_secs(5);
@@ -357,4 +359,150 @@ fn calling_http_allocates_nothing() {
         }
     });
     assert_eq!(allocated.count_total, 0);
+}
+
+/// Is never answered, and allocates nothing of its own.
+#[derive(Clone)]
+struct Never;
+
+impl Service<http::Request<()>> for Never {
+    type Response = http::Response<()>;
+    type Error = Infallible;
+    type Future = Waits;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<()>) -> Self::Future {
+        Waits([0; 16])
+    }
+}
+
+/// Larger than an answer to a rejection, so that what a call adds is what its future is larger by.
+struct Waits([u64; 16]);
+
+impl Future for Waits {
+    type Output = Result<http::Response<()>, Infallible>;
+
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        black_box(self.0);
+        Poll::Pending
+    }
+}
+
+const LIMIT: Duration = Duration::from_millis(800);
+
+/// Counts how often a task is woken.
+#[derive(Default)]
+struct Wakes(AtomicU64);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How much memory is taken by a call that waits for ever, until it has been polled a few times.
+fn waiting<S>(service: &mut S, request: http::Request<()>) -> u64
+where
+    S: Service<http::Request<()>>,
+{
+    let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+    assert!(ready.is_ready());
+    allocations(|| {
+        let mut call = std::pin::pin!(service.call(request));
+        for _ in 0..3 {
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(call.as_mut().poll(&mut context).is_pending());
+        }
+    })
+}
+
+/// What is left of a request's time.
+fn with_time_left(left: Duration) -> http::Request<()> {
+    let mut request = http::Request::default();
+    let left = tower_breaker::deadline::TimeLeft(left);
+    request.extensions_mut().insert(left);
+    request
+}
+
+// F3, M5: a call that waits takes memory for its limit only if there is one, and none where it keeps the timer itself.
+#[tokio::test(start_paused = true)]
+async fn a_limited_call_that_waits_allocates_its_timer_or_nothing() {
+    use tower_breaker::deadline::Extension;
+
+    let circuit = |configure: Configure| {
+        let builder = Circuit::builder("costs");
+        configure(builder).build().expect("valid")
+    };
+    let (off, on) = (circuit(|c| c), circuit(|c| c.call_timeout(LIMIT)));
+    for (circuit, usual) in [(off, 0), (on, 2)] {
+        let layer = CircuitBreakerLayer::new(circuit);
+        let request = || with_time_left(LIMIT / 2);
+        assert_eq!(waiting(&mut layer.layer(Never), request()), usual);
+        let limited = layer.clone().limit_calls();
+        assert_eq!(waiting(&mut limited.layer(Never), request()), 0);
+        let shortened = layer.shortened_by(Extension);
+        assert_eq!(waiting(&mut shortened.layer(Never), request()), 0);
+    }
+    // One that is answered at once has no timer.
+    let layer = CircuitBreakerLayer::new(circuit(|c| c.call_timeout(LIMIT)))
+        .classifier(ErrorsOnly)
+        .reject_as_error();
+    let mut service = layer.layer(Echo);
+    let allocated = allocations(|| call(&mut service, true).expect("admitted"));
+    assert_eq!(allocated, 0);
+}
+
+// M5: all limits of a call have one timer, which wakes it once.
+#[tokio::test(start_paused = true)]
+async fn a_limited_call_has_one_timer() {
+    use tower_breaker::deadline::Extension;
+
+    async fn wakes<S: Service<http::Request<()>>>(circuit: &Circuit, service: &mut S) -> u64 {
+        circuit.trip(OPEN_FOR).expect("normal mode");
+        tokio::time::advance(OPEN_FOR).await;
+        let wakes = Arc::<Wakes>::default();
+        let waker = Waker::from(wakes.clone());
+        let mut context = Context::from_waker(&waker);
+        assert!(service.poll_ready(&mut context).is_ready());
+        let mut call = std::pin::pin!(service.call(with_time_left(2 * LIMIT)));
+        for _ in 0..3 {
+            assert!(call.as_mut().poll(&mut context).is_pending());
+        }
+        for _ in 0..6 {
+            tokio::time::advance(LIMIT).await;
+        }
+        assert!(call.as_mut().poll(&mut context).is_ready());
+        wakes.0.load(Ordering::Relaxed)
+    }
+    let circuit = Circuit::builder("costs")
+        .open_for(OPEN_FOR)
+        .call_timeout(3 * LIMIT)
+        .probe_timeout(LIMIT)
+        .build()
+        .expect("valid");
+    let layer = CircuitBreakerLayer::new(circuit.clone());
+    assert_eq!(wakes(&circuit, &mut layer.layer(Never)).await, 1);
+    let shortened = layer.shortened_by(Extension);
+    assert_eq!(wakes(&circuit, &mut shortened.layer(Never)).await, 1);
+}
+
+// F4: nor is a future larger for limits that its layer does not keep in it. The documentation says how much it is
+// where it does.
+#[test]
+fn the_timer_is_in_the_future_only_where_the_layer_says_so() {
+    type FutureOf<S> = <S as Service<http::Request<()>>>::Future;
+    type Plain = CircuitBreaker<Never>;
+    type Limited = CircuitBreaker<Never, HttpClassifier, ServiceUnavailable, types::Limited>;
+    let (plain, limited) = (
+        std::mem::size_of::<FutureOf<Plain>>(),
+        std::mem::size_of::<FutureOf<Limited>>(),
+    );
+    // The circuit, the ticket, and a word for a timer.
+    let word = std::mem::size_of::<u64>();
+    assert_eq!(plain, std::mem::size_of::<Waits>() + 4 * word);
+    let more = limited - plain;
+    assert!((200..=320).contains(&more), "{more}");
 }
