@@ -113,6 +113,7 @@ mod end;
 pub(crate) mod layer;
 mod limited;
 mod observed;
+mod placed;
 mod progress;
 mod requests;
 pub(crate) mod scope;
@@ -121,6 +122,7 @@ pub use self::{
     client::ClientBody,
     end::{BodyEnd, ClassifyEos, DefaultClassifyEos},
     observed::ObservedBody,
+    placed::{PlacedBody, ToEndOfBody},
     requests::{AsItCame, IntoBody, ObserveRequestBodies, RequestBodies, RequestBodiesLayer},
     scope::ObserveBodies,
 };

@@ -479,7 +479,55 @@ impl CircuitBuilder {
     /// How many calls there may be at once, and how long one more `wait`s for a place; with zero it is rejected at once
     /// (rule M2). `places`: 1 to 1,000,000.
     ///
-    /// **Watch out:** alone it does nothing. A `BulkheadLayer` around the breaker keeps to it.
+    /// So a dependency that hangs holds so many of your tasks and connections, and not all of them. A full bulkhead is
+    /// a rejection, with a [reason](crate::Reason::BulkheadFull) and a counter of its own, and no failure: the circuit
+    /// learns nothing from it.
+    ///
+    /// A [`BulkheadLayer`](crate::BulkheadLayer) around the breaker keeps to it:
+    ///
+    /// ```
+    /// use std::{convert::Infallible, time::Duration};
+    /// use http::{Request, Response};
+    /// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+    /// use tower_breaker::{BulkheadLayer, Circuit, CircuitBreakerLayer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let circuit = Circuit::builder("reviews").bulkhead(2, Duration::from_millis(50)).build()?;
+    /// let reviews = ServiceBuilder::new()
+    ///     .layer(BulkheadLayer::new())
+    ///     .layer(CircuitBreakerLayer::new(circuit))
+    ///     .service(service_fn(async |_: Request<()>| {
+    ///         // It hangs.
+    ///         tokio::time::sleep(Duration::from_secs(60)).await;
+    ///         Ok::<_, Infallible>(Response::new(()))
+    ///     }));
+    ///
+    /// let hang = [(); 2].map(|()| tokio::spawn(reviews.clone().oneshot(Request::new(()))));
+    /// tokio::task::yield_now().await;
+    /// // The third waits for 50 ms, and is sent away.
+    /// let answer = reviews.oneshot(Request::new(())).await?;
+    /// assert_eq!(answer.status(), 503);
+    /// # drop(hang);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Without Tower, [`Circuit::enter`](crate::Circuit::enter) and [`Circuit::try_enter`](crate::Circuit::try_enter)
+    /// do.
+    ///
+    /// How many: calls per second, times the seconds that a usual call takes, times two. A wait helps against bursts,
+    /// and should be shorter than a call is: who waits for longer has been let down already.
+    ///
+    /// * It holds in every mode, also in shadow and disabled: it is a limit of yours, and no decision of the circuit's.
+    /// * It is per circuit: with a keyed layer, per key.
+    /// * It can be changed live. More places let in who waits, at once. If there are fewer, nobody is cut off, and
+    ///   nobody is let in until enough have left.
+    /// * A place is taken before the circuit admits the call. So a call that waits for one holds no probe. But a
+    ///   dependency that hangs for ever, with all places taken, is not probed, either: bound its calls by
+    ///   [`call_timeout`](Self::call_timeout).
+    ///
+    /// **Watch out:** alone it does nothing.
     ///
     /// Default: none.
     #[doc(alias = "max_concurrent_calls")]

@@ -11,6 +11,7 @@ mod sockets;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bulkhead;
 mod call_timeout;
 mod classifiers;
 mod costs;
