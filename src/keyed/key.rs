@@ -37,7 +37,7 @@ const LONGEST: usize = 256;
 
 /// A name that is not too long. Or whoever sends it would say how much is kept.
 #[inline]
-pub(super) fn bounded(name: &str) -> Option<&str> {
+pub(crate) fn bounded(name: &str) -> Option<&str> {
     (name.len() <= LONGEST).then_some(name)
 }
 

@@ -173,6 +173,8 @@ mod key;
 mod layer;
 mod service;
 
+#[cfg(feature = "degrade")]
+pub(crate) use self::key::bounded;
 pub use self::{
     by_response::ByResponse,
     first_failure::OnFirstFailure,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::keep::CircuitOf;
 #[cfg(feature = "registry")]
 use crate::registry::Registry;
 use crate::{
@@ -16,13 +17,13 @@ use crate::{
 /// | from | who counts |
 /// |---|---|
 /// | `&circuit` | that circuit |
-/// | `&registry`, with the feature `registry` | the circuit of the registry that a rejection or a time-out names, as of a keyed layer. A failure names none: it is counted by the circuit of [`or`](Self::or), or by none |
+/// | `&registry`, with the feature `registry` | the circuit of the registry that a rejection or a time-out names, as of a keyed layer. A failure names none: for these say [`keyed_by`](super::FallbackLayer#method.keyed_by), too, or [`or`](Self::or) |
 /// | [`CountedFor::nobody`] | nobody |
 #[derive(Clone)]
 pub struct CountedFor {
-    circuit: Option<Circuit>,
+    pub(super) circuit: Option<Circuit>,
     #[cfg(feature = "registry")]
-    registry: Option<Registry>,
+    pub(super) registry: Option<Registry>,
 }
 
 impl CountedFor {
@@ -43,20 +44,27 @@ impl CountedFor {
         self
     }
 
-    /// Which circuit counts an answer for this.
-    fn circuit<E>(&self, because: &Because<E>) -> Option<Circuit> {
+    /// Which circuit counts an answer: the one that is named, that of the request, or the constructor's.
+    fn find<E>(&self, because: &Because<E>, of_request: impl CircuitOf) -> Option<Circuit> {
         #[cfg(feature = "registry")]
         if let Some(registry) = &self.registry {
             let named = because.circuit().and_then(|name| registry.get(name));
-            return named.or_else(|| self.circuit.clone());
+            if named.is_some() {
+                return named;
+            }
         }
         let _ = because;
-        self.circuit.clone()
+        of_request.find().or_else(|| self.circuit.clone())
     }
 
     /// Counts and tells it.
-    pub(super) fn note<E>(&self, because: &Because<E>, fell_back: FellBack) {
-        let Some(circuit) = self.circuit(because) else {
+    pub(super) fn note<E>(
+        &self,
+        because: &Because<E>,
+        of_request: impl CircuitOf,
+        fell_back: FellBack,
+    ) {
+        let Some(circuit) = self.find(because, of_request) else {
             return;
         };
         circuit.note_fallback(fell_back);

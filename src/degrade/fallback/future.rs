@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::{
     answer::Answer,
-    keep::{Keep, Nothing},
+    keep::{CircuitOf, Keep, Nothing},
     layer::Plan,
     view::{Http, Mark, View},
     when::{Judged, OnRejection, When},
@@ -37,6 +37,7 @@ pin_project! {
     {
         #[pin]
         stage: Stage<S::Future, K::Kept, A::Future, S::Error>,
+        circuit_of: Option<K::CircuitOf>,
         plan: Share<Plan<A, W, K, V>>,
     }
 }
@@ -63,12 +64,18 @@ where
     K: Keep<Req>,
     A: Answer<K::Kept, S::Response, S::Error>,
 {
-    pub(super) fn new(inner: S::Future, kept: K::Kept, plan: Share<Plan<A, W, K, V>>) -> Self {
+    pub(super) fn new(
+        inner: S::Future,
+        kept: K::Kept,
+        circuit_of: K::CircuitOf,
+        plan: Share<Plan<A, W, K, V>>,
+    ) -> Self {
         Self {
             stage: Stage::Calling {
                 inner,
                 kept: Some(kept),
             },
+            circuit_of: Some(circuit_of),
             plan,
         }
     }
@@ -104,7 +111,8 @@ where
         };
         let answer = ready!(answer.poll(context));
         let because = because.take().expect("polled after completion");
-        Poll::Ready(plan.finish(answer, because))
+        let circuit_of = this.circuit_of.take().expect("polled after completion");
+        Poll::Ready(plan.finish(answer, because, circuit_of))
     }
 }
 
@@ -127,6 +135,7 @@ impl<A, W, K, V> Plan<A, W, K, V> {
         &self,
         mut answer: Result<Res, A::Failure>,
         because: Because<E>,
+        circuit_of: impl CircuitOf,
     ) -> Result<Res, A::Error>
     where
         V: View<Res, E>,
@@ -149,6 +158,7 @@ impl<A, W, K, V> Plan<A, W, K, V> {
         };
         self.counted.note(
             &because,
+            circuit_of,
             FellBack {
                 kind,
                 cause,

@@ -168,6 +168,18 @@ impl<A, W, K, V> FallbackLayer<A, W, K, V> {
         self.keep(By(take))
     }
 
+    #[cfg(feature = "registry")]
+    pub(super) fn in_registry<K2>(
+        &self,
+        registry: &crate::registry::Registry,
+        keep: impl FnOnce(&K) -> K2,
+    ) -> FallbackLayer<A, W, K2, V> {
+        let plan = self.plan();
+        let mut keyed = plan.with(plan.when.clone(), keep(&plan.keep).into());
+        keyed.counted = plan.counted.in_registry(registry);
+        FallbackLayer::of(keyed)
+    }
+
     fn keep<K2>(self, keep: K2) -> FallbackLayer<A, W, K2, V> {
         FallbackLayer::of(self.plan().with(self.plan().when.clone(), keep.into()))
     }

@@ -71,8 +71,14 @@ where
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
-        let kept = self.plan.keep.keep(&request);
-        FallbackFuture::new(self.inner.call(request), kept, self.plan.clone())
+        let keep = &self.plan.keep;
+        let (kept, circuit_of) = (keep.keep(&request), keep.circuit_of(&request));
+        FallbackFuture::new(
+            self.inner.call(request),
+            kept,
+            circuit_of,
+            self.plan.clone(),
+        )
     }
 }
 

@@ -118,11 +118,49 @@ fn eight_threads_count_each_answer_once() {
 #[cfg(feature = "registry")]
 mod keyed {
     use super::*;
-    use tower_breaker::{keyed::by, registry::Registry};
+    use tower::util::BoxCloneService;
+    use tower_breaker::{
+        degrade::fallback::{Keep, OnFailure, Value},
+        keyed::by,
+        registry::Registry,
+    };
 
-    // M1, I1: the circuit of the key counts.
+    // M1, I1: the circuit of the key counts: one that is named, and with the key also for failures, the first of a key
+    // among them.
     #[test]
     fn each_key_counts_its_own() {
+        let failed = |times| (FallbackKind::Value, FallbackCause::Failed, times, 0);
+        let open = |times| (FallbackKind::Value, OPEN, times, 0);
+        let [one, two] = count_by(|layer, _| Box::new(layer));
+        assert_eq!((one, two), (vec![open(2)], vec![open(1)]));
+        let [one, two] =
+            count_by(|layer, registry| Box::new(layer.keyed_by(registry, by::authority())));
+        assert_eq!(
+            (one, two),
+            (vec![open(2), failed(1)], vec![open(1), failed(1)])
+        );
+    }
+
+    type Plain = FallbackLayer<Value<Response<String>>, OnFailure>;
+    type Counts = Vec<(FallbackKind, FallbackCause, u64, u64)>;
+    type Inner = BoxCloneService<Request<String>, Response<String>, Infallible>;
+
+    /// Puts a fallback around a service.
+    trait Around {
+        fn around(&self, inner: Inner) -> Boxed<Infallible>;
+    }
+
+    impl<K> Around for FallbackLayer<Value<Response<String>>, OnFailure, K>
+    where
+        K: Keep<Request<String>, Kept: Send, CircuitOf: Send> + Send + Sync + 'static,
+    {
+        fn around(&self, inner: Inner) -> Boxed<Infallible> {
+            BoxService::new(self.layer(inner))
+        }
+    }
+
+    /// What two keys have counted, of which one was asked three times and the other twice.
+    fn count_by(make: impl FnOnce(Plain, &Registry) -> Box<dyn Around>) -> [Counts; 2] {
         let registry = Registry::builder()
             .defaults(|host| host.consecutive_failures(1))
             .build()
@@ -131,10 +169,13 @@ mod keyed {
             Ok::<_, Infallible>(Response::builder().status(500).body(String::new()).unwrap())
         });
         let breaker = registry.layer_by(by::authority());
-        let layer = FallbackLayer::on_failure(&registry, value(stand_in()));
+        let layer = make(
+            FallbackLayer::on_failure(&registry, value(stand_in())),
+            &registry,
+        );
         let ask = |uri: &str| {
             let request = Request::get(uri).body(String::new()).unwrap();
-            let service = layer.layer(breaker.layer(dependency));
+            let service = layer.around(BoxCloneService::new(breaker.layer(dependency)));
             let Ok(answer) = service.oneshot(request).now_or_never().unwrap();
             assert_eq!(answer.body(), "stand-in");
         };
@@ -143,8 +184,6 @@ mod keyed {
         ask("http://one.test/");
         ask("http://two.test/");
         ask("http://two.test/");
-        let counted = |name| fallbacks(&registry.get(name).unwrap());
-        assert_eq!(counted("one.test"), [(FallbackKind::Value, OPEN, 2, 0)]);
-        assert_eq!(counted("two.test"), [(FallbackKind::Value, OPEN, 1, 0)]);
+        ["one.test", "two.test"].map(|name| fallbacks(&registry.get(name).unwrap()))
     }
 }
