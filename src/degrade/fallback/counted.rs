@@ -58,7 +58,8 @@ impl CountedFor {
     }
 
     /// Counts and tells it.
-    pub(super) fn note<E>(
+    #[cold]
+    pub(in crate::degrade) fn note<E>(
         &self,
         because: &Because<E>,
         of_request: impl CircuitOf,
