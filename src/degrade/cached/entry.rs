@@ -6,10 +6,11 @@ use http::{HeaderMap, Response, StatusCode, header::CONTENT_LENGTH};
 use super::{
     conditional::{self, Verdict},
     freshness::Freshness,
-    headers::{self, KeptHeaders, Why},
+    headers::{self, KeptHeaders},
     question::Question,
     servable::Served,
 };
+use crate::degrade::Because;
 
 /// What the store itself needs for one answer, and the answer beside its headers and body: measured, and rounded up.
 const OVERHEAD: usize = 384;
@@ -35,7 +36,7 @@ impl Entry {
         &self,
         question: &Question,
         served: Served,
-        why: Why,
+        because: &Because<()>,
     ) -> Option<Response<Bytes>> {
         let kept = self.headers.restore();
         let (status, mut headers, body) = match conditional::verdict(&question.headers, &kept) {
@@ -48,7 +49,7 @@ impl Entry {
             _ if question.is_head => (self.status, self.with_length(kept), Bytes::new()),
             _ => (self.status, kept, self.body.clone()),
         };
-        headers::mark(&mut headers, served, why);
+        headers::mark(&mut headers, served, because);
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;

@@ -1,10 +1,11 @@
 //! [`CachedFuture`]: one call, and what is done with its result.
 
 use std::{
-    any::Any,
     fmt,
     future::Future,
+    mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -12,21 +13,15 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{
-    body::CachedBody,
-    headers::Why,
-    layer::{Changed, Judge},
-    shared::Asked,
-};
+use super::{body::CachedBody, changed::Changed, layer::Judge, shared::Asked};
 use crate::{
-    circuit::{
-        call_event::FellBack,
-        classify::{BoxError, Classify},
-        error::{Rejected, TimedOut},
-        parts::{FallbackCause, FallbackKind},
+    circuit::{call_event::FellBack, classify::Classify, error::Rejected, parts::FallbackKind},
+    degrade::{
+        Because, Degraded,
+        fallback::{Http, Note, View},
     },
-    degrade::Degraded,
     machine::Outcome,
+    service::classify::HttpClassifier,
     util::panic::catch_panic,
 };
 
@@ -35,39 +30,39 @@ use crate::{
 pub(super) enum Task {
     Nothing,
     /// The request changes something: answers that are out of date then are forgotten.
-    Forget(Changed),
+    Forget(Box<Changed>),
     /// The answer may be kept, or one that is kept may be given.
     Ask(Box<Asked>),
 }
 
 pin_project! {
-    /// The response of a [`CachedService`](super::CachedService).
+    /// The response of a [`CachedService`](super::CachedService): the inner service's, or the last good one.
     #[must_use = "futures do nothing unless polled"]
-    pub struct CachedFuture<F, C> {
+    pub struct CachedFuture<F, C = HttpClassifier, V = Http> {
         #[pin]
         inner: F,
         task: Task,
-        judge: Judge<C>,
+        judge: Arc<Judge<C, V>>,
     }
 }
 
-impl<F, C> CachedFuture<F, C> {
-    pub(super) fn new(inner: F, task: Task, judge: Judge<C>) -> Self {
+impl<F, C, V> CachedFuture<F, C, V> {
+    pub(super) fn new(inner: F, task: Task, judge: Arc<Judge<C, V>>) -> Self {
         Self { inner, task, judge }
     }
 }
 
-impl<F, C> fmt::Debug for CachedFuture<F, C> {
+impl<F, C, V> fmt::Debug for CachedFuture<F, C, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CachedFuture").finish_non_exhaustive()
     }
 }
 
-impl<F, C, B, E> Future for CachedFuture<F, C>
+impl<F, C, V, B, E> Future for CachedFuture<F, C, V>
 where
     F: Future<Output = Result<Response<B>, E>>,
     C: Classify<Response<B>, E>,
-    E: 'static,
+    V: View<Response<B>, E>,
     B: Body,
 {
     type Output = Result<Response<CachedBody<B>>, E>;
@@ -75,16 +70,15 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.inner.poll(context));
-        let task = std::mem::replace(this.task, Task::Nothing);
-        Poll::Ready(match task {
+        Poll::Ready(match mem::replace(this.task, Task::Nothing) {
             Task::Nothing => result.map(pass_on),
-            Task::Forget(changed) => result.map(|response| {
-                if has_changed_something(&response) {
-                    changed.forget(&response);
+            Task::Forget(changed) => {
+                if let Some(response) = result.as_ref().ok().filter(|it| has_changed(it)) {
+                    changed.forget(response);
                 }
-                pass_on(response)
-            }),
-            Task::Ask(asked) => finish(result, *asked, this.judge),
+                result.map(pass_on)
+            }
+            Task::Ask(asked) => this.judge.finish(result, *asked),
         })
     }
 }
@@ -93,59 +87,11 @@ fn pass_on<B>(response: Response<B>) -> Response<CachedBody<B>> {
     response.map(CachedBody::inner)
 }
 
-fn has_changed_something<B>(response: &Response<B>) -> bool {
-    let status = response.status();
-    (status.is_success() || status.is_redirection()) && !is_other_answer(response)
-}
-
-/// Made by a fallback or of a rejection further in.
-fn is_other_answer<B>(response: &Response<B>) -> bool {
-    let extensions = response.extensions();
-    extensions.get::<Degraded>().is_some() || extensions.get::<Rejected>().is_some()
-}
-
-fn finish<B, E, C>(
-    result: Result<Response<B>, E>,
-    asked: Asked,
-    judge: &Judge<C>,
-) -> Result<Response<CachedBody<B>>, E>
-where
-    B: Body,
-    C: Classify<Response<B>, E>,
-    E: 'static,
-{
-    match verdict(&result, &*judge.classifier) {
-        Verdict::Good => result.map(|response| keep(response, asked)),
-        Verdict::Neither => result.map(pass_on),
-        Verdict::Bad(why) => {
-            let answer = asked.answer(why);
-            note(judge, why, answer.is_some());
-            let Some(answer) = answer else {
-                return result.map(pass_on);
-            };
-            // It may hold a connection.
-            drop(result);
-            let degraded = Degraded::new(FallbackKind::Cached, why.cause());
-            Ok(degraded.mark_response(answer.map(CachedBody::kept)))
-        }
-    }
-}
-
-fn keep<B: Body>(response: Response<B>, asked: Asked) -> Response<CachedBody<B>> {
-    let Some(recording) = asked.record(response.status(), response.headers()) else {
-        return pass_on(response);
-    };
-    response.map(|body| CachedBody::recorded(body, recording))
-}
-
-fn note<C>(judge: &Judge<C>, why: Why, answered: bool) {
-    if let Some(circuit) = &judge.circuit {
-        circuit.note_fallback(FellBack {
-            kind: FallbackKind::Cached,
-            cause: why.cause(),
-            answered,
-        });
-    }
+/// Not if a fallback or a rejection further in has answered.
+fn has_changed<B>(response: &Response<B>) -> bool {
+    let (status, extensions) = (response.status(), response.extensions());
+    let is_other = extensions.get::<Degraded>().is_some() || extensions.get::<Rejected>().is_some();
+    (status.is_success() || status.is_redirection()) && !is_other
 }
 
 /// What a result means for the cache.
@@ -155,53 +101,77 @@ enum Verdict {
     /// It is passed on, and that is all.
     Neither,
     /// What is kept may be given in its place.
-    Bad(Why),
+    Bad(Because<()>),
 }
 
-fn verdict<B, E, C>(result: &Result<Response<B>, E>, classifier: &C) -> Verdict
-where
-    C: Classify<Response<B>, E>,
-    E: 'static,
-{
-    if let Some(verdict) = marked(result) {
-        return verdict;
+impl<C, V> Judge<C, V> {
+    fn finish<B, E>(
+        &self,
+        result: Result<Response<B>, E>,
+        asked: Asked,
+    ) -> Result<Response<CachedBody<B>>, E>
+    where
+        C: Classify<Response<B>, E>,
+        V: View<Response<B>, E>,
+        B: Body,
+    {
+        let because = match self.verdict(&result) {
+            Verdict::Good => return result.map(|response| keep(response, asked)),
+            Verdict::Neither => return result.map(pass_on),
+            Verdict::Bad(because) => because,
+        };
+        let answer = asked.answer(&because);
+        self.note(&because, answer.is_some());
+        let Some(answer) = answer else {
+            return result.map(pass_on);
+        };
+        // It may hold a connection.
+        drop(result);
+        let degraded = Degraded::new(FallbackKind::Cached, because.cause());
+        Ok(degraded.mark_response(answer.map(CachedBody::kept)))
     }
-    // If it panics, the call has failed (rule A5).
-    let outcome = catch_panic(|| classifier.classify(result.as_ref()));
-    let status = result.as_ref().ok().map(Response::status);
-    match outcome.unwrap_or(Outcome::Failure) {
-        Outcome::Success | Outcome::Answered => Verdict::Good,
-        // Of a body whose end decides, nobody knows here whether it is good.
-        Outcome::Ignored | Outcome::InnerRejection => Verdict::Neither,
-        Outcome::RequiresEos if status.is_some() => Verdict::Neither,
-        _ => Verdict::Bad(Why::Asked(FallbackCause::Failed, status)),
-    }
-}
 
-/// What a result says of itself, whatever a classifier makes of it.
-fn marked<B, E: 'static>(result: &Result<Response<B>, E>) -> Option<Verdict> {
-    let (rejected, timed_out) = match result {
-        Ok(response) => {
-            let extensions = response.extensions();
-            if extensions.get::<Degraded>().is_some() {
-                return Some(Verdict::Neither);
-            }
-            (extensions.get(), extensions.get::<TimedOut>().is_some())
+    fn note(&self, because: &Because<()>, answered: bool) {
+        let fell_back = FellBack {
+            kind: FallbackKind::Cached,
+            cause: because.cause(),
+            answered,
+        };
+        self.counted.note(because, (), fell_back);
+    }
+
+    fn verdict<B, E>(&self, result: &Result<Response<B>, E>) -> Verdict
+    where
+        C: Classify<Response<B>, E>,
+        V: View<Response<B>, E>,
+    {
+        let note = match result {
+            Ok(response) => V::note_in_response(response),
+            Err(error) => V::note_in_error(error),
+        };
+        match note {
+            Note::Degraded => return Verdict::Neither,
+            Note::Rejected(rejected) => return Verdict::Bad(Because::Rejected(rejected)),
+            Note::TimedOut(timed_out) => return Verdict::Bad(Because::TimedOut(timed_out)),
+            Note::None => {}
         }
-        Err(error) => in_error(error),
-    };
-    if let Some(rejected) = rejected {
-        return Some(Verdict::Bad(Why::NotAsked(Rejected::reason(rejected))));
+        // If it panics, the call has failed (rule A5).
+        let outcome = catch_panic(|| self.classifier.classify(result.as_ref()));
+        match (outcome.unwrap_or(Outcome::Failure), result) {
+            (Outcome::Success | Outcome::Answered, _) => Verdict::Good,
+            // If the end of its body decides, nobody knows here whether it is good.
+            (Outcome::Ignored | Outcome::InnerRejection, _) | (Outcome::RequiresEos, Ok(_)) => {
+                Verdict::Neither
+            }
+            (_, Ok(response)) => Verdict::Bad(Because::Status(response.status())),
+            (_, Err(_)) => Verdict::Bad(Because::Error(())),
+        }
     }
-    let status = result.as_ref().ok().map(Response::status);
-    timed_out.then_some(Verdict::Bad(Why::Asked(FallbackCause::TimedOut, status)))
 }
 
-/// A rejection, and whether the call was cut off.
-fn in_error<E: 'static>(error: &E) -> (Option<&Rejected>, bool) {
-    let error: &dyn Any = error;
-    if let Some(boxed) = error.downcast_ref::<BoxError>() {
-        return (Rejected::find(&**boxed), boxed.is::<TimedOut>());
+fn keep<B: Body>(response: Response<B>, asked: Asked) -> Response<CachedBody<B>> {
+    match asked.record(response.status(), response.headers()) {
+        Some(recording) => response.map(|body| CachedBody::recorded(body, recording)),
+        None => pass_on(response),
     }
-    (error.downcast_ref(), error.is::<TimedOut>())
 }

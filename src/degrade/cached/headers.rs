@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    HeaderMap, HeaderName, HeaderValue,
     header::{
         AGE, CONNECTION, DATE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
         TRANSFER_ENCODING, UPGRADE,
@@ -10,7 +10,10 @@ use http::{
 };
 
 use super::{grammar::read_list, servable::Served};
-use crate::circuit::{error::Reason, parts::FallbackCause};
+use crate::{
+    circuit::{error::Reason, parts::FallbackCause},
+    degrade::Because,
+};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -112,49 +115,37 @@ pub(super) const MAX_HEAD: usize = 32 * 1024;
 
 /// Adds what is said of an answer that is given once more: its age (RFC 9111, section 5.1), and where it comes from
 /// (RFC 9211).
-pub(super) fn mark(headers: &mut HeaderMap, served: Served, why: Why) {
+pub(super) fn mark(headers: &mut HeaderMap, served: Served, because: &Because<()>) {
     let Served { age, ttl } = served;
     headers.insert(AGE, HeaderValue::from(age));
-    let how = match why {
-        Why::NotAsked(_) => "hit".to_owned(),
-        Why::Asked(_, status) => {
-            // It was asked although there was an answer. That this is the wish of whoever built the cache is `bypass`.
-            let forwarded = if ttl > 0 { "bypass" } else { "stale" };
-            let status = status.map(|status| format!("; fwd-status={}", status.as_u16()));
-            format!("fwd={forwarded}{}", status.unwrap_or_default())
-        }
-    };
-    let line = format!("tower-breaker; {how}; ttl={ttl}; detail={}", why.detail());
+    let how = how(ttl, because);
+    let line = format!(
+        "tower-breaker; {how}; ttl={ttl}; detail={}",
+        detail(because)
+    );
     headers.append(CACHE_STATUS, line.try_into().expect("visible ASCII"));
 }
 
-/// Why an answer is given once more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// The call was rejected.
-    NotAsked(Reason),
-    /// The dependency was asked, and failed; with this status, if it had one.
-    Asked(FallbackCause, Option<StatusCode>),
+/// A hit is an answer for which nobody was asked (RFC 9211, section 2.1). If somebody was, `bypass` says that this was
+/// the wish of whoever built the cache.
+fn how(ttl: i64, because: &Because<()>) -> String {
+    let forwarded = if ttl > 0 { "bypass" } else { "stale" };
+    match because {
+        Because::Rejected(_) => "hit".to_owned(),
+        Because::Status(status) => format!("fwd={forwarded}; fwd-status={}", status.as_u16()),
+        _ => format!("fwd={forwarded}"),
+    }
 }
 
-impl Why {
-    pub(super) fn cause(self) -> FallbackCause {
-        match self {
-            Self::NotAsked(reason) => FallbackCause::Rejected(reason),
-            Self::Asked(cause, _) => cause,
-        }
-    }
-
-    /// One of a few words, and nothing that a stranger could learn from.
-    fn detail(self) -> &'static str {
-        match self.cause() {
-            FallbackCause::Rejected(Reason::Open) => "circuit-open",
-            FallbackCause::Rejected(Reason::HalfOpenFull) => "circuit-half-open",
-            FallbackCause::Rejected(Reason::ForcedOpen) => "circuit-forced-open",
-            FallbackCause::Rejected(Reason::Ramping) => "circuit-ramping",
-            FallbackCause::Rejected(Reason::BulkheadFull) => "bulkhead-full",
-            FallbackCause::TimedOut => "timed-out",
-            FallbackCause::Failed => "failed",
-        }
+/// One of a few words, and nothing that a stranger could learn from.
+fn detail(because: &Because<()>) -> &'static str {
+    match because.cause() {
+        FallbackCause::Rejected(Reason::Open) => "circuit-open",
+        FallbackCause::Rejected(Reason::HalfOpenFull) => "circuit-half-open",
+        FallbackCause::Rejected(Reason::ForcedOpen) => "circuit-forced-open",
+        FallbackCause::Rejected(Reason::Ramping) => "circuit-ramping",
+        FallbackCause::Rejected(Reason::BulkheadFull) => "bulkhead-full",
+        FallbackCause::TimedOut => "timed-out",
+        FallbackCause::Failed => "failed",
     }
 }

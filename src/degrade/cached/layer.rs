@@ -2,11 +2,12 @@
 
 use std::{
     fmt,
+    marker::PhantomData,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -14,12 +15,13 @@ use tower_service::Service;
 use super::{
     Cached,
     body::CachedBody,
+    changed::Changed,
     future::{CachedFuture, Task},
-    key::Key,
     shared::{Asked, Shared},
 };
 use crate::{
-    circuit::{classify::Classify, handle::Circuit},
+    circuit::classify::Classify,
+    degrade::fallback::{BoxedErrors, CountedFor, Http, View},
     service::classify::HttpClassifier,
 };
 
@@ -27,29 +29,63 @@ use crate::{
 ///
 /// It goes around the breaker, and around whatever else rejects calls or cuts them off. Services that it makes share
 /// the cache.
-#[derive(Debug)]
-pub struct CachedLayer<C = HttpClassifier> {
+pub struct CachedLayer<C = HttpClassifier, V = Http> {
     cached: Cached,
-    judge: Judge<C>,
+    judge: Arc<Judge<C, V>>,
 }
 
 /// What is a failure, and for whom an answer is counted.
-#[derive(Debug)]
-pub(super) struct Judge<C> {
+pub(super) struct Judge<C, V> {
     pub(super) classifier: Arc<C>,
-    pub(super) circuit: Option<Circuit>,
+    pub(super) counted: CountedFor,
+    view: PhantomData<fn() -> V>,
 }
 
-impl<C> Clone for Judge<C> {
-    fn clone(&self) -> Self {
+impl<C, V> CachedLayer<C, V> {
+    fn with<D, W>(self, classifier: Arc<D>) -> CachedLayer<D, W> {
+        CachedLayer {
+            judge: Arc::new(Judge {
+                classifier,
+                counted: self.judge.counted.clone(),
+                view: PhantomData,
+            }),
+            cached: self.cached,
+        }
+    }
+
+    /// Says what a failure is, and so for which answers of the dependency a kept one is given. Take the breaker's.
+    ///
+    /// Only successes are kept, and what is [answered](crate::Outcome::Answered), such as a 404.
+    ///
+    /// Default: [`HttpClassifier`].
+    pub fn classify_with<D>(self, classifier: D) -> CachedLayer<D, V> {
+        self.with(Arc::new(classifier))
+    }
+
+    /// For services whose error is boxed: `Box<dyn Error + Send + Sync>`.
+    ///
+    /// Default: the error is a [`std::error::Error`].
+    pub fn boxed_errors(self) -> CachedLayer<C, BoxedErrors<V>> {
+        let classifier = self.judge.classifier.clone();
+        self.with(classifier)
+    }
+}
+
+impl CachedLayer {
+    pub(super) fn new(cached: Cached, counted: CountedFor) -> Self {
+        let judge = Judge {
+            classifier: Arc::new(HttpClassifier::new()),
+            counted,
+            view: PhantomData,
+        };
         Self {
-            classifier: self.classifier.clone(),
-            circuit: self.circuit.clone(),
+            cached,
+            judge: Arc::new(judge),
         }
     }
 }
 
-impl<C> Clone for CachedLayer<C> {
+impl<C, V> Clone for CachedLayer<C, V> {
     fn clone(&self) -> Self {
         Self {
             cached: self.cached.clone(),
@@ -58,45 +94,17 @@ impl<C> Clone for CachedLayer<C> {
     }
 }
 
-impl CachedLayer {
-    pub(super) fn new(cached: Cached) -> Self {
-        let judge = Judge {
-            classifier: Arc::new(HttpClassifier::new()),
-            circuit: None,
-        };
-        Self { cached, judge }
+impl<C: fmt::Debug, V> fmt::Debug for CachedLayer<C, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedLayer")
+            .field("classifier", &self.judge.classifier)
+            .field("counted_for", &self.judge.counted)
+            .finish_non_exhaustive()
     }
 }
 
-impl<C> CachedLayer<C> {
-    /// Says what a failure is, and so for which answers of the dependency a kept one is given. Take the breaker's.
-    ///
-    /// Only successes are kept, and what is [answered](crate::Outcome::Answered), such as a 404.
-    ///
-    /// Default: [`HttpClassifier`].
-    pub fn classify_with<D>(self, classifier: D) -> CachedLayer<D> {
-        CachedLayer {
-            cached: self.cached,
-            judge: Judge {
-                classifier: Arc::new(classifier),
-                circuit: self.judge.circuit,
-            },
-        }
-    }
-
-    /// Counts what is given from here for this circuit, in [`Snapshot::parts`](crate::Snapshot::parts), and tells those
-    /// who hear of its calls: as an answer if there was one to give, else as one that failed as well.
-    ///
-    /// Default: nothing is counted.
-    #[must_use]
-    pub fn counted_for(mut self, circuit: &Circuit) -> Self {
-        self.judge.circuit = Some(circuit.clone());
-        self
-    }
-}
-
-impl<S, C> Layer<S> for CachedLayer<C> {
-    type Service = CachedService<S, C>;
+impl<S, C, V> Layer<S> for CachedLayer<C, V> {
+    type Service = CachedService<S, C, V>;
 
     fn layer(&self, inner: S) -> Self::Service {
         CachedService {
@@ -108,30 +116,32 @@ impl<S, C> Layer<S> for CachedLayer<C> {
 }
 
 /// A service with the last good answers of the one inside: see [`CachedLayer`].
-pub struct CachedService<S, C = HttpClassifier> {
+///
+/// It is ready when the inner service is.
+pub struct CachedService<S, C = HttpClassifier, V = Http> {
     inner: S,
     cached: Cached,
-    judge: Judge<C>,
+    judge: Arc<Judge<C, V>>,
 }
 
-impl<S, C> CachedService<S, C> {
-    /// The service inside.
+impl<S, C, V> CachedService<S, C, V> {
+    /// The inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside.
+    /// The inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
 }
 
-impl<S: Clone, C> Clone for CachedService<S, C> {
+impl<S: Clone, C, V> Clone for CachedService<S, C, V> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
@@ -141,25 +151,24 @@ impl<S: Clone, C> Clone for CachedService<S, C> {
     }
 }
 
-impl<S: fmt::Debug, C> fmt::Debug for CachedService<S, C> {
+impl<S: fmt::Debug, C, V> fmt::Debug for CachedService<S, C, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CachedService")
             .field("inner", &self.inner)
-            .field("cached", &self.cached)
             .finish_non_exhaustive()
     }
 }
 
-impl<S, C, RB, B> Service<Request<RB>> for CachedService<S, C>
+impl<S, C, V, RB, B> Service<Request<RB>> for CachedService<S, C, V>
 where
     S: Service<Request<RB>, Response = Response<B>>,
-    S::Error: 'static,
     C: Classify<Response<B>, S::Error>,
+    V: View<Response<B>, S::Error>,
     B: Body,
 {
     type Response = Response<CachedBody<B>>;
     type Error = S::Error;
-    type Future = CachedFuture<S::Future, C>;
+    type Future = CachedFuture<S::Future, C, V>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -174,7 +183,7 @@ where
 fn task<B>(shared: &Arc<Shared>, request: &Request<B>) -> Task {
     if !is_safe(request.method()) {
         let changed = Changed::of(shared.clone(), request);
-        return changed.map_or(Task::Nothing, Task::Forget);
+        return changed.map_or(Task::Nothing, |changed| Task::Forget(Box::new(changed)));
     }
     Asked::begin(shared, request).map_or(Task::Nothing, |asked| Task::Ask(Box::new(asked)))
 }
@@ -185,71 +194,4 @@ fn is_safe(method: &Method) -> bool {
         *method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
     )
-}
-
-/// What a request changes if it goes well (RFC 9111, section 4.4).
-#[derive(Debug)]
-pub(super) struct Changed {
-    shared: Arc<Shared>,
-    target: Key,
-    uri: Uri,
-    host: Option<http::HeaderValue>,
-}
-
-impl Changed {
-    fn of<B>(shared: Arc<Shared>, request: &Request<B>) -> Option<Self> {
-        Some(Self {
-            target: shared.keys.of_target(request.uri(), request.headers())?,
-            shared,
-            uri: request.uri().clone(),
-            host: request.headers().get(header::HOST).cloned(),
-        })
-    }
-
-    /// It has gone well. What its response names goes, too, if it is of the same origin.
-    pub(super) fn forget<B>(self, response: &Response<B>) {
-        let store = &self.shared.store;
-        store.forget(self.target);
-        for name in [header::LOCATION, header::CONTENT_LOCATION] {
-            let values = response.headers().get_all(name).into_iter();
-            for target in values.filter_map(|value| self.target_of(value.to_str().ok()?)) {
-                store.forget(target);
-            }
-        }
-    }
-
-    /// Relative to the request, but not relative to its path: that has no slash before it, and is left out.
-    fn target_of(&self, reference: &str) -> Option<Key> {
-        let reference = reference.split('#').next()?;
-        let same_origin = if reference.starts_with('/') && !reference.starts_with("//") {
-            reference
-        } else {
-            let absolute: Uri = reference.parse().ok()?;
-            let authority = absolute.authority()?.as_str();
-            let own = self.uri.authority().map(http::uri::Authority::as_str);
-            let host = self.host.as_ref().and_then(|host| host.to_str().ok());
-            let same = own.or(host)?.eq_ignore_ascii_case(authority);
-            let scheme = self
-                .uri
-                .scheme()
-                .is_none_or(|scheme| Some(scheme) == absolute.scheme());
-            let path = absolute.path_and_query().filter(|_| same && scheme)?;
-            return self.at(path.clone());
-        };
-        self.at(same_origin.parse().ok()?)
-    }
-
-    /// That path, of the same origin.
-    fn at(&self, path: http::uri::PathAndQuery) -> Option<Key> {
-        let mut parts = self.uri.clone().into_parts();
-        parts.path_and_query = Some(path);
-        let headers: HeaderMap = self
-            .host
-            .iter()
-            .map(|host| (header::HOST, host.clone()))
-            .collect();
-        self.shared
-            .keys
-            .of_target(&Uri::from_parts(parts).ok()?, &headers)
-    }
 }

@@ -1,6 +1,7 @@
 //! The last good answer, when the dependency has none.
 mod body;
 mod builder;
+mod changed;
 mod conditional;
 mod directives;
 mod entry;
@@ -28,6 +29,7 @@ pub use self::{
     future::CachedFuture,
     layer::{CachedLayer, CachedService},
 };
+use super::fallback::CountedFor;
 
 /// The last good answers of a dependency. Clones are the same cache.
 #[derive(Clone)]
@@ -53,10 +55,14 @@ impl Cached {
 
     /// A layer that gives answers from this cache, and keeps them here.
     ///
+    /// `counted_for` is the circuit, usually: [`CountedFor`]. It counts what is given from here in
+    /// [`Snapshot::parts`](crate::Snapshot::parts), as an answer, or, if there was none to give, as one that failed as
+    /// well.
+    ///
     /// One cache may serve the layers of several services, as long as the same URI means the same in all of them.
     #[must_use]
-    pub fn layer(&self) -> CachedLayer {
-        CachedLayer::new(self.clone())
+    pub fn layer(&self, counted_for: impl Into<CountedFor>) -> CachedLayer {
+        CachedLayer::new(self.clone(), counted_for.into())
     }
 
     /// Forgets all answers, those that are on their way among them.

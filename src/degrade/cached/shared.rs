@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use super::{
     builder::Rules,
     entry::Entry,
-    headers::{KeptHeaders, Why},
+    headers::KeptHeaders,
     key::Keys,
     question::Question,
     recording::Recording,
@@ -22,7 +22,7 @@ use super::{
     storable::{Storable, storable},
     store::{Store, ToKeep},
 };
-use crate::circuit::clock::CircuitClock;
+use crate::{circuit::clock::CircuitClock, degrade::Because};
 
 /// As many bodies may be recorded at once.
 pub(super) const MAX_RECORDINGS: usize = 64;
@@ -132,7 +132,7 @@ impl Asked {
     }
 
     /// There is no other answer: the last good one, if there is one that may be given.
-    pub(super) fn answer(&self, why: Why) -> Option<Response<Bytes>> {
+    pub(super) fn answer(&self, because: &Because<()>) -> Option<Response<Bytes>> {
         let Shared {
             store,
             keys,
@@ -144,7 +144,7 @@ impl Asked {
         let entry = store.find(keys, question.target, &question.headers)?;
         let residence = Duration::from_nanos(clock.0.now().saturating_sub(entry.asked_at));
         let served = servable(&entry.freshness, &question.said, residence, rules)?;
-        entry.answer(question, served, why)
+        entry.answer(question, served, because)
     }
 }
 

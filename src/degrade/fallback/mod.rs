@@ -111,6 +111,8 @@ mod when;
 #[cfg(feature = "registry")]
 #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
 pub use self::by_key::ByKey;
+#[cfg(feature = "cached")]
+pub(super) use self::view::Note;
 pub use self::{
     answer::{
         Answer, Fail, FailWith, FromFn, FromFnFuture, Respond, ServiceAnswer, ServiceAnswerFuture,

@@ -76,7 +76,7 @@ impl Stage {
             async move { Ok::<_, Infallible>(response) }
         });
         let service = ServiceBuilder::new()
-            .layer(cached.layer().counted_for(&circuit))
+            .layer(cached.layer(&circuit))
             .layer(CircuitBreakerLayer::new(circuit.clone()))
             .service(origin);
         Self {
