@@ -10,7 +10,6 @@
 
 use std::{
     future::{Future, pending, poll_fn},
-    mem,
     pin::pin,
     task::Poll,
     time::Duration,
@@ -24,7 +23,7 @@ use super::{
 };
 use crate::{
     machine::{Answer, Nanos, Outcome, Ticket},
-    util::future::either,
+    util::future::{either, yield_now},
 };
 
 impl Circuit {
@@ -268,17 +267,4 @@ async fn limited(limit: Option<CheckLimit>) {
 
 async fn sleep(time: Nanos) {
     limit::sleep(time.duration()).await;
-}
-
-/// Lets others run.
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

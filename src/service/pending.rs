@@ -188,7 +188,7 @@ impl<S, C, R, X> PendingWhileOpen<CircuitBreaker<S, C, R, X>> {
 }
 
 /// Waits until the circuit would admit a call.
-async fn admission(circuit: Circuit) {
+pub(crate) async fn admission(circuit: Circuit) {
     loop {
         // Before the look at the circuit, so that nothing that happens after it is missed.
         let changed = circuit.observers().changed();

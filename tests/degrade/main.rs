@@ -6,6 +6,7 @@ mod support;
 
 #[cfg(feature = "cached")]
 mod cached;
+mod drainer;
 mod fallback;
 mod queue;
 mod queue_model;

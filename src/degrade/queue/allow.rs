@@ -56,7 +56,7 @@ impl AllowedHeaders {
 }
 
 /// A header with credentials, which are not kept: they would lie around, and be too old when they are needed. A
-/// drainer can [add its own](super::DrainerBuilder::before_each_try).
+/// drainer can [add its own](super::Drainer::before_each_try).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialHeader(HeaderName);
 

@@ -1,9 +1,23 @@
 //! [`Ledger`]: how much room there is, and what became of all that was kept. [`Room`]: a part of it.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
+
+use crate::circuit::{handle::Circuit, parts::QueueNow};
+
+use super::outbox::Outbox;
+
+/// From now on the circuit shows this queue, unless it shows one already.
+pub(super) fn show<O: Outbox>(circuit: &Circuit, outbox: &O) {
+    let outbox = outbox.clone();
+    let look = move || outbox.ledger().look(outbox.oldest());
+    let _: bool = circuit.parts().show_queue(Box::new(look));
+}
 
 /// How much an outbox may hold, how much it holds, and what became of it so far. Each outbox has one.
 ///
@@ -76,6 +90,21 @@ impl Ledger {
             ledger: self.clone(),
             bytes,
             is_kept: false,
+        }
+    }
+
+    /// What there is to see of it.
+    pub(super) fn look(&self, oldest: Option<Duration>) -> QueueNow {
+        let used = *self.used();
+        let read = |total: &AtomicU64| total.load(Ordering::Relaxed);
+        QueueNow {
+            entries: used.kept,
+            bytes: used.kept_bytes,
+            oldest,
+            kept: read(&self.totals.kept),
+            refused: read(&self.totals.refused),
+            delivered: read(&self.totals.delivered),
+            dead: read(&self.totals.dead),
         }
     }
 

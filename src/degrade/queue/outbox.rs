@@ -14,6 +14,8 @@ use super::{
 /// Layers [put](Self::put) entries in. A [`Drainer`](super::Drainer) [takes](Self::take) them for a time, the *lease*,
 /// and then says what came of it. If it does not, because it is gone, the lease ends, and somebody else takes the entry.
 ///
+/// A clone is another handle to the same outbox.
+///
 /// What holds of every outbox is checked by [`contract::check`](super::contract::check):
 ///
 /// * Entries of the same [order key](Entry::order_key) are taken in the order in which they were put. While one of them
@@ -22,7 +24,7 @@ use super::{
 ///   `give_back` return `false`.
 /// * The [`Room`] of an entry is kept with it, and dropped with it.
 /// * Each method can be dropped while it waits. Then it has done all it does, or nothing.
-pub trait Outbox: Send + Sync + 'static {
+pub trait Outbox: Clone + Send + Sync + 'static {
     /// What may go wrong with the store itself.
     type Error: Error + Send + Sync + 'static;
 

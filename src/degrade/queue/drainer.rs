@@ -1,0 +1,493 @@
+//! [`Drainer`]: makes the calls that were kept, once their circuit admits them (rule M7).
+
+use std::{
+    error::Error,
+    fmt,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use tokio::time::{sleep, timeout};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    attempt::{AttemptClassifier, AttemptError, Attempts},
+    dead::{DeadLetter, DeadLetters},
+    entry::Entry,
+    held::Held,
+    ledger::{count, show},
+    outbox::{Dead, Leased, Outbox, Take},
+    rate::Rate,
+    verdict::Verdict,
+};
+use crate::{
+    circuit::{classify::Classify, error::CircuitError, handle::Circuit},
+    service::{
+        breaker::CircuitBreaker, classify::HttpClassifier, layer::CircuitBreakerLayer,
+        pending::admission, reject::RejectAsError,
+    },
+    util::future::{First, either, first, yield_now},
+};
+
+/// After which a refused try looks again, and a store that has failed is asked again.
+const SECOND: Duration = Duration::from_secs(1);
+
+type BeforeEachTry = dyn Fn(&mut HeaderMap) + Send + Sync;
+
+type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
+
+/// Makes the calls that were kept in an [`Outbox`], once their circuit admits them.
+///
+/// [`run`](Self::run) is one future, to be spawned. It makes one call at a time. Where that is too slow, run another
+/// drainer on the same outbox.
+///
+/// * **While the circuit rejects, it waits** without being polled. Nothing that is kept is touched, and no attempt is
+///   used up.
+/// * **It makes the probe itself.** When the wait of an open circuit is over, the next entry is the probe, so the circuit
+///   closes although nobody calls.
+/// * It is under the ramp as any other call, and makes at most one call in each [`interval`](Self::interval).
+/// * Entries with the same [order key](Entry::order_key) are delivered in their order, never two at once. One that has
+///   failed holds up those behind it, until it is delivered or dead.
+///
+/// What comes of a try:
+///
+/// | it ends in | the entry |
+/// |---|---|
+/// | a success, as the [classifier](Self::classify_with) sees it | is delivered, and goes |
+/// | a rejection, by this circuit or by whatever else answers with a [`Rejected`](crate::Rejected) | goes back, as it was: that is no attempt |
+/// | a failure, a panic, too long a wait ([`attempt_timeout`](Self::attempt_timeout)), or 408, 425, 429 | goes back for its next try, later each time, and not before a `Retry-After` in seconds |
+/// | the [`max_attempts`](Self::max_attempts)-th of these | is dead |
+/// | an answer that says that it is the caller's fault: any other 4xx | is dead |
+/// | it is older than [`max_age`](Self::max_age), whatever it waits for | is dead |
+///
+/// What is dead is [told](Self::dead_letter), and goes.
+///
+/// Dropped, a drainer loses nothing: what it has taken is back at once in [`Memory`](super::Memory), and elsewhere when
+/// its lease ends. A call that was under way may have been made; it is made again, with the same key. So what is
+/// delivered is delivered *at least once*, and the dependency has to know by the `Idempotency-Key` what it has had
+/// already.
+///
+/// It holds its circuit, which therefore does not leave its registry while the drainer runs.
+#[must_use = "a drainer does nothing until it runs"]
+pub struct Drainer<O, S, C = HttpClassifier> {
+    circuit: Circuit,
+    outbox: O,
+    client: S,
+    classifier: Arc<C>,
+    settings: Settings,
+    hooks: Hooks,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    interval: Duration,
+    attempt_timeout: Duration,
+    max_attempts: u32,
+    max_age: Duration,
+    first_backoff: Duration,
+    max_backoff: Duration,
+    grace: Duration,
+}
+
+struct Hooks {
+    dead_letters: DeadLetters,
+    before_each_try: Option<Box<BeforeEachTry>>,
+    outbox_error: Box<OutboxError>,
+}
+
+/// What a [`Drainer`] has done, and what it leaves.
+#[must_use = "what is left of an outbox in memory is lost if nobody keeps it"]
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Drained {
+    /// How many entries it has delivered.
+    pub delivered: u64,
+    /// How many it has given up.
+    pub dead: u64,
+    /// What is left in an outbox that is [not durable](Outbox::DURABLE), the oldest first. That takes nothing any more.
+    pub left: Vec<Entry>,
+}
+
+impl<O: Outbox, S> Drainer<O, S> {
+    /// A drainer of `outbox`, that calls `client` through `circuit`.
+    ///
+    /// `client` need not be protected: the drainer puts the circuit around it. Where it is protected by the same
+    /// circuit, that is the same call (rule D8).
+    pub fn new(circuit: &Circuit, outbox: O, client: S) -> Self {
+        show(circuit, &outbox);
+        Self {
+            circuit: circuit.clone(),
+            outbox,
+            client,
+            classifier: Arc::new(HttpClassifier::new()),
+            settings: Settings {
+                interval: Duration::from_millis(100),
+                attempt_timeout: Duration::from_secs(30),
+                max_attempts: 10,
+                max_age: Duration::from_secs(60 * 60),
+                first_backoff: SECOND,
+                max_backoff: Duration::from_secs(60),
+                grace: Duration::from_secs(5),
+            },
+            hooks: Hooks {
+                dead_letters: DeadLetters::default(),
+                before_each_try: None,
+                outbox_error: Box::new(|_| ()),
+            },
+        }
+    }
+}
+
+impl<O, S, C> Drainer<O, S, C> {
+    /// At least so much time from one try to the next, of whatever key.
+    ///
+    /// Default: 100 ms, so that there are at most ten in a second.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.settings.interval = interval;
+        self
+    }
+
+    /// How long a try may take. One that takes longer is dropped, and has failed, for the circuit as well.
+    ///
+    /// A lease is more than twice as long, so that nobody else takes an entry that is still under way.
+    ///
+    /// Default: 30 seconds.
+    pub fn attempt_timeout(mut self, limit: Duration) -> Self {
+        self.settings.attempt_timeout = limit;
+        self
+    }
+
+    /// How often an entry is tried. Rejections do not count.
+    ///
+    /// Default: 10. There is always one.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.settings.max_attempts = attempts;
+        self
+    }
+
+    /// For how long an entry is kept at most.
+    ///
+    /// Default: an hour.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.settings.max_age = age;
+        self
+    }
+
+    /// How long an entry waits after its first failure. With each it is twice as long as before, and at most `max`.
+    ///
+    /// Default: a second, and at most 60.
+    pub fn backoff(mut self, first: Duration, max: Duration) -> Self {
+        (self.settings.first_backoff, self.settings.max_backoff) = (first, max);
+        self
+    }
+
+    /// For how long a call that is under way may go on when the drainer is to end. Then it is dropped, and its entry goes
+    /// back.
+    ///
+    /// Default: 5 seconds.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.settings.grace = grace;
+        self
+    }
+
+    /// What a try means, for the circuit and for the entry: [`Success`](crate::Outcome::Success) is delivered, and what is
+    /// [`Answered`](crate::Outcome::Answered) is dead, as the caller's fault. A classifier that panics has seen a
+    /// failure.
+    ///
+    /// Default: [`HttpClassifier`]. One that takes a 409 of a dependency that has had the key already for a success:
+    ///
+    /// ```
+    /// # use http::StatusCode;
+    /// # use tower_breaker::{Circuit, ConfigError, classify::HttpClassifier, degrade::queue::{Drainer, Memory}};
+    /// # fn drainer<S>(circuit: Circuit, client: S) {
+    /// let drainer = Drainer::new(&circuit, Memory::new(), client)
+    ///     .classify_with(HttpClassifier::new().successes([StatusCode::CONFLICT]));
+    /// # let _ = drainer;
+    /// # }
+    /// ```
+    pub fn classify_with<D>(self, classifier: D) -> Drainer<O, S, D> {
+        Drainer {
+            circuit: self.circuit,
+            outbox: self.outbox,
+            client: self.client,
+            classifier: Arc::new(classifier),
+            settings: self.settings,
+            hooks: self.hooks,
+        }
+    }
+
+    /// Is told of each entry that is given up, before it goes from the outbox: to be kept elsewhere, or told to somebody.
+    /// The drainer waits for it.
+    ///
+    /// It is told once, but for one that is dropped while it runs: then the entry is still there, and is told again. If
+    /// it panics, it has been told.
+    ///
+    /// Default: nobody is told. They are counted: [`QueueNow::dead`](crate::observe::QueueNow::dead).
+    pub fn dead_letter<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(DeadLetter) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.hooks.dead_letters = DeadLetters::new(hook);
+        self
+    }
+
+    /// Changes the headers of each try before it is made: to add credentials, which are not kept.
+    ///
+    /// **Watch out**: a try that has none may be answered with a 401, and is dead then.
+    pub fn before_each_try(
+        mut self,
+        change: impl Fn(&mut HeaderMap) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.before_each_try = Some(Box::new(change));
+        self
+    }
+
+    /// Is told of each error of the outbox itself. The drainer asks it again a second later.
+    ///
+    /// Default: nobody is told.
+    pub fn on_outbox_error(
+        mut self,
+        told: impl Fn(&(dyn Error + 'static)) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.outbox_error = Box::new(told);
+        self
+    }
+}
+
+/// A drainer that runs.
+struct Draining<'a, O, S, C> {
+    outbox: &'a O,
+    circuit: &'a Circuit,
+    settings: &'a Settings,
+    hooks: &'a Hooks,
+    classifier: AttemptClassifier<C>,
+    breaker: CircuitBreaker<Attempts<S>, AttemptClassifier<C>, RejectAsError>,
+    rate: Rate,
+    /// It was rejected: the next look is not before that.
+    pause: Option<Duration>,
+    delivered: u64,
+    dead: u64,
+}
+
+impl<O, S, C> Drainer<O, S, C>
+where
+    O: Outbox,
+{
+    /// Runs until `shutdown` is ready. Then a call that is under way has its [grace](Self::grace), and what is left of an
+    /// outbox that is not durable is handed back.
+    ///
+    /// The bodies of answers are not read.
+    ///
+    /// # Panics
+    ///
+    /// The future panics without a runtime of tokio's with time enabled.
+    pub async fn run<B, RB>(self, shutdown: impl Future<Output = ()>) -> Drained
+    where
+        S: Service<Request<B>, Response = Response<RB>>,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: From<Bytes>,
+        C: Classify<Response<RB>, S::Error>,
+    {
+        let mut shutdown = pin!(shutdown);
+        let client = Attempts::new(self.client, self.settings.attempt_timeout);
+        let layer = CircuitBreakerLayer::new(self.circuit.clone())
+            .classifier(AttemptClassifier::new(self.classifier.clone()))
+            .reject_as_error();
+        let mut draining = Draining {
+            outbox: &self.outbox,
+            circuit: &self.circuit,
+            settings: &self.settings,
+            hooks: &self.hooks,
+            classifier: AttemptClassifier::new(self.classifier),
+            breaker: layer.layer(client),
+            rate: Rate::new(self.settings.interval),
+            pause: None,
+            delivered: 0,
+            dead: 0,
+        };
+        while let First::Other(held) = first(shutdown.as_mut(), draining.next()).await {
+            let mut delivery = pin!(draining.deliver(held));
+            if let First::One(()) = first(shutdown.as_mut(), delivery.as_mut()).await {
+                let _: Result<(), _> = timeout(self.settings.grace, delivery).await;
+                break;
+            }
+        }
+        Drained {
+            delivered: draining.delivered,
+            dead: draining.dead,
+            left: self.outbox.hand_back().await,
+        }
+    }
+}
+
+impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
+    /// Waits for an entry, and for the circuit to admit its call. Who waits has taken nothing.
+    async fn next(&mut self) -> Held<'a, O> {
+        loop {
+            // What is always ready must not keep others from running.
+            yield_now().await;
+            // Before the look, so that nothing that happens after it is missed.
+            let changed = self.outbox.changed();
+            let expires_in = self.bury_the_old().await;
+            if let Some(pause) = self.pause {
+                either(self.circuit.observers().changed(), sleep(pause)).await;
+                self.pause = None;
+            }
+            if self.circuit.would_refuse() {
+                // Whatever is put meanwhile is not too old before that.
+                either(admission(self.circuit.clone()), sleep(expires_in)).await;
+                continue;
+            }
+            self.rate.wait().await;
+            match self.outbox.take(self.lease()).await {
+                Ok(Take::One(leased)) => return Held::new(self.outbox, leased),
+                Ok(Take::Nothing(left)) => {
+                    let left = left.map_or(expires_in, |left| left.min(expires_in));
+                    either(changed, sleep(left)).await;
+                }
+                Err(error) => self.outbox_failed(&error).await,
+            }
+        }
+    }
+
+    /// Longer than anything that is done with an entry.
+    fn lease(&self) -> Duration {
+        let attempt = self.settings.attempt_timeout;
+        attempt.saturating_mul(2).saturating_add(SECOND * 10)
+    }
+
+    /// Gives up what has been there for too long; returns when there may be something again.
+    async fn bury_the_old(&mut self) -> Duration {
+        let max_age = self.settings.max_age;
+        loop {
+            match self.outbox.take_older_than(max_age, self.lease()).await {
+                Ok(Take::One(leased)) => {
+                    self.bury(Held::new(self.outbox, leased), Dead::TooOld, 0)
+                        .await;
+                }
+                Ok(Take::Nothing(left)) => return left.unwrap_or(max_age).min(max_age),
+                Err(error) => self.outbox_failed(&error).await,
+            }
+        }
+    }
+
+    /// After `more` attempts than are known.
+    async fn bury(&mut self, held: Held<'a, O>, why: Dead, more: u32) {
+        let mut letter = DeadLetter::new(held.leased(), why);
+        letter.attempts = letter.attempts.saturating_add(more);
+        self.hooks.dead_letters.tell(letter).await;
+        match self.outbox.bury(held.leased().lease, why).await {
+            Ok(was_held) => {
+                held.let_go();
+                if was_held {
+                    self.dead += 1;
+                    count(&self.outbox.ledger().totals.dead);
+                }
+            }
+            Err(error) => self.outbox_failed(&error).await,
+        }
+    }
+
+    async fn deliver<B, RB>(&mut self, held: Held<'a, O>)
+    where
+        S: Service<Request<B>, Response = Response<RB>>,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: From<Bytes>,
+        C: Classify<Response<RB>, S::Error>,
+    {
+        match self.attempt(held.leased()).await {
+            Verdict::Delivered => self.delivered(held).await,
+            Verdict::NotAsked(pause) => {
+                self.pause = Some(pause);
+                let attempts = held.leased().attempts;
+                self.give_back(held, attempts, Duration::ZERO).await;
+            }
+            Verdict::Failed(wait) => self.failed(held, wait).await,
+            Verdict::Unwanted(status) => self.bury(held, Dead::Answered(status), 1).await,
+        }
+    }
+
+    /// One try.
+    async fn attempt<B, RB>(&mut self, leased: &Leased) -> Verdict
+    where
+        S: Service<Request<B>, Response = Response<RB>>,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: From<Bytes>,
+        C: Classify<Response<RB>, S::Error>,
+    {
+        self.rate.gone();
+        let mut request = leased.entry.to_request::<B>();
+        if let Some(change) = &self.hooks.before_each_try {
+            change(request.headers_mut());
+        }
+        let breaker = &mut self.breaker;
+        let ready = poll_fn(|context| breaker.poll_ready(context));
+        let result = match timeout(self.settings.attempt_timeout, ready).await {
+            Ok(Ok(())) => self.breaker.call(request).await,
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(CircuitError::Inner(AttemptError::Late)),
+        };
+        Verdict::of(&self.classifier, result)
+    }
+
+    async fn delivered(&mut self, held: Held<'a, O>) {
+        match self.outbox.done(held.leased().lease).await {
+            Ok(was_held) => {
+                held.let_go();
+                if was_held {
+                    self.delivered += 1;
+                    count(&self.outbox.ledger().totals.delivered);
+                }
+            }
+            Err(error) => self.outbox_failed(&error).await,
+        }
+    }
+
+    async fn failed(&mut self, held: Held<'a, O>, wait: Option<Duration>) {
+        let attempts = held.leased().attempts.saturating_add(1);
+        if attempts >= self.settings.max_attempts {
+            return self.bury(held, Dead::TooManyAttempts, 1).await;
+        }
+        let backoff = self.settings.backoff(attempts);
+        let wait = wait.map_or(backoff, |wait| wait.max(backoff));
+        self.give_back(held, attempts, wait).await;
+    }
+
+    async fn give_back(&mut self, held: Held<'a, O>, attempts: u32, wait: Duration) {
+        let back = self.outbox.give_back(held.leased().lease, attempts, wait);
+        match back.await {
+            Ok(_) => held.let_go(),
+            Err(error) => self.outbox_failed(&error).await,
+        }
+    }
+
+    /// The store itself has failed: it is asked again, and meanwhile it has time.
+    async fn outbox_failed(&mut self, error: &O::Error) {
+        (self.hooks.outbox_error)(error);
+        sleep(SECOND).await;
+    }
+}
+
+impl Settings {
+    /// After so many failures.
+    fn backoff(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        let backoff = self.first_backoff.saturating_mul(1 << doublings);
+        backoff.min(self.max_backoff)
+    }
+}
+
+impl<O, S, C> fmt::Debug for Drainer<O, S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drainer")
+            .field("circuit", &self.circuit)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! [`Verdict`]: what a try came to, for the entry.
+
+use std::{error::Error, time::Duration};
+
+use http::{HeaderMap, Response, StatusCode, header::RETRY_AFTER};
+
+use super::attempt::{AttemptClassifier, AttemptError};
+use crate::{
+    circuit::{
+        classify::Classify,
+        error::{CircuitError, Reason, Rejected},
+    },
+    machine::Outcome,
+    util::digits,
+};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Delivered,
+    /// A circuit or a bulkhead rejected it: nobody has seen it. Worth another look after this time.
+    NotAsked(Duration),
+    /// It may work later, after this time at least.
+    Failed(Option<Duration>),
+    /// The dependency will never want it.
+    Unwanted(StatusCode),
+}
+
+impl Verdict {
+    pub(super) fn of<C, B, E>(
+        classifier: &AttemptClassifier<C>,
+        result: Result<Response<B>, CircuitError<AttemptError<E>>>,
+    ) -> Self
+    where
+        C: Classify<Response<B>, E>,
+        E: Into<BoxError>,
+    {
+        match result {
+            Ok(response) => Self::of_answer(classifier.classify(Ok(&response)), &response),
+            Err(CircuitError::Rejected(rejected)) => Self::NotAsked(pause(Some(&rejected))),
+            Err(CircuitError::TimedOut(_)) => Self::Failed(None),
+            Err(CircuitError::Inner(error)) => {
+                let outcome = classifier.classify(Err(&error));
+                Self::of_error(outcome, error)
+            }
+        }
+    }
+
+    fn of_answer<B>(outcome: Outcome, response: &Response<B>) -> Self {
+        let status = response.status();
+        let wait = || retry_after(response.headers());
+        match outcome {
+            Outcome::Success | Outcome::RequiresEos => Self::Delivered,
+            Outcome::InnerRejection => {
+                Self::NotAsked(pause(response.extensions().get::<Rejected>()))
+            }
+            Outcome::Answered => Self::Unwanted(status),
+            _ => Self::Failed(wait()),
+        }
+    }
+
+    fn of_error<E: Into<BoxError>>(outcome: Outcome, error: AttemptError<E>) -> Self {
+        let AttemptError::Inner(error) = error else {
+            return Self::Failed(None);
+        };
+        let error: BoxError = error.into();
+        match Rejected::find(&*error) {
+            Some(rejected) => Self::NotAsked(pause(Some(rejected))),
+            None if outcome == Outcome::InnerRejection => Self::NotAsked(pause(None)),
+            None => Self::Failed(None),
+        }
+    }
+}
+
+/// When to look again after a rejection. A ramp lets a trickle pass (D6). For everything else the drainer waits longer if
+/// it is its own circuit that rejects, and elsewhere it looks.
+fn pause(rejected: Option<&Rejected>) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(1);
+    match rejected {
+        Some(rejected) if rejected.reason() == Reason::Ramping => Duration::from_millis(100),
+        Some(rejected) => rejected.remaining().unwrap_or(LONGEST).min(LONGEST),
+        None => LONGEST,
+    }
+}
+
+/// In seconds. A date is not looked at: the backoff is as good.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    digits::number(value).map(Duration::from_secs)
+}
