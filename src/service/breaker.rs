@@ -176,7 +176,7 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
 
     /// Whether the inner service was found ready for the next call. If not, that reaches nobody.
     #[inline]
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         matches!(self.readiness, Readiness::Ready)
     }
 

@@ -113,6 +113,7 @@ mod when;
 pub use self::by_key::ByKey;
 #[cfg(feature = "cached")]
 pub(super) use self::view::Note;
+pub(crate) use self::view::Note;
 pub use self::{
     answer::{
         Answer, Fail, FailWith, FromFn, FromFnFuture, Respond, ServiceAnswer, ServiceAnswerFuture,

@@ -2,12 +2,18 @@
 
 mod allow;
 mod attempt;
+mod collect;
 pub mod contract;
 mod dead;
 mod drainer;
 mod entry;
+mod future;
 mod held;
+mod hold;
+mod intake;
 mod key;
+mod later;
+mod layers;
 mod ledger;
 mod memory;
 mod outbox;
@@ -20,6 +26,11 @@ pub use self::{
     dead::DeadLetter,
     drainer::{Drained, Drainer},
     entry::{Entry, IDEMPOTENCY_KEY},
+    future::QueueFuture,
+    hold::{Hold, HoldLayer},
+    intake::Accepted,
+    later::Later,
+    layers::{DeferLayer, OutboxLayer},
     ledger::{Ledger, Room},
     memory::Memory,
     outbox::{Dead, Id, Lease, Leased, Outbox, Put, Take},

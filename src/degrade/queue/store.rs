@@ -43,7 +43,7 @@ struct Kept {
 
 /// What was removed, to be dropped where nobody waits.
 #[must_use]
-pub(super) struct Removed(#[expect(dead_code, reason = "it is dropped")] Option<Kept>);
+pub(super) struct Removed(Option<Kept>);
 
 impl Removed {
     pub(super) fn is_some(&self) -> bool {

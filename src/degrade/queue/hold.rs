@@ -1,0 +1,300 @@
+//! [`HoldLayer`]: a call that would be rejected waits for its circuit (rule M6).
+
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::Response;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout_at},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{collect::ready, future::QueueFuture};
+use crate::{
+    circuit::{
+        call_event::FellBack,
+        error::{Reason, Rejected},
+        handle::Circuit,
+        parts::{FallbackCause, FallbackKind},
+    },
+    degrade::Degraded,
+    machine::State,
+    service::{breaker::CircuitBreaker, pending::admission},
+};
+
+/// Holds calls back that would be rejected, until their circuit admits them, or their time is over.
+///
+/// The caller waits for the answer, and gets that of the dependency, or the rejection if there was none in time. So
+/// nothing is kept but the request itself, and each is made at most once.
+///
+/// It goes right around the breaker.
+///
+/// * It waits for at most [`at_most`](Self::at_most), and at most [`waiting`](Self::waiting) calls wait at once. Whoever
+///   comes then is rejected as usual.
+/// * They wait in line, and go in the order in which they came. Whoever is first asks the circuit again right before the
+///   request is given away. While the circuit is half-open, one goes at a time: the next goes when its answer is there.
+/// * Once the circuit closes, they are under the ramp as all calls are. Whoever is turned away by that asks again a second
+///   later.
+/// * An answer of the dependency that was held back is marked with [`Degraded`], unless it is a failure or a rejection.
+///
+/// **Watch out**: who waits has a connection, a task and a request in memory. Where many may come, or a break is longer
+/// than a caller will wait, keep the call for later instead: [`DeferLayer`](super::DeferLayer).
+///
+/// The inner service has to be `Clone`.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is applied"]
+pub struct HoldLayer {
+    circuit: Circuit,
+    at_most: Duration,
+    line: Arc<Line>,
+}
+
+/// Who waits.
+#[derive(Debug)]
+struct Line {
+    places: Arc<Semaphore>,
+    /// Whose turn it is to ask the circuit. Fair, so it is a line.
+    turn: Arc<Semaphore>,
+}
+
+impl Line {
+    fn new(places: usize) -> Arc<Self> {
+        Arc::new(Self {
+            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            turn: Arc::new(Semaphore::new(1)),
+        })
+    }
+}
+
+impl HoldLayer {
+    /// Holds calls of this circuit back: at most 100 at once, each for at most two seconds.
+    ///
+    /// All services that one layer makes share the line.
+    pub fn new(circuit: &Circuit) -> Self {
+        Self {
+            circuit: circuit.clone(),
+            at_most: Duration::from_secs(2),
+            line: Line::new(100),
+        }
+    }
+
+    /// How long a call waits at most.
+    ///
+    /// Default: two seconds.
+    pub fn at_most(mut self, at_most: Duration) -> Self {
+        self.at_most = at_most;
+        self
+    }
+
+    fn until(&self) -> Instant {
+        const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        Instant::now() + self.at_most.min(FAR)
+    }
+
+    /// How many calls wait at most. The line begins anew.
+    ///
+    /// Default: 100.
+    pub fn waiting(mut self, calls: usize) -> Self {
+        self.line = Line::new(calls);
+        self
+    }
+}
+
+impl<S> Layer<S> for HoldLayer {
+    type Service = Hold<S>;
+
+    fn layer(&self, inner: S) -> Hold<S> {
+        Hold {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// A service whose calls wait for their circuit. Made by a [`HoldLayer`].
+#[derive(Clone, Debug)]
+#[must_use = "services do nothing unless called"]
+pub struct Hold<S> {
+    inner: S,
+    layer: HoldLayer,
+}
+
+impl<S> Hold<S> {
+    /// The breaker.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The breaker.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The breaker.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+/// A service that knows, once it is ready, whether the next call will reach anybody.
+///
+/// It is implemented by this crate only.
+#[diagnostic::on_unimplemented(
+    message = "`HoldLayer` goes right around a breaker, and `{Self}` is none",
+    label = "not a breaker"
+)]
+pub trait Holdable: sealed::Sealed {
+    #[doc(hidden)]
+    fn rejects(&self) -> bool;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl<S, C, R, X> sealed::Sealed for CircuitBreaker<S, C, R, X> {}
+
+impl<S, C, R, X> Holdable for CircuitBreaker<S, C, R, X> {
+    fn rejects(&self) -> bool {
+        !self.is_ready()
+    }
+}
+
+impl<S, Req, B> Service<Req> for Hold<S>
+where
+    S: Service<Req, Response = Response<B>> + Holdable + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+    Req: Send + 'static,
+    B: Send + 'static,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = QueueFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Req) -> Self::Future {
+        let HoldLayer { circuit, line, .. } = &self.layer;
+        let Some(cause) = cause(circuit, &self.inner) else {
+            return QueueFuture::through(self.inner.call(request));
+        };
+        let Ok(place) = line.places.clone().try_acquire_owned() else {
+            note(circuit, cause, false);
+            return QueueFuture::through(self.inner.call(request));
+        };
+        let fresh = self.inner.clone();
+        let inner = mem::replace(&mut self.inner, fresh);
+        let held = Held {
+            layer: self.layer.clone(),
+            cause,
+            until: self.layer.until(),
+            place,
+        };
+        QueueFuture::boxed(held.call(inner, request))
+    }
+}
+
+/// Why the next call would be rejected, if it would be.
+fn cause(circuit: &Circuit, inner: &impl Holdable) -> Option<FallbackCause> {
+    let refusal = match circuit.would_refuse() {
+        true => circuit.refusal(),
+        false => None,
+    };
+    let reason = refusal.map(Reason::of).map(|(reason, _)| reason);
+    // What the circuit does not refuse, its ramp does.
+    let reason = reason.or_else(|| inner.rejects().then_some(Reason::Ramping));
+    reason.map(FallbackCause::Rejected)
+}
+
+fn note(circuit: &Circuit, cause: FallbackCause, answered: bool) {
+    circuit.note_fallback(FellBack {
+        kind: FallbackKind::Hold,
+        cause,
+        answered,
+    });
+}
+
+/// A call that waits.
+struct Held {
+    layer: HoldLayer,
+    cause: FallbackCause,
+    until: Instant,
+    place: OwnedSemaphorePermit,
+}
+
+impl Held {
+    async fn call<S, Req, B>(self, mut inner: S, request: Req) -> Result<Response<B>, S::Error>
+    where
+        S: Service<Req, Response = Response<B>> + Holdable + Clone,
+    {
+        let turn = loop {
+            if Instant::now() >= self.until {
+                break None;
+            }
+            let Ok(turn) = timeout_at(self.until, self.turn()).await else {
+                break None;
+            };
+            // One that has been asked by a ramp has had its turn.
+            inner = inner.clone();
+            ready(&mut inner).await?;
+            if !inner.rejects() {
+                break Some(turn);
+            }
+            drop(turn);
+            self.wait_for_the_ramp().await;
+        };
+        if turn.is_none() {
+            // The circuit decides, and counts that.
+            ready(&mut inner).await?;
+        }
+        let answer = inner.call(request);
+        drop(self.place);
+        let turn = turn.filter(|_| self.layer.circuit.state() == State::HalfOpen);
+        let result = answer.await;
+        drop(turn);
+        finish(&self.layer.circuit, self.cause, result)
+    }
+
+    /// Waits until it is the first, and the circuit would admit it.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // Nobody closes it.
+        let turn = self.layer.line.turn.clone().acquire_owned().await.ok();
+        admission(self.layer.circuit.clone()).await;
+        turn
+    }
+
+    /// Whoever is turned away by a ramp comes again when a rejection says that it should.
+    async fn wait_for_the_ramp(&self) {
+        if !self.layer.circuit.would_refuse() {
+            let later = Instant::now() + Duration::from_secs(1);
+            sleep_until(later.min(self.until)).await;
+        }
+    }
+}
+
+fn finish<B, E>(
+    circuit: &Circuit,
+    cause: FallbackCause,
+    result: Result<Response<B>, E>,
+) -> Result<Response<B>, E> {
+    let is_good = |response: &Response<B>| {
+        let is_rejected = response.extensions().get::<Rejected>().is_some();
+        !is_rejected && !response.status().is_server_error()
+    };
+    let is_good = result.as_ref().is_ok_and(is_good);
+    note(circuit, cause, is_good);
+    let mark = |response| match is_good {
+        true => Degraded::new(FallbackKind::Hold, cause).mark_response(response),
+        false => response,
+    };
+    result.map(mark)
+}

@@ -1,0 +1,99 @@
+//! [`Intake`]: which calls are kept, and what of them.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use http::{HeaderMap, HeaderValue, Method, Request};
+
+use super::{
+    allow::{AllowedHeaders, CredentialHeader},
+    entry::{Entry, IDEMPOTENCY_KEY},
+    key::new_key,
+    outbox::Id,
+};
+
+/// A call that is kept, in the extensions of its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// The number of its entry.
+    pub id: Id,
+    /// What its entry is in order with.
+    pub order_key: Arc<str>,
+    /// The key that it is sent with, each time.
+    pub idempotency_key: HeaderValue,
+    /// Whether it outlives the process.
+    pub durable: bool,
+}
+
+type OrderBy = dyn Fn(&Request<()>) -> String + Send + Sync;
+type AnswerHeaders = dyn Fn(&Accepted, &mut HeaderMap) + Send + Sync;
+type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
+
+/// Which calls are kept, and what of them.
+#[derive(Clone)]
+pub(super) struct Intake {
+    pub(super) methods: Vec<Method>,
+    pub(super) allowed: AllowedHeaders,
+    pub(super) order_by: Arc<OrderBy>,
+    pub(super) body_limit: u64,
+    pub(super) on_failure: bool,
+    pub(super) answer_headers: Option<Arc<AnswerHeaders>>,
+    pub(super) outbox_error: Option<Arc<OutboxError>>,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            methods: vec![Method::POST, Method::PUT, Method::PATCH, Method::DELETE],
+            allowed: AllowedHeaders::default(),
+            order_by: Arc::new(address),
+            body_limit: 64 << 10,
+            on_failure: false,
+            answer_headers: None,
+            outbox_error: None,
+        }
+    }
+}
+
+/// What is sent to the same place is in order.
+fn address(head: &Request<()>) -> String {
+    let uri = head.uri();
+    let to = uri.authority().map_or("", |to| to.as_str());
+    let host = to.rsplit_once('@').map_or(to, |(_, host)| host);
+    format!("{host}{}", uri.path())
+}
+
+impl Intake {
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        self.methods.contains(method)
+    }
+
+    pub(super) fn allow(&mut self, name: http::HeaderName) -> Result<(), CredentialHeader> {
+        self.allowed.allow(name)
+    }
+
+    /// What is kept of a request, but for its body.
+    pub(super) fn entry(&self, head: &Request<()>) -> Entry {
+        let order_key = (self.order_by)(head);
+        Entry::of_head(head, &self.allowed, order_key.into())
+    }
+}
+
+/// The key that a request is sent with, the first time as well; one that it has is left.
+pub(super) fn ensure_key(headers: &mut HeaderMap) -> HeaderValue {
+    headers
+        .entry(IDEMPOTENCY_KEY)
+        .or_insert_with(new_key)
+        .clone()
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intake")
+            .field("methods", &self.methods)
+            .field("allowed", &self.allowed)
+            .field("body_limit", &self.body_limit)
+            .field("on_failure", &self.on_failure)
+            .finish_non_exhaustive()
+    }
+}
