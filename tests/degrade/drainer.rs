@@ -334,7 +334,7 @@ async fn nor_is_one_by_its_own_circuit() {
 }
 
 /// Runs it beside, counting how often it is polled.
-async fn polls(work: impl Future, time: Duration) -> usize {
+pub(crate) async fn polls(work: impl Future, time: Duration) -> usize {
     let (polls, mut work) = (AtomicUsize::new(0), pin!(work));
     let counted = poll_fn(|context| {
         polls.fetch_add(1, Ordering::Relaxed);

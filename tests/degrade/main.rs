@@ -8,6 +8,7 @@ mod support;
 mod cached;
 mod drainer;
 mod fallback;
+mod hold;
 mod queue;
 mod queue_model;
 #[path = "../support/sockets.rs"]

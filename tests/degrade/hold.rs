@@ -1,0 +1,333 @@
+//! A call that would be rejected waits for its circuit, for a while.
+
+use std::{convert::Infallible, future::Future, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_breaker::{
+    Circuit, CircuitBreakerLayer, Rejected, State,
+    degrade::{Degraded, FallbackKind, queue::HoldLayer},
+    observe::FallbackTotal,
+};
+
+use crate::{
+    drainer::{Dependency, Do, circuit},
+    support::{millis, secs},
+};
+
+/// A line before a breaker before a dependency.
+struct Fixture {
+    circuit: Circuit,
+    dependency: Dependency,
+    layer: HoldLayer,
+}
+
+type Answer = Result<Response<Bytes>, Infallible>;
+
+impl Fixture {
+    fn new() -> Self {
+        Self::of(circuit())
+    }
+
+    fn of(circuit: Circuit) -> Self {
+        Self {
+            layer: HoldLayer::new(&circuit).at_most(secs(60)).waiting(2_000),
+            circuit,
+            dependency: Dependency::default(),
+        }
+    }
+
+    fn open(self) -> Self {
+        self.circuit.trip(secs(10)).expect("normal mode");
+        self
+    }
+
+    fn service(
+        &self,
+    ) -> impl Service<Request<Bytes>, Response = Response<Bytes>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + use<> {
+        let dependency = self.dependency.clone();
+        let client = service_fn(move |request| {
+            let answer = dependency.clone().answer(request);
+            async { Ok::<_, Infallible>(answer.await.expect("no errors here")) }
+        });
+        ServiceBuilder::new()
+            .layer(self.layer.clone())
+            .layer(CircuitBreakerLayer::new(self.circuit.clone()))
+            .service(client)
+    }
+
+    fn call(&self, body: &str) -> impl Future<Output = Answer> + Send + use<> {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let request = Request::post("/orders").body(body).expect("valid");
+        self.service().oneshot(request)
+    }
+
+    /// Calls that wait, and come in this order.
+    async fn calls(&self, count: usize) -> Vec<JoinHandle<Answer>> {
+        let mut calls = Vec::new();
+        for number in 0..count {
+            calls.push(tokio::spawn(self.call(&number.to_string())));
+            tokio::task::yield_now().await;
+        }
+        calls
+    }
+
+    fn held(&self) -> FallbackTotal {
+        let parts = self.circuit.snapshot().parts.expect("some were held");
+        parts.fallbacks[0]
+    }
+
+    fn rejected(&self) -> u64 {
+        self.circuit.snapshot().totals.expect("on").rejected
+    }
+}
+
+async fn status(call: JoinHandle<Answer>) -> u16 {
+    call.await
+        .expect("no panic")
+        .expect("infallible")
+        .status()
+        .as_u16()
+}
+
+// M6
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_for_the_circuit_and_is_answered_by_the_dependency() {
+    let fixture = Fixture::new().open();
+    let begun = Instant::now();
+    let answer = fixture.call("one").await.expect("infallible");
+    assert_eq!((begun.elapsed(), answer.status().as_u16()), (secs(10), 200));
+    let degraded = answer.extensions().get::<Degraded>().expect("marked");
+    assert_eq!(degraded.kind, FallbackKind::Hold);
+    assert_eq!(degraded.cause.label(), "open");
+    assert_eq!(fixture.dependency.bodies(), ["one"], "once");
+    assert_eq!(fixture.circuit.state(), State::Closed);
+    assert_eq!(fixture.rejected(), 0);
+    assert_eq!((fixture.held().answered, fixture.held().failed), (1, 0));
+}
+
+// M6
+#[tokio::test(start_paused = true)]
+async fn while_closed_nothing_is_held() {
+    let fixture = Fixture::new();
+    let answer = fixture.call("one").await.expect("infallible");
+    assert!(answer.extensions().get::<Degraded>().is_none());
+    assert_eq!(fixture.circuit.snapshot().parts, None);
+}
+
+// M6
+#[tokio::test(start_paused = true)]
+async fn it_waits_no_longer_than_it_may() {
+    let mut fixture = Fixture::new().open();
+    fixture.layer = fixture.layer.at_most(secs(3));
+    let begun = Instant::now();
+    let answer = fixture.call("one").await.expect("infallible");
+    assert_eq!((begun.elapsed(), answer.status().as_u16()), (secs(3), 503));
+    let rejected = answer.extensions().get::<Rejected>().expect("marked");
+    assert_eq!(rejected.remaining(), Some(secs(7)));
+    assert!(answer.extensions().get::<Degraded>().is_none());
+    assert!(fixture.dependency.seen().is_empty());
+    assert_eq!(fixture.rejected(), 1, "counted once");
+    assert_eq!((fixture.held().answered, fixture.held().failed), (0, 1));
+}
+
+// M6
+#[tokio::test(start_paused = true)]
+async fn no_more_wait_than_may() {
+    let mut fixture = Fixture::new().open();
+    fixture.layer = fixture.layer.waiting(2);
+    let waiting = fixture.calls(2).await;
+    let begun = Instant::now();
+    assert_eq!(
+        fixture.call("three").await.expect("infallible").status(),
+        503
+    );
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    for call in waiting {
+        assert_eq!(status(call).await, 200);
+    }
+    // Their places are free again.
+    let fixture = fixture.open();
+    for call in fixture.calls(2).await {
+        assert_eq!(status(call).await, 200);
+    }
+}
+
+// M6: what is asked for at the end of the wait is asked with the request still in hand.
+#[tokio::test(start_paused = true)]
+async fn the_circuit_is_asked_again_before_the_request_is_given_away() {
+    let fixture = Fixture::new().open();
+    fixture.dependency.then([Do::Status(500)]);
+    let calls = fixture.calls(5).await;
+    sleep(millis(10_001)).await;
+    assert_eq!(
+        fixture.dependency.bodies(),
+        ["0"],
+        "it has failed, and opened the circuit"
+    );
+    assert_eq!(fixture.circuit.state(), State::Open);
+    let mut statuses = Vec::new();
+    for call in calls {
+        statuses.push(status(call).await);
+    }
+    assert_eq!(statuses, [500, 200, 200, 200, 200]);
+    assert_eq!(
+        fixture.dependency.bodies(),
+        ["0", "1", "2", "3", "4"],
+        "each once, in order"
+    );
+    assert_eq!(fixture.rejected(), 0);
+}
+
+// M6, D1
+#[tokio::test(start_paused = true)]
+async fn in_half_open_one_goes_at_a_time() {
+    let circuit = Circuit::builder("orders").consecutive_failures(3);
+    let circuit = circuit.permits(3).success_threshold(3);
+    let fixture = Fixture::of(circuit.build().expect("valid")).open();
+    fixture.dependency.then([Do::Take(1_000); 6]);
+    let calls = fixture.calls(6).await;
+    let begun = Instant::now();
+    for call in calls {
+        assert_eq!(status(call).await, 200);
+    }
+    let at: Vec<_> = fixture
+        .dependency
+        .seen()
+        .iter()
+        .map(|seen| (seen.at - begun).as_secs())
+        .collect();
+    assert_eq!(at, [10, 11, 12, 13, 13, 13]);
+}
+
+// M6, D6: a thousand wait, and a dependency that has just come back gets a share of them.
+#[tokio::test(start_paused = true)]
+async fn a_stampede_obeys_the_ramp() {
+    let circuit = Circuit::builder("orders")
+        .consecutive_failures(9)
+        .ramp(secs(10), 0.1);
+    let fixture = Fixture::of(circuit.build().expect("valid")).open();
+    let calls = fixture.calls(1_000).await;
+    sleep(millis(10_900)).await;
+    let at_once = fixture.dependency.seen().len();
+    assert!((90..=120).contains(&at_once), "a tenth of them: {at_once}");
+    let mut went = vec![at_once];
+    for _ in 0..10 {
+        let before = fixture.dependency.seen().len();
+        let share = fixture.circuit.snapshot().ramp_share;
+        sleep(secs(1)).await;
+        let (now, left) = (fixture.dependency.seen().len(), 1_000 - before);
+        let (now, left) = (now - before, left as f64);
+        went.push(now);
+        assert!(
+            now as f64 <= left * (share + 0.12) + 12.0,
+            "{went:?} of {left}, of which {share}"
+        );
+    }
+    for call in calls {
+        assert_eq!(status(call).await, 200);
+    }
+    assert_eq!(fixture.dependency.seen().len(), 1_000);
+    assert_eq!(fixture.rejected(), 0);
+}
+
+// M6
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_leaves_nothing() {
+    let mut fixture = Fixture::new().open();
+    fixture.layer = fixture.layer.waiting(2);
+    for _ in 0..10 {
+        // The first in line, and one behind it.
+        let [first, second] = ["one", "two"].map(|body| timeout(millis(1), fixture.call(body)));
+        let (first, second) = tokio::join!(first, second);
+        assert!(first.is_err() && second.is_err());
+    }
+    assert!(fixture.dependency.seen().is_empty());
+    assert_eq!(
+        fixture.call("three").await.expect("infallible").status(),
+        200
+    );
+}
+
+// M6, A4: the next has its turn when the one in half-open is dropped.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_dropped_makes_room() {
+    let fixture = Fixture::new().open();
+    fixture.dependency.then([Do::Hang]);
+    let calls = fixture.calls(2).await;
+    sleep(secs(11)).await;
+    assert_eq!(fixture.dependency.bodies(), ["0"]);
+    calls[0].abort();
+    sleep(secs(1)).await;
+    assert_eq!(fixture.dependency.bodies(), ["0", "1"]);
+}
+
+// M6: nothing that is bad is marked as another answer.
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_no_answer() {
+    let fixture = Fixture::new().open();
+    fixture.dependency.then([Do::Status(500)]);
+    let answer = fixture.call("one").await.expect("infallible");
+    assert_eq!(answer.status(), 500);
+    assert!(answer.extensions().get::<Degraded>().is_none());
+    assert_eq!((fixture.held().answered, fixture.held().failed), (0, 1));
+}
+
+// M6, D8
+#[tokio::test(start_paused = true)]
+async fn a_part_of_a_call_is_not_held() {
+    let fixture = Fixture::new().open();
+    sleep(secs(10)).await;
+    let inner = fixture.call("part");
+    let answer = fixture.circuit.call(inner).await.expect("admitted");
+    assert_eq!(answer.status(), 200);
+    assert!(answer.extensions().get::<Degraded>().is_none());
+}
+
+// M6: a reset ends all waits, a release too.
+#[tokio::test(start_paused = true)]
+async fn a_person_ends_the_wait() {
+    let fixture = Fixture::new();
+    assert!(fixture.circuit.force_open());
+    let calls = fixture.calls(3).await;
+    sleep(secs(5)).await;
+    fixture.circuit.reset();
+    let reset_at = Instant::now();
+    for call in calls {
+        assert_eq!(status(call).await, 200);
+    }
+    assert_eq!(reset_at.elapsed(), Duration::ZERO);
+    assert_eq!(fixture.held().cause.label(), "forced_open");
+}
+
+// M6
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_not_polled() {
+    let fixture = Fixture::new();
+    fixture.circuit.trip(secs(3_600)).expect("normal mode");
+    let call = fixture.layer.clone().at_most(secs(900)).layer(
+        CircuitBreakerLayer::new(fixture.circuit.clone()).layer(service_fn(|_: ()| async {
+            Ok::<_, Infallible>(Response::new(()))
+        })),
+    );
+    let polls = crate::drainer::polls(call.oneshot(()), secs(600)).await;
+    assert!(polls <= 2, "{polls}");
+}
+
+// G4
+#[tokio::test(start_paused = true)]
+async fn the_breaker_can_be_seen() {
+    let fixture = Fixture::new();
+    let mut service = fixture.layer.layer(7_u32);
+    *service.get_mut() += 1;
+    assert_eq!((*service.get_ref(), service.clone().into_inner()), (8, 8));
+    assert!(format!("{service:?}").contains("orders"));
+}
