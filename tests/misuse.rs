@@ -19,6 +19,8 @@ const MISUSES: &[&str] = &[
     #[cfg(feature = "registry")]
     "key_for_another_request",
     "not_built",
+    #[cfg(feature = "retries")]
+    "retries_of_a_stream",
 ];
 
 #[test]
@@ -28,6 +30,7 @@ fn misuse_does_not_compile_and_its_twin_does() {
     let all_features = cfg!(all(
         feature = "axum",
         feature = "reqwest",
+        feature = "retries",
         feature = "tonic"
     ));
     let words_are_known = all_features && compiler().starts_with(WRITTEN_WITH);

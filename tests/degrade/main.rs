@@ -11,5 +11,7 @@ mod fallback;
 mod hold;
 mod queue;
 mod queue_model;
+#[cfg(feature = "retries")]
+mod retries;
 #[path = "../support/sockets.rs"]
 mod sockets;

@@ -1,0 +1,160 @@
+//! When a call is repeated.
+
+use std::time::{Duration, SystemTime};
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// When the dependency was asked, in milliseconds.
+async fn asked_at(
+    limits: RetryLimits,
+    policy: impl FnOnce(Policy) -> Policy,
+    script: impl IntoIterator<Item = Line>,
+) -> (Vec<u128>, RetryTotals) {
+    let circuit = circuit(limits);
+    let upstream = Upstream::new(script);
+    let policy = policy(Retries::new(&circuit));
+    ask(&stacked(policy, &circuit, &upstream), get()).await;
+    (upstream.times(), counted(&circuit))
+}
+
+fn at_once(policy: Policy) -> Policy {
+    policy.backoff(Duration::ZERO, Duration::ZERO)
+}
+
+// M8
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_is_waited_for() {
+    let script = [retry_after(503, 2), retry_after(429, 3), 200.into()];
+    let (times, counted) = asked_at(plenty(3), at_once, script).await;
+    assert_eq!(times, [0, 2_000, 5_000]);
+    assert_eq!(counted, totals(|totals| totals.retried = 2));
+}
+
+// M8
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_may_be_a_date() {
+    let in_an_hour = httpdate::fmt_http_date(SystemTime::now() + secs(3_600));
+    let limits = plenty(1).max_wait(secs(7_200));
+    let script = [retry_after(500, in_an_hour), 200.into()];
+    let (times, _) = asked_at(limits, at_once, script).await;
+    // Dates are whole seconds.
+    assert!((3_590_000..=3_600_000).contains(&times[1]), "{times:?}");
+}
+
+// M8: what nobody can read says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_that_cannot_be_read_says_nothing() {
+    for value in ["soon", "-1", "1.5", "Sun, 06 Nov 1994 08:49:37 GMT", ""] {
+        let script = [retry_after(503, value), 200.into()];
+        let (times, _) = asked_at(plenty(1), at_once, script).await;
+        assert_eq!(times.len(), 2, "{value}");
+        assert!(times[1] <= 1, "{value}: {times:?}");
+        // It was all that made this worth another try.
+        let script = [retry_after(429, value), 200.into()];
+        let (times, _) = asked_at(plenty(1), at_once, script).await;
+        assert_eq!(times.len(), 1, "{value}");
+    }
+}
+
+// M8
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_longer_than_they_may() {
+    let limits = plenty(9).max_wait(secs(3));
+    let too_long = totals(|totals| totals.too_long = 1);
+    for seconds in [4, 86_401, u64::MAX] {
+        let script = [retry_after(503, seconds), 200.into()];
+        let (times, counted) = asked_at(limits, at_once, script).await;
+        assert_eq!((times, counted), (vec![0], too_long));
+    }
+    let script = [retry_after(503, 3), 200.into()];
+    assert_eq!(asked_at(limits, at_once, script).await.0, [0, 3_000]);
+}
+
+// M8
+#[tokio::test(start_paused = true)]
+async fn all_waits_of_a_call_count_together() {
+    let limits = plenty(9).max_wait(secs(3));
+    let (times, counted) = asked_at(limits, at_once, [retry_after(503, 1)]).await;
+    assert_eq!(times, [0, 1_000, 2_000, 3_000]);
+    let expected = totals(|totals| (totals.retried, totals.too_long) = (3, 1));
+    assert_eq!(counted, expected);
+}
+
+// M8: spread after the time that was asked for, never before, and only as far as there is room.
+#[tokio::test(start_paused = true)]
+async fn nobody_comes_back_early() {
+    let spread = |policy: Policy| policy.backoff(secs(1), secs(1));
+    let mut waits = Vec::new();
+    for _ in 0..50 {
+        let script = [retry_after(503, 1), 200.into()];
+        waits.push(asked_at(plenty(1), spread, script).await.0[1]);
+    }
+    assert!(
+        waits.iter().all(|wait| (1_000..=2_000).contains(wait)),
+        "{waits:?}"
+    );
+    assert!(waits.iter().any(|wait| *wait > 1_100), "{waits:?}");
+
+    let script = [retry_after(503, 1), 200.into()];
+    let limits = plenty(1).max_wait(SECOND);
+    assert_eq!(asked_at(limits, spread, script).await.0, [0, 1_000]);
+}
+
+/// The waits of one call that is repeated six times.
+async fn waits(seed: Option<u64>) -> Vec<u128> {
+    let policy = |policy: Policy| match seed {
+        Some(seed) => policy.backoff(secs(1), secs(8)).jitter_seed(seed),
+        None => policy.backoff(secs(1), secs(8)),
+    };
+    let (times, _) = asked_at(plenty(6), policy, [500.into()]).await;
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+// M8
+#[tokio::test(start_paused = true)]
+async fn waits_double_up_to_their_maximum_and_are_drawn_from_below() {
+    let mut longest = [0; 6];
+    for seed in 0..300 {
+        for (longest, wait) in longest.iter_mut().zip(waits(Some(seed)).await) {
+            *longest = wait.max(*longest);
+        }
+    }
+    for (longest, seconds) in longest.iter().zip([1, 2, 4, 8, 8, 8]) {
+        // A timer of tokio is late by up to a millisecond.
+        let within = seconds * 950..=seconds * 1_000 + 1;
+        assert!(within.contains(longest), "{longest}");
+    }
+}
+
+// M8
+#[tokio::test(start_paused = true)]
+async fn a_seed_makes_the_same_waits_and_none_makes_others() {
+    assert_eq!(waits(Some(7)).await, waits(Some(7)).await);
+    assert_ne!(waits(Some(7)).await, waits(Some(8)).await);
+    assert_ne!(waits(None).await, waits(None).await);
+}
+
+// M8: within one policy, calls draw different waits.
+#[tokio::test(start_paused = true)]
+async fn calls_that_fail_together_do_not_come_back_together() {
+    let circuit = circuit(plenty(1));
+    let upstream = Upstream::new([500]);
+    let policy: Policy = Retries::new(&circuit)
+        .backoff(secs(1), secs(1))
+        .jitter_seed(7);
+    let client = stacked(policy, &circuit, &upstream);
+    let calls = (0..100).map(|_| {
+        let client = client.clone();
+        async move { ask(&client, get()).await }
+    });
+    futures_util::future::join_all(calls).await;
+    let mut repeats = upstream.times().split_off(100);
+    repeats.dedup();
+    assert!(repeats.len() > 80, "{repeats:?}");
+}
