@@ -75,6 +75,10 @@ async fn ten_seconds_later_successes_are_forgotten() {
         tokio::time::advance(Duration::from_secs(60)).await;
     }
     assert_eq!(repeated(50, &client, &upstream).await, 0);
+    // Nor is one too few.
+    succeed(10, &client, &upstream).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(repeated(50, &client, &upstream).await, 5);
 }
 
 // M8: a 404 is no success, nor is a rejection.

@@ -10,7 +10,7 @@ use std::{
 
 use tower::retry::budget::Budget;
 use tower_breaker::{
-    CircuitError, Mode, Rejected, State,
+    CircuitError, Mode, Outcome, Rejected, State,
     classify::is_rejection,
     observe::{CallEvent, RetryDecision},
 };
@@ -68,6 +68,25 @@ async fn so_is_one_of_another_circuit() {
     assert_eq!(ask(&client, get()).await, 503);
     assert_eq!(counted(&here), totals(|totals| totals.rejected = 1));
     assert_eq!(further_in.snapshot().totals.unwrap().rejected, 1);
+}
+
+// M8: whatever the classifier makes of its status.
+#[tokio::test(start_paused = true)]
+async fn so_is_one_that_the_classifier_takes_for_a_failure() {
+    let (here, further_in) = (circuit(plenty(3)), circuit(plenty(3)));
+    further_in.force_open();
+    let policy = at_once(&here).classifier(|result: Result<&Answer, &BoxError>| match result {
+        Ok(response) if response.status().is_success() => Outcome::Success,
+        _ => Outcome::Failure,
+    });
+    let layer = CircuitBreakerLayer::new(further_in);
+    let upstream = Upstream::new([200]);
+    let service = ServiceBuilder::new()
+        .retry(policy)
+        .layer(layer)
+        .service(upstream.service());
+    assert!(is_rejection(&service.oneshot(get()).await.unwrap()));
+    assert_eq!(counted(&here), totals(|totals| totals.rejected = 1));
 }
 
 /// Asks once, through whatever breaker, and says what became of the call.
