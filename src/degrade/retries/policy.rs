@@ -120,15 +120,11 @@ impl<C, R, M> Retries<C, R, M> {
         may.then_some(wait).ok_or(RetryDecision::NoBudget)
     }
 
-    /// Whether the circuit, as far as its mode lets it decide of retries, has nothing against one.
+    /// Whether the circuit has nothing against a retry. In shadow it has no say, unless it is there to gate them.
     fn is_closed(&self) -> bool {
         let now = self.rules.circuit.snapshot();
-        match now.mode {
-            Mode::Disabled => true,
-            Mode::Shadow if !self.rules.gate_only => true,
-            Mode::ForcedOpen => false,
-            Mode::Shadow | Mode::Normal => now.state == State::Closed && now.ramp_share >= 1.0,
-        }
+        let has_no_say = now.mode == Mode::Shadow && !self.rules.gate_only;
+        has_no_say || now.state == State::Closed && now.ramp_share >= 1.0
     }
 
     /// Not before the time that was asked for, and spread after it as far as there is room. `None`: longer than a call

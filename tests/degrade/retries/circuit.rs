@@ -240,6 +240,47 @@ async fn a_circuit_in_shadow_stops_no_retry_unless_it_gates_them() {
     assert_eq!(tries(Mode::Normal, Retries::gate_only).await, 1);
 }
 
+// M8: a call that has failed when a person had turned to the circuit.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_repeated_once_it_is_forced_open() {
+    for gate_only in [false, true] {
+        let circuit = circuit(plenty(9));
+        let forced = circuit.clone();
+        let dependency = service_fn(move |_: Ask| {
+            forced.force_open();
+            std::future::ready(Ok::<_, BoxError>(
+                Response::builder().status(500).body(String::new()).unwrap(),
+            ))
+        });
+        let policy = match gate_only {
+            true => at_once(&circuit).gate_only(),
+            false => at_once(&circuit),
+        };
+        let layer = CircuitBreakerLayer::new(circuit.clone());
+        let service = ServiceBuilder::new()
+            .retry(policy)
+            .layer(layer)
+            .service(dependency);
+        service.oneshot(get()).await.unwrap();
+        assert_eq!(counted(&circuit), totals(|totals| totals.not_closed = 1));
+    }
+}
+
+// M8: a circuit that is disabled decides nothing, whatever state it was in.
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_is_disabled_stops_no_retry() {
+    let circuit = circuit(plenty(2));
+    circuit.trip(Duration::from_secs(60)).unwrap();
+    circuit.set_mode(Mode::Disabled);
+    let upstream = Upstream::new([500]);
+    ask(
+        &stacked(at_once(&circuit).gate_only(), &circuit, &upstream),
+        get(),
+    )
+    .await;
+    assert_eq!(upstream.asked(), 3);
+}
+
 // M8
 #[tokio::test(start_paused = true)]
 async fn a_gate_for_retries_lets_every_first_try_through() {
