@@ -18,6 +18,8 @@ use super::{
     error::{LimitOf, Reason, Rejected, SECOND, TimedOut},
     handle::Circuit,
 };
+#[cfg(feature = "registry")]
+use super::{settings::Settings, snapshot::Snapshot};
 use crate::machine::PackedCause;
 
 /// What there is around a circuit besides its breaker, and what came of it so far: [`Snapshot::parts`].
@@ -241,6 +243,31 @@ impl RetryDecision {
             Self::Exhausted => "exhausted",
         }
     }
+}
+
+/// The settings that nothing keeps to, although there are calls: a bulkhead whose layer is not around the breaker, and
+/// retries whose policy has looked at none of the calls that failed. Of a circuit without totals, nothing is known.
+#[cfg(feature = "registry")]
+pub(crate) fn unused(
+    settings: &Settings,
+    snapshot: &Snapshot,
+) -> impl Iterator<Item = &'static str> + use<> {
+    let totals = snapshot.totals.unwrap_or_default();
+    let has = |part: fn(&Parts) -> bool| snapshot.parts.as_ref().is_some_and(part);
+    let unused = [
+        (
+            "bulkhead",
+            settings.bulkhead().is_some()
+                && totals.successful + totals.failed + totals.ignored > 0
+                && !has(|parts| parts.bulkhead.is_some()),
+        ),
+        (
+            "retries",
+            settings.retries().is_some() && totals.failed > 0 && !has(|it| it.retries.is_some()),
+        ),
+    ];
+    let unused = unused.into_iter().filter(|(_, is_unused)| *is_unused);
+    unused.map(|(setting, _)| setting)
 }
 
 /// What came of a part is counted, and told to those who hear of calls.

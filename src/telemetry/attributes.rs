@@ -12,6 +12,10 @@
 //! | [`REJECTED_REASON`] | `circuit_breaker.rejected_reason` | why the call was rejected |
 //! | [`PROBE`] | `circuit_breaker.probe` | `true` if the call was a probe |
 //! | [`ERA`] | `circuit_breaker.era` | the era: how many transitions there have been |
+//! | [`TIMED_OUT`] | `circuit_breaker.timed_out` | whose limit has cut the call off: `call`, `probe` or `caller` |
+//! | [`FALLBACK`] | `circuit_breaker.fallback` | what was to answer in place of the dependency, such as `cached` |
+//! | [`FALLBACK_FAILED`] | `circuit_breaker.fallback_failed` | `true` if that has failed as well |
+//! | [`RETRY`] | `circuit_breaker.retry` | what was decided last of a call that might have been repeated |
 //!
 //! Values are [labels](crate::observe#labels), where there are some.
 
@@ -29,6 +33,15 @@ pub const REJECTED_REASON: &str = "circuit_breaker.rejected_reason";
 pub const PROBE: &str = "circuit_breaker.probe";
 /// The era: how many transitions there have been.
 pub const ERA: &str = "circuit_breaker.era";
+/// Whose limit has cut the call off: its [label](crate::LimitOf::label).
+pub const TIMED_OUT: &str = "circuit_breaker.timed_out";
+/// What was to answer in place of the dependency: the [label](crate::observe::FallbackKind::label) of its kind.
+pub const FALLBACK: &str = "circuit_breaker.fallback";
+/// Whether that has failed as well.
+pub const FALLBACK_FAILED: &str = "circuit_breaker.fallback_failed";
+/// What was decided last of a call that might have been repeated: its
+/// [label](crate::observe::RetryDecision::label).
+pub const RETRY: &str = "circuit_breaker.retry";
 
 #[cfg(test)]
 mod tests {
@@ -48,6 +61,10 @@ mod tests {
             ("REJECTED_REASON", REJECTED_REASON),
             ("PROBE", PROBE),
             ("ERA", ERA),
+            ("TIMED_OUT", TIMED_OUT),
+            ("FALLBACK", FALLBACK),
+            ("FALLBACK_FAILED", FALLBACK_FAILED),
+            ("RETRY", RETRY),
         ] {
             let row = format!("//! | [`{constant}`] | `{name}` |");
             assert!(page.contains(&row), "{row}");

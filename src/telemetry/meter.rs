@@ -240,7 +240,9 @@ fn describe(recorder: &dyn Recorder) {
         let unit = Some(unit_of(metric));
         catch_panic(|| match metric.kind {
             Kind::Counter(_) => recorder.describe_counter(name(), unit, about()),
-            Kind::Gauge { .. } | Kind::Circuits => recorder.describe_gauge(name(), unit, about()),
+            Kind::Gauge { .. } | Kind::Gauges(_) | Kind::Circuits => {
+                recorder.describe_gauge(name(), unit, about())
+            }
             Kind::Histogram => recorder.describe_histogram(name(), unit, about()),
         });
     }
@@ -267,11 +269,16 @@ fn set(recorder: &dyn Recorder, reading: &Reading) {
                     set_gauge(recorder, &key(metric, Some(&circuit), &[]), value);
                 }
             }
+            Kind::Gauges(read) if reading.seen.is_some() || reading.was_seen => {
+                read(reading, &mut |values, value| {
+                    set_gauge(recorder, &key(metric, Some(&circuit), values), value);
+                });
+            }
             Kind::Histogram if reading.counted.durations.is_some() => {
                 let key = key(metric, Some(&circuit), &[]);
                 catch_panic(|| drop(recorder.register_histogram(&key, &METADATA)));
             }
-            Kind::Histogram | Kind::Circuits => {}
+            Kind::Gauges(_) | Kind::Histogram | Kind::Circuits => {}
         }
     }
 }

@@ -1,10 +1,16 @@
 //! The one table of metrics: what they are called, what they count, and where that is read.
 
 use super::series::{Reading, Seen, index};
-use crate::machine::{Mode, Totals};
+use crate::{
+    circuit::parts::unused,
+    machine::{Mode, Totals},
+};
 
 /// Takes the values of the labels after `circuit`, and a count.
 pub(super) type Count<'a> = dyn FnMut(&[&'static str], u64) + 'a;
+
+/// The same with what something is now.
+pub(super) type Set<'a> = dyn FnMut(&[&'static str], f64) + 'a;
 
 /// What a metric is, and where its value is read.
 pub(super) enum Kind {
@@ -15,6 +21,8 @@ pub(super) enum Kind {
         /// What it is set to once the circuit has left.
         gone: f64,
     },
+    /// Of a part of a circuit, if it has that or has had it.
+    Gauges(fn(&Reading, &mut Set<'_>)),
     /// Of the durations.
     Histogram,
     /// Of all circuits, by their state.
@@ -26,7 +34,7 @@ impl Kind {
         match self {
             Self::Counter(_) => "counter",
             Self::Histogram => "histogram",
-            Self::Gauge { .. } | Self::Circuits => "gauge",
+            Self::Gauge { .. } | Self::Gauges(_) | Self::Circuits => "gauge",
         }
     }
 }
@@ -38,6 +46,7 @@ pub(super) enum Unit {
     Circuits,
     Trips,
     Transitions,
+    Settings,
     Seconds,
     /// From 0 to 1.
     Share,
@@ -62,7 +71,7 @@ pub(super) struct Metric {
 pub(super) const CIRCUIT: &str = "circuit";
 
 /// In the order in which they are shown.
-pub(super) static METRICS: [Metric; 16] = [
+pub(super) static METRICS: [Metric; 24] = [
     Metric {
         name: "circuit_breaker_calls_total",
         labels: &[CIRCUIT, "result"],
@@ -83,7 +92,7 @@ pub(super) static METRICS: [Metric; 16] = [
         name: "circuit_breaker_rejections_total",
         labels: &[CIRCUIT, "reason"],
         unit: Unit::Calls,
-        about: "Calls that were rejected, by reason: open, half_open_full, forced_open or ramping",
+        about: "Calls that were rejected, by reason: open, half_open_full, forced_open, ramping or bulkhead_full",
         kind: Kind::Counter(|reading, count| {
             of_totals(reading, |totals| {
                 let by = totals.rejected_by;
@@ -91,6 +100,7 @@ pub(super) static METRICS: [Metric; 16] = [
                 count(&["half_open_full"], by.half_open_full);
                 count(&["forced_open"], by.forced_open);
                 count(&["ramping"], by.ramping);
+                count(&["bulkhead_full"], by.bulkhead_full);
             });
         }),
     },
@@ -138,6 +148,77 @@ pub(super) static METRICS: [Metric; 16] = [
         kind: Kind::Counter(|reading, count| {
             let transitions = reading.transitions.iter();
             transitions.for_each(|(step, transitions)| count(step, *transitions));
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_timed_out_calls_total",
+        labels: &[CIRCUIT, "limit"],
+        unit: Unit::Calls,
+        about: "Calls that were cut off, by whose limit it was: call, probe or caller",
+        kind: Kind::Counter(|reading, count| {
+            if let Some(timed_out) = reading.timed_out() {
+                count(&["call"], timed_out.call);
+                count(&["probe"], timed_out.probe);
+                count(&["caller"], timed_out.caller);
+            }
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_fallbacks_total",
+        labels: &[CIRCUIT, "kind", "cause", "result"],
+        unit: Unit::Calls,
+        about: "Calls for which a fallback was asked, by its kind, why, and whether it answered or failed as well",
+        kind: Kind::Counter(|reading, count| {
+            let fallbacks = reading
+                .parts()
+                .into_iter()
+                .flat_map(|parts| &parts.fallbacks);
+            for total in fallbacks {
+                let (kind, cause) = (total.kind.label(), total.cause.label());
+                count(&[kind, cause, "answered"], total.answered);
+                count(&[kind, cause, "failed"], total.failed);
+            }
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_hidden_failures_total",
+        labels: &[CIRCUIT],
+        unit: Unit::Calls,
+        about: "Failures that the circuit did not see, because a fallback is inside the breaker: a mistake",
+        kind: Kind::Counter(|reading, count| {
+            let parts = reading.parts().into_iter();
+            parts.for_each(|parts| count(&[], parts.hidden_failures));
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_retries_total",
+        labels: &[CIRCUIT, "decision"],
+        unit: Unit::Calls,
+        about: "Failed calls that a policy for retries has looked at, by what it decided: retried, or why not",
+        kind: Kind::Counter(|reading, count| {
+            if let Some(retries) = reading.retries() {
+                count(&["retried"], retries.retried);
+                count(&["no_budget"], retries.no_budget);
+                count(&["rejected"], retries.rejected);
+                count(&["not_closed"], retries.not_closed);
+                count(&["not_repeatable"], retries.not_repeatable);
+                count(&["too_long"], retries.too_long);
+                count(&["exhausted"], retries.exhausted);
+            }
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_queue_total",
+        labels: &[CIRCUIT, "result"],
+        unit: Unit::Calls,
+        about: "Calls that were to be kept for later, by result: kept or refused, and of the kept delivered or dead",
+        kind: Kind::Counter(|reading, count| {
+            if let Some(queue) = reading.parts().and_then(|parts| parts.queue) {
+                count(&["kept"], queue.kept);
+                count(&["refused"], queue.refused);
+                count(&["delivered"], queue.delivered);
+                count(&["dead"], queue.dead);
+            }
         }),
     },
     Metric {
@@ -220,6 +301,42 @@ pub(super) static METRICS: [Metric; 16] = [
         },
     },
     Metric {
+        name: "circuit_breaker_bulkhead_calls",
+        labels: &[CIRCUIT, "what"],
+        unit: Unit::Calls,
+        about: "Calls in the bulkhead: the places there are, NaN while it is off, those that are taken, and calls that \
+                are waiting for one",
+        kind: Kind::Gauges(|reading, set| {
+            if let Some(bulkhead) = reading.bulkhead() {
+                set(&["places"], bulkhead.places.map_or(f64::NAN, float));
+                set(&["taken"], float(bulkhead.taken));
+                set(&["waiting"], float(bulkhead.waiting));
+            }
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_queue_entries",
+        labels: &[CIRCUIT],
+        unit: Unit::Calls,
+        about: "Calls that are kept for later",
+        kind: Kind::Gauges(|reading, set| {
+            if let Some(queue) = reading.queue() {
+                set(&[], float(queue.entries));
+            }
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_unused_settings",
+        labels: &[CIRCUIT],
+        unit: Unit::Settings,
+        about: "How many settings are set that nothing keeps to, although there are calls: a bulkhead without a layer, \
+                retries without a policy",
+        kind: Kind::Gauge {
+            read: |seen| float(unused(&seen.settings, &seen.snapshot).count() as u64),
+            gone: 0.0,
+        },
+    },
+    Metric {
         name: "circuit_breaker_call_duration_seconds",
         labels: &[CIRCUIT],
         unit: Unit::Seconds,
@@ -237,6 +354,11 @@ pub(super) static METRICS: [Metric; 16] = [
 
 fn of_totals(reading: &Reading, show: impl FnMut(Totals)) {
     reading.counted.totals.into_iter().for_each(show);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "not so many")]
+fn float(number: u64) -> f64 {
+    number as f64
 }
 
 fn or_nan(share: Option<f64>) -> f64 {
@@ -259,6 +381,7 @@ mod tests {
             Unit::Circuits => "circuits",
             Unit::Trips => "trips",
             Unit::Transitions => "transitions",
+            Unit::Settings => "settings",
             Unit::Seconds => "seconds",
             Unit::Share => "0 to 1",
             Unit::Word => "–",

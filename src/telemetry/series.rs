@@ -19,6 +19,7 @@ use crate::{
     circuit::{
         handle::{Circuit, WeakCircuit},
         name::Name,
+        parts::{BulkheadNow, Parts, QueueNow, RetryTotals, TimedOutTotals},
         settings::Settings,
         snapshot::Snapshot,
     },
@@ -76,6 +77,52 @@ pub(super) struct Reading {
     /// Whether there ever was such a circuit.
     #[cfg(feature = "metrics")]
     pub(super) was_seen: bool,
+}
+
+impl Reading {
+    /// What there is around the circuit or was around one before it, if anything.
+    pub(super) fn parts(&self) -> Option<&Parts> {
+        self.counted.parts.as_ref()
+    }
+
+    fn parts_now(&self) -> Option<&Parts> {
+        self.seen.as_ref()?.snapshot.parts.as_ref()
+    }
+
+    fn is_set(&self, is_set: impl FnOnce(&Settings) -> bool) -> bool {
+        self.seen
+            .as_ref()
+            .is_some_and(|seen| is_set(&seen.settings))
+    }
+
+    /// Calls that were cut off: there, at zero, where that may happen.
+    pub(super) fn timed_out(&self) -> Option<TimedOutTotals> {
+        let may = self.is_set(|it| it.call_timeout().or(it.probe_timeout()).is_some());
+        let timed_out = self.parts().map(|parts| parts.timed_out);
+        timed_out.or_else(|| may.then(TimedOutTotals::default))
+    }
+
+    /// The same of retries.
+    pub(super) fn retries(&self) -> Option<RetryTotals> {
+        let may = self.is_set(|it| it.retries().is_some());
+        let retries = self.parts().and_then(|parts| parts.retries);
+        retries.or_else(|| may.then(RetryTotals::default))
+    }
+
+    /// The bulkhead as it is. An empty one where only a circuit before this had one: what is shown of that must not
+    /// stand still.
+    pub(super) fn bulkhead(&self) -> Option<BulkheadNow> {
+        let was_there = || self.parts()?.bulkhead.map(|_| BulkheadNow::default());
+        let now = self.parts_now().and_then(|parts| parts.bulkhead);
+        now.or_else(was_there)
+    }
+
+    /// The queue as it is, or an empty one likewise.
+    pub(super) fn queue(&self) -> Option<QueueNow> {
+        let was_there = || self.parts()?.queue.map(|_| QueueNow::default());
+        let now = self.parts_now().and_then(|parts| parts.queue);
+        now.or_else(was_there)
+    }
 }
 
 /// What there is to see of one circuit, as the next call finds it (rule L5).
@@ -227,7 +274,7 @@ impl Series {
 impl Kept {
     /// What all of them have counted, and those that have left.
     fn count(&mut self, registry: &Registry) -> Counted {
-        let mut counted = self.left;
+        let mut counted = self.left.clone();
         for (identity, member) in &mut self.members {
             if let Some(circuit) = member.find(*identity, registry) {
                 member.last = Counted::of(&circuit);

@@ -124,12 +124,10 @@ impl Text {
         let circuit = &*reading.label;
         match &metric.kind {
             Kind::Counter(read) => read(reading, &mut |values, count| {
-                let values = [circuit].into_iter().chain(values.iter().copied());
-                self.sample(
-                    metric.name,
-                    metric.labels.iter().copied().zip(values),
-                    count,
-                );
+                self.labelled(metric, circuit, values, count);
+            }),
+            Kind::Gauges(read) if reading.seen.is_some() => read(reading, &mut |values, value| {
+                self.labelled(metric, circuit, values, value);
             }),
             Kind::Gauge { read, .. } => {
                 let seen = reading.seen.iter();
@@ -139,8 +137,20 @@ impl Text {
                 let durations = reading.counted.durations.iter();
                 durations.for_each(|durations| self.histogram(metric.name, circuit, durations));
             }
-            Kind::Circuits => {}
+            Kind::Gauges(_) | Kind::Circuits => {}
         }
+    }
+
+    fn labelled(
+        &mut self,
+        metric: &Metric,
+        circuit: &str,
+        values: &[&'static str],
+        number: impl fmt::Display,
+    ) {
+        let values = [circuit].into_iter().chain(values.iter().copied());
+        let labels = metric.labels.iter().copied().zip(values);
+        self.sample(metric.name, labels, number);
     }
 
     fn circuits(&mut self, metric: &Metric, by_state: &[(&'static str, u64)]) {

@@ -53,8 +53,14 @@ fn each_result_of_a_call_is_counted_under_its_word() {
             "rejections_total{{circuit=\"a\",reason=\"{reason}\"}}"
         ))
     };
-    let reasons = ["open", "half_open_full", "forced_open", "ramping"].map(reason);
-    assert_eq!(reasons, [3.0, 0.0, 1.0, 0.0]);
+    let reasons = [
+        "open",
+        "half_open_full",
+        "forced_open",
+        "ramping",
+        "bulkhead_full",
+    ];
+    assert_eq!(reasons.map(reason), [3.0, 0.0, 1.0, 0.0, 0.0]);
 }
 
 // L4

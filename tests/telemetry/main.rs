@@ -1,4 +1,4 @@
-//! What operators see (rules L4 to L7).
+//! What operators see (rules L4 to L7, M9).
 #![cfg(any(feature = "metrics", feature = "tracing"))]
 
 #[cfg(feature = "tracing")]
@@ -19,6 +19,8 @@ mod exposition;
 mod gauges;
 #[cfg(feature = "metrics")]
 mod labels;
+#[cfg(all(feature = "metrics", feature = "retries"))]
+mod parts;
 #[cfg(feature = "metrics")]
 mod recorders;
 #[cfg(feature = "metrics")]

@@ -41,8 +41,12 @@ impl CircuitBuilder {
     /// | `circuit_breaker.era` | admitted | grows with each transition |
     /// | `circuit_breaker.probe` | admitted | whether the call is a probe |
     /// | `circuit_breaker.outcome` | rejected, ended | `success`, `failure`, `ignored`, `abandoned`, `rejected` |
-    /// | `circuit_breaker.rejected_reason` | rejected | `open`, `half_open_full`, `forced_open`, `ramping` |
+    /// | `circuit_breaker.rejected_reason` | rejected | `open`, `half_open_full`, `forced_open`, `ramping`, `bulkhead_full` |
     /// | `circuit_breaker.cause` | rejected | why the circuit has opened, if that is known |
+    /// | `circuit_breaker.timed_out` | cut off | whose limit it was: `call`, `probe`, `caller` |
+    /// | `circuit_breaker.fallback` | answered otherwise | what did, or was to: `value`, `cached`, … |
+    /// | `circuit_breaker.fallback_failed` | the same | whether that has failed as well |
+    /// | `circuit_breaker.retry` | failed, and might be repeated | what was decided last: `retried`, `no_budget`, … |
     ///
     /// The names are [constants](crate::telemetry::attributes), and the values [labels](crate::observe#labels). For the
     /// span that tower-http makes for each request of a server:
@@ -121,6 +125,10 @@ fn name_again_if_needed(span: &Span, circuit: &Circuit, event: CallEvent<'_>) {
     thread_local! {
         /// The span that was told of a call last, and of which circuit.
         static LAST: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
+    }
+    // What is around the breaker is told of a call that has ended, or has not begun.
+    if let CallEvent::FellBack(_) | CallEvent::Retried(_) = event {
+        return;
     }
     let id = span.id().map_or(0, |id| id.into_u64());
     let last = LAST.replace((id, circuit.identity()));

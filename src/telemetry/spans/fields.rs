@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// All that is set. A span has to declare them when it is made.
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 11] = [
     attributes::NAME,
     attributes::STATE,
     attributes::ERA,
@@ -21,6 +21,10 @@ const FIELDS: [&str; 7] = [
     attributes::OUTCOME,
     attributes::REJECTED_REASON,
     attributes::CAUSE,
+    attributes::TIMED_OUT,
+    attributes::FALLBACK,
+    attributes::FALLBACK_FAILED,
+    attributes::RETRY,
 ];
 
 /// Makes a span, as `tracing::span!` does, that declares the fields that
@@ -56,6 +60,10 @@ const FIELDS: [&str; 7] = [
 ///     circuit_breaker.outcome = Empty,
 ///     circuit_breaker.rejected_reason = Empty,
 ///     circuit_breaker.cause = Empty,
+///     circuit_breaker.timed_out = Empty,
+///     circuit_breaker.fallback = Empty,
+///     circuit_breaker.fallback_failed = Empty,
+///     circuit_breaker.retry = Empty,
 /// );
 /// ```
 #[macro_export]
@@ -72,6 +80,10 @@ macro_rules! circuit_breaker_span {
             { $crate::telemetry::attributes::OUTCOME } = $crate::telemetry::__tracing::field::Empty,
             { $crate::telemetry::attributes::REJECTED_REASON } = $crate::telemetry::__tracing::field::Empty,
             { $crate::telemetry::attributes::CAUSE } = $crate::telemetry::__tracing::field::Empty,
+            { $crate::telemetry::attributes::TIMED_OUT } = $crate::telemetry::__tracing::field::Empty,
+            { $crate::telemetry::attributes::FALLBACK } = $crate::telemetry::__tracing::field::Empty,
+            { $crate::telemetry::attributes::FALLBACK_FAILED } = $crate::telemetry::__tracing::field::Empty,
+            { $crate::telemetry::attributes::RETRY } = $crate::telemetry::__tracing::field::Empty,
             $($($fields)*)?
         )
     };
@@ -90,10 +102,17 @@ pub(super) fn record(span: &Span, circuit: &Circuit, event: CallEvent<'_>) {
         CallEvent::Ended(call) => {
             span.record(attributes::OUTCOME, call.end.label());
         }
-        CallEvent::NotReady
-        | CallEvent::TimedOut(_)
-        | CallEvent::FellBack(_)
-        | CallEvent::Retried(_) => {}
+        CallEvent::TimedOut(timed_out) => {
+            span.record(attributes::TIMED_OUT, timed_out.whose().label());
+        }
+        CallEvent::FellBack(fell_back) => {
+            span.record(attributes::FALLBACK, fell_back.kind.label())
+                .record(attributes::FALLBACK_FAILED, !fell_back.answered);
+        }
+        CallEvent::Retried(decision) => {
+            span.record(attributes::RETRY, decision.label());
+        }
+        CallEvent::NotReady => {}
     }
 }
 

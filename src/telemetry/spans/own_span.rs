@@ -56,6 +56,10 @@ use crate::{
 /// A call that is dropped before its response is there is told as well, with the outcome `abandoned`: on this span,
 /// and on the span around it if that is told of calls.
 ///
+/// A fallback and a policy for retries are outside of the breaker, and no part of this span: they are told on the
+/// request's, by `record_on_current_span`. Where each try shall have a span of its own, this layer goes inside of the
+/// retries.
+///
 /// **Watch out:** the span ends with the response's head. If bodies are observed, the outcome comes later, and is not
 /// on this span. It is on the request's, by `record_on_current_span`.
 ///
@@ -273,6 +277,10 @@ fn span_at(level: Level) -> Span {
                 { attributes::OUTCOME } = Empty,
                 { attributes::REJECTED_REASON } = Empty,
                 { attributes::CAUSE } = Empty,
+                { attributes::TIMED_OUT } = Empty,
+                { attributes::FALLBACK } = Empty,
+                { attributes::FALLBACK_FAILED } = Empty,
+                { attributes::RETRY } = Empty,
             )
         };
     }

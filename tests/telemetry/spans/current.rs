@@ -281,3 +281,91 @@ mod of_a_registry {
         assert_eq!(name("c"), None);
     }
 }
+
+// L7, M9
+#[cfg(feature = "retries")]
+#[tokio::test(start_paused = true)]
+async fn a_span_gets_what_came_of_what_is_around_the_breaker() {
+    use std::{convert::Infallible, future::pending};
+
+    use http::{Request, Response, StatusCode};
+    use tower::{ServiceBuilder, ServiceExt, service_fn};
+    use tower_breaker::{
+        CircuitBreakerLayer, RetryLimits,
+        degrade::{
+            fallback::{self, FallbackLayer},
+            retries::Retries,
+        },
+    };
+    use tracing::Instrument;
+
+    let traces = Collector::new();
+    let _listening = traces.listen();
+    let circuit = named("reviews", |builder| {
+        let builder = builder.consecutive_failures(9).record_on_current_span();
+        let builder = builder.call_timeout(Duration::from_secs(1));
+        builder.retries(RetryLimits::new(1).share(1.0))
+    });
+    // Fails first, and hangs when it is asked again.
+    let mut asked = 0;
+    let flaky = service_fn(move |_: Request<String>| {
+        asked += 1;
+        let hangs = asked > 1;
+        async move {
+            if hangs {
+                pending::<()>().await;
+            }
+            let response = Response::builder().status(StatusCode::BAD_GATEWAY);
+            Ok::<_, Infallible>(response.body(String::new()).expect("valid"))
+        }
+    });
+    let flaky = tower::buffer::Buffer::new(flaky, 1);
+    let flaky = flaky.map_err(|error| -> Infallible { panic!("{error}") });
+    let answer = fallback::response(|_| Response::new("default".to_owned()));
+    let service = ServiceBuilder::new()
+        .layer(FallbackLayer::on_failure(&circuit, answer))
+        .retry(Retries::new(&circuit))
+        .layer(CircuitBreakerLayer::new(circuit.clone()))
+        .service(flaky);
+    let answer = service.oneshot(Request::default()).instrument(request());
+    assert_eq!(answer.await.expect("an answer").into_body(), "default");
+    assert_eq!(
+        traces.span("request").fields.to_string(),
+        "era=0 fallback=value fallback_failed=false name=reviews outcome=failure probe=false \
+         retry=exhausted state=closed timed_out=call"
+    );
+}
+
+// L7, M9: the name and the outcome on a span belong together, whoever has fallen back between them.
+#[cfg(feature = "degrade")]
+#[tokio::test]
+async fn a_fallback_of_another_circuit_does_not_take_the_name_of_a_call() {
+    use std::convert::Infallible;
+
+    use http::Response;
+    use tower::{Layer, ServiceExt, service_fn};
+    use tower_breaker::{CircuitError, degrade::fallback};
+
+    let traces = Collector::new();
+    let _listening = traces.listen();
+    let outer = brittle(|builder| builder.record_on_current_span());
+    let inner = named("bank", |builder| builder.record_on_current_span());
+    let _in_request = request().entered();
+    let guard = outer.try_acquire().expect("admitted");
+    let told = inner.try_acquire().expect("admitted");
+    // Of the outer one, while the inner one's call goes on.
+    let answer = fallback::response(|_| Response::new("default"));
+    let rejecting = service_fn(
+        async |(): ()| -> Result<Response<&str>, CircuitError<Infallible>> {
+            let failing = Response::builder().status(500);
+            Ok(failing.body("").expect("valid"))
+        },
+    );
+    let fallback = fallback::FallbackLayer::on_failure(&outer, answer).layer(rejecting);
+    fallback.oneshot(()).await.expect("an answer");
+    guard.success();
+    std::mem::forget(told);
+    let span = traces.span("request");
+    assert_eq!(span.fields.get("circuit_breaker.name"), Some("payments"));
+    assert_eq!(span.fields.get("circuit_breaker.fallback"), Some("value"));
+}
