@@ -15,6 +15,7 @@ use crate::{
         by::By,
         event::{Event, What},
         handle::Circuit,
+        parts::{BulkheadNow, FallbackTotal, QueueNow, RetryTotals, unused},
         settings::{Settings, SettingsChange},
         snapshot::{RatesOf, Snapshot},
         tags::Tags,
@@ -42,6 +43,7 @@ pub(crate) fn circuit(circuit: &Circuit, seen: &Snapshot, named: bool) -> Value 
         "line": seen.to_string(),
         "settings_version": version,
         "totals": seen.totals.as_ref().map(totals),
+        "parts": parts(seen, &settings),
     }));
     shown.append(&mut state(seen));
     shown.append(&mut rates(seen, &settings));
@@ -122,7 +124,75 @@ fn totals(totals: &Totals) -> Value {
             "half_open_full": by.half_open_full,
             "forced_open": by.forced_open,
             "ramping": by.ramping,
+            "bulkhead_full": by.bulkhead_full,
         },
+    })
+}
+
+/// What is around the breaker: `null` where nothing is, and nothing should be.
+fn parts(seen: &Snapshot, settings: &Settings) -> Option<Value> {
+    let limit = settings.call_timeout();
+    let unused: Vec<_> = unused(settings, seen).collect();
+    if seen.parts.is_none() && limit.is_none() && unused.is_empty() {
+        return None;
+    }
+    let parts = seen.parts.clone().unwrap_or_default();
+    let timed_out = parts.timed_out;
+    Some(json!({
+        "call_timeout_seconds": limit.map(seconds),
+        "timed_out": {
+            "call": timed_out.call,
+            "probe": timed_out.probe,
+            "caller": timed_out.caller,
+        },
+        "bulkhead": parts.bulkhead.as_ref().map(bulkhead),
+        "fallbacks": parts.fallbacks.iter().map(fallback).collect::<Vec<_>>(),
+        "hidden_failures": parts.hidden_failures,
+        "retries": parts.retries.as_ref().map(retries),
+        "queue": parts.queue.as_ref().map(queue),
+        "unused": unused,
+    }))
+}
+
+fn bulkhead(bulkhead: &BulkheadNow) -> Value {
+    json!({
+        "places": bulkhead.places,
+        "taken": bulkhead.taken,
+        "waiting": bulkhead.waiting,
+        "rejected": bulkhead.rejected,
+    })
+}
+
+fn fallback(total: &FallbackTotal) -> Value {
+    json!({
+        "kind": total.kind.label(),
+        "cause": total.cause.label(),
+        "answered": total.answered,
+        "failed": total.failed,
+    })
+}
+
+fn retries(retries: &RetryTotals) -> Value {
+    json!({
+        "retried": retries.retried,
+        "no_budget": retries.no_budget,
+        "rejected": retries.rejected,
+        "not_closed": retries.not_closed,
+        "not_repeatable": retries.not_repeatable,
+        "too_long": retries.too_long,
+        "exhausted": retries.exhausted,
+    })
+}
+
+fn queue(queue: &QueueNow) -> Value {
+    json!({
+        "entries": queue.entries,
+        "bytes": queue.bytes,
+        "oldest_seconds": queue.oldest.map(seconds),
+        "kept": queue.kept,
+        "refused": queue.refused,
+        "delivered": queue.delivered,
+        "dead": queue.dead,
     })
 }
 

@@ -47,6 +47,8 @@ impl Seen {
         let remains = |time: Duration| time.min(Duration::from_nanos(1));
         snapshot.remaining = snapshot.remaining.map(remains);
         snapshot.outage = snapshot.outage.map(|_| Duration::ZERO);
+        let queue = snapshot.parts.iter_mut().flat_map(|it| &mut it.queue);
+        queue.for_each(|queue| queue.oldest = queue.oldest.map(|_| Duration::ZERO));
         Self {
             snapshot,
             settings_version: circuit.settings_version(),

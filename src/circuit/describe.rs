@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use super::snapshot::{Began, Snapshot, Trip};
+use super::{
+    parts::{BulkheadNow, Parts},
+    snapshot::{Began, Snapshot, Trip},
+};
 use crate::machine::{Cause, Mode, State, Threshold, Transition, WindowCounts};
 
 impl Transition {
@@ -93,7 +96,9 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// One line: the name, what it does and for how long, and what is behind that.
+/// One line: the name, what it does and for how long, and what is behind that; then what there is around the breaker, as
+/// far as something is going on there: calls that hold a place of its bulkhead or wait for one, calls that are kept for
+/// later, and failures that it does not see.
 ///
 /// Closed, that is what the window holds; open and half-open, how the circuit opened, how the outage began if that was
 /// with another trip, and what its window held then.
@@ -107,6 +112,9 @@ impl fmt::Display for Snapshot {
             (_, State::Closed) => self.write_closed(f),
             (_, State::Open | State::HalfOpen) => self.write_opened(f),
         }?;
+        self.parts
+            .iter()
+            .try_for_each(|parts| write_parts(f, parts))?;
         write_shadow(f, self.mode)
     }
 }
@@ -194,6 +202,53 @@ impl Snapshot {
             slow: self.watches_slow,
         };
         write!(f, "{counts}")
+    }
+}
+
+/// Of what is around a breaker, what goes on or is wrong right now.
+fn write_parts(f: &mut fmt::Formatter<'_>, parts: &Parts) -> fmt::Result {
+    let is_in_use = |it: &BulkheadNow| it.taken > 0 || it.waiting > 0;
+    if let Some(bulkhead) = parts.bulkhead.filter(is_in_use) {
+        write_bulkhead(f, bulkhead)?;
+    }
+    if let Some(queue) = parts.queue.filter(|queue| queue.entries > 0) {
+        write!(f, "; {} kept for later", Calls(queue.entries))?;
+        if let Some(oldest) = queue.oldest {
+            f.write_str(", the oldest for ")?;
+            write_elapsed(f, oldest)?;
+        }
+    }
+    match parts.hidden_failures {
+        0 => Ok(()),
+        hidden => write!(
+            f,
+            "; {hidden} failures hidden by a fallback inside the breaker"
+        ),
+    }
+}
+
+fn write_bulkhead(f: &mut fmt::Formatter<'_>, bulkhead: BulkheadNow) -> fmt::Result {
+    let taken = bulkhead.taken;
+    match bulkhead.places {
+        Some(places) => write!(f, "; bulkhead: {taken} of {places}")?,
+        None => write!(f, "; bulkhead: {taken}, turned off")?,
+    }
+    match bulkhead.waiting {
+        0 => Ok(()),
+        waiting => write!(f, ", {waiting} waiting"),
+    }
+}
+
+/// So many of them.
+struct Calls(u64);
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(calls) = self;
+        match calls {
+            1 => f.write_str("1 call"),
+            _ => write!(f, "{calls} calls"),
+        }
     }
 }
 
@@ -379,6 +434,64 @@ mod tests {
         let number = percent.trim_end_matches(" %");
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         format!("{whole}{fraction:0<4}").parse().expect("a number")
+    }
+
+    // M9
+    #[test]
+    fn of_its_parts_a_circuit_tells_what_goes_on_and_what_is_wrong() {
+        use super::super::parts::QueueNow;
+
+        let circuit = super::super::handle::Circuit::builder("reviews").consecutive_failures(5);
+        let circuit = circuit.build().expect("valid");
+        let line = |parts| {
+            let mut seen = circuit.snapshot();
+            (seen.parts, seen.time_in_state) = (Some(parts), Duration::ZERO);
+            let line = seen.to_string();
+            let rest = line.strip_prefix("reviews: closed for 0 ms");
+            rest.expect("quiet").to_owned()
+        };
+        let bulkhead = |places, taken, waiting| Parts {
+            bulkhead: Some(BulkheadNow {
+                places,
+                taken,
+                waiting,
+                rejected: 9,
+            }),
+            ..Parts::default()
+        };
+        let queue = |entries, oldest| Parts {
+            queue: Some(QueueNow {
+                entries,
+                oldest,
+                kept: 9,
+                ..QueueNow::default()
+            }),
+            ..Parts::default()
+        };
+        let hidden = Parts {
+            hidden_failures: 7,
+            ..Parts::default()
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        for (parts, told) in [
+            (Parts::default(), ""),
+            (bulkhead(Some(20), 0, 0), ""),
+            (bulkhead(Some(20), 7, 0), "; bulkhead: 7 of 20"),
+            (bulkhead(Some(20), 20, 3), "; bulkhead: 20 of 20, 3 waiting"),
+            (bulkhead(None, 2, 0), "; bulkhead: 2, turned off"),
+            (queue(0, None), ""),
+            (queue(1, None), "; 1 call kept for later"),
+            (
+                queue(40, seconds(65)),
+                "; 40 calls kept for later, the oldest for 65 s",
+            ),
+            (
+                hidden,
+                "; 7 failures hidden by a fallback inside the breaker",
+            ),
+        ] {
+            assert_eq!(line(parts), told);
+        }
     }
 
     // E4: for shares at either side of every threshold, and far from it.

@@ -10,6 +10,8 @@ mod health;
 mod listening;
 mod over_sockets;
 mod page;
+#[cfg(feature = "retries")]
+mod parts;
 mod readiness;
 mod stream;
 mod view;

@@ -1,0 +1,123 @@
+//! What is around a breaker, as a view shows it (rules L8, M9).
+
+use std::{convert::Infallible, future::ready, time::Duration};
+
+use axum::Router;
+use http::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower_breaker::{
+    Circuit, CircuitBreakerLayer, RetryLimits,
+    admin::View,
+    degrade::{
+        fallback::{self, FallbackLayer},
+        retries::Retries,
+    },
+    registry::Registry,
+};
+
+use crate::{SECOND, get};
+
+fn registry() -> (Registry, Circuit) {
+    let registry = Registry::builder().circuit("reviews", |circuit| {
+        let circuit = circuit.consecutive_failures(100);
+        let circuit = circuit.call_timeout(Duration::from_millis(800));
+        let circuit = circuit.bulkhead(20, Duration::ZERO);
+        circuit.retries(RetryLimits::new(1).share(1.0).max_wait(SECOND))
+    });
+    let registry = registry.build().expect("valid");
+    let circuit = registry.try_get("reviews").expect("named");
+    (registry, circuit)
+}
+
+async fn shown(registry: &Registry) -> Value {
+    let view: Router = View::new(registry).router();
+    get(&view, "/circuit?name=reviews").await.json()
+}
+
+/// A call that fails twice and is answered otherwise.
+async fn fall_back(circuit: &Circuit) {
+    let failing = service_fn(|_: Request<String>| {
+        let response = Response::builder().status(StatusCode::BAD_GATEWAY);
+        ready(Ok::<_, Infallible>(
+            response.body(String::new()).expect("valid"),
+        ))
+    });
+    let answer = fallback::response(|_| Response::new("default".to_owned()));
+    let service = ServiceBuilder::new()
+        .layer(FallbackLayer::on_failure(circuit, answer))
+        .retry(Retries::new(circuit))
+        .layer(CircuitBreakerLayer::new(circuit.clone()))
+        .service(failing);
+    service
+        .oneshot(Request::default())
+        .await
+        .expect("an answer");
+}
+
+// M9
+#[tokio::test(start_paused = true)]
+async fn each_part_is_shown_with_what_came_of_it() {
+    let (registry, circuit) = registry();
+    let _place = circuit.try_enter().expect("free");
+    fall_back(&circuit).await;
+    let never = circuit.call(std::future::pending::<Result<(), Infallible>>());
+    never.await.expect_err("cut off");
+    let shown = shown(&registry).await;
+    assert_eq!(
+        shown["parts"],
+        json!({
+            "call_timeout_seconds": 0.8,
+            "timed_out": { "call": 1, "probe": 0, "caller": 0 },
+            "bulkhead": { "places": 20, "taken": 1, "waiting": 0, "rejected": 0 },
+            "fallbacks": [{ "kind": "value", "cause": "failed", "answered": 1, "failed": 0 }],
+            "hidden_failures": 0,
+            "retries": {
+                "retried": 1, "no_budget": 0, "rejected": 0, "not_closed": 0,
+                "not_repeatable": 0, "too_long": 0, "exhausted": 1,
+            },
+            "queue": null,
+            "unused": [],
+        })
+    );
+    let line = shown["line"].as_str().expect("text");
+    assert!(line.ends_with("; bulkhead: 1 of 20"), "{line}");
+}
+
+// M9: nothing fails in silence.
+#[tokio::test(start_paused = true)]
+async fn a_setting_that_nothing_keeps_to_is_told() {
+    let (registry, circuit) = registry();
+    circuit.try_acquire().expect("closed").success();
+    assert_eq!(
+        shown(&registry).await["parts"]["unused"],
+        json!(["bulkhead"])
+    );
+    circuit.try_acquire().expect("closed").failure();
+    let unused = shown(&registry).await["parts"]["unused"].clone();
+    assert_eq!(unused, json!(["bulkhead", "retries"]));
+    drop(circuit.try_enter());
+    fall_back(&circuit).await;
+    assert_eq!(shown(&registry).await["parts"]["unused"], json!([]));
+}
+
+// M9: the dependency is not to blame for it.
+#[tokio::test]
+async fn a_full_bulkhead_is_no_outage() {
+    let registry = Registry::builder()
+        .circuit("reviews", |it| it.bulkhead(1, Duration::ZERO))
+        .build()
+        .expect("valid");
+    let circuit = registry.try_get("reviews").expect("named");
+    let _place = circuit.try_enter().expect("free");
+    circuit.try_enter().expect_err("full");
+    let health: Router = tower_breaker::admin::Health::new(&registry)
+        .require("reviews")
+        .router();
+    assert_eq!(get(&health, "/readyz").await.status, StatusCode::OK);
+    let told = get(&health, "/health/circuits").await.json();
+    assert_eq!(told["status"], "healthy", "{told}");
+    let shown = shown(&registry).await;
+    assert_eq!(shown["totals"]["rejected_by"]["bulkhead_full"], 1);
+    assert_eq!(shown["parts"]["bulkhead"]["rejected"], 1);
+}
