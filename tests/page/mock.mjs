@@ -70,7 +70,7 @@ export class Mock {
       window, minimum_calls: 20, consecutive_failures: 0, consecutive_failures_threshold: null, ramp_share: c.ramp,
       probes: c.state === 'half_open' ? { in_flight: 1, permits: 1, successes_needed: 2, failures_allowed: 0 } : null,
       totals: { success: c.totals[0], failure: c.totals[1], ignored: 0, abandoned: 0, rejected: c.totals[3], slow: c.totals[2], stale: 0, shadowed: 0, vetoed: 0, rejected_by: { open: c.totals[3], half_open_full: 0, forced_open: 0, ramping: 0 } },
-      settings_version: c.version, line: this.line(c, window),
+      parts: c.parts ?? null, settings_version: c.version, line: this.line(c, window),
     };
   }
   line(c, window) {

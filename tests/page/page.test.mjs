@@ -56,6 +56,24 @@ test('after a failed probe, how the outage began stays, and how it opened last i
   assert.equal(await fact('Opened again'), 'the probes timed out');
 }));
 
+test('what is around a breaker is one line of its details, and says what is wrong', withPage(few, async ({ mock, page }) => {
+  const fact = page.locator('#details .facts div').filter({ has: page.locator('dt', { hasText: /^Around it$/ }) }).locator('dd');
+  const show = parts => { const c = mock.circuits.get('search'); c.parts = parts; c.changed = true; };
+  mock.trip('search', 30);
+  await card(page, 'search').waitFor();
+  await card(page, 'search').locator('button', { hasText: 'Details' }).click();
+  assert.equal(await fact.count(), 0, 'of a circuit that is just a breaker');
+  const parts = { call_timeout_seconds: .8, timed_out: { call: 3, probe: 0, caller: 1 }, bulkhead: { places: 20, taken: 20, waiting: 3, rejected: 7 },
+    fallbacks: [{ kind: 'cached', cause: 'half_open_full', answered: 41, failed: 2 }], hidden_failures: 0, retries: { retried: 5, exhausted: 1 },
+    queue: { entries: 1, bytes: 912, oldest_seconds: 4.1, kept: 40, refused: 2, delivered: 39, dead: 0 }, unused: [] };
+  show(parts);
+  await until('the parts', async () => await fact.count() === 1);
+  assert.equal(await fact.textContent(), 'bulkhead 20 of 20, 3 waiting, 7 rejected; 1 call kept for later, the oldest for 4.1 s, 2 refused; calls limited to 0.8 s; 4 cut off; 41 answered by cached (half open full), 2 failed as well; 5 repeated');
+  show({ ...parts, bulkhead: null, fallbacks: [], retries: null, queue: null, timed_out: null, call_timeout_seconds: null, hidden_failures: 9, unused: ['<b>bulkhead'] });
+  await until('what is wrong', async () => /wrong/.test(await fact.textContent()));
+  assert.equal(await fact.textContent(), 'wrong: 9 failures hidden by a fallback inside the breaker; wrong: nothing keeps to the setting <b>bulkhead');
+}));
+
 test('an older server, which tells only how it opened last, is shown as it was', withPage({ mock: { circuits: many(12), again: false } }, async ({ mock, page }) => {
   const why = card(page, 'search').locator('.why');
   mock.trip('search', 30);
