@@ -112,7 +112,6 @@ mod when;
 #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
 pub use self::by_key::ByKey;
 #[cfg(feature = "cached")]
-pub(super) use self::view::Note;
 pub(crate) use self::view::Note;
 pub use self::{
     answer::{
