@@ -63,6 +63,7 @@
 //! | [`permits`](CircuitBuilder::permits), [`probes`](CircuitBuilder::probes) | 1 at a time, 1 of 1 closes |
 //! | [`half_open_timeout`](CircuitBuilder::half_open_timeout) | the longer of the break and 30 seconds; longer after a probe has succeeded too late |
 //! | [`probe_timeout`](CircuitBuilder::probe_timeout) | none: a probe may take as long as any call |
+//! | [`call_timeout`](CircuitBuilder::call_timeout) | none: a call takes as long as it takes |
 //! | [`ramp`](CircuitBuilder::ramp) | none |
 //! | [`abandoned`](CircuitBuilder::abandoned) | a dropped call is neutral, or a failure if it was slow already |
 //! | a rejection | 503 with `Retry-After` |
@@ -111,7 +112,8 @@
 //!
 //! In which order a breaker goes with its neighbours is [a guide of its own](guide::neighbours). In short:
 //!
-//! * **Timeouts inside**, so that a call that takes too long is a failure.
+//! * **Timeouts inside**, so that a call that takes too long is a failure, or [`call_timeout`](CircuitBuilder::call_timeout)
+//!   in place of one.
 //! * **Retries outside**, with a policy that leaves rejections alone.
 //! * **What reserves something in `poll_ready` outside**, such as a concurrency limit or a buffer. If it has to be
 //!   inside, tell the layer to give back what a rejected call had reserved:

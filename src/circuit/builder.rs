@@ -378,9 +378,9 @@ impl CircuitBuilder {
     }
 
     /// How long a probe may take to answer, from when it first has to wait to the head of the response (rule
-    /// D9); above zero. It is meant to be shorter than the timeout that calls have anyway: while nobody knows
-    /// whether the dependency is back, few should wait long to find out. The other calls have no such limit, and
-    /// pay nothing for it.
+    /// D9); above zero. It is meant to be shorter than the timeout that calls have anyway, such as
+    /// [`call_timeout`](Self::call_timeout): while nobody knows whether the dependency is back, few should wait long to
+    /// find out. The other calls have no such limit, and pay nothing for it.
     ///
     /// A probe that takes longer has failed, its inner future is dropped at once, and its caller is answered
     /// with a [`TimedOut`](crate::TimedOut): an error, a 504, or `grpc-status: 4`, as rejections are
@@ -437,8 +437,9 @@ impl CircuitBuilder {
     /// # }
     /// ```
     ///
-    /// * In shadow no caller is cut off: the probe has failed at its limit, and the call goes on. What counts is the
-    ///   mode at the limit. (A driver's check is dropped in shadow, too: it has no caller.)
+    /// * In shadow and disabled it cuts no caller off: the probe has failed at its limit, and the call goes on, to its
+    ///   [`call_timeout`](Self::call_timeout) if there is one. What counts is the mode at the limit. (A driver's check is
+    ///   dropped in shadow, too: it has no caller.)
     /// * The limit begins when the probe first has to wait. It holds to its end, whatever becomes of the circuit
     ///   meanwhile. Where it is [set live](crate::Circuit::reconfigure) while a probe waits, it begins at that
     ///   call's next poll.
@@ -465,12 +466,84 @@ impl CircuitBuilder {
         self
     }
 
-    /// How long a call may take (rule M5). One that takes longer is dropped, has failed, and its caller is answered: with
-    /// a 504, or an error. Above zero.
+    /// How long a call may take to answer, from when it first has to wait to the head of the response (rule M5); above
+    /// zero.
     ///
-    /// Default: none.
+    /// A call that takes longer **has failed**, its inner future is dropped at once, and its caller is answered with a
+    /// [`TimedOut`](crate::TimedOut): an error, a 504, or `grpc-status: 4`, as rejections are answered. That is no
+    /// rejection, since the dependency *was* called, and may have done what it was asked for.
+    ///
+    /// It takes the place of a timeout inside of the breaker. It cannot be put on the wrong side, it is one of the
+    /// circuit's settings, and it is a limit for calls through services, for [`Circuit::call`](crate::Circuit::call) and
+    /// for a [driver's](crate::Circuit::probe_with) checks.
+    ///
+    /// ```
+    /// # use std::{future::pending, time::Duration};
+    /// # use tower_breaker::{Circuit, CircuitError, State};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let circuit = Circuit::builder("reviews")
+    ///     .consecutive_failures(1)
+    ///     .call_timeout(Duration::from_millis(800))
+    ///     .build()?;
+    ///
+    /// let answer = circuit.call(pending::<Result<u32, std::io::Error>>()).await;
+    /// let Err(CircuitError::TimedOut(timed_out)) = answer else { panic!("cut off") };
+    /// assert_eq!(timed_out.to_string(), "a call of circuit `reviews` took longer than 800ms");
+    /// assert_eq!(circuit.state(), State::Open);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A caller may [shorten](crate::CircuitBreakerLayer::shortened_by) it, and a probe may have
+    /// [less](Self::probe_timeout). The shortest limit holds.
+    ///
+    /// **Watch out:** what is dropped must be able to be: an inner future that has begun what must not be left half-way
+    /// has to spawn it.
+    ///
+    /// **Watch out:** what answers rejections with [`reject_with`] or a [`fallback`] has no answer for this. The call has
+    /// failed at its limit all the same, but its caller goes on waiting, unless the layer is told
+    /// [what to answer](crate::CircuitBreakerLayer::time_out_with):
+    ///
+    /// ```text
+    /// layer.reject_with(|_| sorry(503))                                    // wrong: the caller waits as long as it takes
+    /// layer.reject_with(|_| sorry(503)).time_out_with(|_| sorry(504))      // right
+    /// ```
+    ///
+    /// **Watch out:** the limit ends with the head of the response, also where
+    /// [bodies are observed](crate::CircuitBreakerLayer#method.observe_bodies). For the time of a whole body there is
+    /// `TimeoutBody` of `tower-http`.
+    ///
+    /// **Watch out:** a call that is cut off at or below
+    /// [`slow_call_duration`](Self::slow_call_duration) never was slow. Set that below this.
+    ///
+    /// * It holds in every mode, in shadow and disabled, too: it is a limit of yours, and no decision of the circuit's.
+    /// * The limit begins when the call first has to wait. It holds to its end, whatever becomes of the circuit
+    ///   meanwhile. Where it is [set live](crate::Circuit::reconfigure), those that wait under a limit already keep theirs;
+    ///   others get it at their next poll.
+    /// * If the inner future is ready when the call is polled after its limit, its answer counts.
+    /// * A call within a call of the same circuit (rule D8) has no limit of its own. A [`Guard`](crate::Guard) cannot be
+    ///   cut off, and has none: what it does belongs to its holder.
+    /// * The time in which a call waits for its client is not counted where the layer
+    ///   [observes the bodies of requests](crate::CircuitBreakerLayer#method.observe_request_bodies).
+    /// * It is by tokio's clock, also where the circuit has [another](Self::clock). Only the time that a call has
+    ///   waited for its client is by the circuit's own.
+    /// * A call that is answered at once pays nothing for it. One that has to wait has one timer, and two allocations for
+    ///   it, or none with [`limit_calls`](crate::CircuitBreakerLayer::limit_calls).
+    ///
+    /// # Panics
+    ///
+    /// A call that has to wait panics when it is polled, if this is set and there is no runtime of tokio's with time
+    /// enabled. Others need none.
+    ///
+    /// Default: none. A call takes as long as it takes.
+    ///
+    /// [`reject_with`]: crate::CircuitBreakerLayer::reject_with
+    /// [`fallback`]: crate::CircuitBreakerLayer::fallback
     #[doc(alias = "timeout")]
     #[doc(alias = "time_limiter")]
+    #[doc(alias = "TimeLimiter")]
+    #[doc(alias = "timeoutDuration")]
     pub fn call_timeout(mut self, limit: Duration) -> Self {
         self.settings.set_call_timeout(limit);
         self

@@ -51,7 +51,7 @@ pub enum CallEvent<'a> {
     Admitted(AdmittedCall),
     /// The call must not be made.
     Rejected(&'a Rejected),
-    /// The call was cut off (rules D9, M5). Its end is told as well.
+    /// The call has reached a limit (rules D9, M5), and is cut off if somebody can be told so. Its end is told next.
     TimedOut(&'a TimedOut),
     /// The call has ended, or is no longer followed.
     Ended(EndedCall),

@@ -60,7 +60,8 @@ impl Circuit {
     /// * A check that **fails** reopens the circuit, as a failed probe does, and the driver waits for the next
     ///   break.
     /// * A check that **hangs** is dropped after [`half_open_timeout`], like any probe, or after
-    ///   [`probe_timeout`](crate::CircuitBuilder::probe_timeout) where that is set and shorter. It has failed.
+    ///   [`probe_timeout`](crate::CircuitBuilder::probe_timeout) or
+    ///   [`call_timeout`](crate::CircuitBuilder::call_timeout) where one is set and shorter. It has failed.
     /// * A check that is **no longer needed** is dropped at once: somebody has reset the circuit, or other probes have
     ///   decided.
     /// * A check that **panics** has failed (A5). The panic goes on unwinding and ends the driver. To keep the driver,

@@ -254,7 +254,7 @@ impl LimitOf {
     }
 }
 
-/// A call took longer than it may and was cut off (rules D9, M5): longer than
+/// A call took longer than it may and is cut off (rules D9, M5): longer than
 /// [`call_timeout`](crate::CircuitBuilder::call_timeout), as a probe than
 /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), or than its caller would wait. [`whose`](Self::whose) says
 /// which.

@@ -401,8 +401,9 @@ impl Circuit {
     /// * If the circuit does not admit the call, the result is
     ///   [`CircuitError::Rejected`](crate::CircuitError::Rejected), and `future` is never polled.
     /// * If `future` fails, it is [`CircuitError::Inner`](crate::CircuitError::Inner) with that error.
-    /// * If it is a probe, and takes longer than [`probe_timeout`](CircuitBuilder::probe_timeout), it is dropped, and
-    ///   the result is [`CircuitError::TimedOut`](crate::CircuitError::TimedOut).
+    /// * If it takes longer than [`call_timeout`](CircuitBuilder::call_timeout), or as a probe longer than
+    ///   [`probe_timeout`](CircuitBuilder::probe_timeout), it is dropped, and the result is
+    ///   [`CircuitError::TimedOut`](crate::CircuitError::TimedOut).
     ///
     /// ```
     /// # use tower_breaker::{Circuit, CircuitError};
@@ -435,7 +436,7 @@ impl Circuit {
     /// ```
     ///
     /// **Watch out:** a timeout *around* the call drops it, which is neutral, so a dependency that hangs never
-    /// opens the circuit. Put the timeout inside; or, where it cannot be moved, tell the circuit after which
+    /// opens the circuit. Put the timeout inside, or set [`call_timeout`](CircuitBuilder::call_timeout); or, where it cannot be moved, tell the circuit after which
     /// time a dropped call has failed ([`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter)):
     ///
     /// ```

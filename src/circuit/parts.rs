@@ -33,7 +33,7 @@ use crate::machine::PackedCause;
 pub struct Parts {
     /// The bulkhead, if a layer or a caller has used one.
     pub bulkhead: Option<BulkheadNow>,
-    /// Calls that were cut off.
+    /// Calls that have reached a limit.
     pub timed_out: TimedOutTotals,
     /// Answers that came from elsewhere, by kind and cause; only those that there have been.
     pub fallbacks: Vec<FallbackTotal>,
@@ -60,7 +60,8 @@ pub struct BulkheadNow {
     pub rejected: u64,
 }
 
-/// Calls that were cut off, by [whose limit](LimitOf) it was.
+/// Calls that have reached a limit, by [whose](LimitOf) that was, and that were cut off, unless nobody could be told so. Of
+/// several limits of one call, the first counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimedOutTotals {
@@ -284,7 +285,7 @@ impl Circuit {
         rejected
     }
 
-    /// A call was cut off. Told before its end is.
+    /// A call has reached a limit. Told before its end is.
     #[cold]
     pub(crate) fn note_timed_out(&self, timed_out: &TimedOut) {
         self.parts().timed_out(timed_out.whose());

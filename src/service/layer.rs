@@ -193,7 +193,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     }
 
     /// Answers rejections with a response of your own. It is marked as a rejection like the default
-    /// one (rule H3). For probes that take too long, see [`time_out_with`](Self::time_out_with).
+    /// one (rule H3). For calls that take too long, see [`time_out_with`](Self::time_out_with).
     ///
     /// Default: [`ServiceUnavailable`].
     pub fn reject_with<F, B>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>, X, G>
@@ -218,7 +218,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Answers rejections with an async function of the rejection and the untouched request.
     ///
     /// What it returns is not marked as a rejection: a good answer is a good answer. If it is still a
-    /// refusal, [mark it](Rejected::mark_response). For probes that take too long, see
+    /// refusal, [mark it](Rejected::mark_response). For calls that take too long, see
     /// [`time_out_with`](Self::time_out_with).
     pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X, G>
     where
@@ -228,11 +228,12 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         self.rejection(Fallback(fallback))
     }
 
-    /// Answers a probe that takes longer than [`probe_timeout`](CircuitBuilder::probe_timeout) with a response of
-    /// your own, of any type (rule D9). Rejections are answered as the layer says already.
+    /// Answers a call that takes longer than [`call_timeout`](CircuitBuilder::call_timeout), or as a probe longer than
+    /// [`probe_timeout`](CircuitBuilder::probe_timeout), with a response of your own, of any type (rules M5, D9).
+    /// Rejections are answered as the layer says already.
     ///
-    /// For [`reject_with`](Self::reject_with) and [`fallback`](Self::fallback), without which a probe's caller
-    /// waits as long as any; or where the answer is not to be the usual one.
+    /// For [`reject_with`](Self::reject_with) and [`fallback`](Self::fallback), without which the caller waits for as
+    /// long as it takes; or where the answer is not to be the usual one.
     ///
     /// **Watch out:** what is said about rejections after it takes its place:
     ///

@@ -11,8 +11,9 @@
 //! | [`reject_as_box_error`] | a boxed [`Rejected`] | a boxed error |
 //! | [`fallback`] | whatever an async function makes of the request | the inner one, unchanged |
 //!
-//! They also say what becomes of a probe that takes longer than
-//! [`probe_timeout`](crate::CircuitBuilder::probe_timeout), where that is set (rule D9): a 504, a
+//! They also say what becomes of a call that takes longer than
+//! [`call_timeout`](crate::CircuitBuilder::call_timeout), or of a probe that takes longer than
+//! [`probe_timeout`](crate::CircuitBuilder::probe_timeout), where these are set (rules M5, D9): a 504, a
 //! [`CircuitError::TimedOut`], a boxed [`TimedOut`]. `reject_with` and `fallback` have no answer for it;
 //! [`time_out_with`](crate::CircuitBreakerLayer::time_out_with) gives one to any of them.
 //!
@@ -121,9 +122,12 @@ pub trait Reject<Req, Res, E> {
     /// Turns an error of the inner service into an error of the protected one.
     fn inner_error(&self, error: E) -> Self::Error;
 
-    /// Answers in place of the inner service, which was called as a probe and took longer than
-    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout) (rule D9). What it was doing is dropped then.
-    /// With `None`, the probe has failed for the circuit, and its caller goes on waiting for the inner service.
+    /// Answers in place of the inner service, which was called and took longer than it may: than
+    /// [`call_timeout`](crate::CircuitBuilder::call_timeout), as a probe than
+    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), or than its caller has time
+    /// ([`whose`](TimedOut::whose); rules M5, D9). What it was doing is dropped then. With `None`, the caller goes on
+    /// waiting for the inner service. For the circuit, the call has failed; if it was its caller's time that is over,
+    /// nothing has happened.
     ///
     /// The request is gone: the inner service has it. The answer is no rejection, and must not be
     /// [marked](Rejected::mark_response) as one.
@@ -136,8 +140,8 @@ pub trait Reject<Req, Res, E> {
 }
 
 /// The default: 503 with an empty body, and `Retry-After` in whole seconds, rounded up, at least 1,
-/// at most a day; without it when a person has to release the circuit (rule H1). A probe that takes too long is
-/// answered with 504 and an empty body (rule D9).
+/// at most a day; without it when a person has to release the circuit (rule H1). A call that takes too long is
+/// answered with 504 and an empty body (rules D9, M5).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServiceUnavailable;
 
@@ -342,7 +346,7 @@ where
     }
 }
 
-/// A rejection, and an answer of one's own for a probe that takes too long. Made by
+/// A rejection, and an answer of one's own for a call that takes too long. Made by
 /// [`time_out_with`](crate::CircuitBreakerLayer::time_out_with).
 pub struct TimeOutWith<R, F> {
     pub(crate) rejection: Arc<R>,
