@@ -20,6 +20,7 @@ mod drops;
 mod lengths;
 mod model;
 mod panics;
+mod placed;
 mod servers;
 mod slow;
 mod slow_clients;

@@ -5,6 +5,7 @@ mod sockets;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bulkhead;
 mod calls_heard;
 #[cfg(feature = "coarse-clock")]
 mod coarse_clock;

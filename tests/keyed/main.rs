@@ -6,6 +6,7 @@ mod collisions;
 #[path = "../support/sockets.rs"]
 mod sockets;
 
+mod bulkhead;
 mod by_response;
 mod calling;
 mod calls;
