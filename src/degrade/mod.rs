@@ -13,6 +13,10 @@ pub mod queue;
 #[cfg(feature = "retries")]
 #[cfg_attr(docsrs, doc(cfg(feature = "retries")))]
 pub mod retries;
+mod stack;
 
-pub use self::because::{Because, Degraded};
+pub use self::{
+    because::{Because, Degraded},
+    stack::{StackLayer, Stacked, UsualBreaker},
+};
 pub use crate::circuit::parts::{FallbackCause, FallbackKind};

@@ -15,3 +15,4 @@ mod queue_model;
 mod retries;
 #[path = "../support/sockets.rs"]
 mod sockets;
+mod stack;

@@ -53,6 +53,13 @@ impl<B> CachedBody<B> {
     }
 }
 
+/// One that is not recorded: for the answer of a fallback further out.
+impl<B> From<B> for CachedBody<B> {
+    fn from(body: B) -> Self {
+        Self::inner(body)
+    }
+}
+
 impl<B: Body> CachedBody<B> {
     pub(super) fn recorded(inner: B, mut recording: Recording) -> Self {
         // Then nobody polls it.

@@ -1,0 +1,403 @@
+//! [`StackLayer`]: everything around one dependency, in the one right order (rule M9).
+
+use std::fmt;
+
+use tower_layer::{Identity, Layer};
+
+use super::fallback::{FallbackLayer, OnFailure, OnRejection};
+#[cfg(feature = "cached")]
+use crate::degrade::cached::{Cached, CachedLayer};
+#[cfg(feature = "retries")]
+use crate::degrade::retries::{Idempotent, Retries};
+use crate::{
+    circuit::handle::Circuit,
+    service::{
+        bulkhead::{Bulkhead, BulkheadLayer},
+        classify::HttpClassifier,
+        layer::CircuitBreakerLayer,
+        limited::Limited,
+        reject::ServiceUnavailable,
+    },
+};
+
+#[cfg(feature = "retries")]
+type RetryLayer<P> = tower::retry::RetryLayer<P>;
+
+/// Everything around one dependency: fallback, kept answers, retries, bulkhead, breaker and call timeout, in the one
+/// right order, whatever the order in which they are named (rule M9).
+///
+/// ```text
+///                            request
+///                               │
+/// ┌───────────────────────  fallback  ───────────────────────┐  on_rejection, on_failure, fallback
+/// │ ┌───────────────────  kept answers  ───────────────────┐ │  cached
+/// │ │ ┌───────────────────  retries  ──────────────────┐   │ │  retries
+/// │ │ │ ┌────────────────  bulkhead  ──────────────┐   │   │ │
+/// │ │ │ │ ┌──────────────  breaker  ───────────┐   │   │   │ │  breaker, classify_with
+/// │ │ │ │ │ ┌──────────  call timeout  ─────┐  │   │   │   │ │
+/// │ │ │ │ │ │         the service           │  │   │   │   │ │
+/// └─┴─┴─┴─┴─┴───────────────────────────────┴──┴───┴───┴───┴─┘
+/// ```
+///
+/// To its caller, a call first meets the circuit, which may reject it at once, then waits for a place in the bulkhead,
+/// and is admitted when it has one.
+///
+/// Bulkhead, breaker and timeout are always there. What they may do is set of the circuit, in its builder or in its block
+/// of a configuration, under its one name; what is off there costs nothing. The rest is there if it is named:
+///
+/// ```
+/// use std::time::Duration;
+/// use http::{Request, Response};
+/// use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
+/// use tower_breaker::{Circuit, degrade::{StackLayer, fallback}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let circuit = Circuit::builder("reviews")
+///     .failure_rate(0.5)
+///     .call_timeout(Duration::from_millis(800))
+///     .bulkhead(20, Duration::from_millis(50))
+///     .build()?;
+/// let layer = StackLayer::of(&circuit)
+///     .on_failure(fallback::value(Response::new("no reviews today".to_owned())));
+///
+/// let client = service_fn(async |_: Request<String>| {
+///     Response::builder().status(502).body(String::new())
+/// });
+/// let answer = layer.layer(client).oneshot(Request::default()).await?;
+/// assert_eq!(answer.body(), "no reviews today");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # By hand
+///
+/// It is nothing but its parts, and behaves as these do when one puts them around each other oneself:
+///
+/// ```
+/// # use http::{Request, Response};
+/// # use tower::{ServiceBuilder, service_fn};
+/// # use tower_breaker::{BulkheadLayer, Circuit, CircuitBreakerLayer};
+/// # use tower_breaker::degrade::fallback::{self, FallbackLayer};
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// # let circuit = Circuit::builder("reviews").build()?;
+/// # let client = service_fn(async |_: Request<String>| Response::builder().body(String::new()));
+/// let service = ServiceBuilder::new()
+///     .layer(FallbackLayer::on_failure(&circuit, fallback::value(Response::new(String::new()))))
+///     // .layer(cached.layer(&circuit))
+///     // .layer(RetryLayer::new(Retries::new(&circuit)))
+///     .layer(BulkheadLayer::new())
+///     .layer(CircuitBreakerLayer::new(circuit.clone()).limit_calls())
+///     .service(client);
+/// # fn is_service<S: tower::Service<Request<String>>>(_: S) {}
+/// # is_service(service);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// By hand go also a circuit for each key ([`keyed`](crate::keyed)), and what stands between two parts.
+///
+/// # Its type
+///
+/// Whatever is left out is [`Identity`]. [`Stacked`] is the service's type, from the outside in:
+///
+/// ```
+/// use std::convert::Infallible;
+/// use http::{Request, Response};
+/// use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneSyncService};
+/// use tower_breaker::{
+///     Circuit,
+///     degrade::{StackLayer, Stacked, fallback::{self, FallbackLayer, OnFailure, Value}},
+/// };
+///
+/// # #[derive(Clone)]
+/// # struct Client;
+/// # impl Service<Request<String>> for Client {
+/// #     type Response = Response<String>;
+/// #     type Error = Infallible;
+/// #     type Future = std::future::Ready<Result<Response<String>, Infallible>>;
+/// #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+/// #         std::task::Poll::Ready(Ok(()))
+/// #     }
+/// #     fn call(&mut self, _: Request<String>) -> Self::Future { std::future::ready(Ok(Response::default())) }
+/// # }
+/// /// In a field.
+/// struct Shop {
+///     prices: Stacked<Client>,
+///     reviews: Stacked<Client, FallbackLayer<Value<Response<String>>, OnFailure>>,
+/// }
+///
+/// /// As an object.
+/// type Reviews = BoxCloneSyncService<Request<String>, Response<String>, Infallible>;
+///
+/// /// In a signature.
+/// fn protect(client: Client, circuit: &Circuit) -> Stacked<Client> {
+///     StackLayer::of(circuit).layer(client)
+/// }
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// let circuit = Circuit::builder("reviews").build()?;
+/// let layer = StackLayer::of(&circuit).on_failure(fallback::value(Response::default()));
+/// let shop = Shop { prices: protect(Client, &circuit), reviews: layer.layer(Client) };
+/// let reviews: Reviews = BoxCloneSyncService::new(shop.reviews);
+/// # let _ = (shop.prices, reviews);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Watch out
+///
+/// * The service inside has to be `Clone`: a call that waits for a place takes it along.
+/// * What a failure is, each part asks by itself. [`classify_with`](Self::classify_with) says it to all; a part that is
+///   made by hand is told by hand.
+/// * What is kept has a body of its own: with [`cached`](Self#method.cached), responses are
+///   `Response<CachedBody<B>>`, those of the fallback as well.
+/// * A setting that is off for now and on later, such as a [bulkhead](crate::CircuitBuilder::bulkhead), holds from then
+///   on. Retries only if they are named here.
+#[must_use = "a layer does nothing until it is applied"]
+pub struct StackLayer<
+    F = Identity,
+    C = Identity,
+    R = Identity,
+    B = UsualBreaker,
+    J = HttpClassifier,
+> {
+    circuit: Circuit,
+    classifier: J,
+    fallback: F,
+    cached: C,
+    retries: R,
+    breaker: B,
+}
+
+/// The breaker of a [`StackLayer`] of which nothing else is said.
+pub type UsualBreaker = CircuitBreakerLayer<HttpClassifier, ServiceUnavailable, Limited>;
+
+/// The service `S` with a [`StackLayer`] around it: fallback, kept answers, retries, breaker, each by its layer's type,
+/// or [`Identity`].
+pub type Stacked<S, F = Identity, C = Identity, R = Identity, B = UsualBreaker> =
+    <StackLayer<F, C, R, B> as Layer<S>>::Service;
+
+impl StackLayer {
+    /// Bulkhead, breaker and call timeout, as is set of `circuit`.
+    pub fn of(circuit: &Circuit) -> Self {
+        Self {
+            circuit: circuit.clone(),
+            classifier: HttpClassifier::new(),
+            fallback: Identity::new(),
+            cached: Identity::new(),
+            retries: Identity::new(),
+            breaker: CircuitBreakerLayer::new(circuit.clone()).limit_calls(),
+        }
+    }
+
+    /// Says what a failure is, to the breaker and to each part that is named here: a
+    /// [`Classify`](crate::classify::Classify), which each gets a clone of. Say it first.
+    ///
+    /// ```
+    /// # use http::{Response, StatusCode};
+    /// use tower_breaker::{Circuit, classify::HttpClassifier, degrade::{StackLayer, fallback}};
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("reviews").build()?;
+    /// let layer = StackLayer::of(&circuit)
+    ///     .classify_with(HttpClassifier::new().failures([StatusCode::TOO_MANY_REQUESTS]))
+    ///     .on_failure(fallback::value(Response::new(String::new())));
+    /// # let _: StackLayer<_> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: [`HttpClassifier`].
+    pub fn classify_with<J: Clone>(
+        self,
+        classifier: J,
+    ) -> StackLayer<
+        Identity,
+        Identity,
+        Identity,
+        CircuitBreakerLayer<J, ServiceUnavailable, Limited>,
+        J,
+    > {
+        let breaker = CircuitBreakerLayer::new(self.circuit.clone()).classifier(classifier.clone());
+        StackLayer {
+            breaker: breaker.limit_calls(),
+            classifier,
+            circuit: self.circuit,
+            fallback: self.fallback,
+            cached: self.cached,
+            retries: self.retries,
+        }
+    }
+}
+
+impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
+    /// Changes the breaker: what a rejection becomes, gRPC, bodies, a deadline of the caller. Said twice, the second
+    /// holds. It [keeps its timers itself](CircuitBreakerLayer::limit_calls) in any case.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, degrade::StackLayer};
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("reviews").build()?;
+    /// let layer = StackLayer::of(&circuit).breaker(|breaker| breaker.reject_as_error());
+    /// # let _: StackLayer<_, _, _, _> = layer;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: a [`CircuitBreakerLayer`] as it is made.
+    pub fn breaker<J2, R2, X, G>(
+        self,
+        change: impl FnOnce(CircuitBreakerLayer<J>) -> CircuitBreakerLayer<J2, R2, X, G>,
+    ) -> StackLayer<F, C, R, CircuitBreakerLayer<J2, R2, Limited<X>, G>, J>
+    where
+        J: Clone,
+    {
+        let breaker = CircuitBreakerLayer::new(self.circuit.clone());
+        let breaker = change(breaker.classifier(self.classifier.clone()));
+        StackLayer {
+            breaker: breaker.limit_calls(),
+            circuit: self.circuit,
+            classifier: self.classifier,
+            fallback: self.fallback,
+            cached: self.cached,
+            retries: self.retries,
+        }
+    }
+
+    /// Answers what was rejected: [`FallbackLayer::on_rejection`]. Said twice, or with another of these, the last holds.
+    pub fn on_rejection<A>(
+        self,
+        answer: A,
+    ) -> StackLayer<FallbackLayer<A, OnRejection>, C, R, B, J> {
+        let layer = FallbackLayer::on_rejection(&self.circuit, answer);
+        self.fallback(layer)
+    }
+
+    /// Answers what was rejected, took too long, or failed: [`FallbackLayer::on_failure`].
+    pub fn on_failure<A>(self, answer: A) -> StackLayer<FallbackLayer<A, OnFailure<J>>, C, R, B, J>
+    where
+        J: Clone,
+    {
+        let layer = FallbackLayer::on_failure(&self.circuit, answer);
+        let layer = layer.classify_with(self.classifier.clone());
+        self.fallback(layer)
+    }
+
+    /// A fallback, made by hand: one that keeps the request, has a predicate, or writes a header.
+    ///
+    /// Default: none.
+    pub fn fallback<F2>(self, fallback: F2) -> StackLayer<F2, C, R, B, J> {
+        StackLayer {
+            fallback,
+            circuit: self.circuit,
+            classifier: self.classifier,
+            cached: self.cached,
+            retries: self.retries,
+            breaker: self.breaker,
+        }
+    }
+
+    /// Keeps good answers, and gives them when the dependency has none: [`Cached::layer`].
+    #[cfg(feature = "cached")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cached")))]
+    pub fn cached(self, cached: &Cached) -> StackLayer<F, CachedLayer<J>, R, B, J>
+    where
+        J: Clone,
+    {
+        let layer = cached.layer(&self.circuit);
+        let layer = layer.classify_with(self.classifier.clone());
+        self.cached_by(layer)
+    }
+
+    /// The same, by a layer that was made by hand.
+    ///
+    /// Default: nothing is kept.
+    #[cfg(feature = "cached")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cached")))]
+    pub fn cached_by<C2>(self, cached: C2) -> StackLayer<F, C2, R, B, J> {
+        StackLayer {
+            cached,
+            circuit: self.circuit,
+            classifier: self.classifier,
+            fallback: self.fallback,
+            retries: self.retries,
+            breaker: self.breaker,
+        }
+    }
+
+    /// Makes calls again that have failed, as the circuit's [`retries`](crate::CircuitBuilder::retries) say:
+    /// [`Retries`]. Requests have to be `Clone` for that.
+    #[cfg(feature = "retries")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "retries")))]
+    pub fn retries<M>(self) -> StackLayer<F, C, RetryLayer<Retries<J, Idempotent, M>>, B, J>
+    where
+        J: Clone,
+    {
+        let policy = Retries::new(&self.circuit).classifier(self.classifier.clone());
+        self.retries_by(policy)
+    }
+
+    /// The same, by a policy that was made by hand.
+    ///
+    /// Default: none.
+    #[cfg(feature = "retries")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "retries")))]
+    pub fn retries_by<P>(self, policy: P) -> StackLayer<F, C, RetryLayer<P>, B, J> {
+        StackLayer {
+            retries: RetryLayer::new(policy),
+            circuit: self.circuit,
+            classifier: self.classifier,
+            fallback: self.fallback,
+            cached: self.cached,
+            breaker: self.breaker,
+        }
+    }
+
+    /// The circuit.
+    #[must_use]
+    pub fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+}
+
+impl<S, F, C, R, B, J> Layer<S> for StackLayer<F, C, R, B, J>
+where
+    B: Layer<S>,
+    R: Layer<Bulkhead<B::Service>>,
+    C: Layer<R::Service>,
+    F: Layer<C::Service>,
+{
+    type Service = F::Service;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let guarded = BulkheadLayer::new().layer(self.breaker.layer(inner));
+        let tried = self.retries.layer(guarded);
+        self.fallback.layer(self.cached.layer(tried))
+    }
+}
+
+/// By what its parts are.
+impl<F: Clone, C: Clone, R: Clone, B: Clone, J: Clone> Clone for StackLayer<F, C, R, B, J> {
+    fn clone(&self) -> Self {
+        Self {
+            circuit: self.circuit.clone(),
+            classifier: self.classifier.clone(),
+            fallback: self.fallback.clone(),
+            cached: self.cached.clone(),
+            retries: self.retries.clone(),
+            breaker: self.breaker.clone(),
+        }
+    }
+}
+
+impl<F: fmt::Debug, C: fmt::Debug, R: fmt::Debug, B, J> fmt::Debug for StackLayer<F, C, R, B, J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StackLayer")
+            .field("circuit", &self.circuit)
+            .field("fallback", &self.fallback)
+            .field("cached", &self.cached)
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
+    }
+}
