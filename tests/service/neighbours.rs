@@ -10,6 +10,8 @@ mod buffer;
 mod catch_panic;
 mod compression;
 mod concurrency_limit;
+#[cfg(feature = "degrade")]
+mod fallback;
 mod load_shed;
 mod order;
 mod rate_limit;
@@ -205,6 +207,7 @@ fn every_row_of_the_table_is_a_test_and_every_test_a_row() {
         include_str!("neighbours/catch_panic.rs"),
         include_str!("neighbours/compression.rs"),
         include_str!("neighbours/concurrency_limit.rs"),
+        include_str!("neighbours/fallback.rs"),
         include_str!("neighbours/load_shed.rs"),
         include_str!("neighbours/order.rs"),
         include_str!("neighbours/rate_limit.rs"),

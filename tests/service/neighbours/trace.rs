@@ -112,3 +112,24 @@ async fn trace_inside_sees_what_the_dependency_was_asked() {
     );
     assert_eq!(stage.calls(), "1 successful, 1 failed, 1 rejected");
 }
+
+#[cfg(feature = "degrade")]
+#[tokio::test(start_paused = true)]
+async fn trace_outside_of_a_fallback_sees_its_answers() {
+    let stage = Stage::new();
+    let log = Log::default();
+    let mut service = ServiceBuilder::new()
+        .layer(traced!(log))
+        .layer(super::fallback::fallback(&stage))
+        .layer(stage.layer())
+        .service(stage.dependency());
+
+    for path in ["/ok", "/fail", "/ok"] {
+        status(&mut service, path).await;
+    }
+
+    assert_eq!(
+        log.lines(),
+        ["answered 200", "answered 203", "answered 203"]
+    );
+}
