@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
 
+mod costs;
 mod rings;
 mod scripts;
