@@ -53,6 +53,7 @@
 //! | [`response`] | what a closure makes of the cause | `value` | stays |
 //! | [`fail_with`] | a response that says no in your own words | `fail` | stays |
 //! | [`fail`] | an error of your own | `fail` | [`FallbackError`] |
+//! | `grpc_status`, with the feature `grpc` | a status of gRPC | `fail` | stays |
 //! | [`from_fn`] | what an async function makes of request and cause | `own` | stays |
 //! | [`try_from_fn`] | the same, and it may fail | `own` | [`FallbackError`] |
 //! | [`service`] | that of another service | `own` | [`FallbackError`] |
@@ -77,6 +78,12 @@
 //!
 //! An answer that is marked as a rejection and is no success, as that of a stand-in whose own circuit is open, is no
 //! answer: it is passed on as it is, and counted as one that has failed.
+//!
+//! # gRPC
+//!
+//! Over gRPC a failure is one if it is in the head: a status without messages, a status of HTTP, an error. What comes in
+//! the trailers comes after the answer has begun, and there is no other any more. A
+//! [classifier](FallbackLayer::classify_with) for gRPC makes no difference to that, but knows all codes.
 //!
 //! # Watch out
 //!
@@ -108,6 +115,9 @@ mod service;
 mod view;
 mod when;
 
+#[cfg(feature = "grpc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
+pub use self::answer::{GrpcStatus, grpc_status};
 #[cfg(feature = "registry")]
 #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
 pub use self::by_key::ByKey;

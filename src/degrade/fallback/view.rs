@@ -115,7 +115,7 @@ impl<B, E: Error + 'static> View<Response<B>, E> for Http {
     }
 
     fn mark(response: &mut Response<B>, mark: Mark<'_>) -> bool {
-        let says_no = response.status().is_client_error() || response.status().is_server_error();
+        let says_no = says_no(response);
         let extensions = response.extensions_mut();
         // A rejection that another circuit has made is no good answer, and a good answer is no rejection (H3).
         if extensions.get::<Rejected>().is_some() && says_no {
@@ -141,6 +141,12 @@ impl<B, E: Error + 'static> View<Response<B>, E> for Http {
             response.headers_mut().remove(header);
         }
     }
+}
+
+/// Over HTTP, or over gRPC.
+fn says_no<B>(response: &Response<B>) -> bool {
+    let (status, code) = (response.status(), response.headers().get("grpc-status"));
+    status.is_client_error() || status.is_server_error() || code.is_some_and(|code| code != "0")
 }
 
 /// `cached; cause=open`

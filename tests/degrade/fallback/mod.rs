@@ -5,6 +5,8 @@
 mod counted;
 mod dropped;
 mod errors;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod kept;
 mod marks;
 mod nested;

@@ -104,8 +104,12 @@ macro_rules! can_fail {
 
 mod closure;
 mod fixed;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod service;
 
+#[cfg(feature = "grpc")]
+pub use self::grpc::{GrpcStatus, grpc_status};
 pub use self::{
     closure::{FromFn, FromFnFuture, TryFromFn, from_fn, try_from_fn},
     fixed::{Fail, FailWith, Respond, Value, fail, fail_with, response, value},
