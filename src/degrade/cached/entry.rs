@@ -13,7 +13,7 @@ use super::{
 use crate::degrade::Because;
 
 /// What the store itself needs for one answer, and the answer beside its headers and body: measured, and rounded up.
-const OVERHEAD: usize = 384;
+const OVERHEAD: usize = 320;
 
 #[derive(Debug)]
 pub(super) struct Entry {

@@ -41,7 +41,7 @@ impl Root {
             .depends_on
             .iter()
             .map(|name| size_of_val(name) + name.as_str().len());
-        256 + names.sum::<usize>()
+        192 + names.sum::<usize>()
     }
 }
 
@@ -81,8 +81,10 @@ impl Store {
         let shards = shards(entries, bytes, body_limit);
         let options = OptionsBuilder::new()
             .shards(shards)
-            // A root for each answer.
-            .estimated_items_capacity(entries.saturating_mul(2))
+            // A root for each answer. It makes room for so many in advance.
+            .estimated_items_capacity(entries.saturating_mul(2).min(bytes / 1024))
+            // It remembers some that it has let go of, too. They are in no weight, so there are to be few.
+            .ghost_allocation(0.1)
             // Or every shard would be rounded up.
             .weight_capacity((bytes / shards * shards) as u64)
             .build()

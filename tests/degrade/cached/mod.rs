@@ -1,6 +1,10 @@
 //! The last good answer: what is kept, what is given once more, and that nobody gets another's.
 
+mod bodies;
+mod bounds;
 mod hostile;
+mod oracle;
 mod serving;
+mod sockets;
 mod stage;
 mod storing;

@@ -268,6 +268,10 @@ fn every_value_of_every_header_that_is_named_counts() {
         ),
         (&[("x-one", "1"), ("x-three", "a, b")], false),
         (&[("x-one", "1, 2"), ("x-three", "a, b")], false),
+        (
+            &[("x-one", "1"), ("x-one", "3"), ("x-three", "a, b")],
+            false,
+        ),
         (&[("x-one", "12"), ("x-three", "a, b")], false),
         (
             &[

@@ -1,0 +1,454 @@
+//! Bodies are kept as they are read, whole or not at all (rules M3, M4).
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    io::{self, Cursor},
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Full};
+use tower::{BoxError, Layer, ServiceExt, service_fn};
+use tower_breaker::{
+    Circuit, CircuitBreakerLayer, CircuitError,
+    clock::ManualClock,
+    degrade::{
+        Because, Degraded, FallbackKind,
+        cached::{Cached, CachedBody, CachedService},
+        fallback::{self, FallbackLayer},
+    },
+};
+
+use super::stage::{HOUR, get, reply, request};
+
+/// A body that does as it is told, and says nothing of its end before it is polled.
+#[derive(Default)]
+struct Script {
+    frames: VecDeque<Result<Frame<Bytes>, io::Error>>,
+    knows_its_end: bool,
+}
+
+impl Script {
+    fn of(pieces: &[&'static str]) -> Self {
+        let frame = |piece: &&'static str| Ok(Frame::data(Bytes::from_static(piece.as_bytes())));
+        Self {
+            frames: pieces.iter().map(frame).collect(),
+            knows_its_end: false,
+        }
+    }
+
+    fn and(mut self, frame: Result<Frame<Bytes>, io::Error>) -> Self {
+        self.frames.push_back(frame);
+        self
+    }
+}
+
+impl Body for Script {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(self.frames.pop_front())
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.knows_its_end && self.frames.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+type Answer = Result<Response<Script>, BoxError>;
+
+/// A cache around a service that gives the answers it is given, one for each request, and then fails.
+struct Recorder {
+    cached: Cached,
+    clock: ManualClock,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+}
+
+impl Recorder {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        let builder = Cached::builder()
+            .body_limit(8)
+            .stale_if_error(HOUR)
+            .clock(clock.clone());
+        Self {
+            cached: builder.build().expect("fine"),
+            clock,
+            answers: Arc::default(),
+        }
+    }
+
+    fn ask(&self, request: Request<()>) -> Result<Response<CachedBody<Script>>, BoxError> {
+        let answers = self.answers.clone();
+        let origin = service_fn(move |_: Request<()>| {
+            let answer = answers.lock().expect("fine").pop_front();
+            async move { answer.unwrap_or_else(|| Err("gone".into())) }
+        });
+        let circuit = Circuit::builder("files").build().expect("fine");
+        let service = self.cached.layer(&circuit).boxed_errors().layer(origin);
+        service.oneshot(request).now_or_never().expect("at once")
+    }
+
+    /// A response whose body is still to be read.
+    fn get(&self, headers: &[(&str, &str)], body: Script) -> CachedBody<Script> {
+        let response = reply(200, headers, "").map(|_| body);
+        self.answers.lock().expect("fine").push_back(Ok(response));
+        self.ask(get("/a", &[])).expect("an answer").into_body()
+    }
+
+    /// What is kept.
+    fn kept(&self) -> Option<Bytes> {
+        let response = self.ask(get("/a", &[])).ok()?;
+        assert_eq!(
+            response
+                .extensions()
+                .get::<Degraded>()
+                .expect("marked")
+                .kind,
+            FallbackKind::Cached
+        );
+        Some(read(response.into_body()).expect("whole"))
+    }
+}
+
+fn read<B: Body>(body: B) -> Option<Bytes> {
+    let whole = body.collect().now_or_never().expect("at once").ok()?;
+    Some(whole.to_bytes())
+}
+
+fn poll<B: Body + Unpin>(body: &mut B) -> Option<Result<Frame<B::Data>, B::Error>> {
+    body.frame().now_or_never().expect("at once")
+}
+
+// M3
+#[test]
+fn a_body_is_passed_on_as_it_comes_and_kept_at_its_end() {
+    let recorder = Recorder::new();
+    let mut body = recorder.get(&[], Script::of(&["one", "", "two"]));
+    for piece in ["one", "", "two"] {
+        assert_eq!(recorder.cached.usage().answers, 0);
+        let frame = poll(&mut body).expect("more").expect("fine");
+        assert_eq!(frame.into_data().expect("data"), piece);
+    }
+    assert_eq!(recorder.cached.usage().recording, 1);
+    assert!(poll(&mut body).is_none());
+    assert_eq!(recorder.cached.usage().recording, 0);
+    assert_eq!(recorder.kept().expect("kept"), "onetwo");
+}
+
+// M3
+#[test]
+fn what_is_not_read_to_its_end_is_not_kept() {
+    let recorder = Recorder::new();
+    let mut body = recorder.get(&[], Script::of(&["one", "two"]));
+    for _ in 0..2 {
+        poll(&mut body);
+    }
+    drop(body);
+    assert_eq!(
+        (recorder.kept(), recorder.cached.usage().recording),
+        (None, 0)
+    );
+    let mut body = recorder.get(&[("content-length", "6")], Script::of(&["one", "two"]));
+    poll(&mut body);
+    drop(body);
+    assert_eq!(recorder.kept(), None);
+}
+
+// M3: as clients do that know the length.
+#[test]
+fn what_has_come_as_it_was_announced_is_at_its_end() {
+    let recorder = Recorder::new();
+    let mut body = recorder.get(&[("content-length", "6")], Script::of(&["one", "two"]));
+    for _ in 0..2 {
+        poll(&mut body);
+    }
+    assert_eq!(
+        recorder.cached.usage().answers,
+        0,
+        "there may be more than was announced"
+    );
+    drop(body);
+    assert_eq!(recorder.kept().expect("kept"), "onetwo");
+}
+
+// M3: as hyper's server does.
+#[test]
+fn a_body_that_says_that_it_is_at_its_end_is() {
+    let recorder = Recorder::new();
+    let mut script = Script::of(&["one"]);
+    script.knows_its_end = true;
+    let mut body = recorder.get(&[], script);
+    poll(&mut body);
+    assert_eq!(recorder.kept().expect("kept"), "one");
+    let mut script = Script::of(&[]);
+    script.knows_its_end = true;
+    let body = recorder.get(&[], script);
+    assert_eq!(recorder.kept().expect("kept"), "");
+    drop(body);
+}
+
+// M3
+#[test]
+fn what_breaks_off_has_trailers_or_another_length_is_not_kept() {
+    let recorder = Recorder::new();
+    let broken = || Script::of(&["one"]).and(Err(io::ErrorKind::ConnectionReset.into()));
+    let trailers = || Script::of(&["one"]).and(Ok(Frame::trailers(HeaderMap::new())));
+    for (length, body) in [
+        ("", broken()),
+        ("3", broken()),
+        ("", trailers()),
+        ("3", trailers()),
+        ("4", Script::of(&["one"])),
+        ("2", Script::of(&["one"])),
+        ("0", Script::of(&["one"])),
+    ] {
+        let headers = [("content-length", length)];
+        let headers = if length.is_empty() { &[][..] } else { &headers };
+        let _: Option<Bytes> = read(recorder.get(headers, body));
+        assert_eq!(recorder.kept(), None, "{length}");
+    }
+}
+
+// M4
+#[test]
+fn what_is_longer_than_the_limit_is_passed_on_and_not_kept() {
+    let recorder = Recorder::new();
+    for (pieces, kept) in [
+        (&["12345678"][..], true),
+        (&["1234", "5678", ""], true),
+        (&["1234", "56789"], false),
+    ] {
+        recorder.cached.clear();
+        let whole = pieces.concat();
+        assert_eq!(
+            read(recorder.get(&[], Script::of(pieces))).expect("whole"),
+            whole
+        );
+        assert_eq!(recorder.kept().is_some(), kept, "{whole}");
+    }
+    recorder.cached.clear();
+    let body = recorder.get(&[("content-length", "9")], Script::of(&["123456789"]));
+    assert_eq!(recorder.cached.usage().recording, 0);
+    assert_eq!(read(body).expect("whole"), "123456789");
+    assert_eq!(recorder.kept(), None);
+}
+
+// M4
+#[test]
+fn no_more_than_64_bodies_are_recorded_at_once() {
+    let recorder = Recorder::new();
+    let mut bodies: Vec<_> = (0..64)
+        .map(|_| recorder.get(&[], Script::of(&["one"])))
+        .collect();
+    assert_eq!(recorder.cached.usage().recording, 64);
+    assert_eq!(
+        read(recorder.get(&[], Script::of(&["many"]))).expect("whole"),
+        "many"
+    );
+    assert_eq!(
+        (recorder.cached.usage().recording, recorder.kept()),
+        (64, None)
+    );
+    bodies.pop();
+    assert_eq!(
+        read(recorder.get(&[], Script::of(&["room"]))).expect("whole"),
+        "room"
+    );
+    assert_eq!(recorder.kept().expect("kept"), "room");
+    drop(bodies);
+    assert_eq!(recorder.cached.usage().recording, 0);
+}
+
+// M4
+#[test]
+fn an_answer_that_was_on_its_way_when_something_changed_is_not_kept() {
+    let recorder = Recorder::new();
+    let before = recorder.get(&[], Script::of(&["before"]));
+    recorder
+        .answers
+        .lock()
+        .expect("fine")
+        .push_back(Ok(reply(200, &[], "").map(|_| Script::default())));
+    recorder.ask(request("POST", "/a", &[])).expect("fine");
+    read(before);
+    assert_eq!(recorder.kept(), None);
+    read(recorder.get(&[], Script::of(&["after"])));
+    assert_eq!(recorder.kept().expect("kept"), "after");
+    let before = recorder.get(&[], Script::of(&["before"]));
+    recorder.cached.clear();
+    read(before);
+    assert_eq!(recorder.kept(), None);
+}
+
+// M4
+#[test]
+fn an_answer_that_was_asked_for_earlier_replaces_none_that_was_asked_for_later() {
+    let recorder = Recorder::new();
+    let earlier = recorder.get(&[], Script::of(&["old"]));
+    recorder.clock.advance(HOUR / 60);
+    read(recorder.get(&[], Script::of(&["new"])));
+    read(earlier);
+    assert_eq!(recorder.kept().expect("kept"), "new");
+}
+
+// M4: a body of any data.
+#[test]
+fn data_of_any_type_is_kept() {
+    type Chained = bytes::buf::Chain<Cursor<Vec<u8>>, &'static [u8]>;
+    let data = || bytes::Buf::chain(Cursor::new(b"one".to_vec()), &b"two"[..]);
+    let cached = Cached::builder()
+        .stale_if_error(HOUR)
+        .build()
+        .expect("fine");
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let told = fails.clone();
+    let origin = service_fn(move |_: Request<()>| {
+        let status = if told.load(std::sync::atomic::Ordering::Relaxed) {
+            500
+        } else {
+            200
+        };
+        async move { Ok::<_, Infallible>(reply(status, &[], "").map(|_| Full::<Chained>::new(data()))) }
+    });
+    let circuit = Circuit::builder("files").build().expect("fine");
+    let service: CachedService<_> = cached.layer(&circuit).layer(origin);
+    for _ in 0..2 {
+        let response = service
+            .clone()
+            .oneshot(get("/a", &[]))
+            .now_or_never()
+            .expect("at once")
+            .expect("fine");
+        assert_eq!(read(response.into_body()).expect("whole"), "onetwo");
+        fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+    assert_eq!(
+        circuit.snapshot().parts.expect("a part").fallbacks[0].answered,
+        1
+    );
+}
+
+// M4
+#[test]
+fn a_rejection_is_found_in_an_error_too() {
+    let cached = Cached::builder()
+        .stale_if_error(HOUR)
+        .build()
+        .expect("fine");
+    let circuit = Circuit::builder("files").build().expect("fine");
+    let origin = service_fn(|_: Request<()>| async {
+        Ok::<_, io::Error>(Response::new(Full::new(Bytes::from_static(b"fine"))))
+    });
+    let guarded = CircuitBreakerLayer::new(circuit.clone())
+        .reject_as_error()
+        .layer(origin);
+    let service = cached.layer(&circuit).layer(guarded);
+    let ask = |path| {
+        service
+            .clone()
+            .oneshot(get(path, &[]))
+            .now_or_never()
+            .expect("at once")
+    };
+    read(ask("/a").expect("fine").into_body());
+    circuit.force_open();
+    let kept = ask("/a").expect("kept");
+    assert!(
+        kept.headers()["cache-status"]
+            .to_str()
+            .expect("text")
+            .contains("; hit; ")
+    );
+    assert!(matches!(ask("/b"), Err(CircuitError::Rejected(_))));
+}
+
+// M4
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_cut_off_is_answered() {
+    let cached = Cached::builder()
+        .stale_if_error(HOUR)
+        .build()
+        .expect("fine");
+    let circuit = Circuit::builder("files")
+        .call_timeout(HOUR / 3600)
+        .build()
+        .expect("fine");
+    let hangs = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let told = hangs.clone();
+    let origin = service_fn(move |_: Request<()>| {
+        let hangs = told.load(std::sync::atomic::Ordering::Relaxed);
+        async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"fine"))))
+        }
+    });
+    let guarded = CircuitBreakerLayer::new(circuit.clone()).layer(origin);
+    let service = cached.layer(&circuit).layer(guarded);
+    read(
+        service
+            .clone()
+            .oneshot(get("/a", &[]))
+            .await
+            .expect("fine")
+            .into_body(),
+    );
+    hangs.store(true, std::sync::atomic::Ordering::Relaxed);
+    let kept = service.clone().oneshot(get("/a", &[])).await.expect("fine");
+    let said = kept.headers()["cache-status"].to_str().expect("text");
+    assert_eq!(said, "tower-breaker; fwd=stale; ttl=-1; detail=timed-out");
+}
+
+// M4: nor is it taken for a failure, whatever its status.
+#[test]
+fn what_another_fallback_has_answered_is_not_kept() {
+    let cached = Cached::builder()
+        .stale_if_error(HOUR)
+        .build()
+        .expect("fine");
+    let circuit = Circuit::builder("files").build().expect("fine");
+    let origin = service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"fine"))))
+    });
+    let sorry = fallback::response(|_: &Because<Infallible>| {
+        let mut sorry = Response::new(Full::new(Bytes::from_static(b"sorry")));
+        *sorry.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        sorry
+    });
+    let guarded = CircuitBreakerLayer::new(circuit.clone()).layer(origin);
+    let service = cached
+        .layer(&circuit)
+        .layer(FallbackLayer::on_rejection(&circuit, sorry).layer(guarded));
+    let ask = || {
+        let response = service
+            .clone()
+            .oneshot(get("/a", &[]))
+            .now_or_never()
+            .expect("at once")
+            .expect("fine");
+        read(response.into_body()).expect("whole")
+    };
+    circuit.force_open();
+    assert_eq!(ask(), "sorry");
+    assert_eq!(cached.usage().answers, 0);
+    circuit.release();
+    assert_eq!(ask(), "fine");
+    circuit.force_open();
+    assert_eq!(ask(), "sorry");
+}

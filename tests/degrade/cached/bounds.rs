@@ -1,0 +1,129 @@
+//! Memory stays in its bound (rule M4).
+
+use http::Response;
+use proptest::prelude::*;
+use tower_breaker::degrade::cached::{CacheUsage, Cached};
+
+use super::stage::{HOUR, Stage, get, reply};
+
+fn answer(length: usize, headers: usize, vary: bool) -> Response<bytes::Bytes> {
+    let mut response = reply(200, &[], &"x".repeat(length));
+    for at in 0..headers {
+        let name = http::HeaderName::try_from(format!("x-header-{at}")).expect("a name");
+        response.headers_mut().append(
+            name,
+            "a value that is as long as usual".parse().expect("a value"),
+        );
+    }
+    if vary {
+        response
+            .headers_mut()
+            .append("vary", "x-user, accept".parse().expect("a value"));
+    }
+    response
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    // M4
+    #[test]
+    fn however_much_is_kept_there_is_no_more_than_may_be(
+        entries in 8_usize..300,
+        bytes in 4_096_usize..400_000,
+        share in 8_usize..64,
+        answers in prop::collection::vec((0_usize..40_000, 0_usize..12, any::<bool>(), 0_u16..400), 0..300),
+    ) {
+        let limits = |cached: tower_breaker::degrade::cached::CachedBuilder| {
+            cached.entries(entries).bytes(bytes).body_limit(bytes / share).stale_if_error(HOUR)
+        };
+        let mut stage = Stage::with(limits);
+        for (length, headers, vary, path) in answers {
+            stage.says(answer(length, headers, vary));
+            let user = path.to_string();
+            stage.ask(get(&format!("/{}", path % 100), &[("x-user", &user)]));
+            let CacheUsage { answers, bytes: used, .. } = stage.cached.usage();
+            prop_assert!(answers <= entries, "{answers} of {entries}");
+            prop_assert!(used <= bytes, "{used} of {bytes}");
+        }
+    }
+}
+
+/// How many bytes there are more after that than before.
+fn bytes_of(work: impl FnOnce()) -> usize {
+    usize::try_from(allocation_counter::measure(work).bytes_current).expect("more than before")
+}
+
+// M4
+#[test]
+fn what_is_said_of_memory_is_no_less_than_what_is_taken() {
+    let kinds = [
+        (0, 0, false),
+        (1_024, 8, false),
+        (1_024, 8, true),
+        (20_000, 2, false),
+    ];
+    // Just before and just after a table grows.
+    let numbers = [200, 440, 460, 890, 900, 1_000];
+    for ((length, headers, vary), number) in kinds
+        .into_iter()
+        .flat_map(|kind| numbers.map(|number| (kind, number)))
+    {
+        let mut stage = Stage::with(|cached| cached.entries(2 * number).bytes(64 << 20));
+        let taken = bytes_of(|| {
+            for at in 0..number {
+                stage.says(answer(length, headers, vary));
+                stage.ask(get(&format!("/{at}"), &[]));
+            }
+            stage.says(reply(200, &[], ""));
+        });
+        let CacheUsage { answers, bytes, .. } = stage.cached.usage();
+        assert_eq!(answers, number);
+        let (said, taken) = (bytes / answers, taken / answers);
+        println!(
+            "{number}: {length} B, {headers} headers, vary: {vary}: {said} B said, {taken} B taken each"
+        );
+        assert!(taken <= said, "{number} of {length} B: {taken} > {said}");
+        assert!(
+            taken * 2 > said,
+            "{number} of {length} B: {taken} is much less than {said}"
+        );
+    }
+}
+
+// M4
+#[test]
+fn a_cache_that_is_full_takes_no_more_than_its_bytes() {
+    let mut taken = Vec::new();
+    for rounds in [1, 20] {
+        let mut stage =
+            Stage::with(|cached| cached.entries(10_000).bytes(1 << 20).body_limit(1 << 16));
+        taken.push(bytes_of(|| {
+            for at in 0..rounds * 1_000 {
+                stage.says(answer(at % 7_000, 6, false));
+                stage.ask(get(&format!("/{at}"), &[]));
+            }
+            stage.says(reply(200, &[], ""));
+        }));
+    }
+    println!("a full cache of 1 MiB takes {taken:?}");
+    assert!(taken[1] <= 1 << 20, "{taken:?}");
+}
+
+// M4
+#[test]
+fn what_is_forgotten_takes_nothing_more() {
+    let mut stage = Stage::new();
+    stage.says(answer(1_000, 4, false));
+    stage.ask(get("/a", &[]));
+    assert!(stage.cached.usage().bytes > 1_000);
+    stage.cached.clear();
+    let CacheUsage {
+        answers,
+        bytes,
+        recording,
+        ..
+    } = stage.cached.usage();
+    assert_eq!((answers, bytes, recording), (0, 0, 0));
+    let _: &Cached = &stage.cached.clone();
+}
