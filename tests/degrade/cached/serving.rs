@@ -471,6 +471,23 @@ fn what_changes_something_makes_answers_out_of_date() {
 
 // M4
 #[test]
+fn what_was_forgotten_does_not_come_back() {
+    let mut stage = Stage::new();
+    let of = |user| get("/a", &[("x-user", user)]);
+    for user in ["one", "two"] {
+        stage.says(reply(200, &[("vary", "x-user")], "before"));
+        stage.ask(of(user));
+    }
+    stage.says(reply(204, &[], ""));
+    stage.ask(request("DELETE", "/a", &[]));
+    stage.says(reply(200, &[("vary", "x-user")], "after"));
+    stage.ask(of("one"));
+    assert_eq!(stage.ask_while_open(of("one")).body, "after");
+    assert!(!stage.ask_while_open(of("two")).is_kept());
+}
+
+// M4
+#[test]
 fn a_request_that_was_rejected_has_changed_nothing() {
     let mut stage = Stage::new();
     stage.says(reply(200, &[], "fine"));
