@@ -1,9 +1,6 @@
 //! What callers get when a dependency has no answer (rules M1 to M9).
 #![cfg(feature = "degrade")]
 
-#[cfg(feature = "cached")]
-#[path = "../support/sockets.rs"]
-mod sockets;
 #[path = "../support/mod.rs"]
 mod support;
 

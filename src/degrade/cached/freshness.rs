@@ -16,7 +16,8 @@ use super::{
 /// What the head of an answer says of its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Freshness {
-    /// In seconds. Zero if nothing is said: no guess is made.
+    /// In seconds. If nothing is said, it is as long as the answer was old when it came: no guess is made, and it is
+    /// stale since then.
     pub(super) lifetime: u32,
     /// In seconds: how old it was when it came.
     pub(super) initial_age: u32,
@@ -35,9 +36,10 @@ impl Freshness {
         received: SystemTime,
     ) -> Option<Self> {
         let shared = rules.shared;
+        let initial_age = said_age(headers)?.max(apparent_age(headers, received));
         Some(Self {
-            lifetime: lifetime(headers, said, shared, received).unwrap_or(0),
-            initial_age: said_age(headers)?.max(apparent_age(headers, received)),
+            lifetime: lifetime(headers, said, shared, received).unwrap_or(initial_age),
+            initial_age,
             never_stale: said.must_revalidate
                 || shared && (said.proxy_revalidate || said.s_maxage.is_some()),
             stale_if_error: said.stale_if_error,

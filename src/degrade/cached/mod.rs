@@ -1,4 +1,174 @@
-//! The last good answer, when the dependency has none.
+//! The last good answer, when the dependency has none (rules M3, M4). Needs the feature `cached`.
+//!
+//! A page of an hour ago is often better than a 503. So while the dependency is well, its answers are kept; and when a
+//! circuit rejects a call, when the call takes too long, or fails, the last good one is given in its place. It says so:
+//! in `Age`, in `Cache-Status` (with a negative `ttl` if it is stale), and by
+//! [`Degraded`](crate::degrade::Degraded) in its extensions.
+//!
+//! **This is no cache that spares the dependency work.** Every call is made, and what is kept is given only if that has
+//! brought nothing. But it holds itself to what caches must not do: above all, nobody gets what was meant for another.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use axum::{Router, routing::get};
+//! use tower_breaker::{Circuit, CircuitBreakerLayer, degrade::cached::Cached};
+//!
+//! # fn main() -> Result<(), tower_breaker::ConfigError> {
+//! let circuit = Circuit::builder("reviews").build()?;
+//! // Most services do not say for how long their answers may be used in place of an error. So say it here.
+//! let cached = Cached::builder().stale_if_error(Duration::from_secs(600)).build()?;
+//!
+//! let app: Router = Router::new()
+//!     .route("/reviews", get(|| async { "five stars" }))
+//!     .layer(CircuitBreakerLayer::new(circuit.clone()))
+//!     .layer(cached.layer(&circuit)); // the outer one: it sees what the breaker answers
+//! # let _: Router = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With limits of its own, and what comes of it:
+//!
+//! ```
+//! # use std::{convert::Infallible, time::Duration};
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//! # use tower_breaker::{Circuit, CircuitBreakerLayer, degrade::cached::Cached};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let circuit = Circuit::builder("reviews").build()?;
+//! # let reviews = service_fn(|_: Request<String>| async {
+//! #     let stars = Full::new(bytes::Bytes::from("five stars"));
+//! #     Ok::<_, Infallible>(Response::new(stars))
+//! # });
+//! let cached = Cached::builder()
+//!     .stale_if_error(Duration::from_secs(600))
+//!     .keep_for(Duration::from_secs(3_600))
+//!     .entries(10_000)
+//!     .bytes(64 << 20)
+//!     .body_limit(256 << 10)
+//!     .build()?;
+//! let mut service = ServiceBuilder::new()
+//!     .layer(cached.layer(&circuit))
+//!     .layer(CircuitBreakerLayer::new(circuit.clone()))
+//!     .service(reviews);
+//!
+//! let live = service.ready().await?.call(Request::default()).await?;
+//! assert!(live.headers().get("cache-status").is_none());
+//! // It is kept once it has been read to its end.
+//! live.into_body().collect().await?;
+//!
+//! circuit.force_open();
+//! let kept = service.ready().await?.call(Request::default()).await?;
+//! assert_eq!(kept.headers()["cache-status"], "tower-breaker; hit; ttl=0; detail=circuit-forced-open");
+//! assert_eq!(kept.into_body().collect().await?.to_bytes(), "five stars");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which answers are kept
+//!
+//! Those to a GET that succeed, or are [answered](crate::Outcome::Answered) such as a 404, once their body has been
+//! read to its end. **What is not understood to the letter is not kept.** Nor is
+//!
+//! | what is not kept | because |
+//! |---|---|
+//! | an answer to another method, HEAD too | a HEAD is answered from a GET, and of the others the body is a part of the question |
+//! | an answer to a GET with a body | the same |
+//! | a status that is none of 200, 203, 204, 300, 301, 308, 404, 410, and, with an explicit lifetime, 302, 307, 405, 414 | it may mean something else a while later (RFC 9110, 15.1) |
+//! | `no-store`, in the answer or the request | RFC 9111, 5.2.2.5 and 5.2.1.5 |
+//! | `private`, with fields or without, unless [of one user](CachedBuilder::shared) | RFC 9111, 5.2.2.7 |
+//! | `no-cache`, with fields or without; `Pragma: no-cache` | it has to be asked for again (RFC 9111, 5.2.2.4) |
+//! | `Set-Cookie`, whatever else it says | RFC 9111, 7.3, and stricter: a cookie is for one user |
+//! | an answer to somebody with credentials, unless it says `public`, `s-maxage` or `must-revalidate` | RFC 9111, 3.5 |
+//! | `Vary: *`; more than 16 names in `Vary`, or 8 KiB in what they name | nobody knows, or can tell apart cheaply, whose it is (RFC 9111, 4.1) |
+//! | a `Cache-Control`, `Vary`, `Connection`, `Age`, `Pragma` or `Content-Length` that is not to the letter, not ASCII, or above 8 KiB | what is said twice holds at its strictest (RFC 9111, 4.2.1), what is not understood forbids |
+//! | `Connection` that names one of the headers that decide | then they were not meant for us (RFC 9110, 7.6.1) |
+//! | a body of another length than announced, that breaks off, has trailers, or is longer than the [limit](CachedBuilder::body_limit); `Content-Range`; a head above 32 KiB | it is not the whole answer, or too much (RFC 9111, 3.3) |
+//! | what a fallback or a rejection further in has answered | it is not the dependency's |
+//! | an answer that was asked for before something changed there | RFC 9111, 4.4 |
+//! | more than 64 bodies at once | so much memory is nobody's wish |
+//!
+//! # Which answers are given
+//!
+//! A kept one is given if the call was rejected (by a circuit or a bulkhead), took too long, or failed, and the answer is
+//!
+//! * *fresh*: younger than `s-maxage`, else `max-age`, else `Expires` less `Date` (RFC 9111, 4.2; no guess is made where
+//!   nothing is said), or
+//! * *stale*, for at most as long as `stale-if-error` of the answer or the request says, or `max-stale` of the request;
+//!   of several, the shortest (RFC 5861, 4; RFC 9111, 5.2.1.2). Where none is said, for
+//!   [`stale_if_error`](CachedBuilder::stale_if_error), which is not at all by default.
+//!
+//! | what is not given | because |
+//! |---|---|
+//! | a stale answer with `must-revalidate`, `proxy-revalidate` or `s-maxage` | RFC 9111, 4.2.4, 5.2.2.2, 5.2.2.8, 5.2.2.10; the last two hold for [shared](CachedBuilder::shared) caches |
+//! | anything older than [`keep_for`](CachedBuilder::keep_for) | |
+//! | anything to a request with `no-cache`, `no-store`, `max-age=0` or `Pragma: no-cache`, or a `Cache-Control` that is not understood | RFC 9111, 5.2.1.4 and 5.4 |
+//! | what is older than its `max-age`, or not fresh for its `min-fresh`; what is stale, if it says `max-age` and neither `max-stale` nor `stale-if-error` | RFC 9111, 5.2.1.1 and 5.2.1.3 |
+//! | anything to a request with `Range`, `If-Range`, `If-Match` or `If-Unmodified-Since` | only the origin can tell |
+//! | an answer to another credential, or with other values of what `Vary` names | see below |
+//!
+//! Where nothing is given, the caller gets what the call came to, untouched. `If-None-Match` and `If-Modified-Since` are
+//! answered with a 304 if they match (RFC 9111, 4.3.2). `only-if-cached` is not obeyed: the dependency is asked.
+//!
+//! A kept answer has the status and the headers that it came with, in their order and with all repeats, but for those of
+//! one connection (RFC 9110, 7.6.1). `Date` stays, `Age` is new (RFC 9111, 5.1), and a line is appended to
+//! `Cache-Status` (RFC 9211):
+//!
+//! | `tower-breaker;` … | when |
+//! |---|---|
+//! | `hit; ttl=12; detail=circuit-open` | the dependency was not asked; the answer is fresh for 12 seconds more |
+//! | `hit; ttl=-30; detail=bulkhead-full` | the same, but the answer has been stale for 30 seconds |
+//! | `fwd=stale; fwd-status=502; ttl=-30; detail=failed` | the dependency was asked, and answered with a 502 |
+//! | `fwd=bypass; ttl=12; detail=timed-out` | it was asked, though there was a fresh answer, as ever here |
+//!
+//! # Whose answer
+//!
+//! An answer is given to another request only if that asks for the same: scheme, host, path and query, byte for byte.
+//! And only if it has the same values, all of them in the same order, of
+//!
+//! * every header that any answer from there has named in `Vary`;
+//! * what says who asks: `Authorization`, `Proxy-Authorization`, `Cookie`, `Api-Key`, `X-Api-Key`, `X-Access-Token`,
+//!   `X-Auth-Token`. That is stricter than RFC 9111, 3.5: also a `public` answer to one user is given to no other;
+//! * what frameworks take a request for another by, which nobody names in `Vary`: `X-Forwarded-Host`, `-Proto`, `-Port`,
+//!   `-Prefix` and `-Scheme`, `X-Original-URL`, `X-Rewrite-URL`, and those that override the method;
+//! * every header of [`also_key_by`](CachedBuilder::also_key_by).
+//!
+//! Of all these, a hash of 128 bits is kept, under a key that is made anew for each cache. No credential is kept, and no
+//! header of a request.
+//!
+//! **Watch out:** the cache knows only what stands in the request that comes to *its* layer.
+//!
+//! ```text
+//! cached( add_credentials_of_the_user( breaker( client ) ) )   // wrong: all users look the same
+//! add_credentials_of_the_user( cached( breaker( client ) ) )   // right
+//! ```
+//!
+//! A user who is told by a client certificate, by an extension of the request or by a header that is not listed above has
+//! to be in the key: put a header into the request, in a layer further out, and name it in `also_key_by`.
+//!
+//! # What it costs
+//!
+//! *Of each GET*, a clone of the headers. *Of an answer that is kept*, a copy of its body, made piece by piece as it is
+//! read: no frame is held back. What is not kept is not copied. Every good answer is recorded anew, so that the last one
+//! is there.
+//!
+//! *Memory* stays within [`bytes`](CachedBuilder::bytes), in which headers and all that is needed to find an answer are
+//! counted, and within [`entries`](CachedBuilder::entries); what is used least goes first. What is being recorded comes
+//! on top, 64 times [`body_limit`](CachedBuilder::body_limit) at most. An answer that is too old is not given, but goes
+//! only when its place is needed, or with [`clear`](Cached::clear).
+//!
+//! *Of each call*, nothing waits for a lock but the look for an answer where there is no other, and the keeping of one.
+//!
+//! # Others
+//!
+//! `http-cache-semantics` decides much the same, and is not used: it does not see directives in capitals, it compares
+//! the first value of a header only, and it keeps the credentials of requests. What is kept here is held against it in
+//! the tests of this crate.
+
 mod body;
 mod builder;
 mod changed;
@@ -14,6 +184,7 @@ mod key;
 mod layer;
 mod question;
 mod recording;
+mod recordings;
 mod servable;
 mod shared;
 mod storable;
@@ -77,7 +248,7 @@ impl Cached {
         CacheUsage {
             answers,
             bytes,
-            recording: self.0.recordings(),
+            recording: self.0.recordings.count(),
         }
     }
 }

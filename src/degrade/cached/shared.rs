@@ -1,12 +1,6 @@
 //! [`Shared`]: what all layers of one cache have in common. [`Asked`]: a question on its way.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -18,14 +12,12 @@ use super::{
     key::Keys,
     question::Question,
     recording::Recording,
+    recordings::{Place, Recordings},
     servable::servable,
     storable::{Storable, storable},
     store::{Store, ToKeep},
 };
 use crate::{circuit::clock::CircuitClock, degrade::Because};
-
-/// As many bodies may be recorded at once.
-pub(super) const MAX_RECORDINGS: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -33,7 +25,7 @@ pub(super) struct Shared {
     pub(super) keys: Keys,
     pub(super) rules: Rules,
     clock: Clock,
-    recordings: AtomicUsize,
+    pub(super) recordings: Recordings,
 }
 
 struct Clock(CircuitClock);
@@ -51,12 +43,8 @@ impl Shared {
             keys,
             rules,
             clock: Clock(clock),
-            recordings: AtomicUsize::new(0),
+            recordings: Recordings::new(),
         }
-    }
-
-    pub(super) fn recordings(&self) -> usize {
-        self.recordings.load(Ordering::Relaxed)
     }
 }
 
@@ -86,13 +74,11 @@ impl Asked {
         let shared = self.shared.clone();
         let received = shared.clock.0.wall();
         let storable = storable(&self.question, status, headers, &shared.rules, received)?;
-        if storable
-            .announced
-            .is_some_and(|length| length > shared.rules.body_limit as u64)
-        {
-            return None;
-        }
-        let place = Place::take(&shared)?;
+        let announced = storable.announced.unwrap_or(0);
+        let room = usize::try_from(announced)
+            .ok()
+            .filter(|room| *room <= shared.rules.body_limit)?;
+        let place = Place::take(&shared, self.asked_at, room)?;
         // Who passes a response on has to date it (RFC 9110, section 6.6.1).
         let date = HeaderValue::try_from(httpdate::fmt_http_date(received)).ok()?;
         let head = Head {
@@ -101,10 +87,6 @@ impl Asked {
             storable,
         };
         Some(Recording::begin(self, head, place))
-    }
-
-    pub(super) fn body_limit(&self) -> usize {
-        self.shared.rules.body_limit
     }
 
     /// Keeps an answer that has come to its end.
@@ -154,24 +136,4 @@ pub(super) struct Head {
     status: StatusCode,
     headers: KeptHeaders,
     pub(super) storable: Storable,
-}
-
-/// Leave to record a body.
-#[derive(Debug)]
-pub(super) struct Place(Arc<Shared>);
-
-impl Place {
-    fn take(shared: &Arc<Shared>) -> Option<Self> {
-        let one_more = |taken: usize| (taken < MAX_RECORDINGS).then_some(taken + 1);
-        // Relaxed: it is a number and stands for nothing else in memory.
-        let recordings = &shared.recordings;
-        let taken = recordings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        taken.ok().map(|_| Self(shared.clone()))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.recordings.fetch_sub(1, Ordering::Relaxed);
-    }
 }

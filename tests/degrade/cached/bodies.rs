@@ -276,6 +276,32 @@ fn no_more_than_64_bodies_are_recorded_at_once() {
 
 // M4
 #[test]
+fn whoever_reads_slowly_keeps_nobody_from_being_kept() {
+    let recorder = Recorder::new();
+    let mut slow: Vec<_> = (0..64)
+        .map(|_| recorder.get(&[("content-length", "7")], Script::of(&["slow", "est"])))
+        .collect();
+    for body in &mut slow {
+        poll(body);
+    }
+    let ten_seconds = HOUR / 360;
+    recorder.clock.advance(ten_seconds);
+    read(recorder.get(&[], Script::of(&["waits"])));
+    assert_eq!(recorder.kept(), None);
+    recorder.clock.advance(std::time::Duration::from_nanos(1));
+    let new = recorder.get(&[], Script::of(&["new"]));
+    assert_eq!(recorder.cached.usage().recording, 64);
+    // It is passed on all the same.
+    assert_eq!(read(slow.remove(0)).expect("whole"), "est");
+    assert_eq!(recorder.kept(), None);
+    read(new);
+    assert_eq!(recorder.kept().expect("kept"), "new");
+    drop(slow);
+    assert_eq!(recorder.cached.usage().recording, 0);
+}
+
+// M4
+#[test]
 fn an_answer_that_was_on_its_way_when_something_changed_is_not_kept() {
     let recorder = Recorder::new();
     let before = recorder.get(&[], Script::of(&["before"]));

@@ -158,6 +158,25 @@ fn what_the_cache_is_built_with_holds_where_nobody_says_anything() {
     assert_eq!(given("stale-if-error=7000", ""), 3601);
 }
 
+// M4: as where the clock of the dependency is behind.
+#[test]
+fn an_answer_that_says_nothing_is_stale_from_when_it_came() {
+    let built_with = || Stage::with(|cached| cached.stale_if_error(secs(60)));
+    assert_eq!(
+        given_for(&mut built_with(), &[("date", &date(-900))], &[]),
+        61
+    );
+    assert_eq!(given_for(&mut built_with(), &[("age", "900")], &[]), 61);
+    assert_eq!(
+        given_for(
+            &mut built_with(),
+            &[("age", "900"), ("cache-control", "max-age=800")],
+            &[]
+        ),
+        0
+    );
+}
+
 // M4
 #[test]
 fn some_answers_are_never_given_stale() {
