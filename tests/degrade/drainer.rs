@@ -64,6 +64,8 @@ pub(crate) struct Dependency(Arc<Mutex<World>>);
 struct World {
     script: Vec<Do>,
     seen: Vec<Seen>,
+    /// Those that were answered with a 200.
+    answered: Vec<String>,
     in_flight: HashMap<String, usize>,
     overlapped: bool,
 }
@@ -89,6 +91,10 @@ impl Dependency {
 
     pub(crate) fn bodies(&self) -> Vec<String> {
         self.seen().into_iter().map(|seen| seen.body).collect()
+    }
+
+    pub(crate) fn answered(&self) -> Vec<String> {
+        self.world(|world| world.answered.clone())
     }
 
     /// Whether two of one key were ever there at once.
@@ -119,7 +125,13 @@ impl Dependency {
 
     pub(crate) async fn answer(self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
         let (next, _in_flight) = self.begin(&request);
-        let status = |status| Ok(answer(status));
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        let status = |status| {
+            if status == 200 {
+                self.world(|world| world.answered.push(body));
+            }
+            Ok(answer(status))
+        };
         match next {
             Do::Answer => status(200),
             Do::Status(code) => status(code),

@@ -11,6 +11,7 @@ mod fallback;
 mod hold;
 mod queue;
 mod queue_model;
+mod queue_whole;
 #[cfg(feature = "retries")]
 mod retries;
 #[path = "../support/sockets.rs"]
