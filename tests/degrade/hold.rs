@@ -10,7 +10,7 @@ use tokio::{
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
-    Circuit, CircuitBreakerLayer, Rejected, State,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Rejected, State,
     degrade::{Degraded, FallbackKind, queue::HoldLayer},
     observe::FallbackTotal,
 };
@@ -320,6 +320,35 @@ async fn who_waits_is_not_polled() {
     );
     let polls = crate::drainer::polls(call.oneshot(()), secs(600)).await;
     assert!(polls <= 2, "{polls}");
+}
+
+// M6, M2
+#[tokio::test(start_paused = true)]
+async fn a_bulkhead_may_be_in_between() {
+    let circuit = Circuit::builder("orders").bulkhead(1, secs(5));
+    let fixture = Fixture::of(circuit.build().expect("valid")).open();
+    let dependency = fixture.dependency.clone();
+    dependency.then([Do::Take(1_000); 3]);
+    let service = ServiceBuilder::new()
+        .layer(fixture.layer.clone())
+        .layer(BulkheadLayer::new())
+        .layer(CircuitBreakerLayer::new(fixture.circuit.clone()))
+        .service(service_fn(move |request| {
+            let answer = dependency.clone().answer(request);
+            async { Ok::<_, Infallible>(answer.await.expect("no errors here")) }
+        }));
+    let begun = Instant::now();
+    let calls = ["one", "two", "three"].map(|body| {
+        let request = Request::post("/orders")
+            .body(Bytes::from(body))
+            .expect("valid");
+        tokio::spawn(service.clone().oneshot(request))
+    });
+    for call in calls {
+        assert_eq!(status(call).await, 200);
+    }
+    assert_eq!(begun.elapsed(), secs(13));
+    assert_eq!(fixture.rejected(), 0);
 }
 
 // G4

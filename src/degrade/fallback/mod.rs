@@ -121,7 +121,6 @@ pub use self::answer::{GrpcStatus, grpc_status};
 #[cfg(feature = "registry")]
 #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
 pub use self::by_key::ByKey;
-#[cfg(feature = "cached")]
 pub(crate) use self::view::Note;
 pub use self::{
     answer::{

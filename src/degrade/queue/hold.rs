@@ -25,7 +25,7 @@ use crate::{
     },
     degrade::Degraded,
     machine::State,
-    service::{breaker::CircuitBreaker, pending::admission},
+    service::{breaker::CircuitBreaker, bulkhead::Bulkhead, pending::admission},
 };
 
 /// Holds calls back that would be rejected, until their circuit admits them, or their time is over.
@@ -33,7 +33,7 @@ use crate::{
 /// The caller waits for the answer, and gets that of the dependency, or the rejection if there was none in time. So
 /// nothing is kept but the request itself, and each is made at most once.
 ///
-/// It goes right around the breaker.
+/// It goes right around the breaker, or around its [`BulkheadLayer`](crate::BulkheadLayer).
 ///
 /// * It waits for at most [`at_most`](Self::at_most), and at most [`waiting`](Self::waiting) calls wait at once. Whoever
 ///   comes then is rejected as usual.
@@ -146,8 +146,8 @@ impl<S> Hold<S> {
 ///
 /// It is implemented by this crate only.
 #[diagnostic::on_unimplemented(
-    message = "`HoldLayer` goes right around a breaker, and `{Self}` is none",
-    label = "not a breaker"
+    message = "`HoldLayer` goes right around a breaker or its bulkhead, and `{Self}` is neither",
+    label = "neither a breaker nor a bulkhead"
 )]
 pub trait Holdable: sealed::Sealed {
     #[doc(hidden)]
@@ -160,9 +160,18 @@ mod sealed {
 
 impl<S, C, R, X> sealed::Sealed for CircuitBreaker<S, C, R, X> {}
 
+impl<S: Holdable, E> sealed::Sealed for Bulkhead<S, E> {}
+
 impl<S, C, R, X> Holdable for CircuitBreaker<S, C, R, X> {
     fn rejects(&self) -> bool {
         !self.is_ready()
+    }
+}
+
+/// Who gets no place is none of the circuit's rejections, and waits there.
+impl<S: Holdable, E> Holdable for Bulkhead<S, E> {
+    fn rejects(&self) -> bool {
+        self.get_ref().rejects()
     }
 }
 
