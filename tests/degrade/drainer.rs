@@ -436,6 +436,51 @@ async fn what_fails_is_tried_again_later_each_time_and_holds_up_its_key() {
     );
 }
 
+// M7: whoever counted them would give up everything in a long outage.
+#[tokio::test(start_paused = true)]
+async fn an_outage_uses_up_no_attempts() {
+    let (outbox, circuit, dying) = (Memory::new(), circuit(), Dying::default());
+    let outage = [Do::Status(500), Do::Hang, Do::Panic, Do::Fail]
+        .into_iter()
+        .cycle();
+    let dependency = Dependency::doing(outage.take(60));
+    circuit.trip(secs(10)).expect("normal mode");
+    put(&outbox, "/a", "a1").await;
+    put(&outbox, "/a", "a2").await;
+    put(&outbox, "/b", "b1").await;
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let drainer = drainer
+        .max_attempts(2)
+        .attempt_timeout(secs(5))
+        .dead_letter(dying.hook());
+    let drained = run_for(drainer, secs(1_800)).await;
+    assert_eq!((drained.delivered, dying.told()), (3, vec![]));
+    assert_eq!(dependency.seen().len(), 63);
+}
+
+// M7
+#[tokio::test(start_paused = true)]
+async fn a_limit_may_be_as_far_away_as_there_is() {
+    let (outbox, circuit) = (Memory::new(), circuit());
+    let dependency = Dependency::doing([Do::Status(500)]);
+    put_all(&outbox, &["one"]).await;
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let drainer = drainer
+        .max_age(Duration::MAX)
+        .attempt_timeout(Duration::MAX)
+        .grace(Duration::MAX);
+    let drained = run_for(drainer, secs(5)).await;
+    assert_eq!(drained.delivered, 1);
+    let never = Drainer::new(&circuit, Memory::new(), dependency.service());
+    let _drained = run_for(
+        never
+            .interval(Duration::MAX)
+            .backoff(Duration::MAX, Duration::MAX),
+        secs(5),
+    )
+    .await;
+}
+
 // M7
 #[tokio::test(start_paused = true)]
 async fn poison_does_not_block_its_key_for_ever() {

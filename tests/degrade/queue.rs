@@ -305,6 +305,19 @@ async fn only_what_is_of_a_method_that_is_kept() {
     assert!(is_rejection(&fixture.call_by(&layer, post("one")).await));
 }
 
+// M6: its callers do not know a 202.
+#[tokio::test(start_paused = true)]
+async fn a_call_of_grpc_is_not_kept() {
+    let fixture = Fixture::new().open();
+    for content_type in ["application/grpc", "Application/GRPC+proto"] {
+        let mut request = post("one");
+        let content_type = content_type.parse().expect("valid");
+        request.headers_mut().insert("content-type", content_type);
+        assert!(is_rejection(&fixture.call(request).await));
+    }
+    assert_eq!(fixture.queue().refused, 0);
+}
+
 // M6
 #[tokio::test(start_paused = true)]
 async fn no_credentials_are_kept() {

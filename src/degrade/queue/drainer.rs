@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     circuit::{classify::Classify, error::CircuitError, handle::Circuit},
+    machine::State,
     service::{
         breaker::CircuitBreaker, classify::HttpClassifier, layer::CircuitBreakerLayer,
         pending::admission, reject::RejectAsError,
@@ -34,7 +35,10 @@ use crate::{
     util::future::{First, either, first, yield_now},
 };
 
-/// After which a refused try looks again, and a store that has failed is asked again.
+/// No outbox makes it spin.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+/// After which a store that has failed is asked again.
 const SECOND: Duration = Duration::from_secs(1);
 
 type BeforeEachTry = dyn Fn(&mut HeaderMap) + Send + Sync;
@@ -62,6 +66,7 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 /// | a rejection, by this circuit or by whatever else answers with a [`Rejected`](crate::Rejected) | goes back, as it was: that is no attempt |
 /// | a failure, a panic, too long a wait ([`attempt_timeout`](Self::attempt_timeout)), or 408, 425, 429 | goes back for its next try, later each time, and not before a `Retry-After` in seconds |
 /// | the [`max_attempts`](Self::max_attempts)-th of these | is dead |
+/// | such a failure as a probe, of a circuit that is half-open | goes back, and waits: **an outage uses up no attempts** |
 /// | an answer that says that it is the caller's fault: any other 4xx | is dead |
 /// | it is older than [`max_age`](Self::max_age), whatever it waits for | is dead |
 ///
@@ -162,7 +167,7 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// How often an entry is tried. Rejections do not count.
+    /// How often an entry is tried. Rejections do not count, nor do probes that fail.
     ///
     /// Default: 10. There is always one.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
@@ -225,7 +230,8 @@ impl<O, S, C> Drainer<O, S, C> {
     /// The drainer waits for it.
     ///
     /// It is told once, but for one that is dropped while it runs: then the entry is still there, and is told again. If
-    /// it panics, it has been told.
+    /// it panics, it has been told. If it takes longer than the lease, twice the
+    /// [`attempt_timeout`](Self::attempt_timeout) and ten seconds, another drainer takes the entry.
     ///
     /// Default: nobody is told. They are counted: [`QueueNow::dead`](crate::observe::QueueNow::dead).
     pub fn dead_letter<F, Fut>(mut self, hook: F) -> Self
@@ -349,7 +355,7 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
                 Ok(Take::One(leased)) => return Held::new(self.outbox, leased),
                 Ok(Take::Nothing(left)) => {
                     let left = left.map_or(expires_in, |left| left.min(expires_in));
-                    either(changed, sleep(left)).await;
+                    either(changed, sleep(left.max(SHORTEST_WAIT))).await;
                 }
                 Err(error) => self.outbox_failed(&error).await,
             }
@@ -401,20 +407,26 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
         B: From<Bytes>,
         C: Classify<Response<RB>, S::Error>,
     {
-        match self.attempt(held.leased()).await {
+        let (verdict, was_probe) = self.attempt(held.leased()).await;
+        match verdict {
             Verdict::Delivered => self.delivered(held).await,
             Verdict::NotAsked(pause) => {
                 self.pause = Some(pause);
                 let attempts = held.leased().attempts;
                 self.give_back(held, attempts, Duration::ZERO).await;
             }
+            Verdict::Failed(wait) if was_probe => {
+                let (attempts, backoff) = (held.leased().attempts, self.settings.backoff(1));
+                let wait = wait.map_or(backoff, |wait| wait.max(backoff));
+                self.give_back(held, attempts, wait).await;
+            }
             Verdict::Failed(wait) => self.failed(held, wait).await,
             Verdict::Unwanted(status) => self.bury(held, Dead::Answered(status), 1).await,
         }
     }
 
-    /// One try.
-    async fn attempt<B, RB>(&mut self, leased: &Leased) -> Verdict
+    /// One try, and whether it was a probe.
+    async fn attempt<B, RB>(&mut self, leased: &Leased) -> (Verdict, bool)
     where
         S: Service<Request<B>, Response = Response<RB>>,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -428,12 +440,17 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
         }
         let breaker = &mut self.breaker;
         let ready = poll_fn(|context| breaker.poll_ready(context));
+        let mut was_probe = self.circuit.state() != State::Closed;
         let result = match timeout(self.settings.attempt_timeout, ready).await {
-            Ok(Ok(())) => self.breaker.call(request).await,
+            Ok(Ok(())) => {
+                let answer = self.breaker.call(request);
+                was_probe = self.circuit.state() == State::HalfOpen;
+                answer.await
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(CircuitError::Inner(AttemptError::Late)),
         };
-        Verdict::of(&self.classifier, result)
+        (Verdict::of(&self.classifier, result), was_probe)
     }
 
     async fn delivered(&mut self, held: Held<'a, O>) {

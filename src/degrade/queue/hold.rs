@@ -43,6 +43,9 @@ use crate::{
 ///   later.
 /// * An answer of the dependency that was held back is marked with [`Degraded`], unless it is a failure or a rejection.
 ///
+/// Nothing is reserved: if somebody else takes the probe in the very instant in which the first in line asks, that one is
+/// rejected.
+///
 /// **Watch out**: who waits has a connection, a task and a request in memory. Where many may come, or a break is longer
 /// than a caller will wait, keep the call for later instead: [`DeferLayer`](super::DeferLayer).
 ///

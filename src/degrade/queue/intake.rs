@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::CONTENT_TYPE};
 
 use super::{
     allow::{AllowedHeaders, CredentialHeader},
@@ -10,6 +10,9 @@ use super::{
     key::new_key,
     outbox::Id,
 };
+
+/// With whatever comes after it.
+const GRPC: &[u8] = b"application/grpc";
 
 /// A call that is kept, in the extensions of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +67,17 @@ fn address(head: &Request<()>) -> String {
 }
 
 impl Intake {
-    pub(super) fn takes(&self, method: &Method) -> bool {
-        self.methods.contains(method)
+    pub(super) fn takes<B>(&self, request: &Request<B>) -> bool {
+        let content_type = request.headers().get(CONTENT_TYPE);
+        let is_grpc = |content_type: &HeaderValue| {
+            let content_type = content_type.as_bytes();
+            content_type.len() >= GRPC.len()
+                && content_type[..GRPC.len()].eq_ignore_ascii_case(GRPC)
+        };
+        self.methods.contains(request.method()) && !content_type.is_some_and(is_grpc)
     }
 
-    pub(super) fn allow(&mut self, name: http::HeaderName) -> Result<(), CredentialHeader> {
+    pub(super) fn allow(&mut self, name: HeaderName) -> Result<(), CredentialHeader> {
         self.allowed.allow(name)
     }
 

@@ -97,7 +97,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if !self.plan.intake.takes(request.method()) {
+        if !self.plan.intake.takes(&request) {
             return QueueFuture::through(self.inner.call(request));
         }
         let key = ensure_key(request.headers_mut());

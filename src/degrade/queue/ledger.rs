@@ -160,8 +160,8 @@ impl Room {
         self.bytes -= less;
     }
 
-    /// It has an entry now, that counts.
-    pub(super) fn kept(mut self) -> Self {
+    /// It has an entry now, which counts: what an outbox says of room that it keeps.
+    pub fn kept(mut self) -> Self {
         if !self.is_kept {
             let mut used = self.ledger.used();
             used.kept += 1;

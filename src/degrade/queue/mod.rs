@@ -80,7 +80,7 @@
 //!
 //! # What is seen
 //!
-//! The circuit shows the queue: [`Parts::queue`](crate::observe::Parts::queue) has how many are in it, how old they are,
+//! The circuit shows the first queue that it was given: [`Parts::queue`](crate::observe::Parts::queue) has how many are in it, how old they are,
 //! and what became of the others. While a circuit is forced open for long, the queue fills up to its bounds, and then calls
 //! are rejected; what is older than [`Drainer::max_age`] is dead.
 //!

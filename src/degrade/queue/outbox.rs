@@ -22,7 +22,7 @@ use super::{
 ///   has a lease, or waits for its next try, those behind it are not taken.
 /// * An entry is taken by one at a time. What comes of a lease that has ended changes nothing: `done`, `bury` and
 ///   `give_back` return `false`.
-/// * The [`Room`] of an entry is kept with it, and dropped with it.
+/// * The [`Room`] of an entry is [kept](Room::kept) with it, and dropped with it.
 /// * Each method can be dropped while it waits. Then it has done all it does, or nothing.
 pub trait Outbox: Clone + Send + Sync + 'static {
     /// What may go wrong with the store itself.

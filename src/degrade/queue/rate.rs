@@ -26,6 +26,7 @@ impl Rate {
     }
 
     pub(super) fn gone(&mut self) {
-        self.next = Instant::now().checked_add(self.interval);
+        const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        self.next = Some(Instant::now() + self.interval.min(FAR));
     }
 }

@@ -99,7 +99,7 @@ impl Store {
             _ => {
                 let left = age - (now - self.entries[&id].since);
                 // Older than that, not as old.
-                Take::Nothing(Some(left + Duration::from_nanos(1)))
+                Take::Nothing(Some(left.saturating_add(Duration::from_nanos(1))))
             }
         }
     }

@@ -76,10 +76,14 @@ impl Verdict {
 /// When to look again after a rejection. A ramp lets a trickle pass (D6). For everything else the drainer waits longer if
 /// it is its own circuit that rejects, and elsewhere it looks.
 fn pause(rejected: Option<&Rejected>) -> Duration {
+    const SHORTEST: Duration = Duration::from_millis(10);
     const LONGEST: Duration = Duration::from_secs(1);
     match rejected {
         Some(rejected) if rejected.reason() == Reason::Ramping => Duration::from_millis(100),
-        Some(rejected) => rejected.remaining().unwrap_or(LONGEST).min(LONGEST),
+        Some(rejected) => {
+            let remaining = rejected.remaining().unwrap_or(LONGEST);
+            remaining.clamp(SHORTEST, LONGEST)
+        }
         None => LONGEST,
     }
 }
