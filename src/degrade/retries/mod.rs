@@ -49,7 +49,7 @@
 //! | … and was repeated [`at_most`](crate::RetryLimits::at_most) times | no |
 //! | … and would have to wait past [`max_wait`](crate::RetryLimits::max_wait), all its waits together | no |
 //! | … and the budget is spent | no |
-//! | ran out of the time that its caller had | no |
+//! | ran out of the time that its caller had, or [would](Retries::shortened_by) | no |
 //! | was answered by a fallback further in | no |
 //! | ended in anything else | no |
 //!
@@ -104,6 +104,7 @@ mod wait;
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tower::retry::budget::Budget;
 
 use self::{backoff::Backoff, budget::OfCircuit};
@@ -113,7 +114,10 @@ pub use self::{
     repeat::{Idempotent, Repeat},
     wait::Wait,
 };
-use crate::{circuit::handle::Circuit, service::classify::HttpClassifier};
+use crate::{
+    circuit::handle::Circuit,
+    service::{classify::HttpClassifier, deadline::NoDeadline},
+};
 
 /// A policy for `tower::retry`, by the limits and the state of a circuit. See [the module](self).
 ///
@@ -141,22 +145,25 @@ use crate::{circuit::handle::Circuit, service::classify::HttpClassifier};
 ///     service: Retry<Retries<HttpClassifier, Idempotent, Boxed>, CircuitBreaker<S>>,
 /// }
 /// ```
-pub struct Retries<C = HttpClassifier, R = Idempotent, M = Plain> {
-    rules: Arc<Rules<C, R>>,
+pub struct Retries<C = HttpClassifier, R = Idempotent, M = Plain, D = NoDeadline> {
+    rules: Arc<Rules<C, R, D>>,
     /// How often this call was repeated.
     repeats: u64,
     /// For how long it has waited in all.
     waited: Duration,
+    /// When its caller's time is over, if that is known.
+    ends: Option<Instant>,
     searched: PhantomData<fn() -> M>,
 }
 
 /// What holds for all calls.
-struct Rules<C, R> {
+struct Rules<C, R, D> {
     circuit: Circuit,
     budget: Arc<dyn Budget + Send + Sync>,
     backoff: Backoff,
     classifier: Arc<C>,
     repeat: Arc<R>,
+    deadline: Arc<D>,
     gate_only: bool,
 }
 
@@ -170,24 +177,26 @@ impl<M> Retries<HttpClassifier, Idempotent, M> {
             backoff: Backoff::default(),
             classifier: Arc::default(),
             repeat: Arc::default(),
+            deadline: Arc::default(),
             gate_only: false,
         })
     }
 }
 
-impl<C, R, M> Retries<C, R, M> {
-    fn by(rules: Rules<C, R>) -> Self {
+impl<C, R, M, D> Retries<C, R, M, D> {
+    fn by(rules: Rules<C, R, D>) -> Self {
         Self {
             rules: Arc::new(rules),
             repeats: 0,
             waited: Duration::ZERO,
+            ends: None,
             searched: PhantomData,
         }
     }
 
     /// Says what a failure is: the same as the breaker's, as a rule. Default: [`HttpClassifier`].
     #[must_use]
-    pub fn classifier<C2>(self, classifier: C2) -> Retries<C2, R, M> {
+    pub fn classifier<C2>(self, classifier: C2) -> Retries<C2, R, M, D> {
         let rules = Arc::unwrap_or_clone(self.rules);
         Retries::by(Rules {
             classifier: Arc::new(classifier),
@@ -195,6 +204,7 @@ impl<C, R, M> Retries<C, R, M> {
             budget: rules.budget,
             backoff: rules.backoff,
             repeat: rules.repeat,
+            deadline: rules.deadline,
             gate_only: rules.gate_only,
         })
     }
@@ -218,7 +228,7 @@ impl<C, R, M> Retries<C, R, M> {
     /// **Watch out:** a call that has failed may have done its work all the same. Whoever says that a payment may be
     /// repeated has it made twice.
     #[must_use]
-    pub fn repeat<R2>(self, repeat: R2) -> Retries<C, R2, M> {
+    pub fn repeat<R2>(self, repeat: R2) -> Retries<C, R2, M, D> {
         let rules = Arc::unwrap_or_clone(self.rules);
         Retries::by(Rules {
             repeat: Arc::new(repeat),
@@ -226,6 +236,54 @@ impl<C, R, M> Retries<C, R, M> {
             budget: rules.budget,
             backoff: rules.backoff,
             classifier: rules.classifier,
+            deadline: rules.deadline,
+            gate_only: rules.gate_only,
+        })
+    }
+
+    /// Repeats no call whose caller would have given up by then, as far as its request says when that is (rule M5). No
+    /// wait begins that would not end before.
+    ///
+    /// A request that is sent again has what is left of that time in its extensions, as a
+    /// [`TimeLeft`](crate::deadline::TimeLeft). A header stays as it was. So where the breaker further in is
+    /// [shortened](crate::CircuitBreakerLayer::shortened_by) by a header, have it look at the extension first:
+    ///
+    /// ```
+    /// use http::{HeaderName, Request};
+    /// use tower::ServiceBuilder;
+    /// use tower_breaker::{
+    ///     Circuit, CircuitBreakerLayer, RetryLimits,
+    ///     deadline::{self, Deadline, Extension},
+    ///     degrade::retries::Retries,
+    /// };
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("reviews").retries(RetryLimits::new(2)).build()?;
+    /// let header = deadline::header(HeaderName::from_static("x-time-left"));
+    /// let left = move |request: &Request<String>| Extension.left(request).or_else(|| header.left(request));
+    /// let layers = ServiceBuilder::new()
+    ///     .retry(Retries::new(&circuit).shortened_by(left.clone()))
+    ///     .layer(CircuitBreakerLayer::new(circuit).shortened_by(left));
+    /// # let service = layers.service(tower::service_fn(async |_: Request<String>| {
+    /// #     Ok::<_, std::io::Error>(http::Response::new(String::new()))
+    /// # }));
+    /// # fn is_service<S: tower::Service<Request<String>>>(_: S) {}
+    /// # is_service(service);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: callers have no say.
+    #[must_use]
+    pub fn shortened_by<D2>(self, deadline: D2) -> Retries<C, R, M, D2> {
+        let rules = Arc::unwrap_or_clone(self.rules);
+        Retries::by(Rules {
+            deadline: Arc::new(deadline),
+            circuit: rules.circuit,
+            budget: rules.budget,
+            backoff: rules.backoff,
+            classifier: rules.classifier,
+            repeat: rules.repeat,
             gate_only: rules.gate_only,
         })
     }
@@ -260,7 +318,7 @@ impl<C, R, M> Retries<C, R, M> {
         self.with(|rules| rules.gate_only = true)
     }
 
-    fn with(self, change: impl FnOnce(&mut Rules<C, R>)) -> Self {
+    fn with(self, change: impl FnOnce(&mut Rules<C, R, D>)) -> Self {
         let mut rules = Arc::unwrap_or_clone(self.rules);
         change(&mut rules);
         Self::by(rules)
@@ -268,19 +326,20 @@ impl<C, R, M> Retries<C, R, M> {
 }
 
 /// By hand: nothing of the user's has to be `Clone`.
-impl<C, R, M> Clone for Retries<C, R, M> {
+impl<C, R, M, D> Clone for Retries<C, R, M, D> {
     fn clone(&self) -> Self {
         Self {
             rules: self.rules.clone(),
             repeats: self.repeats,
             waited: self.waited,
+            ends: self.ends,
             searched: PhantomData,
         }
     }
 }
 
 /// The same.
-impl<C, R> Clone for Rules<C, R> {
+impl<C, R, D> Clone for Rules<C, R, D> {
     fn clone(&self) -> Self {
         Self {
             circuit: self.circuit.clone(),
@@ -288,12 +347,13 @@ impl<C, R> Clone for Rules<C, R> {
             backoff: self.backoff.clone(),
             classifier: self.classifier.clone(),
             repeat: self.repeat.clone(),
+            deadline: self.deadline.clone(),
             gate_only: self.gate_only,
         }
     }
 }
 
-impl<C, R, M> fmt::Debug for Retries<C, R, M> {
+impl<C, R, M, D> fmt::Debug for Retries<C, R, M, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retries")
             .field("circuit", &self.rules.circuit)

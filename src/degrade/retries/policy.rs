@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::{Request, Response, StatusCode};
+use tokio::time::Instant;
 use tower::retry::Policy;
 
 use super::{
@@ -21,7 +22,10 @@ use crate::{
     },
     degrade::because::Degraded,
     machine::{Answer, Mode, Outcome, State},
-    service::retry_after,
+    service::{
+        deadline::{Deadline, TimeLeft},
+        retry_after,
+    },
 };
 
 /// What a call has come to, for one who might repeat it.
@@ -37,33 +41,63 @@ enum Heard {
     Failed(Duration),
 }
 
-impl<C, R, M, B, Res, E> Policy<Request<B>, Response<Res>, E> for Retries<C, R, M>
+impl<C, R, M, D, B, Res, E> Policy<Request<B>, Response<Res>, E> for Retries<C, R, M, D>
 where
     B: Kept,
     C: Classify<Response<Res>, E>,
+    D: Deadline<Request<B>>,
     E: AnyError<M>,
     R: Repeat<B>,
 {
     type Future = Wait;
 
-    fn retry(&mut self, _: &mut Request<B>, result: &mut Result<Response<Res>, E>) -> Option<Wait> {
+    fn retry(
+        &mut self,
+        request: &mut Request<B>,
+        result: &mut Result<Response<Res>, E>,
+    ) -> Option<Wait> {
         match self.hear(result) {
             Heard::Settled => None,
             Heard::Success => {
                 self.rules.budget.deposit();
                 None
             }
-            failed => self.repeat_after(failed).map(Wait::of),
+            failed => {
+                let wait = self.repeat_after(failed)?;
+                self.tell_time_left(request, wait);
+                Some(Wait::of(wait))
+            }
         }
     }
 
     fn clone_request(&mut self, request: &Request<B>) -> Option<Request<B>> {
-        let may_repeat = self.rules.repeat.may_repeat(request);
-        may_repeat.then(|| request.clone())
+        if !self.rules.repeat.may_repeat(request) {
+            return None;
+        }
+        // Called by what all calls go through before the first try, and then by the call itself, which has a clone.
+        if self.repeats == 0 {
+            self.ends = self.end_of(request);
+        }
+        Some(request.clone())
     }
 }
 
-impl<C, R, M> Retries<C, R, M> {
+impl<C, R, M, D> Retries<C, R, M, D> {
+    fn end_of<B>(&self, request: &Request<B>) -> Option<Instant>
+    where
+        D: Deadline<Request<B>>,
+    {
+        let left = self.rules.deadline.left(request)?;
+        Instant::now().checked_add(left)
+    }
+
+    fn tell_time_left<B>(&self, request: &mut Request<B>, wait: Duration) {
+        if let Some(ends) = self.ends {
+            let left = ends.saturating_duration_since(Instant::now() + wait);
+            request.extensions_mut().insert(TimeLeft(left));
+        }
+    }
+
     fn hear<Res, E>(&self, result: &Result<Response<Res>, E>) -> Heard
     where
         C: Classify<Response<Res>, E>,
@@ -136,7 +170,15 @@ impl<C, R, M> Retries<C, R, M> {
             Duration::ZERO => spread,
             asked => asked.saturating_add(spread).min(left).max(asked),
         };
-        (wait <= left).then_some(wait)
+        (wait <= left && self.ends_after(wait)).then_some(wait)
+    }
+
+    /// Whether the caller will still be there.
+    fn ends_after(&self, wait: Duration) -> bool {
+        let left = self
+            .ends
+            .map(|ends| ends.saturating_duration_since(Instant::now()));
+        left.is_none_or(|left| wait < left)
     }
 }
 

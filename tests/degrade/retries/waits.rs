@@ -2,6 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
+use tower::Service;
+use tower_breaker::{
+    deadline::{Extension, TimeLeft},
+    degrade::{
+        Because,
+        fallback::{self, FallbackLayer},
+    },
+};
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -157,4 +166,132 @@ async fn calls_that_fail_together_do_not_come_back_together() {
     let mut repeats = upstream.times().split_off(100);
     repeats.dedup();
     assert!(repeats.len() > 80, "{repeats:?}");
+}
+
+/// Asks with so much time left, in milliseconds, and says when the dependency was asked and how much time was left then.
+async fn asked_with(
+    left: u64,
+    script: impl IntoIterator<Item = Line>,
+) -> (Vec<(u128, u128)>, RetryTotals) {
+    let circuit = circuit(plenty(9));
+    let upstream = Upstream::new(script);
+    let policy = at_once(Retries::new(&circuit)).shortened_by(Extension);
+    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let service = ServiceBuilder::new()
+        .retry(policy)
+        .layer(layer)
+        .service(upstream.service());
+    let mut request = get();
+    request
+        .extensions_mut()
+        .insert(TimeLeft(Duration::from_millis(left)));
+    let _ = service.clone().oneshot(request).await;
+    let asked = upstream.asked.lock().unwrap();
+    let times = asked.iter().map(|(at, request)| {
+        let left: &TimeLeft = request.extensions().get().unwrap();
+        (at.as_millis(), left.0.as_millis())
+    });
+    (times.collect(), counted(&circuit))
+}
+
+// M8
+#[tokio::test(start_paused = true)]
+async fn nothing_is_repeated_when_its_caller_will_have_gone() {
+    let (asked, counted) = asked_with(2_500, [retry_after(503, 1)]).await;
+    assert_eq!(asked, [(0, 2_500), (1_000, 1_500), (2_000, 500)]);
+    let expected = totals(|totals| (totals.retried, totals.too_long) = (2, 1));
+    assert_eq!(counted, expected);
+
+    // Not even at once, and not at the very end.
+    let too_long = totals(|totals| totals.too_long = 1);
+    assert_eq!(asked_with(0, [500.into()]).await, (vec![(0, 0)], too_long));
+    let (asked, _) = asked_with(1_000, [retry_after(503, 1)]).await;
+    assert_eq!(asked.len(), 1);
+}
+
+// M8: each call has its own.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_one_caller_is_not_that_of_the_next() {
+    let circuit = circuit(plenty(1));
+    let upstream = Upstream::new([500]);
+    let policy: Policy = at_once(Retries::new(&circuit));
+    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let service = ServiceBuilder::new()
+        .retry(policy.shortened_by(Extension))
+        .layer(layer)
+        .service(upstream.service());
+    for (left, asked) in [(Some(1), 2), (Some(0), 3), (None, 5), (Some(1), 7)] {
+        let mut request = get();
+        if let Some(seconds) = left {
+            request.extensions_mut().insert(TimeLeft(secs(seconds)));
+        }
+        let mut service = service.clone();
+        let _ = service.ready().await.unwrap().call(request).await;
+        assert_eq!(upstream.asked(), asked);
+        tokio::time::advance(secs(5)).await;
+    }
+}
+
+// M8, M5: the breaker further in has cut the call off, because its caller would not wait.
+#[tokio::test(start_paused = true)]
+async fn nor_when_its_caller_has_gone() {
+    let circuit = circuit(plenty(9));
+    let hangs = service_fn(async |_: Ask| std::future::pending::<Result<Answer, BoxError>>().await);
+    let layer = CircuitBreakerLayer::new(circuit.clone()).shortened_by(Extension);
+    let policy: Policy = at_once(Retries::new(&circuit));
+    let mut request = get();
+    request.extensions_mut().insert(TimeLeft(SECOND));
+    let answers = ServiceBuilder::new()
+        .retry(policy)
+        .layer(layer.clone())
+        .service(hangs);
+    assert_eq!(
+        answers.oneshot(request.clone()).await.unwrap().status(),
+        504
+    );
+
+    let policy = Retries::new(&circuit).backoff(Duration::ZERO, Duration::ZERO);
+    let errors = ServiceBuilder::new()
+        .retry(policy)
+        .layer(layer.reject_as_box_error())
+        .service(hangs);
+    errors.oneshot(request).await.unwrap_err();
+    assert_eq!(counted(&circuit), totals(|totals| totals.too_long = 2));
+}
+
+// M8, M5: by the limit of all calls, the call has failed.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_took_too_long_is_repeated() {
+    let circuit = built(plenty(2), |builder| builder.call_timeout(SECOND));
+    let hangs = service_fn(async |_: Ask| std::future::pending::<Result<Answer, BoxError>>().await);
+    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let policy: Policy = at_once(Retries::new(&circuit));
+    let service = ServiceBuilder::new()
+        .retry(policy)
+        .layer(layer)
+        .service(hangs);
+    let began = Instant::now();
+    assert_eq!(service.oneshot(get()).await.unwrap().status(), 504);
+    // The limit is that of each try.
+    assert!((3_000..3_010).contains(&began.elapsed().as_millis()));
+    let expected = totals(|totals| (totals.retried, totals.exhausted) = (2, 1));
+    assert_eq!(counted(&circuit), expected);
+}
+
+// M8, M1: another answer has been found further in.
+#[tokio::test(start_paused = true)]
+async fn the_answer_of_a_fallback_is_not_repeated() {
+    let circuit = circuit(plenty(9));
+    let upstream = Upstream::new([500]);
+    let sorry = fallback::response(|_: &Because<BoxError>| {
+        Response::builder().status(502).body(String::new()).unwrap()
+    });
+    let service = ServiceBuilder::new()
+        .retry::<Policy>(at_once(Retries::new(&circuit)))
+        .layer(FallbackLayer::on_failure(&circuit, sorry).boxed_errors())
+        .layer(CircuitBreakerLayer::new(circuit.clone()))
+        .service(upstream.service());
+    assert_eq!(service.oneshot(get()).await.unwrap().status(), 502);
+    assert_eq!(upstream.asked(), 1);
+    assert_eq!(counted(&circuit), totals(|_| ()));
 }
