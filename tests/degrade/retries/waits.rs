@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tower::Service;
 use tower_breaker::{
-    deadline::{Extension, TimeLeft},
+    deadline::{self, Extension, TimeLeft},
     degrade::{
         Because,
         fallback::{self, FallbackLayer},
@@ -209,6 +209,25 @@ async fn nothing_is_repeated_when_its_caller_will_have_gone() {
     assert_eq!(asked.len(), 1);
 }
 
+// M8: a header says what was left at first, again and again.
+#[tokio::test(start_paused = true)]
+async fn a_header_is_read_once() {
+    let circuit = circuit(plenty(9));
+    let upstream = Upstream::new([retry_after(503, 1)]);
+    let header = deadline::header("x-time-left".parse().unwrap());
+    let policy: Policy = at_once(Retries::new(&circuit));
+    let service = ServiceBuilder::new()
+        .retry(policy.shortened_by(header))
+        .layer(CircuitBreakerLayer::new(circuit))
+        .service(upstream.service());
+    let mut request = get();
+    request
+        .headers_mut()
+        .insert("x-time-left", "2500ms".parse().unwrap());
+    let _ = service.oneshot(request).await;
+    assert_eq!(upstream.times(), [0, 1_000, 2_000]);
+}
+
 // M8: each call has its own.
 #[tokio::test(start_paused = true)]
 async fn the_time_of_one_caller_is_not_that_of_the_next() {
@@ -216,7 +235,7 @@ async fn the_time_of_one_caller_is_not_that_of_the_next() {
     let upstream = Upstream::new([500]);
     let policy: Policy = at_once(Retries::new(&circuit));
     let layer = CircuitBreakerLayer::new(circuit.clone());
-    let service = ServiceBuilder::new()
+    let mut service = ServiceBuilder::new()
         .retry(policy.shortened_by(Extension))
         .layer(layer)
         .service(upstream.service());
@@ -225,7 +244,6 @@ async fn the_time_of_one_caller_is_not_that_of_the_next() {
         if let Some(seconds) = left {
             request.extensions_mut().insert(TimeLeft(secs(seconds)));
         }
-        let mut service = service.clone();
         let _ = service.ready().await.unwrap().call(request).await;
         assert_eq!(upstream.asked(), asked);
         tokio::time::advance(secs(5)).await;
