@@ -40,7 +40,7 @@ pub struct Parts {
     /// How many of these came from a fallback *inside* the breaker, which took each for the dependency's own answer:
     /// failures were hidden from the circuit. Anything but zero is a mistake in the order of the layers.
     pub hidden_failures: u64,
-    /// What became of failed calls that might have been repeated, if a policy has looked at any.
+    /// What became of failed calls that might have been repeated, if there has been a policy for that.
     pub retries: Option<RetryTotals>,
     /// Calls that are kept for later, if there is a queue.
     pub queue: Option<QueueNow>,
@@ -247,7 +247,7 @@ impl RetryDecision {
 }
 
 /// The settings that nothing keeps to, although there are calls: a bulkhead whose layer is not around the breaker, and
-/// retries whose policy has looked at none of the calls that failed. Of a circuit without totals, nothing is known.
+/// retries without a policy. Of a circuit without totals, nothing is known.
 #[cfg(feature = "registry")]
 pub(crate) fn unused(
     settings: &Settings,
@@ -318,6 +318,12 @@ impl Circuit {
         }
     }
 
+    /// A policy keeps to what is set of retries, also where it has nothing to decide.
+    #[cfg(feature = "retries")]
+    pub(crate) fn join_retries(&self) {
+        self.parts().join_retries();
+    }
+
     /// A policy has decided whether a call is repeated.
     #[cfg(feature = "retries")]
     #[cold]
@@ -349,7 +355,7 @@ pub(crate) struct PartCounters {
 
 #[derive(Default)]
 struct RetryCounters {
-    has_looked: AtomicBool,
+    has_policy: AtomicBool,
     decided: [AtomicU64; 7],
 }
 
@@ -394,8 +400,12 @@ impl PartCounters {
     }
 
     #[cfg(any(test, feature = "retries"))]
+    fn join_retries(&self) {
+        self.retries.has_policy.store(true, Ordering::Relaxed);
+    }
+
+    #[cfg(any(test, feature = "retries"))]
     fn decided(&self, decision: RetryDecision) {
-        self.retries.has_looked.store(true, Ordering::Relaxed);
         add(&self.retries.decided[decision as usize]);
     }
 
@@ -464,7 +474,7 @@ impl RetryCounters {
             too_long,
             exhausted,
         ] = self.decided.each_ref().map(read);
-        self.has_looked
+        self.has_policy
             .load(Ordering::Relaxed)
             .then_some(RetryTotals {
                 retried,
@@ -513,8 +523,9 @@ mod tests {
     fn nothing_is_shown_of_parts_that_are_not_there() {
         assert_eq!(PartCounters::default().read(), Parts::default());
         let counters = PartCounters::default();
+        counters.join_retries();
         counters.decided(RetryDecision::TooLong);
-        let retries = counters.read().retries.expect("one has looked");
+        let retries = counters.read().retries.expect("there is a policy");
         assert_eq!((retries.too_long, retries.retried), (1, 0));
     }
 }

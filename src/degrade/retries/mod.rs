@@ -171,6 +171,7 @@ impl<M> Retries<HttpClassifier, Idempotent, M> {
     /// Keeps to what is set of this circuit, and to its state. That should be the circuit of the breaker further in.
     #[must_use]
     pub fn new(circuit: &Circuit) -> Self {
+        circuit.join_retries();
         Self::by(Rules {
             circuit: circuit.clone(),
             budget: Arc::new(OfCircuit(circuit.clone())),

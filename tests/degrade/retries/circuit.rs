@@ -319,10 +319,7 @@ async fn the_setting_is_obeyed_while_the_circuit_lives() {
     let client = stacked(at_once(&circuit), &circuit, &upstream);
     ask(&client, get()).await;
     assert_eq!(upstream.asked(), 1);
-    assert_eq!(
-        circuit.snapshot().parts.and_then(|parts| parts.retries),
-        None
-    );
+    assert_eq!(counted(&circuit), totals(|_| ()));
 
     let set = |limits: Option<RetryLimits>| {
         circuit
@@ -359,4 +356,14 @@ async fn each_decision_is_told() {
     ask(&client, get()).await;
     use RetryDecision::{Exhausted, Rejected, Retried};
     assert_eq!(*told.lock().unwrap(), [Retried, Exhausted, Rejected]);
+}
+
+// M8, M9
+#[test]
+fn a_circuit_knows_whether_anybody_keeps_to_its_setting() {
+    let circuit = circuit(plenty(1));
+    let shown = || circuit.snapshot().parts.and_then(|parts| parts.retries);
+    assert_eq!(shown(), None);
+    let _: Policy = Retries::new(&circuit);
+    assert_eq!(shown(), Some(totals(|_| ())));
 }
