@@ -17,3 +17,5 @@ mod retries;
 #[path = "../support/sockets.rs"]
 mod sockets;
 mod stack;
+#[cfg(feature = "retries")]
+mod storm;
