@@ -33,12 +33,15 @@
 //! |---|---|---|
 //! | from 1 on, for good | `mail` is down | a circuit that stays open; the server is ready all the same |
 //! | 3 to 15 | `database` is down | `/readyz` is 503 while the circuit rejects, because a rule requires it |
+//! | 5 to 14 | `reviews` is slow | calls are cut off, its bulkhead is full, and a default answers |
+//! | 8 to 16 | `orders` is down | orders are kept for later, and made when it is back |
 //! | 18 to 30 | `eu` is slow | it opens for slow calls; the server is ready, because `us` will do |
 //! | 33 to 43 | `tenant-acme` is down | one tenant fails, and the other two do not |
 //! | 38 to 50 | `search` is down | in shadow mode: it says that it would open, and rejects nothing |
 //!
 //! With `examples/monitoring/run`, a Prometheus scrapes it.
 
+mod around;
 mod check;
 mod outside;
 mod traffic;
@@ -87,7 +90,9 @@ async fn run() -> Result<(), BoxError> {
     let registry = registry()?;
     let _log = log(&registry);
     let outside = Outside::default();
-    traffic::begin(&registry, &outside.start().await?)?;
+    let address = outside.start().await?;
+    traffic::begin(&registry, &address)?;
+    around::begin(&registry, &address)?;
 
     let token: Arc<str> = token().into();
     let listener = TcpListener::bind(("127.0.0.1", port(is_check)?)).await?;
@@ -122,7 +127,7 @@ fn port(is_check: bool) -> Result<u16, BoxError> {
     }
 }
 
-/// Five circuits by name, and one for each tenant that is called.
+/// Seven circuits by name, and one for each tenant that is called.
 fn registry() -> Result<Registry, ConfigError> {
     Registry::builder()
         .defaults(|it| {
@@ -142,6 +147,8 @@ fn registry() -> Result<Registry, ConfigError> {
         .circuit("mail", |it| {
             it.tag("tier", "extras").open_for(Duration::from_secs(4))
         })
+        .circuit("reviews", around::reviews)
+        .circuit("orders", |it| it.tag("tier", "critical"))
         .build()
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::Path, http::StatusCode, routing::get};
+use axum::{Router, extract::Path, http::StatusCode, routing::any};
 use tokio::{net::TcpListener, time::sleep};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,10 +19,14 @@ pub(crate) enum Health {
 use Health::{Down, Slow, Well};
 
 /// What happens in each minute: at which second, to whom, and what.
-const MINUTE: [(u64, &str, Health); 9] = [
+const MINUTE: [(u64, &str, Health); 13] = [
     (1, "mail", Down),
     (3, "database", Down),
+    (5, "reviews", Slow),
+    (8, "orders", Down),
+    (14, "reviews", Well),
     (15, "database", Well),
+    (16, "orders", Well),
     (18, "eu", Slow),
     (30, "eu", Well),
     (33, "tenant-acme", Down),
@@ -62,7 +66,7 @@ impl Outside {
         let address = listener.local_addr()?;
         let this = self.clone();
         let answer = async move |Path(name): Path<String>| this.clone().answer(name).await;
-        let router = Router::new().route("/{name}", get(answer));
+        let router = Router::new().route("/{name}", any(answer));
         tokio::spawn(async { drop(axum::serve(listener, router).await) });
         Ok(format!("http://{address}"))
     }

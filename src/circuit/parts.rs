@@ -335,8 +335,14 @@ impl Circuit {
     }
 }
 
-/// Looks at a queue, without waiting for it.
-pub(crate) type LookAtQueue = Box<dyn Fn() -> QueueNow + Send + Sync>;
+/// A queue that is looked at, without waiting for it.
+pub(crate) trait ShownQueue: Send + Sync {
+    /// All there is to see. That may run the code of somebody's own store.
+    fn look(&self) -> QueueNow;
+
+    /// The same without the oldest, and without anybody else's code: for whoever holds a lock.
+    fn counted(&self) -> QueueNow;
+}
 
 /// The counters of all parts of one circuit.
 #[derive(Default)]
@@ -350,7 +356,7 @@ pub(crate) struct PartCounters {
     #[cfg(feature = "retries")]
     pub(crate) retry_budget: RetryBudget,
     bulkhead: OnceLock<Box<Places>>,
-    queue: OnceLock<LookAtQueue>,
+    queue: OnceLock<Box<dyn ShownQueue>>,
 }
 
 #[derive(Default)]
@@ -421,11 +427,19 @@ impl PartCounters {
 
     /// From now on the circuit shows this queue. One whose queue is shown already shows that: false.
     #[cfg(feature = "degrade")]
-    pub(crate) fn show_queue(&self, look: LookAtQueue) -> bool {
-        self.queue.set(look).is_ok()
+    pub(crate) fn show_queue(&self, queue: Box<dyn ShownQueue>) -> bool {
+        self.queue.set(queue).is_ok()
     }
 
     pub(crate) fn read(&self) -> Parts {
+        Parts {
+            queue: self.queue.get().map(|queue| queue.look()),
+            ..self.counted()
+        }
+    }
+
+    /// The same without the age of what is in the queue, and without anybody else's code: for whoever holds a lock.
+    pub(crate) fn counted(&self) -> Parts {
         let [call, probe, caller] = LimitOf::ALL.map(|whose| read(&self.timed_out[whose as usize]));
         Parts {
             bulkhead: self.places().map(|places| BulkheadNow {
@@ -440,7 +454,7 @@ impl PartCounters {
             fallbacks: self.read_fallbacks(),
             hidden_failures: read(&self.hidden_failures),
             retries: self.retries.read(),
-            queue: self.queue.get().map(|look| look()),
+            queue: self.queue.get().map(|queue| queue.counted()),
         }
     }
 

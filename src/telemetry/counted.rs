@@ -26,7 +26,8 @@ impl Counted {
         Self {
             totals: circuit.totals(),
             durations: circuit.core().durations(),
-            parts: circuit.parts_if_any().map(PartCounters::read),
+            // Under a lock, so not what is somebody else's to say.
+            parts: circuit.parts_if_any().map(PartCounters::counted),
         }
     }
 

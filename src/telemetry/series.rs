@@ -323,3 +323,55 @@ pub(super) const fn index(state: State) -> usize {
         State::HalfOpen => 2,
     }
 }
+
+#[cfg(all(test, feature = "degrade"))]
+mod tests {
+    use std::{
+        sync::{
+            atomic::{AtomicBool, Ordering::SeqCst},
+            mpsc,
+        },
+        thread,
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{circuit::parts::ShownQueue, telemetry::Exposition};
+
+    /// A store that scrapes when it is asked for its oldest.
+    struct Scraping(Exposition, AtomicBool);
+
+    impl ShownQueue for Scraping {
+        fn look(&self) -> QueueNow {
+            if !self.1.swap(true, SeqCst) {
+                assert!(self.0.render().contains("queue_entries"));
+            }
+            self.counted()
+        }
+
+        fn counted(&self) -> QueueNow {
+            QueueNow {
+                entries: 3,
+                ..QueueNow::default()
+            }
+        }
+    }
+
+    // L4, M9: somebody else's store is not asked under a lock.
+    #[test]
+    fn a_store_that_scrapes_when_it_is_looked_at_is_no_deadlock() {
+        let (told, text) = mpsc::channel();
+        thread::spawn(move || {
+            let registry = Registry::builder().circuit("a", |circuit| circuit).build();
+            let registry = registry.expect("valid");
+            let circuit = registry.try_get("a").expect("named");
+            let exposition = Exposition::new(&registry);
+            let store = Scraping(exposition.clone(), AtomicBool::new(false));
+            assert!(circuit.parts().show_queue(Box::new(store)));
+            let _ = told.send(exposition.render());
+        });
+        let text = text.recv_timeout(Duration::from_secs(20)).expect("in time");
+        assert!(text.contains("circuit_breaker_queue_entries{circuit=\"a\"} 3\n"));
+        assert!(text.contains("circuit_breaker_queue_total{circuit=\"a\",result=\"kept\"} 0\n"));
+    }
+}

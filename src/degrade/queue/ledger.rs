@@ -8,15 +8,34 @@ use std::{
     time::Duration,
 };
 
-use crate::circuit::{handle::Circuit, parts::QueueNow};
+use crate::circuit::{
+    handle::Circuit,
+    parts::{QueueNow, ShownQueue},
+};
 
 use super::outbox::Outbox;
 
 /// From now on the circuit shows this queue, unless it shows one already.
 pub(super) fn show<O: Outbox>(circuit: &Circuit, outbox: &O) {
-    let outbox = outbox.clone();
-    let look = move || outbox.ledger().look(outbox.oldest());
-    let _: bool = circuit.parts().show_queue(Box::new(look));
+    let (outbox, ledger) = (outbox.clone(), outbox.ledger().clone());
+    let shown = Shown { outbox, ledger };
+    let _: bool = circuit.parts().show_queue(Box::new(shown));
+}
+
+/// What a circuit shows of its queue.
+struct Shown<O> {
+    outbox: O,
+    ledger: Arc<Ledger>,
+}
+
+impl<O: Outbox> ShownQueue for Shown<O> {
+    fn look(&self) -> QueueNow {
+        self.ledger.look(self.outbox.oldest())
+    }
+
+    fn counted(&self) -> QueueNow {
+        self.ledger.look(None)
+    }
 }
 
 /// How much an outbox may hold, how much it holds, and what became of it so far. Each outbox has one.
