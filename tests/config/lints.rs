@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tower_breaker::{
-    AbandonedPolicy, Circuit, Jitter, OpenFor, Settings,
+    AbandonedPolicy, Circuit, Jitter, OpenFor, RetryLimits, Settings,
     config::{
         Config,
         lint::{Calls, Lint, LintName, Subject, Traffic},
@@ -283,6 +283,17 @@ fn a_break_that_is_over_before_callers_give_up_is_told() {
             Calls::unknown(),
             "",
         ),
+        (
+            "open_for = '1s'\ncall_timeout = '1001ms'",
+            Calls::unknown(),
+            "open_for: a break of 1s is over before calls are cut off after 1s 1ms: it probes while calls \
+             from before the trip still wait; take at least 1s 1ms [open-for-below-timeout]",
+        ),
+        (
+            "open_for = '1s'\ncall_timeout = '1s'\nabandoned = 'failure'",
+            given_up_after(2_000),
+            "",
+        ),
     ]);
 }
 
@@ -296,6 +307,22 @@ fn slow_calls_that_nobody_waits_for_are_told() {
              slow, and what they give up counts for nothing; take less than 2s [slow-calls-never-seen]",
         ),
         ("slow_call_duration = '2s'", given_up_after(2_000), ""),
+        (
+            "slow_call_duration = '800ms'\nslow_call_rate = 0.5\ncall_timeout = '800ms'",
+            Calls::unknown(),
+            "slow_call_duration: calls are cut off after 800ms, which is a failure, and are slow after \
+             800ms: no answer is ever slow; take less than 800ms [slow-calls-never-seen]",
+        ),
+        (
+            "slow_call_duration = '799ms'\nslow_call_rate = 0.5\ncall_timeout = '800ms'",
+            Calls::unknown(),
+            "",
+        ),
+        (
+            "slow_call_duration = '2s'\nslow_call_rate = 0.5\ncall_timeout = '3s'",
+            given_up_after(2_000),
+            "",
+        ),
         (
             "slow_call_duration = '2001ms'\nabandoned = 'failure'",
             given_up_after(2_000),
@@ -312,8 +339,8 @@ fn calls_that_are_given_up_and_count_for_nothing_are_told() {
             "abandoned = 'failure_if_slow'",
             given_up_after(2_000),
             "abandoned: callers give up after 2s, and nothing is slow without a `slow_call_duration`: a \
-             dependency that hangs never trips it; take a `slow_call_duration` or `failure_after` of less \
-             than 2s, or put the time-out inside the breaker [timeouts-not-counted]",
+             dependency that hangs never trips it; take a `slow_call_duration`, `failure_after` or \
+             `call_timeout` of less than 2s [timeouts-not-counted]",
         ),
         (
             "abandoned = 'failure_if_slow'\nslow_call_duration = '1s'",
@@ -324,8 +351,13 @@ fn calls_that_are_given_up_and_count_for_nothing_are_told() {
             "abandoned = { failure_after = '2001ms' }",
             given_up_after(2_000),
             "abandoned: callers give up after 2s, and calls have failed after 2s 1ms: a dependency that \
-             hangs never trips it; take less than 2s, or put the time-out inside the breaker \
+             hangs never trips it; take less than 2s, or a `call_timeout` of less than 2s \
              [timeouts-not-counted]",
+        ),
+        (
+            "abandoned = { failure_after = '2001ms' }\ncall_timeout = '1999ms'",
+            given_up_after(2_000),
+            "",
         ),
         (
             "abandoned = { failure_after = '2s' }",
@@ -356,6 +388,78 @@ fn calls_that_are_slow_as_a_rule_are_told() {
             taking(200).with_caller_timeout(Duration::from_secs(1)),
             "",
         ),
+    ]);
+}
+
+#[test]
+fn calls_that_are_cut_off_as_a_rule_are_told() {
+    check(&[
+        (
+            "call_timeout = '199ms'",
+            taking(200),
+            "call_timeout: calls take 200ms, and are cut off after 199ms: most of them fail; take more than \
+             200ms [calls-always-time-out]",
+        ),
+        ("call_timeout = '200ms'", taking(200), ""),
+        ("call_timeout = '1ms'", Calls::unknown(), ""),
+    ]);
+}
+
+#[test]
+fn a_bulkhead_whose_places_do_not_come_back_is_told() {
+    check(&[
+        (
+            "bulkhead = 20",
+            Calls::unknown(),
+            "bulkhead: no call has a limit: 20 that hang keep out all others, probes among them; set a \
+             `call_timeout` [bulkhead-without-limit]",
+        ),
+        (
+            "bulkhead = { places = 1, wait = '1s' }",
+            Calls::unknown(),
+            "bulkhead: no call has a limit: one that hangs keeps out all others, probes among them; set a \
+             `call_timeout` [bulkhead-without-limit]",
+        ),
+        ("bulkhead = 20\ncall_timeout = '1s'", Calls::unknown(), ""),
+        (
+            "bulkhead = 20\nabandoned = 'failure'",
+            given_up_after(2_000),
+            "",
+        ),
+    ]);
+}
+
+#[test]
+fn a_bulkhead_that_is_full_while_all_is_well_is_told() {
+    let busy = taking(200).with_per_second(100.0);
+    check(&[
+        (
+            "bulkhead = 20\ncall_timeout = '1s'",
+            busy,
+            "bulkhead: 100 calls a second that take 200ms are 20 at once on average, and there are 20 \
+             places; take more than 20 [bulkhead-always-full]",
+        ),
+        ("bulkhead = 21\ncall_timeout = '1s'", busy, ""),
+        ("bulkhead = 1\ncall_timeout = '1s'", taking(200), ""),
+    ]);
+}
+
+#[test]
+fn retries_that_nobody_waits_for_are_told() {
+    let given_up = given_up_after(1_000);
+    check(&[
+        (
+            "abandoned = 'failure'\nretries = 2",
+            given_up,
+            "retries: callers give up after 1s, and a call may wait 1s to be repeated; take less than 1s as \
+             `max_wait` [retries-wait-too-long]",
+        ),
+        (
+            "abandoned = 'failure'\nretries = { at_most = 2, max_wait = '999ms' }",
+            given_up,
+            "",
+        ),
+        ("retries = 2", Calls::unknown(), ""),
     ]);
 }
 
@@ -399,6 +503,17 @@ fn a_limit_of_probes_that_none_of_them_reaches_is_told() {
         ),
         (
             "probe_timeout = '2s'\nhalf_open_timeout = '2s'",
+            Calls::unknown(),
+            "",
+        ),
+        (
+            "probe_timeout = '801ms'\ncall_timeout = '800ms'",
+            Calls::unknown(),
+            "probe_timeout: probes are cut off after 801ms, and calls are cut off after 800ms; take at most \
+             800ms [probe-timeout-never-reached]",
+        ),
+        (
+            "probe_timeout = '800ms'\ncall_timeout = '800ms'",
             Calls::unknown(),
             "",
         ),
@@ -455,6 +570,13 @@ fn probes_that_hold_much_of_the_capacity_are_told() {
              [probes-cost-capacity]",
         ),
         ("open_for = '5s'", holding(1), ""),
+        (
+            "open_for = '5s'\ncall_timeout = '1s'",
+            holding(1),
+            "open_for: while the dependency is down, probes of 1s after breaks of 5s hold 16.67 % of the \
+             capacity for 1 call; take a longer `open_for`, a shorter `probe_timeout`, or fewer `permits` \
+             [probes-cost-capacity]",
+        ),
     ]);
 }
 
@@ -830,9 +952,13 @@ fn each_lint_has_its_name_and_its_row() {
             "slow-calls-never-trip",
             "timeouts-not-counted",
             "calls-always-slow",
+            "calls-always-time-out",
             "probes-always-time-out",
             "probe-timeout-never-reached",
             "probes-cost-capacity",
+            "bulkhead-without-limit",
+            "bulkhead-always-full",
+            "retries-wait-too-long",
             "pattern-matches-nothing",
             "cap-matches-nothing",
             "star-in-name",
@@ -1070,8 +1196,14 @@ fn any_settings() -> impl Strategy<Value = Settings> {
         Just(AbandonedPolicy::FailureIfSlow),
         times().prop_map(AbandonedPolicy::FailureAfter),
     ];
-    (trips, window, probes, breaks, abandoned).prop_map(
-        |(trips, window, probes, breaks, abandoned)| {
+    let retries = times().prop_map(|max_wait| RetryLimits::new(1).max_wait(max_wait));
+    let around = (
+        option::of(times()),
+        option::of((counts(), times())),
+        option::of(retries),
+    );
+    (trips, window, probes, around, breaks, abandoned).prop_map(
+        |(trips, window, probes, around, breaks, abandoned)| {
             let mut settings = Settings::default();
             settings
                 .set_consecutive_failures(trips.0)
@@ -1086,6 +1218,9 @@ fn any_settings() -> impl Strategy<Value = Settings> {
                 .set_probes(probes.1)
                 .set_half_open_timeout(probes.2)
                 .set_probe_timeout(probes.3)
+                .set_call_timeout(around.0)
+                .set_bulkhead(around.1)
+                .set_retries(around.2)
                 .set_open_for(OpenFor::exponential(breaks.0, breaks.1, breaks.2).jitter(breaks.3))
                 .set_abandoned(abandoned);
             settings
@@ -1093,12 +1228,14 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-const BLOCKS: [&str; 8] = [
+const BLOCKS: [&str; 10] = [
     "consecutive_failures = 3",
     "failure_rate = '6%'",
     "time_window = '10s'",
     "open_for = '1s'",
     "probe_timeout = '1m'",
+    "call_timeout = '1s'\nbulkhead = 20",
+    "bulkhead = 20\nretries = 2",
     "slow_call_duration = '5s'",
     "abandoned = { failure_after = '10s' }",
     "slow_call_rate = '50%'\nslow_call_duration = '1ms'",

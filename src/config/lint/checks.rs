@@ -12,7 +12,7 @@ use super::{
     words::{calls, count, percent, rate, time},
 };
 use crate::{
-    circuit::settings::{Jitter, OpenFor, Settings},
+    circuit::settings::{Jitter, MAX_PLACES, OpenFor, Settings},
     machine::{AbandonedPolicy, MAX_CONSECUTIVE_FAILURES, MAX_SPAN},
 };
 
@@ -43,7 +43,7 @@ impl Finding {
 
 type Check = fn(&Settings, &Calls) -> Option<Finding>;
 
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 16] = [
     window_never_fills,
     trips_on_background_errors,
     failure_rate_near_background_errors,
@@ -53,9 +53,13 @@ const CHECKS: [Check; 12] = [
     slow_calls_never_trip,
     timeouts_not_counted,
     calls_always_slow,
+    calls_always_time_out,
     probes_always_time_out,
     probe_timeout_never_reached,
     probes_cost_capacity,
+    bulkhead_without_limit,
+    bulkhead_always_full,
+    retries_wait_too_long,
 ];
 
 /// All that is found about these settings, in the order of the names of lints.
@@ -232,15 +236,15 @@ fn one_failure_trips(settings: &Settings, calls: &Calls) -> Option<Finding> {
 }
 
 fn open_for_below_timeout(settings: &Settings, calls: &Calls) -> Option<Finding> {
-    let timeout = calls.caller_timeout()?;
+    let (timeout, ends) = end_of_calls(settings, calls)?;
     let longest = longest_break(settings.open_for())?;
     if longest >= timeout {
         return None;
     }
     let (longest, timeout) = (time(longest), time(timeout));
     let message = format!(
-        "a break of {longest} is over before callers give up after {timeout}: it probes while calls from before \
-         the trip still wait"
+        "a break of {longest} is over before {ends} after {timeout}: it probes while calls from before the trip \
+         still wait"
     );
     let hint = format!("take at least {timeout}");
     let name = LintName::OpenForBelowTimeout;
@@ -248,7 +252,11 @@ fn open_for_below_timeout(settings: &Settings, calls: &Calls) -> Option<Finding>
 }
 
 fn slow_calls_never_seen(settings: &Settings, calls: &Calls) -> Option<Finding> {
-    let (slow, timeout) = (settings.slow_call_duration()?, calls.caller_timeout()?);
+    let slow = settings.slow_call_duration()?;
+    if let Some(finding) = slow_calls_cut_off(settings, calls, slow) {
+        return Some(finding);
+    }
+    let timeout = calls.caller_timeout()?;
     if slow <= timeout {
         return None;
     }
@@ -264,6 +272,35 @@ fn slow_calls_never_seen(settings: &Settings, calls: &Calls) -> Option<Finding> 
     let hint = format!("take less than {timeout}");
     let name = LintName::SlowCallsNeverSeen;
     Some(Finding::new(name, "slow_call_duration", message, hint))
+}
+
+/// The same where the circuit itself cuts calls off, before their callers give up.
+fn slow_calls_cut_off(settings: &Settings, calls: &Calls, slow: Duration) -> Option<Finding> {
+    let limit = settings.call_timeout()?;
+    if slow < limit
+        || calls
+            .caller_timeout()
+            .is_some_and(|timeout| timeout < limit)
+    {
+        return None;
+    }
+    let (slow, limit) = (time(slow), time(limit));
+    let message = format!(
+        "calls are cut off after {limit}, which is a failure, and are slow after {slow}: no answer is ever slow"
+    );
+    let hint = format!("take less than {limit}");
+    let name = LintName::SlowCallsNeverSeen;
+    Some(Finding::new(name, "slow_call_duration", message, hint))
+}
+
+/// When a call ends at the latest that is not answered, and how.
+fn end_of_calls(settings: &Settings, calls: &Calls) -> Option<(Duration, &'static str)> {
+    let cut_off = settings.call_timeout();
+    let cut_off = cut_off.map(|limit| (limit, "calls are cut off"));
+    let given_up = calls.caller_timeout();
+    let given_up = given_up.map(|timeout| (timeout, "callers give up"));
+    let both = given_up.into_iter().chain(cut_off);
+    both.min_by_key(|(time, _)| *time)
 }
 
 fn slow_calls_never_trip(settings: &Settings, calls: &Calls) -> Option<Finding> {
@@ -294,10 +331,13 @@ fn slow_calls_never_trip(settings: &Settings, calls: &Calls) -> Option<Finding> 
 
 fn timeouts_not_counted(settings: &Settings, calls: &Calls) -> Option<Finding> {
     let timeout = calls.caller_timeout()?;
+    if settings.call_timeout().is_some_and(|limit| limit < timeout) {
+        return None;
+    }
     let (why, what) = match settings.abandoned() {
         AbandonedPolicy::FailureIfSlow if settings.slow_call_duration().is_none() => (
             "nothing is slow without a `slow_call_duration`".to_owned(),
-            "a `slow_call_duration` or `failure_after` of ",
+            "a `slow_call_duration`, `failure_after` or `call_timeout` of ",
         ),
         AbandonedPolicy::FailureAfter(limit) if limit > timeout => {
             (format!("calls have failed after {}", time(limit)), "")
@@ -309,7 +349,11 @@ fn timeouts_not_counted(settings: &Settings, calls: &Calls) -> Option<Finding> {
     let message = format!(
         "callers give up after {timeout}, and {why}: a dependency that hangs never trips it"
     );
-    let hint = format!("take {what}less than {timeout}, or put the time-out inside the breaker");
+    let or = match what {
+        "" => format!(", or a `call_timeout` of less than {timeout}"),
+        _ => String::new(),
+    };
+    let hint = format!("take {what}less than {timeout}{or}");
     let name = LintName::TimeoutsNotCounted;
     Some(Finding::new(name, "abandoned", message, hint))
 }
@@ -330,6 +374,18 @@ fn calls_always_slow(settings: &Settings, calls: &Calls) -> Option<Finding> {
     Some(Finding::new(name, "slow_call_duration", message, hint))
 }
 
+fn calls_always_time_out(settings: &Settings, calls: &Calls) -> Option<Finding> {
+    let (limit, takes) = (settings.call_timeout()?, calls.duration()?);
+    if limit >= takes {
+        return None;
+    }
+    let (limit, takes) = (time(limit), time(takes));
+    let message = format!("calls take {takes}, and are cut off after {limit}: most of them fail");
+    let hint = format!("take more than {takes}");
+    let name = LintName::CallsAlwaysTimeOut;
+    Some(Finding::new(name, "call_timeout", message, hint))
+}
+
 fn probes_always_time_out(settings: &Settings, calls: &Calls) -> Option<Finding> {
     let (limit, takes) = (settings.probe_timeout()?, calls.duration()?);
     if limit >= takes {
@@ -346,9 +402,9 @@ fn probes_always_time_out(settings: &Settings, calls: &Calls) -> Option<Finding>
 
 fn probe_timeout_never_reached(settings: &Settings, calls: &Calls) -> Option<Finding> {
     let limit = settings.probe_timeout()?;
-    let callers = calls.caller_timeout().map(|time| (time, "callers give up"));
+    let ends = end_of_calls(settings, calls);
     let half_open = half_open_waits(settings).map(|time| (time, "half-open gives up on them"));
-    let first = callers.into_iter().chain(half_open);
+    let first = ends.into_iter().chain(half_open);
     let (least, who) = first.min_by_key(|(time, _)| *time)?;
     if limit <= least {
         return None;
@@ -405,8 +461,62 @@ pub(super) fn share_of_capacity(settings: &Settings, calls: &Calls) -> Option<f6
 
 /// How long a probe takes that has no answer. `None` where nobody limits it, or that is not known.
 fn probe_takes(settings: &Settings, calls: &Calls) -> Option<Duration> {
-    let limits = [settings.probe_timeout(), calls.caller_timeout()];
+    let limits = [
+        settings.probe_timeout(),
+        settings.call_timeout(),
+        calls.caller_timeout(),
+    ];
     limits.into_iter().flatten().min()
+}
+
+fn bulkhead_without_limit(settings: &Settings, calls: &Calls) -> Option<Finding> {
+    let (places, _) = settings.bulkhead()?;
+    if end_of_calls(settings, calls).is_some() {
+        return None;
+    }
+    let who_hangs = match places {
+        1 => "one that hangs keeps out all others".to_owned(),
+        places => format!("{} that hang keep out all others", count(float(places))),
+    };
+    let message = format!("no call has a limit: {who_hangs}, probes among them");
+    let hint = "set a `call_timeout`";
+    let name = LintName::BulkheadWithoutLimit;
+    Some(Finding::new(name, "bulkhead", message, hint))
+}
+
+fn bulkhead_always_full(settings: &Settings, calls: &Calls) -> Option<Finding> {
+    let (places, _) = settings.bulkhead()?;
+    let (per_second, takes) = (busy(calls)?, calls.duration()?);
+    let at_once = per_second * takes.as_secs_f64();
+    if at_once < float(places) || at_once.is_infinite() {
+        return None;
+    }
+    let message = format!(
+        "{} that take {} are {} at once on average, and there are {} places",
+        rate(per_second),
+        time(takes),
+        count(at_once),
+        count(float(places)),
+    );
+    let hint = match at_once.ceil() {
+        enough if enough < float(MAX_PLACES) => format!("take more than {}", count(enough)),
+        _ => "leave it out".to_owned(),
+    };
+    let name = LintName::BulkheadAlwaysFull;
+    Some(Finding::new(name, "bulkhead", message, hint))
+}
+
+fn retries_wait_too_long(settings: &Settings, calls: &Calls) -> Option<Finding> {
+    let (wait, timeout) = (settings.retries()?.max_wait, calls.caller_timeout()?);
+    if wait < timeout {
+        return None;
+    }
+    let (wait, timeout) = (time(wait), time(timeout));
+    let message =
+        format!("callers give up after {timeout}, and a call may wait {wait} to be repeated");
+    let hint = format!("take less than {timeout} as `max_wait`");
+    let name = LintName::RetriesWaitTooLong;
+    Some(Finding::new(name, "retries", message, hint))
 }
 
 /// What remains of a break with jitter, on average.

@@ -54,14 +54,18 @@
 //! | `trips-on-background-errors` | `consecutive_failures` | so many in a row come about by chance more than once a day; or within a million calls, where calls a second are not known | background errors |
 //! | `failure-rate-near-background-errors` | `failure_rate` | it is not above the background errors; or the window reaches it by chance more than once a day, or within a million calls | background errors; calls a second, for a time window |
 //! | `one-failure-trips` | `failure_rate` | one failure of `minimum_calls` reaches it, and background errors are not known | nothing |
-//! | `open-for-below-timeout` | `open_for` | breaks are shorter than callers wait, so that probes go out while calls from before the trip still hang | caller's time-out |
-//! | `slow-calls-never-seen` | `slow_call_duration` | callers give up before it | caller's time-out |
+//! | `open-for-below-timeout` | `open_for` | breaks are shorter than calls can hang, so that probes go out while calls from before the trip still do | caller's time-out, or there is a `call_timeout` |
+//! | `slow-calls-never-seen` | `slow_call_duration` | callers give up before it, or calls are cut off by then | caller's time-out, or there is a `call_timeout` |
 //! | `slow-calls-never-trip` | `slow_call_duration` | there is no `slow_call_rate`, and nobody is known to give slow calls up, which would be failures | nothing |
 //! | `timeouts-not-counted` | `abandoned` | callers give up before their calls count as failures (rule [A4](crate::guide::contract)) | caller's time-out |
 //! | `calls-always-slow` | `slow_call_duration` | most calls take longer, and there is a `slow_call_rate` | duration |
+//! | `calls-always-time-out` | `call_timeout` | most calls take longer | duration |
 //! | `probes-always-time-out` | `probe_timeout` | most calls take longer | duration |
-//! | `probe-timeout-never-reached` | `probe_timeout` | half-open, or the caller, gives up before it | nothing; caller's time-out |
-//! | `probes-cost-capacity` | `open_for` | probes of a dependency that hangs hold more than 10 % of what the caller can have in flight; or those of all circuits together more than 50 % | capacity; caller's time-out, or there is a `probe_timeout` |
+//! | `probe-timeout-never-reached` | `probe_timeout` | half-open, or the caller, gives up before it, or the `call_timeout` is shorter | nothing; caller's time-out |
+//! | `probes-cost-capacity` | `open_for` | probes of a dependency that hangs hold more than 10 % of what the caller can have in flight; or those of all circuits together more than 50 % | capacity; caller's time-out, or there is a `probe_timeout` or `call_timeout` |
+//! | `bulkhead-without-limit` | `bulkhead` | there is no `call_timeout`, and callers are not known to give up: calls that hang keep their places, and when they have all, not even a probe gets one | nothing |
+//! | `bulkhead-always-full` | `bulkhead` | it has no more places than there are calls at once, on average | calls a second, and duration |
+//! | `retries-wait-too-long` | `retries` | callers give up before a call has waited for `max_wait` | caller's time-out |
 //! | `pattern-matches-nothing` | `matching.….names` | no circuit of the file and none that is known is called so, and there are some | names |
 //! | `cap-matches-nothing` | `caps.…` | no circuit of the file and none that is known is called so, or has such tags by the file | names |
 //! | `star-in-name` | `circuits.…` | there is a `*` in the name, as if it were a pattern | nothing |

@@ -40,7 +40,7 @@ names! {
     OneFailureTrips = "one-failure-trips",
     /// It probes while calls from before the trip still wait.
     OpenForBelowTimeout = "open-for-below-timeout",
-    /// Callers give up before a call is slow.
+    /// Callers give up, or calls are cut off, before a call is slow.
     SlowCallsNeverSeen = "slow-calls-never-seen",
     /// Calls may be slow, and none of them trips it.
     SlowCallsNeverTrip = "slow-calls-never-trip",
@@ -48,12 +48,20 @@ names! {
     TimeoutsNotCounted = "timeouts-not-counted",
     /// Calls are slow as a rule.
     CallsAlwaysSlow = "calls-always-slow",
+    /// Calls are cut off before they can succeed.
+    CallsAlwaysTimeOut = "calls-always-time-out",
     /// Probes are cut off before they can succeed.
     ProbesAlwaysTimeOut = "probes-always-time-out",
     /// Probes are given up before they are cut off.
     ProbeTimeoutNeverReached = "probe-timeout-never-reached",
     /// While a dependency is down, its probes hold much of what the caller can have in flight.
     ProbesCostCapacity = "probes-cost-capacity",
+    /// Calls that hang hold the places of the bulkhead for as long as their callers wait.
+    BulkheadWithoutLimit = "bulkhead-without-limit",
+    /// There are more calls at once than the bulkhead has places, while all is well.
+    BulkheadAlwaysFull = "bulkhead-always-full",
+    /// Callers give up before a call is repeated.
+    RetriesWaitTooLong = "retries-wait-too-long",
     /// A pattern matches the name of no circuit.
     PatternMatchesNothing = "pattern-matches-nothing",
     /// A cap is for no circuit.
