@@ -102,6 +102,17 @@ fn towers() -> Vec<Path> {
                     .layer(Bare),
             ),
         ),
+        (
+            "service_success_limited",
+            calls(
+                CircuitBreakerLayer::new(timeless(|c| {
+                    c.consecutive_failures(5).call_timeout(BREAK)
+                }))
+                .classifier(ErrorsOnly)
+                .limit_calls()
+                .layer(Bare),
+            ),
+        ),
         ("service_success_heard", calls(protected(heard()))),
         (
             "service_success_with_durations",

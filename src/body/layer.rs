@@ -22,7 +22,7 @@ pub trait ReplacedByBodies: CallScope {}
 
 impl ReplacedByBodies for HeadOnly {}
 impl<J> ReplacedByBodies for ObserveBodies<J> {}
-impl<X: CallScope, N> ReplacedByBodies for WithRequestFacts<X, N> {}
+impl<X: ReplacedByBodies, N> ReplacedByBodies for WithRequestFacts<X, N> {}
 
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 impl<C, R, X: ReplacedByBodies, G> CircuitBreakerLayer<C, R, X, G> {

@@ -62,6 +62,7 @@ use crate::circuit::clock::Clock;
 ///   [`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter), be at least ten grains long. With one
 ///   that is shorter than a grain, fast calls count as slow now and then.
 /// * **Not changed** are times that tokio's timer keeps, such as
+///   [`call_timeout`](crate::CircuitBuilder::call_timeout) and
 ///   [`probe_timeout`](crate::CircuitBuilder::probe_timeout). Who waits for the end of a break, as a
 ///   [driver](crate::Circuit::probe_with) does, may be woken up to one grain too early, and then waits again.
 ///

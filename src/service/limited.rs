@@ -78,6 +78,10 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// never seen to fail. Set that below what callers usually have, or say after which time a call that was given up
     /// has failed: [`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter).
     ///
+    /// **Watch out:** where the circuit counts whatever is given up as a failure
+    /// ([`AbandonedPolicy::Failure`](crate::AbandonedPolicy::Failure)), it does so here, too, and a stranger's deadline of a
+    /// nanosecond is one.
+    ///
     /// **Watch out:** the request goes on to the inner service as it is, with the deadline that it came with. Where the
     /// inner service has less time than that, tell it yourself.
     ///

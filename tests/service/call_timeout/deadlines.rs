@@ -1,5 +1,7 @@
 //! M5: what a caller has left only shortens the limit, and fails nobody.
 
+use proptest::{collection::vec, prelude::*};
+
 use super::*;
 
 // M5: who is in a hurry opens no circuit.
@@ -369,4 +371,36 @@ async fn nonsense_lengthens_nothing() {
     }
     let (_, took) = timed(service.oneshot(said(&[b"1h", b"100ms"]))).await;
     is_limit(took, millis(100));
+}
+
+proptest! {
+    // M5: whatever a stranger sends, the limit is shortened or left, and nothing panics.
+    #[test]
+    fn whatever_is_sent_it_is_a_time_or_nothing(
+        values in vec(
+            prop_oneof![
+                vec(any::<u8>(), 0..24),
+                "[0-9]{0,22}[a-zA-Z]{0,3}".prop_map(String::into_bytes),
+                "[-+ ,.0-9]{0,12}(ns|us|ms|s|m|h|n|H|S)?".prop_map(String::into_bytes),
+            ],
+            0..4,
+        ),
+    ) {
+        let mut request = Asked::default();
+        let values: Vec<_> = (values.iter().filter_map(|value| HeaderValue::from_bytes(value).ok())).collect();
+        for value in &values {
+            request.headers_mut().append("x-time-left", value.clone());
+        }
+        for header in [time_left(), time_left().in_seconds(), time_left().in_milliseconds()] {
+            let all = header.left(&request);
+            // One more never makes it longer.
+            request.headers_mut().append("x-time-left", HeaderValue::from_static("7s"));
+            let more = header.left(&request).expect("a time");
+            prop_assert!(more <= secs(7) && all.is_none_or(|all| more <= all));
+            request.headers_mut().remove("x-time-left");
+            for value in &values {
+                request.headers_mut().append("x-time-left", value.clone());
+            }
+        }
+    }
 }
