@@ -18,6 +18,8 @@ const MISUSES: &[&str] = &[
     "finished_twice",
     #[cfg(feature = "registry")]
     "key_for_another_request",
+    #[cfg(feature = "body")]
+    "limited_before_bodies",
     "not_built",
     #[cfg(feature = "retries")]
     "retries_of_a_stream",

@@ -25,13 +25,16 @@ impl<J> ReplacedByBodies for ObserveBodies<J> {}
 impl<X: ReplacedByBodies, N> ReplacedByBodies for WithRequestFacts<X, N> {}
 
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
-impl<C, R, X: ReplacedByBodies, G> CircuitBreakerLayer<C, R, X, G> {
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Observes calls to the end of their bodies (rule H5): a body that ends in an error or with the wrong
     /// length is a failure. The service then answers with [`ObservedBody`](crate::body::ObservedBody); see
     /// [`body`](crate::body) for what counts as what.
     ///
     /// Default: a call ends with the head of its response, and bodies are left alone.
-    pub fn observe_bodies(self) -> CircuitBreakerLayer<C, R, ObserveBodies, G> {
+    pub fn observe_bodies(self) -> CircuitBreakerLayer<C, R, ObserveBodies, G>
+    where
+        X: ReplacedByBodies,
+    {
         self.observe_bodies_with(ObserveBodies::new())
     }
 
@@ -39,7 +42,10 @@ impl<C, R, X: ReplacedByBodies, G> CircuitBreakerLayer<C, R, X, G> {
     pub fn observe_bodies_with<J>(
         self,
         observe: ObserveBodies<J>,
-    ) -> CircuitBreakerLayer<C, R, ObserveBodies<J>, G> {
+    ) -> CircuitBreakerLayer<C, R, ObserveBodies<J>, G>
+    where
+        X: ReplacedByBodies,
+    {
         self.with_policies(|policies| Policies {
             classifier: policies.classifier,
             rejection: policies.rejection,

@@ -7,7 +7,7 @@ use crate::{
 };
 
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
-impl<C, R, X: ReplacedByBodies, G> CircuitBreakerLayer<C, R, X, G> {
+impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Classifies and rejects as gRPC has it, and follows calls to their trailers (rule H4).
     ///
     /// It replaces what was said before it about classifying, rejecting and bodies. What is said after it holds, such
@@ -50,12 +50,18 @@ impl<C, R, X: ReplacedByBodies, G> CircuitBreakerLayer<C, R, X, G> {
     /// ([`fresh_clone_on_rejection`](Self::fresh_clone_on_rejection)): tonic's `Channel` is a buffer of 1,024
     /// places. So the inner service has to be `Clone`, as tonic's channels and servers are. Around one that is not,
     /// say [`keep_on_rejection`](Self::keep_on_rejection) after it.
-    pub fn grpc(self) -> GrpcLayer {
+    pub fn grpc(self) -> GrpcLayer
+    where
+        X: ReplacedByBodies,
+    {
         self.grpc_with(GrpcClassifier::new())
     }
 
     /// Like [`grpc`](Self::grpc), with a classifier of your own.
-    pub fn grpc_with(self, classifier: GrpcClassifier) -> GrpcLayer {
+    pub fn grpc_with(self, classifier: GrpcClassifier) -> GrpcLayer
+    where
+        X: ReplacedByBodies,
+    {
         self.classifier(classifier)
             .rejection(GrpcUnavailable)
             .observe_bodies_with(ObserveBodies::new().eos_classifier(classifier))
