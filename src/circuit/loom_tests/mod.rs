@@ -1,4 +1,5 @@
 //! Models of a whole circuit under loom, as those of the [machine](crate::machine).
 
+mod bulkhead;
 mod calls;
 mod events;

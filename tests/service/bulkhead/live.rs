@@ -151,3 +151,21 @@ async fn who_waits_already_waits_as_long_as_was_said_then() {
     advance(millis(1)).await;
     assert_eq!(reason(&waits.done()), Some(Reason::BulkheadFull));
 }
+
+// M2, E5: a place that is to go goes, and is not handed to somebody who then has to begin anew.
+#[tokio::test(start_paused = true)]
+async fn fewer_places_leave_the_line_as_it_is() {
+    let (circuit, upstream) = (circuit(2, WAIT, |c| c), Upstream::new());
+    let mut service = upstream.of(&circuit);
+    let mut inside = vec![pends(&mut service, "hangs"), pends(&mut service, "hangs")];
+    let mut first = pends(&mut service, "hangs");
+    let mut second = pends(&mut service, "hangs");
+    resize(&circuit, 1);
+    inside.pop();
+    assert!(first.poll().is_pending() && second.poll().is_pending());
+    assert_eq!(upstream.inside(), 1);
+    inside.pop();
+    assert_eq!((first.is_woken(), second.is_woken()), (true, false));
+    assert!(first.poll().is_pending());
+    taken(&circuit, 1, 1);
+}
