@@ -9,6 +9,7 @@ mod cached;
 mod drainer;
 mod fallback;
 mod hold;
+mod isolation;
 mod queue;
 mod queue_model;
 mod queue_whole;
