@@ -15,6 +15,12 @@ const MISUSES: &[&str] = &[
     "classifier_for_another_service",
     "default_rejection_without_http",
     "discarded",
+    #[cfg(feature = "degrade")]
+    "fallback_boxed_error",
+    #[cfg(feature = "degrade")]
+    "fallback_keeps_stream",
+    #[cfg(feature = "degrade")]
+    "fallback_without_request",
     "finished_twice",
     #[cfg(feature = "registry")]
     "key_for_another_request",

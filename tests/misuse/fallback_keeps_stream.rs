@@ -1,0 +1,25 @@
+//! A request whose body streams cannot be kept.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use http::{Request, Response};
+use tower::{Layer, Service, service_fn};
+use tower_breaker::{
+    Circuit,
+    degrade::fallback::{self, FallbackLayer},
+};
+
+/// As a server or a router would take it.
+fn serve<S: Service<Request<Body>>>(_: S) {}
+
+async fn ask(_: Request<Body>) -> Result<Response<Body>, Infallible> {
+    Ok(Response::default())
+}
+
+fn main() {
+    let circuit = Circuit::builder("reviews").build().unwrap();
+    let layer =
+        FallbackLayer::on_rejection(&circuit, fallback::service(service_fn(ask))).keeping_request();
+    serve(layer.layer(service_fn(ask)));
+}

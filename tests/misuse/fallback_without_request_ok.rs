@@ -1,0 +1,24 @@
+//! The stand-in is asked for the request, which the layer keeps.
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use tower::{Layer, Service, service_fn};
+use tower_breaker::{
+    Circuit,
+    degrade::fallback::{self, FallbackLayer},
+};
+
+/// As a server or a router would take it.
+fn serve<S: Service<Request<String>>>(_: S) {}
+
+async fn ask(_: Request<String>) -> Result<Response<String>, Infallible> {
+    Ok(Response::default())
+}
+
+fn main() {
+    let circuit = Circuit::builder("reviews").build().unwrap();
+    let layer =
+        FallbackLayer::on_rejection(&circuit, fallback::service(service_fn(ask))).keeping_request();
+    serve(layer.layer(service_fn(ask)));
+}
