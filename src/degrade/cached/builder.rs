@@ -91,8 +91,8 @@ impl CachedBuilder {
 
     /// An answer whose body is longer, in bytes, is not kept. An eighth of [`bytes`](Self::bytes) at most.
     ///
-    /// A body is recorded while it is read, at most 64 bodies at once. So 64 times this limit is what recording may take
-    /// in the worst case.
+    /// A body is recorded while it is read, at most 64 bodies at once. So 64 times this limit is what recording may
+    /// take in the worst case.
     ///
     /// Default: 1 MiB.
     pub fn body_limit(mut self, body_limit: usize) -> Self {
@@ -102,16 +102,16 @@ impl CachedBuilder {
 
     /// Tells answers apart by this header, too, whatever `Vary` says.
     ///
-    /// For what says who asks and is none of the headers that the cache knows itself ([whose answer](super#whose-answer)),
-    /// such as a tenant.
+    /// For what says who asks and is none of the headers that the cache knows itself ([whose
+    /// answer](super#whose-answer)), such as a tenant.
     pub fn also_key_by(mut self, name: HeaderName) -> Self {
         self.also_key_by.push(name);
         self
     }
 
-    /// `false` says that all requests are of one user, as in an app: then what is `private` is kept, and what is said to
-    /// shared caches (`s-maxage`, `proxy-revalidate`) does not hold. Answers to different credentials are told apart all
-    /// the same.
+    /// `false` says that all requests are of one user, as in an app: then what is `private` is kept, and what is said
+    /// to shared caches (`s-maxage`, `proxy-revalidate`) does not hold. Answers to different credentials are told apart
+    /// all the same.
     ///
     /// Default: `true`.
     pub fn shared(mut self, shared: bool) -> Self {
@@ -119,8 +119,8 @@ impl CachedBuilder {
         self
     }
 
-    /// Where the cache gets the time; see [`clock`](crate::clock). How long an answer has been kept is by that; the time
-    /// of day is needed only for the dates in headers.
+    /// Where the cache gets the time; see [`clock`](crate::clock). How long an answer has been kept is by that; the
+    /// time of day is needed only for the dates in headers.
     ///
     /// Default: tokio's clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {

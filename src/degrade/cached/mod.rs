@@ -74,48 +74,56 @@
 //! Those to a GET that succeed, or are [answered](crate::Outcome::Answered) such as a 404, once their body has been
 //! read to its end. **What is not understood to the letter is not kept.** Nor is
 //!
-//! | what is not kept | because |
+//! | what is not kept | RFC 9111, if not said |
 //! |---|---|
-//! | an answer to another method, HEAD too | a HEAD is answered from a GET, and of the others the body is a part of the question |
-//! | an answer to a GET with a body | the same |
-//! | a status that is none of 200, 203, 204, 300, 301, 308, 404, 410, and, with an explicit lifetime, 302, 307, 405, 414 | it may mean something else a while later (RFC 9110, 15.1) |
-//! | `no-store`, in the answer or the request | RFC 9111, 5.2.2.5 and 5.2.1.5 |
-//! | `private`, with fields or without, unless [of one user](CachedBuilder::shared) | RFC 9111, 5.2.2.7 |
-//! | `no-cache`, with fields or without; `Pragma: no-cache` | it has to be asked for again (RFC 9111, 5.2.2.4) |
-//! | `Set-Cookie`, whatever else it says | RFC 9111, 7.3, and stricter: a cookie is for one user |
-//! | an answer to somebody with credentials, unless it says `public`, `s-maxage` or `must-revalidate` | RFC 9111, 3.5 |
-//! | `Vary: *`; more than 16 names in `Vary`, or 8 KiB in what they name | nobody knows, or can tell apart cheaply, whose it is (RFC 9111, 4.1) |
-//! | a `Cache-Control`, `Vary`, `Connection`, `Age`, `Pragma` or `Content-Length` that is not to the letter, not ASCII, or above 8 KiB | what is said twice holds at its strictest (RFC 9111, 4.2.1), what is not understood forbids |
-//! | `Connection` that names one of the headers that decide | then they were not meant for us (RFC 9110, 7.6.1) |
-//! | a body of another length than announced, that breaks off, has trailers, or is longer than the [limit](CachedBuilder::body_limit); `Content-Range`; a head above 32 KiB | it is not the whole answer, or too much (RFC 9111, 3.3) |
-//! | what a fallback or a rejection further in has answered | it is not the dependency's |
-//! | an answer that was asked for before something changed there | RFC 9111, 4.4 |
-//! | more than 64 bodies at once | so much memory is nobody's wish |
+//! | an answer to another method; a HEAD is answered from a GET | 9110, 9.2.3 |
+//! | an answer to a GET with a body, which is a part of the question then | 9110, 9.3.1 |
+//! | a status but 200, 203, 204, 300, 301, 308, 404, 410; with a lifetime 302, 307, 405, 414 | 9110, 15.1 |
+//! | `no-store`, in the answer or the request | 5.2.2.5, 5.2.1.5 |
+//! | `private`, with fields or without, unless [of one user](CachedBuilder::shared) | 5.2.2.7 |
+//! | `no-cache`, with fields or without; `Pragma: no-cache` | 5.2.2.4 |
+//! | `Set-Cookie`, whatever else it says | stricter than 7.3 |
+//! | with credentials in the request, unless it says `public`, `s-maxage`, `must-revalidate` | 3.5 |
+//! | `Vary: *`; more than 16 names in `Vary`, or 8 KiB in what they name | 4.1 |
+//! | a header that decides and is not to the letter, not ASCII, or above 8 KiB | stricter than 4.2.1 |
+//! | `Connection` that names a header that decides: so it was not meant for us | 9110, 7.6.1 |
+//! | a body that breaks off, has trailers, or another length than announced; `Content-Range` | 3.3 |
+//! | a body above the [limit](CachedBuilder::body_limit), a head above 32 KiB | |
+//! | what a fallback or a rejection further in has answered: it is not the dependency's | |
+//! | what was asked for before something has changed there | 4.4 |
+//!
+//! Headers that decide are `Cache-Control`, `Vary`, `Pragma`, `Age`, `Connection` and `Content-Length`. What they say
+//! twice holds at its strictest. A cookie or an API key may also be named by `Vary` in place of the three directives.
 //!
 //! # Which answers are given
 //!
-//! A kept one is given if the call was rejected (by a circuit or a bulkhead), took too long, or failed, and the answer is
+//! A kept one is given if the call was rejected (by a circuit or a bulkhead), took too long, or failed, and the answer
+//! is
 //!
-//! * *fresh*: younger than `s-maxage`, else `max-age`, else `Expires` less `Date` (RFC 9111, 4.2; no guess is made where
-//!   nothing is said), or
+//! * *fresh*: younger than `s-maxage`, else `max-age`, else `Expires` less `Date` (RFC 9111, 4.2; no guess is made
+//!   where nothing is said), or
 //! * *stale*, for at most as long as `stale-if-error` of the answer or the request says, or `max-stale` of the request;
 //!   of several, the shortest (RFC 5861, 4; RFC 9111, 5.2.1.2). Where none is said, for
-//!   [`stale_if_error`](CachedBuilder::stale_if_error), which is not at all by default.
+//!   [`stale_if_error`](CachedBuilder::stale_if_error), which is not at all by default. An answer that says nothing of
+//!   how long it is good is stale from when it came.
 //!
-//! | what is not given | because |
+//! | what is not given | RFC 9111 |
 //! |---|---|
-//! | a stale answer with `must-revalidate`, `proxy-revalidate` or `s-maxage` | RFC 9111, 4.2.4, 5.2.2.2, 5.2.2.8, 5.2.2.10; the last two hold for [shared](CachedBuilder::shared) caches |
+//! | a stale answer with `must-revalidate` | 4.2.4, 5.2.2.2 |
+//! | a stale answer with `proxy-revalidate` or `s-maxage`, of a [shared](CachedBuilder::shared) cache | 5.2.2.8, .10 |
 //! | anything older than [`keep_for`](CachedBuilder::keep_for) | |
-//! | anything to a request with `no-cache`, `no-store`, `max-age=0` or `Pragma: no-cache`, or a `Cache-Control` that is not understood | RFC 9111, 5.2.1.4 and 5.4 |
-//! | what is older than its `max-age`, or not fresh for its `min-fresh`; what is stale, if it says `max-age` and neither `max-stale` nor `stale-if-error` | RFC 9111, 5.2.1.1 and 5.2.1.3 |
-//! | anything to a request with `Range`, `If-Range`, `If-Match` or `If-Unmodified-Since` | only the origin can tell |
-//! | an answer to another credential, or with other values of what `Vary` names | see below |
+//! | anything to a request with `no-cache`, `no-store`, `max-age=0` or `Pragma: no-cache` | 5.2.1.4, 5.4 |
+//! | anything to a request whose `Cache-Control` is not understood | |
+//! | what is older than the request's `max-age`, or not fresh for its `min-fresh` | 5.2.1.1, 5.2.1.3 |
+//! | what is stale, to a request with `max-age` and neither `max-stale` nor `stale-if-error` | 5.2.1.1 |
+//! | anything to a request with `Range`, `If-Range`, `If-Match` or `If-Unmodified-Since` | 4.3.2 |
+//! | an answer to another credential, or with other values of what `Vary` names | 3.5, 4.1 |
 //!
-//! Where nothing is given, the caller gets what the call came to, untouched. `If-None-Match` and `If-Modified-Since` are
-//! answered with a 304 if they match (RFC 9111, 4.3.2). `only-if-cached` is not obeyed: the dependency is asked.
+//! Where nothing is given, the caller gets what the call came to, untouched. `If-None-Match` and `If-Modified-Since`
+//! are answered with a 304 if they match (RFC 9111, 4.3.2). `only-if-cached` is not obeyed: the dependency is asked.
 //!
-//! A kept answer has the status and the headers that it came with, in their order and with all repeats, but for those of
-//! one connection (RFC 9110, 7.6.1). `Date` stays, `Age` is new (RFC 9111, 5.1), and a line is appended to
+//! A kept answer has the status and the headers that it came with, in their order and with all repeats, but for those
+//! of one connection (RFC 9110, 7.6.1). `Date` stays, `Age` is new (RFC 9111, 5.1), and a line is appended to
 //! `Cache-Status` (RFC 9211):
 //!
 //! | `tower-breaker;` … | when |
@@ -127,18 +135,18 @@
 //!
 //! # Whose answer
 //!
-//! An answer is given to another request only if that asks for the same: scheme, host, path and query, byte for byte.
+//! An answer is given to another request only if that asks for the same: scheme, host, and path and query byte for byte.
 //! And only if it has the same values, all of them in the same order, of
 //!
 //! * every header that any answer from there has named in `Vary`;
 //! * what says who asks: `Authorization`, `Proxy-Authorization`, `Cookie`, `Api-Key`, `X-Api-Key`, `X-Access-Token`,
 //!   `X-Auth-Token`. That is stricter than RFC 9111, 3.5: also a `public` answer to one user is given to no other;
-//! * what frameworks take a request for another by, which nobody names in `Vary`: `X-Forwarded-Host`, `-Proto`, `-Port`,
-//!   `-Prefix` and `-Scheme`, `X-Original-URL`, `X-Rewrite-URL`, and those that override the method;
+//! * what frameworks take a request for another by, which nobody names in `Vary`: `X-Forwarded-Host`, `-Proto`,
+//!   `-Port`, `-Prefix` and `-Scheme`, `X-Original-URL`, `X-Rewrite-URL`, and those that override the method;
 //! * every header of [`also_key_by`](CachedBuilder::also_key_by).
 //!
-//! Of all these, a hash of 128 bits is kept, under a key that is made anew for each cache. No credential is kept, and no
-//! header of a request.
+//! Of all these, a hash of 128 bits is kept, under a key that is made anew for each cache. No credential is kept, and
+//! no header of a request.
 //!
 //! **Watch out:** the cache knows only what stands in the request that comes to *its* layer.
 //!
@@ -147,19 +155,19 @@
 //! add_credentials_of_the_user( cached( breaker( client ) ) )   // right
 //! ```
 //!
-//! A user who is told by a client certificate, by an extension of the request or by a header that is not listed above has
-//! to be in the key: put a header into the request, in a layer further out, and name it in `also_key_by`.
+//! A user who is told by a client certificate, by an extension of the request or by a header that is not listed above
+//! has to be in the key: put a header into the request, in a layer further out, and name it in `also_key_by`.
 //!
 //! # What it costs
 //!
 //! *Of each GET*, a clone of the headers. *Of an answer that is kept*, a copy of its body, made piece by piece as it is
-//! read: no frame is held back. What is not kept is not copied. Every good answer is recorded anew, so that the last one
-//! is there.
+//! read: no frame is held back. What must not be kept is not copied. Every good answer is recorded anew, so that the last
+//! one is there.
 //!
 //! *Memory* stays within [`bytes`](CachedBuilder::bytes), in which headers and all that is needed to find an answer are
 //! counted, and within [`entries`](CachedBuilder::entries); what is used least goes first. What is being recorded comes
-//! on top, 64 times [`body_limit`](CachedBuilder::body_limit) at most. An answer that is too old is not given, but goes
-//! only when its place is needed, or with [`clear`](Cached::clear).
+//! on top: 64 bodies at most. If all places are taken, a body that takes longer than ten seconds loses its own. An
+//! answer that is too old is not given, but goes only when its place is needed, or with [`clear`](Cached::clear).
 //!
 //! *Of each call*, nothing waits for a lock but the look for an answer where there is no other, and the keeping of one.
 //!

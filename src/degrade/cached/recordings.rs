@@ -12,8 +12,8 @@ use super::shared::Shared;
 
 /// As many bodies may be recorded at once.
 const PLACES: usize = 64;
-/// In nanoseconds. A body that takes longer loses its place to another, if all are taken: or who reads slowly could keep
-/// anything from being kept.
+/// In nanoseconds. A body that takes longer loses its place to another, if all are taken: or who reads slowly could
+/// keep anything from being kept.
 const LONG: u64 = 10_000_000_000;
 
 /// A lock for each place, which nobody waits for but who takes a place of somebody slow.
@@ -56,7 +56,7 @@ impl Recordings {
                 .is_none_or(|there| now.saturating_sub(there.since) > LONG)
         };
         let (at, mut place) = free.or_else(|| self.find(slow))?;
-        Some((at, mem::replace(&mut *place, Some(taken))))
+        Some((at, place.replace(taken)))
     }
 
     /// A place that somebody is just writing into is neither free nor slow.

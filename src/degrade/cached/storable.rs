@@ -57,11 +57,12 @@ pub(super) fn storable(
 ) -> Option<Storable> {
     let said = Directives::read(answer)?;
     let depends_on = vary::names(answer)?;
-    let allowed = !question.is_head
-        && !said.no_store
-        && !said.no_cache
-        && !(said.private && rules.shared)
-        && !sets_cookies(answer)
+    let forbidden = question.is_head
+        || said.no_store
+        || said.no_cache
+        || said.private && rules.shared
+        || sets_cookies(answer);
+    let allowed = !forbidden
         && is_understood(status, freshness::is_explicit(answer, &said, rules.shared))
         && is_for_others(question, &said, &depends_on, rules)
         && is_whole(answer)

@@ -6,7 +6,10 @@
 #[allow(dead_code, reason = "some of it is for the machine")]
 mod bytes;
 #[path = "../../degrade/cached/hostile/drive.rs"]
-#[allow(dead_code, reason = "what came of it is counted where there is no fuzzer")]
+#[allow(
+    dead_code,
+    reason = "what came of it is counted where there is no fuzzer"
+)]
 mod drive;
 #[path = "../../degrade/cached/stage.rs"]
 #[allow(dead_code, reason = "some of it is for other tests")]
