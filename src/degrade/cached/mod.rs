@@ -135,8 +135,8 @@
 //!
 //! # Whose answer
 //!
-//! An answer is given to another request only if that asks for the same: scheme, host, and path and query byte for byte.
-//! And only if it has the same values, all of them in the same order, of
+//! An answer is given to another request only if that asks for the same: the same scheme and host, and the same path and
+//! query, byte for byte. And only if it has the same values, all of them in the same order, of
 //!
 //! * every header that any answer from there has named in `Vary`;
 //! * what says who asks: `Authorization`, `Proxy-Authorization`, `Cookie`, `Api-Key`, `X-Api-Key`, `X-Access-Token`,
@@ -161,8 +161,8 @@
 //! # What it costs
 //!
 //! *Of each GET*, a clone of the headers. *Of an answer that is kept*, a copy of its body, made piece by piece as it is
-//! read: no frame is held back. What must not be kept is not copied. Every good answer is recorded anew, so that the last
-//! one is there.
+//! read: no frame is held back. What must not be kept is not copied. Every good answer is recorded anew, so that the
+//! last one is there.
 //!
 //! *Memory* stays within [`bytes`](CachedBuilder::bytes), in which headers and all that is needed to find an answer are
 //! counted, and within [`entries`](CachedBuilder::entries); what is used least goes first. What is being recorded comes

@@ -478,3 +478,37 @@ fn what_another_fallback_has_answered_is_not_kept() {
     circuit.force_open();
     assert_eq!(ask(), "sorry");
 }
+
+// M1, M4: the circuit takes a kept answer for the dependency's, and never opens.
+#[test]
+fn a_cache_inside_of_its_breaker_is_found_out() {
+    let cached = Cached::builder()
+        .stale_if_error(HOUR)
+        .build()
+        .expect("fine");
+    let circuit = Circuit::builder("files").build().expect("fine");
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let told = fails.clone();
+    let origin = service_fn(move |_: Request<()>| {
+        let status = if told.load(std::sync::atomic::Ordering::Relaxed) {
+            500
+        } else {
+            200
+        };
+        async move { Ok::<_, Infallible>(reply(status, &[], "").map(Full::new)) }
+    });
+    let wrong =
+        CircuitBreakerLayer::new(circuit.clone()).layer(cached.layer(&circuit).layer(origin));
+    let ask = || {
+        let response = wrong
+            .clone()
+            .oneshot(get("/a", &[]))
+            .now_or_never()
+            .expect("at once");
+        read(response.expect("fine").into_body()).expect("whole")
+    };
+    ask();
+    fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    ask();
+    assert_eq!(circuit.snapshot().parts.expect("a part").hidden_failures, 1);
+}

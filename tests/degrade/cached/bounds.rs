@@ -1,7 +1,10 @@
 //! Memory stays in its bound (rule M4).
 
 use http::Response;
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
 use tower_breaker::degrade::cached::{CacheUsage, Cached};
 
 use super::stage::{HOUR, Stage, get, reply};
@@ -23,30 +26,42 @@ fn answer(length: usize, headers: usize, vary: bool) -> Response<bytes::Bytes> {
     response
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+/// How many answers and bytes there may be, what share of them a body may take, and the answers: their length, their
+/// headers, whether they vary, and to whom.
+fn stores() -> impl Strategy<Value = (usize, usize, usize, Vec<(usize, usize, bool, u16)>)> {
+    let answers = (0_usize..40_000, 0_usize..12, any::<bool>(), 0_u16..400);
+    let answers = prop::collection::vec(answers, 0..300);
+    (8_usize..300, 4_096_usize..400_000, 8_usize..64, answers)
+}
 
-    // M4
-    #[test]
-    fn however_much_is_kept_there_is_no_more_than_may_be(
-        entries in 8_usize..300,
-        bytes in 4_096_usize..400_000,
-        share in 8_usize..64,
-        answers in prop::collection::vec((0_usize..40_000, 0_usize..12, any::<bool>(), 0_u16..400), 0..300),
-    ) {
-        let limits = |cached: tower_breaker::degrade::cached::CachedBuilder| {
-            cached.entries(entries).bytes(bytes).body_limit(bytes / share).stale_if_error(HOUR)
-        };
-        let mut stage = Stage::with(limits);
+// M4
+#[test]
+fn however_much_is_kept_there_is_no_more_than_may_be() {
+    let config = Config {
+        cases: 60,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(&stores(), |(entries, bytes, share, answers)| {
+        let mut stage = Stage::with(|cached| {
+            let body_limit = bytes / share;
+            cached
+                .entries(entries)
+                .bytes(bytes)
+                .body_limit(body_limit)
+                .stale_if_error(HOUR)
+        });
         for (length, headers, vary, path) in answers {
             stage.says(answer(length, headers, vary));
             let user = path.to_string();
             stage.ask(get(&format!("/{}", path % 100), &[("x-user", &user)]));
-            let CacheUsage { answers, bytes: used, .. } = stage.cached.usage();
-            prop_assert!(answers <= entries, "{answers} of {entries}");
-            prop_assert!(used <= bytes, "{used} of {bytes}");
+            let used = stage.cached.usage();
+            prop_assert!(used.answers <= entries, "{used:?} of {entries}");
+            prop_assert!(used.bytes <= bytes, "{used:?} of {bytes}");
         }
-    }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// How many bytes there are more after that than before.

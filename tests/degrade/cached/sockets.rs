@@ -62,7 +62,9 @@ async fn a_router_answers_when_what_is_behind_it_cannot() {
 async fn a_client_has_the_last_good_answer_of_a_server_that_is_gone() {
     for version in BOTH {
         let (dependency, cached) = (Dependency::new(), cached());
-        let server = Server::axum(router(&dependency)).await;
+        // Of hyper's: its connections are gone with it.
+        let pages = router(&dependency);
+        let server = Server::hyper(move || pages.clone()).await;
         let uri = format!("http://{}/page", server.address());
         let circuit = Circuit::builder("pages")
             .consecutive_failures(2)
