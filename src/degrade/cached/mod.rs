@@ -135,8 +135,8 @@
 //!
 //! # Whose answer
 //!
-//! An answer is given to another request only if that asks for the same: the same scheme and host, and the same path and
-//! query, byte for byte. And only if it has the same values, all of them in the same order, of
+//! An answer is given to another request only if that asks for the same: the same scheme and host, and the same path
+//! and query, byte for byte. And only if it has the same values, all of them in the same order, of
 //!
 //! * every header that any answer from there has named in `Vary`;
 //! * what says who asks: `Authorization`, `Proxy-Authorization`, `Cookie`, `Api-Key`, `X-Api-Key`, `X-Access-Token`,
