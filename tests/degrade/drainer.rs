@@ -81,6 +81,10 @@ impl Dependency {
         self.world(|world| world.script.extend(script));
     }
 
+    fn then_first(&self, next: Do) {
+        self.world(|world| world.script.insert(0, next));
+    }
+
     fn world<T>(&self, look: impl FnOnce(&mut World) -> T) -> T {
         look(&mut self.0.lock().expect("no panic under it"))
     }
@@ -456,6 +460,40 @@ async fn an_outage_uses_up_no_attempts() {
     let drained = run_for(drainer, secs(1_800)).await;
     assert_eq!((drained.delivered, dying.told()), (3, vec![]));
     assert_eq!(dependency.seen().len(), 63);
+}
+
+// M7: or what fails by itself would keep the circuit open for all.
+#[tokio::test(start_paused = true)]
+async fn the_next_probe_is_made_with_another() {
+    let (outbox, dying) = (Memory::new(), Dying::default());
+    let circuit = Circuit::builder("orders").consecutive_failures(100);
+    let circuit = circuit.open_for(secs(10)).build().expect("valid");
+    let dependency = Dependency::default();
+    let poisonous = dependency.clone();
+    let client = service_fn(move |request: Request<Bytes>| {
+        if request.body().starts_with(b"poison") {
+            poisonous.then_first(Do::Status(500));
+        }
+        poisonous.clone().answer(request)
+    });
+    circuit.trip(secs(10)).expect("normal mode");
+    put(&outbox, "/a", "poison 1").await;
+    put(&outbox, "/b", "poison 2").await;
+    put(&outbox, "/c", "good").await;
+    let begun = Instant::now();
+    let drainer = Drainer::new(&circuit, outbox.clone(), client).max_attempts(2);
+    let drained = run_for(drainer.dead_letter(dying.hook()), secs(600)).await;
+    let good = dependency
+        .seen()
+        .into_iter()
+        .find(|seen| seen.body == "good");
+    assert_eq!((good.expect("made").at - begun).as_secs(), 30);
+    assert_eq!(
+        (drained.delivered, drained.dead),
+        (1, 2),
+        "{:?}",
+        dying.told()
+    );
 }
 
 // M7

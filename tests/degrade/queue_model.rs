@@ -40,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..80_u16, 1..50_u16).prop_map(|(age, lease)| Step::TakeOlderThan(age, lease)),
         3 => (0..12_usize).prop_map(Step::Done),
         1 => (0..12_usize).prop_map(Step::Bury),
-        3 => (0..12_usize, 0..40_u16).prop_map(|(which, wait)| Step::GiveBack(which, wait)),
+        3 => (0..12_usize, prop_oneof![Just(0), 0..40_u16]).prop_map(|(which, wait)| Step::GiveBack(which, wait)),
         1 => (0..12_usize).prop_map(Step::Abandon),
         4 => (1..40_u16).prop_map(Step::Advance),
         1 => (0..8_u8).prop_map(|n| if n == 0 { Step::Close } else { Step::Take(5) }),
@@ -53,7 +53,7 @@ struct Kept {
     entry: Entry,
     since: Instant,
     attempts: u32,
-    free_from: Instant,
+    turn: Instant,
     lease: Option<Lease>,
 }
 
@@ -70,7 +70,7 @@ struct Naive {
 impl Naive {
     fn end_leases(&mut self, now: Instant) {
         for kept in &mut self.list {
-            if kept.free_from <= now {
+            if kept.turn <= now {
                 kept.lease = None;
             }
         }
@@ -85,7 +85,10 @@ impl Naive {
     }
 
     fn next(&self, now: Instant) -> Option<usize> {
-        (0..self.list.len()).find(|&at| self.is_head(at) && self.list[at].free_from <= now)
+        let may_be = |&at: &usize| self.is_head(at) && self.list[at].turn <= now;
+        (0..self.list.len())
+            .filter(may_be)
+            .min_by_key(|&at| self.list[at].turn)
     }
 
     /// The first head that nobody has, if it is old enough.
@@ -154,7 +157,11 @@ impl Both {
                 if let Some(at) = expected {
                     let kept = &mut self.naive.list[at];
                     (kept.attempts, kept.lease) = (7, None);
-                    kept.free_from = now + wait;
+                    kept.turn = if wait.is_zero() {
+                        kept.since
+                    } else {
+                        now + wait
+                    };
                 }
             }
             Step::Abandon(which) => {
@@ -162,7 +169,7 @@ impl Both {
                 self.memory.abandon(lease);
                 if let Some(at) = self.naive.leased(lease) {
                     let kept = &mut self.naive.list[at];
-                    (kept.lease, kept.free_from) = (None, now);
+                    (kept.lease, kept.turn) = (None, kept.since);
                 }
             }
             Step::Advance(time) => advance(millis(time.into())).await,
@@ -199,7 +206,7 @@ impl Both {
                 entry,
                 since: now,
                 attempts: 0,
-                free_from: now,
+                turn: now,
                 lease: None,
             });
         }
@@ -216,7 +223,7 @@ impl Both {
                 assert_eq!(leased.age, now - kept.since);
                 assert!(!self.leases.contains(&leased.lease), "each is another");
                 kept.lease = Some(leased.lease);
-                kept.free_from = now + lease;
+                kept.turn = now + lease;
                 self.leases.push(leased.lease);
             }
             (Take::Nothing(_), None) => {}

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     circuit::{classify::Classify, error::CircuitError, handle::Circuit},
-    machine::State,
+    machine::{Refusal, State},
     service::{
         breaker::CircuitBreaker, classify::HttpClassifier, layer::CircuitBreakerLayer,
         pending::admission, reject::RejectAsError,
@@ -66,7 +66,7 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 /// | a rejection, by this circuit or by whatever else answers with a [`Rejected`](crate::Rejected) | goes back, as it was: that is no attempt |
 /// | a failure, a panic, too long a wait ([`attempt_timeout`](Self::attempt_timeout)), or 408, 425, 429 | goes back for its next try, later each time, and not before a `Retry-After` in seconds |
 /// | the [`max_attempts`](Self::max_attempts)-th of these | is dead |
-/// | such a failure as a probe, of a circuit that is half-open | goes back, and waits: **an outage uses up no attempts** |
+/// | such a failure as a probe, of a circuit that is half-open | goes back, and waits: **an outage uses up no attempts**. The next probe is made with another, if there is one |
 /// | an answer that says that it is the caller's fault: any other 4xx | is dead |
 /// | it is older than [`max_age`](Self::max_age), whatever it waits for | is dead |
 ///
@@ -416,13 +416,23 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
                 self.give_back(held, attempts, Duration::ZERO).await;
             }
             Verdict::Failed(wait) if was_probe => {
-                let (attempts, backoff) = (held.leased().attempts, self.settings.backoff(1));
-                let wait = wait.map_or(backoff, |wait| wait.max(backoff));
-                self.give_back(held, attempts, wait).await;
+                let attempts = held.leased().attempts;
+                let backoff = self.backoff_of_a_probe();
+                self.give_back(held, attempts, wait.unwrap_or_default().max(backoff))
+                    .await;
             }
             Verdict::Failed(wait) => self.failed(held, wait).await,
             Verdict::Unwanted(status) => self.bury(held, Dead::Answered(status), 1).await,
         }
+    }
+
+    /// Another has to make the next probe, if there is one: else what fails by itself could keep the circuit open.
+    fn backoff_of_a_probe(&mut self) -> Duration {
+        let left = match self.circuit.refusal() {
+            Some(Refusal::Open(left)) => left.duration(),
+            _ => Duration::ZERO,
+        };
+        left.saturating_add(self.settings.backoff(1))
     }
 
     /// One try, and whether it was a probe.
@@ -472,7 +482,7 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
             return self.bury(held, Dead::TooManyAttempts, 1).await;
         }
         let backoff = self.settings.backoff(attempts);
-        let wait = wait.map_or(backoff, |wait| wait.max(backoff));
+        let wait = wait.unwrap_or_default().max(backoff);
         self.give_back(held, attempts, wait).await;
     }
 

@@ -42,7 +42,8 @@ pub trait Outbox: Clone + Send + Sync + 'static {
         room: Room,
     ) -> impl Future<Output = Result<Put, Self::Error>> + Send;
 
-    /// Takes the oldest entry whose turn it is, for so long.
+    /// Takes the entry whose turn came first, for so long: when it was put, or when the wait after its last try was over.
+    /// So what fails again and again has its turn after what has not failed.
     fn take(&self, lease: Duration) -> impl Future<Output = Result<Take, Self::Error>> + Send;
 
     /// Takes the oldest entry that is older than `age`, also if it waits for its next try.
@@ -65,8 +66,8 @@ pub trait Outbox: Clone + Send + Sync + 'static {
         self.done(lease)
     }
 
-    /// It was not delivered, has been tried `attempts` times so far, and may be taken again after `wait`. False if the
-    /// lease was over.
+    /// It was not delivered, has been tried `attempts` times so far, and may be taken again after `wait`. Without a wait,
+    /// it has its turn as before. False if the lease was over.
     fn give_back(
         &self,
         lease: Lease,

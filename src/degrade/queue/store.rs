@@ -20,10 +20,8 @@ pub(super) struct Store {
     entries: BTreeMap<Id, Kept>,
     /// The entries of each order key, the oldest first. Only the first of them, the *head*, may be taken.
     keys: HashMap<Arc<str>, VecDeque<Id>>,
-    /// Heads that may be taken.
-    ready: BTreeSet<Id>,
-    /// Heads that may be taken from then on: they are leased, or wait for their next try.
-    later: BTreeSet<(Instant, Id)>,
+    /// When the turn of each head is, or was.
+    turns: BTreeSet<(Instant, Id)>,
     last_id: u64,
     last_lease: u64,
     is_closed: bool,
@@ -34,11 +32,17 @@ struct Kept {
     entry: Entry,
     since: Instant,
     attempts: u32,
-    /// When it may be taken, if it is in `later`.
-    not_before: Option<Instant>,
-    /// The number of its lease.
+    /// As it is in `turns`, if it is a head: when it was put, when its wait is over, or when its lease ends.
+    turn: Instant,
+    /// The number of its lease, until its turn.
     leased: Option<u64>,
     _room: Room,
+}
+
+impl Kept {
+    fn is_leased(&self, now: Instant) -> bool {
+        self.leased.is_some() && now < self.turn
+    }
 }
 
 /// What was removed, to be dropped where nobody waits.
@@ -63,13 +67,13 @@ impl Store {
         let of_key = of_key.or_default();
         of_key.push_back(id);
         if of_key.len() == 1 {
-            self.ready.insert(id);
+            self.turns.insert((now, id));
         }
         let kept = Kept {
             entry,
             since: now,
             attempts: 0,
-            not_before: None,
+            turn: now,
             leased: None,
             _room: room.kept(),
         };
@@ -78,45 +82,43 @@ impl Store {
     }
 
     pub(super) fn take(&mut self, lease: Duration, now: Instant) -> Take {
-        self.wake(now);
-        match self.ready.first() {
-            Some(&id) => Take::One(self.lease(id, lease, now)),
-            None => Take::Nothing(self.later.first().map(|(then, _)| *then - now)),
+        match self.turns.first() {
+            Some(&(turn, id)) if turn <= now => Take::One(self.lease(id, lease, now)),
+            Some((turn, _)) => Take::Nothing(Some(*turn - now)),
+            None => Take::Nothing(None),
         }
     }
 
     pub(super) fn take_older_than(&mut self, age: Duration, lease: Duration, now: Instant) -> Take {
-        self.wake(now);
-        let later = self.later.iter().map(|(_, id)| *id);
-        let free = |id: &Id| self.entries[id].leased.is_none();
-        let oldest = self.ready.first().copied().into_iter();
-        let oldest = oldest.chain(later.filter(free)).min();
-        let Some(id) = oldest else {
+        // The first that nobody has: it is behind no more than are leased, and those of their keys.
+        let is_free = |(id, kept): &(&Id, &Kept)| {
+            !kept.is_leased(now) && self.turns.contains(&(kept.turn, **id))
+        };
+        let Some((&id, oldest)) = self.entries.iter().find(is_free) else {
             return Take::Nothing(None);
         };
-        match (now - self.entries[&id].since).checked_sub(age) {
-            Some(over) if !over.is_zero() => Take::One(self.lease(id, lease, now)),
-            _ => {
-                let left = age - (now - self.entries[&id].since);
-                // Older than that, not as old.
-                Take::Nothing(Some(left.saturating_add(Duration::from_nanos(1))))
-            }
+        let age_now = now - oldest.since;
+        if age_now > age {
+            return Take::One(self.lease(id, lease, now));
         }
+        // Older than that, not as old.
+        let left = (age - age_now).saturating_add(Duration::from_nanos(1));
+        Take::Nothing(Some(left))
     }
 
     pub(super) fn remove(&mut self, lease: Lease, now: Instant) -> Removed {
-        self.wake(now);
-        if !self.holds(lease) {
+        if !self.holds(lease, now) {
             return Removed(None);
         }
-        self.unqueue(lease.id);
         let removed = self.entries.remove(&lease.id);
         if let Some(kept) = &removed {
+            self.turns.remove(&(kept.turn, lease.id));
             self.leave_key(kept.entry.order_key());
         }
         Removed(removed)
     }
 
+    /// Without a wait, it has its turn as if nobody had taken it.
     pub(super) fn give_back(
         &mut self,
         lease: Lease,
@@ -124,41 +126,36 @@ impl Store {
         wait: Duration,
         now: Instant,
     ) -> bool {
-        self.wake(now);
-        if !self.holds(lease) {
+        if !self.holds(lease, now) {
             return false;
         }
-        self.unqueue(lease.id);
         let Some(kept) = self.entries.get_mut(&lease.id) else {
             return false;
         };
         kept.leased = None;
         kept.attempts = attempts.unwrap_or(kept.attempts);
-        self.queue(lease.id, after(now, wait), now);
+        let turn = match wait.is_zero() {
+            true => kept.since,
+            false => after(now, wait),
+        };
+        self.move_turn(lease.id, turn);
         true
     }
 
     /// Takes nothing more, and returns what nobody has taken, the oldest first.
     pub(super) fn close(&mut self, now: Instant) -> Vec<Entry> {
-        self.wake(now);
         self.is_closed = true;
-        let ids: Vec<_> = self.entries.keys().copied().collect();
-        let mut left = Vec::new();
-        for id in ids {
-            let kept = &self.entries[&id];
-            if kept.leased.is_some() {
-                continue;
-            }
-            self.unqueue(id);
-            if let Some(kept) = self.entries.remove(&id) {
-                left.push(kept.entry);
-            }
-        }
+        let (leased, left) = std::mem::take(&mut self.entries)
+            .into_iter()
+            .partition(|(_, kept)| kept.is_leased(now));
+        self.entries = leased;
+        self.turns.retain(|(_, id)| self.entries.contains_key(id));
         self.keys.retain(|_, of_key| {
             of_key.retain(|id| self.entries.contains_key(id));
             !of_key.is_empty()
         });
-        left
+        let left: BTreeMap<Id, Kept> = left;
+        left.into_values().map(|kept| kept.entry).collect()
     }
 
     pub(super) fn oldest(&self, now: Instant) -> Option<Duration> {
@@ -167,9 +164,8 @@ impl Store {
     }
 
     fn lease(&mut self, id: Id, lease: Duration, now: Instant) -> Leased {
-        self.unqueue(id);
-        self.queue(id, after(now, lease), now);
         self.last_lease += 1;
+        self.move_turn(id, after(now, lease));
         let kept = self.entries.get_mut(&id).expect("heads are kept");
         kept.leased = Some(self.last_lease);
         Leased::new(
@@ -180,42 +176,16 @@ impl Store {
         )
     }
 
-    fn holds(&self, lease: Lease) -> bool {
+    fn holds(&self, lease: Lease, now: Instant) -> bool {
         let kept = self.entries.get(&lease.id);
-        kept.is_some_and(|kept| kept.leased == Some(lease.number))
+        kept.is_some_and(|kept| kept.leased == Some(lease.number) && kept.is_leased(now))
     }
 
-    /// What waited until now may be taken, also what somebody has taken and not given back.
-    fn wake(&mut self, now: Instant) {
-        while let Some(&(then, id)) = self.later.first() {
-            if then > now {
-                break;
-            }
-            self.unqueue(id);
-            self.ready.insert(id);
-            self.entries.get_mut(&id).expect("heads are kept").leased = None;
-        }
-    }
-
-    /// Puts a head where it may be taken from `then` on.
-    fn queue(&mut self, id: Id, then: Instant, now: Instant) {
-        if then <= now {
-            self.ready.insert(id);
-            return;
-        }
-        self.later.insert((then, id));
-        self.entries
-            .get_mut(&id)
-            .expect("heads are kept")
-            .not_before = Some(then);
-    }
-
-    fn unqueue(&mut self, id: Id) {
-        self.ready.remove(&id);
-        let kept = self.entries.get_mut(&id);
-        if let Some(then) = kept.and_then(|kept| kept.not_before.take()) {
-            self.later.remove(&(then, id));
-        }
+    fn move_turn(&mut self, id: Id, turn: Instant) {
+        let kept = self.entries.get_mut(&id).expect("heads are kept");
+        self.turns.remove(&(kept.turn, id));
+        self.turns.insert((turn, id));
+        kept.turn = turn;
     }
 
     /// The head of a key is gone: the next is.
@@ -226,7 +196,7 @@ impl Store {
         of_key.pop_front();
         match of_key.front() {
             Some(next) => {
-                self.ready.insert(*next);
+                self.turns.insert((self.entries[next].turn, *next));
             }
             None => {
                 self.keys.remove(key);
