@@ -123,7 +123,10 @@ async fn what_waits_holds_up_its_key<O: Outbox>(outbox: &O) {
         panic!("it says when there may be something: {waits:?}");
     };
     assert!(left <= SHORT, "not later than it may be taken: {left:?}");
+    put(outbox, "c", "c1").await;
     tokio::time::sleep(SHORT + SHORT / 2).await;
+    let c1 = take_body(outbox, "c1").await;
+    assert!(outbox.done(c1.lease).await.expect("done"));
     let again = take_body(outbox, "a1").await;
     assert_eq!(again.attempts, 3, "as it was given back");
     assert_ne!(again.lease, a1.lease, "each lease is another");

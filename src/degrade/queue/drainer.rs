@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     circuit::{classify::Classify, error::CircuitError, handle::Circuit},
-    machine::{Refusal, State},
+    machine::State,
     service::{
         breaker::CircuitBreaker, classify::HttpClassifier, layer::CircuitBreakerLayer,
         pending::admission, reject::RejectAsError,
@@ -417,22 +417,14 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
             }
             Verdict::Failed(wait) if was_probe => {
                 let attempts = held.leased().attempts;
-                let backoff = self.backoff_of_a_probe();
+                // Another makes the next probe, if there is one: its turn comes first.
+                let backoff = self.settings.backoff(1);
                 self.give_back(held, attempts, wait.unwrap_or_default().max(backoff))
                     .await;
             }
             Verdict::Failed(wait) => self.failed(held, wait).await,
             Verdict::Unwanted(status) => self.bury(held, Dead::Answered(status), 1).await,
         }
-    }
-
-    /// Another has to make the next probe, if there is one: else what fails by itself could keep the circuit open.
-    fn backoff_of_a_probe(&mut self) -> Duration {
-        let left = match self.circuit.refusal() {
-            Some(Refusal::Open(left)) => left.duration(),
-            _ => Duration::ZERO,
-        };
-        left.saturating_add(self.settings.backoff(1))
     }
 
     /// One try, and whether it was a probe.
