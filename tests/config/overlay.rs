@@ -1,6 +1,8 @@
 //! Variables of the environment.
 
-use tower_breaker::config::Config;
+use std::time::Duration;
+
+use tower_breaker::{RetryLimits, config::Config};
 
 fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let owned = variables
@@ -45,8 +47,15 @@ fn values_are_read_as_in_a_file() {
         ("TOWER_BREAKER__PAYMENTS_EU__SLOW_CALL_DURATION", "2s"),
         ("TOWER_BREAKER__PAYMENTS_EU__TOTALS", "false"),
         ("TOWER_BREAKER__PAYMENTS_EU__PROBES", "2 of 3"),
+        ("TOWER_BREAKER__PAYMENTS_EU__CALL_TIMEOUT", "800ms"),
+        ("TOWER_BREAKER__PAYMENTS_EU__BULKHEAD", "20"),
+        ("TOWER_BREAKER__PAYMENTS_EU__RETRIES", "2"),
     ];
-    read(FILE, &variables).expect("makes sense");
+    let config = read(FILE, &variables).expect("makes sense");
+    let circuit = config.registry().build().expect("valid");
+    let settings = circuit.try_get("payments-eu").expect("named").settings();
+    assert_eq!(settings.bulkhead(), Some((20, Duration::ZERO)));
+    assert_eq!(settings.retries(), Some(RetryLimits::new(2)));
 }
 
 // I8
