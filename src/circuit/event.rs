@@ -68,12 +68,36 @@ pub enum What {
     Transition(Transition),
     /// Its settings were changed (rule E5).
     Settings(Arc<SettingsChange>),
+    /// Something around it has no room (rule M9). It is told at most once a minute, however many calls find it so.
+    Part(PartNews),
     /// It was made, by a registry (rule I4).
     Added,
     /// It was removed from its registry.
     Removed,
     /// It has left its registry, because its place was needed for another (rule I5).
     Evicted,
+}
+
+/// What there is to tell of something around a circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PartNews {
+    /// A call was rejected because the bulkhead was full (rule M2).
+    BulkheadFull,
+    /// A call was not kept for later, because there was no room for it, or its store has failed (rule M6).
+    QueueRefused,
+}
+
+impl PartNews {
+    /// One word for machines, such as a field of a structured log. It stays the same in every later release.
+    /// [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::BulkheadFull => "bulkhead_full",
+            Self::QueueRefused => "queue_refused",
+        }
+    }
 }
 
 impl What {
@@ -84,6 +108,7 @@ impl What {
         match self {
             Self::Transition(told) => label_of(told),
             Self::Settings(_) => "settings",
+            Self::Part(news) => news.label(),
             Self::Added => "added",
             Self::Removed => "removed",
             Self::Evicted => "evicted",
@@ -151,6 +176,13 @@ impl fmt::Display for Event {
             What::Transition(told) => told.describe(circuit).fmt(f)?,
             // It says itself who has done it.
             What::Settings(change) => return change.fmt(f),
+            What::Part(PartNews::BulkheadFull) => {
+                write!(f, "circuit `{circuit}` rejects calls: its bulkhead is full")?
+            }
+            What::Part(PartNews::QueueRefused) => write!(
+                f,
+                "circuit `{circuit}` has calls that are not kept for later: there is no room, or the store has failed"
+            )?,
             What::Added => write!(f, "circuit `{circuit}` was made")?,
             What::Removed => write!(f, "circuit `{circuit}` was removed")?,
             What::Evicted => write!(

@@ -171,6 +171,8 @@
 //! | it should have opened, and was not let ([`Cause::TripVetoed`]) | `stays_closed` |
 //! | its mode has changed, by whatever | `mode` |
 //! | its settings have changed | `settings` |
+//! | its bulkhead is full, for the first time in a minute | `bulkhead_full` |
+//! | a call was not kept for later, for the first time in a minute | `queue_refused` |
 //! | it was made by its registry | `added` |
 //! | it was removed from it | `removed` |
 //! | it has left it, because its place was needed | `evicted` |
@@ -203,7 +205,7 @@ use std::sync::{
 use tokio::sync::{Notify, futures::Notified, watch};
 
 pub use super::call_event::{AdmittedCall, CallEnd, CallEvent, EndedCall, FellBack};
-pub use super::event::{Event, What};
+pub use super::event::{Event, PartNews, What};
 pub use super::listeners::Subscription;
 pub use super::parts::{
     BulkheadNow, FallbackCause, FallbackKind, FallbackTotal, Parts, QueueNow, RetryDecision,
@@ -340,6 +342,15 @@ impl Observers {
         if self.tells_more.load(Ordering::Relaxed) {
             let what = || What::Settings(Arc::new(change.clone()));
             self.tell_event(circuit, Some(change.by()), what);
+        }
+    }
+
+    /// Tells of something around it.
+    pub(super) fn tell_part(&self, circuit: &Circuit, news: PartNews) {
+        // Pairs with that of `hub`.
+        fence(Ordering::SeqCst);
+        if self.tells_more.load(Ordering::Relaxed) {
+            self.tell_event(circuit, None, || What::Part(news));
         }
     }
 

@@ -16,6 +16,7 @@ use super::{
     bulkhead::Places,
     call_event::{CallEvent, FellBack},
     error::{LimitOf, Reason, Rejected, SECOND, TimedOut},
+    event::PartNews,
     handle::Circuit,
 };
 #[cfg(feature = "registry")]
@@ -282,7 +283,22 @@ impl Circuit {
         if self.are_calls_heard() {
             self.tell_rejected(&rejected);
         }
+        self.tell_news(PartNews::BulkheadFull);
         rejected
+    }
+
+    /// A call was not kept for later. Whoever kept it has counted that.
+    #[cfg(feature = "degrade")]
+    #[cold]
+    pub(crate) fn note_refused_by_queue(&self) {
+        self.tell_news(PartNews::QueueRefused);
+    }
+
+    /// Unless it was told in the last minute.
+    fn tell_news(&self, news: PartNews) {
+        if self.parts().told[news as usize].is_due(|| self.now()) {
+            self.observers().tell_part(self, news);
+        }
     }
 
     /// A call has reached a limit. Told before its end is.
@@ -353,6 +369,8 @@ pub(crate) struct PartCounters {
     fallbacks: [[[AtomicU64; 2]; FallbackCause::ALL.len()]; FallbackKind::ALL.len()],
     hidden_failures: AtomicU64,
     retries: RetryCounters,
+    /// When each of the [news](PartNews) was told last.
+    told: [OnceAMinute; 2],
     #[cfg(feature = "retries")]
     pub(crate) retry_budget: RetryBudget,
     bulkhead: OnceLock<Box<Places>>,
@@ -363,6 +381,27 @@ pub(crate) struct PartCounters {
 struct RetryCounters {
     has_policy: AtomicBool,
     decided: [AtomicU64; 7],
+}
+
+/// Something that is done at most once a minute, by whoever comes first.
+///
+/// Relaxed: it is about nothing but itself.
+#[derive(Default)]
+struct OnceAMinute {
+    /// When it was done last, in nanoseconds since before the clock began; 0 is never.
+    last: AtomicU64,
+}
+
+impl OnceAMinute {
+    const MINUTE: u64 = 60_000_000_000;
+
+    fn is_due(&self, now: impl FnOnce() -> u64) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        let now = now().saturating_add(1);
+        let is_due = last == 0 || now.saturating_sub(last) >= Self::MINUTE;
+        let (order, now) = (Ordering::Relaxed, now.max(last));
+        is_due && self.last.compare_exchange(last, now, order, order).is_ok()
+    }
 }
 
 fn add(counter: &AtomicU64) {

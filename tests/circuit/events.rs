@@ -15,7 +15,7 @@ use std::{
 use tower_breaker::{
     By, Circuit, CircuitBuilder, Mode, SavedState, State, WeakCircuit,
     clock::{Clock, ManualClock},
-    observe::{Event, Subscription, Told as Heard, What},
+    observe::{Event, PartNews, Subscription, Told as Heard, What},
 };
 
 use crate::support::{fragile, millis, secs};
@@ -682,4 +682,48 @@ fn a_snapshot_tells_who_has_brought_about_what_holds() {
     assert_eq!(by(), who("ops"), "its mode still holds");
     control.set_mode(Mode::Disabled);
     assert_eq!(by(), None, "somebody");
+}
+
+// ---- parts (M9) ---------------------------------------------------------------------------------
+
+// M9, L1
+#[test]
+fn a_full_bulkhead_is_told_at_most_once_a_minute() {
+    let (circuit, clock, told) = brittle(|it| it.bulkhead(1, Duration::ZERO).event_log(9));
+    let place = circuit.try_enter().expect("free");
+    let full = || circuit.try_enter().expect_err("full");
+    for _ in 0..3 {
+        full();
+    }
+    let line = "circuit `payments` rejects calls: its bulkhead is full";
+    let events = told.take();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!((events[0].to_string().as_str(), events[0].era), (line, 0));
+    assert_eq!(events[0].label(), "bulkhead_full");
+    assert_eq!(events[0].what, What::Part(PartNews::BulkheadFull));
+    assert_eq!(circuit.recent_events(), events);
+
+    clock.advance(secs(59));
+    full();
+    assert!(told.take().is_empty(), "it was told a minute ago");
+    clock.advance(secs(1));
+    full();
+    assert_eq!(told.lines(), [line]);
+    drop(place);
+    clock.advance(secs(600));
+    drop(circuit.try_enter().expect("free again"));
+    assert!(told.take().is_empty());
+}
+
+// M9, L1
+#[test]
+fn of_many_that_find_it_full_at_once_one_tells() {
+    let (circuit, _clock, told) = brittle(|it| it.bulkhead(1, Duration::ZERO));
+    let _place = circuit.try_enter().expect("free");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..100).for_each(|_| drop(circuit.try_enter().expect_err("full"))));
+        }
+    });
+    assert_eq!(told.take().len(), 1);
 }

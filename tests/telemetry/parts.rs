@@ -215,3 +215,59 @@ async fn failures_that_a_fallback_hides_are_counted() {
     assert_eq!(seen.of("a", "hidden_failures_total"), 1.0);
     assert_eq!(seen.calls("a", "success"), 1.0);
 }
+
+// M9, L1: also of a queue.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_not_kept_is_counted_and_told() {
+    use bytes::Bytes;
+    use http::Method;
+    use http_body_util::Full;
+    use tower::Layer;
+    use tower_breaker::{
+        degrade::queue::{DeferLayer, Memory},
+        observe::{PartNews, What},
+    };
+
+    let registry = Registry::builder().circuit("a", |circuit| circuit).build();
+    let registry = registry.expect("valid");
+    let circuit = registry.try_get("a").expect("named");
+    let exported = Exported::of(&registry);
+    let nobody = service_fn(async |_: Request<Full<Bytes>>| {
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let service = CircuitBreakerLayer::new(circuit.clone()).layer(nobody);
+    let service = DeferLayer::new(&circuit, Memory::bounded(1, 1 << 20)).layer(service);
+    circuit.force_open();
+    let order = || {
+        let request = Request::builder().method(Method::POST);
+        let request = request.body(Full::from("an order")).expect("valid");
+        service.clone().oneshot(request)
+    };
+    let statuses = [order().await, order().await, order().await];
+    let statuses = statuses.map(|answer| answer.expect("an answer").status().as_u16());
+    assert_eq!(statuses, [202, 503, 503]);
+    let seen = exported.scrape();
+    assert_eq!(seen.of("a", "queue_entries"), 1.0);
+    let of = |result| seen.value(&format!("queue_total{{circuit=\"a\",result=\"{result}\"}}"));
+    assert_eq!(
+        ["kept", "refused", "delivered", "dead"].map(of),
+        [1.0, 2.0, 0.0, 0.0]
+    );
+    let told = circuit.recent_events();
+    let told: Vec<_> = told
+        .iter()
+        .filter(|it| it.label() == "queue_refused")
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].what, What::Part(PartNews::QueueRefused));
+    let line = circuit.snapshot().to_string();
+    assert!(line.contains("; 1 call kept for later"), "{line}");
+    // What it had is its own, and what it did stays.
+    registry.remove("a").expect("there");
+    let seen = exported.scrape();
+    assert_eq!(seen.of("a", "queue_entries"), 0.0);
+    assert_eq!(
+        seen.value("queue_total{circuit=\"a\",result=\"kept\"}"),
+        1.0
+    );
+}

@@ -258,6 +258,7 @@ impl<O: Outbox> Plan<O> {
     fn refused(&self, cause: FallbackCause) {
         count(&self.outbox.ledger().totals.refused);
         self.note(cause, false);
+        self.circuit.note_refused_by_queue();
     }
 
     fn note(&self, cause: FallbackCause, answered: bool) {

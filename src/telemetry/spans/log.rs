@@ -39,7 +39,7 @@ pub fn log_transitions(registry: &Registry) -> Subscription {
 }
 
 impl CircuitBuilder {
-    /// Tells every transition, and every change of settings, as an event of [`tracing`](https://docs.rs/tracing)
+    /// Tells every transition, every change of settings, and what has no room around a circuit, as an event of [`tracing`](https://docs.rs/tracing)
     /// (rule L7). Feature `tracing`. The target is `tower_breaker`, and the message is the line that an
     /// [`Event`] prints as:
     ///
@@ -52,6 +52,7 @@ impl CircuitBuilder {
     /// | what | level |
     /// |---|---|
     /// | opened, forced open, back to normal while open, a trip that was vetoed | `warn` |
+    /// | its bulkhead is full, or calls are not kept for later: once a minute | `warn` |
     /// | opened again, half-open, closed, released, reset, disabled; anything in shadow | `info` |
     /// | the mode changed and the state did not; settings changed | `debug` |
     ///
@@ -121,6 +122,8 @@ fn log(event: &Event) {
     tell_once(|| match &event.what {
         What::Transition(told) => log_transition(event, told),
         What::Settings(told) => log_settings(event, told),
+        // Calls are turned away, and somebody should look.
+        What::Part(_) => tell!(Level::WARN, event,),
         What::Added | What::Removed | What::Evicted => {}
     });
 }

@@ -307,3 +307,15 @@ mod of_a_registry {
         drop(logging);
     }
 }
+
+// L7, M9
+#[test]
+fn a_full_bulkhead_is_a_warning_and_one() {
+    let (circuit, _clock) = logged(|builder| builder.bulkhead(1, Duration::ZERO));
+    let log = Collector::new();
+    let _listening = log.listen();
+    let _place = circuit.try_enter().expect("free");
+    (0..3).for_each(|_| drop(circuit.try_enter().expect_err("full")));
+    let line = "WARN circuit `payments` rejects calls: its bulkhead is full";
+    assert_eq!(log.lines(), [line]);
+}
