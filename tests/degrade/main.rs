@@ -20,3 +20,5 @@ mod sockets;
 mod stack;
 #[cfg(feature = "retries")]
 mod storm;
+#[cfg(all(feature = "cached", feature = "retries"))]
+mod whole;
