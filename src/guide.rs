@@ -23,6 +23,12 @@ pub mod contract {}
 )]
 pub mod clients {}
 
+// Its examples need the features.
+#[cfg(all(feature = "cached", feature = "retries"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "cached", feature = "retries"))))]
+#[doc = include_str!("guide/degrading.md")]
+pub mod degrading {}
+
 #[cfg(feature = "tonic")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 #[doc = include_str!("guide/grpc.md")]

@@ -63,7 +63,7 @@
 //! | [`permits`](CircuitBuilder::permits), [`probes`](CircuitBuilder::probes) | 1 at a time, 1 of 1 closes |
 //! | [`half_open_timeout`](CircuitBuilder::half_open_timeout) | the longer of the break and 30 seconds; longer after a probe has succeeded too late |
 //! | [`probe_timeout`](CircuitBuilder::probe_timeout) | none: a probe may take as long as any call |
-//! | [`call_timeout`](CircuitBuilder::call_timeout) | none: a call takes as long as it takes |
+//! | [`call_timeout`](CircuitBuilder::call_timeout), [`bulkhead`](CircuitBuilder::bulkhead), [`retries`](CircuitBuilder::retries) | none: no limit, as many calls at once as come, no second try |
 //! | [`ramp`](CircuitBuilder::ramp) | none |
 //! | [`abandoned`](CircuitBuilder::abandoned) | a dropped call is neutral, or a failure if it was slow already |
 //! | a rejection | 503 with `Retry-After` |
@@ -118,6 +118,13 @@
 //! * **What reserves something in `poll_ready` outside**, such as a concurrency limit or a buffer. If it has to be
 //!   inside, tell the layer to give back what a rejected call had reserved:
 //!   [`fresh_clone_on_rejection`](CircuitBreakerLayer::fresh_clone_on_rejection). Layers for gRPC do so by default.
+//!
+//! # When there is no answer
+//!
+//! A breaker that only says no is half of it. With the feature `degrade`, callers get a fixed answer, the last good one
+//! (with `cached`), or a place in a queue, and each circuit can have a bulkhead, a limit for calls and (with `retries`)
+//! retries around it. With all of these features, a guide begins with what a visitor of a page should see:
+//! `guide::degrading`.
 //!
 //! # Without Tower
 //!
