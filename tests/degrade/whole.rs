@@ -44,7 +44,7 @@ const ENTRIES: u64 = 4;
 const QUEUE_BYTES: u64 = 1_600;
 const CACHED: usize = 8;
 const CACHE_BYTES: usize = 16 << 10;
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 2;
 
 #[derive(Clone, Debug)]
 struct Planned {
@@ -295,6 +295,7 @@ struct Over {
 async fn play(plan: Plan) -> Over {
     let dependency = Dependency::doing(plan.dependency);
     let around = Arc::new(around(&dependency).expect("settings that make sense"));
+    dependency.seen().circuit = Some(around.circuit.clone());
     let dead = Arc::new(Mutex::new(BTreeSet::new()));
     let told = dead.clone();
     let drainer = Drainer::new(
@@ -419,11 +420,12 @@ impl Over {
             );
             // Nobody had seen it before.
             assert!(arrivals.iter().all(|it| it.at >= ended.at), "{said}");
-            assert!(arrivals.len() <= ATTEMPTS as usize, "{said}");
+            let no_probe = arrivals.iter().filter(|it| !it.was_probe).count();
+            assert!(no_probe <= ATTEMPTS as usize, "{said}");
             let ends = [answered == 1, is_dead, is_left];
             assert_eq!(ends.into_iter().filter(|it| *it).count(), 1, "{said}");
-            // A rejection is no try.
-            assert!(!is_dead || arrivals.len() == ATTEMPTS as usize, "{said}");
+            // A rejection is no try, and an outage uses none up.
+            assert!(!is_dead || no_probe == ATTEMPTS as usize, "{said}");
             return;
         }
         assert!(!is_dead && !is_left && ended.accepted.is_none(), "{said}");
@@ -576,7 +578,7 @@ fn the_plans_bring_about_every_end() {
         }
     }
     assert_eq!(ends.len(), 12, "{ends:?}");
-    assert!(ends.values().all(|times| *times >= 20), "{ends:?}");
+    assert!(ends.values().all(|times| *times >= 10), "{ends:?}");
 }
 
 impl Ended {

@@ -13,7 +13,7 @@ use http::{Request, Response, StatusCode, header::CACHE_CONTROL};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep};
 use tower::BoxError;
-use tower_breaker::Circuit;
+use tower_breaker::{Circuit, State};
 
 /// What the dependency does about a call that reaches it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +35,8 @@ pub(crate) enum Does {
 pub(crate) struct Arrival {
     pub(crate) at: Instant,
     pub(crate) key: Option<String>,
+    /// The circuit was half-open.
+    pub(crate) was_probe: bool,
     /// When it was answered well.
     pub(crate) answered: Option<Instant>,
 }
@@ -47,6 +49,8 @@ pub(crate) struct Dependency(Arc<Mutex<Seen>>);
 pub(crate) struct Seen {
     /// What it does about the next calls. When nothing is left, it answers at once.
     script: std::vec::IntoIter<Does>,
+    /// That of its callers, once there is one.
+    pub(crate) circuit: Option<Circuit>,
     /// By what the call says: its body.
     pub(crate) arrivals: HashMap<String, Vec<Arrival>>,
     in_flight: [u64; 2],
@@ -133,10 +137,12 @@ impl Dependency {
         let now = seen.in_flight[by as usize];
         let most = &mut seen.most_in_flight[by as usize];
         *most = now.max(*most);
+        let state = seen.circuit.as_ref().map(Circuit::state);
         let arrivals = seen.arrivals.entry(id.to_owned()).or_default();
         arrivals.push(Arrival {
             at: Instant::now(),
             key,
+            was_probe: state == Some(State::HalfOpen),
             answered: None,
         });
         arrivals.len() - 1
