@@ -328,7 +328,7 @@ async fn a_place_is_given_back_with_the_head() {
 // M2: nobody asks the dependency, for as long as the answer takes.
 #[tokio::test(start_paused = true)]
 async fn an_answer_to_a_rejection_holds_no_place() {
-    let (circuit, upstream) = (circuit(1, NOW, |c| c), Upstream::new());
+    let (circuit, upstream) = (circuit(1, WAIT, |c| c), Upstream::new());
     let layer = CircuitBreakerLayer::new(circuit.clone());
     let mut service = upstream.behind(layer.fallback(async |_, _: &str| pending().await));
     // It is ready, and the circuit opens just then.
@@ -336,10 +336,18 @@ async fn an_answer_to_a_rejection_holds_no_place() {
     circuit.trip(BREAK).unwrap();
     let mut late = spawn(ready.call("answers"));
     assert!(late.poll().is_pending());
-    assert!(begin(&mut service, "answers").poll().is_pending());
+    taken(&circuit, 0, 0);
+    circuit.reset();
+    // It waits, and the circuit opens just before its place comes.
+    let hangs = pends(&mut service, "hangs");
+    let mut waits = pends(&mut service, "answers");
+    circuit.trip(BREAK).unwrap();
+    drop(hangs);
+    assert!(waits.poll().is_pending());
     taken(&circuit, 0, 0);
     circuit.reset();
     assert_eq!(begin(&mut service, "answers").done().status(), 200);
+    assert_eq!(upstream.calls(), 2);
 }
 
 // M2, D8
