@@ -52,8 +52,8 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 ///
 /// * **While the circuit rejects, it waits** without being polled. Nothing that is kept is touched, and no attempt is
 ///   used up.
-/// * **It makes the probe itself.** When the wait of an open circuit is over, the next entry is the probe, so the circuit
-///   closes although nobody calls.
+/// * **It makes the probe itself.** When the wait of an open circuit is over, the next entry is the probe, so the
+///   circuit closes although nobody calls.
 /// * It is under the ramp as any other call, and makes at most one call in each [`interval`](Self::interval).
 /// * Entries with the same [order key](Entry::order_key) are delivered in their order, never two at once. One that has
 ///   failed holds up those behind it, until it is delivered or dead.
@@ -191,8 +191,8 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// For how long a call that is under way may go on when the drainer is to end. Then it is dropped, and its entry goes
-    /// back.
+    /// For how long a call that is under way may go on when the drainer is to end. Then it is dropped, and its entry
+    /// goes back.
     ///
     /// Default: 5 seconds.
     pub fn grace(mut self, grace: Duration) -> Self {
@@ -200,9 +200,9 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// What a try means, for the circuit and for the entry: [`Success`](crate::Outcome::Success) is delivered, and what is
-    /// [`Answered`](crate::Outcome::Answered) is dead, as the caller's fault. A classifier that panics has seen a
-    /// failure.
+    /// What a try means, for the circuit and for the entry: [`Success`](crate::Outcome::Success) is delivered, and
+    /// what is [`Answered`](crate::Outcome::Answered) is dead, as the caller's fault. A classifier that panics has
+    /// seen a failure.
     ///
     /// Default: [`HttpClassifier`]. One that takes a 409 of a dependency that has had the key already for a success:
     ///
@@ -226,8 +226,8 @@ impl<O, S, C> Drainer<O, S, C> {
         }
     }
 
-    /// Is told of each entry that is given up, before it goes from the outbox: to be kept elsewhere, or told to somebody.
-    /// The drainer waits for it.
+    /// Is told of each entry that is given up, before it goes from the outbox: to be kept elsewhere, or told to
+    /// somebody. The drainer waits for it.
     ///
     /// It is told once, but for one that is dropped while it runs: then the entry is still there, and is told again. If
     /// it panics, it has been told. If it takes longer than the lease, twice the
@@ -285,8 +285,8 @@ impl<O, S, C> Drainer<O, S, C>
 where
     O: Outbox,
 {
-    /// Runs until `shutdown` is ready. Then a call that is under way has its [grace](Self::grace), and what is left of an
-    /// outbox that is not durable is handed back.
+    /// Runs until `shutdown` is ready. Then a call that is under way has its [grace](Self::grace), and what is left of
+    /// an outbox that is not durable is handed back.
     ///
     /// The bodies of answers are not read.
     ///

@@ -18,8 +18,9 @@ const OVERHEAD: u64 = 256;
 
 /// A request that is kept, to be made later.
 ///
-/// It has no more than it needs to be made: of the headers only those that [are allowed](AllowedHeaders), of the
-/// authority no user and no password, and of the extensions nothing.
+/// It has no more than it needs to be made: of the headers only those that [are
+/// allowed](super::OutboxLayer::allow_header), of the authority no user and no password, and of the extensions
+/// nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     method: Method,

@@ -35,16 +35,17 @@ use crate::{
 ///
 /// It goes right around the breaker, or around its [`BulkheadLayer`](crate::BulkheadLayer).
 ///
-/// * It waits for at most [`at_most`](Self::at_most), and at most [`waiting`](Self::waiting) calls wait at once. Whoever
-///   comes then is rejected as usual.
-/// * They wait in line, and go in the order in which they came. Whoever is first asks the circuit again right before the
-///   request is given away. While the circuit is half-open, one goes at a time: the next goes when its answer is there.
-/// * Once the circuit closes, they are under the ramp as all calls are. Whoever is turned away by that asks again a second
-///   later.
+/// * It waits for at most [`at_most`](Self::at_most), and at most [`waiting`](Self::waiting) calls wait at once.
+///   Whoever comes then is rejected as usual.
+/// * They wait in line, and go in the order in which they came. Whoever is first asks the circuit again right before
+///   the request is given away. While the circuit is half-open, one goes at a time: the next goes when its answer is
+///   there.
+/// * Once the circuit closes, they are under the ramp as all calls are. Whoever is turned away by that asks again a
+///   second later.
 /// * An answer of the dependency that was held back is marked with [`Degraded`], unless it is a failure or a rejection.
 ///
-/// Nothing is reserved: if somebody else takes the probe in the very instant in which the first in line asks, that one is
-/// rejected.
+/// Nothing is reserved: if somebody else takes the probe in the very instant in which the first in line asks, that one
+/// is rejected.
 ///
 /// **Watch out**: who waits has a connection, a task and a request in memory. Where many may come, or a break is longer
 /// than a caller will wait, keep the call for later instead: [`DeferLayer`](super::DeferLayer).

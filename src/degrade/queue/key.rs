@@ -12,8 +12,8 @@ use http::HeaderValue;
 
 /// A key that nobody else has: a quoted string, as the draft of `Idempotency-Key` has it.
 ///
-/// Of 128 bits, that two are the same by chance is as likely as with random UUIDs. Nobody who has seen some can tell the
-/// next: they are hashes under secrets of the process.
+/// Of 128 bits, that two are the same by chance is as likely as with random UUIDs. Nobody who has seen some can tell
+/// the next: they are hashes under secrets of the process.
 pub(super) fn new_key() -> HeaderValue {
     static SECRETS: OnceLock<[RandomState; 2]> = OnceLock::new();
     static MADE: AtomicU64 = AtomicU64::new(0);

@@ -38,8 +38,8 @@ pub struct DeferLayer<V = Http>(Keeping<Memory, V>);
 ///
 /// * Only what is rejected, by the circuit or by the bulkhead: nobody has seen it.
 ///   [`also_on_failure`](Self::also_on_failure) is more.
-/// * Only POST, PUT, PATCH and DELETE. [`methods`](Self::methods) says others. Nobody waits for the answer of a GET that
-///   comes later.
+/// * Only POST, PUT, PATCH and DELETE. [`methods`](Self::methods) says others. Nobody waits for the answer of a GET
+///   that comes later.
 /// * No calls of gRPC, whose callers do not know a 202.
 /// * Only with a body of at most 64 KiB ([`body_limit`](Self::body_limit)), whose length is known before it is read
 ///   (`Content-Length`, or of one piece). While the circuit rejects, of any body up to that length.
@@ -49,16 +49,17 @@ pub struct DeferLayer<V = Http>(Keeping<Memory, V>);
 ///
 /// What happens to those that may be kept:
 ///
-/// * They get an `Idempotency-Key`, unless they have one, **before the first try**, so that the dependency knows a later
-///   try for the same call. It is a quoted string, which is in the answer as well.
-/// * The **body is read before the call is made**, after room is taken for it in the outbox, which it has until the call
-///   has ended. So the call is made when the client has sent all of it. A client that breaks off is answered with 400, and nothing is called. Trailers are
-///   dropped.
+/// * They get an `Idempotency-Key`, unless they have one, **before the first try**, so that the dependency knows a
+///   later try for the same call. It is a quoted string, which is in the answer as well.
+/// * The **body is read before the call is made**, after room is taken for it in the outbox, which it has until the
+///   call has ended. So the call is made when the client has sent all of it. A client that breaks off is answered with
+///   400, and nothing is called. Trailers are dropped.
 /// * **Of the headers, few are kept**, and no credentials: `accept`, `accept-language`, `content-encoding`,
-///   `content-language`, `content-length`, `content-type`, `idempotency-key`, `traceparent`, `tracestate`, and those that
-///   [are allowed](Self::allow_header). Of the address, no user and no password is kept, but the query is. Extensions are
-///   not kept.
-/// * The answer has no body. It is marked: [`Degraded`](crate::degrade::Degraded) and [`Accepted`] are in its extensions.
+///   `content-language`, `content-length`, `content-type`, `idempotency-key`, `traceparent`, `tracestate`, and those
+///   that [are allowed](Self::allow_header). Of the address, no user and no password is kept, but the query is.
+///   Extensions are not kept.
+/// * The answer has no body. It is marked: [`Degraded`](crate::degrade::Degraded) and [`Accepted`] are in its
+///   extensions.
 ///
 /// If the caller goes away while its call is being kept, the call may be made all the same.
 ///

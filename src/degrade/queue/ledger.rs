@@ -52,8 +52,8 @@ pub struct Ledger {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Used {
     /// With the requests that have room, but are not kept yet.
-    entries: u64,
-    bytes: u64,
+    all: u64,
+    all_bytes: u64,
     /// Those that are kept.
     kept: u64,
     kept_bytes: u64,
@@ -84,22 +84,21 @@ impl Ledger {
     #[must_use]
     pub fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Room> {
         let mut used = self.used();
-        let (entries, all) = (used.entries + 1, used.bytes.checked_add(bytes)?);
+        let (entries, all) = (used.all + 1, used.all_bytes.checked_add(bytes)?);
         if entries > self.entries || all > self.bytes {
             return None;
         }
-        used.entries = entries;
-        used.bytes = all;
+        used.all = entries;
+        used.all_bytes = all;
         drop(used);
         Some(self.room(bytes))
     }
 
     /// The room of an entry that was kept before, whether there is any: for an outbox that finds it when it is opened.
-    #[must_use]
     pub fn found(self: &Arc<Self>, bytes: u64) -> Room {
         let mut used = self.used();
-        used.entries += 1;
-        used.bytes = used.bytes.saturating_add(bytes);
+        used.all += 1;
+        used.all_bytes = used.all_bytes.saturating_add(bytes);
         drop(used);
         self.room(bytes).kept()
     }
@@ -175,7 +174,7 @@ impl Room {
     /// What is not needed is given back.
     pub(super) fn shrink_to(&mut self, bytes: u64) {
         let less = self.bytes.saturating_sub(bytes);
-        self.ledger.used().bytes -= less;
+        self.ledger.used().all_bytes -= less;
         self.bytes -= less;
     }
 
@@ -194,8 +193,8 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         let mut used = self.ledger.used();
-        used.entries -= 1;
-        used.bytes = used.bytes.saturating_sub(self.bytes);
+        used.all -= 1;
+        used.all_bytes = used.all_bytes.saturating_sub(self.bytes);
         if self.is_kept {
             used.kept -= 1;
             used.kept_bytes = used.kept_bytes.saturating_sub(self.bytes);

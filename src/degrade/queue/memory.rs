@@ -47,7 +47,8 @@ impl Memory {
         Self::bounded(1_000, 16 << 20)
     }
 
-    /// With at most so many entries, which together take at most so many bytes. Each takes what is in it, and 256 bytes.
+    /// With at most so many entries, which together take at most so many bytes. Each takes what is in it, and 256
+    /// bytes.
     #[must_use]
     pub fn bounded(entries: u64, bytes: u64) -> Self {
         Self(Arc::new(Shared {

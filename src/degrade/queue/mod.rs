@@ -68,21 +68,21 @@
 //!
 //! Calls with the same *order key* are delivered in the order in which they were accepted, and never two at once. By
 //! default that is where they go to, without the query;
-//! [`order_by`](OutboxLayer::order_by) says something else. But a call that is made while others are still kept overtakes
-//! them: nothing is held back because of what is kept. Where that matters, the dependency has to tell by what is in the
-//! call.
+//! [`order_by`](OutboxLayer::order_by) says something else. But a call that is made while others are still kept
+//! overtakes them: nothing is held back because of what is kept. Where that matters, the dependency has to tell by
+//! what is in the call.
 //!
 //! # How often
 //!
-//! A try may be made and its answer be lost, with the connection or with the process. So what is kept may be made twice,
-//! and the dependency has to know by its [`Idempotency-Key`](IDEMPOTENCY_KEY) what it has had already. The key is on the
-//! first try as well, and a key that the client has sent is left as it is.
+//! A try may be made and its answer be lost, with the connection or with the process. So what is kept may be made
+//! twice, and the dependency has to know by its [`Idempotency-Key`](IDEMPOTENCY_KEY) what it has had already. The key
+//! is on the first try as well, and a key that the client has sent is left as it is.
 //!
 //! # What is seen
 //!
-//! The circuit shows the first queue that it was given: [`Parts::queue`](crate::observe::Parts::queue) has how many are in it, how old they are,
-//! and what became of the others. While a circuit is forced open for long, the queue fills up to its bounds, and then calls
-//! are rejected; what is older than [`Drainer::max_age`] is dead.
+//! The circuit shows the first queue that it was given: [`Parts::queue`](crate::observe::Parts::queue) has how many
+//! are in it, how old they are, and what became of the others. While a circuit is forced open for long, the queue
+//! fills up to its bounds, and then calls are rejected; what is older than [`Drainer::max_age`] is dead.
 //!
 //! # A store of one's own
 //!

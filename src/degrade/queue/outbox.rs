@@ -12,7 +12,8 @@ use super::{
 /// Where requests are kept for later: [`Memory`](super::Memory), or something of one's own that is durable.
 ///
 /// Layers [put](Self::put) entries in. A [`Drainer`](super::Drainer) [takes](Self::take) them for a time, the *lease*,
-/// and then says what came of it. If it does not, because it is gone, the lease ends, and somebody else takes the entry.
+/// and then says what came of it. If it does not, because it is gone, the lease ends, and somebody else takes the
+/// entry.
 ///
 /// A clone is another handle to the same outbox.
 ///
@@ -42,8 +43,8 @@ pub trait Outbox: Clone + Send + Sync + 'static {
         room: Room,
     ) -> impl Future<Output = Result<Put, Self::Error>> + Send;
 
-    /// Takes the entry whose turn came first, for so long: when it was put, or when the wait after its last try was over.
-    /// So what fails again and again has its turn after what has not failed.
+    /// Takes the entry whose turn came first, for so long: when it was put, or when the wait after its last try was
+    /// over. So what fails again and again has its turn after what has not failed.
     fn take(&self, lease: Duration) -> impl Future<Output = Result<Take, Self::Error>> + Send;
 
     /// Takes the oldest entry that is older than `age`, also if it waits for its next try.
@@ -66,8 +67,8 @@ pub trait Outbox: Clone + Send + Sync + 'static {
         self.done(lease)
     }
 
-    /// It was not delivered, has been tried `attempts` times so far, and may be taken again after `wait`. Without a wait,
-    /// it has its turn as before. False if the lease was over.
+    /// It was not delivered, has been tried `attempts` times so far, and may be taken again after `wait`. Without a
+    /// wait, it has its turn as before. False if the lease was over.
     fn give_back(
         &self,
         lease: Lease,
@@ -133,6 +134,7 @@ pub enum Put {
 
 /// What there is to take.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub enum Take {
     /// An entry, for the time of its lease.
     One(Leased),

@@ -73,8 +73,8 @@ impl Verdict {
     }
 }
 
-/// When to look again after a rejection. A ramp lets a trickle pass (D6). For everything else the drainer waits longer if
-/// it is its own circuit that rejects, and elsewhere it looks.
+/// When to look again after a rejection. A ramp lets a trickle pass (D6). For everything else the drainer waits longer
+/// if it is its own circuit that rejects, and elsewhere it looks.
 fn pause(rejected: Option<&Rejected>) -> Duration {
     const SHORTEST: Duration = Duration::from_millis(10);
     const LONGEST: Duration = Duration::from_secs(1);
