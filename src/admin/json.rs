@@ -178,7 +178,6 @@ fn retries(retries: &RetryTotals) -> Value {
         "no_budget": retries.no_budget,
         "rejected": retries.rejected,
         "not_closed": retries.not_closed,
-        "not_repeatable": retries.not_repeatable,
         "too_long": retries.too_long,
         "exhausted": retries.exhausted,
     })

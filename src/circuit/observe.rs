@@ -159,7 +159,6 @@
 //! | [`RetryDecision::NoBudget`] | `no_budget` | |
 //! | [`RetryDecision::Rejected`] | `rejected` | |
 //! | [`RetryDecision::NotClosed`] | `not_closed` | |
-//! | [`RetryDecision::NotRepeatable`] | `not_repeatable` | |
 //! | [`RetryDecision::TooLong`] | `too_long` | |
 //! | [`RetryDecision::Exhausted`] | `exhausted` | |
 //!

@@ -120,7 +120,8 @@ pub struct FallbackTotal {
     pub failed: u64,
 }
 
-/// What a policy for retries has decided of calls that could have been repeated (rule M8).
+/// What a policy for retries has decided of calls that could have been repeated (rule M8). A request that may not be
+/// made twice is not among them: `tower::retry` asks no policy about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RetryDecision {
@@ -132,8 +133,6 @@ pub enum RetryDecision {
     Rejected,
     /// The circuit is not closed any more.
     NotClosed,
-    /// The request may not be made twice.
-    NotRepeatable,
     /// It would have to wait for too long.
     TooLong,
     /// It was repeated as often as it may be.
@@ -152,8 +151,6 @@ pub struct RetryTotals {
     pub rejected: u64,
     /// [`RetryDecision::NotClosed`].
     pub not_closed: u64,
-    /// [`RetryDecision::NotRepeatable`].
-    pub not_repeatable: u64,
     /// [`RetryDecision::TooLong`].
     pub too_long: u64,
     /// [`RetryDecision::Exhausted`].
@@ -240,7 +237,6 @@ impl RetryDecision {
             Self::NoBudget => "no_budget",
             Self::Rejected => "rejected",
             Self::NotClosed => "not_closed",
-            Self::NotRepeatable => "not_repeatable",
             Self::TooLong => "too_long",
             Self::Exhausted => "exhausted",
         }
@@ -380,7 +376,7 @@ pub(crate) struct PartCounters {
 #[derive(Default)]
 struct RetryCounters {
     has_policy: AtomicBool,
-    decided: [AtomicU64; 7],
+    decided: [AtomicU64; 6],
 }
 
 /// Something that is done at most once a minute, by whoever comes first.
@@ -523,7 +519,6 @@ impl RetryCounters {
             no_budget,
             rejected,
             not_closed,
-            not_repeatable,
             too_long,
             exhausted,
         ] = self.decided.each_ref().map(read);
@@ -534,7 +529,6 @@ impl RetryCounters {
                 no_budget,
                 rejected,
                 not_closed,
-                not_repeatable,
                 too_long,
                 exhausted,
             })

@@ -109,7 +109,6 @@ fn plus_retries(one: RetryTotals, other: RetryTotals) -> RetryTotals {
         no_budget,
         rejected,
         not_closed,
-        not_repeatable,
         too_long,
         exhausted,
     } = other;
@@ -118,7 +117,6 @@ fn plus_retries(one: RetryTotals, other: RetryTotals) -> RetryTotals {
         no_budget: one.no_budget.wrapping_add(no_budget),
         rejected: one.rejected.wrapping_add(rejected),
         not_closed: one.not_closed.wrapping_add(not_closed),
-        not_repeatable: one.not_repeatable.wrapping_add(not_repeatable),
         too_long: one.too_long.wrapping_add(too_long),
         exhausted: one.exhausted.wrapping_add(exhausted),
     }
@@ -233,18 +231,17 @@ mod tests {
                 no_budget: from + 11,
                 rejected: from + 12,
                 not_closed: from + 13,
-                not_repeatable: from + 14,
-                too_long: from + 15,
-                exhausted: from + 16,
+                too_long: from + 14,
+                exhausted: from + 15,
             }),
             queue: Some(QueueNow {
-                entries: from + 17,
-                bytes: from + 18,
+                entries: from + 16,
+                bytes: from + 17,
                 oldest: Some(Duration::from_secs(from)),
-                kept: from + 19,
-                refused: from + 20,
-                delivered: from + 21,
-                dead: from + 22,
+                kept: from + 18,
+                refused: from + 19,
+                delivered: from + 20,
+                dead: from + 21,
             }),
         }
     }
@@ -264,7 +261,7 @@ mod tests {
         let numbers = twice(format!("{sum:?}"));
         let expected: Vec<_> = twice(format!("{:?}", parts(100)));
         // The oldest is the older of both: it is printed as `1000s`, and is no number here.
-        assert_eq!(numbers.len(), 23);
+        assert_eq!(numbers.len(), 22);
         for (sum, one) in numbers.into_iter().zip(expected) {
             assert_eq!(sum, one + one + 900);
         }

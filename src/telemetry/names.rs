@@ -201,7 +201,6 @@ pub(super) static METRICS: [Metric; 24] = [
                 count(&["no_budget"], retries.no_budget);
                 count(&["rejected"], retries.rejected);
                 count(&["not_closed"], retries.not_closed);
-                count(&["not_repeatable"], retries.not_repeatable);
                 count(&["too_long"], retries.too_long);
                 count(&["exhausted"], retries.exhausted);
             }

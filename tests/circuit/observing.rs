@@ -46,12 +46,11 @@ const KINDS: [FallbackKind; 7] = [
     FallbackKind::Outbox,
     FallbackKind::Own,
 ];
-const DECISIONS: [RetryDecision; 7] = [
+const DECISIONS: [RetryDecision; 6] = [
     RetryDecision::Retried,
     RetryDecision::NoBudget,
     RetryDecision::Rejected,
     RetryDecision::NotClosed,
-    RetryDecision::NotRepeatable,
     RetryDecision::TooLong,
     RetryDecision::Exhausted,
 ];

@@ -53,9 +53,10 @@
 //! | was answered by a fallback further in | no |
 //! | ended in anything else | no |
 //!
-//! A circuit whose setting `retries` is off has no call repeated, and costs a call nothing but the copy of its request.
-//! What was decided of failed calls is counted: [`Parts::retries`](crate::observe::Parts::retries). The one thing that
-//! is not is which calls failed that were not repeatable. Tower asks no policy about them.
+//! A circuit whose setting `retries` is off has no call repeated. In any case a call that may be repeated pays for a copy
+//! of its request, and if it succeeds, for one look at the clock. What was decided of failed calls is counted:
+//! [`Parts::retries`](crate::observe::Parts::retries). The one thing that is not is which calls failed that were not
+//! repeatable. Tower asks no policy about them.
 //!
 //! *The wait* is drawn between zero and 100 ms before the first repeat, 200 ms before the second, and so on
 //! ([`backoff`](Retries::backoff)). It is never shorter than a `Retry-After` says.
@@ -69,6 +70,10 @@
 //! sixteen requests for one call, and a service further down that has its own makes it sixty-four. Have them in one
 //! place. (reqwest repeats by itself what an HTTP/2 server has refused; hyper's client a request on a connection that
 //! was closed before it was sent. Both are safe, and no call has been made then.)
+//!
+//! **Watch out:** around a keyed breaker (`keyed_by`) there is no one circuit whose state
+//! could be looked at. Give the policy a circuit of its own, for its limits and its budget. Rejections of all keys are
+//! left alone, too; but a call whose circuit has just opened is made once more, and then the rejection is the answer.
 //!
 //! **Watch out:** retries go outside of the breaker. Inside, a call and all its repeats are one call, and the circuit
 //! hears of the last alone.
