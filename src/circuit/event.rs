@@ -177,7 +177,7 @@ impl fmt::Display for Event {
             // It says itself who has done it.
             What::Settings(change) => return change.fmt(f),
             What::Part(PartNews::BulkheadFull) => {
-                write!(f, "circuit `{circuit}` rejects calls: its bulkhead is full")?
+                write!(f, "circuit `{circuit}` rejects calls: its bulkhead is full")?;
             }
             What::Part(PartNews::QueueRefused) => write!(
                 f,
