@@ -10,11 +10,13 @@ use std::sync::{
 };
 use std::time::Duration;
 
+#[cfg(any(test, feature = "degrade"))]
+use super::call_event::FellBack;
 #[cfg(feature = "retries")]
 use super::retry_budget::RetryBudget;
 use super::{
     bulkhead::Places,
-    call_event::{CallEvent, FellBack},
+    call_event::CallEvent,
     error::{LimitOf, Reason, Rejected, SECOND, TimedOut},
     event::PartNews,
     handle::Circuit,

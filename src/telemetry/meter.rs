@@ -241,7 +241,7 @@ fn describe(recorder: &dyn Recorder) {
         catch_panic(|| match metric.kind {
             Kind::Counter(_) => recorder.describe_counter(name(), unit, about()),
             Kind::Gauge { .. } | Kind::Gauges(_) | Kind::Circuits => {
-                recorder.describe_gauge(name(), unit, about())
+                recorder.describe_gauge(name(), unit, about());
             }
             Kind::Histogram => recorder.describe_histogram(name(), unit, about()),
         });
