@@ -3,6 +3,8 @@
 //! A circuit breaker says no, at once. What the caller then gets is decided here: a fixed value, the last good
 //! answer, a place in a queue, or an error of one's own. And before it comes to that: how many calls a dependency
 //! may hold at once, how long each may take, and which of them are repeated.
+//!
+//! The guide `degrading` (with the features `cached` and `retries`) begins with what a visitor of a page should see.
 
 mod because;
 #[cfg(feature = "cached")]
