@@ -1,11 +1,13 @@
 //! What a rejection looks like to a generated client (H4, H3), and that nothing is sent.
 
+use std::time::Duration;
+
 use futures_util::stream;
 use tonic::{Code, Status, transport::Server};
 use tonic_health::pb::health_client::HealthClient;
 use tower::{Layer, ServiceBuilder};
 use tower_breaker::{
-    By, CircuitBreakerLayer, Reason, Rejected,
+    BulkheadLayer, By, CircuitBreakerLayer, Reason, Rejected,
     body::ObserveBodies,
     classify::IgnoreRejections,
     grpc::{GrpcClassifier, GrpcUnavailable},
@@ -60,6 +62,25 @@ async fn a_rejection_is_unavailable_and_says_when_to_come_back() {
     for status in rejections(&fixture).await {
         is_rejection(&status, "the circuit is open", Some("1"));
     }
+}
+
+// H4, M2: a bulkhead around the breaker answers as that does.
+#[tokio::test]
+async fn a_full_bulkhead_is_unavailable_and_says_to_come_back_in_a_second() {
+    let fixture = fragile(|circuit| circuit.bulkhead(1, Duration::ZERO));
+    let health = Told::new(&fixture);
+    let server = Running::plain(&health);
+    let layers = (BulkheadLayer::new(), grpc(&fixture));
+    let mut client = HealthClient::new(layers.layer(server.endpoint().connect_lazy()));
+    let place = fixture.circuit.try_enter().expect("it is free");
+    let unary = patiently(client.check(told("message"))).await;
+    let full = unary.map(|_| ()).expect_err("a rejection");
+    is_rejection(&full, "too many calls are under way", Some("1000"));
+    assert_eq!(health.entered(), 0);
+    drop(place);
+    patiently(client.check(told("message")))
+        .await
+        .expect("let in");
 }
 
 // H4, C3
