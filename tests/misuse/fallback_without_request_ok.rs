@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use http::{Request, Response};
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, Service, service_fn, util::BoxCloneService};
 use tower_breaker::{
     Circuit,
     degrade::fallback::{self, FallbackLayer},
@@ -18,7 +18,7 @@ async fn ask(_: Request<String>) -> Result<Response<String>, Infallible> {
 
 fn main() {
     let circuit = Circuit::builder("reviews").build().unwrap();
-    let layer =
-        FallbackLayer::on_rejection(&circuit, fallback::service(service_fn(ask))).keeping_request();
+    let replica = BoxCloneService::new(service_fn(ask));
+    let layer = FallbackLayer::on_rejection(&circuit, fallback::service(replica)).keeping_request();
     serve(layer.layer(service_fn(ask)));
 }

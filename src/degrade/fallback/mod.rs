@@ -125,7 +125,7 @@ pub(crate) use self::view::Note;
 pub use self::{
     answer::{
         Answer, Fail, FailWith, FromFn, FromFnFuture, Respond, ServiceAnswer, ServiceAnswerFuture,
-        TryFromFn, Value, fail, fail_with, from_fn, response, service, try_from_fn, value,
+        StandIn, TryFromFn, Value, fail, fail_with, from_fn, response, service, try_from_fn, value,
     },
     counted::CountedFor,
     error::FallbackError,

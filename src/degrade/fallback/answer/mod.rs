@@ -113,5 +113,5 @@ pub use self::grpc::{GrpcStatus, grpc_status};
 pub use self::{
     closure::{FromFn, FromFnFuture, TryFromFn, from_fn, try_from_fn},
     fixed::{Fail, FailWith, Respond, Value, fail, fail_with, response, value},
-    service::{ServiceAnswer, ServiceAnswerFuture, service},
+    service::{ServiceAnswer, ServiceAnswerFuture, StandIn, service},
 };

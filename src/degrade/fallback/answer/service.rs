@@ -28,9 +28,22 @@ pub fn service<S: Clone>(service: S) -> ServiceAnswer<S> {
 #[derive(Clone, Copy)]
 pub struct ServiceAnswer<S>(S);
 
+/// A service that can be asked for what is kept of a request, `K`: each that is `Clone`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no service that can be asked for `{K}`, which is what is kept of a request",
+    label = "cannot stand in here",
+    note = "nothing of a request is kept, `()`, unless the layer says `keeping_request()`, `keeping_head()` or \
+            `keeping(..)`; and a service that stands in has to be `Clone`"
+)]
+pub trait StandIn<K>: Service<K> + Clone {}
+
+// Or the compiler would tell of types that do not fit, and not why.
+#[diagnostic::do_not_recommend]
+impl<S: Service<K> + Clone, K> StandIn<K> for S {}
+
 impl<S, K, E> Answer<K, S::Response, E> for ServiceAnswer<S>
 where
-    S: Service<K> + Clone,
+    S: StandIn<K>,
 {
     type Failure = S::Error;
     type Error = FallbackError<E, S::Error>;
