@@ -19,6 +19,6 @@ mod stack;
 
 pub use self::{
     because::{Because, Degraded},
-    stack::{StackLayer, Stacked, UsualBreaker},
+    stack::{StackLayer, Stacked, StackedBreaker},
 };
 pub use crate::circuit::parts::{FallbackCause, FallbackKind};

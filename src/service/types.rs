@@ -45,6 +45,8 @@
 //! A layer says, too, what a rejection does about what the inner service has reserved: [`Keep`], or
 //! [`FreshClone`].
 //!
+//! With the feature `degrade`, the whole stack around a service is a `degrade::Stacked<S, …>`.
+//!
 //! The types of a call's future and of an observed body name the same three, with the same defaults: the body of a
 //! response to `layer.observe_bodies()` is an `ObservedBody<B>`.
 

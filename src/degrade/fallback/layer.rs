@@ -22,6 +22,10 @@ use crate::{
 ///
 /// `A` is what [answers](super::Answer), `W` [when](super::When), `K` what is [kept](super::Keep) of the request, and
 /// `V` [where](super::View) a response or an error says that it is a rejection.
+#[doc(alias = "FallbackPolicy")]
+#[doc(alias = "withFallback")]
+#[doc(alias = "recover")]
+#[must_use = "a layer does nothing until it is applied"]
 pub struct FallbackLayer<A, W = OnRejection, K = Nothing, V = Http> {
     /// For the services: one for each thread, so that threads do not contend for its count.
     family: Family<Plan<A, W, K, V>>,
@@ -196,7 +200,6 @@ impl<A, W, K, V> FallbackLayer<A, W, K, V> {
     /// fallback of this process may say so: of a response that is none, the header is removed.
     ///
     /// Default: none. The mark in the extensions is always there.
-    #[must_use]
     pub fn header(self, name: HeaderName) -> Self {
         let mut plan = self.plan().clone();
         plan.header = Some(name);

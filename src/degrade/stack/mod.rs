@@ -14,9 +14,11 @@ use crate::{
     service::{
         bulkhead::{Bulkhead, BulkheadLayer},
         classify::HttpClassifier,
+        give_back::Keep,
         layer::CircuitBreakerLayer,
         limited::Limited,
         reject::ServiceUnavailable,
+        scope::HeadOnly,
     },
 };
 
@@ -95,7 +97,8 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// # }
 /// ```
 ///
-/// By hand go also a circuit for each key ([`keyed`](crate::keyed)), and what stands between two parts.
+/// By hand go also a circuit for each key (`keyed`, with the feature `registry`), calls that are held
+/// ([`HoldLayer`](super::queue::HoldLayer)), and what stands between two parts.
 ///
 /// # Its type
 ///
@@ -159,7 +162,7 @@ pub struct StackLayer<
     F = Identity,
     C = Identity,
     R = Identity,
-    B = UsualBreaker,
+    B = StackedBreaker,
     J = HttpClassifier,
 > {
     circuit: Circuit,
@@ -170,12 +173,14 @@ pub struct StackLayer<
     breaker: B,
 }
 
-/// The breaker of a [`StackLayer`] of which nothing else is said.
-pub type UsualBreaker = CircuitBreakerLayer<HttpClassifier, ServiceUnavailable, Limited>;
+/// The breaker's layer in a [`StackLayer`]: who classifies, what a rejection becomes, how far a call is observed, and
+/// what a rejection gives back; each as usual, unless something else is said.
+pub type StackedBreaker<J = HttpClassifier, R = ServiceUnavailable, X = HeadOnly, G = Keep> =
+    CircuitBreakerLayer<J, R, Limited<X>, G>;
 
 /// The service `S` with a [`StackLayer`] around it: fallback, kept answers, retries, breaker, each by its layer's type,
 /// or [`Identity`].
-pub type Stacked<S, F = Identity, C = Identity, R = Identity, B = UsualBreaker> =
+pub type Stacked<S, F = Identity, C = Identity, R = Identity, B = StackedBreaker> =
     <StackLayer<F, C, R, B> as Layer<S>>::Service;
 
 impl StackLayer {
@@ -212,13 +217,7 @@ impl StackLayer {
     pub fn classify_with<J: Clone>(
         self,
         classifier: J,
-    ) -> StackLayer<
-        Identity,
-        Identity,
-        Identity,
-        CircuitBreakerLayer<J, ServiceUnavailable, Limited>,
-        J,
-    > {
+    ) -> StackLayer<Identity, Identity, Identity, StackedBreaker<J>, J> {
         let breaker = CircuitBreakerLayer::new(self.circuit.clone()).classifier(classifier.clone());
         StackLayer {
             breaker: breaker.limit_calls(),
@@ -249,7 +248,7 @@ impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
     pub fn breaker<J2, R2, X, G>(
         self,
         change: impl FnOnce(CircuitBreakerLayer<J>) -> CircuitBreakerLayer<J2, R2, X, G>,
-    ) -> StackLayer<F, C, R, CircuitBreakerLayer<J2, R2, Limited<X>, G>, J>
+    ) -> StackLayer<F, C, R, StackedBreaker<J2, R2, X, G>, J>
     where
         J: Clone,
     {
@@ -284,7 +283,8 @@ impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
         self.fallback(layer)
     }
 
-    /// A fallback, made by hand: one that keeps the request, has a predicate, or writes a header.
+    /// A fallback, made by hand: one that keeps the request, has a predicate, or writes a header. Or another layer in
+    /// its place, such as a [`DeferLayer`](super::queue::DeferLayer) or an [`OutboxLayer`](super::queue::OutboxLayer).
     ///
     /// Default: none.
     pub fn fallback<F2>(self, fallback: F2) -> StackLayer<F2, C, R, B, J> {
