@@ -9,9 +9,10 @@ const PLACES: usize = 256;
 
 /// Numbers for what was forgotten, in their order.
 ///
-/// All of it is relaxed. Who forgets takes the lock of the target after its number is there; who keeps has taken that
-/// lock before it looks. So either what was kept is taken out, or the number is seen. A number that is read too late
-/// when an answer is asked for only means that it is not kept.
+/// All of it is relaxed. Who forgets adds a number, and then takes out the root, under the lock of its shard. Who keeps
+/// gets the root under that lock, and then looks at the numbers. If the root was taken out before, the number is seen.
+/// If it is taken out after, nobody comes any more to what is kept under it. A number that is read too late when an
+/// answer is asked for only means that it is not kept.
 pub(super) struct Forgotten {
     last: AtomicU64,
     all: AtomicU64,

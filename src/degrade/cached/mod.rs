@@ -155,8 +155,9 @@
 //! add_credentials_of_the_user( cached( breaker( client ) ) )   // right
 //! ```
 //!
-//! A user who is told by a client certificate, by an extension of the request or by a header that is not listed above
-//! has to be in the key: put a header into the request, in a layer further out, and name it in `also_key_by`.
+//! A user who is told by a client certificate, by an address, by an extension of the request or by a header that is not
+//! listed above has to be in the key: put a header into the request, in a layer further out, and name it in
+//! `also_key_by`.
 //!
 //! # What it costs
 //!

@@ -121,21 +121,17 @@ impl Store {
             begun,
             depends_on,
         } = to_keep;
-        if self.forgotten.is_after(begun, target) {
-            return;
-        }
         let Some(root) = self.root_for(target, depends_on) else {
             return;
         };
         let Some(key) = variant(keys, target, &root, request) else {
             return;
         };
-        if !self.is_later(key, entry.asked_at) {
-            self.slots.insert(key, Slot::Answer(Arc::new(entry)));
+        // After the root is there: see `Forgotten`.
+        if self.forgotten.is_after(begun, target) || self.is_later(key, entry.asked_at) {
+            return;
         }
-        if self.forgotten.is_after(begun, target) {
-            self.slots.remove(&target);
-        }
+        self.slots.insert(key, Slot::Answer(Arc::new(entry)));
     }
 
     /// No answer to this that was asked for until now is given any more.

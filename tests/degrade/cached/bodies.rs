@@ -321,6 +321,65 @@ fn an_answer_that_was_on_its_way_when_something_changed_is_not_kept() {
     assert_eq!(recorder.kept(), None);
 }
 
+// M4: while others ask for the same, all the time.
+#[test]
+fn what_has_changed_is_never_given_as_it_was() {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    const CHANGES: u64 = 3_000;
+    let cached = Cached::builder()
+        .stale_if_error(HOUR)
+        .build()
+        .expect("fine");
+    let circuit = Circuit::builder("files").build().expect("fine");
+    let (version, is_over) = (Arc::new(AtomicU64::new(0)), AtomicBool::new(false));
+    let origin = service_fn(move |request: Request<()>| {
+        let one_more = u64::from(request.method() == "POST");
+        let now = version.fetch_add(one_more, Ordering::SeqCst) + one_more;
+        // For who says so, it is down.
+        let status = if request.headers().contains_key("down") {
+            500
+        } else {
+            200
+        };
+        async move { Ok::<_, Infallible>(reply(status, &[], &now.to_string()).map(Full::new)) }
+    });
+    let ask = |request| {
+        let response = cached
+            .layer(&circuit)
+            .layer(origin.clone())
+            .oneshot(request);
+        let response = response.now_or_never().expect("at once").expect("fine");
+        let is_kept = response.extensions().get::<Degraded>().is_some();
+        (is_kept, read(response.into_body()).expect("whole"))
+    };
+    let given = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    ask(get("/a", &[]));
+                }
+            });
+        }
+        let mut given = 0;
+        for change in 1..=CHANGES {
+            ask(request("POST", "/a", &[]));
+            for _ in 0..4 {
+                let (is_kept, version) = ask(get("/a", &[("down", "")]));
+                let version: u64 = std::str::from_utf8(&version)
+                    .expect("text")
+                    .parse()
+                    .expect("a number");
+                assert!(version >= change, "{version} after {change}");
+                given += u64::from(is_kept);
+            }
+        }
+        is_over.store(true, Ordering::SeqCst);
+        given
+    });
+    assert!(given > 0, "nothing was ever kept in time");
+}
+
 // M4
 #[test]
 fn an_answer_that_was_asked_for_earlier_replaces_none_that_was_asked_for_later() {

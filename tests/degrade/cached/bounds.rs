@@ -26,9 +26,11 @@ fn answer(length: usize, headers: usize, vary: bool) -> Response<bytes::Bytes> {
     response
 }
 
-/// How many answers and bytes there may be, what share of them a body may take, and the answers: their length, their
-/// headers, whether they vary, and to whom.
-fn stores() -> impl Strategy<Value = (usize, usize, usize, Vec<(usize, usize, bool, u16)>)> {
+/// An answer: its length, its headers, whether it varies, and for whom.
+type ToKeep = (usize, usize, bool, u16);
+
+/// How many answers and bytes there may be, what share of them a body may take, and the answers.
+fn stores() -> impl Strategy<Value = (usize, usize, usize, Vec<ToKeep>)> {
     let answers = (0_usize..40_000, 0_usize..12, any::<bool>(), 0_u16..400);
     let answers = prop::collection::vec(answers, 0..300);
     (8_usize..300, 4_096_usize..400_000, 8_usize..64, answers)
@@ -141,4 +143,22 @@ fn what_is_forgotten_takes_nothing_more() {
     } = stage.cached.usage();
     assert_eq!((answers, bytes, recording), (0, 0, 0));
     let _: &Cached = &stage.cached.clone();
+}
+
+// M4
+#[test]
+fn where_there_is_no_room_nothing_is_kept() {
+    for bytes in [0, 1, 100, 500] {
+        let mut stage = Stage::with(|cached| {
+            cached
+                .entries(8)
+                .bytes(bytes)
+                .body_limit(0)
+                .stale_if_error(HOUR)
+        });
+        assert!(
+            !stage.keeps(&get("/a", &[]), answer(0, 0, false)),
+            "{bytes}"
+        );
+    }
 }

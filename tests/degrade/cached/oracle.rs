@@ -159,7 +159,7 @@ fn we_keep_and_take_for_fresh_only_what_they_do() {
             stage.says(response.clone());
             stage.ask(first.clone());
             let policy = theirs(&first, &response, shared);
-            let mut tell = |what| *told.borrow_mut().entry(what).or_insert(0) += 1;
+            let tell = |what| *told.borrow_mut().entry(what).or_insert(0) += 1;
             if stage.cached.usage().answers > 0 {
                 tell("kept");
                 prop_assert!(policy.is_storable(), "{first:?} {response:?}");

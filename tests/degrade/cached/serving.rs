@@ -465,7 +465,7 @@ fn what_changes_something_makes_answers_out_of_date() {
         assert_eq!(are_kept_after(method, 500, &[]), [true; 3], "{method}");
     }
     for method in ["GET", "HEAD", "OPTIONS"] {
-        assert_eq!(are_kept_after(method, 204, &[])[0], true, "{method}");
+        assert!(are_kept_after(method, 204, &[])[0], "{method}");
     }
     let named = [
         ("location", "/b#part"),
