@@ -87,7 +87,7 @@
 //! # A store of one's own
 //!
 //! [`Outbox`] is the trait, [`contract::check`] the test that it does what is asked of it. `examples/outbox` has one on
-//! disk.
+//! disk, for a shop that loses no order when it is killed.
 
 mod allow;
 mod attempt;
