@@ -218,21 +218,23 @@ impl Row {
     /// One of the guide's table.
     fn written(&self) -> String {
         let Self { case, dead, hung } = self;
-        let per_call = format!(
-            "{}.{:02}",
-            dead.requests / CALLS,
-            dead.requests * 100 / CALLS % 100
-        );
+        let name = case.name;
+        let (requests, failed) = (grouped(dead.requests), grouped(hung.failed()));
+        let hundredths = dead.requests * 100 / CALLS;
+        let per_call = format!("{}.{:02}", hundredths / 100, hundredths % 100);
         let good_from = match hung.good_from() {
             Some(second) => format!("{} s later", second as u64 - HANGS),
             None => "never".to_owned(),
         };
-        format!(
-            "| {} | {} | {per_call} | {good_from} | {} |\n",
-            case.name,
-            dead.requests,
-            hung.failed()
-        )
+        format!("| {name} | {requests} | {per_call} | {good_from} | {failed} |\n")
+    }
+}
+
+/// As people read it.
+fn grouped(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1_000, number % 1_000),
     }
 }
 
