@@ -181,7 +181,7 @@ impl Visitor {
 
     async fn visit_once(&mut self, dead: Option<&'static str>) -> Result<&Page, BoxError> {
         sleep(BETWEEN_VISITS).await;
-        let order = self.visits.len() as u32 + 1;
+        let order = self.visits.last().map_or(1, |last| last.order + 1);
         let answer = self
             .client
             .post(format!("{}/{order}", self.page))
