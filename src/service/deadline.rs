@@ -107,7 +107,6 @@ impl<B> Deadline<Request<B>> for Extension {
 /// // That of Envoy: a number of milliseconds.
 /// let left = deadline::header(HeaderName::from_static("x-envoy-expected-rq-timeout-ms")).in_milliseconds();
 /// ```
-#[must_use]
 pub fn header(name: HeaderName) -> Header {
     Header { name, bare: None }
 }
