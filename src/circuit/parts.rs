@@ -252,21 +252,12 @@ pub(crate) fn unused(
     settings: &Settings,
     snapshot: &Snapshot,
 ) -> impl Iterator<Item = &'static str> + use<> {
-    let totals = snapshot.totals.unwrap_or_default();
+    let is_called = snapshot.totals.is_some_and(|totals| totals.ended() > 0);
     let has = |part: fn(&Parts) -> bool| snapshot.parts.as_ref().is_some_and(part);
-    let unused = [
-        (
-            "bulkhead",
-            settings.bulkhead().is_some()
-                && totals.successful + totals.failed + totals.ignored > 0
-                && !has(|parts| parts.bulkhead.is_some()),
-        ),
-        (
-            "retries",
-            settings.retries().is_some() && totals.failed > 0 && !has(|it| it.retries.is_some()),
-        ),
-    ];
-    let unused = unused.into_iter().filter(|(_, is_unused)| *is_unused);
+    let bulkhead = settings.bulkhead().is_some() && !has(|parts| parts.bulkhead.is_some());
+    let retries = settings.retries().is_some() && !has(|parts| parts.retries.is_some());
+    let unused = [("bulkhead", bulkhead), ("retries", retries)];
+    let unused = unused.into_iter().filter(move |(_, it)| *it && is_called);
     unused.map(|(setting, _)| setting)
 }
 
