@@ -78,6 +78,7 @@ const ROOMS: [Room; 14] = [
             "httpdate",
             "pin_project_lite",
             "quick_cache",
+            "reqwest",
             "tokio",
             "tower",
             "tower_layer",

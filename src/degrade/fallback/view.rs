@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::{
     circuit::error::{Rejected, TimedOut},
@@ -59,7 +59,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Responses are `http::Response`, errors are [`Error`]: the default.
+/// Responses are `http::Response`, or `reqwest::Response` with the feature `reqwest`; errors are [`Error`]: the default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Http;
 
@@ -91,10 +91,15 @@ fn note_in(error: &(dyn Error + 'static)) -> Note {
     Note::None
 }
 
-#[diagnostic::do_not_recommend]
-impl<B, E: Error + 'static> View<Response<B>, E> for Http {
-    fn note_in_response(response: &Response<B>) -> Note {
-        let extensions = response.extensions();
+/// A response of HTTP, whoever's type that is.
+trait Head {
+    fn status(&self) -> StatusCode;
+    fn headers(&mut self) -> &mut HeaderMap;
+    fn extensions(&self) -> &Extensions;
+    fn extensions_mut(&mut self) -> &mut Extensions;
+
+    fn note(&self) -> Note {
+        let extensions = self.extensions();
         if extensions.get::<Degraded>().is_some() {
             Note::Degraded
         } else if let Some(rejected) = extensions.get::<Rejected>() {
@@ -106,48 +111,90 @@ impl<B, E: Error + 'static> View<Response<B>, E> for Http {
         }
     }
 
-    fn note_in_error(error: &E) -> Note {
-        note_in(error)
+    /// Over HTTP, or over gRPC.
+    fn says_no(&mut self) -> bool {
+        let status = self.status();
+        let code = self.headers().get("grpc-status");
+        status.is_client_error() || status.is_server_error() || code.is_some_and(|code| code != "0")
     }
 
-    fn status(response: &Response<B>) -> Option<StatusCode> {
-        Some(response.status())
-    }
-
-    fn mark(response: &mut Response<B>, mark: Mark<'_>) -> bool {
-        let says_no = says_no(response);
-        let extensions = response.extensions_mut();
+    fn mark(&mut self, mark: Mark<'_>) -> bool {
         // A rejection that another circuit has made is no good answer, and a good answer is no rejection (H3).
-        if extensions.get::<Rejected>().is_some() && says_no {
-            extensions.remove::<Degraded>();
+        if self.extensions().get::<Rejected>().is_some() && self.says_no() {
+            self.extensions_mut().remove::<Degraded>();
             if let Some(name) = mark.header {
-                response.headers_mut().remove(name);
+                self.headers().remove(name);
             }
             return false;
         }
+        let extensions = self.extensions_mut();
         extensions.remove::<Rejected>();
         if let Some(rejected) = mark.refusal {
             extensions.insert(rejected.clone());
         }
         extensions.insert(mark.degraded);
         if let Some(name) = mark.header {
-            write(response.headers_mut(), name, mark.degraded);
+            write(self.headers(), name, mark.degraded);
         }
         true
     }
 
-    fn clean(response: &mut Response<B>, header: &HeaderName) {
-        if response.extensions().get::<Degraded>().is_none() {
-            response.headers_mut().remove(header);
+    fn clean(&mut self, header: &HeaderName) {
+        if self.extensions().get::<Degraded>().is_none() {
+            self.headers().remove(header);
         }
     }
 }
 
-/// Over HTTP, or over gRPC.
-fn says_no<B>(response: &Response<B>) -> bool {
-    let (status, code) = (response.status(), response.headers().get("grpc-status"));
-    status.is_client_error() || status.is_server_error() || code.is_some_and(|code| code != "0")
+/// Both have methods of these names.
+macro_rules! has_head {
+    ($response:ty $(, $body:ident)?) => {
+        impl $(<$body>)? Head for $response {
+            fn status(&self) -> StatusCode {
+                self.status()
+            }
+
+            fn headers(&mut self) -> &mut HeaderMap {
+                self.headers_mut()
+            }
+
+            fn extensions(&self) -> &Extensions {
+                self.extensions()
+            }
+
+            fn extensions_mut(&mut self) -> &mut Extensions {
+                self.extensions_mut()
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<$($body,)? E: Error + 'static> View<$response, E> for Http {
+            fn note_in_response(response: &$response) -> Note {
+                response.note()
+            }
+
+            fn note_in_error(error: &E) -> Note {
+                note_in(error)
+            }
+
+            fn status(response: &$response) -> Option<StatusCode> {
+                Some(response.status())
+            }
+
+            fn mark(response: &mut $response, mark: Mark<'_>) -> bool {
+                response.mark(mark)
+            }
+
+            fn clean(response: &mut $response, header: &HeaderName) {
+                response.clean(header);
+            }
+        }
+    };
 }
+
+has_head!(Response<B>, B);
+#[cfg(feature = "reqwest")]
+has_head!(reqwest::Response);
 
 /// `cached; cause=open`
 fn write(headers: &mut HeaderMap, name: &HeaderName, degraded: Degraded) {

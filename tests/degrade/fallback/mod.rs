@@ -10,6 +10,8 @@ mod grpc;
 mod kept;
 mod marks;
 mod nested;
+#[cfg(feature = "reqwest")]
+mod reqwest_client;
 mod routers;
 mod when;
 
