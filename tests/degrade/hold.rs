@@ -80,6 +80,14 @@ impl Fixture {
         calls
     }
 
+    /// When calls have reached the dependency.
+    fn seconds_since(&self, begun: Instant) -> Vec<u64> {
+        let seen = self.dependency.seen();
+        seen.iter()
+            .map(|seen| (seen.at - begun).as_secs())
+            .collect()
+    }
+
     fn held(&self) -> FallbackTotal {
         let parts = self.circuit.snapshot().parts.expect("some were held");
         parts.fallbacks[0]
@@ -193,19 +201,13 @@ async fn in_half_open_one_goes_at_a_time() {
     let circuit = Circuit::builder("orders").consecutive_failures(3);
     let circuit = circuit.permits(3).success_threshold(3);
     let fixture = Fixture::of(circuit.build().expect("valid")).open();
-    fixture.dependency.then([Do::Take(1_000); 6]);
+    fixture.dependency.then([Do::Take(900); 6]);
     let calls = fixture.calls(6).await;
     let begun = Instant::now();
     for call in calls {
         assert_eq!(status(call).await, 200);
     }
-    let at: Vec<_> = fixture
-        .dependency
-        .seen()
-        .iter()
-        .map(|seen| (seen.at - begun).as_secs())
-        .collect();
-    assert_eq!(at, [10, 11, 12, 13, 13, 13]);
+    assert_eq!(fixture.seconds_since(begun), [10, 10, 11, 12, 12, 12]);
 }
 
 // M6, D6: a thousand wait, and a dependency that has just come back gets a share of them.
@@ -268,6 +270,32 @@ async fn a_probe_that_is_dropped_makes_room() {
     calls[0].abort();
     sleep(secs(1)).await;
     assert_eq!(fixture.dependency.bodies(), ["0", "1"]);
+}
+
+// M6, D4: nobody in line asks the circuit, which may be all that notices.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_hangs_does_not_hold_up_the_line() {
+    let circuit = Circuit::builder("orders")
+        .half_open_timeout(secs(5))
+        .open_for(secs(10));
+    let fixture = Fixture::of(circuit.build().expect("valid")).open();
+    fixture.dependency.then([Do::Hang]);
+    let begun = Instant::now();
+    let _calls = fixture.calls(2).await;
+    sleep(secs(26)).await;
+    assert_eq!(fixture.seconds_since(begun), [10, 25]);
+}
+
+// M6: it is one that takes its time, and there is room for others.
+#[tokio::test(start_paused = true)]
+async fn where_there_is_room_the_next_probe_goes_after_a_second() {
+    let circuit = Circuit::builder("orders").permits(3).success_threshold(3);
+    let fixture = Fixture::of(circuit.build().expect("valid")).open();
+    fixture.dependency.then([Do::Hang]);
+    let begun = Instant::now();
+    let _calls = fixture.calls(2).await;
+    sleep(secs(15)).await;
+    assert_eq!(fixture.seconds_since(begun), [10, 11]);
 }
 
 // M6: nothing that is bad is marked as another answer.

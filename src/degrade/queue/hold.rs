@@ -1,7 +1,9 @@
 //! [`HoldLayer`]: a call that would be rejected waits for its circuit (rule M6).
 
 use std::{
+    future::Future,
     mem,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -10,7 +12,7 @@ use std::{
 use http::Response;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -24,9 +26,12 @@ use crate::{
         parts::{FallbackCause, FallbackKind},
     },
     degrade::Degraded,
-    machine::State,
+    machine::{Refusal, State},
     service::{breaker::CircuitBreaker, bulkhead::Bulkhead, pending::admission},
+    util::future::{First, either, first},
 };
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Holds calls back that would be rejected, until their circuit admits them, or their time is over.
 ///
@@ -39,7 +44,7 @@ use crate::{
 ///   Whoever comes then is rejected as usual.
 /// * They wait in line, and go in the order in which they came. Whoever is first asks the circuit again right before
 ///   the request is given away. While the circuit is half-open, one goes at a time: the next goes when its answer is
-///   there.
+///   there, or a second later if there is room for another probe.
 /// * Once the circuit closes, they are under the ramp as all calls are. Whoever is turned away by that asks again a
 ///   second later.
 /// * An answer of the dependency that was held back is marked with [`Degraded`], unless it is a failure or a rejection.
@@ -271,9 +276,7 @@ impl Held {
         }
         let answer = inner.call(request);
         drop(self.place);
-        let turn = turn.filter(|_| self.layer.circuit.state() == State::HalfOpen);
-        let result = answer.await;
-        drop(turn);
+        let result = in_turn(&self.layer.circuit, answer, turn.flatten()).await;
         finish(&self.layer.circuit, self.cause, result)
     }
 
@@ -288,8 +291,38 @@ impl Held {
     /// Whoever is turned away by a ramp comes again when a rejection says that it should.
     async fn wait_for_the_ramp(&self) {
         if !self.layer.circuit.would_refuse() {
-            let later = Instant::now() + Duration::from_secs(1);
+            let later = Instant::now() + SECOND;
             sleep_until(later.min(self.until)).await;
+        }
+    }
+}
+
+/// Waits for the answer, and lets nobody else go before that while the circuit is half-open.
+async fn in_turn<F: Future>(
+    circuit: &Circuit,
+    answer: F,
+    turn: Option<OwnedSemaphorePermit>,
+) -> F::Output {
+    let mut answer = pin!(answer);
+    if let Some(turn) = turn {
+        if let First::One(answered) = first(answer.as_mut(), decided(circuit)).await {
+            return answered;
+        }
+        drop(turn);
+    }
+    answer.await
+}
+
+/// Waits until a circuit is not half-open any more. Of one that hangs, half-open has had enough after a while (D4), which
+/// those who wait for their turn do not notice. Where there is room for another probe, a second is enough.
+async fn decided(circuit: &Circuit) {
+    loop {
+        // Before the look, so that nothing that happens after it is missed.
+        let changed = circuit.observers().changed();
+        match circuit.refusal() {
+            _ if circuit.state() != State::HalfOpen => return,
+            Some(Refusal::HalfOpenFull(left)) => either(changed, sleep(left.duration())).await,
+            _ => return either(changed, sleep(SECOND)).await,
         }
     }
 }
