@@ -367,7 +367,8 @@ async fn who_waits_is_not_polled() {
     let open = |circuit: &Circuit| circuit.trip(secs(3_600)).expect("normal mode");
     let forced = |circuit: &Circuit| assert!(circuit.force_open());
     let closed_and_empty = |_: &Circuit| ();
-    let cases: [(&str, bool, &dyn Fn(&Circuit)); 4] = [
+    type Begin<'a> = &'a dyn Fn(&Circuit);
+    let cases: [(&str, bool, Begin<'_>); 4] = [
         ("open", true, &open),
         ("forced open", true, &forced),
         ("open and empty", false, &open),

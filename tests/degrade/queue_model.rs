@@ -182,7 +182,7 @@ impl Both {
         let reserved: u64 = self.reserved.iter().map(Room::bytes).sum();
         let kept: u64 = self.naive.list.iter().map(|kept| kept.entry.bytes()).sum();
         let entries = self.reserved.len() + self.naive.list.len();
-        let fits = entries < ENTRIES as usize && reserved + kept + bytes <= BYTES;
+        let fits = (entries as u64) < ENTRIES && reserved + kept + bytes <= BYTES;
         let room = self.memory.ledger().reserve(bytes);
         assert_eq!(room.is_some(), fits, "{bytes} beside {reserved} and {kept}");
         room

@@ -201,8 +201,9 @@ impl Whole {
         let delivered = queue.map_or(0, |queue| queue.delivered);
         let kept = queue.map_or(0, |queue| queue.kept);
         assert!(places.values().all(|times| *times == 1), "{places:?}");
-        assert_eq!(kept as usize, self.accepted.len());
-        assert_eq!(places.len() + delivered as usize, self.accepted.len());
+        let accepted = self.accepted.len() as u64;
+        assert_eq!(kept, accepted);
+        assert_eq!(places.len() as u64 + delivered, accepted);
         let answered = self.dependency.answered();
         for (number, _) in &self.accepted {
             let times = answered
