@@ -98,3 +98,103 @@ impl Past {
 fn slot_of(second: u64) -> usize {
     usize::try_from(second % SLOTS as u64).expect("few")
 }
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use std::thread;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        /// So many nanoseconds pass.
+        Pass(u64),
+        Deposit,
+        Withdraw(RetryLimits),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let limits = (0_u32..=10, 0_u64..3).prop_map(|(tenths, per_second)| {
+            let limits = RetryLimits::new(1).per_second(per_second);
+            limits.share(f64::from(tenths) / 10.0)
+        });
+        prop_oneof![
+            2 => (0..2 * SECOND).prop_map(Step::Pass),
+            1 => (0..30 * SECOND).prop_map(Step::Pass),
+            10 => Just(Step::Deposit),
+            10 => limits.prop_map(Step::Withdraw),
+        ]
+    }
+
+    /// Everything that ever happened, and the second in which it did.
+    #[derive(Default)]
+    struct Naive {
+        successes: Vec<u64>,
+        repeats: Vec<u64>,
+    }
+
+    impl Naive {
+        fn withdraw(&mut self, second: u64, limits: &RetryLimits) -> bool {
+            let lately =
+                |all: &[u64]| all.iter().filter(|then| second - **then < 10).count() as u64;
+            let tenths = (limits.share * 10.0).round() as u64;
+            let allowed = lately(&self.successes) * tenths / 10 + limits.per_second * 10;
+            let may = lately(&self.repeats) < allowed;
+            self.repeats.extend(may.then_some(second));
+            may
+        }
+    }
+
+    proptest! {
+        // M8
+        #[test]
+        fn it_is_what_a_list_of_all_calls_would_say(steps in prop::collection::vec(step(), 0..400)) {
+            let (budget, mut naive, mut now) = (RetryBudget::default(), Naive::default(), 0);
+            for step in steps {
+                match step {
+                    Step::Pass(time) => now += time,
+                    Step::Deposit => {
+                        budget.deposit(now);
+                        naive.successes.push(now / SECOND);
+                    }
+                    Step::Withdraw(limits) => {
+                        let may = naive.withdraw(now / SECOND, &limits);
+                        prop_assert_eq!(budget.withdraw(now, &limits), may);
+                    }
+                }
+            }
+        }
+    }
+
+    // M8: while seconds pass, and others look.
+    #[test]
+    fn no_success_is_lost_and_none_counts_twice() {
+        let budget = RetryBudget::default();
+        let each = 2_000;
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    // Nine seconds: nothing is forgotten yet.
+                    (0..each).for_each(|at| budget.deposit(at * 9 * SECOND / each));
+                });
+            }
+        });
+        let all = RetryLimits::new(1).share(1.0).per_second(0);
+        let repeats = (0..10 * each).filter(|_| budget.withdraw(9 * SECOND, &all));
+        assert_eq!(repeats.count() as u64, 4 * each);
+    }
+
+    // M8: a clock that goes back begins no second anew.
+    #[test]
+    fn a_clock_that_goes_back_changes_nothing() {
+        let budget = RetryBudget::default();
+        let limits = RetryLimits::new(1).share(1.0).per_second(0);
+        budget.deposit(20 * SECOND);
+        budget.deposit(3 * SECOND);
+        assert!(budget.withdraw(5 * SECOND, &limits));
+        assert!(budget.withdraw(21 * SECOND, &limits));
+        assert!(!budget.withdraw(21 * SECOND, &limits));
+    }
+}

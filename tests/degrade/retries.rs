@@ -22,15 +22,16 @@ use tower::{
     util::{BoxCloneService, BoxCloneSyncService},
 };
 use tower_breaker::{
-    Circuit, CircuitBreakerLayer, CircuitBuilder, RetryLimits,
-    classify::HttpClassifier,
+    Circuit, CircuitBreakerLayer, CircuitBuilder, Outcome, RetryLimits,
+    classify::{Classify, HttpClassifier},
     degrade::retries::{Boxed, Idempotent, Repeat, Retries},
     observe::RetryTotals,
+    retry_after::RetryAfter,
 };
 
 type Ask = Request<String>;
 type Answer = Response<String>;
-type Policy<R = Idempotent> = Retries<HttpClassifier, R, Boxed>;
+type Policy = Retries<HttpClassifier, Idempotent, Boxed>;
 
 /// A dependency that answers by a script, the last line again and again, and knows when it was asked for what.
 #[derive(Clone)]
@@ -137,8 +138,9 @@ fn at_once(circuit: &Circuit) -> Policy {
     Retries::new(circuit).backoff(Duration::ZERO, Duration::ZERO)
 }
 
-fn stacked<R>(policy: Policy<R>, circuit: &Circuit, upstream: &Upstream) -> Client
+fn stacked<C, R>(policy: Retries<C, R, Boxed>, circuit: &Circuit, upstream: &Upstream) -> Client
 where
+    C: Classify<Answer, BoxError> + Send + Sync + 'static,
     R: Repeat<String> + Send + Sync + 'static,
 {
     BoxCloneService::new(
@@ -258,4 +260,45 @@ async fn a_classifier_of_ones_own_says_what_a_failure_is() {
     let client = stacked(policy, &circuit, &upstream);
     assert_eq!(ask(&client, get()).await, 404);
     assert_eq!(upstream.asked(), 4);
+}
+
+// M8: each outcome that a classifier may give, how often the call is made, and how long that takes.
+#[tokio::test(start_paused = true)]
+async fn every_outcome_has_its_answer() {
+    let second = Duration::from_secs(1);
+    let outcomes = [
+        (Outcome::Success, 1, 0),
+        (Outcome::Failure, 3, 0),
+        (Outcome::FailureRetryAfter(second), 3, 2),
+        (Outcome::Answered, 1, 0),
+        (Outcome::Ignored, 1, 0),
+        (Outcome::InnerRejection, 1, 0),
+        (Outcome::TripNow, 3, 0),
+        (Outcome::TripFor(second), 3, 2),
+        // Nobody waits for the end of a body.
+        (Outcome::RequiresEos, 1, 0),
+    ];
+    for (outcome, asked, seconds) in outcomes {
+        let circuit = circuit(plenty(2));
+        let upstream = Upstream::new([200]);
+        let policy = at_once(&circuit).classifier(move |_: Result<&Answer, &BoxError>| outcome);
+        let began = Instant::now();
+        ask(&stacked(policy, &circuit, &upstream), get()).await;
+        assert_eq!(upstream.asked(), asked, "{outcome:?}");
+        assert_eq!(began.elapsed().as_secs(), seconds, "{outcome:?}");
+    }
+}
+
+// M8: of what the classifier and the response say, the longer.
+#[tokio::test(start_paused = true)]
+async fn a_classifier_may_ask_for_a_longer_wait() {
+    let honoured = RetryAfter::between(Duration::from_secs(5), Duration::from_secs(7)).unwrap();
+    for (said, waited) in [(1, 5_000), (6, 6_000), (9, 9_000)] {
+        let circuit = circuit(plenty(1));
+        let upstream = Upstream::new([retry_after(503, said), 200.into()]);
+        let classifier = HttpClassifier::new().retry_after(honoured);
+        let policy = at_once(&circuit).classifier(classifier);
+        ask(&stacked(policy, &circuit, &upstream), get()).await;
+        assert_eq!(upstream.times(), [0, waited]);
+    }
 }

@@ -231,6 +231,8 @@ impl<C, R, M, D> Retries<C, R, M, D> {
     /// # }
     /// ```
     ///
+    /// Over gRPC every call is a POST, so none is repeated unless it is said here.
+    ///
     /// **Watch out:** a call that has failed may have done its work all the same. Whoever says that a payment may be
     /// repeated has it made twice.
     #[must_use]
