@@ -100,6 +100,21 @@ async fn only_successes_pay_in() {
     assert_eq!(repeated(50, &client, &upstream).await, 1);
 }
 
+// M8: what is not known before the end of a body, to which nobody waits, is a success (A1).
+#[tokio::test(start_paused = true)]
+async fn what_ends_with_its_body_pays_in() {
+    let circuit = circuit(limits(1.0, 0));
+    let upstream = Upstream::new([200, 500]);
+    let policy = at_once(&circuit).classifier(|result: Result<&Answer, &BoxError>| match result {
+        Ok(response) if response.status().is_success() => Outcome::RequiresEos,
+        _ => Outcome::Failure,
+    });
+    let client = stacked(policy, &circuit, &upstream);
+    ask(&client, get()).await;
+    ask(&client, get()).await;
+    assert_eq!((upstream.asked(), counted(&circuit).retried), (3, 1));
+}
+
 // M8: after 100 rejections all of it is there.
 #[tokio::test(start_paused = true)]
 async fn rejections_take_nothing() {
