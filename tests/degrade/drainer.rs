@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -665,6 +666,29 @@ async fn no_two_tries_in_less_than_an_interval() {
         seen.windows(2)
             .all(|two| two[1].at - two[0].at == millis(250))
     );
+}
+
+// M7
+#[tokio::test(start_paused = true)]
+async fn others_run_while_there_is_much_to_do() {
+    let (dependency, outbox, circuit) = (Dependency::default(), Memory::new(), circuit());
+    for number in 0..500 {
+        put(&outbox, "/orders", &number.to_string()).await;
+    }
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let _drainer = spawn(drainer.interval(Duration::ZERO));
+    let mut polls = 0;
+    // As busy as the drainer: tokio's own way to yield waits until nobody is.
+    let other = poll_fn(move |context| {
+        polls += 1;
+        context.waker().wake_by_ref();
+        match polls {
+            100 => Poll::Ready(dependency.seen().len()),
+            _ => Poll::Pending,
+        }
+    });
+    let made = tokio::spawn(other).await.expect("no panic");
+    assert!((50..=150).contains(&made), "{made}");
 }
 
 // M7

@@ -86,10 +86,10 @@ fn millis(time: Duration) -> u64 {
 impl File {
     /// Opens the file, or makes it, for at most so many entries and bytes. What is in it stays, also if it is more.
     pub fn open(path: &Path, entries: u64, bytes: u64) -> Result<Self, FileError> {
-        Self::try_open(path, entries, bytes).map_err(FileError)
+        Self::try_open(path, (entries, bytes), Clock::new()).map_err(FileError)
     }
 
-    fn try_open(path: &Path, entries: u64, bytes: u64) -> Result<Self> {
+    fn try_open(path: &Path, (entries, bytes): (u64, u64), clock: Clock) -> Result<Self> {
         let (database, ledger) = (Database::create(path)?, Ledger::new(entries, bytes));
         let mut rooms = BTreeMap::new();
         let write = database.begin_write()?;
@@ -98,17 +98,13 @@ impl File {
             for (id, mut record) in tables.all()? {
                 let room = ledger.found(record.entry.bytes());
                 rooms.insert(id, (room, record.since));
-                // Who had it is gone, so nobody has it.
-                if std::mem::take(&mut record.lease) != 0 {
-                    let turn = record.since;
-                    tables.change(id, &mut record, turn)?;
-                }
+                tables.begin_anew(id, &mut record, clock.now())?;
             }
         }
         write.commit()?;
         Ok(Self(Arc::new(Shared {
             database,
-            clock: Clock::new(),
+            clock,
             leases: AtomicU64::new(1),
             changed: Notify::new(),
             ledger,
@@ -366,6 +362,19 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
+    /// Who had it is gone, so nobody has it; and its turn has come, also if the clock was ahead when it was put.
+    fn begin_anew(&mut self, id: u64, record: &mut Record, now: u64) -> Result<()> {
+        let is_head = self.turns.remove((record.turn, id))?.is_some();
+        record.lease = 0;
+        record.since = record.since.min(now);
+        record.turn = record.since;
+        if is_head {
+            self.turns.insert((record.turn, id), ())?;
+        }
+        self.entries.insert(id, &*record.to_bytes())?;
+        Ok(())
+    }
+
     /// Removes a head. The next of its order key is one then.
     fn remove(&mut self, id: u64, record: &Record) -> Result<()> {
         let order_key = record.entry.order_key();
@@ -377,5 +386,40 @@ impl<'a> Tables<'a> {
             self.turns.insert((turn, next), ())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, Method, Uri};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_holds_nothing_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = |now| {
+            let clock = Clock(Instant::now(), now);
+            File::try_open(&folder.path().join("file"), (10, 10_000), clock).expect("a file")
+        };
+        let file = open(1_000_000);
+        for body in ["one", "two"] {
+            let (uri, headers) = (Uri::from_static("/orders"), HeaderMap::new());
+            let entry = Entry::new(Method::POST, uri, headers, Bytes::from(body), "a");
+            let room = file.ledger().reserve(entry.bytes()).expect("room");
+            file.put(entry, room).await.expect("put");
+        }
+        drop(file);
+        let file = open(1_000);
+        for body in ["one", "two"] {
+            let taken = file.take(Duration::from_secs(60)).await.expect("taken");
+            let Take::One(leased) = taken else {
+                panic!("{taken:?}");
+            };
+            assert_eq!(leased.entry.body(), body);
+            assert!(leased.age < Duration::from_secs(60));
+            assert!(file.done(leased.lease).await.expect("done"));
+        }
     }
 }
