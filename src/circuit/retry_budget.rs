@@ -112,19 +112,16 @@ mod tests {
         /// So many nanoseconds pass.
         Pass(u64),
         Deposit,
-        Withdraw(RetryLimits),
+        /// By a share in tenths, and so many each second.
+        Withdraw(u32, u64),
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        let limits = (0_u32..=10, 0_u64..3).prop_map(|(tenths, per_second)| {
-            let limits = RetryLimits::new(1).per_second(per_second);
-            limits.share(f64::from(tenths) / 10.0)
-        });
         prop_oneof![
             2 => (0..2 * SECOND).prop_map(Step::Pass),
             1 => (0..30 * SECOND).prop_map(Step::Pass),
             10 => Just(Step::Deposit),
-            10 => limits.prop_map(Step::Withdraw),
+            10 => (0_u32..=10, 0_u64..3).prop_map(|(tenths, more)| Step::Withdraw(tenths, more)),
         ]
     }
 
@@ -136,11 +133,10 @@ mod tests {
     }
 
     impl Naive {
-        fn withdraw(&mut self, second: u64, limits: &RetryLimits) -> bool {
+        fn withdraw(&mut self, second: u64, tenths: u32, per_second: u64) -> bool {
             let lately =
                 |all: &[u64]| all.iter().filter(|then| second - **then < 10).count() as u64;
-            let tenths = (limits.share * 10.0).round() as u64;
-            let allowed = lately(&self.successes) * tenths / 10 + limits.per_second * 10;
+            let allowed = lately(&self.successes) * u64::from(tenths) / 10 + per_second * 10;
             let may = lately(&self.repeats) < allowed;
             self.repeats.extend(may.then_some(second));
             may
@@ -159,8 +155,10 @@ mod tests {
                         budget.deposit(now);
                         naive.successes.push(now / SECOND);
                     }
-                    Step::Withdraw(limits) => {
-                        let may = naive.withdraw(now / SECOND, &limits);
+                    Step::Withdraw(tenths, per_second) => {
+                        let may = naive.withdraw(now / SECOND, tenths, per_second);
+                        let limits = RetryLimits::new(1).share(f64::from(tenths) / 10.0);
+                        let limits = limits.per_second(per_second);
                         prop_assert_eq!(budget.withdraw(now, &limits), may);
                     }
                 }

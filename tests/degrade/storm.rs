@@ -3,6 +3,8 @@
 //!
 //! `BLESS=1` writes them into the guide.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a panic is a failure")]
+
 use std::{
     convert::Infallible,
     env, fs,
