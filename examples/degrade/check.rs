@@ -1,6 +1,10 @@
 //! Whether the story is as it should be.
 
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    time::Duration,
+};
 
 use tokio::time::timeout;
 use tower::BoxError;
@@ -109,6 +113,21 @@ fn the_orders(story: &Story) -> Result<(), BoxError> {
     demand(
         arrivals.len() == ordered.len(),
         &format!("none came under two keys, though {came_again} came more than once"),
+    )?;
+    let queued_parts = story.visits.iter().map(|visit| &visit.page.order);
+    let came_as_sent = queued_parts
+        .filter(|part| part.row == Row::Queued)
+        .all(|part| {
+            let key = part.key.as_deref().unwrap_or_default();
+            let times = |of: &BTreeMap<String, u32>| of.get(key).copied().unwrap_or(0);
+            let (came, sent) = (times(arrivals), times(&story.tries));
+            // What was rejected had not been sent before.
+            let before = matches!(part.because.as_deref(), Some("failed" | "timed_out"));
+            (1..=sent + u32::from(before)).contains(&came)
+        });
+    demand(
+        came_as_sent,
+        "each that was queued came once at least, and no more often than it was sent",
     )?;
     let in_order = placed.iter().filter(|order| queued.contains(order));
     demand(

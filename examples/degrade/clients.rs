@@ -1,6 +1,10 @@
 //! What is around the client of each dependency, so that the page has something to show.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,7 +18,7 @@ use tower_breaker::{
         StackLayer,
         cached::Cached,
         fallback::{FallbackLayer, value},
-        queue::{DeferLayer, Drainer, Memory},
+        queue::{DeferLayer, Drainer, IDEMPOTENCY_KEY, Memory},
     },
 };
 
@@ -64,11 +68,14 @@ pub(crate) fn reviews() -> Result<Client, BoxError> {
     Ok(BoxCloneSyncService::new(reviews))
 }
 
+/// How often each queued order was sent, by its key.
+pub(crate) type Tries = Arc<Mutex<BTreeMap<String, u32>>>;
+
 /// Sends what is queued.
 pub(crate) type Sender = Drainer<Memory, Client>;
 
 /// An order that cannot be placed now is placed later, as soon as there is somebody to take it.
-pub(crate) fn orders() -> Result<(Client, Sender), BoxError> {
+pub(crate) fn orders(tries: Tries) -> Result<(Client, Sender), BoxError> {
     let circuit = circuit("orders").build()?;
     let queue = Memory::bounded(200, 1 << 20);
     let later = DeferLayer::new(&circuit, queue.clone())
@@ -82,7 +89,13 @@ pub(crate) fn orders() -> Result<(Client, Sender), BoxError> {
         .interval(Duration::from_millis(5))
         // Less than a break, so that there is something to send as soon as it is over.
         .backoff(BREAK / 8, BREAK / 2)
-        .max_attempts(100);
+        .max_attempts(100)
+        // Here one would add credentials, which are not kept.
+        .before_each_try(move |headers| {
+            let key = headers[IDEMPOTENCY_KEY].to_str().unwrap_or_default();
+            let mut tries = tries.lock().unwrap_or_else(PoisonError::into_inner);
+            *tries.entry(key.to_owned()).or_default() += 1;
+        });
     // Only if even the queue is full.
     let full = value(Response::new(Full::from("please come back later")));
     let orders = ServiceBuilder::new()

@@ -35,7 +35,7 @@ mod isolation;
 mod page;
 mod upstreams;
 
-use std::{env, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, env, process::ExitCode, sync::PoisonError, time::Duration};
 
 use reqwest::Client;
 use tokio::{net::TcpListener, sync::oneshot, time::sleep};
@@ -43,6 +43,7 @@ use tower::BoxError;
 use tower_breaker::degrade::queue::Drained;
 
 use crate::{
+    clients::Tries,
     page::{Page, Part, Row, Shop},
     upstreams::{
         Health::{self, Closed, Fails, Hangs, Live},
@@ -82,6 +83,8 @@ pub(crate) struct Story {
     pub(crate) orders: Ledger,
     /// What the sender of queued orders has to say.
     pub(crate) drained: Drained,
+    /// How often it sent each, by its key.
+    pub(crate) tries: BTreeMap<String, u32>,
 }
 
 #[tokio::main]
@@ -108,7 +111,8 @@ async fn run() -> Result<(), BoxError> {
 /// Lets it all happen, and prints it.
 async fn tell() -> Result<Story, BoxError> {
     let mut upstreams = Upstreams::start().await?;
-    let (shop, sender) = Shop::open(&upstreams)?;
+    let tries = Tries::default();
+    let (shop, sender) = Shop::open(&upstreams, tries.clone())?;
     let (close, closed) = oneshot::channel::<()>();
     let sender = tokio::spawn(sender.run(async { drop(closed.await) }));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -133,6 +137,7 @@ async fn tell() -> Result<Story, BoxError> {
         visits: visitor.visits,
         orders,
         drained: sender.await?,
+        tries: tries.lock().unwrap_or_else(PoisonError::into_inner).clone(),
     })
 }
 

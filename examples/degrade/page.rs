@@ -12,10 +12,10 @@ use http::{Method, Request, Response, StatusCode, Uri, header::AGE};
 use http_body_util::{BodyExt, Full};
 use serde::{Deserialize, Serialize};
 use tower::{BoxError, ServiceExt};
-use tower_breaker::degrade::{Degraded, FallbackKind};
+use tower_breaker::degrade::{Degraded, FallbackKind, queue::Accepted};
 
 use crate::{
-    clients::{self, Client, Sender},
+    clients::{self, Client, Sender, Tries},
     upstreams::{Upstream, Upstreams},
 };
 
@@ -40,6 +40,8 @@ pub(crate) struct Part {
     pub(crate) text: String,
     /// Why it is not live, in a word.
     pub(crate) because: Option<String>,
+    /// Of what is queued: the key that it is sent with, each time.
+    pub(crate) key: Option<String>,
     pub(crate) millis: u128,
 }
 
@@ -86,12 +88,12 @@ struct Asked {
 
 impl Shop {
     /// With what sends the queued orders, once there is somebody to take them. That has to run.
-    pub(crate) fn open(upstreams: &Upstreams) -> Result<(Self, Sender), BoxError> {
+    pub(crate) fn open(upstreams: &Upstreams, tries: Tries) -> Result<(Self, Sender), BoxError> {
         let asked = |upstream: &Upstream, client| Asked {
             url: upstream.url(),
             client,
         };
-        let (orders, sender) = clients::orders()?;
+        let (orders, sender) = clients::orders(tries)?;
         let shop = Self {
             price: asked(&upstreams.price, clients::price()?),
             reviews: asked(&upstreams.reviews, clients::reviews()?),
@@ -146,7 +148,10 @@ impl Asked {
         let millis = began.elapsed().as_millis();
         let answer = answer.map_err(|error| error.to_string())?;
         let degraded = answer.extensions().get::<Degraded>();
+        let accepted = answer.extensions().get::<Accepted>();
+        let key = accepted.and_then(|accepted| accepted.idempotency_key.to_str().ok());
         Ok(Part {
+            key: key.map(str::to_owned),
             row: row(degraded, answer.status())?,
             because: degraded.map(|it| it.cause.label().to_owned()),
             text: text(answer).await,
