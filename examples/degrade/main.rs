@@ -12,21 +12,24 @@
 //!
 //! ```text
 //! all is well
-//! price live    24.90 EUR          4 ms   reviews live    4.6 of 5             4 ms   order  1 live    placed           4 ms
+//! price live    24.90 EUR         11 ms  reviews live    4.6 of 5            11 ms  order  1 live    placed     11 ms
 //!
 //! reviews answers 500
-//! price live    24.90 EUR          4 ms   reviews stale   4.6 of 5, just now  14 ms   order  6 live    placed           3 ms
-//! price live    24.90 EUR          4 ms   reviews stale   4.6 of 5, just now   0 ms   order  7 live    placed           3 ms
+//! price live    24.90 EUR          4 ms  reviews stale   4.6 of 5, just now  21 ms  order  6 live    placed      3 ms
+//! price live    24.90 EUR          4 ms  reviews stale   4.6 of 5, just now   0 ms  order  7 live    placed      4 ms
+//!
+//! reviews has closed its socket
+//! price live    24.90 EUR          9 ms  reviews stale   4.6 of 5, 1 s ago    0 ms  order 17 live    placed      8 ms
 //!
 //! price hangs
-//! price default price on request 151 ms   reviews live    4.6 of 5             3 ms   order 33 live    placed           4 ms
+//! price default price on request 155 ms  reviews live    4.6 of 5            11 ms  order 33 live    placed     11 ms
 //!
 //! orders has closed its socket
-//! price live    24.90 EUR          3 ms   reviews live    4.6 of 5             3 ms   order 52 queued  open             0 ms
+//! price live    24.90 EUR          5 ms  reviews live    4.6 of 5             5 ms  order 52 queued  open        0 ms
 //!
 //! orders is back
-//! price live    24.90 EUR          3 ms   reviews live    4.6 of 5             3 ms   order 58 queued  open             0 ms
-//! price live    24.90 EUR          3 ms   reviews live    4.6 of 5             3 ms   order 59 live    placed           3 ms
+//! price live    24.90 EUR          7 ms  reviews live    4.6 of 5             7 ms  order 58 queued  open        0 ms
+//! price live    24.90 EUR         11 ms  reviews live    4.6 of 5            11 ms  order 59 live    placed     11 ms
 //! ```
 
 mod check;
