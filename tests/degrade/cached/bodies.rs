@@ -321,6 +321,15 @@ fn an_answer_that_was_on_its_way_when_something_changed_is_not_kept() {
     assert_eq!(recorder.kept(), None);
 }
 
+/// Says that it is over when it is dropped, also by a panic: or the others would go on for ever.
+struct Over<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
 // M4: while others ask for the same, all the time.
 #[test]
 fn what_has_changed_is_never_given_as_it_was() {
@@ -354,6 +363,7 @@ fn what_has_changed_is_never_given_as_it_was() {
         (is_kept, read(response.into_body()).expect("whole"))
     };
     let given = std::thread::scope(|scope| {
+        let _over = Over(&is_over);
         for _ in 0..2 {
             scope.spawn(|| {
                 while !is_over.load(Ordering::SeqCst) {
@@ -374,7 +384,6 @@ fn what_has_changed_is_never_given_as_it_was() {
                 given += u64::from(is_kept);
             }
         }
-        is_over.store(true, Ordering::SeqCst);
         given
     });
     assert!(given > 0, "nothing was ever kept in time");
