@@ -253,7 +253,7 @@ async fn rows() -> Vec<Row> {
 const BEGIN: &str = "<!-- storm: written by tests/degrade/storm.rs -->\n";
 const END: &str = "<!-- end of storm -->";
 const HEAD: &str = "\
-| between callers and dependency | dead for a minute: requests | for one call | hung for 10 s: all is well | calls that failed |
+| callers and dependency | dead for a minute: requests | for one call | hung for 10 s: all is well | calls that failed |
 |---|--:|--:|---|--:|
 ";
 
@@ -296,8 +296,8 @@ async fn retries_make_a_storm_and_the_breaker_ends_it() {
         panic!("six cases");
     };
 
-    // A dependency that is dead: four requests for each call. A budget takes nearly all of that away, and so does a gate.
-    // A breaker takes away the first tries as well: what is left is what opens it, and a probe for each break.
+    // A dependency that is dead: four requests for each call. A budget takes nearly all of that away, and so does a
+    // gate. A breaker takes away the first tries as well: what is left is what opens it, and a probe for each break.
     assert_eq!(
         (none.dead.requests, alone.dead.requests),
         (CALLS, 4 * CALLS)

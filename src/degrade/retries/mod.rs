@@ -53,8 +53,8 @@
 //! | was answered by a fallback further in | no |
 //! | ended in anything else | no |
 //!
-//! A circuit whose setting `retries` is off has no call repeated. In any case a call that may be repeated pays for a copy
-//! of its request, and if it succeeds, for one look at the clock. What was decided of failed calls is counted:
+//! A circuit whose setting `retries` is off has no call repeated. In any case a call that may be repeated pays for a
+//! copy of its request, and if it succeeds, for one look at the clock. What was decided of failed calls is counted:
 //! [`Parts::retries`](crate::observe::Parts::retries). The one thing that is not is which calls failed that were not
 //! repeatable. Tower asks no policy about them.
 //!
@@ -71,9 +71,9 @@
 //! place. (reqwest repeats by itself what an HTTP/2 server has refused; hyper's client a request on a connection that
 //! was closed before it was sent. Both are safe, and no call has been made then.)
 //!
-//! **Watch out:** around a keyed breaker (`keyed_by`) there is no one circuit whose state
-//! could be looked at. Give the policy a circuit of its own, for its limits and its budget. Rejections of all keys are
-//! left alone, too; but a call whose circuit has just opened is made once more, and then the rejection is the answer.
+//! **Watch out:** around a keyed breaker (`keyed_by`) there is no one circuit whose state could be looked at. Give the
+//! policy a circuit of its own, for its limits and its budget. Rejections of all keys are left alone, too; but a call
+//! whose circuit has just opened is made once more, and then the rejection is the answer.
 //!
 //! **Watch out:** retries go outside of the breaker. Inside, a call and all its repeats are one call, and the circuit
 //! hears of the last alone.

@@ -168,7 +168,7 @@ async fn calls_that_fail_together_do_not_come_back_together() {
     assert!(repeats.len() > 80, "{repeats:?}");
 }
 
-/// Asks with so much time left, in milliseconds, and says when the dependency was asked and how much time was left then.
+/// Asks with so much time left, in milliseconds, and says when the dependency was asked and how much was left then.
 async fn asked_with(
     left: u64,
     script: impl IntoIterator<Item = Line>,
