@@ -324,6 +324,23 @@ async fn a_rejection_is_no_attempt() {
     }
 }
 
+// M7: another circuit further in is not asked again and again.
+#[tokio::test(start_paused = true)]
+async fn after_a_rejection_it_waits() {
+    let (outbox, circuit) = (Memory::new(), circuit());
+    let dependency = Dependency::doing([Do::Reject, Do::RejectAsError]);
+    put_all(&outbox, &["one"]).await;
+    let begun = Instant::now();
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let _drained = run_for(drainer, secs(10)).await;
+    let seen = dependency.seen();
+    let at: Vec<_> = seen
+        .iter()
+        .map(|seen| (seen.at - begun).as_secs())
+        .collect();
+    assert_eq!(at, [0, 1, 2]);
+}
+
 // M7: the circuit opens under it, and half-open is taken by others.
 #[tokio::test(start_paused = true)]
 async fn nor_is_one_by_its_own_circuit() {
@@ -346,6 +363,9 @@ async fn nor_is_one_by_its_own_circuit() {
     let rejected = circuit.snapshot().totals.expect("on").rejected_by;
     assert!(rejected.ramping > 0, "the ramp is asked: {rejected:?}");
     assert_eq!(drained.delivered, 30, "{:?}", dying.told());
+    // A ramp lets ten pass in each second in any case (D6), and it does not wait for longer than that takes.
+    let took = dependency.seen()[29].at - dependency.seen()[0].at;
+    assert!(took < secs(4), "{took:?}");
     let numbers: Vec<_> = (0..30).map(|number| number.to_string()).collect();
     assert_eq!(dependency.bodies(), numbers);
 }

@@ -230,6 +230,10 @@ async fn a_stampede_obeys_the_ramp() {
         let (now, left) = (now - before, left as f64);
         went.push(now);
         assert!(
+            now as f64 >= left * share * 0.5,
+            "{went:?} of {left}, of which {share}"
+        );
+        assert!(
             now as f64 <= left * (share + 0.12) + 12.0,
             "{went:?} of {left}, of which {share}"
         );
@@ -239,6 +243,74 @@ async fn a_stampede_obeys_the_ramp() {
     }
     assert_eq!(fixture.dependency.seen().len(), 1_000);
     assert_eq!(fixture.rejected(), 0);
+}
+
+// M6, D6
+#[tokio::test(start_paused = true)]
+async fn whoever_a_ramp_turns_away_waits_as_well() {
+    let circuit = Circuit::builder("orders").ramp(secs(20), 0.1);
+    let fixture = Fixture::of(circuit.build().expect("valid")).open();
+    assert_eq!(
+        fixture.call("probe").await.expect("infallible").status(),
+        200
+    );
+    for call in fixture.calls(50).await {
+        assert_eq!(status(call).await, 200);
+    }
+    assert_eq!(fixture.rejected(), 0);
+    let parts = fixture.circuit.snapshot().parts.expect("some were held");
+    assert!(
+        parts
+            .fallbacks
+            .iter()
+            .any(|total| total.cause.label() == "ramping")
+    );
+}
+
+// M6, D6
+#[tokio::test(start_paused = true)]
+async fn in_a_ramp_too_it_waits_no_longer_than_it_may() {
+    let circuit = Circuit::builder("orders").ramp(secs(1_000), 0.01);
+    let mut fixture = Fixture::of(circuit.build().expect("valid")).open();
+    assert_eq!(
+        fixture.call("probe").await.expect("infallible").status(),
+        200
+    );
+    fixture.layer = fixture.layer.at_most(millis(300));
+    let begun = Instant::now();
+    let calls = fixture.calls(30).await;
+    for call in calls {
+        call.await.expect("no panic").expect("infallible");
+    }
+    assert_eq!(begun.elapsed(), millis(300));
+}
+
+// M6: who has gone waits no more.
+#[tokio::test(start_paused = true)]
+async fn who_is_under_way_has_no_place_in_line() {
+    let mut fixture = Fixture::new().open();
+    fixture.layer = fixture.layer.waiting(1);
+    fixture.dependency.then([Do::Take(5_000)]);
+    let first = tokio::spawn(fixture.call("one"));
+    sleep(secs(11)).await;
+    let second = tokio::spawn(fixture.call("two"));
+    assert_eq!((status(first).await, status(second).await), (200, 200));
+}
+
+// M6: of a rejection, also one that looks like no failure.
+#[tokio::test(start_paused = true)]
+async fn a_rejection_is_no_answer() {
+    let fixture = Fixture::new().open();
+    let service = ServiceBuilder::new()
+        .layer(fixture.layer.clone().at_most(secs(1)))
+        .layer(CircuitBreakerLayer::new(fixture.circuit.clone()).reject_with(|_| Response::new(())))
+        .service(service_fn(|()| async {
+            Ok::<_, Infallible>(Response::new(()))
+        }));
+    let answer = service.oneshot(()).await.expect("infallible");
+    assert!(answer.extensions().get::<Rejected>().is_some());
+    assert!(answer.extensions().get::<Degraded>().is_none());
+    assert_eq!((fixture.held().answered, fixture.held().failed), (0, 1));
 }
 
 // M6

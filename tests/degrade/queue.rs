@@ -21,7 +21,8 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Rejected, State,
     degrade::{
-        Degraded, FallbackCause, FallbackKind,
+        Because, Degraded, FallbackCause, FallbackKind,
+        fallback::{FallbackLayer, response},
         queue::{
             Accepted, DeferLayer, Drainer, Entry, IDEMPOTENCY_KEY, Lease, Ledger, Memory, Outbox,
             OutboxLayer, Put, Room, Take, contract,
@@ -527,6 +528,28 @@ async fn a_failure_is_kept_only_where_that_is_said() {
         ["one", "two", "no failure", "two"]
     );
     assert_eq!(seen[1].idempotency_key, seen[3].idempotency_key);
+}
+
+// M6, M1: one answer each.
+#[tokio::test(start_paused = true)]
+async fn what_is_another_answer_already_is_passed_on() {
+    let fixture = Fixture::new().open();
+    let sorry = |_: &Because<Infallible>| {
+        let sorry = Response::builder()
+            .status(500)
+            .body(Full::<Bytes>::default());
+        sorry.expect("valid")
+    };
+    let service = ServiceBuilder::new()
+        .layer(fixture.layer().also_on_failure())
+        .layer(FallbackLayer::on_rejection(
+            &fixture.circuit,
+            response(sorry),
+        ))
+        .service(fixture.protected());
+    let answer = service.oneshot(post("one")).await.expect("infallible");
+    assert_eq!(answer.status(), 500);
+    assert_eq!(fixture.queue().entries, 0);
 }
 
 // M6, M5

@@ -65,10 +65,7 @@ impl Collected {
 
 /// How long it is, if that is known before it is read.
 pub(super) fn known_length<B: Body>(body: &B) -> Option<u64> {
-    match body.is_end_stream() {
-        true => Some(0),
-        false => body.size_hint().exact(),
-    }
+    body.size_hint().exact()
 }
 
 /// Waits until a service is ready.

@@ -173,10 +173,26 @@ async fn what_is_old_is_taken<O: Outbox>(outbox: &O) {
 }
 
 async fn a_change_is_told<O: Outbox>(outbox: &O) {
+    let told = async |changed, what| {
+        let told = tokio::time::timeout(LONG, changed).await;
+        assert!(told.is_ok(), "since it was called, {what}");
+    };
     let changed = outbox.changed();
     put(outbox, "a", "one").await;
-    let told = tokio::time::timeout(LONG, changed).await;
-    assert!(told.is_ok(), "that something was put, since it was called");
+    told(changed, "something was put").await;
+    let one = take_body(outbox, "one").await;
+    let changed = outbox.changed();
+    assert!(
+        outbox
+            .give_back(one.lease, 1, Duration::ZERO)
+            .await
+            .expect("back")
+    );
+    told(changed, "something was given back").await;
+    let one = take_body(outbox, "one").await;
+    let changed = outbox.changed();
+    assert!(outbox.done(one.lease).await.expect("done"));
+    told(changed, "the next of its key has its turn").await;
 }
 
 async fn what_is_left_is_handed_back<O: Outbox>(outbox: O) {
