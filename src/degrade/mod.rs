@@ -17,6 +17,9 @@ pub mod queue;
 pub mod retries;
 mod stack;
 
+#[cfg(feature = "retries")]
+#[cfg_attr(docsrs, doc(cfg(feature = "retries")))]
+pub use self::stack::StackedRetries;
 pub use self::{
     because::{Because, Degraded},
     stack::{StackLayer, Stacked, StackedBreaker},

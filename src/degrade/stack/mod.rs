@@ -8,7 +8,7 @@ use super::fallback::{FallbackLayer, OnFailure, OnRejection};
 #[cfg(feature = "cached")]
 use crate::degrade::cached::{Cached, CachedLayer};
 #[cfg(feature = "retries")]
-use crate::degrade::retries::{Idempotent, Retries};
+use crate::degrade::retries::{Idempotent, Plain, Retries};
 use crate::{
     circuit::handle::Circuit,
     service::{
@@ -173,6 +173,11 @@ pub struct StackLayer<
     breaker: B,
 }
 
+/// The retries in a [`StackLayer`], of which nothing else is said.
+#[cfg(feature = "retries")]
+#[cfg_attr(docsrs, doc(cfg(feature = "retries")))]
+pub type StackedRetries<J = HttpClassifier, M = Plain> = RetryLayer<Retries<J, Idempotent, M>>;
+
 /// The breaker's layer in a [`StackLayer`]: who classifies, what a rejection becomes, how far a call is observed, and
 /// what a rejection gives back; each as usual, unless something else is said.
 pub type StackedBreaker<J = HttpClassifier, R = ServiceUnavailable, X = HeadOnly, G = Keep> =
@@ -330,7 +335,7 @@ impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
     /// [`Retries`]. Requests have to be `Clone` for that.
     #[cfg(feature = "retries")]
     #[cfg_attr(docsrs, doc(cfg(feature = "retries")))]
-    pub fn retries<M>(self) -> StackLayer<F, C, RetryLayer<Retries<J, Idempotent, M>>, B, J>
+    pub fn retries<M>(self) -> StackLayer<F, C, StackedRetries<J, M>, B, J>
     where
         J: Clone,
     {

@@ -81,8 +81,9 @@ fn nobody_counts_only_if_that_is_said() {
 // M1: once each, whoever answers at the same time.
 #[test]
 fn eight_threads_count_each_answer_once() {
-    const THREADS: u64 = 8;
+    const THREADS: usize = 8;
     const CALLS: u64 = 2_000;
+    const ALL: u64 = THREADS as u64 * CALLS;
     let heard = Arc::new(AtomicU64::new(0));
     let told = heard.clone();
     let circuit = Circuit::builder("reviews")
@@ -95,7 +96,7 @@ fn eight_threads_count_each_answer_once() {
         .unwrap();
     circuit.force_open();
     let layer = FallbackLayer::on_rejection(&circuit, value(stand_in()));
-    let barrier = Barrier::new(THREADS as usize);
+    let barrier = Barrier::new(THREADS);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -108,11 +109,8 @@ fn eight_threads_count_each_answer_once() {
         }
     });
     let forced = FallbackCause::Rejected(Reason::ForcedOpen);
-    assert_eq!(
-        fallbacks(&circuit),
-        [(FallbackKind::Value, forced, THREADS * CALLS, 0)]
-    );
-    assert_eq!(heard.load(Ordering::Relaxed), THREADS * CALLS);
+    assert_eq!(fallbacks(&circuit), [(FallbackKind::Value, forced, ALL, 0)]);
+    assert_eq!(heard.load(Ordering::Relaxed), ALL);
 }
 
 #[cfg(feature = "registry")]

@@ -3,7 +3,7 @@
 
 use http::{Response, StatusCode, header::ACCEPT_ENCODING};
 use http_body_util::BodyExt;
-use tower::{Service, ServiceBuilder, ServiceExt, retry::RetryLayer};
+use tower::{ServiceBuilder, ServiceExt, retry::RetryLayer};
 use tower_breaker::{
     CircuitBreakerLayer, State,
     degrade::{
