@@ -131,7 +131,7 @@ async fn a_key_whose_circuit_is_open_says_so_and_takes_no_place() {
     let keyed = registry.layer_by(by_key()).layer(service_fn(hang_or_obey));
     let mut service = BulkheadLayer::new().layer(keyed);
     let _hangs = pends(&mut service, "a", 0);
-    let mut waits = pends(&mut service, "a", 200);
+    let waits = pends(&mut service, "a", 200);
     let a = registry.try_get("a").unwrap();
     a.trip(BREAK).unwrap();
     assert!(waits.is_woken());
