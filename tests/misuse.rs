@@ -12,6 +12,7 @@ const WRITTEN_WITH: &str = "rustc 1.95.";
 
 const MISUSES: &[&str] = &[
     "body_without_default",
+    "bulkhead_inside",
     "classifier_for_another_service",
     "default_rejection_without_http",
     "discarded",

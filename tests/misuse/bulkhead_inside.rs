@@ -1,0 +1,20 @@
+//! Inside of the breaker, a call that waits for a place would be a probe that waits.
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use tower::{Service, ServiceBuilder, service_fn};
+use tower_breaker::{BulkheadLayer, Circuit, CircuitBreakerLayer};
+
+/// As a server or a router would take it.
+fn serve<S: Service<Request<()>>>(_: S) {}
+
+fn main() {
+    let circuit = Circuit::builder("reviews").build().unwrap();
+    let inner = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(())));
+    let service = ServiceBuilder::new()
+        .layer(CircuitBreakerLayer::new(circuit))
+        .layer(BulkheadLayer::new())
+        .service(inner);
+    serve(service);
+}
