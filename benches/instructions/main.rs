@@ -11,7 +11,9 @@ use std::hint::black_box;
 
 use tasks::{Maker, circuits::*, services::*};
 use tower::Layer;
-use tower_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder, classify::ErrorsOnly};
+use tower_breaker::{
+    BulkheadLayer, Circuit, CircuitBreakerLayer, CircuitBuilder, classify::ErrorsOnly,
+};
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|word| word != "--bench");
@@ -112,6 +114,16 @@ fn towers() -> Vec<Path> {
                 .limit_calls()
                 .layer(Bare),
             ),
+        ),
+        (
+            "service_success_bulkhead",
+            calls(BulkheadLayer::new().layer(protected(timeless(|c| {
+                c.consecutive_failures(5).bulkhead(16, BREAK)
+            })))),
+        ),
+        (
+            "service_success_bulkhead_off",
+            calls(BulkheadLayer::new().layer(protected(consecutive()))),
         ),
         ("service_success_heard", calls(protected(heard()))),
         (
