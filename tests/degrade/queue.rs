@@ -483,11 +483,36 @@ async fn a_caller_that_goes_leaves_nothing() {
     assert_eq!(fixture.queue().entries, 0);
 }
 
+// M6, G2: what was found out before its body was there holds no more.
+#[tokio::test(start_paused = true)]
+async fn whoever_takes_long_to_send_is_not_kept_for_what_was_then() {
+    let fixture = Fixture::new().open();
+    let (mut sender, body) = http_body_util::channel::Channel::<Bytes, Infallible>::new(1);
+    let request = Request::post("/orders")
+        .body(ChannelBody(body))
+        .expect("valid");
+    let service = fixture.layer().layer(fixture.protected());
+    let answer = tokio::spawn(service.oneshot(request));
+    sleep(secs(11)).await;
+    sender
+        .send_data(Bytes::from("one"))
+        .await
+        .expect("it is read");
+    drop(sender);
+    let answer = answer.await.expect("no panic").expect("infallible");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(fixture.dependency.bodies(), ["one"]);
+}
+
 struct ChannelBody(http_body_util::channel::Channel<Bytes, Infallible>);
 
 impl From<Bytes> for ChannelBody {
-    fn from(_: Bytes) -> Self {
-        Self(http_body_util::channel::Channel::new(1).1)
+    fn from(bytes: Bytes) -> Self {
+        let (mut sender, body) = http_body_util::channel::Channel::new(1);
+        sender
+            .try_send(Frame::data(bytes))
+            .expect("there is room for one");
+        Self(body)
     }
 }
 
