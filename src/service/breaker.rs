@@ -322,6 +322,7 @@ where
 
 /// By hand, because readiness belongs to the instance that was asked.
 impl<S: Clone, C, R, X> Clone for CircuitBreaker<S, C, R, X> {
+    #[inline(always)]
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
