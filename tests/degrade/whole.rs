@@ -212,7 +212,12 @@ impl Around {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://shop{path}"));
-        let request = request.body(Full::from(id.to_owned())).expect("a request");
+        // The answer to a GET with a body is not kept.
+        let request = match what {
+            What::Read(_) => request.header("x-id", id).body(Full::default()),
+            _ => request.body(Full::from(id.to_owned())),
+        };
+        let request = request.expect("a request");
         let called = client.clone().oneshot(request);
         async move {
             match called.await {

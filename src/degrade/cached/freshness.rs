@@ -108,6 +108,15 @@ fn date(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()
 }
 
+/// `None` if it has no such name: before 1970, and after 9999.
+pub(super) fn write_date(time: SystemTime) -> Option<String> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    (since.as_secs() < YEAR_10_000).then(|| httpdate::fmt_http_date(time))
+}
+
+/// In seconds after 1970 began.
+const YEAR_10_000: u64 = 253_402_300_800;
+
 /// Zero if the second is earlier.
 fn seconds_between(first: SystemTime, second: SystemTime) -> u32 {
     let between = second.duration_since(first).unwrap_or_default();

@@ -7,19 +7,38 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use http::{
     HeaderMap, HeaderName, Uri,
-    header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION},
+    header::{AUTHORIZATION, COOKIE, FORWARDED, HOST, PROXY_AUTHORIZATION},
     uri::{Authority, Scheme},
 };
 
-/// Headers that say who asks, whatever `Vary` says.
-pub(super) static CREDENTIALS: [HeaderName; 7] = [
+/// Headers that say who asks, whatever `Vary` says: by the user itself, or by a proxy that has asked.
+pub(super) static CREDENTIALS: [HeaderName; 26] = [
     AUTHORIZATION,
     PROXY_AUTHORIZATION,
     COOKIE,
     HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("cf-access-jwt-assertion"),
+    HeaderName::from_static("client-cert"),
+    HeaderName::from_static("remote-user"),
     HeaderName::from_static("x-access-token"),
+    HeaderName::from_static("x-amzn-oidc-accesstoken"),
+    HeaderName::from_static("x-amzn-oidc-data"),
+    HeaderName::from_static("x-amzn-oidc-identity"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-auth-request-access-token"),
+    HeaderName::from_static("x-auth-request-email"),
+    HeaderName::from_static("x-auth-request-user"),
     HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-forwarded-access-token"),
+    HeaderName::from_static("x-forwarded-client-cert"),
+    HeaderName::from_static("x-forwarded-email"),
+    HeaderName::from_static("x-forwarded-user"),
+    HeaderName::from_static("x-goog-authenticated-user-email"),
+    HeaderName::from_static("x-goog-authenticated-user-id"),
+    HeaderName::from_static("x-goog-iap-jwt-assertion"),
+    HeaderName::from_static("x-ms-client-principal"),
+    HeaderName::from_static("x-ms-client-principal-id"),
+    HeaderName::from_static("x-remote-user"),
 ];
 
 /// Headers by which frameworks take a request for another, which nobody names in `Vary`. If they were not in the key,
@@ -89,6 +108,8 @@ impl Keys {
             for name in names.chain(depends_on) {
                 hash.add_values(name, request);
             }
+            // Last: how many there are is not said.
+            hash.add_forwarded(request);
         })
     }
 
@@ -123,9 +144,27 @@ impl Hashing<'_> {
             self.add(value.as_bytes());
         }
     }
+
+    /// What `Forwarded` says but for whom (RFC 7239): some take the host from there, too.
+    fn add_forwarded(&mut self, headers: &HeaderMap) {
+        let lines = headers.get_all(FORWARDED).iter();
+        // What is within quotes is not told apart: so there are more pieces, and none is missed.
+        let pieces = lines.flat_map(|line| line.as_bytes().split(|byte| b",;".contains(byte)));
+        let pieces = pieces
+            .map(<[u8]>::trim_ascii)
+            .filter(|piece| !says_for_whom(piece));
+        pieces.for_each(|piece| self.add(piece));
+    }
 }
 
-/// Empty for a request that names no host. `None` for one that names two.
+/// Whether it says only between whom a request was forwarded. In that, clients differ.
+fn says_for_whom(piece: &[u8]) -> bool {
+    let piece = piece.to_ascii_lowercase();
+    let has = |part: &[u8]| piece.windows(part.len()).any(|there| there == part);
+    (piece.starts_with(b"for=") || piece.starts_with(b"by=")) && !has(b"host") && !has(b"proto")
+}
+
+/// Empty for a request that names no host. `None` for one that names two, or a user.
 fn authority(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let in_uri = uri.authority().map(Authority::as_str);
     let mut hosts = headers.get_all(HOST).iter();
@@ -136,8 +175,10 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let disagree = in_uri
         .zip(host)
         .is_some_and(|(one, other)| !one.eq_ignore_ascii_case(other));
-    if hosts.next().is_some() || disagree {
+    let authority = in_uri.or(host).unwrap_or_default();
+    // With a user, it says who asks; and of a password, the case matters.
+    if hosts.next().is_some() || disagree || authority.contains('@') {
         return None;
     }
-    Some(in_uri.or(host).unwrap_or_default().to_ascii_lowercase())
+    Some(authority.to_ascii_lowercase())
 }

@@ -161,6 +161,7 @@ impl<S: fmt::Debug, C, V> fmt::Debug for CachedService<S, C, V> {
 
 impl<S, C, V, RB, B> Service<Request<RB>> for CachedService<S, C, V>
 where
+    RB: Body,
     S: Service<Request<RB>, Response = Response<B>>,
     C: Classify<Response<B>, S::Error>,
     V: View<Response<B>, S::Error>,
@@ -180,7 +181,7 @@ where
     }
 }
 
-fn task<B>(shared: &Arc<Shared>, request: &Request<B>) -> Task {
+fn task<B: Body>(shared: &Arc<Shared>, request: &Request<B>) -> Task {
     if !is_safe(request.method()) {
         let changed = Changed::of(shared.clone(), request);
         return changed.map_or(Task::Nothing, |changed| Task::Forget(Box::new(changed)));

@@ -77,7 +77,9 @@
 //! | what is not kept | RFC 9111, if not said |
 //! |---|---|
 //! | an answer to another method; a HEAD is answered from a GET | 9110, 9.2.3 |
-//! | an answer to a GET with a body, which is a part of the question then | 9110, 9.3.1 |
+//! | an answer to a GET with a body, which is a part of the question then, announced or not | 9110, 9.3.1 |
+//! | an answer to a request whose `Connection` names other headers: they are removed on the way | 9110, 7.6.1 |
+//! | an answer to a request with a user or a password in its URI | 9110, 4.2.4 |
 //! | a status but 200, 203, 204, 300, 301, 308, 404, 410; with a lifetime 302, 307, 405, 414 | 9110, 15.1 |
 //! | `no-store`, in the answer or the request | 5.2.2.5, 5.2.1.5 |
 //! | `private`, with fields or without, unless [of one user](CachedBuilder::shared) | 5.2.2.7 |
@@ -140,9 +142,13 @@
 //!
 //! * every header that any answer from there has named in `Vary`;
 //! * what says who asks: `Authorization`, `Proxy-Authorization`, `Cookie`, `Api-Key`, `X-Api-Key`, `X-Access-Token`,
-//!   `X-Auth-Token`. That is stricter than RFC 9111, 3.5: also a `public` answer to one user is given to no other;
+//!   `X-Auth-Token`; and what a proxy says that has asked: `Remote-User`, `X-Remote-User`, `Client-Cert`,
+//!   `X-Forwarded-User`, `-Email`, `-Access-Token` and `-Client-Cert`, `X-Auth-Request-User`, `-Email` and
+//!   `-Access-Token`, and those of Amazon's, Cloudflare's, Google's and Microsoft's proxies. That is stricter than RFC
+//!   9111, 3.5: also a `public` answer to one user is given to no other;
 //! * what frameworks take a request for another by, which nobody names in `Vary`: `X-Forwarded-Host`, `-Proto`,
-//!   `-Port`, `-Prefix` and `-Scheme`, `X-Original-URL`, `X-Rewrite-URL`, and those that override the method;
+//!   `-Port`, `-Prefix` and `-Scheme`, `Forwarded` but for `for` and `by`, `X-Original-URL`, `X-Rewrite-URL`, and those
+//!   that override the method;
 //! * every header of [`also_key_by`](CachedBuilder::also_key_by).
 //!
 //! Of all these, a hash of 128 bits is kept, under a key that is made anew for each cache. No credential is kept, and

@@ -4,10 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body::Body;
 
 use super::{
     builder::Rules,
     entry::Entry,
+    freshness,
     headers::KeptHeaders,
     key::Keys,
     question::Question,
@@ -59,7 +61,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// `None` for what the cache has nothing to do with.
-    pub(super) fn begin<B>(shared: &Arc<Shared>, request: &Request<B>) -> Option<Self> {
+    pub(super) fn begin<B: Body>(shared: &Arc<Shared>, request: &Request<B>) -> Option<Self> {
         let question = Question::of(request, &shared.keys)?;
         Some(Self {
             begun: shared.store.begin(),
@@ -78,9 +80,9 @@ impl Asked {
         let room = usize::try_from(announced)
             .ok()
             .filter(|room| *room <= shared.rules.body_limit)?;
-        let place = Place::take(&shared, self.asked_at, room)?;
+        let place = Place::take(&shared, shared.clock.0.now(), room)?;
         // Who passes a response on has to date it (RFC 9110, section 6.6.1).
-        let date = HeaderValue::try_from(httpdate::fmt_http_date(received)).ok()?;
+        let date = HeaderValue::try_from(freshness::write_date(received)?).ok()?;
         let head = Head {
             status,
             headers: KeptHeaders::keep(headers, &date)?,

@@ -194,7 +194,7 @@ fn variant(keys: &Keys, target: Key, root: &Root, request: &HeaderMap) -> Option
 
 /// Each has room for eight answers of the largest size: what is larger than a shard is never kept.
 fn shards(entries: usize, bytes: usize, body_limit: usize) -> usize {
-    let by_bytes = bytes / (8 * (body_limit + MAX_HEAD));
+    let by_bytes = bytes / 8 / (body_limit + MAX_HEAD);
     let at_most = by_bytes.min(entries / 32).clamp(1, 64);
     // A power of two, or the next one would be taken.
     1 << at_most.ilog2()

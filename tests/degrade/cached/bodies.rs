@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Layer, ServiceExt, service_fn};
@@ -25,7 +25,7 @@ use tower_breaker::{
     },
 };
 
-use super::stage::{HOUR, get, reply, request};
+use super::stage::{HOUR, Question, get, reply, request};
 
 /// A body that does as it is told, and says nothing of its end before it is polled.
 #[derive(Default)]
@@ -92,9 +92,9 @@ impl Recorder {
         }
     }
 
-    fn ask(&self, request: Request<()>) -> Result<Response<CachedBody<Script>>, BoxError> {
+    fn ask(&self, request: Question) -> Result<Response<CachedBody<Script>>, BoxError> {
         let answers = self.answers.clone();
-        let origin = service_fn(move |_: Request<()>| {
+        let origin = service_fn(move |_: Question| {
             let answer = answers.lock().expect("fine").pop_front();
             async move { answer.unwrap_or_else(|| Err("gone".into())) }
         });
@@ -300,6 +300,41 @@ fn whoever_reads_slowly_keeps_nobody_from_being_kept() {
     assert_eq!(recorder.cached.usage().recording, 0);
 }
 
+// M4: it is the body that takes long, and not the head.
+#[test]
+fn whose_head_took_long_keeps_its_place_all_the_same() {
+    let recorder = Recorder::new();
+    let clock = recorder.clock.clone();
+    let origin = service_fn(move |_: Question| {
+        // It takes a quarter of a minute to think.
+        clock.advance(HOUR / 240);
+        async { Ok::<_, BoxError>(reply(200, &[], "").map(|_| Script::of(&["quick"]))) }
+    });
+    let ask = || {
+        let service = recorder
+            .cached
+            .layer(tower_breaker::degrade::fallback::CountedFor::nobody());
+        let service = service.boxed_errors().layer(origin.clone());
+        let asked = service.oneshot(get("/a", &[])).now_or_never();
+        asked.expect("at once").expect("an answer").into_body()
+    };
+    let last = {
+        let last = ask();
+        let mut bodies: Vec<_> = (0..63)
+            .map(|_| recorder.get(&[], Script::of(&["x"])))
+            .collect();
+        for body in &mut bodies {
+            poll(body);
+        }
+        // All are taken, and no body has taken longer than these seconds.
+        recorder.clock.advance(HOUR / 720);
+        read(recorder.get(&[], Script::of(&["late"])));
+        last
+    };
+    read(last);
+    assert_eq!(recorder.kept().expect("kept"), "quick");
+}
+
 // M4
 #[test]
 fn an_answer_that_was_on_its_way_when_something_changed_is_not_kept() {
@@ -342,7 +377,7 @@ fn what_has_changed_is_never_given_as_it_was() {
         .expect("fine");
     let circuit = Circuit::builder("files").build().expect("fine");
     let (version, is_over) = (Arc::new(AtomicU64::new(0)), AtomicBool::new(false));
-    let origin = service_fn(move |request: Request<()>| {
+    let origin = service_fn(move |request: Question| {
         let one_more = u64::from(request.method() == "POST");
         let now = version.fetch_add(one_more, Ordering::SeqCst) + one_more;
         // For who says so, it is down.
@@ -411,7 +446,7 @@ fn data_of_any_type_is_kept() {
         .expect("fine");
     let fails = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let told = fails.clone();
-    let origin = service_fn(move |_: Request<()>| {
+    let origin = service_fn(move |_: Question| {
         let status = if told.load(std::sync::atomic::Ordering::Relaxed) {
             500
         } else {
@@ -445,7 +480,7 @@ fn a_rejection_is_found_in_an_error_too() {
         .build()
         .expect("fine");
     let circuit = Circuit::builder("files").build().expect("fine");
-    let origin = service_fn(|_: Request<()>| async {
+    let origin = service_fn(|_: Question| async {
         Ok::<_, io::Error>(Response::new(Full::new(Bytes::from_static(b"fine"))))
     });
     let guarded = CircuitBreakerLayer::new(circuit.clone())
@@ -484,7 +519,7 @@ async fn a_call_that_is_cut_off_is_answered() {
         .expect("fine");
     let hangs = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let told = hangs.clone();
-    let origin = service_fn(move |_: Request<()>| {
+    let origin = service_fn(move |_: Question| {
         let hangs = told.load(std::sync::atomic::Ordering::Relaxed);
         async move {
             if hangs {
@@ -517,7 +552,7 @@ fn what_another_fallback_has_answered_is_not_kept() {
         .build()
         .expect("fine");
     let circuit = Circuit::builder("files").build().expect("fine");
-    let origin = service_fn(|_: Request<()>| async {
+    let origin = service_fn(|_: Question| async {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"fine"))))
     });
     let sorry = fallback::response(|_: &Because<Infallible>| {
@@ -557,7 +592,7 @@ fn a_cache_inside_of_its_breaker_is_found_out() {
     let circuit = Circuit::builder("files").build().expect("fine");
     let fails = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let told = fails.clone();
-    let origin = service_fn(move |_: Request<()>| {
+    let origin = service_fn(move |_: Question| {
         let status = if told.load(std::sync::atomic::Ordering::Relaxed) {
             500
         } else {

@@ -8,3 +8,4 @@ mod serving;
 mod sockets;
 mod stage;
 mod storing;
+mod strangers;

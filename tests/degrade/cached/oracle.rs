@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use http_cache_semantics::{BeforeRequest, CacheOptions, CachePolicy};
 use proptest::{
     prelude::*,
@@ -19,13 +19,13 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use super::stage::{HOUR, Stage, date, get, reply};
+use super::stage::{HOUR, Question, Stage, date, get, reply};
 
 fn then() -> SystemTime {
     SystemTime::UNIX_EPOCH + HOUR * 5 / 2
 }
 
-fn theirs(request: &Request<()>, response: &Response<Bytes>, shared: bool) -> CachePolicy {
+fn theirs(request: &Question, response: &Response<Bytes>, shared: bool) -> CachePolicy {
     let options = CacheOptions {
         shared,
         ..CacheOptions::default()
@@ -33,7 +33,7 @@ fn theirs(request: &Request<()>, response: &Response<Bytes>, shared: bool) -> Ca
     CachePolicy::new_options(request, response, then(), options)
 }
 
-fn is_fresh(policy: &CachePolicy, request: &Request<()>, after: Duration) -> bool {
+fn is_fresh(policy: &CachePolicy, request: &Question, after: Duration) -> bool {
     matches!(
         policy.before_request(request, then() + after),
         BeforeRequest::Fresh(_)
@@ -209,7 +209,7 @@ fn they_are_stricter_with_proxies_than_they_have_to_be() {
 }
 
 /// Whether each of us keeps it.
-fn kept(request: &Request<()>, headers: &[(&str, &str)]) -> (bool, bool) {
+fn kept(request: &Question, headers: &[(&str, &str)]) -> (bool, bool) {
     let response = reply(200, headers, "fine");
     let them = theirs(request, &response, true).is_storable();
     (them, Stage::new().keeps(request, response))

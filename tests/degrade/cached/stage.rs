@@ -22,7 +22,10 @@ use tower_breaker::{
 
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
 
-type Inner = BoxService<Request<()>, Response<CachedBody<Full<Bytes>>>, Infallible>;
+/// With a body, or an empty one.
+pub(super) type Question = Request<Full<Bytes>>;
+
+type Inner = BoxService<Question, Response<CachedBody<Full<Bytes>>>, Infallible>;
 
 pub(super) struct Stage {
     pub(super) cached: Cached,
@@ -71,7 +74,7 @@ impl Stage {
         let circuit = Circuit::builder("reviews").build().expect("fine");
         let says = Arc::new(Mutex::new(reply(200, &[], "")));
         let told = says.clone();
-        let origin = tower::service_fn(move |_: Request<()>| {
+        let origin = tower::service_fn(move |_: Question| {
             let response = told.lock().expect("fine").clone().map(Full::new);
             async move { Ok::<_, Infallible>(response) }
         });
@@ -93,7 +96,7 @@ impl Stage {
         *self.says.lock().expect("fine") = response;
     }
 
-    pub(super) fn ask(&mut self, request: Request<()>) -> Got {
+    pub(super) fn ask(&mut self, request: Question) -> Got {
         let ready = std::future::poll_fn(|context| self.service.poll_ready(context));
         ready.now_or_never().expect("ready").expect("never fails");
         let response = self.service.call(request).now_or_never().expect("at once");
@@ -110,7 +113,7 @@ impl Stage {
     }
 
     /// The same, while the circuit is forced open.
-    pub(super) fn ask_while_open(&mut self, request: Request<()>) -> Got {
+    pub(super) fn ask_while_open(&mut self, request: Question) -> Got {
         self.circuit.force_open();
         let got = self.ask(request);
         self.circuit.release();
@@ -118,7 +121,7 @@ impl Stage {
     }
 
     /// Whether the answer to this request is given to the same once more, when there is no other.
-    pub(super) fn keeps(&mut self, request: &Request<()>, response: Response<Bytes>) -> bool {
+    pub(super) fn keeps(&mut self, request: &Question, response: Response<Bytes>) -> bool {
         self.cached.clear();
         self.says(response);
         self.ask(request.clone());
@@ -135,12 +138,12 @@ pub(super) fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Respon
     response
 }
 
-pub(super) fn get(path: &str, headers: &[(&str, &str)]) -> Request<()> {
+pub(super) fn get(path: &str, headers: &[(&str, &str)]) -> Question {
     request("GET", path, headers)
 }
 
-pub(super) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<()> {
-    let mut request = Request::new(());
+pub(super) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Question {
+    let mut request = Question::default();
     *request.method_mut() = method.parse().expect("a method");
     *request.uri_mut() = path.parse().expect("a URI");
     for (name, value) in headers {

@@ -93,8 +93,10 @@ impl Dependency {
         let key = request.headers().get("idempotency-key");
         let key = key.map(|key| key.to_str().expect("of letters").to_owned());
         let path = request.uri().path().to_owned();
+        let in_head = request.headers().get("x-id").cloned();
         let Ok(body) = request.into_body().collect().await;
-        let id = String::from_utf8(body.to_bytes().to_vec()).expect("text");
+        let id = in_head.map_or(body.to_bytes().to_vec(), |id| id.as_bytes().to_vec());
+        let id = String::from_utf8(id).expect("text");
         let does = self.seen().script.next().unwrap_or(Does::Answer(0));
         if does == Does::Reject {
             return Ok(rejection());

@@ -5,11 +5,11 @@
 //! guarded secret comes to nobody else. What the origin does not guard may come to all: that is seen to happen, so that
 //! a leak would be.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 
 use super::{
     bytes::Bytes,
-    stage::{Got, HOUR, Stage},
+    stage::{Got, HOUR, Question, Stage},
 };
 
 /// What a case may come to. Each of them happens.
@@ -143,8 +143,8 @@ impl Play<'_> {
         }
     }
 
-    fn request(&mut self, user: u64) -> Request<()> {
-        let mut request = Request::new(());
+    fn request(&mut self, user: u64) -> Question {
+        let mut request = Question::default();
         *request.method_mut() = match self.bytes.below(12) {
             0 => Method::HEAD,
             1 => Method::POST,

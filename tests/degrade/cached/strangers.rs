@@ -1,0 +1,153 @@
+//! What makes two requests look the same that are not (rule M3).
+
+use std::time::{Duration, SystemTime};
+
+use http_body_util::Full;
+use tower_breaker::{clock::Clock, degrade::cached::Cached};
+
+use super::stage::{HOUR, Question, Stage, get, reply};
+
+/// Whether the answer to one of them is given to the other.
+fn are_the_same(one: Question, other: Question) -> bool {
+    let mut stage = Stage::new();
+    stage.says(reply(200, &[], "fine"));
+    stage.ask(one);
+    stage.ask_while_open(other).is_kept()
+}
+
+/// The same, with these headers.
+fn look_the_same(one: &[(&str, &str)], other: &[(&str, &str)]) -> bool {
+    are_the_same(get("/a", one), get("/a", other))
+}
+
+// M3: who builds a request by hand seldom says how long its body is. That is written on the wire, further in.
+#[test]
+fn what_is_asked_in_a_body_is_left_alone_though_no_header_speaks_of_it() {
+    let asks = |body: &'static str| get("/search", &[]).map(|_| Full::from(body));
+    assert!(!are_the_same(asks("mine"), asks("yours")));
+    assert!(!are_the_same(asks("mine"), asks("mine")));
+    assert!(!are_the_same(asks("mine"), asks("")));
+    assert!(!are_the_same(asks(""), asks("yours")));
+    assert!(are_the_same(asks(""), asks("")));
+}
+
+// M3: a host is written in any case, a password is not.
+#[test]
+fn who_is_named_in_the_uri_gets_no_other_answer() {
+    let of = |user: &str| get(&format!("http://{user}reviews/a"), &[]);
+    assert!(are_the_same(of(""), get("http://REVIEWS/a", &[])));
+    assert!(!are_the_same(of("ann:Secret@"), of("ann:secret@")));
+    assert!(!are_the_same(of("ann:secret@"), of("")));
+    // The dependency may take it for credentials.
+    assert!(!are_the_same(of("ann@"), of("ann@")));
+}
+
+// M3: it is gone before the dependency sees it, so the answer is one to another request than that of the key.
+#[test]
+fn an_answer_to_a_request_that_has_headers_removed_on_the_way_is_not_kept() {
+    let removed = |name| [("x-user", "ann"), ("connection", name)];
+    for name in [
+        "x-user",
+        "close, X-User",
+        "x-not-there-yet",
+        "cookie",
+        "x user",
+    ] {
+        assert!(
+            !look_the_same(&removed(name), &[("x-user", "ann")]),
+            "{name}"
+        );
+        assert!(!look_the_same(&removed(name), &removed(name)), "{name}");
+    }
+    for name in [
+        "close",
+        "Keep-Alive",
+        "te, trailers",
+        "upgrade, HTTP2-Settings",
+    ] {
+        assert!(look_the_same(&removed(name), &[]), "{name}");
+    }
+}
+
+// M3: some take the host from there (RFC 7239).
+#[test]
+fn a_request_that_was_forwarded_for_another_host_is_another() {
+    let of = |said| [("forwarded", said)];
+    for said in [
+        "host=evil.example",
+        "for=10.0.0.1;HOST=\"evil.example\"",
+        "for=10.0.0.1, for=10.0.0.2; host = evil.example",
+        "for=\"a;b\\\", c\";proto=http;host=x",
+        "proto=http",
+        "for=host=evil.example",
+        "evil.example",
+    ] {
+        assert!(!look_the_same(&of(said), &[]), "{said}");
+        assert!(look_the_same(&of(said), &of(said)), "{said}");
+    }
+    // Or each client would have answers of its own.
+    assert!(look_the_same(
+        &of("for=10.0.0.1;by=proxy"),
+        &of("For=\"[2001:db8::1]\", by=_x")
+    ));
+    assert!(look_the_same(
+        &of("for=10.0.0.1;host=reviews;proto=https"),
+        &of("for=10.0.0.2;host=reviews;proto=https"),
+    ));
+}
+
+// M3: a proxy that has asked who it is says so in one of these.
+#[test]
+fn whom_a_proxy_names_gets_no_other_answer() {
+    for name in [
+        "x-forwarded-user",
+        "x-forwarded-email",
+        "x-forwarded-access-token",
+        "x-auth-request-user",
+        "remote-user",
+        "x-remote-user",
+        "x-amzn-oidc-data",
+        "x-goog-iap-jwt-assertion",
+        "cf-access-jwt-assertion",
+        "x-ms-client-principal",
+        "x-forwarded-client-cert",
+        "client-cert",
+    ] {
+        assert!(!look_the_same(&[(name, "ann")], &[(name, "bob")]), "{name}");
+        assert!(!look_the_same(&[(name, "ann")], &[]), "{name}");
+        // It may be for this one alone, and nothing says that it is not.
+        assert!(!look_the_same(&[(name, "ann")], &[(name, "ann")]), "{name}");
+    }
+}
+
+/// A clock whose time of day makes no sense.
+struct Astray(SystemTime);
+
+impl Clock for Astray {
+    fn now(&self) -> Duration {
+        HOUR
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.0
+    }
+}
+
+// M4: nothing panics, whatever the clock says. An answer that cannot be dated is not kept.
+#[test]
+fn a_clock_that_is_astray_keeps_nothing_and_panics_nowhere() {
+    let epoch = SystemTime::UNIX_EPOCH;
+    for wall in [epoch - HOUR, epoch + Duration::from_secs(253_402_300_800)] {
+        let mut stage = Stage::with(|cached| cached.stale_if_error(HOUR).clock(Astray(wall)));
+        assert!(!stage.keeps(&get("/a", &[]), reply(200, &[], "fine")));
+    }
+}
+
+// M4
+#[test]
+fn a_limit_that_is_as_large_as_there_is_makes_a_cache_all_the_same() {
+    let builder = Cached::builder()
+        .bytes(usize::MAX)
+        .body_limit(usize::MAX / 8);
+    assert_eq!(builder.build().expect("a cache").usage().answers, 0);
+}
