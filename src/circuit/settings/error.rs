@@ -133,7 +133,8 @@ impl ConfigError {
     /// * `ramp.from`; for the time it is `ramp`
     ///
     /// Of what is not a circuit it is `ejection_cap`, `max_circuits` (of a registry), `retry_after.minimum`,
-    /// `retry_after.maximum` or `origin` (of control over HTTP).
+    /// `retry_after.maximum`, `origin` (of control over HTTP), or, of a cache, `entries`, `body_limit`, `keep_for`,
+    /// `clock` or `also`.
     #[must_use]
     pub fn field(&self) -> &str {
         self.field

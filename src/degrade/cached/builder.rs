@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::HeaderName;
+use http::{HeaderName, Method};
 
 use super::{Cached, key::Keys, shared::Shared, store::Store};
 use crate::circuit::{
@@ -10,13 +10,26 @@ use crate::circuit::{
     settings::ConfigError,
 };
 
+/// What only asks is to be said of no method of these: they change things, or their answers are none to keep (RFC 9110,
+/// section 9.3).
+const NEVER: [Method; 6] = [
+    Method::CONNECT,
+    Method::DELETE,
+    Method::OPTIONS,
+    Method::PATCH,
+    Method::PUT,
+    Method::TRACE,
+];
+
 /// What is decided by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
     pub(super) shared: bool,
     pub(super) keep_for: Duration,
     pub(super) stale_if_error: Option<Duration>,
     pub(super) body_limit: usize,
+    /// Those beside GET and HEAD.
+    pub(super) methods: Vec<Method>,
 }
 
 /// Builds a [`Cached`].
@@ -39,6 +52,7 @@ impl CachedBuilder {
                 keep_for: Duration::from_secs(60 * 60),
                 stale_if_error: None,
                 body_limit: 1 << 20,
+                methods: Vec::new(),
             },
             also_key_by: Vec::new(),
             clock: None,
@@ -109,6 +123,27 @@ impl CachedBuilder {
         self
     }
 
+    /// Requests with this method only ask, as a GET does: so their answers are kept and given, too, and their success
+    /// makes nothing out of date. Say it once for each method.
+    ///
+    /// For dependencies that are searched by POST, with all that is asked for in the URI. An answer is given only to
+    /// the method that it came to, and it is kept only if it [says that it may be](super#other-methods). A request has
+    /// to say that it has no body, by `Content-Length: 0`: the body would be a part of the question, and the cache does
+    /// not look at it. One with a body, one that does not say, and one with a header such as `X-HTTP-Method-Override` is
+    /// what it would be without this.
+    ///
+    /// **Watch out:** a POST usually does something. This is said of *all* requests with this method that come to the
+    /// layer and have no body: also of `POST /orders/7/cancel`. Their success no longer makes anything out of date; and
+    /// if the answer names itself by mistake, somebody is told later that it was done, though nobody was asked. So put
+    /// a layer of its own, with a cache that was told, around what is only searched.
+    ///
+    /// Default: GET, and HEAD, which is answered from a GET.
+    #[doc(alias = "methods")]
+    pub fn also(mut self, method: Method) -> Self {
+        self.rules.methods.push(method);
+        self
+    }
+
     /// `false` says that all requests are of one user, as in an app: then what is `private` is kept, and what is said
     /// to shared caches (`s-maxage`, `proxy-revalidate`) does not hold. Answers to different credentials are told apart
     /// all the same.
@@ -132,8 +167,9 @@ impl CachedBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for fewer than 8 entries, for a body limit above an eighth of the bytes, for a time of zero, and
-    /// for a clock that panics (rule B8).
+    /// [`ConfigError`] for fewer than 8 entries, for a body limit above an eighth of the bytes, for a time of zero, for
+    /// a clock that panics, and for a method of which [`also`](Self::also) cannot be true: PUT, PATCH and DELETE change
+    /// things, and answers to OPTIONS, TRACE and CONNECT are none to keep (rule B8).
     pub fn build(self) -> Result<Cached, ConfigError> {
         let Self {
             entries,
@@ -150,6 +186,11 @@ impl CachedBuilder {
         }
         let kept = !rules.keep_for.is_zero();
         ConfigError::unless(kept, "keep_for", &rules.keep_for, "above zero")?;
+        for method in &rules.methods {
+            let allowed = "a method that only asks";
+            let only_asks = !NEVER.contains(method);
+            ConfigError::unless(only_asks, "also", method, allowed)?;
+        }
         let clock = match clock {
             Some(clock) => CircuitClock::custom(clock)
                 .ok_or_else(|| ConfigError::new("clock", "panics", "one that does not panic"))?,

@@ -8,7 +8,7 @@ use http::{
     },
 };
 
-use super::freshness::dates;
+use super::{freshness::dates, question::Question};
 
 /// What a request with conditions gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +27,15 @@ static ONLY_THE_ORIGIN: [HeaderName; 4] = [IF_MATCH, IF_RANGE, IF_UNMODIFIED_SIN
 pub(super) static OF_NOT_MODIFIED: [HeaderName; 6] =
     [CACHE_CONTROL, CONTENT_LOCATION, DATE, ETAG, EXPIRES, VARY];
 
-pub(super) fn verdict(request: &HeaderMap, answer: &HeaderMap) -> Verdict {
-    if ONLY_THE_ORIGIN
-        .iter()
-        .any(|name| request.contains_key(name))
-    {
+pub(super) fn verdict(question: &Question, answer: &HeaderMap) -> Verdict {
+    let request = &question.headers;
+    if only_the_origin_can_tell(question) {
         return Verdict::Nothing;
     }
-    let has_it = if request.contains_key(IF_NONE_MATCH) {
+    let has_it = if question.asks.is_told() {
+        // By other methods, a date asks for nothing (RFC 9110, section 13.1.3).
+        false
+    } else if request.contains_key(IF_NONE_MATCH) {
         has_tag(request, answer)
     } else {
         is_since(request, answer)
@@ -44,6 +45,13 @@ pub(super) fn verdict(request: &HeaderMap, answer: &HeaderMap) -> Verdict {
     } else {
         Verdict::Whole
     }
+}
+
+/// To other methods, a tag that matches is answered with a 412 (RFC 9110, section 13.1.2).
+fn only_the_origin_can_tell(question: &Question) -> bool {
+    let mut names = ONLY_THE_ORIGIN.iter();
+    names.any(|name| question.headers.contains_key(name))
+        || question.asks.is_told() && question.headers.contains_key(IF_NONE_MATCH)
 }
 
 /// By the weak comparison. A list that is not understood matches nothing.

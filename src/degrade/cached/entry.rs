@@ -39,14 +39,14 @@ impl Entry {
         because: &Because<()>,
     ) -> Option<Response<Bytes>> {
         let kept = self.headers.restore();
-        let (status, mut headers, body) = match conditional::verdict(&question.headers, &kept) {
+        let (status, mut headers, body) = match conditional::verdict(question, &kept) {
             Verdict::Nothing => return None,
             Verdict::NotModified if self.status == StatusCode::OK => (
                 StatusCode::NOT_MODIFIED,
                 of_not_modified(&kept),
                 Bytes::new(),
             ),
-            _ if question.is_head => (self.status, self.with_length(kept), Bytes::new()),
+            _ if question.asks.is_head() => (self.status, self.with_length(kept), Bytes::new()),
             _ => (self.status, kept, self.body.clone()),
         };
         headers::mark(&mut headers, served, because);

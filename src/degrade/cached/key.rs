@@ -11,6 +11,8 @@ use http::{
     uri::{Authority, Scheme},
 };
 
+use super::question::Question;
+
 /// Headers that say who asks, whatever `Vary` says: by the user itself, or by a proxy that has asked.
 pub(super) static CREDENTIALS: [HeaderName; 26] = [
     AUTHORIZATION,
@@ -43,17 +45,21 @@ pub(super) static CREDENTIALS: [HeaderName; 26] = [
 
 /// Headers by which frameworks take a request for another, which nobody names in `Vary`. If they were not in the key,
 /// a stranger could have an answer kept for all that none of them has asked for.
-static REWRITES: [HeaderName; 10] = [
+static REWRITES: [HeaderName; 7] = [
     HeaderName::from_static("x-forwarded-host"),
     HeaderName::from_static("x-forwarded-port"),
     HeaderName::from_static("x-forwarded-prefix"),
     HeaderName::from_static("x-forwarded-proto"),
     HeaderName::from_static("x-forwarded-scheme"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+];
+
+/// Of those, the ones by which they take it for one with another method.
+pub(super) static OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,24 +98,32 @@ impl Keys {
         }))
     }
 
-    /// Whose answer to that: by credentials, and by all values of all headers that the answer depends on.
+    /// Whose answer to that, and to which method: by credentials, and by all values of all headers that the answer
+    /// depends on.
     pub(super) fn of_variant(
         &self,
-        target: Key,
+        question: &Question,
         generation: u64,
         depends_on: &[HeaderName],
-        request: &HeaderMap,
     ) -> Key {
-        let names = CREDENTIALS.iter().chain(&REWRITES).chain(&self.also);
+        let Question {
+            target,
+            asks,
+            headers,
+            ..
+        } = question;
+        let rewrites = REWRITES.iter().chain(&OVERRIDES);
+        let names = CREDENTIALS.iter().chain(rewrites).chain(&self.also);
         self.hash(|hash| {
+            hash.add(asks.method().as_str().as_bytes());
             for number in [target.0, target.1, generation] {
                 hash.add_number(number);
             }
             for name in names.chain(depends_on) {
-                hash.add_values(name, request);
+                hash.add_values(name, headers);
             }
             // Last: how many there are is not said.
-            hash.add_forwarded(request);
+            hash.add_forwarded(headers);
         })
     }
 

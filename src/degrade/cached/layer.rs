@@ -17,6 +17,7 @@ use super::{
     body::CachedBody,
     changed::Changed,
     future::{CachedFuture, Task},
+    question::Asks,
     shared::{Asked, Shared},
 };
 use crate::{
@@ -182,11 +183,15 @@ where
 }
 
 fn task<B: Body>(shared: &Arc<Shared>, request: &Request<B>) -> Task {
-    if !is_safe(request.method()) {
-        let changed = Changed::of(shared.clone(), request);
-        return changed.map_or(Task::Nothing, |changed| Task::Forget(Box::new(changed)));
+    if let Some(asks) = Asks::of(request, &shared.rules.methods) {
+        let asked = Asked::begin(shared, request, asks);
+        return asked.map_or(Task::Nothing, |asked| Task::Ask(Box::new(asked)));
     }
-    Asked::begin(shared, request).map_or(Task::Nothing, |asked| Task::Ask(Box::new(asked)))
+    if is_safe(request.method()) {
+        return Task::Nothing;
+    }
+    let changed = Changed::of(shared.clone(), request);
+    changed.map_or(Task::Nothing, |changed| Task::Forget(Box::new(changed)))
 }
 
 /// RFC 9110, section 9.2.1.

@@ -76,10 +76,10 @@
 //!
 //! | what is not kept | RFC 9111, if not said |
 //! |---|---|
-//! | an answer to another method; a HEAD is answered from a GET | 9110, 9.2.3 |
 //! | an answer to a GET with a body, which is a part of the question then, announced or not | 9110, 9.3.1 |
 //! | an answer to a request whose `Connection` names other headers: they are removed on the way | 9110, 7.6.1 |
 //! | an answer to a request with a user or a password in its URI | 9110, 4.2.4 |
+//! | an answer to another method, unless [told](CachedBuilder::also); a HEAD is answered from a GET | 9110, 9.2.3 |
 //! | a status but 200, 203, 204, 300, 301, 308, 404, 410; with a lifetime 302, 307, 405, 414 | 9110, 15.1 |
 //! | `no-store`, in the answer or the request | 5.2.2.5, 5.2.1.5 |
 //! | `private`, with fields or without, unless [of one user](CachedBuilder::shared) | 5.2.2.7 |
@@ -96,6 +96,25 @@
 //!
 //! Headers that decide are `Cache-Control`, `Vary`, `Pragma`, `Age`, `Connection` and `Content-Length`. What they say
 //! twice holds at its strictest. A cookie or an API key may also be named by `Vary` in place of the three directives.
+//!
+//! ## Other methods
+//!
+//! The answer to a method of which the cache was [told](CachedBuilder::also) is kept only if
+//!
+//! * the request says that it has no body, by `Content-Length: 0`. Where nothing is said, there may be one: a client
+//!   counts it further in;
+//! * the answer says for how long it is good: `max-age`, `s-maxage` or `Expires`; and
+//! * its one `Content-Location` names what was asked for, byte for byte: as a path from the root, or absolute.
+//!
+//! The last two are what RFC 9110, 9.3.3 asks of the answer to a POST, and here of that to every such method: an origin
+//! says both of what it was asked for, and neither of what it has only done. With that the RFC lets the answer be given
+//! to a GET, and never to another POST, which has to be written through. Here it is the other way round, and in both
+//! the careful one: another method is another question, so no GET gets it; and each POST is written through as long as
+//! the dependency can be asked. What is given when it cannot is what the cache was told for.
+//!
+//! In all else these answers are as those to a GET, but for conditions: a request with `If-None-Match` is given nothing,
+//! as its answer would be a 412 (RFC 9110, 13.1.2), and `If-Modified-Since` asks for nothing (13.1.3). What changes
+//! something there makes them out of date with the others.
 //!
 //! # Which answers are given
 //!
@@ -120,6 +139,7 @@
 //! | what is stale, to a request with `max-age` and neither `max-stale` nor `stale-if-error` | 5.2.1.1 |
 //! | anything to a request with `Range`, `If-Range`, `If-Match` or `If-Unmodified-Since` | 4.3.2 |
 //! | an answer to another credential, or with other values of what `Vary` names | 3.5, 4.1 |
+//! | an answer to another method, but for a HEAD | stricter than 9110, 9.3.3 |
 //!
 //! Where nothing is given, the caller gets what the call came to, untouched. `If-None-Match` and `If-Modified-Since`
 //! are answered with a 304 if they match (RFC 9111, 4.3.2). `only-if-cached` is not obeyed: the dependency is asked.
@@ -137,8 +157,8 @@
 //!
 //! # Whose answer
 //!
-//! An answer is given to another request only if that asks for the same: the same scheme and host, and the same path
-//! and query, byte for byte. And only if it has the same values, all of them in the same order, of
+//! An answer is given to another request only if that asks for the same: the same scheme and host, the same path and
+//! query, byte for byte, and the same method. And only if it has the same values, all of them in the same order, of
 //!
 //! * every header that any answer from there has named in `Vary`;
 //! * what says who asks: `Authorization`, `Proxy-Authorization`, `Cookie`, `Api-Key`, `X-Api-Key`, `X-Access-Token`,
@@ -160,6 +180,9 @@
 //! cached( add_credentials_of_the_user( breaker( client ) ) )   // wrong: all users look the same
 //! add_credentials_of_the_user( cached( breaker( client ) ) )   // right
 //! ```
+//!
+//! A body is known by `Content-Length` and `Transfer-Encoding`, which clients add further in. Where a GET has a body
+//! that counts, say so in the request before it comes to this layer, or all such requests look the same.
 //!
 //! A user who is told by a client certificate, by an address, by an extension of the request or by a header that is not
 //! listed above has to be in the key: put a header into the request, in a layer further out, and name it in
@@ -204,6 +227,7 @@ mod servable;
 mod shared;
 mod storable;
 mod store;
+mod target;
 mod vary;
 
 use std::{fmt, sync::Arc};

@@ -9,35 +9,74 @@ use http_body::Body;
 use super::{
     directives::Directives,
     headers::hop_by_hop,
-    key::{Key, Keys},
+    key::{Key, Keys, OVERRIDES},
+    target::Target,
 };
 
 /// A request that the cache may keep an answer for, or answer.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) target: Key,
-    pub(super) is_head: bool,
+    pub(super) asks: Asks,
     pub(super) headers: HeaderMap,
     pub(super) said: Directives,
 }
 
 impl Question {
     /// `None` for everything that the cache has nothing to do with.
-    pub(super) fn of<B: Body>(request: &Request<B>, keys: &Keys) -> Option<Self> {
-        let is_head = request.method() == Method::HEAD;
+    pub(super) fn of<B>(request: &Request<B>, asks: Asks, keys: &Keys) -> Option<Self> {
         let headers = request.headers();
-        let has_body = announces_body(headers) || !is_empty(request.body());
-        if !is_head && request.method() != Method::GET || has_body || has_headers_removed(headers)?
-        {
+        if has_headers_removed(headers)? {
             return None;
         }
         let said = Directives::read(headers).filter(|said| !said.no_store)?;
         Some(Self {
             target: keys.of_target(request.uri(), headers)?,
-            is_head,
+            asks,
             headers: headers.clone(),
             said,
         })
+    }
+}
+
+/// How a request asks.
+#[derive(Debug)]
+pub(super) enum Asks {
+    Get,
+    Head,
+    /// By another method, of which the cache was told, for this.
+    Told(Method, Target),
+}
+
+impl Asks {
+    /// `None` if it does not only ask, or if its body may belong to what it asks.
+    pub(super) fn of<B: Body>(request: &Request<B>, told: &[Method]) -> Option<Self> {
+        let (method, headers) = (request.method(), request.headers());
+        match *method {
+            _ if announces_body(headers) || !is_empty(request.body()) => None,
+            Method::GET => Some(Self::Get),
+            Method::HEAD => Some(Self::Head),
+            _ if told.contains(method) && has_no_body(headers) && is_what_it_says(headers) => {
+                Some(Self::Told(method.clone(), Target::of(request)))
+            }
+            _ => None,
+        }
+    }
+
+    /// That by which answers are told apart. A HEAD is answered from a GET.
+    pub(super) fn method(&self) -> &Method {
+        match self {
+            Self::Get | Self::Head => &Method::GET,
+            Self::Told(method, _) => method,
+        }
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        matches!(self, Self::Head)
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self, Self::Told(..))
     }
 }
 
@@ -72,4 +111,14 @@ fn has_headers_removed(headers: &HeaderMap) -> Option<bool> {
             .iter()
             .any(|name| !OF_CONNECTIONS.contains(&name.as_str())),
     )
+}
+
+/// Whether it says that there is none. Where nothing is said, there may be one: a client counts it further in.
+fn has_no_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_LENGTH) && !announces_body(headers)
+}
+
+/// Whether no framework takes it for a request with another method.
+fn is_what_it_says(headers: &HeaderMap) -> bool {
+    !OVERRIDES.iter().any(|name| headers.contains_key(name))
 }

@@ -12,7 +12,7 @@ use super::{
     freshness,
     headers::KeptHeaders,
     key::Keys,
-    question::Question,
+    question::{Asks, Question},
     recording::Recording,
     recordings::{Place, Recordings},
     servable::servable,
@@ -61,8 +61,12 @@ pub(super) struct Asked {
 
 impl Asked {
     /// `None` for what the cache has nothing to do with.
-    pub(super) fn begin<B: Body>(shared: &Arc<Shared>, request: &Request<B>) -> Option<Self> {
-        let question = Question::of(request, &shared.keys)?;
+    pub(super) fn begin<B: Body>(
+        shared: &Arc<Shared>,
+        request: &Request<B>,
+        asks: Asks,
+    ) -> Option<Self> {
+        let question = Question::of(request, asks, &shared.keys)?;
         Some(Self {
             begun: shared.store.begin(),
             asked_at: shared.clock.0.now(),
@@ -107,8 +111,7 @@ impl Asked {
             asked_at: self.asked_at,
         };
         let to_keep = ToKeep {
-            target: self.question.target,
-            request: &self.question.headers,
+            question: &self.question,
             begun: self.begun,
             depends_on,
         };
@@ -125,7 +128,7 @@ impl Asked {
             ..
         } = &*self.shared;
         let question = &self.question;
-        let entry = store.find(keys, question.target, &question.headers)?;
+        let entry = store.find(keys, question)?;
         let residence = Duration::from_nanos(clock.0.now().saturating_sub(entry.asked_at));
         let served = servable(&entry.freshness, &question.said, residence, rules)?;
         entry.answer(question, served, because)

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use http::{
     HeaderMap, HeaderName, StatusCode,
     header::{
-        AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, EXPIRES, PRAGMA,
-        PROXY_AUTHORIZATION, SET_COOKIE, TRAILER, VARY,
+        AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE,
+        EXPIRES, PRAGMA, PROXY_AUTHORIZATION, SET_COOKIE, TRAILER, VARY,
     },
 };
 
@@ -16,7 +16,7 @@ use super::{
     freshness::{self, Freshness},
     headers::hop_by_hop,
     key::CREDENTIALS,
-    question::Question,
+    question::{Asks, Question},
     vary,
 };
 use crate::util::digits::number;
@@ -57,13 +57,15 @@ pub(super) fn storable(
 ) -> Option<Storable> {
     let said = Directives::read(answer)?;
     let depends_on = vary::names(answer)?;
-    let forbidden = question.is_head
+    let forbidden = question.asks.is_head()
         || said.no_store
         || said.no_cache
         || said.private && rules.shared
         || sets_cookies(answer);
+    let explicit = freshness::is_explicit(answer, &said, rules.shared);
     let allowed = !forbidden
-        && is_understood(status, freshness::is_explicit(answer, &said, rules.shared))
+        && is_understood(status, explicit)
+        && is_for_method(&question.asks, explicit, answer)?
         && is_for_others(question, &said, &depends_on, rules)
         && is_whole(answer)
         && keeps_what_decides(answer)?;
@@ -87,6 +89,17 @@ fn is_understood(status: StatusCode, explicit: bool) -> bool {
         302 | 307 | 405 | 414 => explicit,
         _ => false,
     }
+}
+
+/// An answer to another method than GET has to say that it may be kept, as that to a POST does (RFC 9110, section 9.3.3):
+/// for how long it is good, and of what it is a representation, which is what was asked. The origin says neither of what
+/// it has only done.
+fn is_for_method(asks: &Asks, explicit: bool, answer: &HeaderMap) -> Option<bool> {
+    let Asks::Told(_, target) = asks else {
+        return Some(true);
+    };
+    let meant_for_us = !hop_by_hop(answer)?.contains(&CONTENT_LOCATION);
+    Some(explicit && meant_for_us && target.is_named_by(answer))
 }
 
 /// An answer to somebody with credentials is kept only if it says that it may be (RFC 9111, section 3.5), and then for

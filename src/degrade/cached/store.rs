@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use quick_cache::{
     DefaultHashBuilder, OptionsBuilder, Weighter,
     sync::{Cache, DefaultLifecycle},
@@ -20,6 +20,7 @@ use super::{
     forgotten::Forgotten,
     headers::MAX_HEAD,
     key::{Key, Keys},
+    question::Question,
     vary,
 };
 
@@ -69,8 +70,7 @@ pub(super) struct Store {
 
 /// An answer that is to be kept, and what it answers.
 pub(super) struct ToKeep<'a> {
-    pub(super) target: Key,
-    pub(super) request: &'a HeaderMap,
+    pub(super) question: &'a Question,
     /// What [`Store::begin`] said when it was asked for.
     pub(super) begun: u64,
     pub(super) depends_on: Vec<HeaderName>,
@@ -105,9 +105,9 @@ impl Store {
         self.forgotten.last()
     }
 
-    pub(super) fn find(&self, keys: &Keys, target: Key, request: &HeaderMap) -> Option<Arc<Entry>> {
-        let root = self.root(target)?;
-        match self.slots.get(&variant(keys, target, &root, request)?)? {
+    pub(super) fn find(&self, keys: &Keys, question: &Question) -> Option<Arc<Entry>> {
+        let root = self.root(question.target)?;
+        match self.slots.get(&variant(keys, &root, question)?)? {
             Slot::Answer(entry) => Some(entry),
             Slot::Root(_) => None,
         }
@@ -116,15 +116,15 @@ impl Store {
     /// In place of what there is, unless that was asked for later.
     pub(super) fn keep(&self, keys: &Keys, to_keep: ToKeep<'_>, entry: Entry) {
         let ToKeep {
-            target,
-            request,
+            question,
             begun,
             depends_on,
         } = to_keep;
+        let target = question.target;
         let Some(root) = self.root_for(target, depends_on) else {
             return;
         };
-        let Some(key) = variant(keys, target, &root, request) else {
+        let Some(key) = variant(keys, &root, question) else {
             return;
         };
         // After the root is there: see `Forgotten`.
@@ -187,9 +187,9 @@ impl Store {
 }
 
 /// `None` if the request says too much to tell by it whose answer it is.
-fn variant(keys: &Keys, target: Key, root: &Root, request: &HeaderMap) -> Option<Key> {
-    let short = vary::is_short(request, &root.depends_on);
-    short.then(|| keys.of_variant(target, root.generation, &root.depends_on, request))
+fn variant(keys: &Keys, root: &Root, question: &Question) -> Option<Key> {
+    let short = vary::is_short(&question.headers, &root.depends_on);
+    short.then(|| keys.of_variant(question, root.generation, &root.depends_on))
 }
 
 /// Each has room for eight answers of the largest size: what is larger than a shard is never kept.

@@ -3,6 +3,7 @@
 mod bodies;
 mod bounds;
 mod hostile;
+mod methods;
 mod oracle;
 mod serving;
 mod sockets;
