@@ -5,7 +5,7 @@ use http::{Method, Request, Response};
 use http_body_util::Full;
 use tower_breaker::degrade::cached::Cached;
 
-use super::stage::{HOUR, Stage, get, reply, request};
+use super::stage::{HOUR, Stage, reply, request};
 
 const NO_BODY: (&str, &str) = ("content-length", "0");
 const FOR_A_MINUTE: (&str, &str) = ("cache-control", "max-age=60");

@@ -4,6 +4,8 @@
 //! An answer is *guarded* if the origin has said in any way that it is for one user, or if he came with credentials. A
 //! guarded secret comes to nobody else. What the origin does not guard may come to all: that is seen to happen, so that
 //! a leak would be.
+//!
+//! The cache was told that a POST only asks. What is kept is given to the same method only, and is no answer to a body.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 
@@ -13,7 +15,8 @@ use super::{
 };
 
 /// What a case may come to. Each of them happens.
-pub(crate) const OUTCOMES: [&str; 4] = ["own", "another's, for all", "nothing", "stale"];
+pub(crate) const OUTCOMES: [&str; 5] =
+    ["own", "another's, for all", "nothing", "stale", "to a POST"];
 
 /// How a user says who he is.
 const CREDENTIALS: [&str; 4] = [
@@ -46,7 +49,7 @@ const NOISE: [&str; 18] = [
     "x=",
 ];
 
-const OTHER_NAMES: [&str; 12] = [
+const OTHER_NAMES: [&str; 14] = [
     "connection",
     "age",
     "date",
@@ -59,6 +62,8 @@ const OTHER_NAMES: [&str; 12] = [
     "x-forwarded-host",
     "host",
     "vary",
+    "content-location",
+    "x-http-method-override",
 ];
 
 const OTHER_VALUES: [&str; 14] = [
@@ -88,6 +93,36 @@ struct Play<'a> {
     told: Vec<&'static str>,
 }
 
+/// What a request asks for, but for who asks.
+struct Asked {
+    path: String,
+    /// With its body, or what may be one.
+    by: String,
+    /// What may be given to it.
+    kept_by: &'static str,
+}
+
+impl Asked {
+    fn by(request: &Request<()>) -> Self {
+        let lengths = request.headers().get_all("content-length");
+        let is_empty = lengths.iter().all(|length| length == "0");
+        let says_so = *request.method() != Method::POST || lengths.iter().count() > 0;
+        let body = if is_empty && says_so {
+            ""
+        } else {
+            " with a body"
+        };
+        Self {
+            path: request.uri().path().to_owned(),
+            by: format!("{}{body}", request.method()),
+            kept_by: match *request.method() {
+                Method::POST => "POST",
+                _ => "GET",
+            },
+        }
+    }
+}
+
 /// What has happened.
 pub(crate) fn drive(data: &[u8]) -> Vec<&'static str> {
     let mut bytes = Bytes::new(data);
@@ -95,7 +130,7 @@ pub(crate) fn drive(data: &[u8]) -> Vec<&'static str> {
     let mut play = Play {
         identity: bytes.pick(&identities),
         shape: bytes.below(4),
-        stage: Stage::with(|cached| cached.stale_if_error(HOUR).entries(64)),
+        stage: Stage::with(|cached| cached.stale_if_error(HOUR).entries(64).also(Method::POST)),
         bytes,
         told: Vec::new(),
     };
@@ -110,6 +145,7 @@ impl Play<'_> {
     fn step(&mut self, users: u64) {
         let user = self.bytes.below(users);
         let request = self.request(user);
+        let asked = Asked::by(&request);
         self.stage
             .clock
             .advance(HOUR * self.bytes.pick(&[0, 0, 0, 1, 40]) / 60);
@@ -117,21 +153,29 @@ impl Play<'_> {
         let got = if open {
             self.stage.ask_while_open(request)
         } else {
-            let response = self.response(user);
+            let response = self.response(user, &asked);
             self.stage.says(response);
             self.stage.ask(request)
         };
-        self.check(user, &got);
+        self.check(user, &asked, &got);
     }
 
     /// No secret of anybody else that was guarded.
-    fn check(&mut self, user: u64, got: &Got) {
+    fn check(&mut self, user: u64, asked: &Asked, got: &Got) {
         let text = format!("{:?} {:?}", got.head.headers, got.body);
         for other in (0..4).filter(|other| *other != user) {
             let guarded = format!("secret-{other}-guarded");
             assert!(!text.contains(&guarded), "{user} has got {text}");
         }
         if got.is_kept() {
+            assert_eq!(
+                got.header("x-asked-by"),
+                asked.kept_by,
+                "{user} has got {text}"
+            );
+            if asked.kept_by == "POST" {
+                self.told.push("to a POST");
+            }
             let own = text.contains(&format!("secret-{user}-"));
             self.told
                 .push(if own { "own" } else { "another's, for all" });
@@ -147,7 +191,7 @@ impl Play<'_> {
         let mut request = Question::default();
         *request.method_mut() = match self.bytes.below(12) {
             0 => Method::HEAD,
-            1 => Method::POST,
+            1..=3 => Method::POST,
             _ => Method::GET,
         };
         *request.uri_mut() = self
@@ -168,6 +212,14 @@ impl Play<'_> {
         for line in lines {
             headers.append(&identity, line.try_into().expect("a value"));
         }
+        let lengths: &[&str] = match *request.method() {
+            Method::POST => &["0", "0", "0", "0", "0", "4", ""],
+            _ => &["", "", "", "", "", "0", "4"],
+        };
+        let length = self.bytes.pick(lengths);
+        if !length.is_empty() {
+            append(request.headers_mut(), "content-length", length.as_bytes());
+        }
         if self.bytes.below(6) == 0 {
             let line = self.list("max-stale");
             append(request.headers_mut(), "cache-control", &line);
@@ -178,8 +230,13 @@ impl Play<'_> {
         request
     }
 
-    fn response(&mut self, user: u64) -> Response<bytes::Bytes> {
+    fn response(&mut self, user: u64, asked: &Asked) -> Response<bytes::Bytes> {
         let mut headers = HeaderMap::new();
+        append(&mut headers, "x-asked-by", asked.by.as_bytes());
+        if asked.by.starts_with("POST") && self.bytes.below(4) != 0 {
+            append(&mut headers, "content-location", asked.path.as_bytes());
+            append(&mut headers, "cache-control", b"max-age=60");
+        }
         let mut guarded = CREDENTIALS.contains(&self.identity);
         if guarded && self.bytes.flag() {
             append(&mut headers, "cache-control", b"public");
