@@ -319,6 +319,10 @@ where
         self.0.request_facts(shared, request)
     }
 
+    fn caller_of(&self, request: &Request<ClientBody<B>>) -> Option<CallerLimit> {
+        self.0.caller_of(request)
+    }
+
     fn meter(shared: &Shared<C, R, Self>, request: &mut Request<ClientBody<B>>) -> ClientTime {
         request.body_mut().measure(|| shared.clock())
     }

@@ -42,6 +42,11 @@ impl CallerLimit {
     pub(crate) fn earlier(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         one.into_iter().chain(other).min_by_key(|caller| caller.at)
     }
+
+    /// How much time it still has.
+    pub(crate) fn left(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
 }
 
 /// A limit that a call has reached.
@@ -70,6 +75,10 @@ pub trait Timer {
     /// That of a call that is made now.
     #[doc(hidden)]
     fn new(caller: Option<CallerLimit>) -> Self;
+
+    /// The call was made before it was admitted: by then, its caller had said so already.
+    #[doc(hidden)]
+    fn shorten(&mut self, _: CallerLimit) {}
 
     /// Whether the call is limited, whatever its circuit says by now.
     #[doc(hidden)]
@@ -162,6 +171,10 @@ impl Timer for Inline {
             limits: None,
             timer: None,
         }
+    }
+
+    fn shorten(&mut self, caller: CallerLimit) {
+        self.caller = CallerLimit::earlier(self.caller, Some(caller));
     }
 
     fn is_set(&self) -> bool {

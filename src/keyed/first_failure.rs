@@ -184,6 +184,10 @@ where
         }
     }
 
+    fn caller_of(&self, request: &Req) -> Option<CallerLimit> {
+        self.scope.caller_of(request)
+    }
+
     fn meter(shared: &Shared<C, R, Self>, request: &mut Req) -> X::Meter {
         X::meter(shared, request)
     }

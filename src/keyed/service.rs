@@ -17,6 +17,7 @@ use crate::{
         error::Rejected,
         guard::{Admitted, PanicGuard},
         handle::Circuit,
+        limit::CallerLimit,
         nesting,
     },
     registry::Registry,
@@ -305,6 +306,14 @@ where
 
     fn reject_by(&mut self, way: Self::Way, rejected: Rejected, request: Req) -> Self::Future {
         Self::reject_by(self, &way, rejected, request)
+    }
+
+    fn caller_of(&self, way: &Self::Way, request: &Req) -> Option<CallerLimit> {
+        way.scope().caller_of(request)
+    }
+
+    fn shorten(future: &mut Self::Future, caller: CallerLimit) {
+        future.shorten(caller);
     }
 
     fn is_rejected(future: &Self::Future) -> bool {

@@ -194,6 +194,11 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
         ready
     }
 
+    /// How far calls are observed.
+    pub(super) fn scope(&self) -> &X {
+        self.shared.scope()
+    }
+
     /// Rejects the next call, for which the inner service was found ready.
     #[cold]
     pub(super) fn reject_ready<Req, Res, E>(

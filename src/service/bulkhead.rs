@@ -16,10 +16,14 @@ use super::{
     breaker::CircuitBreaker, by_request::ClassifiedBy, future::ResponseFuture,
     pending::PendingWhileOpen, reject::Reject, scope::ObserveResponse,
 };
-use crate::circuit::{
-    bulkhead::{NotIn, Place, Waiting},
-    error::Rejected,
-    handle::Circuit,
+use crate::{
+    circuit::{
+        bulkhead::{NotIn, Place, Waiting},
+        error::Rejected,
+        handle::Circuit,
+        limit::CallerLimit,
+    },
+    util::panic::catch_panic,
 };
 
 /// Puts a bulkhead around breakers: of each circuit, at most so many calls at once, as its
@@ -212,6 +216,8 @@ struct Held<S, W, Req> {
     breaker: S,
     way: W,
     request: Req,
+    /// Its time runs while the call waits (M5).
+    caller: Option<CallerLimit>,
 }
 
 impl<S: Guarded<Req>, Req, E> BulkheadFuture<S, Req, E> {
@@ -241,6 +247,9 @@ impl<S: Guarded<Req>, Req, E> BulkheadFuture<S, Req, E> {
             }
             NotIn::MayWait(at_most) => {
                 let circuit = breaker.circuit(&way).clone();
+                // If it panics, it does so once more when the call is admitted, and that has failed.
+                let caller = catch_panic(|| breaker.caller_of(&way, &request)).flatten();
+                let at_most = caller.map_or(at_most, |caller| at_most.min(caller.left()));
                 let breaker = breaker.take_ready();
                 Self::of(Kind::Waits {
                     waiting: Box::pin(circuit.wait_for_place(at_most)),
@@ -248,6 +257,7 @@ impl<S: Guarded<Req>, Req, E> BulkheadFuture<S, Req, E> {
                         breaker,
                         way,
                         request,
+                        caller,
                     }),
                 })
             }
@@ -270,9 +280,16 @@ impl<S: Guarded<Req>, Req> Kind<S, Req> {
             mut breaker,
             way,
             request,
+            caller,
         } = held;
         match entered {
-            Ok(place) => Self::called_in(&mut breaker, way, request, place),
+            Ok(place) => {
+                let mut called = Self::called_in(&mut breaker, way, request, place);
+                if let (Self::Called { call, .. }, Some(caller)) = (&mut called, caller) {
+                    S::shorten(call, caller);
+                }
+                called
+            }
             Err(rejected) => Self::Called {
                 call: breaker.reject_by(way, rejected, request),
                 place: None,
@@ -340,6 +357,13 @@ pub trait Guarded<Req>: Service<Req> + sealed::Sealed + Sized {
     #[doc(hidden)]
     fn reject_by(&mut self, way: Self::Way, rejected: Rejected, request: Req) -> Self::Future;
 
+    /// Until when the caller waits.
+    #[doc(hidden)]
+    fn caller_of(&self, way: &Self::Way, request: &Req) -> Option<CallerLimit>;
+
+    #[doc(hidden)]
+    fn shorten(future: &mut Self::Future, caller: CallerLimit);
+
     #[doc(hidden)]
     fn is_rejected(future: &Self::Future) -> bool;
 
@@ -383,6 +407,14 @@ where
         ResponseFuture::rejected(self.reject_ready(rejected, request))
     }
 
+    fn caller_of(&self, (): &(), request: &Req) -> Option<CallerLimit> {
+        self.scope().caller_of(request)
+    }
+
+    fn shorten(future: &mut Self::Future, caller: CallerLimit) {
+        future.shorten(caller);
+    }
+
     #[inline]
     fn is_rejected(future: &Self::Future) -> bool {
         future.is_rejected()
@@ -416,6 +448,14 @@ where
 
     fn reject_by(&mut self, way: Self::Way, rejected: Rejected, request: Req) -> Self::Future {
         self.get_mut().reject_by(way, rejected, request)
+    }
+
+    fn caller_of(&self, way: &Self::Way, request: &Req) -> Option<CallerLimit> {
+        Guarded::caller_of(self.get_ref(), way, request)
+    }
+
+    fn shorten(future: &mut Self::Future, caller: CallerLimit) {
+        <CircuitBreaker<S, C, R, X> as Guarded<Req>>::shorten(future, caller);
     }
 
     fn is_rejected(future: &Self::Future) -> bool {

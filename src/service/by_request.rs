@@ -154,6 +154,10 @@ where
         }
     }
 
+    fn caller_of(&self, request: &Req) -> Option<CallerLimit> {
+        self.scope.caller_of(request)
+    }
+
     fn meter(shared: &Shared<ByRequest<T, J>, R, O>, request: &mut Req) -> O::Meter {
         X::meter(shared, request)
     }

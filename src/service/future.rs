@@ -16,7 +16,7 @@ use super::{
     reject::{Reject, ServiceUnavailable},
     scope::{CallScope, HeadOnly, ObserveResponse, ObservedCall},
 };
-use crate::circuit::limit::Timer;
+use crate::circuit::limit::{CallerLimit, Timer};
 
 pin_project! {
     /// The response of a [`CircuitBreaker`](crate::CircuitBreaker): the inner service's, or the
@@ -86,6 +86,13 @@ impl<F, A, Req, C, R, X: CallScope> ResponseFuture<F, A, Req, C, R, X> {
                 answer: Some(answer),
             },
             request: PhantomData,
+        }
+    }
+
+    /// Its caller had said until when it waits before the call was admitted.
+    pub(crate) fn shorten(&mut self, caller: CallerLimit) {
+        if let Kind::Admitted { timer, .. } = &mut self.kind {
+            timer.shorten(caller);
         }
     }
 

@@ -85,7 +85,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// **Watch out:** the request goes on to the inner service as it is, with the deadline that it came with. Where the
     /// inner service has less time than that, tell it yourself.
     ///
-    /// * The time runs from the call, by tokio's clock, also while the call waits for its client.
+    /// * The time runs from the call, by tokio's clock, also while the call waits for its client, or for its place in a
+    ///   [bulkhead](crate::BulkheadLayer). If it is over before there is a place, the call is rejected: it is full.
     /// * Where there is no answer to it, as with [`reject_with`](Self::reject_with) and [`fallback`](Self::fallback), a
     ///   deadline does nothing, unless the layer is told [what to answer](Self::time_out_with).
     /// * Said twice, the shorter holds.
@@ -159,6 +160,11 @@ where
             scope: self.scope.request_facts(shared, request),
             caller: self.deadline.left(request).and_then(CallerLimit::of),
         }
+    }
+
+    fn caller_of(&self, request: &Req) -> Option<CallerLimit> {
+        let own = self.deadline.left(request).and_then(CallerLimit::of);
+        CallerLimit::earlier(own, self.scope.caller_of(request))
     }
 
     fn meter(shared: &Shared<C, R, O>, request: &mut Req) -> O::Meter {

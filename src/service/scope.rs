@@ -56,6 +56,12 @@ pub trait ObserveResponse<Req, Res, C, R, X: CallScope>: CallScope {
     #[doc(hidden)]
     fn request_facts(&self, shared: &Shared<C, R, X>, request: &Req) -> Self::RequestFacts;
 
+    /// Until when the caller waits, for a call that has to wait before it is admitted.
+    #[doc(hidden)]
+    fn caller_of(&self, _: &Req) -> Option<CallerLimit> {
+        None
+    }
+
     /// Begins to measure how long the call waits for its client, usually not at all.
     #[doc(hidden)]
     #[inline(always)]

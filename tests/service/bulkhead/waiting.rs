@@ -293,3 +293,26 @@ async fn a_wait_ends_in_a_busy_task() {
         Some(Reason::BulkheadFull)
     );
 }
+
+// M5: whatever the call waits for, the caller's time runs.
+#[tokio::test(start_paused = true)]
+async fn a_caller_waits_no_longer_for_a_place_and_an_answer_than_it_has_time() {
+    let (circuit, upstream) = (circuit(1, 10 * WAIT, |c| c), Upstream::new());
+    let layer = CircuitBreakerLayer::new(circuit.clone());
+    let layer = layer.shortened_by(|order: &&'static str| (*order == "gate").then_some(WAIT));
+    let service = BulkheadLayer::new().layer(layer.layer(upstream.service()));
+    for freed_after in [WAIT / 2, 2 * WAIT] {
+        let hangs = service.clone().oneshot("hangs");
+        let mut hangs = spawn(tokio::time::timeout(freed_after, hangs));
+        assert!(hangs.poll().is_pending());
+        let began = Instant::now();
+        let (_, answer) = tokio::join!(hangs, timed(service.clone().oneshot("gate"), began));
+        let (answer, took) = answer;
+        assert_eq!(took, WAIT, "{:?}", answer.unwrap().status());
+    }
+}
+
+async fn timed<F: Future>(call: F, began: Instant) -> (F::Output, Duration) {
+    let answer = call.await;
+    (answer, began.elapsed())
+}
