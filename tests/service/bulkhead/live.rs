@@ -169,3 +169,21 @@ async fn fewer_places_leave_the_line_as_it_is() {
     assert!(first.poll().is_pending());
     taken(&circuit, 1, 1);
 }
+
+// M2, E5: a place that is taken away from whoever was just given it.
+#[tokio::test(start_paused = true)]
+async fn who_was_just_given_a_place_that_is_no_more_is_the_last_in_line() {
+    let (circuit, upstream) = (circuit(2, WAIT, |c| c), Upstream::new());
+    let mut service = upstream.of(&circuit);
+    let mut inside: Vec<_> = (0..2).map(|_| pends(&mut service, "hangs")).collect();
+    let mut first = pends(&mut service, "answers");
+    let mut second = pends(&mut service, "answers");
+    inside.pop();
+    assert!(first.is_woken());
+    resize(&circuit, 1);
+    assert!(first.poll().is_pending());
+    inside.pop();
+    assert!(second.is_woken() && !first.is_woken());
+    assert_eq!(second.done().status(), 200);
+    assert_eq!(first.done().status(), 200);
+}
