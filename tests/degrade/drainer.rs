@@ -509,7 +509,7 @@ async fn the_next_probe_is_made_with_another() {
         .seen()
         .into_iter()
         .find(|seen| seen.body == "good");
-    assert_eq!((good.expect("made").at - begun).as_secs(), 30);
+    assert_eq!((good.expect("made").at - begun).as_secs(), 32);
     assert_eq!(
         (drained.delivered, drained.dead),
         (1, 2),

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -32,7 +32,10 @@ use crate::{
         breaker::CircuitBreaker, classify::HttpClassifier, layer::CircuitBreakerLayer,
         pending::admission, reject::RejectAsError,
     },
-    util::future::{First, either, first, yield_now},
+    util::{
+        future::{First, either, first, yield_now},
+        panic::catch_panic,
+    },
 };
 
 /// No outbox makes it spin.
@@ -40,6 +43,9 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// After which a store that has failed is asked again.
 const SECOND: Duration = Duration::from_secs(1);
+
+/// No outbox has to reckon with times that nobody comes to.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 type BeforeEachTry = dyn Fn(&mut HeaderMap) + Send + Sync;
 
@@ -53,7 +59,8 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 /// * **While the circuit rejects, it waits** without being polled. Nothing that is kept is touched, and no attempt is
 ///   used up.
 /// * **It makes the probe itself.** When the wait of an open circuit is over, the next entry is the probe, so the
-///   circuit closes although nobody calls.
+///   circuit closes although nobody calls. If that probe fails, others may make the next for the time of the first
+///   [`backoff`](Self::backoff), before the drainer does: an entry that always fails does not keep the circuit open.
 /// * It is under the ramp as any other call, and makes at most one call in each [`interval`](Self::interval).
 /// * Entries with the same [order key](Entry::order_key) are delivered in their order, never two at once. One that has
 ///   failed holds up those behind it, until it is delivered or dead.
@@ -63,11 +70,12 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 /// | it ends in | the entry |
 /// |---|---|
 /// | a success, as the [classifier](Self::classify_with) sees it | is delivered, and goes |
-/// | a rejection, by this circuit or by whatever else answers with a [`Rejected`](crate::Rejected) | goes back, as it was: that is no attempt |
+/// | a rejection, by this circuit or by whatever else answers with a [`Rejected`](crate::Rejected) | goes back, as it was: that is no attempt. If it was another circuit, others go meanwhile |
 /// | a failure, a panic, too long a wait ([`attempt_timeout`](Self::attempt_timeout)), or 408, 425, 429 | goes back for its next try, later each time, and not before a `Retry-After` in seconds |
 /// | the [`max_attempts`](Self::max_attempts)-th of these | is dead |
 /// | such a failure as a probe, of a circuit that is half-open | goes back, and waits: **an outage uses up no attempts**. The next probe is made with another, if there is one |
 /// | an answer that says that it is the caller's fault: any other 4xx | is dead |
+/// | 307 or 308, which a classifier takes for a success: nothing was done, and nobody follows | is dead |
 /// | it is older than [`max_age`](Self::max_age), whatever it waits for | is dead |
 ///
 /// What is dead is [told](Self::dead_letter), and goes.
@@ -245,6 +253,8 @@ impl<O, S, C> Drainer<O, S, C> {
 
     /// Changes the headers of each try before it is made: to add credentials, which are not kept.
     ///
+    /// If it panics, the try has failed, and is not made.
+    ///
     /// **Watch out**: a try that has none may be answered with a 401, and is dead then.
     pub fn before_each_try(
         mut self,
@@ -276,7 +286,9 @@ struct Draining<'a, O, S, C> {
     breaker: CircuitBreaker<Attempts<S>, AttemptClassifier<C>, RejectAsError>,
     rate: Rate,
     /// It was rejected: the next look is not before that.
-    pause: Option<Duration>,
+    pause: Option<Instant>,
+    /// Its last try was a probe, and has failed.
+    steps_back: bool,
     delivered: u64,
     dead: u64,
 }
@@ -314,6 +326,7 @@ where
             breaker: layer.layer(client),
             rate: Rate::new(self.settings.interval),
             pause: None,
+            steps_back: false,
             delivered: 0,
             dead: 0,
         };
@@ -341,23 +354,44 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
             // Before the look, so that nothing that happens after it is missed.
             let changed = self.outbox.changed();
             let expires_in = self.bury_the_old().await;
-            if let Some(pause) = self.pause {
-                either(self.circuit.observers().changed(), sleep(pause)).await;
-                self.pause = None;
-            }
-            if self.circuit.would_refuse() {
-                // Whatever is put meanwhile is not too old before that.
-                either(admission(self.circuit.clone()), sleep(expires_in)).await;
+            // Whatever is put meanwhile is not too old before that.
+            if let First::Other(()) = first(self.admission(), sleep(expires_in)).await {
                 continue;
             }
-            self.rate.wait().await;
+            self.pause = None;
             match self.outbox.take(self.lease()).await {
+                Ok(Take::One(leased)) if leased.age > self.settings.max_age => {
+                    let held = Held::new(self.outbox, leased);
+                    self.bury(held, Dead::TooOld, 0).await;
+                }
                 Ok(Take::One(leased)) => return Held::new(self.outbox, leased),
                 Ok(Take::Nothing(left)) => {
                     let left = left.map_or(expires_in, |left| left.min(expires_in));
-                    either(changed, sleep(left.max(SHORTEST_WAIT))).await;
+                    // Also one that says all the time that something has changed.
+                    sleep(SHORTEST_WAIT).await;
+                    either(changed, sleep(left.saturating_sub(SHORTEST_WAIT))).await;
                 }
                 Err(error) => self.outbox_failed(&error).await,
+            }
+        }
+    }
+
+    /// Waits until another call may be made: for what the drainer has to wait for by itself, and then for the circuit, which
+    /// is asked last.
+    async fn admission(&mut self) {
+        if let Some(pause) = self.pause {
+            either(self.circuit.observers().changed(), sleep_until(pause)).await;
+        }
+        self.rate.wait().await;
+        loop {
+            admission(self.circuit.clone()).await;
+            if !self.steps_back || self.circuit.state() == State::Closed {
+                return;
+            }
+            // If what is kept is what fails, nobody could find out that all else is well: others go first.
+            let changed = self.circuit.observers().changed();
+            if let First::Other(()) = first(changed, sleep(self.settings.backoff(1))).await {
+                return;
             }
         }
     }
@@ -377,7 +411,9 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
                     self.bury(Held::new(self.outbox, leased), Dead::TooOld, 0)
                         .await;
                 }
-                Ok(Take::Nothing(left)) => return left.unwrap_or(max_age).min(max_age),
+                Ok(Take::Nothing(left)) => {
+                    return left.unwrap_or(max_age).min(max_age).max(SHORTEST_WAIT);
+                }
                 Err(error) => self.outbox_failed(&error).await,
             }
         }
@@ -408,12 +444,17 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
         C: Classify<Response<RB>, S::Error>,
     {
         let (verdict, was_probe) = self.attempt(held.leased()).await;
+        self.steps_back = was_probe && matches!(verdict, Verdict::Failed(_));
         match verdict {
             Verdict::Delivered => self.delivered(held).await,
             Verdict::NotAsked(pause) => {
-                self.pause = Some(pause);
+                self.pause = Some(Instant::now() + pause);
                 let attempts = held.leased().attempts;
                 self.give_back(held, attempts, Duration::ZERO).await;
+            }
+            Verdict::NotAskedElsewhere(wait) => {
+                let attempts = held.leased().attempts;
+                self.give_back(held, attempts, wait).await;
             }
             Verdict::Failed(wait) if was_probe => {
                 let attempts = held.leased().attempts;
@@ -436,10 +477,9 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
         C: Classify<Response<RB>, S::Error>,
     {
         self.rate.gone();
-        let mut request = leased.entry.to_request::<B>();
-        if let Some(change) = &self.hooks.before_each_try {
-            change(request.headers_mut());
-        }
+        let Some(request) = catch_panic(|| self.hooks.request(&leased.entry)) else {
+            return (Verdict::Failed(None), false);
+        };
         let breaker = &mut self.breaker;
         let ready = poll_fn(|context| breaker.poll_ready(context));
         let mut was_probe = self.circuit.state() != State::Closed;
@@ -452,7 +492,8 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
             Ok(Err(error)) => Err(error),
             Err(_) => Err(CircuitError::Inner(AttemptError::Late)),
         };
-        (Verdict::of(&self.classifier, result), was_probe)
+        let own = self.circuit.name();
+        (Verdict::of(&self.classifier, own, result), was_probe)
     }
 
     async fn delivered(&mut self, held: Held<'a, O>) {
@@ -479,6 +520,7 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
     }
 
     async fn give_back(&mut self, held: Held<'a, O>, attempts: u32, wait: Duration) {
+        let wait = wait.min(YEAR);
         let back = self.outbox.give_back(held.leased().lease, attempts, wait);
         match back.await {
             Ok(_) => held.let_go(),
@@ -488,8 +530,19 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
 
     /// The store itself has failed: it is asked again, and meanwhile it has time.
     async fn outbox_failed(&mut self, error: &O::Error) {
-        (self.hooks.outbox_error)(error);
+        let _: Option<()> = catch_panic(|| (self.hooks.outbox_error)(error));
         sleep(SECOND).await;
+    }
+}
+
+impl Hooks {
+    /// The next try of this entry.
+    fn request<B: From<Bytes>>(&self, entry: &Entry) -> Request<B> {
+        let mut request = entry.to_request::<B>();
+        if let Some(change) = &self.before_each_try {
+            change(request.headers_mut());
+        }
+        request
     }
 }
 

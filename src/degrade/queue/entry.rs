@@ -68,6 +68,19 @@ impl Entry {
         Self { body, ..self }
     }
 
+    /// The same in memory of its own. What comes from a connection is a part of what was read there, all of which would
+    /// stay as long as the entry does.
+    pub(super) fn on_its_own(self) -> Self {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| (name.clone(), copied(value)));
+        Self {
+            uri: self.uri.to_string().parse().unwrap_or(self.uri),
+            headers: headers.collect(),
+            body: Bytes::copy_from_slice(&self.body),
+            ..self
+        }
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
@@ -134,6 +147,13 @@ impl Entry {
         *request.headers_mut() = self.headers.clone();
         request
     }
+}
+
+fn copied(value: &HeaderValue) -> HeaderValue {
+    let copy = HeaderValue::from_bytes(value.as_bytes());
+    let mut copy = copy.unwrap_or_else(|_| value.clone());
+    copy.set_sensitive(value.is_sensitive());
+    copy
 }
 
 fn count(bytes: usize) -> u64 {

@@ -88,12 +88,16 @@ impl Intake {
     }
 }
 
-/// The key that a request is sent with, the first time as well; one that it has is left.
+/// The key that a request is sent with, the first time as well; one that it has is left. An empty one is none: no
+/// dependency knows a call by it.
 pub(super) fn ensure_key(headers: &mut HeaderMap) -> HeaderValue {
-    headers
-        .entry(IDEMPOTENCY_KEY)
-        .or_insert_with(new_key)
-        .clone()
+    let sent = headers.get(IDEMPOTENCY_KEY);
+    if let Some(key) = sent.filter(|key| !key.is_empty()) {
+        return key.clone();
+    }
+    let key = new_key();
+    headers.insert(IDEMPOTENCY_KEY, key.clone());
+    key
 }
 
 impl fmt::Debug for Intake {

@@ -202,6 +202,7 @@ impl<O: Outbox> Plan<O> {
     }
 
     async fn keep(&self, entry: Entry, mut room: Room, key: HeaderValue) -> Option<Accepted> {
+        let entry = entry.on_its_own();
         room.shrink_to(entry.bytes());
         let order_key = entry.shared_order_key().clone();
         match self.outbox.put(entry, room).await {

@@ -19,8 +19,10 @@ type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Delivered,
-    /// A circuit or a bulkhead rejected it: nobody has seen it. Worth another look after this time.
+    /// Its own circuit rejected it: nobody has seen it. Worth another look after this time.
     NotAsked(Duration),
+    /// The same of another circuit, which has nothing to say of the other entries.
+    NotAskedElsewhere(Duration),
     /// It may work later, after this time at least.
     Failed(Option<Duration>),
     /// The dependency will never want it.
@@ -30,6 +32,7 @@ pub(super) enum Verdict {
 impl Verdict {
     pub(super) fn of<C, B, E>(
         classifier: &AttemptClassifier<C>,
+        own: &str,
         result: Result<Response<B>, CircuitError<AttemptError<E>>>,
     ) -> Self
     where
@@ -37,40 +40,57 @@ impl Verdict {
         E: Into<BoxError>,
     {
         match result {
-            Ok(response) => Self::of_answer(classifier.classify(Ok(&response)), &response),
-            Err(CircuitError::Rejected(rejected)) => Self::NotAsked(pause(Some(&rejected))),
+            Ok(response) => Self::of_answer(classifier.classify(Ok(&response)), own, &response),
+            Err(CircuitError::Rejected(rejected)) => Self::not_asked(own, Some(&rejected)),
             Err(CircuitError::TimedOut(_)) => Self::Failed(None),
             Err(CircuitError::Inner(error)) => {
                 let outcome = classifier.classify(Err(&error));
-                Self::of_error(outcome, error)
+                Self::of_error(outcome, own, error)
             }
         }
     }
 
-    fn of_answer<B>(outcome: Outcome, response: &Response<B>) -> Self {
+    fn of_answer<B>(outcome: Outcome, own: &str, response: &Response<B>) -> Self {
         let status = response.status();
         let wait = || retry_after(response.headers());
         match outcome {
+            // It was not done there, and has to be sent elsewhere.
+            Outcome::Success if is_moved(status) => Self::Unwanted(status),
             Outcome::Success | Outcome::RequiresEos => Self::Delivered,
-            Outcome::InnerRejection => {
-                Self::NotAsked(pause(response.extensions().get::<Rejected>()))
-            }
+            Outcome::InnerRejection => Self::not_asked(own, response.extensions().get()),
             Outcome::Answered => Self::Unwanted(status),
             _ => Self::Failed(wait()),
         }
     }
 
-    fn of_error<E: Into<BoxError>>(outcome: Outcome, error: AttemptError<E>) -> Self {
+    fn of_error<E: Into<BoxError>>(outcome: Outcome, own: &str, error: AttemptError<E>) -> Self {
         let AttemptError::Inner(error) = error else {
             return Self::Failed(None);
         };
         let error: BoxError = error.into();
         match Rejected::find(&*error) {
-            Some(rejected) => Self::NotAsked(pause(Some(rejected))),
-            None if outcome == Outcome::InnerRejection => Self::NotAsked(pause(None)),
+            Some(rejected) => Self::not_asked(own, Some(rejected)),
+            None if outcome == Outcome::InnerRejection => Self::not_asked(own, None),
             None => Self::Failed(None),
         }
     }
+
+    fn not_asked(own: &str, rejected: Option<&Rejected>) -> Self {
+        let is_own = rejected.is_some_and(|rejected| rejected.circuit() == own);
+        match is_own {
+            true => Self::NotAsked(pause(rejected)),
+            false => Self::NotAskedElsewhere(pause(rejected)),
+        }
+    }
+}
+
+/// The dependency says that the very same request is to be sent elsewhere.
+fn is_moved(status: StatusCode) -> bool {
+    let moved = [
+        StatusCode::TEMPORARY_REDIRECT,
+        StatusCode::PERMANENT_REDIRECT,
+    ];
+    moved.contains(&status)
 }
 
 /// When to look again after a rejection. A ramp lets a trickle pass (D6). For everything else the drainer waits longer
