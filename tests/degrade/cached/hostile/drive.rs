@@ -103,7 +103,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn by(request: &Request<()>) -> Self {
+    fn by(request: &Question) -> Self {
         let lengths = request.headers().get_all("content-length");
         let is_empty = lengths.iter().all(|length| length == "0");
         let says_so = *request.method() != Method::POST || lengths.iter().count() > 0;
