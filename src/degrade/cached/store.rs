@@ -5,7 +5,7 @@
 //! out: without its generation, nobody comes to them any more.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -66,6 +66,8 @@ pub(super) struct Store {
     slots: Cache<Key, Slot, Weigh>,
     forgotten: Forgotten,
     generations: AtomicU64,
+    /// Held while a root is made.
+    making: Mutex<()>,
 }
 
 /// An answer that is to be kept, and what it answers.
@@ -97,6 +99,7 @@ impl Store {
             slots: Cache::with_options(options, weigh, hash, lifecycle),
             forgotten: Forgotten::new(),
             generations: AtomicU64::new(0),
+            making: Mutex::new(()),
         }
     }
 
@@ -164,12 +167,19 @@ impl Store {
 
     /// The root, which knows of all these headers. `None` if there are too many.
     fn root_for(&self, target: Key, depends_on: Vec<HeaderName>) -> Option<Arc<Root>> {
-        let old = self.root(target);
-        let known = old.as_ref().map_or(&[][..], |root| &root.depends_on);
-        let depends_on = vary::join(depends_on, known)?;
-        if let Some(root) = old.filter(|root| root.depends_on == depends_on) {
+        let knows = |root: &Arc<Root>| depends_on.iter().all(|it| root.depends_on.contains(it));
+        if let Some(root) = self.root(target).filter(knows) {
             return Some(root);
         }
+        // One at a time, or the second would not know what the first has come to know.
+        let making = self.making.lock();
+        let _making = making.unwrap_or_else(PoisonError::into_inner);
+        let old = self.root(target);
+        if let Some(root) = old.as_ref().filter(|root| knows(root)) {
+            return Some(root.clone());
+        }
+        let known = old.as_ref().map_or(&[][..], |root| &root.depends_on);
+        let depends_on = vary::join(depends_on, known)?;
         let root = Arc::new(Root {
             generation: self.generations.fetch_add(1, Ordering::Relaxed),
             depends_on,

@@ -1,9 +1,21 @@
 //! What makes two requests look the same that are not (rule M3).
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, SystemTime},
+};
 
+use futures_util::FutureExt;
 use http_body_util::Full;
-use tower_breaker::{clock::Clock, degrade::cached::Cached};
+use tower::{Layer, ServiceExt};
+use tower_breaker::{
+    clock::Clock,
+    degrade::{cached::Cached, fallback::CountedFor},
+};
 
 use super::stage::{HOUR, Question, Stage, get, reply};
 
@@ -150,4 +162,44 @@ fn a_limit_that_is_as_large_as_there_is_makes_a_cache_all_the_same() {
         .bytes(usize::MAX)
         .body_limit(usize::MAX / 8);
     assert_eq!(builder.build().expect("a cache").usage().answers, 0);
+}
+
+// M3: any answer from there, also one that comes at the same instant.
+#[test]
+fn what_one_answer_names_in_vary_holds_for_another_that_comes_with_it() {
+    const ROUNDS: usize = 10_000;
+    let cached = Cached::builder().stale_if_error(HOUR).entries(16).build();
+    let cached = cached.expect("fine");
+    let ask = |path: &str, user: &str, vary: Option<&'static str>| {
+        let headers = vary.map(|names| ("vary", names));
+        let answer = vary.is_some() || user != "stranger";
+        let origin = tower::service_fn(move |_: Question| {
+            let answer = answer.then(|| reply(200, headers.as_slice(), "").map(Full::new));
+            async move { answer.ok_or("gone").map_err(tower::BoxError::from) }
+        });
+        let service = cached
+            .layer(CountedFor::nobody())
+            .boxed_errors()
+            .layer(origin);
+        let asked = service
+            .oneshot(get(path, &[("x-user", user)]))
+            .now_or_never();
+        asked.expect("at once").is_ok()
+    };
+    let (together, given) = (Barrier::new(2), AtomicUsize::new(0));
+    let ask_with_others = |user: &'static str, vary| {
+        for round in 0..ROUNDS {
+            together.wait();
+            assert!(ask(&format!("/{round}"), user, vary));
+            together.wait();
+            if vary.is_some() && ask(&format!("/{round}"), "stranger", None) {
+                given.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| ask_with_others("ann", Some("x-user")));
+        scope.spawn(|| ask_with_others("bob", None));
+    });
+    assert_eq!(given.into_inner(), 0, "of {ROUNDS}");
 }
