@@ -128,9 +128,8 @@ impl CachedBuilder {
     ///
     /// For dependencies that are searched by POST, with all that is asked for in the URI. An answer is given only to
     /// the method that it came to, and it is kept only if it [says that it may be](super#other-methods). A request has
-    /// to say that it has no body, by `Content-Length: 0`: the body would be a part of the question, and the cache does
-    /// not look at it. One with a body, one that does not say, and one with a header such as `X-HTTP-Method-Override` is
-    /// what it would be without this.
+    /// to have no body, which would be a part of the question, and to say so, by `Content-Length: 0`. One with a body,
+    /// one that does not say, and one with a header such as `X-HTTP-Method-Override` is what it would be without this.
     ///
     /// **Watch out:** a POST usually does something. This is said of *all* requests with this method that come to the
     /// layer and have no body: also of `POST /orders/7/cancel`. Their success no longer makes anything out of date; and
