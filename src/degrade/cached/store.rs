@@ -62,12 +62,16 @@ impl Weighter<Key, Slot> for Weigh {
     }
 }
 
+/// Targets that share a place are kept one at a time.
+const KEEPERS: usize = 64;
+
 pub(super) struct Store {
     slots: Cache<Key, Slot, Weigh>,
     forgotten: Forgotten,
     generations: AtomicU64,
-    /// Held while a root is made.
-    making: Mutex<()>,
+    /// Held while an answer to a target is kept, or the second of two that come together would not know what the first
+    /// varies by, nor that it was asked for later.
+    keeping: [Mutex<()>; KEEPERS],
 }
 
 /// An answer that is to be kept, and what it answers.
@@ -99,7 +103,7 @@ impl Store {
             slots: Cache::with_options(options, weigh, hash, lifecycle),
             forgotten: Forgotten::new(),
             generations: AtomicU64::new(0),
-            making: Mutex::new(()),
+            keeping: [const { Mutex::new(()) }; KEEPERS],
         }
     }
 
@@ -124,6 +128,8 @@ impl Store {
             depends_on,
         } = to_keep;
         let target = question.target;
+        let keeping = self.keeping[target.place(KEEPERS)].lock();
+        let _keeping = keeping.unwrap_or_else(PoisonError::into_inner);
         let Some(root) = self.root_for(target, depends_on) else {
             return;
         };
@@ -168,12 +174,6 @@ impl Store {
     /// The root, which knows of all these headers. `None` if there are too many.
     fn root_for(&self, target: Key, depends_on: Vec<HeaderName>) -> Option<Arc<Root>> {
         let knows = |root: &Arc<Root>| depends_on.iter().all(|it| root.depends_on.contains(it));
-        if let Some(root) = self.root(target).filter(knows) {
-            return Some(root);
-        }
-        // One at a time, or the second would not know what the first has come to know.
-        let making = self.making.lock();
-        let _making = making.unwrap_or_else(PoisonError::into_inner);
         let old = self.root(target);
         if let Some(root) = old.as_ref().filter(|root| knows(root)) {
             return Some(root.clone());

@@ -435,6 +435,38 @@ fn an_answer_that_was_asked_for_earlier_replaces_none_that_was_asked_for_later()
     assert_eq!(recorder.kept().expect("kept"), "new");
 }
 
+// M3: nor while both come to their end at the same instant.
+#[test]
+fn of_two_answers_that_end_together_the_one_that_was_asked_for_later_stays() {
+    const ROUNDS: usize = 5_000;
+    let recorder = Recorder::new();
+    let (together, bodies) = (std::sync::Barrier::new(2), Mutex::new(None));
+    let mut old = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                together.wait();
+                let body: Option<CachedBody<Script>> = bodies.lock().expect("fine").take();
+                together.wait();
+                read(body.expect("the later one"));
+                together.wait();
+            }
+        });
+        for _ in 0..ROUNDS {
+            let earlier = recorder.get(&[], Script::of(&["old"]));
+            recorder.clock.advance(HOUR / 3_600_000);
+            *bodies.lock().expect("fine") = Some(recorder.get(&[], Script::of(&["new"])));
+            together.wait();
+            together.wait();
+            read(earlier);
+            together.wait();
+            old += usize::from(recorder.kept().expect("kept") != "new");
+            recorder.cached.clear();
+        }
+    });
+    assert_eq!(old, 0, "of {ROUNDS}");
+}
+
 // M4: a body of any data.
 #[test]
 fn data_of_any_type_is_kept() {
