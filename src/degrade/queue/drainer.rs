@@ -376,8 +376,8 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
         }
     }
 
-    /// Waits until another call may be made: for what the drainer has to wait for by itself, and then for the circuit, which
-    /// is asked last.
+    /// Waits until another call may be made: for what the drainer has to wait for by itself, and then for the circuit,
+    /// which is asked last.
     async fn admission(&mut self) {
         if let Some(pause) = self.pause {
             either(self.circuit.observers().changed(), sleep_until(pause)).await;

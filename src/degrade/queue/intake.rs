@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::CONTENT_
 use super::{
     allow::{AllowedHeaders, CredentialHeader},
     entry::{Entry, IDEMPOTENCY_KEY},
-    key::new_key,
+    key::{MadeHere, new_key},
     outbox::Id,
 };
 
@@ -88,16 +88,22 @@ impl Intake {
     }
 }
 
-/// The key that a request is sent with, the first time as well; one that it has is left. An empty one is none: no
-/// dependency knows a call by it.
-pub(super) fn ensure_key(headers: &mut HeaderMap) -> HeaderValue {
-    let sent = headers.get(IDEMPOTENCY_KEY);
-    if let Some(key) = sent.filter(|key| !key.is_empty()) {
-        return key.clone();
+impl Intake {
+    /// The key that a request is sent with, the first time as well; one that it has is left. An empty one is none: no
+    /// dependency knows a call by it.
+    pub(super) fn ensure_key<B>(&self, request: &mut Request<B>) -> HeaderValue {
+        let sent = request.headers().get(IDEMPOTENCY_KEY);
+        if let Some(key) = sent.filter(|key| !key.is_empty()) {
+            return key.clone();
+        }
+        let key = new_key();
+        request.headers_mut().insert(IDEMPOTENCY_KEY, key.clone());
+        // Where failures are kept, it is said that the dependency knows a call by its key.
+        if cfg!(feature = "retries") && !self.on_failure {
+            request.extensions_mut().insert(MadeHere);
+        }
+        key
     }
-    let key = new_key();
-    headers.insert(IDEMPOTENCY_KEY, key.clone());
-    key
 }
 
 impl fmt::Debug for Intake {

@@ -10,6 +10,11 @@ use std::{
 
 use http::HeaderValue;
 
+/// In the extensions of a request: its key was made here, for the case that it has to be kept. Whoever sent the request
+/// has not said that it may be made twice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MadeHere;
+
 /// A key that nobody else has: a quoted string, as the draft of `Idempotency-Key` has it.
 ///
 /// Of 128 bits, that two are the same by chance is as likely as with random UUIDs. Nobody who has seen some can tell

@@ -17,7 +17,7 @@ use super::{
     collect::{CollectError, collect, known_length, ready},
     entry::{Entry, IDEMPOTENCY_KEY},
     future::QueueFuture,
-    intake::{Accepted, Intake, ensure_key},
+    intake::{Accepted, Intake},
     ledger::{Room, count},
     outbox::{Outbox, Put},
 };
@@ -100,7 +100,7 @@ where
         if !self.plan.intake.takes(&request) {
             return QueueFuture::through(self.inner.call(request));
         }
-        let key = ensure_key(request.headers_mut());
+        let key = self.plan.intake.ensure_key(&mut request);
         // What was found ready goes along, and a clone stays.
         let fresh = self.inner.clone();
         let inner = mem::replace(&mut self.inner, fresh);

@@ -50,7 +50,8 @@ pub struct DeferLayer<V = Http>(Keeping<Memory, V>);
 /// What happens to those that may be kept:
 ///
 /// * They get an `Idempotency-Key`, unless they have one, **before the first try**, so that the dependency knows a
-///   later try for the same call. It is a quoted string, which is in the answer as well.
+///   later try for the same call. It is a quoted string, which is in the answer as well. By such a key alone no
+///   retries further in repeat a call; where [`also_on_failure`](Self::also_on_failure) is said, they do.
 /// * The **body is read before the call is made**, after room is taken for it in the outbox, which it has until the
 ///   call has ended. So the call is made when the client has sent all of it. A client that breaks off is answered with
 ///   400, and nothing is called. Trailers are dropped.

@@ -110,6 +110,8 @@ mod rate;
 mod store;
 mod verdict;
 
+#[cfg(feature = "retries")]
+pub(crate) use self::key::MadeHere;
 pub use self::{
     allow::CredentialHeader,
     dead::DeadLetter,

@@ -97,7 +97,8 @@
 //! ```
 //!
 //! **Watch out:** without [`gate_only`](Retries::gate_only), a circuit in shadow stops no retries, because shadow is
-//! there to see what a circuit would do. And a person who sets the mode to normal makes it a whole breaker.
+//! there to see what a circuit would do. A retry that waits already when the circuit opens is still made, as nothing in
+//! between rejects it. And a person who sets the mode to normal makes it a whole breaker.
 
 mod backoff;
 mod budget;

@@ -2,6 +2,8 @@
 
 use http::{HeaderName, Request};
 
+use crate::degrade::queue::MadeHere;
+
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Says which requests may be made twice: a closure `|request: &http::Request<B>| -> bool`, or [`Idempotent`].
@@ -29,12 +31,18 @@ where
 
 /// The default: what means the same when it is made twice (RFC 9110, section 9.2.2). That is every safe method, PUT
 /// and DELETE, and whatever else has an `Idempotency-Key`, by which the server knows it for the same.
+///
+/// A key that a [`DeferLayer`](crate::degrade::queue::DeferLayer) or an
+/// [`OutboxLayer`](crate::degrade::queue::OutboxLayer) further out has made does not count, unless that also keeps what
+/// has failed: that layer alone is no reason to make calls twice.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Idempotent;
 
 impl<B> Repeat<B> for Idempotent {
     fn may_repeat(&self, request: &Request<B>) -> bool {
         let key = request.headers().get(IDEMPOTENCY_KEY);
-        request.method().is_idempotent() || key.is_some_and(|key| !key.is_empty())
+        let is_own = || request.extensions().get::<MadeHere>().is_some();
+        let has_key = key.is_some_and(|key| !key.is_empty()) && !is_own();
+        request.method().is_idempotent() || has_key
     }
 }

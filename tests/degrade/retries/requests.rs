@@ -2,6 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use bytes::Bytes;
+use http_body_util::Full;
+use tower::Layer;
+use tower_breaker::degrade::{
+    StackLayer,
+    queue::{DeferLayer, Memory},
+};
+
 use super::*;
 
 /// How often a GET, or whatever else, reaches the dependency when all it has is this answer.
@@ -104,4 +112,41 @@ async fn no_copy_is_kept_of_what_is_not_repeated() {
     }
     // One for each try that might have been followed by another.
     assert_eq!(copies, [0, 1, 4]);
+}
+
+// M8, M6: to be kept when it is rejected is no reason to be made twice when it fails.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_a_queue_has_made_does_not_count() {
+    for (on_failure, sent, tries) in [(false, false, 1), (false, true, 3), (true, false, 3)] {
+        let circuit = Circuit::builder("orders").consecutive_failures(100);
+        let circuit = circuit.retries(RetryLimits::new(2)).build().unwrap();
+        let layer = DeferLayer::new(&circuit, Memory::new());
+        let layer = if on_failure {
+            layer.also_on_failure()
+        } else {
+            layer
+        };
+        let upstream = Upstream::new([500]);
+        let service = StackLayer::of(&circuit)
+            .fallback(layer.boxed_errors())
+            .retries_by::<Retries<_, _, Boxed>>(Retries::new(&circuit))
+            .layer(service_fn({
+                let upstream = upstream.clone();
+                move |request: Request<Full<Bytes>>| {
+                    let request = request.map(|_| String::new());
+                    let answer = upstream.answer(request);
+                    async move { answer.map(|answer| answer.map(|_| Full::<Bytes>::default())) }
+                }
+            }));
+        let mut request = Request::post("/orders")
+            .body(Full::<Bytes>::default())
+            .unwrap();
+        if sent {
+            let key = http::HeaderValue::from_static("\"client\"");
+            request.headers_mut().insert("idempotency-key", key);
+        }
+        let answer = service.oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), if on_failure { 202 } else { 500 });
+        assert_eq!(upstream.asked(), tries, "{on_failure} {sent}");
+    }
 }
