@@ -25,6 +25,8 @@ const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries")
 const KEYS: TableDefinition<'_, (&str, u64), ()> = TableDefinition::new("keys");
 /// When the turn of the first of each order key is.
 const TURNS: TableDefinition<'_, (u64, u64), ()> = TableDefinition::new("turns");
+/// The greatest number that any entry ever had. None is given twice, also if the file is empty meanwhile.
+const LAST: TableDefinition<'_, (), u64> = TableDefinition::new("last");
 
 /// What went wrong with the file.
 #[derive(Debug)]
@@ -59,6 +61,15 @@ struct Shared {
     ledger: Arc<Ledger>,
     /// The room of each entry, and since when it has been there.
     rooms: Mutex<BTreeMap<u64, (Room, u64)>>,
+}
+
+/// Which room is free again, and when.
+enum Rooms {
+    Stay,
+    /// That of this entry, which is gone once that is on the disk.
+    FreeIfDone(u64),
+    /// That of this entry, which is not there if it could not be put on the disk.
+    FreeIfFailed(u64),
 }
 
 /// Milliseconds since 1970, which do not go back while the process runs.
@@ -117,38 +128,53 @@ impl File {
     async fn with<T: Send + 'static>(
         &self,
         durability: Durability,
-        work: impl FnOnce(&Shared, &mut Tables<'_>) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Shared, &mut Tables<'_>) -> Result<(T, Rooms)> + Send + 'static,
     ) -> Result<T, FileError> {
         let shared = self.0.clone();
         let worked = spawn_blocking(move || {
             let mut write = shared.database.begin_write()?;
             write.set_durability(durability);
-            let result = {
+            let (result, rooms) = {
                 let mut tables = Tables::open(&write)?;
                 work(&shared, &mut tables)?
             };
-            write.commit()?;
-            shared.changed.notify_waiters();
+            let committed = write.commit();
+            // Not by whoever waits for it, who may be gone.
+            if matches!(durability, Durability::Immediate) {
+                shared.changed.notify_waiters();
+            }
+            match (rooms, &committed) {
+                (Rooms::FreeIfDone(id), Ok(())) | (Rooms::FreeIfFailed(id), Err(_)) => {
+                    shared.rooms().remove(&id);
+                }
+                _ => {}
+            }
+            committed?;
             Ok(result)
         });
         let result = worked.await.unwrap_or_else(|panicked| Err(panicked.into()));
         result.map_err(FileError)
     }
 
+    /// The same, on the disk by then, and tells that something has changed. Who only takes must not: whoever waits for a
+    /// change would look again, and again.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared, &mut Tables<'_>) -> Result<(T, Rooms)> + Send + 'static,
+    ) -> Result<T, FileError> {
+        self.with(Durability::Immediate, work).await
+    }
+
     async fn remove(&self, lease: Lease) -> Result<bool, FileError> {
         let id = lease.id.0;
         let work = move |shared: &Shared, tables: &mut Tables<'_>| {
             let Some(record) = tables.held(lease, shared.clock.now())? else {
-                return Ok(false);
+                return Ok((false, Rooms::Stay));
             };
             tables.remove(id, &record)?;
-            Ok(true)
+            Ok((true, Rooms::FreeIfDone(id)))
         };
-        let removed = self.with(Durability::Immediate, work).await?;
-        if removed {
-            self.0.rooms().remove(&id);
-        }
-        Ok(removed)
+        self.change(work).await
     }
 }
 
@@ -195,9 +221,9 @@ impl Outbox for File {
             let id = tables.put(entry, now)?;
             // Before it is there, or somebody may take it and be done before.
             shared.rooms().insert(id, (room.kept(), now));
-            Ok(id)
+            Ok((id, Rooms::FreeIfFailed(id)))
         };
-        let put = self.with(Durability::Immediate, work).await;
+        let put = self.change(work).await;
         put.map(|id| Put::Kept(Id(id)))
     }
 
@@ -205,14 +231,15 @@ impl Outbox for File {
         // A lease ends with the process, so it need not outlive it.
         self.with(Durability::None, move |shared, tables| {
             let now = shared.clock.now();
-            match tables.next()? {
+            let take = match tables.next()? {
                 Some((turn, id)) if turn <= now => {
                     let record = tables.record(id)?;
-                    shared.lease(tables, (id, record), lease)
+                    shared.lease(tables, (id, record), lease)?
                 }
-                Some((turn, _)) => Ok(Take::Nothing(Some(Duration::from_millis(turn - now)))),
-                None => Ok(Take::Nothing(None)),
-            }
+                Some((turn, _)) => Take::Nothing(Some(Duration::from_millis(turn - now))),
+                None => Take::Nothing(None),
+            };
+            Ok((take, Rooms::Stay))
         })
         .await
     }
@@ -221,13 +248,14 @@ impl Outbox for File {
         self.with(Durability::None, move |shared, tables| {
             let now = shared.clock.now();
             let Some((id, record)) = tables.oldest_free(now)? else {
-                return Ok(Take::Nothing(None));
+                return Ok((Take::Nothing(None), Rooms::Stay));
             };
             let left = record.since.saturating_add(millis(age)).saturating_sub(now);
-            match now.saturating_sub(record.since) > millis(age) {
-                true => shared.lease(tables, (id, record), lease),
-                false => Ok(Take::Nothing(Some(Duration::from_millis(left + 1)))),
-            }
+            let take = match now.saturating_sub(record.since) > millis(age) {
+                true => shared.lease(tables, (id, record), lease)?,
+                false => Take::Nothing(Some(Duration::from_millis(left + 1))),
+            };
+            Ok((take, Rooms::Stay))
         })
         .await
     }
@@ -242,10 +270,10 @@ impl Outbox for File {
         attempts: u32,
         wait: Duration,
     ) -> Result<bool, FileError> {
-        self.with(Durability::Immediate, move |shared, tables| {
+        self.change(move |shared, tables| {
             let now = shared.clock.now();
             let Some(mut record) = tables.held(lease, now)? else {
-                return Ok(false);
+                return Ok((false, Rooms::Stay));
             };
             (record.lease, record.attempts) = (0, attempts);
             let turn = match wait.is_zero() {
@@ -253,7 +281,7 @@ impl Outbox for File {
                 false => now + millis(wait),
             };
             tables.change(lease.id.0, &mut record, turn)?;
-            Ok(true)
+            Ok((true, Rooms::Stay))
         })
         .await
     }
@@ -276,6 +304,7 @@ struct Tables<'a> {
     entries: Table<'a, u64, &'static [u8]>,
     keys: Table<'a, (&'static str, u64), ()>,
     turns: Table<'a, (u64, u64), ()>,
+    last: Table<'a, (), u64>,
 }
 
 impl<'a> Tables<'a> {
@@ -284,6 +313,7 @@ impl<'a> Tables<'a> {
             entries: write.open_table(ENTRIES)?,
             keys: write.open_table(KEYS)?,
             turns: write.open_table(TURNS)?,
+            last: write.open_table(LAST)?,
         })
     }
 
@@ -314,7 +344,7 @@ impl<'a> Tables<'a> {
     }
 
     fn put(&mut self, entry: Entry, now: u64) -> Result<u64> {
-        let id = 1 + self.entries.last()?.map_or(0, |(id, _)| id.value());
+        let id = self.next_id()?;
         let record = Record {
             since: now,
             turn: now,
@@ -329,6 +359,14 @@ impl<'a> Tables<'a> {
         self.keys.insert((order_key, id), ())?;
         self.entries.insert(id, &*record.to_bytes())?;
         Ok(id)
+    }
+
+    fn next_id(&mut self) -> Result<u64> {
+        let greatest = self.entries.last()?.map_or(0, |(id, _)| id.value());
+        let last = self.last.get(())?.map_or(0, |last| last.value());
+        let next = 1 + greatest.max(last);
+        self.last.insert((), next)?;
+        Ok(next)
     }
 
     /// The record of a lease, if that has not ended.

@@ -1,6 +1,7 @@
 //! The file does what is asked of every outbox, also when it is opened again.
 
 use std::{
+    future::Future,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -93,4 +94,79 @@ fn a_record_is_what_it_was() {
             assert!(read.entry.headers().len() < record.entry.headers().len());
         }
     }
+}
+
+#[tokio::test]
+async fn no_number_is_given_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("file");
+    let mut last = 0;
+    for _ in 0..3 {
+        let file = File::open(&path, 3, 10 << 10).expect("a file");
+        for _ in 0..2 {
+            put(&file, "a", "a1").await;
+            let taken = take(&file).await.expect("it is there");
+            assert!(taken.lease.id.0 > last, "{taken:?}");
+            last = taken.lease.id.0;
+            assert!(file.done(taken.lease).await.expect("done"));
+        }
+    }
+}
+
+// Whoever waits for a change would look again and again.
+#[tokio::test]
+async fn who_only_looks_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = File::open(&folder.path().join("file"), 3, 10 << 10).expect("a file");
+    let changed = file.changed();
+    assert!(take(&file).await.is_none());
+    let old = file.take_older_than(LONG, LONG).await.expect("taken");
+    assert!(matches!(old, Take::Nothing(None)));
+    put(&file, "a", "a1").await;
+    changed.await;
+    let changed = file.changed();
+    let taken = take(&file).await.expect("it is there");
+    let waited = tokio::time::timeout(Duration::from_millis(50), changed).await;
+    assert!(waited.is_err(), "nothing has changed");
+    assert!(file.done(taken.lease).await.expect("done"));
+}
+
+// Its client may be gone, and a drainer waits.
+#[tokio::test]
+async fn what_is_put_is_told_also_if_nobody_waits_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = File::open(&folder.path().join("file"), 3, 10 << 10).expect("a file");
+    let changed = file.changed();
+    let entry = entry("a", "a1");
+    let room = file.ledger().reserve(entry.bytes()).expect("room");
+    let mut put = Box::pin(file.put(entry, room));
+    let begun = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(put.as_mut().poll(context).is_pending())
+    });
+    assert!(begun.await);
+    drop(put);
+    let told = tokio::time::timeout(LONG, changed).await;
+    assert!(told.is_ok());
+    assert!(take(&file).await.is_some());
+}
+
+// A drainer that ends drops what it waits for.
+#[tokio::test]
+async fn who_does_not_wait_for_the_end_leaves_no_room_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = File::open(&folder.path().join("file"), 3, 10 << 10).expect("a file");
+    put(&file, "a", "a1").await;
+    let taken = take(&file).await.expect("it is there");
+    let mut done = std::pin::pin!(file.done(taken.lease));
+    let begun = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(done.as_mut().poll(context).is_pending())
+    });
+    assert!(begun.await, "it has begun, and nobody polls it any more");
+    for _ in 0..500 {
+        if file.ledger().entries() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("its room is free when it is gone");
 }

@@ -37,6 +37,7 @@ pub async fn check<O: Outbox>(make: impl AsyncFn() -> O) {
     a_lease_ends(&make().await).await;
     what_is_old_is_taken(&make().await).await;
     a_change_is_told(&make().await).await;
+    who_only_looks_changes_nothing(&make().await).await;
     what_is_left_is_handed_back(make().await).await;
 }
 
@@ -193,6 +194,15 @@ async fn a_change_is_told<O: Outbox>(outbox: &O) {
     let changed = outbox.changed();
     assert!(outbox.done(one.lease).await.expect("done"));
     told(changed, "the next of its key has its turn").await;
+}
+
+async fn who_only_looks_changes_nothing<O: Outbox>(outbox: &O) {
+    let changed = outbox.changed();
+    nothing(outbox, "it is empty").await;
+    let old = outbox.take_older_than(LONG, LONG).await;
+    assert!(matches!(old, Ok(Take::Nothing(_))), "it is empty: {old:?}");
+    let told = tokio::time::timeout(SHORT, changed).await;
+    assert!(told.is_err(), "a drainer that looks would never rest");
 }
 
 async fn what_is_left_is_handed_back<O: Outbox>(outbox: O) {

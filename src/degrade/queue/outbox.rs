@@ -89,7 +89,8 @@ pub trait Outbox: Clone + Send + Sync + 'static {
     }
 
     /// Something may have been put, given back or removed since this was called, so that there may be something to
-    /// take. Where an outbox does not know, it says so every second, as usual.
+    /// take. Where an outbox does not know, it says so every second, as usual. That somebody has looked is no change: a
+    /// drainer looks whenever there is one.
     fn changed(&self) -> impl Future<Output = ()> + Send {
         tokio::time::sleep(Duration::from_secs(1))
     }
