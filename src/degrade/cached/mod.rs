@@ -89,6 +89,7 @@
 //! | `Vary: *`; more than 16 names in `Vary`, or 8 KiB in what they name | 4.1 |
 //! | a header that decides and is not to the letter, not ASCII, or above 8 KiB | stricter than 4.2.1 |
 //! | `Connection` that names a header that decides: so it was not meant for us | 9110, 7.6.1 |
+//! | an answer to a request that names two hosts: another in its URI than in `Host`, as a gateway's may | 9110, 7.2 |
 //! | a body that breaks off, has trailers, or another length than announced; `Content-Range` | 3.3 |
 //! | a body above the [limit](CachedBuilder::body_limit), a head above 32 KiB | |
 //! | what a fallback or a rejection further in has answered: it is not the dependency's | |
@@ -261,9 +262,9 @@ impl Cached {
 
     /// A layer that gives answers from this cache, and keeps them here.
     ///
-    /// `counted_for` is the circuit, usually: [`CountedFor`]. It counts what is given from here in
-    /// [`Snapshot::parts`](crate::Snapshot::parts), as an answer, or, if there was none to give, as one that failed as
-    /// well.
+    /// `counted_for` is the circuit, usually: [`CountedFor`]. In [`Snapshot::parts`](crate::Snapshot::parts), it counts
+    /// a kept answer as answered, and a call for which there was none to give as failed. A request that the cache has
+    /// nothing to do with, such as a POST or one that names two hosts, is not counted.
     ///
     /// One cache may serve the layers of several services, as long as the same URI means the same in all of them.
     #[must_use]

@@ -1,6 +1,6 @@
 //! Another answer, where a dependency has none (rule M1).
 //!
-//! When it answers says the constructor, because nothing else is taken for something else as often:
+//! The constructor says when it answers:
 //!
 //! | what the call comes to | [`on_rejection`](FallbackLayer::on_rejection) | [`on_failure`](FallbackLayer::on_failure) |
 //! |---|---|---|

@@ -29,7 +29,7 @@ pub trait Outbox: Clone + Send + Sync + 'static {
     /// What may go wrong with the store itself.
     type Error: Error + Send + Sync + 'static;
 
-    /// Whether what was put outlives the process.
+    /// Whether what was put outlives the process. If not, [`OutboxLayer`](super::OutboxLayer) does not compile with it.
     const DURABLE: bool;
 
     /// Its bounds and counters.
@@ -43,8 +43,8 @@ pub trait Outbox: Clone + Send + Sync + 'static {
         room: Room,
     ) -> impl Future<Output = Result<Put, Self::Error>> + Send;
 
-    /// Takes the entry whose turn came first, for so long: when it was put, or when the wait after its last try was
-    /// over. So what fails again and again has its turn after what has not failed.
+    /// Takes the entry whose turn came first, for the time of `lease`. The turn of an entry comes when it is put, and
+    /// again when the wait after its last try is over. So what fails again and again comes after what has not failed.
     fn take(&self, lease: Duration) -> impl Future<Output = Result<Take, Self::Error>> + Send;
 
     /// Takes the oldest entry that is older than `age`, also if it waits for its next try.
@@ -76,21 +76,21 @@ pub trait Outbox: Clone + Send + Sync + 'static {
         wait: Duration,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// Who took it is gone, and does not wait for anything any more. Where an outbox does nothing here, as usual, the
-    /// lease ends by its time.
+    /// Whoever took it is gone, and nobody waits for this. By default it does nothing, and the lease ends by its time.
     fn abandon(&self, lease: Lease) {
         let _ = lease;
     }
 
-    /// Nobody will take anything any more. What is not durable takes nothing from now on and returns what it has, the
-    /// oldest first, but for what others have taken. A durable one keeps it, and returns nothing, as usual.
+    /// The drainer has ended. An outbox that is not durable keeps nothing from now on ([`Put::Closed`]), and returns
+    /// what it has, the oldest first, but for what others have taken. A durable one goes on, and returns nothing: the
+    /// default.
     fn hand_back(&self) -> impl Future<Output = Vec<Entry>> + Send {
         async { Vec::new() }
     }
 
-    /// Something may have been put, given back or removed since this was called, so that there may be something to
-    /// take. Where an outbox does not know, it says so every second, as usual. That somebody has looked is no change: a
-    /// drainer looks whenever there is one.
+    /// Ends when something may have been put, given back or removed since this was called, so that there may be
+    /// something to take. By default it ends after a second, for outboxes that do not know. That somebody has looked is
+    /// no change: a drainer looks whenever there is one.
     fn changed(&self) -> impl Future<Output = ()> + Send {
         tokio::time::sleep(Duration::from_secs(1))
     }

@@ -43,7 +43,7 @@
 //! |---|---|
 //! | was rejected, by this circuit or one further in | never: nobody was asked |
 //! | failed, as the [classifier](Retries::classifier) says | yes |
-//! | got a 429 or 503 with a `Retry-After` | yes, if only by that time |
+//! | got a 429 or 503 with a `Retry-After` | yes, but not before that time |
 //! | failed, and it was not [repeatable](Idempotent), such as a POST | never |
 //! | … and the circuit is not closed, or still ramping up | no |
 //! | … and was repeated [`at_most`](crate::RetryLimits::at_most) times | no |
@@ -53,10 +53,10 @@
 //! | was answered by a fallback further in | no |
 //! | ended in anything else | no |
 //!
-//! A circuit whose setting `retries` is off has no call repeated. In any case a call that may be repeated pays for a
-//! copy of its request, and if it succeeds, for one look at the clock. What was decided of failed calls is counted:
-//! [`Parts::retries`](crate::observe::Parts::retries). The one thing that is not is which calls failed that were not
-//! repeatable. Tower asks no policy about them.
+//! A circuit whose setting `retries` is off has no call repeated. In any case a call that may be repeated pays for a copy
+//! of its request, and if it succeeds, for one look at the clock. What was decided of failed calls is counted:
+//! [`Parts::retries`](crate::observe::Parts::retries). Failed calls that were not repeatable are not counted there,
+//! because Tower asks no policy about them.
 //!
 //! *The wait* is drawn between zero and 100 ms before the first repeat, 200 ms before the second, and so on
 //! ([`backoff`](Retries::backoff)). It is never shorter than a `Retry-After` says.
@@ -127,8 +127,8 @@ use crate::{
 
 /// A policy for `tower::retry`, by the limits and the state of a circuit. See [the module](self).
 ///
-/// It takes every `http::Request` whose body is [`Clone`](Kept), and every `http::Response`. A clone is the same policy
-/// for another call.
+/// It takes every `http::Request` whose body is [`Clone`](Kept), and every `http::Response`. It does not take those of
+/// reqwest: the guide `degrading` has an adapter for its client. A clone is the same policy for another call.
 ///
 /// The third parameter says how a rejection is found in the service's error, and is [`Plain`] for errors that are
 /// errors, [`Boxed`] for a `BoxError`. The compiler knows it, unless the type has to be written down:

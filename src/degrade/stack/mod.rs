@@ -41,11 +41,12 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// └─┴─┴─┴─┴─┴───────────────────────────────┴──┴───┴───┴───┴─┘
 /// ```
 ///
-/// To its caller, a call first meets the circuit, which may reject it at once, then waits for a place in the bulkhead,
-/// and is admitted when it has one.
+/// An open circuit rejects a call at once. Otherwise the call waits for a place in the bulkhead, and is admitted when
+/// it has one.
 ///
-/// Bulkhead, breaker and timeout are always there. What they may do is set of the circuit, in its builder or in its block
-/// of a configuration, under its one name; what is off there costs nothing. The rest is there if it is named:
+/// Bulkhead, breaker and timeout are always there. Their limits are settings of the circuit, in its builder or in its
+/// block of a configuration. What is off there costs nothing. Fallback, kept answers and retries are there if they are
+/// named:
 ///
 /// ```
 /// use std::time::Duration;
@@ -151,10 +152,20 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// # Watch out
 ///
 /// * The service inside has to be `Clone`: a call that waits for a place takes it along.
+/// * With [`cached`](Self#method.cached) or [`retries`](Self#method.retries), requests and responses have to be those of
+///   `http`. reqwest's client needs an adapter, which the guide `degrading` has.
 /// * What a failure is, each part asks by itself. [`classify_with`](Self::classify_with) says it to all; a part that is
 ///   made by hand is told by hand.
-/// * What is kept has a body of its own: with [`cached`](Self#method.cached), responses are
-///   `Response<CachedBody<B>>`, those of the fallback as well.
+/// * With [`cached`](Self#method.cached), responses are `Response<CachedBody<B>>`. A fallback has to answer with these,
+///   too. They are not `Clone`, so take [`response`](super::fallback::response) in place of
+///   [`value`](super::fallback::value):
+///
+///   ```text
+///   stack.cached(&cached).on_failure(value(Response::new(none)))                    // wrong: does not compile
+///   stack.cached(&cached).on_failure(response(|_: &Because<Infallible>| {           // right
+///       Response::new(CachedBody::from(Full::from("no reviews yet")))
+///   }))
+///   ```
 /// * A setting that is off for now and on later, such as a [bulkhead](crate::CircuitBuilder::bulkhead), holds from then
 ///   on. Retries only if they are named here.
 #[must_use = "a layer does nothing until it is applied"]

@@ -10,7 +10,7 @@ use super::{Answer, Because, FallbackError, FallbackKind};
 
 /// The same answer each time: a clone of `value`.
 ///
-/// For a response whose body is not `Clone`, such as axum's, there is [`response`].
+/// For a response that is not `Clone`, such as axum's, whose body is not, or reqwest's, there is [`response`].
 pub fn value<Res: Clone>(value: Res) -> Value<Res> {
     Value(value)
 }
