@@ -589,8 +589,8 @@ impl CircuitBuilder {
     /// Without Tower, [`Circuit::enter`](crate::Circuit::enter) and [`Circuit::try_enter`](crate::Circuit::try_enter)
     /// do.
     ///
-    /// How many: calls per second, times the seconds that a usual call takes, times two. A wait helps against bursts,
-    /// and should be shorter than a call is: who waits for longer has been let down already.
+    /// How many: at least calls per second, times the seconds that a usual call takes, times two. At most what you can
+    /// spare for a dependency that hangs. A wait helps against bursts, and should be shorter than a usual call.
     ///
     /// * It holds in every mode, also in shadow and disabled: it is a limit of yours, and no decision of the circuit's.
     /// * It is per circuit: with a keyed layer, per key.

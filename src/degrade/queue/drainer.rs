@@ -61,7 +61,8 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 /// * **It makes the probe itself.** When the wait of an open circuit is over, the next entry is the probe, so the
 ///   circuit closes although nobody calls. If that probe fails, others may make the next for the time of the first
 ///   [`backoff`](Self::backoff), before the drainer does: an entry that always fails does not keep the circuit open.
-/// * It is under the ramp as any other call, and makes at most one call in each [`interval`](Self::interval).
+/// * It is under the ramp as any other call, and makes at most one call in each [`interval`](Self::interval). It takes
+///   no place in the circuit's bulkhead.
 /// * Entries with the same [order key](Entry::order_key) are delivered in their order, never two at once. One that has
 ///   failed holds up those behind it, until it is delivered or dead.
 ///
@@ -165,7 +166,8 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// How long a try may take. One that takes longer is dropped, and has failed, for the circuit as well.
+    /// How long a try may take. One that takes longer is dropped, and has failed, for the circuit as well. A shorter
+    /// [`call_timeout`](crate::CircuitBuilder::call_timeout) of the circuit holds for tries, too.
     ///
     /// A lease is more than twice as long, so that nobody else takes an entry that is still under way.
     ///

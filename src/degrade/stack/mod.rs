@@ -154,6 +154,14 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// * The service inside has to be `Clone`: a call that waits for a place takes it along.
 /// * With [`cached`](Self#method.cached) or [`retries`](Self#method.retries), requests and responses have to be those of
 ///   `http`. reqwest's client needs an adapter, which the guide `degrading` has.
+/// * A breaker with `reject_with` or `fallback` needs
+///   [`time_out_with`](crate::CircuitBreakerLayer::time_out_with), too. Without it, a call that takes too long goes on,
+///   and no fallback answers in its place:
+///
+///   ```text
+///   stack.breaker(|breaker| breaker.reject_with(sorry))                        // wrong, with a `call_timeout`
+///   stack.breaker(|breaker| breaker.reject_with(sorry).time_out_with(late))    // right
+///   ```
 /// * What a failure is, each part asks by itself. [`classify_with`](Self::classify_with) says it to all; a part that is
 ///   made by hand is told by hand.
 /// * With [`cached`](Self#method.cached), responses are `Response<CachedBody<B>>`. A fallback has to answer with these,
