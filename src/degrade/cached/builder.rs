@@ -65,6 +65,13 @@ impl CachedBuilder {
     /// **Watch out:** most services say neither, and not even `max-age`. Their answers are stale at once, so without
     /// this they are kept, and never given.
     ///
+    /// **Watch out:** [`keep_for`](Self::keep_for) is the shorter limit from an hour on. For longer, set both:
+    ///
+    /// ```text
+    /// .stale_if_error(day)                   // wrong: nothing is given after an hour
+    /// .stale_if_error(day).keep_for(day)     // right
+    /// ```
+    ///
     /// Default: not at all.
     #[doc(alias = "stale_while_error")]
     #[doc(alias = "grace")]
