@@ -209,14 +209,12 @@ fn announced_length<B: Body>(response: &Response<B>) -> Option<u64> {
     content_length(response.headers()).or_else(|| response.body().size_hint().exact())
 }
 
-/// Where a transfer coding is named, it and not the length says where a body ends.
 fn content_length(headers: &HeaderMap) -> Option<u64> {
-    if headers.contains_key(TRANSFER_ENCODING) {
-        return None;
-    }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    // Nobody looks for a coding where there is no length.
     let length = lengths.next()?;
-    if lengths.any(|another| another != length) {
+    // Where a transfer coding is named, it and not the length says where a body ends.
+    if headers.contains_key(TRANSFER_ENCODING) || lengths.any(|another| another != length) {
         return None;
     }
     number(length.to_str().ok()?)
