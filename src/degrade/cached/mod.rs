@@ -107,10 +107,10 @@
 //! * its one `Content-Location` names what was asked for, byte for byte: as a path from the root, or absolute.
 //!
 //! The last two are what RFC 9110, 9.3.3 asks of the answer to a POST, and here of that to every such method: an origin
-//! says both of what it was asked for, and neither of what it has only done. With that the RFC lets the answer be given
-//! to a GET, and never to another POST, which has to be written through. Here it is the other way round, and in both
-//! the careful one: another method is another question, so no GET gets it; and each POST is written through as long as
-//! the dependency can be asked. What is given when it cannot is what the cache was told for.
+//! says both of what it was asked for, and neither of what it has only done. With that, the RFC lets the answer be given
+//! to a GET, and never to another POST, which has to be written through. Neither is so here. No GET gets it: another
+//! method is another question. And another POST gets it, as the cache was told for just that; but like every call it is
+//! written through first, wherever the dependency can be asked at all.
 //!
 //! In all else these answers are as those to a GET, but for conditions: a request with `If-None-Match` is given nothing,
 //! as its answer would be a 412 (RFC 9110, 13.1.2), and `If-Modified-Since` asks for nothing (13.1.3). What changes
@@ -180,6 +180,9 @@
 //! cached( add_credentials_of_the_user( breaker( client ) ) )   // wrong: all users look the same
 //! add_credentials_of_the_user( cached( breaker( client ) ) )   // right
 //! ```
+//!
+//! A body is known by `Content-Length` and `Transfer-Encoding`, which clients add further in. Where a GET has a body
+//! that counts, say so by one of them before it comes to this layer, or all such requests look the same.
 //!
 //! A user who is told by a client certificate, by an address, by an extension of the request or by a header that is not
 //! listed above has to be in the key: put a header into the request, in a layer further out, and name it in

@@ -91,9 +91,9 @@ fn is_understood(status: StatusCode, explicit: bool) -> bool {
     }
 }
 
-/// An answer to another method than GET has to say that it may be kept, as that to a POST does (RFC 9110, section 9.3.3):
-/// for how long it is good, and of what it is a representation, which is what was asked. The origin says neither of what
-/// it has only done.
+/// An answer to another method than GET has to say that it may be kept, as that to a POST has to (RFC 9110, section
+/// 9.3.3): for how long it is good, and that it represents what was asked for. An origin says neither of what it has
+/// only done.
 fn is_for_method(asks: &Asks, explicit: bool, answer: &HeaderMap) -> Option<bool> {
     let Asks::Told(_, target) = asks else {
         return Some(true);
