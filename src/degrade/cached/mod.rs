@@ -107,14 +107,14 @@
 //! * its one `Content-Location` names what was asked for, byte for byte: as a path from the root, or absolute.
 //!
 //! The last two are what RFC 9110, 9.3.3 asks of the answer to a POST, and here of that to every such method: an origin
-//! says both of what it was asked for, and neither of what it has only done. With that, the RFC lets the answer be given
-//! to a GET, and never to another POST, which has to be written through. Neither is so here. No GET gets it: another
-//! method is another question. And another POST gets it, as the cache was told for just that; but like every call it is
-//! written through first, wherever the dependency can be asked at all.
+//! says both of what it was asked for, and neither of what it has only done. With that, the RFC lets the answer be
+//! given to a GET, and never to another POST, which has to be written through. Neither is so here. No GET gets it:
+//! another method is another question. And another POST gets it, as the cache was told for just that; but like every
+//! call it is written through first, wherever the dependency can be asked at all.
 //!
-//! In all else these answers are as those to a GET, but for conditions: a request with `If-None-Match` is given nothing,
-//! as its answer would be a 412 (RFC 9110, 13.1.2), and `If-Modified-Since` asks for nothing (13.1.3). What changes
-//! something there makes them out of date with the others.
+//! In all else these answers are as those to a GET, but for conditions: a request with `If-None-Match` is given
+//! nothing, as its answer would be a 412 (RFC 9110, 13.1.2), and `If-Modified-Since` asks for nothing (13.1.3). What
+//! changes something there makes them out of date with the others.
 //!
 //! # Which answers are given
 //!
