@@ -122,9 +122,9 @@
 //! # When there is no answer
 //!
 //! A breaker that only says no is half of it. With the feature `degrade`, callers get a fixed answer, the last good one
-//! (with `cached`), or a place in a queue, and each circuit can have a bulkhead, a limit for calls and (with `retries`)
-//! retries around it. With all of these features, a guide begins with what a visitor of a page should see:
-//! `guide::degrading`.
+//! (with `cached`), or a place in a queue, and calls that fail are repeated (with `retries`). Without a feature, each
+//! circuit can have a bulkhead and a limit for the time of a call. `degrade::StackLayer` has all of it in the right order.
+//! With all three features there is a guide, `guide::degrading`. It begins with what a visitor of a page should see.
 //!
 //! # Without Tower
 //!

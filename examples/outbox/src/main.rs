@@ -2,12 +2,13 @@
 //!
 //! ```sh
 //! cd examples/outbox
-//! cargo run -- shop.redb http://127.0.0.1:9    # nobody is there
+//! cargo run -- shop.redb http://127.0.0.1:8099    # nobody is there
 //! ```
 //!
 //! Each line of its input is an order. Each line of its output is what became of it: `200` if the warehouse has it, and
-//! `202` with its key if it is kept. Kill it, and start it again when there is a warehouse: it has every order that it has
-//! said `202` to, and sends it, at least once, with the same `Idempotency-Key`, in order.
+//! `202` with its key if it is kept. Kill it, and start it again when there is a warehouse at the same address: it has
+//! every order that it has said `202` to, and sends it, at least once, with the same `Idempotency-Key`, in order. (An order
+//! is kept with its address. With another address, those from before still go to the old one.)
 
 use std::{env, error::Error, path::Path, time::Duration};
 

@@ -45,6 +45,9 @@
 //! # }
 //! ```
 //!
+//! **Watch out:** a breaker with `reject_with` or its own `fallback` lets a call go on that took too long, unless it is
+//! told [what to answer](crate::CircuitBreakerLayer::time_out_with). Then there is nothing here to answer for.
+//!
 //! # Which answer
 //!
 //! | answer | what it gives | kind | the service's error |
@@ -87,7 +90,7 @@
 //!
 //! # Watch out
 //!
-//! **Inside of the breaker**, a fallback hides every failure from the circuit, which never opens:
+//! **Inside of the breaker**, a fallback hides every failure from the circuit. So it never opens:
 //!
 //! ```text
 //! ServiceBuilder::new().layer(breaker).layer(fallback)      // wrong
@@ -97,8 +100,7 @@
 //! The compiler cannot tell, but the circuit can: [`Parts::hidden_failures`](crate::observe::Parts::hidden_failures) says
 //! how often that has happened, and builds with debug assertions write a line to standard error the first time.
 //!
-//! **The dependency of another circuit**, further in, rejects in the same way, and its mark comes along. The fallback
-//! answers for that as well.
+//! **A rejection by another circuit**, further in, looks the same here. The fallback answers for that as well.
 //!
 //! **After a failure or a time-out**, the dependency may have done what it was asked for. An answer that asks somebody
 //! else to do it again is as safe as any retry, and no safer.

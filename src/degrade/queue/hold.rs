@@ -38,7 +38,31 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The caller waits for the answer, and gets that of the dependency, or the rejection if there was none in time. So
 /// nothing is kept but the request itself, and each is made at most once.
 ///
-/// It goes right around the breaker, or around its [`BulkheadLayer`](crate::BulkheadLayer).
+/// It goes right around the breaker, or around its [`BulkheadLayer`](crate::BulkheadLayer):
+///
+/// ```
+/// use std::{convert::Infallible, time::Duration};
+/// use http::{Request, Response};
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+/// use tower_breaker::{Circuit, CircuitBreakerLayer, degrade::queue::HoldLayer};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let circuit = Circuit::builder("search").build()?;
+/// let mut search = ServiceBuilder::new()
+///     .layer(HoldLayer::new(&circuit).at_most(Duration::from_secs(3)))
+///     .layer(CircuitBreakerLayer::new(circuit.clone()))
+///     .service(service_fn(async |_: Request<String>| {
+///         Ok::<_, Infallible>(Response::new("found".to_owned()))
+///     }));
+///
+/// circuit.trip(Duration::from_secs(2))?;
+/// // It waits for two seconds, and is the probe.
+/// let answer = search.ready().await?.call(Request::default()).await?;
+/// assert_eq!(answer.into_body(), "found");
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// * It waits for at most [`at_most`](Self::at_most), and at most [`waiting`](Self::waiting) calls wait at once.
 ///   Whoever comes then is rejected as usual.

@@ -11,7 +11,8 @@
 //! | where it is | in the caller's task | in [`Memory`] | in an [`Outbox`] of your own, on disk |
 //! | for | a break of seconds | what may be lost | orders |
 //!
-//! All three are bounded. What there is no room for is rejected as if they were not there: a 503 with `Retry-After`.
+//! All three are bounded. A call for which there is no room is rejected as if they were not there: a 503 with
+//! `Retry-After`.
 //!
 //! What is kept is delivered by a [`Drainer`], when its circuit admits that. It makes the probe itself, so the circuit
 //! closes although nobody else calls.
@@ -76,7 +77,8 @@
 //!
 //! A try may be made and its answer be lost, with the connection or with the process. So what is kept may be made
 //! twice, and the dependency has to know by its [`Idempotency-Key`](IDEMPOTENCY_KEY) what it has had already. The key
-//! is on the first try as well, and a key that the client has sent is left as it is.
+//! is on the first try as well, and a key that the client has sent is left as it is. **Watch out:** by that key, retries
+//! further in take a POST for one that may be repeated.
 //!
 //! # What is seen
 //!
