@@ -65,14 +65,19 @@ use crate::{
 ///
 /// # Watch out
 ///
-/// * **It goes around the breaker**, and nothing between. Inside of it, a call that waits would hold a probe's permit;
-///   so it does not compile.
+/// * **It goes around the breaker**, with nothing between. Inside of the breaker, a call that waits would hold a probe's
+///   permit. So that does not compile:
+///
+///   ```text
+///   ServiceBuilder::new().layer(breaker).layer(BulkheadLayer::new())    // wrong
+///   ServiceBuilder::new().layer(BulkheadLayer::new()).layer(breaker)    // right
+///   ```
 /// * A call that waits takes along the inner service that was found ready for it, and leaves a clone. So the inner
 ///   service has to be `Clone`, and what it has reserved in `poll_ready`, such as a place in a buffer, is held while the
 ///   call waits. Put what reserves outside.
 /// * Readiness says nothing of places. A load shedder further out does not see that it is full: this sheds itself.
-/// * A place is held until the head of the response is there. A slow body no longer counts; see
-///   `to_end_of_body`, with the feature `body`.
+/// * A place is held until the head of the response is there. A slow body no longer has one, unless you say
+///   `to_end_of_body` (feature `body`).
 /// * Every layer of one circuit shares its places. A call that meets its own circuit again needs no second one (rule
 ///   D8).
 /// * The number of those who wait is not bounded, only how long they do: a wait of a second at 1,000 calls per second

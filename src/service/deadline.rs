@@ -8,8 +8,8 @@
 //! | `GrpcTimeout`, with the feature `grpc` | `grpc-timeout` |
 //! | a closure | what you like |
 //!
-//! What is there twice counts as the shorter. What cannot be understood is no deadline: a caller can only shorten a
-//! limit, and who says nonsense waits as long as any. Nothing of it is an error, and nothing panics.
+//! If there are two, the shorter holds. A value that cannot be understood is no deadline: the call has the limit that
+//! every call has. That is no error, and nothing panics. A caller can only shorten a limit.
 //!
 //! ```
 //! use http::{HeaderName, Request};

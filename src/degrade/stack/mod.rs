@@ -162,6 +162,12 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 ///   stack.breaker(|breaker| breaker.reject_with(sorry))                        // wrong, with a `call_timeout`
 ///   stack.breaker(|breaker| breaker.reject_with(sorry).time_out_with(late))    // right
 ///   ```
+/// * Around a service whose error is boxed, fallback and cache are made by hand, with `boxed_errors()`:
+///
+///   ```text
+///   stack.on_failure(answer)                                                       // wrong: does not compile
+///   stack.fallback(FallbackLayer::on_failure(&circuit, answer).boxed_errors())     // right
+///   ```
 /// * What a failure is, each part asks by itself. [`classify_with`](Self::classify_with) says it to all; a part that is
 ///   made by hand is told by hand.
 /// * With [`cached`](Self#method.cached), responses are `Response<CachedBody<B>>`. A fallback has to answer with these,
