@@ -16,8 +16,8 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_breaker::{
     CircuitBreakerLayer, State,
     degrade::queue::{
-        Dead, DeferLayer, Drainer, Entry, IDEMPOTENCY_KEY, Lease, Ledger, Memory, Outbox, Put,
-        Room, Take,
+        Dead, DeferLayer, Drainer, Entry, IDEMPOTENCY_KEY, Lease, Ledger, Memory, Outbox,
+        OutboxLayer, Put, Room, Take,
     },
 };
 
@@ -99,11 +99,36 @@ async fn a_hook_that_panics_does_not_end_the_drainer() {
     assert!(running.await.is_ok());
 }
 
+// M6, M9: what is kept is counted as kept, also if nobody waits for the answer. A drainer delivers it all the same.
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_counts_although_its_caller_has_gone() {
+    let (circuit, odd) = (circuit(), Odd::default());
+    circuit.trip(secs(10)).expect("normal mode");
+    let slow = Odd {
+        is_slow: true,
+        ..odd.clone()
+    };
+    let service = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(
+        async |_: Request<Full<Bytes>>| {
+            Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
+        },
+    ));
+    let service = OutboxLayer::new(&circuit, slow).layer(service);
+    let request = Request::post("/orders").body(Full::<Bytes>::default());
+    let answer = service.oneshot(request.expect("valid"));
+    assert!(tokio::time::timeout(secs(1), answer).await.is_err());
+    let queue = circuit.snapshot().parts.and_then(|parts| parts.queue);
+    let queue = queue.expect("it has a queue");
+    assert_eq!((queue.entries, queue.kept, queue.refused), (1, 1, 0));
+}
+
 /// An outbox that always says that something has changed, or always fails.
 #[derive(Clone, Default)]
 struct Odd {
     memory: Memory,
     fails: bool,
+    /// What it has put, it never says.
+    is_slow: bool,
     taken: Arc<AtomicUsize>,
     max_wait: Arc<std::sync::Mutex<Duration>>,
 }
@@ -127,6 +152,10 @@ impl Outbox for Odd {
     }
 
     async fn put(&self, entry: Entry, room: Room) -> Result<Put, Self::Error> {
+        if self.is_slow {
+            let _put = self.memory.put(entry, room).await;
+            return std::future::pending().await;
+        }
         self.memory
             .put(entry, room)
             .await

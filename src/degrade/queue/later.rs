@@ -224,7 +224,6 @@ impl<O: Outbox> Plan<O> {
 
     /// 202, with all that there is to say.
     fn accepted<RB: Default>(&self, accepted: Accepted, cause: FallbackCause) -> Response<RB> {
-        count(&self.outbox.ledger().totals.kept);
         let mut response = Response::new(RB::default());
         *response.status_mut() = StatusCode::ACCEPTED;
         let how = if O::DURABLE { "durably" } else { "in-memory" };

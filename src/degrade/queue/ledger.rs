@@ -100,7 +100,7 @@ impl Ledger {
         used.all += 1;
         used.all_bytes = used.all_bytes.saturating_add(bytes);
         drop(used);
-        self.room(bytes).kept()
+        self.room(bytes).with_entry()
     }
 
     fn room(self: &Arc<Self>, bytes: u64) -> Room {
@@ -178,8 +178,16 @@ impl Room {
         self.bytes -= less;
     }
 
-    /// It has an entry now, which counts: what an outbox says of room that it keeps.
-    pub fn kept(mut self) -> Self {
+    /// It has an entry now, which counts: what an outbox says of room that it keeps. So what is kept counts also if its
+    /// caller goes away before the answer.
+    pub fn kept(self) -> Self {
+        if !self.is_kept {
+            count(&self.ledger.totals.kept);
+        }
+        self.with_entry()
+    }
+
+    fn with_entry(mut self) -> Self {
         if !self.is_kept {
             let mut used = self.ledger.used();
             used.kept += 1;
