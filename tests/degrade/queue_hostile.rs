@@ -363,3 +363,39 @@ async fn every_call_has_a_key_that_says_something() {
         assert!(bytes > key.len() as u64);
     }
 }
+
+/// A client that is never ready.
+struct NeverReady;
+
+impl tower::Service<Request<Bytes>> for NeverReady {
+    type Response = Response<Bytes>;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Ready<Result<Response<Bytes>, std::convert::Infallible>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), std::convert::Infallible>> {
+        std::task::Poll::Pending
+    }
+
+    fn call(&mut self, _: Request<Bytes>) -> Self::Future {
+        unreachable!("it is never ready")
+    }
+}
+
+// M7, A6: a try that cannot begin has taken too long as well, also as a probe.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_never_ready_has_failed_for_the_circuit_as_well() {
+    let (memory, circuit) = (Memory::new(), circuit());
+    put(&memory, "/a", "a").await;
+    let drainer = Drainer::new(&circuit, memory, NeverReady).attempt_timeout(secs(5));
+    let running = tokio::spawn(drainer.run(sleep(secs(60))));
+    sleep(secs(20)).await;
+    assert_eq!(circuit.state(), State::Open, "after three tries");
+    let trip = |circuit: &tower_breaker::Circuit| circuit.snapshot().totals.expect("on").trips;
+    assert_eq!(trip(&circuit), 1);
+    let drained = running.await.expect("no panic");
+    assert!(trip(&circuit) > 1, "the probe has failed");
+    assert_eq!((drained.dead, drained.left.len()), (0, 1));
+}

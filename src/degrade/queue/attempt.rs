@@ -42,11 +42,17 @@ impl<E: fmt::Debug> Error for AttemptError<E> {}
 pub(super) struct Attempts<S> {
     inner: S,
     limit: Duration,
+    /// For as long as it is not ready. That, too, may take no longer than it may, and the circuit hears of it (A6).
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Attempts<S> {
     pub(super) fn new(inner: S, limit: Duration) -> Self {
-        Self { inner, limit }
+        Self {
+            inner,
+            limit,
+            waiting: None,
+        }
     }
 }
 
@@ -56,10 +62,22 @@ impl<S: Service<Req>, Req> Service<Req> for Attempts<S> {
     type Future = Attempt<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        match catch_panic(|| self.inner.poll_ready(context)) {
-            Some(polled) => polled.map_err(AttemptError::Inner),
-            None => Poll::Ready(Err(AttemptError::Panicked)),
-        }
+        let polled = match catch_panic(|| self.inner.poll_ready(context)) {
+            Some(Poll::Ready(result)) => result.map_err(AttemptError::Inner),
+            None => Err(AttemptError::Panicked),
+            Some(Poll::Pending) => {
+                let begin = || Box::pin(sleep(self.limit));
+                ready!(
+                    self.waiting
+                        .get_or_insert_with(begin)
+                        .as_mut()
+                        .poll(context)
+                );
+                Err(AttemptError::Late)
+            }
+        };
+        self.waiting = None;
+        Poll::Ready(polled)
     }
 
     fn call(&mut self, request: Req) -> Self::Future {

@@ -16,7 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    attempt::{AttemptClassifier, AttemptError, Attempts},
+    attempt::{AttemptClassifier, Attempts},
     dead::{DeadLetter, DeadLetters},
     entry::Entry,
     held::Held,
@@ -26,7 +26,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    circuit::{classify::Classify, error::CircuitError, handle::Circuit},
+    circuit::{classify::Classify, handle::Circuit},
     machine::State,
     service::{
         breaker::CircuitBreaker, classify::HttpClassifier, layer::CircuitBreakerLayer,
@@ -237,7 +237,8 @@ impl<O, S, C> Drainer<O, S, C> {
     }
 
     /// Is told of each entry that is given up, before it goes from the outbox: to be kept elsewhere, or told to
-    /// somebody. The drainer waits for it.
+    /// somebody. The drainer waits for it, and delivers nothing meanwhile: give it a limit of its own, well below that of
+    /// a lease.
     ///
     /// It is told once, but for one that is dropped while it runs: then the entry is still there, and is told again. If
     /// it panics, it has been told. If it takes longer than the lease, twice the
@@ -483,16 +484,14 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
             return (Verdict::Failed(None), false);
         };
         let breaker = &mut self.breaker;
-        let ready = poll_fn(|context| breaker.poll_ready(context));
         let mut was_probe = self.circuit.state() != State::Closed;
-        let result = match timeout(self.settings.attempt_timeout, ready).await {
-            Ok(Ok(())) => {
+        let result = match poll_fn(|context| breaker.poll_ready(context)).await {
+            Ok(()) => {
                 let answer = self.breaker.call(request);
                 was_probe = self.circuit.state() == State::HalfOpen;
                 answer.await
             }
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(CircuitError::Inner(AttemptError::Late)),
+            Err(error) => Err(error),
         };
         let own = self.circuit.name();
         (Verdict::of(&self.classifier, own, result), was_probe)
