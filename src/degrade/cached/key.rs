@@ -127,6 +127,12 @@ impl Keys {
         })
     }
 
+    /// Whether a request says who asks.
+    pub(super) fn says_who(&self, request: &HeaderMap) -> bool {
+        let mut names = CREDENTIALS.iter().chain(&self.also);
+        names.any(|name| request.contains_key(name))
+    }
+
     fn hash(&self, add: impl FnOnce(&mut Hashing<'_>)) -> Key {
         let [mut one, mut other] = self.secrets.each_ref().map(RandomState::build_hasher);
         add(&mut Hashing(&mut one, &mut other));

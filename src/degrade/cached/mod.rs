@@ -188,6 +188,9 @@
 //! listed above has to be in the key: put a header into the request, in a layer further out, and name it in
 //! `also_key_by`.
 //!
+//! Somebody with credentials who is told no by the dependency, with a 401, a 403 or a 451, is given nothing from before
+//! any more. That RFC 9111 would allow.
+//!
 //! # What it costs
 //!
 //! *Of each GET*, a clone of the headers. *Of an answer that is kept*, a copy of its body, made piece by piece as it is

@@ -78,6 +78,11 @@ impl Asked {
     /// A good answer has come: records its body, if it is one to keep, and there is room.
     pub(super) fn record(self, status: StatusCode, headers: &HeaderMap) -> Option<Recording> {
         let shared = self.shared.clone();
+        let Question { headers: asked, .. } = &self.question;
+        if says_no(status) && shared.keys.says_who(asked) {
+            shared.store.forget_own(&shared.keys, &self.question);
+            return None;
+        }
         let received = shared.clock.0.wall();
         let storable = storable(&self.question, status, headers, &shared.rules, received)?;
         let announced = storable.announced.unwrap_or(0);
@@ -133,6 +138,11 @@ impl Asked {
         let served = servable(&entry.freshness, &question.said, residence, rules)?;
         entry.answer(question, served, because)
     }
+}
+
+/// To him who asks, and not to all.
+fn says_no(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 403 | 451)
 }
 
 /// The head of an answer that is being recorded.

@@ -5,7 +5,7 @@
 //! out: without its generation, nobody comes to them any more.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -128,8 +128,7 @@ impl Store {
             depends_on,
         } = to_keep;
         let target = question.target;
-        let keeping = self.keeping[target.place(KEEPERS)].lock();
-        let _keeping = keeping.unwrap_or_else(PoisonError::into_inner);
+        let _keeping = self.keeping(target);
         let Some(root) = self.root_for(target, depends_on) else {
             return;
         };
@@ -141,6 +140,20 @@ impl Store {
             return;
         }
         self.slots.insert(key, Slot::Answer(Arc::new(entry)));
+    }
+
+    /// Whoever asks this is given nothing of what he has got so far.
+    pub(super) fn forget_own(&self, keys: &Keys, question: &Question) {
+        let _keeping = self.keeping(question.target);
+        let root = self.root(question.target);
+        if let Some(key) = root.and_then(|root| variant(keys, &root, question)) {
+            self.slots.remove(&key);
+        }
+    }
+
+    fn keeping(&self, target: Key) -> MutexGuard<'_, ()> {
+        let keeping = self.keeping[target.place(KEEPERS)].lock();
+        keeping.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No answer to this that was asked for until now is given any more.

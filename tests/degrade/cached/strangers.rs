@@ -203,3 +203,38 @@ fn what_one_answer_names_in_vary_holds_for_another_that_comes_with_it() {
     });
     assert_eq!(given.into_inner(), 0, "of {ROUNDS}");
 }
+
+// M3: his session has ended, or what he may see has changed.
+#[test]
+fn whoever_was_told_no_since_is_given_nothing() {
+    let of = |user| get("/a", &[("cookie", user)]);
+    let told = [
+        (401, false),
+        (403, false),
+        (451, false),
+        (400, true),
+        (429, true),
+    ];
+    for (status, gets) in told {
+        let mut stage = Stage::new();
+        stage.says(reply(200, &[("vary", "cookie")], "secret"));
+        stage.ask(of("ann"));
+        stage.ask(of("bob"));
+        stage.says(reply(status, &[("cache-control", "no-store")], "no"));
+        stage.ask(of("ann"));
+        assert_eq!(stage.ask_while_open(of("ann")).is_kept(), gets, "{status}");
+        // It was not said to him.
+        assert!(stage.ask_while_open(of("bob")).is_kept(), "{status}");
+    }
+}
+
+// M3: or anybody could have it forgotten for all.
+#[test]
+fn nobody_in_particular_who_was_told_no_takes_nothing_from_others() {
+    let mut stage = Stage::new();
+    stage.says(reply(200, &[], "fine"));
+    stage.ask(get("/a", &[]));
+    stage.says(reply(403, &[], "no"));
+    stage.ask(get("/a", &[("user-agent", "evil")]));
+    assert!(stage.ask_while_open(get("/a", &[])).is_kept());
+}
