@@ -65,13 +65,6 @@ impl CachedBuilder {
     /// **Watch out:** most services say neither, and not even `max-age`. Their answers are stale at once, so without
     /// this they are kept, and never given.
     ///
-    /// **Watch out:** [`keep_for`](Self::keep_for) is the shorter limit from an hour on. For longer, set both:
-    ///
-    /// ```text
-    /// .stale_if_error(day)                   // wrong: nothing is given after an hour
-    /// .stale_if_error(day).keep_for(day)     // right
-    /// ```
-    ///
     /// Default: not at all.
     #[doc(alias = "stale_while_error")]
     #[doc(alias = "grace")]
@@ -134,9 +127,9 @@ impl CachedBuilder {
     /// makes nothing out of date. Say it once for each method.
     ///
     /// For dependencies that are searched by POST, with all that is asked for in the URI. An answer is given only to
-    /// the method that it came to, and it is kept only if it [says that it may be](super#other-methods). A request has
-    /// to have no body, which would be a part of the question, and to say so, by `Content-Length: 0`. One with a body,
-    /// one that does not say, and one with a header such as `X-HTTP-Method-Override` is what it would be without this.
+    /// the method that it came to, and it is kept only if it [says that it may be](super#other-methods). For a request
+    /// with a body, nothing is changed by this, as a body is a part of the question, and the cache does not read it; nor
+    /// for one with a header such as `X-HTTP-Method-Override`.
     ///
     /// **Watch out:** a POST usually does something. This is said of *all* requests with this method that come to the
     /// layer and have no body: also of `POST /orders/7/cancel`. Their success no longer makes anything out of date; and

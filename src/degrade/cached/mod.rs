@@ -102,7 +102,7 @@
 //!
 //! The answer to a method of which the cache was [told](CachedBuilder::also) is kept only if
 //!
-//! * the request has no body, and says so by `Content-Length: 0`;
+//! * the request has no body, which is a part of the question, and overrides no method;
 //! * the answer says for how long it is good: `max-age`, `s-maxage` or `Expires`; and
 //! * its one `Content-Location` names what was asked for, byte for byte: as a path from the root, or absolute.
 //!
@@ -180,9 +180,6 @@
 //! cached( add_credentials_of_the_user( breaker( client ) ) )   // wrong: all users look the same
 //! add_credentials_of_the_user( cached( breaker( client ) ) )   // right
 //! ```
-//!
-//! A body is known by `Content-Length` and `Transfer-Encoding`, which clients add further in. Where a GET has a body
-//! that counts, say so by one of them before it comes to this layer, or all such requests look the same.
 //!
 //! A user who is told by a client certificate, by an address, by an extension of the request or by a header that is not
 //! listed above has to be in the key: put a header into the request, in a layer further out, and name it in

@@ -56,7 +56,7 @@ impl Asks {
             _ if announces_body(headers) || !is_empty(request.body()) => None,
             Method::GET => Some(Self::Get),
             Method::HEAD => Some(Self::Head),
-            _ if told.contains(method) && has_no_body(headers) && is_what_it_says(headers) => {
+            _ if told.contains(method) && is_what_it_says(headers) => {
                 Some(Self::Told(method.clone(), Target::of(request)))
             }
             _ => None,
@@ -111,11 +111,6 @@ fn has_headers_removed(headers: &HeaderMap) -> Option<bool> {
             .iter()
             .any(|name| !OF_CONNECTIONS.contains(&name.as_str())),
     )
-}
-
-/// Whether it says that there is none. Where nothing is said, there may be one: a client counts it further in.
-fn has_no_body(headers: &HeaderMap) -> bool {
-    headers.contains_key(CONTENT_LENGTH) && !announces_body(headers)
 }
 
 /// Whether no framework takes it for a request with another method.

@@ -8,6 +8,7 @@
 //! The cache was told that a POST only asks. What is kept is given to the same method only, and is no answer to a body.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use http_body_util::BodyExt;
 
 use super::{
     bytes::Bytes,
@@ -96,7 +97,7 @@ struct Play<'a> {
 /// What a request asks for, but for who asks.
 struct Asked {
     path: String,
-    /// With its body, or what may be one.
+    /// With its body, or what a header says is one.
     by: String,
     /// What may be given to it.
     kept_by: &'static str,
@@ -106,8 +107,7 @@ impl Asked {
     fn by(request: &Question) -> Self {
         let lengths = request.headers().get_all("content-length");
         let is_empty = lengths.iter().all(|length| length == "0");
-        let says_so = *request.method() != Method::POST || lengths.iter().count() > 0;
-        let body = if is_empty && says_so {
+        let body = if is_empty && is_over(request.body()) {
             ""
         } else {
             " with a body"
@@ -121,6 +121,10 @@ impl Asked {
             },
         }
     }
+}
+
+fn is_over(body: &impl BodyExt) -> bool {
+    body.is_end_stream()
 }
 
 /// What has happened.
@@ -213,12 +217,15 @@ impl Play<'_> {
             headers.append(&identity, line.try_into().expect("a value"));
         }
         let lengths: &[&str] = match *request.method() {
-            Method::POST => &["0", "0", "0", "0", "0", "4", ""],
+            Method::POST => &["", "", "", "", "0", "0", "4"],
             _ => &["", "", "", "", "", "0", "4"],
         };
         let length = self.bytes.pick(lengths);
         if !length.is_empty() {
             append(request.headers_mut(), "content-length", length.as_bytes());
+        }
+        if self.bytes.below(8) == 0 {
+            *request.body_mut() = "mine".into();
         }
         if self.bytes.below(6) == 0 {
             let line = self.list("max-stale");
