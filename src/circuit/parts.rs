@@ -171,7 +171,7 @@ pub struct QueueNow {
     pub oldest: Option<Duration>,
     /// How many were kept so far.
     pub kept: u64,
-    /// How many were not, because it was full.
+    /// How many were not: it was full, the body was too long or of no known length, or the store failed.
     pub refused: u64,
     /// How many were delivered.
     pub delivered: u64,
