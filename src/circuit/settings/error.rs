@@ -134,7 +134,7 @@ impl ConfigError {
     ///
     /// Of what is not a circuit it is `ejection_cap`, `max_circuits` (of a registry), `retry_after.minimum`,
     /// `retry_after.maximum`, `origin` (of control over HTTP), or, of a cache, `entries`, `body_limit`, `keep_for`,
-    /// `clock` or `also`.
+    /// `stale_if_error`, `clock` or `also`.
     #[must_use]
     pub fn field(&self) -> &str {
         self.field

@@ -21,6 +21,8 @@ const NEVER: [Method; 6] = [
     Method::TRACE,
 ];
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
 /// What is decided by.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
@@ -37,6 +39,8 @@ pub(super) struct Rules {
 pub struct CachedBuilder {
     entries: usize,
     bytes: usize,
+    /// `None`: an hour, or for as long as what is stale may be given.
+    keep_for: Option<Duration>,
     rules: Rules,
     also_key_by: Vec<HeaderName>,
     clock: Option<Arc<dyn Clock>>,
@@ -47,9 +51,10 @@ impl CachedBuilder {
         Self {
             entries: 1_000,
             bytes: 16 << 20,
+            keep_for: None,
             rules: Rules {
                 shared: true,
-                keep_for: Duration::from_secs(60 * 60),
+                keep_for: HOUR,
                 stale_if_error: None,
                 body_limit: 1 << 20,
                 methods: Vec::new(),
@@ -65,6 +70,8 @@ impl CachedBuilder {
     /// **Watch out:** most services say neither, and not even `max-age`. Their answers are stale at once, so without
     /// this they are kept, and never given.
     ///
+    /// [`keep_for`](Self::keep_for) is as long, at least, unless you say it yourself. Said shorter, it is refused.
+    ///
     /// Default: not at all.
     #[doc(alias = "stale_while_error")]
     #[doc(alias = "grace")]
@@ -73,13 +80,17 @@ impl CachedBuilder {
         self
     }
 
-    /// For how long an answer is kept at most, fresh or stale.
+    /// For how long an answer may be given at most, fresh or stale, since it was asked for. Not shorter than
+    /// [`stale_if_error`](Self::stale_if_error), which could not hold then.
     ///
-    /// Default: an hour.
+    /// **Watch out:** this is also the end of what an answer says of itself: with `max-age=7200`, it is not given after
+    /// an hour by default. And it counts from when it was asked for, while `stale_if_error` counts from when it is stale.
+    ///
+    /// Default: an hour, or `stale_if_error` if that is longer.
     #[doc(alias = "ttl")]
     #[doc(alias = "time_to_live")]
     pub fn keep_for(mut self, keep_for: Duration) -> Self {
-        self.rules.keep_for = keep_for;
+        self.keep_for = Some(keep_for);
         self
     }
 
@@ -166,14 +177,15 @@ impl CachedBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for fewer than 8 entries, for a body limit above an eighth of the bytes, for a time of zero, for
-    /// a clock that panics, and for a method of which [`also`](Self::also) cannot be true: PUT, PATCH and DELETE change
+    /// [`ConfigError`] for fewer than 8 entries, for a body limit above an eighth of the bytes, for a `keep_for` of
+    /// zero or below `stale_if_error`, for a clock that panics, and for a method of which [`also`](Self::also) cannot be true: PUT, PATCH and DELETE change
     /// things, and answers to OPTIONS, TRACE and CONNECT are none to keep (rule B8).
     pub fn build(self) -> Result<Cached, ConfigError> {
         let Self {
             entries,
             bytes,
-            rules,
+            keep_for,
+            mut rules,
             also_key_by,
             clock,
         } = self;
@@ -183,8 +195,7 @@ impl CachedBuilder {
             let allowed = format!("at most {most}, an eighth of `bytes`");
             return Err(ConfigError::new("body_limit", rules.body_limit, allowed).blaming("bytes"));
         }
-        let kept = !rules.keep_for.is_zero();
-        ConfigError::unless(kept, "keep_for", &rules.keep_for, "above zero")?;
+        rules.keep_for = time_to_keep(keep_for, rules.stale_if_error)?;
         for method in &rules.methods {
             let allowed = "a method that only asks";
             let only_asks = !NEVER.contains(method);
@@ -204,11 +215,26 @@ impl CachedBuilder {
     }
 }
 
+/// What is stale could not be given for longer than it is kept.
+fn time_to_keep(said: Option<Duration>, stale: Option<Duration>) -> Result<Duration, ConfigError> {
+    let stale = stale.unwrap_or_default();
+    let Some(keep_for) = said else {
+        return Ok(stale.max(HOUR));
+    };
+    ConfigError::unless(!keep_for.is_zero(), "keep_for", &keep_for, "above zero")?;
+    if stale > keep_for {
+        let allowed = format!("at most {keep_for:?}, which is `keep_for`");
+        return Err(ConfigError::new("stale_if_error", stale, allowed).blaming("keep_for"));
+    }
+    Ok(keep_for)
+}
+
 impl std::fmt::Debug for CachedBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CachedBuilder")
             .field("entries", &self.entries)
             .field("bytes", &self.bytes)
+            .field("keep_for", &self.keep_for)
             .field("rules", &self.rules)
             .field("also_key_by", &self.also_key_by)
             .finish_non_exhaustive()

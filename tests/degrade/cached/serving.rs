@@ -575,6 +575,23 @@ fn the_longest_age_does_not_overflow() {
 
 // M4
 #[test]
+fn what_may_be_stale_for_longer_is_kept_for_longer() {
+    let mut given = |stale| {
+        let mut stage = Stage::with(|cached| cached.stale_if_error(stale));
+        given_for(&mut stage, &[], &[])
+    };
+    assert_eq!(given(secs(60)), 61);
+    assert_eq!(given(2 * HOUR), 7200);
+    // It ends with what is kept, too, and that is never shorter than an hour.
+    let mut stage = Stage::with(|cached| cached.stale_if_error(secs(60)));
+    assert_eq!(
+        given_for(&mut stage, &[("cache-control", "max-age=7200")], &[]),
+        3601
+    );
+}
+
+// M4
+#[test]
 fn nonsense_is_refused_when_it_is_built() {
     let refused =
         |error: Result<Cached, tower_breaker::ConfigError>| error.expect_err("refused").to_string();
@@ -591,6 +608,18 @@ fn nonsense_is_refused_when_it_is_built() {
         refused(builder().keep_for(Duration::ZERO).build()),
         "`keep_for` is 0ns, but must be above zero"
     );
+    let shorter = || builder().stale_if_error(2 * HOUR).keep_for(HOUR).build();
+    assert_eq!(
+        refused(shorter()),
+        "`stale_if_error` is 7200s, but must be at most 3600s, which is `keep_for`"
+    );
+    let error = shorter().expect_err("refused");
+    assert_eq!(
+        (error.field(), error.because_of()),
+        ("stale_if_error", Some("keep_for"))
+    );
+    let as_long = builder().keep_for(2 * HOUR).stale_if_error(2 * HOUR);
+    assert!(as_long.build().is_ok());
     assert!(
         builder()
             .bytes(800)
