@@ -92,13 +92,16 @@ fn change(circuit: &Circuit, upstream: &Upstream, done: &AtomicBool) {
         let resized = circuit.reconfigure(|settings| settings.set_bulkhead((places, WAIT)));
         resized.unwrap();
     };
+    // Also if this panics, or the others would go on for ever.
+    let _done = Done(done);
     let mut found = 0;
     for _ in 0..ROUNDS {
         resize(MANY);
         thread::yield_now();
         resize(FEW);
         let began = Instant::now();
-        while upstream.inside() > FEW && began.elapsed() < secs(5) {
+        // Who has a place may not be inside yet.
+        while seen(circuit).taken > FEW && began.elapsed() < secs(5) {
             thread::yield_now();
         }
         for _ in 0..200 {
@@ -107,7 +110,14 @@ fn change(circuit: &Circuit, upstream: &Upstream, done: &AtomicBool) {
         }
         assert!(found <= FEW, "{found} are inside");
     }
-    done.store(true, SeqCst);
+}
+
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
 }
 
 // M2
