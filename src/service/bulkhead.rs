@@ -166,14 +166,29 @@ where
     /// If `poll_ready` has not returned ready on this very instance since its last call.
     #[inline]
     fn call(&mut self, request: Req) -> Self::Future {
+        self.call_of(None, request)
+    }
+}
+
+impl<S, E> Bulkhead<S, E> {
+    /// Calls for a caller that has said before until when it waits, if it has.
+    #[inline(always)]
+    pub(crate) fn call_of<Req>(
+        &mut self,
+        caller: Option<CallerLimit>,
+        request: Req,
+    ) -> BulkheadFuture<S, Req, E>
+    where
+        S: Guarded<Req>,
+    {
         let breaker = &mut self.breaker;
         let Some(way) = breaker.way(&request) else {
             // It reaches nobody, and needs no place.
             return BulkheadFuture::called(breaker.call(request), None);
         };
         match breaker.circuit(&way).ask_in() {
-            Ok(place) => BulkheadFuture::called_in(breaker, (way, request), place),
-            Err(not_in) => BulkheadFuture::not_in(breaker, (way, request), not_in),
+            Ok(place) => BulkheadFuture::called_in(breaker, (way, request), place, caller),
+            Err(not_in) => BulkheadFuture::not_in(breaker, (way, request), not_in, caller),
         }
     }
 }
@@ -239,13 +254,23 @@ impl<S: Guarded<Req>, Req, E> BulkheadFuture<S, Req, E> {
     }
 
     #[inline]
-    fn called_in(breaker: &mut S, (way, request): (S::Way, Req), place: Place) -> Self {
-        Self::of(Kind::called_in(breaker, way, request, place))
+    fn called_in(
+        breaker: &mut S,
+        (way, request): (S::Way, Req),
+        place: Place,
+        caller: Option<CallerLimit>,
+    ) -> Self {
+        Self::of(Kind::called_in(breaker, (way, request), place, caller))
     }
 
     #[cold]
     #[inline(never)]
-    fn not_in(breaker: &mut S, (way, request): (S::Way, Req), not_in: NotIn) -> Self {
+    fn not_in(
+        breaker: &mut S,
+        (way, request): (S::Way, Req),
+        not_in: NotIn,
+        caller: Option<CallerLimit>,
+    ) -> Self {
         match not_in {
             NotIn::Rejected(rejected) => {
                 Self::called(breaker.reject_by(way, rejected, request), None)
@@ -253,7 +278,8 @@ impl<S: Guarded<Req>, Req, E> BulkheadFuture<S, Req, E> {
             NotIn::MayWait(at_most) => {
                 let circuit = breaker.circuit(&way).clone();
                 // If it panics, it does so once more when the call is admitted, and that has failed.
-                let caller = catch_panic(|| breaker.caller_of(&way, &request)).flatten();
+                let says = catch_panic(|| breaker.caller_of(&way, &request)).flatten();
+                let caller = CallerLimit::earlier(caller, says);
                 let at_most = caller.map_or(at_most, |caller| at_most.min(caller.left()));
                 let breaker = breaker.take_ready();
                 Self::of(Kind::Waits {
@@ -272,8 +298,16 @@ impl<S: Guarded<Req>, Req, E> BulkheadFuture<S, Req, E> {
 
 impl<S: Guarded<Req>, Req> Kind<S, Req> {
     #[inline]
-    fn called_in(breaker: &mut S, way: S::Way, request: Req, place: Place) -> Self {
-        let call = breaker.call_by(way, request);
+    fn called_in(
+        breaker: &mut S,
+        (way, request): (S::Way, Req),
+        place: Place,
+        caller: Option<CallerLimit>,
+    ) -> Self {
+        let mut call = breaker.call_by(way, request);
+        if let Some(caller) = caller {
+            S::shorten(&mut call, caller);
+        }
         // An answer to a rejection may take its time. It needs no place for that.
         let place = (!S::is_rejected(&call)).then_some(place);
         Self::Called { call, place }
@@ -288,13 +322,7 @@ impl<S: Guarded<Req>, Req> Kind<S, Req> {
             caller,
         } = held;
         match entered {
-            Ok(place) => {
-                let mut called = Self::called_in(&mut breaker, way, request, place);
-                if let (Self::Called { call, .. }, Some(caller)) = (&mut called, caller) {
-                    S::shorten(call, caller);
-                }
-                called
-            }
+            Ok(place) => Self::called_in(&mut breaker, (way, request), place, caller),
             Err(rejected) => Self::Called {
                 call: breaker.reject_by(way, rejected, request),
                 place: None,

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
-    BulkheadLayer, Circuit, CircuitBreakerLayer, Rejected, State,
+    BulkheadLayer, Circuit, CircuitBreakerLayer, Reason, Rejected, State,
     degrade::{Degraded, FallbackKind, queue::HoldLayer},
     observe::FallbackTotal,
 };
@@ -449,6 +449,69 @@ async fn a_bulkhead_may_be_in_between() {
     }
     assert_eq!(begun.elapsed(), secs(13));
     assert_eq!(fixture.rejected(), 0);
+}
+
+/// The answer to a call whose caller has so many seconds, and when it came. It opens after ten, and the dependency takes
+/// five.
+async fn hurried(fixture: &Fixture, has: u64, with_bulkhead: bool) -> (Response<Bytes>, Duration) {
+    let dependency = fixture.dependency.clone();
+    dependency.then([Do::Take(5_000)]);
+    let client = service_fn(move |request| {
+        let answer = dependency.clone().answer(request);
+        async { Ok::<_, Infallible>(answer.await.expect("no errors here")) }
+    });
+    let breaker = CircuitBreakerLayer::new(fixture.circuit.clone());
+    let breaker = breaker.shortened_by(move |_: &Request<Bytes>| Some(secs(has)));
+    let breaker = breaker.layer(client);
+    let request = Request::new(Bytes::new());
+    let begun = Instant::now();
+    let answer = match with_bulkhead {
+        true => {
+            let bulkhead = BulkheadLayer::new().layer(breaker);
+            fixture.layer.layer(bulkhead).oneshot(request).await
+        }
+        false => fixture.layer.layer(breaker).oneshot(request).await,
+    };
+    (answer.expect("infallible"), begun.elapsed())
+}
+
+// M6, M5: whatever the call waits for, the caller's time runs.
+#[tokio::test(start_paused = true)]
+async fn a_caller_waits_no_longer_for_its_circuit_and_an_answer_than_it_has_time() {
+    for with_bulkhead in [false, true] {
+        let fixture = Fixture::new().open();
+        let (answer, took) = hurried(&fixture, 2, with_bulkhead).await;
+        assert_eq!((answer.status().as_u16(), took), (503, secs(2)));
+        let rejected = answer.extensions().get::<Rejected>().expect("marked");
+        assert_eq!(rejected.reason(), Reason::Open);
+        assert!(fixture.dependency.seen().is_empty());
+        assert_eq!(fixture.rejected(), 1, "counted once");
+
+        let fixture = Fixture::new().open();
+        let (answer, took) = hurried(&fixture, 12, with_bulkhead).await;
+        assert_eq!((answer.status().as_u16(), took), (504, secs(12)));
+        assert_eq!(fixture.seconds_since(Instant::now() - took), [10]);
+        assert_eq!((fixture.held().answered, fixture.held().failed), (0, 1));
+    }
+}
+
+// M6, M5, M2: nor for a place after that.
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_was_held_waits_no_longer_for_a_place_than_it_has_time() {
+    for (freed_after, status, reached) in [(11, 504, vec![11]), (13, 503, vec![])] {
+        let circuit = Circuit::builder("orders").bulkhead(1, secs(60));
+        let fixture = Fixture::of(circuit.build().expect("valid"));
+        let place = fixture.circuit.try_enter().expect("there is room");
+        let fixture = fixture.open();
+        let begun = Instant::now();
+        let freed = async move {
+            sleep(secs(freed_after)).await;
+            drop(place);
+        };
+        let ((answer, took), ()) = tokio::join!(hurried(&fixture, 12, true), freed);
+        assert_eq!((answer.status().as_u16(), took), (status, secs(12)));
+        assert_eq!(fixture.seconds_since(begun), reached);
+    }
 }
 
 // G4

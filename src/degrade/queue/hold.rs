@@ -23,12 +23,20 @@ use crate::{
         call_event::FellBack,
         error::{Reason, Rejected},
         handle::Circuit,
+        limit::CallerLimit,
         parts::{FallbackCause, FallbackKind},
     },
     degrade::Degraded,
     machine::{Refusal, State},
-    service::{breaker::CircuitBreaker, bulkhead::Bulkhead, pending::admission},
-    util::future::{First, either, first},
+    service::{
+        breaker::CircuitBreaker,
+        bulkhead::{Bulkhead, Guarded, HoldsPlace},
+        pending::admission,
+    },
+    util::{
+        future::{First, either, first},
+        panic::catch_panic,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -66,6 +74,8 @@ const SECOND: Duration = Duration::from_secs(1);
 ///
 /// * It waits for at most [`at_most`](Self::at_most), and at most [`waiting`](Self::waiting) calls wait at once.
 ///   Whoever comes then is rejected as usual.
+/// * It waits no longer than its caller, as far as the breaker is [told](crate::CircuitBreakerLayer::shortened_by) of that. One
+///   that goes late has what is left of its caller's time.
 /// * They wait in line, and go in the order in which they came. Whoever is first asks the circuit again right before
 ///   the request is given away. While the circuit is half-open, one goes at a time: the next goes when its answer is
 ///   there, or a second later if there is room for another probe.
@@ -125,9 +135,11 @@ impl HoldLayer {
         self
     }
 
-    fn until(&self) -> Instant {
+    /// Until when a call waits: no longer than its caller.
+    fn until(&self, caller: Option<&CallerLimit>) -> Instant {
         const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-        Instant::now() + self.at_most.min(FAR)
+        let left = caller.map_or(FAR, CallerLimit::left);
+        Instant::now() + self.at_most.min(left).min(FAR)
     }
 
     /// How many calls wait at most. The line begins anew.
@@ -182,9 +194,17 @@ impl<S> Hold<S> {
     message = "`HoldLayer` goes right around a breaker or its bulkhead, and `{Self}` is neither",
     label = "neither a breaker nor a bulkhead"
 )]
-pub trait Holdable: sealed::Sealed {
+pub trait Holdable<Req>: Service<Req> + sealed::Sealed {
     #[doc(hidden)]
     fn rejects(&self) -> bool;
+
+    /// Until when the caller waits.
+    #[doc(hidden)]
+    fn caller_of(&self, request: &Req) -> Option<CallerLimit>;
+
+    /// Calls for a caller that has said before until when it waits, if it has.
+    #[doc(hidden)]
+    fn call_of(&mut self, caller: Option<CallerLimit>, request: Req) -> Self::Future;
 }
 
 mod sealed {
@@ -193,24 +213,53 @@ mod sealed {
 
 impl<S, C, R, X> sealed::Sealed for CircuitBreaker<S, C, R, X> {}
 
-impl<S: Holdable, E> sealed::Sealed for Bulkhead<S, E> {}
+impl<S: sealed::Sealed, E> sealed::Sealed for Bulkhead<S, E> {}
 
-impl<S, C, R, X> Holdable for CircuitBreaker<S, C, R, X> {
+#[diagnostic::do_not_recommend]
+impl<S, C, R, X, Req> Holdable<Req> for CircuitBreaker<S, C, R, X>
+where
+    Self: Guarded<Req, Way = ()>,
+{
     fn rejects(&self) -> bool {
         !self.is_ready()
+    }
+
+    fn caller_of(&self, request: &Req) -> Option<CallerLimit> {
+        Guarded::caller_of(self, &(), request)
+    }
+
+    fn call_of(&mut self, caller: Option<CallerLimit>, request: Req) -> Self::Future {
+        let mut call = self.call(request);
+        if let Some(caller) = caller {
+            Self::shorten(&mut call, caller);
+        }
+        call
     }
 }
 
 /// Who gets no place is none of the circuit's rejections, and waits there.
-impl<S: Holdable, E> Holdable for Bulkhead<S, E> {
+#[diagnostic::do_not_recommend]
+impl<S, E, Req> Holdable<Req> for Bulkhead<S, E>
+where
+    S: Holdable<Req> + Guarded<Req>,
+    E: HoldsPlace<S::Response>,
+{
     fn rejects(&self) -> bool {
         self.get_ref().rejects()
+    }
+
+    fn caller_of(&self, request: &Req) -> Option<CallerLimit> {
+        Holdable::caller_of(self.get_ref(), request)
+    }
+
+    fn call_of(&mut self, caller: Option<CallerLimit>, request: Req) -> Self::Future {
+        self.call_of(caller, request)
     }
 }
 
 impl<S, Req, B> Service<Req> for Hold<S>
 where
-    S: Service<Req, Response = Response<B>> + Holdable + Clone + Send + 'static,
+    S: Holdable<Req, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Send,
     Req: Send + 'static,
@@ -233,12 +282,15 @@ where
             note(circuit, cause, false);
             return QueueFuture::through(self.inner.call(request));
         };
+        // If it panics, it does so once more when the call is admitted, and that has failed.
+        let caller = catch_panic(|| self.inner.caller_of(&request)).flatten();
         let fresh = self.inner.clone();
         let inner = mem::replace(&mut self.inner, fresh);
         let held = Held {
             layer: self.layer.clone(),
             cause,
-            until: self.layer.until(),
+            until: self.layer.until(caller.as_ref()),
+            caller,
             place,
         };
         QueueFuture::boxed(held.call(inner, request))
@@ -246,7 +298,7 @@ where
 }
 
 /// Why the next call would be rejected, if it would be.
-fn cause(circuit: &Circuit, inner: &impl Holdable) -> Option<FallbackCause> {
+fn cause<Req>(circuit: &Circuit, inner: &impl Holdable<Req>) -> Option<FallbackCause> {
     let refusal = match circuit.would_refuse() {
         true => circuit.refusal(),
         false => None,
@@ -270,13 +322,15 @@ struct Held {
     layer: HoldLayer,
     cause: FallbackCause,
     until: Instant,
+    /// Its time runs while the call waits (M5).
+    caller: Option<CallerLimit>,
     place: OwnedSemaphorePermit,
 }
 
 impl Held {
     async fn call<S, Req, B>(self, mut inner: S, request: Req) -> Result<Response<B>, S::Error>
     where
-        S: Service<Req, Response = Response<B>> + Holdable + Clone,
+        S: Holdable<Req, Response = Response<B>> + Clone,
     {
         let turn = loop {
             if Instant::now() >= self.until {
@@ -298,7 +352,7 @@ impl Held {
             // The circuit decides, and counts that.
             ready(&mut inner).await?;
         }
-        let answer = inner.call(request);
+        let answer = inner.call_of(self.caller, request);
         drop(self.place);
         let result = in_turn(&self.layer.circuit, answer, turn.flatten()).await;
         finish(&self.layer.circuit, self.cause, result)
