@@ -35,8 +35,7 @@ use crate::util::digits::number;
 /// How much time a caller has left, if its request says so. See [the module](self).
 ///
 /// It is asked once for each call that is admitted, before the inner service gets the request. If it panics, the call
-/// has failed (rule A5). For a call that waits for its place in a bulkhead, or is held, it is asked before that,
-/// too.
+/// has failed (rule A5). Where a call waits for a place, or is held, it is asked before that, too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot say how much time the caller of a request `{Req}` has left",
     label = "no deadline of such requests",
