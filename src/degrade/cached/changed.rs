@@ -20,7 +20,10 @@ pub(super) struct Changed {
 impl Changed {
     pub(super) fn of<B>(shared: Arc<Shared>, request: &Request<B>) -> Option<Self> {
         Some(Self {
-            own: shared.keys.of_target(request.uri(), request.headers())?,
+            own: shared
+                .keys
+                .of_target(request.uri(), request.headers())
+                .ok()?,
             target: Target::of(request),
             shared,
         })

@@ -13,7 +13,7 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{body::CachedBody, changed::Changed, layer::Judge, shared::Asked};
+use super::{body::CachedBody, changed::Changed, counts::WhyNotKept, layer::Judge, shared::Asked};
 use crate::{
     circuit::{call_event::FellBack, classify::Classify, error::Rejected, parts::FallbackKind},
     degrade::{
@@ -117,7 +117,12 @@ impl<C, V> Judge<C, V> {
     {
         let because = match self.verdict(&result) {
             Verdict::Good => return result.map(|response| keep(response, asked)),
-            Verdict::Neither => return result.map(pass_on),
+            Verdict::Neither => {
+                if result.is_ok() {
+                    asked.is_not_kept(WhyNotKept::NotGood);
+                }
+                return result.map(pass_on);
+            }
             Verdict::Bad(because) => because,
         };
         let answer = asked.answer(&because);

@@ -11,7 +11,7 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use super::question::Question;
+use super::{counts::WhyNotAsked, question::Question};
 
 /// Headers that say who asks, whatever `Vary` says: by the user itself, or by a proxy that has asked.
 pub(super) static CREDENTIALS: [HeaderName; 26] = [
@@ -86,12 +86,12 @@ impl Keys {
         Self { secrets, also }
     }
 
-    /// What is asked for, whoever asks. `None` if nobody can say: for two hosts.
-    pub(super) fn of_target(&self, uri: &Uri, headers: &HeaderMap) -> Option<Key> {
+    /// What is asked for, whoever asks. An error if nobody can say: for two hosts.
+    pub(super) fn of_target(&self, uri: &Uri, headers: &HeaderMap) -> Result<Key, WhyNotAsked> {
         let authority = authority(uri, headers)?;
         let scheme = uri.scheme().map_or("", Scheme::as_str);
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Some(self.hash(|hash| {
+        Ok(self.hash(|hash| {
             for part in [scheme, &*authority, path] {
                 hash.add(part.as_bytes());
             }
@@ -184,21 +184,28 @@ fn says_for_whom(piece: &[u8]) -> bool {
     (piece.starts_with(b"for=") || piece.starts_with(b"by=")) && !has(b"host") && !has(b"proto")
 }
 
-/// Empty for a request that names no host. `None` for one that names two, or a user.
-fn authority(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+/// Empty for a request that names no host. An error for one that names two, or a user.
+///
+/// Of two hosts, neither is the one. A proxy and HTTP/2 send that of the URI, and the origin goes by it (RFC 9112,
+/// section 3.2.2; RFC 9113, section 8.3.1). A client that connects itself, by HTTP/1, sends only `Host`: then a visitor
+/// who says another one would have an answer that is made of it, with links to where he likes, kept for all.
+fn authority(uri: &Uri, headers: &HeaderMap) -> Result<String, WhyNotAsked> {
     let in_uri = uri.authority().map(Authority::as_str);
     let mut hosts = headers.get_all(HOST).iter();
     let host = match hosts.next() {
-        Some(host) => Some(host.to_str().ok()?),
+        Some(host) => Some(host.to_str().map_err(|_| WhyNotAsked::Other)?),
         None => None,
     };
     let disagree = in_uri
         .zip(host)
         .is_some_and(|(one, other)| !one.eq_ignore_ascii_case(other));
     let authority = in_uri.or(host).unwrap_or_default();
-    // With a user, it says who asks; and of a password, the case matters.
-    if hosts.next().is_some() || disagree || authority.contains('@') {
-        return None;
+    if hosts.next().is_some() || disagree {
+        return Err(WhyNotAsked::TwoHosts);
     }
-    Some(authority.to_ascii_lowercase())
+    // With a user, it says who asks; and of a password, the case matters.
+    if authority.contains('@') {
+        return Err(WhyNotAsked::Other);
+    }
+    Ok(authority.to_ascii_lowercase())
 }

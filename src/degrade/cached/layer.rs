@@ -183,10 +183,12 @@ where
 }
 
 fn task<B: Body>(shared: &Arc<Shared>, request: &Request<B>) -> Task {
-    if let Some(asks) = Asks::of(request, &shared.rules.methods) {
-        let asked = Asked::begin(shared, request, asks);
+    let methods = &shared.rules.methods;
+    if let Some(asks) = Asks::of(request, methods) {
+        let asked = shared.counts.ok(Asked::begin(shared, request, asks));
         return asked.map_or(Task::Nothing, |asked| Task::Ask(Box::new(asked)));
     }
+    shared.counts.add(Asks::why_not(request, methods));
     if is_safe(request.method()) {
         return Task::Nothing;
     }

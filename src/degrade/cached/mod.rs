@@ -116,6 +116,35 @@
 //! nothing, as its answer would be a 412 (RFC 9110, 13.1.2), and `If-Modified-Since` asks for nothing (13.1.3). What
 //! changes something there makes them out of date with the others.
 //!
+//! **Watch out:** none of this is an error, and nothing is logged: a cache that is put up wrongly looks like one that
+//! is never needed. [`Cached::usage`] tells, by why, how often it had nothing to do with a request
+//! ([`not_asked`](CacheUsage::not_asked)), did not keep a good answer ([`not_kept`](CacheUsage::not_kept)), or had
+//! nothing to give when it was needed ([`not_given`](CacheUsage::not_given)).
+//!
+//! ```
+//! # use std::convert::Infallible;
+//! # use http::{Request, Response, header::HOST};
+//! # use http_body_util::Full;
+//! # use tower::{Service, ServiceExt, Layer, service_fn};
+//! # use tower_breaker::{Circuit, degrade::cached::Cached};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let circuit = Circuit::builder("reviews").build()?;
+//! # let cached = Cached::builder().build()?;
+//! # let client = service_fn(|_: Request<String>| async {
+//! #     Ok::<_, Infallible>(Response::new(Full::new(bytes::Bytes::new())))
+//! # });
+//! # let mut service = cached.layer(&circuit).layer(client);
+//! let request = Request::get("http://reviews.internal/").header(HOST, "shop.example"); // the visitor's
+//! service.ready().await?.call(request.body(String::new())?).await?;
+//! assert_eq!(cached.usage().not_asked.two_hosts, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Of two hosts, the cache takes neither. An origin that is asked by HTTP/1 without a proxy sees only `Host`, so if the
+//! URI's counted, a visitor could have an answer kept for all that was made for a `Host` of his own.
+//!
 //! # Which answers are given
 //!
 //! A kept one is given if the call was rejected (by a circuit or a bulkhead), took too long, or failed, and the answer
@@ -211,6 +240,7 @@ mod body;
 mod builder;
 mod changed;
 mod conditional;
+mod counts;
 mod directives;
 mod entry;
 mod forgotten;
@@ -236,6 +266,7 @@ use self::shared::Shared;
 pub use self::{
     body::CachedBody,
     builder::CachedBuilder,
+    counts::{NotAsked, NotGiven, NotKept},
     future::CachedFuture,
     layer::{CachedLayer, CachedService},
 };
@@ -245,7 +276,7 @@ use super::fallback::CountedFor;
 #[derive(Clone)]
 pub struct Cached(Arc<Shared>);
 
-/// What is in a [`Cached`].
+/// What is in a [`Cached`], and what is not, and why: [`Cached::usage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheUsage {
@@ -255,6 +286,13 @@ pub struct CacheUsage {
     pub bytes: usize,
     /// How many bodies are being recorded.
     pub recording: usize,
+    /// How many requests it had nothing to do with, since it was built. Calls that failed are among them, which
+    /// [`Snapshot::parts`](crate::Snapshot::parts) does not count.
+    pub not_asked: NotAsked,
+    /// How many good answers were not kept, since it was built.
+    pub not_kept: NotKept,
+    /// How many calls failed, or the like, and were given nothing, since it was built.
+    pub not_given: NotGiven,
 }
 
 impl Cached {
@@ -267,7 +305,8 @@ impl Cached {
     ///
     /// `counted_for` is the circuit, usually: [`CountedFor`]. In [`Snapshot::parts`](crate::Snapshot::parts), it counts
     /// a kept answer as answered, and a call for which there was none to give as failed. A request that the cache has
-    /// nothing to do with, such as a POST or one that names two hosts, is not counted.
+    /// nothing to do with, such as a POST or one that names two hosts, is not counted there, but in
+    /// [`CacheUsage::not_asked`].
     ///
     /// One cache may serve the layers of several services, as long as the same URI means the same in all of them.
     #[must_use]
@@ -280,14 +319,18 @@ impl Cached {
         self.0.store.clear();
     }
 
-    /// What is kept now. It looks at every answer.
+    /// What is kept now, and how often something was not, by why. It looks at every answer.
     #[must_use]
     pub fn usage(&self) -> CacheUsage {
-        let (answers, bytes) = self.0.store.usage();
+        let Shared { store, counts, .. } = &*self.0;
+        let (answers, bytes) = store.usage();
         CacheUsage {
             answers,
             bytes,
             recording: self.0.recordings.count(),
+            not_asked: counts.not_asked(),
+            not_kept: counts.not_kept(),
+            not_given: counts.not_given(),
         }
     }
 }

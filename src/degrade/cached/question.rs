@@ -7,6 +7,7 @@ use http::{
 use http_body::Body;
 
 use super::{
+    counts::WhyNotAsked,
     directives::Directives,
     headers::hop_by_hop,
     key::{Key, Keys, OVERRIDES},
@@ -23,14 +24,21 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// `None` for everything that the cache has nothing to do with.
-    pub(super) fn of<B>(request: &Request<B>, asks: Asks, keys: &Keys) -> Option<Self> {
+    /// An error for everything that the cache has nothing to do with.
+    pub(super) fn of<B>(
+        request: &Request<B>,
+        asks: Asks,
+        keys: &Keys,
+    ) -> Result<Self, WhyNotAsked> {
         let headers = request.headers();
-        if has_headers_removed(headers)? {
-            return None;
+        if has_headers_removed(headers).unwrap_or(true) {
+            return Err(WhyNotAsked::Other);
         }
-        let said = Directives::read(headers).filter(|said| !said.no_store)?;
-        Some(Self {
+        let said = Directives::read(headers).ok_or(WhyNotAsked::Other)?;
+        if said.no_store {
+            return Err(WhyNotAsked::NoStore);
+        }
+        Ok(Self {
             target: keys.of_target(request.uri(), headers)?,
             asks,
             headers: headers.clone(),
@@ -60,6 +68,17 @@ impl Asks {
                 Some(Self::Told(method.clone(), Target::of(request)))
             }
             _ => None,
+        }
+    }
+
+    /// Why a request is [none](Self::of).
+    pub(super) fn why_not<B>(request: &Request<B>, told: &[Method]) -> WhyNotAsked {
+        let (method, headers) = (request.method(), request.headers());
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        if is_read || told.contains(method) && is_what_it_says(headers) {
+            WhyNotAsked::Body
+        } else {
+            WhyNotAsked::Method
         }
     }
 

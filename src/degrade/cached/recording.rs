@@ -1,6 +1,7 @@
 //! [`Recording`]: a body that is kept if it comes to its end.
 
 use super::{
+    counts::WhyNotKept,
     recordings::Place,
     shared::{Asked, Head},
 };
@@ -24,8 +25,8 @@ impl Recording {
 
     /// Some more of the body.
     pub(super) fn add(&mut self, data: &[u8]) {
-        if self.0.as_ref().is_some_and(|tape| !tape.place.add(data)) {
-            self.give_up();
+        if let Some(tape) = self.0.take_if(|tape| !tape.place.add(data)) {
+            tape.give_up(WhyNotKept::TooLarge);
         }
     }
 
@@ -36,20 +37,20 @@ impl Recording {
         }
     }
 
-    /// The body is nothing to keep.
+    /// The body is nothing to keep, but for its size.
     pub(super) fn give_up(&mut self) {
-        self.0 = None;
+        if let Some(tape) = self.0.take() {
+            tape.give_up(WhyNotKept::Incomplete);
+        }
     }
 }
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        if let Some(tape) = self
-            .0
-            .take()
-            .filter(|tape| tape.has_all_that_was_announced())
-        {
-            tape.end();
+        match self.0.take() {
+            Some(tape) if tape.has_all_that_was_announced() => tape.end(),
+            Some(tape) => tape.give_up(WhyNotKept::Incomplete),
+            None => {}
         }
     }
 }
@@ -62,11 +63,19 @@ impl Tape {
 
     fn end(self) {
         if self.head.storable.announced.is_some() && !self.has_all_that_was_announced() {
-            return;
+            return self.give_up(WhyNotKept::Incomplete);
         }
         let Self { asked, head, place } = self;
-        if let Some(body) = place.finish() {
-            asked.keep(head, body);
+        match place.finish() {
+            Some(body) => asked.keep(head, body),
+            None => asked.is_not_kept(WhyNotKept::NoPlace),
         }
+    }
+
+    /// Keeps nothing: for this, unless somebody else has the place, which is why then.
+    fn give_up(self, why: WhyNotKept) {
+        let lost = self.place.length().is_none();
+        self.asked
+            .is_not_kept(if lost { WhyNotKept::NoPlace } else { why });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{builder::Rules, directives::Directives, freshness::Freshness};
+use super::{builder::Rules, counts::WhyNotGiven, directives::Directives, freshness::Freshness};
 
 /// What is said of an answer that is given once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,19 @@ pub(super) fn servable(
         age: age.as_secs(),
         ttl: i64::from(freshness.lifetime).saturating_sub_unsigned(age.as_secs()),
     })
+}
+
+/// Why it is not.
+pub(super) fn why_not_servable(
+    freshness: &Freshness,
+    wishes: &Directives,
+    residence: Duration,
+) -> WhyNotGiven {
+    if wants_it(wishes, freshness.age(residence)) {
+        WhyNotGiven::Stale
+    } else {
+        WhyNotGiven::Refused
+    }
 }
 
 /// Whether the request wants an answer that is so old, or any that is kept.

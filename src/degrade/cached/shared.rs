@@ -8,6 +8,7 @@ use http_body::Body;
 
 use super::{
     builder::Rules,
+    counts::{Counts, WhyNotAsked, WhyNotGiven, WhyNotKept},
     entry::Entry,
     freshness,
     headers::KeptHeaders,
@@ -15,7 +16,7 @@ use super::{
     question::{Asks, Question},
     recording::Recording,
     recordings::{Place, Recordings},
-    servable::servable,
+    servable::{servable, why_not_servable},
     storable::{Storable, storable},
     store::{Store, ToKeep},
 };
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) rules: Rules,
     clock: Clock,
     pub(super) recordings: Recordings,
+    pub(super) counts: Counts,
 }
 
 struct Clock(CircuitClock);
@@ -46,6 +48,7 @@ impl Shared {
             rules,
             clock: Clock(clock),
             recordings: Recordings::new(),
+            counts: Counts::default(),
         }
     }
 }
@@ -60,14 +63,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// `None` for what the cache has nothing to do with.
+    /// An error for what the cache has nothing to do with.
     pub(super) fn begin<B: Body>(
         shared: &Arc<Shared>,
         request: &Request<B>,
         asks: Asks,
-    ) -> Option<Self> {
+    ) -> Result<Self, WhyNotAsked> {
         let question = Question::of(request, asks, &shared.keys)?;
-        Some(Self {
+        Ok(Self {
             begun: shared.store.begin(),
             asked_at: shared.clock.0.now(),
             shared: shared.clone(),
@@ -77,6 +80,18 @@ impl Asked {
 
     /// A good answer has come: records its body, if it is one to keep, and there is room.
     pub(super) fn record(self, status: StatusCode, headers: &HeaderMap) -> Option<Recording> {
+        if self.question.asks.is_head() {
+            return None;
+        }
+        let shared = self.shared.clone();
+        shared.counts.ok(self.begin_recording(status, headers))
+    }
+
+    fn begin_recording(
+        self,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Recording, WhyNotKept> {
         let shared = self.shared.clone();
         let Question { headers: asked, .. } = &self.question;
         if says_no(status) && shared.keys.says_who(asked) {
@@ -88,16 +103,19 @@ impl Asked {
         let announced = storable.announced.unwrap_or(0);
         let room = usize::try_from(announced)
             .ok()
-            .filter(|room| *room <= shared.rules.body_limit)?;
-        let place = Place::take(&shared, shared.clock.0.now(), room)?;
+            .filter(|room| *room <= shared.rules.body_limit)
+            .ok_or(WhyNotKept::TooLarge)?;
+        let place = Place::take(&shared, shared.clock.0.now(), room).ok_or(WhyNotKept::NoPlace)?;
         // Who passes a response on has to date it (RFC 9110, section 6.6.1).
-        let date = HeaderValue::try_from(freshness::write_date(received)?).ok()?;
+        let date =
+            freshness::write_date(received).and_then(|date| HeaderValue::try_from(date).ok());
+        let date = date.ok_or(WhyNotKept::Other)?;
         let head = Head {
             status,
-            headers: KeptHeaders::keep(headers, &date)?,
+            headers: KeptHeaders::keep(headers, &date).ok_or(WhyNotKept::TooLarge)?,
             storable,
         };
-        Some(Recording::begin(self, head, place))
+        Ok(Recording::begin(self, head, place))
     }
 
     /// Keeps an answer that has come to its end.
@@ -120,11 +138,28 @@ impl Asked {
             begun: self.begun,
             depends_on,
         };
-        self.shared.store.keep(&self.shared.keys, to_keep, entry);
+        let Shared {
+            store,
+            keys,
+            counts,
+            ..
+        } = &*self.shared;
+        counts.ok(store.keep(keys, to_keep, entry));
+    }
+
+    /// Counts an answer that is not kept. Nobody expects that of one to a HEAD.
+    pub(super) fn is_not_kept(&self, why: WhyNotKept) {
+        if !self.question.asks.is_head() {
+            self.shared.counts.add(why);
+        }
     }
 
     /// There is no other answer: the last good one, if there is one that may be given.
     pub(super) fn answer(&self, because: &Because<()>) -> Option<Response<Bytes>> {
+        self.shared.counts.ok(self.find_answer(because))
+    }
+
+    fn find_answer(&self, because: &Because<()>) -> Result<Response<Bytes>, WhyNotGiven> {
         let Shared {
             store,
             keys,
@@ -133,10 +168,13 @@ impl Asked {
             ..
         } = &*self.shared;
         let question = &self.question;
-        let entry = store.find(keys, question)?;
+        let entry = store.find(keys, question).ok_or(WhyNotGiven::None)?;
         let residence = Duration::from_nanos(clock.0.now().saturating_sub(entry.asked_at));
-        let served = servable(&entry.freshness, &question.said, residence, rules)?;
-        entry.answer(question, served, because)
+        let (freshness, wishes) = (&entry.freshness, &question.said);
+        let served = servable(freshness, wishes, residence, rules)
+            .ok_or_else(|| why_not_servable(freshness, wishes, residence))?;
+        let answer = entry.answer(question, served, because);
+        answer.ok_or(WhyNotGiven::Refused)
     }
 }
 

@@ -12,6 +12,7 @@ use http::{
 
 use super::{
     builder::Rules,
+    counts::WhyNotKept,
     directives::Directives,
     freshness::{self, Freshness},
     headers::hop_by_hop,
@@ -54,27 +55,30 @@ pub(super) fn storable(
     answer: &HeaderMap,
     rules: &Rules,
     received: SystemTime,
-) -> Option<Storable> {
-    let said = Directives::read(answer)?;
-    let depends_on = vary::names(answer)?;
-    let forbidden = question.asks.is_head()
-        || said.no_store
-        || said.no_cache
-        || said.private && rules.shared
-        || sets_cookies(answer);
+) -> Result<Storable, WhyNotKept> {
+    let said = Directives::read(answer).ok_or(WhyNotKept::Other)?;
+    let depends_on = vary::names(answer).ok_or(WhyNotKept::Vary)?;
+    let allowed = !said.no_store && !said.no_cache && !(said.private && rules.shared);
+    only_if(allowed, WhyNotKept::Forbidden)?;
+    only_if(!sets_cookies(answer), WhyNotKept::SetCookie)?;
     let explicit = freshness::is_explicit(answer, &said, rules.shared);
-    let allowed = !forbidden
-        && is_understood(status, explicit)
-        && is_for_method(&question.asks, explicit, answer)?
-        && is_for_others(question, &said, &depends_on, rules)
-        && is_whole(answer)
-        && keeps_what_decides(answer)?;
-    allowed.then_some(())?;
-    Some(Storable {
-        freshness: Freshness::read(answer, &said, rules, received)?,
+    only_if(is_understood(status, explicit), WhyNotKept::Status)?;
+    let for_others = is_for_others(question, &said, &depends_on, rules);
+    only_if(for_others, WhyNotKept::Credentials)?;
+    only_if(is_whole(answer), WhyNotKept::Incomplete)?;
+    let for_method = is_for_method(&question.asks, explicit, answer);
+    let rest = for_method.zip(keeps_what_decides(answer)) == Some((true, true));
+    only_if(rest, WhyNotKept::Other)?;
+    Ok(Storable {
+        freshness: Freshness::read(answer, &said, rules, received).ok_or(WhyNotKept::Other)?,
         depends_on,
-        announced: announced(answer)?,
+        announced: announced(answer).ok_or(WhyNotKept::Other)?,
     })
+}
+
+/// An error if it does not hold.
+fn only_if(holds: bool, why: WhyNotKept) -> Result<(), WhyNotKept> {
+    holds.then_some(()).ok_or(why)
 }
 
 fn sets_cookies(answer: &HeaderMap) -> bool {

@@ -16,6 +16,7 @@ use quick_cache::{
 };
 
 use super::{
+    counts::WhyNotKept,
     entry::Entry,
     forgotten::Forgotten,
     headers::MAX_HEAD,
@@ -121,7 +122,12 @@ impl Store {
     }
 
     /// In place of what there is, unless that was asked for later.
-    pub(super) fn keep(&self, keys: &Keys, to_keep: ToKeep<'_>, entry: Entry) {
+    pub(super) fn keep(
+        &self,
+        keys: &Keys,
+        to_keep: ToKeep<'_>,
+        entry: Entry,
+    ) -> Result<(), WhyNotKept> {
         let ToKeep {
             question,
             begun,
@@ -129,17 +135,14 @@ impl Store {
         } = to_keep;
         let target = question.target;
         let _keeping = self.keeping(target);
-        let Some(root) = self.root_for(target, depends_on) else {
-            return;
-        };
-        let Some(key) = variant(keys, &root, question) else {
-            return;
-        };
+        let root = self.root_for(target, depends_on).ok_or(WhyNotKept::Vary)?;
+        let key = variant(keys, &root, question).ok_or(WhyNotKept::Vary)?;
         // After the root is there: see `Forgotten`.
         if self.forgotten.is_after(begun, target) || self.is_later(key, entry.asked_at) {
-            return;
+            return Err(WhyNotKept::Outdated);
         }
         self.slots.insert(key, Slot::Answer(Arc::new(entry)));
+        Ok(())
     }
 
     /// Whoever asks this is given nothing of what he has got so far.

@@ -39,7 +39,7 @@ impl Target {
         let mut parts = self.uri.clone().into_parts();
         parts.path_and_query = Some(self.path_at(reference)?);
         let headers: HeaderMap = self.host.iter().map(|host| (HOST, host.clone())).collect();
-        keys.of_target(&Uri::from_parts(parts).ok()?, &headers)
+        keys.of_target(&Uri::from_parts(parts).ok()?, &headers).ok()
     }
 
     /// The path of an absolute URI of the same origin, or one from the root. One that is relative to the request's path

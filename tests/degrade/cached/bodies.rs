@@ -20,7 +20,7 @@ use tower_breaker::{
     clock::ManualClock,
     degrade::{
         Because, Degraded, FallbackKind,
-        cached::{Cached, CachedBody, CachedService},
+        cached::{Cached, CachedBody, CachedService, NotKept},
         fallback::{self, FallbackLayer},
     },
 };
@@ -159,6 +159,7 @@ fn what_is_not_read_to_its_end_is_not_kept() {
         poll(&mut body);
     }
     drop(body);
+    assert_eq!(recorder.cached.usage().not_kept.incomplete, 1);
     assert_eq!(
         (recorder.kept(), recorder.cached.usage().recording),
         (None, 0)
@@ -222,6 +223,7 @@ fn what_breaks_off_has_trailers_or_another_length_is_not_kept() {
         let _: Option<Bytes> = read(recorder.get(headers, body));
         assert_eq!(recorder.kept(), None, "{length}");
     }
+    assert_eq!(recorder.cached.usage().not_kept.incomplete, 7);
 }
 
 // M4
@@ -264,6 +266,7 @@ fn no_more_than_64_bodies_are_recorded_at_once() {
         (recorder.cached.usage().recording, recorder.kept()),
         (64, None)
     );
+    assert_eq!(recorder.cached.usage().not_kept.no_place, 1);
     bodies.pop();
     assert_eq!(
         read(recorder.get(&[], Script::of(&["room"]))).expect("whole"),
@@ -297,7 +300,14 @@ fn whoever_reads_slowly_keeps_nobody_from_being_kept() {
     read(new);
     assert_eq!(recorder.kept().expect("kept"), "new");
     drop(slow);
-    assert_eq!(recorder.cached.usage().recording, 0);
+    let usage = recorder.cached.usage();
+    // The one that waited, the one that lost its place, and those that were not read to their end.
+    let NotKept {
+        no_place,
+        incomplete,
+        ..
+    } = usage.not_kept;
+    assert_eq!((usage.recording, no_place, incomplete), (0, 2, 63));
 }
 
 // M4: it is the body that takes long, and not the head.
@@ -354,6 +364,7 @@ fn an_answer_that_was_on_its_way_when_something_changed_is_not_kept() {
     recorder.cached.clear();
     read(before);
     assert_eq!(recorder.kept(), None);
+    assert_eq!(recorder.cached.usage().not_kept.outdated, 2);
 }
 
 /// Says that it is over when it is dropped, also by a panic: or the others would go on for ever.
@@ -433,6 +444,7 @@ fn an_answer_that_was_asked_for_earlier_replaces_none_that_was_asked_for_later()
     read(recorder.get(&[], Script::of(&["new"])));
     read(earlier);
     assert_eq!(recorder.kept().expect("kept"), "new");
+    assert_eq!(recorder.cached.usage().not_kept.outdated, 1);
 }
 
 // M3: nor while both come to their end at the same instant.
@@ -608,6 +620,7 @@ fn what_another_fallback_has_answered_is_not_kept() {
     circuit.force_open();
     assert_eq!(ask(), "sorry");
     assert_eq!(cached.usage().answers, 0);
+    assert_eq!(cached.usage().not_kept.not_good, 1);
     circuit.release();
     assert_eq!(ask(), "fine");
     circuit.force_open();

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bounds;
+mod counts;
 mod hostile;
 mod methods;
 mod oracle;

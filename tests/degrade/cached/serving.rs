@@ -576,7 +576,7 @@ fn the_longest_age_does_not_overflow() {
 // M4
 #[test]
 fn what_may_be_stale_for_longer_is_kept_for_longer() {
-    let mut given = |stale| {
+    let given = |stale| {
         let mut stage = Stage::with(|cached| cached.stale_if_error(stale));
         given_for(&mut stage, &[], &[])
     };
