@@ -7,10 +7,15 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::recording::Recording;
+use crate::degrade::{
+    Because,
+    fallback::{self, Respond},
+};
 
 pin_project! {
     /// The body of a response of [`CachedService`](super::CachedService): the inner one, or one that was kept.
@@ -58,6 +63,35 @@ impl<B> From<B> for CachedBody<B> {
     fn from(body: B) -> Self {
         Self::inner(body)
     }
+}
+
+/// A default where nothing is kept, for a fallback around a cache: [`value`](fallback::value) with a [`CachedBody`],
+/// which is not `Clone`.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use tower::{Layer, service_fn};
+/// use tower_breaker::{Circuit, degrade::{StackLayer, cached::{self, Cached}}};
+///
+/// # fn main() -> Result<(), tower_breaker::ConfigError> {
+/// # let circuit = Circuit::builder("reviews").build()?;
+/// # let cached = Cached::builder().build()?;
+/// # let client = service_fn(async |_: Request<String>| {
+/// #     Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
+/// # });
+/// let none = cached::otherwise(Response::new(Full::from("no reviews yet")));
+/// let reviews = StackLayer::of(&circuit).cached(&cached).on_failure(none).layer(client);
+/// # fn is_service<S: tower::Service<Request<String>>>(_: S) {}
+/// # is_service(reviews);
+/// # Ok(())
+/// # }
+/// ```
+pub fn otherwise<B: Clone, E>(
+    default: Response<B>,
+) -> Respond<impl Fn(&Because<E>) -> Response<CachedBody<B>> + Clone> {
+    fallback::response(move |_: &Because<E>| default.clone().map(CachedBody::from))
 }
 
 impl<B: Body> CachedBody<B> {

@@ -264,7 +264,7 @@ use std::{fmt, sync::Arc};
 
 use self::shared::Shared;
 pub use self::{
-    body::CachedBody,
+    body::{CachedBody, otherwise},
     builder::CachedBuilder,
     counts::{NotAsked, NotGiven, NotKept},
     future::CachedFuture,

@@ -58,8 +58,8 @@ pub(super) fn storable(
 ) -> Result<Storable, WhyNotKept> {
     let said = Directives::read(answer).ok_or(WhyNotKept::Other)?;
     let depends_on = vary::names(answer).ok_or(WhyNotKept::Vary)?;
-    let allowed = !said.no_store && !said.no_cache && !(said.private && rules.shared);
-    only_if(allowed, WhyNotKept::Forbidden)?;
+    let forbidden = said.no_store || said.no_cache || said.private && rules.shared;
+    only_if(!forbidden, WhyNotKept::Forbidden)?;
     only_if(!sets_cookies(answer), WhyNotKept::SetCookie)?;
     let explicit = freshness::is_explicit(answer, &said, rules.shared);
     only_if(is_understood(status, explicit), WhyNotKept::Status)?;

@@ -171,14 +171,12 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// * What a failure is, each part asks by itself. [`classify_with`](Self::classify_with) says it to all; a part that is
 ///   made by hand is told by hand.
 /// * With [`cached`](Self#method.cached), responses are `Response<CachedBody<B>>`. A fallback has to answer with these,
-///   too. They are not `Clone`, so take [`response`](super::fallback::response) in place of
-///   [`value`](super::fallback::value):
+///   too. They are not `Clone`, so take [`otherwise`](super::cached::otherwise) in place of
+///   [`value`](super::fallback::value), or [`response`](super::fallback::response):
 ///
 ///   ```text
-///   stack.cached(&cached).on_failure(value(Response::new(none)))                    // wrong: does not compile
-///   stack.cached(&cached).on_failure(response(|_: &Because<Infallible>| {           // right
-///       Response::new(CachedBody::from(Full::from("no reviews yet")))
-///   }))
+///   stack.cached(&cached).on_failure(value(Response::new(none)))        // wrong: does not compile
+///   stack.cached(&cached).on_failure(otherwise(Response::new(none)))    // right
 ///   ```
 /// * A setting that is off for now and on later, such as a [bulkhead](crate::CircuitBuilder::bulkhead), holds from then
 ///   on. Retries only if they are named here.

@@ -2,10 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, Full};
+use tower::{Layer, ServiceExt};
 use tower_breaker::{
-    Reason, Rejected,
+    Circuit, Reason, Rejected,
     clock::Clock,
-    degrade::{Degraded, FallbackCause, FallbackKind, cached::Cached},
+    degrade::{
+        Degraded, FallbackCause, FallbackKind, StackLayer,
+        cached::{Cached, otherwise},
+    },
 };
 
 use super::stage::{HOUR, Stage, date, get, reply, request};
@@ -628,4 +635,34 @@ fn nonsense_is_refused_when_it_is_built() {
             .build()
             .is_ok()
     );
+}
+
+// M1, M4: what is stale, else a default.
+#[test]
+fn a_default_is_given_where_nothing_is_kept() {
+    let circuit = Circuit::builder("reviews").build().expect("fine");
+    let cached = Cached::builder()
+        .stale_if_error(HOUR)
+        .build()
+        .expect("fine");
+    let origin = tower::service_fn(|_: super::stage::Question| async {
+        Ok::<_, std::convert::Infallible>(http::Response::new(Full::<Bytes>::from("live")))
+    });
+    let none = otherwise(http::Response::new(Full::from("none yet")));
+    let service = StackLayer::of(&circuit)
+        .cached(&cached)
+        .on_failure(none)
+        .layer(origin);
+    let ask = || {
+        let answer = service.clone().oneshot(get("/a", &[])).now_or_never();
+        let body = answer.expect("at once").expect("fine").into_body();
+        let read = body.collect().now_or_never().expect("at once");
+        read.expect("fine").to_bytes()
+    };
+    circuit.force_open();
+    assert_eq!((ask(), ask()), ("none yet".into(), "none yet".into()));
+    circuit.release();
+    assert_eq!(ask(), "live");
+    circuit.force_open();
+    assert_eq!(ask(), "live");
 }
