@@ -30,6 +30,7 @@ fn two_hosts_are_counted_and_neither_is_taken() {
 // M3
 #[test]
 fn requests_that_are_none_for_the_cache_are_counted_by_why() {
+    type Count = fn(NotAsked) -> u64;
     fn counted(question: Question) -> NotAsked {
         let mut stage = told();
         stage.ask(question);
@@ -46,7 +47,7 @@ fn requests_that_are_none_for_the_cache_are_counted_by_why() {
     let other = |it: NotAsked| it.other;
     let length = ("content-length", "0");
     let overrides = ("x-http-method-override", "DELETE");
-    let cases: [(Question, fn(NotAsked) -> u64); 13] = [
+    let cases: [(Question, Count); 13] = [
         (request("PUT", "/", &[]), method),
         (with_body("PUT"), method),
         (request("OPTIONS", "/", &[]), method),
