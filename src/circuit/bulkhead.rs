@@ -198,6 +198,25 @@ impl Circuit {
         }
     }
 
+    /// Waits in line for a place, for as long as it takes (rule M7). `None` once the circuit rejects, of which nobody is
+    /// told: no call was made yet.
+    #[cfg(feature = "degrade")]
+    pub(crate) async fn wait_in_line(&self) -> Option<Place> {
+        let Some(places) = self.places() else {
+            return Some(Place::for_nothing());
+        };
+        if places.try_take() {
+            return Some(self.place_taken());
+        }
+        let _waits = places.wait();
+        let (mut taken, mut refused) = (pin!(places.take()), pin!(self.refused()));
+        poll_fn(|context| match taken.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Some(self.place_taken())),
+            Poll::Pending => refused.as_mut().poll(context).map(|_| None),
+        })
+        .await
+    }
+
     /// Waits until a call would be rejected by the circuit itself.
     async fn refused(&self) -> Refusal {
         loop {

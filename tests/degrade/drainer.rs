@@ -408,6 +408,107 @@ async fn who_waits_is_not_polled() {
     }
 }
 
+/// A circuit with one place in its bulkhead.
+fn one_at_a_time() -> Circuit {
+    let circuit = Circuit::builder("orders").open_for(secs(10));
+    circuit.bulkhead(1, Duration::ZERO).build().expect("valid")
+}
+
+/// How many places are taken, how many wait for one, and how many were rejected.
+fn places(circuit: &Circuit) -> (u64, u64, u64) {
+    let parts = circuit.snapshot().parts.unwrap_or_default();
+    let bulkhead = parts.bulkhead.unwrap_or_default();
+    (bulkhead.taken, bulkhead.waiting, bulkhead.rejected)
+}
+
+// M2, M7: full is no attempt, and its call has the place while it is under way.
+#[tokio::test(start_paused = true)]
+async fn it_waits_for_a_place_and_takes_it() {
+    let (outbox, circuit, dying) = (Memory::new(), one_at_a_time(), Dying::default());
+    let dependency = Dependency::doing([Do::Take(5_000)]);
+    let place = circuit.try_enter().expect("free");
+    put_all(&outbox, &["one"]).await;
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let drainer = drainer.max_attempts(1).dead_letter(dying.hook());
+    let mut run = pin!(drainer.run(pending()));
+    let polls = polls(run.as_mut(), secs(600)).await;
+    assert!(polls <= 4, "{polls}");
+    assert!(dependency.seen().is_empty());
+    assert_eq!(places(&circuit), (1, 1, 0));
+
+    drop(place);
+    let _: Result<_, _> = timeout(secs(4), run.as_mut()).await;
+    assert_eq!(dependency.bodies(), ["one"]);
+    circuit.try_enter().expect_err("the drainer has it");
+    let _: Result<_, _> = timeout(secs(4), run.as_mut()).await;
+    assert_eq!(
+        (dependency.answered(), dying.told()),
+        (vec!["one".to_owned()], vec![])
+    );
+    assert_eq!(places(&circuit), (0, 0, 1), "given back");
+}
+
+// M2, M7
+#[tokio::test(start_paused = true)]
+async fn it_may_be_ended_while_it_waits_for_a_place() {
+    let (dependency, outbox, circuit) = (Dependency::default(), Memory::new(), one_at_a_time());
+    let place = circuit.try_enter().expect("free");
+    put_all(&outbox, &["one"]).await;
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let begun = Instant::now();
+    let drained = run_for(drainer, secs(3)).await;
+    assert_eq!((begun.elapsed(), drained.left.len()), (secs(3), 1));
+    drop(place);
+    assert_eq!(places(&circuit), (0, 0, 0));
+    assert!(dependency.seen().is_empty());
+}
+
+// M2, M7: a circuit that rejects keeps nobody in line, and whatever is old is buried all the same.
+#[tokio::test(start_paused = true)]
+async fn it_waits_for_its_circuit_again_if_that_opens_meanwhile() {
+    let (outbox, circuit, dying) = (Memory::new(), one_at_a_time(), Dying::default());
+    let (dependency, place) = (Dependency::default(), circuit.try_enter().expect("free"));
+    put_all(&outbox, &["one"]).await;
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let drainer = drainer.max_age(secs(30)).dead_letter(dying.hook());
+    let mut run = pin!(drainer.run(pending()));
+    let _: Result<_, _> = timeout(secs(1), run.as_mut()).await;
+    circuit.trip(secs(10)).expect("normal mode");
+    let _: Result<_, _> = timeout(secs(5), run.as_mut()).await;
+    assert_eq!(places(&circuit), (1, 0, 0));
+    let _: Result<_, _> = timeout(secs(10), run.as_mut()).await;
+    assert_eq!(places(&circuit), (1, 1, 0), "in line to be the probe");
+    let _: Result<_, _> = timeout(secs(20), run.as_mut()).await;
+    assert_eq!(dying.told(), [("one".to_owned(), Dead::TooOld)]);
+    drop(place);
+    put_all(&outbox, &["two"]).await;
+    let _: Result<_, _> = timeout(secs(1), run.as_mut()).await;
+    assert_eq!(
+        (dependency.bodies(), circuit.state()),
+        (vec!["two".to_owned()], State::Closed)
+    );
+}
+
+// M2, M7: who opens the circuit gives its place back right after that.
+#[tokio::test(start_paused = true)]
+async fn a_place_that_comes_too_late_is_given_back() {
+    let (dependency, outbox) = (Dependency::default(), Memory::new());
+    let circuit = one_at_a_time();
+    let place = circuit.try_enter().expect("free");
+    put_all(&outbox, &["one"]).await;
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let mut run = pin!(drainer.run(pending()));
+    let _: Result<_, _> = timeout(secs(1), run.as_mut()).await;
+    circuit.trip(secs(10)).expect("normal mode");
+    drop(place);
+    let _: Result<_, _> = timeout(secs(5), run.as_mut()).await;
+    assert_eq!(places(&circuit), (0, 0, 0));
+    let totals = circuit.snapshot().totals.expect("counted");
+    assert_eq!(totals.rejected, 0, "nothing was taken");
+    let _: Result<_, _> = timeout(secs(6), run.as_mut()).await;
+    assert_eq!(dependency.bodies(), ["one"]);
+}
+
 // M7: half-open is full with the probe of somebody else.
 #[tokio::test(start_paused = true)]
 async fn it_waits_for_the_probe_of_another() {

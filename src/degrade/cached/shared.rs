@@ -96,7 +96,7 @@ impl Asked {
         let Question { headers: asked, .. } = &self.question;
         if says_no(status) && shared.keys.says_who(asked) {
             shared.store.forget_own(&shared.keys, &self.question);
-            return None;
+            return Err(WhyNotKept::Status);
         }
         let received = shared.clock.0.wall();
         let storable = storable(&self.question, status, headers, &shared.rules, received)?;

@@ -26,7 +26,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    circuit::{classify::Classify, handle::Circuit},
+    circuit::{bulkhead::Place, classify::Classify, handle::Circuit},
     machine::State,
     service::{
         breaker::CircuitBreaker, classify::HttpClassifier, layer::CircuitBreakerLayer,
@@ -61,8 +61,9 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 /// * **It makes the probe itself.** When the wait of an open circuit is over, the next entry is the probe, so the
 ///   circuit closes although nobody calls. If that probe fails, others may make the next for the time of the first
 ///   [`backoff`](Self::backoff), before the drainer does: an entry that always fails does not keep the circuit open.
-/// * It is under the ramp as any other call, and makes at most one call in each [`interval`](Self::interval). It takes
-///   no place in the circuit's bulkhead.
+/// * It is under the ramp as any other call, and makes at most one call in each [`interval`](Self::interval).
+/// * **It takes a place in the circuit's [bulkhead](crate::CircuitBuilder::bulkhead)**, as any other call. While that is
+///   full, it waits in line, for however long, and uses up no attempt.
 /// * Entries with the same [order key](Entry::order_key) are delivered in their order, never two at once. One that has
 ///   failed holds up those behind it, until it is delivered or dead.
 ///
@@ -333,8 +334,8 @@ where
             delivered: 0,
             dead: 0,
         };
-        while let First::Other(held) = first(shutdown.as_mut(), draining.next()).await {
-            let mut delivery = pin!(draining.deliver(held));
+        while let First::Other((held, place)) = first(shutdown.as_mut(), draining.next()).await {
+            let mut delivery = pin!(draining.deliver(held, place));
             if let First::One(()) = first(shutdown.as_mut(), delivery.as_mut()).await {
                 let _: Result<(), _> = timeout(self.settings.grace, delivery).await;
                 break;
@@ -349,8 +350,8 @@ where
 }
 
 impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
-    /// Waits for an entry, and for the circuit to admit its call. Who waits has taken nothing.
-    async fn next(&mut self) -> Held<'a, O> {
+    /// Waits for an entry, and for the circuit to admit its call and have a place for it. Who waits has taken nothing.
+    async fn next(&mut self) -> (Held<'a, O>, Place) {
         loop {
             // What is always ready must not keep others from running.
             yield_now().await;
@@ -358,34 +359,52 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
             let changed = self.outbox.changed();
             let expires_in = self.bury_the_old().await;
             // Whatever is put meanwhile is not too old before that.
-            if let First::Other(()) = first(self.admission(), sleep(expires_in)).await {
+            let First::One(place) = first(self.place(), sleep(expires_in)).await else {
                 continue;
-            }
+            };
             self.pause = None;
             match self.outbox.take(self.lease()).await {
                 Ok(Take::One(leased)) if leased.age > self.settings.max_age => {
+                    // Whoever buries it takes the time that it takes.
+                    drop(place);
                     let held = Held::new(self.outbox, leased);
                     self.bury(held, Dead::TooOld, 0).await;
                 }
-                Ok(Take::One(leased)) => return Held::new(self.outbox, leased),
+                Ok(Take::One(leased)) => return (Held::new(self.outbox, leased), place),
                 Ok(Take::Nothing(left)) => {
+                    drop(place);
                     let left = left.map_or(expires_in, |left| left.min(expires_in));
                     // Also one that says all the time that something has changed.
                     sleep(SHORTEST_WAIT).await;
                     either(changed, sleep(left.saturating_sub(SHORTEST_WAIT))).await;
                 }
-                Err(error) => self.outbox_failed(&error).await,
+                Err(error) => {
+                    drop(place);
+                    self.outbox_failed(&error).await;
+                }
             }
         }
     }
 
-    /// Waits until another call may be made: for what the drainer has to wait for by itself, and then for the circuit,
-    /// which is asked last.
-    async fn admission(&mut self) {
+    /// Waits until another call may be made, and has a place in the bulkhead then: for what the drainer has to wait for
+    /// by itself, then for the circuit, and for the place last. In line, it is there only while the circuit admits calls.
+    async fn place(&mut self) -> Place {
         if let Some(pause) = self.pause {
             either(self.circuit.observers().changed(), sleep_until(pause)).await;
         }
         self.rate.wait().await;
+        loop {
+            self.admission().await;
+            let place = self.circuit.wait_in_line().await;
+            // Whoever had the place may have opened the circuit, right before giving it back.
+            if let Some(place) = place.filter(|_| !self.circuit.would_refuse()) {
+                return place;
+            }
+        }
+    }
+
+    /// Exclusively, so that the client need not be `Sync`.
+    async fn admission(&mut self) {
         loop {
             admission(self.circuit.clone()).await;
             if !self.steps_back || self.circuit.state() == State::Closed {
@@ -439,7 +458,7 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
         }
     }
 
-    async fn deliver<B, RB>(&mut self, held: Held<'a, O>)
+    async fn deliver<B, RB>(&mut self, held: Held<'a, O>, place: Place)
     where
         S: Service<Request<B>, Response = Response<RB>>,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -447,6 +466,7 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
         C: Classify<Response<RB>, S::Error>,
     {
         let (verdict, was_probe) = self.attempt(held.leased()).await;
+        drop(place);
         self.steps_back = was_probe && matches!(verdict, Verdict::Failed(_));
         match verdict {
             Verdict::Delivered => self.delivered(held).await,
