@@ -180,6 +180,7 @@ fn retries(retries: &RetryTotals) -> Value {
         "not_closed": retries.not_closed,
         "too_long": retries.too_long,
         "exhausted": retries.exhausted,
+        "off": retries.off,
     })
 }
 

@@ -161,6 +161,7 @@
 //! | [`RetryDecision::NotClosed`] | `not_closed` | |
 //! | [`RetryDecision::TooLong`] | `too_long` | |
 //! | [`RetryDecision::Exhausted`] | `exhausted` | |
+//! | [`RetryDecision::Off`] | `off` | |
 //!
 //! | event | label |
 //! |---|---|

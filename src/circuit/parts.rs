@@ -139,6 +139,8 @@ pub enum RetryDecision {
     TooLong,
     /// It was repeated as often as it may be.
     Exhausted,
+    /// The setting [`retries`](crate::CircuitBuilder::retries) of the circuit is off, so that none is repeated.
+    Off,
 }
 
 /// How often a policy for retries has [decided](RetryDecision) what.
@@ -157,6 +159,8 @@ pub struct RetryTotals {
     pub too_long: u64,
     /// [`RetryDecision::Exhausted`].
     pub exhausted: u64,
+    /// [`RetryDecision::Off`]. Where retries are not off on purpose, they were forgotten in the circuit's settings.
+    pub off: u64,
 }
 
 /// Calls that are kept for later (rule M6).
@@ -241,6 +245,7 @@ impl RetryDecision {
             Self::NotClosed => "not_closed",
             Self::TooLong => "too_long",
             Self::Exhausted => "exhausted",
+            Self::Off => "off",
         }
     }
 }
@@ -369,7 +374,7 @@ pub(crate) struct PartCounters {
 #[derive(Default)]
 struct RetryCounters {
     has_policy: AtomicBool,
-    decided: [AtomicU64; 6],
+    decided: [AtomicU64; 7],
 }
 
 /// Something that is done at most once a minute, by whoever comes first.
@@ -514,6 +519,7 @@ impl RetryCounters {
             not_closed,
             too_long,
             exhausted,
+            off,
         ] = self.decided.each_ref().map(read);
         self.has_policy
             .load(Ordering::Relaxed)
@@ -524,6 +530,7 @@ impl RetryCounters {
                 not_closed,
                 too_long,
                 exhausted,
+                off,
             })
     }
 }

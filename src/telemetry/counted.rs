@@ -111,6 +111,7 @@ fn plus_retries(one: RetryTotals, other: RetryTotals) -> RetryTotals {
         not_closed,
         too_long,
         exhausted,
+        off,
     } = other;
     RetryTotals {
         retried: one.retried.wrapping_add(retried),
@@ -119,6 +120,7 @@ fn plus_retries(one: RetryTotals, other: RetryTotals) -> RetryTotals {
         not_closed: one.not_closed.wrapping_add(not_closed),
         too_long: one.too_long.wrapping_add(too_long),
         exhausted: one.exhausted.wrapping_add(exhausted),
+        off: one.off.wrapping_add(off),
     }
 }
 
@@ -233,6 +235,7 @@ mod tests {
                 not_closed: from + 13,
                 too_long: from + 14,
                 exhausted: from + 15,
+                off: from + 22,
             }),
             queue: Some(QueueNow {
                 entries: from + 16,
@@ -261,7 +264,7 @@ mod tests {
         let numbers = twice(format!("{sum:?}"));
         let expected: Vec<_> = twice(format!("{:?}", parts(100)));
         // The oldest is the older of both: it is printed as `1000s`, and is no number here.
-        assert_eq!(numbers.len(), 22);
+        assert_eq!(numbers.len(), 23);
         for (sum, one) in numbers.into_iter().zip(expected) {
             assert_eq!(sum, one + one + 900);
         }

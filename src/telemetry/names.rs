@@ -203,6 +203,7 @@ pub(super) static METRICS: [Metric; 24] = [
                 count(&["not_closed"], retries.not_closed);
                 count(&["too_long"], retries.too_long);
                 count(&["exhausted"], retries.exhausted);
+                count(&["off"], retries.off);
             }
         }),
     },

@@ -74,7 +74,7 @@ async fn each_part_is_shown_with_what_came_of_it() {
             "hidden_failures": 0,
             "retries": {
                 "retried": 1, "no_budget": 0, "rejected": 0, "not_closed": 0,
-                "too_long": 0, "exhausted": 1,
+                "too_long": 0, "exhausted": 1, "off": 0,
             },
             "queue": null,
             "unused": [],

@@ -46,13 +46,14 @@ const KINDS: [FallbackKind; 7] = [
     FallbackKind::Outbox,
     FallbackKind::Own,
 ];
-const DECISIONS: [RetryDecision; 6] = [
+const DECISIONS: [RetryDecision; 7] = [
     RetryDecision::Retried,
     RetryDecision::NoBudget,
     RetryDecision::Rejected,
     RetryDecision::NotClosed,
     RetryDecision::TooLong,
     RetryDecision::Exhausted,
+    RetryDecision::Off,
 ];
 
 /// Why another answer may be needed.

@@ -88,7 +88,7 @@ fn what_may_be_cut_off_or_repeated_is_there_at_zero() {
             ["call", "probe", "caller"].map(|it| cut_off(&seen, it)),
             [0.0; 3]
         );
-        for decision in ["retried", "no_budget", "not_closed", "exhausted"] {
+        for decision in ["retried", "no_budget", "not_closed", "exhausted", "off"] {
             assert_eq!(decided(&seen, decision), 0.0);
         }
         assert_eq!(answered(&seen), None);

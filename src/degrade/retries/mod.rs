@@ -53,7 +53,8 @@
 //! | was answered by a fallback further in | no |
 //! | ended in anything else | no |
 //!
-//! A circuit whose setting `retries` is off has no call repeated. In any case a call that may be repeated pays for a copy
+//! A circuit whose setting `retries` is off has no call repeated, and those that have failed are counted as
+//! [off](crate::observe::RetryTotals::off). In any case a call that may be repeated pays for a copy
 //! of its request, and if it succeeds, for one look at the clock. What was decided of failed calls is counted:
 //! [`Parts::retries`](crate::observe::Parts::retries). Failed calls that were not repeatable are not counted there,
 //! because Tower asks no policy about them.

@@ -120,8 +120,7 @@ impl<C, R, M, D> Retries<C, R, M, D> {
     #[cold]
     fn repeat_after(&mut self, failed: Heard) -> Option<Duration> {
         let circuit = &self.rules.circuit;
-        let limits = circuit.settings().retries()?;
-        match self.decide(&limits, failed) {
+        match self.decide(failed) {
             Ok(wait) => {
                 circuit.note_retry(RetryDecision::Retried);
                 self.repeats += 1;
@@ -136,13 +135,15 @@ impl<C, R, M, D> Retries<C, R, M, D> {
     }
 
     /// The budget comes last: what is not repeated takes nothing from it.
-    fn decide(&self, limits: &RetryLimits, failed: Heard) -> Result<Duration, RetryDecision> {
+    fn decide(&self, failed: Heard) -> Result<Duration, RetryDecision> {
         let Heard::Failed(asked) = failed else {
             return Err(match failed {
                 Heard::OutOfTime => RetryDecision::TooLong,
                 _ => RetryDecision::Rejected,
             });
         };
+        let limits = self.rules.circuit.settings().retries();
+        let limits = &limits.ok_or(RetryDecision::Off)?;
         if self.repeats >= limits.at_most {
             return Err(RetryDecision::Exhausted);
         }

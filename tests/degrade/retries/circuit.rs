@@ -319,7 +319,7 @@ async fn the_setting_is_obeyed_while_the_circuit_lives() {
     let client = stacked(at_once(&circuit), &circuit, &upstream);
     ask(&client, get()).await;
     assert_eq!(upstream.asked(), 1);
-    assert_eq!(counted(&circuit), totals(|_| ()));
+    assert_eq!(counted(&circuit), totals(|totals| totals.off = 1));
 
     let set = |limits: Option<RetryLimits>| {
         circuit
@@ -335,6 +335,13 @@ async fn the_setting_is_obeyed_while_the_circuit_lives() {
     set(None);
     ask(&client, get()).await;
     assert_eq!(upstream.asked(), 9);
+    let before = counted(&circuit);
+    assert_eq!((before.off, before.rejected), (2, 0));
+    // Which is never repeated anyway.
+    circuit.force_open();
+    ask(&client, get()).await;
+    let now = counted(&circuit);
+    assert_eq!((now.off, now.rejected), (2, 1));
 }
 
 // M8, L2
