@@ -148,6 +148,7 @@ fn parts(seen: &Snapshot, settings: &Settings) -> Option<Value> {
         "bulkhead": parts.bulkhead.as_ref().map(bulkhead),
         "fallbacks": parts.fallbacks.iter().map(fallback).collect::<Vec<_>>(),
         "hidden_failures": parts.hidden_failures,
+        "misplaced_calls": parts.misplaced_calls,
         "retries": parts.retries.as_ref().map(retries),
         "queue": parts.queue.as_ref().map(queue),
         "unused": unused,

@@ -218,13 +218,16 @@ fn write_parts(f: &mut fmt::Formatter<'_>, parts: &Parts) -> fmt::Result {
             write_elapsed(f, oldest)?;
         }
     }
-    match parts.hidden_failures {
-        0 => Ok(()),
-        hidden => write!(
-            f,
-            "; {hidden} failures hidden by a fallback inside the breaker"
-        ),
-    }
+    write_mistakes(f, parts)
+}
+
+fn write_mistakes(f: &mut fmt::Formatter<'_>, parts: &Parts) -> fmt::Result {
+    let mistakes = [
+        (parts.hidden_failures, "failures hidden by a fallback"),
+        (parts.misplaced_calls, "calls met a queue"),
+    ];
+    let mut mistakes = mistakes.into_iter().filter(|(count, _)| *count > 0);
+    mistakes.try_for_each(|(count, what)| write!(f, "; {count} {what} inside the breaker"))
 }
 
 fn write_bulkhead(f: &mut fmt::Formatter<'_>, bulkhead: BulkheadNow) -> fmt::Result {
@@ -472,6 +475,10 @@ mod tests {
             hidden_failures: 7,
             ..Parts::default()
         };
+        let misplaced = Parts {
+            misplaced_calls: 3,
+            ..Parts::default()
+        };
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         for (parts, told) in [
             (Parts::default(), ""),
@@ -489,6 +496,7 @@ mod tests {
                 hidden,
                 "; 7 failures hidden by a fallback inside the breaker",
             ),
+            (misplaced, "; 3 calls met a queue inside the breaker"),
         ] {
             assert_eq!(line(parts), told);
         }

@@ -43,6 +43,10 @@ pub struct Parts {
     /// How many of these came from a fallback *inside* the breaker, which took each for the dependency's own answer:
     /// failures were hidden from the circuit. Anything but zero is a mistake in the order of the layers.
     pub hidden_failures: u64,
+    /// Calls that went through a queue's layer ([`Defer`](FallbackKind::Defer) or [`Outbox`](FallbackKind::Outbox))
+    /// *inside* the breaker, where it hears of no rejection and keeps nothing. Anything but zero is a mistake in the
+    /// order of the layers.
+    pub misplaced_calls: u64,
     /// What became of failed calls that might have been repeated, if there has been a policy for that.
     pub retries: Option<RetryTotals>,
     /// Calls that are kept for later, if there is a queue.
@@ -328,6 +332,20 @@ impl Circuit {
         }
     }
 
+    /// A call of this circuit has come to a queue that was to keep it if it was rejected.
+    #[cfg(feature = "degrade")]
+    #[cold]
+    pub(crate) fn note_misplaced(&self) {
+        let is_first = self.parts().misplaced();
+        if cfg!(debug_assertions) && is_first {
+            eprintln!(
+                "tower-breaker: a queue's layer is inside the breaker of circuit `{}`, and keeps nothing therefore: \
+                 put it around the breaker's",
+                self.name()
+            );
+        }
+    }
+
     /// A policy keeps to what is set of retries, also where it has nothing to decide.
     #[cfg(feature = "retries")]
     pub(crate) fn join_retries(&self) {
@@ -362,6 +380,7 @@ pub(crate) struct PartCounters {
     /// Answered, and failed as well.
     fallbacks: [[[AtomicU64; 2]; FallbackCause::ALL.len()]; FallbackKind::ALL.len()],
     hidden_failures: AtomicU64,
+    misplaced_calls: AtomicU64,
     retries: RetryCounters,
     /// When each of the [news](PartNews) was told last.
     told: [OnceAMinute; 2],
@@ -434,6 +453,12 @@ impl PartCounters {
 
     /// Whether it was the first.
     #[cfg(feature = "degrade")]
+    fn misplaced(&self) -> bool {
+        self.misplaced_calls.fetch_add(1, Ordering::Relaxed) == 0
+    }
+
+    /// Whether it was the first.
+    #[cfg(feature = "degrade")]
     fn hidden(&self) -> bool {
         self.hidden_failures.fetch_add(1, Ordering::Relaxed) == 0
     }
@@ -486,6 +511,7 @@ impl PartCounters {
             },
             fallbacks: self.read_fallbacks(),
             hidden_failures: read(&self.hidden_failures),
+            misplaced_calls: read(&self.misplaced_calls),
             retries: self.retries.read(),
             queue: self.queue.get().map(|queue| queue.counted()),
         }

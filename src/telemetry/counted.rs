@@ -53,6 +53,7 @@ fn plus_parts(one: Parts, other: Parts) -> Parts {
             },
         fallbacks,
         hidden_failures,
+        misplaced_calls,
         retries,
         queue,
     } = other;
@@ -65,6 +66,7 @@ fn plus_parts(one: Parts, other: Parts) -> Parts {
         },
         fallbacks: plus_fallbacks(one.fallbacks, fallbacks),
         hidden_failures: one.hidden_failures.wrapping_add(hidden_failures),
+        misplaced_calls: one.misplaced_calls.wrapping_add(misplaced_calls),
         retries: either(one.retries, retries, plus_retries),
         queue: either(one.queue, queue, plus_queue),
     }
@@ -228,6 +230,7 @@ mod tests {
             },
             fallbacks: vec![fallback(FallbackKind::Value, from + 7, from + 8)],
             hidden_failures: from + 9,
+            misplaced_calls: from + 23,
             retries: Some(RetryTotals {
                 retried: from + 10,
                 no_budget: from + 11,
@@ -264,7 +267,7 @@ mod tests {
         let numbers = twice(format!("{sum:?}"));
         let expected: Vec<_> = twice(format!("{:?}", parts(100)));
         // The oldest is the older of both: it is printed as `1000s`, and is no number here.
-        assert_eq!(numbers.len(), 23);
+        assert_eq!(numbers.len(), 24);
         for (sum, one) in numbers.into_iter().zip(expected) {
             assert_eq!(sum, one + one + 900);
         }

@@ -71,7 +71,7 @@ pub(super) struct Metric {
 pub(super) const CIRCUIT: &str = "circuit";
 
 /// In the order in which they are shown.
-pub(super) static METRICS: [Metric; 24] = [
+pub(super) static METRICS: [Metric; 25] = [
     Metric {
         name: "circuit_breaker_calls_total",
         labels: &[CIRCUIT, "result"],
@@ -188,6 +188,16 @@ pub(super) static METRICS: [Metric; 24] = [
         kind: Kind::Counter(|reading, count| {
             let parts = reading.parts().into_iter();
             parts.for_each(|parts| count(&[], parts.hidden_failures));
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_misplaced_calls_total",
+        labels: &[CIRCUIT],
+        unit: Unit::Calls,
+        about: "Calls that met a queue's layer inside the breaker, which keeps nothing there: a mistake",
+        kind: Kind::Counter(|reading, count| {
+            let parts = reading.parts().into_iter();
+            parts.for_each(|parts| count(&[], parts.misplaced_calls));
         }),
     },
     Metric {

@@ -72,6 +72,7 @@ async fn each_part_is_shown_with_what_came_of_it() {
             "bulkhead": { "places": 20, "taken": 1, "waiting": 0, "rejected": 0 },
             "fallbacks": [{ "kind": "value", "cause": "failed", "answered": 1, "failed": 0 }],
             "hidden_failures": 0,
+            "misplaced_calls": 0,
             "retries": {
                 "retried": 1, "no_budget": 0, "rejected": 0, "not_closed": 0,
                 "too_long": 0, "exhausted": 1, "off": 0,

@@ -256,6 +256,48 @@ async fn what_is_rejected_is_kept_and_made_later() {
     assert_eq!((total.answered, total.failed), (1, 0));
 }
 
+// M6, M9: the circuit rejects before that layer is asked, so nobody else would say why nothing is kept.
+#[tokio::test(start_paused = true)]
+async fn a_queue_inside_the_breaker_is_found_out() {
+    let circuit = Circuit::builder("orders").build().expect("valid");
+    let misplaced = |circuit: &Circuit| circuit.snapshot().parts.map(|it| it.misplaced_calls);
+    let answer =
+        async |_: Request<Full<Bytes>>| Ok::<_, Infallible>(Response::<Full<Bytes>>::default());
+    let layer = DeferLayer::new(&circuit, Memory::new());
+    let breaker = CircuitBreakerLayer::new(circuit.clone());
+    let right = layer.layer(breaker.layer(service_fn(answer)));
+    right.oneshot(post("right")).await.expect("an answer");
+    assert_eq!(misplaced(&circuit), Some(0));
+    let wrong = breaker.layer(layer.layer(service_fn(answer)));
+    wrong
+        .clone()
+        .oneshot(post("wrong"))
+        .await
+        .expect("an answer");
+    assert_eq!(misplaced(&circuit), Some(1));
+    circuit.force_open();
+    assert_eq!(
+        wrong
+            .oneshot(post("rejected"))
+            .await
+            .expect("an answer")
+            .status(),
+        503
+    );
+    assert_eq!(misplaced(&circuit), Some(1));
+
+    // That of another circuit may be inside.
+    let other = Circuit::builder("other").build().expect("valid");
+    let layer = DeferLayer::new(&other, Memory::new());
+    circuit.reset();
+    breaker
+        .layer(layer.layer(service_fn(answer)))
+        .oneshot(post("other"))
+        .await
+        .expect("an answer");
+    assert_eq!((misplaced(&circuit), misplaced(&other)), (Some(1), Some(0)));
+}
+
 // M6: or the dependency would not know a later try for the same.
 #[tokio::test(start_paused = true)]
 async fn the_first_try_has_the_key() {

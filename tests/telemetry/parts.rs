@@ -135,6 +135,7 @@ async fn each_part_is_counted() {
         );
         assert_eq!(answered(&seen), Some(1.0));
         assert_eq!(seen.of("a", "hidden_failures_total"), 0.0);
+        assert_eq!(seen.of("a", "misplaced_calls_total"), 0.0);
     }
 }
 

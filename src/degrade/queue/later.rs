@@ -25,6 +25,7 @@ use crate::{
     circuit::{
         call_event::FellBack,
         handle::Circuit,
+        nesting,
         parts::{FallbackCause, FallbackKind},
     },
     degrade::{
@@ -100,6 +101,7 @@ where
         if !self.plan.intake.takes(&request) {
             return QueueFuture::through(self.inner.call(request));
         }
+        self.plan.look_where_it_is();
         let key = self.plan.intake.ensure_key(&mut request);
         // What was found ready goes along, and a clone stays.
         let fresh = self.inner.clone();
@@ -120,6 +122,13 @@ enum Way {
 }
 
 impl<O: Outbox> Plan<O> {
+    /// A breaker further out rejects calls before this is asked, so that nobody would see why nothing is kept.
+    fn look_where_it_is(&self) {
+        if nesting::is_any() && nesting::is_called(self.circuit.identity()) {
+            self.circuit.note_misplaced();
+        }
+    }
+
     async fn call_or_keep<S, V, B, RB>(
         &self,
         mut inner: S,
