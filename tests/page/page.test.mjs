@@ -69,9 +69,9 @@ test('what is around a breaker is one line of its details, and says what is wron
   show(parts);
   await until('the parts', async () => await fact.count() === 1);
   assert.equal(await fact.textContent(), 'bulkhead 20 of 20, 3 waiting, 7 rejected; 1 call kept for later, the oldest for 4.1 s, 2 refused; calls limited to 0.8 s; 4 cut off; 41 answered by cached (half open full), 2 failed as well; 5 repeated');
-  show({ ...parts, bulkhead: null, fallbacks: [], retries: null, queue: null, timed_out: null, call_timeout_seconds: null, hidden_failures: 9, unused: ['<b>bulkhead'] });
+  show({ ...parts, bulkhead: null, fallbacks: [], retries: null, queue: null, timed_out: null, call_timeout_seconds: null, hidden_failures: 9, misplaced_calls: 2, unused: ['<b>bulkhead'] });
   await until('what is wrong', async () => /wrong/.test(await fact.textContent()));
-  assert.equal(await fact.textContent(), 'wrong: 9 failures hidden by a fallback inside the breaker; wrong: nothing keeps to the setting <b>bulkhead');
+  assert.equal(await fact.textContent(), 'wrong: 9 failures hidden by a fallback inside the breaker; wrong: 2 calls met a queue inside the breaker; wrong: nothing keeps to the setting <b>bulkhead');
 }));
 
 test('an older server, which tells only how it opened last, is shown as it was', withPage({ mock: { circuits: many(12), again: false } }, async ({ mock, page }) => {
