@@ -12,7 +12,7 @@ pub struct NotAsked {
     /// Those with a method but GET, HEAD and what the cache was [told](super::CachedBuilder::also), or that override
     /// it. Usually there is nothing wrong with that.
     pub method: u64,
-    /// Those with a body, or, by a method that the cache was told, without `Content-Length: 0`.
+    /// Those with a body, or that announce one.
     pub body: u64,
     /// Those that name two hosts: another in the URI than in `Host`, or two lines of `Host`. So does a gateway that
     /// changes the URI and passes on its visitor's `Host`. **Watch out:** take that out, further out than this cache.

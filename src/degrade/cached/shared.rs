@@ -80,10 +80,13 @@ impl Asked {
 
     /// A good answer has come: records its body, if it is one to keep, and there is room.
     pub(super) fn record(self, status: StatusCode, headers: &HeaderMap) -> Option<Recording> {
+        let shared = self.shared.clone();
+        if says_no(status) && shared.keys.says_who(&self.question.headers) {
+            shared.store.forget_own(&shared.keys, &self.question);
+        }
         if self.question.asks.is_head() {
             return None;
         }
-        let shared = self.shared.clone();
         shared.counts.ok(self.begin_recording(status, headers))
     }
 
@@ -93,11 +96,6 @@ impl Asked {
         headers: &HeaderMap,
     ) -> Result<Recording, WhyNotKept> {
         let shared = self.shared.clone();
-        let Question { headers: asked, .. } = &self.question;
-        if says_no(status) && shared.keys.says_who(asked) {
-            shared.store.forget_own(&shared.keys, &self.question);
-            return Err(WhyNotKept::Status);
-        }
         let received = shared.clock.0.wall();
         let storable = storable(&self.question, status, headers, &shared.rules, received)?;
         let announced = storable.announced.unwrap_or(0);

@@ -17,7 +17,7 @@ use tower_breaker::{
     degrade::{cached::Cached, fallback::CountedFor},
 };
 
-use super::stage::{HOUR, Question, Stage, get, reply};
+use super::stage::{HOUR, Question, Stage, get, reply, request};
 
 /// Whether the answer to one of them is given to the other.
 fn are_the_same(one: Question, other: Question) -> bool {
@@ -226,6 +226,18 @@ fn whoever_was_told_no_since_is_given_nothing() {
         // It was not said to him.
         assert!(stage.ask_while_open(of("bob")).is_kept(), "{status}");
     }
+}
+
+// M3
+#[test]
+fn a_head_tells_him_no_as_well() {
+    let of = |method| request(method, "/a", &[("cookie", "ann")]);
+    let mut stage = Stage::new();
+    stage.says(reply(200, &[("vary", "cookie")], "secret"));
+    stage.ask(of("GET"));
+    stage.says(reply(401, &[], ""));
+    stage.ask(of("HEAD"));
+    assert!(!stage.ask_while_open(of("GET")).is_kept());
 }
 
 // M3: or anybody could have it forgotten for all.
