@@ -112,8 +112,8 @@
 //!
 //! In which order a breaker goes with its neighbours is [a guide of its own](guide::neighbours). In short:
 //!
-//! * **Timeouts inside**, so that a call that takes too long is a failure, or [`call_timeout`](CircuitBuilder::call_timeout)
-//!   in place of one.
+//! * **Timeouts inside**, so that a call that takes too long is a failure, or
+//!   [`call_timeout`](CircuitBuilder::call_timeout) in place of one.
 //! * **Retries outside**, with a policy that leaves rejections alone.
 //! * **What reserves something in `poll_ready` outside**, such as a concurrency limit or a buffer. If it has to be
 //!   inside, tell the layer to give back what a rejected call had reserved:
@@ -123,8 +123,9 @@
 //!
 //! A breaker that only says no is half of it. With the feature `degrade`, callers get a fixed answer, the last good one
 //! (with `cached`), or a place in a queue, and calls that fail are repeated (with `retries`). Without a feature, each
-//! circuit can have a bulkhead and a limit for the time of a call. `degrade::StackLayer` has all of it in the right order.
-//! With all three features there is a guide, `guide::degrading`. It begins with what a visitor of a page should see.
+//! circuit can have a bulkhead and a limit for the time of a call. `degrade::StackLayer` has all of it in the right
+//! order. With all three features there is a guide, `guide::degrading`. It begins with what a visitor of a page should
+//! see.
 //!
 //! # Without Tower
 //!

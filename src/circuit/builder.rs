@@ -438,8 +438,8 @@ impl CircuitBuilder {
     /// ```
     ///
     /// * In shadow and disabled it cuts no caller off: the probe has failed at its limit, and the call goes on, to its
-    ///   [`call_timeout`](Self::call_timeout) if there is one. What counts is the mode at the limit. (A driver's check is
-    ///   dropped in shadow, too: it has no caller.)
+    ///   [`call_timeout`](Self::call_timeout) if there is one. What counts is the mode at the limit. (A driver's check
+    ///   is dropped in shadow, too: it has no caller.)
     /// * The limit begins when the probe first has to wait. It holds to its end, whatever becomes of the circuit
     ///   meanwhile. Where it is [set live](crate::Circuit::reconfigure) while a probe waits, it begins at that
     ///   call's next poll.
@@ -474,8 +474,8 @@ impl CircuitBuilder {
     /// rejection, since the dependency *was* called, and may have done what it was asked for.
     ///
     /// It takes the place of a timeout inside of the breaker. It cannot be put on the wrong side, it is one of the
-    /// circuit's settings, and it is a limit for calls through services, for [`Circuit::call`](crate::Circuit::call) and
-    /// for a [driver's](crate::Circuit::probe_with) checks.
+    /// circuit's settings, and it is a limit for calls through services, for [`Circuit::call`](crate::Circuit::call)
+    /// and for a [driver's](crate::Circuit::probe_with) checks.
     ///
     /// ```
     /// # use std::{future::pending, time::Duration};
@@ -501,13 +501,13 @@ impl CircuitBuilder {
     /// **Watch out:** what is dropped must be able to be: an inner future that has begun what must not be left half-way
     /// has to spawn it.
     ///
-    /// **Watch out:** what answers rejections with [`reject_with`] or a [`fallback`] has no answer for this. The call has
-    /// failed at its limit all the same, but its caller goes on waiting, unless the layer is told
+    /// **Watch out:** what answers rejections with [`reject_with`] or a [`fallback`] has no answer for this. The call
+    /// has failed at its limit all the same, but its caller goes on waiting, unless the layer is told
     /// [what to answer](crate::CircuitBreakerLayer::time_out_with):
     ///
     /// ```text
-    /// layer.reject_with(|_| sorry(503))                                    // wrong: the caller waits as long as it takes
-    /// layer.reject_with(|_| sorry(503)).time_out_with(|_| sorry(504))      // right
+    /// layer.reject_with(|_| sorry(503))  // wrong: the caller waits as long as it takes
+    /// layer.reject_with(|_| sorry(503)).time_out_with(|_| sorry(504))  // right
     /// ```
     ///
     /// **Watch out:** the limit ends with the head of the response, also where
@@ -519,17 +519,17 @@ impl CircuitBuilder {
     ///
     /// * It holds in every mode, in shadow and disabled, too: it is a limit of yours, and no decision of the circuit's.
     /// * The limit begins when the call first has to wait. It holds to its end, whatever becomes of the circuit
-    ///   meanwhile. Where it is [set live](crate::Circuit::reconfigure), those that wait under a limit already keep theirs;
-    ///   others get it at their next poll.
+    ///   meanwhile. Where it is [set live](crate::Circuit::reconfigure), those that wait under a limit already keep
+    ///   theirs; others get it at their next poll.
     /// * If the inner future is ready when the call is polled after its limit, its answer counts.
-    /// * A call within a call of the same circuit (rule D8) has no limit of its own. A [`Guard`](crate::Guard) cannot be
-    ///   cut off, and has none: what it does belongs to its holder.
+    /// * A call within a call of the same circuit (rule D8) has no limit of its own. A [`Guard`](crate::Guard) cannot
+    ///   be cut off, and has none: what it does belongs to its holder.
     /// * The time in which a call waits for its client is not counted where the layer
     ///   [observes the bodies of requests](crate::CircuitBreakerLayer#method.observe_request_bodies).
     /// * It is by tokio's clock, also where the circuit has [another](Self::clock). Only the time that a call has
     ///   waited for its client is by the circuit's own.
-    /// * A call that is answered at once pays nothing for it. One that has to wait has one timer, and two allocations for
-    ///   it, or none with [`limit_calls`](crate::CircuitBreakerLayer::limit_calls).
+    /// * A call that is answered at once pays nothing for it. One that has to wait has one timer, and two allocations
+    ///   for it, or none with [`limit_calls`](crate::CircuitBreakerLayer::limit_calls).
     ///
     /// # Panics
     ///

@@ -198,8 +198,8 @@ impl Circuit {
         }
     }
 
-    /// Waits in line for a place, for as long as it takes (rule M7). `None` once the circuit rejects, of which nobody is
-    /// told: no call was made yet.
+    /// Waits in line for a place, for as long as it takes (rule M7). `None` once the circuit rejects, of which nobody
+    /// is told: no call was made yet.
     #[cfg(feature = "degrade")]
     pub(crate) async fn wait_in_line(&self) -> Option<Place> {
         let Some(places) = self.places() else {

@@ -96,9 +96,9 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// One line: the name, what it does and for how long, and what is behind that; then what there is around the breaker, as
-/// far as something is going on there: calls that hold a place of its bulkhead or wait for one, calls that are kept for
-/// later, and failures that it does not see.
+/// One line: the name, what it does and for how long, and what is behind that; then what there is around the breaker,
+/// as far as something is going on there: calls that hold a place of its bulkhead or wait for one, calls that are kept
+/// for later, and failures that it does not see.
 ///
 /// Closed, that is what the window holds; open and half-open, how the circuit opened, how the outage began if that was
 /// with another trip, and what its window held then.

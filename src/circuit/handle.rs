@@ -436,8 +436,9 @@ impl Circuit {
     /// ```
     ///
     /// **Watch out:** a timeout *around* the call drops it, which is neutral, so a dependency that hangs never
-    /// opens the circuit. Put the timeout inside, or set [`call_timeout`](CircuitBuilder::call_timeout); or, where it cannot be moved, tell the circuit after which
-    /// time a dropped call has failed ([`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter)):
+    /// opens the circuit. Put the timeout inside, or set [`call_timeout`](CircuitBuilder::call_timeout); or, where it
+    /// cannot be moved, tell the circuit after which time a dropped call has failed
+    /// ([`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter)):
     ///
     /// ```
     /// # use std::time::Duration;

@@ -104,12 +104,13 @@
 //!
 //! # Labels
 //!
-//! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has a *label*, and so
-//! has what there is around a breaker: whose limit cut a call off, what answered in place of the dependency and why, and
-//! what became of a retry. It is one word for machines, such as the labels of metrics and the fields of structured logs.
-//! They are [`State::label`], [`Mode::label`], [`Cause::label`], [`Reason::label`](crate::Reason::label),
+//! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has a *label*, and
+//! so has what there is around a breaker: whose limit cut a call off, what answered in place of the dependency and why,
+//! and what became of a retry. It is one word for machines, such as the labels of metrics and the fields of structured
+//! logs. They are [`State::label`], [`Mode::label`], [`Cause::label`], [`Reason::label`](crate::Reason::label),
 //! [`CallEnd::label`], [`Event::label`], [`LimitOf::label`](crate::LimitOf::label), [`FallbackKind::label`],
-//! [`FallbackCause::label`] and [`RetryDecision::label`]. A label never changes. `Display` is for people: it may have spaces, and may read differently in a later release.
+//! [`FallbackCause::label`] and [`RetryDecision::label`]. A label never changes. `Display` is for people: it may have
+//! spaces, and may read differently in a later release.
 //!
 //! | | label | `Display` |
 //! |---|---|---|

@@ -67,8 +67,8 @@ pub struct BulkheadNow {
     pub rejected: u64,
 }
 
-/// Calls that have reached a limit, by [whose](LimitOf) that was, and that were cut off, unless nobody could be told so. Of
-/// several limits of one call, the first counts.
+/// Calls that have reached a limit, by [whose](LimitOf) that was, and that were cut off, unless nobody could be told
+/// so. Of several limits of one call, the first counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimedOutTotals {
@@ -225,8 +225,8 @@ impl FallbackCause {
         Self::Failed,
     ];
 
-    /// One word for machines, such as the label of a metric: that of the [`Reason`] of a rejection, or another. It stays
-    /// the same in every later release. [All labels](crate::observe#labels).
+    /// One word for machines, such as the label of a metric: that of the [`Reason`] of a rejection, or another. It
+    /// stays the same in every later release. [All labels](crate::observe#labels).
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {

@@ -45,8 +45,8 @@ impl From<Rejected> for Status {
     }
 }
 
-/// As [`GrpcUnavailable`](super::GrpcUnavailable) answers for a call that takes too long: deadline exceeded. Its source is what it was
-/// made of.
+/// As [`GrpcUnavailable`](super::GrpcUnavailable) answers for a call that takes too long: deadline exceeded. Its source
+/// is what it was made of.
 impl From<TimedOut> for Status {
     fn from(timed_out: TimedOut) -> Self {
         let mut status = Self::deadline_exceeded(too_long(&timed_out));

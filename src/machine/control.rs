@@ -14,7 +14,8 @@ use crate::machine::sync::Ordering;
 use std::time::Duration;
 
 /// What each call looks at: from which time on it is judged by all of the numbers, and whether a rejection is no usual
-/// one; and beside that, for one that is pending, whether it is limited. Calls of which durations are counted take the paths of those that somebody hears of; rejections have none.
+/// one; and beside that, for one that is pending, whether it is limited. Calls of which durations are counted take the
+/// paths of those that somebody hears of; rejections have none.
 pub(super) fn hints(numbers: &Numbers, heard: bool, counts_durations: bool) -> (u64, u64) {
     let judged_from = match heard || counts_durations {
         true => HEARD_CALLS,

@@ -57,24 +57,24 @@ use crate::{
 /// ```
 ///
 /// A call that finds no place waits for one, as long as the setting says, in the order in which calls came. If it gets
-/// none, it is rejected: [`Reason::BulkheadFull`](crate::Reason::BulkheadFull). The breaker's layer says what becomes of
-/// that, as of any rejection: a 503 with a `Retry-After` of a second, an error, a status of gRPC, or a response of your
-/// own, which can tell it by [`Rejected::reason`]. It is no failure: the dependency was not asked.
+/// none, it is rejected: [`Reason::BulkheadFull`](crate::Reason::BulkheadFull). The breaker's layer says what becomes
+/// of that, as of any rejection: a 503 with a `Retry-After` of a second, an error, a status of gRPC, or a response of
+/// your own, which can tell it by [`Rejected::reason`]. It is no failure: the dependency was not asked.
 ///
 /// While the circuit rejects, calls are rejected for that, at once, also those that wait. A waiting call is no probe.
 ///
 /// # Watch out
 ///
-/// * **It goes around the breaker**, with nothing between. Inside of the breaker, a call that waits would hold a probe's
-///   permit. So that does not compile:
+/// * **It goes around the breaker**, with nothing between. Inside of the breaker, a call that waits would hold a
+///   probe's permit. So that does not compile:
 ///
 ///   ```text
 ///   ServiceBuilder::new().layer(breaker).layer(BulkheadLayer::new())    // wrong
 ///   ServiceBuilder::new().layer(BulkheadLayer::new()).layer(breaker)    // right
 ///   ```
 /// * A call that waits takes along the inner service that was found ready for it, and leaves a clone. So the inner
-///   service has to be `Clone`, and what it has reserved in `poll_ready`, such as a place in a buffer, is held while the
-///   call waits. Put what reserves outside.
+///   service has to be `Clone`, and what it has reserved in `poll_ready`, such as a place in a buffer, is held while
+///   the call waits. Put what reserves outside.
 /// * Readiness says nothing of places. A load shedder further out does not see that it is full: this sheds itself.
 /// * A place is held until the head of the response is there. A slow body no longer has one, unless you say
 ///   `to_end_of_body` (feature `body`).
@@ -360,16 +360,16 @@ where
     }
 }
 
-/// A service that a [`BulkheadLayer`] goes around: a [`CircuitBreaker`], also one that is not ready while its circuit is
-/// open, or one with many circuits, with the feature `registry`.
+/// A service that a [`BulkheadLayer`] goes around: a [`CircuitBreaker`], also one that is not ready while its circuit
+/// is open, or one with many circuits, with the feature `registry`.
 ///
 /// It is implemented by this crate only.
 #[diagnostic::on_unimplemented(
     message = "a bulkhead goes around a breaker: its place is taken before the circuit admits, and `{Self}` is no \
                breaker for requests of type `{Req}`",
     label = "no breaker with an inner service that is `Clone`",
-    note = "in a `ServiceBuilder`, `BulkheadLayer` stands right above the breaker's layer; and the inner service has to \
-            be `Clone`, because a call that waits takes it along"
+    note = "in a `ServiceBuilder`, `BulkheadLayer` stands right above the breaker's layer; and the inner service has \
+            to be `Clone`, because a call that waits takes it along"
 )]
 pub trait Guarded<Req>: Service<Req> + sealed::Sealed + Sized {
     /// What was found out about a request, to be asked once.

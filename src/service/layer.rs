@@ -221,8 +221,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// refusal, [mark it](Rejected::mark_response). For calls that take too long, see
     /// [`time_out_with`](Self::time_out_with).
     ///
-    /// A fallback that answers failures, too, is marked and counted, or keeps its error apart from the dependency's, is a
-    /// layer of its own: `degrade::fallback`, with the feature `degrade`.
+    /// A fallback that answers failures, too, is marked and counted, or keeps its error apart from the dependency's, is
+    /// a layer of its own: `degrade::fallback`, with the feature `degrade`.
     pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X, G>
     where
         F: Fn(Rejected, Req) -> Fut,

@@ -648,8 +648,9 @@ pub(crate) const IN_YAML: &[(&str, &str)] = &[
         "circuits.a.\"<<\": `<<`, but must be one of these keys: `failure_rate`, `consecutive_failures`, \
          `consecutive_failures_span`, `slow_call_rate`, `slow_call_duration`, `minimum_calls`, \
          `count_window`, `time_window`, `time_window_buckets`, `open_for`, `jitter_seed`, \
-         `permits`, `probes`, `half_open_timeout`, `probe_timeout`, `call_timeout`, `bulkhead`, `retries`, `ramp`, `spread_retry_after`, \
-         `abandoned`, `mode`, `totals`, `durations`, `event_log`, `tags`, `extends`, `allow`",
+         `permits`, `probes`, `half_open_timeout`, `probe_timeout`, `call_timeout`, `bulkhead`, `retries`, \
+         `ramp`, `spread_retry_after`, `abandoned`, `mode`, `totals`, `durations`, `event_log`, \
+         `tags`, `extends`, `allow`",
     ),
     ("circuits:\n  a: !mine { permits: 1 }", "… line 2 column 6"),
     (

@@ -451,8 +451,8 @@ async fn a_bulkhead_may_be_in_between() {
     assert_eq!(fixture.rejected(), 0);
 }
 
-/// The answer to a call whose caller has so many seconds, and when it came. It opens after ten, and the dependency takes
-/// five.
+/// The answer to a call whose caller has so many seconds, and when it came. It opens after ten, and the dependency
+/// takes five.
 async fn hurried(fixture: &Fixture, has: u64, with_bulkhead: bool) -> (Response<Bytes>, Duration) {
     let dependency = fixture.dependency.clone();
     dependency.then([Do::Take(5_000)]);

@@ -156,8 +156,8 @@ impl File {
         result.map_err(FileError)
     }
 
-    /// The same, on the disk by then, and tells that something has changed. Who only takes must not: whoever waits for a
-    /// change would look again, and again.
+    /// The same, on the disk by then, and tells that something has changed. Who only takes must not: whoever waits for
+    /// a change would look again, and again.
     async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared, &mut Tables<'_>) -> Result<(T, Rooms)> + Send + 'static,

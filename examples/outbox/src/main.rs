@@ -7,8 +7,8 @@
 //!
 //! Each line of its input is an order. Each line of its output is what became of it: `200` if the warehouse has it, and
 //! `202` with its key if it is kept. Kill it, and start it again when there is a warehouse at the same address: it has
-//! every order that it has said `202` to, and sends it, at least once, with the same `Idempotency-Key`, in order. (An order
-//! is kept with its address. With another address, those from before still go to the old one.)
+//! every order that it has said `202` to, and sends it, at least once, with the same `Idempotency-Key`, in order. (An
+//! order is kept with its address. With another address, those from before still go to the old one.)
 
 use std::{env, error::Error, path::Path, time::Duration};
 

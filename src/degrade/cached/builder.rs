@@ -84,7 +84,8 @@ impl CachedBuilder {
     /// [`stale_if_error`](Self::stale_if_error), which could not hold then.
     ///
     /// **Watch out:** this is also the end of what an answer says of itself: with `max-age=7200`, it is not given after
-    /// an hour by default. And it counts from when it was asked for, while `stale_if_error` counts from when it is stale.
+    /// an hour by default. And it counts from when it was asked for, while `stale_if_error` counts from when it is
+    /// stale.
     ///
     /// Default: an hour, or `stale_if_error` if that is longer.
     #[doc(alias = "ttl")]
@@ -139,8 +140,8 @@ impl CachedBuilder {
     ///
     /// For dependencies that are searched by POST, with all that is asked for in the URI. An answer is given only to
     /// the method that it came to, and it is kept only if it [says that it may be](super#other-methods). For a request
-    /// with a body, nothing is changed by this, as a body is a part of the question, and the cache does not read it; nor
-    /// for one with a header such as `X-HTTP-Method-Override`.
+    /// with a body, nothing is changed by this, as a body is a part of the question, and the cache does not read it;
+    /// nor for one with a header such as `X-HTTP-Method-Override`.
     ///
     /// **Watch out:** a POST usually does something. This is said of *all* requests with this method that come to the
     /// layer and have no body: also of `POST /orders/7/cancel`. Their success no longer makes anything out of date; and
@@ -178,8 +179,9 @@ impl CachedBuilder {
     /// # Errors
     ///
     /// [`ConfigError`] for fewer than 8 entries, for a body limit above an eighth of the bytes, for a `keep_for` of
-    /// zero or below `stale_if_error`, for a clock that panics, and for a method of which [`also`](Self::also) cannot be true: PUT, PATCH and DELETE change
-    /// things, and answers to OPTIONS, TRACE and CONNECT are none to keep (rule B8).
+    /// zero or below `stale_if_error`, for a clock that panics, and for a method of which [`also`](Self::also) cannot
+    /// be true: PUT, PATCH and DELETE change things, and answers to OPTIONS, TRACE and CONNECT are none to keep (rule
+    /// B8).
     pub fn build(self) -> Result<Cached, ConfigError> {
         let Self {
             entries,

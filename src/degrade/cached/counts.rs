@@ -65,7 +65,8 @@ pub struct NotGiven {
     pub none: u64,
     /// There was one, but it was stale, and neither it, nor the request, nor
     /// [`stale_if_error`](super::CachedBuilder::stale_if_error) lets it be given for so long; or
-    /// [`keep_for`](super::CachedBuilder::keep_for) was over. **Watch out:** so is what says no lifetime, from the start.
+    /// [`keep_for`](super::CachedBuilder::keep_for) was over. **Watch out:** so is what says no lifetime, from the
+    /// start.
     pub stale: u64,
     /// There was one, but the request did not want it, or not as a whole: `no-cache`, `max-age`, `Range`, `If-Match`
     /// and the like.

@@ -26,8 +26,8 @@ use crate::{
 pin_project! {
     /// The response of a [`Fallback`](super::Fallback): the inner service's, or another answer.
     ///
-    /// Dropped while the inner service is at work, it drops that, and the call is abandoned (rule A4). Dropped while the
-    /// other answer is made, the circuit has its outcome already, and no answer is counted.
+    /// Dropped while the inner service is at work, it drops that, and the call is abandoned (rule A4). Dropped while
+    /// the other answer is made, the circuit has its outcome already, and no answer is counted.
     #[must_use = "futures do nothing unless polled"]
     pub struct FallbackFuture<S, Req, A, W = OnRejection, K = Nothing, V = Http>
     where

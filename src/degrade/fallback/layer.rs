@@ -65,9 +65,9 @@ impl<A, W, K, V> Plan<A, W, K, V> {
 }
 
 impl<A> FallbackLayer<A> {
-    /// Answers if the call was **rejected**, and only then: by a circuit that is open, half-open and full, or ramping up,
-    /// or by a full bulkhead. The dependency was not asked. What it answers while the circuit is closed is passed on,
-    /// failures too.
+    /// Answers if the call was **rejected**, and only then: by a circuit that is open, half-open and full, or ramping
+    /// up, or by a full bulkhead. The dependency was not asked. What it answers while the circuit is closed is passed
+    /// on, failures too.
     ///
     /// `counted_for` is the circuit, usually: [`CountedFor`].
     pub fn on_rejection(counted_for: impl Into<CountedFor>, answer: A) -> Self {

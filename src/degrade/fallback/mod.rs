@@ -75,17 +75,18 @@
 //!
 //! # How an answer is told from the dependency's own
 //!
-//! By [`Degraded`](super::Degraded) in the extensions of the response, and by a [`header`](FallbackLayer::header) if you
-//! name one. It is counted by kind and cause in [`Snapshot::parts`](crate::Snapshot::parts), and told as a
-//! [`CallEvent`](crate::observe::CallEvent). That it answers is nothing to the circuit: a call that was a failure is one.
+//! By [`Degraded`](super::Degraded) in the extensions of the response, and by a [`header`](FallbackLayer::header) if
+//! you name one. It is counted by kind and cause in [`Snapshot::parts`](crate::Snapshot::parts), and told as a
+//! [`CallEvent`](crate::observe::CallEvent). That it answers is nothing to the circuit: a call that was a failure is
+//! one.
 //!
 //! An answer that is marked as a rejection and is no success, as that of a stand-in whose own circuit is open, is no
 //! answer: it is passed on as it is, and counted as one that has failed.
 //!
 //! # gRPC
 //!
-//! Over gRPC a failure is one if it is in the head: a status without messages, a status of HTTP, an error. What comes in
-//! the trailers comes after the answer has begun, and there is no other any more. A
+//! Over gRPC a failure is one if it is in the head: a status without messages, a status of HTTP, an error. What comes
+//! in the trailers comes after the answer has begun, and there is no other any more. A
 //! [classifier](FallbackLayer::classify_with) for gRPC makes no difference to that, but knows all codes.
 //!
 //! # Watch out
@@ -97,8 +98,8 @@
 //! ServiceBuilder::new().layer(fallback).layer(breaker)      // right
 //! ```
 //!
-//! The compiler cannot tell, but the circuit can: [`Parts::hidden_failures`](crate::observe::Parts::hidden_failures) says
-//! how often that has happened, and builds with debug assertions write a line to standard error the first time.
+//! The compiler cannot tell, but the circuit can: [`Parts::hidden_failures`](crate::observe::Parts::hidden_failures)
+//! says how often that has happened, and builds with debug assertions write a line to standard error the first time.
 //!
 //! **A rejection by another circuit**, further in, looks the same here. The fallback answers for that as well.
 //!

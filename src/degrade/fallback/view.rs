@@ -59,7 +59,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// Responses are `http::Response`, or `reqwest::Response` with the feature `reqwest`; errors are [`Error`]: the default.
+/// Responses are `http::Response`, or `reqwest::Response` with the feature `reqwest`; errors are [`Error`]: the
+/// default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Http;
 

@@ -62,8 +62,8 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 ///   circuit closes although nobody calls. If that probe fails, others may make the next for the time of the first
 ///   [`backoff`](Self::backoff), before the drainer does: an entry that always fails does not keep the circuit open.
 /// * It is under the ramp as any other call, and makes at most one call in each [`interval`](Self::interval).
-/// * **It takes a place in the circuit's [bulkhead](crate::CircuitBuilder::bulkhead)**, as any other call. While that is
-///   full, it waits in line, for however long, and uses up no attempt.
+/// * **It takes a place in the circuit's [bulkhead](crate::CircuitBuilder::bulkhead)**, as any other call. While that
+///   is full, it waits in line, for however long, and uses up no attempt.
 /// * Entries with the same [order key](Entry::order_key) are delivered in their order, never two at once. One that has
 ///   failed holds up those behind it, until it is delivered or dead.
 ///
@@ -238,8 +238,8 @@ impl<O, S, C> Drainer<O, S, C> {
     }
 
     /// Is told of each entry that is given up, before it goes from the outbox: to be kept elsewhere, or told to
-    /// somebody. The drainer waits for it, and delivers nothing meanwhile: give it a limit of its own, well below that of
-    /// a lease.
+    /// somebody. The drainer waits for it, and delivers nothing meanwhile: give it a limit of its own, well below that
+    /// of a lease.
     ///
     /// It is told once, but for one that is dropped while it runs: then the entry is still there, and is told again. If
     /// it panics, it has been told. If it takes longer than the lease, twice the
@@ -387,7 +387,8 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
     }
 
     /// Waits until another call may be made, and has a place in the bulkhead then: for what the drainer has to wait for
-    /// by itself, then for the circuit, and for the place last. In line, it is there only while the circuit admits calls.
+    /// by itself, then for the circuit, and for the place last. In line, it is there only while the circuit admits
+    /// calls.
     async fn place(&mut self) -> Place {
         if let Some(pause) = self.pause {
             either(self.circuit.observers().changed(), sleep_until(pause)).await;

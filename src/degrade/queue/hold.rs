@@ -74,8 +74,8 @@ const SECOND: Duration = Duration::from_secs(1);
 ///
 /// * It waits for at most [`at_most`](Self::at_most), and at most [`waiting`](Self::waiting) calls wait at once.
 ///   Whoever comes then is rejected as usual.
-/// * It waits no longer than its caller, as far as the breaker is [told](crate::CircuitBreakerLayer::shortened_by) of that. One
-///   that goes late has what is left of its caller's time.
+/// * It waits no longer than its caller, as far as the breaker is [told](crate::CircuitBreakerLayer::shortened_by) of
+///   that. One that goes late has what is left of its caller's time.
 /// * They wait in line, and go in the order in which they came. Whoever is first asks the circuit again right before
 ///   the request is given away. While the circuit is half-open, one goes at a time: the next goes when its answer is
 ///   there, or a second later if there is room for another probe.
@@ -391,8 +391,8 @@ async fn in_turn<F: Future>(
     answer.await
 }
 
-/// Waits until a circuit is not half-open any more. Of one that hangs, half-open has had enough after a while (D4), which
-/// those who wait for their turn do not notice. Where there is room for another probe, a second is enough.
+/// Waits until a circuit is not half-open any more. Of one that hangs, half-open has had enough after a while (D4),
+/// which those who wait for their turn do not notice. Where there is room for another probe, a second is enough.
 async fn decided(circuit: &Circuit) {
     loop {
         // Before the look, so that nothing that happens after it is missed.

@@ -59,8 +59,8 @@ pub struct DeferLayer<V = Http>(Keeping<Memory, V>);
 ///   `content-language`, `content-length`, `content-type`, `idempotency-key`, `traceparent`, `tracestate`, and those
 ///   that [are allowed](Self::allow_header). Of the address, no user and no password is kept, but the query is.
 ///   Extensions are not kept.
-/// * **The address is kept as it is in the request.** A dependency that has moved meanwhile gets nothing. Where that may
-///   be, keep the path alone, and have the drainer's client add the host.
+/// * **The address is kept as it is in the request.** A dependency that has moved meanwhile gets nothing. Where that
+///   may be, keep the path alone, and have the drainer's client add the host.
 /// * The answer has no body. It is marked: [`Degraded`](crate::degrade::Degraded) and [`Accepted`] are in its
 ///   extensions.
 ///

@@ -77,8 +77,8 @@
 //!
 //! A try may be made and its answer be lost, with the connection or with the process. So what is kept may be made
 //! twice, and the dependency has to know by its [`Idempotency-Key`](IDEMPOTENCY_KEY) what it has had already. The key
-//! is on the first try as well, and a key that the client has sent is left as it is. **Watch out:** by that key, retries
-//! further in take a POST for one that may be repeated.
+//! is on the first try as well, and a key that the client has sent is left as it is. **Watch out:** by that key,
+//! retries further in take a POST for one that may be repeated.
 //!
 //! # What is seen
 //!

@@ -152,8 +152,8 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// # Watch out
 ///
 /// * The service inside has to be `Clone`: a call that waits for a place takes it along.
-/// * With [`cached`](Self#method.cached) or [`retries`](Self#method.retries), requests and responses have to be those of
-///   `http`. reqwest's client needs an adapter, which the guide `degrading` has.
+/// * With [`cached`](Self#method.cached) or [`retries`](Self#method.retries), requests and responses have to be those
+///   of `http`. reqwest's client needs an adapter, which the guide `degrading` has.
 /// * A breaker with `reject_with` or `fallback` needs
 ///   [`time_out_with`](crate::CircuitBreakerLayer::time_out_with), too. Without it, a call that takes too long goes on,
 ///   and no fallback answers in its place:
@@ -292,7 +292,8 @@ impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
         }
     }
 
-    /// Answers what was rejected: [`FallbackLayer::on_rejection`]. Said twice, or with another of these, the last holds.
+    /// Answers what was rejected: [`FallbackLayer::on_rejection`]. Said twice, or with another of these, the last
+    /// holds.
     pub fn on_rejection<A>(
         self,
         answer: A,

@@ -39,9 +39,9 @@ pub fn log_transitions(registry: &Registry) -> Subscription {
 }
 
 impl CircuitBuilder {
-    /// Tells every transition, every change of settings, and what has no room around a circuit, as an event of [`tracing`](https://docs.rs/tracing)
-    /// (rule L7). Feature `tracing`. The target is `tower_breaker`, and the message is the line that an
-    /// [`Event`] prints as:
+    /// Tells every transition, every change of settings, and what has no room around a circuit, as an event of
+    /// [`tracing`](https://docs.rs/tracing) (rule L7). Feature `tracing`. The target is `tower_breaker`, and the
+    /// message is the line that an [`Event`] prints as:
     ///
     /// ```text
     ///  WARN tower_breaker: circuit `payments` opened: 7 of 10 calls failed (70 %, threshold 50 %), next probe in 5 s …

@@ -1,5 +1,5 @@
-//! A fallback outside of the breaker leaves it its failures, inside hides them (rule M1). Around retries it answers when
-//! the last attempt has failed; inside of them there is nothing left to repeat.
+//! A fallback outside of the breaker leaves it its failures, inside hides them (rule M1). Around retries it answers
+//! when the last attempt has failed; inside of them there is nothing left to repeat.
 
 use http::{Response, StatusCode, header::ACCEPT_ENCODING};
 use http_body_util::BodyExt;

@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 
 use super::{Answer, Because, FallbackError, FallbackKind};
 
-/// Answers with what an async function makes of the request, as far as it is kept, and of the cause. It cannot fail; one
-/// that can is [`try_from_fn`].
+/// Answers with what an async function makes of the request, as far as it is kept, and of the cause. It cannot fail;
+/// one that can is [`try_from_fn`].
 ///
 /// The cause is lent to the closure, not to its future: what the future needs of it is copied out.
 ///

@@ -7,9 +7,10 @@ use crate::degrade::{Because, FallbackKind};
 
 /// Answers in place of a dependency that has no answer (rule M1).
 ///
-/// `K` is what is left of the request, `Res` the response of the service, and `E` its error. There are answers for most:
-/// [`value`](super::value), [`response`](super::response), [`fail_with`](super::fail_with), [`fail`](super::fail),
-/// [`from_fn`](super::from_fn), [`try_from_fn`](super::try_from_fn) and [`service`](super::service). One of your own:
+/// `K` is what is left of the request, `Res` the response of the service, and `E` its error. There are answers for
+/// most: [`value`](super::value), [`response`](super::response), [`fail_with`](super::fail_with),
+/// [`fail`](super::fail), [`from_fn`](super::from_fn), [`try_from_fn`](super::try_from_fn) and
+/// [`service`](super::service). One of your own:
 ///
 /// ```
 /// use std::{convert::Infallible, future::{Ready, ready}};
