@@ -96,12 +96,12 @@ fn assert_settings_survive(circuit: &Circuit) {
 // ---- saying ------------------------------------------------------------------------------------
 
 fn say(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> CircuitBuilder {
-    match bytes.byte() % 24 {
+    match bytes.byte() % 27 {
         0..=7 => say_policy(builder, said, bytes),
         8..=11 => say_window(builder, said, bytes),
         12..=14 => say_break(builder, said, bytes),
         15..=20 => say_half_open(builder, said, bytes),
-        21 => say_around(builder, said, bytes),
+        21..=24 => say_around(builder, said, bytes),
         _ => say_the_rest(builder, bytes),
     }
 }
@@ -214,17 +214,31 @@ fn say_half_open(
 
 /// What is obeyed around the breaker.
 fn say_around(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> CircuitBuilder {
-    match bytes.byte() % 3 {
+    match bytes.byte() % 5 {
         0 => builder.call_timeout(*said.call_timeout.insert(bytes.any_duration())),
         1 => {
             let places = *said.places.insert(bytes.any_number(&LIMITS));
             builder.bulkhead(places, bytes.any_duration())
         }
         _ => {
-            let limits = RetryLimits::new(bytes.any_number(&LIMITS)).share(bytes.any_share());
-            let limits = limits.per_second(bytes.any_number(&LIMITS));
-            builder.retries(*said.retries.insert(limits.max_wait(bytes.any_duration())))
+            let limits = any_retries(bytes);
+            builder.retries(*said.retries.insert(limits))
         }
+    }
+}
+
+/// Usually one number is nonsense, if any is: with more of them, the last would hardly be looked at.
+fn any_retries(bytes: &mut Bytes<'_>) -> RetryLimits {
+    let sound = RetryLimits::new(2);
+    match bytes.byte() % 8 {
+        0 => RetryLimits::new(bytes.any_number(&LIMITS)),
+        1 => sound.share(bytes.any_share()),
+        2 | 3 => sound.per_second(bytes.any_number(&LIMITS)),
+        4..=6 => sound.max_wait(bytes.any_duration()),
+        _ => RetryLimits::new(bytes.any_number(&LIMITS))
+            .share(bytes.any_share())
+            .per_second(bytes.any_number(&LIMITS))
+            .max_wait(bytes.any_duration()),
     }
 }
 
