@@ -171,7 +171,7 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// * What a failure is, each part asks by itself. [`classify_with`](Self::classify_with) says it to all; a part that is
 ///   made by hand is told by hand.
 /// * With [`cached`](Self#method.cached), responses are `Response<CachedBody<B>>`. A fallback has to answer with these,
-///   too. They are not `Clone`, so take [`otherwise`](super::cached::otherwise) in place of
+///   too. They are not `Clone`, so take `cached::otherwise` in place of
 ///   [`value`](super::fallback::value), or [`response`](super::fallback::response):
 ///
 ///   ```text
