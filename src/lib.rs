@@ -144,6 +144,7 @@
 //! | `axum` | circuits by matched route: `keyed::by::route` | `registry`, `axum` (`MatchedPath` only) |
 //! | `body` | outcomes that are known at the end of a body, and slow clients told from slow dependencies: module `body` | `http-body`, `bytes` |
 //! | `coarse-clock` | a clock that is cheap to read, to choose for busy time windows: `clock::Coarse` | `coarsetime` |
+//! | `fleet` | one circuit across instances, which share what they see and decide: module `fleet` | |
 //! | `retry-after` | `Retry-After` of failures is honoured, if asked for: module `retry_after` | `httpdate` |
 //! | `grpc` | gRPC over any HTTP stack: module `grpc` | `body`, `retry-after` |
 //! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |
@@ -186,6 +187,9 @@ pub mod config;
 #[cfg(feature = "degrade")]
 #[cfg_attr(docsrs, doc(cfg(feature = "degrade")))]
 pub mod degrade;
+#[cfg(feature = "fleet")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fleet")))]
+pub mod fleet;
 #[cfg(feature = "grpc")]
 #[cfg_attr(docsrs, doc(cfg(feature = "grpc")))]
 pub mod grpc;
@@ -226,7 +230,9 @@ pub use self::{
         guard::{Guard, OwnedGuard},
         handle::{Circuit, WeakCircuit},
         name::Name,
-        settings::{ConfigError, Jitter, OpenFor, ReconfigureError, RetryLimits, Settings},
+        settings::{
+            Agreement, ConfigError, Jitter, OpenFor, ReconfigureError, RetryLimits, Settings,
+        },
         snapshot::Snapshot,
         tags::Tags,
     },

@@ -229,7 +229,7 @@ pub(crate) fn event(event: &Event) -> Value {
             shown.insert("next_probe".to_owned(), next_probe.into());
         }
         What::Settings(change) => shown.append(&mut settings_change(change)),
-        What::Part(_) | What::Added | What::Removed | What::Evicted => {}
+        What::Part(_) | What::Fleet(_) | What::Added | What::Removed | What::Evicted => {}
     }
     Value::Object(shown)
 }

@@ -15,11 +15,13 @@ use super::{
     clock::{CircuitClock, Clock},
     ejection::EjectionCap,
     event::Event,
+    followed::Joins,
     handle::{Circuit, Label},
     name::Name,
     observe::{Listeners, Observers},
     settings::{
-        ConfigError, CustomPolicy, FailureRate, OpenFor, RetryLimits, Settings, SettingsChange,
+        Agreement, ConfigError, CustomPolicy, FailureRate, OpenFor, RetryLimits, Settings,
+        SettingsChange,
     },
     tags::Tags,
 };
@@ -74,6 +76,7 @@ pub struct CircuitBuilder {
     listeners: Listeners,
     cap: Option<EjectionCap>,
     tags: Tags,
+    fleet: Option<Arc<dyn Joins>>,
 }
 
 impl CircuitBuilder {
@@ -89,6 +92,7 @@ impl CircuitBuilder {
             listeners: Listeners::default(),
             cap: None,
             tags: Tags::default(),
+            fleet: None,
         }
     }
 
@@ -666,6 +670,26 @@ impl CircuitBuilder {
         self
     }
 
+    /// Shares the circuit with the other instances of a fleet (rules N1 to N9): they open together when all their calls
+    /// reach the thresholds and enough of them agree, send a few probes for all, and close together. Take
+    /// [`Agreement::default`] to begin with: at least 2 instances, and 10 % of those with calls.
+    ///
+    /// The circuit also has to join a fleet: `.fleet(&fleet)`, with the feature `fleet`. The circuits that instances
+    /// share have the same name.
+    ///
+    /// **Watch out:** without a fleet it does nothing. A [snapshot](crate::Snapshot::fleet) shows whether it takes part.
+    ///
+    /// It needs [totals](Self::totals), and at most 31 [probes](Self::probes).
+    ///
+    /// Default: not shared.
+    #[doc(alias = "quorum")]
+    #[doc(alias = "distributed")]
+    #[doc(alias = "redis")]
+    pub fn shared(mut self, agreement: impl Into<Option<Agreement>>) -> Self {
+        self.settings.set_shared(agreement);
+        self
+    }
+
     /// What becomes of calls that are dropped before their outcome is known (rule A4).
     ///
     /// **Watch out:** a timeout *around* the breaker drops calls, and those are abandoned, which is
@@ -895,6 +919,13 @@ impl CircuitBuilder {
         Self { name, ..self }
     }
 
+    /// It joins this fleet when it is built, if it is [shared](Self::shared).
+    #[cfg(feature = "fleet")]
+    pub(crate) fn joining(mut self, fleet: Arc<dyn Joins>) -> Self {
+        self.fleet = Some(fleet);
+        self
+    }
+
     /// The registry that it will be a circuit of.
     #[cfg(feature = "registry")]
     pub(crate) fn below(mut self, above: Arc<dyn Above>) -> Self {
@@ -1026,7 +1057,9 @@ impl Checked {
         let event_log = settings.event_log();
         let observers = Observers::new(builder.listeners, event_log, parts.first.state);
         let core = |now| Core::new(plan, parts, now);
+        let joins = builder.fleet.filter(|_| settings.shared().is_some());
         let label = Label {
+            follower: joins.map(|fleet| fleet.member(&builder.name)),
             name: builder.name,
             tags: builder.tags,
             #[cfg(feature = "config")]
@@ -1037,6 +1070,9 @@ impl Checked {
         let circuit = Circuit::new(label, core, clock, observers);
         if circuit.observers().hears_calls() {
             circuit.hear_calls_anew();
+        }
+        if let Some(follower) = circuit.follower() {
+            follower.began(circuit.downgrade());
         }
         circuit
     }

@@ -9,7 +9,9 @@ use std::{
     time::SystemTime,
 };
 
-use super::{by::By, handle::Circuit, name::Name, settings::SettingsChange, tags::Tags};
+use super::{
+    by::By, followed::FleetNews, handle::Circuit, name::Name, settings::SettingsChange, tags::Tags,
+};
 use crate::machine::{Cause, Mode, State, Transition};
 
 /// Something that happened to a circuit, with all there is to tell of it. It is made once, and whoever hears of it
@@ -70,6 +72,8 @@ pub enum What {
     Settings(Arc<SettingsChange>),
     /// Something around it has no room (rule M9). It is told at most once a minute, however many calls find it so.
     Part(PartNews),
+    /// Its part in its fleet (rule N7).
+    Fleet(FleetNews),
     /// It was made, by a registry (rule I4).
     Added,
     /// It was removed from its registry.
@@ -109,6 +113,7 @@ impl What {
             Self::Transition(told) => label_of(told),
             Self::Settings(_) => "settings",
             Self::Part(news) => news.label(),
+            Self::Fleet(news) => news.label(),
             Self::Added => "added",
             Self::Removed => "removed",
             Self::Evicted => "evicted",
@@ -183,6 +188,7 @@ impl fmt::Display for Event {
                 f,
                 "circuit `{circuit}` has calls that are not kept for later: there is no room, or the store has failed"
             )?,
+            What::Fleet(news) => write!(f, "circuit `{circuit}` {news}")?,
             What::Added => write!(f, "circuit `{circuit}` was made")?,
             What::Removed => write!(f, "circuit `{circuit}` was removed")?,
             What::Evicted => write!(

@@ -10,6 +10,7 @@ use super::{
     clock::CircuitClock,
     error::Rejected,
     event::Event,
+    followed::Follows,
     guard::{Guard, Owned, OwnedGuard},
     listeners::{List, Subscription},
     name::Name,
@@ -94,6 +95,8 @@ pub(crate) struct Label {
     pub(crate) settings: Settings,
     /// Where it was built, unless it may well be gone after one call.
     pub(crate) built_at: Option<&'static Location<'static>>,
+    /// The fleet that it belongs to.
+    pub(crate) follower: Option<std::sync::Arc<dyn Follows>>,
 }
 
 impl Drop for Shared {
@@ -171,6 +174,7 @@ impl Circuit {
             &latest,
             (self.totals(), self.core().durations()),
             self.parts_if_any().map(PartCounters::read),
+            self.shared.label.follower.as_ref().map(|it| it.now()),
         )
     }
 
@@ -574,6 +578,10 @@ impl Circuit {
     #[inline]
     pub(crate) fn core(&self) -> &Core {
         &self.shared.core
+    }
+
+    pub(super) fn follower(&self) -> Option<&dyn Follows> {
+        self.shared.label.follower.as_deref()
     }
 
     pub(super) fn label(&self) -> &Label {

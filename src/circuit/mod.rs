@@ -18,6 +18,7 @@ pub(crate) mod ejection;
 pub(crate) mod error;
 pub(crate) mod event;
 pub(crate) mod events;
+pub(crate) mod followed;
 pub(crate) mod guard;
 pub(crate) mod handle;
 mod latest;

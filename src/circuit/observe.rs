@@ -163,6 +163,16 @@
 //! | [`RetryDecision::TooLong`] | `too_long` | |
 //! | [`RetryDecision::Exhausted`] | `exhausted` | |
 //! | [`RetryDecision::Off`] | `off` | |
+//! | [`Why::NotRunning`] | `not_running` | nobody runs the fleet |
+//! | [`Why::NotReached`] | `not_reached` | the store cannot be reached |
+//! | [`Why::TimedOut`] | `timed_out` | the store does not answer in time |
+//! | [`Why::Refused`] | `refused` | the store has refused it |
+//! | [`Why::ReadOnly`] | `read_only` | the store only reads |
+//! | [`Why::Full`] | `full` | the store is full |
+//! | [`Why::Nonsense`] | `nonsense` | what the store says makes no sense |
+//! | [`Why::Clock`] | `clock` | the clock of the store tells no time |
+//! | [`Why::Replaced`] | `replaced` | a newer circuit of this name takes its place |
+//! | [`Why::Off`] | `off` | it is turned off |
 //!
 //! | event | label |
 //! |---|---|
@@ -174,6 +184,10 @@
 //! | its settings have changed | `settings` |
 //! | its bulkhead is full, for the first time in a minute | `bulkhead_full` |
 //! | a call was not kept for later, for the first time in a minute | `queue_refused` |
+//! | it takes part in its fleet ([`FleetNews`]) | `fleet_attached` |
+//! | it takes no part any more | `fleet_detached` |
+//! | another instance has other settings | `fleet_mismatch` |
+//! | what the store of its fleet said was refused | `fleet_refused` |
 //! | it was made by its registry | `added` |
 //! | it was removed from it | `removed` |
 //! | it has left it, because its place was needed | `evicted` |
@@ -207,6 +221,7 @@ use tokio::sync::{Notify, futures::Notified, watch};
 
 pub use super::call_event::{AdmittedCall, CallEnd, CallEvent, EndedCall, FellBack};
 pub use super::event::{Event, PartNews, What};
+pub use super::followed::{FleetNews, FleetNow, Heard, Sharing, Why};
 pub use super::listeners::Subscription;
 pub use super::parts::{
     BulkheadNow, FallbackCause, FallbackKind, FallbackTotal, Parts, QueueNow, RetryDecision,
@@ -352,6 +367,16 @@ impl Observers {
         fence(Ordering::SeqCst);
         if self.tells_more.load(Ordering::Relaxed) {
             self.tell_event(circuit, None, || What::Part(news));
+        }
+    }
+
+    /// Tells of its part in its fleet.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn tell_fleet(&self, circuit: &Circuit, news: FleetNews) {
+        // Pairs with that of `hub`.
+        fence(Ordering::SeqCst);
+        if self.tells_more.load(Ordering::Relaxed) {
+            self.tell_event(circuit, None, || What::Fleet(news));
         }
     }
 

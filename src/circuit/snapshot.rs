@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{by::By, latest::Latest, name::Name, parts::Parts, settings::share};
+use super::{
+    by::By, followed::FleetNow, latest::Latest, name::Name, parts::Parts, settings::share,
+};
 use crate::machine::{
     Cause, Durations, Era, Mode, ProbeCounts, State, Threshold, Totals, Transition, View,
     WindowCounts,
@@ -70,6 +72,8 @@ pub struct Snapshot {
     pub durations: Option<Durations>,
     /// What is around the circuit besides its breaker, and what came of it, if something is.
     pub parts: Option<Parts>,
+    /// How its fleet stands, if it is [shared](crate::CircuitBuilder::shared) and belongs to one.
+    pub fleet: Option<FleetNow>,
     minimum_calls: u64,
     released_to: Option<Mode>,
     pub(super) watches_slow: bool,
@@ -82,6 +86,7 @@ impl Snapshot {
         latest: &Latest,
         (totals, durations): (Option<Totals>, Option<Durations>),
         parts: Option<Parts>,
+        fleet: Option<FleetNow>,
     ) -> Self {
         Self {
             name,
@@ -101,6 +106,7 @@ impl Snapshot {
             totals,
             durations,
             parts,
+            fleet,
             minimum_calls: view.minimum_calls,
             released_to: view.released_to,
             watches_slow: view.watches_slow,

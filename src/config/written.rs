@@ -45,6 +45,16 @@ fn node(key: &str, value: &Value) -> Option<Node> {
             ("per_second", limits.per_second.into()),
             ("max_wait", limits.max_wait.into()),
         ]),
+        Value::Shared(agreement) => table([
+            ("instances", u64::from(agreement.instances).into()),
+            ("share", agreement.share.into()),
+            ("trip_now", agreement.trip_now.into()),
+            (
+                "stay_open_when_detached",
+                agreement.stay_open_when_detached.into(),
+            ),
+            ("revision", agreement.revision.into()),
+        ]),
         Value::Abandoned(AbandonedPolicy::FailureAfter(time)) => {
             table([("failure_after", (*time).into())])
         }

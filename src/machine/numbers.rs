@@ -124,12 +124,19 @@ numbers! {
         retries_per_second: u64 = 0,
         /// In nanoseconds.
         retries_max_wait: u64 = 0,
+        /// How many instances of the fleet have to agree; more than zero if it is shared.
+        shared: u64 = 0,
+        /// In millionths.
+        shared_share: u64 = 0,
+        shared_revision: u64 = 0,
+        /// See `Agreement::flags`.
+        shared_flags: u64 = 0,
     }
 }
 
 impl Numbers {
     /// How many of the words are of what the machine decides by. The rest are limits, and no call that ends reads them.
-    pub(super) const DECIDING: usize = Self::WORDS - 7;
+    pub(super) const DECIDING: usize = Self::WORDS - 11;
 
     /// D4: how long half-open waits for its probes. Where nothing is said, the longer of the break
     /// and 30 s, so that a dependency slower than the break can still prove itself.
@@ -312,6 +319,10 @@ mod tests {
                 retries_share: 0,
                 retries_per_second: 0,
                 retries_max_wait: 0,
+                shared: 0,
+                shared_share: 0,
+                shared_revision: 0,
+                shared_flags: 0,
                 ..numbers
             };
             prop_assert_eq!(Numbers::from_words(deciding), without_limits);

@@ -6,6 +6,7 @@ use std::{fmt::Arguments, time::Duration};
 
 use super::{
     ConfigError, OpenFor, Settings,
+    agreement::Agreement,
     retry_limits::RetryLimits,
     values::{duration, millionths, share, unless_zero},
 };
@@ -19,6 +20,12 @@ pub(crate) const MAX_PLACES: u64 = 1_000_000;
 
 /// How often a call may be repeated, at most.
 pub(crate) const MAX_RETRIES: u64 = 100;
+
+/// How many instances have to agree, at most.
+pub(crate) const MAX_INSTANCES: u64 = 10_000;
+
+/// How many probes decide of a circuit that is shared, at most: so many results never decide on one instance.
+pub(crate) const MAX_SHARED_PROBES: u64 = 31;
 
 /// How many calls may be repeated a second, besides a share of them.
 pub(crate) const MAX_RETRIES_PER_SECOND: u64 = 1_000_000;
@@ -58,6 +65,7 @@ impl Settings {
             call_timeout: _, // write_limits
             bulkhead: _,     // write_limits
             retries: _,      // write_limits
+            shared: _,       // write_shared
         } = self;
         self.window()?;
         let mut numbers = Numbers::default();
@@ -65,6 +73,7 @@ impl Settings {
         open_for.write_to(&mut numbers)?;
         self.write_probes(&mut numbers, old)?;
         self.write_limits(&mut numbers)?;
+        self.write_shared(&mut numbers)?;
         if let Some((ramp, from)) = *ramp {
             numbers.ramp = above_zero("ramp", ramp)?;
             numbers.ramp_from = millionths("ramp.from", from)?;
@@ -113,6 +122,7 @@ impl Settings {
                 per_second: numbers.retries_per_second,
                 max_wait: duration(numbers.retries_max_wait),
             }),
+            shared: read_shared(numbers),
             abandoned: match numbers.abandoned {
                 AbandonedPolicy::FailureAfter(limit) => {
                     AbandonedPolicy::FailureAfter(duration(nanos(limit)))
@@ -288,6 +298,34 @@ impl Settings {
             .map_or(Ok(()), |limits| write_retries(limits, numbers))
     }
 
+    fn write_shared(&self, numbers: &mut Numbers) -> Result<(), ConfigError> {
+        let Some(agreement) = self.shared else {
+            return Ok(());
+        };
+        let allowed = format!("1 to {MAX_INSTANCES}");
+        let instances = u64::from(agreement.instances);
+        let valid = (1..=MAX_INSTANCES).contains(&instances);
+        ConfigError::unless(valid, "shared.instances", &instances, &allowed)?;
+        if agreement.share != 0.0 {
+            numbers.shared_share = millionths("shared.share", agreement.share)?;
+        }
+        (numbers.shared, numbers.shared_revision) = (instances, agreement.revision);
+        numbers.shared_flags = agreement.flags();
+        self.refuse_what_cannot_be_shared()
+    }
+
+    fn refuse_what_cannot_be_shared(&self) -> Result<(), ConfigError> {
+        let of = self.probes.1;
+        let allowed = format!("1 to {MAX_SHARED_PROBES} where the circuit is `shared`");
+        let valid = of <= MAX_SHARED_PROBES;
+        ConfigError::unless(valid, "probes.of", &of, &allowed)
+            .map_err(|error| error.blaming("shared"))?;
+        // Without them nobody knows of a success, which ends the failures in a row of all.
+        let allowed = "on where the circuit is `shared`";
+        ConfigError::unless(self.totals, "totals", &off(), allowed)
+            .map_err(|error| error.blaming("shared"))
+    }
+
     fn check_permits(&self, old: Option<&Self>) -> Result<(), ConfigError> {
         let (permits, of) = (self.permits, self.probes.1);
         let allowed = format!("1 to {of}, the number of `probes`");
@@ -327,6 +365,16 @@ fn write_retries(limits: RetryLimits, numbers: &mut Numbers) -> Result<(), Confi
         return Err(ConfigError::new("retries.per_second", per_second, allowed));
     }
     Ok(())
+}
+
+fn read_shared(numbers: &Numbers) -> Option<Agreement> {
+    let instances = u32::try_from(numbers.shared).unwrap_or(u32::MAX);
+    (instances > 0).then(|| {
+        Agreement::of(instances)
+            .share(share(numbers.shared_share))
+            .revision(numbers.shared_revision)
+            .with_flags(numbers.shared_flags)
+    })
 }
 
 /// The value of a setting that should not have been taken back.

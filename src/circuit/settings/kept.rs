@@ -52,6 +52,11 @@ impl Settings {
     /// What needs memory that was not set aside when the circuit was built.
     fn refuse_unbuilt(&self, built: &Self) -> Result<(), ConfigError> {
         let watches_slow = built.slow_call_duration.is_some();
+        if let (Some(agreement), None) = (self.shared, built.shared) {
+            let allowed = "left out: the circuit was built without it";
+            let value = format_args!("{agreement}");
+            return Err(ConfigError::new("shared", value, allowed));
+        }
         let needs = |what| format!("left out: the circuit was built without a {what}");
         match (self.failure_rate, self.slow_call_rate) {
             (Some(rate), _) if !built.has_window() => {

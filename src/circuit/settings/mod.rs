@@ -4,6 +4,7 @@
 //! setting with its getter and its setter, the [defaults], what is [refused](check), and how it is [written](print).
 //! A live circuit keeps nothing of this but what it was built with: its settings are read from its numbers.
 
+mod agreement;
 mod change;
 mod check;
 mod defaults;
@@ -21,6 +22,7 @@ pub(crate) use self::check::{MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND};
 #[cfg(feature = "admin")]
 pub(crate) use self::values::Value;
 pub use self::{
+    agreement::Agreement,
     change::{ChangedSetting, SettingsChange},
     error::{ConfigError, ReconfigureError},
     open_for::{Jitter, OpenFor},
@@ -184,6 +186,10 @@ settings! {
         bulkhead, set_bulkhead: (u64, Duration);
         /// How often calls are repeated; see [the builder](crate::CircuitBuilder::retries).
         retries, set_retries: RetryLimits;
+        /// Whether it is shared with the other instances of a fleet, and when they open together; see
+        /// [the builder](crate::CircuitBuilder::shared). It can be turned on while the circuit lives only where it was
+        /// on when the circuit was built.
+        shared, set_shared: Agreement;
     }
     on {
         /// How many probes may be in flight at once; see [the builder](crate::CircuitBuilder::permits).

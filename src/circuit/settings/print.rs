@@ -9,7 +9,7 @@ use super::{
 
 impl Settings {
     /// Each by its name, in the order in which they are printed.
-    pub(crate) fn values(&self) -> [(&'static str, Value); 25] {
+    pub(crate) fn values(&self) -> [(&'static str, Value); 26] {
         // Without `..`, so that none is forgotten.
         let Self {
             consecutive_failures,
@@ -29,6 +29,7 @@ impl Settings {
             call_timeout,
             bulkhead,
             retries,
+            shared,
             permits,
             probes,
             abandoned,
@@ -61,6 +62,7 @@ impl Settings {
             ("call_timeout", (*call_timeout).into()),
             ("bulkhead", (*bulkhead).into()),
             ("retries", (*retries).into()),
+            ("shared", (*shared).into()),
             ("ramp", (*ramp).into()),
             ("spread_retry_after", (*spread_retry_after).into()),
             ("abandoned", (*abandoned).into()),

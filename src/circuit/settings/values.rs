@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{error::ConfigError, open_for::OpenFor, retry_limits::RetryLimits};
+use super::{
+    agreement::Agreement, error::ConfigError, open_for::OpenFor, retry_limits::RetryLimits,
+};
 use crate::machine::{AbandonedPolicy, Policy, WHOLE};
 
 /// A share in (0, 1] as millionths (B4).
@@ -73,6 +75,7 @@ pub(crate) enum Value {
     /// So many places, and a wait for one.
     Bulkhead(u64, Duration),
     Retries(RetryLimits),
+    Shared(Agreement),
     Abandoned(AbandonedPolicy),
     OpenFor(OpenFor),
     Policy(CustomPolicy),
@@ -91,6 +94,7 @@ impl Display for Value {
             Self::Ramp(time, from) => write!(f, "{time:?} from {from:?}"),
             Self::Bulkhead(places, wait) => write!(f, "{places} places, wait {wait:?}"),
             Self::Retries(limits) => write!(f, "{limits}"),
+            Self::Shared(agreement) => write!(f, "{agreement}"),
             Self::Abandoned(policy) => write!(f, "{policy:?}"),
             Self::OpenFor(open_for) => open_for.write_words(f),
             Self::Policy(_) => f.write_str("a closure"),
@@ -113,6 +117,7 @@ impl Display for Code<&Value> {
             Value::Ramp(time, from) => write!(f, "{}, {from:?}", Code(*time)),
             Value::Bulkhead(places, wait) => write!(f, "{places}, {}", Code(*wait)),
             Value::Retries(limits) => Code(limits).fmt(f),
+            Value::Shared(agreement) => Code(agreement).fmt(f),
             Value::Abandoned(AbandonedPolicy::FailureAfter(time)) => {
                 write!(f, "AbandonedPolicy::FailureAfter({})", Code(*time))
             }
@@ -144,6 +149,33 @@ impl Display for Code<&RetryLimits> {
             write!(f, ".max_wait({})", Code(*max_wait))?;
         }
         Ok(())
+    }
+}
+
+/// The calls that make it.
+impl Display for Code<&Agreement> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Agreement {
+            instances,
+            share,
+            trip_now,
+            stay_open_when_detached,
+            revision,
+        } = self.0;
+        write!(f, "Agreement::of({instances})")?;
+        if *share != Agreement::of(*instances).share {
+            write!(f, ".share({share:?})")?;
+        }
+        if *trip_now {
+            f.write_str(".trip_now(true)")?;
+        }
+        if *stay_open_when_detached {
+            f.write_str(".stay_open_when_detached(true)")?;
+        }
+        match revision {
+            0 => Ok(()),
+            revision => write!(f, ".revision({revision})"),
+        }
     }
 }
 
@@ -191,6 +223,7 @@ value_from! {
     (Duration, f64): (time, from) => Self::Ramp(time, from);
     (u64, Duration): (places, wait) => Self::Bulkhead(places, wait);
     RetryLimits: limits => Self::Retries(limits);
+    Agreement: agreement => Self::Shared(agreement);
     AbandonedPolicy: policy => Self::Abandoned(policy);
     &OpenFor: open_for => Self::OpenFor(open_for.clone());
     CustomPolicy: policy => Self::Policy(policy);

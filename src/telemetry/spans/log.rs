@@ -123,7 +123,7 @@ fn log(event: &Event) {
         What::Transition(told) => log_transition(event, told),
         What::Settings(told) => log_settings(event, told),
         // Calls are turned away, and somebody should look.
-        What::Part(_) => tell!(Level::WARN, event,),
+        What::Part(_) | What::Fleet(_) => tell!(Level::WARN, event,),
         What::Added | What::Removed | What::Evicted => {}
     });
 }

@@ -1,0 +1,214 @@
+//! What a circuit and the fleet that it belongs to know of each other (rules N1 to N7).
+//!
+//! A circuit knows no store and no task. It has a [`Follows`], which it tells that there is something to look at, and
+//! from which a snapshot learns how the fleet stands.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use super::{by::By, handle::WeakCircuit, name::Name};
+use crate::machine::{State, WindowCounts};
+
+/// One circuit as its fleet knows it. Nothing here waits, but [`heard`](Self::heard).
+pub(crate) trait Follows: Send + Sync {
+    /// The circuit is there. Told once.
+    fn began(&self, circuit: WeakCircuit);
+
+    /// A transition, the end of a probe, a held call: look at the circuit now.
+    fn stir(&self);
+
+    /// A person has said it of this circuit, and means the fleet's.
+    fn act(&self, act: Act, by: &By);
+
+    /// How the fleet stands, for a snapshot.
+    fn now(&self) -> FleetNow;
+
+    /// Waits until it is known how many instances heard the last act.
+    fn heard(&self) -> Pin<Box<dyn Future<Output = Heard> + Send + '_>>;
+}
+
+/// Who makes a member of a fleet of a circuit that is being built.
+pub(crate) trait Joins: Send + Sync {
+    fn member(&self, name: &Name) -> Arc<dyn Follows>;
+}
+
+/// What a person does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Act {
+    /// Forced open, for so long or until it is released.
+    Force(Option<Duration>),
+    Release,
+    Reset,
+}
+
+/// By how many instances the last thing was heard that a person did to a shared circuit (rule N6):
+/// [`Circuit::heard`](crate::Circuit::heard).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Heard {
+    /// The circuit is not shared.
+    NotShared,
+    /// The store told so many instances at once, this one among them. 0 is a warning: the others learn it when they
+    /// look, within a second or so, unless the store loses it before.
+    By(u64),
+    /// The store has it, and cannot count who heard it.
+    Unknown,
+    /// It could not be told within the time of [`detach_after`], and holds on this instance only.
+    ///
+    /// [`detach_after`]: crate::observe::Sharing
+    OnlyHere(Why),
+}
+
+/// How the fleet of a circuit stands, as this instance last heard: [`Snapshot::fleet`](crate::Snapshot::fleet).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FleetNow {
+    /// Whether this instance takes part, and since when.
+    pub sharing: Sharing,
+    /// Which of the fleet's decisions is the last one that is known here: its era, and a number by chance.
+    pub stamp: (u64, u32),
+    /// The state of the fleet's circuit. This instance may be open alone.
+    pub state: State,
+    /// Whether a person has forced the fleet open.
+    pub forced: bool,
+    /// Why the fleet has made its last decision.
+    pub cause: Option<Name>,
+    /// Who has made it, if a person or a program did.
+    pub who: Option<Name>,
+    /// The fleet's breaks in a row.
+    pub attempt: u32,
+    /// What the windows of all instances hold together.
+    pub window: WindowCounts,
+    /// Failures in a row, in all instances.
+    pub consecutive_failures: u64,
+    /// How many instances have calls.
+    pub contributors: u64,
+    /// How many of these would open by themselves, or are open alone.
+    pub agreeing: u64,
+    /// How many probes this instance may send now.
+    pub seats: u64,
+    /// Another instance runs this circuit with other settings.
+    pub mismatch: bool,
+    /// How many answers of the store were refused, because they made no sense.
+    pub refused: u64,
+}
+
+/// Whether an instance takes part in its fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Sharing {
+    /// The store answers.
+    Attached {
+        /// For how long now.
+        since: Duration,
+    },
+    /// It does not: the circuit is what it would be alone.
+    Detached {
+        /// For how long now.
+        since: Duration,
+        /// Why not.
+        why: Why,
+    },
+}
+
+/// Why an instance takes no part in its fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Why {
+    /// Nobody runs the fleet: its future was not spawned, or has ended.
+    NotRunning,
+    /// The store cannot be reached.
+    NotReached,
+    /// The store does not answer in time.
+    TimedOut,
+    /// The store has refused the login, or a command.
+    Refused,
+    /// The store only reads: it is a replica.
+    ReadOnly,
+    /// The store has no room.
+    Full,
+    /// What the store says makes no sense.
+    Nonsense,
+    /// The clock of the store tells no time.
+    Clock,
+    /// A newer circuit of this name, in the same process, takes part in place of this one.
+    Replaced,
+    /// It was turned off: the setting, or the fleet.
+    Off,
+}
+
+impl Why {
+    /// One word for machines, such as the label of a metric; its [`Display`](fmt::Display) is for people. It stays the
+    /// same in every later release. [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NotRunning => "not_running",
+            Self::NotReached => "not_reached",
+            Self::TimedOut => "timed_out",
+            Self::Refused => "refused",
+            Self::ReadOnly => "read_only",
+            Self::Full => "full",
+            Self::Nonsense => "nonsense",
+            Self::Clock => "clock",
+            Self::Replaced => "replaced",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NotRunning => "nobody runs the fleet",
+            Self::NotReached => "the store cannot be reached",
+            Self::TimedOut => "the store does not answer in time",
+            Self::Refused => "the store has refused it",
+            Self::ReadOnly => "the store only reads",
+            Self::Full => "the store is full",
+            Self::Nonsense => "what the store says makes no sense",
+            Self::Clock => "the clock of the store tells no time",
+            Self::Replaced => "a newer circuit of this name takes its place",
+            Self::Off => "it is turned off",
+        })
+    }
+}
+
+/// What there is to tell of a circuit's part in its fleet (rule N7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FleetNews {
+    /// It takes part again, or for the first time.
+    Attached,
+    /// It takes no part any more.
+    Detached(Why),
+    /// Another instance runs it with other settings. Told once for each pair of settings.
+    Mismatch,
+    /// An answer of the store was refused. Told at most once a minute.
+    Refused,
+}
+
+impl FleetNews {
+    /// One word for machines, such as a field of a structured log. It stays the same in every later release.
+    /// [All labels](crate::observe#labels).
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Attached => "fleet_attached",
+            Self::Detached(_) => "fleet_detached",
+            Self::Mismatch => "fleet_mismatch",
+            Self::Refused => "fleet_refused",
+        }
+    }
+}
+
+/// For a log, after the circuit's name.
+impl fmt::Display for FleetNews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attached => f.write_str("is shared with its fleet"),
+            Self::Detached(why) => write!(f, "is alone, not shared with its fleet: {why}"),
+            Self::Mismatch => f.write_str("has other settings than in another instance"),
+            Self::Refused => f.write_str("has refused what the store of its fleet said"),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! One circuit across instances.
+//!
+//! With fifty instances each learns of an outage alone, fifty times; and where each has few calls, none ever learns.
+//! Here they share what they see and what they have decided, through a [`Store`]: Redis, say, with the package
+//! `tower-breaker-redis`, or memory in tests. No call ever waits for the store, and without it each circuit is what
+//! it would be alone (rules N1 to N9).
+
+pub mod store;
+pub mod wire;
+
+pub use self::store::{Answer, Store, StoreError};
