@@ -33,6 +33,8 @@ impl Reason {
     pub(crate) fn of(refusal: Refusal) -> (Self, Nanos) {
         match refusal {
             Refusal::Open(left) => (Self::Open, left),
+            // A seat may come at any moment.
+            Refusal::Held(_) => (Self::Open, SECOND),
             // Not until the probes time out: they may be back at any moment.
             Refusal::HalfOpenFull(_) => (Self::HalfOpenFull, SECOND),
             Refusal::ForcedOpen(left) => (Self::ForcedOpen, left),

@@ -139,6 +139,7 @@
 //! | [`Cause::WaitOver`] | `wait_over` | the wait is over, the next call is a probe |
 //! | [`Cause::Recovered`] | `recovered` | the probes succeeded |
 //! | [`Cause::ForceExpired`] | `force_expired` | the time is over for which it was forced open |
+//! | [`Cause::Shared`] | `shared` | the fleet has decided |
 //! | [`CallEnd::Successful`] | `success` | |
 //! | [`CallEnd::Failed`] | `failure` | |
 //! | [`CallEnd::Ignored`] | `ignored` | |
@@ -206,6 +207,7 @@
 //! [`Cause::WaitOver`]: crate::Cause::WaitOver
 //! [`Cause::Recovered`]: crate::Cause::Recovered
 //! [`Cause::ForceExpired`]: crate::Cause::ForceExpired
+//! [`Cause::Shared`]: crate::Cause::Shared
 //! [`Mode::label`]: crate::Mode::label
 //! [`Mode::Normal`]: crate::Mode::Normal
 //! [`Mode::ForcedOpen`]: crate::Mode::ForcedOpen

@@ -23,7 +23,9 @@ impl Core {
             admission.map(|admission| {
                 admission.map(|answer| match answer {
                     Ok(ticket) => Ok(ticket.started_at(now)),
-                    Err(Refusal::Open(left) | Refusal::HalfOpenFull(left)) => Err(Some(left)),
+                    Err(
+                        Refusal::Open(left) | Refusal::Held(left) | Refusal::HalfOpenFull(left),
+                    ) => Err(Some(left)),
                     Err(Refusal::ForcedOpen(_) | Refusal::Ramping) => Err(None),
                 })
             })

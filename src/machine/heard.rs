@@ -121,6 +121,7 @@ mod tests {
             seed: 0,
             policy: None,
             cap: None,
+            shared: false,
         };
         let plan = Plan {
             window: WindowKind::Count(10),

@@ -30,6 +30,7 @@ mod driven;
 mod durations;
 mod era;
 mod heard;
+mod led;
 #[cfg(all(test, tower_breaker_loom))]
 pub(crate) mod loom_tests;
 mod membership;
@@ -59,8 +60,10 @@ use std::sync::Arc;
 
 #[cfg(feature = "registry")]
 pub(crate) use self::cap::Limit;
+#[allow(unused_imports, reason = "the fleet is to use it")]
+pub(crate) use self::led::{Alone, Led, OpenShared, Tally};
 use self::{
-    backoff::Backoff, control::hints, durations::DurationCounters, era::EraFacts,
+    backoff::Backoff, control::hints, durations::DurationCounters, era::EraFacts, led::Lead,
     membership::Membership, retry::Attempt, totals::TotalCounters, trip_cause::TripCause,
     tunable::Tunable, window::Window, word::Word,
 };
@@ -124,6 +127,8 @@ pub(crate) struct Core {
     policy: Option<Policy>,
     /// Written once: when the circuit is built, or later.
     membership: Once<Membership>,
+    /// What its fleet says of it; only of a circuit that was built to be shared.
+    lead: Option<Box<Lead>>,
 }
 
 /// Why a call is not admitted (C3).
@@ -131,6 +136,9 @@ pub(crate) struct Core {
 pub(crate) enum Refusal {
     /// Until the break is over.
     Open(Nanos),
+    /// The break is over, but its fleet leads the circuit, and this instance has no seat: until it is on its own again,
+    /// unless a seat comes before. A rejection says a second all the same (C1).
+    Held(Nanos),
     /// Until the probes time out. A rejection says a second all the same: they may be back at any moment (C3).
     HalfOpenFull(Nanos),
     /// Until forced open is over; [`Nanos::FOREVER`] if a person has to end it.
@@ -213,6 +221,7 @@ impl Core {
                 .cap
                 .map(|cap| Membership::join(cap, first, now))
                 .map_or_else(Once::new, Once::from),
+            lead: parts.shared.then(Box::default),
         }
     }
 
@@ -259,6 +268,8 @@ pub(crate) struct CoreParts {
     pub(crate) seed: u64,
     pub(crate) policy: Option<Policy>,
     pub(crate) cap: Option<Joining>,
+    /// Whether a fleet may lead it.
+    pub(crate) shared: bool,
 }
 
 #[cfg(all(test, not(tower_breaker_loom)))]
@@ -275,6 +286,7 @@ mod tests {
             seed: 0,
             policy: None,
             cap: None,
+            shared: false,
         };
         Core::new(plan, parts, 0)
     }
@@ -324,6 +336,7 @@ mod tests {
                 cap: Arc::new(Cap::new(WHOLE, 0)),
                 zero: 1,
             }),
+            shared: false,
         };
         let core = Core::new(numbers.into(), parts, 0);
         for eras in [1, (1 << 36) - 1, 1 << 36, (1 << 36) + 1, (1 << 37) - 2] {

@@ -156,7 +156,7 @@ impl RejectedStripe {
     #[inline]
     fn of(&self, refusal: Refusal) -> &AtomicU64 {
         match refusal {
-            Refusal::Open(_) => &self.open,
+            Refusal::Open(_) | Refusal::Held(_) => &self.open,
             Refusal::HalfOpenFull(_) => &self.half_open_full,
             Refusal::ForcedOpen(_) => &self.forced_open,
             Refusal::Ramping => &self.ramping,

@@ -143,6 +143,7 @@ impl PackedCause {
             Cause::ProbeFailed => 7,
             Cause::ProbesTimedOut => 8,
             Cause::ProbesAbandoned => 9,
+            Cause::Shared => 10,
             Cause::TripVetoed | Cause::WaitOver | Cause::Recovered | Cause::ForceExpired => 0,
         })
     }
@@ -170,6 +171,7 @@ impl PackedCause {
             7 => Cause::ProbeFailed,
             8 => Cause::ProbesTimedOut,
             9 => Cause::ProbesAbandoned,
+            10 => Cause::Shared,
             _ => return None,
         })
     }
@@ -191,7 +193,7 @@ fn numbers(kind: u64, bits: u32, numbers: &[u64]) -> u64 {
 mod tests {
     use super::*;
 
-    fn causes(number: u64) -> [Cause; 9] {
+    fn causes(number: u64) -> [Cause; 10] {
         [
             Cause::ConsecutiveFailures(number),
             Cause::FailureRate {
@@ -212,6 +214,7 @@ mod tests {
             Cause::ProbeFailed,
             Cause::ProbesTimedOut,
             Cause::ProbesAbandoned,
+            Cause::Shared,
         ]
     }
 

@@ -120,6 +120,9 @@ pub enum Cause {
     Recovered,
     /// The time is over for which a person forced it open: closed and cleared, in the mode before (E2).
     ForceExpired,
+    /// The fleet that shares the circuit has decided so (N3, N4, N6): it opened, closed, or did what a person did to
+    /// the circuit on another instance.
+    Shared,
 }
 
 impl Cause {
@@ -141,6 +144,7 @@ impl Cause {
             Self::WaitOver => "wait_over",
             Self::Recovered => "recovered",
             Self::ForceExpired => "force_expired",
+            Self::Shared => "shared",
         }
     }
 }
@@ -162,6 +166,7 @@ impl fmt::Display for Cause {
             Self::WaitOver => f.write_str("the wait is over, the next call is a probe"),
             Self::Recovered => f.write_str("the probes succeeded"),
             Self::ForceExpired => f.write_str("the time is over for which it was forced open"),
+            Self::Shared => f.write_str("the fleet has decided"),
         }
     }
 }

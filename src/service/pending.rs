@@ -206,9 +206,10 @@ pub(crate) async fn admission(circuit: Circuit) {
 fn until(refusal: Refusal) -> Option<Duration> {
     match refusal {
         Refusal::ForcedOpen(Nanos::FOREVER) | Refusal::Ramping => None,
-        Refusal::Open(left) | Refusal::HalfOpenFull(left) | Refusal::ForcedOpen(left) => {
-            Some(left.duration())
-        }
+        Refusal::Open(left)
+        | Refusal::Held(left)
+        | Refusal::HalfOpenFull(left)
+        | Refusal::ForcedOpen(left) => Some(left.duration()),
     }
 }
 

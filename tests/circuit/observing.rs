@@ -63,7 +63,7 @@ fn fallback_causes() -> Vec<FallbackCause> {
     rejected.into_iter().chain(others).collect()
 }
 
-fn causes() -> [Cause; 13] {
+fn causes() -> [Cause; 14] {
     let (failed, slow, calls) = (7, 7, 10);
     [
         Cause::ConsecutiveFailures(5),
@@ -79,6 +79,7 @@ fn causes() -> [Cause; 13] {
         Cause::WaitOver,
         Cause::Recovered,
         Cause::ForceExpired,
+        Cause::Shared,
     ]
 }
 

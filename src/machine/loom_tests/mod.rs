@@ -139,6 +139,7 @@ impl Fixture {
             seed: 0,
             policy: None,
             cap,
+            shared: false,
         };
         Arc::new(Self {
             core: Core::new(plan.into(), parts, 0),
