@@ -1053,7 +1053,7 @@ impl Checked {
             seed: settings.jitter_seed().unwrap_or_else(random_seed),
             policy: settings.trip_when().map(|policy| policy.0.clone()),
             cap: builder.cap.as_ref().map(|cap| cap.joined_by(&clock)),
-            shared: false,
+            shared: settings.shared().is_some(),
         };
         let event_log = settings.event_log();
         let observers = Observers::new(builder.listeners, event_log, parts.first.state);

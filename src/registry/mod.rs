@@ -109,9 +109,9 @@
 //!
 //! | with | bytes | for each core more |
 //! |---|--:|--:|
-//! | failures in a row | 3,050 | 128 |
-//! | the defaults, which have a count window of 100 calls | 4,350 | 256 |
-//! | a time window | 3,700 | 384 |
+//! | failures in a row | 3,150 | 128 |
+//! | the defaults, which have a count window of 100 calls | 4,480 | 256 |
+//! | a time window | 3,830 | 384 |
 //! | its first event, on top of that | 590 | 0 |
 //! | each more, of [16 that it keeps](crate::CircuitBuilder::event_log) | 290 | 0 |
 //!
@@ -120,8 +120,8 @@
 //! hold comes on top, and so do the words that [who and why](crate::By) were said with. An event that tells a change of
 //! settings has both settings, and takes more.
 //!
-//! What has left is freed in batches. So beside the circuits, each thread that makes some may hold back up to 330,000
-//! bytes: of some 64 that have left, with an event each. What more events take comes on top. That is 4.8 MB in all
+//! What has left is freed in batches. So beside the circuits, each thread that makes some may hold back up to 350,000
+//! bytes: of some 64 that have left, with an event each. What more events take comes on top. That is 4.9 MB in all
 //! for the defaults, which allow for 1,024 circuits, on two cores and one thread; and 5.1 MB more if each of them has
 //! had 16 events.
 //!
