@@ -5,7 +5,13 @@
 //! `tower-breaker-redis`, or memory in tests. No call ever waits for the store, and without it each circuit is what
 //! it would be alone (rules N1 to N9).
 
+mod memory;
+mod said;
 pub mod store;
+mod table;
 pub mod wire;
 
-pub use self::store::{Answer, Store, StoreError};
+pub use self::{
+    memory::{Memory, Saved},
+    store::{Answer, Store, StoreError},
+};
