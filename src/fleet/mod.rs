@@ -5,13 +5,24 @@
 //! `tower-breaker-redis`, or memory in tests. No call ever waits for the store, and without it each circuit is what
 //! it would be alone (rules N1 to N9).
 
+mod builder;
+#[expect(clippy::module_inception, reason = "`Fleet` is what the room is of")]
+mod fleet;
+mod joining;
+mod member;
 mod memory;
+mod pace;
+mod run;
 mod said;
+mod status;
 pub mod store;
 mod table;
 pub mod wire;
 
 pub use self::{
+    builder::FleetBuilder,
+    fleet::Fleet,
     memory::{Memory, Saved},
+    status::FleetStatus,
     store::{Answer, Store, StoreError},
 };
