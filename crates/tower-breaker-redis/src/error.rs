@@ -116,3 +116,131 @@ fn without_password(text: &str, password: Option<&str>) -> String {
         _ => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::{RedisError, parse_redis_value};
+    use tower_breaker::fleet::store::Why;
+
+    use super::{Then, store_error, then, why};
+
+    /// As it comes from a server.
+    fn said(line: &str) -> RedisError {
+        let answer = parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("an answer");
+        answer.extract_error().expect_err("an error")
+    }
+
+    fn io(kind: std::io::ErrorKind) -> RedisError {
+        std::io::Error::from(kind).into()
+    }
+
+    // N9: the code that the server sends decides; redis-rs has a kind for half of these.
+    #[test]
+    fn an_error_is_known_by_its_code() {
+        use Then::{Keep, Replace};
+        for (line, expected, then_expected) in [
+            ("NOPERM no permissions to run 'eval'", Why::Refused, Keep),
+            ("NOAUTH Authentication required.", Why::Refused, Replace),
+            (
+                "WRONGPASS invalid username-password pair",
+                Why::Refused,
+                Replace,
+            ),
+            (
+                "READONLY You can't write against a read only replica.",
+                Why::ReadOnly,
+                Replace,
+            ),
+            (
+                "MISCONF Errors writing to the AOF file",
+                Why::ReadOnly,
+                Replace,
+            ),
+            (
+                "NOREPLICAS Not enough good replicas to write.",
+                Why::ReadOnly,
+                Keep,
+            ),
+            (
+                "OOM command not allowed when used memory > 'maxmemory'.",
+                Why::Full,
+                Keep,
+            ),
+            (
+                "CLOCK the clock of the store tells no time",
+                Why::Clock,
+                Keep,
+            ),
+            (
+                "LOADING Redis is loading the dataset in memory",
+                Why::NotReached,
+                Replace,
+            ),
+            (
+                "MASTERDOWN Link with MASTER is down",
+                Why::NotReached,
+                Replace,
+            ),
+            ("CLUSTERDOWN The cluster is down", Why::NotReached, Replace),
+            ("ODD the record is unreadable", Why::Nonsense, Keep),
+            ("WRONGTYPE Operation against a key", Why::Nonsense, Keep),
+            ("ERR unknown command 'EVALSHA'", Why::Nonsense, Keep),
+            ("ERR max number of clients reached", Why::NotReached, Keep),
+        ] {
+            let error = said(line);
+            assert_eq!(
+                (why(&error), then(&error)),
+                (expected, then_expected),
+                "{line}"
+            );
+        }
+    }
+
+    // N9: before Redis 7 all errors within a script are `ERR`.
+    #[test]
+    fn an_error_within_a_script_of_an_older_redis_is_known_by_its_words() {
+        let within =
+            |said| format!("ERR Error running script (call to f_1): @user_script:10: {said}");
+        for (words, expected) in [
+            (
+                "-OOM command not allowed when used memory > 'maxmemory'.",
+                Why::Full,
+            ),
+            (
+                "-READONLY You can't write against a read only replica.",
+                Why::ReadOnly,
+            ),
+            (
+                "The user executing the script can't run this command",
+                Why::Refused,
+            ),
+        ] {
+            assert_eq!(why(&said(&within(words))), expected, "{words}");
+        }
+    }
+
+    // N9
+    #[test]
+    fn what_is_no_answer_costs_the_connection() {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionRefused, TimedOut};
+        let judged = |kind| (why(&io(kind)), then(&io(kind)));
+        assert_eq!(judged(TimedOut), (Why::TimedOut, Then::Silent));
+        assert_eq!(judged(BrokenPipe), (Why::NotReached, Then::Replace));
+        assert_eq!(judged(ConnectionRefused), (Why::NotReached, Then::Replace));
+        let http = parse_redis_value(b"HTTP/1.1 503 Service Unavailable\r\n").expect_err("no RESP");
+        let http = RedisError::from(http);
+        assert_eq!((why(&http), then(&http)), (Why::Nonsense, Then::Replace));
+    }
+
+    // N9: a server that does not know a command repeats what was sent with it.
+    #[test]
+    fn a_password_is_in_no_text() {
+        let error =
+            said("ERR unknown command `HELLO`, with args beginning with: `3` `AUTH` `tb` `hush");
+        let text = store_error(&error, Some("hush")).to_string();
+        assert!(!text.contains("hu"), "{text}");
+        let error = said("ERR something about hush");
+        let text = store_error(&error, Some("hush")).to_string();
+        assert!(text.contains("something about ***"), "{text}");
+    }
+}
