@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::{
-    keys,
+    keys::{self, Shape},
     problem::{Problem, nearest},
     read::join,
     tree::Node,
@@ -85,7 +85,7 @@ fn shouted(name: &str) -> String {
 /// The path that was set.
 fn set(tree: &mut Node, variable: &str, rest: &str, value: &str) -> Result<String, Problem> {
     if rest == "MAX_CIRCUITS" {
-        put(tree, &["max_circuits"], value);
+        put(tree, &["max_circuits"], Node::from_text(value));
         return Ok("max_circuits".to_owned());
     }
     // From the right: a name may have two in a row, and no key has.
@@ -96,25 +96,39 @@ fn set(tree: &mut Node, variable: &str, rest: &str, value: &str) -> Result<Strin
         return Err(without_place(variable, rest));
     };
     let key = key.to_ascii_lowercase();
+    let value = match place == FLEET_PLACE && is_text(&key) {
+        // A zone may be called `01`.
+        true => Node::Text(value.to_owned()),
+        false => Node::from_text(value),
+    };
     match named(tree, variable, place)? {
-        None => {
-            put(tree, &["defaults", &key], value);
-            Ok(join("defaults", &key))
+        Place::Part(part) => {
+            put(tree, &[part, &key], value);
+            Ok(join(part, &key))
         }
-        Some(name) => {
+        Place::Circuit(name) => {
             put(tree, &["circuits", &name, &key], value);
             Ok(join(&join("circuits", &name), &key))
         }
     }
 }
 
+/// Whether it is a key of the fleet whose value is text, whatever that looks like.
+fn is_text(key: &str) -> bool {
+    let of_fleet = keys::FLEET.iter().find(|known| known.name == key);
+    of_fleet.is_some_and(|it| matches!(it.shapes, [Shape::Part(_) | Shape::Text]))
+}
+
 /// What is wrong with a name that has no two underscores between a place and a key.
 fn without_place(variable: &str, rest: &str) -> Problem {
-    let keys = keys::names_of_circuit();
-    let place_before = |key: &&str| rest.strip_suffix(&shouted(key))?.strip_suffix('_');
-    let places = keys
-        .iter()
+    let of_circuit = keys::names_of_circuit();
+    let place_before = |key: &str| rest.strip_suffix(&shouted(key))?.strip_suffix('_');
+    let places = of_circuit
+        .into_iter()
         .filter_map(|key| Some((place_before(key)?, key)));
+    let of_fleet = keys::names(&keys::FLEET).into_iter();
+    let of_fleet = of_fleet.filter_map(|key| Some((place_before(key)?, key)));
+    let places = places.chain(of_fleet.filter(|(place, _)| *place == FLEET_PLACE));
     // Of the keys that it may end in, the longest.
     match places.min_by_key(|(place, _)| place.len()) {
         Some((place, key)) if !place.is_empty() => {
@@ -128,18 +142,29 @@ fn without_place(variable: &str, rest: &str) -> Problem {
     }
 }
 
-/// The circuit that is meant, `None` for the defaults.
-fn named(tree: &Node, variable: &str, place: &str) -> Result<Option<String>, Problem> {
+/// Where a variable puts its value.
+enum Place {
+    Part(&'static str),
+    Circuit(String),
+}
+
+const FLEET_PLACE: &str = "FLEET";
+
+/// The parts that a variable can name.
+const PLACES: [(&str, &str); 2] = [("DEFAULTS", "defaults"), (FLEET_PLACE, "fleet")];
+
+/// What is meant: a part of the file, or a circuit.
+fn named(tree: &Node, variable: &str, place: &str) -> Result<Place, Problem> {
     let names = tree.names_in("circuits");
     let mut fitting: Vec<_> = names.filter(|name| shouted(name) == place).collect();
-    if place == "DEFAULTS" {
+    if let Some((_, part)) = PLACES.iter().find(|(shout, _)| *shout == place) {
         if fitting.is_empty() {
-            return Ok(None);
+            return Ok(Place::Part(part));
         }
-        fitting.push("defaults");
+        fitting.push(part);
     }
     match fitting[..] {
-        [name] => Ok(Some(name.to_owned())),
+        [name] => Ok(Place::Circuit(name.to_owned())),
         [] => Err(unknown(tree, variable, place)),
         [one, other, ..] => {
             let (one, other) = (join("", one), join("", other));
@@ -154,10 +179,11 @@ fn named(tree: &Node, variable: &str, place: &str) -> Result<Option<String>, Pro
 }
 
 fn unknown(tree: &Node, variable: &str, place: &str) -> Problem {
-    let allowed = "the name of a circuit in `circuits`, or DEFAULTS";
+    let allowed = "the name of a circuit in `circuits`, or DEFAULTS, or FLEET";
     let problem = Problem::of_variable(variable, place, allowed);
     let known = tree.names_in("circuits").map(shouted);
-    let known: Vec<_> = known.chain(["DEFAULTS".to_owned()]).collect();
+    let known = known.chain(PLACES.map(|(place, _)| place.to_owned()));
+    let known: Vec<_> = known.collect();
     let known: Vec<_> = known.iter().map(String::as_str).collect();
     match nearest(place, &known) {
         Some(nearest) => problem.with_nearest(nearest),
@@ -166,9 +192,9 @@ fn unknown(tree: &Node, variable: &str, place: &str) -> Problem {
 }
 
 /// Puts a value where the keys lead. Where the file has something else than a table, that is what is wrong.
-fn put(node: &mut Node, keys: &[&str], value: &str) {
+fn put(node: &mut Node, keys: &[&str], value: Node) {
     let [key, rest @ ..] = keys else {
-        *node = Node::from_text(value);
+        *node = value;
         return;
     };
     if let Node::Nothing = node {

@@ -71,6 +71,8 @@ pub(super) enum Shape {
     Text,
     /// The name of a circuit, perhaps with `*` in it.
     Name,
+    /// Letters, digits, `_`, `.` and `-`, so many of them at least.
+    Part(usize),
     /// Any keys, with texts.
     Texts,
     /// These keys and no others.
@@ -112,8 +114,8 @@ pub(super) enum Unsaid {
 use {
     Shape::{
         Bases, Circuit, Circuits, Count, HeaderName, Lints, List, Name, NoShare, NoTime, Number,
-        Off, Patterns, Probes, Share, Statuses, Switch, Table, Tables, Text, Texts, Time, TimeOf,
-        Word,
+        Off, Part, Patterns, Probes, Share, Statuses, Switch, Table, Tables, Text, Texts, Time,
+        TimeOf, Word,
     },
     Unsaid::{Is, Nothing, Required},
 };
@@ -133,7 +135,7 @@ const fn key(
 }
 
 /// What a configuration is made of.
-pub(super) const PARTS: [Key; 9] = [
+pub(super) const PARTS: [Key; 10] = [
     key(
         "defaults",
         &[Circuit],
@@ -169,6 +171,12 @@ pub(super) const PARTS: [Key; 9] = [
         &[Tables(&LAYER)],
         Nothing,
         "What layers are told when they are built, by name.",
+    ),
+    key(
+        "fleet",
+        &[Table(&FLEET)],
+        Nothing,
+        "Who the circuits are shared with that are `shared`.",
     ),
     key(
         "max_circuits",
@@ -234,6 +242,61 @@ pub(super) const LAYER: [Key; 8] = [
         &[Table(&RETRY_AFTER)],
         Nothing,
         "A `Retry-After` of failures is honoured. Needs the feature `retry-after`.",
+    ),
+];
+
+/// Into how many shards circuits can be spread.
+pub(super) const MAX_SHARDS: u64 = 256;
+
+/// What may be said of the fleet.
+pub(super) const FLEET: [Key; 8] = [
+    key(
+        "namespace",
+        &[Part(1)],
+        Required,
+        "The name of your application: circuits are shared by the instances of one namespace.",
+    ),
+    key(
+        "scope",
+        &[Part(0)],
+        Nothing,
+        "What fails together, such as a zone: circuits are shared within it.",
+    ),
+    key(
+        "shards",
+        &[Count(1, MAX_SHARDS)],
+        Is(|_| Node::Integer(1)),
+        "How many parts of the store the circuits are spread over. The same in all instances.",
+    ),
+    key(
+        "interval",
+        &[Time],
+        Is(|_| Node::Text("100ms".to_owned())),
+        "How soon news is reported.",
+    ),
+    key(
+        "poll",
+        &[Time],
+        Is(|_| Node::Text("1s".to_owned())),
+        "How soon a change is seen without a hint.",
+    ),
+    key(
+        "detach_after",
+        &[Time],
+        Is(|_| Node::Text("3s".to_owned())),
+        "After how long without an answer of the store each circuit is alone.",
+    ),
+    key(
+        "budget",
+        &[Count(1, u64::MAX)],
+        Is(|_| Node::Integer(10_000)),
+        "How many reports a second the store shall get from all instances together.",
+    ),
+    key(
+        "label",
+        &[Text],
+        Nothing,
+        "What this instance is called, for people: its host, or its pod.",
     ),
 ];
 

@@ -49,6 +49,7 @@
 //! | `bases` | blocks to be extended, by name |
 //! | `caps` | a list: [of a group of circuits](crate::registry::GroupCap), only a share may be open at once |
 //! | `layers` | [what layers are told](Config::layer) when they are built, by name |
+//! | `fleet` | [whom circuits are shared with](Config::fleet) that are `shared` |
 //! | `max_circuits` | [how many there may be](crate::registry::RegistryBuilder::max_circuits) |
 //! | `allow` | a list of [lints](lint) that are not reported for anything in the file |
 //! | `$schema` | where an editor finds the [schema](SCHEMA) of a JSON file |
@@ -121,6 +122,7 @@ mod by_hand;
 mod caps;
 mod diff;
 mod env;
+mod fleet;
 mod keys;
 mod layers;
 pub mod lint;
@@ -145,6 +147,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 pub use self::{
     apply::Apply,
     diff::{CapDiff, CircuitDiff, Diff},
+    fleet::FleetSettings,
     layers::LayerSettings,
     live::ApplyError,
     problem::{Problem, Problems, ReadError},
@@ -172,6 +175,7 @@ pub struct Config {
     circuits: Vec<(String, Arc<[Assignment]>)>,
     caps: Vec<GroupCap>,
     layers: BTreeMap<String, LayerSettings>,
+    fleet: Option<FleetSettings>,
     max_circuits: Option<usize>,
     allow: Allowed,
 }
@@ -202,8 +206,8 @@ impl Config {
     /// Reads a configuration, and lays variables over it: usually [`std::env::vars_os`].
     ///
     /// A variable is called `TOWER_BREAKER__PAYMENTS__FAILURE_RATE`: the name of a circuit in `circuits`, in capitals
-    /// and with `_` for whatever is neither a letter nor a digit, or `DEFAULTS`; then a key whose value is no table.
-    /// `TOWER_BREAKER__MAX_CIRCUITS` is the third kind. Other variables are somebody else's, but for those that nearly
+    /// and with `_` for whatever is neither a letter nor a digit, or `DEFAULTS`, or `FLEET`; then a key whose value is no
+    /// table. `TOWER_BREAKER__MAX_CIRCUITS` is one more. Other variables are somebody else's, but for those that nearly
     /// begin like ours: `TOWER_BREAKER_PAYMENTS__FAILURE_RATE`, with one underscore too few, is refused.
     ///
     /// A variable takes the place of one key of the file, where that key stands. So one for `DEFAULTS` still gives
@@ -293,6 +297,32 @@ impl Config {
         self.layers.get(name)
     }
 
+    /// What is said of the fleet with which circuits are shared, in `fleet`.
+    ///
+    /// ```
+    /// use tower_breaker::config::Config;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let file = r#"{
+    ///     "fleet": { "namespace": "shop" },
+    ///     "circuits": { "reviews": { "failure_rate": "50%", "shared": true } }
+    /// }"#;
+    /// // What differs between instances comes from the environment.
+    /// let variables = [("TOWER_BREAKER__FLEET__SCOPE", "eu-west-1a")];
+    /// let config = Config::read_with_env(&mut serde_json::Deserializer::from_str(file), variables)?;
+    ///
+    /// let settings = config.fleet().ok_or("no `fleet`")?;
+    /// assert_eq!((&*settings.namespace, &*settings.scope), ("shop", "eu-west-1a"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// With the feature `fleet`, it goes on with `Fleet::of(settings)`, and `config.registry().fleet(&fleet)`.
+    #[must_use]
+    pub fn fleet(&self) -> Option<&FleetSettings> {
+        self.fleet.as_ref()
+    }
+
     /// Each part with what comes before it, so that what makes no sense together is told at its place.
     fn check(&self, reader: &mut Reader) {
         let most = self.max_circuits.unwrap_or(DEFAULT_MAX_CIRCUITS);
@@ -349,6 +379,7 @@ struct Blocks {
     circuits: Vec<(String, Block)>,
     caps: Vec<GroupCap>,
     layers: BTreeMap<String, LayerSettings>,
+    fleet: Option<FleetSettings>,
     max_circuits: Option<usize>,
     allow: Allowed,
 }
@@ -368,6 +399,7 @@ impl Blocks {
                         blocks.layers.insert(name.to_owned(), layer);
                     }
                 }
+                "fleet" => blocks.fleet = fleet::read(reader, key, node),
                 "bases" => blocks.bases = read_named(reader, key, node).collect(),
                 "allow" => blocks.allow = Allowed::read(reader, key, node),
                 "max_circuits" => {
@@ -415,6 +447,7 @@ impl Blocks {
                 .collect(),
             caps: self.caps,
             layers: self.layers,
+            fleet: self.fleet,
             max_circuits: self.max_circuits,
             allow: self.allow,
         }

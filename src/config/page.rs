@@ -3,7 +3,8 @@
 use std::{fmt::Write as _, fs};
 
 use super::{
-    keys::{ALLOW, CAP, CIRCUIT, EXTENDS, Key, LAYER, NAMES, PARTS, Shape, Unsaid},
+    fleet::LONGEST_PART,
+    keys::{ALLOW, CAP, CIRCUIT, EXTENDS, FLEET, Key, LAYER, NAMES, PARTS, Shape, Unsaid},
     schema::hold,
 };
 use crate::circuit::settings::Settings;
@@ -29,6 +30,8 @@ fn tables() -> String {
     table(&mut tables, "", CAP.iter());
     tables += "\nA layer in `layers`:\n\n";
     table(&mut tables, "", LAYER.iter());
+    tables += "\nThe `fleet`:\n\n";
+    table(&mut tables, "", FLEET.iter());
     tables += "\n## What a circuit may be told\n\nEach links to the method of the builder, which tells more.\n\n";
     table(&mut tables, "crate::CircuitBuilder::", circuit());
     tables += "\n## Tables in place of a value\n";
@@ -84,6 +87,9 @@ fn of_shape(shape: &Shape) -> String {
         }
         Shape::Probes => "`\"2 of 3\"`".to_owned(),
         Shape::Text => "a text".to_owned(),
+        Shape::Part(_) => {
+            format!("letters, digits, `_`, `.` and `-`, at most {LONGEST_PART} of them")
+        }
         Shape::Name => "a name, or a pattern".to_owned(),
         Shape::Texts => "a table of texts".to_owned(),
         Shape::Table(keys) => {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    fleet::LONGEST_PART,
     keys::{ALLOW, CIRCUIT, EXTENDS, Key, NAMES, PARTS, Shape, Unsaid},
     lint::LINTS,
     tree::Node,
@@ -112,6 +113,10 @@ fn of_shape(shape: &Shape) -> Value {
             json!({ "type": "string", "pattern": pattern, "examples": ["2 of 3"] })
         }
         Shape::Text => json!({ "type": "string" }),
+        Shape::Part(least) => {
+            let pattern = format!("^[A-Za-z0-9_.-]{{{least},{LONGEST_PART}}}$");
+            json!({ "type": "string", "pattern": pattern })
+        }
         Shape::Name => {
             let mut text = name();
             text["type"] = json!("string");

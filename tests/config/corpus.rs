@@ -14,7 +14,48 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     (
         "xyz = 1",
         "xyz: `xyz`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `caps`, `layers`, \
-         `max_circuits`, `allow`, `$schema`",
+         `fleet`, `max_circuits`, `allow`, `$schema`",
+    ),
+    (
+        "fleet.namespace = 1",
+        "fleet.namespace: 1, but must be a text",
+    ),
+    ("fleet = true", "fleet: true, but must be a table"),
+    (
+        "fleet.scope = \"a\"",
+        "fleet.namespace: not there, but must be the name of your application",
+    ),
+    (
+        "fleet.namespace = \"\"",
+        "fleet.namespace: \"\", but must be 1 to 64 of the letters a to z and A to Z, digits, `_`, `.` and `-`",
+    ),
+    (
+        "fleet = { namespace = \"shop\", scope = \"{a}\" }",
+        "fleet.scope: \"{a}\", but must be 0 to 64 of the letters a to z and A to Z, digits, `_`, `.` and `-`",
+    ),
+    (
+        "fleet = { namespace = \"shop\", scopes = \"a\" }",
+        "fleet.scopes: `scopes` is not known; did you mean `scope`?",
+    ),
+    (
+        "fleet = { namespace = \"shop\", shards = 257 }",
+        "fleet.shards: 257, but must be 1 to 256",
+    ),
+    (
+        "fleet = { namespace = \"shop\", budget = 0 }",
+        "fleet.budget: 0, but must be at least 1",
+    ),
+    (
+        "fleet = { namespace = \"shop\", poll = \"0s\" }",
+        "fleet.poll: \"0s\", but must be above zero",
+    ),
+    (
+        "fleet = { namespace = \"shop\", interval = 100 }",
+        "fleet.interval: 100, but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "fleet = { namespace = \"shop\", label = 7 }",
+        "fleet.label: 7, but must be a text",
     ),
     (
         "layers.a.ky = \"route\"",
@@ -640,7 +681,7 @@ pub(crate) const IN_YAML: &[(&str, &str)] = &[
     (
         "a: &a\n  permits: 0\ncircuits:\n  b: *a",
         "a: `a`, but must be one of these keys: `defaults`, `matching`, `circuits`, `bases`, `caps`, `layers`, \
-         `max_circuits`, `allow`, `$schema`\n\
+         `fleet`, `max_circuits`, `allow`, `$schema`\n\
          circuits.b.permits: 0, but must be 1 to 1, the number of `probes`",
     ),
     (

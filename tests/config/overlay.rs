@@ -71,7 +71,7 @@ fn a_variable_that_fits_nothing_is_told() {
         (
             "TOWER_BREAKER__SEARCH__PERMITS",
             "1",
-            "TOWER_BREAKER__SEARCH__PERMITS: SEARCH, but must be the name of a circuit in `circuits`, or DEFAULTS",
+            "TOWER_BREAKER__SEARCH__PERMITS: SEARCH, but must be the name of a circuit in `circuits`, or DEFAULTS, or FLEET",
         ),
         (
             "TOWER_BREAKER__PAYMENTS_SLOW_CALL_RATE",
@@ -127,7 +127,7 @@ fn a_variable_for_a_circuit_where_there_is_none_is_told() {
     let error = read("max_circuits = 5", &[("TOWER_BREAKER__A__PERMITS", "1")]);
     assert_eq!(
         error.expect_err("wrong"),
-        "TOWER_BREAKER__A__PERMITS: A, but must be the name of a circuit in `circuits`, or DEFAULTS",
+        "TOWER_BREAKER__A__PERMITS: A, but must be the name of a circuit in `circuits`, or DEFAULTS, or FLEET",
     );
 }
 
@@ -140,6 +140,74 @@ fn a_circuit_that_is_called_defaults_is_not_mistaken_for_the_defaults() {
         error,
         "TOWER_BREAKER__DEFAULTS__PERMITS: DEFAULTS, which is defaults and defaults, but must be the \
          name of one circuit",
+    );
+}
+
+// I8
+#[test]
+fn a_circuit_that_is_called_fleet_is_not_mistaken_for_the_fleet() {
+    let variables = [("TOWER_BREAKER__FLEET__SCOPE", "a")];
+    let error = read("[circuits.fleet]", &variables).expect_err("wrong");
+    assert_eq!(
+        error,
+        "TOWER_BREAKER__FLEET__SCOPE: FLEET, which is fleet and fleet, but must be the name of one circuit",
+    );
+}
+
+// I7: a zone that looks like a number is a zone.
+#[test]
+fn a_variable_says_which_scope_an_instance_is_of() {
+    let file = "[fleet]\nnamespace = \"shop\"\nscope = \"somewhere\"";
+    for scope in ["eu-west-1a", "01", "true", "1e3", ""] {
+        let variables = [
+            ("TOWER_BREAKER__FLEET__SCOPE", scope),
+            ("TOWER_BREAKER__FLEET__SHARDS", "4"),
+            ("TOWER_BREAKER__FLEET__DETACH_AFTER", "5s"),
+        ];
+        let config = read(file, &variables).expect("makes sense");
+        let fleet = config.fleet().expect("there");
+        assert_eq!((&*fleet.namespace, &*fleet.scope), ("shop", scope));
+        assert_eq!(fleet.shards, Some(4));
+        assert_eq!(fleet.detach_after, Some(Duration::from_secs(5)));
+        assert_eq!(fleet.interval, None);
+    }
+}
+
+// I8
+#[test]
+fn a_variable_for_the_fleet_that_fits_nothing_is_told() {
+    let file = "[fleet]\nnamespace = \"shop\"\n[circuits.payments]";
+    for (variable, value, told) in [
+        (
+            "TOWER_BREAKER__FLEET__SCOPES",
+            "a",
+            "TOWER_BREAKER__FLEET__SCOPES: fleet.scopes: `scopes` is not known; did you mean `scope`?",
+        ),
+        (
+            "TOWER_BREAKER__FLEET__SCOPE",
+            "a:b",
+            "TOWER_BREAKER__FLEET__SCOPE: fleet.scope: \"a:b\", but must be 0 to 64 of the letters a to z and \
+             A to Z, digits, `_`, `.` and `-`",
+        ),
+        (
+            "TOWER_BREAKER__FLEET_SCOPE",
+            "a",
+            "TOWER_BREAKER__FLEET_SCOPE: one underscore before the key, but must be two: \
+             TOWER_BREAKER__FLEET__SCOPE",
+        ),
+        (
+            "TOWER_BREAKER__FLET__SCOPE",
+            "a",
+            "TOWER_BREAKER__FLET__SCOPE: FLET is not known; did you mean `FLEET`?",
+        ),
+    ] {
+        let error = read(file, &[(variable, value)]).expect_err("wrong");
+        assert_eq!(error, told, "{variable}");
+    }
+    let error = read("", &[("TOWER_BREAKER__FLEET__SCOPE", "a")]).expect_err("no namespace");
+    assert_eq!(
+        error,
+        "fleet.namespace: not there, but must be the name of your application",
     );
 }
 

@@ -1,0 +1,107 @@
+//! What a file says of the fleet: the instances that share circuits, and how often they speak with their store.
+
+use std::time::Duration;
+
+use super::{
+    keys::{FLEET, MAX_SHARDS, names},
+    problem::Problem,
+    read::{Reader, join},
+    tree::Node,
+};
+
+/// How long a namespace and a scope may be.
+pub(super) const LONGEST_PART: usize = 64;
+
+/// What a configuration says of the fleet, by [`Config::fleet`](super::Config::fleet). With the feature `fleet`,
+/// `Fleet::of` begins with it.
+///
+/// A fleet reads it when it is built. A newer configuration changes circuits that live, and no fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FleetSettings {
+    /// Circuits are shared by the instances of one namespace: the name of your application.
+    pub namespace: String,
+    /// What fails together, such as a zone. Empty: everything.
+    pub scope: String,
+    /// How many parts the circuits are spread over. The same in all instances.
+    pub shards: Option<u64>,
+    /// How soon news is reported.
+    pub interval: Option<Duration>,
+    /// How soon a change is seen without a hint.
+    pub poll: Option<Duration>,
+    /// After how long without an answer each circuit is alone.
+    pub detach_after: Option<Duration>,
+    /// How many reports a second the store shall get from all instances together.
+    pub budget: Option<u64>,
+    /// What this instance is called, for people.
+    pub label: Option<String>,
+}
+
+pub(super) fn read(reader: &mut Reader, path: &str, node: &Node) -> Option<FleetSettings> {
+    let entries = reader.table_of(path, node, &names(&FLEET));
+    let mut fleet = FleetSettings {
+        namespace: String::new(),
+        scope: String::new(),
+        shards: None,
+        interval: None,
+        poll: None,
+        detach_after: None,
+        budget: None,
+        label: None,
+    };
+    for (key, value) in &entries {
+        let path = join(path, key);
+        match *key {
+            "namespace" => fleet.namespace = part(reader, &path, value, 1).unwrap_or_default(),
+            "scope" => fleet.scope = part(reader, &path, value, 0).unwrap_or_default(),
+            "shards" => fleet.shards = count(reader, &path, value, MAX_SHARDS),
+            "interval" => fleet.interval = time(reader, &path, value),
+            "poll" => fleet.poll = time(reader, &path, value),
+            "detach_after" => fleet.detach_after = time(reader, &path, value),
+            "budget" => fleet.budget = count(reader, &path, value, u64::MAX),
+            _ => fleet.label = reader.text(&path, value).map(str::to_owned),
+        }
+    }
+    let is_named = entries.iter().any(|(key, _)| *key == "namespace");
+    if !is_named && matches!(node, Node::Map(_)) {
+        let missing = Problem::missing(path, "namespace", "the name of your application");
+        reader.problems.push(missing);
+    }
+    is_named.then_some(fleet)
+}
+
+/// A part of the keys of a store, of at least so many characters.
+fn part(reader: &mut Reader, path: &str, node: &Node, least: usize) -> Option<String> {
+    let text = reader.text(path, node)?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let fits = (least..=LONGEST_PART).contains(&text.len()) && text.bytes().all(is_plain);
+    if !fits {
+        let allowed = format!(
+            "{least} to {LONGEST_PART} of the letters a to z and A to Z, digits, `_`, `.` and `-`"
+        );
+        reader.problems.push(Problem::new(path, node, allowed));
+    }
+    fits.then(|| text.to_owned())
+}
+
+fn count(reader: &mut Reader, path: &str, node: &Node, most: u64) -> Option<u64> {
+    let count = reader.count(path, node)?;
+    if (1..=most).contains(&count) {
+        return Some(count);
+    }
+    let allowed = match most {
+        u64::MAX => "at least 1".to_owned(),
+        most => format!("1 to {most}"),
+    };
+    reader.problems.push(Problem::new(path, node, allowed));
+    None
+}
+
+fn time(reader: &mut Reader, path: &str, node: &Node) -> Option<Duration> {
+    let time = reader.duration(path, node)?;
+    if time.is_zero() {
+        reader.problems.push(Problem::new(path, node, "above zero"));
+        return None;
+    }
+    Some(time)
+}
