@@ -13,7 +13,7 @@ use super::{
     tree::Node,
     values::{
         ABANDONED, JITTERS, MODES, abandoned, bulkhead, change, open_for, probes, ramp, retries,
-        set, tags,
+        set, shared, tags,
     },
 };
 use crate::{
@@ -21,7 +21,10 @@ use crate::{
         builder::CircuitBuilder,
         handle,
         observe::KEPT_IN_A_REGISTRY,
-        settings::{MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND, RetryLimits, Settings},
+        settings::{
+            Agreement, MAX_INSTANCES, MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND, RetryLimits,
+            Settings,
+        },
     },
     machine::{
         MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SIZE, MAX_SPAN, MIN_SPAN, Mode,
@@ -388,7 +391,7 @@ pub(super) type Change = Arc<dyn Fn(CircuitBuilder) -> CircuitBuilder + Send + S
 type Read = fn(&mut Reader, &str, &Node) -> Option<Change>;
 
 /// What may be said of a circuit, and how it is read. Named like the builder's methods, which tell more of each.
-pub(super) const CIRCUIT: [(Key, Read); 26] = [
+pub(super) const CIRCUIT: [(Key, Read); 27] = [
     (
         key(
             "failure_rate",
@@ -595,6 +598,24 @@ pub(super) const CIRCUIT: [(Key, Read); 26] = [
     ),
     (
         key(
+            "shared",
+            &[Switch, Table(&SHARED), Off],
+            Is(|it| {
+                it.shared()
+                    .map(|agreement| u64::from(agreement.instances))
+                    .into()
+            }),
+            "Whether the circuit is shared with the other instances of the `fleet`, and when they open together.",
+        ),
+        |r, p, n| {
+            set(
+                r.unless_off(p, n, shared).map(Option::flatten),
+                Settings::set_shared,
+            )
+        },
+    ),
+    (
+        key(
             "ramp",
             &[Table(&RAMP), Off],
             Is(|it| it.ramp().map(|(over, _)| over).into()),
@@ -749,6 +770,39 @@ pub(super) const RETRIES: [Key; 4] = [
         &[Time],
         Is(|_| RetryLimits::new(1).max_wait.into()),
         "How long a call may wait in all before it is repeated.",
+    ),
+];
+
+pub(super) const SHARED: [Key; 5] = [
+    key(
+        "instances",
+        &[Count(1, MAX_INSTANCES)],
+        Is(|_| u64::from(Agreement::default().instances).into()),
+        "At least so many instances have to see it themselves. With 1, a single one can open all.",
+    ),
+    key(
+        "share",
+        &[Share, NoShare],
+        Is(|_| Agreement::default().share.into()),
+        "And at least this share of those that have calls.",
+    ),
+    key(
+        "trip_now",
+        &[Switch],
+        Is(|_| Agreement::default().trip_now.into()),
+        "A result that trips at once in one instance opens all.",
+    ),
+    key(
+        "stay_open_when_detached",
+        &[Switch],
+        Is(|_| Agreement::default().stay_open_when_detached.into()),
+        "Where the store has gone away, an open circuit waits for it.",
+    ),
+    key(
+        "revision",
+        &[Count(0, u64::MAX)],
+        Is(|_| Agreement::default().revision.into()),
+        "Where instances differ, as during a deploy, the settings with the greatest are those of the fleet.",
     ),
 ];
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    keys::{ABANDONED_AFTER, BULKHEAD, Change, OPEN_FOR, RAMP, RETRIES, names},
+    keys::{ABANDONED_AFTER, BULKHEAD, Change, OPEN_FOR, RAMP, RETRIES, SHARED, names},
     problem::Problem,
     read::{DURATION, Reader, SHARE, join},
     tree::Node,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     circuit::{
         builder::CircuitBuilder,
-        settings::{Jitter, OpenFor, RetryLimits, Settings},
+        settings::{Agreement, Jitter, OpenFor, RetryLimits, Settings},
     },
     machine::{AbandonedPolicy, Mode},
 };
@@ -172,6 +172,30 @@ pub(super) fn retries(reader: &mut Reader, path: &str, node: &Node) -> Option<Re
         return None;
     }
     are_read.then_some(limits)
+}
+
+/// `true`, or `{ instances = 3, share = "20%" }`. `false` is off.
+pub(super) fn shared(reader: &mut Reader, path: &str, node: &Node) -> Option<Option<Agreement>> {
+    let mut agreement = Agreement::default();
+    if !matches!(node, Node::Map(_)) {
+        let is_shared = reader.switch(path, node)?;
+        return Some(is_shared.then_some(agreement));
+    }
+    let mut are_read = true;
+    for (key, value) in reader.table_of(path, node, &names(&SHARED)) {
+        let path = join(path, key);
+        are_read &= match key {
+            "instances" => keep(&mut agreement.instances, reader.small_count(&path, value)),
+            "share" => keep(&mut agreement.share, reader.share(&path, value)),
+            "trip_now" => keep(&mut agreement.trip_now, reader.switch(&path, value)),
+            "revision" => keep(&mut agreement.revision, reader.count(&path, value)),
+            _ => keep(
+                &mut agreement.stay_open_when_detached,
+                reader.switch(&path, value),
+            ),
+        };
+    }
+    are_read.then_some(Some(agreement))
 }
 
 /// Whether there was a value to keep.

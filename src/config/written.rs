@@ -121,7 +121,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{circuit::handle::Circuit, config::Config};
+    use crate::{
+        circuit::{handle::Circuit, settings::Agreement},
+        config::Config,
+    };
 
     /// What becomes of settings that are written and read again.
     fn back_again(settings: &Settings) -> Settings {
@@ -172,6 +175,11 @@ mod tests {
                     .set_abandoned(AbandonedPolicy::Ignore)
                     .set_totals(false)
                     .set_durations(true)
+            }),
+            settings_of(|it| it.set_shared(Agreement::default())),
+            settings_of(|it| {
+                let agreement = Agreement::of(3).share(0.0).revision(u64::MAX);
+                it.set_shared(agreement.trip_now(true).stay_open_when_detached(true))
             }),
             settings_of(|it| {
                 let open_for = OpenFor::exponential(second, 1.0, Duration::MAX);

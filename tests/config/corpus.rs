@@ -356,6 +356,34 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
         "circuits.a.retries.max_wait: 0ns, but must be a time above zero",
     ),
     (
+        "circuits.a.shared = 2",
+        "circuits.a.shared: 2, but must be true or false",
+    ),
+    (
+        "circuits.a.shared = { instances = 0 }",
+        "circuits.a.shared.instances: 0, but must be 1 to 10000",
+    ),
+    (
+        "circuits.a.shared = { instances = 10001 }",
+        "circuits.a.shared.instances: 10001, but must be 1 to 10000",
+    ),
+    (
+        "circuits.a.shared = { share = 1.1 }",
+        "circuits.a.shared.share: 1.1, but must be a share above 0 and at most 1",
+    ),
+    (
+        "circuits.a.shared = { revision = \"four\" }",
+        "circuits.a.shared.revision: \"four\", but must be a whole number",
+    ),
+    (
+        "circuits.a.shared = { trip_now = 1 }",
+        "circuits.a.shared.trip_now: 1, but must be true or false",
+    ),
+    (
+        "circuits.a.shared = { instance = 3 }",
+        "circuits.a.shared.instance: `instance` is not known; did you mean `instances`?",
+    ),
+    (
         "circuits.a.mode = \"forced-open\"",
         "circuits.a.mode: `forced-open` is not known; did you mean `forced_open`?",
     ),
@@ -447,6 +475,14 @@ pub(crate) const TOGETHER: &[(&str, &str)] = &[
         "circuits.a.retries = { at_most = 1, share = 0, per_second = 0 }",
         "circuits.a.retries.per_second: 0, but must be above 0 where `retries.share` is 0: no call would ever be \
          repeated",
+    ),
+    (
+        "circuits.a = { shared = true, totals = false }",
+        "circuits.a.totals: off, but must be on where the circuit is `shared`",
+    ),
+    (
+        "circuits.a = { shared = true, probes = 32 }",
+        "circuits.a.probes.of: 32, but must be 1 to 31 where the circuit is `shared`",
     ),
     (
         "layers.a = { failures = [429], ignored = [429] }",
@@ -690,7 +726,7 @@ pub(crate) const IN_YAML: &[(&str, &str)] = &[
          `consecutive_failures_span`, `slow_call_rate`, `slow_call_duration`, `minimum_calls`, \
          `count_window`, `time_window`, `time_window_buckets`, `open_for`, `jitter_seed`, \
          `permits`, `probes`, `half_open_timeout`, `probe_timeout`, `call_timeout`, `bulkhead`, `retries`, \
-         `ramp`, `spread_retry_after`, `abandoned`, `mode`, `totals`, `durations`, `event_log`, \
+         `shared`, `ramp`, `spread_retry_after`, `abandoned`, `mode`, `totals`, `durations`, `event_log`, \
          `tags`, `extends`, `allow`",
     ),
     ("circuits:\n  a: !mine { permits: 1 }", "… line 2 column 6"),

@@ -78,7 +78,7 @@ fn every_file_that_the_docs_show_is_good() {
             files += 1;
         }
     }
-    assert_eq!(files, 7);
+    assert_eq!(files, 8);
 }
 
 // I8

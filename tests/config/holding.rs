@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tower_breaker::{
-    Circuit, CircuitBuilder, Mode, RetryLimits, State, clock::ManualClock, config::Config,
-    registry::Registry,
+    Agreement, Circuit, CircuitBuilder, Mode, RetryLimits, State, clock::ManualClock,
+    config::Config, registry::Registry,
 };
 
 use super::read;
@@ -194,6 +194,7 @@ fn what_is_off_is_off_whatever_the_defaults_say() {
         call_timeout = "800ms"
         bulkhead = 20
         retries = 2
+        shared = true
         ramp = { over = "10s", from = "25%" }
         spread_retry_after = 0.1
 
@@ -209,6 +210,7 @@ fn what_is_off_is_off_whatever_the_defaults_say() {
         call_timeout = "off"
         bulkhead = "off"
         retries = "off"
+        shared = "off"
         ramp = "off"
         spread_retry_after = "off"
 
@@ -235,6 +237,35 @@ fn what_is_off_is_off_whatever_the_defaults_say() {
     // Of which only a number was said.
     assert_eq!(b.bulkhead(), Some((20, Duration::ZERO)));
     assert_eq!(b.retries(), Some(RetryLimits::new(2)));
+    assert_eq!(b.shared(), Some(Agreement::default()));
+}
+
+// I7, N3
+#[test]
+fn an_agreement_is_said_in_a_file() {
+    let shared = |said: &str| {
+        let text = format!("[circuits.a]\nshared = {said}");
+        registry(&text)
+            .try_get("a")
+            .expect("there")
+            .settings()
+            .shared()
+    };
+    assert_eq!(shared("true"), Some(Agreement::default()));
+    assert_eq!(shared("{}"), Some(Agreement::default()));
+    assert_eq!(shared("false"), None);
+    assert_eq!(shared("'off'"), None);
+    assert_eq!(
+        shared("{ share = '25%' }"),
+        Some(Agreement::of(2).share(0.25))
+    );
+    let all = Agreement::of(3).share(0.0).trip_now(true).revision(7);
+    assert_eq!(
+        shared(
+            "{ instances = 3, share = 0, trip_now = true, stay_open_when_detached = true, revision = 7 }"
+        ),
+        Some(all.stay_open_when_detached(true)),
+    );
 }
 
 // I7

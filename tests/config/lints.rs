@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tower_breaker::{
-    AbandonedPolicy, Circuit, Jitter, OpenFor, RetryLimits, Settings,
+    AbandonedPolicy, Agreement, Circuit, Jitter, OpenFor, RetryLimits, Settings,
     config::{
         Config,
         lint::{Calls, Lint, LintName, Subject, Traffic},
@@ -461,6 +461,79 @@ fn retries_that_nobody_waits_for_are_told() {
         ),
         ("retries = 2", Calls::unknown(), ""),
     ]);
+}
+
+// N3
+#[test]
+fn a_circuit_that_one_instance_opens_for_all_is_told() {
+    let told = |shared: &str| {
+        let file = format!("fleet.namespace = 'shop'\n[circuits.a]\nshared = {shared}");
+        told(&file, &Traffic::unknown())
+    };
+    assert_eq!(
+        told("{ instances = 1 }"),
+        [
+            "circuits.a.shared: a single bad instance opens the circuit of all where it is 10 % of those with \
+             calls; take at least 2 as `instances` [one-opens-all]"
+        ],
+    );
+    assert_eq!(
+        told("{ instances = 1, share = 0 }"),
+        [
+            "circuits.a.shared: a single bad instance opens the circuit of all; take at least 2 as `instances` \
+             [one-opens-all]"
+        ],
+    );
+    assert!(told("{ instances = 2, share = 0 }").is_empty());
+    assert!(told("true").is_empty());
+    assert!(told("false").is_empty());
+}
+
+// N8
+#[test]
+fn a_circuit_that_is_shared_with_nobody_is_told() {
+    let none = Traffic::unknown();
+    let file = "[circuits.a]\nshared = true\n[circuits.b]\nshared = 'off'";
+    assert_eq!(
+        told(file, &none),
+        [
+            "circuits.a.shared: it is shared, and there is no `fleet`; say in `fleet` with whom, or allow this where \
+             code does [no-fleet]"
+        ],
+    );
+    assert!(told(&format!("fleet.namespace = 'shop'\n{file}"), &none).is_empty());
+    assert!(told(&format!("allow = ['no-fleet']\n{file}"), &none).is_empty());
+}
+
+// N8: whoever can make a circuit can make keys.
+#[test]
+fn circuits_that_are_made_by_use_and_shared_are_told() {
+    let told = |file: &str| {
+        let file = format!("fleet.namespace = 'shop'\n{file}");
+        told(&file, &Traffic::unknown())
+    };
+    let line = "shared: circuits that are made by use are shared, too, and their names become keys of the store; \
+                share those that are named in `circuits` [strangers-shared]";
+    let of = |place: &str| vec![format!("{place}.{line}")];
+    let defaults = "[defaults]\nshared = true\n[circuits.a]";
+    assert_eq!(told(defaults), of("defaults"));
+    let pattern = |names: &str, said: &str| {
+        told(&format!(
+            "[bases.b]\nshared = true\n[[matching]]\nnames = '{names}'\n{said}\n[circuits.a]"
+        ))
+    };
+    assert_eq!(pattern("*.internal", "shared = {}"), of("matching.0"));
+    assert_eq!(pattern("*", "extends = 'b'"), of("bases.b"));
+    assert_eq!(pattern("*", "extends = 'b'\nshared = false"), [""; 0]);
+    assert_eq!(pattern("a", "shared = true"), [""; 0], "one name");
+    assert_eq!(
+        pattern("*", "shared = true\nallow = ['strangers-shared']"),
+        [""; 0]
+    );
+    assert_eq!(told("[circuits.a]\nshared = true"), [""; 0]);
+    // What is said for the defaults is told there, and not of each pattern.
+    let both = format!("[[matching]]\nnames = '*'\npermits = 1\n{defaults}");
+    assert_eq!(told(&both), of("defaults"));
 }
 
 #[test]
@@ -959,6 +1032,9 @@ fn each_lint_has_its_name_and_its_row() {
             "bulkhead-without-limit",
             "bulkhead-always-full",
             "retries-wait-too-long",
+            "one-opens-all",
+            "no-fleet",
+            "strangers-shared",
             "pattern-matches-nothing",
             "cap-matches-nothing",
             "star-in-name",
@@ -1197,10 +1273,13 @@ fn any_settings() -> impl Strategy<Value = Settings> {
         times().prop_map(AbandonedPolicy::FailureAfter),
     ];
     let retries = times().prop_map(|max_wait| RetryLimits::new(1).max_wait(max_wait));
+    let agreements = (any::<u32>(), shares());
+    let agreements = agreements.prop_map(|(least, share)| Agreement::of(least).share(share));
     let around = (
         option::of(times()),
         option::of((counts(), times())),
         option::of(retries),
+        option::of(agreements),
     );
     (trips, window, probes, around, breaks, abandoned).prop_map(
         |(trips, window, probes, around, breaks, abandoned)| {
@@ -1221,6 +1300,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
                 .set_call_timeout(around.0)
                 .set_bulkhead(around.1)
                 .set_retries(around.2)
+                .set_shared(around.3)
                 .set_open_for(OpenFor::exponential(breaks.0, breaks.1, breaks.2).jitter(breaks.3))
                 .set_abandoned(abandoned);
             settings
@@ -1228,7 +1308,8 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-const BLOCKS: [&str; 10] = [
+const BLOCKS: [&str; 11] = [
+    "shared = { instances = 1 }",
     "consecutive_failures = 3",
     "failure_rate = '6%'",
     "time_window = '10s'",

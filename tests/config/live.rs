@@ -10,7 +10,7 @@ use std::{
 };
 
 use tower_breaker::{
-    Circuit, OpenFor, State, WindowCounts,
+    Agreement, Circuit, OpenFor, State, WindowCounts,
     config::{ApplyError, CircuitDiff, Config},
     registry::{Event, Registry},
 };
@@ -392,4 +392,26 @@ fn what_is_refused_is_the_key_that_was_written_and_says_whether_another_circuit_
         refused(patterns).to_string(),
         "cannot change: circuit `ab`: `permits` is 2, but must be 1 to 1, the number of `probes`",
     );
+}
+
+// E5, I9: shared later only where it was made so.
+#[test]
+fn a_file_shares_circuits_that_were_made_shared() {
+    let registry = registry("[circuits.a]\n[circuits.b]\nshared = true");
+    let refused = registry.apply(&config("[circuits.a]\nshared = true\n[circuits.b]"));
+    assert_eq!(
+        refused.expect_err("it was made alone").to_string(),
+        "cannot change: circuit `a`: `shared` is at least 2 instances, 0.1 of them, but must be left out: the circuit \
+         was built without it; `Apply::replacing` has it made anew",
+    );
+    let agreement = || registry.try_get("b").expect("there").settings().shared();
+    for (shared, expected) in [
+        ("false", None),
+        ("{ instances = 3 }", Some(Agreement::of(3))),
+        ("true", Some(Agreement::default())),
+    ] {
+        let file = format!("[circuits.a]\n[circuits.b]\nshared = {shared}");
+        registry.apply(&config(&file)).expect("applied");
+        assert_eq!(agreement(), expected);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_breaker::{RetryLimits, config::Config};
+use tower_breaker::{Agreement, RetryLimits, config::Config};
 
 fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let owned = variables
@@ -45,17 +45,20 @@ fn values_are_read_as_in_a_file() {
         ("TOWER_BREAKER__PAYMENTS_EU__FAILURE_RATE", "50%"),
         ("TOWER_BREAKER__PAYMENTS_EU__SLOW_CALL_RATE", "0.5"),
         ("TOWER_BREAKER__PAYMENTS_EU__SLOW_CALL_DURATION", "2s"),
-        ("TOWER_BREAKER__PAYMENTS_EU__TOTALS", "false"),
+        ("TOWER_BREAKER__PAYMENTS_EU__DURATIONS", "true"),
         ("TOWER_BREAKER__PAYMENTS_EU__PROBES", "2 of 3"),
         ("TOWER_BREAKER__PAYMENTS_EU__CALL_TIMEOUT", "800ms"),
         ("TOWER_BREAKER__PAYMENTS_EU__BULKHEAD", "20"),
         ("TOWER_BREAKER__PAYMENTS_EU__RETRIES", "2"),
+        ("TOWER_BREAKER__PAYMENTS_EU__SHARED", "true"),
     ];
     let config = read(FILE, &variables).expect("makes sense");
     let circuit = config.registry().build().expect("valid");
     let settings = circuit.try_get("payments-eu").expect("named").settings();
     assert_eq!(settings.bulkhead(), Some((20, Duration::ZERO)));
     assert_eq!(settings.retries(), Some(RetryLimits::new(2)));
+    assert_eq!(settings.shared(), Some(Agreement::default()));
+    assert!(settings.durations());
 }
 
 // I8

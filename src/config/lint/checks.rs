@@ -43,7 +43,7 @@ impl Finding {
 
 type Check = fn(&Settings, &Calls) -> Option<Finding>;
 
-const CHECKS: [Check; 16] = [
+const CHECKS: [Check; 17] = [
     window_never_fills,
     trips_on_background_errors,
     failure_rate_near_background_errors,
@@ -60,6 +60,7 @@ const CHECKS: [Check; 16] = [
     bulkhead_without_limit,
     bulkhead_always_full,
     retries_wait_too_long,
+    one_opens_all,
 ];
 
 /// All that is found about these settings, in the order of the names of lints.
@@ -517,6 +518,21 @@ fn retries_wait_too_long(settings: &Settings, calls: &Calls) -> Option<Finding> 
     let hint = format!("take less than {timeout} as `max_wait`");
     let name = LintName::RetriesWaitTooLong;
     Some(Finding::new(name, "retries", message, hint))
+}
+
+fn one_opens_all(settings: &Settings, _: &Calls) -> Option<Finding> {
+    let agreement = settings.shared()?;
+    if agreement.instances > 1 {
+        return None;
+    }
+    let unless_few = match agreement.share {
+        none if none <= 0.0 => String::new(),
+        share => format!(" where it is {} of those with calls", percent(share)),
+    };
+    let message = format!("a single bad instance opens the circuit of all{unless_few}");
+    let hint = "take at least 2 as `instances`";
+    let name = LintName::OneOpensAll;
+    Some(Finding::new(name, "shared", message, hint))
 }
 
 /// What remains of a break with jitter, on average.

@@ -8,7 +8,12 @@ use super::{
     checks::{self, Finding},
     words::{count, percent},
 };
-use crate::{circuit::handle::Circuit, registry::DEFAULT_MAX_CIRCUITS};
+use crate::{
+    circuit::{handle::Circuit, settings::Settings},
+    registry::DEFAULT_MAX_CIRCUITS,
+};
+
+const SHARED: &str = "shared";
 
 /// Of the circuits that there may be, at least this share is to be free.
 const LEAST_FREE: f64 = 0.1;
@@ -49,10 +54,15 @@ impl<'a> Linter<'a> {
         let config = self.config;
         let every = self.traffic.of_every();
         self.look_at(&Subject::Defaults, "*", &config.defaults, &every);
-        for (number, (names, _)) in config.matching.iter().enumerate() {
+        self.strangers_shared(&Subject::Defaults, "*", &config.defaults);
+        for (number, (names, own)) in config.matching.iter().enumerate() {
             let all = config.said_for(names);
             self.pattern_matches_nothing(number, names, &all);
-            self.look_at(&Subject::Pattern(names.clone()), names, &all, &every);
+            let subject = Subject::Pattern(names.clone());
+            self.look_at(&subject, names, &all, &every);
+            if names.contains('*') && own.iter().any(|it| it.key == SHARED) {
+                self.strangers_shared(&subject, names, &all);
+            }
         }
         let mut shares = Vec::new();
         for name in self.circuits.clone() {
@@ -78,7 +88,8 @@ impl<'a> Linter<'a> {
         // Two patterns together may make no sense, which is told where such a circuit is made.
         let checked = apply(all, Circuit::builder(name.to_owned())).check().ok()?;
         let settings = checked.settings();
-        for finding in checks::check(settings, calls) {
+        let found = checks::check(settings, calls).into_iter();
+        for finding in found.chain(self.no_fleet(settings)) {
             if !is_allowed(all, finding.name) {
                 let own = all.iter().rfind(|it| it.key == finding.key);
                 let path = own.map_or_else(|| join("defaults", finding.key), |it| it.path.clone());
@@ -87,6 +98,36 @@ impl<'a> Linter<'a> {
         }
         let counts = !is_allowed(all, LintName::ProbesCostCapacity);
         checks::share_of_capacity(settings, calls).filter(|_| counts)
+    }
+
+    fn no_fleet(&self, settings: &Settings) -> Option<Finding> {
+        let is_missing = settings.shared().is_some() && self.config.fleet.is_none();
+        is_missing.then(|| Finding {
+            name: LintName::NoFleet,
+            key: SHARED,
+            message: "it is shared, and there is no `fleet`".to_owned(),
+            hint: "say in `fleet` with whom, or allow this where code does".to_owned(),
+        })
+    }
+
+    /// Of a part that is also for circuits that are made when they are first used.
+    fn strangers_shared(&mut self, subject: &Subject, names: &str, all: &[Assignment]) {
+        let checked = apply(all, Circuit::builder(names.to_owned())).check();
+        let is_shared = checked.is_ok_and(|it| it.settings().shared().is_some());
+        let own = all.iter().rfind(|it| it.key == SHARED);
+        let Some(own) = own.filter(|_| is_shared) else {
+            return;
+        };
+        let finding = Finding {
+            name: LintName::StrangersShared,
+            key: SHARED,
+            message: "circuits that are made by use are shared, too, and their names become keys of the store"
+                .to_owned(),
+            hint: "share those that are named in `circuits`".to_owned(),
+        };
+        if !is_allowed(all, finding.name) {
+            self.tell(Lint::of(finding, subject.clone(), own.path.clone()));
+        }
     }
 
     fn tell(&mut self, lint: Lint) {

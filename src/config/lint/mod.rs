@@ -66,6 +66,9 @@
 //! | `bulkhead-without-limit` | `bulkhead` | there is no `call_timeout`, and callers are not known to give up: calls that hang keep their places, and when they have all, not even a probe gets one | nothing |
 //! | `bulkhead-always-full` | `bulkhead` | it has no more places than there are calls at once, on average | calls a second, and duration |
 //! | `retries-wait-too-long` | `retries` | callers give up before a call has waited for `max_wait` | caller's time-out |
+//! | `one-opens-all` | `shared` | `instances` is 1, so that a single bad instance opens the circuit of all | nothing |
+//! | `no-fleet` | `shared` | it is on, and the file has no `fleet`; allow it where code has made one | nothing |
+//! | `strangers-shared` | `shared` in `defaults` or in a pattern | circuits that are made by use are shared, and their names become keys of the store | nothing |
 //! | `pattern-matches-nothing` | `matching.….names` | no circuit of the file and none that is known is called so, and there are some | names |
 //! | `cap-matches-nothing` | `caps.…` | no circuit of the file and none that is known is called so, or has such tags by the file | names |
 //! | `star-in-name` | `circuits.…` | there is a `*` in the name, as if it were a pattern | nothing |

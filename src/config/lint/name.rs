@@ -62,6 +62,12 @@ names! {
     BulkheadAlwaysFull = "bulkhead-always-full",
     /// Callers give up before a call is repeated.
     RetriesWaitTooLong = "retries-wait-too-long",
+    /// A single instance can open the circuit of all.
+    OneOpensAll = "one-opens-all",
+    /// A circuit is shared, and the file has no fleet.
+    NoFleet = "no-fleet",
+    /// Circuits are shared whose names nobody has chosen.
+    StrangersShared = "strangers-shared",
     /// A pattern matches the name of no circuit.
     PatternMatchesNothing = "pattern-matches-nothing",
     /// A cap is for no circuit.
