@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    keys::{FLEET, MAX_SHARDS, names},
+    keys::{FLEET, LONGEST_WAIT, MAX_SHARDS, SHORTEST_WAIT, names},
     problem::Problem,
     read::{Reader, join},
     tree::Node,
@@ -11,6 +11,12 @@ use super::{
 
 /// How long a namespace and a scope may be.
 pub(super) const LONGEST_PART: usize = 64;
+
+/// What holds where nothing is said.
+pub(super) const INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const POLL: Duration = Duration::from_secs(1);
+pub(super) const DETACH_AFTER: Duration = Duration::from_secs(3);
+pub(super) const BUDGET: u64 = 10_000;
 
 /// What a configuration says of the fleet, by [`Config::fleet`](super::Config::fleet). With the feature `fleet`,
 /// `Fleet::of` begins with it.
@@ -62,6 +68,7 @@ pub(super) fn read(reader: &mut Reader, path: &str, node: &Node) -> Option<Fleet
             _ => fleet.label = reader.text(&path, value).map(str::to_owned),
         }
     }
+    check_waits(reader, path, &fleet);
     let is_named = entries.iter().any(|(key, _)| *key == "namespace");
     if !is_named && matches!(node, Node::Map(_)) {
         let missing = Problem::missing(path, "namespace", "the name of your application");
@@ -99,9 +106,42 @@ fn count(reader: &mut Reader, path: &str, node: &Node, most: u64) -> Option<u64>
 
 fn time(reader: &mut Reader, path: &str, node: &Node) -> Option<Duration> {
     let time = reader.duration(path, node)?;
-    if time.is_zero() {
-        reader.problems.push(Problem::new(path, node, "above zero"));
-        return None;
+    let fits = (SHORTEST_WAIT..=LONGEST_WAIT).contains(&time);
+    if !fits {
+        let problem = Problem::new(path, node, "10 ms to an hour");
+        reader.problems.push(problem);
     }
-    Some(time)
+    fits.then_some(time)
+}
+
+/// One answer that is lost is not to leave every circuit alone.
+fn check_waits(reader: &mut Reader, path: &str, fleet: &FleetSettings) {
+    let detach_after = fleet.detach_after.unwrap_or(DETACH_AFTER);
+    for (key, said, unsaid, times, word) in [
+        ("poll", fleet.poll, POLL, 2, "twice"),
+        ("interval", fleet.interval, INTERVAL, 4, "four times"),
+    ] {
+        let time = said.unwrap_or(unsaid);
+        if detach_after >= time * times {
+            continue;
+        }
+        let problem = match (fleet.detach_after, said) {
+            // The one that is there.
+            (None, Some(time)) => {
+                let allowed =
+                    format!("at most 1/{times} of `detach_after`, which is {DETACH_AFTER:?}");
+                Problem::new(&join(path, key), format!("{time:?}"), allowed)
+            }
+            _ => {
+                let allowed = format!("at least {word} `{key}`");
+                Problem::new(
+                    &join(path, "detach_after"),
+                    format!("{detach_after:?}"),
+                    allowed,
+                )
+            }
+        };
+        reader.problems.push(problem);
+        return;
+    }
 }

@@ -8,6 +8,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
+    fleet::{BUDGET, DETACH_AFTER, INTERVAL, POLL},
     lint::Allowed,
     read::{Reader, join},
     tree::Node,
@@ -251,6 +252,9 @@ pub(super) const LAYER: [Key; 8] = [
 /// Into how many shards circuits can be spread.
 pub(super) const MAX_SHARDS: u64 = 256;
 
+pub(super) const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
 /// What may be said of the fleet.
 pub(super) const FLEET: [Key; 8] = [
     key(
@@ -273,26 +277,27 @@ pub(super) const FLEET: [Key; 8] = [
     ),
     key(
         "interval",
-        &[Time],
-        Is(|_| Node::Text("100ms".to_owned())),
+        &[TimeOf(SHORTEST_WAIT, LONGEST_WAIT)],
+        Is(|_| INTERVAL.into()),
         "How soon news is reported.",
     ),
     key(
         "poll",
-        &[Time],
-        Is(|_| Node::Text("1s".to_owned())),
+        &[TimeOf(SHORTEST_WAIT, LONGEST_WAIT)],
+        Is(|_| POLL.into()),
         "How soon a change is seen without a hint.",
     ),
     key(
         "detach_after",
-        &[Time],
-        Is(|_| Node::Text("3s".to_owned())),
-        "After how long without an answer of the store each circuit is alone.",
+        &[TimeOf(SHORTEST_WAIT, LONGEST_WAIT)],
+        Is(|_| DETACH_AFTER.into()),
+        "After how long without an answer of the store each circuit is alone; at least twice the `poll` and four \
+         times the `interval`.",
     ),
     key(
         "budget",
         &[Count(1, u64::MAX)],
-        Is(|_| Node::Integer(10_000)),
+        Is(|_| BUDGET.into()),
         "How many reports a second the store shall get from all instances together.",
     ),
     key(

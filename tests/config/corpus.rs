@@ -47,7 +47,7 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     ),
     (
         "fleet = { namespace = \"shop\", poll = \"0s\" }",
-        "fleet.poll: \"0s\", but must be above zero",
+        "fleet.poll: \"0s\", but must be 10 ms to an hour",
     ),
     (
         "fleet = { namespace = \"shop\", interval = 100 }",
@@ -475,6 +475,22 @@ pub(crate) const TOGETHER: &[(&str, &str)] = &[
         "circuits.a.retries = { at_most = 1, share = 0, per_second = 0 }",
         "circuits.a.retries.per_second: 0, but must be above 0 where `retries.share` is 0: no call would ever be \
          repeated",
+    ),
+    (
+        "fleet = { namespace = \"shop\", detach_after = \"2h\" }",
+        "fleet.detach_after: \"2h\", but must be 10 ms to an hour",
+    ),
+    (
+        "fleet = { namespace = \"shop\", detach_after = \"1s\" }",
+        "fleet.detach_after: 1s, but must be at least twice `poll`",
+    ),
+    (
+        "fleet = { namespace = \"shop\", poll = \"2s\" }",
+        "fleet.poll: 2s, but must be at most 1/2 of `detach_after`, which is 3s",
+    ),
+    (
+        "fleet = { namespace = \"shop\", interval = \"1s\", detach_after = \"3900ms\" }",
+        "fleet.detach_after: 3.9s, but must be at least four times `interval`",
     ),
     (
         "circuits.a = { shared = true, totals = false }",
