@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
+    followed::{FleetNow, Sharing, Why},
     parts::{BulkheadNow, Parts},
     snapshot::{Began, Snapshot, Trip},
 };
@@ -98,7 +99,7 @@ impl fmt::Display for Line<'_> {
 
 /// One line: the name, what it does and for how long, and what is behind that; then what there is around the breaker,
 /// as far as something is going on there: calls that hold a place of its bulkhead or wait for one, calls that are kept
-/// for later, and failures that it does not see.
+/// for later, and failures that it does not see. Of one that is shared, with how many others, or why it is alone.
 ///
 /// Closed, that is what the window holds; open and half-open, how the circuit opened, how the outage began if that was
 /// with another trip, and what its window held then.
@@ -115,6 +116,9 @@ impl fmt::Display for Snapshot {
         self.parts
             .iter()
             .try_for_each(|parts| write_parts(f, parts))?;
+        if let Some(fleet) = &self.fleet {
+            self.write_fleet(f, fleet)?;
+        }
         write_shadow(f, self.mode)
     }
 }
@@ -156,6 +160,9 @@ impl Snapshot {
                 write_time_left(f, remaining)?;
                 f.write_str(" remaining")?;
             }
+            (Some(Duration::ZERO), _) if self.is_led() => {
+                f.write_str(", the fleet decides who probes")?;
+            }
             (Some(Duration::ZERO), _) => f.write_str(", the next call is a probe")?,
             (Some(remaining), _) => write_next_probe(f, remaining)?,
             (None, Some(probes)) => {
@@ -194,6 +201,46 @@ impl Snapshot {
         }
     }
 
+    /// Whether it is open because its fleet is: then no call is a probe without a seat (rule N5).
+    fn is_led(&self) -> bool {
+        let is_led = |fleet: &FleetNow| {
+            matches!(fleet.sharing, Sharing::Attached { .. }) && fleet.state != State::Closed
+        };
+        self.mode == Mode::Normal && self.fleet.as_ref().is_some_and(is_led)
+    }
+
+    /// What it has of the other instances, and what those have decided if that is something else than here.
+    fn write_fleet(&self, f: &mut fmt::Formatter<'_>, fleet: &FleetNow) -> fmt::Result {
+        if let Sharing::Detached { since, why } = fleet.sharing {
+            if why == Why::Off {
+                return f.write_str("; not shared: that is turned off");
+            }
+            f.write_str("; alone for ")?;
+            write_elapsed(f, since)?;
+            return write!(f, ": {why}");
+        }
+        match fleet.contributors {
+            0 => f.write_str("; shared")?,
+            1 => f.write_str("; shared, 1 instance has calls")?,
+            all => write!(f, "; shared, {all} instances have calls")?,
+        }
+        match fleet.agreeing {
+            0 => {}
+            1 => f.write_str(" and 1 sees it fail")?,
+            agreeing => write!(f, " and {agreeing} see it fail")?,
+        }
+        if fleet.state == State::Closed && self.state != State::Closed {
+            f.write_str("; the fleet is closed")?;
+        }
+        if fleet.state != State::Closed {
+            write_decision(f, fleet)?;
+        }
+        match fleet.mismatch {
+            true => f.write_str("; other instances have other settings"),
+            false => Ok(()),
+        }
+    }
+
     /// With percentages if there are enough calls for them.
     fn write_counts(&self, f: &mut fmt::Formatter<'_>, counts: WindowCounts) -> fmt::Result {
         let counts = Written {
@@ -202,6 +249,21 @@ impl Snapshot {
             slow: self.watches_slow,
         };
         write!(f, "{counts}")
+    }
+}
+
+/// Why the fleet is not closed, and who has brought that about.
+fn write_decision(f: &mut fmt::Formatter<'_>, fleet: &FleetNow) -> fmt::Result {
+    match fleet.forced {
+        true => f.write_str("; the fleet is forced open")?,
+        false => write!(f, "; the fleet is {}", fleet.state)?,
+    }
+    if let Some(cause) = &fleet.cause {
+        write!(f, ": {cause}")?;
+    }
+    match &fleet.who {
+        Some(who) => write!(f, " (by {who})"),
+        None => Ok(()),
     }
 }
 
@@ -534,5 +596,118 @@ mod tests {
                 );
             }
         }
+    }
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod of_a_fleet {
+    use super::*;
+    use crate::circuit::handle::Circuit;
+
+    fn seen(fleet: FleetNow) -> Snapshot {
+        let circuit = Circuit::builder("payments").consecutive_failures(3).build();
+        let mut seen = circuit.expect("valid").snapshot();
+        (seen.time_in_state, seen.fleet) = (Duration::from_secs(5), Some(fleet));
+        seen
+    }
+
+    fn alone(since: u64, why: Why) -> FleetNow {
+        FleetNow {
+            sharing: Sharing::Detached {
+                since: Duration::from_secs(since),
+                why,
+            },
+            ..FleetNow::attached()
+        }
+    }
+
+    // N7
+    #[test]
+    fn a_line_tells_with_whom_a_circuit_is_shared() {
+        let attached = FleetNow::attached;
+        for (fleet, line) in [
+            (attached(), "payments: closed for 5 s; shared"),
+            (
+                FleetNow {
+                    contributors: 48,
+                    agreeing: 3,
+                    ..attached()
+                },
+                "payments: closed for 5 s; shared, 48 instances have calls and 3 see it fail",
+            ),
+            (
+                FleetNow {
+                    contributors: 1,
+                    agreeing: 1,
+                    mismatch: true,
+                    ..attached()
+                },
+                "payments: closed for 5 s; shared, 1 instance has calls and 1 sees it fail; other instances have other \
+                 settings",
+            ),
+            // As when somebody has reset this one.
+            (
+                FleetNow {
+                    state: State::Open,
+                    cause: Some("failure_rate: 62 of 120 calls failed".into()),
+                    ..attached()
+                },
+                "payments: closed for 5 s; shared; the fleet is open: failure_rate: 62 of 120 calls failed",
+            ),
+            (
+                FleetNow {
+                    state: State::Open,
+                    forced: true,
+                    who: Some("ops@example.org".into()),
+                    ..attached()
+                },
+                "payments: closed for 5 s; shared; the fleet is forced open (by ops@example.org)",
+            ),
+            (
+                alone(12, Why::TimedOut),
+                "payments: closed for 5 s; alone for 12 s: the store does not answer in time",
+            ),
+            (
+                alone(12, Why::Off),
+                "payments: closed for 5 s; not shared: that is turned off",
+            ),
+        ] {
+            assert_eq!(seen(fleet).to_string(), line);
+        }
+    }
+
+    // N5: a break that is over is not the end of it where seats are needed.
+    #[test]
+    fn a_line_does_not_promise_a_probe_that_the_fleet_has_to_grant() {
+        let over = |fleet: FleetNow| {
+            let mut seen = seen(fleet);
+            (seen.state, seen.remaining) = (State::Open, Some(Duration::ZERO));
+            seen.to_string()
+        };
+        let led = |state| FleetNow {
+            state,
+            ..FleetNow::attached()
+        };
+        for state in [State::Open, State::HalfOpen] {
+            let line = over(led(state));
+            let expected = format!(
+                "payments: open for 5 s, the fleet decides who probes; shared; the fleet is {state}"
+            );
+            assert_eq!(line, expected);
+        }
+        // Open alone, and open without a fleet that answers.
+        let line = "payments: open for 5 s, the next call is a probe; ";
+        assert_eq!(
+            over(led(State::Closed)),
+            format!("{line}shared; the fleet is closed")
+        );
+        let detached = FleetNow {
+            state: State::Open,
+            ..alone(3, Why::NotReached)
+        };
+        assert_eq!(
+            over(detached),
+            format!("{line}alone for 3 s: the store cannot be reached")
+        );
     }
 }

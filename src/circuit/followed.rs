@@ -92,6 +92,31 @@ pub struct FleetNow {
     pub refused: u64,
 }
 
+#[cfg(test)]
+impl FleetNow {
+    /// Of a circuit that has just joined.
+    pub(crate) fn attached() -> Self {
+        Self {
+            sharing: Sharing::Attached {
+                since: Duration::from_secs(7),
+            },
+            stamp: (0, 0),
+            state: State::Closed,
+            forced: false,
+            cause: None,
+            who: None,
+            attempt: 0,
+            window: WindowCounts::default(),
+            consecutive_failures: 0,
+            contributors: 0,
+            agreeing: 0,
+            seats: 0,
+            mismatch: false,
+            refused: 0,
+        }
+    }
+}
+
 /// Whether an instance takes part in its fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
