@@ -14,6 +14,7 @@ use crate::{
     circuit::{
         by::By,
         event::{Event, What},
+        followed::{FleetNews, FleetNow, Sharing, Why},
         handle::Circuit,
         parts::{BulkheadNow, FallbackTotal, QueueNow, RetryTotals, unused},
         settings::{Settings, SettingsChange},
@@ -44,6 +45,7 @@ pub(crate) fn circuit(circuit: &Circuit, seen: &Snapshot, named: bool) -> Value 
         "settings_version": version,
         "totals": seen.totals.as_ref().map(totals),
         "parts": parts(seen, &settings),
+        "fleet": seen.fleet.as_ref().map(fleet),
     }));
     shown.append(&mut state(seen));
     shown.append(&mut rates(seen, &settings));
@@ -197,6 +199,32 @@ fn queue(queue: &QueueNow) -> Value {
     })
 }
 
+/// How its fleet stands, as this instance last heard: `null` where it is not shared.
+fn fleet(fleet: &FleetNow) -> Value {
+    let (attached, since, why) = match fleet.sharing {
+        Sharing::Attached { since } => (true, since, None),
+        Sharing::Detached { since, why } => (false, since, Some(why)),
+    };
+    json!({
+        "attached": attached,
+        "since_seconds": seconds(since),
+        "why": why.map(Why::label),
+        "stamp": { "era": fleet.stamp.0, "nonce": fleet.stamp.1 },
+        "state": fleet.state.label(),
+        "forced": fleet.forced,
+        "cause": fleet.cause.as_deref(),
+        "who": fleet.who.as_deref(),
+        "attempt": fleet.attempt,
+        "contributors": fleet.contributors,
+        "agreeing": fleet.agreeing,
+        "window": counts(fleet.window),
+        "consecutive_failures": fleet.consecutive_failures,
+        "seats": fleet.seats,
+        "mismatch": fleet.mismatch,
+        "refused": fleet.refused,
+    })
+}
+
 fn tags(tags: &Tags) -> Value {
     let tags = tags
         .iter()
@@ -229,6 +257,9 @@ pub(crate) fn event(event: &Event) -> Value {
             shown.insert("next_probe".to_owned(), next_probe.into());
         }
         What::Settings(change) => shown.append(&mut settings_change(change)),
+        What::Fleet(FleetNews::Detached(why)) => {
+            shown.insert("why".to_owned(), why.label().into());
+        }
         What::Part(_) | What::Fleet(_) | What::Added | What::Removed | What::Evicted => {}
     }
     Value::Object(shown)
@@ -330,6 +361,109 @@ fn object(value: Value) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::State;
+
+    fn shown(fleet: Option<FleetNow>) -> Value {
+        let circuit = Circuit::builder("a").build().expect("valid");
+        let mut seen = circuit.snapshot();
+        seen.fleet = fleet;
+        self::circuit(&circuit, &seen, true)["fleet"].take()
+    }
+
+    // N7
+    #[test]
+    fn the_fleet_of_a_circuit_is_shown() {
+        assert_eq!(shown(None), Value::Null);
+        let attached = FleetNow {
+            stamp: (12, 34),
+            state: State::HalfOpen,
+            cause: Some("failure_rate".into()),
+            who: Some("ops".into()),
+            attempt: 2,
+            window: WindowCounts {
+                calls: 120,
+                failed: 62,
+                slow: 5,
+            },
+            consecutive_failures: 9,
+            contributors: 48,
+            agreeing: 3,
+            seats: 1,
+            mismatch: true,
+            refused: 4,
+            ..FleetNow::attached()
+        };
+        let expected = json!({
+            "attached": true,
+            "since_seconds": 7.0,
+            "why": null,
+            "stamp": { "era": 12, "nonce": 34 },
+            "state": "half_open",
+            "forced": false,
+            "cause": "failure_rate",
+            "who": "ops",
+            "attempt": 2,
+            "contributors": 48,
+            "agreeing": 3,
+            "window": { "calls": 120, "failures": 62, "slow": 5 },
+            "consecutive_failures": 9,
+            "seats": 1,
+            "mismatch": true,
+            "refused": 4,
+        });
+        assert_eq!(shown(Some(attached)), expected);
+        let since = Duration::from_millis(1_500);
+        let detached = shown(Some(FleetNow {
+            sharing: Sharing::Detached {
+                since,
+                why: Why::ReadOnly,
+            },
+            forced: true,
+            ..FleetNow::attached()
+        }));
+        assert_eq!(
+            (&detached["attached"], &detached["why"]),
+            (&json!(false), &json!("read_only"))
+        );
+        assert_eq!(detached["since_seconds"], json!(1.5));
+        assert_eq!(
+            (&detached["forced"], &detached["cause"]),
+            (&json!(true), &Value::Null)
+        );
+    }
+
+    // L1, N7
+    #[test]
+    fn an_event_says_why_a_circuit_is_alone() {
+        let circuit = Circuit::builder("a").build().expect("valid");
+        let told = |news| {
+            let event = Event::new(&circuit, What::Fleet(news), By::unknown());
+            let mut event = super::event(&event);
+            (
+                event["kind"].take(),
+                event["why"].take(),
+                event["text"].take(),
+            )
+        };
+        assert_eq!(
+            told(FleetNews::Detached(Why::TimedOut)),
+            (
+                json!("fleet_detached"),
+                json!("timed_out"),
+                json!(
+                    "circuit `a` is alone, not shared with its fleet: the store does not answer in time"
+                ),
+            ),
+        );
+        for (news, kind) in [
+            (FleetNews::Attached, "fleet_attached"),
+            (FleetNews::Mismatch, "fleet_mismatch"),
+            (FleetNews::Refused, "fleet_refused"),
+        ] {
+            let (told, why, _) = told(news);
+            assert_eq!((told, why), (json!(kind), Value::Null));
+        }
+    }
 
     #[test]
     fn a_clock_that_is_wrong_has_a_time_too() {

@@ -49,6 +49,9 @@ impl Seen {
         snapshot.outage = snapshot.outage.map(|_| Duration::ZERO);
         let queue = snapshot.parts.iter_mut().flat_map(|it| &mut it.queue);
         queue.for_each(|queue| queue.oldest = queue.oldest.map(|_| Duration::ZERO));
+        if let Some(fleet) = &mut snapshot.fleet {
+            fleet.sharing = fleet.sharing.whenever();
+        }
         Self {
             snapshot,
             settings_version: circuit.settings_version(),
@@ -117,5 +120,38 @@ impl AllKnown {
             }
             stays
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::followed::{FleetNow, Sharing, Why};
+
+    // L3: a circuit that is shared is not told anew each second.
+    #[test]
+    fn that_time_passes_is_no_news_of_a_fleet() {
+        let registry = Registry::builder().circuit("a", |it| it).build();
+        let registry = registry.expect("valid");
+        let circuit = registry.get("a").expect("named");
+        let seen = |sharing| {
+            let mut snapshot = circuit.snapshot();
+            snapshot.fleet = Some(FleetNow {
+                sharing,
+                ..FleetNow::attached()
+            });
+            Seen::new(&circuit, &snapshot, true)
+        };
+        let attached = |seconds| Sharing::Attached {
+            since: Duration::from_secs(seconds),
+        };
+        let detached = |seconds, why| Sharing::Detached {
+            since: Duration::from_secs(seconds),
+            why,
+        };
+        assert!(seen(attached(1)) == seen(attached(2)));
+        assert!(seen(detached(1, Why::Full)) == seen(detached(2, Why::Full)));
+        assert!(seen(detached(1, Why::Full)) != seen(detached(1, Why::Clock)));
+        assert!(seen(attached(1)) != seen(detached(1, Why::Full)));
     }
 }

@@ -135,6 +135,18 @@ pub enum Sharing {
     },
 }
 
+impl Sharing {
+    /// The same, apart from how long it has been so.
+    #[cfg(feature = "admin")]
+    pub(crate) const fn whenever(self) -> Self {
+        let since = Duration::ZERO;
+        match self {
+            Self::Attached { .. } => Self::Attached { since },
+            Self::Detached { why, .. } => Self::Detached { since, why },
+        }
+    }
+}
+
 /// Why an instance takes no part in its fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -96,6 +96,7 @@ async fn a_circuit_is_shown_with_what_it_does_and_why() {
             },
             "settings_version": 0,
             "parts": null,
+            "fleet": null,
         })
     );
     assert_eq!(all["circuits"][0]["named"], false);
