@@ -1,13 +1,10 @@
 //! Who is admitted, and who is not (rules C1, C3, D1, D4, D6).
 
-use std::time::Duration;
-
 use super::{
     Admission, Cause, Core, Era, HEARD, LIMITED, Mode, Nanos, Refusal, Ticket, Transition, WHOLE,
     WithTransition,
     retry::Attempt::{self, Done, Lost},
     totals::TotalCounters,
-    transition::Length,
     word::{BreakLength, Probes, StateMode, Word},
 };
 use crate::machine::sync::Ordering;
@@ -202,13 +199,18 @@ impl Core {
     }
 
     /// C1: at exactly the end of the break, the call becomes the first probe, in the swap that ends
-    /// it.
+    /// it; unless the fleet holds it.
     fn admit_open(&self, word: Word, now: u64) -> Attempt<Admission> {
         let Done(remaining) = self.break_remaining(word, now) else {
             return Lost;
         };
         if !remaining.is_zero() {
             return Done(WithTransition::none(Err(Refusal::Open(remaining))));
+        }
+        match self.held(word, now) {
+            Done(None) => {}
+            Done(Some(left)) => return Done(WithTransition::none(Err(Refusal::Held(left)))),
+            Lost => return Lost,
         }
         let numbers = self.tunable.read();
         let probes = Probes::new(numbers.permits, numbers.successes, numbers.of);
@@ -228,9 +230,10 @@ impl Core {
         })
     }
 
-    /// D1, D4.
+    /// D1, D4, N5.
     fn admit_probe(&self, word: Word, now: u64) -> Attempt<Admission> {
-        if let Some(probes) = word.probes().admit() {
+        let room = word.probes().admit().filter(|_| self.is_leased(word, now));
+        if let Some(probes) = room {
             self.facts.stamp_probe(now);
             let admitted = self.swap(word, word.with_probes(probes));
             return admitted.map(|()| WithTransition::none(Ok(Ticket::new(word))));
@@ -245,20 +248,20 @@ impl Core {
         })
     }
 
-    /// D4: for a circuit that is half-open and full. If the probes have timed out, it opens again; or closes, if
-    /// that is vetoed (G7).
+    /// D4: for a circuit that is half-open and full, or led. If the probes have timed out, or have no lease while nobody
+    /// else has the say, it opens again; or closes, if that is vetoed (G7).
     ///
     /// The word counts probes and cannot tell one from another. Between the look at the deadline and the swap, one
     /// probe may give its permit back and another may take it. Then the new one is timed out, too: a break too many,
     /// as after any lost probe, and never one too few.
     pub(super) fn time_out(&self, word: Word, now: u64) -> Attempt<TimeOut> {
-        let Done(remaining) = self.probes_remaining(word, now) else {
-            return Lost;
-        };
-        if !remaining.is_zero() {
-            return Done(TimeOut::NotYet(remaining));
+        match self.half_open_refusal(word, || now) {
+            Done(Some(Refusal::HalfOpenFull(Nanos::ZERO))) => {}
+            Done(Some(refusal)) => return Done(TimeOut::NotYet(refusal)),
+            // There is room by now.
+            Done(None) | Lost => return Lost,
         }
-        let (cause, length) = (Cause::ProbesTimedOut, Length::AtLeast(Duration::ZERO));
+        let (cause, length) = (Cause::ProbesTimedOut, self.led_floor(word));
         let ended = self.reopen(word, cause, length, &self.tunable.read(), now);
         ended.map(TimeOut::Ended)
     }
@@ -323,8 +326,8 @@ impl Core {
 /// What comes of a look at the time limit of probes (D4).
 #[derive(Clone, Copy)]
 pub(super) enum TimeOut {
-    /// So much time is left.
-    NotYet(Nanos),
+    /// They have not: why a call is rejected.
+    NotYet(Refusal),
     /// They have timed out: open again, or closed, if that was vetoed (G7).
     Ended(Transition),
 }
@@ -333,7 +336,7 @@ impl TimeOut {
     /// Why a call is rejected after it; `None` if the circuit has closed.
     pub(super) fn refusal(self) -> Option<Refusal> {
         match self {
-            Self::NotYet(remaining) => Some(Refusal::HalfOpenFull(remaining)),
+            Self::NotYet(refusal) => Some(refusal),
             Self::Ended(transition) => {
                 let open_for = transition.open_for.map(Nanos::of);
                 open_for.map(Refusal::Open)

@@ -77,6 +77,15 @@ impl Core {
 
     /// E2: forces open, `at_most` for so long from now on; `None` if that is what holds already.
     pub(crate) fn force_open(&self, at_most: Option<Duration>, now: u64) -> Option<Transition> {
+        self.force_open_because(Cause::Manual, at_most, now)
+    }
+
+    pub(super) fn force_open_because(
+        &self,
+        cause: Cause,
+        at_most: Option<Duration>,
+        now: u64,
+    ) -> Option<Transition> {
         let at_most = at_most.map(BreakLength::of_forced);
         self.retry(|word| {
             let is_forced = word.mode() == Mode::ForcedOpen;
@@ -89,17 +98,21 @@ impl Core {
                 }
             }
             let next = word.forced_next(at_most);
-            self.transition(word, next, Cause::Manual, now).map(Some)
+            self.transition(word, next, cause, now).map(Some)
         })
     }
 
     /// E2: ends forced open, closed and cleared, in the mode before; `None` if it is not forced open.
     pub(crate) fn release(&self, now: u64) -> Option<Transition> {
+        self.release_because(Cause::Manual, now)
+    }
+
+    pub(super) fn release_because(&self, cause: Cause, now: u64) -> Option<Transition> {
         self.retry(|word| {
             if word.mode() != Mode::ForcedOpen {
                 return Done(None);
             }
-            self.transition(word, word.released_next(), Cause::Manual, now)
+            self.transition(word, word.released_next(), cause, now)
                 .map(Some)
         })
     }

@@ -57,7 +57,7 @@ impl Core {
         }
         let half_open_timeout = self.facts.half_open_timeout().nanos();
         let deadline = ticket.started.saturating_add(half_open_timeout);
-        let timed_out = (deadline <= now && word.is_full())
+        let timed_out = (deadline <= now && self.may_time_out(word))
             .then(|| self.time_out(word, now).done())
             .flatten();
         // The half-open timeout is that of the newest half-open era: this one's, if the era still stands.

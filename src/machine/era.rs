@@ -62,7 +62,7 @@ impl Era {
     }
 
     /// Which of two cells is that of the era.
-    fn parity(self) -> usize {
+    pub(super) fn parity(self) -> usize {
         usize::from(self.0 & 1 == 1)
     }
 }

@@ -25,7 +25,7 @@ use super::{
     slots::Slot,
     totals::TotalCounters,
     transition::Length,
-    word::{BreakLength, Word},
+    word::{BreakLength, StateMode, Word},
 };
 use crate::machine::sync::{AtomicU64, Ordering, fence};
 
@@ -154,6 +154,17 @@ impl Membership {
         let taken = place.is_some();
         self.settle(core, place);
         taken
+    }
+
+    /// A place in hand for a circuit that is about to be opened from `word`: the one that it has, or another. In the
+    /// slot, one whose break is over could be taken over meanwhile.
+    fn take_own(&self, word: Word, now: u64) -> Option<Place<'_>> {
+        let lease = self.look();
+        let has = word.is_ejected() && lease != NONE;
+        if has && self.cap.change(self.slot.cell(), lease, NONE) {
+            return Some(self.cap.in_hand());
+        }
+        self.take(now)
     }
 
     fn take(&self, now: u64) -> Option<Place<'_>> {
@@ -416,6 +427,45 @@ impl Core {
         }
     }
 
+    /// One attempt to open as `next`, from exactly `word`, because the fleet has opened; or to be vetoed. If it is lost,
+    /// the place that was taken for it is in `hand`, for the next attempt.
+    ///
+    /// It claims no trip, for it would have to wait for whoever has. So it may take a place while a call that is about
+    /// to open the circuit has one in hand, too.
+    pub(super) fn open_as_told<'a>(
+        &'a self,
+        word: Word,
+        next: Word,
+        hand: &mut Option<Place<'a>>,
+        now: u64,
+    ) -> Attempt<Transition> {
+        let Some(membership) = self.membership_of(word) else {
+            let opened = self.transition(word, next, Cause::Shared, now);
+            // It may have become one meanwhile.
+            if let (Done(_), Some(membership)) = (&opened, self.membership.get()) {
+                membership.hold_if_open(self);
+            }
+            return opened;
+        };
+        *hand = hand.take().or_else(|| membership.take_own(word, now));
+        if hand.is_none() {
+            membership.vetoed_at.fetch_max(now, Ordering::AcqRel);
+            let ramping = match word.state() {
+                State::Closed => word.is_ramping(),
+                State::Open | State::HalfOpen => self.tunable.read().ramp > 0,
+            };
+            return self.veto(membership, word, Cause::Shared, now, ramping);
+        }
+        self.transition(word, next, Cause::Shared, now)
+    }
+
+    /// A place that is still in hand is the slot's, if the circuit needs it there, or nobody's.
+    pub(super) fn put_back(&self, hand: Option<Place<'_>>) {
+        if let Some(membership) = self.membership.get().filter(|_| hand.is_some()) {
+            membership.settle(self, hand);
+        }
+    }
+
     /// Too many are open: this one is closed, and begins anew.
     fn veto(
         &self,
@@ -444,7 +494,8 @@ impl Core {
         let Some(membership) = self.membership.get() else {
             return self.place_if_joined();
         };
-        if cause == Cause::Manual && next.is_ejected() {
+        let by_hand = cause == Cause::Manual || next.state_mode() == StateMode::ForcedOpen;
+        if by_hand && next.is_ejected() {
             membership.hold_by_hand(self, next.era());
         } else if word.is_ejected() {
             membership.settle(self, None);

@@ -17,6 +17,7 @@
 //!   there), `window` (of `count_window` or `time_window`), `totals`, `durations`, and `stripes` for all that is
 //!   counted by many threads.
 //! * Settings: `numbers` (those that can be changed), `tunable` (how they are).
+//! * A fleet: `led` (*Core*, what it has decided), `foreign` (*Core*, what it asks).
 //! * Others: `control` (*Core*, a person), `driven` (*Core*, a driver), `view` (*Core*, a reader), `saved` (a later
 //!   process), `membership` (*Core*, the other circuits of a set) with `cap` and `slots`.
 //! * `types` has the public words; `nanos` lengths of time; `sync` the atomics, of `std` or of loom.
@@ -29,6 +30,7 @@ mod count_window;
 mod driven;
 mod durations;
 mod era;
+mod foreign;
 mod heard;
 mod led;
 #[cfg(all(test, tower_breaker_loom))]
@@ -221,7 +223,7 @@ impl Core {
                 .cap
                 .map(|cap| Membership::join(cap, first, now))
                 .map_or_else(Once::new, Once::from),
-            lead: parts.shared.then(Box::default),
+            lead: parts.shared.then(|| Box::new(Lead::new(window))),
         }
     }
 

@@ -41,6 +41,11 @@ impl Core {
             }
             match self.decide(word, verdict, call) {
                 Decision::Undecided(probes) => {
+                    if let Verdict::Failure { floor, .. } = verdict
+                        && !floor.is_zero()
+                    {
+                        self.raise_floor(floor);
+                    }
                     let noted = self.swap(word, word.with_probes(probes));
                     noted.map(|()| None)
                 }
@@ -62,12 +67,15 @@ impl Core {
     fn decide(&self, word: Word, verdict: Verdict, call: &EndedCall) -> Decision {
         let probes = word.probes();
         match verdict {
-            Verdict::Success { .. } if !call.proves_recovery(verdict) => probes.fail(),
-            Verdict::Success { .. } => probes.succeed(),
-            Verdict::Failure { .. } => probes.fail(),
+            Verdict::Success { .. } if call.proves_recovery(verdict) => {
+                self.decided_here(word, probes.succeed())
+            }
+            Verdict::Success { .. } | Verdict::Failure { .. } => {
+                self.decided_here(word, probes.fail())
+            }
             Verdict::Abandoned if self.nobody_answers(word, call) => Decision::Reopen,
             Verdict::Ignored | Verdict::InnerRejection | Verdict::Abandoned => {
-                Decision::Undecided(probes.give_back())
+                Decision::Undecided(self.given_back(word, call))
             }
             Verdict::Trip { .. } => Decision::Reopen,
         }

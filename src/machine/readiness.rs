@@ -114,13 +114,15 @@ impl Core {
                 remaining.map(|left| (!left.is_zero()).then_some(Refusal::ForcedOpen(left)))
             }
             StateMode::Open => {
-                let remaining = self.break_remaining(word, now());
-                remaining.map(|left| (!left.is_zero()).then_some(Refusal::Open(left)))
+                let now = now();
+                match self.break_remaining(word, now) {
+                    Done(left) if left.is_zero() => {
+                        self.held(word, now).map(|left| left.map(Refusal::Held))
+                    }
+                    remaining => remaining.map(|left| Some(Refusal::Open(left))),
+                }
             }
-            StateMode::HalfOpen if word.is_full() => {
-                let remaining = self.probes_remaining(word, now());
-                remaining.map(|left| Some(Refusal::HalfOpenFull(left)))
-            }
+            StateMode::HalfOpen => self.half_open_refusal(word, &now),
             // A ramp chooses among calls; whether it takes this one is asked only when one is to come.
             _ => Done(None),
         })
@@ -163,10 +165,10 @@ impl Core {
             StateMode::ForcedOpen => self
                 .expire_forced(word, now)
                 .map(|expired| expired.map(Some).map_err(Refusal::ForcedOpen)),
-            StateMode::HalfOpen if word.is_full() => {
+            StateMode::HalfOpen if self.may_time_out(word) => {
                 self.time_out(word, now).map(|timed_out| match timed_out {
                     TimeOut::Ended(transition) => Ok(Some(transition)),
-                    TimeOut::NotYet(left) => Err(Refusal::HalfOpenFull(left)),
+                    TimeOut::NotYet(refusal) => Err(refusal),
                 })
             }
             _ => Done(Ok(None)),
@@ -244,8 +246,8 @@ impl Core {
     #[cold]
     pub(super) fn renew_refusal_cold(&self, found: Refusal, now: u64) -> WithTransition<Refusal> {
         let word = self.load();
-        let timed_out = word
-            .is_full()
+        let timed_out = self
+            .may_time_out(word)
             .then(|| self.time_out(word, now).done())
             .flatten();
         let renewed = timed_out.and_then(TimeOut::refusal);

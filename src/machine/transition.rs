@@ -170,7 +170,7 @@ impl Core {
         match (word.state(), next) {
             (_, State::Closed) => 0,
             (State::Closed, _) => 1 + self.attempts_before(word, now),
-            (State::Open, _) => self.facts.attempt(word),
+            (State::Open, _) | (_, State::HalfOpen) => self.facts.attempt(word),
             (State::HalfOpen, _) => self.facts.attempt(word).saturating_add(1),
         }
     }

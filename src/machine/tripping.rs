@@ -38,7 +38,7 @@ impl Core {
         })
     }
 
-    fn evaluate(&self, numbers: &Numbers, counts: &WindowCounts) -> Option<Cause> {
+    pub(super) fn evaluate(&self, numbers: &Numbers, counts: &WindowCounts) -> Option<Cause> {
         let WindowCounts {
             calls,
             failed,

@@ -57,7 +57,7 @@ impl Core {
             Nanos::between(now, deadline).duration()
         });
         let is_released = word.forced_for().is_some() && remaining == Some(Duration::ZERO);
-        View {
+        let view = View {
             state,
             mode: word.mode(),
             era: word.era().number(),
@@ -80,7 +80,8 @@ impl Core {
             minimum_calls,
             watches_slow: self.window.watches_slow(),
             ramp_share: self.ramp_share(word, now),
-        }
+        };
+        self.show_led(word, view)
     }
 
     /// Whether nothing but its totals, the number of its era and its settings tell it from a circuit that was just
@@ -106,6 +107,7 @@ impl Core {
         let word = self.load();
         let open_for = word.open_for().nanos();
         word.state_mode() == StateMode::Open
+            && self.held(word, now) == Attempt::Done(None)
             && now.saturating_sub(self.facts.since(word))
                 >= open_for.saturating_mul(BREAKS_UNTIL_FORGOTTEN)
     }

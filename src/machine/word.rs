@@ -43,6 +43,9 @@ pub(crate) const MAX_CONSECUTIVE_FAILURES: u64 = (1 << (PAYLOAD_BITS - 1)) - 1;
 /// The largest number of probes, permits or successes that the half-open payload can hold.
 pub(crate) const MAX_PROBES: u64 = 63;
 
+/// The most probes that a shared circuit is decided by, and the most seats of a lease.
+pub(super) const MAX_SHARED_PROBES: u64 = 31;
+
 /// State and mode. The numbers are chosen so that closed circuits that admit come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -359,6 +362,45 @@ impl Probes {
         }
     }
 
+    /// D1: accounts for so many probes of an era that the fleet leads. They are so large that they decide nothing, and
+    /// are told from those of any other era of a shared circuit by that.
+    pub(super) const fn led(seats: u64) -> Self {
+        Self {
+            permits_left: seats,
+            admissions_left: seats,
+            successes_left: MAX_PROBES,
+            failures_left: MAX_PROBES,
+        }
+    }
+
+    /// Whether these are accounts of a led era, as long as no more than 62 results are taken off.
+    pub(super) const fn are_led(self) -> bool {
+        self.successes_left + self.failures_left > MAX_PROBES
+    }
+
+    /// The same era with so many seats in place of those that are left.
+    pub(super) const fn led_anew(self, seats: u64) -> Self {
+        Self {
+            permits_left: seats,
+            admissions_left: seats,
+            ..self
+        }
+    }
+
+    /// How many probes of a led era have succeeded, and how many have failed.
+    pub(super) const fn led_results(self) -> (u64, u64) {
+        (
+            MAX_PROBES - self.successes_left,
+            MAX_PROBES - self.failures_left,
+        )
+    }
+
+    /// Whether of so many seats of a led era all were taken, and all their probes have ended.
+    pub(super) const fn is_spent(self, seats: u64) -> bool {
+        let (ok, failed) = self.led_results();
+        self.admissions_left == 0 && ok + failed >= seats
+    }
+
     const fn pack(self) -> u64 {
         ((self.failures_left << Self::BITS | self.successes_left) << Self::BITS
             | self.admissions_left)
@@ -400,8 +442,20 @@ impl Probes {
     /// A2 and A4: an ignored or abandoned probe was never there.
     pub(crate) const fn give_back(self) -> Self {
         Self {
-            permits_left: self.permits_left + 1,
             admissions_left: self.admissions_left + 1,
+            ..self.ended()
+        }
+    }
+
+    /// A probe has ended. Of a led era, one of an older lease may, whose permit is long another's.
+    pub(super) const fn ended(self) -> Self {
+        let permits_left = self.permits_left + 1;
+        Self {
+            permits_left: if permits_left > MAX_PROBES {
+                MAX_PROBES
+            } else {
+                permits_left
+            },
             ..self
         }
     }
@@ -412,9 +466,8 @@ impl Probes {
             return Decision::Close;
         }
         Decision::Undecided(Self {
-            permits_left: self.permits_left + 1,
             successes_left: self.successes_left - 1,
-            ..self
+            ..self.ended()
         })
     }
 
@@ -424,9 +477,8 @@ impl Probes {
             return Decision::Reopen;
         }
         Decision::Undecided(Self {
-            permits_left: self.permits_left + 1,
             failures_left: self.failures_left - 1,
-            ..self
+            ..self.ended()
         })
     }
 }
