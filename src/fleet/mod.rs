@@ -8,7 +8,10 @@
 mod builder;
 #[expect(clippy::module_inception, reason = "`Fleet` is what the room is of")]
 mod fleet;
+mod follow;
 mod joining;
+mod judge;
+mod local;
 mod member;
 mod memory;
 mod pace;

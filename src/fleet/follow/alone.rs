@@ -1,0 +1,93 @@
+//! What an instance does without the store (rule N7).
+
+use super::{Follow, Seats};
+use crate::{
+    circuit::followed::{FleetNews, Heard, Why},
+    fleet::{
+        local::{Apply, Local},
+        wire::Stored,
+    },
+    machine::Alone,
+};
+
+impl Follow {
+    /// Time has passed. To be asked from time to time, also while no answer comes.
+    pub(in crate::fleet) fn passes(&mut self, now: u64, local: &Local) -> Vec<Apply> {
+        self.lost(Why::TimedOut, now, local)
+    }
+
+    /// The same, and why no answer comes.
+    pub(in crate::fleet) fn lost(&mut self, why: Why, now: u64, local: &Local) -> Vec<Apply> {
+        let mut out = Vec::new();
+        self.give_up_act(why, now, &mut out);
+        if self.asked.is_some() && !self.is_attached(now) {
+            self.leave(why, local, &mut out);
+        }
+        let stays = local.rules.agreement.stay_open_when_detached;
+        if stays && self.asked.is_none() && local.is_led() {
+            out.push(Apply::Hold {
+                until: now.saturating_add(self.alone_after),
+            });
+        }
+        out
+    }
+
+    /// It takes no part any more, from now on: it was turned off, say.
+    pub(in crate::fleet) fn leaves_fleet(&mut self, why: Why, local: &Local) -> Vec<Apply> {
+        let mut out = Vec::new();
+        if self.act.take().is_some() {
+            out.push(Apply::Heard(Heard::OnlyHere(why)));
+        }
+        if self.asked.is_some() {
+            self.leave(why, local, &mut out);
+        }
+        out
+    }
+
+    /// An act that nobody could be told of holds here only: it is not kept, to fall on the fleet some day.
+    fn give_up_act(&mut self, why: Why, now: u64, out: &mut Vec<Apply>) {
+        let over = |at: u64| now >= at.saturating_add(self.alone_after);
+        if self.act.as_ref().is_some_and(|said| over(said.at)) {
+            self.act = None;
+            out.push(Apply::Heard(Heard::OnlyHere(why)));
+        }
+    }
+
+    fn leave(&mut self, why: Why, local: &Local, out: &mut Vec<Apply>) {
+        out.push(Apply::News(FleetNews::Detached(why)));
+        if !local.rules.agreement.stay_open_when_detached {
+            out.extend(self.goes_alone(local).map(Apply::Alone));
+        }
+        self.asked = None;
+        self.applied = None;
+        self.behind = false;
+        self.seats = Seats::default();
+        self.speaks.trips = None;
+        self.speaks.sent = None;
+    }
+
+    /// A led break is held no longer. Led half-open goes on with what the fleet still needs; what has come of its own
+    /// probes is taken off by the circuit, so what the store has taken off already is added here.
+    fn goes_alone(&self, local: &Local) -> Option<Alone> {
+        let rules = &local.rules;
+        let own = Alone {
+            permits: rules.permits,
+            need: rules.need,
+            spare: rules.of.saturating_sub(rules.need),
+        };
+        let told = self.seats.told;
+        local.is_led().then_some(match self.standing.state {
+            Stored::HalfOpen {
+                permits,
+                need,
+                spare,
+                ..
+            } => Alone {
+                permits,
+                need: need.saturating_add(told.ok),
+                spare: spare.saturating_add(told.failed),
+            },
+            Stored::Open { .. } | Stored::Closed { .. } => own,
+        })
+    }
+}

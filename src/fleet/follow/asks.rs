@@ -1,0 +1,220 @@
+//! What an instance wants of the store (rules N4 to N6).
+
+use super::{Follow, Gone, MILLI, Made, Said};
+use crate::{
+    circuit::followed::Act,
+    fleet::{
+        local::{Asks, Here, Local},
+        wire::{CAUSE_BYTES, Proposal, Register, Standing, Stored, StoredMode, Text},
+    },
+    machine::{Mode, Tally},
+};
+
+impl Follow {
+    /// What there is to say now.
+    pub(in crate::fleet) fn asks(&mut self, local: &Local, now: u64) -> Asks {
+        self.see(local, now);
+        if let Some(proposal) = self.proposal(local, now) {
+            return Asks::Decide(proposal);
+        }
+        let report = self.report(local, now);
+        match report.filter(|it| self.speaks.counted.is_some() || !it.is_nothing()) {
+            Some(register) => Asks::Report(register),
+            None => Asks::Look {
+                now: self.is_unknown(local, now),
+            },
+        }
+    }
+
+    /// What the fleet has decided is not known here, or not done.
+    fn is_unknown(&self, local: &Local, now: u64) -> bool {
+        let is_done = self.applied == Some(self.known()) || local.mode == Mode::Disabled;
+        !self.is_attached(now) || !is_done
+    }
+
+    /// The first of these that there is.
+    fn proposal(&self, local: &Local, now: u64) -> Option<Proposal> {
+        if self.behind {
+            return Some(Proposal::Restore(self.standing_at(now)));
+        }
+        if let Some(said) = &self.act {
+            return Some(said.proposal(now));
+        }
+        if !self.is_attached(now) || self.is_forced() || self.applied != Some(self.known()) {
+            return None;
+        }
+        self.result(local)
+            .or_else(|| self.seats_wanted(local, now))
+            .or_else(|| self.open(local, now))
+    }
+
+    /// How the fleet stands by now, as far as is known.
+    fn standing_at(&self, now: u64) -> Standing {
+        let passed = now.saturating_sub(self.as_of) / MILLI;
+        let mut standing = self.standing.clone();
+        if let Stored::Open { left } = &mut standing.state {
+            *left = left.saturating_sub(passed);
+        }
+        if let StoredMode::Forced { left: Some(left) } = &mut standing.mode {
+            *left = left.saturating_sub(passed);
+        }
+        let calm = standing.closed_for.as_mut();
+        calm.into_iter()
+            .for_each(|it| *it = it.saturating_add(passed));
+        standing
+    }
+
+    // Results.
+
+    fn result(&self, local: &Local) -> Option<Proposal> {
+        let (made, length) = match (self.seats.gone, local.state) {
+            (Some(gone), _) => (gone.made, gone.length),
+            (None, Here::HalfOpen(Some(tally))) if self.seats.told.differs(&tally) => {
+                (Made::with(&tally, 0), millis(tally.floor))
+            }
+            _ => return None,
+        };
+        Some(Proposal::Result {
+            ok: made.ok,
+            failed: made.failed,
+            unused: made.unused,
+            length: length.max(self.next_break(self.standing.attempt, local)),
+        })
+    }
+
+    /// Looks what has become of the seats.
+    pub(super) fn see_seats(&mut self, local: &Local, now: u64) {
+        match local.state {
+            Here::HalfOpen(Some(tally)) => {
+                self.seats.seen = Some(Made::with(&tally, tally.unused));
+            }
+            // Not yet half-open.
+            Here::Open { led: true, .. } if self.seats.seen.is_none() => {}
+            _ if self.seats.gone.is_none() => self.seats.gone = self.leaves(local, now),
+            _ => {}
+        }
+    }
+
+    /// The circuit is no longer led, and the fleet waits for what comes of the seats. A break that the circuit has begun
+    /// by itself is a probe that failed; a person who has closed or forced it has answered nothing.
+    fn leaves(&self, local: &Local, now: u64) -> Option<Gone> {
+        let lease = self.seats.lease.filter(|lease| now < lease.until);
+        let never_taken = || lease.map(|lease| Made::unused(self.seats.told, lease.seats));
+        let seen = self.seats.seen;
+        let mut made = seen.or_else(never_taken)?;
+        let failed = local.mode == Mode::Normal && local.state != Here::Closed && seen.is_some();
+        made.failed += u32::from(failed);
+        made.unused = if lease.is_some() { made.unused } else { 0 };
+        let length = match local.state {
+            Here::Open { left, .. } => left.div_ceil(MILLI),
+            _ => 0,
+        };
+        let is_news = made != self.seats.told;
+        is_news.then_some(Gone { made, length })
+    }
+
+    // Seats.
+
+    fn seats_wanted(&self, local: &Local, now: u64) -> Option<Proposal> {
+        let seats = &self.seats;
+        let may = seats.full_until.is_none_or(|until| now >= until) && seats.wanted > 0;
+        let rules = &local.rules;
+        (may && local.mode == Mode::Normal && self.has_none(local, now)).then(|| Proposal::Lease {
+            permits: rules.permits,
+            need: rules.need,
+            of: rules.of,
+            life: rules.life,
+            want: seats.wanted.clamp(1, rules.permits.max(1)),
+        })
+    }
+
+    /// A led break is over, or all seats have been used or are over.
+    fn has_none(&self, local: &Local, now: u64) -> bool {
+        match local.state {
+            Here::Open { led: true, left } => left == 0,
+            Here::HalfOpen(Some(_)) => self.seats.lease.is_none_or(|it| now >= it.until),
+            _ => false,
+        }
+    }
+
+    // The fleet opens.
+
+    fn open(&self, local: &Local, now: u64) -> Option<Proposal> {
+        if !matches!(self.standing.state, Stored::Closed { .. }) || local.mode != Mode::Normal {
+            return None;
+        }
+        let at_once = || self.trip_at_once(local).map(|_| Text::of("trip_now"));
+        let cause: Text<CAUSE_BYTES> = self.speaks.trips.clone().or_else(at_once)?;
+        let calm = self.standing_at(now).closed_for;
+        let in_a_row = calm.is_some_and(|calm| calm < self.standing.length);
+        let before = if in_a_row { self.standing.attempt } else { 0 };
+        Some(Proposal::Open {
+            length: self.next_break(before, local),
+            attempt: before.saturating_add(1),
+            cause,
+        })
+    }
+
+    /// The trip of this circuit by one result, if that opens all, and was not proposed yet.
+    pub(super) fn trip_at_once(&self, local: &Local) -> Option<u64> {
+        let trip = local
+            .trip
+            .filter(|trip| trip.at_once && local.is_open_alone());
+        let new = trip.filter(|trip| self.speaks.tripped != Some(trip.era));
+        new.filter(|_| local.rules.agreement.trip_now)
+            .map(|it| it.era)
+    }
+
+    fn next_break(&self, attempt: u32, local: &Local) -> u64 {
+        local
+            .judge
+            .break_of(attempt.saturating_add(1), self.known().era + 1)
+    }
+}
+
+impl Said {
+    fn proposal(&self, now: u64) -> Proposal {
+        let who = self.who.clone();
+        match self.act {
+            Act::Force(at_most) => Proposal::Force {
+                at_most: at_most.map(|length| {
+                    let passed = now.saturating_sub(self.at) / MILLI;
+                    millis(length).saturating_sub(passed).max(1)
+                }),
+                who,
+            },
+            Act::Release => Proposal::Release { who },
+            Act::Reset => Proposal::Reset { who },
+        }
+    }
+}
+
+impl Made {
+    fn with(tally: &Tally, unused: u32) -> Self {
+        Self {
+            ok: tally.ok,
+            failed: tally.failed,
+            unused,
+        }
+    }
+
+    fn unused(told: Self, unused: u32) -> Self {
+        Self { unused, ..told }
+    }
+
+    fn differs(&self, tally: &Tally) -> bool {
+        (self.ok, self.failed) != (tally.ok, tally.failed)
+    }
+}
+
+impl Register {
+    /// No calls, and nothing to be said of them.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.calls == 0 && self.failed == 0 && self.slow == 0 && self.streak == 0 && !self.bad
+    }
+}
+
+/// Rounded up: a break is never shorter.
+pub(super) fn millis(length: std::time::Duration) -> u64 {
+    u64::try_from(length.as_nanos().div_ceil(MILLI.into())).unwrap_or(u64::MAX)
+}
