@@ -76,11 +76,14 @@ impl Step<'_> {
         }
     }
 
-    fn turn(&mut self, to: State, cause: &str) {
-        let ask = self.ask;
-        self.entry
-            .turn(self.now, &ask.name, self.log, to, ask.nonce);
-        let who = match &ask.what {
+    fn turn(&mut self, to: State) {
+        let (name, nonce) = (&self.ask.name, self.ask.nonce);
+        self.entry.turn(self.now, name, self.log, to, nonce);
+    }
+
+    fn turn_because(&mut self, to: State, cause: &str) {
+        self.turn(to);
+        let who = match &self.ask.what {
             Proposal::Force { who, .. } | Proposal::Release { who } | Proposal::Reset { who } => {
                 who.clone()
             }
@@ -95,7 +98,7 @@ impl Step<'_> {
             return Done::No;
         }
         let attempt = attempt.min(record.next_attempt(self.now));
-        self.turn(State::Open, self.ask.what.cause());
+        self.turn_because(State::Open, self.ask.what.cause());
         self.entry.record.begin_break(self.now, length);
         self.entry.record.attempt = attempt;
         Done::Yes
@@ -108,9 +111,9 @@ impl Step<'_> {
             State::Closed => Done::No,
             State::Open if self.now < record.until => Done::No,
             State::Open => {
-                // The numbers of whoever asks first hold until it is decided.
+                // The numbers of whoever asks first hold until it is decided. Why it opened stays said.
                 let numbers = self.ask.what.numbers();
-                self.turn(State::HalfOpen(numbers), "wait_over");
+                self.turn(State::HalfOpen(numbers));
                 self.seat(numbers, life, want)
             }
             State::HalfOpen(numbers) => self.seat(numbers, life, want),
@@ -167,7 +170,7 @@ impl Step<'_> {
     }
 
     fn reopen(&mut self, length: u64) -> Done {
-        self.turn(State::Open, "probe_failed");
+        self.turn_because(State::Open, "probe_failed");
         let record = &mut self.entry.record;
         record.begin_break(self.now, length);
         record.attempt = record.one_more_attempt();
@@ -175,14 +178,14 @@ impl Step<'_> {
     }
 
     fn recover(&mut self) -> Done {
-        self.turn(State::Closed, "recovered");
+        self.turn_because(State::Closed, "recovered");
         let record = &mut self.entry.record;
         (record.until, record.closed_at) = (0, self.now);
         Done::Yes
     }
 
     fn force(mut self, at_most: Option<u64>) -> Done {
-        self.turn(State::Open, "manual");
+        self.turn_because(State::Open, "manual");
         let record = &mut self.entry.record;
         record.forced = true;
         // 0 is none.
@@ -194,7 +197,7 @@ impl Step<'_> {
     }
 
     fn clear(mut self, cause: &str) -> Done {
-        self.turn(State::Closed, cause);
+        self.turn_because(State::Closed, cause);
         let record = &mut self.entry.record;
         record.forced = false;
         (record.until, record.length) = (0, 0);
@@ -211,7 +214,7 @@ impl Step<'_> {
             Stored::Closed { .. } if known.mode == StoredMode::Normal => State::Closed,
             _ => State::Open,
         };
-        self.turn(to, "");
+        self.turn(to);
         self.entry.record.restore(self.now, known);
         Done::Yes
     }
