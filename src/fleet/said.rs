@@ -8,9 +8,6 @@ use super::wire::{
     Stored, StoredMode, Text,
 };
 
-/// More breaks in a row are not counted.
-pub(super) const LAST_ATTEMPT: u32 = 1 << 27;
-
 /// So many probes and no more are in a half-open time.
 const MOST_PROBES: u32 = 63;
 
@@ -28,9 +25,9 @@ impl Look {
 
 impl Report {
     fn check(&self) -> Result<(), Odd> {
-        within(self.seq, 1, LAST_COUNT, "the number of a report")?;
+        within(self.seq, 1, LAST_MILLIS, "the number of a report")?;
         within(self.keep_for, 1, LAST_MILLIS, "how long a report is kept")?;
-        within(self.revision, 0, LAST_COUNT, "the revision")?;
+        within(self.revision, 0, LAST_MILLIS, "the revision")?;
         self.register.check()
     }
 }
@@ -62,8 +59,8 @@ impl Proposal {
                 length, attempt, ..
             } => {
                 millis(*length)?;
-                let (attempt, most) = (u64::from(*attempt), u64::from(LAST_ATTEMPT));
-                within(attempt, 1, most, "the attempt")
+                let most = u64::from(u32::MAX);
+                within(u64::from(*attempt), 1, most, "the attempt")
             }
             &Self::Lease {
                 permits,
@@ -87,8 +84,6 @@ impl Proposal {
 impl Standing {
     fn check(&self) -> Result<(), Odd> {
         within(self.stamp.era, 1, LAST_ERA, "the era")?;
-        let attempt = u64::from(self.attempt);
-        within(attempt, 0, u64::from(LAST_ATTEMPT), "the attempt")?;
         millis(self.length)?;
         self.closed_for.map_or(Ok(()), millis)?;
         if let Stored::Open { left } = self.state {

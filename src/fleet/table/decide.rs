@@ -11,6 +11,7 @@ impl Entry {
         self.record.readable()?;
         if !matches!(ask.what, Proposal::Restore(_)) {
             self.read(now, &ask.name, log)?;
+            self.record.can_go_on()?;
         }
         let entry = &mut *self;
         let step = Step {
@@ -188,8 +189,7 @@ impl Step<'_> {
         self.turn_because(State::Open, "manual");
         let record = &mut self.entry.record;
         record.forced = true;
-        // 0 is none.
-        record.begin_break(self.now, at_most.map_or(0, |it| it.max(1)));
+        record.begin_break(self.now, at_most.unwrap_or(0));
         if at_most.is_none() {
             record.until = 0;
         }

@@ -55,8 +55,8 @@ impl Table {
         look.check()?;
         self.with(&look.name, |entry, log| {
             entry.read(now, &look.name, log)?;
-            let (how, my_seq) = entry.hear(now, me, look);
-            Ok(entry.told(now, me, how, my_seq))
+            let how = entry.hear(now, me, look);
+            Ok(entry.told(now, me, how))
         })
     }
 
@@ -108,53 +108,63 @@ impl Entry {
         log.note(now, name);
     }
 
-    fn hear(&mut self, now: u64, me: InstanceId, look: &Look) -> (How, u64) {
+    fn hear(&mut self, now: u64, me: InstanceId, look: &Look) -> How {
         let record = &self.record;
         if look.stamp > record.stamp {
-            return (How::Behind, 0);
+            return How::Behind;
         }
         if look.stamp < record.stamp {
-            return (How::Late, 0);
+            return How::Late;
         }
         match &look.report {
-            None => (How::Looked, 0),
-            Some(_) if record.forced || record.state != State::Closed => (How::Late, 0),
-            Some(report) => (How::Counted, self.count(now, me, report)),
+            None => How::Looked,
+            Some(_) if record.forced || record.state != State::Closed => How::Late,
+            Some(report) => {
+                self.count(now, me, report);
+                How::Counted
+            }
         }
     }
 
-    /// Counts a report. Returns the number of the last one of this instance that counts: this, or a later one that came
-    /// before.
-    fn count(&mut self, now: u64, me: InstanceId, report: &Report) -> u64 {
-        let begin = || Window::begin(now, report.keep_for);
-        let mut window = self.record.window.take().unwrap_or_else(begin);
+    /// Counts a report, unless it is a copy that comes late.
+    fn count(&mut self, now: u64, me: InstanceId, report: &Report) {
         let old = self.registers.get(&me);
-        let seq = match old {
-            Some(old) if old.seq >= report.seq => old.seq,
-            _ => {
-                let rolled = window.roll(now);
-                let new = register::Kept::new(&window, report);
-                window.replace(now, old, &new, report.register.ok);
-                self.registers.insert(me, new);
-                if rolled {
-                    self.registers.retain(|_, it| window.may_count(it));
-                }
-                self.record.agree(report.settings, report.revision);
-                report.seq
-            }
-        };
+        if old.is_some_and(|old| old.seq >= report.seq) {
+            return;
+        }
+        let begin = || Window::begin(now, report.keep_for);
+        let mut window = self.record.window.unwrap_or_else(begin);
+        window.roll(now);
+        let new = register::Kept::new(&window, report);
+        window.replace(now, old, &new, report.register.ok);
         self.record.window = Some(window);
-        seq
+        self.record.agree(report.settings, report.revision);
+        self.registers.insert(me, new);
+        self.sweep(&window);
     }
 
-    fn told(&self, now: u64, me: InstanceId, how: How, my_seq: u64) -> Told {
+    /// Forgets instances that are gone, if these are many.
+    fn sweep(&mut self, window: &Window) {
+        const AT_ONCE: usize = 200;
+        let counted = window.current.contributors + window.previous.contributors;
+        if self.registers.len() as u64 <= 2 * counted + 16 {
+            return;
+        }
+        let gone = self.registers.iter().filter(|it| !window.may_count(it.1));
+        let gone: Vec<_> = gone.map(|it| *it.0).take(AT_ONCE).collect();
+        for instance in gone {
+            self.registers.remove(&instance);
+        }
+    }
+
+    fn told(&self, now: u64, me: InstanceId, how: How) -> Told {
         let record = &self.record;
         let window = record.window.as_ref();
         Told {
             how,
             standing: record.standing(now),
             window: window.map_or(Sums::default(), |window| window.sums(now)),
-            my_seq,
+            my_seq: self.registers.get(&me).map_or(0, |mine| mine.seq),
             settings: record.settings,
             revision: record.revision,
             lease: self.lease_of(now, me),

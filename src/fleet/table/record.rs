@@ -1,12 +1,9 @@
 //! What a store keeps of a circuit.
 
 use super::{
-    super::{
-        said::LAST_ATTEMPT,
-        wire::{
-            CAUSE_BYTES, LAST_ERA, LAST_MILLIS, Odd, Stamp, Standing, Stored, StoredMode, Text,
-            WHO_BYTES,
-        },
+    super::wire::{
+        CAUSE_BYTES, LAST_ERA, LAST_MILLIS, Odd, Stamp, Standing, Stored, StoredMode, Text,
+        WHO_BYTES,
     },
     register::Window,
 };
@@ -76,6 +73,15 @@ impl Record {
         Ok(())
     }
 
+    /// Whether another decision can follow.
+    pub(super) fn can_go_on(&self) -> Result<(), Odd> {
+        if self.stamp.era >= LAST_ERA {
+            let text = Text::of("no era can follow");
+            return Err(Odd { text });
+        }
+        Ok(())
+    }
+
     /// The settings of the fleet are those of the greatest revision; of the first who said, among equals.
     pub(super) fn agree(&mut self, settings: u64, revision: u64) {
         if self.settings == 0 || revision > self.revision {
@@ -112,7 +118,7 @@ impl Record {
     }
 
     pub(super) fn one_more_attempt(&self) -> u32 {
-        (self.attempt + 1).min(LAST_ATTEMPT)
+        self.attempt.saturating_add(1)
     }
 
     /// What an instance knows, after the store has forgotten. A half-open time comes back as a break that is over:

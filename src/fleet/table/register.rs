@@ -92,12 +92,9 @@ impl Window {
         }
     }
 
-    /// Goes on to the generation of now. Whether it is another one.
-    pub(super) fn roll(&mut self, now: u64) -> bool {
-        let rolled = self.rolled(now);
-        let is_new = rolled.generation != self.generation;
-        *self = rolled;
-        is_new
+    /// Goes on to the generation of now.
+    pub(super) fn roll(&mut self, now: u64) {
+        *self = self.rolled(now);
     }
 
     fn rolled(&self, now: u64) -> Self {
