@@ -6,6 +6,7 @@
 //! it would be alone (rules N1 to N9).
 
 mod builder;
+pub mod contract;
 #[expect(clippy::module_inception, reason = "`Fleet` is what the room is of")]
 mod fleet;
 mod follow;
