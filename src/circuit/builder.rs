@@ -1111,6 +1111,6 @@ pub(crate) fn check_name(name: &str) -> Result<(), ConfigError> {
 }
 
 /// The standard library's hasher is the one source of randomness there is without a dependency.
-fn random_seed() -> u64 {
+pub(crate) fn random_seed() -> u64 {
     RandomState::new().hash_one(())
 }

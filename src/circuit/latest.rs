@@ -59,6 +59,12 @@ impl Latest {
         }
     }
 
+    /// How it opened last.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn trip(&self) -> Option<Trip> {
+        self.trip
+    }
+
     /// Takes a transition in, and returns whether none that is newer was told before it. `left_closed`: when it left
     /// closed, if it did.
     pub(super) fn update(

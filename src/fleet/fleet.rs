@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{
     builder::FleetBuilder,
-    member::{Member, Members, Standing as Stand},
+    member::{Members, Part},
     pace::Pace,
     run,
     status::FleetStatus,
@@ -80,7 +80,7 @@ pub(super) struct Common {
     pub(super) running: AtomicBool,
     pub(super) counted: Counted,
     /// How the store does, for all circuits.
-    pub(super) stands: Mutex<Stand>,
+    pub(super) part: Mutex<Part>,
     pub(super) last_error: Mutex<Option<StoreError>>,
 }
 
@@ -102,7 +102,7 @@ impl Common {
         clock: CircuitClock,
         seed: Option<u64>,
     ) -> Self {
-        let stands = Stand::new(clock.now());
+        let part = Part::new(clock.now());
         Self {
             place,
             shards,
@@ -116,7 +116,7 @@ impl Common {
             ended: AtomicBool::new(false),
             running: AtomicBool::new(false),
             counted: Counted::default(),
-            stands: Mutex::new(stands),
+            part: Mutex::new(part),
             last_error: Mutex::new(None),
         }
     }
@@ -164,7 +164,7 @@ impl Fleet {
         run::run(self.common().clone(), store)
     }
 
-    /// How this process stands to its fleet.
+    /// How this process part to its fleet.
     #[must_use]
     pub fn status(&self) -> FleetStatus {
         let common = self.common();
@@ -172,7 +172,7 @@ impl Fleet {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counted = &common.counted;
         FleetStatus {
-            sharing: lock(&common.stands).sharing(common.stopped(), now),
+            sharing: lock(&common.part).sharing(common.stopped(), now),
             last_error: lock(&common.last_error).clone(),
             circuits: common.members.count(),
             exchanges: read(&counted.exchanges),

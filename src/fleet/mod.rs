@@ -12,15 +12,20 @@ mod fleet;
 mod follow;
 mod joining;
 mod judge;
+mod leading;
 mod local;
 mod member;
 mod memory;
 mod pace;
+mod pilot;
 mod run;
 mod said;
+mod sane;
+mod shard;
 mod status;
 pub mod store;
 mod table;
+mod tracked;
 pub mod wire;
 
 pub use self::{

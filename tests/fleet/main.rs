@@ -1,6 +1,9 @@
 //! One circuit for a fleet (rules N1 to N9).
 #![cfg(feature = "fleet")]
 
+#[path = "support.rs"]
+mod fleet_support;
+mod path;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,0 +1,225 @@
+//! What a fleet sees of a circuit of this process, and does to it (rules N1, N5).
+
+use std::time::Duration;
+
+use super::{
+    judge::Judge,
+    local::{Apply, Ended, Here, Local, Rules, Trip},
+    wire::{CAUSE_BYTES, Sums, Text, WHO_BYTES},
+};
+use crate::{
+    circuit::{
+        by::By,
+        handle::Circuit,
+        settings::{Agreement, share},
+    },
+    machine::{Cause, Led, Numbers, OpenShared, State, Transition, View, WindowCounts, nanos},
+};
+
+/// For how long the calls of a window of counts count, and those of a circuit without one: 60 seconds.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// No window counts for less: 10 seconds.
+const SHORTEST_KEPT: Duration = Duration::from_secs(10);
+
+/// What a lease has besides the limit of its probe, for what is around it.
+const SPARE_TIME: Duration = Duration::from_secs(1);
+
+/// Where nobody said how long probes may take.
+const HALF_OPEN: Duration = Duration::from_secs(30);
+
+/// What was last seen of a circuit's settings, and of which version it was.
+#[derive(Debug, Default)]
+pub(super) struct SeenRules(Option<(u64, Rules)>);
+
+impl SeenRules {
+    pub(super) fn of(&mut self, circuit: &Circuit) -> Rules {
+        let version = circuit.settings_version();
+        match self.0 {
+            Some((seen, rules)) if seen == version => rules,
+            _ => self.0.insert((version, rules(circuit))).1,
+        }
+    }
+
+    /// How long a register counts, in milliseconds.
+    pub(super) fn keep_for(&self) -> u64 {
+        self.0.map_or(0, |(_, rules)| rules.keep_for)
+    }
+}
+
+fn rules(circuit: &Circuit) -> Rules {
+    let numbers = circuit.core().numbers();
+    let settings = circuit.settings();
+    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    Rules {
+        agreement: agreement(&numbers),
+        permits: small(numbers.permits),
+        need: small(numbers.successes),
+        of: small(numbers.of),
+        life: millis(life(&numbers)),
+        keep_for: millis(settings.time_window().unwrap_or(KEPT).max(SHORTEST_KEPT)),
+        by_count: settings.count_window().is_some(),
+        watches_streak: numbers.consecutive_failures > 0,
+        settings: circuit.core().fingerprint(),
+    }
+}
+
+fn agreement(numbers: &Numbers) -> Agreement {
+    Agreement::of(u32::try_from(numbers.shared).unwrap_or(u32::MAX))
+        .share(share(numbers.shared_share))
+        .revision(numbers.shared_revision)
+        .with_flags(numbers.shared_flags)
+}
+
+/// How long a seat is kept: as long as its probe may take, and somewhat more.
+fn life(numbers: &Numbers) -> Duration {
+    let said = |limit: u64| (limit > 0).then(|| Duration::from_nanos(limit));
+    let half_open = said(numbers.half_open_timeout).unwrap_or_else(|| {
+        let longest = Duration::from_nanos(numbers.open_first);
+        longest.max(HALF_OPEN)
+    });
+    let limit = said(numbers.probe_timeout).or(said(numbers.call_timeout));
+    limit.map_or(half_open, |limit| {
+        limit.saturating_add(SPARE_TIME).min(half_open)
+    })
+}
+
+/// Rounded up.
+pub(super) fn millis(time: Duration) -> u64 {
+    let millis = time.as_nanos().div_ceil(1_000_000);
+    u64::try_from(millis).unwrap_or(u64::MAX)
+}
+
+/// The circuit at this instant. `now`: of its own clock.
+pub(super) fn look(circuit: &Circuit, rules: Rules) -> Local<'_> {
+    let core = circuit.core();
+    loop {
+        let view = core.view(|| circuit.now());
+        let here = here(circuit, &view);
+        // What leads it may be of another era.
+        if core.era() == view.era {
+            return local(circuit, &view, here, rules);
+        }
+    }
+}
+
+fn here(circuit: &Circuit, view: &View) -> Here {
+    match view.state {
+        State::Closed => Here::Closed,
+        State::Open => Here::Open {
+            led: circuit.core().is_led(),
+            left: nanos(view.remaining.unwrap_or(Duration::MAX)),
+        },
+        State::HalfOpen => Here::HalfOpen(circuit.core().tally()),
+    }
+}
+
+fn local<'a>(circuit: &'a Circuit, view: &View, state: Here, rules: Rules) -> Local<'a> {
+    let ended = circuit.core().totals().unwrap_or_default();
+    Local {
+        state,
+        mode: view.mode,
+        window: view.counts,
+        streak: view.consecutive_failures,
+        ended: Ended {
+            successful: ended.successful,
+            failed: ended.failed,
+            slow: ended.slow,
+        },
+        trip: own_trip(circuit),
+        rules,
+        judge: circuit,
+    }
+}
+
+/// The last trip that was none of the fleet's.
+fn own_trip(circuit: &Circuit) -> Option<Trip> {
+    let trip = circuit.observers().latest().trip()?;
+    if trip.cause == Cause::Shared {
+        return None;
+    }
+    let cause = trip.began.map_or(trip.cause, |began| began.cause);
+    let counts = trip.counts.unwrap_or_default();
+    Some(Trip {
+        era: trip.era,
+        calls: counts.calls,
+        failed: counts.failed,
+        slow: counts.slow,
+        streak: match cause {
+            Cause::ConsecutiveFailures(streak) => streak,
+            _ => 0,
+        },
+        at_once: cause == Cause::TripNow,
+    })
+}
+
+impl Judge for Circuit {
+    fn trips(&self, all: &Sums) -> Option<Text<CAUSE_BYTES>> {
+        let mut counts = WindowCounts::default();
+        (counts.calls, counts.failed, counts.slow) = (all.calls, all.failed, all.slow);
+        let streak_for = Duration::from_millis(all.streak_for);
+        let cause = self.core().judge_foreign(&counts, all.streak, streak_for)?;
+        Some(Text::of(&cause.to_string()))
+    }
+
+    fn reaches(&self, own: &WindowCounts, streak: u64) -> bool {
+        self.core().reaches_alone(own, streak)
+    }
+
+    fn break_of(&self, attempt: u32, era: u64) -> u64 {
+        millis(self.core().break_of(attempt, era))
+    }
+}
+
+/// Does it to the circuit, and tells whoever listens to it. Returns what is not a matter of the circuit's.
+pub(super) fn apply(
+    circuit: &Circuit,
+    what: Apply,
+    who: &Text<WHO_BYTES>,
+    fleet_now: u64,
+) -> Option<Apply> {
+    let core = circuit.core();
+    let now = circuit.now();
+    // From the fleet's clock to the circuit's.
+    let at = |instant: u64| now.saturating_add(instant.saturating_sub(fleet_now));
+    let by_person = || (!who.as_str().is_empty()).then(|| By::who(who.as_str().to_owned()));
+    let (told, by) = match what {
+        Apply::Hold { until } => {
+            core.hold(at(until));
+            (None, None)
+        }
+        Apply::Open { left } => (opened(core.open_shared(left, now)), None),
+        Apply::Lead { seats, until, life } => {
+            (led(circuit, core.lead(seats, at(until), life, now)), None)
+        }
+        Apply::Close { clear: false } => (core.close_shared(false, now), None),
+        Apply::Close { clear: true } => (core.close_shared(true, now), by_person()),
+        Apply::Force { left } => (core.force_shared(left, now), by_person()),
+        Apply::Release => (core.release_shared(now), by_person()),
+        Apply::Alone(plan) => (core.go_alone(plan, now), None),
+        Apply::Heard(_) | Apply::News(_) | Apply::NewInstance | Apply::Again => return Some(what),
+    };
+    if let Some(transition) = told {
+        circuit.observers().tell(circuit, &transition, by.as_ref());
+    }
+    None
+}
+
+fn opened(opened: OpenShared) -> Option<Transition> {
+    match opened {
+        OpenShared::Told(transition) | OpenShared::Vetoed(transition) => Some(transition),
+        OpenShared::ModeRefuses(_) => None,
+    }
+}
+
+fn led(circuit: &Circuit, led: Led) -> Option<Transition> {
+    match led {
+        Led::Told(transition) => Some(transition),
+        Led::Seated => {
+            // No transition tells it.
+            circuit.observers().wake_ready_waiters();
+            None
+        }
+        Led::Refused => None,
+    }
+}

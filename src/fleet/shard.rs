@@ -1,0 +1,490 @@
+//! A shard of the store, and the circuits that are there (rules N2, N4, N7).
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use super::{
+    fleet::{Common, lock},
+    member::{Member, Part},
+    pace::{Chance, Pace},
+    pilot::{Ask, Reply},
+    sane::{is_sane_decision, sane},
+    store::StoreError,
+    tracked::{Pass, Tracked, Wants},
+    wire::{
+        Changed, Decide, Exchange, Exchanged, InstanceId, Key, Look, MOST_LOOKS, Place, Proposal,
+    },
+};
+use crate::{circuit::followed::Why, machine::nanos};
+
+/// At most so many circuits are looked at in a turn, so that it does not hold up others; those that have said that
+/// there is something to look at come on top.
+const MOST_IN_A_TURN: usize = 2_000;
+
+/// After so many proposals in a row, reports are due.
+const MOST_PROPOSALS: u32 = 20;
+
+/// What all shards have in common.
+pub(super) struct Surroundings {
+    pub(super) common: Arc<Common>,
+    pub(super) instance: InstanceId,
+    /// For when.
+    pub(super) chance: Chance,
+    /// For what is to be another number in each instance.
+    pub(super) nonces: Chance,
+}
+
+pub(super) struct Shard {
+    place: Place,
+    circuits: Vec<Tracked>,
+    by_key: HashMap<Key, usize>,
+    under_way: Option<UnderWay>,
+    /// When all circuits are looked at next.
+    tick_at: u64,
+    /// Where that went on last, if there are many.
+    from: usize,
+    /// When the store is asked at the latest what has changed.
+    poll_at: u64,
+    /// When it was asked that last.
+    polled: Option<u64>,
+    /// The newest change that is known.
+    seen: u64,
+    /// When the store may be asked again that has failed.
+    retry_at: u64,
+    failures: u32,
+    /// When it was asked what it has answered last.
+    heard: Option<u64>,
+    /// Why it did not answer, if that was later.
+    why: Why,
+    part: Part,
+    /// When somebody is to be looked at, before the next tick.
+    soonest: u64,
+    proposals: Vec<Key>,
+    in_a_row: u32,
+    looks: Vec<Key>,
+}
+
+struct UnderWay {
+    asked: u64,
+    what: What,
+}
+
+enum What {
+    Exchange(Vec<Key>),
+    Decide(Key, Proposal),
+}
+
+impl What {
+    /// An answer of this kind, for as many circuits, or the store makes no sense.
+    fn check(&self, reply: Reply) -> Result<Reply, StoreError> {
+        match (self, &reply) {
+            (Self::Exchange(names), Reply::Exchanged(told))
+                if told.circuits.len() == names.len() => {}
+            (Self::Decide(..), Reply::Decided(told)) if is_sane_decision(told) => {}
+            _ => {
+                let text = "an answer to something else";
+                return Err(StoreError::new(Why::Nonsense, text));
+            }
+        }
+        Ok(reply)
+    }
+}
+
+impl Surroundings {
+    /// Another one speaks in its name.
+    pub(super) fn renew(&mut self) {
+        self.instance = InstanceId(self.nonces.next());
+    }
+
+    fn nonce(&mut self) -> u32 {
+        // The upper half.
+        u32::try_from(self.nonces.next() >> 32).unwrap_or(0)
+    }
+}
+
+impl Shard {
+    pub(super) fn new(fleet: Arc<str>, number: u32, now: u64) -> Self {
+        Self {
+            place: Place {
+                fleet,
+                shard: number,
+            },
+            circuits: Vec::new(),
+            by_key: HashMap::new(),
+            under_way: None,
+            tick_at: now,
+            from: 0,
+            poll_at: now,
+            polled: None,
+            seen: 0,
+            retry_at: 0,
+            failures: 0,
+            heard: None,
+            why: Why::NotReached,
+            part: Part::new(now),
+            soonest: u64::MAX,
+            proposals: Vec::new(),
+            in_a_row: 0,
+            looks: Vec::new(),
+        }
+    }
+
+    pub(super) fn part(&self) -> Part {
+        self.part
+    }
+
+    /// Whether there is anything to ask it. A fleet without circuits asks the first, to know whether it is there.
+    pub(super) fn is_used(&self) -> bool {
+        !self.circuits.is_empty() || self.place.shard == 0
+    }
+
+    /// The most instances that a circuit has.
+    pub(super) fn contributors(&self) -> u64 {
+        let contributors = self.circuits.iter().map(Tracked::contributors);
+        contributors.max().unwrap_or(0)
+    }
+
+    // Who is there.
+
+    /// Keeps those that are still there, and takes them off the list of those who have come.
+    pub(super) fn keep(
+        &mut self,
+        come: &mut HashMap<Key, Arc<Member>>,
+        around: &mut Surroundings,
+        now: u64,
+    ) {
+        let mut at = 0;
+        while let Some(circuit) = self.circuits.get(at) {
+            let key = circuit.key();
+            match come.get(key) {
+                Some(same) if circuit.is(same) => {
+                    come.remove(key);
+                    at += 1;
+                }
+                _ => self.leave(at, around, now),
+            }
+        }
+    }
+
+    /// It is gone, or another one of its name takes its place.
+    fn leave(&mut self, at: usize, around: &mut Surroundings, now: u64) {
+        let mut left = self.circuits.swap_remove(at);
+        self.by_key.remove(left.key());
+        if let Some(moved) = self.circuits.get(at) {
+            self.by_key.insert(moved.key().clone(), at);
+        }
+        left.leave(around, Why::Replaced, now);
+    }
+
+    pub(super) fn add(&mut self, member: Arc<Member>, around: &mut Surroundings, now: u64) {
+        self.by_key.insert(member.key.clone(), self.circuits.len());
+        let tracked = Tracked::new(member, &around.common, &mut around.chance, now);
+        self.circuits.push(tracked);
+    }
+
+    fn find(&mut self, key: &Key) -> Option<&mut Tracked> {
+        let at = *self.by_key.get(key)?;
+        self.circuits.get_mut(at)
+    }
+
+    /// The whole fleet is turned off here.
+    pub(super) fn stop(&mut self, around: &mut Surroundings, now: u64) {
+        self.heard = None;
+        self.why = Why::Off;
+        self.set_why(Why::Off, now);
+        for circuit in &mut self.circuits {
+            circuit.leave(around, Why::Off, now);
+        }
+    }
+
+    /// Nobody asks any more.
+    pub(super) fn end(&mut self, why: Why, now: u64) {
+        for circuit in &mut self.circuits {
+            circuit.end(why, now);
+        }
+    }
+
+    // When.
+
+    /// A look at the store is due then, at the latest, but not for the second time within an interval.
+    pub(super) fn look_at(&mut self, at: u64, interval: u64) {
+        let again = self
+            .polled
+            .map_or(0, |polled| polled.saturating_add(interval));
+        self.poll_at = self.poll_at.min(at.max(again));
+    }
+
+    /// When there is something to do.
+    pub(super) fn next(&self) -> u64 {
+        if !self.is_used() {
+            return u64::MAX;
+        }
+        if self.under_way.is_some() {
+            return self.tick_at;
+        }
+        let said = self.soonest.min(self.poll_at).max(self.retry_at);
+        said.min(self.tick_at)
+    }
+
+    /// Looks at its circuits: at all of them from time to time, and at those that have said that there is something to
+    /// look at.
+    pub(super) fn turn(&mut self, around: &mut Surroundings, now: u64) {
+        let is_tick = now >= self.tick_at;
+        if is_tick {
+            let tick = around.common.pace.tick(&mut around.chance);
+            self.tick_at = now.saturating_add(tick);
+        }
+        self.note_silence(around, now);
+        self.proposals.clear();
+        self.looks.clear();
+        self.soonest = u64::MAX;
+        let pass = self.pass(now);
+        let count = self.circuits.len();
+        for step in 0..count {
+            let circuit = &mut self.circuits[(self.from + step) % count];
+            let in_turn = is_tick && step < MOST_IN_A_TURN;
+            let wants = match in_turn || circuit.due_at() <= now {
+                true => circuit.examine(around, &pass),
+                false => Wants::Nothing,
+            };
+            match wants {
+                Wants::Nothing => self.soonest = self.soonest.min(circuit.due_at()),
+                Wants::Exchange => self.looks.push(circuit.key().clone()),
+                Wants::Decide => self.proposals.push(circuit.key().clone()),
+            }
+        }
+        if !(self.looks.is_empty() && self.proposals.is_empty()) {
+            self.soonest = now;
+        }
+        if is_tick && count > 0 {
+            self.from = (self.from + MOST_IN_A_TURN.min(count)) % count;
+        }
+    }
+
+    fn pass(&self, now: u64) -> Pass {
+        Pass {
+            now,
+            confirmed: self.polled,
+            why: self.why,
+            circuits: u64::try_from(self.circuits.len()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// It has not answered for so long that all are alone.
+    fn note_silence(&mut self, around: &Surroundings, now: u64) {
+        let detach_after = nanos(around.common.pace.detach_after);
+        let over = |heard: u64| now >= heard.saturating_add(detach_after);
+        if self.part.why.is_some() {
+            self.set_why(self.why, now);
+        } else if self.heard.is_none_or(over) {
+            self.set_why(self.why, now);
+        }
+    }
+
+    fn set_why(&mut self, why: Why, now: u64) {
+        let since = match self.part.why {
+            Some(_) => self.part.since,
+            None => now,
+        };
+        self.part = Part {
+            why: Some(why),
+            since,
+        };
+    }
+
+    // What is said.
+
+    /// What is to be said now: proposals first, but not for ever.
+    pub(super) fn ask(&mut self, around: &mut Surroundings, now: u64) -> Option<Ask> {
+        if self.under_way.is_some() || now < self.retry_at || !self.is_used() {
+            return None;
+        }
+        let proposal = if self.in_a_row < MOST_PROPOSALS || self.looks.is_empty() {
+            self.propose(around, now)
+        } else {
+            None
+        };
+        let (ask, what) = match proposal {
+            Some(decide) => {
+                self.in_a_row += 1;
+                let (name, what) = (decide.name.clone(), decide.what.clone());
+                (Ask::Decide(decide), What::Decide(name, what))
+            }
+            None => {
+                self.in_a_row = 0;
+                let (exchange, names) = self.exchange(around, now)?;
+                (Ask::Exchange(exchange), What::Exchange(names))
+            }
+        };
+        self.under_way = Some(UnderWay { asked: now, what });
+        Some(ask)
+    }
+
+    fn propose(&mut self, around: &mut Surroundings, now: u64) -> Option<Decide> {
+        while let Some(name) = self.proposals.pop() {
+            let proposed = self.find(&name).and_then(|circuit| circuit.propose(now));
+            if let Some((seen, what)) = proposed {
+                return Some(Decide {
+                    place: self.place.clone(),
+                    instance: around.instance,
+                    name,
+                    seen,
+                    nonce: around.nonce(),
+                    what,
+                });
+            }
+        }
+        None
+    }
+
+    fn exchange(&mut self, around: &mut Surroundings, now: u64) -> Option<(Exchange, Vec<Key>)> {
+        if self.looks.is_empty() && now < self.poll_at {
+            return None;
+        }
+        let mut circuits = Vec::new();
+        while circuits.len() < MOST_LOOKS {
+            let Some(name) = self.looks.pop() else {
+                break;
+            };
+            circuits.extend(self.find(&name).and_then(|circuit| circuit.ask(now)));
+        }
+        let reports = circuits.iter().filter(|look: &&Look| look.report.is_some());
+        let reports = u64::try_from(reports.count()).unwrap_or(0);
+        around
+            .common
+            .counted
+            .reports
+            .fetch_add(reports, Ordering::Relaxed);
+        let names = circuits.iter().map(|look| look.name.clone()).collect();
+        let exchange = Exchange {
+            place: self.place.clone(),
+            instance: around.instance,
+            seen: self.seen,
+            circuits,
+        };
+        Some((exchange, names))
+    }
+
+    // What is answered.
+
+    pub(super) fn answered(
+        &mut self,
+        around: &mut Surroundings,
+        reply: Result<Reply, StoreError>,
+        now: u64,
+    ) {
+        let Some(UnderWay { asked, what }) = self.under_way.take() else {
+            return;
+        };
+        let reply = reply.and_then(|reply| what.check(reply));
+        match (what, reply) {
+            (What::Exchange(names), Ok(Reply::Exchanged(told))) => {
+                self.reached(asked, now);
+                self.exchanged(&names, told, around, (asked, now));
+            }
+            (What::Decide(name, proposal), Ok(Reply::Decided(told))) => {
+                self.reached(asked, now);
+                count(&around.common.counted.decisions);
+                if let Some(circuit) = self.find(&name) {
+                    circuit.decided(&proposal, &told, around, (asked, now));
+                }
+            }
+            (what, Err(error)) => self.failed(&what, error, around, now),
+            // It was checked.
+            (_, Ok(_)) => {}
+        }
+    }
+
+    fn exchanged(
+        &mut self,
+        names: &[Key],
+        told: Exchanged,
+        around: &mut Surroundings,
+        (asked, now): (u64, u64),
+    ) {
+        count(&around.common.counted.exchanges);
+        self.polled = Some(asked);
+        let again = self.poll_again(&around.common.pace);
+        self.poll_at = now.saturating_add(again);
+        self.changed(&told, names);
+        for (name, told) in names.iter().zip(told.circuits) {
+            if let Some(circuit) = self.find(name) {
+                circuit.heard(sane(told), around, (asked, now));
+            }
+        }
+    }
+
+    /// Who is led has to hear in time that it still is.
+    fn poll_again(&self, pace: &Pace) -> u64 {
+        let poll = nanos(pace.poll);
+        match self.circuits.iter().any(Tracked::is_led) {
+            true => poll.min(pace.led()),
+            false => poll,
+        }
+    }
+
+    /// Those of which something may have been decided. What was just asked for is in the answer.
+    fn changed(&mut self, told: &Exchanged, asked: &[Key]) {
+        let forgotten = told.newest < self.seen;
+        self.seen = told.newest;
+        match &told.changed {
+            Changed::Names(names) if !forgotten && names.len() <= MOST_LOOKS => {
+                for name in names.iter().filter(|name| !asked.contains(name)) {
+                    if let Some(circuit) = self.find(name) {
+                        circuit.may_have_changed();
+                    }
+                }
+            }
+            Changed::All | Changed::Names(_) => {
+                for circuit in &mut self.circuits {
+                    circuit.may_have_changed();
+                }
+            }
+        }
+    }
+
+    fn reached(&mut self, asked: u64, now: u64) {
+        self.failures = 0;
+        self.heard = Some(asked);
+        self.why = Why::NotReached;
+        if self.part.why.is_some() {
+            self.part = Part {
+                why: None,
+                since: now,
+            };
+        }
+    }
+
+    /// Nothing is sent again: the next turn says it anew.
+    fn failed(&mut self, what: &What, error: StoreError, around: &mut Surroundings, now: u64) {
+        self.failures = self.failures.saturating_add(1);
+        let pace = &around.common.pace;
+        let wait = pace.retry(self.failures, &mut around.chance);
+        self.retry_at = now.saturating_add(wait);
+        self.why = error.why;
+        let counted = &around.common.counted;
+        count(&counted.failures);
+        if error.why == Why::Nonsense {
+            count(&counted.refused);
+        }
+        *lock(&around.common.last_error) = Some(error);
+        let names = match what {
+            What::Exchange(names) => &names[..],
+            What::Decide(name, _) => std::slice::from_ref(name),
+        };
+        for name in names {
+            if let Some(circuit) = self.find(name) {
+                circuit.failed();
+            }
+        }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,436 @@
+//! A circuit, what is known of its fleet, and when there is something to say of it (rules N2 to N7).
+
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{
+    fleet::Common,
+    follow::Follow,
+    leading::{SeenRules, apply, look},
+    local::{Apply, Asks, Here},
+    member::{Member, Part},
+    pace::{Chance, lease_wait, report_due},
+    shard::Surroundings,
+    wire::{Decided, Key, Look, Odd, Proposal, Stamp, Stored, StoredMode, Told},
+};
+use crate::{
+    circuit::{
+        followed::{FleetNews, FleetNow, Heard, Why},
+        handle::Circuit,
+        name::Name,
+    },
+    machine::{State, nanos},
+};
+
+/// What was refused is told no more often: a minute.
+const REFUSED_AGAIN: u64 = 60_000_000_000;
+
+pub(super) struct Tracked {
+    member: Arc<Member>,
+    follow: Follow,
+    rules: SeenRules,
+    began: u64,
+    /// When it is looked at next, unless something happens.
+    due_at: u64,
+    /// Since when a seat is wanted, and when it may be asked for.
+    lease_at: Option<u64>,
+    /// When the last report was sent that counts.
+    reported: u64,
+    /// The store is to be asked of it.
+    unknown: bool,
+    /// When the store was asked that has answered for all that have not changed.
+    confirmed: u64,
+    /// What the store said of it made no sense.
+    odd: bool,
+    refused_told: Option<u64>,
+    /// It was told that it takes part, or that it does not.
+    part_told: bool,
+    is_led: bool,
+}
+
+/// What a look at all circuits of a shard knows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pass {
+    pub(super) now: u64,
+    /// When the store was asked what has changed, and has answered.
+    pub(super) confirmed: Option<u64>,
+    /// Why it does not answer.
+    pub(super) why: Why,
+    pub(super) circuits: u64,
+}
+
+/// What there is to say of a circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    Nothing,
+    Exchange,
+    Decide,
+}
+
+impl Tracked {
+    pub(super) fn new(member: Arc<Member>, common: &Common, chance: &mut Chance, now: u64) -> Self {
+        // So that not all instances are alone at the same instant.
+        let alone_after = nanos(common.pace.detach_after);
+        let alone_after = alone_after - chance.below(alone_after / 5);
+        member.set_part(Part::new(now));
+        Self {
+            member,
+            follow: Follow::new(alone_after),
+            rules: SeenRules::default(),
+            began: now,
+            due_at: now,
+            lease_at: None,
+            reported: 0,
+            unknown: true,
+            confirmed: 0,
+            odd: false,
+            refused_told: None,
+            part_told: false,
+            is_led: false,
+        }
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.member.key
+    }
+
+    pub(super) fn is(&self, member: &Arc<Member>) -> bool {
+        Arc::ptr_eq(&self.member, member)
+    }
+
+    pub(super) fn contributors(&self) -> u64 {
+        self.follow.all.contributors
+    }
+
+    /// Whether its fleet has opened it: then it has to hear of it more often.
+    pub(super) fn is_led(&self) -> bool {
+        self.is_led
+    }
+
+    /// The fleet has decided something, or may have.
+    pub(super) fn may_have_changed(&mut self) {
+        self.unknown = true;
+        self.due_at = 0;
+    }
+
+    /// When it has to be looked at, whatever happens. It has been stirred: now.
+    pub(super) fn due_at(&self) -> u64 {
+        match self.member.is_stirred() {
+            true => 0,
+            false => self.due_at,
+        }
+    }
+
+    /// Looks at the circuit, and whether it is time to say something of it.
+    pub(super) fn examine(&mut self, around: &mut Surroundings, pass: &Pass) -> Wants {
+        self.member.take_stirred();
+        self.due_at = u64::MAX;
+        let Some(circuit) = self.member.circuit() else {
+            return Wants::Nothing;
+        };
+        if self.is_off(&circuit) {
+            self.leave_fleet(&circuit, around, Why::Off, pass.now);
+            return Wants::Nothing;
+        }
+        self.take_in(&circuit, around, pass);
+        let local = look(&circuit, self.rules.of(&circuit));
+        self.is_led = matches!(
+            local.state,
+            Here::Open { led: true, .. } | Here::HalfOpen(Some(_))
+        );
+        let asks = self.follow.asks(&local, pass.now);
+        let at = self.when(&asks, around, pass);
+        self.due_at = at.unwrap_or(u64::MAX);
+        match asks {
+            _ if self.due_at > pass.now => Wants::Nothing,
+            Asks::Decide(_) => Wants::Decide,
+            Asks::Look { .. } | Asks::Report(_) => Wants::Exchange,
+        }
+    }
+
+    /// What has happened since the last look.
+    fn take_in(&mut self, circuit: &Circuit, around: &mut Surroundings, pass: &Pass) {
+        if let Some((act, who, at)) = self.member.take_act() {
+            self.follow.act(act, who, at);
+        }
+        match circuit.core().take_wanted() {
+            0 => {}
+            wanted => self.follow.wants(wanted),
+        }
+        let local = look(circuit, self.rules.of(circuit));
+        let news = pass.confirmed.filter(|asked| *asked > self.confirmed);
+        let out = match news.filter(|_| !self.unknown) {
+            Some(asked) => {
+                self.confirmed = asked;
+                self.follow.still(asked, pass.now, &local)
+            }
+            None => self.follow.lost(self.why(pass.why), pass.now, &local),
+        };
+        self.apply(circuit, out, around, pass.now);
+        let detach_after = nanos(around.common.pace.detach_after);
+        self.note_why(circuit, detach_after, pass);
+    }
+
+    fn why(&self, of_the_store: Why) -> Why {
+        match self.odd {
+            true => Why::Nonsense,
+            false => of_the_store,
+        }
+    }
+
+    /// When what it wants may be said.
+    fn when(&mut self, asks: &Asks, around: &mut Surroundings, pass: &Pass) -> Option<u64> {
+        if !matches!(asks, Asks::Decide(Proposal::Lease { .. })) {
+            self.lease_at = None;
+        }
+        match asks {
+            Asks::Decide(Proposal::Lease { .. }) => {
+                let contributors = self.contributors();
+                let mut wait = || lease_wait(contributors, &mut around.chance);
+                Some(
+                    *self
+                        .lease_at
+                        .get_or_insert_with(|| pass.now.saturating_add(wait())),
+                )
+            }
+            Asks::Decide(_) => Some(pass.now),
+            _ if self.unknown => Some(pass.now),
+            Asks::Look { now } => now.then_some(pass.now),
+            Asks::Report(register) => {
+                let news = around.common.pace.news(self.contributors(), pass.circuits);
+                let keep_for = self.rules.keep_for();
+                let old = self.follow.speaks.counted.as_ref();
+                let wait = report_due(register, old, (news, keep_for))?;
+                Some(self.reported.saturating_add(wait))
+            }
+        }
+    }
+
+    /// What is to be decided now, if anything is, and on top of which decision.
+    pub(super) fn propose(&mut self, now: u64) -> Option<(Stamp, Proposal)> {
+        let circuit = self.member.circuit()?;
+        let local = look(&circuit, self.rules.of(&circuit));
+        match self.follow.asks(&local, now) {
+            Asks::Decide(proposal) => {
+                self.due_at = u64::MAX;
+                self.lease_at = None;
+                Some((self.follow.known(), proposal))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is to be asked of it, and said.
+    pub(super) fn ask(&mut self, now: u64) -> Option<Look> {
+        let circuit = self.member.circuit()?;
+        let local = look(&circuit, self.rules.of(&circuit));
+        let report = match self.follow.asks(&local, now) {
+            Asks::Report(register) => Some(self.follow.say(register, &local)),
+            _ => None,
+        };
+        self.due_at = u64::MAX;
+        Some(Look {
+            name: self.key().clone(),
+            stamp: self.follow.known(),
+            report,
+        })
+    }
+
+    /// The answer to that.
+    pub(super) fn heard(
+        &mut self,
+        told: Result<Told, Odd>,
+        around: &mut Surroundings,
+        (asked, now): (u64, u64),
+    ) {
+        let Some(circuit) = self.member.circuit() else {
+            return;
+        };
+        let Ok(told) = told else {
+            self.refused(&circuit, around, now);
+            return;
+        };
+        (self.unknown, self.odd) = (false, false);
+        self.confirmed = asked;
+        let counted = self.follow.speaks.counted;
+        let local = look(&circuit, self.rules.of(&circuit));
+        let out = self.follow.heard(&told, (asked, now), &local);
+        if self.follow.speaks.counted != counted {
+            self.reported = asked;
+        }
+        self.apply(&circuit, out, around, now);
+        self.show(&circuit);
+    }
+
+    /// The answer to a proposal.
+    pub(super) fn decided(
+        &mut self,
+        proposal: &Proposal,
+        told: &Decided,
+        around: &mut Surroundings,
+        (asked, now): (u64, u64),
+    ) {
+        let Some(circuit) = self.member.circuit() else {
+            return;
+        };
+        let local = look(&circuit, self.rules.of(&circuit));
+        let out = self.follow.decided(proposal, told, (asked, now), &local);
+        self.apply(&circuit, out, around, now);
+        self.due_at = 0;
+        self.show(&circuit);
+    }
+
+    /// The store could not be asked.
+    pub(super) fn failed(&mut self) {
+        self.due_at = 0;
+    }
+
+    /// It takes no part any more.
+    pub(super) fn leave(&mut self, around: &mut Surroundings, why: Why, now: u64) {
+        if let Some(circuit) = self.member.circuit() {
+            self.leave_fleet(&circuit, around, why, now);
+        }
+    }
+
+    fn leave_fleet(&mut self, circuit: &Circuit, around: &mut Surroundings, why: Why, now: u64) {
+        let local = look(circuit, self.rules.of(circuit));
+        let out = self.follow.leaves_fleet(why, &local);
+        self.apply(circuit, out, around, now);
+        self.unknown = true;
+        self.set_why(why, now);
+        self.member.settle_act(Heard::OnlyHere(why));
+    }
+
+    /// Nobody speaks for it any more: the circuit goes on alone when its hold lapses.
+    pub(super) fn end(&mut self, why: Why, now: u64) {
+        let told = self.member.part().why.is_none();
+        self.set_why(why, now);
+        self.member.settle_act(Heard::OnlyHere(why));
+        if let Some(circuit) = self.member.circuit().filter(|_| told) {
+            tell(&circuit, FleetNews::Detached(why));
+        }
+    }
+
+    fn is_off(&mut self, circuit: &Circuit) -> bool {
+        self.rules.of(circuit).agreement.instances == 0
+    }
+
+    fn apply(&mut self, circuit: &Circuit, out: Vec<Apply>, around: &mut Surroundings, now: u64) {
+        for what in out {
+            match apply(circuit, what, &self.follow.standing.who, now) {
+                Some(Apply::Heard(heard)) => self.member.settle_act(heard),
+                Some(Apply::News(news)) => self.news(circuit, news, now),
+                Some(Apply::NewInstance) => {
+                    around.renew();
+                    self.count_refused(around);
+                }
+                Some(Apply::Again) => self.due_at = 0,
+                _ => {}
+            }
+        }
+    }
+
+    fn news(&mut self, circuit: &Circuit, news: FleetNews, now: u64) {
+        match news {
+            FleetNews::Attached => {
+                self.part_told = true;
+                self.member.set_part(Part {
+                    why: None,
+                    since: now,
+                });
+            }
+            FleetNews::Detached(why) => {
+                self.unknown = true;
+                self.set_why(why, now);
+            }
+            FleetNews::Mismatch | FleetNews::Refused => {}
+        }
+        tell(circuit, news);
+    }
+
+    /// Since when does not change with why.
+    fn set_why(&self, why: Why, now: u64) {
+        let part = self.member.part();
+        let since = if part.why.is_some() { part.since } else { now };
+        self.member.set_part(Part {
+            why: Some(why),
+            since,
+        });
+    }
+
+    /// Whoever is alone is told by what; also whoever never was anything else.
+    fn note_why(&mut self, circuit: &Circuit, detach_after: u64, pass: &Pass) {
+        let Some(known) = self.member.part().why else {
+            return;
+        };
+        let why = self.why(pass.why);
+        if known != why {
+            self.set_why(why, pass.now);
+        }
+        let silent = pass.now.saturating_sub(self.began) >= detach_after;
+        if silent && !std::mem::replace(&mut self.part_told, true) {
+            tell(circuit, FleetNews::Detached(why));
+        }
+    }
+
+    /// What the store says of it makes no sense.
+    fn refused(&mut self, circuit: &Circuit, around: &mut Surroundings, now: u64) {
+        self.odd = true;
+        self.unknown = true;
+        // Not at once: it will hardly be better then.
+        self.due_at = now.saturating_add(nanos(around.common.pace.poll));
+        self.count_refused(around);
+        let again = |told: u64| now.saturating_sub(told) >= REFUSED_AGAIN;
+        if self.refused_told.is_none_or(again) {
+            self.refused_told = Some(now);
+            tell(circuit, FleetNews::Refused);
+        }
+    }
+
+    fn count_refused(&self, around: &Surroundings) {
+        around
+            .common
+            .counted
+            .refused
+            .fetch_add(1, Ordering::Relaxed);
+        self.member.show(|seen| seen.refused += 1);
+    }
+
+    /// For snapshots.
+    fn show(&mut self, circuit: &Circuit) {
+        let local = look(circuit, self.rules.of(circuit));
+        let seats = match local.state {
+            Here::HalfOpen(Some(tally)) => tally.unused,
+            _ => 0,
+        };
+        let follow = &self.follow;
+        self.member.show(|seen| show(seen, follow, seats));
+    }
+}
+
+fn show(seen: &mut FleetNow, follow: &Follow, seats: u32) {
+    let standing = &follow.standing;
+    let name = |text: &str| (!text.is_empty()).then(|| Name::from(text.to_owned()));
+    seen.stamp = (standing.stamp.era, standing.stamp.nonce);
+    seen.state = match standing.state {
+        Stored::Closed { .. } => State::Closed,
+        Stored::Open { .. } => State::Open,
+        Stored::HalfOpen { .. } => State::HalfOpen,
+    };
+    seen.forced = matches!(standing.mode, StoredMode::Forced { .. });
+    seen.cause = name(standing.cause.as_str());
+    seen.who = name(standing.who.as_str());
+    seen.attempt = standing.attempt;
+    let all = &follow.all;
+    seen.window.calls = all.calls;
+    seen.window.failed = all.failed;
+    seen.window.slow = all.slow;
+    seen.consecutive_failures = all.streak;
+    seen.contributors = all.contributors;
+    seen.agreeing = all.agreeing;
+    seen.seats = seats.into();
+    seen.mismatch = follow.differs.is_some();
+}
+
+fn tell(circuit: &Circuit, news: FleetNews) {
+    circuit.observers().tell_fleet(circuit, news);
+}
