@@ -1,7 +1,6 @@
 -- One decision: it holds only if it follows the one that whoever proposes it knows.
 -- KEYS: the log, the state, the registers or leases of the circuit.
 -- ARGV: tag, name, instance, era and nonce seen, nonce proposed, which; then what that needs.
--- A lease: seats expires given ok failed; the last three of the whole half-open time.
 local lk, sk, rk = KEYS[1], KEYS[2], KEYS[3]
 local tag, name, me = ARGV[1], ARGV[2], ARGV[3]
 local era, nonce, mine, op = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
@@ -10,98 +9,112 @@ local function arg(i) return tonumber(ARGV[7 + i]) end
 local v = load(sk)
 if not v then return redis.error_reply('ODD the record is unreadable') end
 local YES, NO, LATE, BEHIND, FULL = 1, 0, -1, -2, 2
-local done, heard, next_at, lease = YES, -1, now, { seats = 0, ends = now }
+local done, heard, next_in = YES, -1, 0
 
 local function to(state) heard = turn(lk, tag, rk, name, v, state, mine) end
-local function opens(length, attempt, cause)
-  to('o')
-  v.u, v.d, v.a, v.k, v.w = at(length), length, math.min(attempt, LAST_U32), cause, ''
-end
+local function begin_break(length) v.u, v.d = at(length), length end
+local function say(cause, who) v.k, v.w = cause, who end
 
-local function in_flight(l) return l.given - l.ok - l.failed end
 local function keep(who, l)
-  redis.call('HSET', rk, who, string.format('%.0f %.0f %.0f %.0f %.0f', l.seats, l.ends, l.given, l.ok, l.failed))
+  redis.call('HSET', rk, who, string.format('%.0f %.0f %.0f %.0f %.0f', l.ends, l.given, l.ok, l.failed, l.back))
   redis.call('PEXPIRE', rk, int(DAY))
 end
 
-local function leases()
-  local flat, all = redis.call('HGETALL', rk), {}
-  for i = 1, #flat, 2 do all[flat[i]] = read_lease(flat[i + 1]) end
-  return all
-end
-
--- Whose time is over has no seats, as if what they had been given had never been: takes those back.
-local function reclaim(all)
-  local held = 0
-  for who, l in pairs(all) do
-    if l.seats > 0 and l.ends <= now then
-      v.b = v.b + in_flight(l)
-      l.given, l.seats = l.ok + l.failed, 0
-      keep(who, l)
+-- Takes back seats whose time is over, as if those probes had never been. How many others are out, and until when.
+local function reclaim()
+  local flat, held, first = redis.call('HGETALL', rk), 0, nil
+  for i = 1, #flat, 2 do
+    local l = read_lease(flat[i + 1])
+    local seats = l and seats_of(l) or 0
+    if seats > 0 and l.ends <= now then
+      v.b = v.b + seats
+      l.back, l.ends = l.back + seats, 0
+      keep(flat[i], l)
+    elseif seats > 0 then
+      held = held + seats
+      if not first or l.ends < first then first = l.ends end
     end
-    if l.seats > 0 and (held == 0 or l.ends < next_at) then next_at = l.ends end
-    held = held + in_flight(l)
   end
-  return held
+  return held, first or now
 end
 
 local proposals = {}
 
 function proposals.open()
   if v.s ~= 'c' or v.m ~= 'n' then return NO end
-  local before = v.t > 0 and now - v.t < v.d and v.a or 0
-  opens(arg(1), math.min(arg(2), before + 1), ARGV[10])
+  -- A calm as long as the last break ends a row of them.
+  local in_a_row = v.t > 0 and math.max(0, now - v.t) < v.d and v.a or 0
+  to('o')
+  begin_break(arg(1))
+  v.a = math.min(arg(2), in_a_row + 1, LAST_ATTEMPT)
+  say(ARGV[10], '')
 end
 
 function proposals.lease()
   if v.m ~= 'n' or v.s == 'c' or v.s == 'o' and now < v.u then return NO end
   local permits, need, of, life, want = arg(1), arg(2), arg(3), arg(4), arg(5)
   if v.s == 'o' then
+    -- Those of whoever asks first hold until it is over.
     to('h')
     v.p, v.q, v.x, v.b = permits, need, of - need, of
   end
-  local all = leases()
-  local held = reclaim(all)
-  local l = all[me] or { seats = 0, ends = 0, given = 0, ok = 0, failed = 0 }
-  lease = l
-  if l.seats > 0 then return end
+  local held, first = reclaim()
+  local l = read_lease(redis.call('HGET', rk, me)) or { ends = 0, given = 0, ok = 0, failed = 0, back = 0 }
+  -- Who asks once more has not heard the answer: the same seats, for what is left of their time.
+  if seats_of(l) > 0 then return YES end
   local seats = math.min(v.p - held, v.b, want)
-  if seats <= 0 then return FULL end
-  l.seats, l.ends, l.given, v.b = seats, at(life), l.given + seats, v.b - seats
+  if seats <= 0 then
+    next_in = first - now
+    return FULL
+  end
+  l.ends, l.given, v.b = at(life), l.given + seats, v.b - seats
   keep(me, l)
 end
 
 function proposals.result()
-  local l = v.s == 'h' and leases()[me]
+  local l = v.s == 'h' and read_lease(redis.call('HGET', rk, me))
   if not l then return NO end
-  local ok = math.max(l.ok, math.min(arg(1), l.given - l.failed))
-  local failed = math.max(l.failed, math.min(arg(2), l.given - ok))
-  local unused = math.min(arg(3), l.given - ok - failed)
-  local counts = ok > l.ok or failed > l.failed or unused > 0
-  if not counts and (l.seats == 0 or l.ends <= now) then return NO end
-  v.q, v.x, v.b = math.max(0, v.q - (ok - l.ok)), v.x - (failed - l.failed), v.b + unused
-  l.ok, l.failed, l.given = ok, failed, l.given - unused
-  if in_flight(l) == 0 then l.seats = 0 end
-  if v.x < 0 then opens(arg(4), v.a + 1, 'probe_failed')
-  elseif v.q == 0 then
+  -- In all, and never more than there were seats.
+  local function grow(field, all)
+    local more = math.min(math.max(0, all - l[field]), seats_of(l))
+    l[field] = l[field] + more
+    return more
+  end
+  local is_over = l.ends <= now
+  local ok, failed, back = grow('ok', arg(1)), grow('failed', arg(2)), grow('back', arg(3))
+  if is_over and ok + failed + back == 0 then return NO end
+  if seats_of(l) == 0 then l.ends = 0 end
+  if failed > v.x then
+    local attempt = math.min(v.a + 1, LAST_ATTEMPT)
+    to('o')
+    begin_break(arg(4))
+    v.a = attempt
+    say('probe_failed', '')
+  elseif ok >= v.q then
     to('c')
-    v.u, v.t, v.k, v.w = 0, now, 'recovered', ''
+    v.u, v.t = 0, now
+    say('recovered', '')
   else
+    v.q, v.x, v.b = v.q - ok, v.x - failed, v.b + back
     keep(me, l)
-    if counts then redis.call('PUBLISH', tag, name) end
-    lease = l
+    -- A seat is free.
+    redis.call('PUBLISH', tag, name)
   end
 end
 
 function proposals.force()
   local at_most = arg(1)
   to('o')
-  v.m, v.u, v.d, v.k, v.w = 'f', at_most >= 0 and at(at_most) or 0, math.max(0, at_most), 'manual', ARGV[9]
+  begin_break(math.max(0, at_most))
+  v.m = 'f'
+  if at_most < 0 then v.u = 0 end
+  say('manual', ARGV[9])
 end
 
 function proposals.reset()
   to('c')
-  v.m, v.u, v.d, v.a, v.t, v.k, v.w = 'n', 0, 0, 0, 0, op, ARGV[8]
+  v.m, v.u, v.d, v.a, v.t = 'n', 0, 0, 0, 0
+  say(op, ARGV[8])
 end
 
 function proposals.release()
@@ -109,30 +122,29 @@ function proposals.release()
   return proposals.reset()
 end
 
--- What the store has forgotten: state mode left length attempt closed_for cause who. Seats are not given back.
+-- What the store has forgotten: state mode left length attempt closed_for cause who. Nobody knows who has which seats.
 function proposals.restore()
   local left, closed_for = arg(3), arg(6)
-  mine, v.e = nonce, era - 1
+  v.e, mine = era - 1, nonce
   to(ARGV[8])
-  v.m, v.d, v.a, v.k, v.w = ARGV[9], arg(4), arg(5), ARGV[14], ARGV[15]
+  v.m, v.d, v.a = ARGV[9], arg(4), arg(5)
   v.u = left >= 0 and at(math.min(left, v.d)) or 0
   v.t = closed_for >= 0 and math.max(0, now - closed_for) or 0
+  say(ARGV[14], ARGV[15])
 end
 
-local by_a_person = op == 'force' or op == 'release' or op == 'reset'
 if op ~= 'restore' then expire(lk, tag, sk, rk, name, v) end
-local newer = era > v.e or era == v.e and nonce > v.n
-local same = era == v.e and nonce == v.n
-if not proposals[op] then return redis.error_reply('ODD no such proposal') end
+local is_newer = era > v.e or era == v.e and nonce > v.n
+local is_older = era < v.e or era == v.e and nonce < v.n
 if (op == 'restore' and era or v.e + 1) > LAST_ERA then return redis.error_reply('ODD no era can follow') end
 if op == 'restore' then
-  if not newer then done = NO end
-elseif newer then done = BEHIND
-elseif not same and not by_a_person then done = LATE end
+  if not is_newer then done = NO end
+elseif is_newer then done = BEHIND
+elseif is_older and op ~= 'force' and op ~= 'release' and op ~= 'reset' then done = LATE end
 if done == YES then
   done = proposals[op]() or YES
   if done ~= NO then save(lk, sk, v) end
+  if done ~= YES then heard = -1 end
 end
-local seats, left = 0, 0
-if v.s == 'h' and lease.seats > 0 and lease.ends > now then seats, left = lease.seats, lease.ends - now end
-return { string.format('%.0f %.0f %s %.0f %.0f %.0f %.0f', done, now, standing(v), seats, left, math.max(0, next_at - now), heard), v.k, v.w }
+local lease = told(v.s == 'h' and read_lease(redis.call('HGET', rk, me)))
+return { string.format('%.0f %.0f %s %s %.0f %.0f', done, now, standing(v), lease, next_in, heard), v.k, v.w }

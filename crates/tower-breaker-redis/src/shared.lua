@@ -2,8 +2,10 @@ local T = redis.call('TIME')
 local now = T[1] * 1000 + math.floor(T[2] / 1000)
 if now < 1e12 then return redis.error_reply('CLOCK the clock of the store tells no time') end
 
--- What is believed at most, as in wire.rs: eras, milliseconds, nonces and attempts, numbers of probes.
-local LAST_ERA, LAST_MILLIS, LAST_U32, MOST_PROBES = 2^43, 2^52, 2^32 - 1, 63
+-- What is believed at most, as in tower_breaker::fleet::wire.
+local LAST_ERA, LAST_MILLIS, LAST_NONCE, LAST_ATTEMPT, MOST_PROBES = 2^43, 2^52, 2^32 - 1, 2^27, 63
+-- What a number of Lua holds exactly.
+local LAST_SUM = 2^53
 local DAY, MONTH = 86400000, 2592000000
 
 -- Lua would write 1e+14.
@@ -41,10 +43,10 @@ local function load(sk)
   if not e or #S > 250 or not is_u64(c) then return nil end
   v.e, v.n, v.s, v.m, v.u, v.d, v.a, v.t = e + 0, n + 0, s, m, u + 0, d + 0, a + 0, t + 0
   v.p, v.q, v.x, v.b, v.r, v.c = p + 0, q + 0, x + 0, b + 0, r + 0, c
-  if v.e > LAST_ERA or math.max(v.n, v.a) > LAST_U32 or math.max(v.u, v.d, v.t, v.r) > LAST_MILLIS
+  if v.e > LAST_ERA or v.n > LAST_NONCE or v.a > LAST_ATTEMPT or math.max(v.u, v.d, v.t, v.r) > LAST_MILLIS
     or math.max(v.p, v.q, v.x, v.b) > MOST_PROBES then return nil end
   if v.W ~= '' then
-    v.W = numbers(v.W, 14, 2^53)
+    v.W = numbers(v.W, 14, LAST_SUM)
     if not v.W or v.W[2] == 0 then return nil end
   else v.W = nil end
   return v
@@ -62,8 +64,13 @@ local function save(lk, sk, v)
 end
 
 -- The next decision: whatever belongs to the last one goes. Returns how many were told. First what can fail.
+-- The first number of a log is the time: who has seen a log that is no more sees that by any number of the new one.
 local function turn(lk, tag, rk, name, v, to, nonce)
   local number = redis.call('ZINCRBY', lk, 1, '#')
+  if number == '1' then
+    number = int(now)
+    redis.call('ZADD', lk, number, '#')
+  end
   redis.call('ZADD', lk, number, name)
   redis.call('ZREMRANGEBYRANK', lk, 0, -4098)
   redis.call('UNLINK', rk)
@@ -91,8 +98,18 @@ local function standing(v)
     v.e, v.n, v.s, v.m, left, v.d, v.a, closed_for, v.p, v.q, v.x, v.b)
 end
 
--- seats expires given ok failed
+-- ends given ok failed back; all but the first of the whole half-open time, so a copy that comes late changes nothing.
+-- Seats of which nobody knows what becomes of them are the rest.
 local function read_lease(text)
   local l = numbers(text, 5, LAST_MILLIS)
-  return l and { seats = l[1], ends = l[2], given = l[3], ok = l[4], failed = l[5] }
+  if not l or l[2] < l[3] + l[4] + l[5] then return nil end
+  return { ends = l[1], given = l[2], ok = l[3], failed = l[4], back = l[5] }
+end
+local function seats_of(l) return l.given - l.ok - l.failed - l.back end
+
+-- Seats and for how long, of the lease of an instance: none is 0 0.
+local function told(l)
+  local seats, left = l and seats_of(l) or 0, l and l.ends - now or 0
+  if seats <= 0 or left <= 0 then return '0 0' end
+  return string.format('%.0f %.0f', seats, left)
 end
