@@ -46,7 +46,7 @@ function proposals.open()
   local in_a_row = v.t > 0 and math.max(0, now - v.t) < v.d and v.a or 0
   to('o')
   begin_break(arg(1))
-  v.a = math.min(arg(2), in_a_row + 1, LAST_ATTEMPT)
+  v.a = math.min(arg(2), in_a_row + 1, LAST_U32)
   say(ARGV[10], '')
 end
 
@@ -85,7 +85,7 @@ function proposals.result()
   if is_over and ok + failed + back == 0 then return NO end
   if seats_of(l) == 0 then l.ends = 0 end
   if failed > v.x then
-    local attempt = math.min(v.a + 1, LAST_ATTEMPT)
+    local attempt = math.min(v.a + 1, LAST_U32)
     to('o')
     begin_break(arg(4))
     v.a = attempt

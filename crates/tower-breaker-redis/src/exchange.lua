@@ -20,24 +20,23 @@ elseif seen < newest then
   end
 end
 
--- Rolls the sums on to this generation. Whether it is another one.
+-- Rolls the sums on to this generation.
 local function roll(W)
   local g = math.floor(now / W[2])
-  if g == W[1] then return false end
+  if g == W[1] then return end
   for j = 3, 7 do W[j + 5], W[j] = g == W[1] + 1 and W[j] or 0, 0 end
   W[1] = g
-  return true
 end
 
--- Registers that count no more, if these are many.
+-- Forgets instances that are gone, if these are many.
 local function sweep(rk, W)
   if redis.call('HLEN', rk) <= 2 * (W[6] + W[11]) + 16 then return end
   local flat, gone = redis.call('HGETALL', rk), {}
   for i = 1, #flat, 2 do
     local r = numbers(flat[i + 1], 8, LAST_MILLIS)
-    if not r or r[1] + 1 < W[1] then gone[#gone + 1] = flat[i] end
+    if (not r or r[1] + 1 < W[1]) and #gone < 200 then gone[#gone + 1] = flat[i] end
   end
-  for i = 1, #gone, 1000 do redis.call('HDEL', rk, unpack(gone, i, math.min(i + 999, #gone))) end
+  if #gone > 0 then redis.call('HDEL', rk, unpack(gone)) end
 end
 
 -- calls failed slow instances bad, of a register.
@@ -50,7 +49,7 @@ local function count(sk, rk, v, old, a)
   if old and old[2] >= new[2] then return old[2] end
   local keep = tonumber(ARGV[a + 2])
   local W = v.W or { math.floor(now / keep), keep, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-  local rolled = roll(W)
+  roll(W)
   new[1] = W[1]
   -- Never below zero: part of a store can be lost, and another one kept.
   local from = old and (old[1] == W[1] and 2 or old[1] + 1 == W[1] and 7)
@@ -67,7 +66,7 @@ local function count(sk, rk, v, old, a)
   redis.call('PEXPIRE', rk, int(DAY))
   redis.call('HSET', sk, 'S', packed(v), 'W', string.format('%.0f' .. string.rep(' %.0f', 13), unpack(W)))
   redis.call('PEXPIRE', sk, int(DAY))
-  if rolled then sweep(rk, W) end
+  sweep(rk, W)
   return new[2]
 end
 
@@ -89,15 +88,14 @@ for i = 2, #KEYS, 2 do
   local name, era, nonce, reports = ARGV[a + 1], tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), ARGV[a + 4] == '1'
   local v = load(sk)
   if v then expire(lk, tag, sk, rk, name, v) end
-  -- While open there is nothing, and whoever only looks at a closed one wants to know no more.
-  local wants = v and (v.s == 'h' or v.s == 'c' and reports)
-  local mine = wants and redis.pcall('HGET', rk, me)
+  local mine = v and redis.pcall('HGET', rk, me)
   if not v or type(mine) == 'table' then odd('the record is unreadable') else
-    local how, my_seq = 1, 0
+    local old = v.s == 'c' and numbers(mine, 8, LAST_MILLIS)
+    local how, my_seq = 1, old and old[2] or 0
     if era > v.e or era == v.e and nonce > v.n then how = -2
     elseif era < v.e or nonce < v.n then how = -1
     elseif reports and (v.s ~= 'c' or v.m == 'f') then how = -1
-    elseif reports then how, my_seq = 0, count(sk, rk, v, numbers(mine, 8, LAST_MILLIS), a + 4) end
+    elseif reports then how, my_seq = 0, count(sk, rk, v, old or nil, a + 4) end
     out[#out + 1] = string.format('%d %s %s %.0f %s %.0f %s', how, standing(v), sums(v.W), my_seq, v.c, v.r,
       told(v.s == 'h' and read_lease(mine)))
     out[#out + 1] = v.k

@@ -3,7 +3,7 @@ local now = T[1] * 1000 + math.floor(T[2] / 1000)
 if now < 1e12 then return redis.error_reply('CLOCK the clock of the store tells no time') end
 
 -- What is believed at most, as in tower_breaker::fleet::wire.
-local LAST_ERA, LAST_MILLIS, LAST_NONCE, LAST_ATTEMPT, MOST_PROBES = 2^43, 2^52, 2^32 - 1, 2^27, 63
+local LAST_ERA, LAST_MILLIS, LAST_U32, MOST_PROBES = 2^43, 2^52, 2^32 - 1, 63
 -- What a number of Lua holds exactly.
 local LAST_SUM = 2^53
 local DAY, MONTH = 86400000, 2592000000
@@ -43,7 +43,7 @@ local function load(sk)
   if not e or #S > 250 or not is_u64(c) then return nil end
   v.e, v.n, v.s, v.m, v.u, v.d, v.a, v.t = e + 0, n + 0, s, m, u + 0, d + 0, a + 0, t + 0
   v.p, v.q, v.x, v.b, v.r, v.c = p + 0, q + 0, x + 0, b + 0, r + 0, c
-  if v.e > LAST_ERA or v.n > LAST_NONCE or v.a > LAST_ATTEMPT or math.max(v.u, v.d, v.t, v.r) > LAST_MILLIS
+  if v.e > LAST_ERA or math.max(v.n, v.a) > LAST_U32 or math.max(v.u, v.d, v.t, v.r) > LAST_MILLIS
     or math.max(v.p, v.q, v.x, v.b) > MOST_PROBES then return nil end
   if v.W ~= '' then
     v.W = numbers(v.W, 14, LAST_SUM)

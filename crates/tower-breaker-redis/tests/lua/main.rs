@@ -1,0 +1,16 @@
+//! The scripts, and how they are spoken to: with the modules of the package, which nobody else can see.
+
+#[allow(dead_code, reason = "the store uses the rest")]
+#[path = "../../src/keys.rs"]
+mod keys;
+#[allow(dead_code, reason = "the store uses the rest")]
+#[path = "../../src/script.rs"]
+mod script;
+#[allow(dead_code, reason = "the example uses the rest")]
+#[path = "../../examples/fleet/redis.rs"]
+mod server;
+#[path = "../../src/wire.rs"]
+mod wire;
+
+mod answers;
+mod twin;
