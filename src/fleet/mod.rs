@@ -16,6 +16,8 @@ mod leading;
 mod local;
 mod member;
 mod memory;
+#[cfg(test)]
+mod model;
 mod pace;
 mod pilot;
 mod run;

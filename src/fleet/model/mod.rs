@@ -1,0 +1,3 @@
+//! All that can happen between a few instances and their store, searched to its end.
+
+mod search;
