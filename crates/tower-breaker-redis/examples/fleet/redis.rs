@@ -1,7 +1,7 @@
 //! A `redis-server` of one's own: on a free port, in a directory of its own, and gone with its handle.
 
 use std::{
-    env, fs,
+    env,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -104,41 +104,20 @@ impl Drop for RedisServer {
 /// # Errors
 ///
 /// It is nowhere. The text says what to do.
-pub(crate) fn find() -> Result<(PathBuf, Option<PathBuf>), String> {
+pub(crate) fn find() -> Result<PathBuf, String> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let installed = env::split_paths(&path).map(|directory| directory.join("redis-server"));
-    if let Some(installed) = installed.into_iter().find(|file| file.is_file()) {
-        return Ok((installed, None));
-    }
-    for unpacked in unpacked() {
-        let server = unpacked.join("usr/bin/redis-server");
-        if server.exists() {
-            return Ok((server, libraries(&unpacked.join("usr/lib"))));
-        }
-    }
-    Err(
-        "there is no redis-server, neither in PATH nor in target/tools/redis: install it, or let \
-        `.ci/redis --tools` fetch it into target/tools"
-            .into(),
-    )
-}
-
-/// Where a package may have been unpacked.
-fn unpacked() -> Vec<PathBuf> {
-    let own = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
-    own.into_iter()
-        .chain([usual])
-        .map(|target| target.join("tools/redis"))
-        .collect()
-}
-
-/// `usr/lib/x86_64-linux-gnu`, or what it is called here.
-fn libraries(below: &Path) -> Option<PathBuf> {
-    let entries = fs::read_dir(below).ok()?;
-    entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .find(|path| path.to_string_lossy().ends_with("-linux-gnu"))
+    let own_target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let usual_target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    let fetched = own_target.into_iter().chain([usual_target]);
+    env::split_paths(&path)
+        .chain(fetched.map(|target| target.join("tools/redis")))
+        .map(|directory| directory.join("redis-server"))
+        .find(|server| server.is_file())
+        .ok_or_else(|| {
+            "there is no redis-server, neither in PATH nor in target/tools/redis: install it, or let \
+            `.ci/redis --tools` fetch it"
+                .into()
+        })
 }
 
 /// A port that is free now.
@@ -148,20 +127,15 @@ pub(crate) fn free_port() -> std::io::Result<u16> {
 }
 
 fn spawn(port: u16, options: &[String], directory: &Path) -> Result<Child, String> {
-    let (server, libraries) = find()?;
-    let mut command = Command::new(&server);
-    command
+    let server = find()?;
+    let mut child = Command::new(&server)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no"])
         .args(options)
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    if let Some(libraries) = libraries {
-        command.env("LD_LIBRARY_PATH", libraries);
-    }
-    let mut child = command
+        .stderr(Stdio::null())
         .spawn()
         .map_err(|error| format!("{} does not start: {error}", server.display()))?;
     let until = Instant::now() + STARTS_WITHIN;

@@ -7,7 +7,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod acl;
+#[cfg(feature = "cluster")]
+mod cluster;
+mod connection;
+mod faults;
 mod harness;
+mod processes;
+mod proxy;
+#[cfg(feature = "tls")]
+mod tls;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,10 +1,11 @@
 //! A proxy between an instance and its server that delays, cuts, and goes silent without closing.
 
 use std::{
+    future::pending,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU16, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -38,9 +39,15 @@ pub(crate) enum Link {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
-    links: Arc<Mutex<watch::Sender<Link>>>,
-    accepted: Arc<AtomicU64>,
+    inner: Arc<Inner>,
     task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    server: AtomicU16,
+    links: Mutex<watch::Sender<Link>>,
+    accepted: AtomicU64,
 }
 
 impl Proxy {
@@ -50,13 +57,15 @@ impl Proxy {
             .await
             .expect("a port");
         let address = listener.local_addr().expect("an address");
-        let links = Arc::new(Mutex::new(watch::Sender::new(Link::Passes)));
-        let accepted = Arc::new(AtomicU64::new(0));
-        let task = tokio::spawn(accept(listener, port, links.clone(), accepted.clone()));
+        let inner = Arc::new(Inner {
+            server: AtomicU16::new(port),
+            links: Mutex::new(watch::Sender::new(Link::Passes)),
+            accepted: AtomicU64::new(0),
+        });
+        let task = tokio::spawn(accept(listener, inner.clone()));
         Self {
             address,
-            links,
-            accepted,
+            inner,
             task,
         }
     }
@@ -67,18 +76,25 @@ impl Proxy {
 
     /// From now on, for the connections that there are and those that come.
     pub(crate) fn set(&self, link: Link) {
-        self.links.lock().expect("a link").send_replace(link);
+        self.inner.link().send_replace(link);
     }
 
     /// The connections that there are stay silent for ever. Those that come pass.
     pub(crate) fn silence_those_there_are(&self) {
         self.set(Link::Silent);
-        *self.links.lock().expect("a link") = watch::Sender::new(Link::Passes);
+        *self.inner.link() = watch::Sender::new(Link::Passes);
+    }
+
+    /// Cuts the connections that there are. Those that come pass, to this server from now on.
+    pub(crate) fn turn_to(&self, port: u16) {
+        self.inner.server.store(port, Relaxed);
+        self.set(Link::Cuts);
+        *self.inner.link() = watch::Sender::new(Link::Passes);
     }
 
     /// How many have connected.
     pub(crate) fn accepted(&self) -> u64 {
-        self.accepted.load(Relaxed)
+        self.inner.accepted.load(Relaxed)
     }
 }
 
@@ -89,16 +105,17 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    port: u16,
-    links: Arc<Mutex<watch::Sender<Link>>>,
-    accepted: Arc<AtomicU64>,
-) {
+impl Inner {
+    fn link(&self) -> MutexGuard<'_, watch::Sender<Link>> {
+        self.links.lock().expect("a link")
+    }
+}
+
+async fn accept(listener: TcpListener, inner: Arc<Inner>) {
     while let Ok((client, _)) = listener.accept().await {
-        accepted.fetch_add(1, Relaxed);
-        let link = links.lock().expect("a link").subscribe();
-        tokio::spawn(serve(client, port, link));
+        inner.accepted.fetch_add(1, Relaxed);
+        let link = inner.link().subscribe();
+        tokio::spawn(serve(client, inner.server.load(Relaxed), link));
     }
 }
 
@@ -140,8 +157,16 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut link: watch::
             // A link that nobody changes any more stays as it is.
             Ok(()) = link.changed() => continue,
         };
-        let Ok(read @ 1..) = read else { return };
         let now = *link.borrow();
+        let Ok(read @ 1..) = read else {
+            // Nor is anybody told that the other side has ended.
+            while *link.borrow_and_update() == Link::Silent {
+                if link.changed().await.is_err() {
+                    pending::<()>().await;
+                }
+            }
+            return;
+        };
         match now {
             Link::Silent => continue,
             Link::Delays(late) => sleep(late).await,

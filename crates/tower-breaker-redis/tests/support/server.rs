@@ -1,5 +1,5 @@
-//! A `redis-server` that a test starts, asks, stops and kills. It is asked by a client of forty lines, and not by the one
-//! that is tested.
+//! A `redis-server` that a test starts, asks, stops and kills. It is asked by a client of forty lines, and not by the
+//! one that is tested.
 //!
 //! Without a `redis-server` these tests fail. `.ci/redis --tools` fetches one.
 
@@ -96,6 +96,14 @@ impl Server {
         ask(self.port(), words)
     }
 
+    /// As this user.
+    pub(crate) fn ask_as(&self, user: &str, password: &str, words: &[&str]) -> Reply {
+        let mut connection = Connection::to(self.port());
+        let login = connection.ask(&["AUTH", user, password]);
+        assert_eq!(login, Reply::Text("OK".into()), "a login of {user}");
+        connection.ask(words)
+    }
+
     /// As `ask`, where anything but an error is fine.
     pub(crate) fn tell(&self, words: &[&str]) -> Reply {
         match self.ask(words) {
@@ -161,16 +169,31 @@ pub(crate) fn signal(pid: u32, name: &str) {
 
 /// One command, of whoever listens on the port.
 pub(crate) fn ask(port: u16, words: &[&str]) -> Reply {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a server");
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .expect("a limit");
-    let mut command = format!("*{}\r\n", words.len());
-    for word in words {
-        command += &format!("${}\r\n{word}\r\n", word.len());
+    Connection::to(port).ask(words)
+}
+
+/// A client, as small as can be.
+#[derive(Debug)]
+pub(crate) struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    pub(crate) fn to(port: u16) -> Self {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("a server");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .expect("a limit");
+        Self(BufReader::new(stream))
     }
-    stream.write_all(command.as_bytes()).expect("is sent");
-    read(&mut BufReader::new(stream))
+
+    pub(crate) fn ask(&mut self, words: &[&str]) -> Reply {
+        let mut command = format!("*{}\r\n", words.len());
+        for word in words {
+            command += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        let stream = self.0.get_mut();
+        stream.write_all(command.as_bytes()).expect("is sent");
+        read(&mut self.0)
+    }
 }
 
 fn read(from: &mut BufReader<TcpStream>) -> Reply {
