@@ -42,6 +42,11 @@ impl Local<'_> {
         )
     }
 
+    /// A probe on one of the fleet's seats is on its way.
+    pub(super) fn has_probe(&self) -> bool {
+        matches!(self.state, Here::HalfOpen(Some(it)) if it.granted > it.ok + it.failed + it.unused)
+    }
+
     /// Open by itself, or half-open after that.
     pub(super) fn is_open_alone(&self) -> bool {
         matches!(

@@ -12,12 +12,12 @@ use crate::{
 
 impl Follow {
     /// Time has passed. To be asked from time to time, also while no answer comes.
-    pub(in crate::fleet) fn passes(&mut self, now: u64, local: &Local) -> Vec<Apply> {
+    pub(in crate::fleet) fn passes(&mut self, now: u64, local: &Local<'_>) -> Vec<Apply> {
         self.lost(Why::TimedOut, now, local)
     }
 
     /// The same, and why no answer comes.
-    pub(in crate::fleet) fn lost(&mut self, why: Why, now: u64, local: &Local) -> Vec<Apply> {
+    pub(in crate::fleet) fn lost(&mut self, why: Why, now: u64, local: &Local<'_>) -> Vec<Apply> {
         let mut out = Vec::new();
         self.give_up_act(why, now, &mut out);
         if self.asked.is_some() && !self.is_attached(now) {
@@ -33,7 +33,7 @@ impl Follow {
     }
 
     /// It takes no part any more, from now on: it was turned off, say.
-    pub(in crate::fleet) fn leaves_fleet(&mut self, why: Why, local: &Local) -> Vec<Apply> {
+    pub(in crate::fleet) fn leaves_fleet(&mut self, why: Why, local: &Local<'_>) -> Vec<Apply> {
         let mut out = Vec::new();
         if self.act.take().is_some() {
             out.push(Apply::Heard(Heard::OnlyHere(why)));
@@ -53,7 +53,7 @@ impl Follow {
         }
     }
 
-    fn leave(&mut self, why: Why, local: &Local, out: &mut Vec<Apply>) {
+    fn leave(&mut self, why: Why, local: &Local<'_>, out: &mut Vec<Apply>) {
         out.push(Apply::News(FleetNews::Detached(why)));
         if !local.rules.agreement.stay_open_when_detached {
             out.extend(self.goes_alone(local).map(Apply::Alone));
@@ -61,14 +61,19 @@ impl Follow {
         self.asked = None;
         self.applied = None;
         self.behind = false;
-        self.seats = Seats::default();
+        // The store goes on counting them.
+        let lease = self.seats.lease;
+        self.seats = Seats {
+            lease,
+            ..Seats::default()
+        };
         self.speaks.trips = None;
         self.speaks.sent = None;
     }
 
     /// A led break is held no longer. Led half-open goes on with what the fleet still needs; what has come of its own
     /// probes is taken off by the circuit, so what the store has taken off already is added here.
-    fn goes_alone(&self, local: &Local) -> Option<Alone> {
+    fn goes_alone(&self, local: &Local<'_>) -> Option<Alone> {
         let rules = &local.rules;
         let own = Alone {
             permits: rules.permits,

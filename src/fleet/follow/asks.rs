@@ -12,13 +12,15 @@ use crate::{
 
 impl Follow {
     /// What there is to say now.
-    pub(in crate::fleet) fn asks(&mut self, local: &Local, now: u64) -> Asks {
+    pub(in crate::fleet) fn asks(&mut self, local: &Local<'_>, now: u64) -> Asks {
         self.see(local, now);
         if let Some(proposal) = self.proposal(local, now) {
             return Asks::Decide(proposal);
         }
+        // Nothing is said once, and only where something was.
+        let has_said = self.speaks.counted.is_some_and(|it| !it.is_nothing());
         let report = self.report(local, now);
-        match report.filter(|it| self.speaks.counted.is_some() || !it.is_nothing()) {
+        match report.filter(|it| has_said || !it.is_nothing()) {
             Some(register) => Asks::Report(register),
             None => Asks::Look {
                 now: self.is_unknown(local, now),
@@ -27,13 +29,13 @@ impl Follow {
     }
 
     /// What the fleet has decided is not known here, or not done.
-    fn is_unknown(&self, local: &Local, now: u64) -> bool {
+    fn is_unknown(&self, local: &Local<'_>, now: u64) -> bool {
         let is_done = self.applied == Some(self.known()) || local.mode == Mode::Disabled;
         !self.is_attached(now) || !is_done
     }
 
     /// The first of these that there is.
-    fn proposal(&self, local: &Local, now: u64) -> Option<Proposal> {
+    fn proposal(&self, local: &Local<'_>, now: u64) -> Option<Proposal> {
         if self.behind {
             return Some(Proposal::Restore(self.standing_at(now)));
         }
@@ -66,12 +68,20 @@ impl Follow {
 
     // Results.
 
-    fn result(&self, local: &Local) -> Option<Proposal> {
-        let (made, length) = match (self.seats.gone, local.state) {
+    fn result(&self, local: &Local<'_>) -> Option<Proposal> {
+        let seats = &self.seats;
+        let (made, length) = match (seats.gone, local.state) {
             (Some(gone), _) => (gone.made, gone.length),
-            (None, Here::HalfOpen(Some(tally))) if self.seats.told.differs(&tally) => {
-                (Made::with(&tally, 0), millis(tally.floor))
+            (None, Here::HalfOpen(Some(tally))) if seats.stale || seats.told.differs(&tally) => {
+                (Made::of(&tally, self.unused()), millis(tally.floor))
             }
+            (None, _) if seats.stale => (
+                Made {
+                    unused: self.unused(),
+                    ..seats.told
+                },
+                0,
+            ),
             _ => return None,
         };
         Some(Proposal::Result {
@@ -82,11 +92,17 @@ impl Follow {
         })
     }
 
+    /// Seats that are given back, with those that were before.
+    fn unused(&self) -> u32 {
+        let lease = self.seats.lease.filter(|_| self.seats.stale);
+        self.seats.told.unused + lease.map_or(0, |lease| lease.seats)
+    }
+
     /// Looks what has become of the seats.
-    pub(super) fn see_seats(&mut self, local: &Local, now: u64) {
+    pub(super) fn see_seats(&mut self, local: &Local<'_>, now: u64) {
         match local.state {
             Here::HalfOpen(Some(tally)) => {
-                self.seats.seen = Some(Made::with(&tally, tally.unused));
+                self.seats.seen = Some(Made::of(&tally, tally.unused));
             }
             // Not yet half-open.
             Here::Open { led: true, .. } if self.seats.seen.is_none() => {}
@@ -97,25 +113,28 @@ impl Follow {
 
     /// The circuit is no longer led, and the fleet waits for what comes of the seats. A break that the circuit has begun
     /// by itself is a probe that failed; a person who has closed or forced it has answered nothing.
-    fn leaves(&self, local: &Local, now: u64) -> Option<Gone> {
-        let lease = self.seats.lease.filter(|lease| now < lease.until);
-        let never_taken = || lease.map(|lease| Made::unused(self.seats.told, lease.seats));
-        let seen = self.seats.seen;
-        let mut made = seen.or_else(never_taken)?;
-        let failed = local.mode == Mode::Normal && local.state != Here::Closed && seen.is_some();
-        made.failed += u32::from(failed);
-        made.unused = if lease.is_some() { made.unused } else { 0 };
+    fn leaves(&self, local: &Local<'_>, now: u64) -> Option<Gone> {
+        let seats = &self.seats;
+        let lease = seats.lease.filter(|lease| now < lease.until);
+        let never_taken = || {
+            lease.map(|lease| Made {
+                unused: lease.seats,
+                ..seats.told
+            })
+        };
+        let mut made = seats.seen.or_else(never_taken)?;
+        made.failed += u32::from(seats.seen.is_some() && local.is_open_alone());
+        made.unused = lease.map_or(0, |_| made.unused) + seats.told.unused;
         let length = match local.state {
             Here::Open { left, .. } => left.div_ceil(MILLI),
             _ => 0,
         };
-        let is_news = made != self.seats.told;
-        is_news.then_some(Gone { made, length })
+        (made != seats.told).then_some(Gone { made, length })
     }
 
     // Seats.
 
-    fn seats_wanted(&self, local: &Local, now: u64) -> Option<Proposal> {
+    fn seats_wanted(&self, local: &Local<'_>, now: u64) -> Option<Proposal> {
         let seats = &self.seats;
         let may = seats.full_until.is_none_or(|until| now >= until) && seats.wanted > 0;
         let rules = &local.rules;
@@ -129,7 +148,7 @@ impl Follow {
     }
 
     /// A led break is over, or all seats have been used or are over.
-    fn has_none(&self, local: &Local, now: u64) -> bool {
+    fn has_none(&self, local: &Local<'_>, now: u64) -> bool {
         match local.state {
             Here::Open { led: true, left } => left == 0,
             Here::HalfOpen(Some(_)) => self.seats.lease.is_none_or(|it| now >= it.until),
@@ -139,7 +158,7 @@ impl Follow {
 
     // The fleet opens.
 
-    fn open(&self, local: &Local, now: u64) -> Option<Proposal> {
+    fn open(&self, local: &Local<'_>, now: u64) -> Option<Proposal> {
         if !matches!(self.standing.state, Stored::Closed { .. }) || local.mode != Mode::Normal {
             return None;
         }
@@ -156,7 +175,7 @@ impl Follow {
     }
 
     /// The trip of this circuit by one result, if that opens all, and was not proposed yet.
-    pub(super) fn trip_at_once(&self, local: &Local) -> Option<u64> {
+    pub(super) fn trip_at_once(&self, local: &Local<'_>) -> Option<u64> {
         let trip = local
             .trip
             .filter(|trip| trip.at_once && local.is_open_alone());
@@ -165,7 +184,7 @@ impl Follow {
             .map(|it| it.era)
     }
 
-    fn next_break(&self, attempt: u32, local: &Local) -> u64 {
+    fn next_break(&self, attempt: u32, local: &Local<'_>) -> u64 {
         local
             .judge
             .break_of(attempt.saturating_add(1), self.known().era + 1)
@@ -173,6 +192,17 @@ impl Follow {
 }
 
 impl Said {
+    /// Whether that may have been proposed of it.
+    pub(super) fn is_kind_of(&self, asked_for: &Proposal) -> bool {
+        match (self.act, asked_for) {
+            (Act::Force(for_a_time), Proposal::Force { at_most, .. }) => {
+                for_a_time.is_some() == at_most.is_some()
+            }
+            (Act::Release, Proposal::Release { .. }) | (Act::Reset, Proposal::Reset { .. }) => true,
+            _ => false,
+        }
+    }
+
     fn proposal(&self, now: u64) -> Proposal {
         let who = self.who.clone();
         match self.act {
@@ -190,16 +220,12 @@ impl Said {
 }
 
 impl Made {
-    fn with(tally: &Tally, unused: u32) -> Self {
+    fn of(tally: &Tally, unused: u32) -> Self {
         Self {
             ok: tally.ok,
             failed: tally.failed,
             unused,
         }
-    }
-
-    fn unused(told: Self, unused: u32) -> Self {
-        Self { unused, ..told }
     }
 
     fn differs(&self, tally: &Tally) -> bool {

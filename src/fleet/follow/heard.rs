@@ -8,7 +8,7 @@ use crate::{
     fleet::{
         judge::agree,
         local::{Apply, Here, Local},
-        wire::{Decided, Done, How, Lease, Proposal, Stamp, Standing, Stored, StoredMode, Told},
+        wire::{Decided, Done, How, Proposal, Stamp, Standing, Stored, StoredMode, Told},
     },
     machine::Mode,
 };
@@ -19,7 +19,7 @@ impl Follow {
         &mut self,
         told: &Told,
         (asked, now): (u64, u64),
-        local: &Local,
+        local: &Local<'_>,
     ) -> Vec<Apply> {
         let mut out = self.passes(now, local);
         if !self.begin(asked, now, &mut out) {
@@ -27,7 +27,6 @@ impl Follow {
         }
         self.show(told, local, &mut out);
         if self.take(&told.standing, now, local, &mut out) {
-            self.take_lease(told.lease, (asked, now), local, &mut out);
             self.take_count(told, local, &mut out);
         }
         self.end(local, &mut out);
@@ -40,23 +39,30 @@ impl Follow {
         asked_for: &Proposal,
         told: &Decided,
         (asked, now): (u64, u64),
-        local: &Local,
+        local: &Local<'_>,
     ) -> Vec<Apply> {
         let mut out = self.passes(now, local);
         if !self.begin(asked, now, &mut out) {
             return out;
         }
-        self.note_act(asked_for, told, &mut out);
-        self.note(asked_for, told, now, local);
-        if self.take(&told.standing, now, local, &mut out) {
-            self.take_lease(told.lease, (asked, now), local, &mut out);
+        self.note_act(asked_for, told, asked, &mut out);
+        self.note(asked_for, told, local);
+        if self.take(&told.standing, now, local, &mut out)
+            && matches!(asked_for, Proposal::Lease { .. })
+        {
+            self.take_seats(told, (asked, now), local, &mut out);
         }
         self.end(local, &mut out);
         out
     }
 
     /// The store has answered, and the fleet has decided nothing of this circuit since.
-    pub(in crate::fleet) fn still(&mut self, asked: u64, now: u64, local: &Local) -> Vec<Apply> {
+    pub(in crate::fleet) fn still(
+        &mut self,
+        asked: u64,
+        now: u64,
+        local: &Local<'_>,
+    ) -> Vec<Apply> {
         let mut out = self.passes(now, local);
         // Whoever is alone has forgotten what was done here: it has to look.
         if self.is_attached(now) {
@@ -79,7 +85,7 @@ impl Follow {
         true
     }
 
-    fn end(&self, local: &Local, out: &mut Vec<Apply>) {
+    fn end(&self, local: &Local<'_>, out: &mut Vec<Apply>) {
         let more = self.behind || self.speaks.trips.is_some();
         if more && local.mode != Mode::Disabled {
             out.push(Apply::Again);
@@ -87,7 +93,13 @@ impl Follow {
     }
 
     /// What was decided. Returns false if the store has forgotten what is known here: then nothing of it is true.
-    fn take(&mut self, standing: &Standing, now: u64, local: &Local, out: &mut Vec<Apply>) -> bool {
+    fn take(
+        &mut self,
+        standing: &Standing,
+        now: u64,
+        local: &Local<'_>,
+        out: &mut Vec<Apply>,
+    ) -> bool {
         let before = self.known();
         self.behind = standing.stamp < before;
         if self.behind {
@@ -109,7 +121,7 @@ impl Follow {
     }
 
     /// The fleet has a new era: what was said in the last one is gone.
-    fn turn(&mut self, local: &Local) {
+    fn turn(&mut self, local: &Local<'_>) {
         self.seats = super::Seats {
             wanted: self.seats.wanted,
             ..super::Seats::default()
@@ -121,7 +133,7 @@ impl Follow {
     }
 
     /// Does here what the fleet has decided. `before`: which decision was known.
-    fn apply(&mut self, before: Stamp, local: &Local, out: &mut Vec<Apply>) {
+    fn apply(&mut self, before: Stamp, local: &Local<'_>, out: &mut Vec<Apply>) {
         let goes_on = self.applied.is_some();
         self.applied = Some(self.known());
         if let StoredMode::Forced { left } = self.standing.mode {
@@ -147,7 +159,7 @@ impl Follow {
     }
 
     /// Whoever has just begun or come back, and is open alone, has a reason that the fleet does not know.
-    fn close(&mut self, goes_on: bool, clear: bool, local: &Local, out: &mut Vec<Apply>) {
+    fn close(&mut self, goes_on: bool, clear: bool, local: &Local<'_>, out: &mut Vec<Apply>) {
         if goes_on || clear || local.is_led() {
             out.push(Apply::Close { clear });
         }
@@ -155,7 +167,7 @@ impl Follow {
     }
 
     /// A break that is over goes on as it is where it is led. Probes under way were those of another decision.
-    fn open_here(&mut self, left: u64, local: &Local, out: &mut Vec<Apply>) {
+    fn open_here(&mut self, left: u64, local: &Local<'_>, out: &mut Vec<Apply>) {
         let waits = matches!(local.state, Here::Open { led: true, .. });
         if left > 0 {
             self.seats.wanted = 0;
@@ -169,34 +181,36 @@ impl Follow {
 
     // Seats.
 
-    /// Seats that are new here. The same ones are told again by each look.
-    fn take_lease(
+    /// Seats, if there are any. That a look tells of them as well is of no use: whoever has not heard the answer asks
+    /// again, and a call still waits.
+    fn take_seats(
         &mut self,
-        lease: Option<Lease>,
+        told: &Decided,
         (asked, now): (u64, u64),
-        local: &Local,
+        local: &Local<'_>,
         out: &mut Vec<Apply>,
     ) {
-        let Some(lease) = lease.filter(|lease| lease.seats > 0) else {
+        let lease = told.lease.filter(|lease| lease.seats > 0);
+        let Some(lease) = lease.filter(|_| told.done == Done::Yes) else {
+            self.find_none(told, now);
             return;
         };
-        let left = lease.left.saturating_mul(MILLI);
         let new = Held {
             seats: lease.seats,
-            until: asked.saturating_add(left),
-            at_most: now.saturating_add(left),
+            until: asked.saturating_add(lease.left.saturating_mul(MILLI)),
+            ends: told.now.saturating_add(lease.left),
         };
-        let waits = matches!(local.state, Here::Open { led: true, .. });
-        let held = match self.seats.lease {
-            Some(old) if new.until > old.at_most => new,
-            // The same, and no call has come to them yet.
-            Some(old) if waits && self.seats.seen.is_none() => old,
-            Some(_) => return,
-            None => new,
-        };
+        match self.seats.lease.filter(|old| old.ends == new.ends) {
+            None => self.lead(new, now, local, out),
+            Some(old) => self.have_still(old, now, local, out),
+        }
+    }
+
+    fn lead(&mut self, held: Held, now: u64, local: &Local<'_>, out: &mut Vec<Apply>) {
         self.seats.lease = Some(held);
         let opens = out.iter().any(|it| matches!(it, Apply::Open { .. }));
-        if now < held.until && (opens || local.is_led()) && self.takes_seats(local) {
+        let may = local.mode == Mode::Normal && self.act.is_none();
+        if may && now < held.until && (opens || local.is_led()) {
             self.seats.wanted = 0;
             out.push(Apply::Lead {
                 seats: held.seats,
@@ -206,31 +220,22 @@ impl Follow {
         }
     }
 
-    fn takes_seats(&self, local: &Local) -> bool {
-        local.mode == Mode::Normal && self.act.is_none()
-    }
-
-    // Proposals.
-
-    fn note(&mut self, asked_for: &Proposal, told: &Decided, now: u64, local: &Local) {
-        match *asked_for {
-            Proposal::Open { .. } => {
-                self.speaks.tripped = self.trip_at_once(local).or(self.speaks.tripped);
-                self.speaks.trips = None;
-            }
-            Proposal::Lease { .. } => self.note_seats(told, now),
-            Proposal::Result {
-                ok, failed, unused, ..
-            } if told.done != Done::Behind => {
-                let told = Made { ok, failed, unused };
-                self.note_result(told, local);
-            }
-            _ => {}
+    /// The same seats as before. Those that the circuit has not taken are still good. Those that are over here are not,
+    /// and probes may have begun on them: they are given back, unless one is on its way.
+    fn have_still(&mut self, old: Held, now: u64, local: &Local<'_>, out: &mut Vec<Apply>) {
+        let waits = matches!(local.state, Here::Open { led: true, .. });
+        if waits && self.seats.seen.is_none() && now < old.until {
+            self.lead(old, now, local, out);
+        } else if now >= old.until && !local.has_probe() {
+            self.seats.stale = true;
+            out.push(Apply::Again);
+        } else {
+            self.seats.full_until = Some(now.saturating_add(1_000 * MILLI));
         }
     }
 
     /// Whoever has found no seat asks again for a call that comes later, and not for one that is gone.
-    fn note_seats(&mut self, told: &Decided, now: u64) {
+    fn find_none(&mut self, told: &Decided, now: u64) {
         let next = match (told.done, told.standing.state) {
             (Done::Full { next }, _) => next,
             // By its own clock the store has not got that far.
@@ -241,11 +246,32 @@ impl Follow {
         self.seats.full_until = Some(now.saturating_add(next.saturating_mul(MILLI)));
     }
 
-    fn note_result(&mut self, told: Made, local: &Local) {
+    // Proposals.
+
+    fn note(&mut self, asked_for: &Proposal, told: &Decided, local: &Local<'_>) {
+        match *asked_for {
+            Proposal::Open { .. } => {
+                self.speaks.tripped = self.trip_at_once(local).or(self.speaks.tripped);
+                self.speaks.trips = None;
+            }
+            Proposal::Result {
+                ok, failed, unused, ..
+            } if told.done != Done::Behind => {
+                let told = Made { ok, failed, unused };
+                self.note_result(told, local);
+            }
+            _ => {}
+        }
+    }
+
+    fn note_result(&mut self, told: Made, local: &Local<'_>) {
         let seats = &mut self.seats;
         seats.told = told;
         if seats.gone.take().is_some() {
             (seats.lease, seats.seen) = (None, None);
+        }
+        if std::mem::take(&mut seats.stale) {
+            seats.lease = None;
         }
         if let Here::HalfOpen(Some(tally)) = local.state {
             // Nothing is under way: the seats are the store's again.
@@ -255,14 +281,9 @@ impl Follow {
         }
     }
 
-    fn note_act(&mut self, asked_for: &Proposal, told: &Decided, out: &mut Vec<Apply>) {
+    fn note_act(&mut self, asked_for: &Proposal, told: &Decided, asked: u64, out: &mut Vec<Apply>) {
         let Some(said) = &self.act else { return };
-        let is_it = match (asked_for, said.act) {
-            (Proposal::Force { who, .. }, Act::Force(_))
-            | (Proposal::Release { who }, Act::Release)
-            | (Proposal::Reset { who }, Act::Reset) => *who == said.who,
-            _ => false,
-        };
+        let is_it = said.at <= asked && said.is_kind_of(asked_for);
         if !is_it || !matches!(told.done, Done::Yes | Done::No) {
             return;
         }
@@ -277,7 +298,7 @@ impl Follow {
 
     // What all see.
 
-    fn show(&mut self, told: &Told, local: &Local, out: &mut Vec<Apply>) {
+    fn show(&mut self, told: &Told, local: &Local<'_>, out: &mut Vec<Apply>) {
         self.all = told.window;
         let differs =
             (told.settings != 0 && told.settings != local.rules.settings).then_some(told.settings);
@@ -288,7 +309,7 @@ impl Follow {
     }
 
     /// A report counts. If it has brought a failure or a slow call, it is judged what all see together.
-    fn take_count(&mut self, told: &Told, local: &Local, out: &mut Vec<Apply>) {
+    fn take_count(&mut self, told: &Told, local: &Local<'_>, out: &mut Vec<Apply>) {
         if told.how != How::Counted {
             return;
         }

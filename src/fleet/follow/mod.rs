@@ -90,6 +90,8 @@ pub(super) struct Seats {
     /// None before then.
     pub(super) full_until: Option<u64>,
     pub(super) lease: Option<Held>,
+    /// The store counts a lease that is over here: it is given back.
+    pub(super) stale: bool,
     /// What was made of them, as last seen.
     pub(super) seen: Option<Made>,
     /// What the store knows of that.
@@ -104,8 +106,8 @@ pub(super) struct Held {
     pub(super) seats: u32,
     /// Until then, they hold: never longer than by the store's clock.
     pub(super) until: u64,
-    /// And by then they are over by the store's clock, too.
-    pub(super) at_most: u64,
+    /// When they end by the store's clock, in its milliseconds. No other lease of this instance ends then.
+    pub(super) ends: u64,
 }
 
 /// Results of probes.
@@ -167,7 +169,7 @@ impl Follow {
     }
 
     /// The report that says this register. It is sent now.
-    pub(super) fn say(&mut self, register: Register, local: &Local) -> Report {
+    pub(super) fn say(&mut self, register: Register, local: &Local<'_>) -> Report {
         self.speaks.seq += 1;
         self.speaks.sent = Some((register, local.ended));
         Report {
@@ -186,3 +188,6 @@ impl Follow {
 
 /// No more seats than that are ever given.
 const MOST_WANTED: u32 = 63;
+
+#[cfg(test)]
+mod tests;

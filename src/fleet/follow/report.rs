@@ -12,7 +12,7 @@ use crate::{
 impl Follow {
     /// What there is to say of the circuit, if the fleet is closed and counts it. What was said in an earlier era of the
     /// fleet is gone with that.
-    pub(super) fn report(&self, local: &Local, now: u64) -> Option<Register> {
+    pub(super) fn report(&self, local: &Local<'_>, now: u64) -> Option<Register> {
         let closed = matches!(self.standing.state, Stored::Closed { .. }) && !self.is_forced();
         let takes_part = closed && self.is_attached(now) && self.applied == Some(self.known());
         if !takes_part || local.mode != Mode::Normal || self.act.is_some() {
@@ -27,7 +27,7 @@ impl Follow {
         register.map(|register| Register { ok, ..register })
     }
 
-    fn of_window(&self, local: &Local, now: u64) -> Register {
+    fn of_window(&self, local: &Local<'_>, now: u64) -> Register {
         let own = self.speaks.window(local, now);
         let watched = local.rules.watches_streak && local.streak > 0;
         Register {
@@ -41,14 +41,14 @@ impl Follow {
     }
 
     /// Looks at the circuit: what is gone when it is asked for must be seen before.
-    pub(super) fn see(&mut self, local: &Local, now: u64) {
+    pub(super) fn see(&mut self, local: &Local<'_>, now: u64) {
         self.speaks.see(local, now);
         self.see_seats(local, now);
     }
 }
 
 impl Speaks {
-    fn see(&mut self, local: &Local, now: u64) {
+    fn see(&mut self, local: &Local<'_>, now: u64) {
         if local.state == Here::Closed {
             self.evidence = None;
         } else if local.is_open_alone() && self.evidence.is_none() {
@@ -61,7 +61,7 @@ impl Speaks {
 
     /// What its window held when it opened: it has been cleared since. Of what no trip of its own has opened, what was
     /// said last.
-    fn at_the_trip(&self, local: &Local) -> Register {
+    fn at_the_trip(&self, local: &Local<'_>) -> Register {
         let trip = local.trip.unwrap_or_default();
         let said = self.counted.unwrap_or_default();
         let (calls, failed, slow) = match trip.calls {
@@ -79,7 +79,7 @@ impl Speaks {
     }
 
     /// Remembers how many calls had ended when: the older look is at least as old as a register lasts.
-    fn look(&mut self, local: &Local, now: u64) {
+    fn look(&mut self, local: &Local<'_>, now: u64) {
         let keep_for = local.rules.keep_for.saturating_mul(super::MILLI);
         let newer = self.looks[1].get_or_insert((now, local.ended));
         let changed = newer.1 != local.ended;
@@ -95,7 +95,7 @@ impl Speaks {
     }
 
     /// The calls that its window holds. Without one, what has ended for as long as a register lasts, or up to twice.
-    fn window(&self, local: &Local, now: u64) -> WindowCounts {
+    fn window(&self, local: &Local<'_>, now: u64) -> WindowCounts {
         let Some(window) = local.window else {
             let since = self.looks[0]
                 .or(self.looks[1])

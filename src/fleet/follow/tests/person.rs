@@ -1,0 +1,116 @@
+//! What a person does here, and means the fleet.
+
+use super::*;
+use crate::circuit::followed::{Act, Heard, Why};
+
+fn who() -> Text<64> {
+    Text::of("ada")
+}
+
+fn forces(at_most: Option<u64>) -> Proposal {
+    let who = who();
+    Proposal::Force { at_most, who }
+}
+
+// N6: it is said before anything else, and until it is answered.
+#[test]
+fn what_a_person_does_is_told_to_the_fleet() {
+    let rows = [
+        (Act::Force(None), forces(None)),
+        (
+            Act::Force(Some(Duration::from_secs(60))),
+            forces(Some(60_000)),
+        ),
+        (Act::Release, Proposal::Release { who: who() }),
+        (Act::Reset, Proposal::Reset { who: who() }),
+    ];
+    for (act, proposal) in rows {
+        // Also by whoever has not heard of the store yet.
+        let mut it = It::new();
+        it.follow.act(act, who(), it.now);
+        assert_eq!(it.proposes(&local(Here::Closed)).as_ref(), Some(&proposal));
+        let done = Decided {
+            heard: Some(48),
+            ..decided(Done::Yes, closed(9))
+        };
+        // It was done here at once.
+        let heard = [Apply::Heard(Heard::By(48))];
+        assert_eq!(it.decided(&proposal, &done, Here::Closed), heard);
+        assert_eq!(it.proposes(&local(Here::Closed)), None);
+    }
+}
+
+// N6: what is forced for a time is not forced for longer by being told late.
+#[test]
+fn the_time_goes_on_while_nobody_is_told() {
+    let mut it = It::new();
+    it.follow
+        .act(Act::Force(Some(Duration::from_secs(2))), who(), it.now);
+    it.passes(1_500);
+    assert_eq!(it.proposes(&local(Here::Closed)), Some(forces(Some(500))));
+    it.passes(1_000);
+    assert_eq!(it.proposes(&local(Here::Closed)), Some(forces(Some(1))));
+}
+
+// N6: what a person has just done is newer than what is heard; the last word of a person counts.
+#[test]
+fn nothing_undoes_what_a_person_has_just_done() {
+    let mut it = It::that_knows(closed(1), Here::Closed);
+    it.follow.act(Act::Force(None), who(), it.now);
+    assert_eq!(it.hears(open(2, 900), Here::Closed), []);
+    let force = it.proposes(&local(Here::Closed)).expect("forced");
+    it.follow.act(Act::Release, who(), it.now);
+    // The answer to what is no longer meant.
+    let done = decided(Done::Yes, forced(3, None));
+    assert_eq!(it.decided(&force, &done, Here::Closed), []);
+    let release = it.proposes(&local(Here::Closed)).expect("released");
+    let heard = [Apply::Heard(Heard::Unknown)];
+    let done = decided(Done::Yes, closed(4));
+    assert_eq!(it.decided(&release, &done, Here::Closed), heard);
+    assert_eq!(it.hears(closed(4), Here::Closed), []);
+}
+
+// N6: the same person, the same act, another time.
+#[test]
+fn an_act_that_was_meant_differently_is_not_taken_for_the_last_one() {
+    let mut it = It::that_knows(closed(1), Here::Closed);
+    let for_a_minute = Act::Force(Some(Duration::from_secs(60)));
+    it.follow.act(for_a_minute, who(), it.now);
+    let first = it.proposes(&local(Here::Closed)).expect("forced");
+    it.passes(10);
+    it.follow.act(Act::Force(None), who(), it.now);
+    let done = decided(Done::Yes, forced(3, Some(60_000)));
+    assert_eq!(it.decided(&first, &done, Here::Closed), []);
+    assert_eq!(it.proposes(&local(Here::Closed)), Some(forces(None)));
+}
+
+// N6: a store that has forgotten is told what is known first.
+#[test]
+fn a_store_that_has_forgotten_is_restored_before_a_person_is_obeyed() {
+    let mut it = It::that_knows(closed(5), Here::Closed);
+    it.follow.act(Act::Force(None), who(), it.now);
+    let force = it.proposes(&local(Here::Closed)).expect("forced");
+    let told = decided(Done::Behind, Standing::default());
+    assert_eq!(it.decided(&force, &told, Here::Closed), [Apply::Again]);
+    let restore = it.proposes(&local(Here::Closed)).expect("restored");
+    assert_eq!(restore, Proposal::Restore(closed(5)));
+    it.decided(&restore, &decided(Done::Yes, closed(5)), Here::Closed);
+    assert_eq!(it.proposes(&local(Here::Closed)), Some(forces(None)));
+}
+
+// N6: what could not be told in time holds here only, and is not kept.
+#[test]
+fn what_nobody_could_be_told_of_holds_here_only() {
+    let mut it = It::that_knows(closed(1), Here::Closed);
+    it.follow.act(Act::Force(None), who(), it.now);
+    let lost = |it: &mut It| it.follow.lost(Why::Full, it.now, &local(Here::Closed));
+    it.passes(2_999);
+    assert_eq!(lost(&mut it), []);
+    it.passes(1);
+    let heard = Apply::Heard(Heard::OnlyHere(Why::Full));
+    let alone = Apply::News(FleetNews::Detached(Why::Full));
+    assert_eq!(lost(&mut it), [heard, alone]);
+    assert_eq!(it.proposes(&local(Here::Closed)), None);
+    // Forced here, it is not released by a fleet that was not forced.
+    assert_eq!(it.hears(closed(2), Here::Closed), []);
+}
