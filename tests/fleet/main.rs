@@ -8,3 +8,4 @@ mod path;
 mod support;
 
 mod contract;
+mod stored;

@@ -49,6 +49,11 @@ impl Log {
         Changed::Names(later.into_iter().map(|it| it.0.clone()).collect())
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
     fn lowest(&self) -> u64 {
         self.numbers.values().copied().min().unwrap_or(0)
     }

@@ -8,6 +8,8 @@ pub(super) mod lease;
 pub(super) mod log;
 pub(super) mod record;
 pub(super) mod register;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

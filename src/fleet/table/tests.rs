@@ -1,0 +1,246 @@
+//! What needs a clock that jumps, or more than a store can be asked for in a moment. The rest is in `contract`.
+
+use super::{
+    super::wire::{
+        Changed, Decide, Decided, Done, Exchange, How, InstanceId, Key, Look, Place, Proposal,
+        Register, Report, Stamp, Stored, StoredMode, Text, Told,
+    },
+    Table,
+};
+
+const NOW: u64 = 1 << 41;
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 24 * 60 * MINUTE;
+const LENGTH: u64 = 10_000;
+
+fn place() -> Place {
+    Place {
+        fleet: "tb1:shop:".into(),
+        shard: 0,
+    }
+}
+
+fn exchange(table: &mut Table, now: u64, me: u64, look: Look) -> Told {
+    let ask = Exchange {
+        place: place(),
+        instance: InstanceId(me),
+        seen: 0,
+        circuits: vec![look],
+    };
+    let mut exchanged = table.exchange(now, &ask);
+    exchanged.circuits.remove(0).expect("told")
+}
+
+fn look(stamp: Stamp, report: Option<Report>) -> Look {
+    Look {
+        name: Key::of("it"),
+        stamp,
+        report,
+    }
+}
+
+fn report(table: &mut Table, now: u64, me: u64, seq: u64, calls: u64) -> Told {
+    let report = Report {
+        seq,
+        keep_for: LENGTH,
+        settings: 1,
+        revision: 0,
+        register: Register {
+            calls,
+            streak: 1,
+            ..Register::default()
+        },
+    };
+    exchange(table, now, me, look(Stamp::default(), Some(report)))
+}
+
+fn decide(table: &mut Table, now: u64, name: &str, seen: Stamp, what: Proposal) -> Decided {
+    let ask = Decide {
+        place: place(),
+        instance: InstanceId(1),
+        name: Key::of(name),
+        seen,
+        nonce: 1,
+        what,
+    };
+    table.decide(now, &ask).expect("decided")
+}
+
+fn open(length: u64) -> Proposal {
+    Proposal::Open {
+        length,
+        attempt: 1,
+        cause: Text::default(),
+    }
+}
+
+// N4: never more than itself.
+#[test]
+fn a_clock_that_goes_back_prolongs_a_break_by_at_most_itself() {
+    let mut table = Table::default();
+    let opened = decide(&mut table, NOW, "it", Stamp::default(), open(5_000));
+    let stamp = opened.standing.stamp;
+    let told = exchange(&mut table, NOW - MINUTE, 1, look(stamp, None));
+    assert_eq!(told.standing.state, Stored::Open { left: 5_000 });
+    let told = exchange(&mut table, NOW + DAY, 1, look(stamp, None));
+    assert_eq!(told.standing.state, Stored::Open { left: 0 });
+}
+
+// N5
+#[test]
+fn a_clock_that_goes_back_prolongs_a_seat_and_one_that_jumps_ends_it() {
+    let mut table = Table::default();
+    let opened = decide(&mut table, NOW, "it", Stamp::default(), open(0));
+    let lease = |life| Proposal::Lease {
+        permits: 1,
+        need: 1,
+        of: 1,
+        life,
+        want: 1,
+    };
+    let seen = opened.standing.stamp;
+    let leased = decide(&mut table, NOW, "it", seen, lease(2_000));
+    let seen = leased.standing.stamp;
+    let back = decide(&mut table, NOW - MINUTE, "it", seen, lease(2_000));
+    assert_eq!(back.lease.map(|it| it.seats), Some(1), "the same seat");
+    let later = decide(&mut table, NOW + DAY, "it", seen, lease(2_000));
+    assert_eq!(later.done, Done::Yes, "it is free again, for anybody");
+    assert_eq!(later.lease.map(|it| it.left), Some(2_000));
+}
+
+// N2: after a jump each report puts back its own share, and nothing is counted twice.
+#[test]
+fn sums_come_back_after_the_clock_has_jumped() {
+    for jump in [NOW - MINUTE, NOW - LENGTH, NOW + LENGTH * 2, NOW + DAY] {
+        let mut table = Table::default();
+        report(&mut table, NOW, 1, 1, 10);
+        report(&mut table, NOW, 2, 1, 5);
+        let told = report(&mut table, jump, 1, 2, 11);
+        assert_eq!(told.window.calls, 11, "at {jump}");
+        let told = report(&mut table, jump, 2, 2, 6);
+        assert_eq!(told.window.calls, 17, "at {jump}");
+        assert_eq!(told.window.contributors, 2);
+        assert_eq!(told.how, How::Counted);
+    }
+}
+
+// N6
+#[test]
+fn a_forced_mode_ends_by_whatever_the_clock_says() {
+    let mut table = Table::default();
+    let force = Proposal::Force {
+        at_most: Some(MINUTE),
+        who: Text::default(),
+    };
+    let forced = decide(&mut table, NOW, "it", Stamp::default(), force);
+    let stamp = forced.standing.stamp;
+    let told = exchange(&mut table, NOW - DAY, 1, look(stamp, None));
+    let left = Some(MINUTE);
+    assert_eq!(told.standing.mode, StoredMode::Forced { left });
+    let told = exchange(&mut table, NOW + DAY, 1, look(stamp, None));
+    assert_eq!(told.standing.mode, StoredMode::Normal);
+}
+
+// N8: the log is bounded, and says what it has forgotten.
+#[test]
+fn the_log_forgets_the_oldest_and_says_so() {
+    let mut table = Table::default();
+    let seen = |table: &mut Table, seen| {
+        let ask = Exchange {
+            place: place(),
+            instance: InstanceId(1),
+            seen,
+            circuits: Vec::new(),
+        };
+        table.exchange(NOW, &ask)
+    };
+    decide(&mut table, NOW, "first", Stamp::default(), open(1));
+    let first = seen(&mut table, 0).newest;
+    for number in 0..4_095 {
+        decide(
+            &mut table,
+            NOW,
+            &number.to_string(),
+            Stamp::default(),
+            open(1),
+        );
+    }
+    let newest = seen(&mut table, 0).newest;
+    assert_eq!(newest, first + 4_095);
+    let told = seen(&mut table, newest - 2).changed;
+    let names = ["4093", "4094"].map(Key::of).to_vec();
+    assert_eq!(told, Changed::Names(names));
+    decide(&mut table, NOW, "one more", Stamp::default(), open(1));
+    assert_eq!(table.log.len(), 4_096, "the first is forgotten");
+    assert_eq!(seen(&mut table, first - 1).changed, Changed::All);
+}
+
+// N8: a store that was emptied has another log, also if it has as many entries.
+#[test]
+fn a_log_that_was_made_anew_is_seen_to_be_another() {
+    let mut table = Table::default();
+    decide(&mut table, NOW, "a", Stamp::default(), open(1));
+    let seen = table.log.newest();
+    let mut table = Table::default();
+    for name in ["b", "c", "d"] {
+        decide(&mut table, NOW + 1_000, name, Stamp::default(), open(1));
+    }
+    assert_eq!(table.log.since(seen), Changed::All);
+}
+
+// N8
+#[test]
+fn instances_that_are_gone_are_forgotten() {
+    let mut table = Table::default();
+    for me in 0..100 {
+        report(&mut table, NOW, me, 1, 1);
+    }
+    assert_eq!(table.circuits[&Key::of("it")].registers.len(), 100);
+    for seq in 2..=4 {
+        let now = NOW + (seq - 1) * LENGTH;
+        let told = report(&mut table, now, 1, seq, 1);
+        assert_eq!(told.my_seq, seq);
+    }
+    let kept = table.circuits[&Key::of("it")].registers.len();
+    assert!(kept <= 16 + 2, "{kept} are kept");
+}
+
+// N8: what cannot be read is left as it is, and nothing else is touched by it.
+#[test]
+fn what_is_unreadable_stays_as_it_is() {
+    let mut table = Table::default();
+    table.garble(&Key::of("it"));
+    let before = table.clone();
+    let ask = Exchange {
+        place: place(),
+        instance: InstanceId(1),
+        seen: 0,
+        circuits: vec![look(Stamp::default(), None)],
+    };
+    assert!(table.exchange(NOW, &ask).circuits[0].is_err());
+    for what in [
+        open(1),
+        Proposal::Reset {
+            who: Text::default(),
+        },
+    ] {
+        let ask = Decide {
+            place: place(),
+            instance: InstanceId(1),
+            name: Key::of("it"),
+            seen: Stamp::default(),
+            nonce: 1,
+            what,
+        };
+        assert!(table.decide(NOW, &ask).is_err());
+    }
+    assert_eq!(table, before);
+}
+
+// N8: a look at what is not there leaves nothing there.
+#[test]
+fn a_look_writes_nothing() {
+    let mut table = Table::default();
+    exchange(&mut table, NOW, 1, look(Stamp { era: 5, nonce: 5 }, None));
+    assert_eq!(table, Table::default());
+}
