@@ -54,6 +54,11 @@ async fn a_proposal_that_makes_no_sense<S: Store, P: AsyncFn(Duration)>(at: &At<
         stamp: stamp(LAST_ERA + 1, 0),
         ..Standing::default()
     };
+    let too_long = Standing {
+        stamp: stamp(1, 0),
+        length: LAST_MILLIS + 1,
+        ..Standing::default()
+    };
     let no_attempt = Proposal::Open {
         length: 1,
         attempt: 0,
@@ -64,6 +69,7 @@ async fn a_proposal_that_makes_no_sense<S: Store, P: AsyncFn(Duration)>(at: &At<
         no_attempt,
         force(Some(u64::MAX)),
         Proposal::Restore(too_late),
+        Proposal::Restore(too_long),
         Proposal::Restore(Standing::default()),
     ];
     for what in proposals {

@@ -149,6 +149,9 @@ async fn only_what_is_later<S: Store, P: AsyncFn(Duration)>(at: &At<'_, S, P>) {
         5_000,
         "never more than its length",
     );
+    at.pass(5_000).await;
+    let told = at.look(1, stamp(2, 1)).await;
+    same(162, open_left(told.standing.state), 0, "by no clock");
 }
 
 async fn the_last_era<S: Store, P: AsyncFn(Duration)>(at: &At<'_, S, P>) {

@@ -139,6 +139,7 @@ async fn results_close_it<S: Store, P: AsyncFn(Duration)>(at: &At<'_, S, P>) {
         [2, 1, 1, 1],
         "one to go",
     );
+    same(97, decided.heard, None, "which is no decision");
     let decided = at.decide(1, now, 7, result(2, 0, 0)).await;
     let standing = decided.standing;
     let closed = (decided.done, standing.stamp, standing.state);

@@ -168,6 +168,15 @@ async fn failures_in_a_row<S: Store, P: AsyncFn(Duration)>(at: &At<'_, S, P>) {
     same(25, told.window.streak, 6, "only what is new");
     let told = at.report(1, NEVER, streak(2, 4, false)).await;
     same(26, told.window.streak, 6, "said twice");
+    at.report(3, NEVER, streak(1, 0, true)).await;
+    at.report(1, NEVER, streak(3, 5, false)).await;
+    let told = at.report(3, NEVER, streak(1, 0, true)).await;
+    same(
+        26,
+        told.window.streak,
+        1,
+        "also if there was a success in it",
+    );
     let told = at.report(2, NEVER, streak(2, 1, true)).await;
     same(
         27,
@@ -175,7 +184,7 @@ async fn failures_in_a_row<S: Store, P: AsyncFn(Duration)>(at: &At<'_, S, P>) {
         1,
         "a success ends it, but for what failed after it",
     );
-    let told = at.report(1, NEVER, streak(3, 0, true)).await;
+    let told = at.report(1, NEVER, streak(4, 0, true)).await;
     let none = (told.window.streak, told.window.streak_for);
     same(28, none, (0, 0), "and to the last of it");
 }

@@ -1,0 +1,1 @@
+//! What the fleet's window is (rule N2).
