@@ -23,6 +23,8 @@ mod pilot;
 mod run;
 mod said;
 mod sane;
+#[cfg(feature = "config")]
+mod settings;
 mod shard;
 mod status;
 pub mod store;

@@ -1,6 +1,7 @@
 //! One circuit for a fleet (rules N1 to N9).
 #![cfg(feature = "fleet")]
 
+mod detached;
 #[path = "support.rs"]
 mod fleet_support;
 mod path;

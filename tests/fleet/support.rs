@@ -1,11 +1,23 @@
 //! Instances of a fleet in one process, and a store that does not do what it should.
 
-use std::time::Duration;
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::{task::JoinHandle, time::sleep};
 use tower_breaker::{
     Agreement, Circuit, CircuitBuilder, State,
-    fleet::{Fleet, Store},
+    fleet::{
+        Answer, Fleet, Memory, Store, StoreError,
+        wire::{Decide, Decided, Exchange, Exchanged, Odd, Stored, Told},
+    },
+    observe::Why,
 };
 
 pub(crate) use crate::support::{millis, secs};
@@ -84,4 +96,134 @@ pub(crate) async fn calls_for(
         }
     }
     made
+}
+
+/// What is wrong with a [`Faulty`] store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// It has an error of this kind.
+    Error(Why),
+    /// It never answers.
+    Silent,
+    /// It answers, but only after so long.
+    Late(Duration),
+    Panics,
+    /// It panics before there is a future.
+    PanicsAtOnce,
+    /// It answers for one circuit less than it was asked for.
+    Fewer,
+    /// And for one more.
+    More,
+    /// It cannot read what it has of any circuit.
+    Odd,
+    /// What it says of each circuit is far out of range.
+    OutOfRange,
+}
+
+/// A store in memory that does not do what it should.
+#[derive(Clone)]
+pub(crate) struct Faulty {
+    pub(crate) memory: Memory,
+    fault: Arc<Mutex<Fault>>,
+    /// How often it was asked.
+    pub(crate) asked: Arc<AtomicU64>,
+    /// How many questions were under way at once, at most.
+    pub(crate) at_once: Arc<AtomicU64>,
+    under_way: Arc<AtomicU64>,
+}
+
+impl Faulty {
+    pub(crate) fn new() -> Self {
+        Self::of(Memory::new())
+    }
+
+    pub(crate) fn of(memory: Memory) -> Self {
+        Self {
+            memory,
+            fault: Arc::new(Mutex::new(Fault::None)),
+            asked: Arc::default(),
+            at_once: Arc::default(),
+            under_way: Arc::default(),
+        }
+    }
+
+    pub(crate) fn is(&self, fault: Fault) {
+        *self.fault.lock().expect("a fault") = fault;
+    }
+
+    pub(crate) fn times_asked(&self) -> u64 {
+        self.asked.load(Relaxed)
+    }
+
+    fn begin(&self) -> (Fault, UnderWay) {
+        self.asked.fetch_add(1, Relaxed);
+        let now = self.under_way.fetch_add(1, Relaxed) + 1;
+        self.at_once.fetch_max(now, Relaxed);
+        let fault = *self.fault.lock().expect("a fault");
+        (fault, UnderWay(self.under_way.clone()))
+    }
+}
+
+struct UnderWay(Arc<AtomicU64>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+async fn suffer(fault: Fault) -> Result<(), StoreError> {
+    match fault {
+        Fault::Error(why) => return Err(StoreError::new(why, "as told")),
+        Fault::Silent => pending().await,
+        Fault::Late(time) => sleep(time).await,
+        Fault::Panics => panic!("a store of somebody else's"),
+        _ => {}
+    }
+    Ok(())
+}
+
+impl Store for Faulty {
+    fn exchange<'a>(&'a self, ask: &'a Exchange) -> Answer<'a, Exchanged> {
+        let (fault, under_way) = self.begin();
+        assert!(fault != Fault::PanicsAtOnce, "a store of somebody else's");
+        Box::pin(async move {
+            let _under_way = under_way;
+            suffer(fault).await?;
+            let mut told = self.memory.exchange(ask).await?;
+            match fault {
+                Fault::Fewer if told.circuits.pop().is_some() => {}
+                Fault::Fewer | Fault::More => told.circuits.push(Err(Odd::default())),
+                Fault::Odd => told
+                    .circuits
+                    .iter_mut()
+                    .for_each(|it| *it = Err(Odd::default())),
+                Fault::OutOfRange => told.circuits.iter_mut().for_each(spoil),
+                _ => {}
+            }
+            Ok(told)
+        })
+    }
+
+    fn decide<'a>(&'a self, ask: &'a Decide) -> Answer<'a, Decided> {
+        let (fault, under_way) = self.begin();
+        assert!(fault != Fault::PanicsAtOnce, "a store of somebody else's");
+        Box::pin(async move {
+            let _under_way = under_way;
+            suffer(fault).await?;
+            self.memory.decide(ask).await
+        })
+    }
+
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.memory.hint()
+    }
+}
+
+fn spoil(told: &mut Result<Told, Odd>) {
+    if let Ok(told) = told {
+        told.standing.stamp.era = u64::MAX;
+        told.standing.state = Stored::Open { left: u64::MAX };
+    }
 }
