@@ -227,6 +227,7 @@ pub use self::{
         classify::Classify,
         ejection::EjectionCap,
         error::{CircuitError, ControlError, LimitOf, Reason, Rejected, TimedOut},
+        followed::Here,
         guard::{Guard, OwnedGuard},
         handle::{Circuit, WeakCircuit},
         name::Name,

@@ -1073,6 +1073,7 @@ impl Checked {
             circuit.hear_calls_anew();
         }
         if let Some(follower) = circuit.follower() {
+            circuit.observers().follow();
             follower.began(circuit.downgrade());
         }
         circuit

@@ -127,7 +127,8 @@ impl Circuit {
             return None;
         }
         let tell = |transition| self.tell(&transition);
-        self.core().refusal_or_time_out(|| self.now(), tell)
+        let refusal = self.core().refusal_or_time_out(|| self.now(), tell);
+        refusal.inspect(|refusal| self.want_if_held(*refusal))
     }
 
     /// Admits a probe for a driver, or says how long to wait; `None` until something changes (D7).
@@ -136,7 +137,10 @@ impl Circuit {
         if !self.tell_if_any(&admission.transition) && admission.answer.is_ok() {
             self.wake_if_rejecting();
         }
-        self.admitted(admission.answer)
+        self.admitted(admission.answer).map_err(|refusal| {
+            let refusal = refusal.inspect(|refusal| self.want_if_held(*refusal));
+            refusal.and_then(Refusal::lasts)
+        })
     }
 
     /// For how much longer a driver's probe may run; `None` if its era is over.
@@ -177,6 +181,7 @@ impl Circuit {
     /// A rejection of any kind, with all that there is to tell.
     #[inline(never)]
     pub(super) fn rejected_in_full(&self, refusal: Refusal) -> Rejected {
+        self.want_if_held(refusal);
         let (reason, remaining) = Reason::of(refusal);
         let remaining = self.core().spread_out(remaining);
         let cause = self.core().cause_of_rejection(refusal);
@@ -263,10 +268,18 @@ impl Circuit {
         }
     }
 
-    /// A call has ended. A probe that decides nothing makes room for another.
+    /// N5: of a call that is held, or waits to be made, the fleet is told, so that it may ask for a seat.
+    fn want_if_held(&self, refusal: Refusal) {
+        if refusal.is_held() && self.core().want() {
+            self.stir();
+        }
+    }
+
+    /// A call has ended. A probe that decides nothing makes room for another, or is news for the fleet.
     pub(super) fn tell_end(&self, ticket: Ticket, transition: &Option<Transition>) {
         if !self.tell_if_any(transition) && ticket.is_probe() {
             self.observers().wake_ready_waiters();
+            self.stir();
         }
     }
 
@@ -277,6 +290,7 @@ impl Circuit {
         let tell = |transition| self.tell(&transition);
         if self.core().fail_ready(seen, self.now(), tell) {
             self.observers().wake_ready_waiters();
+            self.stir();
             // It may have been the last that half-open admits (G1).
             self.wake_if_rejecting();
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     by::{By, Origin},
     error::ControlError,
+    followed::Act,
     handle::{Circuit, Label},
     settings::{ConfigError, ReconfigureError, Settings, SettingsChange},
 };
@@ -39,6 +40,10 @@ impl Circuit {
 
     /// Rejects every call until the circuit is [released](Self::release). Returns whether that was
     /// a change. To let it end by itself, use [`force_open_for`](Self::force_open_for).
+    ///
+    /// Where the circuit is [shared](crate::CircuitBuilder::shared), this, [`release`](Self::release) and
+    /// [`reset`](Self::reset) are said to the whole fleet: see [`heard`](Self::heard), and [`here`](Self::here) for this
+    /// instance alone. What could not be told within a few seconds holds here alone, and is told later to nobody.
     #[doc(alias = "isolate")]
     pub fn force_open(&self) -> bool {
         self.force_open_as(By::default())
@@ -56,7 +61,13 @@ impl Circuit {
     /// # }
     /// ```
     pub fn force_open_as(&self, by: By) -> bool {
-        self.set_mode_as(by, Mode::ForcedOpen)
+        let forced = self.force_here(&by, None);
+        self.act(Act::Force(None), &by);
+        forced
+    }
+
+    pub(super) fn force_here(&self, by: &By, at_most: Option<Duration>) -> bool {
+        self.tell_if_any_by(self.core().force_open(at_most, self.now()), by)
     }
 
     /// Rejects every call for at most so long: until the circuit is [released](Self::release), or the time is over.
@@ -92,12 +103,17 @@ impl Circuit {
     ///
     /// [`ConfigError`] if the time is zero, or longer than 584 years. Then nothing has changed.
     pub fn force_open_for(&self, by: By, at_most: Duration) -> Result<bool, ConfigError> {
+        self.check_forced(at_most)?;
+        let forced = self.force_here(&by, Some(at_most));
+        self.act(Act::Force(Some(at_most)), &by);
+        Ok(forced)
+    }
+
+    pub(super) fn check_forced(&self, at_most: Duration) -> Result<(), ConfigError> {
         let allowed = "a time above zero, of at most 584 years";
         let valid = !at_most.is_zero() && u64::try_from(at_most.as_nanos()).is_ok();
         ConfigError::unless(valid, "force_open_for", &at_most, allowed)
-            .map_err(|error| error.of(&self.label().name))?;
-        let forced = self.core().force_open(Some(at_most), self.now());
-        Ok(self.tell_if_any_by(forced, &by))
+            .map_err(|error| error.of(&self.label().name))
     }
 
     /// Ends forced open: the circuit is closed and cleared, in the mode that it had before it was forced
@@ -108,7 +124,15 @@ impl Circuit {
 
     /// The same, and says who releases it, and why.
     pub fn release_as(&self, by: By) -> bool {
-        self.tell_if_any_by(self.core().release(self.now()), &by)
+        let released = self.release_here(&by);
+        if released || self.is_fleet_forced() {
+            self.act(Act::Release, &by);
+        }
+        released
+    }
+
+    pub(super) fn release_here(&self, by: &By) -> bool {
+        self.tell_if_any_by(self.core().release(self.now()), by)
     }
 
     /// Closes the circuit and clears it: windows, failures in a row, attempts. Releases forced
@@ -119,19 +143,30 @@ impl Circuit {
 
     /// The same, and says who resets it, and why.
     pub fn reset_as(&self, by: By) {
-        self.tell_by(&self.core().reset(self.now()), Some(&by));
+        self.reset_here(&by);
+        self.act(Act::Reset, &by);
+    }
+
+    pub(super) fn reset_here(&self, by: &By) {
+        self.tell_by(&self.core().reset(self.now()), Some(by));
     }
 
     /// Changes who decides (rule E1). Returns whether that was a change.
     ///
     /// Between [`Mode::Normal`] and [`Mode::Shadow`] the state goes on. To and from
     /// [`Mode::Disabled`], and out of [`Mode::ForcedOpen`], the circuit is closed and cleared.
+    ///
+    /// Of a [shared](crate::CircuitBuilder::shared) circuit, this instance alone changes its mode, but to
+    /// [`Mode::ForcedOpen`], which is [`force_open`](Self::force_open).
     pub fn set_mode(&self, mode: Mode) -> bool {
         self.set_mode_as(By::default(), mode)
     }
 
     /// The same, and says who changes it, and why.
     pub fn set_mode_as(&self, by: By, mode: Mode) -> bool {
+        if mode == Mode::ForcedOpen {
+            return self.force_open_as(by);
+        }
         self.tell_if_any_by(self.core().set_mode(mode, self.now()), &by)
     }
 

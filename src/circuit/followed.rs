@@ -5,7 +5,14 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use super::{by::By, handle::WeakCircuit, name::Name};
+use super::{
+    by::By,
+    handle::{Circuit, WeakCircuit},
+    name::Name,
+    settings::ConfigError,
+};
+#[cfg(feature = "fleet")]
+use crate::machine::{Alone, Led, OpenShared, Transition};
 use crate::machine::{State, WindowCounts};
 
 /// One circuit as its fleet knows it. Nothing here waits, but [`heard`](Self::heard).
@@ -38,6 +45,183 @@ pub(crate) enum Act {
     Force(Option<Duration>),
     Release,
     Reset,
+}
+
+/// What a person does on one instance of a shared circuit, and not to the fleet (rule N6). Made by [`Circuit::here`].
+///
+/// The fleet's next decision ends it: where a person has released the circuit here while the fleet is forced open, it
+/// stays so until the fleet opens, closes or is forced open anew.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "it does nothing by itself"]
+pub struct Here<'a> {
+    circuit: &'a Circuit,
+}
+
+impl Here<'_> {
+    /// As [`Circuit::force_open`].
+    pub fn force_open(&self) -> bool {
+        self.force_open_as(By::default())
+    }
+
+    /// As [`Circuit::force_open_as`].
+    pub fn force_open_as(&self, by: By) -> bool {
+        self.circuit.force_here(&by, None)
+    }
+
+    /// As [`Circuit::force_open_for`].
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the time is zero, or longer than 584 years.
+    pub fn force_open_for(&self, by: By, at_most: Duration) -> Result<bool, ConfigError> {
+        self.circuit.check_forced(at_most)?;
+        Ok(self.circuit.force_here(&by, Some(at_most)))
+    }
+
+    /// As [`Circuit::release`].
+    pub fn release(&self) -> bool {
+        self.release_as(By::default())
+    }
+
+    /// As [`Circuit::release_as`].
+    pub fn release_as(&self, by: By) -> bool {
+        self.circuit.release_here(&by)
+    }
+
+    /// As [`Circuit::reset`].
+    pub fn reset(&self) {
+        self.reset_as(By::default());
+    }
+
+    /// As [`Circuit::reset_as`].
+    pub fn reset_as(&self, by: By) {
+        self.circuit.reset_here(&by);
+    }
+}
+
+impl Circuit {
+    /// This instance only: what a person does through it to a [shared](crate::CircuitBuilder::shared) circuit is not done
+    /// to the fleet (rule N6). Of any other circuit it is all there is.
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let circuit = Circuit::builder("payments").build()?;
+    /// // On all instances.
+    /// circuit.force_open();
+    ///
+    /// // On this one.
+    /// circuit.here().release();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn here(&self) -> Here<'_> {
+        Here { circuit: self }
+    }
+
+    /// Waits until it is known how many instances of the fleet have heard the last thing that a person did through this
+    /// one: [`force_open`](Self::force_open), [`release`](Self::release) or [`reset`](Self::reset) (rule N6).
+    ///
+    /// Cancel safe: whoever asks again is told the same.
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, observe::Heard};
+    /// # async fn stop(circuit: Circuit) {
+    /// circuit.force_open();
+    /// match circuit.heard().await {
+    ///     Heard::By(instances) => println!("heard by {instances}"),
+    ///     Heard::OnlyHere(why) => println!("only this instance is forced open: {why}"),
+    ///     _ => {}
+    /// }
+    /// # }
+    /// ```
+    pub async fn heard(&self) -> Heard {
+        match self.fleet() {
+            Some(fleet) => fleet.heard().await,
+            None => Heard::NotShared,
+        }
+    }
+
+    /// Its fleet, if it is shared now.
+    fn fleet(&self) -> Option<&dyn Follows> {
+        let fleet = self.follower()?;
+        (self.core().numbers().shared > 0).then_some(fleet)
+    }
+
+    /// What a person has done here is the fleet's to do (N6).
+    pub(super) fn act(&self, act: Act, by: &By) {
+        if let Some(fleet) = self.fleet() {
+            fleet.act(act, by);
+        }
+    }
+
+    /// Whether the fleet is forced open, whatever is so here.
+    pub(super) fn is_fleet_forced(&self) -> bool {
+        self.fleet().is_some_and(|fleet| fleet.now().forced)
+    }
+
+    /// There is something to look at.
+    #[cold]
+    pub(super) fn stir(&self) {
+        if let Some(fleet) = self.follower() {
+            fleet.stir();
+        }
+    }
+}
+
+/// What the fleet says to a circuit: each is done, and told as any other transition.
+#[cfg(feature = "fleet")]
+impl Circuit {
+    /// The fleet has opened: open here, too, for as long as is `left`. To be [held](crate::machine::Core::hold) first.
+    pub(crate) fn open_as_fleet(&self, left: Duration) -> OpenShared {
+        let opened = self.core().open_shared(left, self.now());
+        if let OpenShared::Told(told) | OpenShared::Vetoed(told) = &opened {
+            self.tell(told);
+        }
+        opened
+    }
+
+    /// The fleet has closed. `clear`: a person has reset it.
+    pub(crate) fn close_as_fleet(&self, clear: bool, by: Option<&By>) -> bool {
+        self.tell_of_fleet(self.core().close_shared(clear, self.now()), by)
+    }
+
+    /// A person has forced the fleet open.
+    pub(crate) fn force_as_fleet(&self, at_most: Option<Duration>, by: Option<&By>) -> bool {
+        self.tell_of_fleet(self.core().force_shared(at_most, self.now()), by)
+    }
+
+    /// A person has released the fleet.
+    pub(crate) fn release_as_fleet(&self, by: Option<&By>) -> bool {
+        self.tell_of_fleet(self.core().release_shared(self.now()), by)
+    }
+
+    /// This instance has so many seats until `lease_until`, by the circuit's own clock.
+    pub(crate) fn seat(&self, seats: u32, lease_until: u64, life: Duration) -> Led {
+        let led = self.core().lead(seats, lease_until, life, self.now());
+        match &led {
+            Led::Told(told) => self.tell(told),
+            Led::Seated => self.observers().wake_ready_waiters(),
+            Led::Refused => {}
+        }
+        led
+    }
+
+    /// The fleet is out of reach: the circuit is on its own.
+    pub(crate) fn go_alone(&self, plan: Alone) {
+        let went = self.core().go_alone(plan, self.now());
+        if !self.tell_of_fleet(went, None) {
+            // A break that was held may be over.
+            self.observers().wake_ready_waiters();
+        }
+    }
+
+    fn tell_of_fleet(&self, transition: Option<Transition>, by: Option<&By>) -> bool {
+        if let Some(told) = &transition {
+            self.tell_by(told, by);
+        }
+        transition.is_some()
+    }
 }
 
 /// By how many instances the last thing was heard that a person did to a shared circuit (rule N6):

@@ -267,7 +267,7 @@ pub(crate) struct Listeners {
 pub(crate) struct Observers {
     transition: Vec<Listener<Transition>>,
     settings: Vec<Listener<SettingsChange>>,
-    /// Whether there is a registry, a log, or a hub.
+    /// Whether there is a registry, a log, a hub, or a fleet.
     tells_more: AtomicBool,
     /// Whoever else hears of this circuit, since there first was somebody.
     hub: OnceLock<Box<Hub>>,
@@ -336,8 +336,14 @@ impl Observers {
         }
     }
 
+    /// The circuit belongs to a fleet, which is told of each transition.
+    pub(super) fn follow(&self) {
+        self.tells_more.store(true, Ordering::Relaxed);
+    }
+
     #[cold]
     fn tell_more(&self, circuit: &Circuit, transition: &Transition, by: Option<&By>) {
+        circuit.stir();
         if let Some(above) = &self.above {
             above.tell_transition(circuit, transition);
         }

@@ -8,10 +8,9 @@ use super::{
 };
 
 impl Core {
-    /// Admits a call if that is a probe, in shadow, too. If not, says how long it is worth
-    /// waiting, at most; `None` where only a transition makes room. No refusal is counted: nobody was
-    /// turned away.
-    pub(crate) fn admit_driven(&self, now: u64) -> WithTransition<Result<Ticket, Option<Nanos>>> {
+    /// Admits a call if that is a probe, in shadow, too. If not, says why; `None` of one that is closed. No refusal is
+    /// counted: nobody was turned away.
+    pub(crate) fn admit_driven(&self, now: u64) -> WithTransition<Result<Ticket, Option<Refusal>>> {
         self.retry(|word| {
             if word.state() == State::Closed {
                 return Done(WithTransition::none(Err(None)));
@@ -23,10 +22,7 @@ impl Core {
             admission.map(|admission| {
                 admission.map(|answer| match answer {
                     Ok(ticket) => Ok(ticket.started_at(now)),
-                    Err(
-                        Refusal::Open(left) | Refusal::Held(left) | Refusal::HalfOpenFull(left),
-                    ) => Err(Some(left)),
-                    Err(Refusal::ForcedOpen(_) | Refusal::Ramping) => Err(None),
+                    Err(refusal) => Err(Some(refusal)),
                 })
             })
         })
@@ -37,9 +33,9 @@ impl Core {
         &self,
         word: Word,
         now: u64,
-    ) -> Attempt<WithTransition<Result<Ticket, Option<Nanos>>>> {
+    ) -> Attempt<WithTransition<Result<Ticket, Option<Refusal>>>> {
         self.expire_forced(word, now).map(|expired| WithTransition {
-            answer: Err(expired.err().filter(|left| *left != Nanos::FOREVER)),
+            answer: Err(expired.err().map(Refusal::ForcedOpen)),
             transition: expired.ok(),
         })
     }

@@ -148,6 +148,24 @@ pub(crate) enum Refusal {
     Ramping,
 }
 
+impl Refusal {
+    /// How long it is worth waiting, at most; `None` until something changes. Of who is held, for a second: it says
+    /// anew that there is a call to come (N5).
+    pub(crate) fn lasts(self) -> Option<Nanos> {
+        match self {
+            Self::ForcedOpen(Nanos::FOREVER) | Self::Ramping => None,
+            Self::Open(left) | Self::HalfOpenFull(left) | Self::ForcedOpen(left) => Some(left),
+            Self::Held(left) => Some(left.min(SECOND)),
+        }
+    }
+
+    pub(crate) fn is_held(self) -> bool {
+        matches!(self, Self::Held(_))
+    }
+}
+
+const SECOND: Nanos = Nanos::new(1_000_000_000);
+
 /// An answer, and the transition that was made on the way to it, for the caller to tell.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WithTransition<T> {

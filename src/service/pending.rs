@@ -43,7 +43,6 @@
 use std::{
     fmt,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use tower_layer::Layer;
@@ -53,11 +52,7 @@ use super::{
     breaker::CircuitBreaker, give_back::GiveBack, layer::CircuitBreakerLayer, scope::CallScope,
     waiting::Waiting,
 };
-use crate::{
-    circuit::handle::Circuit,
-    machine::{Nanos, Refusal},
-    util::future::either,
-};
+use crate::{circuit::handle::Circuit, util::future::either};
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Makes services that are not ready while their circuit would reject, for load balancers to steer
@@ -195,21 +190,10 @@ pub(crate) async fn admission(circuit: Circuit) {
         let Some(refusal) = circuit.refusal() else {
             return;
         };
-        match until(refusal) {
-            Some(remaining) => either(changed, tokio::time::sleep(remaining)).await,
+        match refusal.lasts() {
+            Some(left) => either(changed, tokio::time::sleep(left.duration())).await,
             None => changed.await,
         }
-    }
-}
-
-/// How long the refusal lasts, unless something happens before.
-fn until(refusal: Refusal) -> Option<Duration> {
-    match refusal {
-        Refusal::ForcedOpen(Nanos::FOREVER) | Refusal::Ramping => None,
-        Refusal::Open(left)
-        | Refusal::Held(left)
-        | Refusal::HalfOpenFull(left)
-        | Refusal::ForcedOpen(left) => Some(left.duration()),
     }
 }
 
