@@ -13,7 +13,7 @@ use crate::{
         handle::Circuit,
         settings::{Agreement, share},
     },
-    machine::{Cause, Led, Numbers, OpenShared, State, Transition, View, WindowCounts, nanos},
+    machine::{Cause, Numbers, State, View, WindowCounts, nanos},
 };
 
 /// For how long the calls of a window of counts count, and those of a circuit without one: 60 seconds.
@@ -171,55 +171,27 @@ impl Judge for Circuit {
     }
 }
 
-/// Does it to the circuit, and tells whoever listens to it. Returns what is not a matter of the circuit's.
+/// Does it to the circuit. Returns what is not a matter of the circuit's.
 pub(super) fn apply(
     circuit: &Circuit,
     what: Apply,
     who: &Text<WHO_BYTES>,
     fleet_now: u64,
 ) -> Option<Apply> {
-    let core = circuit.core();
     let now = circuit.now();
     // From the fleet's clock to the circuit's.
     let at = |instant: u64| now.saturating_add(instant.saturating_sub(fleet_now));
-    let by_person = || (!who.as_str().is_empty()).then(|| By::who(who.as_str().to_owned()));
-    let (told, by) = match what {
-        Apply::Hold { until } => {
-            core.hold(at(until));
-            (None, None)
-        }
-        Apply::Open { left } => (opened(core.open_shared(left, now)), None),
-        Apply::Lead { seats, until, life } => {
-            (led(circuit, core.lead(seats, at(until), life, now)), None)
-        }
-        Apply::Close { clear: false } => (core.close_shared(false, now), None),
-        Apply::Close { clear: true } => (core.close_shared(true, now), by_person()),
-        Apply::Force { left } => (core.force_shared(left, now), by_person()),
-        Apply::Release => (core.release_shared(now), by_person()),
-        Apply::Alone(plan) => (core.go_alone(plan, now), None),
+    let who = who.as_str();
+    let by = (!who.is_empty()).then(|| By::who(who.to_owned()));
+    match what {
+        Apply::Hold { until } => circuit.core().hold(at(until)),
+        Apply::Open { left } => drop(circuit.open_as_fleet(left)),
+        Apply::Lead { seats, until, life } => drop(circuit.seat(seats, at(until), life)),
+        Apply::Close { clear } => drop(circuit.close_as_fleet(clear, by.as_ref())),
+        Apply::Force { left } => drop(circuit.force_as_fleet(left, by.as_ref())),
+        Apply::Release => drop(circuit.release_as_fleet(by.as_ref())),
+        Apply::Alone(plan) => circuit.go_alone(plan),
         Apply::Heard(_) | Apply::News(_) | Apply::NewInstance | Apply::Again => return Some(what),
-    };
-    if let Some(transition) = told {
-        circuit.observers().tell(circuit, &transition, by.as_ref());
     }
     None
-}
-
-fn opened(opened: OpenShared) -> Option<Transition> {
-    match opened {
-        OpenShared::Told(transition) | OpenShared::Vetoed(transition) => Some(transition),
-        OpenShared::ModeRefuses(_) => None,
-    }
-}
-
-fn led(circuit: &Circuit, led: Led) -> Option<Transition> {
-    match led {
-        Led::Told(transition) => Some(transition),
-        Led::Seated => {
-            // No transition tells it.
-            circuit.observers().wake_ready_waiters();
-            None
-        }
-        Led::Refused => None,
-    }
 }

@@ -18,7 +18,7 @@ fn two() -> (Instance, Instance) {
 async fn an_outage_opens_all_and_one_probe_closes_all() {
     let (one, other) = two();
     calls_for(&[&one, &other], secs(3), || true).await;
-    calls_for(&[&one, &other], secs(9), || false).await;
+    calls_for(&[&one, &other], secs(7), || false).await;
     for instance in [&one, &other] {
         assert_eq!(instance.state(), State::Open);
         let trip = instance.circuit.snapshot().last_trip.expect("a trip");

@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, pending},
+    panic::resume_unwind,
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -173,12 +174,17 @@ impl Drop for UnderWay {
     }
 }
 
+/// Without a word on the console.
+fn panics() -> ! {
+    resume_unwind(Box::new("a store of somebody else's"))
+}
+
 async fn suffer(fault: Fault) -> Result<(), StoreError> {
     match fault {
         Fault::Error(why) => return Err(StoreError::new(why, "as told")),
         Fault::Silent => pending().await,
         Fault::Late(time) => sleep(time).await,
-        Fault::Panics => panic!("a store of somebody else's"),
+        Fault::Panics => panics(),
         _ => {}
     }
     Ok(())
@@ -187,7 +193,9 @@ async fn suffer(fault: Fault) -> Result<(), StoreError> {
 impl Store for Faulty {
     fn exchange<'a>(&'a self, ask: &'a Exchange) -> Answer<'a, Exchanged> {
         let (fault, under_way) = self.begin();
-        assert!(fault != Fault::PanicsAtOnce, "a store of somebody else's");
+        if fault == Fault::PanicsAtOnce {
+            panics();
+        }
         Box::pin(async move {
             let _under_way = under_way;
             suffer(fault).await?;
@@ -208,7 +216,9 @@ impl Store for Faulty {
 
     fn decide<'a>(&'a self, ask: &'a Decide) -> Answer<'a, Decided> {
         let (fault, under_way) = self.begin();
-        assert!(fault != Fault::PanicsAtOnce, "a store of somebody else's");
+        if fault == Fault::PanicsAtOnce {
+            panics();
+        }
         Box::pin(async move {
             let _under_way = under_way;
             suffer(fault).await?;
