@@ -57,6 +57,14 @@ impl Pace {
         MILLI + chance.below(doubled.min(5 * SECOND))
     }
 
+    /// For how long a store does not count that takes nothing: so long that everybody is alone meanwhile, and longer
+    /// with each time, up to five minutes.
+    pub(super) fn patience(&self, tries: u32) -> u64 {
+        let first = (5 * SECOND).max(nanos(self.detach_after).saturating_mul(2));
+        let longest = first.max(300 * SECOND);
+        first.saturating_mul(1 << tries.min(10)).min(longest)
+    }
+
     /// How often a led circuit is looked at, so that its hold is renewed well before it lapses.
     pub(super) fn led(&self) -> u64 {
         nanos(self.detach_after) / 6

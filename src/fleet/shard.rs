@@ -17,7 +17,8 @@ use super::{
     store::StoreError,
     tracked::{Pass, Tracked, Wants},
     wire::{
-        Changed, Decide, Exchange, Exchanged, InstanceId, Key, Look, MOST_LOOKS, Place, Proposal,
+        Changed, Decide, Done, Exchange, Exchanged, How, InstanceId, Key, Look, MOST_LOOKS, Odd,
+        Place, Proposal, Told,
     },
 };
 use crate::{circuit::followed::Why, machine::nanos};
@@ -57,6 +58,7 @@ pub(super) struct Shard {
     /// When the store may be asked again that has failed.
     retry_at: u64,
     failures: u32,
+    writes: Writes,
     /// When it was asked what it has answered last.
     heard: Option<u64>,
     /// Why it did not answer, if that was later.
@@ -76,14 +78,48 @@ struct UnderWay {
 
 enum What {
     Exchange(Vec<Key>),
+    /// The same, with reports.
+    Reports(Vec<Key>),
     Decide(Key, Proposal),
+}
+
+/// Whether the store keeps what it is told. A replica, and one that is full, tells what it has and takes nothing: with
+/// such a store no seat would ever be given, and led circuits would be held for ever. So once it has refused
+/// something, it counts as one that does not answer, until it takes something or some time has passed.
+#[derive(Default)]
+struct Writes {
+    refused_at: Option<u64>,
+    /// How often it was tried again in vain.
+    tries: u32,
+}
+
+impl Writes {
+    fn refused(&mut self, now: u64) {
+        self.refused_at.get_or_insert(now);
+    }
+
+    /// Whether an answer counts. `wrote`: something was kept.
+    fn count(&mut self, wrote: bool, pace: &Pace, now: u64) -> bool {
+        if wrote {
+            *self = Self::default();
+        }
+        let Some(at) = self.refused_at else {
+            return true;
+        };
+        let over = now >= at.saturating_add(pace.patience(self.tries));
+        if over {
+            self.refused_at = None;
+            self.tries = self.tries.saturating_add(1);
+        }
+        over
+    }
 }
 
 impl What {
     /// An answer of this kind, for as many circuits, or the store makes no sense.
     fn check(&self, reply: Reply) -> Result<Reply, StoreError> {
         match (self, &reply) {
-            (Self::Exchange(names), Reply::Exchanged(told))
+            (Self::Exchange(names) | Self::Reports(names), Reply::Exchanged(told))
                 if told.circuits.len() == names.len() => {}
             (Self::Decide(..), Reply::Decided(told)) if is_sane_decision(told) => {}
             _ => {
@@ -124,6 +160,7 @@ impl Shard {
             seen: 0,
             retry_at: 0,
             failures: 0,
+            writes: Writes::default(),
             heard: None,
             why: Why::NotReached,
             part: Part::new(now),
@@ -317,8 +354,8 @@ impl Shard {
             }
             None => {
                 self.in_a_row = 0;
-                let (exchange, names) = self.exchange(around, now)?;
-                (Ask::Exchange(exchange), What::Exchange(names))
+                let (exchange, what) = self.exchange(around, now)?;
+                (Ask::Exchange(exchange), what)
             }
         };
         self.under_way = Some(UnderWay { asked: now, what });
@@ -342,7 +379,7 @@ impl Shard {
         None
     }
 
-    fn exchange(&mut self, around: &mut Surroundings, now: u64) -> Option<(Exchange, Vec<Key>)> {
+    fn exchange(&mut self, around: &mut Surroundings, now: u64) -> Option<(Exchange, What)> {
         if self.looks.is_empty() && now < self.poll_at {
             return None;
         }
@@ -361,13 +398,17 @@ impl Shard {
             .reports
             .fetch_add(reports, Ordering::Relaxed);
         let names = circuits.iter().map(|look| look.name.clone()).collect();
+        let what = match reports {
+            0 => What::Exchange(names),
+            _ => What::Reports(names),
+        };
         let exchange = Exchange {
             place: self.place.clone(),
             instance: around.instance,
             seen: self.seen,
             circuits,
         };
-        Some((exchange, names))
+        Some((exchange, what))
     }
 
     // What is answered.
@@ -383,20 +424,49 @@ impl Shard {
         };
         let reply = reply.and_then(|reply| what.check(reply));
         match (what, reply) {
-            (What::Exchange(names), Ok(Reply::Exchanged(told))) => {
-                self.reached(asked, now);
-                self.exchanged(&names, told, around, (asked, now));
+            (What::Exchange(names) | What::Reports(names), Ok(Reply::Exchanged(told))) => {
+                let counted = |told: &Result<Told, Odd>| {
+                    told.as_ref().is_ok_and(|told| told.how == How::Counted)
+                };
+                let wrote = told.circuits.iter().any(counted);
+                let counts = self.writes.count(wrote, &around.common.pace, now);
+                match counts {
+                    true => self.exchanged(&names, told, around, (asked, now)),
+                    false => self.exchanged_in_vain(&names, around, now),
+                }
             }
             (What::Decide(name, proposal), Ok(Reply::Decided(told))) => {
-                self.reached(asked, now);
                 count(&around.common.counted.decisions);
+                let wrote = told.done == Done::Yes;
+                if self.writes.count(wrote, &around.common.pace, now) {
+                    self.reached(asked, now);
+                    if let Some(circuit) = self.find(&name) {
+                        circuit.decided(&proposal, &told, around, (asked, now));
+                    }
+                }
+            }
+            // It has something against this one.
+            (What::Decide(name, _), Err(error)) if error.why == Why::Nonsense => {
+                *lock(&around.common.last_error) = Some(error);
                 if let Some(circuit) = self.find(&name) {
-                    circuit.decided(&proposal, &told, around, (asked, now));
+                    circuit.cannot_decide(around, now);
                 }
             }
             (what, Err(error)) => self.failed(&what, error, around, now),
             // It was checked.
             (_, Ok(_)) => {}
+        }
+    }
+
+    /// The store tells what it has, and takes nothing.
+    fn exchanged_in_vain(&mut self, names: &[Key], around: &Surroundings, now: u64) {
+        count(&around.common.counted.exchanges);
+        self.poll_at = now.saturating_add(self.poll_again(&around.common.pace));
+        self.retry_at = self.poll_at;
+        for name in names {
+            if let Some(circuit) = self.find(name) {
+                circuit.failed();
+            }
         }
     }
 
@@ -407,6 +477,7 @@ impl Shard {
         around: &mut Surroundings,
         (asked, now): (u64, u64),
     ) {
+        self.reached(asked, now);
         count(&around.common.counted.exchanges);
         self.polled = Some(asked);
         let again = self.poll_again(&around.common.pace);
@@ -467,6 +538,9 @@ impl Shard {
         let wait = pace.retry(self.failures, &mut around.chance);
         self.retry_at = now.saturating_add(wait);
         self.why = error.why;
+        if !matches!(what, What::Exchange(_)) {
+            self.writes.refused(now);
+        }
         let counted = &around.common.counted;
         count(&counted.failures);
         if error.why == Why::Nonsense {
@@ -474,7 +548,7 @@ impl Shard {
         }
         *lock(&around.common.last_error) = Some(error);
         let names = match what {
-            What::Exchange(names) => &names[..],
+            What::Exchange(names) | What::Reports(names) => &names[..],
             What::Decide(name, _) => std::slice::from_ref(name),
         };
         for name in names {

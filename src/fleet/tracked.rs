@@ -10,7 +10,7 @@ use super::{
     member::{Member, Part},
     pace::{Chance, lease_wait, report_due},
     shard::Surroundings,
-    wire::{Decided, Key, Look, Odd, Proposal, Stamp, Stored, StoredMode, Told},
+    wire::{Decided, Done, Key, Look, Odd, Proposal, Stamp, Stored, StoredMode, Told},
 };
 use crate::{
     circuit::{
@@ -41,6 +41,10 @@ pub(super) struct Tracked {
     confirmed: u64,
     /// What the store said of it made no sense.
     odd: bool,
+    /// The store is not asked of it before.
+    not_before: u64,
+    /// How often in a row the store could decide nothing of it.
+    decided_in_vain: u32,
     refused_told: Option<u64>,
     /// It was told that it takes part, or that it does not.
     part_told: bool,
@@ -83,6 +87,8 @@ impl Tracked {
             unknown: true,
             confirmed: 0,
             odd: false,
+            not_before: 0,
+            decided_in_vain: 0,
             refused_told: None,
             part_told: false,
             is_led: false,
@@ -139,7 +145,7 @@ impl Tracked {
         );
         let asks = self.follow.asks(&local, pass.now);
         let at = self.when(&asks, around, pass);
-        self.due_at = at.unwrap_or(u64::MAX);
+        self.due_at = at.map_or(u64::MAX, |at| at.max(self.not_before));
         match asks {
             _ if self.due_at > pass.now => Wants::Nothing,
             Asks::Decide(_) => Wants::Decide,
@@ -272,6 +278,9 @@ impl Tracked {
         let Some(circuit) = self.member.circuit() else {
             return;
         };
+        if told.done == Done::Yes {
+            self.decided_in_vain = 0;
+        }
         let local = look(&circuit, self.rules.of(&circuit));
         let out = self.follow.decided(proposal, told, (asked, now), &local);
         self.apply(&circuit, out, around, now);
@@ -377,12 +386,26 @@ impl Tracked {
         self.odd = true;
         self.unknown = true;
         // Not at once: it will hardly be better then.
-        self.due_at = now.saturating_add(nanos(around.common.pace.poll));
+        let pace = &around.common.pace;
+        let wait = match self.decided_in_vain {
+            0 => nanos(pace.poll),
+            again => pace.patience(again - 1),
+        };
+        self.not_before = now.saturating_add(wait);
+        self.due_at = self.not_before;
         self.count_refused(around);
         let again = |told: u64| now.saturating_sub(told) >= REFUSED_AGAIN;
         if self.refused_told.is_none_or(again) {
             self.refused_told = Some(now);
             tell(circuit, FleetNews::Refused);
+        }
+    }
+
+    /// The store could decide nothing of it, whatever it says of it: nobody would ever be given a seat.
+    pub(super) fn cannot_decide(&mut self, around: &mut Surroundings, now: u64) {
+        self.decided_in_vain = self.decided_in_vain.saturating_add(1);
+        if let Some(circuit) = self.member.circuit() {
+            self.refused(&circuit, around, now);
         }
     }
 

@@ -105,6 +105,8 @@ pub(crate) enum Fault {
     None,
     /// It has an error of this kind.
     Error(Why),
+    /// It tells what it has, and has this error whenever it is told something.
+    TakesNothing(Why),
     /// It never answers.
     Silent,
     /// It answers, but only after so long.
@@ -190,6 +192,13 @@ async fn suffer(fault: Fault) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn takes(fault: Fault) -> Result<(), StoreError> {
+    match fault {
+        Fault::TakesNothing(why) => Err(StoreError::new(why, "as told")),
+        _ => Ok(()),
+    }
+}
+
 impl Store for Faulty {
     fn exchange<'a>(&'a self, ask: &'a Exchange) -> Answer<'a, Exchanged> {
         let (fault, under_way) = self.begin();
@@ -199,6 +208,9 @@ impl Store for Faulty {
         Box::pin(async move {
             let _under_way = under_way;
             suffer(fault).await?;
+            if ask.circuits.iter().any(|look| look.report.is_some()) {
+                takes(fault)?;
+            }
             let mut told = self.memory.exchange(ask).await?;
             match fault {
                 Fault::Fewer if told.circuits.pop().is_some() => {}
@@ -222,6 +234,11 @@ impl Store for Faulty {
         Box::pin(async move {
             let _under_way = under_way;
             suffer(fault).await?;
+            takes(fault)?;
+            let odd = [Fault::Fewer, Fault::More, Fault::Odd, Fault::OutOfRange];
+            if odd.contains(&fault) {
+                return Err(StoreError::new(Why::Nonsense, "no record of ours"));
+            }
             self.memory.decide(ask).await
         })
     }
