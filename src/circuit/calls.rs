@@ -7,7 +7,7 @@ use super::{
     handle::Circuit,
     nesting,
 };
-use crate::machine::{Answer, Nanos, Outcome, RampTurn, Refusal, Seen, Ticket, Transition};
+use crate::machine::{Answer, Look, Nanos, Outcome, RampTurn, Refusal, Seen, Ticket, Transition};
 
 impl Circuit {
     /// Admits a call, or says why not. The ticket of one that is part of another call of this circuit is spent
@@ -127,8 +127,13 @@ impl Circuit {
             return None;
         }
         let tell = |transition| self.tell(&transition);
-        let refusal = self.core().refusal_or_time_out(|| self.now(), tell);
-        refusal.inspect(|refusal| self.want_if_held(*refusal))
+        self.core().refusal_or_time_out(|| self.now(), tell)
+    }
+
+    /// The same, for a call that waits until it is admitted. It looks more than once.
+    pub(crate) fn refusal_of_waiting(&self, look: Look) -> Option<Refusal> {
+        self.refusal()
+            .inspect(|refusal| self.want_if_held(*refusal, look))
     }
 
     /// Admits a probe for a driver, or says how long to wait; `None` until something changes (D7).
@@ -138,7 +143,7 @@ impl Circuit {
             self.wake_if_rejecting();
         }
         self.admitted(admission.answer).map_err(|refusal| {
-            let refusal = refusal.inspect(|refusal| self.want_if_held(*refusal));
+            let refusal = refusal.inspect(|refusal| self.want_if_held(*refusal, Look::Again));
             refusal.and_then(Refusal::lasts)
         })
     }
@@ -181,7 +186,7 @@ impl Circuit {
     /// A rejection of any kind, with all that there is to tell.
     #[inline(never)]
     pub(super) fn rejected_in_full(&self, refusal: Refusal) -> Rejected {
-        self.want_if_held(refusal);
+        self.want_if_held(refusal, Look::First);
         let (reason, remaining) = Reason::of(refusal);
         let remaining = self.core().spread_out(remaining);
         let cause = self.core().cause_of_rejection(refusal);
@@ -269,8 +274,8 @@ impl Circuit {
     }
 
     /// N5: of a call that is held, or waits to be made, the fleet is told, so that it may ask for a seat.
-    fn want_if_held(&self, refusal: Refusal) {
-        if refusal.is_held() && self.core().want() {
+    fn want_if_held(&self, refusal: Refusal, look: Look) {
+        if refusal.is_held() && self.core().want(look) {
             self.stir();
         }
     }

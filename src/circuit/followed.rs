@@ -433,3 +433,357 @@ impl fmt::Display for FleetNews {
         }
     }
 }
+
+/// A fleet that does nothing, for tests that say what it has decided.
+#[cfg(all(test, feature = "fleet", not(tower_breaker_loom)))]
+pub(crate) mod fake {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::{
+        CircuitBuilder,
+        circuit::clock::{Clock, ManualClock},
+    };
+
+    /// What it was told.
+    #[derive(Debug, Default)]
+    pub(crate) struct Told {
+        pub(crate) stirred: usize,
+        pub(crate) acts: Vec<(Act, Option<String>)>,
+        pub(crate) began: usize,
+        pub(crate) forced: bool,
+    }
+
+    #[derive(Clone, Default)]
+    pub(crate) struct FakeFleet(Arc<Mutex<Told>>);
+
+    impl FakeFleet {
+        pub(crate) fn told<T>(&self, with: impl FnOnce(&mut Told) -> T) -> T {
+            with(&mut self.0.lock().expect("nobody panics with it"))
+        }
+
+        /// How often it was stirred since this was last asked.
+        pub(crate) fn take_stirred(&self) -> usize {
+            self.told(|told| std::mem::take(&mut told.stirred))
+        }
+    }
+
+    impl Joins for FakeFleet {
+        fn member(&self, _: &Name) -> Arc<dyn Follows> {
+            Arc::new(self.clone())
+        }
+    }
+
+    impl Follows for FakeFleet {
+        fn began(&self, circuit: WeakCircuit) {
+            assert!(circuit.upgrade().is_some());
+            self.told(|told| told.began += 1);
+        }
+
+        fn stir(&self) {
+            self.told(|told| told.stirred += 1);
+        }
+
+        fn act(&self, act: Act, by: &By) {
+            let who = by.get_who().map(str::to_owned);
+            self.told(|told| told.acts.push((act, who)));
+        }
+
+        fn now(&self) -> FleetNow {
+            FleetNow {
+                sharing: Sharing::Attached {
+                    since: Duration::ZERO,
+                },
+                stamp: (0, 0),
+                state: State::Closed,
+                forced: self.told(|told| told.forced),
+                cause: None,
+                who: None,
+                attempt: 0,
+                window: WindowCounts::default(),
+                consecutive_failures: 0,
+                contributors: 0,
+                agreeing: 0,
+                seats: 0,
+                mismatch: false,
+                refused: 0,
+            }
+        }
+
+        fn heard(&self) -> Pin<Box<dyn Future<Output = Heard> + Send + '_>> {
+            Box::pin(async { Heard::By(7) })
+        }
+    }
+
+    pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+    /// A circuit that is shared, and its fleet.
+    pub(crate) fn shared(
+        build: impl FnOnce(CircuitBuilder) -> CircuitBuilder,
+    ) -> (Circuit, FakeFleet) {
+        let fleet = FakeFleet::default();
+        let circuit = Circuit::builder("payments")
+            .consecutive_failures(3)
+            .open_for(7 * SECOND)
+            .shared(crate::Agreement::default())
+            .joining(Arc::new(fleet.clone()));
+        (build(circuit).build().expect("valid"), fleet)
+    }
+
+    /// The same, with a clock that stands still.
+    pub(crate) fn timed() -> (Circuit, FakeFleet, ManualClock) {
+        let clock = ManualClock::new();
+        let (circuit, fleet) = shared(|circuit| circuit.clock(clock.clone()));
+        (circuit, fleet, clock)
+    }
+
+    /// The fleet has opened it, for no time, and holds it for so long.
+    pub(crate) fn hold(circuit: &Circuit, fleet: &FakeFleet, time: Duration) {
+        let until = u64::try_from(time.as_nanos()).expect("short");
+        circuit.core().hold(circuit.now() + until);
+        let opened = circuit.open_as_fleet(Duration::ZERO);
+        assert!(matches!(opened, OpenShared::Told(_)), "{opened:?}");
+        assert_eq!(circuit.core().take_wanted(), 0);
+        fleet.take_stirred();
+    }
+
+    /// It has so many seats for as long as that.
+    pub(crate) fn seat(circuit: &Circuit, seats: u32, time: Duration) -> Led {
+        let until = u64::try_from(time.as_nanos()).expect("short");
+        circuit.seat(seats, circuit.now() + until, time)
+    }
+
+    #[test]
+    fn the_clock_of_a_timed_circuit_stands_still() {
+        let (circuit, _, clock) = timed();
+        assert_eq!((circuit.now(), clock.now()), (0, Duration::ZERO));
+    }
+}
+
+#[cfg(all(test, feature = "fleet", not(tower_breaker_loom)))]
+mod tests {
+    use super::{
+        fake::{FakeFleet, SECOND, hold, seat, shared, timed},
+        *,
+    };
+    use crate::{Agreement, Cause, Mode, Outcome, Reason, circuit::bulkhead::NotIn};
+
+    // N1: each transition, by whomever it was made, and nothing that a call does to a closed circuit.
+    #[test]
+    fn the_fleet_is_stirred_by_what_there_is_to_look_at() {
+        let (circuit, fleet, _) = timed();
+        assert_eq!(fleet.told(|told| told.began), 1);
+        for failures in 0..2 {
+            circuit.try_acquire().expect("closed").success();
+            circuit.try_acquire().expect("closed").failure();
+            let _ = failures;
+            circuit.try_acquire().expect("closed").success();
+        }
+        assert_eq!(fleet.take_stirred(), 0);
+        circuit.trip(SECOND).expect("normal mode");
+        assert!(circuit.try_acquire().is_err());
+        assert_eq!(fleet.take_stirred(), 1);
+        circuit.set_mode(Mode::Shadow);
+        circuit.here().reset();
+        assert_eq!(fleet.take_stirred(), 2);
+    }
+
+    // N5: once, until somebody asks for it.
+    #[test]
+    fn a_call_that_is_held_stirs_the_fleet_once() {
+        let (circuit, fleet, clock) = timed();
+        hold(&circuit, &fleet, 3 * SECOND);
+        for _ in 0..3 {
+            let rejected = circuit.try_acquire().expect_err("held");
+            assert_eq!(rejected.reason(), Reason::Open);
+            assert_eq!(rejected.remaining(), Some(SECOND));
+            assert_eq!(rejected.cause(), Some(Cause::Shared));
+        }
+        assert_eq!((fleet.take_stirred(), circuit.core().take_wanted()), (1, 3));
+        assert!(circuit.try_acquire().is_err());
+        assert_eq!(fleet.take_stirred(), 1);
+        let totals = circuit.totals().expect("on");
+        assert_eq!((totals.rejected, totals.rejected_by.open), (4, 4));
+        // The hold lapses by itself, and nobody has to be woken for it.
+        clock.advance(3 * SECOND);
+        let probe = circuit.try_acquire().expect("alone");
+        assert!(circuit.try_acquire().is_err());
+        assert_eq!(circuit.core().take_wanted(), 1);
+        drop(probe);
+    }
+
+    // N5
+    #[test]
+    fn a_look_that_changes_nothing_asks_for_nothing() {
+        let (circuit, fleet, _) = timed();
+        hold(&circuit, &fleet, 3 * SECOND);
+        let _ = (circuit.snapshot(), circuit.state(), circuit.save());
+        assert!(circuit.is_rejecting());
+        assert_eq!((fleet.take_stirred(), circuit.core().take_wanted()), (0, 0));
+    }
+
+    // N5: the end of each probe of a seat is news, and of one that decides nothing, too.
+    #[test]
+    fn the_end_of_a_probe_stirs_the_fleet() {
+        let (circuit, fleet, _) = timed();
+        hold(&circuit, &fleet, 3 * SECOND);
+        assert!(matches!(seat(&circuit, 3, SECOND), Led::Told(_)));
+        assert_eq!(fleet.take_stirred(), 1);
+        circuit.try_acquire().expect("a seat").success();
+        assert_eq!(fleet.take_stirred(), 1);
+        circuit.try_acquire().expect("a seat").failure();
+        assert_eq!(fleet.take_stirred(), 1);
+        circuit
+            .try_acquire()
+            .expect("a seat")
+            .finish(Outcome::Ignored);
+        assert_eq!(fleet.take_stirred(), 1);
+        assert_eq!(circuit.state(), State::HalfOpen);
+        assert!(circuit.close_as_fleet(false, None) && fleet.take_stirred() == 1);
+    }
+
+    // N5, D7: nobody calls, and the driver's check is the probe.
+    #[tokio::test(start_paused = true)]
+    async fn a_driver_asks_for_a_seat_and_gets_it() {
+        let (circuit, fleet) = shared(|circuit| circuit);
+        hold(&circuit, &fleet, 3 * SECOND);
+        let check = || async { Ok::<_, std::io::Error>(()) };
+        let driver = tokio::spawn(circuit.probe_with(check));
+        tokio::task::yield_now().await;
+        assert_eq!((fleet.take_stirred(), circuit.core().take_wanted()), (1, 1));
+        // It says so anew, for as long as it waits.
+        tokio::time::sleep(SECOND * 3 / 2).await;
+        assert_eq!((fleet.take_stirred(), circuit.core().take_wanted()), (1, 1));
+        assert!(matches!(seat(&circuit, 1, SECOND), Led::Told(_)));
+        tokio::task::yield_now().await;
+        let tally = circuit.core().tally().expect("led");
+        assert_eq!((tally.granted, tally.ok), (1, 1));
+        driver.abort();
+    }
+
+    // N5, M2: whoever waits for a place of the bulkhead, too.
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_asks_for_a_place_asks_for_a_seat() {
+        let (circuit, fleet) = shared(|circuit| circuit.bulkhead(1, SECOND));
+        hold(&circuit, &fleet, 3 * SECOND);
+        let rejected = circuit.ask_in().err().expect("held");
+        let NotIn::Rejected(rejected) = rejected else {
+            panic!("it may wait");
+        };
+        assert_eq!(rejected.reason(), Reason::Open);
+        assert_eq!((fleet.take_stirred(), circuit.core().take_wanted()), (1, 1));
+    }
+
+    // N7: who waits need not wait for the hold to lapse.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_woken_by_seats_and_when_the_circuit_goes_alone() {
+        let woken = |circuit: &Circuit, act: &dyn Fn(&Circuit)| {
+            let changed = circuit.observers().changed();
+            let mut changed = std::pin::pin!(changed);
+            assert!(!changed.as_mut().enable());
+            act(circuit);
+            changed.as_mut().enable()
+        };
+        let (circuit, fleet, clock) = timed();
+        hold(&circuit, &fleet, 60 * SECOND);
+        let plan = Alone {
+            permits: 1,
+            need: 1,
+            spare: 0,
+        };
+        assert!(woken(&circuit, &|circuit| circuit.go_alone(plan)));
+        hold(&circuit, &fleet, 60 * SECOND);
+        assert!(woken(&circuit, &|circuit| {
+            seat(circuit, 1, SECOND);
+        }));
+        clock.advance(SECOND);
+        assert!(woken(&circuit, &|circuit| {
+            assert_eq!(seat(circuit, 1, SECOND), Led::Seated);
+        }));
+        assert!(woken(&circuit, &|circuit| circuit.go_alone(plan)));
+    }
+
+    fn acts(fleet: &FakeFleet) -> Vec<(Act, Option<String>)> {
+        fleet.told(|told| std::mem::take(&mut told.acts))
+    }
+
+    // N6
+    #[tokio::test]
+    async fn what_a_person_does_is_said_to_the_fleet() {
+        let (circuit, fleet, _) = timed();
+        let ops = || By::who("ops");
+        let who = || Some("ops".to_owned());
+        assert!(circuit.force_open_as(ops()));
+        assert_eq!(acts(&fleet), [(Act::Force(None), who())]);
+        assert!(!circuit.force_open());
+        assert_eq!(acts(&fleet), [(Act::Force(None), None)]);
+        assert!(circuit.release_as(ops()));
+        circuit.reset_as(ops());
+        assert_eq!(acts(&fleet), [(Act::Release, who()), (Act::Reset, who())]);
+        assert_eq!(circuit.force_open_for(ops(), SECOND), Ok(true));
+        assert!(circuit.force_open_for(ops(), Duration::ZERO).is_err());
+        assert_eq!(acts(&fleet), [(Act::Force(Some(SECOND)), who())]);
+        assert!(!circuit.set_mode(Mode::ForcedOpen) || acts(&fleet).len() == 1);
+        assert_eq!(circuit.heard().await, Heard::By(7));
+        // E3: here at once.
+        assert_eq!(circuit.mode(), Mode::ForcedOpen);
+    }
+
+    // N6: what is no news for the fleet is not said to it: or it would close, if it is open.
+    #[test]
+    fn only_what_is_forced_is_released() {
+        let (circuit, fleet, _) = timed();
+        assert!(!circuit.release());
+        assert_eq!(acts(&fleet), []);
+        // Not here; but there.
+        fleet.told(|told| told.forced = true);
+        assert!(!circuit.release());
+        assert_eq!(acts(&fleet), [(Act::Release, None)]);
+    }
+
+    // N6, E1: and a trip is what this instance has seen (N3).
+    #[tokio::test]
+    async fn what_a_person_does_here_is_said_to_nobody() {
+        let (circuit, fleet, _) = timed();
+        let here = circuit.here();
+        assert!(here.force_open() && here.release());
+        assert!(here.force_open_as(By::who("ops")) && here.release_as(By::unknown()));
+        assert_eq!(here.force_open_for(By::unknown(), SECOND), Ok(true));
+        assert!(here.force_open_for(By::unknown(), Duration::ZERO).is_err());
+        here.reset();
+        here.reset_as(By::unknown());
+        circuit.trip(SECOND).expect("normal mode");
+        for mode in [Mode::Shadow, Mode::Disabled, Mode::Normal] {
+            assert!(circuit.set_mode(mode));
+        }
+        assert_eq!(acts(&fleet), []);
+    }
+
+    // N6, E5: a circuit that is shared no more, and one that never was.
+    #[tokio::test]
+    async fn a_circuit_that_is_not_shared_has_nobody_to_tell() {
+        let (circuit, fleet, _) = timed();
+        let off = circuit.reconfigure(|settings| settings.set_shared(None::<Agreement>));
+        assert!(off.is_ok());
+        let alone = Circuit::builder("alone").build().expect("valid");
+        for circuit in [&circuit, &alone] {
+            assert!(circuit.force_open() && circuit.here().release());
+            circuit.reset();
+            assert_eq!(circuit.heard().await, Heard::NotShared);
+        }
+        assert_eq!(acts(&fleet), []);
+    }
+
+    // N6, L1: who did it is told wherever it is done.
+    #[test]
+    fn what_the_fleet_does_is_told_with_who_did_it() {
+        let (circuit, _, _) = timed();
+        let ops = By::who("ops");
+        assert!(circuit.force_as_fleet(Some(SECOND), Some(&ops)));
+        let snapshot = circuit.snapshot();
+        assert_eq!(snapshot.by.as_ref().and_then(By::get_who), Some("ops"));
+        assert!(!circuit.close_as_fleet(false, None));
+        assert!(circuit.release_as_fleet(Some(&ops)) && !circuit.release_as_fleet(None));
+        assert_eq!(circuit.state(), State::Closed);
+    }
+}

@@ -80,3 +80,181 @@ fn hash_of(hash: u64, word: u64) -> u64 {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use std::{convert::Infallible, sync::Arc};
+
+    use super::*;
+    use crate::machine::{CoreParts, JitterKind, Plan, Policy, SavedState};
+
+    fn core(window: WindowKind, numbers: Numbers, policy: Option<Policy>) -> Core {
+        let plan = Plan {
+            window,
+            ..numbers.into()
+        };
+        let parts = CoreParts {
+            first: SavedState::closed(),
+            totals: true,
+            durations: false,
+            seed: 7,
+            policy,
+            cap: None,
+            shared: true,
+        };
+        Core::new(plan, parts, 0)
+    }
+
+    fn counts(calls: u64, failed: u64, slow: u64) -> WindowCounts {
+        WindowCounts {
+            calls,
+            failed,
+            slow,
+        }
+    }
+
+    const COUNT: WindowKind = WindowKind::Count(10);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn numbers() -> Numbers {
+        Numbers {
+            consecutive_failures: 5,
+            consecutive_failures_span: nanos(SECOND),
+            failure_rate: 500_000,
+            slow_call_rate: 500_000,
+            slow_call_duration: 1,
+            minimum_calls: 20,
+            ..Numbers::default()
+        }
+    }
+
+    // N3, B1, B4: exactly as the circuit judges its own calls; the least number of calls is the fleet's.
+    #[test]
+    fn the_calls_of_the_fleet_are_judged_as_ones_own() {
+        let core = core(COUNT, numbers(), None);
+        let judge = |counts, streak| core.judge_foreign(&counts, streak, SECOND);
+        let failures = Cause::FailureRate {
+            failed: 10,
+            calls: 20,
+        };
+        assert_eq!(judge(counts(20, 10, 20), 9), Some(failures));
+        let slow = Cause::SlowCallRate {
+            slow: 10,
+            calls: 20,
+        };
+        assert_eq!(judge(counts(20, 9, 10), 9), Some(slow));
+        let streak = Cause::ConsecutiveFailures(5);
+        assert_eq!(judge(counts(19, 19, 19), 5), Some(streak));
+        assert_eq!(judge(counts(19, 19, 19), 4), None);
+        let short = SECOND - Duration::from_nanos(1);
+        assert_eq!(core.judge_foreign(&counts(0, 0, 0), 5, short), None);
+        assert_eq!(core.window.counts(0, 0).calls, 0);
+    }
+
+    // N3: an instance with a single call sees it, too; and one without sees nothing.
+    #[test]
+    fn one_instance_agrees_however_few_calls_it_has() {
+        let with_window = core(COUNT, numbers(), None);
+        for (calls, streak, agrees) in [
+            (counts(1, 1, 0), 0, true),
+            (counts(3, 1, 0), 0, false),
+            (counts(2, 0, 1), 0, true),
+            (counts(0, 0, 0), 4, false),
+            (counts(0, 0, 0), 5, true),
+        ] {
+            assert_eq!(with_window.reaches_alone(&calls, streak), agrees);
+        }
+        // Without a window there is no rate (B8).
+        let without = core(WindowKind::None, numbers(), None);
+        assert!(!without.reaches_alone(&counts(1, 1, 1), 0));
+        assert_eq!(without.judge_foreign(&counts(99, 99, 0), 0, SECOND), None);
+    }
+
+    // N3, B7
+    #[test]
+    fn a_custom_policy_is_asked_about_the_fleet_and_may_panic() {
+        let policy: Policy = Arc::new(|counts: &WindowCounts| match counts.failed {
+            0 => panic!("nothing has failed"),
+            failed => failed == 3,
+        });
+        let numbers = Numbers {
+            minimum_calls: 20,
+            ..Numbers::default()
+        };
+        let core = core(COUNT, numbers, Some(policy));
+        let asked = |failed| core.judge_foreign(&counts(20, failed, 0), 0, SECOND);
+        let agrees = Cause::CustomPolicy(counts(20, 3, 0));
+        assert_eq!([0, 2, 3].map(asked), [None, None, Some(agrees)]);
+        assert!(core.reaches_alone(&counts(3, 3, 0), 0));
+    }
+
+    // N4, C2: and its own breaks are as long as if they were the fleet's.
+    #[test]
+    fn a_break_of_the_fleet_grows_with_its_attempts() {
+        let numbers = Numbers {
+            open_first: nanos(SECOND),
+            open_factor: 2.0,
+            ..Numbers::default()
+        };
+        let core = core(COUNT, numbers, None);
+        let breaks = [1, 2, 3].map(|attempt| core.break_of(attempt, 1 << 43));
+        assert_eq!(breaks, [SECOND, SECOND * 2, SECOND * 4]);
+    }
+
+    // N8: what instances have to have in common, and nothing else.
+    #[test]
+    fn settings_that_differ_have_another_fingerprint() {
+        let fingerprint = |window, numbers| core(window, numbers, None).fingerprint();
+        let same = fingerprint(COUNT, numbers());
+        let free = Numbers {
+            shared_revision: 9,
+            bulkhead: 9,
+            ..numbers()
+        };
+        assert_eq!(fingerprint(COUNT, free), same);
+        let others = [
+            Numbers {
+                failure_rate: 1,
+                ..numbers()
+            },
+            Numbers {
+                jitter: JitterKind::Equal,
+                ..numbers()
+            },
+            Numbers {
+                shared: 2,
+                ..numbers()
+            },
+            Numbers {
+                shared_share: 2,
+                ..numbers()
+            },
+            Numbers {
+                shared_flags: 2,
+                ..numbers()
+            },
+        ];
+        let windows = [
+            WindowKind::None,
+            WindowKind::Count(11),
+            WindowKind::Time(SECOND, 10),
+            WindowKind::Time(SECOND * 2, 10),
+        ];
+        let others = others.map(|other| fingerprint(COUNT, other));
+        let windows = windows.map(|window| fingerprint(window, numbers()));
+        let mut all: Vec<u64> = others.into_iter().chain(windows).chain([same]).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 10);
+        // Live, too (E5).
+        let live = core(COUNT, numbers(), None);
+        let changed = live.reconfigure(|numbers, _| {
+            Ok::<_, Infallible>(Numbers {
+                failure_rate: 1,
+                ..numbers
+            })
+        });
+        assert!(changed.is_ok());
+        assert_eq!(live.fingerprint(), others[0]);
+    }
+}

@@ -131,6 +131,13 @@ enum Lease {
     Over,
 }
 
+/// Whether a call that is held was held before. One that waits is one, however often it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    First,
+    Again,
+}
+
 /// What has come of a break that the fleet has begun.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum OpenShared {
@@ -279,13 +286,17 @@ impl Core {
         }
     }
 
-    /// A call was held, or somebody waits to make one. Returns whether it is the first since that was
+    /// A call was held, or waits to be made. Returns whether it is the first since that was
     /// [taken](Self::take_wanted).
-    pub(crate) fn want(&self) -> bool {
+    pub(crate) fn want(&self, look: Look) -> bool {
         let Some(lead) = &self.lead else {
             return false;
         };
-        lead.wanted.fetch_add(1, Ordering::AcqRel) == 0
+        let before = match look {
+            Look::First => lead.wanted.fetch_add(1, Ordering::AcqRel),
+            Look::Again => lead.wanted.fetch_max(1, Ordering::AcqRel),
+        };
+        before == 0
     }
 }
 
@@ -307,7 +318,7 @@ impl Core {
         })
     }
 
-    /// How many calls were held since this was last asked.
+    /// How many calls were held since this was last asked. Those that still wait are one, at least.
     pub(crate) fn take_wanted(&self) -> u64 {
         let lead = self.lead.as_ref();
         lead.map_or(0, |lead| lead.wanted.swap(0, Ordering::AcqRel))
@@ -1069,8 +1080,12 @@ mod tests {
     fn the_first_who_wants_a_seat_is_told_from_the_others() {
         let core = core();
         for _ in 0..2 {
-            assert_eq!([(); 3].map(|()| core.want()), [true, false, false]);
-            assert_eq!([(); 2].map(|()| core.take_wanted()), [3, 0]);
+            let all = [Look::First, Look::Again, Look::First];
+            assert_eq!(all.map(|look| core.want(look)), [true, false, false]);
+            assert_eq!([(); 2].map(|()| core.take_wanted()), [2, 0]);
+            let again = [Look::Again, Look::Again, Look::First];
+            assert_eq!(again.map(|look| core.want(look)), [true, false, false]);
+            assert_eq!([(); 2].map(|()| core.take_wanted()), [2, 0]);
         }
     }
 }

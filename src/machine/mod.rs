@@ -63,7 +63,7 @@ use std::sync::Arc;
 #[cfg(feature = "registry")]
 pub(crate) use self::cap::Limit;
 #[allow(unused_imports, reason = "the fleet is to use it")]
-pub(crate) use self::led::{Alone, Led, OpenShared, Tally};
+pub(crate) use self::led::{Alone, Led, Look, OpenShared, Tally};
 use self::{
     backoff::Backoff, control::hints, durations::DurationCounters, era::EraFacts, led::Lead,
     membership::Membership, retry::Attempt, totals::TotalCounters, trip_cause::TripCause,

@@ -52,7 +52,7 @@ use super::{
     breaker::CircuitBreaker, give_back::GiveBack, layer::CircuitBreakerLayer, scope::CallScope,
     waiting::Waiting,
 };
-use crate::{circuit::handle::Circuit, util::future::either};
+use crate::{circuit::handle::Circuit, machine::Look, util::future::either};
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Makes services that are not ready while their circuit would reject, for load balancers to steer
@@ -184,12 +184,14 @@ impl<S, C, R, X> PendingWhileOpen<CircuitBreaker<S, C, R, X>> {
 
 /// Waits until the circuit would admit a call.
 pub(crate) async fn admission(circuit: Circuit) {
+    let mut look = Look::First;
     loop {
         // Before the look at the circuit, so that nothing that happens after it is missed.
         let changed = circuit.observers().changed();
-        let Some(refusal) = circuit.refusal() else {
+        let Some(refusal) = circuit.refusal_of_waiting(look) else {
             return;
         };
+        look = Look::Again;
         match refusal.lasts() {
             Some(left) => either(changed, tokio::time::sleep(left.duration())).await,
             None => changed.await,
