@@ -17,7 +17,7 @@ use redis::{ConnectionInfo, IntoConnectionInfo};
 use tower_breaker::fleet::{
     Answer, Store, StoreError,
     store::Why,
-    wire::{Decide, Decided, Exchange, Exchanged},
+    wire::{Decide, Decided, Exchange, Exchanged, Odd},
 };
 
 #[cfg(feature = "tls")]
@@ -146,6 +146,10 @@ impl fmt::Debug for Redis {
     }
 }
 
+fn refused(odd: Odd) -> StoreError {
+    StoreError::new(Why::Nonsense, odd.text.as_str())
+}
+
 fn nonsense() -> StoreError {
     StoreError::new(Why::Nonsense, "an answer that no script of ours gives")
 }
@@ -153,14 +157,16 @@ fn nonsense() -> StoreError {
 impl Store for Redis {
     fn exchange<'a>(&'a self, ask: &'a Exchange) -> Answer<'a, Exchanged> {
         Box::pin(async move {
-            let answer = self.connection.call(&wire::exchange(ask)).await?;
-            wire::exchanged(&answer, ask.circuits.len()).ok_or_else(nonsense)
+            let call = wire::exchange(ask).map_err(refused)?;
+            let answer = self.connection.call(&call).await?;
+            wire::exchanged(&answer, ask).ok_or_else(nonsense)
         })
     }
 
     fn decide<'a>(&'a self, ask: &'a Decide) -> Answer<'a, Decided> {
         Box::pin(async move {
-            let answer = self.connection.call(&wire::decide(ask)).await?;
+            let call = wire::decide(ask).map_err(refused)?;
+            let answer = self.connection.call(&call).await?;
             let decided = wire::decided(&answer).ok_or_else(nonsense)?;
             Ok(self.counted(decided))
         })

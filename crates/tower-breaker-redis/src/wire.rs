@@ -3,6 +3,8 @@
 //! An answer is believed only as far as it is what a script of ours writes: each field has its place and its range. One
 //! circuit that makes no sense is [`Odd`]; what is none of the script's answers is no answer.
 
+use std::fmt;
+
 use redis::Value;
 use tower_breaker::fleet::wire::{
     Changed, Decide, Decided, Done, Exchange, Exchanged, How, Key, LAST_COUNT, LAST_ERA,
@@ -23,8 +25,11 @@ const LAST_SUM: u64 = 1 << 53;
 
 // ---- what is asked ------------------------------------------------------------------------------
 
-/// How an exchange is asked of [`EXCHANGE`].
-pub(crate) fn exchange(ask: &Exchange) -> Call {
+/// How an exchange is asked of [`EXCHANGE`]. What is out of range is not said.
+pub(crate) fn exchange(ask: &Exchange) -> Result<Call, Odd> {
+    if ask.circuits.len() > MOST_LOOKS {
+        return Err(odd("too many circuits in one exchange"));
+    }
     let keys = Keys::of(&ask.place);
     let mut call = Call {
         script: &EXCHANGE,
@@ -36,12 +41,12 @@ pub(crate) fn exchange(ask: &Exchange) -> Call {
             ask.seen.min(LAST_SUM).to_string(),
         ],
     };
-    for look in &ask.circuits {
+    for look in ask.circuits.iter().filter(|look| look.check().is_ok()) {
         call.keys.push(keys.state(&look.name));
         call.keys.push(keys.registers(&look.name));
         push_look(&mut call.args, look);
     }
-    call
+    Ok(call)
 }
 
 fn push_look(args: &mut Vec<String>, look: &Look) {
@@ -58,23 +63,23 @@ fn push_look(args: &mut Vec<String>, look: &Look) {
 
 fn numbers_of(report: &Report) -> [u64; 10] {
     let register = &report.register;
-    let count = |number: u64| number.min(LAST_COUNT);
     [
-        report.seq.min(LAST_MILLIS),
-        report.keep_for.clamp(1, LAST_MILLIS),
-        count(register.calls),
-        count(register.failed),
-        count(register.slow),
-        count(register.streak),
+        report.seq,
+        report.keep_for,
+        register.calls,
+        register.failed,
+        register.slow,
+        register.streak,
         register.ok.into(),
         register.bad.into(),
         report.settings,
-        report.revision.min(LAST_MILLIS),
+        report.revision,
     ]
 }
 
 /// How a decision is asked of [`DECIDE`].
-pub(crate) fn decide(ask: &Decide) -> Call {
+pub(crate) fn decide(ask: &Decide) -> Result<Call, Odd> {
+    ask.check()?;
     let keys = Keys::of(&ask.place);
     // A restored decision has the stamp that it had.
     let stamp = match &ask.what {
@@ -89,66 +94,56 @@ pub(crate) fn decide(ask: &Decide) -> Call {
         stamp.nonce.to_string(),
         ask.nonce.to_string(),
     ];
-    push_proposal(&mut args, &ask.what);
-    Call {
+    args.extend(proposed(&ask.what));
+    Ok(Call {
         script: &DECIDE,
         channel: keys.tag().to_owned(),
         keys: vec![keys.log(), keys.state(&ask.name), keys.registers(&ask.name)],
         args,
-    }
+    })
 }
 
-fn push_proposal(args: &mut Vec<String>, what: &Proposal) {
-    let millis = |length: &u64| (*length).min(LAST_MILLIS).to_string();
-    let optional = |length: &Option<u64>| length.as_ref().map_or("-1".to_owned(), millis);
-    let probes = |number: &u32| u64::from(*number).min(MOST_PROBES).to_string();
-    let mut push = |op: &str, fields: Vec<String>| {
-        args.push(op.to_owned());
-        args.extend(fields);
-    };
+/// Which, and what it needs.
+fn proposed(what: &Proposal) -> Vec<String> {
     match what {
         Proposal::Open {
             length,
             attempt,
             cause,
-        } => push(
-            "open",
-            vec![millis(length), attempt.to_string(), cause.to_string()],
-        ),
+        } => words([&"open", length, attempt, cause]),
         Proposal::Lease {
             permits,
             need,
             of,
             life,
             want,
-        } => push(
-            "lease",
-            vec![
-                probes(permits),
-                probes(need),
-                probes(of),
-                millis(life),
-                probes(want),
-            ],
-        ),
+        } => words([&"lease", permits, need, of, life, want]),
         Proposal::Result {
             ok,
             failed,
             unused,
             length,
-        } => push(
-            "result",
-            vec![
-                ok.to_string(),
-                failed.to_string(),
-                unused.to_string(),
-                millis(length),
-            ],
-        ),
-        Proposal::Force { at_most, who } => push("force", vec![optional(at_most), who.to_string()]),
-        Proposal::Release { who } => push("release", vec![who.to_string()]),
-        Proposal::Reset { who } => push("reset", vec![who.to_string()]),
-        Proposal::Restore(standing) => push("restore", restored(standing)),
+        } => words([&"result", ok, failed, unused, length]),
+        Proposal::Force { at_most, who } => words([&"force", &OrNever(*at_most), who]),
+        Proposal::Release { who } => words([&"release", who]),
+        Proposal::Reset { who } => words([&"reset", who]),
+        Proposal::Restore(standing) => restored(standing),
+    }
+}
+
+fn words<const N: usize>(words: [&dyn fmt::Display; N]) -> Vec<String> {
+    words.iter().map(ToString::to_string).collect()
+}
+
+/// -1 is none.
+struct OrNever(Option<u64>);
+
+impl fmt::Display for OrNever {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(number) => number.fmt(f),
+            None => f.write_str("-1"),
+        }
     }
 }
 
@@ -160,33 +155,34 @@ fn restored(standing: &Standing) -> Vec<String> {
         (StoredMode::Normal, Stored::Open { left }) => ("o", "n", Some(left)),
         (StoredMode::Normal, Stored::HalfOpen { .. }) => ("o", "n", Some(0)),
     };
-    let millis = |length: Option<u64>| match length {
-        Some(length) => length.min(LAST_MILLIS).to_string(),
-        None => "-1".to_owned(),
-    };
-    vec![
-        state.to_owned(),
-        mode.to_owned(),
-        millis(left),
-        millis(Some(standing.length)),
-        standing.attempt.to_string(),
-        millis(standing.closed_for),
-        standing.cause.to_string(),
-        standing.who.to_string(),
-    ]
+    let Standing {
+        length,
+        attempt,
+        cause,
+        who,
+        ..
+    } = standing;
+    let (left, closed_for) = (OrNever(left), OrNever(standing.closed_for));
+    words([
+        &"restore",
+        &state,
+        &mode,
+        &left,
+        length,
+        attempt,
+        &closed_for,
+        cause,
+        who,
+    ])
 }
 
 // ---- what is answered ---------------------------------------------------------------------------
 
-/// The answer of [`EXCHANGE`] about so many circuits, or nothing if it is none.
-pub(crate) fn exchanged(answer: &Value, circuits: usize) -> Option<Exchanged> {
+/// The answer of [`EXCHANGE`] to what was asked, or nothing if it is none.
+pub(crate) fn exchanged(answer: &Value, ask: &Exchange) -> Option<Exchanged> {
     let [now, newest, all, changed, told] = items(answer)? else {
         return None;
     };
-    let told = items(told)?;
-    if told.len() != circuits * 3 {
-        return None;
-    }
     Some(Exchanged {
         now: number(now, LAST_SUM)?,
         newest: number(newest, LAST_SUM)?,
@@ -194,8 +190,24 @@ pub(crate) fn exchanged(answer: &Value, circuits: usize) -> Option<Exchanged> {
             1 => Changed::All,
             _ => names(changed)?,
         },
-        circuits: told.chunks_exact(3).map(one).collect(),
+        circuits: all_told(items(told)?, &ask.circuits)?,
     })
+}
+
+fn odd(text: &str) -> Odd {
+    let text = Text::of(text);
+    Odd { text }
+}
+
+/// As many as were asked for; of those that were not said, why.
+fn all_told(told: &[Value], asked: &[Look]) -> Option<Vec<Result<Told, Odd>>> {
+    let mut told = told.chunks(3);
+    let mut next = |look: &Look| match look.check() {
+        Ok(()) => told.next().map(one),
+        Err(odd) => Some(Err(odd)),
+    };
+    let circuits = asked.iter().map(&mut next).collect::<Option<_>>();
+    circuits.filter(|_| told.next().is_none())
 }
 
 /// A name that is none of ours is left out: no circuit here has it.
@@ -209,9 +221,6 @@ fn names(changed: &Value) -> Option<Changed> {
 }
 
 fn one(fields: &[Value]) -> Result<Told, Odd> {
-    let odd = |text: &str| Odd {
-        text: Text::of(text),
-    };
     let [line, cause, who] = fields else {
         return Err(odd("an answer with other fields"));
     };

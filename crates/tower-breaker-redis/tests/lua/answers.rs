@@ -2,7 +2,9 @@
 
 use proptest::{collection::vec, prelude::*};
 use redis::Value;
-use tower_breaker::fleet::wire::{Done, How, Stored, StoredMode};
+use tower_breaker::fleet::wire::{
+    Done, Exchange, How, InstanceId, Key, Look, Place, Stamp, Stored, StoredMode,
+};
 
 use crate::wire::{decided, exchanged};
 
@@ -22,12 +24,30 @@ fn about(line: &str, cause: &str, who: &str) -> Value {
     ])
 }
 
+/// What asks about so many.
+fn asked(circuits: usize) -> Exchange {
+    let look = Look {
+        name: Key::of("pay"),
+        stamp: Stamp::default(),
+        report: None,
+    };
+    Exchange {
+        place: Place {
+            fleet: "tb1:shop:".into(),
+            shard: 0,
+        },
+        instance: InstanceId(7),
+        seen: 0,
+        circuits: vec![look; circuits],
+    }
+}
+
 const LINE: &str = "0 3 9 c n 0 5000 1 20 0 0 0 0 10 5 2 1 300 2 1 4 77 0 0 0";
 
 // N8
 #[test]
 fn an_answer_is_read() {
-    let answer = exchanged(&about(LINE, "recovered", ""), 1).expect("an answer");
+    let answer = exchanged(&about(LINE, "recovered", ""), &asked(1)).expect("an answer");
     let told = answer.circuits[0].as_ref().expect("told");
     assert_eq!(told.how, How::Counted);
     assert_eq!(
@@ -52,7 +72,7 @@ fn an_answer_is_read() {
 fn a_field_out_of_its_place_or_range_is_odd() {
     let words: Vec<&str> = LINE.split(' ').collect();
     let is_odd = |line: &str, cause: &str| {
-        let answer = exchanged(&about(line, cause, ""), 1).expect("an answer");
+        let answer = exchanged(&about(line, cause, ""), &asked(1)).expect("an answer");
         answer.circuits[0].is_err()
     };
     assert!(!is_odd(LINE, ""));
@@ -70,9 +90,9 @@ fn a_field_out_of_its_place_or_range_is_odd() {
 // N9
 #[test]
 fn an_answer_about_more_or_fewer_circuits_is_none() {
-    assert!(exchanged(&about(LINE, "", ""), 0).is_none());
-    assert!(exchanged(&about(LINE, "", ""), 2).is_none());
-    assert!(exchanged(&Value::Okay, 0).is_none());
+    assert!(exchanged(&about(LINE, "", ""), &asked(0)).is_none());
+    assert!(exchanged(&about(LINE, "", ""), &asked(2)).is_none());
+    assert!(exchanged(&Value::Okay, &asked(0)).is_none());
     assert!(decided(&Value::Array(vec![])).is_none());
 }
 
@@ -129,7 +149,7 @@ proptest! {
     // N9: whatever comes is an answer, or none. Nothing panics.
     #[test]
     fn any_tree_is_read_or_refused(answer in prop_oneof![tree(), nearly()], circuits in 0..3_usize) {
-        if let Some(exchanged) = exchanged(&answer, circuits) {
+        if let Some(exchanged) = exchanged(&answer, &asked(circuits)) {
             prop_assert_eq!(exchanged.circuits.len(), circuits);
         }
         let _ = decided(&answer);

@@ -13,4 +13,6 @@ mod server;
 mod wire;
 
 mod answers;
+mod clock;
+mod contract;
 mod twin;
