@@ -220,6 +220,9 @@ async fn obey(
         ["bad", "off"] => calls.link_is_bad.store(false, Relaxed),
         ["pause"] => fleet.pause(),
         ["resume"] => fleet.resume(),
+        ["here", "force"] => drop(circuit.here().force_open()),
+        ["here", "release"] => drop(circuit.here().release()),
+        ["here", "reset"] => circuit.here().reset(),
         ["force"] => heard(circuit.force_open(), circuit, say).await,
         ["release"] => heard(circuit.release(), circuit, say).await,
         ["reset"] => {
@@ -232,7 +235,7 @@ async fn obey(
 
 /// By how many.
 async fn heard(acted: bool, circuit: &Circuit, say: &Say) {
-    let heard = match Heard::NotShared {
+    let heard = match circuit.heard().await {
         Heard::By(instances) => json!(instances),
         Heard::OnlyHere(why) => json!(format!("only here: {}", why.label())),
         other => json!(format!("{other:?}")),
