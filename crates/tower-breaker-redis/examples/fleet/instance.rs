@@ -165,12 +165,7 @@ fn circuit(plan: &Plan, fleet: &Fleet, say: Say) -> Result<Circuit, tower_breake
 
 /// Calls at its pace, and never waits for one before the next.
 async fn call(plan: Plan, circuit: Circuit, calls: Arc<Calls>, mut pace: watch::Receiver<f64>) {
-    // Not all at the same instant.
-    let phase = plan
-        .name
-        .bytes()
-        .fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 997);
-    let mut wait = Duration::from_secs_f64(f64::from(phase) / 997.0 / plan.rate.max(0.01));
+    let mut wait = Duration::from_secs_f64(phase(&plan.name) / plan.rate.max(0.01));
     loop {
         tokio::select! {
             () = sleep(wait) => {
@@ -184,6 +179,16 @@ async fn call(plan: Plan, circuit: Circuit, calls: Arc<Calls>, mut pace: watch::
             }
         }
     }
+}
+
+/// Between 0 and 1, so that not all call at the same instant.
+fn phase(name: &str) -> f64 {
+    let step = |hash: u32, byte: u8| {
+        (hash ^ u32::from(byte))
+            .wrapping_mul(0x9E37_79B1)
+            .rotate_left(15)
+    };
+    f64::from(name.bytes().fold(0, step)) / f64::from(u32::MAX)
 }
 
 async fn call_once(plan: Plan, circuit: Circuit, calls: Arc<Calls>) {

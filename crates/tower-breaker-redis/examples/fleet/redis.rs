@@ -54,6 +54,7 @@ impl RedisServer {
     }
 
     /// On which port of 127.0.0.1.
+    #[allow(dead_code, reason = "for the tests")]
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
