@@ -15,7 +15,7 @@ use super::{
     clock::{CircuitClock, Clock},
     ejection::EjectionCap,
     event::Event,
-    followed::Joins,
+    followed::{Follower, Joins},
     handle::{Circuit, Label},
     name::Name,
     observe::{Listeners, Observers},
@@ -1060,7 +1060,7 @@ impl Checked {
         let core = |now| Core::new(plan, parts, now);
         let joins = builder.fleet.filter(|_| settings.shared().is_some());
         let label = Label {
-            follower: joins.map(|fleet| fleet.member(&builder.name)),
+            follower: joins.map(|fleet| Follower::new(fleet.member(&builder.name))),
             name: builder.name,
             tags: builder.tags,
             #[cfg(feature = "config")]

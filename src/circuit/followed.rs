@@ -3,6 +3,8 @@
 //! A circuit knows no store and no task. It has a [`Follows`], which it tells that there is something to look at, and
 //! from which a snapshot learns how the fleet stands.
 
+#[cfg(feature = "fleet")]
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use super::{
@@ -31,6 +33,61 @@ pub(crate) trait Follows: Send + Sync {
 
     /// Waits until it is known how many instances heard the last act.
     fn heard(&self) -> Pin<Box<dyn Future<Output = Heard> + Send + '_>>;
+}
+
+/// What a circuit has of its fleet.
+pub(crate) struct Follower {
+    member: Arc<dyn Follows>,
+    /// How often it was told that it takes no part any more, by why.
+    #[cfg(feature = "fleet")]
+    detached: [AtomicU64; Why::ALL.len()],
+}
+
+impl Follower {
+    pub(crate) fn new(member: Arc<dyn Follows>) -> Box<Self> {
+        Box::new(Self {
+            member,
+            #[cfg(feature = "fleet")]
+            detached: Default::default(),
+        })
+    }
+
+    pub(crate) fn member(&self) -> &dyn Follows {
+        &*self.member
+    }
+
+    /// Relaxed: it is about nothing but itself.
+    #[cfg(feature = "fleet")]
+    pub(super) fn note_detached(&self, why: Why) {
+        self.detached[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How often circuits have lost their fleet, by [why](Why::ALL).
+#[cfg(feature = "registry")]
+pub(crate) type DetachedTotals = [u64; Why::ALL.len()];
+
+#[cfg(feature = "registry")]
+impl Circuit {
+    /// How often it was told that it takes no part any more, if it is of a fleet. No clock is read for it, which would be
+    /// somebody else's.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn detached_totals(&self) -> Option<DetachedTotals> {
+        let follower = self.label().follower.as_ref()?;
+        Some(
+            follower
+                .detached
+                .each_ref()
+                .map(|it| it.load(Ordering::Relaxed)),
+        )
+    }
+
+    /// Nobody can join one.
+    #[cfg(not(feature = "fleet"))]
+    #[expect(clippy::unused_self, reason = "as above")]
+    pub(crate) fn detached_totals(&self) -> Option<DetachedTotals> {
+        None
+    }
 }
 
 /// Who makes a member of a fleet of a circuit that is being built.
@@ -358,6 +415,21 @@ pub enum Why {
 }
 
 impl Why {
+    /// All there are, in their order.
+    #[cfg(any(test, feature = "fleet", feature = "registry"))]
+    pub(crate) const ALL: [Self; 10] = [
+        Self::NotRunning,
+        Self::NotReached,
+        Self::TimedOut,
+        Self::Refused,
+        Self::ReadOnly,
+        Self::Full,
+        Self::Nonsense,
+        Self::Clock,
+        Self::Replaced,
+        Self::Off,
+    ];
+
     /// One word for machines, such as the label of a metric; its [`Display`](fmt::Display) is for people. It stays the
     /// same in every later release. [All labels](crate::observe#labels).
     #[must_use]
@@ -430,6 +502,19 @@ impl fmt::Display for FleetNews {
             Self::Detached(why) => write!(f, "is alone, not shared with its fleet: {why}"),
             Self::Mismatch => f.write_str("has other settings than in another instance"),
             Self::Refused => f.write_str("has refused what the store of its fleet said"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod places {
+    use super::Why;
+
+    // N7: a counter is found by its place.
+    #[test]
+    fn each_reason_has_its_place() {
+        for (at, why) in Why::ALL.into_iter().enumerate() {
+            assert_eq!(why as usize, at);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     clock::CircuitClock,
     error::Rejected,
     event::Event,
-    followed::Follows,
+    followed::{Follower, Follows},
     guard::{Guard, Owned, OwnedGuard},
     listeners::{List, Subscription},
     name::Name,
@@ -96,7 +96,7 @@ pub(crate) struct Label {
     /// Where it was built, unless it may well be gone after one call.
     pub(crate) built_at: Option<&'static Location<'static>>,
     /// The fleet that it belongs to.
-    pub(crate) follower: Option<std::sync::Arc<dyn Follows>>,
+    pub(crate) follower: Option<Box<Follower>>,
 }
 
 impl Drop for Shared {
@@ -174,7 +174,7 @@ impl Circuit {
             &latest,
             (self.totals(), self.core().durations()),
             self.parts_if_any().map(PartCounters::read),
-            self.shared.label.follower.as_ref().map(|it| it.now()),
+            self.follower().map(Follows::now),
         )
     }
 
@@ -581,7 +581,7 @@ impl Circuit {
     }
 
     pub(super) fn follower(&self) -> Option<&dyn Follows> {
-        self.shared.label.follower.as_deref()
+        self.shared.label.follower.as_ref().map(|it| it.member())
     }
 
     pub(super) fn label(&self) -> &Label {

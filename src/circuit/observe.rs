@@ -381,6 +381,9 @@ impl Observers {
     /// Tells of its part in its fleet.
     #[cfg(feature = "fleet")]
     pub(crate) fn tell_fleet(&self, circuit: &Circuit, news: FleetNews) {
+        if let (FleetNews::Detached(why), Some(follower)) = (news, &circuit.label().follower) {
+            follower.note_detached(why);
+        }
         // Pairs with that of `hub`.
         fence(Ordering::SeqCst);
         if self.tells_more.load(Ordering::Relaxed) {

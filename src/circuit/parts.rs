@@ -254,8 +254,8 @@ impl RetryDecision {
     }
 }
 
-/// The settings that nothing keeps to, although there are calls: a bulkhead whose layer is not around the breaker, and
-/// retries without a policy. Of a circuit without totals, nothing is known.
+/// The settings that nothing keeps to, although there are calls: a bulkhead whose layer is not around the breaker,
+/// retries without a policy, and a shared circuit that is of no fleet. Of a circuit without totals, nothing is known.
 #[cfg(feature = "registry")]
 pub(crate) fn unused(
     settings: &Settings,
@@ -265,7 +265,12 @@ pub(crate) fn unused(
     let has = |part: fn(&Parts) -> bool| snapshot.parts.as_ref().is_some_and(part);
     let bulkhead = settings.bulkhead().is_some() && !has(|parts| parts.bulkhead.is_some());
     let retries = settings.retries().is_some() && !has(|parts| parts.retries.is_some());
-    let unused = [("bulkhead", bulkhead), ("retries", retries)];
+    let shared = settings.shared().is_some() && snapshot.fleet.is_none();
+    let unused = [
+        ("bulkhead", bulkhead),
+        ("retries", retries),
+        ("shared", shared),
+    ];
     let unused = unused.into_iter().filter(move |(_, it)| *it && is_called);
     unused.map(|(setting, _)| setting)
 }

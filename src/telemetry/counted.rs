@@ -2,6 +2,7 @@
 
 use crate::{
     circuit::{
+        followed::DetachedTotals,
         handle::Circuit,
         parts::{
             BulkheadNow, FallbackTotal, PartCounters, Parts, QueueNow, RetryTotals, TimedOutTotals,
@@ -19,6 +20,8 @@ pub(super) struct Counted {
     pub(super) durations: Option<Durations>,
     /// `None` if none of them has anything around it.
     pub(super) parts: Option<Parts>,
+    /// `None` if none of them is of a fleet.
+    pub(super) detached: Option<DetachedTotals>,
 }
 
 impl Counted {
@@ -28,6 +31,7 @@ impl Counted {
             durations: circuit.core().durations(),
             // Under a lock, so not what is somebody else's to say.
             parts: circuit.parts_if_any().map(PartCounters::counted),
+            detached: circuit.detached_totals(),
         }
     }
 
@@ -38,6 +42,7 @@ impl Counted {
         self.durations = durations.into_iter().flatten().reduce(longer);
         let parts = [self.parts.take(), more.parts.clone()];
         self.parts = parts.into_iter().flatten().reduce(plus_parts);
+        self.detached = either(self.detached, more.detached, plus_detached);
     }
 }
 
@@ -145,6 +150,13 @@ fn plus_queue(one: QueueNow, other: QueueNow) -> QueueNow {
         delivered: one.delivered.wrapping_add(delivered),
         dead: one.dead.wrapping_add(dead),
     }
+}
+
+fn plus_detached(mut one: DetachedTotals, other: DetachedTotals) -> DetachedTotals {
+    for (one, more) in one.iter_mut().zip(other) {
+        *one = one.wrapping_add(more);
+    }
+    one
 }
 
 fn longer(mut one: Durations, other: Durations) -> Durations {

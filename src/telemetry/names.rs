@@ -2,7 +2,7 @@
 
 use super::series::{Reading, Seen, index};
 use crate::{
-    circuit::parts::unused,
+    circuit::{followed::Why, parts::unused},
     machine::{Mode, Totals},
 };
 
@@ -44,6 +44,8 @@ impl Kind {
 pub(super) enum Unit {
     Calls,
     Circuits,
+    Instances,
+    Times,
     Trips,
     Transitions,
     Settings,
@@ -71,7 +73,7 @@ pub(super) struct Metric {
 pub(super) const CIRCUIT: &str = "circuit";
 
 /// In the order in which they are shown.
-pub(super) static METRICS: [Metric; 25] = [
+pub(super) static METRICS: [Metric; 29] = [
     Metric {
         name: "circuit_breaker_calls_total",
         labels: &[CIRCUIT, "result"],
@@ -232,6 +234,19 @@ pub(super) static METRICS: [Metric; 25] = [
         }),
     },
     Metric {
+        name: "circuit_breaker_fleet_detached_total",
+        labels: &[CIRCUIT, "why"],
+        unit: Unit::Times,
+        about: "How often the circuit has lost its fleet and went on alone, by why",
+        kind: Kind::Counter(|reading, count| {
+            let detached = reading.counted.detached.into_iter();
+            detached.for_each(|totals| {
+                let by_why = Why::ALL.into_iter().zip(totals);
+                by_why.for_each(|(why, times)| count(&[why.label()], times));
+            });
+        }),
+    },
+    Metric {
         name: "circuit_breaker_state",
         labels: &[CIRCUIT],
         unit: Unit::Word,
@@ -336,11 +351,47 @@ pub(super) static METRICS: [Metric; 25] = [
         }),
     },
     Metric {
+        name: "circuit_breaker_fleet_attached",
+        labels: &[CIRCUIT],
+        unit: Unit::Word,
+        about: "Whether a shared circuit takes part in its fleet: 1, or 0 while it is alone; NaN where that is turned \
+                off, and once it has left",
+        kind: Kind::Gauges(|reading, set| {
+            if let Some(fleet) = reading.fleet() {
+                set(&[], fleet.attached.map_or(f64::NAN, word));
+            }
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_fleet_instances",
+        labels: &[CIRCUIT, "what"],
+        unit: Unit::Instances,
+        about: "Instances of the fleet that have calls, and those of them that would open by themselves: contributing \
+                or agreeing; 0 while it is alone",
+        kind: Kind::Gauges(|reading, set| {
+            if let Some(fleet) = reading.fleet() {
+                set(&["contributing"], float(fleet.contributors));
+                set(&["agreeing"], float(fleet.agreeing));
+            }
+        }),
+    },
+    Metric {
+        name: "circuit_breaker_fleet_mismatch",
+        labels: &[CIRCUIT],
+        unit: Unit::Word,
+        about: "Whether another instance runs the circuit with other settings: 1, or 0",
+        kind: Kind::Gauges(|reading, set| {
+            if let Some(fleet) = reading.fleet() {
+                set(&[], word(fleet.mismatch));
+            }
+        }),
+    },
+    Metric {
         name: "circuit_breaker_unused_settings",
         labels: &[CIRCUIT],
         unit: Unit::Settings,
         about: "How many settings are set that nothing keeps to, although there are calls: a bulkhead without a layer, \
-                retries without a policy",
+                retries without a policy, shared without a fleet",
         kind: Kind::Gauge {
             read: |seen| float(unused(&seen.settings, &seen.snapshot).count() as u64),
             gone: 0.0,
@@ -371,6 +422,10 @@ fn float(number: u64) -> f64 {
     number as f64
 }
 
+fn word(is_so: bool) -> f64 {
+    f64::from(u8::from(is_so))
+}
+
 fn or_nan(share: Option<f64>) -> f64 {
     share.unwrap_or(f64::NAN)
 }
@@ -389,6 +444,8 @@ mod tests {
         match unit {
             Unit::Calls => "calls",
             Unit::Circuits => "circuits",
+            Unit::Instances => "instances",
+            Unit::Times => "times",
             Unit::Trips => "trips",
             Unit::Transitions => "transitions",
             Unit::Settings => "settings",

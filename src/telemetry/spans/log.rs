@@ -1,5 +1,13 @@
 //! Transitions, and changes of settings, as events (rule L7).
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
 use tracing::Level;
 
 use super::{TARGET, tell_once};
@@ -8,7 +16,7 @@ use crate::registry::{Registry, Subscription};
 use crate::{
     circuit::{
         builder::CircuitBuilder,
-        observe::{Event, Threshold, What},
+        observe::{Event, FleetNews, Threshold, What},
         settings::SettingsChange,
     },
     machine::{Mode, State, Transition},
@@ -35,7 +43,8 @@ use crate::{
 /// ```
 #[cfg(feature = "registry")]
 pub fn log_transitions(registry: &Registry) -> Subscription {
-    registry.subscribe_events(|_, event| log(event))
+    let bursts = Bursts::default();
+    registry.subscribe_events(move |_, event| log(event, &bursts))
 }
 
 impl CircuitBuilder {
@@ -53,8 +62,11 @@ impl CircuitBuilder {
     /// |---|---|
     /// | opened, forced open, back to normal while open, a trip that was vetoed | `warn` |
     /// | its bulkhead is full, or calls are not kept for later: once a minute | `warn` |
+    /// | alone, not shared with its fleet: of all circuits that are so within a second, the first | `warn` |
+    /// | other settings than in another instance, an answer of the fleet's store that was refused | `warn` |
+    /// | shared with its fleet again: likewise the first | `info` |
     /// | opened again, half-open, closed, released, reset, disabled; anything in shadow | `info` |
-    /// | the mode changed and the state did not; settings changed | `debug` |
+    /// | the mode changed and the state did not; settings changed; the others of those that are alone or shared | `debug` |
     ///
     /// Each has all that is known in fields, so nothing has to be read out of the message:
     ///
@@ -73,6 +85,7 @@ impl CircuitBuilder {
     /// | `circuit_breaker.attempt` | opens in a row |
     /// | `circuit_breaker.open_for_seconds` | the break that begins |
     /// | `circuit_breaker.who`, `.why` | of what a person did, as far as that was told |
+    /// | `circuit_breaker.detached_why` | why it is alone, as a label |
     /// | `circuit_breaker.settings_version` | of a change of settings, which has nothing of state, mode and cause |
     ///
     /// What is not known has no field. That a circuit came to its registry or left it is not told here. An event
@@ -87,7 +100,8 @@ impl CircuitBuilder {
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
     pub fn log_transitions(self) -> Self {
-        self.on_event(|_, event| log(event))
+        let bursts = Arc::new(Bursts::default());
+        self.on_event(move |_, event| log(event, &bursts))
     }
 }
 
@@ -118,14 +132,60 @@ macro_rules! tell {
     };
 }
 
-fn log(event: &Event) {
+fn log(event: &Event, bursts: &Bursts) {
     tell_once(|| match &event.what {
         What::Transition(told) => log_transition(event, told),
         What::Settings(told) => log_settings(event, told),
         // Calls are turned away, and somebody should look.
-        What::Part(_) | What::Fleet(_) => tell!(Level::WARN, event,),
+        What::Part(_) => tell!(Level::WARN, event,),
+        What::Fleet(news) => {
+            let why = match news {
+                FleetNews::Detached(why) => Some(why.label()),
+                _ => None,
+            };
+            tell!(
+                bursts.level_of(*news, event.at),
+                event,
+                circuit_breaker.detached_why = why,
+            );
+        }
         What::Added | What::Removed | What::Evicted => {}
     });
+}
+
+/// A process loses its fleet with all its circuits at once. The first is news, and the others are the same again.
+///
+/// Relaxed: each is about nothing but itself.
+#[derive(Default)]
+struct Bursts {
+    /// When something was news, in milliseconds since 1970.
+    detached: AtomicU64,
+    attached: AtomicU64,
+}
+
+impl Bursts {
+    const SECOND: u64 = 1_000;
+
+    fn level_of(&self, news: FleetNews, at: SystemTime) -> Level {
+        let (last, level) = match news {
+            FleetNews::Detached(_) => (&self.detached, Level::WARN),
+            FleetNews::Attached => (&self.attached, Level::INFO),
+            FleetNews::Mismatch | FleetNews::Refused => return Level::WARN,
+        };
+        let now = at
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
+        let now = u64::try_from(now).unwrap_or(u64::MAX).max(1);
+        let before = last.load(Ordering::Relaxed);
+        // A clock that was set back is no reason to be silent.
+        let is_news = before == 0 || now.abs_diff(before) >= Self::SECOND;
+        let order = Ordering::Relaxed;
+        match is_news && last.compare_exchange(before, now, order, order).is_ok() {
+            true => level,
+            false => Level::DEBUG,
+        }
+    }
 }
 
 fn log_transition(event: &Event, told: &Transition) {
@@ -175,5 +235,35 @@ fn number_of(threshold: Threshold) -> f64 {
     match threshold {
         Threshold::Failures(failures) => failures as f64,
         Threshold::Rate(share) => share,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::circuit::followed::Why;
+
+    // L7, N7
+    #[test]
+    fn of_all_circuits_that_lose_their_fleet_at_once_the_first_is_a_warning() {
+        let bursts = Bursts::default();
+        let at = |millis: u64| UNIX_EPOCH + Duration::from_millis(1_000_000 + millis);
+        let lost = FleetNews::Detached(Why::TimedOut);
+        let levels = [0, 0, 5, 999, 1_000, 1_001].map(|millis| bursts.level_of(lost, at(millis)));
+        let (warn, debug) = (Level::WARN, Level::DEBUG);
+        assert_eq!(levels, [warn, debug, debug, debug, warn, debug]);
+        // Set back by an hour.
+        assert_eq!(bursts.level_of(lost, UNIX_EPOCH), warn);
+        // That they are back is news of its own.
+        let back = [0, 7].map(|millis| bursts.level_of(FleetNews::Attached, at(millis)));
+        assert_eq!(back, [Level::INFO, debug]);
+        for news in [FleetNews::Mismatch, FleetNews::Refused] {
+            assert_eq!(
+                [0, 0].map(|millis| bursts.level_of(news, at(millis))),
+                [warn; 2]
+            );
+        }
     }
 }
