@@ -429,6 +429,7 @@ mod of_a_fleet {
         circuit::{
             by::By,
             followed::{Act, FleetNews, Follows, Heard, Joins},
+            settings::Agreement,
         },
         telemetry::Exposition,
     };
@@ -464,7 +465,7 @@ mod of_a_fleet {
         let fleet = Arc::new(fleet.clone());
         let registry = Registry::builder()
             .defaults(move |it| it.joining(fleet.clone()))
-            .circuit("reviews", |it| it.shared(crate::Agreement::default()))
+            .circuit("reviews", |it| it.shared(Agreement::default()))
             .circuit("payments", |it| it)
             .build();
         registry.expect("valid")
@@ -592,8 +593,7 @@ mod of_a_fleet {
     // M9: shared with nobody.
     #[test]
     fn a_circuit_that_is_shared_and_of_no_fleet_has_a_setting_that_nothing_keeps_to() {
-        let registry =
-            Registry::builder().circuit("a", |it| it.shared(crate::Agreement::default()));
+        let registry = Registry::builder().circuit("a", |it| it.shared(Agreement::default()));
         let registry = registry.build().expect("valid");
         let exposition = Exposition::new(&registry);
         let unused = |number| {
