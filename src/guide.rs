@@ -29,6 +29,12 @@ pub mod clients {}
 #[doc = include_str!("guide/degrading.md")]
 pub mod degrading {}
 
+// Its examples need the feature.
+#[cfg(feature = "fleet")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fleet")))]
+#[doc = include_str!("guide/fleet.md")]
+pub mod fleet {}
+
 #[cfg(feature = "tonic")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 #[doc = include_str!("guide/grpc.md")]
