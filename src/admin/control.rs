@@ -20,6 +20,7 @@ use super::{
 use crate::{
     circuit::{
         by::By,
+        followed::Heard,
         handle::Circuit,
         name::Name,
         settings::{ConfigError, ReconfigureError},
@@ -66,14 +67,18 @@ const LONGEST_BODY: usize = 16 * 1024;
 /// | | takes, beside `reason` and `by` | does |
 /// |---|---|---|
 /// | `GET /control` | | says that control is there |
-/// | `POST /control/force-open` | `name`, perhaps `for` | [`force_open`](Circuit::force_open), [`force_open_for`](Circuit::force_open_for) |
-/// | `POST /control/release` | `name` | [`release`](Circuit::release) |
+/// | `POST /control/force-open` | `name`, perhaps `for`, `here` | [`force_open`](Circuit::force_open), [`force_open_for`](Circuit::force_open_for) |
+/// | `POST /control/release` | `name`, perhaps `here` | [`release`](Circuit::release) |
 /// | `POST /control/trip` | `name`, `for` | [`trip`](Circuit::trip) |
-/// | `POST /control/reset` | `name` | [`reset`](Circuit::reset) |
+/// | `POST /control/reset` | `name`, perhaps `here` | [`reset`](Circuit::reset) |
 /// | `POST /control/mode` | `name`, `mode` | [`set_mode`](Circuit::set_mode) |
 /// | `POST /control/settings` | `name`, `settings`, perhaps `version` | [`reconfigure_expecting`](Circuit::reconfigure_expecting) |
 /// | `POST /control/plan` | `configuration`, perhaps `version`, `replacing` | [`plan`](Registry::plan_as) |
 /// | `POST /control/apply` | the same | [`apply`](Registry::apply_as) |
+///
+/// Of a [shared](crate::CircuitBuilder::shared) circuit, to force it open, release and reset it is done to the whole fleet,
+/// and the answer says in `heard` how many instances have [heard](Circuit::heard) it; with `"here": true`, it is done to
+/// this instance [alone](Circuit::here).
 ///
 /// Bodies are JSON. A `reason` is asked for, and goes into the [event](crate::observe::Event) with who it was.
 /// [What is answered](crate::guide::operating#control).
@@ -169,7 +174,7 @@ impl Control {
         let by = by(who, order.by.take(), order.reason.take());
         match order.configuration.take() {
             Some(tree) => self.configure(action, &order, by, tree),
-            None => self.act(action, &order, by),
+            None => self.act(action, &order, by).await,
         }
     }
 }
@@ -196,27 +201,37 @@ fn beginning(name: &str) -> &str {
 // ---- one circuit --------------------------------------------------------------------------------
 
 impl Control {
-    fn act(&self, action: Action, order: &Order, by: By) -> Result<Json, Json> {
+    async fn act(&self, action: Action, order: &Order, by: By) -> Result<Json, Json> {
         // Never makes one.
         let unknown = |error| Json::error(StatusCode::NOT_FOUND, format!("{error}"));
         let circuit = self.registry.try_get(&order.name).map_err(unknown)?;
-        let mode = || order.mode.unwrap_or_default();
+        let mode = order.mode.unwrap_or_default();
         match action {
             Action::ForceOpen => force_open(&circuit, order, by)?,
+            Action::Release if order.here => drop(circuit.here().release_as(by)),
             Action::Release => drop(circuit.release_as(by)),
+            Action::Reset if order.here => circuit.here().reset_as(by),
             Action::Reset => circuit.reset_as(by),
-            Action::Mode => drop(circuit.set_mode_as(by, mode())),
+            Action::Mode => drop(circuit.set_mode_as(by, mode)),
             Action::Trip => trip(&circuit, order, by)?,
             _ => self.change_settings(&circuit, order, by)?,
         }
-        self.shown_now(&circuit)
+        let heard = match action.is_for_the_fleet(order) {
+            true => circuit.heard().await,
+            false => Heard::NotShared,
+        };
+        self.shown_now(&circuit, heard)
     }
 
     /// A circuit that has left meanwhile has done what it was told, but nobody will ever call that one.
-    fn shown_now(&self, circuit: &Circuit) -> Result<Json, Json> {
+    fn shown_now(&self, circuit: &Circuit, heard: Heard) -> Result<Json, Json> {
         let there = self.registry.get(circuit.name());
         match there.is_some_and(|it| it.identity() == circuit.identity()) {
-            true => Ok(Json::ok(json::circuit_now(circuit, &self.registry))),
+            true => {
+                let mut shown = json::circuit_now(circuit, &self.registry);
+                (shown["heard"], shown["only_here"]) = json::heard(heard);
+                Ok(Json::ok(shown))
+            }
             false => {
                 let why = format!("the circuit `{}` has left the registry", circuit.name());
                 Err(Json::error(StatusCode::NOT_FOUND, why))
@@ -256,11 +271,13 @@ impl Control {
 }
 
 fn force_open(circuit: &Circuit, order: &Order, by: By) -> Result<(), Json> {
-    let Some(at_most) = order.time else {
-        circuit.force_open_as(by);
-        return Ok(());
+    let forced = match (order.time, order.here) {
+        (None, true) => Ok(circuit.here().force_open_as(by)),
+        (None, false) => Ok(circuit.force_open_as(by)),
+        (Some(at_most), true) => circuit.here().force_open_for(by, at_most),
+        (Some(at_most), false) => circuit.force_open_for(by, at_most),
     };
-    match circuit.force_open_for(by, at_most) {
+    match forced {
         Ok(_) => Ok(()),
         Err(refused) => Err(refused_field(&refused, "for", refused.allowed())),
     }

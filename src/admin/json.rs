@@ -14,7 +14,7 @@ use crate::{
     circuit::{
         by::By,
         event::{Event, What},
-        followed::{FleetNews, FleetNow, Sharing, Why},
+        followed::{FleetNews, FleetNow, Heard, Sharing, Why},
         handle::Circuit,
         parts::{BulkheadNow, FallbackTotal, QueueNow, RetryTotals, unused},
         settings::{Settings, SettingsChange},
@@ -223,6 +223,16 @@ fn fleet(fleet: &FleetNow) -> Value {
         "mismatch": fleet.mismatch,
         "refused": fleet.refused,
     })
+}
+
+/// How many instances have heard what a person did, and why it is so on this one only, if it is.
+pub(crate) fn heard(heard: Heard) -> (Value, Value) {
+    match heard {
+        Heard::By(instances) => (instances.into(), Value::Null),
+        Heard::OnlyHere(why) => (Value::Null, why.label().into()),
+        // The store cannot count them.
+        Heard::NotShared | Heard::Unknown => (Value::Null, Value::Null),
+    }
 }
 
 fn tags(tags: &Tags) -> Value {

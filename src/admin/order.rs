@@ -44,11 +44,21 @@ impl Action {
     /// What may be said, beside who and why.
     fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::ForceOpen | Self::Trip => &["name", "for"],
-            Self::Release | Self::Reset => &["name"],
+            Self::ForceOpen => &["name", "for", "here"],
+            Self::Trip => &["name", "for"],
+            Self::Release | Self::Reset => &["name", "here"],
             Self::Mode => &["name", "mode"],
             Self::Settings => &["name", "settings", "version"],
             Self::Plan | Self::Apply => &["configuration", "version", "replacing"],
+        }
+    }
+
+    /// Whether a shared circuit tells it to its fleet.
+    pub(super) fn is_for_the_fleet(self, order: &Order) -> bool {
+        match self {
+            Self::ForceOpen | Self::Release | Self::Reset => !order.here,
+            Self::Mode => order.mode == Some(Mode::ForcedOpen),
+            _ => false,
         }
     }
 
@@ -79,6 +89,8 @@ pub(super) struct Order {
     pub(super) version: Option<u64>,
     pub(super) configuration: Option<Node>,
     pub(super) replacing: bool,
+    /// Of a shared circuit, this instance alone.
+    pub(super) here: bool,
 }
 
 impl Order {
@@ -125,6 +137,7 @@ impl Order {
             "mode" => self.mode = reader.mode(key, value),
             "settings" => self.settings = Some(SaidSettings::read(reader, value)),
             "version" => self.version = reader.count(key, value),
+            "here" => self.here = reader.switch(key, value).unwrap_or_default(),
             "replacing" => self.replacing = reader.switch(key, value).unwrap_or_default(),
             _ => self.configuration = Some(value.clone()),
         }

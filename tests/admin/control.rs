@@ -5,6 +5,8 @@ mod configurations;
 mod cross_site;
 mod leaving;
 mod settings;
+#[cfg(feature = "fleet")]
+mod shared;
 
 use std::sync::{Arc, Mutex};
 
