@@ -191,6 +191,19 @@ impl Member {
         lock(&self.acts).pending.take()
     }
 
+    /// What has become of the last act that was [taken](Self::take_act). If another was said since, that one is still to
+    /// be told.
+    pub(super) fn answer_act(&self, outcome: Heard) {
+        {
+            let mut acts = lock(&self.acts);
+            if acts.pending.is_some() {
+                return;
+            }
+            acts.outcome.get_or_insert(outcome);
+        }
+        self.told.notify_waiters();
+    }
+
     /// What has become of the last act, unless that is known.
     pub(super) fn settle_act(&self, outcome: Heard) {
         {

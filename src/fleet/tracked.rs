@@ -155,9 +155,7 @@ impl Tracked {
 
     /// What has happened since the last look.
     fn take_in(&mut self, circuit: &Circuit, around: &mut Surroundings, pass: &Pass) {
-        if let Some((act, who, at)) = self.member.take_act() {
-            self.follow.act(act, who, at);
-        }
+        self.take_act();
         match circuit.core().take_wanted() {
             0 => {}
             wanted => self.follow.wants(wanted),
@@ -174,6 +172,12 @@ impl Tracked {
         self.apply(circuit, out, around, pass.now);
         let detach_after = nanos(around.common.pace.detach_after);
         self.note_why(circuit, detach_after, pass);
+    }
+
+    fn take_act(&mut self) {
+        if let Some((act, who, at)) = self.member.take_act() {
+            self.follow.act(act, who, at);
+        }
     }
 
     fn why(&self, of_the_store: Why) -> Why {
@@ -281,6 +285,8 @@ impl Tracked {
         if told.done == Done::Yes {
             self.decided_in_vain = 0;
         }
+        // What a person has said since is not answered by this.
+        self.take_act();
         let local = look(&circuit, self.rules.of(&circuit));
         let out = self.follow.decided(proposal, told, (asked, now), &local);
         self.apply(&circuit, out, around, now);
@@ -326,7 +332,7 @@ impl Tracked {
     fn apply(&mut self, circuit: &Circuit, out: Vec<Apply>, around: &mut Surroundings, now: u64) {
         for what in out {
             match apply(circuit, what, &self.follow.standing.who, now) {
-                Some(Apply::Heard(heard)) => self.member.settle_act(heard),
+                Some(Apply::Heard(heard)) => self.member.answer_act(heard),
                 Some(Apply::News(news)) => self.news(circuit, news, now),
                 Some(Apply::NewInstance) => {
                     around.renew();

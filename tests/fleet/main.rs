@@ -8,5 +8,8 @@ mod path;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agreement;
 mod contract;
+mod decisions;
+mod seats;
 mod stored;
