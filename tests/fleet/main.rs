@@ -13,3 +13,4 @@ mod contract;
 mod decisions;
 mod seats;
 mod stored;
+mod window;
