@@ -29,12 +29,18 @@ pub(super) enum Reply {
     Decided(Decided),
 }
 
+/// So long after the list of the circuits was taken over it may be again, for each circuit on it: 10 µs, some hundred
+/// times as long as it takes.
+const LIST_TAKES: u64 = 10_000;
+
 /// One instance of a fleet: all its circuits, and what it says of them.
 pub(super) struct Pilot {
     around: Surroundings,
     shards: Vec<Shard>,
     /// Of the list of members that was taken over last.
     version: Option<u64>,
+    /// When the next one may be, so that it takes little of the time however many come and go.
+    take_over_at: u64,
     was_paused: bool,
 }
 
@@ -54,6 +60,7 @@ impl Pilot {
                 nonces,
             },
             version: None,
+            take_over_at: 0,
             was_paused: false,
         }
     }
@@ -106,7 +113,11 @@ impl Pilot {
             return u64::MAX;
         }
         let next = self.shards.iter().map(Shard::next);
-        next.min().unwrap_or(u64::MAX)
+        let next = next.min().unwrap_or(u64::MAX);
+        match self.version == Some(self.around.common.members.version()) {
+            true => next,
+            false => next.min(self.take_over_at),
+        }
     }
 
     pub(super) fn shards(&self) -> usize {
@@ -142,12 +153,15 @@ impl Pilot {
     /// Takes over who has come and who has gone.
     fn take_over(&mut self, now: u64) {
         let version = self.around.common.members.version();
-        if self.version == Some(version) {
+        if self.version == Some(version) || now < self.take_over_at {
             return;
         }
         self.version = Some(version);
         let mut come: HashMap<Key, Arc<Member>> = HashMap::new();
-        for member in self.around.common.members.list() {
+        let list = self.around.common.members.list();
+        let some = u64::try_from(list.len()).unwrap_or(u64::MAX);
+        self.take_over_at = now.saturating_add(some.saturating_mul(LIST_TAKES));
+        for member in list {
             come.insert(member.key.clone(), member);
         }
         for shard in &mut self.shards {

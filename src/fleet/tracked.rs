@@ -46,6 +46,8 @@ pub(super) struct Tracked {
     /// How often in a row the store could decide nothing of it.
     decided_in_vain: u32,
     refused_told: Option<u64>,
+    /// What it was when there was nothing to say of it.
+    quiet: Option<Quiet>,
     /// It was told that it takes part, or that it does not.
     part_told: bool,
     is_led: bool,
@@ -60,6 +62,26 @@ pub(super) struct Pass {
     /// Why it does not answer.
     pub(super) why: Why,
     pub(super) circuits: u64,
+}
+
+/// A closed circuit without calls. Of most circuits that is all there is to see, so it is seen with little effort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Quiet {
+    era: u64,
+    /// Calls that have ended.
+    ended: u64,
+    settings: u64,
+}
+
+impl Quiet {
+    fn of(circuit: &Circuit) -> Self {
+        let totals = circuit.core().totals().unwrap_or_default();
+        Self {
+            era: circuit.core().era(),
+            ended: totals.successful.wrapping_add(totals.failed),
+            settings: circuit.settings_version(),
+        }
+    }
 }
 
 /// What there is to say of a circuit.
@@ -90,6 +112,7 @@ impl Tracked {
             not_before: 0,
             decided_in_vain: 0,
             refused_told: None,
+            quiet: None,
             part_told: false,
             is_led: false,
         }
@@ -128,29 +151,49 @@ impl Tracked {
 
     /// Looks at the circuit, and whether it is time to say something of it.
     pub(super) fn examine(&mut self, around: &mut Surroundings, pass: &Pass) -> Wants {
-        self.member.take_stirred();
-        self.due_at = u64::MAX;
         let Some(circuit) = self.member.circuit() else {
+            self.due_at = u64::MAX;
             return Wants::Nothing;
         };
+        if self.due_at() > pass.now && self.is_quiet(&circuit, pass) {
+            return Wants::Nothing;
+        }
+        self.member.take_stirred();
+        self.due_at = u64::MAX;
+        // Before the look.
+        let seen = Quiet::of(&circuit);
+        self.quiet = None;
         if self.is_off(&circuit) {
             self.leave_fleet(&circuit, around, Why::Off, pass.now);
             return Wants::Nothing;
         }
         self.take_in(&circuit, around, pass);
         let local = look(&circuit, self.rules.of(&circuit));
-        self.is_led = matches!(
-            local.state,
-            Here::Open { led: true, .. } | Here::HalfOpen(Some(_))
-        );
+        let is_closed = local.state == Here::Closed;
+        self.is_led = local.is_led();
         let asks = self.follow.asks(&local, pass.now);
         let at = self.when(&asks, around, pass);
         self.due_at = at.map_or(u64::MAX, |at| at.max(self.not_before));
+        if at.is_none() && is_closed && matches!(asks, Asks::Look { .. }) {
+            self.quiet = Some(seen);
+        }
         match asks {
             _ if self.due_at > pass.now => Wants::Nothing,
             Asks::Decide(_) => Wants::Decide,
             Asks::Look { .. } | Asks::Report(_) => Wants::Exchange,
         }
+    }
+
+    /// Whether there still is nothing to say of it, and the store answers.
+    fn is_quiet(&mut self, circuit: &Circuit, pass: &Pass) -> bool {
+        if self.quiet.is_none_or(|quiet| quiet != Quiet::of(circuit)) {
+            return false;
+        }
+        if let Some(asked) = pass.confirmed.filter(|asked| *asked > self.confirmed) {
+            self.confirmed = asked;
+            self.follow.asked = self.follow.asked.map(|last| last.max(asked));
+        }
+        self.follow.is_attached(pass.now)
     }
 
     /// What has happened since the last look.

@@ -7,6 +7,7 @@ mod fleet_support;
 mod path;
 #[path = "../support/mod.rs"]
 mod support;
+mod task;
 
 mod agreement;
 mod contract;

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -134,6 +134,16 @@ pub(crate) struct Faulty {
     /// How many questions were under way at once, at most.
     pub(crate) at_once: Arc<AtomicU64>,
     under_way: Arc<AtomicU64>,
+    /// Of how many circuits it was asked at once, at most.
+    pub(crate) most_looks: Arc<AtomicUsize>,
+    hints: Arc<Mutex<Hints>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Hints {
+    OfTheMemory,
+    Always,
+    Panics,
 }
 
 impl Faulty {
@@ -148,6 +158,8 @@ impl Faulty {
             asked: Arc::default(),
             at_once: Arc::default(),
             under_way: Arc::default(),
+            most_looks: Arc::default(),
+            hints: Arc::new(Mutex::new(Hints::OfTheMemory)),
         }
     }
 
@@ -157,6 +169,14 @@ impl Faulty {
 
     pub(crate) fn times_asked(&self) -> u64 {
         self.asked.load(Relaxed)
+    }
+
+    pub(crate) fn always_hints(&self) {
+        *self.hints.lock().expect("hints") = Hints::Always;
+    }
+
+    pub(crate) fn panics_in_hints(&self) {
+        *self.hints.lock().expect("hints") = Hints::Panics;
     }
 
     fn begin(&self) -> (Fault, UnderWay) {
@@ -201,6 +221,7 @@ fn takes(fault: Fault) -> Result<(), StoreError> {
 
 impl Store for Faulty {
     fn exchange<'a>(&'a self, ask: &'a Exchange) -> Answer<'a, Exchanged> {
+        self.most_looks.fetch_max(ask.circuits.len(), Relaxed);
         let (fault, under_way) = self.begin();
         if fault == Fault::PanicsAtOnce {
             panics();
@@ -244,7 +265,11 @@ impl Store for Faulty {
     }
 
     fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        self.memory.hint()
+        match *self.hints.lock().expect("hints") {
+            Hints::OfTheMemory => self.memory.hint(),
+            Hints::Always => Box::pin(async {}),
+            Hints::Panics => panics(),
+        }
     }
 }
 
