@@ -10,7 +10,7 @@ use super::{
     member::{Member, Part},
     pace::{Chance, lease_wait, report_due},
     shard::Surroundings,
-    wire::{Decided, Done, Key, Look, Odd, Proposal, Stamp, Stored, StoredMode, Told},
+    wire::{Decided, Done, How, Key, Look, Odd, Proposal, Stamp, Stored, StoredMode, Told},
 };
 use crate::{
     circuit::{
@@ -304,10 +304,9 @@ impl Tracked {
         };
         (self.unknown, self.odd) = (false, false);
         self.confirmed = asked;
-        let counted = self.follow.speaks.counted;
         let local = look(&circuit, self.rules.of(&circuit));
         let out = self.follow.heard(&told, (asked, now), &local);
-        if self.follow.speaks.counted != counted {
+        if told.how == How::Counted {
             self.reported = asked;
         }
         self.apply(&circuit, out, around, now);

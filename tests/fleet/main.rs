@@ -12,6 +12,7 @@ mod task;
 mod agreement;
 mod contract;
 mod decisions;
+mod pace;
 mod seats;
 mod stored;
 mod window;

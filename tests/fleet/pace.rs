@@ -1,0 +1,65 @@
+//! N2, N4: how often an instance speaks.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tower_breaker::{CircuitBuilder, State, fleet::Memory};
+
+use crate::fleet_support::{Instance, millis, secs};
+
+fn long(builder: CircuitBuilder) -> CircuitBuilder {
+    builder.time_window(secs(60)).minimum_calls(100)
+}
+
+/// How many reports it makes in that time.
+async fn reports(of: &Instance, time: Duration) -> u64 {
+    let before = of.fleet.status().reports;
+    sleep(time).await;
+    of.fleet.status().reports - before
+}
+
+// N2: what has not changed is said again once in half the time for which it counts, and nothing once.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_change_is_seldom_said_again() {
+    let it = Instance::new(Memory::new(), long);
+    sleep(secs(1)).await;
+    it.call(false);
+    assert_eq!(reports(&it, secs(1)).await, 1);
+    assert_eq!(reports(&it, secs(28)).await, 0);
+    assert_eq!(reports(&it, secs(25)).await, 1);
+    // The window is empty.
+    assert_eq!(reports(&it, secs(20)).await, 1);
+    assert_eq!(reports(&it, secs(600)).await, 0);
+}
+
+// N2, N3: whoever is open alone says so for as long as it is, and no more often.
+#[tokio::test(start_paused = true)]
+async fn who_is_open_alone_says_so_seldom() {
+    let alone = |builder| long(builder).open_for(secs(600));
+    let it = Instance::new(Memory::new(), alone);
+    sleep(secs(1)).await;
+    it.circuit.trip(secs(600)).expect("normal");
+    assert_eq!(reports(&it, secs(1)).await, 1);
+    assert!(reports(&it, secs(300)).await <= 11);
+    assert_eq!(it.state(), State::Open);
+}
+
+// N2: a success after a success is said at most once in a quarter of the time for which it counts.
+#[tokio::test(start_paused = true)]
+async fn successes_are_seldom_said_and_failures_at_most_once_in_an_interval() {
+    let it = Instance::new(Memory::new(), long);
+    sleep(secs(1)).await;
+    let calls = async |succeeds| {
+        for _ in 0..600 {
+            it.call(succeeds);
+            sleep(millis(10)).await;
+        }
+    };
+    let before = it.fleet.status().reports;
+    calls(true).await;
+    assert!(it.fleet.status().reports - before <= 2);
+    let before = it.fleet.status().reports;
+    calls(false).await;
+    let said = it.fleet.status().reports - before;
+    assert!(said <= 65, "{said}");
+}
