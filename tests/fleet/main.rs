@@ -5,6 +5,8 @@ mod detached;
 #[path = "support.rs"]
 mod fleet_support;
 mod path;
+#[cfg(all(feature = "registry", feature = "config"))]
+mod registry;
 #[path = "../support/mod.rs"]
 mod support;
 mod task;
