@@ -31,7 +31,17 @@ impl Follow {
     /// What the fleet has decided is not known here, or not done.
     fn is_unknown(&self, local: &Local<'_>, now: u64) -> bool {
         let is_done = self.applied == Some(self.known()) || local.mode == Mode::Disabled;
-        !self.is_attached(now) || !is_done
+        !self.is_attached(now) || !is_done || self.forced_is_over(now)
+    }
+
+    /// A forced mode ends when somebody looks. Not at the very instant: the store's clock is another one.
+    fn forced_is_over(&self, now: u64) -> bool {
+        const LATER: u64 = 100;
+        let StoredMode::Forced { left: Some(left) } = self.standing.mode else {
+            return false;
+        };
+        let passed = now.saturating_sub(self.as_of) / MILLI;
+        passed >= left.saturating_add(LATER)
     }
 
     /// The first of these that there is.

@@ -114,3 +114,23 @@ fn what_nobody_could_be_told_of_holds_here_only() {
     // Forced here, it is not released by a fleet that was not forced.
     assert_eq!(it.hears(closed(2), Here::Closed), []);
 }
+
+// N6: or nobody would find out, and nothing would be reported, for as long as nothing else is decided.
+#[test]
+fn a_forced_mode_whose_time_is_over_is_looked_at() {
+    let mut it = It::that_knows(closed(1), Here::Closed);
+    let forced_open = Local {
+        mode: Mode::ForcedOpen,
+        ..local(LED)
+    };
+    it.hears(forced(2, Some(2_000)), Here::Closed);
+    it.passes(2_000);
+    assert_eq!(it.asks(&forced_open), Asks::Look { now: false });
+    it.passes(100);
+    assert_eq!(it.asks(&forced_open), Asks::Look { now: true });
+    // The store's clock is behind.
+    it.told(&told(forced(2, Some(1))), &forced_open);
+    assert_eq!(it.asks(&forced_open), Asks::Look { now: false });
+    it.passes(101);
+    assert_eq!(it.asks(&forced_open), Asks::Look { now: true });
+}
