@@ -102,10 +102,11 @@ async fn a_share_of_those_that_have_calls_has_to_agree() {
     for well in &all[..27] {
         calls(well, 1, 0);
     }
+    calls(&all[29], 5, 4);
+    settle().await;
     for bad in &all[27..29] {
         calls(bad, 0, 19);
     }
-    calls(&all[29], 5, 4);
     settle().await;
     // It hears of them with its next report.
     calls(&all[29], 1, 0);
