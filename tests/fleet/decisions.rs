@@ -168,20 +168,23 @@ async fn what_is_done_here_stays_until_the_next_decision() {
 // N4, N7: whoever was alone does what the fleet says; a circuit that is open alone stays so where the fleet is closed.
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_does_what_the_fleet_says() {
+    // A store that has failed for long is asked every five seconds or so.
+    let back = secs(7);
+    let slow = |builder| quiet(builder).open_for(secs(20));
     let memory = Memory::new();
     let store = Faulty::of(memory.clone());
-    let away = Instance::new(store.clone(), quiet);
-    let one = Instance::new(memory.clone(), quiet);
-    let other = Instance::new(memory, quiet);
+    let away = Instance::new(store.clone(), slow);
+    let one = Instance::new(memory.clone(), slow);
+    let other = Instance::new(memory, slow);
     sleep(secs(2)).await;
     store.is(Fault::Silent);
     sleep(secs(4)).await;
     open_all(&one, &other).await;
     assert_eq!(away.state(), State::Closed);
     store.is(Fault::None);
-    sleep(secs(3)).await;
+    sleep(back).await;
     assert_eq!(away.state(), State::Open);
-    sleep(secs(5)).await;
+    sleep(secs(20)).await;
     calls_for(&[&one, &other, &away], secs(3), || true).await;
     assert_eq!(away.state(), State::Closed);
 
@@ -189,9 +192,11 @@ async fn who_comes_back_does_what_the_fleet_says() {
     sleep(secs(4)).await;
     away.circuit.trip(secs(60)).expect("normal");
     store.is(Fault::None);
-    sleep(secs(8)).await;
+    sleep(back).await;
     assert_eq!((away.state(), one.state()), (State::Open, State::Closed));
-    assert!(away.circuit.snapshot().fleet.expect("a fleet").agreeing > 0);
+    sleep(secs(1)).await;
+    let fleet = away.circuit.snapshot().fleet.expect("a fleet");
+    assert_eq!((fleet.state, fleet.agreeing), (State::Closed, 1));
 }
 
 /// A store whose answers come when the test says so.
