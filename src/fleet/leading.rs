@@ -10,6 +10,7 @@ use super::{
 use crate::{
     circuit::{
         by::By,
+        clock::CircuitClock,
         handle::Circuit,
         settings::{Agreement, share},
     },
@@ -176,10 +177,12 @@ pub(super) fn apply(
     circuit: &Circuit,
     what: Apply,
     who: &Text<WHO_BYTES>,
-    fleet_now: u64,
+    fleet: &CircuitClock,
 ) -> Option<Apply> {
+    // From the fleet's clock to the circuit's, which is read before: who is stopped between the two finds that less is
+    // left, and never more.
     let now = circuit.now();
-    // From the fleet's clock to the circuit's.
+    let fleet_now = fleet.now();
     let at = |instant: u64| now.saturating_add(instant.saturating_sub(fleet_now));
     let who = who.as_str();
     let by = (!who.is_empty()).then(|| By::who(who.to_owned()));

@@ -373,7 +373,12 @@ impl Tracked {
 
     fn apply(&mut self, circuit: &Circuit, out: Vec<Apply>, around: &mut Surroundings, now: u64) {
         for what in out {
-            match apply(circuit, what, &self.follow.standing.who, now) {
+            match apply(
+                circuit,
+                what,
+                &self.follow.standing.who,
+                &around.common.clock,
+            ) {
                 Some(Apply::Heard(heard)) => self.member.answer_act(heard),
                 Some(Apply::News(news)) => self.news(circuit, news, now),
                 Some(Apply::NewInstance) => {

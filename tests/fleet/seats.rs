@@ -1,7 +1,24 @@
 //! N5: seats.
 
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
 use tokio::time::sleep;
-use tower_breaker::{CircuitBuilder, OpenFor, OwnedGuard as Probe, State, fleet::Memory};
+use tower_breaker::{
+    Agreement, Cause, Circuit, CircuitBuilder, OpenFor, OwnedGuard as Probe, State,
+    clock::{Clock, ManualClock},
+    fleet::{
+        Answer, Fleet, Memory, Store,
+        wire::{Decide, Decided, Exchange, Exchanged},
+    },
+};
 
 use crate::fleet_support::{Instance, millis, quiet, secs};
 
@@ -167,4 +184,91 @@ async fn a_result_after_its_lease_decides_nothing() {
     ends(second, false);
     sleep(millis(300)).await;
     assert!(are(&all, State::Open));
+}
+
+/// A clock of an instance that is stopped for half a minute when it is told to, before it is read.
+#[derive(Clone)]
+struct Stops {
+    clock: ManualClock,
+    stops: Arc<AtomicBool>,
+}
+
+impl Clock for Stops {
+    fn now(&self) -> Duration {
+        if self.stops.swap(false, Relaxed) {
+            self.clock.advance(secs(30));
+        }
+        self.clock.now()
+    }
+}
+
+/// A store after which an instance is stopped, when it has been given seats.
+struct StopsAfterSeats {
+    memory: Memory,
+    stops: Arc<AtomicBool>,
+}
+
+impl Store for StopsAfterSeats {
+    fn exchange<'a>(&'a self, ask: &'a Exchange) -> Answer<'a, Exchanged> {
+        self.memory.exchange(ask)
+    }
+
+    fn decide<'a>(&'a self, ask: &'a Decide) -> Answer<'a, Decided> {
+        Box::pin(async move {
+            let told = self.memory.decide(ask).await?;
+            self.stops.store(told.lease.is_some(), Relaxed);
+            Ok(told)
+        })
+    }
+
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.memory.hint()
+    }
+}
+
+// N5: an instance that is stopped between the answer and what it does of it has no seat any more.
+#[tokio::test(start_paused = true)]
+async fn seats_are_over_for_who_was_stopped_before_it_took_them() {
+    let clock = ManualClock::new();
+    let stops = Arc::new(AtomicBool::new(false));
+    let store = StopsAfterSeats {
+        memory: Memory::new(),
+        stops: stops.clone(),
+    };
+    let fleet = Fleet::builder("shop").clock(clock.clone());
+    let fleet = fleet.build().expect("a fleet");
+    let of_circuit = Stops {
+        clock: clock.clone(),
+        stops,
+    };
+    // Whoever hears that it is half-open calls at once.
+    let called = Arc::new(OnceLock::new());
+    let calls = (called.clone(), Arc::new(OnceLock::<Circuit>::new()));
+    let own = calls.1.clone();
+    let builder = quiet(Circuit::builder("payments")).shared(Agreement::of(1));
+    let builder = builder.on_transition(move |_, told| {
+        if let (State::HalfOpen, Some(circuit)) = (told.to, calls.1.get()) {
+            let _ = calls.0.set(circuit.try_acquire().is_ok());
+        }
+    });
+    let builder = builder.fleet(&fleet).clock(of_circuit);
+    let circuit = builder.build().expect("a circuit");
+    own.set(circuit.clone()).expect("the first");
+    let task = tokio::spawn(fleet.run(store));
+    let pass = async |time: Duration| {
+        for _ in 0..time.as_millis() / 20 {
+            clock.advance(millis(20));
+            sleep(millis(20)).await;
+        }
+    };
+    pass(secs(1)).await;
+    (0..10).for_each(|_| circuit.try_acquire().expect("closed").failure());
+    pass(secs(1)).await;
+    let trip = circuit.snapshot().last_trip.expect("a trip");
+    assert_eq!(trip.cause, Cause::Shared);
+    pass(secs(5)).await;
+    assert!(circuit.try_acquire().is_err(), "held");
+    pass(secs(1)).await;
+    assert_eq!(called.get(), Some(&false), "it was given a seat");
+    task.abort();
 }
