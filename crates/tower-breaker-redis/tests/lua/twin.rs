@@ -83,6 +83,8 @@ enum Step {
         circuit: usize,
         ago: usize,
         era: u64,
+        /// Not the length that it was.
+        length: Option<u64>,
     },
     Garble(usize),
     Wipe,
@@ -175,8 +177,8 @@ fn step() -> impl Strategy<Value = Step> {
         16 => (1..4_u64, 0..2_usize, seen(), 0..4_u32, proposal()).prop_map(
             |(by, circuit, seen, nonce, what)| Step::Decide { by, circuit, seen, nonce, what }
         ),
-        1 => (0..2_usize, 0..6_usize, 0..3_u64).prop_map(
-            |(circuit, ago, era)| Step::RestoreOld { circuit, ago, era }
+        2 => (0..2_usize, 0..6_usize, 0..3_u64, proptest::option::weighted(0.2, length())).prop_map(
+            |(circuit, ago, era, length)| Step::RestoreOld { circuit, ago, era, length }
         ),
         1 => prop_oneof![1 => (0..2_usize).prop_map(Step::Garble), 3 => Just(Step::Wipe)],
     ]
@@ -319,17 +321,17 @@ impl Both<'_> {
                 let seen = self.stamp(circuit, seen);
                 self.propose(by, circuit, seen, nonce, what).await
             }
-            Step::RestoreOld { circuit, ago, era } => {
-                let Some(old) = self.told[circuit].iter().rev().nth(ago).cloned() else {
+            Step::RestoreOld {
+                circuit,
+                ago,
+                era,
+                length,
+            } => {
+                let Some(mut old) = self.told[circuit].iter().rev().nth(ago).cloned() else {
                     return Ok(());
                 };
-                let mut stamp = old.stamp;
-                stamp.era += era;
-                let old = Standing { stamp, ..old };
-                // What nobody has decided is not there to be restored.
-                if stamp.era == 0 {
-                    return Ok(());
-                }
+                old.stamp.era += era;
+                old.length = length.unwrap_or(old.length);
                 let what = Proposal::Restore(old);
                 self.propose(1, circuit, Stamp::default(), 0, what).await
             }
