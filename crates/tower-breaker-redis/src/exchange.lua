@@ -6,7 +6,9 @@
 -- A register: generation seq calls failed slow streak ok bad.
 local lk, tag, me, seen = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 
-local newest = tonumber(redis.call('ZSCORE', lk, '#') or '0')
+-- Nothing is added, but a store that only reads or is full says so to whoever only looks. Else it would hold a break for
+-- ever that nobody can get a seat for.
+local newest = tonumber(redis.call('ZADD', lk, 'XX', 'INCR', 0, '#') or '0')
 local all, changed = 0, {}
 if seen > newest then all = 1
 elseif seen < newest then

@@ -109,6 +109,7 @@ async fn whoever_speaks_http_is_asked_again_until_it_is_a_server() {
     answers(&redis, "an answer").await;
 }
 
+// Also to whoever only asks what has changed: an instance that took part there would be held in a break for ever.
 #[tokio::test]
 async fn what_is_wrong_is_told_by_its_name() {
     let server = Server::start();
@@ -116,11 +117,13 @@ async fn what_is_wrong_is_told_by_its_name() {
     assert_eq!(why(&redis).await, None);
     server.tell(&["CONFIG", "SET", "maxmemory", "1"]);
     assert_eq!(why(&redis).await, Some(Why::Full));
+    is_refused_for(&redis, Why::Full).await;
     server.tell(&["CONFIG", "SET", "maxmemory", "0"]);
     assert_eq!(why(&redis).await, None);
 
     server.tell(&["REPLICAOF", "127.0.0.1", "1"]);
     assert_eq!(why(&redis).await, Some(Why::ReadOnly));
+    is_refused_for(&redis, Why::ReadOnly).await;
     server.tell(&["REPLICAOF", "NO", "ONE"]);
     assert_eq!(why(&redis).await, None);
 
