@@ -27,7 +27,7 @@ use super::upstream;
 /// What the circuit is called, everywhere.
 pub(crate) const CIRCUIT: &str = "payments";
 /// So often does it look whether there is something new to say.
-const LOOKS_EVERY: Duration = Duration::from_millis(20);
+const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 /// What an instance is started with.
 #[derive(Clone, Debug)]

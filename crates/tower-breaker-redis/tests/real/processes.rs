@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use crate::support::{
     handle::Instance,
+    instance::Plan,
     instances::{
         SOON, all, is_attached, is_closed, is_forced, is_open, start_all, start_with, within,
     },
-    server::{Server, signal},
+    server::{Server, is_stopped, signal},
     upstream::{Answers, Arrival, Upstream},
 };
 
@@ -21,11 +22,21 @@ struct Scene {
 }
 
 impl Scene {
-    /// So many, with a call a second each.
+    /// So many, with a call a second each. Alone none has ten in five seconds.
     async fn of(many: u8) -> Self {
+        Self::with(many, |_| {}).await
+    }
+
+    /// So many, with five calls a second each. Alone none has forty in five seconds. Who has a seat uses it soon.
+    async fn busy(many: u8) -> Self {
+        let busy = |plan: &mut Plan| (plan.rate, plan.minimum_calls) = (5.0, 40);
+        Self::with(many, busy).await
+    }
+
+    async fn with(many: u8, change: impl Fn(&mut Plan)) -> Self {
         let server = Server::start();
         let upstream = Upstream::start().await.expect("a port");
-        let instances = start_all(many, &upstream, &server.url(), 1.0);
+        let instances = start_with(many, &upstream, &server.url(), change);
         let scene = Self {
             server,
             upstream,
@@ -129,7 +140,7 @@ async fn one_probe_a_break_is_sent_for_all() {
 // N5: whoever has the only seat is killed between the grant and the result. Its lease ends, and somebody else probes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prober_that_is_killed_costs_one_lease() {
-    let mut scene = Scene::of(4).await;
+    let mut scene = Scene::busy(4).await;
     let since = scene.open(Answers::Hangs).await;
     let probe = scene.probes(since, 1).await.remove(0);
     let prober = scene.named(&probe.from).pid().expect("a process");
@@ -142,10 +153,10 @@ async fn a_prober_that_is_killed_costs_one_lease() {
 
     let after = scene.upstream.since(since);
     assert_ne!(after[1].from, probe.from);
-    // A probe may take a second, and a lease is a second longer.
+    // A probe may take a second, and a lease is a second longer, from when it was asked for: then a call had to come.
     let apart = after[1].at - probe.at;
     assert!(
-        apart >= Duration::from_millis(1_900),
+        apart >= Duration::from_millis(1_500),
         "before the lease was over: {apart:?}"
     );
     assert!(
@@ -157,12 +168,13 @@ async fn a_prober_that_is_killed_costs_one_lease() {
 // N5: whoever has the only seat freezes until long after its lease. What it believes when it goes on is worth nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prober_that_froze_past_its_lease_disturbs_nobody() {
-    let scene = Scene::of(4).await;
+    let scene = Scene::busy(4).await;
     let since = scene.open(Answers::Hangs).await;
     let probe = scene.probes(since, 1).await.remove(0);
     let frozen = scene.named(&probe.from);
     let pid = frozen.pid().expect("a process");
     signal(pid, "STOP");
+    is_stopped(pid);
     scene.upstream.set(Answers::Ok);
     within(SOON, "the others close", async || {
         let mut others = scene
@@ -327,9 +339,9 @@ async fn fifty_instances_with_hardly_a_call_open_at_once() {
         at[24] - at[0],
         at[49] - at[0],
     );
-    // By push it is milliseconds; by the next poll a second. Starved of processor time, it is something more.
+    // By push it is milliseconds; by the next poll a second. Fifty processes may wait longer for a processor than for that.
     assert!(
-        at[49] - at[0] < 2_000.0,
+        at[49] - at[0] < 5_000.0,
         "the last was late by {} ms",
         at[49] - at[0]
     );

@@ -8,7 +8,8 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, TcpStream},
     process::Command,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::redis::RedisServer;
@@ -85,6 +86,7 @@ impl Server {
     /// SIGSTOP: its kernel takes connections and bytes, and nobody answers.
     pub(crate) fn stop(&self) {
         signal(self.0.pid(), "STOP");
+        is_stopped(self.0.pid());
     }
 
     pub(crate) fn go_on(&self) {
@@ -155,6 +157,23 @@ impl Server {
             .iter()
             .map(|entry| format!("{entry:?}"))
             .collect()
+    }
+}
+
+/// Looks until a process has stopped, which is soon after it was told.
+pub(crate) fn is_stopped(pid: u32) {
+    let until = Instant::now() + Duration::from_secs(10);
+    let stat = || {
+        Command::new("sh")
+            .args([
+                "-c",
+                &format!("ps -o stat= -p {pid} || cut -d ' ' -f 3 /proc/{pid}/stat"),
+            ])
+            .output()
+    };
+    while !stat().is_ok_and(|said| said.stdout.starts_with(b"T")) {
+        assert!(Instant::now() < until, "{pid} does not stop");
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
