@@ -70,7 +70,7 @@ export class Mock {
       window, minimum_calls: 20, consecutive_failures: 0, consecutive_failures_threshold: null, ramp_share: c.ramp,
       probes: c.state === 'half_open' ? { in_flight: 1, permits: 1, successes_needed: 2, failures_allowed: 0 } : null,
       totals: { success: c.totals[0], failure: c.totals[1], ignored: 0, abandoned: 0, rejected: c.totals[3], slow: c.totals[2], stale: 0, shadowed: 0, vetoed: 0, rejected_by: { open: c.totals[3], half_open_full: 0, forced_open: 0, ramping: 0 } },
-      parts: c.parts ?? null, settings_version: c.version, line: this.line(c, window),
+      parts: c.parts ?? null, fleet: c.fleet ?? null, settings_version: c.version, line: this.line(c, window),
     };
   }
   line(c, window) {
@@ -220,7 +220,7 @@ export class Mock {
       if (body.settings.failure_rate > 1) return say(422, { error: 'failure_rate is too large', field: 'failure_rate', allowed: 'a share above 0, up to 1' });
       this.set(c.name, body.settings, by);
     } else return say(404, { error: 'not found' });
-    return say(200, this.json(c));
+    return say(200, { ...this.json(c), ...this.heard });
   }
 }
 

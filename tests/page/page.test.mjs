@@ -74,6 +74,54 @@ test('what is around a breaker is one line of its details, and says what is wron
   assert.equal(await fact.textContent(), 'wrong: 9 failures hidden by a fallback inside the breaker; wrong: 2 calls met a queue inside the breaker; wrong: nothing keeps to the setting <b>bulkhead');
 }));
 
+const FLEET = { attached: true, since_seconds: 7, why: null, stamp: { era: 3, nonce: 9 }, state: 'closed', forced: false, cause: null, who: null, attempt: 0, contributors: 48, agreeing: 3, window: { calls: 0, failures: 0, slow: 0 }, consecutive_failures: 0, seats: 0, mismatch: false, refused: 0 };
+
+test('with whom a circuit is shared is one line of its details, and so is why it is alone', withPage(few, async ({ mock, page }) => {
+  const fact = name => page.locator('#details .facts div').filter({ has: page.locator('dt', { hasText: new RegExp(`^${name}$`) }) }).locator('dd');
+  const line = fact('Fleet'), show = fleet => { const c = mock.circuits.get('search'); c.fleet = fleet; c.changed = true; };
+  mock.trip('search', 30);
+  await card(page, 'search').waitFor();
+  await card(page, 'search').locator('button', { hasText: 'Details' }).click();
+  assert.equal(await line.count(), 0, 'of a circuit that is not shared');
+  const reads = words => until(words, async () => await line.count() === 1 && await line.textContent() === words);
+  show(FLEET);
+  await reads('shared, 48 instances have calls, 3 of them see it fail');
+  show({ ...FLEET, contributors: 1, agreeing: 1, state: 'half_open', cause: '<b>62 of 120', who: 'ops', seats: 1, mismatch: true, refused: 2 });
+  await reads('shared, 1 instance has calls, 1 of them sees it fail; the fleet is half-open: <b>62 of 120 (by ops); 1 seat for probes; wrong: other instances have other settings; wrong: 2 answers of the store refused');
+  show({ ...FLEET, attached: false, why: 'timed_out', since_seconds: 7200 });
+  await until('alone', async () => /^alone for .*: timed out$/.test(await line.textContent()));
+  show({ ...FLEET, attached: false, why: 'off' });
+  await reads('not shared: turned off');
+  // A break that is over is not the end of it.
+  Object.assign(mock.circuits.get('search'), { until: mock.now() - 1 });
+  show({ ...FLEET, state: 'open' });
+  await until('no promise', async () => await fact('Next probe in').textContent() === 'as the fleet decides');
+}));
+
+test('what is done to a shared circuit says to how many it is done', withPage(few, async ({ mock, page }) => {
+  const c = mock.circuits.get('search'), dialog = page.locator('#act'), will = dialog.locator('.will');
+  mock.trip('search', 30);
+  Object.assign(c, { fleet: FLEET, changed: true });
+  await card(page, 'search').waitFor();
+  const open = async name => { await card(page, 'search').locator('button', { hasText: name }).first().click(); await dialog.waitFor(); };
+  const where = dialog.locator('label', { hasText: /^Where/ }).locator('select');
+  const send = async () => { await dialog.locator('label', { hasText: /^Reason/ }).locator('input').fill('a test'); await dialog.locator('button[type=submit]').click(); };
+  await until('it is known to be shared', async () => { await open('Force open'); const is = /On all instances of its fleet\.$/.test(await will.textContent()); if (!is) await dialog.locator('button', { hasText: 'Cancel' }).click(); return is; });
+  await where.selectOption('here');
+  assert.match(await will.textContent(), /On this instance only\.$/);
+  mock.heard = { heard: null, only_here: null };
+  await send();
+  await until('sent', () => mock.last?.action === 'force-open');
+  assert.equal(mock.last.body.here, true);
+  await dialog.waitFor({ state: 'hidden' });
+  // For all, and none of them could be told.
+  mock.heard = { heard: null, only_here: 'not_reached' };
+  await open('Release');
+  await send();
+  await until('told so', async () => /on this instance only.*not reached/.test(await dialog.locator('.wrong').textContent()));
+  assert.equal(mock.last.body.here, undefined);
+}));
+
 test('an older server, which tells only how it opened last, is shown as it was', withPage({ mock: { circuits: many(12), again: false } }, async ({ mock, page }) => {
   const why = card(page, 'search').locator('.why');
   mock.trip('search', 30);
