@@ -64,6 +64,7 @@
 //! | [`half_open_timeout`](CircuitBuilder::half_open_timeout) | the longer of the break and 30 seconds; longer after a probe has succeeded too late |
 //! | [`probe_timeout`](CircuitBuilder::probe_timeout) | none: a probe may take as long as any call |
 //! | [`call_timeout`](CircuitBuilder::call_timeout), [`bulkhead`](CircuitBuilder::bulkhead), [`retries`](CircuitBuilder::retries) | none: no limit, as many calls at once as come, no second try |
+//! | [`shared`](CircuitBuilder::shared) | not: each instance has a circuit of its own |
 //! | [`ramp`](CircuitBuilder::ramp) | none |
 //! | [`abandoned`](CircuitBuilder::abandoned) | a dropped call is neutral, or a failure if it was slow already |
 //! | a rejection | 503 with `Retry-After` |
@@ -127,6 +128,13 @@
 //! order. With all three features there is a guide, `guide::degrading`. It begins with what a visitor of a page should
 //! see.
 //!
+//! # Many instances
+//!
+//! With the feature `fleet`, the instances of a service share circuits, through a Redis that they reach (package
+//! `tower-breaker-redis`) or a store of yours: they open together when enough of them agree, send a few probes for all,
+//! and close together. No call ever waits for the store, and without it each circuit is what it would be alone. The
+//! guide `fleet` begins with when not to share.
+//!
 //! # Without Tower
 //!
 //! [`Circuit::call`] runs a future, [`Circuit::try_acquire`] gives a [`Guard`] to finish by hand. For
@@ -144,7 +152,7 @@
 //! | `axum` | circuits by matched route: `keyed::by::route` | `registry`, `axum` (`MatchedPath` only) |
 //! | `body` | outcomes that are known at the end of a body, and slow clients told from slow dependencies: module `body` | `http-body`, `bytes` |
 //! | `coarse-clock` | a clock that is cheap to read, to choose for busy time windows: `clock::Coarse` | `coarsetime` |
-//! | `fleet` | one circuit across instances, which share what they see and decide: module `fleet` | |
+//! | `fleet` | one circuit across instances, which share what they see and decide: module `fleet`, and a guide | |
 //! | `retry-after` | `Retry-After` of failures is honoured, if asked for: module `retry_after` | `httpdate` |
 //! | `grpc` | gRPC over any HTTP stack: module `grpc` | `body`, `retry-after` |
 //! | `tonic` | what joins tonic's types to ours: `Status`, `Code`, `NamedService` | `grpc`, `tonic` |
@@ -251,6 +259,12 @@ pub use self::{
 };
 
 // Its examples need the clients they show.
-#[cfg(all(doctest, feature = "axum", feature = "reqwest", feature = "tonic"))]
+#[cfg(all(
+    doctest,
+    feature = "axum",
+    feature = "fleet",
+    feature = "reqwest",
+    feature = "tonic"
+))]
 #[doc = include_str!("../README.md")]
 mod readme {}
