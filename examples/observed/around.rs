@@ -10,7 +10,7 @@ use reqwest::Client;
 use tokio::time::interval;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_breaker::{
-    BulkheadLayer, CircuitBreakerLayer, CircuitBuilder, RetryLimits,
+    Agreement, BulkheadLayer, CircuitBreakerLayer, CircuitBuilder, RetryLimits,
     degrade::{
         fallback::{self, FallbackLayer},
         queue::{DeferLayer, Drainer, Memory},
@@ -21,10 +21,12 @@ use tower_breaker::{
 
 type Answer = Response<Full<Bytes>>;
 
-/// Reviews come from a dependency that may hang: two calls at once, a tenth of a second for each.
+/// Reviews come from a dependency that may hang: two calls at once, a tenth of a second for each. Instances share what they
+/// see of it.
 pub(crate) fn reviews(circuit: CircuitBuilder) -> CircuitBuilder {
     circuit
         .tag("tier", "extras")
+        .shared(Agreement::default())
         .call_timeout(Duration::from_millis(100))
         .bulkhead(2, Duration::from_millis(10))
         .retries(RetryLimits::new(1).share(0.2))

@@ -166,6 +166,10 @@ impl Check<'_> {
             "the metrics say that database has opened",
         )?;
         demand(
+            scrape.contains("circuit_breaker_fleet_attached{circuit=\"reviews\"} 1\n"),
+            "reviews is shared with another instance",
+        )?;
+        demand(
             scrape.contains(
                 "circuit_breaker_rejections_total{circuit=\"us\",reason=\"forced_open\"}",
             ),

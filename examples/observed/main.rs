@@ -33,7 +33,7 @@
 //! |---|---|---|
 //! | from 1 on, for good | `mail` is down | a circuit that stays open; the server is ready all the same |
 //! | 3 to 15 | `database` is down | `/readyz` is 503 while the circuit rejects, because a rule requires it |
-//! | 5 to 14 | `reviews` is slow | calls are cut off, its bulkhead is full, and a default answers |
+//! | 5 to 14 | `reviews` is slow | calls are cut off, its bulkhead is full, and a default answers; shared with another instance, it opens in both |
 //! | 8 to 16 | `orders` is down | orders are kept for later, and made when it is back |
 //! | 18 to 30 | `eu` is slow | it opens for slow calls; the server is ready, because `us` will do |
 //! | 33 to 43 | `tenant-acme` is down | one tenant fails, and the other two do not |
@@ -43,6 +43,7 @@
 
 mod around;
 mod check;
+mod other;
 mod outside;
 mod traffic;
 
@@ -67,6 +68,7 @@ use tower::BoxError;
 use tower_breaker::{
     CircuitBuilder, ConfigError, Mode,
     admin::{Control, Health, View},
+    fleet::Fleet,
     registry::{Registry, Subscription},
     telemetry,
 };
@@ -87,12 +89,14 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), BoxError> {
     let is_check = is_check(&env::args().skip(1).collect::<Vec<_>>())?;
-    let registry = registry()?;
+    let fleet = other::fleet("this one")?;
+    let registry = registry(&fleet)?;
     let _log = log(&registry);
     let outside = Outside::default();
     let address = outside.start().await?;
     traffic::begin(&registry, &address)?;
     around::begin(&registry, &address)?;
+    other::begin(&fleet, &address)?;
 
     let token: Arc<str> = token().into();
     let listener = TcpListener::bind(("127.0.0.1", port(is_check)?)).await?;
@@ -128,16 +132,10 @@ fn port(is_check: bool) -> Result<u16, BoxError> {
 }
 
 /// Seven circuits by name, and one for each tenant that is called.
-fn registry() -> Result<Registry, ConfigError> {
+fn registry(fleet: &Fleet) -> Result<Registry, ConfigError> {
     Registry::builder()
-        .defaults(|it| {
-            it.consecutive_failures(5)
-                .failure_rate(0.5)
-                .minimum_calls(20)
-                .time_window(Duration::from_secs(10))
-                .open_for(Duration::from_secs(2))
-                .durations(true)
-        })
+        .fleet(fleet)
+        .defaults(defaults)
         .matching("tenant-*", |it| it.tag("tier", "tenants"))
         .circuit("database", |it| it.tag("tier", "critical"))
         .circuit("eu", region)
@@ -150,6 +148,16 @@ fn registry() -> Result<Registry, ConfigError> {
         .circuit("reviews", around::reviews)
         .circuit("orders", |it| it.tag("tier", "critical"))
         .build()
+}
+
+fn defaults(circuit: CircuitBuilder) -> CircuitBuilder {
+    circuit
+        .consecutive_failures(5)
+        .failure_rate(0.5)
+        .minimum_calls(20)
+        .time_window(Duration::from_secs(10))
+        .open_for(Duration::from_secs(2))
+        .durations(true)
 }
 
 /// It may be too slow, too.
