@@ -20,8 +20,9 @@ local function keep(who, l)
   redis.call('PEXPIRE', rk, int(DAY))
 end
 
--- Takes back seats whose time is over, as if those probes had never been. How many others are out, and until when.
-local function reclaim()
+-- Takes back seats whose time is over, as if those probes had never been. How many others are out, and until when. If the
+-- clock has gone back, nobody has them for longer than `life`; whoever asks knows its own by their end.
+local function reclaim(life)
   local flat, held, first = redis.call('HGETALL', rk), 0, nil
   for i = 1, #flat, 2 do
     local l = read_lease(flat[i + 1])
@@ -31,6 +32,10 @@ local function reclaim()
       l.back, l.ends = l.back + seats, 0
       keep(flat[i], l)
     elseif seats > 0 then
+      if flat[i] ~= me and l.ends > at(life) then
+        l.ends = at(life)
+        keep(flat[i], l)
+      end
       held = held + seats
       if not first or l.ends < first then first = l.ends end
     end
@@ -58,7 +63,7 @@ function proposals.lease()
     to('h')
     v.p, v.q, v.x, v.b = permits, need, of - need, of
   end
-  local held, first = reclaim()
+  local held, first = reclaim(life)
   local l = read_lease(redis.call('HGET', rk, me)) or { ends = 0, given = 0, ok = 0, failed = 0, back = 0 }
   -- Who asks once more has not heard the answer: the same seats, for what is left of their time.
   if seats_of(l) > 0 then return YES end

@@ -80,7 +80,12 @@ local function turn(lk, tag, rk, name, v, to, nonce)
 end
 
 -- Forced open, and its time is over: whoever comes by closes it. The nonce stays: all who do it write the same.
+-- If the clock has gone back, no break is longer from now on than it is.
 local function expire(lk, tag, sk, rk, name, v)
+  if v.s == 'o' and v.u > at(v.d) then
+    v.u = at(v.d)
+    redis.call('HSET', sk, 'S', packed(v))
+  end
   if v.m == 'f' and v.u > 0 and now >= v.u and v.e < LAST_ERA then
     turn(lk, tag, rk, name, v, 'c', v.n)
     v.m, v.k, v.w, v.u, v.t, v.a = 'n', 'force_expired', '', 0, now, 0

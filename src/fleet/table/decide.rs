@@ -126,7 +126,7 @@ impl Step<'_> {
             now, ask, entry, ..
         } = self;
         // As if those probes had never been.
-        left.budget += lease::expire(&mut entry.leases, now);
+        left.budget += lease::expire(&mut entry.leases, now, life, ask.instance);
         entry.record.state = State::HalfOpen(left);
         // Who asks once more has not heard the answer: the same seats, for what is left of their time.
         if entry.lease_of(now, ask.instance).is_some() {

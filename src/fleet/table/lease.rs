@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::super::wire::{InstanceId, Lease};
+use super::{
+    super::wire::{InstanceId, Lease},
+    record::later,
+};
 
 /// What an instance has of a half-open time, and what became of it. All but `ends` only grow: a copy that comes late
 /// changes nothing.
@@ -79,10 +82,23 @@ impl News {
     }
 }
 
-/// Takes back the seats whose time is over. How many.
-pub(super) fn expire(leases: &mut BTreeMap<InstanceId, Kept>, now: u64) -> u32 {
-    let over = leases.values_mut().filter(|it| it.is_over(now));
-    over.map(Kept::expire).sum()
+/// Takes back the seats whose time is over. How many. If the clock has gone back, nobody has them for longer than
+/// `life` from now; whoever asks knows its own by their end.
+pub(super) fn expire(
+    leases: &mut BTreeMap<InstanceId, Kept>,
+    now: u64,
+    life: u64,
+    asks: InstanceId,
+) -> u32 {
+    let mut taken = 0;
+    for (instance, lease) in leases {
+        if lease.is_over(now) {
+            taken += lease.expire();
+        } else if *instance != asks {
+            lease.ends = lease.ends.min(later(now, life));
+        }
+    }
+    taken
 }
 
 /// How many seats are out.

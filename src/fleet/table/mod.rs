@@ -91,6 +91,7 @@ impl Entry {
     /// What comes before anything else: can it be read, and is a forced mode over?
     fn read(&mut self, now: u64, name: &Key, log: &mut Log) -> Result<(), Odd> {
         self.record.readable()?;
+        self.record.shorten(now);
         if self.record.forced_is_over(now) {
             // The nonce of before: whoever comes by writes the same.
             self.turn(now, name, log, State::Closed, self.record.stamp.nonce);

@@ -99,6 +99,13 @@ impl Record {
         self.say("force_expired", Text::default());
     }
 
+    /// The clock has gone back: from now on no break is longer than it is.
+    pub(super) fn shorten(&mut self, now: u64) {
+        if self.state == State::Open {
+            self.until = self.until.min(later(now, self.length));
+        }
+    }
+
     pub(super) fn say(&mut self, cause: &str, who: Text<WHO_BYTES>) {
         (self.cause, self.who) = (Text::of(cause), who);
     }

@@ -55,15 +55,19 @@ fn report(table: &mut Table, now: u64, me: u64, seq: u64, calls: u64) -> Told {
 }
 
 fn decide(table: &mut Table, now: u64, name: &str, seen: Stamp, what: Proposal) -> Decided {
-    let ask = Decide {
+    let decided = table.decide(now, &ask(name, seen, what));
+    decided.expect("decided")
+}
+
+fn ask(name: &str, seen: Stamp, what: Proposal) -> Decide {
+    Decide {
         place: place(),
         instance: InstanceId(1),
         name: Key::of(name),
         seen,
         nonce: 1,
         what,
-    };
-    table.decide(now, &ask).expect("decided")
+    }
 }
 
 fn open(length: u64) -> Proposal {
@@ -80,30 +84,61 @@ fn a_clock_that_goes_back_prolongs_a_break_by_at_most_itself() {
     let mut table = Table::default();
     let opened = decide(&mut table, NOW, "it", Stamp::default(), open(5_000));
     let stamp = opened.standing.stamp;
-    let told = exchange(&mut table, NOW - MINUTE, 1, look(stamp, None));
-    assert_eq!(told.standing.state, Stored::Open { left: 5_000 });
-    let told = exchange(&mut table, NOW + DAY, 1, look(stamp, None));
-    assert_eq!(told.standing.state, Stored::Open { left: 0 });
+    let mut left = |now| {
+        exchange(&mut table, now, 1, look(stamp, None))
+            .standing
+            .state
+    };
+    let back = NOW - MINUTE;
+    assert_eq!(left(back), Stored::Open { left: 5_000 });
+    assert_eq!(left(back + 3_000), Stored::Open { left: 2_000 });
+    assert_eq!(left(back + 5_000), Stored::Open { left: 0 });
+}
+
+// N5: whoever has it has it for no longer than it would be if it had just been given.
+#[test]
+fn a_clock_that_goes_back_prolongs_a_seat_by_at_most_itself() {
+    let mut table = Table::default();
+    let opened = decide(&mut table, NOW, "it", Stamp::default(), open(0));
+    let lease = Proposal::Lease {
+        permits: 1,
+        need: 1,
+        of: 1,
+        life: 2_000,
+        want: 1,
+    };
+    let leased = decide(&mut table, NOW, "it", opened.standing.stamp, lease.clone());
+    let seen = leased.standing.stamp;
+    let back = NOW - MINUTE;
+    let same = decide(&mut table, back, "it", seen, lease.clone());
+    let left = same.lease.map(|it| it.left);
+    assert_eq!(left, Some(2_000 + MINUTE), "who has it knows it by its end");
+    let mut other = |now| {
+        let ask = Decide {
+            instance: InstanceId(2),
+            ..ask("it", seen, lease.clone())
+        };
+        table.decide(now, &ask).expect("decided").done
+    };
+    assert_eq!(other(back), Done::Full { next: 2_000 });
+    assert_eq!(other(back + 1_500), Done::Full { next: 500 });
+    assert_eq!(other(back + 2_000), Done::Yes);
 }
 
 // N5
 #[test]
-fn a_clock_that_goes_back_prolongs_a_seat_and_one_that_jumps_ends_it() {
+fn a_clock_that_jumps_ends_a_seat() {
     let mut table = Table::default();
     let opened = decide(&mut table, NOW, "it", Stamp::default(), open(0));
-    let lease = |life| Proposal::Lease {
+    let lease = || Proposal::Lease {
         permits: 1,
         need: 1,
         of: 1,
-        life,
+        life: 2_000,
         want: 1,
     };
-    let seen = opened.standing.stamp;
-    let leased = decide(&mut table, NOW, "it", seen, lease(2_000));
-    let seen = leased.standing.stamp;
-    let back = decide(&mut table, NOW - MINUTE, "it", seen, lease(2_000));
-    assert_eq!(back.lease.map(|it| it.seats), Some(1), "the same seat");
-    let later = decide(&mut table, NOW + DAY, "it", seen, lease(2_000));
+    let leased = decide(&mut table, NOW, "it", opened.standing.stamp, lease());
+    let later = decide(&mut table, NOW + DAY, "it", leased.standing.stamp, lease());
     assert_eq!(later.done, Done::Yes, "it is free again, for anybody");
     assert_eq!(later.lease.map(|it| it.left), Some(2_000));
 }
@@ -211,27 +246,20 @@ fn what_is_unreadable_stays_as_it_is() {
     let mut table = Table::default();
     table.garble(&Key::of("it"));
     let before = table.clone();
-    let ask = Exchange {
+    let looks = Exchange {
         place: place(),
         instance: InstanceId(1),
         seen: 0,
         circuits: vec![look(Stamp::default(), None)],
     };
-    assert!(table.exchange(NOW, &ask).circuits[0].is_err());
+    assert!(table.exchange(NOW, &looks).circuits[0].is_err());
     for what in [
         open(1),
         Proposal::Reset {
             who: Text::default(),
         },
     ] {
-        let ask = Decide {
-            place: place(),
-            instance: InstanceId(1),
-            name: Key::of("it"),
-            seen: Stamp::default(),
-            nonce: 1,
-            what,
-        };
+        let ask = ask("it", Stamp::default(), what);
         assert!(table.decide(NOW, &ask).is_err());
     }
     assert_eq!(table, before);
