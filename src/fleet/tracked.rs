@@ -35,6 +35,8 @@ pub(super) struct Tracked {
     lease_at: Option<u64>,
     /// When the last report was sent that counts.
     reported: u64,
+    /// When the store was asked of it, and has answered.
+    looked: u64,
     /// The store is to be asked of it.
     unknown: bool,
     /// When the store was asked that has answered for all that have not changed.
@@ -106,6 +108,7 @@ impl Tracked {
             due_at: now,
             lease_at: None,
             reported: 0,
+            looked: 0,
             unknown: true,
             confirmed: 0,
             odd: false,
@@ -247,7 +250,13 @@ impl Tracked {
             }
             Asks::Decide(_) => Some(pass.now),
             _ if self.unknown => Some(pass.now),
-            Asks::Look { now } => now.then_some(pass.now),
+            Asks::Look { now: true } => Some(pass.now),
+            // What was told of others is not shown for longer than it counts.
+            Asks::Look { now: false } if self.contributors() > 0 => {
+                let keep_for = self.rules.keep_for().saturating_mul(1_000_000);
+                Some(self.looked.saturating_add(keep_for))
+            }
+            Asks::Look { now: false } => None,
             Asks::Report(register) => {
                 let news = around.common.pace.news(self.contributors(), pass.circuits);
                 let keep_for = self.rules.keep_for();
@@ -303,7 +312,7 @@ impl Tracked {
             return;
         };
         (self.unknown, self.odd) = (false, false);
-        self.confirmed = asked;
+        (self.confirmed, self.looked) = (asked, asked);
         let local = look(&circuit, self.rules.of(&circuit));
         let out = self.follow.heard(&told, (asked, now), &local);
         if told.how == How::Counted {

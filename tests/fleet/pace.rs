@@ -63,3 +63,26 @@ async fn successes_are_seldom_said_and_failures_at_most_once_in_an_interval() {
     let said = it.fleet.status().reports - before;
     assert!(said <= 65, "{said}");
 }
+
+// N2, N7: what others say is not shown for ever by whoever has nothing to say.
+#[tokio::test(start_paused = true)]
+async fn sums_that_are_long_gone_are_not_shown() {
+    let short = |builder: CircuitBuilder| builder.time_window(secs(10));
+    let store = Memory::new();
+    let one = Instance::new(store.clone(), short);
+    let other = Instance::new(store, short);
+    sleep(secs(1)).await;
+    one.call(true);
+    for _ in 0..20 {
+        other.call(true);
+        sleep(secs(1)).await;
+    }
+    let shown = |it: &Instance| it.circuit.snapshot().fleet.expect("a fleet").contributors;
+    assert_eq!((shown(&one), shown(&other)), (1, 1));
+    sleep(secs(60)).await;
+    assert_eq!((shown(&one), shown(&other)), (0, 0));
+    let asked = || one.fleet.status().exchanges;
+    let before = asked();
+    sleep(secs(600)).await;
+    assert!(asked() - before <= 650, "only polls");
+}
