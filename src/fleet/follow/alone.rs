@@ -1,6 +1,6 @@
 //! What an instance does without the store (rule N7).
 
-use super::{Follow, Seats};
+use super::{Follow, Held, Seats};
 use crate::{
     circuit::followed::{FleetNews, Heard, Why},
     fleet::{
@@ -61,10 +61,10 @@ impl Follow {
         self.asked = None;
         self.applied = None;
         self.behind = false;
-        // The store goes on counting them.
-        let lease = self.seats.lease;
+        // The store goes on counting its seats, and probes have begun on some of them.
+        let spent = |lease| Held { seats: 0, ..lease };
         self.seats = Seats {
-            lease,
+            lease: self.seats.lease.map(spent),
             ..Seats::default()
         };
         self.speaks.trips = None;

@@ -1,6 +1,6 @@
 //! What an instance wants of the store (rules N4 to N6).
 
-use super::{Follow, Gone, MILLI, Made, Said};
+use super::{Follow, Gone, MILLI, Made, Said, Seats};
 use crate::{
     circuit::followed::Act,
     fleet::{
@@ -82,16 +82,22 @@ impl Follow {
         let seats = &self.seats;
         let (made, length) = match (seats.gone, local.state) {
             (Some(gone), _) => (gone.made, gone.length),
-            (None, Here::HalfOpen(Some(tally))) if seats.stale || seats.told.differs(&tally) => {
-                (Made::of(&tally, self.unused()), millis(tally.floor))
+            (None, Here::HalfOpen(Some(tally)))
+                if seats.stale > 0 || seats.told.differs(&tally) =>
+            {
+                let unused = seats.told.unused + seats.stale;
+                (Made::of(&tally, unused), millis(tally.floor))
             }
-            (None, _) if seats.stale => (
-                Made {
-                    unused: self.unused(),
-                    ..seats.told
-                },
-                0,
-            ),
+            (None, _) if seats.stale > 0 => {
+                let unused = seats.told.unused + seats.stale;
+                (
+                    Made {
+                        unused,
+                        ..seats.told
+                    },
+                    0,
+                )
+            }
             _ => return None,
         };
         Some(Proposal::Result {
@@ -102,15 +108,11 @@ impl Follow {
         })
     }
 
-    /// Seats that are given back, with those that were before.
-    fn unused(&self) -> u32 {
-        let lease = self.seats.lease.filter(|_| self.seats.stale);
-        self.seats.told.unused + lease.map_or(0, |lease| lease.seats)
-    }
-
     /// Looks what has become of the seats.
     pub(super) fn see_seats(&mut self, local: &Local<'_>, now: u64) {
         match local.state {
+            // What it does by itself, it does not do for the fleet.
+            _ if !self.is_attached(now) => {}
             Here::HalfOpen(Some(tally)) => {
                 self.seats.seen = Some(Made::of(&tally, tally.unused));
             }
@@ -122,24 +124,26 @@ impl Follow {
     }
 
     /// The circuit is no longer led, and the fleet waits for what comes of the seats. A break that the circuit has begun
-    /// by itself is a probe that failed; a person who has closed or forced it has answered nothing.
+    /// by itself is a probe that failed; a person who has closed or forced it has answered nothing. Seats are given back
+    /// only if no probe can have begun on them.
     fn leaves(&self, local: &Local<'_>, now: u64) -> Option<Gone> {
-        let seats = &self.seats;
-        let lease = seats.lease.filter(|lease| now < lease.until);
-        let never_taken = || {
-            lease.map(|lease| Made {
-                unused: lease.seats,
-                ..seats.told
-            })
+        let Seats {
+            seen, told, lease, ..
+        } = self.seats;
+        let lasts = lease.is_some_and(|it| now < it.until && it.seats > 0);
+        let failed = u32::from(local.is_open_alone() && (lasts || seen.is_some()));
+        let unused = seen.map_or(0, |seen| seen.unused.saturating_sub(failed));
+        let made = seen.unwrap_or(told);
+        let made = Made {
+            ok: made.ok,
+            failed: made.failed + failed,
+            unused: told.unused + if lasts { unused } else { 0 },
         };
-        let mut made = seats.seen.or_else(never_taken)?;
-        made.failed += u32::from(seats.seen.is_some() && local.is_open_alone());
-        made.unused = lease.map_or(0, |_| made.unused) + seats.told.unused;
         let length = match local.state {
             Here::Open { left, .. } => left.div_ceil(MILLI),
             _ => 0,
         };
-        (made != seats.told).then_some(Gone { made, length })
+        (made != told).then_some(Gone { made, length })
     }
 
     // Seats.

@@ -202,7 +202,7 @@ impl Follow {
         };
         match self.seats.lease.filter(|old| old.ends == new.ends) {
             None => self.lead(new, now, local, out),
-            Some(old) => self.have_still(old, now, local, out),
+            Some(old) => self.have_still(old, new.seats, now, local, out),
         }
     }
 
@@ -222,12 +222,20 @@ impl Follow {
 
     /// The same seats as before. Those that the circuit has not taken are still good. Those that are over here are not,
     /// and probes may have begun on them: they are given back, unless one is on its way.
-    fn have_still(&mut self, old: Held, now: u64, local: &Local<'_>, out: &mut Vec<Apply>) {
+    fn have_still(
+        &mut self,
+        old: Held,
+        counted: u32,
+        now: u64,
+        local: &Local<'_>,
+        out: &mut Vec<Apply>,
+    ) {
         let waits = matches!(local.state, Here::Open { led: true, .. });
-        if waits && self.seats.seen.is_none() && now < old.until {
+        let untaken = waits && self.seats.seen.is_none() && old.seats > 0;
+        if untaken && now < old.until {
             self.lead(old, now, local, out);
         } else if now >= old.until && !local.has_probe() {
-            self.seats.stale = true;
+            self.seats.stale = counted;
             out.push(Apply::Again);
         } else {
             self.seats.full_until = Some(now.saturating_add(1_000 * MILLI));
@@ -270,7 +278,7 @@ impl Follow {
         if seats.gone.take().is_some() {
             (seats.lease, seats.seen) = (None, None);
         }
-        if std::mem::take(&mut seats.stale) {
+        if std::mem::take(&mut seats.stale) > 0 {
             seats.lease = None;
         }
         if let Here::HalfOpen(Some(tally)) = local.state {

@@ -90,8 +90,8 @@ pub(super) struct Seats {
     /// None before then.
     pub(super) full_until: Option<u64>,
     pub(super) lease: Option<Held>,
-    /// The store counts a lease that is over here: it is given back.
-    pub(super) stale: bool,
+    /// So many seats the store still counts whose lease is over here: they are given back.
+    pub(super) stale: u32,
     /// What was made of them, as last seen.
     pub(super) seen: Option<Made>,
     /// What the store knows of that.
@@ -100,7 +100,7 @@ pub(super) struct Seats {
     pub(super) gone: Option<Gone>,
 }
 
-/// A lease of seats.
+/// A lease of seats. Without seats: what is left of one that is not to be taken again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Held {
     pub(super) seats: u32,

@@ -193,15 +193,39 @@ fn seats_whose_answer_was_lost_are_asked_for_again() {
 
 // N5, N7: seats of a time when the store was there are not used a second time.
 #[test]
-fn seats_of_before_are_given_back_by_who_comes_back() {
+fn seats_of_before_are_not_taken_again_by_who_comes_back() {
     let here = seated(1, 0, 0, 0);
     let mut it = with_seat();
     it.asks(&local(here));
     it.passes(3_000);
     it.follow.passes(it.now, &local(here));
-    it.asks(&local(OWN_PROBE));
-    assert_eq!(it.hears(half(2, 2, 1), OWN_PROBE), [opens(0)]);
-    assert_eq!(result(&mut it, WAITS), Some((0, 0, 1, 2_000)));
+    // It makes a probe of its own, which fails: that is no result of the fleet's.
+    it.asks(&local(OPEN_ALONE));
+    assert_eq!(it.hears(half(2, 2, 1), OPEN_ALONE), [opens(0)]);
+    it.follow.wants(1);
+    let same = Decided {
+        lease: lease(1, 2_000),
+        now: STORE + 3_000,
+        ..decided(Done::Yes, half(2, 2, 1))
+    };
+    let ask = it.proposes(&local(WAITS)).expect("a seat");
+    assert_eq!(it.decided(&ask, &same, WAITS), []);
+    // The store has given them back by itself.
+    it.passes(2_000);
+    let ask = it.proposes(&local(WAITS)).expect("a seat");
+    let new = Decided {
+        now: STORE + 5_001,
+        ..same
+    };
+    let led = it.decided(&ask, &new, WAITS);
+    assert_eq!(led.iter().filter_map(seats).count(), 1);
+}
+
+// A7, N5: it has taken the seat, tripped, and opened, before anybody has looked.
+#[test]
+fn a_probe_that_nobody_has_seen_has_failed_all_the_same() {
+    let mut it = with_seat();
+    assert_eq!(result(&mut it, OPEN_ALONE), Some((0, 1, 0, 2_000)));
 }
 
 // N5: what has become of seats is said in all, until it is answered.
@@ -291,9 +315,9 @@ fn seats_that_a_person_has_made_useless_are_given_back() {
     it.decided(&ask, &decided(Done::Yes, half(2, 2, 1)), Here::Closed);
     assert_eq!(result(&mut it, Here::Closed), None);
 
-    // They have never come to it.
+    // Nobody has seen whether a probe has begun.
     let mut it = with_seat();
-    assert_eq!(result(&mut it, Here::Closed), Some((0, 0, 1, 2_000)));
+    assert_eq!(result(&mut it, Here::Closed), None);
 
     // Their time is over: they are the store's again anyway.
     let mut it = with_seat();
