@@ -11,7 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -47,13 +47,28 @@ pub(crate) struct Target {
     pub(crate) is_cluster: bool,
     pub(crate) response_timeout: Duration,
     pub(crate) hints: bool,
+    /// Asked for each connection, in place of what the nodes say.
+    pub(crate) credentials: Option<Credentials>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Tls>,
 }
 
+/// The name of a user, and the password.
+pub(crate) type Credentials = Arc<dyn Fn() -> (String, String) + Send + Sync>;
+
 impl Target {
-    pub(crate) fn password(&self) -> Option<&str> {
-        self.nodes.first()?.redis_settings().password()
+    /// The nodes with the credentials of now.
+    fn nodes(&self) -> Vec<ConnectionInfo> {
+        let Some(credentials) = &self.credentials else {
+            return self.nodes.clone();
+        };
+        let (user, password) = credentials();
+        let as_now = |node: &ConnectionInfo| {
+            let redis = node.redis_settings().clone();
+            let redis = redis.set_username(&user).set_password(&password);
+            node.clone().set_redis_settings(redis)
+        };
+        self.nodes.iter().map(as_now).collect()
     }
 }
 
@@ -201,6 +216,8 @@ pub(crate) struct Connection {
     target: Arc<Target>,
     counters: Arc<Counters>,
     state: tokio::sync::Mutex<State>,
+    /// The one that was sent last: no text has it.
+    password: Mutex<Option<String>>,
 }
 
 impl Connection {
@@ -209,6 +226,7 @@ impl Connection {
             target: Arc::new(target),
             counters: Arc::default(),
             state: tokio::sync::Mutex::new(State::Idle),
+            password: Mutex::default(),
         }
     }
 
@@ -222,7 +240,7 @@ impl Connection {
 
     /// Calls a script, on a new connection if there is none that is well.
     pub(crate) async fn call(&self, call: &Call) -> Result<Value, StoreError> {
-        let told = |error| error::store_error(&error, self.target.password());
+        let told = |error| self.told(&error);
         let (mut wire, health) = self.link(&call.channel).await.map_err(told)?;
         let answer = match self.send(&mut wire, &health, &call.by_hash()).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
@@ -231,6 +249,11 @@ impl Connection {
             answer => answer,
         };
         answer.map_err(told)
+    }
+
+    fn told(&self, error: &redis::RedisError) -> StoreError {
+        let password = self.password.lock().unwrap_or_else(PoisonError::into_inner);
+        error::store_error(error, password.as_deref())
     }
 
     async fn send(&self, wire: &mut Wire, health: &Health, command: &Cmd) -> RedisResult<Value> {
@@ -290,23 +313,30 @@ impl Connection {
     fn connect(&self) -> Connecting {
         self.counters.connects.fetch_add(1, Relaxed);
         self.counters.is_told.store(false, Relaxed);
-        Box::pin(connect(self.target.clone(), self.counters.clone()))
+        let nodes = self.target.nodes();
+        let password = nodes.first().and_then(|it| it.redis_settings().password());
+        *self.password.lock().unwrap_or_else(PoisonError::into_inner) = password.map(Into::into);
+        Box::pin(connect(self.target.clone(), nodes, self.counters.clone()))
     }
 }
 
 // ---- making one ---------------------------------------------------------------------------------
 
 /// Servers before Redis 6 and some proxies know no RESP3: then there are no hints.
-async fn connect(target: Arc<Target>, counters: Arc<Counters>) -> RedisResult<Link> {
+async fn connect(
+    target: Arc<Target>,
+    nodes: Vec<ConnectionInfo>,
+    counters: Arc<Counters>,
+) -> RedisResult<Link> {
     #[cfg(feature = "tls")]
-    crate::tls::install_provider(&target.nodes);
+    crate::tls::install_provider(&nodes);
     if target.hints {
-        match connect_by(&target, &counters, true).await {
+        match connect_by(&target, &nodes, &counters, true).await {
             Err(error) if is_of_protocol(&error) => {}
             made => return made,
         }
     }
-    connect_by(&target, &counters, false).await
+    connect_by(&target, &nodes, &counters, false).await
 }
 
 fn is_of_protocol(error: &redis::RedisError) -> bool {
@@ -314,13 +344,19 @@ fn is_of_protocol(error: &redis::RedisError) -> bool {
         || matches!(error.code(), Some("ERR" | "NOPROTO" | "NOPERM"))
 }
 
-async fn connect_by(target: &Target, counters: &Arc<Counters>, listens: bool) -> RedisResult<Link> {
+async fn connect_by(
+    target: &Target,
+    nodes: &[ConnectionInfo],
+    counters: &Arc<Counters>,
+    listens: bool,
+) -> RedisResult<Link> {
     let health = Arc::<Health>::default();
-    let pushed = pushed(counters.clone(), health.clone());
+    let pushed = listens.then(|| pushed(counters.clone(), health.clone()));
+    let nodes = nodes.iter().map(|node| info(node, listens));
     let wire = match target.is_cluster {
-        false => Wire::One(connect_to_one(target, listens, pushed).await?),
+        false => Wire::One(connect_to_one(target, nodes, pushed).await?),
         #[cfg(feature = "cluster")]
-        true => Wire::Cluster(connect_to_cluster(target, listens, pushed).await?),
+        true => Wire::Cluster(connect_to_cluster(target, nodes, pushed).await?),
         #[cfg(not(feature = "cluster"))]
         true => unreachable!("without the feature there are no clusters"),
     };
@@ -373,21 +409,19 @@ fn tcp() -> TcpSettings {
 
 async fn connect_to_one(
     target: &Target,
-    listens: bool,
-    pushed: Pushed,
+    mut nodes: impl Iterator<Item = ConnectionInfo>,
+    pushed: Option<Pushed>,
 ) -> RedisResult<MultiplexedConnection> {
-    let Some(node) = target.nodes.first() else {
+    let Some(node) = nodes.next() else {
         return Err((ErrorKind::InvalidClientConfig, "no address").into());
     };
-    let config = AsyncConnectionConfig::new()
+    let mut config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT))
         .set_response_timeout(Some(target.response_timeout));
-    let config = match listens {
-        true => config.set_push_sender(pushed),
-        false => config,
-    };
-    let client = client(target, info(node, listens))?;
-    client
+    if let Some(pushed) = pushed {
+        config = config.set_push_sender(pushed);
+    }
+    client(target, node)?
         .get_multiplexed_async_connection_with_config(&config)
         .await
 }
@@ -404,25 +438,22 @@ fn client(target: &Target, info: ConnectionInfo) -> RedisResult<Client> {
 #[cfg(feature = "cluster")]
 async fn connect_to_cluster(
     target: &Target,
-    listens: bool,
-    pushed: Pushed,
+    nodes: impl Iterator<Item = ConnectionInfo>,
+    pushed: Option<Pushed>,
 ) -> RedisResult<redis::cluster_async::ClusterConnection> {
-    let nodes = target.nodes.iter().map(|node| info(node, listens));
-    let builder = redis::cluster::ClusterClient::builder(nodes)
+    let mut builder = redis::cluster::ClusterClient::builder(nodes)
         .connection_timeout(CONNECT)
         .response_timeout(target.response_timeout)
         // A moved slot is asked for where it is now. More than that is up to who asks.
         .retries(2)
         .tcp_settings(tcp());
-    let builder = match listens {
-        true => builder.push_sender(pushed),
-        false => builder,
-    };
+    if let Some(pushed) = pushed {
+        builder = builder.push_sender(pushed);
+    }
     #[cfg(feature = "tls")]
-    let builder = match &target.tls {
-        Some(tls) => builder.certs(tls.certificates()),
-        None => builder,
-    };
+    if let Some(tls) = &target.tls {
+        builder = builder.certs(tls.certificates());
+    }
     // It has a time for each node, and none for all of them.
     let connecting = builder.build()?;
     match tokio::time::timeout(2 * CONNECT, connecting.get_async_connection()).await {

@@ -2,10 +2,15 @@
 
 use tower_breaker::fleet::wire::{Key, Place};
 
-/// What the user needs that a store logs in with, as [`ACL SETUSER`] takes it, for the namespace `shop`. A test runs
-/// everything that the store does with this, and finds nothing denied.
+/// The rights of the user that a store logs in with, as [`ACL SETUSER`] takes them, for the namespace `shop`: put yours in
+/// its place, twice. A test has everything done with these, and finds that nothing was denied.
 ///
-/// `client|setname` and `ping` are not sent by this crate; proxies and people who look may send them.
+/// ```
+/// let command = format!("ACL SETUSER breakers on >secret {}", tower_breaker_redis::ACL);
+/// assert!(command.contains("~{tb1:shop:*"));
+/// ```
+///
+/// `client|setname` and `ping` are not sent; proxies and people who look may want them.
 ///
 /// [`ACL SETUSER`]: https://redis.io/docs/latest/commands/acl-setuser/
 pub const ACL: &str = "resetkeys ~{tb1:shop:* resetchannels &{tb1:shop:* -@all +evalsha +eval +time +hmget +hget \

@@ -1,4 +1,83 @@
-//! One circuit across instances: the store of `tower-breaker`'s fleets on Redis.
+//! One circuit across instances: the store of [`tower_breaker`]'s fleets on Redis.
+//!
+//! Fifty instances learn of an outage alone, fifty times, and one with few calls never does. With a store they add up
+//! what they see: enough of them open the circuit together, one probe is sent for all, and a person can force it open
+//! everywhere. What a fleet is, and when not to have one, is said in [`tower_breaker::fleet`] and its guide. Here is what
+//! Redis has to do with it.
+//!
+//! ```
+//! use tower_breaker::{Agreement, Circuit, fleet::Fleet};
+//! use tower_breaker_redis::Redis;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let fleet = Fleet::builder("shop").build()?;
+//! tokio::spawn(fleet.run(Redis::new("redis://127.0.0.1:6379")?));
+//!
+//! let reviews = Circuit::builder("reviews")
+//!     .shared(Agreement::default())
+//!     .fleet(&fleet)
+//!     .build()?;
+//! // No call waits for Redis. Without one, each instance goes by what it sees itself.
+//! let stars = reviews.call(async { Ok::<_, std::io::Error>(5) }).await;
+//! assert_eq!(stars.expect("an answer"), 5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With a user, TLS with a root of one's own, and a cluster:
+//!
+#![cfg_attr(all(feature = "cluster", feature = "tls"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "cluster", feature = "tls")), doc = "```ignore")]
+//! use tower_breaker_redis::{Redis, Tls};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let roots = std::fs::read("roots.pem")?;
+//! let one = Redis::new("rediss://breakers:secret@redis.internal:6380")?.tls(Tls::new().roots(roots));
+//! let many = Redis::cluster(["redis://a.internal", "redis://b.internal"])?;
+//! # let _ = (one, many);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which Redis
+//!
+//! | | |
+//! |---|---|
+//! | Redis 7, Valkey | tested with 7.0.15; Valkey has the same commands |
+//! | Redis 6.2 | the oldest that has them all (`ZRANGE … BYSCORE`) |
+//! | a cluster | feature `cluster`. The keys of a fleet are in one slot; more shards are in more. How many heard of a decision is not known |
+//! | Sentinel | not looked up: name the primary, or what leads to it |
+//! | Dragonfly | its keys are declared, as it wants it; not tested |
+//! | KeyDB with two primaries | not to be used: the last write wins there, and two instances could have one seat |
+//!
+//! Nothing is installed in Redis: two scripts are sent along when it does not know them. No other command than those of
+//! [`ACL`] is used, and all keys begin with `{tb1:` and the namespace. Each has a time to live.
+//!
+//! # What it needs
+//!
+//! A user with the rights of [`ACL`], no persistence, and a few kilobytes a circuit. What is evicted or lost with a
+//! restart is restored by whoever speaks next.
+//!
+//! **Watch out:** who has these rights can open your circuits.
+//!
+//! # The connection
+//!
+//! There is one, made when it is needed for the first time, and made anew after everything that is wrong with it: it
+//! ended, its login was refused, it leads to a replica, something else than Redis answers, or it was silent three times
+//! in a row. Then each circuit goes on alone until there is one that is well. Nothing is retried here; the fleet does
+//! that, with pauses. With RESP3 (Redis 6) the same connection tells of changes at once; else instances look once a second.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `cluster` | [`Redis::cluster`] |
+//! | `tls` | addresses with `rediss:`, and [`Tls`]; by rustls |
+//!
+//! Without any: one server, over TCP or a Unix socket. The oldest Rust is 1.88. No type of the client that is used, the
+//! crate `redis`, is in what is public here.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod connection;
 mod error;
@@ -9,10 +88,13 @@ mod tls;
 mod wire;
 
 use std::{
-    fmt, future::Future, pin::Pin, sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
-use connection::{Connection, Target};
 use redis::{ConnectionInfo, IntoConnectionInfo};
 use tower_breaker::fleet::{
     Answer, Store, StoreError,
@@ -20,17 +102,25 @@ use tower_breaker::fleet::{
     wire::{Decide, Decided, Exchange, Exchanged, Odd},
 };
 
+use self::connection::{Connection, Target};
 #[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
 pub use self::tls::Tls;
 pub use self::{error::RedisError, keys::ACL};
 
-/// A store on Redis. A clone is the same store, with the same connection.
+/// A store on Redis, for [`Fleet::run`](tower_breaker::fleet::Fleet::run). A clone is the same store, with the same
+/// connection: keep one to see its [`usage`](Self::usage).
+///
+/// It does nothing before it is asked something, so it can be made outside of a runtime, and before there is a Redis.
+/// What is set of it is set before it is cloned.
+///
+/// Its [`Debug`](fmt::Debug) shows addresses, and neither a user nor a password; nor does any error.
 #[derive(Clone)]
 pub struct Redis {
     connection: Arc<Connection>,
 }
 
-/// What a store has sent and received since it was made.
+/// What a store has sent and received since it was made: [`Redis::usage`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -50,22 +140,33 @@ pub struct Usage {
 }
 
 impl Redis {
-    /// A store on one server. It is connected to when it is asked something for the first time, so the server need not
-    /// be there yet.
+    /// A store on one server: `redis://USER:PASSWORD@HOST:PORT/DATABASE`, all but the host optional, `rediss:` with TLS, or
+    /// `unix:///PATH`. What is in a user or a password and is no letter or digit is written as `%40`.
+    ///
+    /// It never connects, so the server need not be there yet.
     ///
     /// # Errors
     ///
-    /// If it is no address, or one with TLS without the feature `tls`.
+    /// If it is no such address, or one with TLS without the feature `tls`.
+    ///
+    /// ```
+    /// use tower_breaker_redis::Redis;
+    ///
+    /// let redis = Redis::new("redis://breakers:p%40ss@redis.internal/3").expect("an address");
+    /// assert!(!format!("{redis:?}").contains("p@ss"));
+    /// assert!(Redis::new("http://redis.internal").is_err());
+    /// ```
     pub fn new(url: &str) -> Result<Self, RedisError> {
         Ok(Self::to(Target::of(vec![node(url)?], false)))
     }
 
-    /// A store on a cluster, some of whose nodes these are.
+    /// A store on a cluster, of which these are some nodes. It finds the others, and follows where slots move.
     ///
     /// # Errors
     ///
     /// As [`new`](Self::new), and if there is none, or they differ in user, password, or TLS.
     #[cfg(feature = "cluster")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
     pub fn cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Self, RedisError> {
         let nodes: Vec<_> = urls.into_iter().map(node).collect::<Result<_, _>>()?;
         // It looks at them, and connects to none.
@@ -85,20 +186,51 @@ impl Redis {
         Self::to(target)
     }
 
-    /// How long an answer may take. Default: 500 ms. A fleet may not wait as long.
+    /// How long an answer may take. Default: 500 ms. A fleet waits four times its interval, from 250 ms to a second, so more
+    /// than that changes nothing.
     #[must_use]
     pub fn response_timeout(self, response_timeout: Duration) -> Self {
         self.with(|target| target.response_timeout = response_timeout)
     }
 
-    /// Is not told of changes, and looks once a second.
+    /// User and password, asked for each time that it connects, in place of those of the address: for passwords that change.
+    /// It is asked within the task of the fleet, and must not block.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use tower_breaker_redis::Redis;
+    ///
+    /// let secret = Arc::new(Mutex::new(String::from("of today")));
+    /// # let of_store = secret.clone();
+    /// let redis = Redis::new("redis://redis.internal")
+    ///     .expect("an address")
+    ///     .credentials(move || ("breakers".into(), of_store.lock().expect("a secret").clone()));
+    /// # let _ = redis;
+    /// ```
+    #[must_use]
+    pub fn credentials(
+        self,
+        credentials: impl Fn() -> (String, String) + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|target| target.credentials = Some(Arc::new(credentials)))
+    }
+
+    /// Does not subscribe to changes; each instance looks once a second. Default: it does.
+    ///
+    /// Beyond some thousand instances a change costs Redis more to tell than to be asked for.
     #[must_use]
     pub fn without_hints(self) -> Self {
         self.with(|target| target.hints = false)
     }
 
-    /// Certificates for an address that begins with `rediss:`.
+    /// Whom to trust, for an address that begins with `rediss:`, and who this is. Default: Mozilla's roots, and nobody.
+    ///
+    /// Certificates that cannot be read show when it connects: the fleet is alone, and says why.
+    ///
+    /// **Watch out:** rustls needs a provider of cryptography. One that the process has is taken. If there is none when it
+    /// connects for the first time, `ring` is installed for the whole process; so install yours before.
     #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     #[must_use]
     pub fn tls(self, tls: Tls) -> Self {
         self.with(|target| target.tls = Some(tls))
@@ -131,6 +263,7 @@ impl Target {
             is_cluster,
             response_timeout: Duration::from_millis(500),
             hints: true,
+            credentials: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -186,3 +319,7 @@ impl Redis {
         Decided { heard, ..decided }
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

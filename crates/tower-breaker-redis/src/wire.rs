@@ -7,9 +7,8 @@ use std::fmt;
 
 use redis::Value;
 use tower_breaker::fleet::wire::{
-    Changed, Decide, Decided, Done, Exchange, Exchanged, How, Key, LAST_COUNT, LAST_ERA,
-    LAST_MILLIS, Lease, Look, MOST_LOOKS, Odd, Proposal, Report, Stamp, Standing, Stored,
-    StoredMode, Sums, Text, Told,
+    Changed, Decide, Decided, Done, Exchange, Exchanged, How, Key, LAST_ERA, LAST_MILLIS, Lease,
+    Look, MOST_LOOKS, Odd, Proposal, Report, Stamp, Standing, Stored, StoredMode, Sums, Text, Told,
 };
 
 use crate::{

@@ -45,7 +45,7 @@ enum Manner {
 struct Peer {
     url: String,
     connections: Arc<AtomicUsize>,
-    commands: Arc<Mutex<Vec<String>>>,
+    commands: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
 impl Peer {
@@ -81,8 +81,17 @@ impl Peer {
         self.connections.load(Relaxed)
     }
 
+    /// Their names.
     fn commands(&self) -> Vec<String> {
-        self.commands.lock().expect("nobody has panicked").clone()
+        let commands = self.commands.lock().expect("nobody has panicked");
+        commands.iter().map(|command| command[0].clone()).collect()
+    }
+
+    /// What was said with each `HELLO`.
+    fn logins(&self) -> Vec<String> {
+        let commands = self.commands.lock().expect("nobody has panicked");
+        let logins = commands.iter().filter(|command| command[0] == "HELLO");
+        logins.map(|command| command[1..].join(" ")).collect()
     }
 }
 
@@ -127,14 +136,14 @@ fn well(command: &[String]) -> String {
     }
 }
 
-async fn serve(stream: TcpStream, manner: Manner, commands: Arc<Mutex<Vec<String>>>) {
+async fn serve(stream: TcpStream, manner: Manner, commands: Arc<Mutex<Vec<Vec<String>>>>) {
     let mut stream = BufReader::new(stream);
     while let Some(command) = command(&mut stream).await {
         let name = command[0].clone();
         commands
             .lock()
             .expect("nobody has panicked")
-            .push(name.clone());
+            .push(command.clone());
         let is_login = matches!(name.as_str(), "HELLO" | "AUTH" | "SELECT" | "SUBSCRIBE");
         let answer = match manner {
             Manner::Says(answer) => answer.into(),
@@ -353,4 +362,23 @@ async fn a_slow_login_succeeds_in_pieces() {
         assert!(tries < 50);
     }
     assert_eq!(store.usage().connects, 1);
+}
+
+// N9: a password that is changed is asked for when it is needed.
+#[tokio::test]
+async fn credentials_are_those_of_now() {
+    const WRONG: &str = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+    let peer = Peer::with(&[Manner::Refuses("HELLO", WRONG), Manner::Well]).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let store = peer.store().credentials(move || {
+        let day = counted.fetch_add(1, Relaxed);
+        ("breakers".into(), format!("hush-{day}"))
+    });
+    assert_eq!(why(&store).await, Why::Refused);
+    ask(&store).await.expect("the password of now");
+    ask(&store).await.expect("the same connection");
+    let logins = peer.logins();
+    assert_eq!(logins, ["3 AUTH breakers hush-0", "3 AUTH breakers hush-1"]);
+    assert_eq!(asked.load(Relaxed), 2);
 }

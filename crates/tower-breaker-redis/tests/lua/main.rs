@@ -1,6 +1,6 @@
 //! The scripts, and how they are spoken to: with the modules of the package, which nobody else can see.
 
-#[allow(dead_code, reason = "the store uses the rest")]
+#[allow(dead_code, unreachable_pub, reason = "the package shows it")]
 #[path = "../../src/keys.rs"]
 mod keys;
 #[allow(dead_code, reason = "the store uses the rest")]
