@@ -14,7 +14,7 @@ use tower_breaker::fleet::wire::{Key, Place};
 ///
 /// [`ACL SETUSER`]: https://redis.io/docs/latest/commands/acl-setuser/
 pub const ACL: &str = "resetkeys ~{tb1:shop:* resetchannels &{tb1:shop:* -@all +evalsha +eval +time +hmget +hget \
-    +hset +hdel +hlen +hgetall +unlink +pexpire +zscore +zincrby +zadd +zrange +zremrangebyrank +publish +subscribe \
+    +hset +hdel +hlen +hgetall +unlink +pexpire +zincrby +zadd +zrange +zremrangebyrank +publish +subscribe \
     +hello +client|setname +ping";
 
 /// The keys of a place: all have its tag, so they are in one slot of a cluster.

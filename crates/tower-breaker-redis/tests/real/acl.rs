@@ -88,7 +88,7 @@ async fn heard(instance: &Instance, answers: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_command_that_scripts_need_is_denied_without_its_right() {
-    for right in ["+evalsha", "+time", "+hset", "+zscore"] {
+    for right in ["+evalsha", "+time", "+hset", "+zadd"] {
         let server = Server::start();
         grant(&server);
         let taken = right.replace('+', "-");
