@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tower_breaker::fleet::wire::{Key, Proposal, Stamp, Text};
+use tower_breaker::fleet::wire::{Key, Stamp};
 use tower_breaker_redis::Redis;
 
 use crate::{
     TURN,
     support::{
-        asked::{decide, report},
+        asked::{decide, outage, report},
         instances::{SOON, within},
         server::{Reply, Server},
     },
@@ -21,31 +21,13 @@ const ROUNDS: u64 = 167;
 const LONGEST: i64 = 31 * 24 * 3_600 * 1_000;
 
 /// An outage, from beginning to end, as one instance has it.
-async fn outage(redis: &Redis, instance: u64, name: &Key, from: Stamp) -> Stamp {
+async fn has_an_outage(redis: &Redis, instance: u64, name: &Key, from: Stamp) -> Stamp {
     let window = Duration::from_secs(10);
     report(redis, instance, name, from, window)
         .await
         .expect("an answer");
-    let open = Proposal::Open {
-        length: 0,
-        attempt: 1,
-        cause: Text::of("5 of 10 calls failed"),
-    };
-    let lease = Proposal::Lease {
-        permits: 1,
-        need: 1,
-        of: 1,
-        life: 1_000,
-        want: 1,
-    };
-    let result = Proposal::Result {
-        ok: 1,
-        failed: 0,
-        unused: 0,
-        length: 0,
-    };
     let mut stamp = from;
-    for what in [open, lease, result] {
+    for what in outage() {
         stamp = decide(redis, instance, name, stamp, what)
             .await
             .standing
@@ -74,7 +56,7 @@ async fn ten_thousand_decisions_leave_two_keys_a_circuit_and_a_log() {
     for _ in 0..ROUNDS {
         for (number, stamp) in stamps.iter_mut().enumerate() {
             instance += 1;
-            *stamp = outage(
+            *stamp = has_an_outage(
                 &redis,
                 instance,
                 &Key::of(&format!("circuit {number}")),

@@ -10,7 +10,7 @@ use tower_breaker::fleet::{
     store::Why,
     wire::{
         Decide, Decided, Done, Exchange, Exchanged, InstanceId, Key, Look, Place, Proposal,
-        Register, Report, Stamp,
+        Register, Report, Stamp, Text,
     },
 };
 use tower_breaker_redis::Redis;
@@ -85,6 +85,21 @@ pub(crate) async fn decide(
     seen: Stamp,
     what: Proposal,
 ) -> Decided {
+    let told = format!("{what:?}");
+    let decided = propose(redis, instance, name, seen, what).await;
+    let decided = decided.expect("an answer");
+    assert_eq!(decided.done, Done::Yes, "{told}: {decided:?}");
+    decided
+}
+
+/// A decision that may not come about.
+pub(crate) async fn propose(
+    redis: &Redis,
+    instance: u64,
+    name: &Key,
+    seen: Stamp,
+    what: Proposal,
+) -> Result<Decided, StoreError> {
     let ask = Decide {
         place: place(),
         instance: InstanceId(instance),
@@ -93,9 +108,30 @@ pub(crate) async fn decide(
         nonce: 1,
         what,
     };
-    let decided = redis.decide(&ask).await.expect("an answer");
-    assert_eq!(decided.done, Done::Yes, "{ask:?}: {decided:?}");
-    decided
+    redis.decide(&ask).await
+}
+
+/// What an outage is made of: it opens at once, one probe is let in, and that succeeds.
+pub(crate) fn outage() -> [Proposal; 3] {
+    let open = Proposal::Open {
+        length: 0,
+        attempt: 1,
+        cause: Text::of("5 of 10 calls failed"),
+    };
+    let lease = Proposal::Lease {
+        permits: 1,
+        need: 1,
+        of: 1,
+        life: 1_000,
+        want: 1,
+    };
+    let result = Proposal::Result {
+        ok: 1,
+        failed: 0,
+        unused: 0,
+        length: 0,
+    };
+    [open, lease, result]
 }
 
 /// Until it answers. A fleet asks again and again, too.
