@@ -15,6 +15,8 @@ mod dashboard;
 mod durations;
 #[cfg(feature = "metrics")]
 mod exposition;
+#[cfg(all(feature = "fleet", feature = "metrics", feature = "tracing"))]
+mod fleet;
 #[cfg(feature = "metrics")]
 mod gauges;
 #[cfg(feature = "metrics")]
