@@ -316,3 +316,28 @@ fn a_base_that_neither_the_file_nor_code_has_is_told_and_one_that_both_have_is_r
         "bases.brittle: there, but must be left out: code has a base of that name"
     );
 }
+
+// I8, N8: what a file may say of a fleet can be built, up to its borders.
+#[cfg(feature = "fleet")]
+#[test]
+fn a_fleet_of_a_file_that_makes_sense_can_be_built() {
+    use tower_breaker::fleet::Fleet;
+
+    let long = "a".repeat(64);
+    for said in [
+        "namespace = 'shop'".to_owned(),
+        "namespace = 'S_.-9'\nscope = ''".to_owned(),
+        format!("namespace = '{long}'\nscope = '{long}'"),
+        "namespace = 'a'\nshards = 1\nbudget = 1".to_owned(),
+        format!("namespace = 'a'\nshards = 256\nbudget = {}", i64::MAX),
+        "namespace = 'a'\ninterval = '10ms'\npoll = '10ms'\ndetach_after = '40ms'".to_owned(),
+        "namespace = 'a'\ninterval = '15m'\npoll = '30m'\ndetach_after = '1h'".to_owned(),
+        format!("namespace = 'a'\nlabel = 'Pod {long} \u{fc}'"),
+    ] {
+        let config = read(&format!("[fleet]\n{said}")).unwrap_or_else(|error| panic!("{error}"));
+        let fleet = config.fleet().expect("said");
+        Fleet::of(fleet)
+            .build()
+            .unwrap_or_else(|error| panic!("{error}: {said}"));
+    }
+}
