@@ -336,8 +336,6 @@ impl Tracked {
         if told.done == Done::Yes {
             self.decided_in_vain = 0;
         }
-        // What a person has said since is not answered by this.
-        self.take_act();
         let local = look(&circuit, self.rules.of(&circuit));
         let out = self.follow.decided(proposal, told, (asked, now), &local);
         self.apply(&circuit, out, around, now);

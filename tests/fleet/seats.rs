@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -186,26 +186,29 @@ async fn a_result_after_its_lease_decides_nothing() {
     assert!(are(&all, State::Open));
 }
 
-/// A clock of an instance that is stopped for half a minute when it is told to, before it is read.
+/// A clock of an instance that is stopped for half a minute before it is read for the so many-th time.
 #[derive(Clone)]
 struct Stops {
     clock: ManualClock,
-    stops: Arc<AtomicBool>,
+    /// 0: not any more.
+    reads: Arc<AtomicU32>,
 }
 
 impl Clock for Stops {
     fn now(&self) -> Duration {
-        if self.stops.swap(false, Relaxed) {
+        let left = |reads: u32| reads.checked_sub(1);
+        if self.reads.fetch_update(Relaxed, Relaxed, left) == Ok(1) {
             self.clock.advance(secs(30));
         }
         self.clock.now()
     }
 }
 
-/// A store after which an instance is stopped, when it has been given seats.
+/// A store after which an instance is stopped, when it has been given seats: before so many looks at its clock.
 struct StopsAfterSeats {
     memory: Memory,
-    stops: Arc<AtomicBool>,
+    after: u32,
+    reads: Arc<AtomicU32>,
 }
 
 impl Store for StopsAfterSeats {
@@ -216,7 +219,9 @@ impl Store for StopsAfterSeats {
     fn decide<'a>(&'a self, ask: &'a Decide) -> Answer<'a, Decided> {
         Box::pin(async move {
             let told = self.memory.decide(ask).await?;
-            self.stops.store(told.lease.is_some(), Relaxed);
+            if told.lease.is_some() {
+                self.reads.store(self.after, Relaxed);
+            }
             Ok(told)
         })
     }
@@ -229,31 +234,50 @@ impl Store for StopsAfterSeats {
 // N5: an instance that is stopped between the answer and what it does of it has no seat any more.
 #[tokio::test(start_paused = true)]
 async fn seats_are_over_for_who_was_stopped_before_it_took_them() {
+    let mut stopped = 0;
+    for after in 1..12 {
+        let called = seats_after_a_stop(after).await;
+        stopped += u32::from(called.was_stopped);
+        assert!(called.was_stopped != called.was_admitted, "after {after}");
+    }
+    assert!(stopped > 3);
+}
+
+/// What has become of a call at the very instant at which an instance had seats.
+#[derive(Clone, Copy, Debug)]
+struct Called {
+    was_stopped: bool,
+    was_admitted: bool,
+}
+
+async fn seats_after_a_stop(after: u32) -> Called {
     let clock = ManualClock::new();
-    let stops = Arc::new(AtomicBool::new(false));
+    let reads = Arc::new(AtomicU32::new(0));
     let store = StopsAfterSeats {
         memory: Memory::new(),
-        stops: stops.clone(),
+        after,
+        reads: reads.clone(),
     };
     let fleet = Fleet::builder("shop").clock(clock.clone());
     let fleet = fleet.build().expect("a fleet");
     let of_circuit = Stops {
         clock: clock.clone(),
-        stops,
+        reads: reads.clone(),
     };
-    // Whoever hears that it is half-open calls at once.
     let called = Arc::new(OnceLock::new());
-    let calls = (called.clone(), Arc::new(OnceLock::<Circuit>::new()));
-    let own = calls.1.clone();
+    let result = called.clone();
     let builder = quiet(Circuit::builder("payments")).shared(Agreement::of(1));
-    let builder = builder.on_transition(move |_, told| {
-        if let (State::HalfOpen, Some(circuit)) = (told.to, calls.1.get()) {
-            let _ = calls.0.set(circuit.try_acquire().is_ok());
+    let builder = builder.on_transition(move |circuit, told| {
+        if told.to == State::HalfOpen {
+            let probe = circuit.try_acquire();
+            let _ = result.set(Called {
+                was_stopped: reads.load(Relaxed) == 0,
+                was_admitted: probe.is_ok(),
+            });
         }
     });
     let builder = builder.fleet(&fleet).clock(of_circuit);
     let circuit = builder.build().expect("a circuit");
-    own.set(circuit.clone()).expect("the first");
     let task = tokio::spawn(fleet.run(store));
     let pass = async |time: Duration| {
         for _ in 0..time.as_millis() / 20 {
@@ -269,6 +293,6 @@ async fn seats_are_over_for_who_was_stopped_before_it_took_them() {
     pass(secs(5)).await;
     assert!(circuit.try_acquire().is_err(), "held");
     pass(secs(1)).await;
-    assert_eq!(called.get(), Some(&false), "it was given a seat");
     task.abort();
+    *called.get().expect("seats")
 }
