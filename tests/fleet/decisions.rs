@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::sleep;
 use tower_breaker::{
-    Mode, State,
+    Circuit, CircuitBuilder, EjectionCap, Mode, State,
     fleet::{
         Answer, Memory, Store,
         wire::{Decide, Decided, Exchange, Exchanged},
@@ -197,6 +197,35 @@ async fn who_comes_back_does_what_the_fleet_says() {
     sleep(secs(1)).await;
     let fleet = away.circuit.snapshot().fleet.expect("a fleet");
     assert_eq!((fleet.state, fleet.agreeing), (State::Closed, 1));
+}
+
+// N3, G7: an instance that must keep this circuit in rotation is told once, and goes on; the fleet is open all the same.
+#[tokio::test(start_paused = true)]
+async fn a_decision_that_is_vetoed_here_is_done() {
+    let store = Memory::new();
+    let cap = EjectionCap::new(0.5).expect("a half");
+    let slow = |builder: CircuitBuilder| quiet(builder).open_for(secs(20));
+    let capped = |builder: CircuitBuilder| slow(builder).ejection_cap(&cap);
+    let of_set = Circuit::builder("search").ejection_cap(&cap);
+    let of_set = of_set.build().expect("a circuit");
+    let kept = Instance::new(store.clone(), capped);
+    let one = Instance::new(store.clone(), slow);
+    let other = Instance::new(store, slow);
+    sleep(secs(1)).await;
+    of_set.trip(secs(600)).expect("normal");
+    open_all(&one, &other).await;
+    let seen = kept.circuit.snapshot();
+    assert_eq!(seen.state, State::Closed);
+    let fleet = seen.fleet.expect("a fleet");
+    assert_eq!((fleet.state, fleet.stamp), (State::Open, stamp(&one)));
+    let vetoed = seen.totals.expect("totals").vetoed;
+    assert_eq!(vetoed, 1);
+    sleep(secs(2)).await;
+    assert_eq!(
+        kept.circuit.snapshot().totals.expect("totals").vetoed,
+        vetoed
+    );
+    assert!(kept.call(true));
 }
 
 /// A store whose answers come when the test says so.
