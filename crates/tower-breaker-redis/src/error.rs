@@ -228,7 +228,6 @@ mod tests {
         assert_eq!(judged(BrokenPipe), (Why::NotReached, Then::Replace));
         assert_eq!(judged(ConnectionRefused), (Why::NotReached, Then::Replace));
         let http = parse_redis_value(b"HTTP/1.1 503 Service Unavailable\r\n").expect_err("no RESP");
-        let http = RedisError::from(http);
         assert_eq!((why(&http), then(&http)), (Why::Nonsense, Then::Replace));
     }
 

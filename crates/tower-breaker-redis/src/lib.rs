@@ -72,8 +72,8 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `cluster` | [`Redis::cluster`] |
-//! | `tls` | addresses with `rediss:`, and [`Tls`]; by rustls |
+//! | `cluster` | `Redis::cluster` |
+//! | `tls` | addresses with `rediss:`, and `Tls`; by rustls |
 //!
 //! Without any: one server, over TCP or a Unix socket. The oldest Rust is 1.88. No type of the client that is used, the
 //! crate `redis`, is in what is public here.
