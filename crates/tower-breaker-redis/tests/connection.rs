@@ -318,12 +318,13 @@ async fn it_does_without_hints() {
 // N9
 #[tokio::test]
 async fn the_password_is_nowhere_to_be_seen() {
-    let peer = Peer::with(&[Manner::Says("-ERR hush is no password here\r\n")]).await;
+    const REPEATED: &str = "-ERR hush is what you have said\r\n";
+    let peer = Peer::with(&[Manner::Refuses("EVALSHA", REPEATED)]).await;
     let store = peer.store();
     let error = ask(&store).await.expect_err("an error");
     let seen = format!("{error} {error:?} {store:?} {:?}", store.usage());
     assert!(
-        !seen.contains("hush") && seen.contains("127.0.0.1"),
+        !seen.contains("hush") && seen.contains("127.0.0.1") && seen.contains("***"),
         "{seen}"
     );
     for url in [
