@@ -2,8 +2,8 @@
 //!
 //! redis-rs has a `ConnectionManager` for that. It never connects again after one refused login, and never leaves a
 //! connection that has gone silent without a word (1.8.1, tried). So what is held here is a plain connection, and
-//! whatever is wrong with it, the next call makes another one. Nothing is retried, and there is no pause in between: who
-//! asks has both.
+//! whatever is wrong with it, the next call makes another one. Nothing is retried, and there is no pause in between:
+//! who asks has both.
 
 use std::{
     collections::HashSet,

@@ -2,8 +2,8 @@
 
 use tower_breaker::fleet::wire::{Key, Place};
 
-/// The rights of the user that a store logs in with, as [`ACL SETUSER`] takes them, for the namespace `shop`: put yours in
-/// its place, twice. A test has everything done with these, and finds that nothing was denied.
+/// The rights of the user that a store logs in with, as [`ACL SETUSER`] takes them, for the namespace `shop`: put yours
+/// in its place, twice. A test has everything done with these, and finds that nothing was denied.
 ///
 /// ```
 /// let command = format!("ACL SETUSER breakers on >secret {}", tower_breaker_redis::ACL);

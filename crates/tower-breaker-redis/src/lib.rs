@@ -2,8 +2,8 @@
 //!
 //! Fifty instances learn of an outage alone, fifty times, and one with few calls never does. With a store they add up
 //! what they see: enough of them open the circuit together, one probe is sent for all, and a person can force it open
-//! everywhere. What a fleet is, and when not to have one, is said in [`tower_breaker::fleet`] and its guide. Here is what
-//! Redis has to do with it.
+//! everywhere. What a fleet is, and when not to have one, is said in [`tower_breaker::fleet`] and its guide. Here is
+//! what Redis has to do with it.
 //!
 //! ```
 //! use tower_breaker::{Agreement, Circuit, fleet::Fleet};
@@ -66,7 +66,8 @@
 //! There is one, made when it is needed for the first time, and made anew after everything that is wrong with it: it
 //! ended, its login was refused, it leads to a replica, something else than Redis answers, or it was silent three times
 //! in a row. Then each circuit goes on alone until there is one that is well. Nothing is retried here; the fleet does
-//! that, with pauses. With RESP3 (Redis 6) the same connection tells of changes at once; else instances look once a second.
+//! that, with pauses. With RESP3 (Redis 6) the same connection tells of changes at once; else instances look once a
+//! second.
 //!
 //! # Features
 //!
@@ -140,8 +141,8 @@ pub struct Usage {
 }
 
 impl Redis {
-    /// A store on one server: `redis://USER:PASSWORD@HOST:PORT/DATABASE`, all but the host optional, `rediss:` with TLS, or
-    /// `unix:///PATH`. What is in a user or a password and is no letter or digit is written as `%40`.
+    /// A store on one server: `redis://USER:PASSWORD@HOST:PORT/DATABASE`, all but the host optional, `rediss:` with
+    /// TLS, or `unix:///PATH`. What is in a user or a password and is no letter or digit is written as `%40`.
     ///
     /// It never connects, so the server need not be there yet.
     ///
@@ -186,15 +187,15 @@ impl Redis {
         Self::to(target)
     }
 
-    /// How long an answer may take. Default: 500 ms. A fleet waits four times its interval, from 250 ms to a second, so more
-    /// than that changes nothing.
+    /// How long an answer may take. Default: 500 ms. A fleet waits four times its interval, from 250 ms to a second, so
+    /// more than that changes nothing.
     #[must_use]
     pub fn response_timeout(self, response_timeout: Duration) -> Self {
         self.with(|target| target.response_timeout = response_timeout)
     }
 
-    /// User and password, asked for each time that it connects, in place of those of the address: for passwords that change.
-    /// It is asked within the task of the fleet, and must not block.
+    /// User and password, asked for each time that it connects, in place of those of the address: for passwords that
+    /// change. It is asked within the task of the fleet, and must not block.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -227,8 +228,8 @@ impl Redis {
     ///
     /// Certificates that cannot be read show when it connects: the fleet is alone, and says why.
     ///
-    /// **Watch out:** rustls needs a provider of cryptography. One that the process has is taken. If there is none when it
-    /// connects for the first time, `ring` is installed for the whole process; so install yours before.
+    /// **Watch out:** rustls needs a provider of cryptography. One that the process has is taken. If there is none when
+    /// it connects for the first time, `ring` is installed for the whole process; so install yours before.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     #[must_use]

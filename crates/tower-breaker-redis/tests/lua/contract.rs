@@ -112,8 +112,8 @@ fn open(length: u64) -> Proposal {
     }
 }
 
-// N4, N5: who listens is told of each decision, and of each seat that is free. What was said before it listened, and what
-// changes nothing, is no hint.
+// N4, N5: who listens is told of each decision, and of each seat that is free. What was said before it listened, and
+// what changes nothing, is no hint.
 #[tokio::test]
 async fn who_listens_is_told() {
     let server = RedisServer::start(&[]).unwrap_or_else(|why| panic!("{why}"));
