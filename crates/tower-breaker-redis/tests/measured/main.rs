@@ -9,6 +9,7 @@ mod support;
 mod cost;
 mod latency;
 mod leaks;
+mod spread;
 
 /// One at a time.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -143,6 +143,32 @@ async fn without_a_server_an_outage_opens_and_closes_each_alone() {
     scene.is_one_fleet().await;
 }
 
+// N2: nothing is queued and nothing is lost: a register is all that an instance has to say.
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_that_were_wiped_are_there_again_with_the_next_reports() {
+    let scene = Scene::of(3).await;
+    let is_whole = |state: &Value| {
+        let fleet = &state["fleet"];
+        fleet["contributors"] == 3 && fleet["calls"].as_u64() >= Some(30)
+    };
+    scene.all("the sums are those of all", is_whole).await;
+    scene.server.tell(&["FLUSHALL"]);
+    within(SOON, "the sums are in the store", async || {
+        let sums = scene.server.ask(&["HGET", RECORD, "W"]);
+        let calls = |text: &str| {
+            text.split(' ')
+                .nth(2)
+                .and_then(|calls| calls.parse::<u64>().ok())
+        };
+        match &sums {
+            Reply::Text(text) if calls(text) >= Some(30) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    scene.all("the sums are those of all", is_whole).await;
+}
+
 // N7, N5: the store is lost in the middle of a break. The hold lapses, and each probes for itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_dies_during_a_break_leaves_nobody_open_for_ever() {

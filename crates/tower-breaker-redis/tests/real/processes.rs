@@ -289,6 +289,39 @@ async fn what_a_person_does_is_heard_by_all_and_counted() {
     assert!(!scene.server.keys().is_empty());
 }
 
+// N8: a deploy is half done, and the new version has other settings.
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_with_other_settings_are_told_so() {
+    let scene = Scene::of(2).await;
+    let newer = |plan: &mut Plan| (plan.rate, plan.minimum_calls) = (1.0, 11);
+    let newer = start_with(2, &scene.upstream, &scene.server.url(), newer);
+    // Whose settings are the fleet's depends on who was the first to say something.
+    within(
+        SOON,
+        "those are told whose settings are not the fleet's",
+        async || {
+            let told = [&scene.instances, &newer].map(|version| {
+                let states = version.iter().map(Instance::state);
+                states
+                    .filter(|state| state["fleet"]["mismatch"] == true)
+                    .count()
+            });
+            match told {
+                [2, 0] | [0, 2] => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        },
+    )
+    .await;
+    // They are one fleet all the same.
+    scene.upstream.set(Answers::Fails);
+    scene.all("open", is_not_closed).await;
+    all(&newer, "open", is_not_closed).await;
+    scene.upstream.set(Answers::Ok);
+    scene.all("closed", is_closed).await;
+    all(&newer, "closed", is_closed).await;
+}
+
 // N3, N4: fifty processes with a call in five seconds each. Alone none would ever see it.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_instances_with_hardly_a_call_open_at_once() {

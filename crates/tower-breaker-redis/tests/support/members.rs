@@ -82,7 +82,7 @@ impl Member {
     }
 }
 
-fn is_attached(snapshot: &Snapshot) -> bool {
+pub(crate) fn is_attached(snapshot: &Snapshot) -> bool {
     let sharing = snapshot.fleet.as_ref().map(|fleet| fleet.sharing);
     matches!(sharing, Some(Sharing::Attached { .. }))
 }
