@@ -25,7 +25,10 @@ use super::{
     transition::Length,
     word::{BreakLength, Decision, MAX_SHARED_PROBES, Probes, StateMode, Word},
 };
-use crate::machine::sync::{AtomicU64, Ordering};
+// One task writes, so that no twin is needed.
+use crate::machine::sync::{Ordering, UnmodelledU64 as AtomicU64};
+// By which no decision is torn. Models need not explore it.
+use std::sync::atomic::AtomicU64 as PlainU64;
 
 /// What its fleet says of a circuit. Instants are nanoseconds of the circuit's own time.
 #[derive(Debug)]
@@ -40,9 +43,9 @@ pub(super) struct Lead {
     lease_from: AtomicU64,
     lease_until: AtomicU64,
     /// The longest time that a failed probe asked to be left alone for (A7).
-    floor: AtomicU64,
+    floor: PlainU64,
     /// How many calls were held since somebody asked.
-    wanted: AtomicU64,
+    wanted: PlainU64,
     /// Of the circuit.
     pub(super) window: WindowKind,
 }
@@ -56,8 +59,8 @@ impl Lead {
             seats: zero(),
             lease_from: zero(),
             lease_until: zero(),
-            floor: zero(),
-            wanted: zero(),
+            floor: PlainU64::new(0),
+            wanted: PlainU64::new(0),
             window,
         }
     }
@@ -137,6 +140,9 @@ pub(crate) enum Look {
     First,
     Again,
 }
+
+/// How often a shared open lets a call go first that is about to open the circuit, and may have the last place.
+const PATIENCE: u32 = 100;
 
 /// What has come of a break that the fleet has begun.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -360,14 +366,14 @@ impl Core {
         let Some(lead) = &self.lead else {
             return OpenShared::ModeRefuses(self.mode());
         };
-        let mut hand = None;
+        let (mut hand, mut patience) = (None, PATIENCE);
         let opened = self.retry(|word| {
             if let mode @ (Mode::ForcedOpen | Mode::Disabled) = word.mode() {
                 return Done(OpenShared::ModeRefuses(mode));
             }
             let next = word.open_next(word.mode(), BreakLength::at_least(left));
             lead.mark(next.era());
-            let opened = self.open_as_told(word, next, &mut hand, now);
+            let opened = self.open_as_told(word, next, (&mut hand, &mut patience), now);
             opened.map(|told| match told.vetoed {
                 None => OpenShared::Told(told),
                 Some(_) => OpenShared::Vetoed(told),
@@ -408,7 +414,8 @@ impl Core {
     /// break of no length is over before it is held.
     pub(crate) fn hold(&self, until: u64) {
         if let Some(lead) = &self.lead {
-            lead.hold_until.fetch_max(until, Ordering::AcqRel);
+            let until = until.max(lead.hold_until.load(Ordering::Relaxed));
+            lead.hold_until.store(until, Ordering::Release);
         }
     }
 

@@ -27,7 +27,7 @@ use super::{
     transition::Length,
     word::{BreakLength, StateMode, Word},
 };
-use crate::machine::sync::{AtomicU64, Ordering, fence};
+use crate::machine::sync::{AtomicU64, Ordering, fence, yield_now};
 
 /// The set that a circuit is to join, and the time of that set when the circuit's own begins, in nanoseconds.
 pub(crate) struct Joining {
@@ -165,6 +165,12 @@ impl Membership {
             return Some(self.cap.in_hand());
         }
         self.take(now)
+    }
+
+    /// Whether a call is about to end `era`, or has just begun it, and may still have a place in hand.
+    fn is_claimed(&self, era: Era) -> bool {
+        let last = self.trip_claim.load(Ordering::Acquire);
+        [era, era.before(1)].contains(&Era::of_cell(last)) && last & BUSY != 0
     }
 
     fn take(&self, now: u64) -> Option<Place<'_>> {
@@ -430,13 +436,14 @@ impl Core {
     /// One attempt to open as `next`, from exactly `word`, because the fleet has opened; or to be vetoed. If it is lost,
     /// the place that was taken for it is in `hand`, for the next attempt.
     ///
-    /// It claims no trip, for it would have to wait for whoever has. So it may take a place while a call that is about
-    /// to open the circuit has one in hand, too.
+    /// It claims no trip, for it could not return if another has. So it may take a place while a call that is about to
+    /// open the circuit has one in hand, too; and if that was the last, it lets that call go first. It is the task of the
+    /// fleet that waits, for a few instructions of that call, and not for ever.
     pub(super) fn open_as_told<'a>(
         &'a self,
         word: Word,
         next: Word,
-        hand: &mut Option<Place<'a>>,
+        (hand, patience): (&mut Option<Place<'a>>, &mut u32),
         now: u64,
     ) -> Attempt<Transition> {
         let Some(membership) = self.membership_of(word) else {
@@ -448,6 +455,11 @@ impl Core {
             return opened;
         };
         *hand = hand.take().or_else(|| membership.take_own(word, now));
+        if hand.is_none() && *patience > 0 && membership.is_claimed(word.era()) {
+            *patience -= 1;
+            yield_now();
+            return Lost;
+        }
         if hand.is_none() {
             membership.vetoed_at.fetch_max(now, Ordering::AcqRel);
             let ramping = match word.state() {

@@ -9,15 +9,20 @@ pub(crate) use self::{
     modelled_arc::{Arc, Weak},
 };
 #[cfg(tower_breaker_loom)]
-pub(crate) use loom::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicU64 as UnmodelledU64, Ordering, fence},
+pub(crate) use loom::{
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64 as UnmodelledU64, Ordering, fence},
+    },
+    thread::yield_now,
 };
 #[cfg(not(tower_breaker_loom))]
 pub(crate) use std::sync::{
     Arc, Mutex, MutexGuard, Weak,
     atomic::{AtomicU64, AtomicU64 as UnmodelledU64, Ordering, fence},
 };
+#[cfg(not(tower_breaker_loom))]
+pub(crate) use std::thread::yield_now;
 
 /// What is written once, and read from then on.
 #[cfg(not(tower_breaker_loom))]

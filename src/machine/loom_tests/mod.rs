@@ -18,6 +18,7 @@ mod control;
 mod count_window;
 mod eras;
 mod harness;
+mod led;
 mod numbers;
 mod probes;
 mod ramp;
@@ -131,6 +132,10 @@ impl Fixture {
     }
 
     fn with(plan: impl Into<Plan>, totals: bool, cap: Option<StdArc<Cap>>) -> Arc<Self> {
+        Self::of(plan.into(), totals, cap, false)
+    }
+
+    fn of(plan: Plan, totals: bool, cap: Option<StdArc<Cap>>, shared: bool) -> Arc<Self> {
         let cap = cap.map(|cap| Joining { cap, zero: 1 });
         let parts = CoreParts {
             first: SavedState::closed(),
@@ -139,10 +144,10 @@ impl Fixture {
             seed: 0,
             policy: None,
             cap,
-            shared: false,
+            shared,
         };
         Arc::new(Self {
-            core: Core::new(plan.into(), parts, 0),
+            core: Core::new(plan, parts, 0),
             won: std::sync::Mutex::default(),
         })
     }
@@ -234,8 +239,8 @@ impl Fixture {
         eras.sort_unstable();
         let last = self.core.view(|| 0).era;
         let first = last + 1 - eras.len() as u64;
-        // A fixture that was opened has had one before anybody noted any.
-        assert!(first <= 2, "{eras:?} of {last}");
+        // A fixture that was opened, or is led, has had some before anybody noted any.
+        assert!(first <= 3, "{eras:?} of {last}");
         assert!(eras.iter().copied().eq(first..=last), "{eras:?}");
     }
 
