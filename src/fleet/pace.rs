@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::wire::Register;
 use crate::machine::nanos;
 
+const MOST_IN_A_TURN: usize = 2_000;
+
 const MILLI: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLI;
 
@@ -63,6 +65,17 @@ impl Pace {
         let first = (5 * SECOND).max(nanos(self.detach_after).saturating_mul(2));
         let longest = first.max(300 * SECOND);
         first.saturating_mul(1 << tries.min(10)).min(longest)
+    }
+
+    /// How many circuits are looked at in a turn, besides those that have said that there is something to look at: so
+    /// few that it holds up nobody, and so many that nobody is alone for want of a look.
+    pub(super) fn in_a_turn(&self, circuits: usize) -> usize {
+        let (interval, enough) = (nanos(self.interval), nanos(self.detach_after) / 4);
+        let circuits = u128::try_from(circuits).unwrap_or(u128::MAX);
+        let share = circuits.saturating_mul(interval.into()) / u128::from(enough.max(1)) + 1;
+        usize::try_from(share)
+            .unwrap_or(usize::MAX)
+            .max(MOST_IN_A_TURN)
     }
 
     /// How often a led circuit is looked at, so that its hold is renewed well before it lapses.
@@ -137,5 +150,90 @@ impl Chance {
     pub(super) fn below(&mut self, end: u64) -> u64 {
         let scaled = u128::from(self.next()) * u128::from(end) >> 64;
         u64::try_from(scaled).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Chance, Pace, Register, SECOND, hint_wait, lease_wait, report_due};
+
+    // N7: nobody is alone for want of a look.
+    #[test]
+    fn all_circuits_are_looked_at_in_time() {
+        let pace = |interval, detach_after| Pace {
+            interval: Duration::from_millis(interval),
+            detach_after: Duration::from_millis(detach_after),
+            ..Pace::default()
+        };
+        for (pace, circuits, expected) in [
+            (pace(100, 3_000), 10, 2_000),
+            (pace(100, 3_000), 10_000, 2_000),
+            (pace(100, 3_000), 150_000, 20_001),
+            (pace(1_000, 4_000), 10_000, 10_001),
+        ] {
+            assert_eq!(pace.in_a_turn(circuits), expected, "{pace:?}");
+        }
+    }
+
+    // N7
+    #[test]
+    fn a_store_that_fails_is_asked_all_the_later_and_by_chance() {
+        let mut chance = Chance::new(7);
+        let pace = Pace::default();
+        for (failures, most) in [(1, 101), (2, 201), (3, 401), (7, 5_001), (1_000, 5_001)] {
+            let waits: Vec<_> = (0..200)
+                .map(|_| pace.retry(failures, &mut chance))
+                .collect();
+            let most = most * super::MILLI;
+            assert!(waits.iter().all(|wait| (1..=most).contains(wait)));
+            assert!(waits.iter().any(|wait| *wait > most / 10 * 9));
+            assert!(waits.iter().any(|wait| *wait < most / 5));
+        }
+        let patience = [0, 1, 2, 6, 60].map(|tries| pace.patience(tries) / SECOND);
+        assert_eq!(patience, [6, 12, 24, 300, 300]);
+    }
+
+    // N4, N5: instances do not all ask at once.
+    #[test]
+    fn many_instances_spread_what_they_do() {
+        let mut chance = Chance::new(7);
+        let most = |wait: &mut dyn FnMut() -> u64| (0..500).map(|_| wait()).max();
+        for (instances, lease, hint) in [
+            (0, 1, 0),
+            (50, 1, 0),
+            (10_000, 200, 50),
+            (u64::MAX, 1_000, 1_000),
+        ] {
+            let longest = most(&mut || lease_wait(instances, &mut chance)).unwrap_or(0);
+            assert_eq!(longest.div_ceil(super::MILLI), lease);
+            let longest = most(&mut || hint_wait(instances, &mut chance)).unwrap_or(0);
+            assert_eq!(
+                longest.div_ceil(super::MILLI).max(u64::from(hint == 0)),
+                hint.max(1)
+            );
+        }
+    }
+
+    // N2
+    #[test]
+    fn what_is_news_is_told_soon_and_what_is_none_is_not() {
+        let of = |calls, failed, bad| Register {
+            calls,
+            failed,
+            bad,
+            ..Register::default()
+        };
+        let pace = (100 * super::MILLI, 60_000);
+        let due = |new, old: Option<Register>| report_due(&new, old.as_ref(), pace);
+        let old = Some(of(9, 1, false));
+        assert_eq!(due(of(0, 0, false), None), None);
+        assert_eq!(due(of(1, 0, false), None), Some(0));
+        assert_eq!(due(of(9, 1, true), old), Some(0));
+        assert_eq!(due(of(10, 2, false), old), Some(pace.0));
+        assert_eq!(due(of(10, 1, false), old), Some(15 * SECOND));
+        assert_eq!(due(of(9, 1, false), old), Some(30 * SECOND));
+        assert_eq!(due(of(0, 0, false), Some(of(0, 0, false))), None);
     }
 }

@@ -13,7 +13,7 @@ use super::{
     store::StoreError,
     wire::{Decide, Decided, Exchange, Exchanged, InstanceId, Key, fnv},
 };
-use crate::{circuit::followed::Why, machine::nanos};
+use crate::circuit::followed::Why;
 
 /// What a shard of the store is asked.
 #[derive(Clone, Debug)]
@@ -100,10 +100,9 @@ impl Pilot {
             .counted
             .hints
             .fetch_add(1, Ordering::Relaxed);
-        let interval = nanos(self.around.common.pace.interval);
         for shard in &mut self.shards {
             let wait = hint_wait(shard.contributors(), &mut self.around.chance);
-            shard.look_at(now.saturating_add(wait), interval);
+            shard.look_at(now.saturating_add(wait));
         }
     }
 

@@ -23,10 +23,6 @@ use super::{
 };
 use crate::{circuit::followed::Why, machine::nanos};
 
-/// At most so many circuits are looked at in a turn, so that it does not hold up others; those that have said that
-/// there is something to look at come on top.
-const MOST_IN_A_TURN: usize = 2_000;
-
 /// After so many proposals in a row, reports are due.
 const MOST_PROPOSALS: u32 = 20;
 
@@ -248,12 +244,9 @@ impl Shard {
 
     // When.
 
-    /// A look at the store is due then, at the latest, but not for the second time within an interval.
-    pub(super) fn look_at(&mut self, at: u64, interval: u64) {
-        let again = self
-            .polled
-            .map_or(0, |polled| polled.saturating_add(interval));
-        self.poll_at = self.poll_at.min(at.max(again));
+    /// A look at the store is due then, at the latest.
+    pub(super) fn look_at(&mut self, at: u64) {
+        self.poll_at = self.poll_at.min(at);
     }
 
     /// When there is something to do.
@@ -282,9 +275,10 @@ impl Shard {
         self.soonest = u64::MAX;
         let pass = self.pass(now);
         let count = self.circuits.len();
+        let most = around.common.pace.in_a_turn(count);
         for step in 0..count {
             let circuit = &mut self.circuits[(self.from + step) % count];
-            let in_turn = is_tick && step < MOST_IN_A_TURN;
+            let in_turn = is_tick && step < most;
             let wants = match in_turn || circuit.due_at() <= now {
                 true => circuit.examine(around, &pass),
                 false => Wants::Nothing,
@@ -299,7 +293,7 @@ impl Shard {
             self.soonest = now;
         }
         if is_tick && count > 0 {
-            self.from = (self.from + MOST_IN_A_TURN.min(count)) % count;
+            self.from = (self.from + most.min(count)) % count;
         }
     }
 
@@ -465,7 +459,7 @@ impl Shard {
         self.retry_at = self.poll_at;
         for name in names {
             if let Some(circuit) = self.find(name) {
-                circuit.failed();
+                circuit.examine_soon();
             }
         }
     }
@@ -483,6 +477,10 @@ impl Shard {
         let again = self.poll_again(&around.common.pace);
         self.poll_at = now.saturating_add(again);
         self.changed(&told, names);
+        for circuit in self.circuits.iter_mut().filter(|circuit| circuit.is_led()) {
+            // Its hold is moved on.
+            circuit.examine_soon();
+        }
         for (name, told) in names.iter().zip(told.circuits) {
             if let Some(circuit) = self.find(name) {
                 circuit.heard(sane(told), around, (asked, now));
@@ -553,7 +551,7 @@ impl Shard {
         };
         for name in names {
             if let Some(circuit) = self.find(name) {
-                circuit.failed();
+                circuit.examine_soon();
             }
         }
     }

@@ -144,6 +144,10 @@ impl Tracked {
         self.due_at = 0;
     }
 
+    pub(super) fn examine_soon(&mut self) {
+        self.due_at = 0;
+    }
+
     /// When it has to be looked at, whatever happens. It has been stirred: now.
     pub(super) fn due_at(&self) -> u64 {
         match self.member.is_stirred() {
@@ -343,11 +347,6 @@ impl Tracked {
         self.show(&circuit);
     }
 
-    /// The store could not be asked.
-    pub(super) fn failed(&mut self) {
-        self.due_at = 0;
-    }
-
     /// It takes no part any more.
     pub(super) fn leave(&mut self, around: &mut Surroundings, why: Why, now: u64) {
         if let Some(circuit) = self.member.circuit() {
@@ -356,6 +355,8 @@ impl Tracked {
     }
 
     fn leave_fleet(&mut self, circuit: &Circuit, around: &mut Surroundings, why: Why, now: u64) {
+        // Nobody is held any more. Seats for calls that are gone would be asked for when it is back.
+        let _ = circuit.core().take_wanted();
         let local = look(circuit, self.rules.of(circuit));
         let out = self.follow.leaves_fleet(why, &local);
         self.apply(circuit, out, around, now);

@@ -293,20 +293,20 @@ async fn whoever_comes_back_does_as_the_fleet() {
 async fn a_fleet_is_paused_and_resumed() {
     let store = Faulty::new();
     let (one, other) = open_together(&store).await;
+    sleep(secs(5)).await;
+    assert!(!one.call(true), "it is held");
     one.fleet.pause();
     sleep(millis(1)).await;
     assert_eq!(why(&one.circuit), Some(Why::Off));
-    assert!(matches!(
-        one.fleet.status().sharing,
-        Sharing::Detached { why: Why::Off, .. }
-    ));
-    let asked = store.times_asked();
-    other.fleet.pause();
-    sleep(secs(60)).await;
-    assert!(store.times_asked() <= asked + 1, "nothing is asked");
+    let sharing = one.fleet.status().sharing;
+    assert!(matches!(sharing, Sharing::Detached { why: Why::Off, .. }));
     // At once, and not when the hold lapses.
     assert!(one.call(true));
     assert_eq!(one.state(), State::Closed);
+    other.fleet.pause();
+    let asked = store.times_asked();
+    sleep(secs(60)).await;
+    assert!(store.times_asked() <= asked + 1, "nothing is asked");
     one.fleet.resume();
     sleep(secs(1)).await;
     assert!(attached(&one));
