@@ -55,7 +55,7 @@ impl Pace {
     /// How soon the store is asked again that has failed so often in a row: all of it by chance, so that instances
     /// that were thrown out together do not come back together.
     pub(super) fn retry(&self, failures: u32, chance: &mut Chance) -> u64 {
-        let doubled = 100 * MILLI << failures.saturating_sub(1).min(6);
+        let doubled = (100 * MILLI) << failures.saturating_sub(1).min(6);
         MILLI + chance.below(doubled.min(5 * SECOND))
     }
 
@@ -148,7 +148,7 @@ impl Chance {
 
     /// Evenly of `0..end`; 0 of none.
     pub(super) fn below(&mut self, end: u64) -> u64 {
-        let scaled = u128::from(self.next()) * u128::from(end) >> 64;
+        let scaled = (u128::from(self.next()) * u128::from(end)) >> 64;
         u64::try_from(scaled).unwrap_or(0)
     }
 }

@@ -310,9 +310,7 @@ impl Shard {
     fn note_silence(&mut self, around: &Surroundings, now: u64) {
         let detach_after = nanos(around.common.pace.detach_after);
         let over = |heard: u64| now >= heard.saturating_add(detach_after);
-        if self.part.why.is_some() {
-            self.set_why(self.why, now);
-        } else if self.heard.is_none_or(over) {
+        if self.part.why.is_some() || self.heard.is_none_or(over) {
             self.set_why(self.why, now);
         }
     }

@@ -76,8 +76,14 @@ async fn play(circuits: &[(&Circuit, &Log)], time: Duration) {
         for (admitted, log) in guards {
             let said = match admitted {
                 Err(rejected) => rejected.to_string(),
-                Ok(guard) if fails => format!("failed {:?}", guard.failure()),
-                Ok(guard) => format!("succeeded {:?}", guard.success()),
+                Ok(guard) if fails => {
+                    guard.failure();
+                    "failed".to_owned()
+                }
+                Ok(guard) => {
+                    guard.success();
+                    "succeeded".to_owned()
+                }
             };
             log.lock().expect("a log").push(format!("{step}: {said}"));
         }

@@ -63,8 +63,8 @@ impl Instance {
             return false;
         };
         match succeeds {
-            true => drop(guard.success()),
-            false => drop(guard.failure()),
+            true => guard.success(),
+            false => guard.failure(),
         }
         true
     }
