@@ -282,13 +282,13 @@ impl Connection {
         if matches!(state, State::Up(link) if !link.health.is_well()) {
             *state = State::Idle;
         }
+        // One that went wrong while nobody waited says nothing of now.
+        if matches!(state, State::Connecting(_)) {
+            let _ = connected(state).await;
+        }
         if matches!(state, State::Idle) {
             *state = State::Connecting(self.connect());
-        }
-        if let State::Connecting(connecting) = state {
-            let made = connecting.as_mut().await;
-            *state = State::Idle;
-            *state = State::Up(made?);
+            connected(state).await?;
         }
         match state {
             State::Up(link) => Ok(link),
@@ -318,6 +318,16 @@ impl Connection {
         *self.password.lock().unwrap_or_else(PoisonError::into_inner) = password.map(Into::into);
         Box::pin(connect(self.target.clone(), nodes, self.counters.clone()))
     }
+}
+
+/// Waits until what is under way is up, or is no more.
+async fn connected(state: &mut State) -> RedisResult<()> {
+    if let State::Connecting(connecting) = state {
+        let made = connecting.as_mut().await;
+        *state = State::Idle;
+        *state = State::Up(made?);
+    }
+    Ok(())
 }
 
 // ---- making one ---------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ enum Manner {
     Refuses(&'static str, &'static str),
     /// Knows no RESP3.
     Old,
+    /// Answers the login so, and not at once.
+    Hesitates(&'static str),
     /// Logs in, subscribes, and closes.
     Leaves,
 }
@@ -150,6 +152,10 @@ async fn serve(stream: TcpStream, manner: Manner, commands: Arc<Mutex<Vec<Vec<St
             Manner::Silent if !is_login => return pending().await,
             Manner::Leaves if !is_login => return,
             Manner::Refuses(refused, answer) if name == refused => answer.into(),
+            Manner::Hesitates(answer) if is_login => {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                answer.into()
+            }
             Manner::Old if name == "HELLO" => {
                 let words = command[1..].join("` `");
                 format!("-ERR unknown command `HELLO`, with args beginning with: `{words}`\r\n")
@@ -382,4 +388,15 @@ async fn credentials_are_those_of_now() {
     let logins = peer.logins();
     assert_eq!(logins, ["3 AUTH breakers hush-0", "3 AUTH breakers hush-1"]);
     assert_eq!(asked.load(Relaxed), 2);
+}
+
+// N9: what was refused while nobody waited is tried again, and not told as if it were so now.
+#[tokio::test]
+async fn a_refusal_that_nobody_waited_for_is_none() {
+    const WRONG: &str = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+    let peer = Peer::with(&[Manner::Hesitates(WRONG), Manner::Well]).await;
+    let store = peer.store();
+    let answer = timeout(Duration::from_millis(100), ask(&store)).await;
+    assert!(answer.is_err() && peer.connections() == 1);
+    ask(&store).await.expect("the user is there by now");
 }
