@@ -133,7 +133,8 @@ async fn the_upstream_dies(scene: &mut Scene, check: &mut Check) {
     let breaks = began.elapsed().as_millis() / 1_500 + 1;
     let probes = scene.probes();
     let bounded = probes >= 1 && probes as u128 <= breaks;
-    check.that(&format!("{probes} probes in {breaks} breaks"), bounded);
+    let what = format!("one probe a break at most: {probes} where {breaks} could have been");
+    check.that(&what, bounded);
 
     scene.tell("the upstream is well again");
     scene.upstream.set(Answers::Ok);
