@@ -8,9 +8,7 @@ use serde_json::Value;
 use crate::support::{
     handle::Instance,
     instance::Plan,
-    instances::{
-        SOON, all, is_attached, is_closed, is_forced, is_open, start_all, start_with, within,
-    },
+    instances::{SOON, all, is_attached, is_closed, is_forced, is_open, start_with, within},
     server::{Server, is_stopped, signal},
     upstream::{Answers, Arrival, Upstream},
 };
