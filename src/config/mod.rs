@@ -206,9 +206,9 @@ impl Config {
     /// Reads a configuration, and lays variables over it: usually [`std::env::vars_os`].
     ///
     /// A variable is called `TOWER_BREAKER__PAYMENTS__FAILURE_RATE`: the name of a circuit in `circuits`, in capitals
-    /// and with `_` for whatever is neither a letter nor a digit, or `DEFAULTS`, or `FLEET`; then a key whose value is no
-    /// table. `TOWER_BREAKER__MAX_CIRCUITS` is one more. Other variables are somebody else's, but for those that nearly
-    /// begin like ours: `TOWER_BREAKER_PAYMENTS__FAILURE_RATE`, with one underscore too few, is refused.
+    /// and with `_` for whatever is neither a letter nor a digit, or `DEFAULTS`, or `FLEET`; then a key whose value is
+    /// no table. `TOWER_BREAKER__MAX_CIRCUITS` is one more. Other variables are somebody else's, but for those that
+    /// nearly begin like ours: `TOWER_BREAKER_PAYMENTS__FAILURE_RATE`, with one underscore too few, is refused.
     ///
     /// A variable takes the place of one key of the file, where that key stands. So one for `DEFAULTS` still gives
     /// way to what `matching` and `circuits` say.
