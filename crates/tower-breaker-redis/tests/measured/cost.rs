@@ -6,13 +6,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::JoinHandle, time::sleep};
-use tower_breaker::{Agreement, Circuit, fleet::Fleet, observe::Sharing};
+use tokio::{
+    task::{JoinHandle, JoinSet},
+    time::sleep,
+};
+use tower_breaker::{
+    Agreement, Circuit,
+    fleet::{
+        Fleet,
+        wire::{Key, Look, Stamp},
+    },
+    observe::Sharing,
+};
 use tower_breaker_redis::Redis;
 
 use crate::{
     TURN,
-    support::{instances::within, server::Server},
+    support::{
+        asked::{decide, exchange, half_failed, outage, poll, report},
+        instances::within,
+        server::Server,
+    },
 };
 
 /// Circuits of each instance.
@@ -254,4 +268,98 @@ async fn commands_and_bytes_stay_within_their_bounds() {
     }
     bless(&table);
     assert!(table.wrong.is_empty(), "{:#?}", table.wrong);
+}
+
+/// Microseconds of the server's processor for each, when this is done so often.
+async fn each(server: &Server, what: &str, times: u32, things: u32, act: impl AsyncFn(u32)) -> f64 {
+    let used = || {
+        let cpu = server.info("cpu");
+        let seconds = |name: &str| cpu[name].parse::<f64>().expect("seconds");
+        seconds("used_cpu_user") + seconds("used_cpu_sys")
+    };
+    let before = used();
+    for time in 0..times {
+        act(time).await;
+    }
+    let micros = (used() - before) * 1e6 / f64::from(times * things);
+    println!("| {what} | {micros:.1} |");
+    micros
+}
+
+// Bounds are some ten times what was measured: a machine may be slow, and a script that grows with what is in the store
+// would be slower than that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_costs_microseconds() {
+    let _turn = TURN.lock().await;
+    let server = Server::start();
+    let redis = Redis::new(&server.url()).expect("a URL");
+    let names: Vec<Key> = (0..50)
+        .map(|number| Key::of(&format!("circuit-{number}")))
+        .collect();
+    let looks = |report: bool| {
+        let look = |name: &Key| Look {
+            name: name.clone(),
+            stamp: Stamp::default(),
+            report: report.then(|| half_failed(WINDOW)),
+        };
+        names.iter().map(look).collect::<Vec<Look>>()
+    };
+    println!("| of the server's processor | µs |\n|---|--:|");
+    let polls = each(&server, "a poll", 3_000, 1, async |_| {
+        drop(poll(&redis).await.expect("an answer"))
+    })
+    .await;
+    let stores: Vec<Redis> = (0..50)
+        .map(|_| Redis::new(&server.url()).expect("a URL"))
+        .collect();
+    let at_once = each(&server, "one of fifty polls at once", 100, 50, async |_| {
+        let mut polls = JoinSet::new();
+        for store in &stores {
+            let store = store.clone();
+            polls.spawn(async move { poll(&store).await });
+        }
+        while let Some(polled) = polls.join_next().await {
+            drop(polled.expect("no panic").expect("an answer"));
+        }
+    })
+    .await;
+    let alone = each(&server, "a report by itself", 3_000, 1, async |time| {
+        let told = report(
+            &redis,
+            u64::from(time % 50),
+            &names[0],
+            Stamp::default(),
+            WINDOW,
+        );
+        drop(told.await.expect("an answer"));
+    })
+    .await;
+    let many = each(&server, "one of fifty reports", 300, 50, async |time| {
+        drop(
+            exchange(&redis, u64::from(time % 50), looks(true))
+                .await
+                .expect("an answer"),
+        );
+    })
+    .await;
+    let looked = each(&server, "one of fifty looks", 300, 50, async |_| {
+        drop(exchange(&redis, 1, looks(false)).await.expect("an answer"));
+    })
+    .await;
+    let outages = each(&server, "a decision", 300, 3, async |time| {
+        let mut stamp = Stamp::default();
+        for what in outage() {
+            let name = Key::of(&format!("outage-{time}"));
+            stamp = decide(&redis, 1, &name, stamp, what).await.standing.stamp;
+        }
+    })
+    .await;
+    assert!(
+        at_once < 300.0
+            && polls < 300.0
+            && alone < 500.0
+            && many < 250.0
+            && looked < 150.0
+            && outages < 600.0
+    );
 }

@@ -27,7 +27,7 @@ pub(crate) fn place() -> Place {
 
 /// Asks what has changed.
 pub(crate) async fn poll(redis: &Redis) -> Result<Exchanged, StoreError> {
-    ask(redis, Vec::new()).await
+    exchange(redis, 1, Vec::new()).await
 }
 
 /// Reports ten calls of which five failed, which the store has to write.
@@ -38,39 +38,40 @@ pub(crate) async fn report(
     stamp: Stamp,
     keep_for: Duration,
 ) -> Result<Exchanged, StoreError> {
-    let register = Register {
-        calls: 10,
-        failed: 5,
-        ok: true,
-        ..Register::default()
+    let look = Look {
+        name: name.clone(),
+        stamp,
+        report: Some(half_failed(keep_for)),
     };
+    exchange(redis, instance, vec![look]).await
+}
+
+/// Of ten calls, five. It is another one each time.
+pub(crate) fn half_failed(keep_for: Duration) -> Report {
     // The same once more would be a copy, which is not written.
     static SEQ: AtomicU64 = AtomicU64::new(1);
-    let report = Report {
+    Report {
         seq: SEQ.fetch_add(1, Relaxed),
         keep_for: u64::try_from(keep_for.as_millis()).expect("not for ever"),
         settings: 7,
         revision: 0,
-        register,
-    };
-    let look = Look {
-        name: name.clone(),
-        stamp,
-        report: Some(report),
-    };
+        register: Register {
+            calls: 10,
+            failed: 5,
+            ok: true,
+            ..Register::default()
+        },
+    }
+}
+
+pub(crate) async fn exchange(
+    redis: &Redis,
+    instance: u64,
+    circuits: Vec<Look>,
+) -> Result<Exchanged, StoreError> {
     let ask = Exchange {
         place: place(),
         instance: InstanceId(instance),
-        seen: 0,
-        circuits: vec![look],
-    };
-    redis.exchange(&ask).await
-}
-
-async fn ask(redis: &Redis, circuits: Vec<Look>) -> Result<Exchanged, StoreError> {
-    let ask = Exchange {
-        place: place(),
-        instance: InstanceId(1),
         seen: 0,
         circuits,
     };
