@@ -17,4 +17,5 @@ mod decisions;
 mod pace;
 mod seats;
 mod stored;
+mod table;
 mod window;
