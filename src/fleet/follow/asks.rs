@@ -52,7 +52,7 @@ impl Follow {
         if let Some(said) = &self.act {
             return Some(said.proposal(now));
         }
-        if !self.is_attached(now) || self.is_forced() || self.applied != Some(self.known()) {
+        if !self.is_attached(now) || self.applied != Some(self.known()) {
             return None;
         }
         self.result(local)
@@ -118,7 +118,7 @@ impl Follow {
             }
             // Not yet half-open.
             Here::Open { led: true, .. } if self.seats.seen.is_none() => {}
-            _ if self.seats.gone.is_none() => self.seats.gone = self.leaves(local, now),
+            _ if self.seats.gone.is_none() => self.seats.gone = self.leaves(local),
             _ => {}
         }
     }
@@ -126,18 +126,18 @@ impl Follow {
     /// The circuit is no longer led, and the fleet waits for what comes of the seats. A break that the circuit has begun
     /// by itself is a probe that failed; a person who has closed or forced it has answered nothing. Seats are given back
     /// only if no probe can have begun on them.
-    fn leaves(&self, local: &Local<'_>, now: u64) -> Option<Gone> {
+    fn leaves(&self, local: &Local<'_>) -> Option<Gone> {
         let Seats {
             seen, told, lease, ..
         } = self.seats;
-        let lasts = lease.is_some_and(|it| now < it.until && it.seats > 0);
-        let failed = u32::from(local.is_open_alone() && (lasts || seen.is_some()));
+        let taken = lease.is_some_and(|it| it.seats > 0);
+        let failed = u32::from(local.is_open_alone() && (taken || seen.is_some()));
         let unused = seen.map_or(0, |seen| seen.unused.saturating_sub(failed));
         let made = seen.unwrap_or(told);
         let made = Made {
             ok: made.ok,
             failed: made.failed + failed,
-            unused: told.unused + if lasts { unused } else { 0 },
+            unused: told.unused + unused,
         };
         let length = match local.state {
             Here::Open { left, .. } => left.div_ceil(MILLI),

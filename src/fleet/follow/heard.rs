@@ -230,9 +230,7 @@ impl Follow {
         local: &Local<'_>,
         out: &mut Vec<Apply>,
     ) {
-        let waits = matches!(local.state, Here::Open { led: true, .. });
-        let untaken = waits && self.seats.seen.is_none() && old.seats > 0;
-        if untaken && now < old.until {
+        if old.seats > 0 && now < old.until {
             self.lead(old, now, local, out);
         } else if now >= old.until && !local.has_probe() {
             self.seats.stale = counted;
@@ -278,9 +276,7 @@ impl Follow {
         if seats.gone.take().is_some() {
             (seats.lease, seats.seen) = (None, None);
         }
-        if std::mem::take(&mut seats.stale) > 0 {
-            seats.lease = None;
-        }
+        seats.stale = 0;
         if let Here::HalfOpen(Some(tally)) = local.state {
             // Nothing is under way: the seats are the store's again.
             if tally.granted == told.ok + told.failed {

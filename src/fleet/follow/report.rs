@@ -15,7 +15,7 @@ impl Follow {
     pub(super) fn report(&self, local: &Local<'_>, now: u64) -> Option<Register> {
         let closed = matches!(self.standing.state, Stored::Closed { .. }) && !self.is_forced();
         let takes_part = closed && self.is_attached(now) && self.applied == Some(self.known());
-        if !takes_part || local.mode != Mode::Normal || self.act.is_some() {
+        if !takes_part || local.mode != Mode::Normal {
             return None;
         }
         let ok = local.ended.successful > self.speaks.by_then.successful;

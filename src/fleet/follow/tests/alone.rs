@@ -52,6 +52,13 @@ fn who_has_seats_goes_on_with_what_is_still_needed() {
     it.passes(3_000);
     // The circuit takes off what its own probes have come to, so that is added here.
     assert_eq!(lost(&mut it, &local(here)), [LEFT, alone(2, 1)]);
+
+    let mut it = It::that_knows(half(1, 2, 1), WAITS);
+    let here = seated(2, 0, 1, 1);
+    let ask = it.proposes(&local(here)).expect("a result");
+    it.decided(&ask, &decided(Done::Yes, half(1, 2, 0)), here);
+    it.passes(3_000);
+    assert_eq!(lost(&mut it, &local(here)), [LEFT, alone(2, 1)]);
 }
 
 // N7: not led, there is nothing to be let go.
@@ -115,6 +122,17 @@ fn who_waits_for_the_store_is_held_without_it() {
         ..waits
     };
     assert_eq!(lost(&mut it, &closed), []);
+    // What its seats come to in that time is not the fleet's.
+    let seated = Local {
+        state: seated(1, 1, 0, 0),
+        ..waits
+    };
+    it.asks(&seated);
+    assert_eq!(it.hears(open(1, 0), seated.state), [opens(0)]);
+    assert_eq!(it.proposes(&waits), None);
+    // And with the store, an answer alone puts the hold off.
+    it.passes(1_000);
+    assert_eq!(lost(&mut it, &waits), []);
 }
 
 // N7: turned off, it is alone at once.
@@ -140,6 +158,10 @@ fn a_store_that_has_forgotten_holds_all_the_same() {
         until: it.now + ALONE_AFTER,
     };
     assert_eq!(apply, [hold, Apply::Again]);
+    // Whoever is alone asks first how things are.
+    it.passes(3_000);
+    lost(&mut it, &local(WAITS));
+    assert_eq!(it.proposes(&local(WAITS)), None);
 }
 
 // N5, N7: what was made of seats before is nobody's concern after.

@@ -87,15 +87,14 @@ fn what_a_trip_has_cleared_is_still_said() {
         ..local(OPEN_ALONE)
     };
     assert_eq!(register(&mut it, &again).map(|it| it.failed), Some(12));
-    // It has closed again.
+    // It has closed, and opened again.
+    let mut later = alone_after_a_trip(11, false);
+    later.trip = later.trip.map(|trip| Trip { failed: 13, ..trip });
     assert_eq!(
         register(&mut it, &with_calls(3, 0)).map(|it| it.failed),
         Some(0)
     );
-    assert_eq!(
-        register(&mut it, &alone_after_a_trip(11, false)).map(|it| it.failed),
-        Some(12)
-    );
+    assert_eq!(register(&mut it, &later).map(|it| it.failed), Some(13));
 }
 
 // N3: of a circuit that was tripped without calls, what was said last is what it has seen.
@@ -291,6 +290,7 @@ fn a_trip_at_once_is_proposed_once_if_that_is_agreed() {
 fn a_second_process_with_the_same_name_is_noticed() {
     let mut it = It::that_knows(closed(1), Here::Closed);
     let sick = with_calls(4, 1);
+    it.reports(&sick, Sums::default());
     let Asks::Report(register) = it.asks(&sick) else {
         panic!("a report")
     };
@@ -301,6 +301,7 @@ fn a_second_process_with_the_same_name_is_noticed() {
         ..told(closed(1))
     };
     assert_eq!(it.told(&told, &sick), [Apply::NewInstance]);
+    assert_eq!(it.follow.speaks.counted, None, "it says all anew");
     assert!(matches!(it.asks(&sick), Asks::Report(_)));
 }
 

@@ -84,6 +84,36 @@ fn an_act_that_was_meant_differently_is_not_taken_for_the_last_one() {
     assert_eq!(it.proposes(&local(Here::Closed)), Some(forces(None)));
 }
 
+// N6: an answer to what was asked before is none to what was said since.
+#[test]
+fn an_answer_is_to_what_was_said_before_it_was_asked_for() {
+    let minutes = |minutes: u64| Act::Force(Some(Duration::from_secs(60 * minutes)));
+    let mut it = It::that_knows(closed(1), Here::Closed);
+    it.follow.act(minutes(1), who(), it.now);
+    let first = it.proposes(&local(Here::Closed)).expect("forced");
+    let asked = it.now;
+    it.passes(10);
+    it.follow.act(minutes(2), who(), it.now);
+    let done = decided(Done::Yes, forced(3, Some(60_000)));
+    let both = (asked, it.now);
+    let apply = it.follow.decided(&first, &done, both, &local(Here::Closed));
+    assert_eq!(without_hold(apply), []);
+    assert_eq!(
+        it.proposes(&local(Here::Closed)),
+        Some(forces(Some(120_000)))
+    );
+}
+
+// N6: what was forced from here is the fleet's, and released as such.
+#[test]
+fn what_was_forced_here_for_the_fleet_is_released_by_any_other() {
+    let mut it = It::that_knows(closed(1), Here::Closed);
+    it.follow.act(Act::Force(None), who(), it.now);
+    let force = it.proposes(&local(Here::Closed)).expect("forced");
+    it.decided(&force, &decided(Done::Yes, forced(2, None)), Here::Closed);
+    assert_eq!(it.hears(closed(3), Here::Closed), [Apply::Release]);
+}
+
 // N6: a store that has forgotten is told what is known first.
 #[test]
 fn a_store_that_has_forgotten_is_restored_before_a_person_is_obeyed() {

@@ -96,6 +96,8 @@ fn who_has_just_begun_does_what_the_fleet_does_but_stays_open_alone() {
         (OPEN_ALONE, open(3, 700), vec![opens(700)]),
         (OWN_PROBE, half(3, 2, 1), vec![opens(0)]),
         (OPEN_ALONE, forced(3, None), vec![FORCE]),
+        // Led by a fleet that this process has known before, say.
+        (LED, closed(3), vec![CLOSE]),
     ];
     for (here, standing, expected) in rows {
         let row = format!("{here:?} {standing:?}");

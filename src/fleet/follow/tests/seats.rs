@@ -76,6 +76,16 @@ fn who_finds_no_seat_asks_once_one_may_be_free_and_a_call_comes() {
     assert_eq!(it.wants_seats(WAITS), None, "that call is gone");
 }
 
+// N5: whoever waits for a seat goes on waiting while another one has it.
+#[test]
+fn a_call_that_waits_still_waits_when_another_instance_has_the_seat() {
+    let mut it = waits();
+    it.hears(half(2, 2, 1), WAITS);
+    assert_eq!(it.wants_seats(WAITS), Some(1));
+    it.passes(3_000);
+    assert_eq!(it.wants_seats(WAITS), None, "alone");
+}
+
 // N5: a lease counts from when it was asked for, and a hold, too.
 #[test]
 fn a_lease_and_a_hold_count_from_when_they_were_asked_for() {
@@ -175,7 +185,7 @@ fn seats_with_a_probe_on_its_way_are_not_given_back() {
 fn seats_whose_answer_was_lost_are_asked_for_again() {
     let mut it = waits();
     it.proposes(&local(WAITS)).expect("a seat");
-    let mut asks_again = |it: &mut It| {
+    let asks_again = |it: &mut It| {
         it.passes(100).follow.wants(1);
         let ask = it.proposes(&local(WAITS)).expect("a seat");
         let same = Decided {
@@ -202,6 +212,8 @@ fn seats_of_before_are_not_taken_again_by_who_comes_back() {
     // It makes a probe of its own, which fails: that is no result of the fleet's.
     it.asks(&local(OPEN_ALONE));
     assert_eq!(it.hears(half(2, 2, 1), OPEN_ALONE), [opens(0)]);
+    // Not even if it was not opened, but vetoed, and has opened alone again.
+    assert_eq!(result(&mut it, OPEN_ALONE), None);
     it.follow.wants(1);
     let same = Decided {
         lease: lease(1, 2_000),
@@ -262,6 +274,13 @@ fn a_result_that_does_not_count_is_said_once() {
         it.decided(&ask, &decided(done, half(2, 2, 1)), here);
         assert_eq!(result(&mut it, here), None);
     }
+    // A store that has forgotten has not taken it.
+    let mut it = with_seat();
+    let here = seated(1, 1, 0, 0);
+    let ask = it.proposes(&local(here)).expect("a result");
+    it.decided(&ask, &decided(Done::Behind, closed(1)), here);
+    it.hears(half(2, 2, 1), here);
+    assert_eq!(result(&mut it, here), Some((1, 0, 0, 2_000)));
     // The answer tells how it ended.
     let mut it = with_seat();
     let here = seated(1, 1, 0, 0);
@@ -302,6 +321,14 @@ fn a_led_circuit_that_opens_by_itself_has_a_probe_that_failed() {
         [opens(7_001)]
     );
     assert_eq!(result(&mut it, LED), None);
+}
+
+// N5: a seat that the probe may have had that has failed is not given back.
+#[test]
+fn a_failed_probe_keeps_its_seat() {
+    let mut it = with_seat();
+    it.asks(&local(seated(2, 0, 0, 2)));
+    assert_eq!(result(&mut it, OPEN_ALONE), Some((0, 1, 1, 2_000)));
 }
 
 // N5: seats that nobody will take are given back at once.
