@@ -189,7 +189,11 @@ pub(super) fn apply(
     match what {
         Apply::Hold { until } => circuit.core().hold(at(until)),
         Apply::Open { left } => drop(circuit.open_as_fleet(left)),
-        Apply::Lead { seats, until, life } => drop(circuit.seat(seats, at(until), life)),
+        Apply::Lead { seats, until, life } => {
+            // Those calls are gone; the next ones have the seats.
+            circuit.core().take_wanted();
+            circuit.seat(seats, at(until), life);
+        }
         Apply::Close { clear } => drop(circuit.close_as_fleet(clear, by.as_ref())),
         Apply::Force { left } => drop(circuit.force_as_fleet(left, by.as_ref())),
         Apply::Release => drop(circuit.release_as_fleet(by.as_ref())),

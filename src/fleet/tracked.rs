@@ -206,9 +206,9 @@ impl Tracked {
     /// What has happened since the last look.
     fn take_in(&mut self, circuit: &Circuit, around: &mut Surroundings, pass: &Pass) {
         self.take_act();
-        match circuit.core().take_wanted() {
-            0 => {}
-            wanted => self.follow.wants(wanted),
+        // Each call that is held after they were taken wakes the task.
+        if self.follow.looks_for_calls(pass.now) {
+            self.take_wanted(circuit);
         }
         let local = look(circuit, self.rules.of(circuit));
         let news = pass.confirmed.filter(|asked| *asked > self.confirmed);
@@ -227,6 +227,13 @@ impl Tracked {
     fn take_act(&mut self) {
         if let Some((act, who, at)) = self.member.take_act() {
             self.follow.act(act, who, at);
+        }
+    }
+
+    fn take_wanted(&mut self, circuit: &Circuit) {
+        match circuit.core().take_wanted() {
+            0 => {}
+            wanted => self.follow.wants(wanted),
         }
     }
 
@@ -275,6 +282,10 @@ impl Tracked {
     pub(super) fn propose(&mut self, now: u64) -> Option<(Stamp, Proposal)> {
         let circuit = self.member.circuit()?;
         let local = look(&circuit, self.rules.of(&circuit));
+        if self.follow.seats.wanted > 0 {
+            // As many seats as there are calls by now.
+            self.take_wanted(&circuit);
+        }
         match self.follow.asks(&local, now) {
             Asks::Decide(proposal) => {
                 self.due_at = u64::MAX;

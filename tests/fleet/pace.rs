@@ -1,11 +1,21 @@
 //! N2, N4: how often an instance speaks.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use tokio::time::sleep;
-use tower_breaker::{CircuitBuilder, State, fleet::Memory};
+use tokio::time::{Instant, sleep};
+use tower_breaker::{
+    Agreement, Circuit, CircuitBuilder, State,
+    clock::Clock,
+    fleet::{Fleet, Memory},
+};
 
-use crate::fleet_support::{Instance, millis, secs};
+use crate::fleet_support::{Instance, millis, quiet, secs};
 
 fn long(builder: CircuitBuilder) -> CircuitBuilder {
     builder.time_window(secs(60)).minimum_calls(100)
@@ -85,4 +95,51 @@ async fn sums_that_are_long_gone_are_not_shown() {
     let before = asked();
     sleep(secs(600)).await;
     assert!(asked() - before <= 650, "only polls");
+}
+
+/// A clock that counts how often it is read.
+#[derive(Clone)]
+struct Counts {
+    began: Instant,
+    reads: Arc<AtomicU64>,
+}
+
+impl Clock for Counts {
+    fn now(&self) -> Duration {
+        self.reads.fetch_add(1, Relaxed);
+        self.began.elapsed()
+    }
+}
+
+// N1, N5: calls that are held do not keep the future of the fleet busy, however many they are.
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_held_are_looked_at_now_and_then() {
+    let store = Memory::new();
+    let slow = |builder: CircuitBuilder| quiet(builder).probe_timeout(secs(30));
+    let prober = Instance::new(store.clone(), slow);
+    let clock = Counts {
+        began: Instant::now(),
+        reads: Arc::default(),
+    };
+    let fleet = Fleet::builder("shop").clock(clock.clone());
+    let fleet = fleet.build().expect("a fleet");
+    let builder = slow(Circuit::builder("payments")).shared(Agreement::of(1));
+    let circuit = builder.fleet(&fleet).build().expect("a circuit");
+    let task = tokio::spawn(fleet.run(store));
+    sleep(secs(1)).await;
+    (0..10).for_each(|_| circuit.try_acquire().expect("closed").failure());
+    sleep(secs(6)).await;
+    assert_eq!(prober.state(), State::Open);
+    assert!(!prober.call(true), "held");
+    sleep(millis(200)).await;
+    let probe = prober.circuit.try_acquire().expect("a seat");
+    let before = clock.reads.load(Relaxed);
+    for _ in 0..5_000 {
+        assert!(circuit.try_acquire().is_err());
+        sleep(millis(1)).await;
+    }
+    let reads = clock.reads.load(Relaxed) - before;
+    assert!(reads < 500, "{reads}");
+    probe.success();
+    task.abort();
 }

@@ -162,6 +162,13 @@ impl Follow {
         self.act = Some(Said { act, who, at: now });
     }
 
+    /// Whether it makes a difference that calls were held: whoever asks for seats already, or has found none, does not
+    /// look for more.
+    pub(super) fn looks_for_calls(&self, now: u64) -> bool {
+        let seats = &self.seats;
+        seats.wanted == 0 && seats.full_until.is_none_or(|until| now >= until)
+    }
+
     /// So many calls were held, or have found no seat.
     pub(super) fn wants(&mut self, calls: u64) {
         let calls = u32::try_from(calls).unwrap_or(u32::MAX);
