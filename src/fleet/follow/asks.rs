@@ -114,7 +114,7 @@ impl Follow {
             // What it does by itself, it does not do for the fleet.
             _ if !self.is_attached(now) => {}
             Here::HalfOpen(Some(tally)) => {
-                self.seats.seen = Some(Made::of(&tally, tally.unused));
+                self.seats.seen = Some(Made::of(&tally, 0));
             }
             // Not yet half-open.
             Here::Open { led: true, .. } if self.seats.seen.is_none() => {}
@@ -124,20 +124,19 @@ impl Follow {
     }
 
     /// The circuit is no longer led, and the fleet waits for what comes of the seats. A break that the circuit has begun
-    /// by itself is a probe that failed; a person who has closed or forced it has answered nothing. Seats are given back
-    /// only if no probe can have begun on them.
+    /// by itself is a probe that failed; a person who has closed or forced it has answered nothing. Seats that are left
+    /// end with their lease: a probe may have begun on them that nobody has seen.
     fn leaves(&self, local: &Local<'_>) -> Option<Gone> {
         let Seats {
             seen, told, lease, ..
         } = self.seats;
-        let taken = lease.is_some_and(|it| it.seats > 0);
-        let failed = u32::from(local.is_open_alone() && (taken || seen.is_some()));
-        let unused = seen.map_or(0, |seen| seen.unused.saturating_sub(failed));
+        let taken = seen.is_some() || lease.is_some_and(|it| it.seats > 0);
+        let failed = u32::from(local.is_open_alone() && taken);
         let made = seen.unwrap_or(told);
         let made = Made {
-            ok: made.ok,
             failed: made.failed + failed,
-            unused: told.unused + unused,
+            unused: told.unused,
+            ..made
         };
         let length = match local.state {
             Here::Open { left, .. } => left.div_ceil(MILLI),
