@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tower_breaker::{
     Agreement, Circuit, CircuitBuilder, State, Transition,
     fleet::{Fleet, Memory},
@@ -325,7 +325,8 @@ async fn a_second_future_of_a_fleet_ends_at_once() {
     let store = Faulty::new();
     let instance = Instance::new(store.clone(), quiet);
     sleep(secs(1)).await;
-    instance.fleet.run(store).await;
+    let second = timeout(secs(1), instance.fleet.run(store));
+    second.await.expect("it ends at once");
     let error = instance.fleet.status().last_error.expect("an error");
     assert_eq!(error.why, Why::NotRunning);
     assert!(error.to_string().contains("runs already"), "{error}");
