@@ -15,4 +15,5 @@ mod wire;
 mod answers;
 mod clock;
 mod contract;
+mod hostile;
 mod twin;
