@@ -321,6 +321,9 @@ pub(crate) fn health(seen: &Snapshot, now: SystemTime) -> Value {
     let (next_probe, released) = match seen.mode {
         // Since when it is over is not known: the answer of a moment ago would say another time.
         Mode::ForcedOpen => (None, ends.filter(|_| !seen.is_released())),
+        // Whose call it is that is let through, its fleet decides.
+        _ if seen.is_led() && seen.remaining == Some(Duration::ZERO) => (None, None),
+
         Mode::Normal | Mode::Disabled | Mode::Shadow => (ends, None),
     };
     json!({
@@ -439,6 +442,29 @@ mod tests {
         assert_eq!(
             (&detached["forced"], &detached["cause"]),
             (&json!(true), &Value::Null)
+        );
+    }
+
+    // L8, N5
+    #[test]
+    fn health_promises_no_probe_that_the_fleet_has_to_grant() {
+        let circuit = Circuit::builder("a").build().expect("valid");
+        let next_probe = |state, remaining| {
+            let mut seen = circuit.snapshot();
+            (seen.state, seen.remaining) = (State::Open, Some(remaining));
+            seen.fleet = Some(FleetNow {
+                state,
+                ..FleetNow::attached()
+            });
+            health(&seen, UNIX_EPOCH)["next_probe"].take()
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(next_probe(State::Open, second), "1970-01-01T00:00:01.000Z");
+        assert_eq!(next_probe(State::Open, Duration::ZERO), Value::Null);
+        // Open alone: the next call is one.
+        assert_eq!(
+            next_probe(State::Closed, Duration::ZERO),
+            "1970-01-01T00:00:00.000Z"
         );
     }
 

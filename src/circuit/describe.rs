@@ -202,7 +202,7 @@ impl Snapshot {
     }
 
     /// Whether it is open because its fleet is: then no call is a probe without a seat (rule N5).
-    fn is_led(&self) -> bool {
+    pub(crate) fn is_led(&self) -> bool {
         let is_led = |fleet: &FleetNow| {
             matches!(fleet.sharing, Sharing::Attached { .. }) && fleet.state != State::Closed
         };
