@@ -82,20 +82,32 @@ enum What {
 /// Whether the store keeps what it is told. A replica, and one that is full, tells what it has and takes nothing: with
 /// such a store no seat would ever be given, and led circuits would be held for ever. So once it has refused
 /// something, it counts as one that does not answer, until it takes something or some time has passed.
+///
+/// What is only lost is no refusal, but for the third in a row, while it answers what it is asked in between.
 #[derive(Default)]
 struct Writes {
     refused_at: Option<u64>,
+    lost: u32,
+    /// It has answered since something was lost.
+    answered: bool,
     /// How often it was tried again in vain.
     tries: u32,
 }
 
 impl Writes {
-    fn refused(&mut self, now: u64) {
-        self.refused_at.get_or_insert(now);
+    fn failed(&mut self, why: Why, now: u64) {
+        const LOST: u32 = 3;
+        let again = u32::from(std::mem::take(&mut self.answered));
+        self.lost = self.lost.saturating_add(again).max(1);
+        let is_silent = matches!(why, Why::TimedOut | Why::NotReached);
+        if !is_silent || self.lost >= LOST {
+            self.refused_at.get_or_insert(now);
+        }
     }
 
-    /// Whether an answer counts. `wrote`: something was kept.
+    /// Whether an answer counts. `wrote`: something was kept, of whomever.
     fn count(&mut self, wrote: bool, pace: &Pace, now: u64) -> bool {
+        self.answered = true;
         if wrote {
             *self = Self::default();
         }
@@ -429,7 +441,7 @@ impl Shard {
             }
             (What::Decide(name, proposal), Ok(Reply::Decided(told))) => {
                 count(&around.common.counted.decisions);
-                let wrote = told.done == Done::Yes;
+                let wrote = matches!(told.done, Done::Yes | Done::Late);
                 if self.writes.count(wrote, &around.common.pace, now) {
                     self.reached(asked, now);
                     if let Some(circuit) = self.find(&name) {
@@ -535,7 +547,7 @@ impl Shard {
         self.retry_at = now.saturating_add(wait);
         self.why = error.why;
         if !matches!(what, What::Exchange(_)) {
-            self.writes.refused(now);
+            self.writes.failed(error.why, now);
         }
         let counted = &around.common.counted;
         count(&counted.failures);

@@ -224,6 +224,23 @@ async fn a_store_that_takes_nothing_holds_nobody_for_long() {
     }
 }
 
+// N4, N7: what is lost once is no refusal. Or whoever has lost a word would not hear for seconds what others have decided.
+#[tokio::test(start_paused = true)]
+async fn a_word_that_is_lost_is_no_refusal() {
+    let store = Faulty::new();
+    let (one, other) = open_together(&store).await;
+    sleep(secs(5)).await;
+    store.is(Fault::TakesNothing(Why::TimedOut));
+    assert!(!one.call(true), "held: it asks for a seat");
+    sleep(millis(600)).await;
+    store.is(Fault::None);
+    assert!(!other.call(true), "held: it asks for a seat");
+    sleep(millis(300)).await;
+    assert!(other.call(true), "the probe");
+    sleep(millis(1_500)).await;
+    assert_eq!((one.state(), other.state()), (State::Closed, State::Closed));
+}
+
 // N7, N1: nobody has to be there for that.
 #[tokio::test(start_paused = true)]
 async fn a_led_circuit_is_alone_when_its_future_is_dropped() {
