@@ -23,6 +23,9 @@ use super::{
 };
 use crate::{circuit::followed::Why, machine::nanos};
 
+/// At most so many circuits are looked at in a turn, so that it holds up nobody for long: about 2 ms.
+const MOST_IN_A_TURN: usize = 1_000;
+
 /// After so many proposals in a row, reports are due.
 const MOST_PROPOSALS: u32 = 20;
 
@@ -43,7 +46,9 @@ pub(super) struct Shard {
     under_way: Option<UnderWay>,
     /// When all circuits are looked at next.
     tick_at: u64,
-    /// Where that went on last, if there are many.
+    /// At how many of them, still.
+    round: usize,
+    /// Which was the last.
     from: usize,
     /// When the store is asked at the latest what has changed.
     poll_at: u64,
@@ -162,6 +167,7 @@ impl Shard {
             by_key: HashMap::new(),
             under_way: None,
             tick_at: now,
+            round: 0,
             from: 0,
             poll_at: now,
             polled: None,
@@ -274,38 +280,57 @@ impl Shard {
     }
 
     /// Looks at its circuits: at all of them from time to time, and at those that have said that there is something to
-    /// look at.
+    /// look at. Where they are many, it goes on in the next turn.
     pub(super) fn turn(&mut self, around: &mut Surroundings, now: u64) {
-        let is_tick = now >= self.tick_at;
-        if is_tick {
-            let tick = around.common.pace.tick(&mut around.chance);
-            self.tick_at = now.saturating_add(tick);
+        if now >= self.tick_at {
+            let pace = &around.common.pace;
+            self.tick_at = now.saturating_add(pace.tick(&mut around.chance));
+            self.round = pace.in_a_round(self.circuits.len());
         }
         self.note_silence(around, now);
-        self.proposals.clear();
-        self.looks.clear();
+        self.clean_lists();
         self.soonest = u64::MAX;
         let pass = self.pass(now);
         let count = self.circuits.len();
-        let most = around.common.pace.in_a_turn(count);
-        for step in 0..count {
-            let circuit = &mut self.circuits[(self.from + step) % count];
-            let in_turn = is_tick && step < most;
-            let wants = match in_turn || circuit.due_at() <= now {
-                true => circuit.examine(around, &pass),
-                false => Wants::Nothing,
-            };
-            match wants {
-                Wants::Nothing => self.soonest = self.soonest.min(circuit.due_at()),
-                Wants::Exchange => self.looks.push(circuit.key().clone()),
-                Wants::Decide => self.proposals.push(circuit.key().clone()),
-            }
+        let mut looked = 0;
+        self.round = self.round.min(count);
+        while self.round > 0 && looked < MOST_IN_A_TURN {
+            self.from = (self.from + 1) % count;
+            self.examine(self.from, around, &pass);
+            (self.round, looked) = (self.round - 1, looked + 1);
         }
-        if !(self.looks.is_empty() && self.proposals.is_empty()) {
+        for at in 0..count {
+            let circuit = &self.circuits[at];
+            if looked < MOST_IN_A_TURN && circuit.is_due(now) {
+                self.examine(at, around, &pass);
+                looked += 1;
+            }
+            self.soonest = self.soonest.min(self.circuits[at].due_at());
+        }
+        if self.round > 0 || !(self.looks.is_empty() && self.proposals.is_empty()) {
             self.soonest = now;
         }
-        if is_tick && count > 0 {
-            self.from = (self.from + most.min(count)) % count;
+    }
+
+    fn examine(&mut self, at: usize, around: &mut Surroundings, pass: &Pass) {
+        let circuit = &mut self.circuits[at];
+        match circuit.examine(around, pass) {
+            Some(Wants::Exchange) => self.looks.push(circuit.key().clone()),
+            Some(Wants::Decide) => self.proposals.push(circuit.key().clone()),
+            None => {}
+        }
+    }
+
+    /// Those that are gone, or have something else to say by now, are not taken off. That is made up for when they are
+    /// more than the others.
+    fn clean_lists(&mut self) {
+        let listed = self.looks.len() + self.proposals.len();
+        if listed > 2 * self.circuits.len() + MOST_LOOKS {
+            self.looks.clear();
+            self.proposals.clear();
+            for circuit in &mut self.circuits {
+                circuit.unlisted();
+            }
         }
     }
 
@@ -368,7 +393,8 @@ impl Shard {
 
     fn propose(&mut self, around: &mut Surroundings, now: u64) -> Option<Decide> {
         while let Some(name) = self.proposals.pop() {
-            let proposed = self.find(&name).and_then(|circuit| circuit.propose(now));
+            let circuit = self.find(&name);
+            let proposed = circuit.and_then(|circuit| circuit.propose(now));
             if let Some((seen, what)) = proposed {
                 return Some(Decide {
                     place: self.place.clone(),

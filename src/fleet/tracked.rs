@@ -31,6 +31,8 @@ pub(super) struct Tracked {
     began: u64,
     /// When it is looked at next, unless something happens.
     due_at: u64,
+    /// What there was to say of it, and was not said yet.
+    listed: Option<Wants>,
     /// Since when a seat is wanted, and when it may be asked for.
     lease_at: Option<u64>,
     /// When the last report was sent that counts.
@@ -89,7 +91,6 @@ impl Quiet {
 /// What there is to say of a circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wants {
-    Nothing,
     Exchange,
     Decide,
 }
@@ -106,6 +107,7 @@ impl Tracked {
             rules: SeenRules::default(),
             began: now,
             due_at: now,
+            listed: None,
             lease_at: None,
             reported: 0,
             looked: 0,
@@ -150,29 +152,37 @@ impl Tracked {
 
     /// When it has to be looked at, whatever happens. It has been stirred: now.
     pub(super) fn due_at(&self) -> u64 {
-        match self.member.is_stirred() {
-            true => 0,
-            false => self.due_at,
+        match (self.member.is_stirred(), self.listed) {
+            (true, _) => 0,
+            (false, None) => self.due_at,
+            // It waits for its turn to be said.
+            (false, Some(_)) => u64::MAX,
         }
     }
 
-    /// Looks at the circuit, and whether it is time to say something of it.
-    pub(super) fn examine(&mut self, around: &mut Surroundings, pass: &Pass) -> Wants {
-        let Some(circuit) = self.member.circuit() else {
-            self.due_at = u64::MAX;
-            return Wants::Nothing;
-        };
-        if self.due_at() > pass.now && self.is_quiet(&circuit, pass) {
-            return Wants::Nothing;
+    pub(super) fn is_due(&self, now: u64) -> bool {
+        self.due_at() <= now
+    }
+
+    /// The list on which it was is gone.
+    pub(super) fn unlisted(&mut self) {
+        self.listed = None;
+        self.due_at = 0;
+    }
+
+    /// Looks at the circuit, and whether it is time to say something of it that it was not before.
+    pub(super) fn examine(&mut self, around: &mut Surroundings, pass: &Pass) -> Option<Wants> {
+        let circuit = self.member.circuit()?;
+        if !self.is_due(pass.now) && self.is_quiet(&circuit, pass) {
+            return None;
         }
         self.member.take_stirred();
-        self.due_at = u64::MAX;
         // Before the look.
         let seen = Quiet::of(&circuit);
-        self.quiet = None;
+        (self.due_at, self.quiet) = (u64::MAX, None);
         if self.is_off(&circuit) {
             self.leave_fleet(&circuit, around, Why::Off, pass.now);
-            return Wants::Nothing;
+            return None;
         }
         self.take_in(&circuit, around, pass);
         let local = look(&circuit, self.rules.of(&circuit));
@@ -184,11 +194,21 @@ impl Tracked {
         if at.is_none() && is_closed && matches!(asks, Asks::Look { .. }) {
             self.quiet = Some(seen);
         }
-        match asks {
-            _ if self.due_at > pass.now => Wants::Nothing,
+        let wants = (self.due_at <= pass.now).then_some(match asks {
             Asks::Decide(_) => Wants::Decide,
             Asks::Look { .. } | Asks::Report(_) => Wants::Exchange,
+        });
+        let was = std::mem::replace(&mut self.listed, wants);
+        wants.filter(|_| was != wants)
+    }
+
+    /// Whether it is its turn, as it was listed last.
+    fn takes_turn(&mut self, wants: Wants) -> bool {
+        let takes = self.listed == Some(wants);
+        if takes {
+            self.listed = None;
         }
+        takes
     }
 
     /// Whether there still is nothing to say of it, and the store answers.
@@ -281,6 +301,9 @@ impl Tracked {
     /// What is to be decided now, if anything is, and on top of which decision.
     pub(super) fn propose(&mut self, now: u64) -> Option<(Stamp, Proposal)> {
         let circuit = self.member.circuit()?;
+        if !self.takes_turn(Wants::Decide) {
+            return None;
+        }
         let local = look(&circuit, self.rules.of(&circuit));
         if self.follow.seats.wanted > 0 {
             // As many seats as there are calls by now.
@@ -292,19 +315,29 @@ impl Tracked {
                 self.lease_at = None;
                 Some((self.follow.known(), proposal))
             }
-            _ => None,
+            _ => {
+                self.due_at = now;
+                None
+            }
         }
     }
 
     /// What is to be asked of it, and said.
     pub(super) fn ask(&mut self, now: u64) -> Option<Look> {
         let circuit = self.member.circuit()?;
+        if !self.takes_turn(Wants::Exchange) {
+            return None;
+        }
         let local = look(&circuit, self.rules.of(&circuit));
+        self.due_at = u64::MAX;
         let report = match self.follow.asks(&local, now) {
             Asks::Report(register) => Some(self.follow.say(register, &local)),
-            _ => None,
+            Asks::Look { .. } => None,
+            Asks::Decide(_) => {
+                self.due_at = now;
+                None
+            }
         };
-        self.due_at = u64::MAX;
         Some(Look {
             name: self.key().clone(),
             stamp: self.follow.known(),
