@@ -134,7 +134,8 @@ impl ConfigError {
     ///
     /// Of what is not a circuit it is `ejection_cap`, `max_circuits` (of a registry), `retry_after.minimum`,
     /// `retry_after.maximum`, `origin` (of control over HTTP), or, of a cache, `entries`, `body_limit`, `keep_for`,
-    /// `stale_if_error`, `clock` or `also`.
+    /// `stale_if_error`, `clock` or `also`. Of a fleet: `namespace`, `scope`, `shards`, `interval`, `poll`,
+    /// `detach_after`, `budget` or `clock`.
     #[must_use]
     pub fn field(&self) -> &str {
         self.field
