@@ -15,8 +15,8 @@ elseif seen < newest then
   -- Something is missing between, or it is another log.
   local lowest = redis.call('ZRANGE', lk, 0, 0, 'WITHSCORES')[2]
   if tonumber(lowest) > seen + 1 then all = 1 else
-    for _, name in ipairs(redis.call('ZRANGE', lk, '(' .. int(seen), '+inf', 'BYSCORE', 'LIMIT', 0, 102)) do
-      if name ~= '#' then changed[#changed + 1] = name end
+    for _, name in ipairs(redis.call('ZRANGE', lk, '(' .. int(seen), '+inf', 'BYSCORE', 'LIMIT', 0, 103)) do
+      if string.sub(name, 1, 1) ~= '#' then changed[#changed + 1] = name end
     end
     if #changed > 100 then all, changed = 1, {} end
   end

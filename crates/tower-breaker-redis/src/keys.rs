@@ -32,7 +32,8 @@ impl Keys {
         &self.tag
     }
 
-    /// A sorted set: each circuit with the number of its last change, and `#` with the newest number.
+    /// A sorted set: each circuit with the number of its last change, `#` with the newest number, and `#0` with that of
+    /// its beginning.
     pub(crate) fn log(&self) -> String {
         format!("{}:log", self.tag)
     }

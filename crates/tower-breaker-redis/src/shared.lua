@@ -64,12 +64,13 @@ local function save(lk, sk, v)
 end
 
 -- The next decision: whatever belongs to the last one goes. Returns how many were told. First what can fail.
--- The first number of a log is the time: who has seen a log that is no more sees that by any number of the new one.
+-- A log begins with the time: who has seen one that is no more sees that by any number of the new one. Its beginning is
+-- an entry: else a circuit that has changed twice would look like a gap, as long as no other one has.
 local function turn(lk, tag, rk, name, v, to, nonce)
   local number = redis.call('ZINCRBY', lk, 1, '#')
   if number == '1' then
-    number = int(now)
-    redis.call('ZADD', lk, number, '#')
+    number = int(now + 1)
+    redis.call('ZADD', lk, int(now), '#0', number, '#')
   end
   redis.call('ZADD', lk, number, name)
   redis.call('ZREMRANGEBYRANK', lk, 0, -4098)

@@ -12,6 +12,9 @@ const KEPT: usize = 4096;
 pub(in crate::fleet) struct Log {
     newest: u64,
     numbers: BTreeMap<Key, u64>,
+    /// The number before its first change, until that is forgotten. It is an entry as well (`#0`): else a circuit that
+    /// has changed twice would look like a gap, as long as no other one has.
+    began: u64,
 }
 
 impl Log {
@@ -21,15 +24,15 @@ impl Log {
 
     /// The first number is the time: who has seen a log that is no more sees that by any number of the new one.
     pub(super) fn note(&mut self, now: u64, name: &Key) {
-        self.newest = if self.newest == 0 {
-            now
-        } else {
-            self.newest + 1
-        };
+        if self.newest == 0 {
+            (self.newest, self.began) = (now, now);
+        }
+        self.newest += 1;
         self.numbers.insert(name.clone(), self.newest);
-        if self.numbers.len() > KEPT {
+        if self.len() > KEPT {
             let oldest = self.lowest();
             self.numbers.retain(|_, number| *number != oldest);
+            self.began = 0;
         }
     }
 
@@ -49,12 +52,14 @@ impl Log {
         Changed::Names(later.into_iter().map(|it| it.0.clone()).collect())
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.numbers.len()
+        self.numbers.len() + usize::from(self.began > 0)
     }
 
     fn lowest(&self) -> u64 {
-        self.numbers.values().copied().min().unwrap_or(0)
+        match self.began {
+            0 => self.numbers.values().copied().min().unwrap_or(0),
+            began => began,
+        }
     }
 }

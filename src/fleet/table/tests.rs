@@ -210,6 +210,22 @@ fn the_log_forgets_the_oldest_and_says_so() {
     assert_eq!(seen(&mut table, first - 1).changed, Changed::All);
 }
 
+// N4: all are looked at only if something is missing.
+#[test]
+fn a_circuit_that_changes_often_is_no_gap() {
+    let mut table = Table::default();
+    decide(&mut table, NOW, "a", Stamp::default(), open(0));
+    let seen = table.log.newest();
+    for _ in 0..3 {
+        let reset = Proposal::Reset {
+            who: Text::default(),
+        };
+        decide(&mut table, NOW, "a", Stamp::default(), reset);
+    }
+    let names = vec![Key::of("a")];
+    assert_eq!(table.log.since(seen), Changed::Names(names));
+}
+
 // N8: a store that was emptied has another log, also if it has as many entries.
 #[test]
 fn a_log_that_was_made_anew_is_seen_to_be_another() {
