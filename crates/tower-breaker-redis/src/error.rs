@@ -73,7 +73,7 @@ pub(crate) fn why(error: &redis::RedisError) -> Why {
         Some("READONLY" | "NOREPLICAS" | "MISCONF") => Why::ReadOnly,
         Some("OOM") => Why::Full,
         Some("CLOCK") => Why::Clock,
-        Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN") => Why::NotReached,
+        Some("LOADING" | "BUSY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN") => Why::NotReached,
         Some("ERR") => why_in_words(error.detail().unwrap_or_default()),
         Some(_) => Why::Nonsense,
         None if error.kind() == ErrorKind::AuthenticationFailed => Why::Refused,
@@ -175,6 +175,11 @@ mod tests {
                 "LOADING Redis is loading the dataset in memory",
                 Why::NotReached,
                 Replace,
+            ),
+            (
+                "BUSY Redis is busy running a script.",
+                Why::NotReached,
+                Keep,
             ),
             (
                 "MASTERDOWN Link with MASTER is down",

@@ -187,7 +187,7 @@ impl Redis {
         Self::to(target)
     }
 
-    /// How long an answer may take. Default: 500 ms. A fleet waits four times its interval, from 250 ms to a second, so
+    /// How long an answer may take. Default: a second. A fleet waits four times its interval, from 250 ms to a second, so
     /// more than that changes nothing.
     #[must_use]
     pub fn response_timeout(self, response_timeout: Duration) -> Self {
@@ -262,7 +262,7 @@ impl Target {
         Self {
             nodes,
             is_cluster,
-            response_timeout: Duration::from_millis(500),
+            response_timeout: Duration::from_secs(1),
             hints: true,
             credentials: None,
             #[cfg(feature = "tls")]
