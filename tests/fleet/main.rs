@@ -5,6 +5,7 @@ mod detached;
 #[path = "support.rs"]
 mod fleet_support;
 mod path;
+mod person;
 #[cfg(all(feature = "registry", feature = "config"))]
 mod registry;
 #[path = "../support/mod.rs"]

@@ -220,7 +220,17 @@ fn bless(table: &Table) {
     let guide = fs::read_to_string(path).expect("the guide");
     let (before, rest) = guide.split_once(MARKS[0]).expect("where it begins");
     let (_, after) = rest.split_once(MARKS[1]).expect("where it ends");
-    let guide = [before, MARKS[0], "\n", HEAD, &table.rows, "\n", MARKS[1], after].concat();
+    let guide = [
+        before,
+        MARKS[0],
+        "\n",
+        HEAD,
+        &table.rows,
+        "\n",
+        MARKS[1],
+        after,
+    ]
+    .concat();
     fs::write(path, guide).expect("is written");
 }
 
