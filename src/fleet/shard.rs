@@ -453,6 +453,9 @@ impl Shard {
             return;
         };
         let reply = reply.and_then(|reply| what.check(reply));
+        if reply.is_ok() && !matches!(what, What::Exchange(_)) {
+            self.writes.lost = 0;
+        }
         match (what, reply) {
             (What::Exchange(names) | What::Reports(names), Ok(Reply::Exchanged(told))) => {
                 let counted = |told: &Result<Told, Odd>| {
@@ -477,6 +480,7 @@ impl Shard {
             }
             // It has something against this one.
             (What::Decide(name, _), Err(error)) if error.why == Why::Nonsense => {
+                count(&around.common.counted.failures);
                 *lock(&around.common.last_error) = Some(error);
                 if let Some(circuit) = self.find(&name) {
                     circuit.cannot_decide(around, now);

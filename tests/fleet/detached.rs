@@ -241,6 +241,30 @@ async fn a_word_that_is_lost_is_no_refusal() {
     assert_eq!((one.state(), other.state()), (State::Closed, State::Closed));
 }
 
+// N5, N7: an answer that is lost is no store that takes nothing.
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_leaves_nobody_alone() {
+    let memory = Faulty::new().memory;
+    let stores = [(); 2].map(|()| Faulty::of(memory.clone()));
+    let slow = |builder| quiet(builder).probe_timeout(secs(30));
+    let [one, other] = stores
+        .each_ref()
+        .map(|store| Instance::new(store.clone(), slow));
+    calls_for(&[&one, &other], secs(7), || false).await;
+    assert_eq!((one.state(), other.state()), (State::Open, State::Open));
+    sleep(secs(5)).await;
+    // The other one has the seat, and takes its time.
+    other.call(true);
+    sleep(millis(300)).await;
+    let _probe = other.circuit.try_acquire().expect("a seat");
+    stores[0].is(Fault::Silent);
+    one.call(true);
+    sleep(millis(500)).await;
+    stores[0].is(Fault::None);
+    let made = calls_for(&[&one], secs(20), || true).await;
+    assert_eq!((made, why(&one.circuit)), (0, None));
+}
+
 // N7, N1: nobody has to be there for that.
 #[tokio::test(start_paused = true)]
 async fn a_led_circuit_is_alone_when_its_future_is_dropped() {
