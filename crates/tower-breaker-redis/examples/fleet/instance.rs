@@ -131,7 +131,7 @@ pub(crate) async fn run(
             },
             _ = looks.tick() => (),
         }
-        let now = state(&circuit, &calls);
+        let now = state(&circuit, &fleet, &calls);
         if now != said {
             say(now.clone());
             said = now;
@@ -255,7 +255,7 @@ pub(crate) fn now() -> f64 {
 }
 
 /// All that is to be seen, but for times, which change always.
-fn state(circuit: &Circuit, calls: &Calls) -> Value {
+fn state(circuit: &Circuit, fleet: &Fleet, calls: &Calls) -> Value {
     let snapshot = circuit.snapshot();
     json!({
         "state": snapshot.state.label(),
@@ -264,6 +264,7 @@ fn state(circuit: &Circuit, calls: &Calls) -> Value {
         "failed": calls.failed.load(Relaxed),
         "rejected": calls.rejected.load(Relaxed),
         "fleet": snapshot.fleet.as_ref().map(fleet_now),
+        "last_error": fleet.status().last_error.map(|error| error.to_string()),
     })
 }
 

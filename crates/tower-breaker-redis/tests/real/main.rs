@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod acl;
+mod chaos;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod connection;
