@@ -9,7 +9,6 @@ pub(crate) mod future;
 pub(crate) mod give_back;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc_code;
-#[cfg(all(test, feature = "fleet", not(tower_breaker_loom)))]
 mod held;
 pub(crate) mod layer;
 pub(crate) mod limited;
