@@ -280,12 +280,18 @@ impl Circuit {
         }
     }
 
-    /// A call has ended. A probe that decides nothing makes room for another, or is news for the fleet.
+    /// A call has ended. A probe that decides nothing makes room for another.
     pub(super) fn tell_end(&self, ticket: Ticket, transition: &Option<Transition>) {
         if !self.tell_if_any(transition) && ticket.is_probe() {
-            self.observers().wake_ready_waiters();
-            self.stir();
+            self.probe_ended();
         }
+    }
+
+    /// Its result may be news for the fleet, too (N5).
+    #[cold]
+    fn probe_ended(&self) {
+        self.observers().wake_ready_waiters();
+        self.stir();
     }
 
     pub(crate) fn fail_ready(&self, seen: Seen) {
@@ -294,8 +300,7 @@ impl Circuit {
         }
         let tell = |transition| self.tell(&transition);
         if self.core().fail_ready(seen, self.now(), tell) {
-            self.observers().wake_ready_waiters();
-            self.stir();
+            self.probe_ended();
             // It may have been the last that half-open admits (G1).
             self.wake_if_rejecting();
         }

@@ -34,6 +34,7 @@ impl Core {
             || numbers.judge_streak(streak, Duration::MAX).is_some()
     }
 
+    #[inline(never)]
     fn judge(&self, numbers: &Numbers, counts: &WindowCounts) -> Option<Cause> {
         let has_window = !self.window.is_none();
         has_window.then(|| self.evaluate(numbers, counts)).flatten()

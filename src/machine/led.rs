@@ -20,7 +20,7 @@ use super::{
     Cause, Core, Mode, Nanos, ProbeCounts, Refusal, State, Transition, View,
     era::{BESIDE_MASK, Era},
     numbers::WindowKind,
-    record::EndedCall,
+    record::{EndedCall, Verdict},
     retry::Attempt::{self, Done, Lost},
     transition::Length,
     word::{BreakLength, Decision, MAX_SHARED_PROBES, Probes, StateMode, Word},
@@ -104,6 +104,20 @@ impl Lead {
             () if !lease.is_zero() && !spent => Lease::Lasts(lease),
             () if !hold.is_zero() => Lease::Held(hold),
             () => Lease::Over,
+        }
+    }
+
+    /// Whether the call took a seat of a lease before this one. That was over before this one began, and so the call has
+    /// begun before it, too. Acquire: with the swap that gave the new seats.
+    fn is_late(&self, call: &EndedCall) -> bool {
+        call.ticket.started < self.lease_from.load(Ordering::Acquire)
+    }
+
+    /// A7: a probe has failed, and perhaps asked to be left alone for a while.
+    fn raise_floor(&self, verdict: Verdict) {
+        if let Verdict::Failure { floor, .. } = verdict {
+            self.floor
+                .fetch_max(Nanos::of(floor).get(), Ordering::AcqRel);
         }
     }
 
@@ -257,38 +271,38 @@ impl Core {
         Length::AtLeast(led.map_or(Duration::ZERO, Lead::floor))
     }
 
-    /// D2: what a result decides. Where the fleet leads, nothing by itself: it is counted, up to 62 of them.
-    #[inline]
-    pub(super) fn decided_here(&self, word: Word, decision: Decision) -> Decision {
-        match &self.lead {
-            Some(lead) if lead.seats_of(word).is_some() => match decision {
-                Decision::Undecided(probes) if probes.are_led() => decision,
-                _ => Decision::Undecided(word.probes().ended()),
-            },
-            _ => decision,
-        }
-    }
-
-    /// A2, A4: a probe that was never there gives back its permit, and where the fleet leads its seat, unless that was
-    /// of a lease before this one.
-    pub(super) fn given_back(&self, word: Word, call: &EndedCall) -> Probes {
-        let lead = self.lead.as_deref();
-        let led = lead.filter(|lead| lead.seats_of(word).is_some());
-        // A probe of that lease began before it was over, and so before this one. Acquire: with the swap that gave the
-        // new seats.
-        let is_late = |lead: &Lead| call.ticket.started < lead.lease_from.load(Ordering::Acquire);
-        match led.is_some_and(is_late) {
-            true => word.probes(),
-            false => word.probes().give_back(),
-        }
-    }
-
-    /// A7: a probe has failed and asked to be left alone for so long.
+    /// Applied apart, so that circuits that are not shared do not pay for it.
     #[cold]
-    pub(super) fn raise_floor(&self, floor: Duration) {
-        if let Some(lead) = &self.lead {
-            lead.floor
-                .fetch_max(Nanos::of(floor).get(), Ordering::AcqRel);
+    #[inline(never)]
+    pub(super) fn apply_led_probe(
+        &self,
+        lead: &Lead,
+        call: &EndedCall,
+        verdict: Verdict,
+    ) -> Option<Transition> {
+        self.apply_decision(call, verdict, |word| {
+            self.decide_led(lead, word, verdict, call)
+        })
+    }
+
+    /// D2: what the result of a probe decides. Where the fleet leads, nothing by itself: it is counted, up to 62 of them.
+    fn decide_led(&self, lead: &Lead, word: Word, verdict: Verdict, call: &EndedCall) -> Decision {
+        let decision = self.decide(word, verdict, call);
+        if lead.seats_of(word).is_none() {
+            return decision;
+        }
+        match (verdict, decision) {
+            (Verdict::Success { .. } | Verdict::Failure { .. }, decision) => {
+                lead.raise_floor(verdict);
+                match decision {
+                    Decision::Undecided(probes) if probes.are_led() => decision,
+                    _ => Decision::Undecided(word.probes().ended()),
+                }
+            }
+            // Its seat is another's by now.
+            (_, Decision::Undecided(_)) if lead.is_late(call) => Decision::Undecided(word.probes()),
+            // One that was never there gives its seat back; and what opens this instance opens it (A7, D4).
+            _ => decision,
         }
     }
 

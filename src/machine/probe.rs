@@ -26,8 +26,22 @@ impl Core {
         self.spread_retry_after.load(Ordering::Relaxed) & LIMITED != 0
     }
 
-    /// The deciding result and the transition it causes are one swap.
+    /// D2: the probes' results decide, or the fleet does.
     pub(super) fn apply_probe(&self, call: &EndedCall, verdict: Verdict) -> Option<Transition> {
+        match &self.lead {
+            None => self.apply_decision(call, verdict, |word| self.decide(word, verdict, call)),
+            Some(lead) => self.apply_led_probe(lead, call, verdict),
+        }
+    }
+
+    /// The deciding result and the transition it causes are one swap.
+    #[inline]
+    pub(super) fn apply_decision(
+        &self,
+        call: &EndedCall,
+        verdict: Verdict,
+        decide: impl Fn(Word) -> Decision,
+    ) -> Option<Transition> {
         if verdict == Verdict::Abandoned {
             self.facts.add_abandoned(call.dependency_time());
         }
@@ -39,13 +53,8 @@ impl Core {
             if verdict.is_answer() {
                 self.facts.stamp_answer(call.now);
             }
-            match self.decide(word, verdict, call) {
+            match decide(word) {
                 Decision::Undecided(probes) => {
-                    if let Verdict::Failure { floor, .. } = verdict
-                        && !floor.is_zero()
-                    {
-                        self.raise_floor(floor);
-                    }
                     let noted = self.swap(word, word.with_probes(probes));
                     noted.map(|()| None)
                 }
@@ -64,18 +73,15 @@ impl Core {
         })
     }
 
-    fn decide(&self, word: Word, verdict: Verdict, call: &EndedCall) -> Decision {
+    pub(super) fn decide(&self, word: Word, verdict: Verdict, call: &EndedCall) -> Decision {
         let probes = word.probes();
         match verdict {
-            Verdict::Success { .. } if call.proves_recovery(verdict) => {
-                self.decided_here(word, probes.succeed())
-            }
-            Verdict::Success { .. } | Verdict::Failure { .. } => {
-                self.decided_here(word, probes.fail())
-            }
+            Verdict::Success { .. } if !call.proves_recovery(verdict) => probes.fail(),
+            Verdict::Success { .. } => probes.succeed(),
+            Verdict::Failure { .. } => probes.fail(),
             Verdict::Abandoned if self.nobody_answers(word, call) => Decision::Reopen,
             Verdict::Ignored | Verdict::InnerRejection | Verdict::Abandoned => {
-                Decision::Undecided(self.given_back(word, call))
+                Decision::Undecided(probes.give_back())
             }
             Verdict::Trip { .. } => Decision::Reopen,
         }

@@ -38,6 +38,7 @@ impl Core {
         })
     }
 
+    #[inline(always)]
     pub(super) fn evaluate(&self, numbers: &Numbers, counts: &WindowCounts) -> Option<Cause> {
         let WindowCounts {
             calls,
