@@ -192,12 +192,14 @@ impl Follow {
     ) {
         let lease = told.lease.filter(|lease| lease.seats > 0);
         let Some(lease) = lease.filter(|_| told.done == Done::Yes) else {
-            self.find_none(told, now);
+            self.find_none(told, now, local.rules.life);
             return;
         };
+        // No longer than it would be if it had just been given, wherever the store's clock has gone.
+        let left = lease.left.min(local.rules.life).saturating_mul(MILLI);
         let new = Held {
             seats: lease.seats,
-            until: asked.saturating_add(lease.left.saturating_mul(MILLI)),
+            until: asked.saturating_add(left),
             ends: told.now.saturating_add(lease.left),
         };
         match self.seats.lease.filter(|old| old.ends == new.ends) {
@@ -241,7 +243,7 @@ impl Follow {
     }
 
     /// Whoever has found no seat asks again for a call that comes later, and not for one that is gone.
-    fn find_none(&mut self, told: &Decided, now: u64) {
+    fn find_none(&mut self, told: &Decided, now: u64, life: u64) {
         let next = match (told.done, told.standing.state) {
             (Done::Full { next }, _) => next,
             // By its own clock the store has not got that far.
@@ -249,7 +251,8 @@ impl Follow {
             _ => return,
         };
         self.seats.wanted = 0;
-        self.seats.full_until = Some(now.saturating_add(next.saturating_mul(MILLI)));
+        let wait = next.min(life).saturating_mul(MILLI);
+        self.seats.full_until = Some(now.saturating_add(wait));
     }
 
     // Proposals.

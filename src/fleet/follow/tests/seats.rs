@@ -76,6 +76,27 @@ fn who_finds_no_seat_asks_once_one_may_be_free_and_a_call_comes() {
     assert_eq!(it.wants_seats(WAITS), None, "that call is gone");
 }
 
+// N5, N8: no store has it wait for longer than seats are kept.
+#[test]
+fn who_finds_no_seat_asks_again_after_a_lease_at_the_latest() {
+    let day = 86_400_000;
+    let rows = [
+        (Done::Full { next: day }, half(2, 2, 1)),
+        (Done::No, open(1, day)),
+    ];
+    for (done, standing) in rows {
+        let mut it = waits();
+        let ask = it.proposes(&local(WAITS)).expect("a seat");
+        it.decided(&ask, &decided(done, standing.clone()), WAITS);
+        it.follow.wants(1);
+        it.passes(2_500).hears(standing.clone(), WAITS);
+        it.passes(2_499);
+        assert_eq!(it.wants_seats(WAITS), None, "{done:?}");
+        it.passes(1);
+        assert_eq!(it.wants_seats(WAITS), Some(1), "{done:?}");
+    }
+}
+
 // N5: whoever waits for a seat goes on waiting while another one has it.
 #[test]
 fn a_call_that_waits_still_waits_when_another_instance_has_the_seat() {
@@ -105,6 +126,20 @@ fn a_lease_and_a_hold_count_from_when_they_were_asked_for() {
     assert_eq!(apply[0], hold, "before anything else");
     let led: Vec<_> = apply.iter().filter_map(seats).collect();
     assert_eq!(led, [(2, asked + 5_000 * MILLI)]);
+}
+
+// N5, N8: no store makes a lease longer than was asked for.
+#[test]
+fn a_lease_is_never_longer_than_it_was_asked_for() {
+    let mut it = waits();
+    let ask = it.proposes(&local(WAITS)).expect("a seat");
+    let given = Decided {
+        lease: lease(1, 86_400_000),
+        ..decided(Done::Yes, half(2, 2, 1))
+    };
+    let led = it.decided(&ask, &given, WAITS);
+    let led: Vec<_> = led.iter().filter_map(seats).collect();
+    assert_eq!(led, [(1, it.now + 5_000 * MILLI)]);
 }
 
 // N5: a lease that is over before it is heard of is none.
