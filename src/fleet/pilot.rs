@@ -56,6 +56,7 @@ impl Pilot {
             around: Surroundings {
                 common,
                 instance,
+                seq: 0,
                 chance,
                 nonces,
             },
@@ -87,8 +88,11 @@ impl Pilot {
 
     /// What has come of that.
     pub(super) fn answered(&mut self, shard: usize, reply: Result<Reply, StoreError>, now: u64) {
-        if let Some(shard) = self.shards.get_mut(shard) {
-            shard.answered(&mut self.around, reply, now);
+        let paused = self.pauses(now);
+        match self.shards.get_mut(shard) {
+            Some(shard) if paused => shard.drop_answer(),
+            Some(shard) => shard.answered(&mut self.around, reply, now),
+            None => {}
         }
         self.show(now);
     }

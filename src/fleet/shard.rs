@@ -33,6 +33,8 @@ const MOST_PROPOSALS: u32 = 20;
 pub(super) struct Surroundings {
     pub(super) common: Arc<Common>,
     pub(super) instance: InstanceId,
+    /// Of its last report.
+    pub(super) seq: u64,
     /// For when.
     pub(super) chance: Chance,
     /// For what is to be another number in each instance.
@@ -238,6 +240,12 @@ impl Shard {
         self.circuits.push(tracked);
     }
 
+    /// The circuit of which the store was asked, and has answered or failed, if it is still there.
+    fn asked(&mut self, key: &Key) -> Option<&mut Tracked> {
+        let circuit = self.find(key)?;
+        circuit.takes_answer().then_some(circuit)
+    }
+
     fn find(&mut self, key: &Key) -> Option<&mut Tracked> {
         let at = *self.by_key.get(key)?;
         self.circuits.get_mut(at)
@@ -418,7 +426,8 @@ impl Shard {
             let Some(name) = self.looks.pop() else {
                 break;
             };
-            circuits.extend(self.find(&name).and_then(|circuit| circuit.ask(now)));
+            let circuit = self.find(&name);
+            circuits.extend(circuit.and_then(|circuit| circuit.ask(&mut around.seq, now)));
         }
         let reports = circuits.iter().filter(|look: &&Look| look.report.is_some());
         let reports = u64::try_from(reports.count()).unwrap_or(0);
@@ -473,7 +482,7 @@ impl Shard {
                 let wrote = matches!(told.done, Done::Yes | Done::Late);
                 if self.writes.count(wrote, &around.common.pace, now) {
                     self.reached(asked, now);
-                    if let Some(circuit) = self.find(&name) {
+                    if let Some(circuit) = self.asked(&name) {
                         circuit.decided(&proposal, &told, around, (asked, now));
                     }
                 }
@@ -482,7 +491,7 @@ impl Shard {
             (What::Decide(name, _), Err(error)) if error.why == Why::Nonsense => {
                 count(&around.common.counted.failures);
                 *lock(&around.common.last_error) = Some(error);
-                if let Some(circuit) = self.find(&name) {
+                if let Some(circuit) = self.asked(&name) {
                     circuit.cannot_decide(around, now);
                 }
             }
@@ -492,13 +501,18 @@ impl Shard {
         }
     }
 
+    /// Nobody wants to know any more.
+    pub(super) fn drop_answer(&mut self) {
+        self.under_way = None;
+    }
+
     /// The store tells what it has, and takes nothing.
     fn exchanged_in_vain(&mut self, names: &[Key], around: &Surroundings, now: u64) {
         count(&around.common.counted.exchanges);
         self.poll_at = now.saturating_add(self.poll_again(&around.common.pace));
         self.retry_at = self.poll_at;
         for name in names {
-            if let Some(circuit) = self.find(name) {
+            if let Some(circuit) = self.asked(name) {
                 circuit.examine_soon();
             }
         }
@@ -522,7 +536,7 @@ impl Shard {
             circuit.examine_soon();
         }
         for (name, told) in names.iter().zip(told.circuits) {
-            if let Some(circuit) = self.find(name) {
+            if let Some(circuit) = self.asked(name) {
                 circuit.heard(sane(told), around, (asked, now));
             }
         }
@@ -590,7 +604,7 @@ impl Shard {
             What::Decide(name, _) => std::slice::from_ref(name),
         };
         for name in names {
-            if let Some(circuit) = self.find(name) {
+            if let Some(circuit) = self.asked(name) {
                 circuit.examine_soon();
             }
         }

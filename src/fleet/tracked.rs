@@ -33,6 +33,8 @@ pub(super) struct Tracked {
     due_at: u64,
     /// What there was to say of it, and was not said yet.
     listed: Option<Wants>,
+    /// The store was asked of it, and has not answered.
+    under_way: bool,
     /// Since when a seat is wanted, and when it may be asked for.
     lease_at: Option<u64>,
     /// When the last report was sent that counts.
@@ -108,6 +110,7 @@ impl Tracked {
             began: now,
             due_at: now,
             listed: None,
+            under_way: false,
             lease_at: None,
             reported: 0,
             looked: 0,
@@ -313,6 +316,7 @@ impl Tracked {
             Asks::Decide(proposal) => {
                 self.due_at = u64::MAX;
                 self.lease_at = None;
+                self.under_way = true;
                 Some((self.follow.known(), proposal))
             }
             _ => {
@@ -323,7 +327,10 @@ impl Tracked {
     }
 
     /// What is to be asked of it, and said.
-    pub(super) fn ask(&mut self, now: u64) -> Option<Look> {
+    ///
+    /// `seq`: of the last report of this instance, of whatever circuit. A circuit that is made anew under an old name
+    /// goes on from there.
+    pub(super) fn ask(&mut self, seq: &mut u64, now: u64) -> Option<Look> {
         let circuit = self.member.circuit()?;
         if !self.takes_turn(Wants::Exchange) {
             return None;
@@ -331,18 +338,29 @@ impl Tracked {
         let local = look(&circuit, self.rules.of(&circuit));
         self.due_at = u64::MAX;
         let report = match self.follow.asks(&local, now) {
-            Asks::Report(register) => Some(self.follow.say(register, &local)),
+            Asks::Report(register) => {
+                self.follow.speaks.seq = *seq;
+                let report = self.follow.say(register, &local);
+                *seq = report.seq;
+                Some(report)
+            }
             Asks::Look { .. } => None,
             Asks::Decide(_) => {
                 self.due_at = now;
                 None
             }
         };
+        self.under_way = true;
         Some(Look {
             name: self.key().clone(),
             stamp: self.follow.known(),
             report,
         })
+    }
+
+    /// Whether an answer is one to what was asked of this circuit, and not of an older one of its name.
+    pub(super) fn takes_answer(&mut self) -> bool {
+        std::mem::take(&mut self.under_way)
     }
 
     /// The answer to that.

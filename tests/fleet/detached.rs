@@ -360,6 +360,25 @@ async fn a_fleet_is_paused_and_resumed() {
     assert_eq!(one.state(), State::Open, "as the fleet is");
 }
 
+// N7: nothing that was asked before is done after that.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_the_pause_is_dropped() {
+    let store = Faulty::new();
+    let opened = open_together(&store).await;
+    let slow = Faulty::of(store.memory.clone());
+    slow.is(Fault::Late(millis(200)));
+    let late = Instance::new(slow.clone(), quiet);
+    sleep(millis(100)).await;
+    assert_eq!(slow.times_asked(), 1);
+    late.fleet.pause();
+    sleep(secs(3)).await;
+    assert_eq!((late.state(), slow.times_asked()), (State::Closed, 1));
+    late.fleet.resume();
+    sleep(secs(1)).await;
+    assert_eq!(late.state(), State::Open);
+    drop(opened);
+}
+
 // N7: there is one at a time.
 #[tokio::test(start_paused = true)]
 async fn a_second_future_of_a_fleet_ends_at_once() {

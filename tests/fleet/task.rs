@@ -190,3 +190,28 @@ impl Clock for Panics {
         std::panic::resume_unwind(Box::new("a clock of somebody else's"))
     }
 }
+
+// N2: a circuit that is made anew under an old name goes on as the same instance, and so do all others.
+#[tokio::test(start_paused = true)]
+async fn a_circuit_that_is_made_anew_is_no_other_instance() {
+    let store = Faulty::new();
+    let fleet = fleet();
+    tokio::spawn(fleet.run(store));
+    let stays = circuit(&fleet, "stays".to_owned());
+    for _ in 0..3 {
+        let comes_again = circuit(&fleet, "comes again".to_owned());
+        for _ in 0..3 {
+            sleep(millis(400)).await;
+            for circuit in [&stays, &comes_again] {
+                circuit.try_acquire().expect("closed").failure();
+            }
+        }
+        sleep(millis(400)).await;
+        for circuit in [&stays, &comes_again] {
+            let seen = circuit.snapshot().fleet.expect("a fleet");
+            assert_eq!((seen.contributors, seen.refused), (1, 0), "{seen:?}");
+            let held = circuit.snapshot().window.expect("a window").calls;
+            assert_eq!(seen.window.calls, held, "{seen:?}");
+        }
+    }
+}
