@@ -54,8 +54,11 @@ impl Settings {
         let watches_slow = built.slow_call_duration.is_some();
         if let (Some(agreement), None) = (self.shared, built.shared) {
             let allowed = "left out: the circuit was built without it";
-            let value = format_args!("{agreement}");
-            return Err(ConfigError::new("shared", value, allowed));
+            return Err(ConfigError::new(
+                "shared",
+                format_args!("{agreement}"),
+                allowed,
+            ));
         }
         let needs = |what| format!("left out: the circuit was built without a {what}");
         match (self.failure_rate, self.slow_call_rate) {
