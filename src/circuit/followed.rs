@@ -525,9 +525,10 @@ pub(crate) mod fake {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::{
-        CircuitBuilder,
-        circuit::clock::{Clock, ManualClock},
+    use crate::circuit::{
+        builder::CircuitBuilder,
+        clock::{Clock, ManualClock},
+        settings::Agreement,
     };
 
     /// What it was told.
@@ -610,7 +611,7 @@ pub(crate) mod fake {
         let circuit = Circuit::builder("payments")
             .consecutive_failures(3)
             .open_for(7 * SECOND)
-            .shared(crate::Agreement::default())
+            .shared(Agreement::default())
             .joining(Arc::new(fleet.clone()));
         (build(circuit).build().expect("valid"), fleet)
     }
@@ -651,7 +652,10 @@ mod tests {
         fake::{FakeFleet, SECOND, hold, seat, shared, timed},
         *,
     };
-    use crate::{Agreement, Cause, Mode, Outcome, Reason, circuit::bulkhead::NotIn};
+    use crate::{
+        circuit::{bulkhead::NotIn, error::Reason, settings::Agreement},
+        machine::{Cause, Mode, Outcome},
+    };
 
     // N1: each transition, by whomever it was made, and nothing that a call does to a closed circuit.
     #[test]

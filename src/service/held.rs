@@ -16,10 +16,13 @@ mod tests {
     use tower_service::Service;
 
     use crate::{
-        Cause, Circuit, CircuitBreakerLayer, CircuitError, Rejected,
-        circuit::followed::fake::{FakeFleet, SECOND, hold, seat, shared},
-        machine::Led,
-        service::{classify::ErrorsOnly, reject::RejectAsError},
+        circuit::{
+            error::{CircuitError, Rejected},
+            followed::fake::{FakeFleet, SECOND, hold, seat, shared},
+            handle::Circuit,
+        },
+        machine::{Cause, Led},
+        service::{classify::ErrorsOnly, layer::CircuitBreakerLayer, reject::RejectAsError},
     };
 
     /// Counts its calls.
