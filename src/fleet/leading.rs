@@ -29,22 +29,65 @@ const SPARE_TIME: Duration = Duration::from_secs(1);
 /// Where nobody said how long probes may take.
 const HALF_OPEN: Duration = Duration::from_secs(30);
 
-/// What was last seen of a circuit's settings, and of which version it was.
+/// Who has a seat has it for the next call. After so many times as long as calls are apart, none is to be expected.
+const GAPS: u32 = 3;
+
+/// However far apart they are.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What was last seen of a circuit's settings, and of which version it was; and how far apart its calls are.
 #[derive(Debug, Default)]
-pub(super) struct SeenRules(Option<(u64, Rules)>);
+pub(super) struct SeenRules {
+    seen: Option<(u64, Rules)>,
+    gaps: Gaps,
+}
 
 impl SeenRules {
     pub(super) fn of(&mut self, circuit: &Circuit) -> Rules {
         let version = circuit.settings_version();
-        match self.0 {
+        let mut rules = match self.seen {
             Some((seen, rules)) if seen == version => rules,
-            _ => self.0.insert((version, rules(circuit))).1,
+            _ => self.seen.insert((version, rules(circuit))).1,
+        };
+        // Else an instance with few calls would never use a seat; if all are such, nobody ever would.
+        let wait = (self.gaps.longest * GAPS).min(LONGEST_WAIT);
+        if wait > SPARE_TIME {
+            rules.life = rules.life.max(rules.limit.saturating_add(millis(wait)));
         }
+        rules
+    }
+
+    /// Counts calls, of whatever kind. `now`: of the fleet's clock.
+    pub(super) fn see_calls(&mut self, circuit: &Circuit, now: u64) {
+        let totals = circuit.core().totals().unwrap_or_default();
+        self.gaps.see(totals.ended() + totals.rejected, now);
     }
 
     /// How long a register counts, in milliseconds.
     pub(super) fn keep_for(&self) -> u64 {
-        self.0.map_or(0, |(_, rules)| rules.keep_for)
+        self.seen.map_or(0, |(_, rules)| rules.keep_for)
+    }
+}
+
+/// How far apart calls are.
+#[derive(Debug, Default)]
+struct Gaps {
+    calls: u64,
+    /// When the last one was seen.
+    at: Option<u64>,
+    /// The longest of late. Of several calls that were seen at once, their mean.
+    longest: Duration,
+}
+
+impl Gaps {
+    fn see(&mut self, calls: u64, now: u64) {
+        let since = *self.at.get_or_insert(now);
+        let more = calls.saturating_sub(self.calls);
+        if more > 0 {
+            let gap = Duration::from_nanos(now.saturating_sub(since) / more);
+            self.longest = gap.max(self.longest / 2);
+            (self.calls, self.at) = (calls, Some(now));
+        }
     }
 }
 
@@ -58,6 +101,7 @@ fn rules(circuit: &Circuit) -> Rules {
         need: small(numbers.successes),
         of: small(numbers.of),
         life: millis(life(&numbers)),
+        limit: millis(probe_limit(&numbers).unwrap_or_default()),
         keep_for: millis(settings.time_window().unwrap_or(KEPT).max(SHORTEST_KEPT)),
         by_count: settings.count_window().is_some(),
         watches_streak: numbers.consecutive_failures > 0,
@@ -72,15 +116,22 @@ fn agreement(numbers: &Numbers) -> Agreement {
         .with_flags(numbers.shared_flags)
 }
 
+fn said(limit: u64) -> Option<Duration> {
+    (limit > 0).then(|| Duration::from_nanos(limit))
+}
+
+/// How long a probe may take.
+fn probe_limit(numbers: &Numbers) -> Option<Duration> {
+    said(numbers.probe_timeout).or(said(numbers.call_timeout))
+}
+
 /// How long a seat is kept: as long as its probe may take, and somewhat more.
 fn life(numbers: &Numbers) -> Duration {
-    let said = |limit: u64| (limit > 0).then(|| Duration::from_nanos(limit));
     let half_open = said(numbers.half_open_timeout).unwrap_or_else(|| {
         let longest = Duration::from_nanos(numbers.open_first);
         longest.max(HALF_OPEN)
     });
-    let limit = said(numbers.probe_timeout).or(said(numbers.call_timeout));
-    limit.map_or(half_open, |limit| {
+    probe_limit(numbers).map_or(half_open, |limit| {
         limit.saturating_add(SPARE_TIME).min(half_open)
     })
 }
@@ -201,4 +252,61 @@ pub(super) fn apply(
         Apply::Heard(_) | Apply::News(_) | Apply::NewInstance | Apply::Again => return Some(what),
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Circuit, SeenRules};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// The life of a seat, in seconds, after so many calls with so long between them.
+    fn life(circuit: &Circuit, calls: u32, apart: Duration) -> u64 {
+        let mut rules = SeenRules::default();
+        let apart = u64::try_from(apart.as_nanos()).expect("short");
+        for call in 1..=u64::from(calls) {
+            rules.see_calls(circuit, call * apart - 1);
+            circuit.try_acquire().expect("closed").success();
+            rules.see_calls(circuit, call * apart);
+        }
+        rules.of(circuit).life / 1_000
+    }
+
+    // N5: it is for the next call, which has to come within it. If no instance has that many, nobody would ever probe.
+    #[test]
+    fn a_seat_lasts_until_the_next_call_can_be_expected() {
+        let builder = || Circuit::builder("payments").probe_timeout(Duration::from_secs(2));
+        let circuit = builder().build().expect("settings");
+        for (apart, expected) in [
+            (Duration::from_millis(10), 3),
+            (Duration::from_millis(300), 3),
+            (Duration::from_secs(5), 2 + 15),
+            (Duration::from_secs(3_600), 2 + 60),
+        ] {
+            assert_eq!(life(&circuit, 20, apart), expected, "{apart:?}");
+        }
+        // Of those that nobody has seen come, nothing is known.
+        assert_eq!(SeenRules::default().of(&circuit).life, 3_000);
+        // Where nobody has said how long a probe may take, a seat lasts as long as half-open anyway.
+        let circuit = Circuit::builder("payments").build().expect("settings");
+        for (apart, expected) in [(5, 30), (15, 45)] {
+            assert_eq!(life(&circuit, 20, Duration::from_secs(apart)), expected);
+        }
+    }
+
+    // N5: of several that came at once, their mean; and a short gap does not hide a long one.
+    #[test]
+    fn gaps_are_those_of_late() {
+        let mut gaps = super::Gaps::default();
+        gaps.see(0, 0);
+        gaps.see(10, SECOND);
+        assert_eq!(gaps.longest, Duration::from_millis(100));
+        gaps.see(11, 9 * SECOND);
+        gaps.see(12, 9 * SECOND + 1);
+        assert_eq!(gaps.longest, Duration::from_secs(4));
+        (13..30).for_each(|calls| gaps.see(calls, 9 * SECOND + calls));
+        assert!(gaps.longest < Duration::from_millis(1));
+    }
 }

@@ -105,6 +105,8 @@ pub(super) struct Rules {
     pub(super) of: u32,
     /// How long a seat is kept.
     pub(super) life: u64,
+    /// How long a probe may take. 0: nobody has said.
+    pub(super) limit: u64,
     /// How long a register counts.
     pub(super) keep_for: u64,
     /// Its window counts calls, whatever their age: if none is new for `keep_for`, it says nothing.

@@ -187,6 +187,7 @@ impl Tracked {
             self.leave_fleet(&circuit, around, Why::Off, pass.now);
             return None;
         }
+        self.rules.see_calls(&circuit, pass.now);
         self.take_in(&circuit, around, pass);
         let local = look(&circuit, self.rules.of(&circuit));
         let is_closed = local.state == Here::Closed;

@@ -214,10 +214,12 @@ impl Follow {
         let may = local.mode == Mode::Normal && self.act.is_none();
         if may && now < held.until && (opens || local.is_led()) {
             self.seats.wanted = 0;
+            // Calls may have come closer together since it was asked for.
+            let left = Duration::from_nanos(held.until.saturating_sub(now));
             out.push(Apply::Lead {
                 seats: held.seats,
                 until: held.until,
-                life: Duration::from_millis(local.rules.life),
+                life: Duration::from_millis(local.rules.life).max(left),
             });
         }
     }

@@ -59,17 +59,7 @@ impl Scene {
     async fn open(&self, answers: Answers) -> Instant {
         self.upstream.set(Answers::Fails);
         self.all("open", is_not_closed).await;
-        let quiet = Duration::from_millis(300);
-        within(SOON, "no call is under way", async || {
-            let since = Instant::now().checked_sub(quiet).expect("later than boot");
-            let seen = self.upstream.since(since).len();
-            if seen == 0 {
-                Ok(())
-            } else {
-                Err(format!("{seen} calls in {quiet:?}"))
-            }
-        })
-        .await;
+        quiet(&self.upstream).await;
         self.upstream.set(answers);
         Instant::now()
     }
@@ -88,6 +78,23 @@ impl Scene {
         .await;
         self.upstream.since(since)
     }
+}
+
+/// Until nobody has called for a while: whoever is still under way has arrived by then.
+async fn quiet(upstream: &Upstream) {
+    let silence = Duration::from_millis(300);
+    within(SOON, "no call is under way", async || {
+        let since = Instant::now()
+            .checked_sub(silence)
+            .expect("later than boot");
+        let seen = upstream.since(since).len();
+        if seen == 0 {
+            Ok(())
+        } else {
+            Err(format!("{seen} calls in {silence:?}"))
+        }
+    })
+    .await;
 }
 
 fn is_not_closed(state: &Value) -> bool {
@@ -322,14 +329,14 @@ async fn instances_with_other_settings_are_told_so() {
 
 // N3, N4: fifty processes with a call in five seconds each. Alone none would ever see it.
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_instances_with_hardly_a_call_open_at_once() {
+async fn fifty_instances_with_hardly_a_call_open_at_once_and_send_one_probe() {
     let server = Server::start();
     let upstream = Upstream::start().await.expect("a port");
     let instances = start_with(50, &upstream, &server.url(), |plan| {
         plan.rate = 0.2;
         plan.time_window = Duration::from_secs(10);
         plan.minimum_calls = 20;
-        plan.open_for = Duration::from_secs(5);
+        plan.open_for = Duration::from_secs(3);
     });
     let (long, began) = (Duration::from_secs(60), Instant::now());
     within(long, "attached", async || {
@@ -376,4 +383,42 @@ async fn fifty_instances_with_hardly_a_call_open_at_once() {
         "the last was late by {} ms",
         at[49] - at[0]
     );
+
+    // One of fifty probes, in each of two breaks; then all are closed by one more.
+    quiet(&upstream).await;
+    let since = Instant::now();
+    within(long, "two probes", async || {
+        let probes = upstream.since(since).len();
+        if probes >= 2 {
+            Ok(())
+        } else {
+            Err(format!("{probes} came"))
+        }
+    })
+    .await;
+    let probes = upstream.since(since);
+    let apart = probes[1].at - probes[0].at;
+    println!(
+        "the first probes: {:?} and {apart:?} later",
+        probes[0].at - since
+    );
+    assert!(
+        apart >= Duration::from_millis(2_900),
+        "two probes in one break: {apart:?} apart"
+    );
+    upstream.set(Answers::Ok);
+    let since = Instant::now();
+    within(long, "closed", async || {
+        let closed = instances
+            .iter()
+            .filter(|instance| is_closed(&instance.state()))
+            .count();
+        if closed == 50 {
+            Ok(())
+        } else {
+            Err(format!("{closed} of 50"))
+        }
+    })
+    .await;
+    println!("all closed {:?} after the recovery", since.elapsed());
 }

@@ -84,6 +84,7 @@ fn local(state: Here) -> Local<'static> {
             need: 2,
             of: 3,
             life: 5_000,
+            limit: 0,
             keep_for: 10_000,
             by_count: false,
             watches_streak: false,
