@@ -50,7 +50,7 @@ impl SeenRules {
             _ => self.seen.insert((version, rules(circuit))).1,
         };
         // Else an instance with few calls would never use a seat; if all are such, nobody ever would.
-        let wait = (self.gaps.longest * GAPS).min(LONGEST_WAIT);
+        let wait = (self.gaps.usual() * GAPS).min(LONGEST_WAIT);
         if wait > SPARE_TIME {
             rules.life = rules.life.max(rules.limit.saturating_add(millis(wait)));
         }
@@ -75,8 +75,8 @@ struct Gaps {
     calls: u64,
     /// When the last one was seen.
     at: Option<u64>,
-    /// The longest of late. Of several calls that were seen at once, their mean.
-    longest: Duration,
+    /// Before the last call, and before the one before. Of several that were seen at once, their mean.
+    last: [Duration; 2],
 }
 
 impl Gaps {
@@ -85,9 +85,14 @@ impl Gaps {
         let more = calls.saturating_sub(self.calls);
         if more > 0 {
             let gap = Duration::from_nanos(now.saturating_sub(since) / more);
-            self.longest = gap.max(self.longest / 2);
+            self.last = [gap, if more > 1 { gap } else { self.last[0] }];
             (self.calls, self.at) = (calls, Some(now));
         }
+    }
+
+    /// After one pause alone, calls are as close together as before.
+    fn usual(&self) -> Duration {
+        self.last[0].min(self.last[1])
     }
 }
 
@@ -296,17 +301,20 @@ mod tests {
         }
     }
 
-    // N5: of several that came at once, their mean; and a short gap does not hide a long one.
+    // N5: of several that came at once, their mean; and a pause is none that is usual.
     #[test]
-    fn gaps_are_those_of_late() {
+    fn gaps_are_those_that_are_usual() {
         let mut gaps = super::Gaps::default();
-        gaps.see(0, 0);
-        gaps.see(10, SECOND);
-        assert_eq!(gaps.longest, Duration::from_millis(100));
-        gaps.see(11, 9 * SECOND);
-        gaps.see(12, 9 * SECOND + 1);
-        assert_eq!(gaps.longest, Duration::from_secs(4));
-        (13..30).for_each(|calls| gaps.see(calls, 9 * SECOND + calls));
-        assert!(gaps.longest < Duration::from_millis(1));
+        let mut usual = |calls, now| {
+            gaps.see(calls, now);
+            gaps.usual()
+        };
+        assert_eq!(usual(0, 0), Duration::ZERO);
+        let tenth = Duration::from_millis(100);
+        assert_eq!(usual(10, SECOND), tenth);
+        assert_eq!(usual(10, 2 * SECOND), tenth, "nobody has called");
+        assert_eq!(usual(11, 9 * SECOND), tenth, "a pause");
+        assert_eq!(usual(12, 14 * SECOND), Duration::from_secs(5));
+        assert_eq!(usual(13, 14 * SECOND + 1), Duration::from_nanos(1));
     }
 }

@@ -155,6 +155,31 @@ async fn a_dead_prober_delays_recovery_by_its_lease() {
     assert!(are(&all, State::Closed));
 }
 
+// N5: a seat is for the next call. If it were over before that comes, in each instance, nobody would ever probe.
+#[tokio::test(start_paused = true)]
+async fn instances_with_hardly_a_call_probe_all_the_same() {
+    // Probes may take a second, so a lease would be two.
+    let all = instances(20, |builder| quiet(builder).time_window(secs(60)));
+    let round = async |succeeds: bool| {
+        for it in &all {
+            it.call(succeeds);
+            // Each calls once in 20 seconds.
+            sleep(secs(1)).await;
+        }
+    };
+    for _ in 0..2 {
+        round(false).await;
+    }
+    assert!(
+        !all.iter().any(|it| it.state() == State::Closed),
+        "the fleet is open"
+    );
+    for _ in 0..4 {
+        round(true).await;
+    }
+    assert!(are(&all, State::Closed));
+}
+
 // N5: an instance that has no calls has no seat.
 #[tokio::test(start_paused = true)]
 async fn who_has_no_calls_takes_no_seat() {
