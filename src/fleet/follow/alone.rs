@@ -65,6 +65,7 @@ impl Follow {
         let spent = |lease| Held { seats: 0, ..lease };
         self.seats = Seats {
             lease: self.seats.lease.map(spent),
+            before: self.seats.before.plus(self.seats.told),
             ..Seats::default()
         };
         self.speaks.trips = None;

@@ -100,6 +100,7 @@ impl Follow {
             }
             _ => return None,
         };
+        let made = made.plus(seats.before);
         Some(Proposal::Result {
             ok: made.ok,
             failed: made.failed,

@@ -268,24 +268,28 @@ impl Follow {
             Proposal::Result {
                 ok, failed, unused, ..
             } if told.done != Done::Behind => {
-                let told = Made { ok, failed, unused };
-                self.note_result(told, local);
+                let made = Made { ok, failed, unused };
+                self.note_result(made, told.lease.is_some(), local);
             }
             _ => {}
         }
     }
 
-    fn note_result(&mut self, told: Made, local: &Local<'_>) {
+    /// `counts`: the store still counts seats of this instance.
+    fn note_result(&mut self, made: Made, counts: bool, local: &Local<'_>) {
         let seats = &mut self.seats;
+        let told = made.minus(seats.before);
         seats.told = told;
         if seats.gone.take().is_some() {
             (seats.lease, seats.seen) = (None, None);
         }
         seats.stale = 0;
         if let Here::HalfOpen(Some(tally)) = local.state {
-            // Nothing is under way: the seats are the store's again.
+            // Nothing is under way: the seats are the store's again. But if it has not taken that for what became of them,
+            // they are not to be taken for others.
             if tally.granted == told.ok + told.failed {
-                seats.lease = None;
+                let spent = |lease| Held { seats: 0, ..lease };
+                seats.lease = seats.lease.filter(|_| counts).map(spent);
             }
         }
     }

@@ -96,6 +96,8 @@ pub(super) struct Seats {
     pub(super) seen: Option<Made>,
     /// What the store knows of that.
     pub(super) told: Made,
+    /// And what it knows of seats that the circuit had before it was alone, in the same era of the fleet.
+    pub(super) before: Made,
     /// The circuit has left the era for which they were: what is to be said of them at last.
     pub(super) gone: Option<Gone>,
 }
@@ -117,6 +119,24 @@ pub(super) struct Made {
     pub(super) failed: u32,
     /// Seats that no probe has taken.
     pub(super) unused: u32,
+}
+
+impl Made {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            ok: self.ok.saturating_add(other.ok),
+            failed: self.failed.saturating_add(other.failed),
+            unused: self.unused.saturating_add(other.unused),
+        }
+    }
+
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self {
+            ok: self.ok.saturating_sub(other.ok),
+            failed: self.failed.saturating_sub(other.failed),
+            unused: self.unused.saturating_sub(other.unused),
+        }
+    }
 }
 
 /// What became of seats in the end.

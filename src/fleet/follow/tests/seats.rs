@@ -1,6 +1,7 @@
 //! Seats: who asks for them, how long they hold, and what is said of them.
 
 use super::*;
+use crate::circuit::followed::Why;
 
 fn waits() -> It {
     let mut it = It::that_knows(open(1, 0), WAITS);
@@ -387,4 +388,66 @@ fn a_lease_that_is_over_is_asked_for_anew_and_not_before() {
     assert_eq!(it.wants_seats(here), None);
     it.passes(1);
     assert_eq!(it.wants_seats(here), Some(1));
+}
+
+/// The probe has ended, and the store has said so.
+fn with_one_result() -> It {
+    let mut it = with_seat();
+    let here = seated(1, 1, 0, 0);
+    let ask = it.proposes(&local(here)).expect("a result");
+    it.decided(&ask, &decided(Done::Yes, half(2, 1, 1)), here);
+    it
+}
+
+// N5: the store counts in all, also over a time alone. Or what became of the next probe would be no news to it.
+#[test]
+fn results_of_before_a_time_alone_are_said_once_more() {
+    let mut it = with_one_result();
+    it.passes(3_000);
+    let lost = it.follow.lost(Why::NotReached, it.now, &local(OWN_PROBE));
+    assert!(!lost.is_empty(), "it is alone");
+    assert_eq!(it.hears(half(2, 1, 1), OWN_PROBE), [opens(0)]);
+    it.follow.wants(1);
+    let ask = it.proposes(&local(WAITS)).expect("a seat");
+    let given = Decided {
+        lease: lease(1, 5_000),
+        ..decided(Done::Yes, half(2, 1, 1))
+    };
+    it.decided(&ask, &given, WAITS);
+    assert_eq!(result(&mut it, seated(1, 0, 0, 0)), None);
+    assert_eq!(result(&mut it, seated(1, 0, 1, 0)), Some((1, 1, 0, 2_000)));
+    // In another era there was none before.
+    it.hears(open(3, 0), WAITS);
+    it.follow.wants(1);
+    let ask = it.proposes(&local(WAITS)).expect("a seat");
+    let given = Decided {
+        lease: lease(1, 5_000),
+        ..decided(Done::Yes, half(4, 1, 1))
+    };
+    it.decided(&ask, &given, WAITS);
+    assert_eq!(result(&mut it, seated(1, 1, 0, 0)), Some((1, 0, 0, 2_000)));
+}
+
+// N5: a seat on which a probe has ended is not taken once more, also if the store has not heard of that.
+#[test]
+fn a_seat_that_the_store_still_counts_is_not_taken_again() {
+    let mut it = with_seat();
+    let here = seated(1, 1, 0, 0);
+    let ask = it.proposes(&local(here)).expect("a result");
+    let still = |left| Decided {
+        lease: lease(1, left),
+        now: STORE + 5_000 - left,
+        ..decided(Done::Yes, half(2, 2, 1))
+    };
+    it.passes(1_000);
+    it.decided(&ask, &still(4_000), here);
+    it.follow.wants(1);
+    it.passes(1_000);
+    it.hears(half(2, 2, 1), here);
+    it.passes(2_500);
+    it.hears(half(2, 2, 1), here);
+    it.passes(500);
+    let ask = it.proposes(&local(here)).expect("a seat");
+    let led = it.decided(&ask, &still(1), here);
+    assert_eq!(led.iter().filter_map(seats).count(), 0);
 }
