@@ -50,6 +50,8 @@ pub(super) struct Shard {
     tick_at: u64,
     /// At how many of them, still.
     round: usize,
+    /// How many have something to report.
+    reporting: u64,
     /// Which was the last.
     from: usize,
     /// When the store is asked at the latest what has changed.
@@ -170,6 +172,7 @@ impl Shard {
             under_way: None,
             tick_at: now,
             round: 0,
+            reporting: 0,
             from: 0,
             poll_at: now,
             polled: None,
@@ -294,6 +297,11 @@ impl Shard {
             let pace = &around.common.pace;
             self.tick_at = now.saturating_add(pace.tick(&mut around.chance));
             self.round = pace.in_a_round(self.circuits.len());
+            let reporting = self
+                .circuits
+                .iter()
+                .filter(|circuit| circuit.is_reporting());
+            self.reporting = u64::try_from(reporting.count()).unwrap_or(u64::MAX);
         }
         self.note_silence(around, now);
         self.clean_lists();
@@ -347,7 +355,7 @@ impl Shard {
             now,
             confirmed: self.polled,
             why: self.why,
-            circuits: u64::try_from(self.circuits.len()).unwrap_or(u64::MAX),
+            reporting: self.reporting,
         }
     }
 

@@ -67,7 +67,8 @@ pub(super) struct Pass {
     pub(super) confirmed: Option<u64>,
     /// Why it does not answer.
     pub(super) why: Why,
-    pub(super) circuits: u64,
+    /// How many circuits have something to report.
+    pub(super) reporting: u64,
 }
 
 /// A closed circuit without calls. Of most circuits that is all there is to see, so it is seen with little effort.
@@ -136,6 +137,12 @@ impl Tracked {
 
     pub(super) fn contributors(&self) -> u64 {
         self.follow.all.contributors
+    }
+
+    /// Whether the store counts something of it.
+    pub(super) fn is_reporting(&self) -> bool {
+        let counted = self.follow.speaks.counted.as_ref();
+        counted.is_some_and(|register| register.calls > 0 || register.bad)
     }
 
     /// Whether its fleet has opened it: then it has to hear of it more often.
@@ -293,7 +300,7 @@ impl Tracked {
             }
             Asks::Look { now: false } => None,
             Asks::Report(register) => {
-                let news = around.common.pace.news(self.contributors(), pass.circuits);
+                let news = around.common.pace.news(self.contributors(), pass.reporting);
                 let keep_for = self.rules.keep_for();
                 let old = self.follow.speaks.counted.as_ref();
                 let wait = report_due(register, old, (news, keep_for))?;

@@ -61,6 +61,39 @@ async fn thousands_of_circuits_take_a_question_a_second_at_rest() {
     assert!((3_000..=20_000).contains(&reports), "{reports} in 5 s");
 }
 
+// N2: the budget is shared by those that have something to say.
+#[tokio::test(start_paused = true)]
+async fn circuits_without_calls_slow_nobody_down() {
+    let builder = Fleet::builder("shop").budget(100);
+    let fleet = builder.build().expect("a fleet");
+    tokio::spawn(fleet.run(Memory::new()));
+    let circuits: Vec<_> = (0..500).map(|n| circuit(&fleet, format!("c{n}"))).collect();
+    sleep(secs(1)).await;
+    for _ in 0..9 {
+        circuits[250].try_acquire().expect("closed").failure();
+        sleep(millis(200)).await;
+    }
+    assert_eq!(fleet.status().reports, 9);
+    // All of them together keep to it: 100 a second.
+    for circuit in &circuits {
+        circuit.try_acquire().expect("closed").success();
+    }
+    sleep(secs(1)).await;
+    let first = fleet.status().reports;
+    for step in 0..100 {
+        for circuit in &circuits[..250] {
+            let guard = circuit.try_acquire().expect("closed");
+            match step % 4 {
+                3 => guard.failure(),
+                _ => guard.success(),
+            }
+        }
+        sleep(millis(100)).await;
+    }
+    let more = fleet.status().reports - first;
+    assert!((300..=1_000).contains(&more), "{more} in ten seconds");
+}
+
 // N7: nothing is left of those that are gone.
 #[tokio::test(start_paused = true)]
 async fn circuits_may_come_and_go_by_the_thousand() {
