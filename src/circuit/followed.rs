@@ -106,8 +106,9 @@ pub(crate) enum Act {
 
 /// What a person does on one instance of a shared circuit, and not to the fleet (rule N6). Made by [`Circuit::here`].
 ///
-/// The fleet's next decision ends it: where a person has released the circuit here while the fleet is forced open, it
-/// stays so until the fleet opens, closes or is forced open anew.
+/// It holds until the fleet's next decision, and what is forced open here until it is released, here or for all. Who
+/// releases the circuit here while the fleet is forced open lets it be so until the fleet opens, closes or is forced open
+/// anew.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "it does nothing by itself"]
 pub struct Here<'a> {

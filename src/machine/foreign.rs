@@ -1,5 +1,8 @@
 //! What a circuit says of calls and breaks that are its fleet's, by its own numbers (rules N3, N8).
-#![allow(dead_code, reason = "without the feature `fleet` nobody says it")]
+#![cfg_attr(
+    not(any(feature = "fleet", test)),
+    allow(dead_code, reason = "without the feature `fleet` nobody says it")
+)]
 
 use std::time::Duration;
 

@@ -12,7 +12,10 @@
 //!   that it is led. Where another has begun that era instead, it looks led until the fleet opens anew, at once: it is
 //!   held at most, and nobody is let in.
 //! * **One task says all this of a circuit**, one thing at a time. Calls, probes and people come at any time.
-#![allow(dead_code, reason = "without the feature `fleet` nobody says it")]
+#![cfg_attr(
+    not(any(feature = "fleet", test)),
+    allow(dead_code, reason = "without the feature `fleet` nobody says it")
+)]
 
 use std::time::Duration;
 
@@ -322,11 +325,6 @@ impl Core {
 
 /// What somebody sees.
 impl Core {
-    /// Whether a fleet may lead it.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.lead.is_some()
-    }
-
     /// Whether the era that stands is one that the fleet leads: an open one that it has begun, or the half-open one
     /// after it.
     pub(crate) fn is_led(&self) -> bool {

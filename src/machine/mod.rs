@@ -62,8 +62,9 @@ use std::sync::Arc;
 
 #[cfg(feature = "registry")]
 pub(crate) use self::cap::Limit;
-#[allow(unused_imports, reason = "the fleet is to use it")]
-pub(crate) use self::led::{Alone, Led, Look, OpenShared, Tally};
+pub(crate) use self::led::Look;
+#[cfg(feature = "fleet")]
+pub(crate) use self::led::{Alone, Led, OpenShared, Tally};
 use self::{
     backoff::Backoff, control::hints, durations::DurationCounters, era::EraFacts, led::Lead,
     membership::Membership, retry::Attempt, totals::TotalCounters, trip_cause::TripCause,
@@ -85,7 +86,7 @@ pub(crate) use self::{
     trip_cause::PackedCause,
     types::Answer,
     view::View,
-    word::{MAX_CONSECUTIVE_FAILURES, MAX_PROBES},
+    word::{MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SHARED_PROBES},
 };
 pub use self::{
     durations::{BucketTotals, CALL_DURATION_BUCKETS, Durations},

@@ -43,8 +43,9 @@ pub(crate) const MAX_CONSECUTIVE_FAILURES: u64 = (1 << (PAYLOAD_BITS - 1)) - 1;
 /// The largest number of probes, permits or successes that the half-open payload can hold.
 pub(crate) const MAX_PROBES: u64 = 63;
 
-/// The most probes that a shared circuit is decided by, and the most seats of a lease.
-pub(super) const MAX_SHARED_PROBES: u64 = 31;
+/// The most probes that a shared circuit is decided by, and the most seats of a lease: so many results never decide on
+/// one instance.
+pub(crate) const MAX_SHARED_PROBES: u64 = 31;
 
 /// State and mode. The numbers are chosen so that closed circuits that admit come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use super::{
     values::{duration, millionths, share, unless_zero},
 };
 use crate::machine::{
-    AbandonedPolicy, MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SIZE, MAX_SPAN,
-    MIN_SPAN, Numbers, WindowKind, nanos,
+    AbandonedPolicy, MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SHARED_PROBES,
+    MAX_SIZE, MAX_SPAN, MIN_SPAN, Numbers, WindowKind, nanos,
 };
 
 /// The most places of a bulkhead.
@@ -23,9 +23,6 @@ pub(crate) const MAX_RETRIES: u64 = 100;
 
 /// How many instances have to agree, at most.
 pub(crate) const MAX_INSTANCES: u64 = 10_000;
-
-/// How many probes decide of a circuit that is shared, at most: so many results never decide on one instance.
-pub(crate) const MAX_SHARED_PROBES: u64 = 31;
 
 /// How many calls may be repeated a second, besides a share of them.
 pub(crate) const MAX_RETRIES_PER_SECOND: u64 = 1_000_000;

@@ -1,6 +1,7 @@
 //! What a fleet leads: no call gets in without a seat, and no seat admits two (C1, N1, N5).
 
 use super::*;
+use crate::machine::led::{Alone, Led, OpenShared};
 
 /// Until when a break is held that is over at [`OPEN_FOR`].
 const HELD: u64 = 5_000;
