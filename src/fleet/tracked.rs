@@ -378,7 +378,7 @@ impl Tracked {
         around: &mut Surroundings,
         (asked, now): (u64, u64),
     ) {
-        let Some(circuit) = self.member.circuit() else {
+        let Some(circuit) = self.takes_part() else {
             return;
         };
         let Ok(told) = told else {
@@ -404,7 +404,7 @@ impl Tracked {
         around: &mut Surroundings,
         (asked, now): (u64, u64),
     ) {
-        let Some(circuit) = self.member.circuit() else {
+        let Some(circuit) = self.takes_part() else {
             return;
         };
         if told.done == Done::Yes {
@@ -443,6 +443,12 @@ impl Tracked {
         if let Some(circuit) = self.member.circuit().filter(|_| told) {
             tell(&circuit, FleetNews::Detached(why));
         }
+    }
+
+    /// The circuit, unless it is gone or was turned off since the store was asked.
+    fn takes_part(&mut self) -> Option<Circuit> {
+        let circuit = self.member.circuit()?;
+        (!self.is_off(&circuit)).then_some(circuit)
     }
 
     fn is_off(&mut self, circuit: &Circuit) -> bool {

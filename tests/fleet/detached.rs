@@ -360,23 +360,36 @@ async fn a_fleet_is_paused_and_resumed() {
     assert_eq!(one.state(), State::Open, "as the fleet is");
 }
 
-// N7: nothing that was asked before is done after that.
+// N7, E5: nothing that was asked before is done after that.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_comes_after_the_pause_is_dropped() {
-    let store = Faulty::new();
-    let opened = open_together(&store).await;
-    let slow = Faulty::of(store.memory.clone());
-    slow.is(Fault::Late(millis(200)));
-    let late = Instance::new(slow.clone(), quiet);
-    sleep(millis(100)).await;
-    assert_eq!(slow.times_asked(), 1);
-    late.fleet.pause();
-    sleep(secs(3)).await;
-    assert_eq!((late.state(), slow.times_asked()), (State::Closed, 1));
-    late.fleet.resume();
-    sleep(secs(1)).await;
-    assert_eq!(late.state(), State::Open);
-    drop(opened);
+async fn an_answer_that_comes_after_it_was_turned_off_is_dropped() {
+    type Switch = fn(&Instance, bool);
+    let by_the_fleet: Switch = |it, on| match on {
+        true => it.fleet.resume(),
+        false => it.fleet.pause(),
+    };
+    let by_the_setting: Switch = |it, on| {
+        let shared = on.then(Agreement::default);
+        let change = it.circuit.reconfigure(|it| it.set_shared(shared));
+        change.expect("it was built shared");
+    };
+    for switch in [by_the_fleet, by_the_setting] {
+        let store = Faulty::new();
+        let opened = open_together(&store).await;
+        let slow = Faulty::of(store.memory.clone());
+        slow.is(Fault::Late(millis(200)));
+        let late = Instance::new(slow.clone(), quiet);
+        sleep(millis(100)).await;
+        assert_eq!(slow.times_asked(), 1);
+        switch(&late, false);
+        sleep(secs(3)).await;
+        assert_eq!(late.state(), State::Closed);
+        assert_eq!(why(&late.circuit), Some(Why::Off));
+        switch(&late, true);
+        sleep(secs(1)).await;
+        assert_eq!(late.state(), State::Open);
+        drop(opened);
+    }
 }
 
 // N7: there is one at a time.
