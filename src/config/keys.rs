@@ -23,8 +23,8 @@ use crate::{
         handle,
         observe::KEPT_IN_A_REGISTRY,
         settings::{
-            Agreement, MAX_INSTANCES, MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND, RetryLimits,
-            Settings,
+            Agreement, MAX_INSTANCES, MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND,
+            MAX_REVISION, RetryLimits, Settings,
         },
     },
     machine::{
@@ -805,7 +805,7 @@ pub(super) const SHARED: [Key; 5] = [
     ),
     key(
         "revision",
-        &[Count(0, u64::MAX)],
+        &[Count(0, MAX_REVISION)],
         Is(|_| Agreement::default().revision.into()),
         "Where instances differ, as during a deploy, the settings with the greatest are those of the fleet.",
     ),

@@ -178,7 +178,7 @@ mod tests {
             }),
             settings_of(|it| it.set_shared(Agreement::default())),
             settings_of(|it| {
-                let agreement = Agreement::of(3).share(0.0).revision(u64::MAX);
+                let agreement = Agreement::of(3).share(0.0).revision(1 << 52);
                 it.set_shared(agreement.trip_now(true).stay_open_when_detached(true))
             }),
             settings_of(|it| {

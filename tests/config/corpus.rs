@@ -376,6 +376,10 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
         "circuits.a.shared.revision: \"four\", but must be a whole number",
     ),
     (
+        "circuits.a.shared = { revision = 4503599627370497 }",
+        "circuits.a.shared.revision: 4503599627370497, but must be 0 to 4503599627370496",
+    ),
+    (
         "circuits.a.shared = { trip_now = 1 }",
         "circuits.a.shared.trip_now: 1, but must be true or false",
     ),

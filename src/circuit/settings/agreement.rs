@@ -33,7 +33,7 @@ pub struct Agreement {
     /// were not shared.
     pub stay_open_when_detached: bool,
     /// Where instances have different settings, as during a deploy, those with the greatest revision are the fleet's,
-    /// and the others are told to differ. Default: 0.
+    /// and the others are told to differ. 0 to 2^52. Default: 0.
     pub revision: u64,
 }
 

@@ -24,6 +24,9 @@ pub(crate) const MAX_RETRIES: u64 = 100;
 /// How many instances have to agree, at most.
 pub(crate) const MAX_INSTANCES: u64 = 10_000;
 
+/// The greatest revision that every store can keep.
+pub(crate) const MAX_REVISION: u64 = 1 << 52;
+
 /// How many calls may be repeated a second, besides a share of them.
 pub(crate) const MAX_RETRIES_PER_SECOND: u64 = 1_000_000;
 
@@ -306,7 +309,11 @@ impl Settings {
         if agreement.share != 0.0 {
             numbers.shared_share = millionths("shared.share", agreement.share)?;
         }
-        (numbers.shared, numbers.shared_revision) = (instances, agreement.revision);
+        let revision = agreement.revision;
+        let allowed = format!("0 to {MAX_REVISION}");
+        let valid = revision <= MAX_REVISION;
+        ConfigError::unless(valid, "shared.revision", &revision, &allowed)?;
+        (numbers.shared, numbers.shared_revision) = (instances, revision);
         numbers.shared_flags = agreement.flags();
         self.refuse_what_cannot_be_shared()
     }

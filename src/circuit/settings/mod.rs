@@ -18,7 +18,9 @@ mod values;
 use std::time::Duration;
 
 #[cfg(feature = "config")]
-pub(crate) use self::check::{MAX_INSTANCES, MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND};
+pub(crate) use self::check::{
+    MAX_INSTANCES, MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND, MAX_REVISION,
+};
 #[cfg(feature = "admin")]
 pub(crate) use self::values::Value;
 pub use self::{
