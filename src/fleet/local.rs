@@ -49,10 +49,11 @@ impl Local<'_> {
 
     /// Open by itself, or half-open after that.
     pub(super) fn is_open_alone(&self) -> bool {
-        matches!(
+        let is_open = matches!(
             self.state,
             Here::Open { led: false, .. } | Here::HalfOpen(None)
-        )
+        );
+        is_open && self.mode == Mode::Normal
     }
 }
 

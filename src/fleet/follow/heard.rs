@@ -261,13 +261,14 @@ impl Follow {
 
     fn note(&mut self, asked_for: &Proposal, told: &Decided, local: &Local<'_>) {
         match *asked_for {
+            _ if told.done == Done::Behind => {}
             Proposal::Open { .. } => {
                 self.speaks.tripped = self.trip_at_once(local).or(self.speaks.tripped);
                 self.speaks.trips = None;
             }
             Proposal::Result {
                 ok, failed, unused, ..
-            } if told.done != Done::Behind => {
+            } => {
                 let made = Made { ok, failed, unused };
                 self.note_result(made, told.lease.is_some(), local);
             }

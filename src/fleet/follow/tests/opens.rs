@@ -285,6 +285,20 @@ fn a_trip_at_once_is_proposed_once_if_that_is_agreed() {
     assert!(it.proposes(&agreed(11, true)).is_some());
 }
 
+// N3, N4: what a store could not decide because it had forgotten is said again once it knows.
+#[test]
+fn a_store_that_has_forgotten_is_asked_to_open_again() {
+    let mut it = It::that_knows(closed(5), Here::Closed);
+    let sick = with_calls(2, 1);
+    it.reports(&sick, half_failed(2, 2));
+    let open_it = it.proposes(&sick).expect("it opens");
+    let behind = decided(Done::Behind, Standing::default());
+    it.decided(&open_it, &behind, Here::Closed);
+    let restore = it.proposes(&sick).expect("a restore");
+    it.decided(&restore, &decided(Done::Yes, closed(5)), Here::Closed);
+    assert_eq!(it.proposes(&sick), Some(open_it));
+}
+
 // N8: two processes with one name are found out, and one takes another.
 #[test]
 fn a_second_process_with_the_same_name_is_noticed() {

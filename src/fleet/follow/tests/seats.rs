@@ -369,6 +369,15 @@ fn what_a_person_has_closed_has_told_its_results() {
     it.decided(&ask, &decided(Done::Yes, half(2, 1, 1)), Here::Closed);
     assert_eq!(result(&mut it, Here::Closed), None);
 
+    // Forced open here, it is open, and no probe has failed.
+    let forced = Local {
+        mode: Mode::ForcedOpen,
+        ..local(OPEN_ALONE)
+    };
+    let mut it = with_seat();
+    it.asks(&local(seated(1, 0, 0, 1)));
+    assert_eq!(it.proposes(&forced), None);
+
     // A probe may have begun on them that nobody has seen: they end with their lease.
     let mut it = with_seat();
     assert_eq!(result(&mut it, Here::Closed), None);
