@@ -1,7 +1,7 @@
 //! A real server, real processes, and faults that are real: see `tests/README.md`.
 //!
 //! Time is real here, because processes have no other. No test sleeps for a while and takes it that something has
-//! happened by then: each looks until it is so, and fails if it is not within ten seconds.
+//! happened by then: each looks until it is so, and fails if it is not within twenty seconds.
 //!
 //! All of it needs a `redis-server`, in `PATH` or where `.ci/redis --tools` puts it; without one it fails.
 
