@@ -83,11 +83,12 @@ impl Gaps {
     fn see(&mut self, calls: u64, now: u64) {
         let since = *self.at.get_or_insert(now);
         let more = calls.saturating_sub(self.calls);
-        if more > 0 {
-            let gap = Duration::from_nanos(now.saturating_sub(since) / more);
-            self.last = [gap, if more > 1 { gap } else { self.last[0] }];
-            (self.calls, self.at) = (calls, Some(now));
-        }
+        let Some(gap) = now.saturating_sub(since).checked_div(more) else {
+            return;
+        };
+        let gap = Duration::from_nanos(gap);
+        self.last = [gap, if more > 1 { gap } else { self.last[0] }];
+        (self.calls, self.at) = (calls, Some(now));
     }
 
     /// After one pause alone, calls are as close together as before.

@@ -163,8 +163,8 @@ struct Table {
 }
 
 impl Table {
-    /// A row, and whether it is within its bounds: a poll a second for each instance, and so many reports, each of which
-    /// may be a command of its own.
+    /// A row, and whether it is within its bounds: a poll a second for each instance, and so many reports, each of
+    /// which may be a command of its own.
     fn row(&mut self, instances: usize, what: &str, seen: Counted, reports: f64) {
         let [inward, outward] = seen.bytes;
         let row = format!(
@@ -316,11 +316,11 @@ async fn what_is_said_costs_microseconds() {
     };
     println!("| of the server's processor | µs |\n|---|--:|");
     let polls = each(&server, "a poll", 3_000, 1, async |_| {
-        drop(poll(&redis).await.expect("an answer"))
+        drop(poll(&redis).await.expect("an answer"));
     })
     .await;
     let alone_told = each(&server, "a decision", 300, 3, async |time| {
-        decisions(&redis, time).await
+        decisions(&redis, time).await;
     })
     .await;
     let stores: Vec<Redis> = (0..50)

@@ -23,8 +23,8 @@ use crate::{
 };
 
 const LEAST_ROUNDS: usize = 3;
-/// As many as it takes until all are alike. What a machine does beside makes a round slower, and never faster; a call that
-/// waited for anything of the fleet would be slower in each.
+/// As many as it takes until all are alike. What a machine does beside makes a round slower, and never faster; a call
+/// that waited for anything of the fleet would be slower in each.
 const MOST_ROUNDS: usize = 20;
 /// Of each in each round: 3,000 calls in a second and a half.
 const CALLS: usize = 3_000;

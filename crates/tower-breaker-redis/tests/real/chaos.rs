@@ -21,8 +21,8 @@ use crate::support::{
 
 const INSTANCES: u8 = 5;
 const STEPS: u32 = 25;
-/// A connection that went silent is left after three time-outs, and by then an instance may ask only once in five seconds;
-/// and who has refused to write is believed again when something was written, or after six seconds, or twelve.
+/// A connection that went silent is left after three time-outs, and by then an instance may ask only once in five
+/// seconds; and who has refused to write is believed again when something was written, or after six seconds, or twelve.
 const UNTIL_WELL: Duration = Duration::from_secs(30);
 
 struct Scene {

@@ -377,7 +377,8 @@ async fn fifty_instances_with_hardly_a_call_open_at_once_and_send_one_probe() {
         at[24] - at[0],
         at[49] - at[0],
     );
-    // By push it is milliseconds; by the next poll a second. Fifty processes may wait longer for a processor than for that.
+    // By push it is milliseconds; by the next poll a second. Fifty processes may wait longer for a processor than for
+    // that.
     assert!(
         at[49] - at[0] < 5_000.0,
         "the last was late by {} ms",

@@ -16,8 +16,8 @@ use super::{
     upstream::Upstream,
 };
 
-/// What is awaited comes by then, on a machine that has other things to do as well. A store that has failed for a while is
-/// asked once in five seconds, and believed after another six, if nothing was written by then.
+/// What is awaited comes by then, on a machine that has other things to do as well. A store that has failed for a
+/// while is asked once in five seconds, and believed after another six, if nothing was written by then.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// No test: a process that one of the tests here has started. Of its own accord it is nothing.
