@@ -26,6 +26,8 @@ mod sane;
 #[cfg(feature = "config")]
 mod settings;
 mod shard;
+#[cfg(test)]
+mod simulated;
 mod status;
 pub mod store;
 mod table;
