@@ -16,13 +16,14 @@ local function begin_break(length) v.u, v.d = at(length), length end
 local function say(cause, who) v.k, v.w = cause, who end
 
 local function keep(who, l)
-  redis.call('HSET', rk, who, string.format('%.0f %.0f %.0f %.0f %.0f', l.ends, l.given, l.ok, l.failed, l.back))
+  redis.call('HSET', rk, who, string.format('%.0f %.0f %.0f %.0f %.0f %.0f', l.ends, l.life, l.given, l.ok, l.failed, l.back))
   redis.call('PEXPIRE', rk, int(DAY))
 end
 
 -- Takes back seats whose time is over, as if those probes had never been. How many others are out, and until when. If the
--- clock has gone back, nobody has them for longer than `life`; whoever asks knows its own by their end.
-local function reclaim(life)
+-- clock has gone back, nobody has them for longer from now on than they were given for; whoever asks knows its own by
+-- their end.
+local function reclaim()
   local flat, held, first = redis.call('HGETALL', rk), 0, nil
   for i = 1, #flat, 2 do
     local l = read_lease(flat[i + 1])
@@ -32,8 +33,8 @@ local function reclaim(life)
       l.back, l.ends = l.back + seats, 0
       keep(flat[i], l)
     elseif seats > 0 then
-      if flat[i] ~= me and l.ends > at(life) then
-        l.ends = at(life)
+      if flat[i] ~= me and l.ends > at(l.life) then
+        l.ends = at(l.life)
         keep(flat[i], l)
       end
       held = held + seats
@@ -63,8 +64,8 @@ function proposals.lease()
     to('h')
     v.p, v.q, v.x, v.b = permits, need, of - need, of
   end
-  local held, first = reclaim(life)
-  local l = read_lease(redis.call('HGET', rk, me)) or { ends = 0, given = 0, ok = 0, failed = 0, back = 0 }
+  local held, first = reclaim()
+  local l = read_lease(redis.call('HGET', rk, me)) or { ends = 0, life = 0, given = 0, ok = 0, failed = 0, back = 0 }
   -- Who asks once more has not heard the answer: the same seats, for what is left of their time.
   if seats_of(l) > 0 then return YES end
   local seats = math.min(v.p - held, v.b, want)
@@ -72,7 +73,7 @@ function proposals.lease()
     next_in = first - now
     return FULL
   end
-  l.ends, l.given, v.b = at(life), l.given + seats, v.b - seats
+  l.ends, l.life, l.given, v.b = at(life), life, l.given + seats, v.b - seats
   keep(me, l)
 end
 

@@ -104,12 +104,13 @@ local function standing(v)
     v.e, v.n, v.s, v.m, left, v.d, v.a, closed_for, v.p, v.q, v.x, v.b)
 end
 
--- ends given ok failed back; all but the first of the whole half-open time, so a copy that comes late changes nothing.
+-- ends life given ok failed back; all but the first two of the whole half-open time, so a copy that comes late changes
+-- nothing.
 -- Seats of which nobody knows what becomes of them are the rest.
 local function read_lease(text)
-  local l = numbers(text, 5, LAST_MILLIS)
-  if not l or l[2] < l[3] + l[4] + l[5] then return nil end
-  return { ends = l[1], given = l[2], ok = l[3], failed = l[4], back = l[5] }
+  local l = numbers(text, 6, LAST_MILLIS)
+  if not l or l[3] < l[4] + l[5] + l[6] then return nil end
+  return { ends = l[1], life = l[2], given = l[3], ok = l[4], failed = l[5], back = l[6] }
 end
 local function seats_of(l) return l.given - l.ok - l.failed - l.back end
 

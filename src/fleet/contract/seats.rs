@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     super::{
         store::Store,
-        wire::{Done, Lease},
+        wire::{Done, Lease, Proposal},
     },
     at::{At, CLOSED, LIFE, Make, NEVER, half_open, lease, open_left, result, stamp},
     is, left, same,
@@ -83,7 +83,14 @@ async fn no_more_than_permits<S: Store, P: AsyncFn(Duration)>(at: &At<'_, S, P>)
         Some(1),
         "what is left",
     );
-    let decided = at.decide(3, now, 6, lease([9, 9, 9], 9)).await;
+    let brief = Proposal::Lease {
+        permits: 9,
+        need: 9,
+        of: 9,
+        life: 1,
+        want: 9,
+    };
+    let decided = at.decide(3, now, 6, brief).await;
     let Done::Full { next } = decided.done else {
         panic!("statement 88: no seat is left: {decided:?}");
     };

@@ -3,7 +3,7 @@
 use super::{
     super::wire::{Decide, Decided, Done, Odd, Proposal, Standing, Stored, StoredMode, Text},
     Entry, Log, lease,
-    record::{HalfOpen, State, later},
+    record::{HalfOpen, State},
 };
 
 impl Entry {
@@ -126,7 +126,7 @@ impl Step<'_> {
             now, ask, entry, ..
         } = self;
         // As if those probes had never been.
-        left.budget += lease::expire(&mut entry.leases, now, life, ask.instance);
+        left.budget += lease::expire(&mut entry.leases, now, ask.instance);
         entry.record.state = State::HalfOpen(left);
         // Who asks once more has not heard the answer: the same seats, for what is left of their time.
         if entry.lease_of(now, ask.instance).is_some() {
@@ -141,7 +141,7 @@ impl Step<'_> {
         left.budget -= seats;
         entry.record.state = State::HalfOpen(left);
         let mine = entry.leases.entry(ask.instance).or_default();
-        mine.give(seats, later(now, life));
+        mine.give(seats, now, life);
         Done::Yes
     }
 

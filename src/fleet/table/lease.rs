@@ -7,12 +7,14 @@ use super::{
     record::later,
 };
 
-/// What an instance has of a half-open time, and what became of it. All but `ends` only grow: a copy that comes late
+/// What an instance has of a half-open time, and what became of it. All but the first two only grow: a copy that comes late
 /// changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::fleet) struct Kept {
     /// When its seats are over. 0: it has none.
     pub(in crate::fleet) ends: u64,
+    /// For how long it was given them.
+    pub(in crate::fleet) life: u64,
     /// So many seats it was given.
     pub(in crate::fleet) given: u32,
     /// Of these: the probe succeeded.
@@ -46,9 +48,9 @@ impl Kept {
         seats
     }
 
-    pub(super) fn give(&mut self, seats: u32, ends: u64) {
+    pub(super) fn give(&mut self, seats: u32, now: u64, life: u64) {
         self.given += seats;
-        self.ends = ends;
+        (self.ends, self.life) = (later(now, life), life);
     }
 
     /// What became of seats, in all; never more than there were. What is new of it.
@@ -82,20 +84,15 @@ impl News {
     }
 }
 
-/// Takes back the seats whose time is over. How many. If the clock has gone back, nobody has them for longer than
-/// `life` from now; whoever asks knows its own by their end.
-pub(super) fn expire(
-    leases: &mut BTreeMap<InstanceId, Kept>,
-    now: u64,
-    life: u64,
-    asks: InstanceId,
-) -> u32 {
+/// Takes back the seats whose time is over. How many. If the clock has gone back, nobody has them for longer from now
+/// on than they were given for; whoever asks knows its own by their end.
+pub(super) fn expire(leases: &mut BTreeMap<InstanceId, Kept>, now: u64, asks: InstanceId) -> u32 {
     let mut taken = 0;
     for (instance, lease) in leases {
         if lease.is_over(now) {
             taken += lease.expire();
         } else if *instance != asks {
-            lease.ends = lease.ends.min(later(now, life));
+            lease.ends = lease.ends.min(later(now, lease.life));
         }
     }
     taken
