@@ -21,8 +21,8 @@ use tower_breaker::{
 
 type Answer = Response<Full<Bytes>>;
 
-/// Reviews come from a dependency that may hang: two calls at once, a tenth of a second for each. Instances share what they
-/// see of it.
+/// Reviews come from a dependency that may hang: two calls at once, a tenth of a second for each. Instances share what
+/// they see of it.
 pub(crate) fn reviews(circuit: CircuitBuilder) -> CircuitBuilder {
     circuit
         .tag("tier", "extras")

@@ -76,9 +76,9 @@ const LONGEST_BODY: usize = 16 * 1024;
 /// | `POST /control/plan` | `configuration`, perhaps `version`, `replacing` | [`plan`](Registry::plan_as) |
 /// | `POST /control/apply` | the same | [`apply`](Registry::apply_as) |
 ///
-/// Of a [shared](crate::CircuitBuilder::shared) circuit, to force it open, release and reset it is done to the whole fleet,
-/// and the answer says in `heard` how many instances have [heard](Circuit::heard) it; with `"here": true`, it is done to
-/// this instance [alone](Circuit::here).
+/// Of a [shared](crate::CircuitBuilder::shared) circuit, to force it open, release and reset it is done to the whole
+/// fleet, and the answer says in `heard` how many instances have [heard](Circuit::heard) it; with `"here": true`, it is
+/// done to this instance [alone](Circuit::here).
 ///
 /// Bodies are JSON. A `reason` is asked for, and goes into the [event](crate::observe::Event) with who it was.
 /// [What is answered](crate::guide::operating#control).

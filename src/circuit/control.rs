@@ -42,8 +42,8 @@ impl Circuit {
     /// a change. To let it end by itself, use [`force_open_for`](Self::force_open_for).
     ///
     /// Where the circuit is [shared](crate::CircuitBuilder::shared), this, [`release`](Self::release) and
-    /// [`reset`](Self::reset) are said to the whole fleet: see [`heard`](Self::heard), and [`here`](Self::here) for this
-    /// instance alone. What could not be told within a few seconds holds here alone, and is told later to nobody.
+    /// [`reset`](Self::reset) are said to the whole fleet: see [`heard`](Self::heard), and [`here`](Self::here) for
+    /// this instance alone. What could not be told within a few seconds holds here alone, and is told later to nobody.
     #[doc(alias = "isolate")]
     pub fn force_open(&self) -> bool {
         self.force_open_as(By::default())

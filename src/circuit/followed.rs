@@ -69,8 +69,8 @@ pub(crate) type DetachedTotals = [u64; Why::ALL.len()];
 
 #[cfg(feature = "registry")]
 impl Circuit {
-    /// How often it was told that it takes no part any more, if it is of a fleet. No clock is read for it, which would be
-    /// somebody else's.
+    /// How often it was told that it takes no part any more, if it is of a fleet. No clock is read for it, which would
+    /// be somebody else's.
     #[cfg(feature = "fleet")]
     pub(crate) fn detached_totals(&self) -> Option<DetachedTotals> {
         let follower = self.label().follower.as_ref()?;
@@ -107,8 +107,8 @@ pub(crate) enum Act {
 /// What a person does on one instance of a shared circuit, and not to the fleet (rule N6). Made by [`Circuit::here`].
 ///
 /// It holds until the fleet's next decision, and what is forced open here until it is released, here or for all. Who
-/// releases the circuit here while the fleet is forced open lets it be so until the fleet opens, closes or is forced open
-/// anew.
+/// releases the circuit here while the fleet is forced open lets it be so until the fleet opens, closes or is forced
+/// open anew.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "it does nothing by itself"]
 pub struct Here<'a> {
@@ -158,8 +158,8 @@ impl Here<'_> {
 }
 
 impl Circuit {
-    /// This instance only: what a person does through it to a [shared](crate::CircuitBuilder::shared) circuit is not done
-    /// to the fleet (rule N6). Of any other circuit it is all there is.
+    /// This instance only: what a person does through it to a [shared](crate::CircuitBuilder::shared) circuit is not
+    /// done to the fleet (rule N6). Of any other circuit it is all there is.
     ///
     /// ```
     /// # use tower_breaker::Circuit;

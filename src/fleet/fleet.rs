@@ -23,8 +23,8 @@ use crate::circuit::{clock::CircuitClock, followed::Why, name::Name};
 
 /// The instances that share circuits, through a [`Store`] (rules N1 to N9).
 ///
-/// A clone is another handle to the same fleet. Circuits [join it](crate::CircuitBuilder::fleet) when they are built, if
-/// they are [shared](crate::CircuitBuilder::shared). Nothing is shared before its future [runs](Self::run).
+/// A clone is another handle to the same fleet. Circuits [join it](crate::CircuitBuilder::fleet) when they are built,
+/// if they are [shared](crate::CircuitBuilder::shared). Nothing is shared before its future [runs](Self::run).
 ///
 /// ```
 /// use tower_breaker::{Agreement, Circuit, fleet::{Fleet, Memory}};

@@ -1,7 +1,7 @@
 //! A circuit of this process, as its fleet sees it, and what the fleet does to it.
 //!
-//! Instants are nanoseconds of the fleet's clock. What is to be done comes as such instants, or as lengths; whoever does
-//! it takes them over to the clock of the circuit.
+//! Instants are nanoseconds of the fleet's clock. What is to be done comes as such instants, or as lengths; whoever
+//! does it takes them over to the clock of the circuit.
 
 use std::time::Duration;
 

@@ -191,8 +191,8 @@ impl Member {
         lock(&self.acts).pending.take()
     }
 
-    /// What has become of the last act that was [taken](Self::take_act). If another was said since, that one is still to
-    /// be told.
+    /// What has become of the last act that was [taken](Self::take_act). If another was said since, that one is still
+    /// to be told.
     pub(super) fn answer_act(&self, outcome: Heard) {
         {
             let mut acts = lock(&self.acts);

@@ -248,8 +248,8 @@ impl Core {
         })
     }
 
-    /// D4: for a circuit that is half-open and full, or led. If the probes have timed out, or have no lease while nobody
-    /// else has the say, it opens again; or closes, if that is vetoed (G7).
+    /// D4: for a circuit that is half-open and full, or led. If the probes have timed out, or have no lease while
+    /// nobody else has the say, it opens again; or closes, if that is vetoed (G7).
     ///
     /// The word counts probes and cannot tell one from another. Between the look at the deadline and the swap, one
     /// probe may give its permit back and another may take it. Then the new one is timed out, too: a break too many,

@@ -13,8 +13,8 @@ use super::{
 };
 
 impl Core {
-    /// Whether the calls of the fleet would trip this circuit (B1, B4, B7): what is in its window, and the failures in a
-    /// row, which span so long.
+    /// Whether the calls of the fleet would trip this circuit (B1, B4, B7): what is in its window, and the failures in
+    /// a row, which span so long.
     pub(crate) fn judge_foreign(
         &self,
         counts: &WindowCounts,

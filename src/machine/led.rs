@@ -40,7 +40,8 @@ pub(super) struct Lead {
     opened: [AtomicU64; 2],
     /// Until when a led break that is over is held.
     hold_until: AtomicU64,
-    /// `era | seats` of the newest half-open era that is led: those that were given, without those that nobody has used.
+    /// `era | seats` of the newest half-open era that is led: those that were given, without those that nobody has
+    /// used.
     seats: AtomicU64,
     /// From when on and until when the seats hold that were given last.
     lease_from: AtomicU64,
@@ -110,8 +111,8 @@ impl Lead {
         }
     }
 
-    /// Whether the call took a seat of a lease before this one. That was over before this one began, and so the call has
-    /// begun before it, too. Acquire: with the swap that gave the new seats.
+    /// Whether the call took a seat of a lease before this one. That was over before this one began, and so the call
+    /// has begun before it, too. Acquire: with the swap that gave the new seats.
     fn is_late(&self, call: &EndedCall) -> bool {
         call.ticket.started < self.lease_from.load(Ordering::Acquire)
     }
@@ -288,7 +289,8 @@ impl Core {
         })
     }
 
-    /// D2: what the result of a probe decides. Where the fleet leads, nothing by itself: it is counted, up to 62 of them.
+    /// D2: what the result of a probe decides. Where the fleet leads, nothing by itself: it is counted, up to 62 of
+    /// them.
     fn decide_led(&self, lead: &Lead, word: Word, verdict: Verdict, call: &EndedCall) -> Decision {
         let decision = self.decide(word, verdict, call);
         if lead.seats_of(word).is_none() {
@@ -431,8 +433,8 @@ impl Core {
         }
     }
 
-    /// This instance has so many seats, at most 31, until `lease_until`: it is half-open. `life`: how long a lease is as
-    /// a whole.
+    /// This instance has so many seats, at most 31, until `lease_until`: it is half-open. `life`: how long a lease is
+    /// as a whole.
     pub(crate) fn lead(&self, seats: u32, lease_until: u64, life: Duration, now: u64) -> Led {
         let seats = u64::from(seats).min(MAX_SHARED_PROBES);
         let Some(lead) = self.lead.as_deref().filter(|_| seats > 0) else {
@@ -473,7 +475,8 @@ impl Core {
         self.transition(word, next, Cause::WaitOver, now)
     }
 
-    /// One attempt to give new seats in the led half-open era of `word`, once those that were `given` are over or spent.
+    /// One attempt to give new seats in the led half-open era of `word`, once those that were `given` are over or
+    /// spent.
     fn seat_anew(
         &self,
         lead: &Lead,

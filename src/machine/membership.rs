@@ -433,12 +433,12 @@ impl Core {
         }
     }
 
-    /// One attempt to open as `next`, from exactly `word`, because the fleet has opened; or to be vetoed. If it is lost,
-    /// the place that was taken for it is in `hand`, for the next attempt.
+    /// One attempt to open as `next`, from exactly `word`, because the fleet has opened; or to be vetoed. If it is
+    /// lost, the place that was taken for it is in `hand`, for the next attempt.
     ///
     /// It claims no trip, for it could not return if another has. So it may take a place while a call that is about to
-    /// open the circuit has one in hand, too; and if that was the last, it lets that call go first. It is the task of the
-    /// fleet that waits, for a few instructions of that call, and not for ever.
+    /// open the circuit has one in hand, too; and if that was the last, it lets that call go first. It is the task of
+    /// the fleet that waits, for a few instructions of that call, and not for ever.
     pub(super) fn open_as_told<'a>(
         &'a self,
         word: Word,

@@ -82,8 +82,8 @@ mod tests {
         (fleet.take_stirred(), circuit.core().take_wanted())
     }
 
-    // N5, G2: such a call never gets to where calls are admitted, and without it no instance behind axum would ever have a
-    // seat.
+    // N5, G2: such a call never gets to where calls are admitted, and without it no instance behind axum would ever
+    // have a seat.
     #[tokio::test(start_paused = true)]
     async fn a_held_service_asks_for_a_seat_and_the_next_call_takes_it() {
         let (circuit, fleet, inner) = held();

@@ -74,7 +74,8 @@ fn a_variable_that_fits_nothing_is_told() {
         (
             "TOWER_BREAKER__SEARCH__PERMITS",
             "1",
-            "TOWER_BREAKER__SEARCH__PERMITS: SEARCH, but must be the name of a circuit in `circuits`, or DEFAULTS, or FLEET",
+            "TOWER_BREAKER__SEARCH__PERMITS: SEARCH, but must be the name of a circuit in `circuits`, or \
+             DEFAULTS, or FLEET",
         ),
         (
             "TOWER_BREAKER__PAYMENTS_SLOW_CALL_RATE",

@@ -199,7 +199,8 @@ async fn who_comes_back_does_what_the_fleet_says() {
     assert_eq!((fleet.state, fleet.agreeing), (State::Closed, 1));
 }
 
-// N3, G7: an instance that must keep this circuit in rotation is told once, and goes on; the fleet is open all the same.
+// N3, G7: an instance that must keep this circuit in rotation is told once, and goes on; the fleet is open all the
+// same.
 #[tokio::test(start_paused = true)]
 async fn a_decision_that_is_vetoed_here_is_done() {
     let store = Memory::new();

@@ -62,8 +62,8 @@ fn logging(builder: CircuitBuilder) -> (CircuitBuilder, Log) {
     (builder, log)
 }
 
-/// Calls every 250 ms for so long, the same ones of all circuits; each call takes 100 ms. What becomes of each is in the
-/// circuit's log.
+/// Calls every 250 ms for so long, the same ones of all circuits; each call takes 100 ms. What becomes of each is in
+/// the circuit's log.
 async fn play(circuits: &[(&Circuit, &Log)], time: Duration) {
     for step in 0..time.as_millis() / 250 {
         // Some 40 % fail, in no order.
@@ -206,8 +206,8 @@ async fn a_led_circuit_is_alone_when_the_store_goes() {
     }
 }
 
-// N7: one that tells what it has and takes nothing is as good as away. Whoever comes back to it is held again, but all the
-// more seldom.
+// N7: one that tells what it has and takes nothing is as good as away. Whoever comes back to it is held again, but all
+// the more seldom.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_takes_nothing_holds_nobody_for_long() {
     for why in [Why::ReadOnly, Why::Full, Why::TimedOut] {
@@ -224,7 +224,8 @@ async fn a_store_that_takes_nothing_holds_nobody_for_long() {
     }
 }
 
-// N4, N7: what is lost once is no refusal. Or whoever has lost a word would not hear for seconds what others have decided.
+// N4, N7: what is lost once is no refusal. Or whoever has lost a word would not hear for seconds what others have
+// decided.
 #[tokio::test(start_paused = true)]
 async fn a_word_that_is_lost_is_no_refusal() {
     let store = Faulty::new();

@@ -19,8 +19,8 @@ use super::store::Store;
 /// What a busy machine may take for some steps, in milliseconds, where time is not paused.
 const SLACK: u64 = 400;
 
-/// Checks that a [`Store`] does what fleets rely on. For a test: `make` makes a store that is empty, and `pass` lets time
-/// pass by the clock of the store that was made last.
+/// Checks that a [`Store`] does what fleets rely on. For a test: `make` makes a store that is empty, and `pass` lets
+/// time pass by the clock of the store that was made last.
 ///
 /// With a clock that is moved it takes no time to speak of; by a clock that goes by itself, three minutes. All that it
 /// writes is in the namespace `contract`.

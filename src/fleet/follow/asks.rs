@@ -124,9 +124,9 @@ impl Follow {
         }
     }
 
-    /// The circuit is no longer led, and the fleet waits for what comes of the seats. A break that the circuit has begun
-    /// by itself is a probe that failed; a person who has closed or forced it has answered nothing. Seats that are left
-    /// end with their lease: a probe may have begun on them that nobody has seen.
+    /// The circuit is no longer led, and the fleet waits for what comes of the seats. A break that the circuit has
+    /// begun by itself is a probe that failed; a person who has closed or forced it has answered nothing. Seats that
+    /// are left end with their lease: a probe may have begun on them that nobody has seen.
     fn leaves(&self, local: &Local<'_>) -> Option<Gone> {
         let Seats {
             seen, told, lease, ..

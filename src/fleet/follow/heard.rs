@@ -71,7 +71,8 @@ impl Follow {
         out
     }
 
-    /// Whoever answers is there. Returns false for an answer that is older than another one, or than a hold: it is none.
+    /// Whoever answers is there. Returns false for an answer that is older than another one, or than a hold: it is
+    /// none.
     fn begin(&mut self, asked: u64, now: u64, out: &mut Vec<Apply>) -> bool {
         let until = asked.saturating_add(self.alone_after);
         if self.asked.is_some_and(|last| asked < last) || now >= until {
@@ -286,8 +287,8 @@ impl Follow {
         }
         seats.stale = 0;
         if let Here::HalfOpen(Some(tally)) = local.state {
-            // Nothing is under way: the seats are the store's again. But if it has not taken that for what became of them,
-            // they are not to be taken for others.
+            // Nothing is under way: the seats are the store's again. But if it has not taken that for what became of
+            // them, they are not to be taken for others.
             if tally.granted == told.ok + told.failed {
                 let spent = |lease| Held { seats: 0, ..lease };
                 seats.lease = seats.lease.filter(|_| counts).map(spent);

@@ -7,8 +7,8 @@
 //! * It never goes back: a decision that is older than the one it knows means that the store has forgotten, and is
 //!   restored.
 //! * A lease and a hold count from when it *asked*; a break from when it was *told*.
-//! * It forgets nothing but what it has applied: after a time without the store, what the fleet says is applied as if it
-//!   were new.
+//! * It forgets nothing but what it has applied: after a time without the store, what the fleet says is applied as if
+//!   it were new.
 //!
 //! `report` is what it says of the circuit, `asks` what it wants of the store, `heard` what it makes of an answer,
 //! `alone` what it does without one.

@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl Follow {
-    /// What there is to say of the circuit, if the fleet is closed and counts it. What was said in an earlier era of the
-    /// fleet is gone with that.
+    /// What there is to say of the circuit, if the fleet is closed and counts it. What was said in an earlier era of
+    /// the fleet is gone with that.
     pub(super) fn report(&self, local: &Local<'_>, now: u64) -> Option<Register> {
         let closed = matches!(self.standing.state, Stored::Closed { .. }) && !self.is_forced();
         let takes_part = closed && self.is_attached(now) && self.applied == Some(self.known());

@@ -1,8 +1,8 @@
 //! A search of everything that can happen: breadth first, so that what breaks a promise is shown by a run that no other
 //! one is shorter than.
 //!
-//! A state is kept as a fingerprint of 128 bits, and as the step that led to it; whole states are there only of the layer
-//! that is searched and of the next. A run is told by taking its steps again from the beginning.
+//! A state is kept as a fingerprint of 128 bits, and as the step that led to it; whole states are there only of the
+//! layer that is searched and of the next. A run is told by taking its steps again from the beginning.
 
 use std::{
     any::Any,

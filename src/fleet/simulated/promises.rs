@@ -62,7 +62,8 @@ impl Promises {
         *self.reached.entry(what).or_default() += 1;
     }
 
-    /// Until then, the store may give once more what it has given before: it does not know it, or not what became of it.
+    /// Until then, the store may give once more what it has given before: it does not know it, or not what became of
+    /// it.
     pub(super) fn forgets(&mut self, now: u64, until: u64) {
         self.forgot.push((now, until));
         self.grants.iter_mut().for_each(|it| it.left = it.seats);

@@ -7,8 +7,8 @@ use super::{
     record::later,
 };
 
-/// What an instance has of a half-open time, and what became of it. All but the first two only grow: a copy that comes late
-/// changes nothing.
+/// What an instance has of a half-open time, and what became of it. All but the first two only grow: a copy that comes
+/// late changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::fleet) struct Kept {
     /// When its seats are over. 0: it has none.

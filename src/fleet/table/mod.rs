@@ -1,7 +1,8 @@
 //! [`Table`]: what a store does, as a pure function (rules N2, N4, N5, N8).
 //!
-//! [`Memory`](super::Memory) is a lock around it, and the scripts of `tower-breaker-redis` are held against it, answer by
-//! answer. So what is shown with a table holds for Redis. Where a letter stands beside a field, it is the one of Redis.
+//! [`Memory`](super::Memory) is a lock around it, and the scripts of `tower-breaker-redis` are held against it, answer
+//! by answer. So what is shown with a table holds for Redis. Where a letter stands beside a field, it is the one of
+//! Redis.
 
 mod decide;
 pub(super) mod lease;

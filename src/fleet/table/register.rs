@@ -1,7 +1,7 @@
 //! The window of a fleet: what each instance has said last, and the sums of it (rule N2).
 //!
-//! Time goes in generations. What was said in this one and the one before counts, so what a dead instance has said leaves
-//! by arithmetic, one to two generations later.
+//! Time goes in generations. What was said in this one and the one before counts, so what a dead instance has said
+//! leaves by arithmetic, one to two generations later.
 
 use super::super::wire::{LAST_COUNT, Report, Sums};
 
