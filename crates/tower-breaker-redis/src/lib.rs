@@ -187,8 +187,8 @@ impl Redis {
         Self::to(target)
     }
 
-    /// How long an answer may take. Default: a second. A fleet waits four times its interval, from 250 ms to a second, so
-    /// more than that changes nothing.
+    /// How long an answer may take. Default: a second. A fleet waits four times its interval, from 250 ms to a second,
+    /// so more than that changes nothing.
     #[must_use]
     pub fn response_timeout(self, response_timeout: Duration) -> Self {
         self.with(|target| target.response_timeout = response_timeout)
