@@ -1,6 +1,6 @@
 //! What a circuit says of calls and breaks that are its fleet's, by its own numbers (rules N3, N8).
 #![cfg_attr(
-    not(any(feature = "fleet", test)),
+    not(any(feature = "fleet", all(test, not(tower_breaker_loom)))),
     allow(dead_code, reason = "without the feature `fleet` nobody says it")
 )]
 

@@ -13,7 +13,7 @@
 //!   held at most, and nobody is let in.
 //! * **One task says all this of a circuit**, one thing at a time. Calls, probes and people come at any time.
 #![cfg_attr(
-    not(any(feature = "fleet", test)),
+    not(any(feature = "fleet", all(test, not(tower_breaker_loom)))),
     allow(dead_code, reason = "without the feature `fleet` nobody says it")
 )]
 
