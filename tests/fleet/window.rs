@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tower_breaker::{CircuitBuilder, State, WindowCounts, fleet::Memory};
+use tower_breaker::{By, CircuitBuilder, State, WindowCounts, fleet::Memory};
 
 use crate::fleet_support::{Instance, millis, secs};
 
@@ -201,4 +201,20 @@ async fn a_policy_gets_the_sums() {
     calls(&all[0], 0, 1);
     settle().await;
     assert_eq!(open(&all), 2);
+}
+
+// N2, N6: what nobody decides, somebody has to look at: or nothing would count from then on.
+#[tokio::test(start_paused = true)]
+async fn once_a_forced_time_is_over_calls_count_again() {
+    let [one, other] = instances(by_time);
+    settle().await;
+    let forced = one.circuit.force_open_for(By::who("ada"), secs(2));
+    forced.expect("a time");
+    settle().await;
+    settle().await;
+    calls(&one, 2, 1);
+    settle().await;
+    calls(&other, 1, 1);
+    settle().await;
+    assert_eq!(seen(&other).calls, 5);
 }
