@@ -264,12 +264,16 @@ impl Promises {
     fn begun_within(&mut self, now: u64, permits: usize) {
         // Clocks may be off by one in a hundred.
         let within = nanos(LIFE) / 100 * 98;
-        for times in [&mut self.begun, &mut self.answered] {
+        let longest = self.grants.iter().map(|it| it.life).max().unwrap_or(0) * MILLI;
+        // Who has not heard yet that a seat is of no use any more, since another probe has decided, may use it still.
+        for (times, within) in [
+            (&mut self.begun, within),
+            (&mut self.answered, within + longest),
+        ] {
             while times.front().is_some_and(|at| now - at >= within) {
                 times.pop_front();
             }
         }
-        let longest = self.grants.iter().map(|it| it.life).max().unwrap_or(0) * MILLI;
         let touches = |&&(from, to): &&(u64, u64)| from <= now && now <= to + 2 * longest;
         let forgot = self.forgot.iter().filter(touches).count();
         let most = (1 + forgot) * permits + self.answered.len();
