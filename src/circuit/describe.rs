@@ -116,8 +116,10 @@ impl fmt::Display for Snapshot {
         self.parts
             .iter()
             .try_for_each(|parts| write_parts(f, parts))?;
-        if let Some(fleet) = &self.fleet {
-            self.write_fleet(f, fleet)?;
+        match &self.fleet {
+            Some(fleet) => self.write_fleet(f, fleet)?,
+            None if self.is_shared => f.write_str("; to be shared, but it belongs to no fleet")?,
+            None => {}
         }
         write_shadow(f, self.mode)
     }
@@ -602,7 +604,7 @@ mod tests {
 #[cfg(all(test, not(tower_breaker_loom)))]
 mod of_a_fleet {
     use super::*;
-    use crate::circuit::handle::Circuit;
+    use crate::circuit::{handle::Circuit, settings::Agreement};
 
     fn seen(fleet: FleetNow) -> Snapshot {
         let circuit = Circuit::builder("payments").consecutive_failures(3).build();
@@ -619,6 +621,21 @@ mod of_a_fleet {
             },
             ..FleetNow::attached()
         }
+    }
+
+    // N7: without a fleet the setting does nothing, and the line says so.
+    #[test]
+    fn a_line_tells_that_a_shared_circuit_has_no_fleet() {
+        let line = |shared: Option<Agreement>| {
+            let circuit = Circuit::builder("payments").shared(shared).build();
+            circuit.expect("valid").snapshot().to_string()
+        };
+        let shared = line(Some(Agreement::default()));
+        assert!(
+            shared.ends_with("; to be shared, but it belongs to no fleet"),
+            "{shared}"
+        );
+        assert!(!line(None).contains("fleet"), "nothing is missing");
     }
 
     // N7

@@ -174,7 +174,10 @@ impl Circuit {
             &latest,
             (self.totals(), self.core().durations()),
             self.parts_if_any().map(PartCounters::read),
-            self.follower().map(Follows::now),
+            (
+                self.follower().map(Follows::now),
+                self.core().numbers().shared > 0,
+            ),
         )
     }
 

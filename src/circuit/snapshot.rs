@@ -72,8 +72,11 @@ pub struct Snapshot {
     pub durations: Option<Durations>,
     /// What is around the circuit besides its breaker, and what came of it, if something is.
     pub parts: Option<Parts>,
-    /// How its fleet stands, if it is [shared](crate::CircuitBuilder::shared) and belongs to one.
+    /// How its fleet stands, if it is [shared](crate::CircuitBuilder::shared) and belongs to one. If it is shared and
+    /// belongs to none, its printed line says so.
     pub fleet: Option<FleetNow>,
+    /// Whether it is set, with a fleet or without.
+    pub(super) is_shared: bool,
     minimum_calls: u64,
     released_to: Option<Mode>,
     pub(super) watches_slow: bool,
@@ -86,7 +89,7 @@ impl Snapshot {
         latest: &Latest,
         (totals, durations): (Option<Totals>, Option<Durations>),
         parts: Option<Parts>,
-        fleet: Option<FleetNow>,
+        (fleet, is_shared): (Option<FleetNow>, bool),
     ) -> Self {
         Self {
             name,
@@ -107,6 +110,7 @@ impl Snapshot {
             durations,
             parts,
             fleet,
+            is_shared,
             minimum_calls: view.minimum_calls,
             released_to: view.released_to,
             watches_slow: view.watches_slow,
