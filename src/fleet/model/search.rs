@@ -24,8 +24,8 @@ pub(super) trait Model: Sync {
     /// Everything that can happen next, always in the same order. An error is a promise that is broken.
     fn steps(&self, from: &Self::State) -> Vec<(Self::Action, Result<Self::State, String>)>;
 
-    /// What must be so in each state. Asked once of each.
-    fn holds(&self, state: &Self::State) -> Result<(), String>;
+    /// What must be so in each state. Asked once of each; `number`: the how many-th that was found.
+    fn holds(&self, number: u32, state: &Self::State) -> Result<(), String>;
 
     /// A bit for each thing that is so here, and must be so somewhere.
     fn marks(&self, state: &Self::State) -> u32;
@@ -160,6 +160,9 @@ impl<'a, M: Model> Search<'a, M> {
                 }
             }
             self.depth += 1;
+            if std::env::var_os("PROGRESS").is_some() {
+                eprintln!("{} {} {}", self.depth, self.from.len(), self.layer.len());
+            }
         }
         None
     }
@@ -208,7 +211,11 @@ impl<'a, M: Model> Search<'a, M> {
             }
         };
         // What panics has broken a promise, too, and its run is worth as much.
-        let steps = caught(|| self.model.holds(state).map(|()| self.model.steps(state)));
+        let steps = caught(|| {
+            self.model
+                .holds(number, state)
+                .map(|()| self.model.steps(state))
+        });
         for (step, (_, next)) in (0..).zip(steps.map_err(broken(None))?) {
             let state = next.map_err(broken(Some(step)))?;
             let fingerprint = fingerprint(&state);
@@ -386,7 +393,7 @@ mod tests {
             ]
         }
 
-        fn holds(&self, state: &Self::State) -> Result<(), String> {
+        fn holds(&self, _number: u32, state: &Self::State) -> Result<(), String> {
             let broken = self.promise && state.1 == 4;
             if broken { Err("four".into()) } else { Ok(()) }
         }
