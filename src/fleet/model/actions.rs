@@ -262,7 +262,7 @@ impl Steps<'_> {
             (Action::ProbeFails(me), false),
         ] {
             let mut world = self.from.clone();
-            world.instance(me).circuit.probe_ends(well);
+            self.scene.probe_ends(world.instance(me), well);
             self.scene.sees(world.instance(me), true);
             self.push(action, world, Ok(()));
         }

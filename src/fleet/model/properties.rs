@@ -69,10 +69,9 @@ fn no_more_seats_than_permits(scene: &Scene, world: &World) -> Holds {
 
 /// N5: of this half-open time, the store counts no result that was not.
 fn only_what_was_is_counted(scene: &Scene, world: &World) -> Holds {
-    let Some(entry) = scene
-        .entry(&world.table)
-        .filter(|_| !has_failed_over(scene, world))
-    else {
+    // Where one result decides, nothing is left to be counted.
+    let looks = scene.size.probes.1 > 1 && !has_failed_over(scene, world);
+    let Some(entry) = scene.entry(&world.table).filter(|_| looks) else {
         return Ok(());
     };
     for (me, kept) in &entry.leases {
@@ -85,13 +84,12 @@ fn only_what_was_is_counted(scene: &Scene, world: &World) -> Holds {
     Ok(())
 }
 
-/// What has become of an instance's probes in this era. An instance that knows nothing of it has none; of one that has
-/// left it, nobody knows any more.
+/// What has become of an instance's probes in this era. An instance that knows nothing of it has none.
 fn results(instance: &Instance, era: Stamp) -> (u32, u32) {
-    match instance.circuit.state {
-        _ if instance.follow.known() != era => (0, 0),
-        State::Led(seats) => (seats.ok, seats.failed),
-        _ => (u32::MAX, u32::MAX),
+    if instance.follow.known() == era {
+        instance.made
+    } else {
+        (0, 0)
     }
 }
 
@@ -279,7 +277,7 @@ fn calm_turn(scene: &Scene, world: &mut World, me: usize) {
     scene.hear(instance, &Reply { asked: NOW, heard }, false);
     scene.call(instance);
     while instance.circuit.is_probing() {
-        instance.circuit.probe_ends(true);
+        scene.probe_ends(instance, true);
     }
     scene.sees(instance, false);
 }

@@ -57,6 +57,7 @@ fn tick_instance(instance: &mut Instance) {
         request,
         reply,
         late: _,
+        made: _,
     } = instance;
     earlier(&mut follow.as_of);
     follow.asked.iter_mut().for_each(earlier);

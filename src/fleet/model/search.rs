@@ -160,9 +160,6 @@ impl<'a, M: Model> Search<'a, M> {
                 }
             }
             self.depth += 1;
-            if std::env::var_os("PROGRESS").is_some() {
-                eprintln!("{} {} {}", self.depth, self.from.len(), self.layer.len());
-            }
         }
         None
     }

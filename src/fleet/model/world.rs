@@ -95,6 +95,7 @@ impl Size {
             need,
             of,
             life: self.lease_ticks * TICK_MS,
+            limit: 0,
             // So long that no window goes on.
             keep_for: LAST_MILLIS,
             by_count: false,
@@ -130,6 +131,8 @@ pub(super) struct Instance {
     pub(super) reply: Option<Reply>,
     /// A lost request that may come after all.
     pub(super) late: Option<Said>,
+    /// Probes that have succeeded and failed in this half-open time of the fleet, where more than one decides.
+    pub(super) made: (u32, u32),
 }
 
 #[derive(Clone, Hash)]
@@ -221,6 +224,7 @@ impl Scene {
             request: None,
             reply: None,
             late: None,
+            made: (0, 0),
         };
         World {
             table: Arc::default(),
@@ -347,11 +351,24 @@ impl Scene {
         let local = self.local(instance, sick);
         let when = (reply.asked, NOW);
         let follow = &mut instance.follow;
+        let known = follow.known();
         let what = match &reply.heard {
             Heard::Told(told) => follow.heard(told, when, &local),
             Heard::Decided(asked_for, told) => follow.decided(asked_for, told, when, &local),
         };
         do_all(&mut instance.circuit, &what);
+        if instance.follow.known() != known {
+            instance.made = (0, 0);
+        }
+    }
+
+    /// A probe ends.
+    pub(super) fn probe_ends(&self, instance: &mut Instance, well: bool) {
+        instance.circuit.probe_ends(well);
+        if self.size.probes.1 > 1 {
+            instance.made.0 += u32::from(well);
+            instance.made.1 += u32::from(!well);
+        }
     }
 
     /// Time has passed, and no answer may have come.
@@ -491,6 +508,7 @@ impl fmt::Display for ShownInstance<'_> {
             request,
             reply,
             late,
+            made: _,
         } = self.0;
         let ago = |at: u64| (NOW.saturating_sub(at)) / TICK;
         write!(f, "{}; knows {}", circuit.shown(NOW), stamp(follow.known()))?;
