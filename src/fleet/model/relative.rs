@@ -145,12 +145,19 @@ fn canonical_record(record: &mut record::Record) {
     (record.attempt, record.closed_at) = (0, 0);
     // All instances have the same settings.
     (record.settings, record.revision) = (0, 0);
-    // Why it opened is told to people only, and nobody has said who.
-    erase(&mut record.cause);
+    // Why it stands so is told to people only. Which of two has opened it is looked at.
+    if record.state != record::State::Open || !is_proposed(&record.cause) {
+        erase(&mut record.cause);
+    }
     record.until = match record.state {
         record::State::Open if record.until > 0 => record.until.max(NOW_MS),
         _ => 0,
     };
+}
+
+/// By an instance of which it says that it was that one.
+fn is_proposed<const N: usize>(cause: &Text<N>) -> bool {
+    cause.as_str().bytes().all(|it| it.is_ascii_digit())
 }
 
 fn erase<const N: usize>(text: &mut Text<N>) {
@@ -172,9 +179,8 @@ fn canonical_instance(instance: &mut Instance) {
         .map(|it| &mut it.said)
         .chain(&mut instance.late)
     {
-        if let Said::Decide(_, _, Proposal::Open { attempt, cause, .. }) = said {
+        if let Said::Decide(_, _, Proposal::Open { attempt, .. }) = said {
             *attempt = 1;
-            erase(cause);
         }
         if let Said::Decide(_, _, Proposal::Restore(standing)) = said {
             canonical_standing(standing);
@@ -210,7 +216,9 @@ fn canonical_reply(heard: &mut Heard) {
 
 fn canonical_standing(standing: &mut Standing) {
     (standing.attempt, standing.closed_for) = (0, None);
-    erase(&mut standing.cause);
+    if !matches!(standing.state, Stored::Open { .. }) || !is_proposed(&standing.cause) {
+        erase(&mut standing.cause);
+    }
 }
 
 fn canonical_follow(follow: &mut Follow, under_way: bool) {

@@ -334,8 +334,12 @@ impl Scene {
         let asks = instance.follow.asks(&local, NOW);
         let stamp = instance.follow.known();
         match asks {
-            Asks::Decide(what) => {
-                let decide = Said::Decide(stamp, world.nonce(me), what);
+            Asks::Decide(mut what) => {
+                let nonce = world.nonce(me);
+                if let Proposal::Open { cause, .. } = &mut what {
+                    *cause = Text::of(&nonce.to_string());
+                }
+                let decide = Said::Decide(stamp, nonce, what);
                 (instance, Some(decide), Said::Look(stamp, None))
             }
             Asks::Report(register) => {
