@@ -915,7 +915,7 @@ mod tests {
         let core = opened();
         let again = told(core.open_shared(BREAK, OVER));
         assert_eq!((again.from, again.attempt), (State::Open, 1));
-        assert_eq!(core.is_led(), true);
+        assert!(core.is_led());
         assert_eq!(
             refusal(&core, 2 * OVER - 1),
             Some(Refusal::Open(Nanos::new(1)))
