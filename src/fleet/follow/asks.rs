@@ -55,7 +55,7 @@ impl Follow {
         if !self.is_attached(now) || self.applied != Some(self.known()) {
             return None;
         }
-        self.result(local)
+        self.result(local, now)
             .or_else(|| self.seats_wanted(local, now))
             .or_else(|| self.open(local, now))
     }
@@ -78,12 +78,13 @@ impl Follow {
 
     // Results.
 
-    fn result(&self, local: &Local<'_>) -> Option<Proposal> {
+    fn result(&self, local: &Local<'_>, now: u64) -> Option<Proposal> {
         let seats = &self.seats;
         let (made, length) = match (seats.gone, local.state) {
             (Some(gone), _) => (gone.made, gone.length),
             (None, Here::HalfOpen(Some(tally)))
-                if seats.stale > 0 || seats.told.differs(&tally) =>
+                if seats.stale > 0
+                    || seats.told.differs(&tally) && self.is_of_lease(&tally, now) =>
             {
                 let unused = seats.told.unused + seats.stale;
                 (Made::of(&tally, unused), millis(tally.floor))
@@ -107,6 +108,14 @@ impl Follow {
             unused: made.unused,
             length: length.max(self.next_break(self.standing.attempt, local)),
         })
+    }
+
+    /// A probe that has outlived its lease may end while there is another one. The store would take that for a seat of
+    /// this one, and give it to somebody else: it is told of when so many of these are taken, or they are over.
+    fn is_of_lease(&self, tally: &Tally, now: u64) -> bool {
+        let lease = self.seats.lease.filter(|it| now < it.until && it.seats > 0);
+        let ended = (tally.ok + tally.failed).saturating_sub(self.seats.told_by_then);
+        lease.is_none_or(|it| ended <= it.seats.saturating_sub(tally.unused))
     }
 
     /// Looks what has become of the seats.

@@ -42,11 +42,12 @@ impl Follow {
         local: &Local<'_>,
     ) -> Vec<Apply> {
         let mut out = self.passes(now, local);
+        let was_alone = self.asked.is_none();
         if !self.begin(asked, now, &mut out) {
             return out;
         }
         self.note_act(asked_for, told, asked, &mut out);
-        self.note(asked_for, told, local);
+        self.note(asked_for, told, was_alone, local);
         if self.take(&told.standing, now, local, &mut out)
             && matches!(asked_for, Proposal::Lease { .. })
         {
@@ -204,7 +205,10 @@ impl Follow {
             ends: told.now.saturating_add(lease.left),
         };
         match self.seats.lease.filter(|old| old.ends == new.ends) {
-            None => self.lead(new, now, local, out),
+            None => {
+                self.seats.told_by_then = self.seats.told.ok + self.seats.told.failed;
+                self.lead(new, now, local, out);
+            }
             Some(old) => self.have_still(old, new.seats, now, local, out),
         }
     }
@@ -260,7 +264,7 @@ impl Follow {
 
     // Proposals.
 
-    fn note(&mut self, asked_for: &Proposal, told: &Decided, local: &Local<'_>) {
+    fn note(&mut self, asked_for: &Proposal, told: &Decided, was_alone: bool, local: &Local<'_>) {
         match *asked_for {
             _ if told.done == Done::Behind => {}
             Proposal::Open { .. } => {
@@ -271,6 +275,11 @@ impl Follow {
                 ok, failed, unused, ..
             } => {
                 let made = Made { ok, failed, unused };
+                if was_alone {
+                    // Of seats that the circuit had before.
+                    self.seats.before = made;
+                    return;
+                }
                 self.note_result(made, told.lease.is_some(), local);
             }
             _ => {}

@@ -96,6 +96,8 @@ pub(super) struct Seats {
     pub(super) seen: Option<Made>,
     /// What the store knows of that.
     pub(super) told: Made,
+    /// How many results it knew when it gave the lease.
+    pub(super) told_by_then: u32,
     /// And what it knows of seats that the circuit had before it was alone, in the same era of the fleet.
     pub(super) before: Made,
     /// The circuit has left the era for which they were: what is to be said of them at last.
