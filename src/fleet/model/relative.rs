@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::{
     super::{
         follow::{Follow, Held, Speaks},
-        local::Ended,
         table::{Table, log::Log, record},
         wire::{How, Proposal, Standing, Stored, StoredMode, Text},
     },
@@ -64,7 +63,7 @@ fn tick_instance(instance: &mut Instance) {
     follow.act.iter_mut().for_each(|it| earlier(&mut it.at));
     let seats = &mut follow.seats;
     seats.full_until.iter_mut().for_each(earlier);
-    for held in &mut seats.lease {
+    if let Some(held) = &mut seats.lease {
         earlier(&mut held.until);
         earlier_ms(&mut held.ends);
     }
@@ -75,7 +74,7 @@ fn tick_instance(instance: &mut Instance) {
         _ => {}
     }
     request.iter_mut().for_each(|it| earlier(&mut it.asked));
-    for Reply { asked, heard } in reply {
+    if let Some(Reply { asked, heard }) = reply {
         earlier(asked);
         if let Heard::Decided(_, told) = heard {
             earlier_ms(&mut told.now);
@@ -170,7 +169,7 @@ fn canonical_instance(instance: &mut Instance) {
     let under_way = instance.request.is_some() || instance.reply.is_some();
     canonical_follow(&mut instance.follow, under_way);
     canonical_stub(&mut instance.circuit);
-    for Reply { heard, .. } in &mut instance.reply {
+    if let Some(Reply { heard, .. }) = &mut instance.reply {
         canonical_reply(heard);
     }
     for said in instance
@@ -239,7 +238,7 @@ fn canonical_follow(follow: &mut Follow, under_way: bool) {
     seats.full_until = seats.full_until.filter(|it| *it > NOW);
     // Calls come all the time: so it wants as soon as it looks.
     seats.wanted = 0;
-    for Held { until, ends, .. } in &mut seats.lease {
+    if let Some(Held { until, ends, .. }) = &mut seats.lease {
         *until = (*until).max(NOW);
         // Every lease that is told from now on ends later: what was asked a tick ago is answered, or lost.
         *ends = (*ends).max(NOW_MS - TICK_MS);
@@ -250,15 +249,9 @@ fn canonical_follow(follow: &mut Follow, under_way: bool) {
 fn canonical_speaks(speaks: &mut Speaks, under_way: bool) {
     // Calls are compared with those before, and never counted.
     let before = std::mem::take(&mut speaks.by_then);
-    for (
-        _,
-        Ended {
-            successful, failed, ..
-        },
-    ) in &mut speaks.sent
-    {
-        *successful -= before.successful.min(*successful);
-        *failed -= before.failed.min(*failed);
+    if let Some((_, ended)) = &mut speaks.sent {
+        ended.successful -= before.successful.min(ended.successful);
+        ended.failed -= before.failed.min(ended.failed);
     }
     // Whoever is answered has said something since.
     if !under_way {
@@ -369,7 +362,7 @@ fn each_seq(instance: &mut Instance, what: impl Fn(&mut u64)) {
             what(&mut report.seq);
         }
     }
-    for Reply { heard, .. } in &mut instance.reply {
+    if let Some(Reply { heard, .. }) = &mut instance.reply {
         if let Heard::Told(told) = heard {
             what(&mut told.my_seq);
         }

@@ -159,8 +159,9 @@ pub(super) enum Heard {
     Decided(Proposal, Decided),
 }
 
-/// Something that can happen; of which instance.
+/// Something that can happen; of which instance. It is told as it is written.
 #[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "which instance it is of is only told")]
 pub(super) enum Action {
     Tick,
     Looks(usize),
