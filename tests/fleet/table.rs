@@ -136,8 +136,8 @@ impl Came {
     }
 
     fn cell(&self) -> String {
-        let (opened, after) = (self.opened.round() as usize, self.after);
-        let failed = grouped(self.failed.round() as u64);
+        let (opened, after) = (whole(self.opened), self.after);
+        let failed = grouped(whole(self.failed));
         match opened {
             0 => format!("nobody; {failed}"),
             INSTANCES => format!("all, {after:.1} s; {failed}"),
@@ -169,7 +169,7 @@ impl Came {
             Rule::Shared(..) => (1.0, 0.5),
             _ => (2.5, 2.0),
         };
-        let when = match self.opened as usize {
+        let when = match whole(self.opened) {
             INSTANCES => all_by,
             1 => 1.0,
             _ => 60.0,
@@ -184,7 +184,16 @@ impl Came {
     }
 }
 
-fn grouped(number: u64) -> String {
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count, or a mean of some"
+)]
+fn whole(number: f64) -> usize {
+    number.round() as usize
+}
+
+fn grouped(number: usize) -> String {
     match number {
         0..1_000 => number.to_string(),
         _ => format!("{},{:03}", number / 1_000, number % 1_000),
@@ -267,7 +276,7 @@ impl<'a> Run<'a> {
             .push(circuit.expect("settings that make sense"));
     }
 
-    async fn to_its_end(mut self) -> Came {
+    async fn play(mut self) -> Came {
         for step in 0..END * STEPS_A_SECOND {
             for who in 0..INSTANCES {
                 self.call(who, step);
@@ -355,7 +364,7 @@ fn is_open(circuit: &Circuit) -> bool {
 async fn came(scene: &Scene, rule: Rule, seeds: u64) -> Came {
     let mut sum = Came::default();
     for seed in 0..seeds {
-        sum = sum + Run::new(scene, rule, seed).to_its_end().await;
+        sum = sum + Run::new(scene, rule, seed).play().await;
     }
     sum.mean(seeds as f64)
 }
@@ -422,7 +431,7 @@ async fn who_opens_and_when() {
         rows.push(row);
     }
     let opened = |rule: usize| -> Vec<usize> {
-        let row = rows.iter().map(|row| row[rule].opened as usize);
+        let row = rows.iter().map(|row| whole(row[rule].opened));
         row.collect()
     };
     let all = INSTANCES;
@@ -443,5 +452,5 @@ async fn who_opens_and_when() {
 async fn an_agreement_of_one_opens_all() {
     let only_one = &SCENES[6];
     let came = came(only_one, Rule::Shared(1, 0.0), 1).await;
-    assert_eq!(came.opened as usize, INSTANCES);
+    assert_eq!(whole(came.opened), INSTANCES);
 }

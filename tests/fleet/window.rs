@@ -11,7 +11,7 @@ fn instances<const N: usize>(
     configure: impl Fn(CircuitBuilder) -> CircuitBuilder,
 ) -> [Instance; N] {
     let store = Memory::new();
-    [(); N].map(|()| Instance::new(store.clone(), |builder| configure(builder)))
+    [(); N].map(|()| Instance::new(store.clone(), &configure))
 }
 
 /// Until everybody has said what there is to say, and has heard what comes of it.
