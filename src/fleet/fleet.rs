@@ -18,6 +18,7 @@ use super::{
     run,
     status::FleetStatus,
     store::{Store, StoreError},
+    wire::InstanceId,
 };
 use crate::circuit::{clock::CircuitClock, followed::Why, name::Name};
 
@@ -79,6 +80,8 @@ pub(super) struct Common {
     pub(super) ended: AtomicBool,
     pub(super) running: AtomicBool,
     pub(super) counted: Counted,
+    /// As whom its future speaks, and the number of its last report: whichever runs, it is the same instance.
+    pub(super) me: Mutex<Option<(InstanceId, u64)>>,
     /// How the store does, for all circuits.
     pub(super) part: Mutex<Part>,
     pub(super) last_error: Mutex<Option<StoreError>>,
@@ -116,6 +119,7 @@ impl Common {
             ended: AtomicBool::new(false),
             running: AtomicBool::new(false),
             counted: Counted::default(),
+            me: Mutex::new(None),
             part: Mutex::new(part),
             last_error: Mutex::new(None),
         }

@@ -159,3 +159,17 @@ pub(super) enum Apply {
     /// There is something to say now.
     Again,
 }
+
+impl Apply {
+    /// Whether it does what the fleet has decided.
+    pub(super) fn is_a_decision(&self) -> bool {
+        matches!(
+            self,
+            Self::Open { .. }
+                | Self::Lead { .. }
+                | Self::Close { .. }
+                | Self::Force { .. }
+                | Self::Release
+        )
+    }
+}

@@ -18,6 +18,7 @@ use tokio::{
 
 use super::{
     fleet::{Common, Fleet, lock},
+    follow::Follow,
     wire::{Key, Text, WHO_BYTES},
 };
 use crate::{
@@ -127,6 +128,8 @@ pub(super) struct Member {
     replaced: AtomicBool,
     seen: Mutex<(Part, FleetNow)>,
     acts: Mutex<Acts>,
+    /// What was known of its fleet when it took part last.
+    kept: Mutex<Option<Follow>>,
     /// An act has been heard of, or never will.
     told: Notify,
 }
@@ -150,6 +153,7 @@ impl Member {
             replaced: AtomicBool::new(false),
             seen: Mutex::new((Part::new(now), nothing_known())),
             acts: Mutex::default(),
+            kept: Mutex::default(),
             told: Notify::new(),
         }
     }
@@ -181,6 +185,14 @@ impl Member {
         lock(&self.seen).0 = part;
     }
 
+    pub(super) fn keep(&self, follow: Follow) {
+        *lock(&self.kept) = Some(follow);
+    }
+
+    pub(super) fn take_kept(&self) -> Option<Follow> {
+        lock(&self.kept).take()
+    }
+
     /// For snapshots.
     pub(super) fn show(&self, change: impl FnOnce(&mut FleetNow)) {
         change(&mut lock(&self.seen).1);
@@ -189,6 +201,10 @@ impl Member {
     /// What a person has done that the store is to be told.
     pub(super) fn take_act(&self) -> Option<(Act, Text<WHO_BYTES>, u64)> {
         lock(&self.acts).pending.take()
+    }
+
+    pub(super) fn has_act(&self) -> bool {
+        lock(&self.acts).pending.is_some()
     }
 
     /// What has become of the last act that was [taken](Self::take_act). If another was said since, that one is still

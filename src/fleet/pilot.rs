@@ -48,7 +48,8 @@ impl Pilot {
     /// `seed`: of everything that is left to chance. No two instances may have the same.
     pub(super) fn new(common: Arc<Common>, seed: u64, now: u64) -> Self {
         let mut nonces = Chance::new(seed);
-        let instance = InstanceId(nonces.next());
+        let new = InstanceId(nonces.next());
+        let (instance, seq) = lock(&common.me).unwrap_or((new, 0));
         let chance = Chance::new(common.seed.unwrap_or_else(|| nonces.next()));
         let shard = |number| Shard::new(common.place.clone(), number, now);
         Self {
@@ -56,9 +57,10 @@ impl Pilot {
             around: Surroundings {
                 common,
                 instance,
-                seq: 0,
+                seq,
                 chance,
                 nonces,
+                left: HashMap::new(),
             },
             version: None,
             take_over_at: 0,
@@ -132,6 +134,7 @@ impl Pilot {
         for shard in &mut self.shards {
             shard.end(Why::NotRunning, now);
         }
+        *lock(&self.around.common.me) = Some((self.around.instance, self.around.seq));
         *lock(&self.around.common.part) = Part {
             why: Some(Why::NotRunning),
             since: now,
@@ -170,6 +173,7 @@ impl Pilot {
         for shard in &mut self.shards {
             shard.keep(&mut come, &mut self.around, now);
         }
+        self.around.left.retain(|_, left| left.matters(now));
         for (key, member) in come {
             let shard = self.shard_of(&key);
             self.shards[shard].add(member, &mut self.around, now);

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     fleet::{Common, lock},
+    follow::Left,
     member::{Member, Part},
     pace::{Chance, Pace},
     pilot::{Ask, Reply},
@@ -39,6 +40,8 @@ pub(super) struct Surroundings {
     pub(super) chance: Chance,
     /// For what is to be another number in each instance.
     pub(super) nonces: Chance,
+    /// Seats of circuits that are gone, for those that are made anew under their names.
+    pub(super) left: HashMap<Key, Left>,
 }
 
 pub(super) struct Shard {
@@ -235,11 +238,14 @@ impl Shard {
             self.by_key.insert(moved.key().clone(), at);
         }
         left.leave(around, Why::Replaced, now);
+        let key = left.key().clone();
+        around.left.extend(left.left().map(|seats| (key, seats)));
     }
 
     pub(super) fn add(&mut self, member: Arc<Member>, around: &mut Surroundings, now: u64) {
         self.by_key.insert(member.key.clone(), self.circuits.len());
-        let tracked = Tracked::new(member, &around.common, &mut around.chance, now);
+        let left = around.left.remove(&member.key);
+        let tracked = Tracked::new((member, left), &around.common, &mut around.chance, now);
         self.circuits.push(tracked);
     }
 

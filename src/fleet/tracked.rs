@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::{
     fleet::Common,
-    follow::Follow,
+    follow::{Follow, Left},
     leading::{SeenRules, apply, look},
     local::{Apply, Asks, Here},
     member::{Member, Part},
@@ -99,14 +99,26 @@ pub(super) enum Wants {
 }
 
 impl Tracked {
-    pub(super) fn new(member: Arc<Member>, common: &Common, chance: &mut Chance, now: u64) -> Self {
+    /// `left`: by an older circuit of its name.
+    pub(super) fn new(
+        (member, left): (Arc<Member>, Option<Left>),
+        common: &Common,
+        chance: &mut Chance,
+        now: u64,
+    ) -> Self {
         // So that not all instances are alone at the same instant.
         let alone_after = nanos(common.pace.detach_after);
         let alone_after = alone_after - chance.below(alone_after / 5);
         member.set_part(Part::new(now));
+        let new = || Follow::new(alone_after);
+        let follow = member.take_kept().unwrap_or_else(new);
+        let follow = match left {
+            Some(left) => follow.goes_on(left),
+            None => follow,
+        };
         Self {
             member,
-            follow: Follow::new(alone_after),
+            follow,
             rules: SeenRules::default(),
             began: now,
             due_at: now,
@@ -435,8 +447,17 @@ impl Tracked {
         self.member.settle_act(Heard::OnlyHere(why));
     }
 
+    /// What the next circuit of its name has to know. What this one knows is kept, should its turn come again.
+    pub(super) fn left(self) -> Option<Left> {
+        let follow = self.follow.without_part();
+        self.member.keep(follow.clone());
+        follow.left()
+    }
+
     /// Nobody speaks for it any more: the circuit goes on alone when its hold lapses.
     pub(super) fn end(&mut self, why: Why, now: u64) {
+        // For the next future that runs.
+        self.member.keep(self.follow.clone().without_part());
         let told = self.member.part().why.is_none();
         self.set_why(why, now);
         self.member.settle_act(Heard::OnlyHere(why));
@@ -457,6 +478,11 @@ impl Tracked {
 
     fn apply(&mut self, circuit: &Circuit, out: Vec<Apply>, around: &mut Surroundings, now: u64) {
         for what in out {
+            // What a person has done here meanwhile is newer than anything that was heard.
+            if what.is_a_decision() && self.member.has_act() {
+                self.follow.applied = None;
+                continue;
+            }
             match apply(
                 circuit,
                 what,

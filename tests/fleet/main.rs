@@ -13,6 +13,7 @@ mod support;
 mod task;
 
 mod agreement;
+mod between;
 mod contract;
 mod decisions;
 mod pace;

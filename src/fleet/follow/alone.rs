@@ -20,10 +20,11 @@ impl Follow {
     pub(in crate::fleet) fn lost(&mut self, why: Why, now: u64, local: &Local<'_>) -> Vec<Apply> {
         let mut out = Vec::new();
         self.give_up_act(why, now, &mut out);
-        if self.asked.is_some() && !self.is_attached(now) {
-            self.leave(why, local, &mut out);
-        }
         let stays = local.rules.agreement.stay_open_when_detached;
+        if self.asked.is_some() && !self.is_attached(now) {
+            let alone = self.goes_alone(local).filter(|_| !stays);
+            self.leave(why, alone, &mut out);
+        }
         if stays && self.asked.is_none() && local.is_led() {
             out.push(Apply::Hold {
                 until: now.saturating_add(self.alone_after),
@@ -38,8 +39,14 @@ impl Follow {
         if self.act.take().is_some() {
             out.push(Apply::Heard(Heard::OnlyHere(why)));
         }
-        if self.asked.is_some() {
-            self.leave(why, local, &mut out);
+        // Nor does anybody wait for a store that nobody asks.
+        let alone = self.goes_alone(local);
+        match self.asked {
+            Some(_) => self.leave(why, alone, &mut out),
+            None if local.rules.agreement.stay_open_when_detached => {
+                out.extend(alone.map(Apply::Alone));
+            }
+            None => {}
         }
         out
     }
@@ -53,11 +60,14 @@ impl Follow {
         }
     }
 
-    fn leave(&mut self, why: Why, local: &Local<'_>, out: &mut Vec<Apply>) {
+    fn leave(&mut self, why: Why, alone: Option<Alone>, out: &mut Vec<Apply>) {
         out.push(Apply::News(FleetNews::Detached(why)));
-        if !local.rules.agreement.stay_open_when_detached {
-            out.extend(self.goes_alone(local).map(Apply::Alone));
-        }
+        out.extend(alone.map(Apply::Alone));
+        self.forgets_done();
+    }
+
+    /// Forgets what it did for the fleet, and not what it knows.
+    pub(super) fn forgets_done(&mut self) {
         self.asked = None;
         self.applied = None;
         self.behind = false;

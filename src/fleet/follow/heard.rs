@@ -46,7 +46,7 @@ impl Follow {
         if !self.begin(asked, now, &mut out) {
             return out;
         }
-        self.note_act(asked_for, told, asked, &mut out);
+        self.note_act(asked_for, told, (asked, local), &mut out);
         self.note(asked_for, told, was_alone, local);
         if self.take(&told.standing, now, local, &mut out)
             && matches!(asked_for, Proposal::Lease { .. })
@@ -305,7 +305,13 @@ impl Follow {
         }
     }
 
-    fn note_act(&mut self, asked_for: &Proposal, told: &Decided, asked: u64, out: &mut Vec<Apply>) {
+    fn note_act(
+        &mut self,
+        asked_for: &Proposal,
+        told: &Decided,
+        (asked, local): (u64, &Local<'_>),
+        out: &mut Vec<Apply>,
+    ) {
         let Some(said) = &self.act else { return };
         let is_it = said.at <= asked && said.is_kind_of(asked_for);
         if !is_it || !matches!(told.done, Done::Yes | Done::No) {
@@ -315,6 +321,7 @@ impl Follow {
             // It was done here at once.
             self.forced = matches!(said.act, Act::Force(_));
             self.applied = Some(told.standing.stamp);
+            out.extend(undone(&told.standing, local));
         }
         self.act = None;
         out.push(Apply::Heard(told.heard.map_or(Heard::Unknown, Heard::By)));
@@ -353,5 +360,20 @@ impl Follow {
                 .trips(&told.window)
                 .filter(|_| agree(&told.window, &local.rules.agreement));
         }
+    }
+}
+
+/// What a person has done here, if something of the fleet that was on its way has undone it since.
+fn undone(standing: &Standing, local: &Local<'_>) -> Option<Apply> {
+    match (standing.mode, standing.state) {
+        _ if local.mode == Mode::Disabled => None,
+        (StoredMode::Forced { left }, _) if local.mode != Mode::ForcedOpen => {
+            let left = left.map(Duration::from_millis);
+            Some(Apply::Force { left })
+        }
+        (StoredMode::Normal, Stored::Closed { .. }) if local.is_led() => {
+            Some(Apply::Close { clear: true })
+        }
+        _ => None,
     }
 }

@@ -141,6 +141,23 @@ impl Made {
     }
 }
 
+/// What a circuit that is gone leaves to the next one of its name: the store still counts its seats.
+#[derive(Clone, Debug)]
+pub(super) struct Left {
+    standing: Standing,
+    as_of: u64,
+    seats: Seats,
+}
+
+impl Left {
+    /// Whether the store may still give those seats to whoever asks in the name of this instance.
+    pub(super) fn matters(&self, now: u64) -> bool {
+        const LATER: u64 = 60_000 * MILLI;
+        let until = self.seats.lease.map_or(self.as_of, |lease| lease.until);
+        now < until.saturating_add(LATER)
+    }
+}
+
 /// What became of seats in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Gone {
@@ -166,6 +183,37 @@ impl Follow {
             all: Sums::default(),
             differs: None,
         }
+    }
+
+    /// Goes on with the seats of a circuit that is gone.
+    pub(super) fn goes_on(self, left: Left) -> Self {
+        if left.standing.stamp < self.known() {
+            return self;
+        }
+        Self {
+            standing: left.standing,
+            as_of: left.as_of,
+            seats: left.seats,
+            ..self
+        }
+    }
+
+    /// What is known, when nobody asks the store any more.
+    pub(super) fn without_part(mut self) -> Self {
+        self.act = None;
+        self.forgets_done();
+        self
+    }
+
+    /// What it leaves, [without a part](Self::without_part).
+    pub(super) fn left(self) -> Option<Left> {
+        let seats = self.seats;
+        let some = seats.lease.is_some() || seats.before != Made::default();
+        some.then_some(Left {
+            standing: self.standing,
+            as_of: self.as_of,
+            seats,
+        })
     }
 
     /// The latest decision that is known.
