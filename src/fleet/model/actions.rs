@@ -9,12 +9,12 @@ use super::{
     },
     properties::{self, call_holds, calms_down, decision_holds, hearing_holds},
     relative,
-    search::Model,
+    search::{Model, Step},
     stub::{Call, State},
     world::{Action, Heard, NOW, Reply, Request, Said, Scene, World},
 };
 
-type Next = (Action, Result<World, String>);
+type Next = Step<Action, World>;
 
 impl Model for Scene {
     type State = World;

@@ -362,9 +362,11 @@ fn each_seq(instance: &mut Instance, what: impl Fn(&mut u64)) {
             what(&mut report.seq);
         }
     }
-    if let Some(Reply { heard, .. }) = &mut instance.reply {
-        if let Heard::Told(told) = heard {
-            what(&mut told.my_seq);
-        }
+    if let Some(Reply {
+        heard: Heard::Told(told),
+        ..
+    }) = &mut instance.reply
+    {
+        what(&mut told.my_seq);
     }
 }

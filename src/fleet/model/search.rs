@@ -14,6 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Something that can happen, and what is then. An error is a promise that is broken.
+pub(super) type Step<A, S> = (A, Result<S, String>);
+
 /// What can happen.
 pub(super) trait Model: Sync {
     type State: Hash + Send + Sync;
@@ -21,8 +24,8 @@ pub(super) trait Model: Sync {
 
     fn begins(&self) -> Vec<Self::State>;
 
-    /// Everything that can happen next, always in the same order. An error is a promise that is broken.
-    fn steps(&self, from: &Self::State) -> Vec<(Self::Action, Result<Self::State, String>)>;
+    /// Everything that can happen next, always in the same order.
+    fn steps(&self, from: &Self::State) -> Vec<Step<Self::Action, Self::State>>;
 
     /// What must be so in each state. Asked once of each; `number`: the how many-th that was found.
     fn holds(&self, number: u32, state: &Self::State) -> Result<(), String>;
@@ -54,7 +57,11 @@ pub(super) struct Found {
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = if self.cut { "cut off" } else { "complete" };
+        let end = match (self.broken.is_some(), self.cut) {
+            (true, _) => "up to what is broken",
+            (false, true) => "cut off",
+            (false, false) => "complete",
+        };
         let seconds = self.took.as_secs_f64();
         write!(f, "{} states, {end}, ", self.states)?;
         write!(f, "{} steps deep, {seconds:.1} s", self.depth)
@@ -326,6 +333,7 @@ impl Hasher for Two {
         self.add(it as u64);
     }
 
+    #[expect(clippy::cast_sign_loss, reason = "each number is another one")]
     fn write_isize(&mut self, it: isize) {
         self.add(it as u64);
     }
@@ -377,7 +385,7 @@ mod tests {
             vec![(0, 0)]
         }
 
-        fn steps(&self, &(a, b): &Self::State) -> Vec<(Self::Action, Result<Self::State, String>)> {
+        fn steps(&self, &(a, b): &Self::State) -> Vec<super::Step<Self::Action, Self::State>> {
             assert!(!self.panics || b < 5, "the jug is full");
             let (over, back) = (a.min(5 - b), b.min(3 - a));
             vec![

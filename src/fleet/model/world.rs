@@ -7,6 +7,7 @@
 use std::{
     fmt::{self, Write},
     hash::{Hash, Hasher},
+    iter,
     sync::Arc,
 };
 
@@ -231,7 +232,8 @@ impl Scene {
             table: Arc::default(),
             saved: None,
             prints: vec![fingerprint(&instance); self.size.instances],
-            instances: vec![Arc::new(instance); self.size.instances],
+            // They are alike, and taken apart by what happens.
+            instances: iter::repeat_n(Arc::new(instance), self.size.instances).collect(),
             losses: self.size.losses,
             failovers: self.size.failovers,
             grants: self.size.grants,
