@@ -1,8 +1,8 @@
 //! All that can happen between a few instances and their store, searched to its end (rules N4, N5, N7).
 //!
-//! `world` is what there is and `actions` what can happen in it, `properties` what must be so whatever happens; `search`
-//! tries it all. The store and what instances make of its answers are the real ones, so what is shown here is shown of
-//! them. What the circuit does with it is shown by `tests/machine/led.rs` and by loom.
+//! `world` is what there is and `actions` what can happen in it, `properties` what must be so whatever happens;
+//! `search` tries it all. The store and what instances make of its answers are the real ones, so what is shown here is
+//! shown of them. What the circuit does with it is shown by `tests/machine/led.rs` and by loom.
 
 mod actions;
 mod properties;
@@ -86,7 +86,8 @@ fn complete(name: &str, size: Size, reached: &[&str]) {
     assert!(!found.cut, "{name} is cut off");
 }
 
-/// The first of all that can happen, as much as there is time for in every run of the tests. `.ci/fleet` goes to the end.
+/// The first of all that can happen, as much as there is time for in every run of the tests. `.ci/fleet` goes to the
+/// end.
 fn cut(name: &str, size: Size) {
     const STATES: usize = 15_000;
     let found = explore(name, size, STATES, &[]);

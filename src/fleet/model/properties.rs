@@ -164,8 +164,8 @@ fn has_a_seat(scene: &Scene, world: &World, me: usize) -> Holds {
     promise(seats.granted - seats.unused <= kept.given, || {
         "N5: two probes have had one seat".into()
     })?;
-    // A result that was lost and comes after all, when its lease is over and there is another one, is taken by the store
-    // for a seat of that. So there may be one probe more for each of these, and each has had a seat.
+    // A result that was lost and comes after all, when its lease is over and there is another one, is taken by the
+    // store for a seat of that. So there may be one probe more for each of these, and each has had a seat.
     let late = world.losses < scene.size.losses;
     if late && kept.ok + kept.failed > 0 {
         return Ok(());

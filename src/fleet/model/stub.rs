@@ -99,8 +99,8 @@ impl Stub {
 
     /// A call comes.
     ///
-    /// On its own, it is for the circuit to decide when it probes, and how often. Whenever it does, it may succeed: so it
-    /// is open until it closes. How long its own breaks are, and which probes are under way, makes no difference to
+    /// On its own, it is for the circuit to decide when it probes, and how often. Whenever it does, it may succeed: so
+    /// it is open until it closes. How long its own breaks are, and which probes are under way, makes no difference to
     /// others.
     pub(super) fn call(&mut self, now: u64) -> Call {
         match &mut self.state {

@@ -1,8 +1,8 @@
 //! The world: a store, some instances with a circuit each, and what is under way between them.
 //!
 //! The store is the real [`Table`], what an instance makes of it the real [`Follow`]; only the circuit is a [`Stub`].
-//! Instances do what they may at any time, in any order: what holds here holds for every pace. The clocks go at the same
-//! rate, a tick at a time; what they show does not matter, and so it is the same in every state (see `relative`).
+//! Instances do what they may at any time, in any order: what holds here holds for every pace. The clocks go at the
+//! same rate, a tick at a time; what they show does not matter, and so it is the same in every state (see `relative`).
 
 use std::{
     fmt::{self, Write},
