@@ -46,11 +46,7 @@ const THREE: Size = Size {
 };
 
 /// A second outage: what is left of the first one is there, too.
-const AGAIN: Size = Size {
-    eras: 3,
-    grants: 3,
-    ..SMALL
-};
+const AGAIN: Size = Size { eras: 4, ..SMALL };
 
 /// Three successes close it, with a seat for each: results are counted up.
 const SUCCESSES: Size = Size {
