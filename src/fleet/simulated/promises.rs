@@ -146,14 +146,18 @@ impl Promises {
             .extend(bad.map(|(instance, _)| (*instance, now)));
     }
 
-    /// N3: no instance opens the fleet alone. It was judged by an answer of just now.
+    /// N3: no instance opens the fleet alone. It was judged by an answer, and whoever hears none for three seconds is alone.
     fn opened_by_two(&mut self, now: u64, ask: &Decide, told: &Result<Decided, Odd>) {
         let opened = matches!(ask.what, Proposal::Open { .. })
             && told.as_ref().is_ok_and(|told| told.done == Done::Yes);
         if !opened {
             return;
         }
-        let recent = |at: &&u64| now - **at <= SECOND;
+        // A store that has forgotten is restored first, and asked again.
+        let late = |&&(from, to): &&(u64, u64)| now <= to + 6 * SECOND && from <= now;
+        let forgot = self.forgot.iter().filter(late).map(|it| it.0).min();
+        let since = forgot.unwrap_or(now).min(now).saturating_sub(3 * SECOND);
+        let recent = |at: &&u64| **at >= since;
         let agree = self.agreed.values().filter(recent).count();
         self.check(agree >= 2, || {
             format!("opened, and {agree} instances agree")
@@ -247,8 +251,11 @@ impl Promises {
     ) {
         self.reach("probe");
         self.grants.retain(|it| now - it.at <= 120 * SECOND);
+        let forgot = &self.forgot;
         let good = |it: &&mut Grant| {
-            instances.contains(&it.to) && it.left > 0 && now - it.at <= lasts(it.life)
+            // By a clock that has gone back it may last longer.
+            let lasts = now - it.at <= lasts(it.life) || forgot.iter().any(|one| one.1 >= it.at);
+            instances.contains(&it.to) && it.left > 0 && lasts
         };
         let Some(grant) = self.grants.iter_mut().find(good) else {
             self.check(false, || "a probe without a seat".to_owned());
