@@ -677,8 +677,8 @@ impl CircuitBuilder {
     /// The circuit also has to join a fleet: `.fleet(&fleet)`, with the feature `fleet`. The circuits that instances
     /// share have the same name.
     ///
-    /// **Watch out:** without a fleet it does nothing. A [snapshot](crate::Snapshot::fleet) shows whether it takes
-    /// part.
+    /// **Watch out:** without a fleet it does nothing, and without the fleet's task neither. The printed
+    /// [snapshot](crate::Snapshot::fleet) says `belongs to no fleet`, or `nobody runs the fleet`.
     ///
     /// It needs [totals](Self::totals), and at most 31 [probes](Self::probes).
     ///

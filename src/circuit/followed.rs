@@ -180,7 +180,7 @@ impl Circuit {
     /// Waits until it is known how many instances of the fleet have heard the last thing that a person did through this
     /// one: [`force_open`](Self::force_open), [`release`](Self::release) or [`reset`](Self::reset) (rule N6).
     ///
-    /// Cancel safe: whoever asks again is told the same.
+    /// Cancel safe: whoever asks again is told the same. So is whoever asks after a release that changed nothing.
     ///
     /// ```
     /// # use tower_breaker::{Circuit, observe::Heard};
@@ -292,7 +292,8 @@ pub enum Heard {
     /// The store told so many instances at once, this one among them. 0 is a warning: the others learn it when they
     /// look, within a second or so, unless the store loses it before.
     By(u64),
-    /// The store has it, and cannot count who heard it.
+    /// The store has it, and cannot count who heard it. Also if there was nothing to tell: nobody has done anything yet,
+    /// or the fleet is not forced open and was to be released.
     Unknown,
     /// It could not be told within the time of [`detach_after`], and holds on this instance only.
     ///
@@ -322,7 +323,8 @@ pub struct FleetNow {
     pub window: WindowCounts,
     /// Failures in a row, in all instances.
     pub consecutive_failures: u64,
-    /// How many instances have calls.
+    /// How many instances have calls, this one among them. Heard with the answer to a report, so 0 where this instance
+    /// has had no calls itself.
     pub contributors: u64,
     /// How many of these would open by themselves, or are open alone.
     pub agreeing: u64,

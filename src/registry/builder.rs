@@ -116,8 +116,9 @@ impl RegistryBuilder {
         self
     }
 
-    /// Calls `listener` for all that happens to any circuit of the registry: see [`Event`]. Can be given several
-    /// times.
+    /// Calls `listener` for what [`Event`] lists, of any circuit of the registry: made, left, transitions, changes of
+    /// settings. Can be given several times. All else, such as that a circuit has lost its fleet, is in
+    /// [`Registry::events`](super::Registry::events).
     ///
     /// It runs on the thread that made it happen, often in the middle of a call, so it should be quick. It may call
     /// back into the circuit and the registry. If it panics, nothing else happens.

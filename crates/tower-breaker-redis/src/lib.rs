@@ -65,7 +65,8 @@
 //!
 //! There is one, made when it is needed for the first time, and made anew after everything that is wrong with it: it
 //! ended, its login was refused, it leads to a replica, something else than Redis answers, or it was silent three times
-//! in a row. Then each circuit goes on alone until there is one that is well. Nothing is retried here; the fleet does
+//! in a row. Then each circuit goes on alone until there is one that is well. Why is in `Fleet::status().last_error`,
+//! such as `Connection refused`: nothing fails where a host or a port is wrong. Nothing is retried here; the fleet does
 //! that, with pauses. With RESP3 (Redis 6) the same connection tells of changes at once; else instances look once a
 //! second.
 //!
@@ -218,7 +219,7 @@ impl Redis {
 
     /// Does not subscribe to changes; each instance looks once a second. Default: it does.
     ///
-    /// Beyond some thousand instances a change costs Redis more to tell than to be asked for.
+    /// Beyond a thousand instances a change costs Redis more to tell than to be asked for.
     #[must_use]
     pub fn without_hints(self) -> Self {
         self.with(|target| target.hints = false)
