@@ -79,7 +79,7 @@ fn every_file_that_the_docs_show_is_good() {
             files += 1;
         }
     }
-    assert_eq!(files, 10);
+    assert_eq!(files, 12);
 }
 
 // I8

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run -p tower-breaker-redis --example fleet             # the story, in less than a minute
-//! cargo run -p tower-breaker-redis --example fleet -- --check  # … and whether it is as it should be
+//! cargo run -p tower-breaker-redis --example fleet -- --check  # … and it fails if one of the last lines is a `no`
 //! ```
 //!
 //! It starts a `redis-server` if there is one (in `PATH`, or where `.ci/redis --tools` puts it), an upstream, and five

@@ -144,6 +144,7 @@ impl Scene {
             .count();
         let where_it_is = if self.is_memory() { "memory" } else { "redis" };
         let store = match attached {
+            0 if states.iter().any(|state| state["fleet"].is_null()) => "beginning".to_owned(),
             0 => format!("{where_it_is} away, each alone"),
             all if all == states.len() => format!("{where_it_is} up"),
             some => format!("{where_it_is}: {some} of {} are there", states.len()),
