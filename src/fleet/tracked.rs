@@ -6,7 +6,7 @@ use super::{
     fleet::Common,
     follow::{Follow, Left},
     leading::{SeenRules, apply, look},
-    local::{Apply, Asks, Here},
+    local::{Apply, Asks, Here, Local},
     member::{Member, Part},
     pace::{Chance, lease_wait, report_due},
     shard::Surroundings,
@@ -23,6 +23,9 @@ use crate::{
 
 /// What was refused is told no more often: a minute.
 const REFUSED_AGAIN: u64 = 60_000_000_000;
+
+/// Others have so long to probe besides the time for two leases: 10 seconds.
+const APART: u64 = 10_000_000_000;
 
 pub(super) struct Tracked {
     member: Arc<Member>,
@@ -54,6 +57,8 @@ pub(super) struct Tracked {
     refused_told: Option<u64>,
     /// What it was when there was nothing to say of it.
     quiet: Option<Quiet>,
+    /// Since when it is closed here, and the fleet is not and has nobody to wait for.
+    apart: Option<u64>,
     /// It was told that it takes part, or that it does not.
     part_told: bool,
     is_led: bool,
@@ -134,6 +139,7 @@ impl Tracked {
             decided_in_vain: 0,
             refused_told: None,
             quiet: None,
+            apart: None,
             part_told: false,
             is_led: false,
         }
@@ -211,6 +217,7 @@ impl Tracked {
         let local = look(&circuit, self.rules.of(&circuit));
         let is_closed = local.state == Here::Closed;
         self.is_led = local.is_led();
+        self.note_apart(&local, pass.now);
         let asks = self.follow.asks(&local, pass.now);
         let at = self.when(&asks, around, pass);
         self.due_at = at.map_or(u64::MAX, |at| at.max(self.not_before));
@@ -232,6 +239,21 @@ impl Tracked {
             self.listed = None;
         }
         takes
+    }
+
+    /// Whoever was closed here alone, by a person or a mode, asks for no seat. Where all are, nobody would, and the fleet
+    /// would never decide anything again. So after a while it does what the fleet says as if it were new.
+    fn note_apart(&mut self, local: &Local<'_>, now: u64) {
+        if !self.follow.stands_apart(local, now) {
+            self.apart = None;
+            return;
+        }
+        let since = *self.apart.get_or_insert(now);
+        let patience = local.rules.life.saturating_mul(2_000_000);
+        if now.saturating_sub(since) >= patience.saturating_add(APART) {
+            (self.apart, self.unknown) = (None, true);
+            self.follow.applied = None;
+        }
     }
 
     /// Whether there still is nothing to say of it, and the store answers.

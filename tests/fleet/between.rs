@@ -159,3 +159,34 @@ async fn a_seat_is_not_another_ones_if_the_circuit_is_made_anew() {
     assert!(made > 0);
     assert_eq!(newer.state(), State::Closed);
 }
+
+// N4, N5: somebody has to ask for a seat, or the fleet would never decide anything again.
+#[tokio::test(start_paused = true)]
+async fn a_fleet_whose_instances_were_all_closed_one_by_one_goes_on() {
+    for by in [
+        |circuit: &Circuit| circuit.here().reset(),
+        |circuit: &Circuit| {
+            circuit.set_mode(Mode::Disabled);
+            circuit.set_mode(Mode::Normal);
+        },
+    ] {
+        let store = Memory::new();
+        let (one, other) = open_together(&store).await;
+        for it in [&one, &other] {
+            by(&it.circuit);
+        }
+        calls_for(&[&one, &other], secs(10), || true).await;
+        assert_eq!(one.state(), State::Closed, "it stays so, for a while");
+        calls_for(&[&one, &other], secs(30), || true).await;
+        let seen = one.circuit.snapshot().fleet.expect("a fleet");
+        assert_eq!((seen.state, one.state()), (State::Closed, State::Closed));
+        // And what they see is added up again.
+        calls_for(&[&one, &other], secs(10), || false).await;
+        assert!(
+            [&one, &other]
+                .map(|it| it.state())
+                .iter()
+                .all(|it| *it != State::Closed)
+        );
+    }
+}

@@ -34,6 +34,19 @@ impl Follow {
         !self.is_attached(now) || !is_done || self.forced_is_over(now)
     }
 
+    /// Whether the circuit is closed here, though the fleet is not, and its break is over.
+    pub(in crate::fleet) fn stands_apart(&self, local: &Local<'_>, now: u64) -> bool {
+        let is_done = self.applied == Some(self.known()) && self.act.is_none();
+        let passed = now.saturating_sub(self.as_of) / MILLI;
+        let is_over = match self.standing.state {
+            Stored::Closed { .. } => false,
+            Stored::Open { left } => passed >= left,
+            Stored::HalfOpen { .. } => true,
+        };
+        let is_closed = local.state == Here::Closed && local.mode == Mode::Normal;
+        is_done && is_over && is_closed && !self.is_forced() && self.is_attached(now)
+    }
+
     /// A forced mode ends when somebody looks. Not at the very instant: the store's clock is another one.
     fn forced_is_over(&self, now: u64) -> bool {
         const LATER: u64 = 100;
