@@ -6,6 +6,7 @@ mod detached;
 mod fleet_support;
 mod path;
 mod person;
+mod probes;
 #[cfg(all(feature = "registry", feature = "config"))]
 mod registry;
 #[path = "../support/mod.rs"]
@@ -14,6 +15,7 @@ mod task;
 
 mod agreement;
 mod between;
+mod chaos;
 mod contract;
 mod decisions;
 mod pace;
