@@ -354,7 +354,9 @@ impl Follows for Membership {
     fn now(&self) -> FleetNow {
         let now = self.common().clock.now();
         let (part, seen) = lock(&self.member.seen).clone();
+        let seats = |circuit: Circuit| circuit.core().seats_now(circuit.now());
         FleetNow {
+            seats: self.member.circuit().map_or(0, seats),
             sharing: part.sharing(self.stopped(), now),
             ..seen
         }

@@ -427,7 +427,7 @@ impl Tracked {
             self.reported = asked;
         }
         self.apply(&circuit, out, around, now);
-        self.show(&circuit);
+        self.show();
     }
 
     /// The answer to a proposal.
@@ -448,7 +448,7 @@ impl Tracked {
         let out = self.follow.decided(proposal, told, (asked, now), &local);
         self.apply(&circuit, out, around, now);
         self.due_at = 0;
-        self.show(&circuit);
+        self.show();
     }
 
     /// It takes no part any more.
@@ -604,18 +604,12 @@ impl Tracked {
     }
 
     /// For snapshots.
-    fn show(&mut self, circuit: &Circuit) {
-        let local = look(circuit, self.rules.of(circuit));
-        let seats = match local.state {
-            Here::HalfOpen(Some(tally)) => tally.unused,
-            _ => 0,
-        };
-        let follow = &self.follow;
-        self.member.show(|seen| show(seen, follow, seats));
+    fn show(&self) {
+        self.member.show(|seen| show(seen, &self.follow));
     }
 }
 
-fn show(seen: &mut FleetNow, follow: &Follow, seats: u32) {
+fn show(seen: &mut FleetNow, follow: &Follow) {
     let standing = &follow.standing;
     let name = |text: &str| (!text.is_empty()).then(|| Name::from(text.to_owned()));
     seen.stamp = (standing.stamp.era, standing.stamp.nonce);
@@ -635,7 +629,6 @@ fn show(seen: &mut FleetNow, follow: &Follow, seats: u32) {
     seen.consecutive_failures = all.streak;
     seen.contributors = all.contributors;
     seen.agreeing = all.agreeing;
-    seen.seats = seats.into();
     seen.mismatch = follow.differs.is_some();
 }
 

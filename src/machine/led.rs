@@ -350,6 +350,20 @@ impl Core {
         self.retry(|word| self.read_in_era(word, lead.tally(word)))
     }
 
+    /// How many probes there may be now, on seats that the fleet has given.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn seats_now(&self, now: u64) -> u64 {
+        let Some(lead) = &self.lead else {
+            return 0;
+        };
+        self.retry(|word| {
+            let seats = lead.seats_of(word);
+            let lasts = |seats: &u64| matches!(lead.lease(word, *seats, now), Lease::Lasts(_));
+            let left = seats.filter(lasts).map(|_| word.probes().admissions_left);
+            self.read_in_era(word, left.unwrap_or(0))
+        })
+    }
+
     /// What a snapshot shows of the probes of a led era, whose accounts in the word are large, so that they never
     /// decide: the seats, and what the settings ask for beside the results of this instance.
     pub(super) fn show_led(&self, word: Word, view: View) -> View {

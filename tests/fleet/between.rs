@@ -190,3 +190,24 @@ async fn a_fleet_whose_instances_were_all_closed_one_by_one_goes_on() {
         );
     }
 }
+
+// N5, N7: what is shown is how many probes there may be now.
+#[tokio::test(start_paused = true)]
+async fn seats_are_shown_as_long_as_they_are_there() {
+    let store = Memory::new();
+    let (one, other) = open_together(&store).await;
+    sleep(secs(6)).await;
+    assert!(!one.call(true));
+    let seats = |it: &Instance| it.circuit.snapshot().fleet.expect("a fleet").seats;
+    while seats(&one) == 0 {
+        sleep(millis(1)).await;
+    }
+    assert_eq!(seats(&one), 1);
+    let probe = one.circuit.try_acquire().expect("a seat");
+    assert_eq!(seats(&one), 0, "it is taken");
+    probe.ignore();
+    assert_eq!(seats(&one), 1, "it is back");
+    sleep(secs(70)).await;
+    assert_eq!(seats(&one), 0, "its lease is over");
+    drop(other);
+}
