@@ -292,8 +292,8 @@ pub enum Heard {
     /// The store told so many instances at once, this one among them. 0 is a warning: the others learn it when they
     /// look, within a second or so, unless the store loses it before.
     By(u64),
-    /// The store has it, and cannot count who heard it. Also if there was nothing to tell: nobody has done anything yet,
-    /// or the fleet is not forced open and was to be released.
+    /// The store has it, and cannot count who heard it. Also if there was nothing to tell: nobody has done anything
+    /// yet, or the fleet is not forced open and was to be released.
     Unknown,
     /// It could not be told within the time of [`detach_after`], and holds on this instance only.
     ///

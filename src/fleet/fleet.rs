@@ -153,7 +153,8 @@ impl Fleet {
     /// Speaks with the store, for all circuits of this process that belong to the fleet. To be spawned.
     ///
     /// * Until it runs, and without the store, each circuit is what it would be alone.
-    ///   **Watch out:** `let _ = fleet.run(store);` runs nothing, without a warning. Right: `tokio::spawn(fleet.run(store));`
+    ///   **Watch out:** `let _ = fleet.run(store);` runs nothing, without a warning. Right:
+    ///   `tokio::spawn(fleet.run(store));`
     /// * It ends when nobody has a handle to the fleet any more, and no circuit belongs to it. A registry that makes
     ///   circuits of the fleet has a handle.
     /// * Dropped, it loses nothing. All circuits are alone within the time of

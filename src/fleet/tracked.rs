@@ -241,8 +241,8 @@ impl Tracked {
         takes
     }
 
-    /// Whoever was closed here alone, by a person or a mode, asks for no seat. Where all are, nobody would, and the fleet
-    /// would never decide anything again. So after a while it does what the fleet says as if it were new.
+    /// Whoever was closed here alone, by a person or a mode, asks for no seat. Where all are, nobody would, and the
+    /// fleet would never decide anything again. So after a while it does what the fleet says as if it were new.
     fn note_apart(&mut self, local: &Local<'_>, now: u64) {
         if !self.follow.stands_apart(local, now) {
             self.apart = None;

@@ -146,7 +146,8 @@ impl Promises {
             .extend(bad.map(|(instance, _)| (*instance, now)));
     }
 
-    /// N3: no instance opens the fleet alone. It was judged by an answer, and whoever hears none for three seconds is alone.
+    /// N3: no instance opens the fleet alone. It was judged by an answer, and whoever hears none for three seconds is
+    /// alone.
     fn opened_by_two(&mut self, now: u64, ask: &Decide, told: &Result<Decided, Odd>) {
         let opened = matches!(ask.what, Proposal::Open { .. })
             && told.as_ref().is_ok_and(|told| told.done == Done::Yes);
