@@ -148,7 +148,7 @@ impl Kept {
         let before = table.log.newest();
         let mut decided = table.decide(now, ask)?;
         let turned = table.log.newest() != before;
-        let freed = matches!(ask.what, Proposal::Result { .. });
+        let freed = matches!(ask.what, Proposal::Results { .. });
         let done = decided.done == Done::Yes;
         if turned || (done && freed) {
             let heard = self.ring(&ask.place);

@@ -73,7 +73,7 @@ impl Proposal {
                 within(need.into(), 1, of.into(), "how many successes close it")?;
                 within(life, 1, LAST_MILLIS, "how long a seat is kept")
             }
-            Self::Result { length, .. } => millis(*length),
+            Self::Results { length, .. } => millis(*length),
             Self::Force { at_most, .. } => at_most.map_or(Ok(()), millis),
             Self::Release { .. } | Self::Reset { .. } => Ok(()),
             Self::Restore(standing) => standing.check(),

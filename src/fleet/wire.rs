@@ -416,7 +416,7 @@ pub enum Proposal {
         want: u32,
     },
     /// What became of probes in this half-open time, in all: saying it twice changes nothing.
-    Result {
+    Results {
         /// So many succeeded.
         ok: u32,
         /// So many failed.

@@ -117,7 +117,7 @@ fn proposed(what: &Proposal) -> Vec<String> {
             life,
             want,
         } => words([&"lease", permits, need, of, life, want]),
-        Proposal::Result {
+        Proposal::Results {
             ok,
             failed,
             unused,

@@ -184,7 +184,7 @@ pub(super) fn lease([permits, need, of]: [u32; 3], want: u32) -> Proposal {
 }
 
 pub(super) fn result(ok: u32, failed: u32, unused: u32) -> Proposal {
-    Proposal::Result {
+    Proposal::Results {
         ok,
         failed,
         unused,

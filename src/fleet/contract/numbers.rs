@@ -80,7 +80,7 @@ async fn a_proposal_that_makes_no_sense<S: Store, P: AsyncFn(Duration)>(at: &At<
         refused(189, at, open, lease(numbers, 1)).await;
     }
     refused(190, at, open, lease([1, 1, 1], 0)).await;
-    let long = Proposal::Result {
+    let long = Proposal::Results {
         ok: 0,
         failed: 0,
         unused: 0,

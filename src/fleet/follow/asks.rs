@@ -115,7 +115,7 @@ impl Follow {
             _ => return None,
         };
         let made = made.plus(seats.before);
-        Some(Proposal::Result {
+        Some(Proposal::Results {
             ok: made.ok,
             failed: made.failed,
             unused: made.unused,

@@ -271,7 +271,7 @@ impl Follow {
                 self.speaks.tripped = self.trip_at_once(local).or(self.speaks.tripped);
                 self.speaks.trips = None;
             }
-            Proposal::Result {
+            Proposal::Results {
                 ok, failed, unused, ..
             } => {
                 let made = Made { ok, failed, unused };

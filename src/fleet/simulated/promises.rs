@@ -97,7 +97,7 @@ impl Promises {
             (_, Ok(Done::Full { .. })) => "full",
             (Proposal::Open { .. }, Ok(Done::Yes)) => "open",
             (Proposal::Lease { .. }, Ok(Done::Yes)) => "lease",
-            (Proposal::Result { .. }, Ok(Done::Yes)) => "result",
+            (Proposal::Results { .. }, Ok(Done::Yes)) => "result",
             (Proposal::Restore(_), Ok(Done::Yes)) => "restore",
             (Proposal::Force { .. }, Ok(Done::Yes)) => "force",
             _ => return,
@@ -170,7 +170,7 @@ impl Promises {
         let done = told.as_ref().is_ok_and(|told| told.done == Done::Yes);
         let fenced = matches!(
             ask.what,
-            Proposal::Open { .. } | Proposal::Lease { .. } | Proposal::Result { .. }
+            Proposal::Open { .. } | Proposal::Lease { .. } | Proposal::Results { .. }
         );
         let stamp = before.record.stamp;
         self.check(!done || !fenced || ask.seen == stamp, || {

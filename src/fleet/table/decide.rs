@@ -63,7 +63,7 @@ impl Step<'_> {
                 length, attempt, ..
             } => self.open(length, attempt),
             &Proposal::Lease { life, want, .. } => self.lease(life, want),
-            &Proposal::Result {
+            &Proposal::Results {
                 ok,
                 failed,
                 unused,

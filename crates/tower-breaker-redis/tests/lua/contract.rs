@@ -127,7 +127,7 @@ async fn who_listens_is_told() {
     );
     assert!(hears_nothing(&listens).await);
 
-    let result = |ok, unused| Proposal::Result {
+    let result = |ok, unused| Proposal::Results {
         ok,
         failed: 0,
         unused,

@@ -154,7 +154,7 @@ fn proposal() -> impl Strategy<Value = Proposal> {
             }
         ),
         8 => (0..5_u32, 0..3_u32, 0..3_u32, length()).prop_map(
-            |(ok, failed, unused, length)| Proposal::Result { ok, failed, unused, length }
+            |(ok, failed, unused, length)| Proposal::Results { ok, failed, unused, length }
         ),
         1 => (proptest::option::of(length()), who()).prop_map(
             |(at_most, who)| Proposal::Force { at_most, who }

@@ -126,7 +126,7 @@ pub(crate) fn outage() -> [Proposal; 3] {
         life: 1_000,
         want: 1,
     };
-    let result = Proposal::Result {
+    let result = Proposal::Results {
         ok: 1,
         failed: 0,
         unused: 0,

@@ -24,7 +24,7 @@ fn with_seat() -> It {
 
 fn result(it: &mut It, here: Here) -> Option<(u32, u32, u32, u64)> {
     match it.proposes(&local(here)) {
-        Some(Proposal::Result {
+        Some(Proposal::Results {
             ok,
             failed,
             unused,
