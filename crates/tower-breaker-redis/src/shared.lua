@@ -88,7 +88,8 @@ local function expire(lk, tag, sk, rk, name, v)
     redis.call('HSET', sk, 'S', packed(v))
   end
   if v.m == 'f' and v.u > 0 and now >= v.u and v.e < LAST_ERA then
-    turn(lk, tag, rk, name, v, 'c', v.n)
+    -- Whoever comes by writes the same. Not the nonce itself: the word that forced it may come twice, and follow itself.
+    turn(lk, tag, rk, name, v, 'c', 4294967295 - v.n)
     v.m, v.k, v.w, v.u, v.t, v.a = 'n', 'force_expired', '', 0, now, 0
     save(lk, sk, v)
   end

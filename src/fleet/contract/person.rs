@@ -95,7 +95,7 @@ async fn forced_for_a_time<S: Store, P: AsyncFn(Duration)>(at: &At<'_, S, P>) {
     let told = at.look(1, stamp(2, 5)).await;
     let standing = &told.standing;
     let closed = (standing.state, standing.mode, standing.stamp);
-    let expected = (CLOSED, StoredMode::Normal, stamp(3, 5));
+    let expected = (CLOSED, StoredMode::Normal, stamp(3, !5));
     same(133, closed, expected, "closed by whoever looks");
     let said = (standing.cause.as_str(), standing.who.as_str(), told.how);
     same(
@@ -114,7 +114,7 @@ async fn over_before_anybody_looked<S: Store, P: AsyncFn(Duration)>(at: &At<'_, 
     same(
         135,
         late,
-        (Done::Late, stamp(2, 4)),
+        (Done::Late, stamp(2, !4)),
         "closed before it was proposed",
     );
     passed(

@@ -94,8 +94,9 @@ impl Entry {
         self.record.readable()?;
         self.record.shorten(now);
         if self.record.forced_is_over(now) {
-            // The nonce of before: whoever comes by writes the same.
-            self.turn(now, name, log, State::Closed, self.record.stamp.nonce);
+            // Whoever comes by writes the same. It is not the nonce itself: the word that forced it may come twice, and
+            // follow itself on the other side of a split.
+            self.turn(now, name, log, State::Closed, !self.record.stamp.nonce);
             self.record.force_expired(now);
         }
         Ok(())
