@@ -336,14 +336,12 @@ pub struct FleetNow {
     pub refused: u64,
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fleet"))]
 impl FleetNow {
-    /// Of a circuit that has just joined.
-    pub(crate) fn attached() -> Self {
+    /// Of a fleet of which nothing is known yet.
+    pub(crate) fn unknown(sharing: Sharing) -> Self {
         Self {
-            sharing: Sharing::Attached {
-                since: Duration::from_secs(7),
-            },
+            sharing,
             stamp: (0, 0),
             state: State::Closed,
             forced: false,
@@ -358,6 +356,15 @@ impl FleetNow {
             mismatch: false,
             refused: 0,
         }
+    }
+}
+
+#[cfg(test)]
+impl FleetNow {
+    /// Of a circuit that has just joined.
+    pub(crate) fn attached() -> Self {
+        let since = Duration::from_secs(7);
+        Self::unknown(Sharing::Attached { since })
     }
 }
 
@@ -579,23 +586,10 @@ pub(crate) mod fake {
         }
 
         fn now(&self) -> FleetNow {
+            let since = Duration::ZERO;
             FleetNow {
-                sharing: Sharing::Attached {
-                    since: Duration::ZERO,
-                },
-                stamp: (0, 0),
-                state: State::Closed,
                 forced: self.told(|told| told.forced),
-                cause: None,
-                who: None,
-                attempt: 0,
-                window: WindowCounts::default(),
-                consecutive_failures: 0,
-                contributors: 0,
-                agreeing: 0,
-                seats: 0,
-                mismatch: false,
-                refused: 0,
+                ..FleetNow::unknown(Sharing::Attached { since })
             }
         }
 

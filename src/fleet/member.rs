@@ -28,7 +28,6 @@ use crate::{
         handle::{Circuit, WeakCircuit},
         name::Name,
     },
-    machine::{State, WindowCounts},
     util::future::either,
 };
 
@@ -265,25 +264,10 @@ impl Member {
 }
 
 fn nothing_known() -> FleetNow {
-    FleetNow {
-        sharing: Sharing::Detached {
-            since: Duration::ZERO,
-            why: Why::NotRunning,
-        },
-        stamp: (0, 0),
-        state: State::Closed,
-        forced: false,
-        cause: None,
-        who: None,
-        attempt: 0,
-        window: WindowCounts::default(),
-        consecutive_failures: 0,
-        contributors: 0,
-        agreeing: 0,
-        seats: 0,
-        mismatch: false,
-        refused: 0,
-    }
+    FleetNow::unknown(Sharing::Detached {
+        since: Duration::ZERO,
+        why: Why::NotRunning,
+    })
 }
 
 /// What a circuit has of its fleet. It goes with the circuit.
