@@ -18,7 +18,7 @@ pub mod contract {}
 #[doc = include_str!("guide/clients.md")]
 // Its examples need the features.
 #[cfg_attr(
-    all(feature = "reqwest", feature = "retry-after"),
+    all(feature = "registry", feature = "reqwest", feature = "retry-after"),
     doc = include_str!("guide/reqwest.md")
 )]
 pub mod clients {}
