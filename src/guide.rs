@@ -6,6 +6,9 @@ pub mod architecture {}
 #[doc = include_str!("guide/balancers.md")]
 pub mod balancers {}
 
+#[doc = include_str!("guide/coming_from.md")]
+pub mod coming_from {}
+
 // Its examples need the feature.
 #[cfg(feature = "config")]
 #[cfg_attr(docsrs, doc(cfg(feature = "config")))]
