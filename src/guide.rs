@@ -69,3 +69,9 @@ pub mod speed {}
 #[cfg_attr(docsrs, doc(cfg(all(feature = "metrics", feature = "tracing"))))]
 #[doc = include_str!("guide/telemetry.md")]
 pub mod telemetry {}
+
+// Its examples need the features.
+#[cfg(all(feature = "axum", feature = "config"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "axum", feature = "config"))))]
+#[doc = include_str!("guide/testing.md")]
+pub mod testing {}
