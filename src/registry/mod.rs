@@ -120,7 +120,7 @@
 //! hold comes on top, and so do the words that [who and why](crate::By) were said with. An event that tells a change of
 //! settings has both settings, and takes more.
 //!
-//! What has left is freed in batches. So beside the circuits, each thread that makes some may hold back up to 350,000
+//! What has left is freed in batches. So beside the circuits, each thread that makes some may hold back up to 500,000
 //! bytes: of some 64 that have left, with an event each. What more events take comes on top. That is 4.9 MB in all
 //! for the defaults, which allow for 1,024 circuits, on two cores and one thread; and 5.1 MB more if each of them has
 //! had 16 events.
