@@ -13,7 +13,7 @@ use std::{
     task::Poll,
 };
 
-use ::reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
+use ::reqwest::{Body, Request, Response, ResponseBuilderExt, StatusCode, Url};
 
 use crate::{
     body::{
@@ -26,8 +26,12 @@ use crate::{
     },
     machine::{Answer, Outcome},
     service::{
+        answer::rejection,
         classify::{Classify, Head, HttpClassifier},
-        reject::{Reject, RejectWith, ServiceUnavailable, gateway_timeout, service_unavailable},
+        reject::{
+            AnswerTimeOut, GatewayTimeout, HttpResponse, IntoAnswer, Reject, RejectWith,
+            ServiceUnavailable, gateway_timeout, service_unavailable,
+        },
         scope::{CallScope, ObserveResponse, ObservedCall},
         shared::Shared,
     },
@@ -108,24 +112,59 @@ impl<E> Reject<Request, Response, E> for ServiceUnavailable {
     }
 }
 
+impl HttpResponse for Response {
+    type Body = Body;
+
+    fn from_http(response: http::Response<Body>) -> Self {
+        response.into()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<B: Into<Body>> IntoAnswer<Response> for http::Response<B> {
+    fn into_answer(self, _: StatusCode) -> http::Response<Body> {
+        self.map(Into::into)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl IntoAnswer<Self> for Response {
+    fn into_answer(self, _: StatusCode) -> http::Response<Body> {
+        self.into()
+    }
+}
+
+/// As that of [`ServiceUnavailable`].
+#[diagnostic::do_not_recommend]
+impl AnswerTimeOut<Response> for GatewayTimeout {
+    fn answer(&self, timed_out: TimedOut) -> Option<Response> {
+        Some(gateway_timeout::<Body>(timed_out).into())
+    }
+}
+
 /// The URL is that of the request, unless the response was [built with another](ResponseBuilderExt::url).
 #[diagnostic::do_not_recommend]
-impl<F, B, E> Reject<Request, Response, E> for RejectWith<F>
+impl<F, A, T, E> Reject<Request, Response, E> for RejectWith<F, T>
 where
-    F: Fn(&Rejected) -> http::Response<B>,
-    B: Into<Body>,
+    F: Fn(&Rejected) -> A,
+    A: IntoAnswer<Response>,
+    T: AnswerTimeOut<Response>,
 {
     type Error = E;
     type Future = Ready<Result<Response, E>>;
 
     fn reject(&self, rejected: Rejected, request: Request) -> Self::Future {
-        let response = (self.0)(&rejected);
-        let response = with_url(rejected.mark_response(response), request.url().clone());
-        ready(Ok(response))
+        let answer = (self.respond)(&rejected);
+        let response = rejection::<Response, _>(rejected, answer);
+        ready(Ok(with_url(response, request.url().clone())))
     }
 
     fn inner_error(&self, error: E) -> E {
         error
+    }
+
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Response, E>> {
+        self.time_out.answer(timed_out).map(Ok)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
         classify::HttpClassifier,
         give_back::{GiveBack, Keep},
         layer::CircuitBreakerLayer,
-        reject::{Reject, ServiceUnavailable},
+        reject::{Reject, ServiceUnavailable, TellTimeOut},
         scope::{CallScope, HeadOnly, ObserveResponse, ObservedCall, sealed},
         shared::{Policies, Shared},
     },
@@ -283,6 +283,19 @@ where
 
     fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, Self::Error>> {
         self.0.timed_out(timed_out)
+    }
+}
+
+impl<R: TellTimeOut<F>, F> TellTimeOut<F> for AsItCame<R> {
+    type With = AsItCame<R::With>;
+    type Without = AsItCame<R::Without>;
+
+    fn with(rejection: Arc<Self>, respond: F) -> Self::With {
+        AsItCame(Arc::new(R::with(rejection.0.clone(), respond)))
+    }
+
+    fn without(rejection: Arc<Self>) -> Self::Without {
+        AsItCame(Arc::new(R::without(rejection.0.clone())))
     }
 }
 

@@ -1,12 +1,18 @@
 //! A rejection over gRPC.
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
 
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
 use crate::{
     circuit::error::{LimitOf, Reason, Rejected, TimedOut},
-    service::reject::{DAY, Reject},
+    service::{
+        reject::{DAY, NoTimeOutAnswer, Reject, RespondWith, TimeOutWith},
+        time_out::tell_time_out,
+    },
 };
 
 /// A rejection as gRPC has it (rule H4): a response of nothing but a head, with `grpc-status: 14`
@@ -40,6 +46,8 @@ impl<Req, B: Default, E> Reject<Req, Response<B>, E> for GrpcUnavailable {
         Some(Ok(deadline_exceeded(timed_out)))
     }
 }
+
+tell_time_out! { GrpcUnavailable => RespondWith }
 
 /// What strangers may know of it: no limit.
 pub(super) fn too_long(timed_out: &TimedOut) -> &'static str {

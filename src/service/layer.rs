@@ -2,7 +2,6 @@
 
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
 
-use http::Response;
 use tower_layer::Layer;
 
 use super::{
@@ -10,7 +9,7 @@ use super::{
     classify::HttpClassifier,
     give_back::{GiveBack, Keep},
     reject::{
-        Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable, TimeOutWith,
+        Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable, TellTimeOut,
     },
     scope::{CallScope, HeadOnly},
     shared::{Family, Policies},
@@ -192,15 +191,62 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         })
     }
 
-    /// Answers rejections with a response of your own. It is marked as a rejection like the default
-    /// one (rule H3). For calls that take too long, see [`time_out_with`](Self::time_out_with).
+    /// Answers rejections with a response of your own: a text, which is a 503; a status; both; or a whole response with
+    /// the service's own body. See [`IntoAnswer`](crate::reject::IntoAnswer) for all that it may be. What an axum
+    /// handler returns becomes one with `.into_response()`:
+    ///
+    /// ```
+    /// use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::get};
+    /// use tower_breaker::Circuit;
+    ///
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let layer = || Circuit::builder("payments").build_layer();
+    /// let text = layer()?.reject_with(|rejected| rejected.to_string());
+    /// let status = layer()?.reject_with(|_| (StatusCode::TOO_MANY_REQUESTS, "later, please"));
+    /// let json = layer()?.reject_with(|rejected| {
+    ///     let problem = Json(serde_json::json!({ "circuit": rejected.circuit() }));
+    ///     (StatusCode::SERVICE_UNAVAILABLE, problem).into_response()
+    /// });
+    /// let app: Router = Router::new()
+    ///     .route("/text", get(|| async {}).layer(text))
+    ///     .route("/status", get(|| async {}).layer(status))
+    ///     .route("/json", get(|| async {}).layer(json));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// * An answer with a status of 4xx or 5xx that has no `Retry-After` gets the usual one (rule H1), unless it is
+    ///   [`WithoutRetryAfter`](crate::reject::WithoutRetryAfter).
+    /// * It is marked as a rejection, like the default one (rule H3).
+    /// * A call that takes too long is answered with 504, or [with your own](Self::time_out_with).
+    ///
+    /// **Watch out:** of a response without a status of its own, http and axum make a 200. Then a client, or a cache
+    /// on the way to it, takes the rejection for a good answer:
+    ///
+    /// ```
+    /// # use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::get};
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// # let layer = || Circuit::builder("payments").build_layer();
+    /// // Wrong: 200.
+    /// let layer_200 = layer()?.reject_with(|_| Json("sorry").into_response());
+    ///
+    /// // Right: 503.
+    /// let layer_503 = layer()?
+    ///     .reject_with(|_| (StatusCode::SERVICE_UNAVAILABLE, Json("sorry")).into_response());
+    /// # let _: Router = Router::new()
+    /// #     .route("/200", get(|| async {}).layer(layer_200))
+    /// #     .route("/503", get(|| async {}).layer(layer_503));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// Default: [`ServiceUnavailable`].
-    pub fn reject_with<F, B>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>, X, G>
+    pub fn reject_with<F, A>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>, X, G>
     where
-        F: Fn(&Rejected) -> Response<B>,
+        F: Fn(&Rejected) -> A,
     {
-        self.rejection(RejectWith(respond))
+        self.rejection(RejectWith::new(respond))
     }
 
     /// Makes a rejection an error, for any service: [`CircuitError`](crate::CircuitError). If the inner
@@ -228,50 +274,82 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         F: Fn(Rejected, Req) -> Fut,
         Fut: Future,
     {
-        self.rejection(Fallback(fallback))
+        self.rejection(Fallback::new(fallback))
     }
 
     /// Answers a call that takes longer than [`call_timeout`](CircuitBuilder::call_timeout), or as a probe longer than
-    /// [`probe_timeout`](CircuitBuilder::probe_timeout), with a response of your own, of any type (rules M5, D9).
-    /// Rejections are answered as the layer says already.
+    /// [`probe_timeout`](CircuitBuilder::probe_timeout), with a response of your own (rules M5, D9). Rejections are
+    /// answered as the layer says already.
     ///
-    /// For [`reject_with`](Self::reject_with) and [`fallback`](Self::fallback), without which the caller waits for as
-    /// long as it takes; or where the answer is not to be the usual one.
+    /// It takes what [`reject_with`](Self::reject_with) takes, and of a text it makes a 504. After
+    /// [`fallback`](Self::fallback), [`reject_as_error`](Self::reject_as_error) and
+    /// [`reject_as_box_error`](Self::reject_as_box_error) it takes the service's own response, of any type.
+    ///
+    /// After `fallback` around a service that is not HTTP, and after `reject_with` where the body is not `Default`, the
+    /// layer has no answer to this, and does not compile until it is told one here, or that there is
+    /// [none](Self::without_time_out_answer).
     ///
     /// **Watch out:** what is said about rejections after it takes its place:
     ///
     /// ```
-    /// # use tower_breaker::{Circuit, CircuitBreakerLayer};
     /// # use http::Response;
+    /// # use tower::{Layer, service_fn};
+    /// # use tower_breaker::Circuit;
     /// # fn main() -> Result<(), tower_breaker::ConfigError> {
-    /// # let circuit = Circuit::builder("payments").build()?;
-    /// # let layer = || CircuitBreakerLayer::new(circuit.clone());
-    /// # let sorry = |status| Response::builder().status(status).body(String::new()).unwrap();
-    /// // Wrong: nobody is cut off.
-    /// let layer = layer().time_out_with(|_| sorry(504)).reject_with(|_| sorry(503));
-    /// # let layer = || CircuitBreakerLayer::new(circuit.clone());
+    /// # let layer = || Circuit::builder("payments").build_layer();
+    /// // Wrong: a 504 without a body, as usual.
+    /// let wrong = layer()?.time_out_with(|_| "late").reject_with(|_| "sorry");
     ///
     /// // Right.
-    /// let layer = layer().reject_with(|_| sorry(503)).time_out_with(|_| sorry(504));
-    /// # let _: CircuitBreakerLayer<_, _> = layer;
+    /// let right = layer()?.reject_with(|_| "sorry").time_out_with(|_| "late");
+    /// # let service = || service_fn(async |_: http::Request<()>| {
+    /// #     Ok::<_, std::io::Error>(Response::new(String::new()))
+    /// # });
+    /// # let _ = (wrong.layer(service()), right.layer(service()));
     /// # Ok(())
     /// # }
     /// ```
     ///
-    /// Default: 504, or an error where rejections are errors; with `reject_with` and `fallback`, none.
-    pub fn time_out_with<F, Res>(
-        self,
-        respond: F,
-    ) -> CircuitBreakerLayer<C, TimeOutWith<R, F>, X, G>
+    /// Default: 504, or an error where rejections are errors.
+    pub fn time_out_with<F, A>(self, respond: F) -> CircuitBreakerLayer<C, R::With, X, G>
     where
-        F: Fn(&TimedOut) -> Res,
+        F: Fn(&TimedOut) -> A,
+        R: TellTimeOut<F>,
     {
         self.with_policies(|policies| Policies {
             classifier: policies.classifier,
-            rejection: Arc::new(TimeOutWith {
-                rejection: policies.rejection,
-                respond,
-            }),
+            rejection: Arc::new(R::with(policies.rejection, respond)),
+            scope: policies.scope,
+        })
+    }
+
+    /// Lets a call go on that takes longer than [`call_timeout`](CircuitBuilder::call_timeout), or as a probe longer
+    /// than [`probe_timeout`](CircuitBuilder::probe_timeout): to the circuit it has failed at its limit, and its caller
+    /// waits for as long as it takes (rules H2, M5, D9).
+    ///
+    /// For a [`fallback`](Self::fallback) around a service that is not HTTP, where no response can say that a call took
+    /// too long.
+    ///
+    /// ```
+    /// # use tower::{Layer, service_fn};
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let layer = Circuit::builder("prices")
+    ///     .build_layer()?
+    ///     .classifier(tower_breaker::classify::ErrorsOnly)
+    ///     .fallback(async |_, item: u32| Ok::<u32, std::io::Error>(item * 100))
+    ///     .without_time_out_answer();
+    /// # let _ = layer.layer(service_fn(async |item: u32| Ok::<u32, std::io::Error>(item)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn without_time_out_answer(self) -> CircuitBreakerLayer<C, R::Without, X, G>
+    where
+        R: TellTimeOut<()>,
+    {
+        self.with_policies(|policies| Policies {
+            classifier: policies.classifier,
+            rejection: Arc::new(R::without(policies.rejection)),
             scope: policies.scope,
         })
     }

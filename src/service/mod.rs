@@ -1,5 +1,6 @@
 //! Tower's face: the layer, the service and its future, and what HTTP makes of a call.
 
+pub(crate) mod answer;
 pub(crate) mod breaker;
 pub(crate) mod bulkhead;
 pub(crate) mod by_request;
@@ -20,5 +21,6 @@ pub mod retry_after;
 pub(crate) mod scope;
 pub(crate) mod shared;
 pub(crate) mod striped;
+pub(crate) mod time_out;
 pub mod types;
 pub(crate) mod waiting;

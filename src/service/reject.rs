@@ -14,25 +14,23 @@
 //! They also say what becomes of a call that takes longer than
 //! [`call_timeout`](crate::CircuitBuilder::call_timeout), or of a probe that takes longer than
 //! [`probe_timeout`](crate::CircuitBuilder::probe_timeout), where these are set (rules M5, D9): a 504, a
-//! [`CircuitError::TimedOut`], a boxed [`TimedOut`]. `reject_with` and `fallback` have no answer for it;
-//! [`time_out_with`](crate::CircuitBreakerLayer::time_out_with) gives one to any of them.
+//! [`CircuitError::TimedOut`], a boxed [`TimedOut`]. [`time_out_with`] gives another answer to any of them.
 //!
 //! ```
-//! use tower_breaker::{Circuit, CircuitBreakerLayer};
+//! use axum::{Router, routing::get};
+//! use tower_breaker::Circuit;
 //!
 //! # fn main() -> Result<(), tower_breaker::ConfigError> {
-//! let layer = CircuitBreakerLayer::new(Circuit::builder("payments").build()?)
-//!     .reject_with(|rejected| {
-//!         http::Response::builder()
-//!             .status(503)
-//!             .header("retry-after", rejected.retry_after_secs().unwrap_or(60))
-//!             .body("payments are down, we know".to_owned())
-//!             .unwrap()
-//!     });
-//! # let _: CircuitBreakerLayer<_, _> = layer;
+//! let layer = Circuit::builder("payments")
+//!     .build_layer()?
+//!     // 503, with `Retry-After`.
+//!     .reject_with(|_| "payments are down, we know");
+//! let app: Router = Router::new().route("/", get(|| async { "all is well" })).layer(layer);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! What else `reject_with` takes: see [`IntoAnswer`].
 //!
 //! # What a rejection allocates
 //!
@@ -48,7 +46,8 @@
 //! | a 503 | 5 | 2 for the header map, 3 for the mark in the extensions |
 //! | … with a `Retry-After` of 100 seconds or more | 7 | 2 for the digits, which are a constant below that |
 //! | … of a circuit that is forced open | 3 | there is no `Retry-After` |
-//! | a response of [`reject_with`] | 3 | the mark, beside what you make |
+//! | a response of [`reject_with`] | 5 | as a 503, beside what you make |
+//! | … that has a `Retry-After`, [needs none](WithoutRetryAfter), or is no 4xx or 5xx | 3 | the mark, beside what you make |
 //! | a [`fallback`]'s answer | 0 | what you make |
 //! | a head of gRPC | 10 | a header map of four, the digits of the push-back, and the mark |
 //! | a `tonic::Status` made of a [`Rejected`] | 7 | metadata, the message, and the source, which is shared |
@@ -58,11 +57,12 @@
 //! [`reject_as_error`]: crate::CircuitBreakerLayer::reject_as_error
 //! [`reject_as_box_error`]: crate::CircuitBreakerLayer::reject_as_box_error
 //! [`fallback`]: crate::CircuitBreakerLayer::fallback
+//! [`time_out_with`]: crate::CircuitBreakerLayer::time_out_with
 
 use std::{
     error::Error,
     fmt,
-    future::{Future, Ready, ready},
+    future::Future,
     marker::PhantomData,
     pin::Pin,
     sync::Arc,
@@ -73,6 +73,14 @@ use std::{
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
 
 use crate::circuit::error::{CircuitError, Rejected, TimedOut};
+
+pub use super::{
+    answer::{HttpResponse, IntoAnswer, RejectWith, WithoutRetryAfter},
+    time_out::{
+        AnswerTimeOut, GatewayTimeout, NoTimeOutAnswer, RespondWith, Returns, TellTimeOut,
+        TimeOutWith,
+    },
+};
 
 /// Nobody is told to wait for longer, nor believed who tells it.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -131,12 +139,7 @@ pub trait Reject<Req, Res, E> {
     ///
     /// The request is gone: the inner service has it. The answer is no rejection, and must not be
     /// [marked](Rejected::mark_response) as one.
-    ///
-    /// Default: `None`.
-    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, Self::Error>> {
-        let _ = timed_out;
-        None
-    }
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, Self::Error>>;
 }
 
 /// The default: 503 with an empty body, and `Retry-After` in whole seconds, rounded up, at least 1,
@@ -211,7 +214,7 @@ pub(crate) fn gateway_timeout<B: Default>(timed_out: TimedOut) -> Response<B> {
 
 /// A header value of up to two digits is cut out of a constant, and not allocated: most breaks are
 /// shorter than 100 seconds.
-fn whole_number(number: u64) -> HeaderValue {
+pub(super) fn whole_number(number: u64) -> HeaderValue {
     const PAIRS: &str = "00010203040506070809101112131415161718192021222324\
                          25262728293031323334353637383940414243444546474849\
                          50515253545556575859606162636465666768697071727374\
@@ -220,28 +223,6 @@ fn whole_number(number: u64) -> HeaderValue {
         Ok(number @ 0..=9) => HeaderValue::from_static(&PAIRS[2 * number + 1..2 * number + 2]),
         Ok(number @ 10..=99) => HeaderValue::from_static(&PAIRS[2 * number..2 * number + 2]),
         _ => HeaderValue::from(number),
-    }
-}
-
-/// A response of one's own. Made by
-/// [`reject_with`](crate::CircuitBreakerLayer::reject_with).
-#[derive(Clone, Copy)]
-pub struct RejectWith<F>(pub(crate) F);
-
-impl<F, Req, B, E> Reject<Req, Response<B>, E> for RejectWith<F>
-where
-    F: Fn(&Rejected) -> Response<B>,
-{
-    type Error = E;
-    type Future = Ready<Result<Response<B>, E>>;
-
-    fn reject(&self, rejected: Rejected, _: Req) -> Self::Future {
-        let response = (self.0)(&rejected);
-        ready(Ok(rejected.mark_response(response)))
-    }
-
-    fn inner_error(&self, error: E) -> E {
-        error
     }
 }
 
@@ -326,69 +307,53 @@ impl<Res, E> fmt::Debug for RejectErrorFuture<Res, E> {
 
 /// An async function that answers in place of the inner service. Made by
 /// [`fallback`](crate::CircuitBreakerLayer::fallback).
-#[derive(Clone, Copy)]
-pub struct Fallback<F>(pub(crate) F);
+pub struct Fallback<F, T = GatewayTimeout> {
+    respond: Arc<F>,
+    time_out: T,
+}
 
-impl<F, Fut, Req, Res, E> Reject<Req, Res, E> for Fallback<F>
+impl<F> Fallback<F> {
+    pub(crate) fn new(respond: F) -> Self {
+        Self {
+            respond: Arc::new(respond),
+            time_out: GatewayTimeout,
+        }
+    }
+}
+
+impl<F, T> Fallback<F, T> {
+    pub(crate) fn with_time_out<T2>(&self, time_out: T2) -> Fallback<F, T2> {
+        Fallback {
+            respond: self.respond.clone(),
+            time_out,
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, T, Fut, Req, Res, E> Reject<Req, Res, E> for Fallback<F, T>
 where
     F: Fn(Rejected, Req) -> Fut,
     Fut: Future<Output = Result<Res, E>>,
+    T: AnswerTimeOut<Res>,
 {
     type Error = E;
     type Future = Fut;
 
     fn reject(&self, rejected: Rejected, request: Req) -> Fut {
-        (self.0)(rejected, request)
+        (self.respond)(rejected, request)
     }
 
     fn inner_error(&self, error: E) -> E {
         error
     }
-}
 
-/// A rejection, and an answer of one's own for a call that takes too long. Made by
-/// [`time_out_with`](crate::CircuitBreakerLayer::time_out_with).
-pub struct TimeOutWith<R, F> {
-    pub(crate) rejection: Arc<R>,
-    pub(crate) respond: F,
-}
-
-impl<R, F, Req, Res, E> Reject<Req, Res, E> for TimeOutWith<R, F>
-where
-    R: Reject<Req, Res, E>,
-    F: Fn(&TimedOut) -> Res,
-{
-    type Error = R::Error;
-    type Future = R::Future;
-
-    fn reject(&self, rejected: Rejected, request: Req) -> R::Future {
-        self.rejection.reject(rejected, request)
-    }
-
-    fn inner_error(&self, error: E) -> R::Error {
-        self.rejection.inner_error(error)
-    }
-
-    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, R::Error>> {
-        Some(Ok((self.respond)(&timed_out)))
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, E>> {
+        self.time_out.answer(timed_out).map(Ok)
     }
 }
 
-impl<R: fmt::Debug, F> fmt::Debug for TimeOutWith<R, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TimeOutWith")
-            .field("rejection", &self.rejection)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<F> fmt::Debug for RejectWith<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RejectWith(_)")
-    }
-}
-
-impl<F> fmt::Debug for Fallback<F> {
+impl<F, T> fmt::Debug for Fallback<F, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fallback(_)")
     }
@@ -398,7 +363,9 @@ impl<F> fmt::Debug for Fallback<F> {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Fallback, RejectWith, TimeOutWith, whole_number};
+    use super::{
+        Fallback, NoTimeOutAnswer, RejectWith, RespondWith, Returns, TimeOutWith, whole_number,
+    };
 
     // H1
     #[test]
@@ -410,12 +377,11 @@ mod tests {
     // No user can hold one, but the compiler wants them printable.
     #[test]
     fn closures_are_printed_as_such() {
-        assert_eq!(format!("{:?}", RejectWith(|| ())), "RejectWith(_)");
-        assert_eq!(format!("{:?}", Fallback(|| ())), "Fallback(_)");
-        let both = TimeOutWith {
-            rejection: Arc::new(RejectWith(|| ())),
-            respond: || (),
-        };
+        assert_eq!(format!("{:?}", RejectWith::new(|| ())), "RejectWith(_)");
+        assert_eq!(format!("{:?}", Fallback::new(|| ())), "Fallback(_)");
+        assert_eq!(format!("{:?}", RespondWith::new(|| ())), "RespondWith(_)");
+        assert_eq!(format!("{:?}", Returns::new(|| ())), "Returns(_)");
+        let both = TimeOutWith::new(Arc::new(RejectWith::new(|| ())), NoTimeOutAnswer);
         let printed = "TimeOutWith { rejection: RejectWith(_), .. }";
         assert_eq!(format!("{both:?}"), printed);
     }

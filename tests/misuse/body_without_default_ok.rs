@@ -17,6 +17,7 @@ fn main() {
     let inner = service_fn(|(): ()| ready(Ok::<_, Infallible>(Response::new(Page("the page")))));
     let service = CircuitBreakerLayer::new(circuit)
         .reject_with(|_| Response::new(Page("sorry")))
+        .time_out_with(|_| Response::new(Page("late")))
         .layer(inner);
     serve(service);
 }

@@ -14,6 +14,7 @@ fn main() {
     let service = CircuitBreakerLayer::new(circuit)
         .classifier(ErrorsOnly)
         .fallback(|_, _| ready(Ok::<u32, std::io::Error>(0)))
+        .without_time_out_answer()
         .layer(inner);
     serve(service);
 }

@@ -535,11 +535,61 @@ async fn a_service_answers_with_a_504() {
     );
 }
 
-// M5, H2: the same trap as with probes.
+// M5, H2: nobody waits for ever because it was forgotten to say what to answer.
+#[tokio::test(start_paused = true)]
+async fn with_a_response_of_ones_own_or_a_fallback_it_is_a_504_as_usual() {
+    let (circuit, alive) = (build(|c| c.consecutive_failures(1)), Alive::default());
+    let inner = || hanging(&alive, None);
+    let own = layer(&circuit).reject_with(|_| "sorry");
+    let (answer, took) = timed(own.layer(inner()).oneshot(Asked::default())).await;
+    is_limit(took, LIMIT);
+    let answer = answer.expect("a 504");
+    assert_eq!((answer.status().as_u16(), &**answer.body()), (504, ""));
+    is_told(
+        answer.extensions().get().expect("told"),
+        LimitOf::Call,
+        LIMIT,
+    );
+
+    circuit.reset();
+    let fallback = layer(&circuit).fallback(async |_, _: Asked| Ok(respond(203)));
+    let (answer, took) = timed(fallback.layer(inner()).oneshot(Asked::default())).await;
+    is_limit(took, LIMIT);
+    assert_eq!(answer.expect("a 504").status(), 504);
+}
+
+// M5, H2
+#[tokio::test(start_paused = true)]
+async fn of_what_time_out_with_returns_a_response_is_made() {
+    let (circuit, alive) = (build(|c| c), Alive::default());
+    let own = layer(&circuit).reject_with(|_| "sorry");
+    let text = own.clone().time_out_with(|timed_out| {
+        is_told(timed_out, LimitOf::Call, LIMIT);
+        "late"
+    });
+    let status = layer(&circuit).time_out_with(|_| (StatusCode::BAD_GATEWAY, "late"));
+    // What is said last holds.
+    let again = text.clone().time_out_with(|_| StatusCode::ACCEPTED);
+    let ask = || Asked::default();
+    let answers = [
+        text.layer(hanging(&alive, None)).oneshot(ask()).await,
+        status.layer(hanging(&alive, None)).oneshot(ask()).await,
+        again.layer(hanging(&alive, None)).oneshot(ask()).await,
+    ];
+    let answers = answers.map(|answer| answer.expect("told"));
+    let seen = answers
+        .each_ref()
+        .map(|answer| (answer.status().as_u16(), &**answer.body()));
+    assert_eq!(seen, [(504, "late"), (502, "late"), (202, "")]);
+}
+
+// M5, H2
 #[tokio::test(start_paused = true)]
 async fn without_an_answer_the_call_fails_at_its_limit_and_goes_on() {
     let (circuit, alive) = (build(|c| c.consecutive_failures(1)), Alive::default());
-    let layer = layer(&circuit).reject_with(|_| respond(503));
+    let layer = layer(&circuit)
+        .reject_with(|_| respond(503))
+        .without_time_out_answer();
     let inner = || hanging(&alive, Some(3 * LIMIT));
     let mut call = pin!(timed(
         layer.clone().layer(inner()).oneshot(Asked::default())

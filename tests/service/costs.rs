@@ -18,7 +18,7 @@ use tower_breaker::{
     Circuit, CircuitBreaker, CircuitBreakerLayer, CircuitBuilder, Mode, State,
     classify::{ErrorsOnly, HttpClassifier},
     clock::{Clock, ManualClock},
-    reject::ServiceUnavailable,
+    reject::{ServiceUnavailable, WithoutRetryAfter},
     types,
 };
 
@@ -250,6 +250,28 @@ fn a_503_costs_no_more_than_one_made_by_hand(open_for: Duration) {
     let mut service = CircuitBreakerLayer::new(circuit).layer(inner);
     let allocated = allocations(|| drop(call(&mut service, ())));
     assert_eq!(allocated, by_hand, "{open_for:?}");
+}
+
+// H2: beside what the user makes, which is here nothing.
+#[test]
+fn an_answer_of_ones_own_costs_its_mark_and_its_retry_after() {
+    let inner = || tower::service_fn(|()| async { Ok::<_, Infallible>(http::Response::new("")) });
+    let circuit = build(|c| c.consecutive_failures(1), ManualClock::new());
+    circuit.trip(OPEN_FOR).expect("normal mode");
+    let layer = || CircuitBreakerLayer::new(circuit.clone());
+    let mut with = layer().reject_with(|_| "sorry").layer(inner());
+    let mut without = layer()
+        .reject_with(|_| WithoutRetryAfter("sorry"))
+        .layer(inner());
+    let mut good = layer()
+        .reject_with(|_| http::Response::new("sorry"))
+        .layer(inner());
+    let allocated = [
+        allocations(|| drop(call(&mut with, ()))),
+        allocations(|| drop(call(&mut without, ()))),
+        allocations(|| drop(call(&mut good, ()))),
+    ];
+    assert_eq!(allocated, [5, 3, 3]);
 }
 
 // F3: a box where one is asked for, and the source of an error where that is; once.

@@ -552,8 +552,12 @@ impl CloneKind for CircuitError<io::Error> {
 #[tokio::test(start_paused = true)]
 async fn without_an_answer_the_probe_fails_at_its_limit_and_the_call_goes_on() {
     let (circuit, alive) = (probing(|c| c).await, Alive::default());
-    let rejecting = layer(&circuit).reject_with(|_| respond(503));
-    let falling_back = layer(&circuit).fallback(|_, ()| async { Ok(respond(203)) });
+    let rejecting = layer(&circuit)
+        .reject_with(|_| respond(503))
+        .without_time_out_answer();
+    let falling_back = layer(&circuit)
+        .fallback(|_, ()| async { Ok(respond(203)) })
+        .without_time_out_answer();
     let inner = || hanging(&alive, Some(secs(2)));
     goes_on(&circuit, rejecting.layer(inner())).await;
     circuit.reset();

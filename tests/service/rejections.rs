@@ -20,6 +20,7 @@ use tower_breaker::{
     clock::ManualClock,
 };
 
+mod answers;
 mod counted;
 mod transparent;
 
@@ -74,7 +75,7 @@ fn rejection(circuit: &Circuit) -> Response<String> {
     response
 }
 
-fn retry_after(response: &Response<String>) -> Option<&str> {
+fn retry_after<B>(response: &Response<B>) -> Option<&str> {
     let value = response.headers().get("retry-after")?;
     Some(value.to_str().expect("a number"))
 }
@@ -289,7 +290,8 @@ fn status_headers_and_body_are_the_users_to_replace() {
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     assert_eq!(response.headers()["x-circuit"], "inventory");
     assert_eq!(response.body(), "open for Some(10s)");
-    assert_eq!(retry_after(&response), None);
+    // H1
+    assert_eq!(retry_after(&response), Some("10"));
 }
 
 #[test]
@@ -297,7 +299,9 @@ fn a_body_that_has_no_default_can_be_rejected_too() {
     #[derive(Debug, PartialEq)]
     struct Page(&'static str);
     let inner = service_fn(|(): ()| ready(Ok::<_, Infallible>(Response::new(Page("the page")))));
-    let layer = CircuitBreakerLayer::new(open()).reject_with(|_| Response::new(Page("sorry")));
+    let layer = CircuitBreakerLayer::new(open())
+        .reject_with(|_| Response::new(Page("sorry")))
+        .time_out_with(|_| Response::new(Page("late")));
     let Ok(response) = answer(layer.layer(inner), ());
     assert_eq!(response.body(), &Page("sorry"));
 }
@@ -386,7 +390,8 @@ fn the_request_may_be_anything() {
     let inner = service_fn(|request: Once| ready(Ok::<String, Odd>(request.0)));
     let layer = CircuitBreakerLayer::new(open())
         .classifier(ErrorsOnly)
-        .fallback(|_, request: Once| ready(Ok::<String, Odd>(request.0)));
+        .fallback(|_, request: Once| ready(Ok::<String, Odd>(request.0)))
+        .without_time_out_answer();
     assert_eq!(
         answer(layer.layer(inner), Once("as it was".into())),
         Ok("as it was".into())
@@ -400,7 +405,8 @@ fn a_fallback_may_take_its_time_and_may_fail() {
         .fallback(async |_, _: u32| {
             tokio::task::yield_now().await;
             Err(Odd)
-        });
+        })
+        .without_time_out_answer();
     let mut service = layer.layer(service_fn(even));
     let ready = service.ready().now_or_never().expect("ready at once");
     let mut answer = tokio_test::task::spawn(ready.unwrap().call(2));

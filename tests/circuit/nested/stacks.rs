@@ -329,6 +329,7 @@ async fn a_fallback_is_not_under_the_call_that_was_rejected() {
                 answer.map_err(CircuitError::into_boxed)
             }
         })
+        .without_time_out_answer()
         .layer(service_fn(as_told));
     assert!(service.oneshot(true).await.is_err());
     assert_eq!(ends(&fixture), [0, 1, 0, 0, 2]);

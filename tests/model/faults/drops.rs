@@ -93,6 +93,7 @@ const WAYS: [Way; 4] = [
         give: |circuit| {
             let layer = CircuitBreakerLayer::new(circuit.clone()).classifier(ErrorsOnly);
             let layer = layer.fallback(|_, ()| hesitate(Ok::<_, &'static str>(())));
+            let layer = layer.without_time_out_answer();
             let answer = layer.layer(Hesitant::default()).oneshot(());
             Box::pin(async { answer.await.map_err(CircuitError::Inner) })
         },

@@ -21,7 +21,7 @@ use std::{
 use tower::{Layer, Service};
 use tower_breaker::{
     Circuit, CircuitBreaker, CircuitBreakerLayer, CircuitError, Classify, Mode, OpenFor, Outcome,
-    Reject, Rejected, Snapshot, State, Totals, Transition,
+    Reject, Rejected, Snapshot, State, TimedOut, Totals, Transition,
     clock::{Clock, ManualClock},
 };
 
@@ -249,6 +249,10 @@ impl Reject<Act, (), &'static str> for Refusal {
     fn inner_error(&self, error: &'static str) -> Self::Error {
         self.0.turn(Place::InnerError);
         CircuitError::Inner(error)
+    }
+
+    fn timed_out(&self, _: TimedOut) -> Option<Result<(), Self::Error>> {
+        None
     }
 }
 

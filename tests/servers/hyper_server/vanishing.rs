@@ -168,7 +168,8 @@ async fn in_the_middle_of_the_response_the_call_has_succeeded() {
         let circuit = three_failures();
         let (told, mut bodies) = tokio::sync::mpsc::unbounded_channel();
         let layer = CircuitBreakerLayer::new(circuit.circuit.clone())
-            .reject_with(|_| Response::new(Endless::new(1).1));
+            .reject_with(|_| Response::new(Endless::new(1).1))
+            .without_time_out_answer();
         let handler = move |_: Request<Incoming>| {
             let (body, endless) = Endless::new(1);
             told.send(body).expect("a listener");

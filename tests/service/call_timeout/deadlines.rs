@@ -176,6 +176,7 @@ async fn without_an_answer_a_deadline_does_nothing() {
     let (circuit, alive) = (build(|c| c), Alive::default());
     let layer = layer(&circuit)
         .reject_with(|_| respond(503))
+        .without_time_out_answer()
         .shortened_by(Extension);
     let call = |time| {
         let service = layer.clone().layer(hanging(&alive, Some(time)));

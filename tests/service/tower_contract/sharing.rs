@@ -14,6 +14,7 @@ use http::Response;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_breaker::{
     Circuit, CircuitBreaker, CircuitBreakerLayer, Classify, Outcome, Reject, Rejected, State,
+    TimedOut,
     clock::{Clock, ManualClock},
 };
 
@@ -60,6 +61,10 @@ impl Reject<u8, Response<()>, Infallible> for Refuse {
 
     fn inner_error(&self, error: Infallible) -> Infallible {
         error
+    }
+
+    fn timed_out(&self, _: TimedOut) -> Option<Answer> {
+        None
     }
 }
 

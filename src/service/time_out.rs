@@ -1,0 +1,237 @@
+//! What the caller of a call that takes too long is answered (rules D9, M5).
+
+use std::{fmt, sync::Arc};
+
+use http::{Response, StatusCode};
+
+use super::{
+    answer::{HttpResponse, IntoAnswer, RejectWith},
+    reject::{
+        Fallback, Reject, RejectAsBoxError, RejectAsError, ServiceUnavailable, gateway_timeout,
+    },
+};
+use crate::circuit::error::{Rejected, TimedOut};
+
+/// Answers a call that takes too long, where a rejection is a response of one's own or a fallback's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no answer `{Res}` to a call that takes too long",
+    label = "here is no answer to a time-out",
+    note = "an `http::Response` whose body is `Default` is answered with 504; for another say \
+            `.time_out_with(|timed_out| …)` after `reject_with` or `fallback`, or \
+            `.without_time_out_answer()`, and such a call goes on"
+)]
+pub trait AnswerTimeOut<Res> {
+    /// The answer. With `None`, the caller goes on waiting for the inner service.
+    fn answer(&self, timed_out: TimedOut) -> Option<Res>;
+}
+
+/// The default: 504 with an empty body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GatewayTimeout;
+
+#[diagnostic::do_not_recommend]
+impl<B: Default> AnswerTimeOut<Response<B>> for GatewayTimeout {
+    fn answer(&self, timed_out: TimedOut) -> Option<Response<B>> {
+        Some(gateway_timeout(timed_out))
+    }
+}
+
+/// None: the call goes on. Made by
+/// [`without_time_out_answer`](crate::CircuitBreakerLayer::without_time_out_answer).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoTimeOutAnswer;
+
+impl<Res> AnswerTimeOut<Res> for NoTimeOutAnswer {
+    fn answer(&self, _: TimedOut) -> Option<Res> {
+        None
+    }
+}
+
+/// What a closure returns: anything that can be [made a response](IntoAnswer).
+#[derive(Clone, Copy)]
+pub struct RespondWith<F>(F);
+
+impl<F> RespondWith<F> {
+    pub(crate) fn new(respond: F) -> Self {
+        Self(respond)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, A, Res> AnswerTimeOut<Res> for RespondWith<F>
+where
+    F: Fn(&TimedOut) -> A,
+    A: IntoAnswer<Res>,
+    Res: HttpResponse,
+{
+    fn answer(&self, timed_out: TimedOut) -> Option<Res> {
+        let answer = (self.0)(&timed_out);
+        Some(Res::from_http(
+            answer.into_answer(StatusCode::GATEWAY_TIMEOUT),
+        ))
+    }
+}
+
+/// What a closure returns, of any type.
+#[derive(Clone, Copy)]
+pub struct Returns<F>(F);
+
+impl<F> Returns<F> {
+    pub(crate) fn new(respond: F) -> Self {
+        Self(respond)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, Res> AnswerTimeOut<Res> for Returns<F>
+where
+    F: Fn(&TimedOut) -> Res,
+{
+    fn answer(&self, timed_out: TimedOut) -> Option<Res> {
+        Some((self.0)(&timed_out))
+    }
+}
+
+/// A rejection, and another answer for a call that takes too long. Made by
+/// [`time_out_with`](crate::CircuitBreakerLayer::time_out_with).
+pub struct TimeOutWith<R, T> {
+    rejection: Arc<R>,
+    time_out: T,
+}
+
+impl<R, T> TimeOutWith<R, T> {
+    pub(crate) fn new(rejection: Arc<R>, time_out: T) -> Self {
+        Self {
+            rejection,
+            time_out,
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<R, T, Req, Res, E> Reject<Req, Res, E> for TimeOutWith<R, T>
+where
+    R: Reject<Req, Res, E>,
+    T: AnswerTimeOut<Res>,
+{
+    type Error = R::Error;
+    type Future = R::Future;
+
+    fn reject(&self, rejected: Rejected, request: Req) -> R::Future {
+        self.rejection.reject(rejected, request)
+    }
+
+    fn inner_error(&self, error: E) -> R::Error {
+        self.rejection.inner_error(error)
+    }
+
+    fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, R::Error>> {
+        self.time_out.answer(timed_out).map(Ok)
+    }
+}
+
+/// A rejection that can be told what to answer to a call that takes too long.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` says itself what to answer to a call that takes too long",
+    note = "a `Reject` of your own does so in `Reject::timed_out`; one that wraps another can implement \
+            `reject::TellTimeOut`"
+)]
+pub trait TellTimeOut<F>: Sized {
+    /// The rejection that answers by `F`.
+    type With;
+
+    /// The rejection without an answer: the call goes on.
+    type Without;
+
+    /// Answers by `respond`.
+    fn with(rejection: Arc<Self>, respond: F) -> Self::With;
+
+    /// Does not answer.
+    fn without(rejection: Arc<Self>) -> Self::Without;
+}
+
+/// A rejection that has an answer of its own, which is not asked for then.
+macro_rules! tell_time_out {
+    ($($rejection:ty => $answer:ident),*) => {$(
+        impl<F> $crate::service::time_out::TellTimeOut<F> for $rejection {
+            type With = TimeOutWith<Self, $answer<F>>;
+            type Without = TimeOutWith<Self, NoTimeOutAnswer>;
+
+            fn with(rejection: Arc<Self>, respond: F) -> Self::With {
+                TimeOutWith::new(rejection, $answer::new(respond))
+            }
+
+            fn without(rejection: Arc<Self>) -> Self::Without {
+                TimeOutWith::new(rejection, NoTimeOutAnswer)
+            }
+        }
+    )*};
+}
+
+#[cfg(feature = "grpc")]
+pub(crate) use tell_time_out;
+
+tell_time_out! {
+    ServiceUnavailable => RespondWith,
+    RejectAsError => Returns,
+    RejectAsBoxError => Returns
+}
+
+impl<R: TellTimeOut<F>, T, F> TellTimeOut<F> for TimeOutWith<R, T> {
+    type With = R::With;
+    type Without = R::Without;
+
+    fn with(rejection: Arc<Self>, respond: F) -> R::With {
+        R::with(rejection.rejection.clone(), respond)
+    }
+
+    fn without(rejection: Arc<Self>) -> R::Without {
+        R::without(rejection.rejection.clone())
+    }
+}
+
+impl<G, T, F> TellTimeOut<F> for RejectWith<G, T> {
+    type With = RejectWith<G, RespondWith<F>>;
+    type Without = RejectWith<G, NoTimeOutAnswer>;
+
+    fn with(rejection: Arc<Self>, respond: F) -> Self::With {
+        rejection.with_time_out(RespondWith::new(respond))
+    }
+
+    fn without(rejection: Arc<Self>) -> Self::Without {
+        rejection.with_time_out(NoTimeOutAnswer)
+    }
+}
+
+impl<G, T, F> TellTimeOut<F> for Fallback<G, T> {
+    type With = Fallback<G, Returns<F>>;
+    type Without = Fallback<G, NoTimeOutAnswer>;
+
+    fn with(rejection: Arc<Self>, respond: F) -> Self::With {
+        rejection.with_time_out(Returns::new(respond))
+    }
+
+    fn without(rejection: Arc<Self>) -> Self::Without {
+        rejection.with_time_out(NoTimeOutAnswer)
+    }
+}
+
+impl<R: fmt::Debug, T> fmt::Debug for TimeOutWith<R, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimeOutWith")
+            .field("rejection", &self.rejection)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for RespondWith<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RespondWith(_)")
+    }
+}
+
+impl<F> fmt::Debug for Returns<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Returns(_)")
+    }
+}
