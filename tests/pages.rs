@@ -11,10 +11,6 @@ README.md
 
 src/guide/architecture.md
 
-src/guide/balancers.md
-
-src/guide/clients.md
-
 src/guide/configuration.md
 
 src/guide/contract.md
@@ -23,17 +19,11 @@ src/guide/degrading.md
 
 src/guide/fleet.md
 
-src/guide/grpc.md
-
 src/guide/many.md
-
-src/guide/neighbours.md
 
 src/guide/operating.md
 
 src/guide/proof.md
-
-src/guide/reqwest.md
 
 src/guide/speed.md
 
