@@ -7,13 +7,7 @@ use std::{fs, path::Path};
 
 /// Pages that were not gone through yet. Whoever does so takes out the line, and the empty one above it.
 const NOT_YET: &str = "
-README.md
-
-src/guide/architecture.md
-
 src/guide/configuration.md
-
-src/guide/contract.md
 
 src/guide/degrading.md
 
@@ -22,10 +16,6 @@ src/guide/fleet.md
 src/guide/many.md
 
 src/guide/operating.md
-
-src/guide/proof.md
-
-src/guide/speed.md
 
 src/guide/telemetry.md
 ";
@@ -313,6 +303,7 @@ fn a_sentence_is_cut_where_it_ends() {
 // ---- terms -------------------------------------------------------------------------------------
 
 fn has_word(text: &str, word: &str) -> bool {
+    let text = &text.replace('*', "").to_lowercase();
     let inside = |c: char| c == '_' || c.is_alphanumeric();
     text.match_indices(word).any(|(at, _)| {
         !text[..at].ends_with(inside) && !text[at + word.len()..].starts_with(inside)
