@@ -84,7 +84,7 @@ pub(crate) fn lookups_and_calls(keys: usize) -> Maker {
 pub(crate) fn keyed_calls(keys: usize) -> Maker {
     let registry = Registry::builder()
         .defaults(|circuit| circuit.consecutive_failures(5).totals(false))
-        .max_circuits(keys)
+        .max_circuits(keys.try_into().expect("few"))
         .build()
         .expect("valid");
     let own = Circuit::builder("others").build().expect("valid");

@@ -11,6 +11,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::util::size::size;
+
 /// A client that has read nothing for so long gives its place to another, if there is no other.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -46,9 +48,9 @@ pub(super) struct Place {
 }
 
 impl Places {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: u32) -> Self {
         Self {
-            most,
+            most: size(most),
             taken: Mutex::default(),
         }
     }

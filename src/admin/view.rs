@@ -63,7 +63,7 @@ use crate::{
 #[must_use = "it has to be made a router"]
 pub struct View {
     registry: Registry,
-    max_streams: usize,
+    max_streams: u32,
     ends_when: Option<Arc<EndsWhen>>,
 }
 
@@ -82,7 +82,7 @@ impl View {
     ///
     /// They cost little: all circuits are looked at once a second, for all streams together, and only while there is
     /// one.
-    pub fn max_streams(self, streams: usize) -> Self {
+    pub fn max_streams(self, streams: u32) -> Self {
         Self {
             max_streams: streams,
             ..self

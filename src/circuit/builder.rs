@@ -20,13 +20,13 @@ use super::{
     name::Name,
     observe::{Listeners, Observers},
     settings::{
-        Agreement, ConfigError, CustomPolicy, FailureRate, OpenFor, RetryLimits, Settings,
-        SettingsChange,
+        Agreement, ConfigError, CustomPolicy, FailureRate, MAX_PROBES, OpenFor, RetryLimits,
+        Settings, SettingsChange,
     },
     tags::Tags,
 };
 use crate::machine::{
-    AbandonedPolicy, Core, CoreParts, MAX_PROBES, Mode, Plan, SavedState, Transition, WindowCounts,
+    AbandonedPolicy, Core, CoreParts, Mode, Plan, SavedState, Transition, WindowCounts,
 };
 
 /// Builds a [`Circuit`]. Every setting has a default; nonsense is refused by [`build`](Self::build)
@@ -69,7 +69,7 @@ pub struct CircuitBuilder {
     settings: Settings,
     rate: FailureRate,
     /// Unless [`probes`](Self::probes) was said last.
-    success_threshold: Option<u64>,
+    success_threshold: Option<u32>,
     mode: Option<Mode>,
     restored: Option<SavedState>,
     clock: Option<Arc<dyn Clock>>,
@@ -154,7 +154,7 @@ impl CircuitBuilder {
     /// Default: not watched.
     #[doc(alias = "failure_threshold")]
     #[doc(alias = "max_failures")]
-    pub fn consecutive_failures(mut self, n: u64) -> Self {
+    pub fn consecutive_failures(mut self, n: u32) -> Self {
         self.settings.set_consecutive_failures(n);
         self
     }
@@ -219,7 +219,7 @@ impl CircuitBuilder {
     #[doc(alias = "minimum_number_of_calls")]
     #[doc(alias = "minimum_throughput")]
     #[doc(alias = "request_volume_threshold")]
-    pub fn minimum_calls(mut self, calls: u64) -> Self {
+    pub fn minimum_calls(mut self, calls: u32) -> Self {
         self.settings.set_minimum_calls(calls);
         self
     }
@@ -341,7 +341,7 @@ impl CircuitBuilder {
     #[doc(alias = "permitted_number_of_calls_in_half_open_state")]
     #[doc(alias = "max_requests")]
     #[doc(alias = "half_open_max_calls")]
-    pub fn permits(mut self, permits: u64) -> Self {
+    pub fn permits(mut self, permits: u32) -> Self {
         self.settings.set_permits(permits);
         self
     }
@@ -350,7 +350,7 @@ impl CircuitBuilder {
     /// 63. The same as [`probes(successes, successes)`](Self::probes).
     ///
     /// Default: 1.
-    pub fn success_threshold(mut self, successes: u64) -> Self {
+    pub fn success_threshold(mut self, successes: u32) -> Self {
         self.settings.set_probes((successes, successes));
         self.success_threshold = Some(successes);
         self
@@ -360,7 +360,7 @@ impl CircuitBuilder {
     /// cannot be reached any more (rule D2). `of` is 1 to 63, `successes` 1 to `of`.
     ///
     /// Default: 1 of 1.
-    pub fn probes(mut self, successes: u64, of: u64) -> Self {
+    pub fn probes(mut self, successes: u32, of: u32) -> Self {
         self.settings.set_probes((successes, of));
         self.success_threshold = None;
         self
@@ -611,7 +611,7 @@ impl CircuitBuilder {
     #[doc(alias = "max_connections")]
     #[doc(alias = "max_wait_duration")]
     #[doc(alias = "tickets")]
-    pub fn bulkhead(mut self, places: u64, wait: Duration) -> Self {
+    pub fn bulkhead(mut self, places: u32, wait: Duration) -> Self {
         self.settings.set_bulkhead((places, wait));
         self
     }
@@ -874,7 +874,7 @@ impl CircuitBuilder {
     /// [log](Self::on_event) them.
     ///
     /// Default: 0, which is none; 16 for a circuit of a registry.
-    pub fn event_log(mut self, events: u64) -> Self {
+    pub fn event_log(mut self, events: u32) -> Self {
         self.settings.set_event_log(events);
         self
     }

@@ -243,14 +243,14 @@ use super::{
 pub use crate::machine::{BucketTotals, CALL_DURATION_BUCKETS, Durations, Threshold};
 use crate::{
     machine::{State, Transition},
-    util::panic::catch_panic,
+    util::{panic::catch_panic, size::size},
 };
 
 /// A listener (E4, E5).
 type Listener<Event> = Arc<dyn Fn(&Circuit, &Event) + Send + Sync>;
 
 /// How many events a circuit of a registry keeps, unless something else is said of it.
-pub(crate) const KEPT_IN_A_REGISTRY: u64 = 16;
+pub(crate) const KEPT_IN_A_REGISTRY: u32 = 16;
 
 /// Who is called in place, for each kind of event.
 #[derive(Clone, Default)]
@@ -284,7 +284,7 @@ pub(crate) struct Observers {
 
 impl Observers {
     /// With a log of so many events, if that was said.
-    pub(crate) fn new(listeners: Listeners, event_log: Option<u64>, first: State) -> Self {
+    pub(crate) fn new(listeners: Listeners, event_log: Option<u32>, first: State) -> Self {
         let Listeners {
             transition,
             settings,
@@ -297,8 +297,7 @@ impl Observers {
         } else {
             0
         };
-        let event_log = event_log.unwrap_or(unsaid);
-        let event_log = usize::try_from(event_log).unwrap_or(usize::MAX);
+        let event_log = size(event_log.unwrap_or(unsaid));
         let hub = match events.is_empty() && calls.is_empty() {
             true => OnceLock::new(),
             false => Box::new(Hub::new(events, calls, event_log)).into(),

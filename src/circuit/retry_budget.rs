@@ -113,7 +113,7 @@ mod tests {
         Pass(u64),
         Deposit,
         /// By a share in tenths, and so many each second.
-        Withdraw(u32, u64),
+        Withdraw(u32, u32),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -121,7 +121,7 @@ mod tests {
             2 => (0..2 * SECOND).prop_map(Step::Pass),
             1 => (0..30 * SECOND).prop_map(Step::Pass),
             10 => Just(Step::Deposit),
-            10 => (0_u32..=10, 0_u64..3).prop_map(|(tenths, more)| Step::Withdraw(tenths, more)),
+            10 => (0_u32..=10, 0_u32..3).prop_map(|(tenths, more)| Step::Withdraw(tenths, more)),
         ]
     }
 
@@ -156,7 +156,7 @@ mod tests {
                         naive.successes.push(now / SECOND);
                     }
                     Step::Withdraw(tenths, per_second) => {
-                        let may = naive.withdraw(now / SECOND, tenths, per_second);
+                        let may = naive.withdraw(now / SECOND, tenths, per_second.into());
                         let limits = RetryLimits::new(1).share(f64::from(tenths) / 10.0);
                         let limits = limits.per_second(per_second);
                         prop_assert_eq!(budget.withdraw(now, &limits), may);

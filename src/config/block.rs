@@ -10,8 +10,12 @@ use super::{
     tree::Node,
 };
 use crate::{
-    circuit::{builder::CircuitBuilder, handle::Circuit, settings::ConfigError},
-    machine::{MAX_PROBES, MAX_SPAN},
+    circuit::{
+        builder::CircuitBuilder,
+        handle::Circuit,
+        settings::{ConfigError, MAX_PROBES},
+    },
+    machine::MAX_SPAN,
 };
 
 /// How many bases may extend one another in a row.

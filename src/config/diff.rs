@@ -20,7 +20,7 @@ use crate::{
 pub struct Diff {
     pub(super) circuits: Vec<CircuitDiff>,
     pub(super) caps: Vec<CapDiff>,
-    pub(super) max_circuits: Option<(usize, usize)>,
+    pub(super) max_circuits: Option<(u32, u32)>,
     pub(super) based_on: u64,
 }
 
@@ -152,7 +152,7 @@ impl Diff {
 
     /// How many circuits there may be, before and after, if that changes.
     #[must_use]
-    pub fn max_circuits(&self) -> Option<(usize, usize)> {
+    pub fn max_circuits(&self) -> Option<(u32, u32)> {
         self.max_circuits
     }
 

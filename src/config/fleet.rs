@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     keys::{FLEET, LONGEST_WAIT, MAX_SHARDS, SHORTEST_WAIT, names},
     problem::Problem,
-    read::{Reader, join},
+    read::{Reader, join, range},
     tree::Node,
 };
 
@@ -16,7 +16,7 @@ pub(super) const LONGEST_PART: usize = 64;
 pub(super) const INTERVAL: Duration = Duration::from_millis(100);
 pub(super) const POLL: Duration = Duration::from_secs(1);
 pub(super) const DETACH_AFTER: Duration = Duration::from_secs(3);
-pub(super) const BUDGET: u64 = 10_000;
+pub(super) const BUDGET: u32 = 10_000;
 
 /// What a configuration says of the fleet, by [`Config::fleet`](super::Config::fleet). With the feature `fleet`,
 /// `Fleet::of` begins with it.
@@ -30,7 +30,7 @@ pub struct FleetSettings {
     /// What fails together, such as a zone. Empty: everything.
     pub scope: String,
     /// How many parts the circuits are spread over. The same in all instances.
-    pub shards: Option<u64>,
+    pub shards: Option<u32>,
     /// How soon news is reported.
     pub interval: Option<Duration>,
     /// How soon a change is seen without a hint.
@@ -38,7 +38,7 @@ pub struct FleetSettings {
     /// After how long without an answer each circuit is alone.
     pub detach_after: Option<Duration>,
     /// How many reports a second the store shall get from all instances together.
-    pub budget: Option<u64>,
+    pub budget: Option<u32>,
     /// What this instance is called, for people.
     pub label: Option<String>,
 }
@@ -64,7 +64,7 @@ pub(super) fn read(reader: &mut Reader, path: &str, node: &Node) -> Option<Fleet
             "interval" => fleet.interval = time(reader, &path, value),
             "poll" => fleet.poll = time(reader, &path, value),
             "detach_after" => fleet.detach_after = time(reader, &path, value),
-            "budget" => fleet.budget = count(reader, &path, value, u64::MAX),
+            "budget" => fleet.budget = count(reader, &path, value, u32::MAX),
             _ => fleet.label = reader.text(&path, value).map(str::to_owned),
         }
     }
@@ -91,14 +91,15 @@ fn part(reader: &mut Reader, path: &str, node: &Node, least: usize) -> Option<St
     fits.then(|| text.to_owned())
 }
 
-fn count(reader: &mut Reader, path: &str, node: &Node, most: u64) -> Option<u64> {
-    let count = reader.count(path, node)?;
-    if (1..=most).contains(&count) {
+fn count(reader: &mut Reader, path: &str, node: &Node, most: u32) -> Option<u32> {
+    let allowed = 1..=most;
+    let count = reader.count(path, node, allowed.clone())?;
+    if allowed.contains(&count) {
         return Some(count);
     }
     let allowed = match most {
-        u64::MAX => "at least 1".to_owned(),
-        most => format!("1 to {most}"),
+        u32::MAX => "at least 1".to_owned(),
+        _ => range(&allowed),
     };
     reader.problems.push(Problem::new(path, node, allowed));
     None

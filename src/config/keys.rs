@@ -23,13 +23,11 @@ use crate::{
         handle,
         observe::KEPT_IN_A_REGISTRY,
         settings::{
-            Agreement, MAX_INSTANCES, MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND,
-            MAX_REVISION, RetryLimits, Settings,
+            Agreement, MAX_CONSECUTIVE_FAILURES, MAX_INSTANCES, MAX_PLACES, MAX_PROBES,
+            MAX_RETRIES, MAX_RETRIES_PER_SECOND, MAX_REVISION, RetryLimits, Settings,
         },
     },
-    machine::{
-        MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SIZE, MAX_SPAN, MIN_SPAN, Mode,
-    },
+    machine::{MAX_BUCKETS, MAX_SIZE, MAX_SPAN, MIN_SPAN, Mode},
     registry::DEFAULT_MAX_CIRCUITS,
     service::reject::DAY,
 };
@@ -57,7 +55,9 @@ pub(super) enum Shape {
     /// `"off"`.
     Off,
     /// A whole number, of at least so much and at most so much.
-    Count(u64, u64),
+    Count(u32, u32),
+    /// A whole number of at most so much.
+    Whole(u64),
     /// Any number of at least so much.
     Number(f64),
     /// Above 0 and at most 1.
@@ -119,7 +119,7 @@ use {
     Shape::{
         Bases, Circuit, Circuits, Count, HeaderName, Lints, List, Name, NoShare, NoTime, Number,
         Off, Part, Patterns, Probes, Share, Statuses, Switch, Table, Tables, Text, Texts, Time,
-        TimeOf, Word,
+        TimeOf, Whole, Word,
     },
     Unsaid::{Is, Nothing, Required},
 };
@@ -184,7 +184,7 @@ pub(super) const PARTS: [Key; 10] = [
     ),
     key(
         "max_circuits",
-        &[Count(1, u64::MAX)],
+        &[Count(1, u32::MAX)],
         Is(|_| DEFAULT_MAX_CIRCUITS.into()),
         "How many circuits there may be; at least as many as there are `circuits`.",
     ),
@@ -250,7 +250,7 @@ pub(super) const LAYER: [Key; 8] = [
 ];
 
 /// Into how many shards circuits can be spread.
-pub(super) const MAX_SHARDS: u64 = 256;
+pub(super) const MAX_SHARDS: u32 = 256;
 
 pub(super) const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -296,7 +296,7 @@ pub(super) const FLEET: [Key; 8] = [
     ),
     key(
         "budget",
-        &[Count(1, u64::MAX)],
+        &[Count(1, u32::MAX)],
         Is(|_| BUDGET.into()),
         "How many reports a second the store shall get from all instances together.",
     ),
@@ -418,7 +418,8 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
             "Opens at so many failures in a row.",
         ),
         |r, p, n| {
-            let failures = r.unless_off(p, n, Reader::count);
+            let allowed = 1..=MAX_CONSECUTIVE_FAILURES;
+            let failures = r.unless_off(p, n, |r, p, n| r.count(p, n, allowed));
             set(failures, Settings::set_consecutive_failures)
         },
     ),
@@ -463,22 +464,22 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
     (
         key(
             "minimum_calls",
-            &[Count(1, u64::MAX)],
+            &[Count(1, u32::MAX)],
             Is(|it| it.minimum_calls().into()),
             "Rates count only once the window holds so many calls; at most the size of a `count_window`. Where that \
              is smaller than the default, its size.",
         ),
-        |r, p, n| change(r.count(p, n), CircuitBuilder::minimum_calls),
+        |r, p, n| change(r.count(p, n, 1..=u32::MAX), CircuitBuilder::minimum_calls),
     ),
     (
         key(
             "count_window",
-            &[Count(1, MAX_SIZE as u64), Off],
+            &[Count(1, MAX_SIZE), Off],
             Is(|it| it.count_window().into()),
             "Rates look back on so many calls. Off where there is a `time_window`, or where nothing needs a window.",
         ),
         |r, p, n| {
-            let calls = r.unless_off(p, n, Reader::small_count);
+            let calls = r.unless_off(p, n, |r, p, n| r.count(p, n, 1..=MAX_SIZE));
             set(calls, Settings::set_count_window)
         },
     ),
@@ -497,12 +498,12 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
     (
         key(
             "time_window_buckets",
-            &[Count(1, MAX_BUCKETS as u64), Off],
+            &[Count(1, MAX_BUCKETS), Off],
             Is(|_| buckets_of_a_time_window().into()),
             "In how many steps a time window rolls. Only where there is a `time_window`.",
         ),
         |r, p, n| {
-            let buckets = r.unless_off(p, n, Reader::small_count);
+            let buckets = r.unless_off(p, n, |r, p, n| r.count(p, n, 1..=MAX_BUCKETS));
             set(buckets, Settings::set_time_window_buckets)
         },
     ),
@@ -518,11 +519,11 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
     (
         key(
             "jitter_seed",
-            &[Count(0, u64::MAX)],
+            &[Whole(u64::MAX)],
             Nothing,
             "The seed of the jitter. Where it is left out, each circuit has one of its own.",
         ),
-        |r, p, n| change(r.count(p, n), CircuitBuilder::jitter_seed),
+        |r, p, n| change(r.whole(p, n), CircuitBuilder::jitter_seed),
     ),
     (
         key(
@@ -531,7 +532,7 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
             Is(|it| it.permits().into()),
             "How many probes may be in flight at once in half-open; at most the number of `probes`.",
         ),
-        |r, p, n| change(r.count(p, n), CircuitBuilder::permits),
+        |r, p, n| change(r.count(p, n, 1..=MAX_PROBES), CircuitBuilder::permits),
     ),
     (
         key(
@@ -681,11 +682,11 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
     (
         key(
             "event_log",
-            &[Count(0, u64::MAX)],
+            &[Count(0, u32::MAX)],
             Is(|it| it.event_log().unwrap_or(KEPT_IN_A_REGISTRY).into()),
             "How many of its last events the circuit keeps, to be looked at. Each takes about 300 bytes.",
         ),
-        |r, p, n| change(r.count(p, n), CircuitBuilder::event_log),
+        |r, p, n| change(r.count(p, n, 0..=u32::MAX), CircuitBuilder::event_log),
     ),
     (
         key(
@@ -805,7 +806,7 @@ pub(super) const SHARED: [Key; 5] = [
     ),
     key(
         "revision",
-        &[Count(0, MAX_REVISION)],
+        &[Whole(MAX_REVISION)],
         Is(|_| Agreement::default().revision.into()),
         "Where instances differ, as during a deploy, the settings with the greatest are those of the fleet.",
     ),
@@ -886,7 +887,7 @@ fn word_of<T: Copy + PartialEq>(words: &[(&str, T)], value: T) -> Node {
     found.map_or(Node::Nothing, |(word, _)| Node::Text((*word).to_owned()))
 }
 
-fn probes_of((successes, of): (u64, u64)) -> Node {
+fn probes_of((successes, of): (u32, u32)) -> Node {
     Node::Text(format!("{successes} of {of}"))
 }
 
@@ -910,7 +911,6 @@ macro_rules! node_from {
 node_from! {
     u32: number => Self::Integer(number.into());
     u64: number => Self::Integer(number.into());
-    usize: number => Self::from(number as u64);
     f64: number => Self::Float(number);
     bool: on => Self::Bool(on);
     Duration: time => Self::Text(humantime::format_duration(time).to_string());

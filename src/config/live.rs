@@ -305,7 +305,7 @@ struct Done {
     to_replace: Vec<(Circuit, Prepared)>,
     changed: Vec<(Circuit, Settings)>,
     caps: Vec<(EjectionCap, Limit)>,
-    max_circuits: Option<usize>,
+    max_circuits: Option<u32>,
 }
 
 impl Done {

@@ -165,6 +165,7 @@ pub(crate) use self::{by_hand::SaidSettings, written::written};
 use crate::{
     circuit::handle::Circuit,
     registry::{DEFAULT_MAX_CIRCUITS, GroupCap, Registry, RegistryBuilder, Source},
+    util::size::size,
 };
 
 /// A configuration that makes sense. See [the module](self).
@@ -176,7 +177,7 @@ pub struct Config {
     caps: Vec<GroupCap>,
     layers: BTreeMap<String, LayerSettings>,
     fleet: Option<FleetSettings>,
-    max_circuits: Option<usize>,
+    max_circuits: Option<u32>,
     allow: Allowed,
 }
 
@@ -326,7 +327,7 @@ impl Config {
     /// Each part with what comes before it, so that what makes no sense together is told at its place.
     fn check(&self, reader: &mut Reader) {
         let most = self.max_circuits.unwrap_or(DEFAULT_MAX_CIRCUITS);
-        if most < self.circuits.len().max(1) {
+        if size(most) < self.circuits.len().max(1) {
             let allowed = format!("at least {}, the number of `circuits`", self.circuits.len());
             let allowed = if self.circuits.is_empty() {
                 "at least 1".to_owned()
@@ -380,7 +381,7 @@ struct Blocks {
     caps: Vec<GroupCap>,
     layers: BTreeMap<String, LayerSettings>,
     fleet: Option<FleetSettings>,
-    max_circuits: Option<usize>,
+    max_circuits: Option<u32>,
     allow: Allowed,
 }
 
@@ -403,8 +404,7 @@ impl Blocks {
                 "bases" => blocks.bases = read_named(reader, key, node).collect(),
                 "allow" => blocks.allow = Allowed::read(reader, key, node),
                 "max_circuits" => {
-                    let most = reader.count(key, node);
-                    blocks.max_circuits = most.and_then(|most| most.try_into().ok());
+                    blocks.max_circuits = reader.count(key, node, 1..=u32::MAX);
                 }
                 // `$schema`, which is the editor's.
                 _ => drop(reader.text(&join("", key), node)),

@@ -68,8 +68,9 @@ fn table<'a>(to: &mut String, link: &str, keys: impl Iterator<Item = &'a Key>) {
 fn of_shape(shape: &Shape) -> String {
     match *shape {
         Shape::Off => "`\"off\"`".to_owned(),
-        Shape::Count(0, u64::MAX) => "a whole number".to_owned(),
-        Shape::Count(least, u64::MAX) => format!("a whole number of at least {least}"),
+        Shape::Whole(u64::MAX) | Shape::Count(0, u32::MAX) => "a whole number".to_owned(),
+        Shape::Whole(most) => format!("a whole number from 0 to {most}"),
+        Shape::Count(least, u32::MAX) => format!("a whole number of at least {least}"),
         Shape::Count(least, most) => format!("a whole number from {least} to {most}"),
         Shape::Number(least) => format!("a number of at least {least}"),
         Shape::Share => "a share".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    ops::RangeInclusive,
     time::Duration,
 };
 
@@ -17,6 +18,10 @@ pub(crate) struct Reader {
 
 fn is_plain(c: char) -> bool {
     c == '_' || c == '-' || c.is_alphanumeric()
+}
+
+pub(super) fn range(allowed: &RangeInclusive<u32>) -> String {
+    format!("{} to {}", allowed.start(), allowed.end())
 }
 
 /// `path.key`; a key with anything unusual is quoted.
@@ -113,20 +118,25 @@ impl Reader {
         entries
     }
 
-    pub(crate) fn count(&mut self, path: &str, node: &Node) -> Option<u64> {
-        let count = match node {
-            Node::Integer(count) => u64::try_from(*count).ok(),
+    pub(crate) fn whole(&mut self, path: &str, node: &Node) -> Option<u64> {
+        let number = match node {
+            Node::Integer(number) => u64::try_from(*number).ok(),
             _ => None,
         };
-        count.or_else(|| self.refuse(path, node, "a whole number"))
+        number.or_else(|| self.refuse(path, node, "a whole number"))
     }
 
-    pub(super) fn small_count(&mut self, path: &str, node: &Node) -> Option<u32> {
-        let count = match node {
-            Node::Integer(count) => u32::try_from(*count).ok(),
-            _ => None,
-        };
-        count.or_else(|| self.refuse(path, node, "a whole number up to 4294967295"))
+    /// One that is too large for any count is refused here, by what is `allowed`. Any other that is not allowed is left
+    /// to whoever takes it, and knows more of why.
+    pub(super) fn count(
+        &mut self,
+        path: &str,
+        node: &Node,
+        allowed: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let number = self.whole(path, node)?;
+        let count = u32::try_from(number).ok();
+        count.or_else(|| self.refuse(path, node, &range(&allowed)))
     }
 
     /// `"off"`, or what `read` makes of it.

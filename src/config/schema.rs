@@ -89,7 +89,8 @@ fn of_key(key: &Key) -> Value {
 fn of_shape(shape: &Shape) -> Value {
     match *shape {
         Shape::Off => json!({ "const": "off" }),
-        Shape::Count(least, u64::MAX) => json!({ "type": "integer", "minimum": least }),
+        Shape::Whole(u64::MAX) => json!({ "type": "integer", "minimum": 0 }),
+        Shape::Whole(most) => json!({ "type": "integer", "minimum": 0, "maximum": most }),
         Shape::Count(least, most) => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }

@@ -5,13 +5,16 @@ use std::{sync::Arc, time::Duration};
 use super::{
     keys::{ABANDONED_AFTER, BULKHEAD, Change, OPEN_FOR, RAMP, RETRIES, SHARED, names},
     problem::Problem,
-    read::{DURATION, Reader, SHARE, join},
+    read::{DURATION, Reader, SHARE, join, range},
     tree::Node,
 };
 use crate::{
     circuit::{
         builder::CircuitBuilder,
-        settings::{Agreement, Jitter, OpenFor, RetryLimits, Settings},
+        settings::{
+            Agreement, Jitter, MAX_INSTANCES, MAX_PLACES, MAX_PROBES, MAX_RETRIES,
+            MAX_RETRIES_PER_SECOND, OpenFor, RetryLimits, Settings,
+        },
     },
     machine::{AbandonedPolicy, Mode},
 };
@@ -94,19 +97,21 @@ fn read_jitter(reader: &mut Reader, path: &str, node: &Node) -> Option<Jitter> {
 }
 
 /// `3`, or `"2 of 3"`.
-pub(super) fn probes(reader: &mut Reader, path: &str, node: &Node) -> Option<(u64, u64)> {
-    let numbers = match node {
+pub(super) fn probes(reader: &mut Reader, path: &str, node: &Node) -> Option<(u32, u32)> {
+    let numbers: Option<(u64, u64)> = match node {
         Node::Text(text) => text.split_once(" of ").and_then(|(successes, of)| {
             Some((successes.trim().parse().ok()?, of.trim().parse().ok()?))
         }),
         Node::Integer(all) => u64::try_from(*all).ok().map(|all| (all, all)),
         _ => None,
     };
-    if numbers.is_none() {
-        let allowed = "a number such as 3, or \"2 of 3\"";
-        reader.problems.push(Problem::new(path, node, allowed));
-    }
-    numbers
+    let Some((successes, of)) = numbers else {
+        return reader.refuse(path, node, "a number such as 3, or \"2 of 3\"");
+    };
+    let (Ok(successes), Ok(of)) = (successes.try_into(), of.try_into()) else {
+        return reader.refuse(path, node, &range(&(1..=MAX_PROBES)));
+    };
+    Some((successes, of))
 }
 
 /// `{ over = "10s", from = "10%" }`.
@@ -131,16 +136,17 @@ pub(super) fn ramp(reader: &mut Reader, path: &str, node: &Node) -> Option<(Dura
 }
 
 /// `20`, or `{ places = 20, wait = "50ms" }`.
-pub(super) fn bulkhead(reader: &mut Reader, path: &str, node: &Node) -> Option<(u64, Duration)> {
+pub(super) fn bulkhead(reader: &mut Reader, path: &str, node: &Node) -> Option<(u32, Duration)> {
+    let allowed = 1..=MAX_PLACES;
     if !matches!(node, Node::Map(_)) {
-        return Some((reader.count(path, node)?, Duration::ZERO));
+        return Some((reader.count(path, node, allowed)?, Duration::ZERO));
     }
     let entries = reader.table_of(path, node, &names(&BULKHEAD));
     let (mut places, mut wait) = (None, Some(Duration::ZERO));
     for (key, value) in &entries {
         let path_of_key = join(path, key);
         match *key {
-            "places" => places = Some(reader.count(&path_of_key, value)),
+            "places" => places = Some(reader.count(&path_of_key, value, allowed.clone())),
             _ => wait = reader.duration(&path_of_key, value),
         }
     }
@@ -153,7 +159,11 @@ pub(super) fn bulkhead(reader: &mut Reader, path: &str, node: &Node) -> Option<(
 /// `2`, or `{ at_most = 2, share = "10%" }`.
 pub(super) fn retries(reader: &mut Reader, path: &str, node: &Node) -> Option<RetryLimits> {
     if !matches!(node, Node::Map(_)) {
-        return Some(RetryLimits::new(reader.count(path, node)?));
+        return Some(RetryLimits::new(reader.count(
+            path,
+            node,
+            1..=MAX_RETRIES,
+        )?));
     }
     let entries = reader.table_of(path, node, &names(&RETRIES));
     let mut limits = RetryLimits::new(0);
@@ -161,9 +171,15 @@ pub(super) fn retries(reader: &mut Reader, path: &str, node: &Node) -> Option<Re
     for (key, value) in &entries {
         let path = join(path, key);
         are_read &= match *key {
-            "at_most" => keep(&mut limits.at_most, reader.count(&path, value)),
+            "at_most" => keep(
+                &mut limits.at_most,
+                reader.count(&path, value, 1..=MAX_RETRIES),
+            ),
             "share" => keep(&mut limits.share, reader.share(&path, value)),
-            "per_second" => keep(&mut limits.per_second, reader.count(&path, value)),
+            "per_second" => keep(
+                &mut limits.per_second,
+                reader.count(&path, value, 0..=MAX_RETRIES_PER_SECOND),
+            ),
             _ => keep(&mut limits.max_wait, reader.duration(&path, value)),
         };
     }
@@ -185,10 +201,13 @@ pub(super) fn shared(reader: &mut Reader, path: &str, node: &Node) -> Option<Opt
     for (key, value) in reader.table_of(path, node, &names(&SHARED)) {
         let path = join(path, key);
         are_read &= match key {
-            "instances" => keep(&mut agreement.instances, reader.small_count(&path, value)),
+            "instances" => keep(
+                &mut agreement.instances,
+                reader.count(&path, value, 1..=MAX_INSTANCES),
+            ),
             "share" => keep(&mut agreement.share, reader.share(&path, value)),
             "trip_now" => keep(&mut agreement.trip_now, reader.switch(&path, value)),
-            "revision" => keep(&mut agreement.revision, reader.count(&path, value)),
+            "revision" => keep(&mut agreement.revision, reader.whole(&path, value)),
             _ => keep(
                 &mut agreement.stay_open_when_detached,
                 reader.switch(&path, value),

@@ -15,7 +15,7 @@ use crate::circuit::{
 /// How long a namespace and a scope may be.
 const LONGEST_PART: usize = 64;
 
-const MOST_SHARDS: u64 = 256;
+const MOST_SHARDS: u32 = 256;
 
 /// A day is no time in which a circuit is shared.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -29,7 +29,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 pub struct FleetBuilder {
     namespace: Name,
     scope: Name,
-    shards: u64,
+    shards: u32,
     pace: Pace,
     label: Option<Name>,
     clock: Option<Arc<dyn Clock>>,
@@ -62,7 +62,7 @@ impl FleetBuilder {
     /// or with a cluster.
     ///
     /// Default: 1.
-    pub fn shards(mut self, shards: u64) -> Self {
+    pub fn shards(mut self, shards: u32) -> Self {
         self.shards = shards;
         self
     }
@@ -96,7 +96,7 @@ impl FleetBuilder {
     /// reports less often where there are many.
     ///
     /// Default: 10,000.
-    pub fn budget(mut self, reports: u64) -> Self {
+    pub fn budget(mut self, reports: u32) -> Self {
         self.pace.budget = reports;
         self
     }
@@ -147,8 +147,7 @@ impl FleetBuilder {
             })?,
         };
         let place = format!("tb1:{}:{}", self.namespace, self.scope);
-        let shards = u32::try_from(self.shards).unwrap_or(1);
-        let parts = (place.into(), shards);
+        let parts = (place.into(), self.shards);
         let common = Common::new(parts, self.pace, self.label, clock, self.seed);
         Ok(Fleet::new(common))
     }

@@ -16,7 +16,7 @@ pub(super) struct Pace {
     pub(super) interval: Duration,
     pub(super) poll: Duration,
     pub(super) detach_after: Duration,
-    pub(super) budget: u64,
+    pub(super) budget: u32,
 }
 
 impl Default for Pace {

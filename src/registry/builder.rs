@@ -12,9 +12,10 @@ use super::{
 use crate::{
     circuit::settings::ConfigError,
     circuit::{builder::CircuitBuilder, handle::Circuit},
+    util::size::size,
 };
 
-pub(crate) const DEFAULT_MAX_CIRCUITS: usize = 1_024;
+pub(crate) const DEFAULT_MAX_CIRCUITS: u32 = 1_024;
 
 /// Builds a [`Registry`]. See [the module](super).
 #[derive(Clone)]
@@ -23,7 +24,7 @@ pub struct RegistryBuilder {
     rules: Rules,
     /// Of the rules that are added now.
     source: Source,
-    max_circuits: usize,
+    max_circuits: u32,
     listeners: Vec<Arc<OnEvent>>,
 }
 
@@ -103,7 +104,7 @@ impl RegistryBuilder {
 
     /// The rules, of which none is checked.
     #[cfg(feature = "config")]
-    pub(super) fn into_rules(self) -> (Rules, usize) {
+    pub(super) fn into_rules(self) -> (Rules, u32) {
         (self.rules, self.max_circuits)
     }
 
@@ -111,7 +112,7 @@ impl RegistryBuilder {
     /// those. [What happens](super#how-many-there-may-be) when there are so many.
     ///
     /// Default: 1,024.
-    pub fn max_circuits(mut self, circuits: usize) -> Self {
+    pub fn max_circuits(mut self, circuits: u32) -> Self {
         self.max_circuits = circuits;
         self
     }
@@ -148,7 +149,7 @@ impl RegistryBuilder {
         rules.begin_caps()?;
         check(&rules)?;
         let names: BTreeSet<_> = rules.names().map(str::to_owned).collect();
-        let enough = max_circuits >= names.len().max(1);
+        let enough = size(max_circuits) >= names.len().max(1);
         let allowed = "at least 1, and the number of circuits that are named";
         ConfigError::unless(enough, "max_circuits", &max_circuits, allowed)?;
         let registry = Registry::new(rules, max_circuits, Listeners::new(listeners));

@@ -50,7 +50,7 @@ pub enum CreateError {
     /// There are as many as the registry may have.
     Full {
         /// [`max_circuits`](super::RegistryBuilder::max_circuits).
-        max_circuits: usize,
+        max_circuits: u32,
     },
     /// What the circuit is built by makes no sense for it.
     Config(ConfigError),

@@ -23,7 +23,7 @@ pub(crate) struct Replacement<'a> {
     registry: &'a Registry,
     new: Arc<Rules>,
     old: Arc<Rules>,
-    pub(crate) max_circuits: usize,
+    pub(crate) max_circuits: u32,
     /// Of the older one.
     pub(crate) version: u64,
 }
@@ -182,19 +182,19 @@ impl<'a> Replacement<'a> {
             .note_version(name, version);
     }
 
-    pub(crate) fn old_max_circuits(&self) -> usize {
+    pub(crate) fn old_max_circuits(&self) -> u32 {
         self.registry.shared.max_circuits.load(Relaxed)
     }
 
     /// Gives the old one.
-    pub(crate) fn take_max_circuits(&self) -> usize {
+    pub(crate) fn take_max_circuits(&self) -> u32 {
         self.registry
             .shared
             .max_circuits
             .swap(self.max_circuits, Relaxed)
     }
 
-    pub(crate) fn set_max_circuits(&self, most: usize) {
+    pub(crate) fn set_max_circuits(&self, most: u32) {
         self.registry.shared.max_circuits.store(most, Relaxed);
     }
 }

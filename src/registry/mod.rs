@@ -177,7 +177,7 @@ use std::{
     fmt,
     sync::{
         Arc, PoisonError, RwLock, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
 };
 
@@ -207,6 +207,7 @@ use crate::{
         observe,
         snapshot::Snapshot,
     },
+    util::size::size,
 };
 
 #[cfg(feature = "config")]
@@ -234,7 +235,7 @@ struct Shared {
     circuits: Map,
     /// Replaced as a whole, so that no lock is held while they run.
     rules: RwLock<Arc<Rules>>,
-    max_circuits: AtomicUsize,
+    max_circuits: AtomicU32,
     listeners: Arc<Listeners>,
     #[cfg(feature = "config")]
     applying: AtomicBool,
@@ -249,12 +250,12 @@ impl Registry {
         RegistryBuilder::new()
     }
 
-    fn new(rules: Rules, max_circuits: usize, listeners: Listeners) -> Self {
+    fn new(rules: Rules, max_circuits: u32, listeners: Listeners) -> Self {
         Self {
             shared: Arc::new(Shared {
-                circuits: Map::new(max_circuits),
+                circuits: Map::new(size(max_circuits)),
                 rules: RwLock::new(Arc::new(rules)),
-                max_circuits: AtomicUsize::new(max_circuits),
+                max_circuits: AtomicU32::new(max_circuits),
                 listeners: Arc::new(listeners),
                 #[cfg(feature = "config")]
                 applying: AtomicBool::new(false),
@@ -309,7 +310,7 @@ impl Registry {
             }
             let max_circuits = self.shared.max_circuits.load(Ordering::Relaxed);
             let full = |_| CreateError::Full { max_circuits };
-            let left = circuits.make_room(max_circuits).map_err(full)?;
+            let left = circuits.make_room(size(max_circuits)).map_err(full)?;
             let (circuit, presence) = prepared.make();
             if rules.is_named(name) {
                 // It was removed, and is one of those that do not leave by themselves.
@@ -331,7 +332,7 @@ impl Registry {
             return Ok(Named::Kept(stranger));
         }
         let max_circuits = self.shared.max_circuits.load(Ordering::Relaxed);
-        let left = match circuits.make_room(max_circuits) {
+        let left = match circuits.make_room(size(max_circuits)) {
             Ok(left) => left,
             Err(_) => {
                 drop(circuits);

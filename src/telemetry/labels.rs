@@ -5,12 +5,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{circuit::name::Name, registry::Registry};
+use crate::{circuit::name::Name, registry::Registry, util::size::size};
 
 /// The label of those that have none of their own.
 pub(super) const OTHER: &str = "other";
 
-pub(super) const MAX_LABELS: usize = 200;
+pub(super) const MAX_LABELS: u32 = 200;
 
 /// Which names of circuits become values of a label (rule L6): the first 200, or as many as you say. All others are
 /// `other`, and so is a circuit that is called so.
@@ -46,13 +46,14 @@ impl Labels {
 
     /// The same with at most so many labels, beside `other`.
     #[must_use]
-    pub fn with_max(registry: &Registry, max_labels: usize) -> Self {
+    pub fn with_max(registry: &Registry, max_labels: u32) -> Self {
+        let most = size(max_labels);
         let mut circuits = registry.circuits();
         circuits.sort_by_cached_key(|circuit| !registry.is_named(circuit.name()));
         let names = circuits.iter().map(|circuit| circuit.full_name().clone());
-        let names = names.filter(|name| name != OTHER).take(max_labels);
+        let names = names.filter(|name| name != OTHER).take(most);
         Self {
-            most: max_labels,
+            most,
             given: Mutex::new(names.collect()),
         }
     }

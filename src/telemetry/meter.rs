@@ -128,7 +128,7 @@ async fn publish_every(published: Metrics, interval: Duration) {
 #[must_use = "nothing is published until it is installed"]
 pub struct MetricsBuilder {
     registry: Registry,
-    max_labels: usize,
+    max_labels: u32,
     recorder: Option<Box<DynRecorder>>,
 }
 
@@ -137,7 +137,7 @@ impl MetricsBuilder {
     ///
     /// Default: 200. Circuits that are named come first, if they are there by now. Exporters do not forget names, so a
     /// name keeps its label when its circuits have left.
-    pub fn max_labels(mut self, names: usize) -> Self {
+    pub fn max_labels(mut self, names: u32) -> Self {
         self.max_labels = names;
         self
     }

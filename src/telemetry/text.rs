@@ -59,14 +59,14 @@ impl Exposition {
     ///
     /// Default: 200. Circuits that are named come first, if they are there by now.
     #[must_use]
-    pub fn max_labels(self, names: usize) -> Self {
+    pub fn max_labels(self, names: u32) -> Self {
         match self.tracked.registry() {
             Some(registry) => Self::begin(&registry, names),
             None => self,
         }
     }
 
-    fn begin(registry: &Registry, max_labels: usize) -> Self {
+    fn begin(registry: &Registry, max_labels: u32) -> Self {
         let tracked = Arc::new(Tracked::new(registry, max_labels, Labelled::UntilNeeded));
         let heard = tracked.clone();
         let subscription = registry.subscribe(move |circuit, event| {

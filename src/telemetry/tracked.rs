@@ -45,7 +45,7 @@ struct Placed {
 }
 
 impl Tracked {
-    pub(super) fn new(registry: &Registry, max_labels: usize, labelled: Labelled) -> Self {
+    pub(super) fn new(registry: &Registry, max_labels: u32, labelled: Labelled) -> Self {
         Self {
             registry: registry.downgrade(),
             labels: Labels::with_max(registry, max_labels),

@@ -3,3 +3,4 @@
 pub(crate) mod digits;
 pub(crate) mod future;
 pub(crate) mod panic;
+pub(crate) mod size;

@@ -271,7 +271,7 @@ impl Clock for CountingClock {
 // L3: ten thousand streams cost one look a second, and a trip pays for none of them.
 #[tokio::test(start_paused = true)]
 async fn all_circuits_are_looked_at_once_a_second_whoever_watches() {
-    const STREAMS: usize = 10_000;
+    const STREAMS: u32 = 10_000;
     const SECONDS: u64 = 3;
     let clock = CountingClock::default();
     let of_circuits = clock.clone();

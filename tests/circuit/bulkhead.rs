@@ -12,7 +12,7 @@ use crate::support::{millis, secs};
 
 const WAIT: Duration = Duration::from_millis(100);
 
-fn circuit(places: u64, wait: Duration) -> Circuit {
+fn circuit(places: u32, wait: Duration) -> Circuit {
     let builder = Circuit::builder("database").consecutive_failures(1);
     builder.bulkhead(places, wait).build().unwrap()
 }

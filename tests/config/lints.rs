@@ -58,7 +58,7 @@ fn taking(millis: u64) -> Calls {
     Calls::unknown().with_duration(Duration::from_millis(millis))
 }
 
-fn holding(capacity: u64) -> Calls {
+fn holding(capacity: u32) -> Calls {
     Calls::unknown().with_capacity(capacity)
 }
 
@@ -1214,13 +1214,13 @@ fn shares() -> impl Strategy<Value = f64> {
     ]
 }
 
-fn counts() -> impl Strategy<Value = u64> {
-    prop_oneof![0..200_u64, any::<u64>()]
+fn counts() -> impl Strategy<Value = u32> {
+    prop_oneof![0..200_u32, any::<u32>()]
 }
 
 fn any_calls() -> impl Strategy<Value = Calls> {
     let rates = prop_oneof![0.0..1e4, Just(0.0), Just(f64::MIN_POSITIVE), Just(f64::MAX)];
-    let capacities = prop_oneof![1..100_u64, Just(u64::MAX)];
+    let capacities = prop_oneof![1..100_u32, Just(u32::MAX)];
     let all = (
         option::of(rates),
         option::of(shares()),

@@ -25,7 +25,7 @@ fn registry(text: &str) -> Registry {
     config(text).registry().build().expect("valid")
 }
 
-fn failures_that_trip(registry: &Registry, name: &str) -> Option<u64> {
+fn failures_that_trip(registry: &Registry, name: &str) -> Option<u32> {
     let circuit = registry.get_or_create(name).expect("made");
     circuit.settings().consecutive_failures()
 }
@@ -308,7 +308,7 @@ fn each_change_is_told_and_a_listener_may_call_back() {
 // changed, or one of the new rules.
 #[test]
 fn no_circuit_is_left_behind_by_a_configuration() {
-    let text = |failures: u64| format!("defaults.consecutive_failures = {failures}");
+    let text = |failures: u32| format!("defaults.consecutive_failures = {failures}");
     let registry = registry(&text(1));
     let (done, made) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {

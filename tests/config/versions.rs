@@ -194,7 +194,7 @@ fn no_configuration_is_written_over_unseen() {
     for name in ["a", "b"] {
         let settings = registry.try_get(name).expect("there").settings();
         assert_eq!(
-            settings.consecutive_failures(),
+            settings.consecutive_failures().map(u64::from),
             Some(last.load(Ordering::Relaxed))
         );
     }

@@ -27,7 +27,7 @@ const EVERY: Duration = Duration::from_millis(20);
 const FOR: Duration = Duration::from_secs(60);
 /// Whoever has no answer by then gets none.
 const PATIENCE: Duration = Duration::from_secs(10);
-const PLACES: u64 = 16;
+const PLACES: u32 = 16;
 const LIMIT: Duration = Duration::from_secs(2);
 
 type Dependency = BoxCloneService<u32, Response<()>, Infallible>;

@@ -10,7 +10,7 @@ use tower_breaker::degrade::queue::{Dead, Entry, Lease, Memory, Outbox, Put, Roo
 
 use crate::support::millis;
 
-const ENTRIES: u64 = 6;
+const ENTRIES: u32 = 6;
 const BYTES: u64 = 2_600;
 
 #[derive(Clone, Debug)]
@@ -182,7 +182,7 @@ impl Both {
         let reserved: u64 = self.reserved.iter().map(Room::bytes).sum();
         let kept: u64 = self.naive.list.iter().map(|kept| kept.entry.bytes()).sum();
         let entries = self.reserved.len() + self.naive.list.len();
-        let fits = (entries as u64) < ENTRIES && reserved + kept + bytes <= BYTES;
+        let fits = (entries as u64) < ENTRIES.into() && reserved + kept + bytes <= BYTES;
         let room = self.memory.ledger().reserve(bytes);
         assert_eq!(room.is_some(), fits, "{bytes} beside {reserved} and {kept}");
         room
@@ -272,7 +272,7 @@ impl Both {
         let kept: u64 = naive.list.iter().map(|kept| kept.entry.bytes()).sum();
         assert_eq!(ledger.entries(), naive.list.len() as u64);
         assert_eq!(ledger.bytes(), kept);
-        assert!(ledger.entries() <= ENTRIES && ledger.bytes() <= BYTES);
+        assert!(ledger.entries() <= ENTRIES.into() && ledger.bytes() <= BYTES);
         let gone = naive.done + naive.buried + naive.handed_back;
         assert_eq!(naive.puts, ledger.entries() + gone);
         let oldest = naive.list.first().map(|kept| Instant::now() - kept.since);

@@ -22,7 +22,7 @@ use crate::{
     support::{millis, secs},
 };
 
-const ENTRIES: u64 = 8;
+const ENTRIES: u32 = 8;
 const BYTES: u64 = 3_500;
 
 #[derive(Clone, Debug)]
@@ -126,7 +126,7 @@ impl Whole {
         }
         tokio::task::yield_now().await;
         let ledger = self.memory.ledger();
-        assert!(ledger.entries() <= ENTRIES && ledger.bytes() <= BYTES);
+        assert!(ledger.entries() <= ENTRIES.into() && ledger.bytes() <= BYTES);
         assert!(!self.dependency.overlapped(), "two of one key at once");
     }
 

@@ -127,7 +127,7 @@ fn built(limits: RetryLimits, more: impl FnOnce(CircuitBuilder) -> CircuitBuilde
 }
 
 /// As many repeats as a test makes.
-fn plenty(at_most: u64) -> RetryLimits {
+fn plenty(at_most: u32) -> RetryLimits {
     RetryLimits::new(at_most)
         .per_second(1_000)
         .max_wait(Duration::from_secs(60))

@@ -35,15 +35,15 @@ use tower_breaker::{
 use self::world::{Arrival, By, Dependency, Does};
 use crate::support::millis;
 
-const PLACES: u64 = 3;
+const PLACES: u32 = 3;
 const PLACE_WAIT: u64 = 30;
 const CALL_TIMEOUT: u64 = 80;
-const REPEATS: u64 = 2;
+const REPEATS: u32 = 2;
 const MAX_WAIT: u64 = 100;
-const ENTRIES: u64 = 4;
+const ENTRIES: u32 = 4;
 const QUEUE_BYTES: u64 = 1_600;
-const CACHED: usize = 8;
-const CACHE_BYTES: usize = 16 << 10;
+const CACHED: u32 = 8;
+const CACHE_BYTES: u64 = 16 << 10;
 const ATTEMPTS: u32 = 2;
 
 #[derive(Clone, Debug)]
@@ -230,11 +230,11 @@ impl Around {
     fn stays_within_its_bounds(&self) {
         let ledger = self.queue.ledger();
         let (entries, bytes) = (ledger.entries(), ledger.bytes());
-        assert!(entries <= ENTRIES, "{entries} entries in the queue");
+        assert!(entries <= ENTRIES.into(), "{entries} entries in the queue");
         assert!(bytes <= QUEUE_BYTES, "{bytes} bytes in the queue");
         let cached = self.cached.usage();
-        let within = cached.answers <= CACHED && cached.bytes <= CACHE_BYTES;
-        assert!(within && cached.recording as u64 <= PLACES, "{cached:?}");
+        let within = cached.answers <= CACHED.into() && cached.bytes <= CACHE_BYTES;
+        assert!(within && cached.recording <= PLACES.into(), "{cached:?}");
     }
 }
 
@@ -255,7 +255,8 @@ async fn got(answer: Response<Full<Bytes>>) -> (Got, Option<Id>) {
 }
 
 /// Longer than any part may take: so many tries, each with a place to wait for, and all waits between them.
-const AT_MOST: Duration = millis((PLACE_WAIT + CALL_TIMEOUT) * (1 + REPEATS) + MAX_WAIT + 20);
+const AT_MOST: Duration =
+    millis((PLACE_WAIT + CALL_TIMEOUT) * (1 + REPEATS as u64) + MAX_WAIT + 20);
 
 /// One caller, from its time on.
 async fn caller(around: Arc<Around>, planned: Planned, id: String) -> Ended {
@@ -372,7 +373,7 @@ impl Over {
             .split_last()
             .map_or((None, arrivals), |(last, earlier)| (Some(last), earlier));
         assert!(
-            arrivals.len() as u64 <= 1 + REPEATS,
+            arrivals.len() as u64 <= 1 + u64::from(REPEATS),
             "{ended:?}: {arrivals:?}"
         );
         assert!(
@@ -482,7 +483,7 @@ impl Over {
 
     fn check_bounds(&self) {
         let [callers, drainer] = self.most_in_flight;
-        assert!(callers <= PLACES, "{callers} calls at once");
+        assert!(callers <= PLACES.into(), "{callers} calls at once");
         assert!(drainer <= 1, "{drainer} calls of the drainer at once");
         assert_eq!(self.around.queue.ledger().entries(), 0);
         assert_eq!(self.around.cached.usage().recording, 0);
@@ -576,7 +577,7 @@ fn the_plans_bring_about_every_end() {
             ),
             (
                 "all places taken",
-                u64::from(over.most_in_flight[0] == PLACES),
+                u64::from(over.most_in_flight[0] == u64::from(PLACES)),
             ),
         ] {
             *ends.entry(end).or_default() += more;

@@ -16,7 +16,7 @@ use crate::fleet_support::{millis, secs};
 const INSTANCES: usize = 50;
 const STEP: Duration = millis(50);
 const STEPS_A_SECOND: u64 = 20;
-const MINIMUM: u64 = 20;
+const MINIMUM: u32 = 20;
 /// Something happens in this second, and goes on to the end.
 const FAULT: u64 = 15;
 const END: u64 = 60;
@@ -255,7 +255,7 @@ impl<'a> Run<'a> {
             .time_window(secs(10))
             .failure_rate(0.5)
             .minimum_calls(match self.rule {
-                Rule::Sum => u64::MAX >> 32,
+                Rule::Sum => u32::MAX,
                 _ => MINIMUM,
             })
             .open_for(secs(5))
@@ -353,7 +353,7 @@ impl<'a> Run<'a> {
         let windows = self.circuits.iter().filter_map(|it| it.snapshot().window);
         let sum = |(calls, failed), it: WindowCounts| (calls + it.calls, failed + it.failed);
         let (calls, failed) = windows.fold((0, 0), sum);
-        calls >= MINIMUM && failed * 2 >= calls
+        calls >= MINIMUM.into() && failed * 2 >= calls
     }
 }
 

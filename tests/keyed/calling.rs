@@ -12,7 +12,7 @@ use tower_breaker::{Circuit, Outcome, keyed::by, registry::Registry};
 pub(crate) type Answer = Result<Response<()>, Infallible>;
 
 /// So many failures open each circuit.
-pub(crate) fn registry(failures: u64) -> Registry {
+pub(crate) fn registry(failures: u32) -> Registry {
     let builder = Registry::builder();
     let builder = builder.defaults(move |circuit| circuit.consecutive_failures(failures));
     builder.build().unwrap()

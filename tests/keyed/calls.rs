@@ -27,7 +27,7 @@ use tower_breaker::{
 
 use crate::calling::{Answer, begin, by_key, call, obey, own_circuit, registry, request};
 
-fn bounded(max_circuits: usize) -> Registry {
+fn bounded(max_circuits: u32) -> Registry {
     let builder = Registry::builder().defaults(|circuit| circuit.consecutive_failures(1));
     builder.max_circuits(max_circuits).build().unwrap()
 }

@@ -33,7 +33,7 @@ use crate::{
 
 /// More names than circuits.
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
-const MAX_CIRCUITS: usize = 4;
+const MAX_CIRCUITS: u32 = 4;
 const THREADS: usize = 4;
 /// Of each thread, in each round.
 const CALLS: usize = 200;

@@ -8,7 +8,7 @@ use crate::support::{Fixture, NANO, SLOW, fragile_after_break, millis, secs};
 use tower_breaker::{Circuit, CircuitBuilder, Guard, Mode, Outcome, ProbeCounts, Reason, State};
 
 /// A circuit whose next call is the first of these probes.
-fn probing(successes: u64, of: u64, permits: u64) -> Fixture {
+fn probing(successes: u32, of: u32, permits: u32) -> Fixture {
     fragile_after_break(|c| c.probes(successes, of).permits(permits))
 }
 
@@ -175,9 +175,11 @@ fn sequences(length: usize) -> impl Iterator<Item = String> {
 // D2
 #[test]
 fn half_open_closes_when_enough_succeeded_and_reopens_as_soon_as_they_cannot() {
-    for (s, m) in (1..=5).flat_map(|m| (1..=m).map(move |s| (s, m))) {
+    for (s, m) in (1..=5_u8).flat_map(|m| (1..=m).map(move |s| (s, m))) {
+        let (successes, of) = (s.into(), m.into());
+        let (s, m) = (usize::from(s), usize::from(m));
         for results in sequences(m) {
-            let circuit = probing(s as u64, m as u64, 1);
+            let circuit = probing(successes, of, 1);
             for (end, letter) in (1..).zip(results.chars()) {
                 circuit.play(&letter.to_string());
                 let expected = naive(s, m, &results[..end]);

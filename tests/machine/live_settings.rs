@@ -212,7 +212,7 @@ fn reconfigure(
 #[test]
 fn a_change_begins_from_what_holds() {
     let circuit = Fixture::new(|c| c.minimum_calls(10));
-    let double = |settings: &mut Settings| -> Option<u64> { Some(settings.minimum_calls()? * 2) };
+    let double = |settings: &mut Settings| -> Option<u32> { Some(settings.minimum_calls()? * 2) };
     for minimum in [20, 40, 80] {
         let change = reconfigure(&circuit, |c| {
             let doubled = double(c);
@@ -550,7 +550,7 @@ fn a_listener_of_settings_that_panics_disturbs_nobody() {
 // E5: of changes that race, none is lost, and their versions put them in order.
 #[test]
 fn relative_changes_that_race_all_hold_and_are_told_in_some_order() {
-    const EACH: u64 = 500;
+    const EACH: u32 = 500;
     let (circuit, told) = listened_to(|c| c.consecutive_failures(1));
     race(4, |_| {
         for _ in 0..EACH {
@@ -565,13 +565,13 @@ fn relative_changes_that_race_all_hold_and_are_told_in_some_order() {
     let mut told = told.lock().expect("a log").clone();
     told.sort_by_key(SettingsChange::version);
     for (change, version) in told.iter().zip(1..) {
-        assert_eq!(change.version(), version);
+        assert_eq!(change.version(), u64::from(version));
         assert_eq!(
             (failures(change.before()), failures(change.after())),
             (version, version + 1)
         );
     }
-    assert_eq!(told.len() as u64, 4 * EACH);
+    assert_eq!(told.len(), 4 * EACH as usize);
 }
 
 // ---- a version that is expected -----------------------------------------------------------------

@@ -57,8 +57,8 @@ fn consecutive_failures() {
         ("consecutive_failures", "8388608", |c| {
             c.consecutive_failures(8_388_608)
         }),
-        ("consecutive_failures", "18446744073709551615", |c| {
-            c.consecutive_failures(u64::MAX)
+        ("consecutive_failures", "4294967295", |c| {
+            c.consecutive_failures(u32::MAX)
         }),
     ]);
     accepted(&[
@@ -175,7 +175,7 @@ fn minimum_calls() {
         |c| c.minimum_calls(1),
         |c| c.minimum_calls(100),
         |c| c.count_window(10).minimum_calls(10),
-        |c| c.time_window(secs(1)).minimum_calls(u64::MAX),
+        |c| c.time_window(secs(1)).minimum_calls(u32::MAX),
     ]);
 }
 
@@ -326,9 +326,7 @@ fn probes() {
         ("probes.of", "0", |c| c.probes(0, 0)),
         ("probes.of", "0", |c| c.probes(1, 0)),
         ("probes.of", "64", |c| c.probes(1, 64)),
-        ("probes.of", "18446744073709551615", |c| {
-            c.probes(1, u64::MAX)
-        }),
+        ("probes.of", "4294967295", |c| c.probes(1, u32::MAX)),
         ("probes.successes", "0", |c| c.probes(0, 3)),
         ("probes.successes", "4", |c| c.probes(4, 3)),
         ("success_threshold", "0", |c| c.success_threshold(0)),
@@ -349,8 +347,8 @@ fn permits() {
         ("permits", "0", |c| c.permits(0)),
         ("permits", "2", |c| c.permits(2)),
         ("permits", "4", |c| c.probes(1, 3).permits(4)),
-        ("permits", "18446744073709551615", |c| {
-            c.probes(1, 63).permits(u64::MAX)
+        ("permits", "4294967295", |c| {
+            c.probes(1, 63).permits(u32::MAX)
         }),
     ]);
     accepted(&[
@@ -655,4 +653,47 @@ fn a_clock_that_panics_later_harms_nobody() {
         service.circuit().try_acquire().expect("closed").failure();
         assert_eq!(service.circuit().state(), State::Open);
     }
+}
+
+// B8: whatever is a count has one type.
+#[test]
+fn no_count_needs_a_cast() {
+    let n: u32 = 7;
+    let circuit = Circuit::builder("counts")
+        .consecutive_failures(n)
+        .count_window(n)
+        .minimum_calls(n)
+        .probes(n, n)
+        .success_threshold(n)
+        .permits(n)
+        .bulkhead(n, secs(1))
+        .retries(RetryLimits::new(n).per_second(n))
+        .event_log(n)
+        .build()
+        .expect("valid");
+    let mut settings = circuit.settings();
+    let said: [Option<u32>; 4] = [
+        settings.consecutive_failures(),
+        settings.count_window(),
+        settings.minimum_calls(),
+        settings.event_log(),
+    ];
+    assert_eq!(said, [Some(n); 4]);
+    assert_eq!((settings.permits(), settings.probes()), (n, (n, n)));
+    settings
+        .set_consecutive_failures(n)
+        .set_count_window(None)
+        .set_time_window(secs(1))
+        .set_time_window_buckets(n)
+        .set_minimum_calls(n)
+        .set_permits(n)
+        .set_probes((n, n))
+        .set_bulkhead((n, secs(1)))
+        .set_event_log(n);
+    assert!(
+        Circuit::builder("counts")
+            .settings(&settings)
+            .build()
+            .is_ok()
+    );
 }

@@ -69,13 +69,13 @@ fn the_nth_failure_in_a_row_trips_and_not_one_sooner() {
         let circuit = Fixture::new(|c| c.consecutive_failures(n));
         for failures in 1..n {
             circuit.play("f");
-            assert_eq!(circuit.look().consecutive_failures, failures);
+            assert_eq!(circuit.look().consecutive_failures, u64::from(failures));
         }
         circuit.is(State::Closed);
         circuit.play("f x");
         assert_eq!(
             circuit.look().last_trip.map(|trip| trip.cause),
-            Some(Cause::ConsecutiveFailures(n))
+            Some(Cause::ConsecutiveFailures(n.into()))
         );
     }
 }

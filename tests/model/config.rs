@@ -147,7 +147,7 @@ impl Config {
         let builder = say!(builder,
             self.ramp => |b: Builder, (time, from)| b.ramp(time, share(from)),
             self.around.call_timeout => Builder::call_timeout,
-            self.around.bulkhead => |b: Builder, (places, wait)| b.bulkhead(places, wait),
+            self.around.bulkhead => |b: Builder, (places, wait)| b.bulkhead(count(places), wait),
             self.around.retries => Builder::retries,
         );
         builder
@@ -158,16 +158,21 @@ impl Config {
 
     fn tell_policies(&self, builder: Builder) -> Builder {
         say!(builder,
-            self.consecutive => Builder::consecutive_failures,
+            self.consecutive.map(count) => Builder::consecutive_failures,
             self.span => Builder::consecutive_failures_span,
             self.failure_rate.map(share) => Builder::failure_rate,
             self.slow_rate.map(share) => Builder::slow_call_rate,
             self.slow_after => Builder::slow_call_duration,
-            self.minimum => Builder::minimum_calls,
+            self.minimum.map(count) => Builder::minimum_calls,
             self.window => |builder, window: Window| window.tell(builder),
             self.custom => |b: Builder, custom: Custom| b.trip_when(move |c| custom.trips(c)),
         )
     }
+}
+
+/// The reference counts everything in `u64`.
+fn count(number: u64) -> u32 {
+    number.try_into().expect("small")
 }
 
 impl Window {
@@ -184,26 +189,27 @@ impl Window {
 impl HalfOpen {
     fn tell(self, builder: Builder) -> Builder {
         let builder = builder
-            .permits(self.permits)
-            .probes(self.successes, self.of);
+            .permits(count(self.permits))
+            .probes(count(self.successes), count(self.of));
         say!(builder, self.timeout => Builder::half_open_timeout)
     }
 }
 
 impl Change {
     pub(crate) fn tell<'a>(&self, settings: &'a mut Settings) -> &'a mut Settings {
+        let counts = |(successes, of)| (count(successes), count(of));
         let shares = |share_of: Option<u32>| share_of.map(share);
         say!(settings,
-            self.consecutive => Settings::set_consecutive_failures,
+            self.consecutive.map(|it| it.map(count)) => Settings::set_consecutive_failures,
             self.failure_rate.map(shares) => Settings::set_failure_rate,
             self.slow_rate.map(shares) => Settings::set_slow_call_rate,
-            self.minimum => Settings::set_minimum_calls,
+            self.minimum.map(|it| it.map(count)) => Settings::set_minimum_calls,
             self.open_for => Settings::set_open_for,
-            self.permits => Settings::set_permits,
-            self.probes => Settings::set_probes,
+            self.permits.map(|it| it.map(count)) => Settings::set_permits,
+            self.probes.map(|it| it.map(counts)) => Settings::set_probes,
             self.timeout => Settings::set_half_open_timeout,
             self.around.map(|it| it.call_timeout) => Settings::set_call_timeout,
-            self.around.map(|it| it.bulkhead) => Settings::set_bulkhead,
+            self.around.map(|it| it.bulkhead.map(|(places, wait)| (count(places), wait))) => Settings::set_bulkhead,
             self.around.map(|it| it.retries) => Settings::set_retries,
         )
     }
@@ -307,7 +313,7 @@ pub(crate) fn mode() -> impl Strategy<Value = Mode> {
 }
 
 fn retries() -> impl Strategy<Value = RetryLimits> {
-    let limits = (1..=100u64, thousandths(), 0..=10u64, millis(1..=2_000));
+    let limits = (1..=100u32, thousandths(), 0..=10u32, millis(1..=2_000));
     limits.prop_map(|(at_most, of, per_second, max_wait)| {
         let limits = RetryLimits::new(at_most).share(share(of));
         limits.per_second(per_second).max_wait(max_wait)

@@ -237,7 +237,7 @@ fn the_break_is_over_for_exactly_one_of_many() {
 // A2, A4, D1, F2
 #[test]
 fn never_more_probes_than_permits_and_none_is_lost() {
-    const PERMITS: u64 = 3;
+    const PERMITS: u32 = 3;
     let clock = ManualClock::new();
     let circuit = builder(&clock)
         .probes(5, 9)
@@ -253,7 +253,7 @@ fn never_more_probes_than_permits_and_none_is_lost() {
                 full.fetch_add(1, SeqCst);
                 continue;
             };
-            assert!(crowd.enter() <= PERMITS);
+            assert!(crowd.enter() <= PERMITS.into());
             if dice.below(4) == 0 {
                 thread::yield_now();
             }
@@ -266,11 +266,11 @@ fn never_more_probes_than_permits_and_none_is_lost() {
     });
     assert_eq!(
         crowd.most.into_inner(),
-        PERMITS,
+        u64::from(PERMITS),
         "the seats were never full"
     );
     assert!(full.into_inner() > 0, "nobody was ever turned away");
-    assert_all_seats_free(&circuit, PERMITS);
+    assert_all_seats_free(&circuit, PERMITS.into());
 }
 
 fn assert_all_seats_free(circuit: &Circuit, permits: u64) {
@@ -672,7 +672,7 @@ fn interfere(circuit: &Circuit, dice: &mut Dice, weather: &Weather) {
         4 => circuit.set_mode(Mode::Disabled),
         5 => circuit.set_mode(Mode::Normal),
         6 => {
-            let n = 1 + dice.below(5);
+            let n = *dice.pick(&[1_u32, 2, 3, 4, 5]);
             let change = circuit.reconfigure(|numbers| numbers.set_consecutive_failures(n));
             change.expect("valid");
             false

@@ -19,7 +19,7 @@ use crate::collisions::{Dice, race};
 
 const THREADS: usize = 4;
 const NAMES: u64 = 6;
-const PLACES: usize = 3;
+const PLACES: u32 = 3;
 const BREAK: Duration = Duration::from_secs(1);
 const UNPOISONED: &str = "nobody panics with it in hand";
 
@@ -121,7 +121,7 @@ impl Crowd {
         for _ in 0..200 {
             let name = format!("name {}", dice.below(NAMES));
             assert!(
-                self.registry.len() <= PLACES,
+                self.registry.len() <= PLACES as usize,
                 "never more than there may be"
             );
             match dice.below(16) {

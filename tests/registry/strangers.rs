@@ -19,7 +19,7 @@ fn one_place(
 }
 
 fn places(
-    most: usize,
+    most: u32,
     change: impl Fn(CircuitBuilder) -> CircuitBuilder + Send + Sync + 'static,
 ) -> (Registry, ManualClock) {
     let clock = ManualClock::new();

@@ -41,7 +41,7 @@ const NOW: Duration = Duration::ZERO;
 type Answer = Result<Response<String>, io::Error>;
 
 fn circuit(
-    places: u64,
+    places: u32,
     wait: Duration,
     configure: impl FnOnce(CircuitBuilder) -> CircuitBuilder,
 ) -> Circuit {

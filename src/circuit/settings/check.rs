@@ -8,27 +8,31 @@ use super::{
     ConfigError, OpenFor, Settings,
     agreement::Agreement,
     retry_limits::RetryLimits,
-    values::{duration, millionths, share, unless_zero},
+    values::{count, duration, millionths, share, unless_zero},
 };
 use crate::machine::{
-    AbandonedPolicy, MAX_BUCKETS, MAX_CONSECUTIVE_FAILURES, MAX_PROBES, MAX_SHARED_PROBES,
-    MAX_SIZE, MAX_SPAN, MIN_SPAN, Numbers, WindowKind, nanos,
+    self, AbandonedPolicy, MAX_BUCKETS, MAX_SIZE, MAX_SPAN, MIN_SPAN, Numbers, WindowKind, nanos,
 };
 
+/// What the circuit's word has room for.
+pub(crate) const MAX_CONSECUTIVE_FAILURES: u32 = as_count(machine::MAX_CONSECUTIVE_FAILURES);
+pub(crate) const MAX_PROBES: u32 = as_count(machine::MAX_PROBES);
+const MAX_SHARED_PROBES: u32 = as_count(machine::MAX_SHARED_PROBES);
+
 /// The most places of a bulkhead.
-pub(crate) const MAX_PLACES: u64 = 1_000_000;
+pub(crate) const MAX_PLACES: u32 = 1_000_000;
 
 /// How often a call may be repeated, at most.
-pub(crate) const MAX_RETRIES: u64 = 100;
+pub(crate) const MAX_RETRIES: u32 = 100;
 
 /// How many instances have to agree, at most.
-pub(crate) const MAX_INSTANCES: u64 = 10_000;
+pub(crate) const MAX_INSTANCES: u32 = 10_000;
 
 /// The greatest revision that every store can keep.
 pub(crate) const MAX_REVISION: u64 = 1 << 52;
 
 /// How many calls may be repeated a second, besides a share of them.
-pub(crate) const MAX_RETRIES_PER_SECOND: u64 = 1_000_000;
+pub(crate) const MAX_RETRIES_PER_SECOND: u32 = 1_000_000;
 
 impl Settings {
     /// The numbers that these settings stand for, if they make sense. `old` are those that they were made of, if
@@ -97,15 +101,15 @@ impl Settings {
     pub(crate) fn with_numbers(&self, numbers: &Numbers) -> Self {
         let function = self.open_for.function();
         Self {
-            consecutive_failures: unless_zero(numbers.consecutive_failures, |failures| failures),
+            consecutive_failures: unless_zero(numbers.consecutive_failures, count),
             consecutive_failures_span: unless_zero(numbers.consecutive_failures_span, duration),
             failure_rate: unless_zero(numbers.failure_rate, share),
             slow_call_rate: unless_zero(numbers.slow_call_rate, share),
             slow_call_duration: unless_zero(numbers.slow_call_duration, duration),
-            minimum_calls: self.has_window().then_some(numbers.minimum_calls),
+            minimum_calls: self.has_window().then(|| count(numbers.minimum_calls)),
             open_for: OpenFor::read_from(numbers, function),
-            permits: numbers.permits,
-            probes: (numbers.successes, numbers.of),
+            permits: count(numbers.permits),
+            probes: (count(numbers.successes), count(numbers.of)),
             half_open_timeout: unless_zero(numbers.half_open_timeout, duration),
             probe_timeout: unless_zero(numbers.probe_timeout, duration),
             ramp: unless_zero(numbers.ramp, |time| {
@@ -114,12 +118,12 @@ impl Settings {
             spread_retry_after: unless_zero(numbers.spread_retry_after, share),
             call_timeout: unless_zero(numbers.call_timeout, duration),
             bulkhead: unless_zero(numbers.bulkhead, |places| {
-                (places, duration(numbers.bulkhead_wait))
+                (count(places), duration(numbers.bulkhead_wait))
             }),
             retries: unless_zero(numbers.retries, |at_most| RetryLimits {
-                at_most,
+                at_most: count(at_most),
                 share: share(numbers.retries_share),
-                per_second: numbers.retries_per_second,
+                per_second: count(numbers.retries_per_second),
                 max_wait: duration(numbers.retries_max_wait),
             }),
             shared: read_shared(numbers),
@@ -181,7 +185,7 @@ impl Settings {
             let allowed = format!("1 to {MAX_CONSECUTIVE_FAILURES}");
             let valid = (1..=MAX_CONSECUTIVE_FAILURES).contains(&failures);
             ConfigError::unless(valid, "consecutive_failures", &failures, &allowed)?;
-            numbers.consecutive_failures = failures;
+            numbers.consecutive_failures = failures.into();
         }
         if let Some(span) = self.consecutive_failures_span {
             numbers.consecutive_failures_span = above_zero("consecutive_failures_span", span)?;
@@ -198,7 +202,7 @@ impl Settings {
             numbers.slow_call_rate = millionths("slow_call_rate", rate)?;
             self.refuse_slow_rate_alone(rate, old)?;
         }
-        numbers.minimum_calls = self.check_minimum()?;
+        numbers.minimum_calls = self.check_minimum()?.into();
         Ok(())
     }
 
@@ -246,12 +250,12 @@ impl Settings {
     }
 
     /// The minimum, which is said, the default, or nothing where there is no window.
-    fn check_minimum(&self) -> Result<u64, ConfigError> {
+    fn check_minimum(&self) -> Result<u32, ConfigError> {
         let field = "minimum_calls";
         let Some(minimum) = self.minimum_calls() else {
             return Ok(0);
         };
-        let most = self.count_window.map_or(u64::MAX, u64::from);
+        let most = self.count_window.unwrap_or(u32::MAX);
         match minimum {
             _ if !self.has_window() => {
                 let allowed = "left out where there is no `count_window` or `time_window`";
@@ -274,7 +278,8 @@ impl Settings {
         let valid = (1..=of).contains(&successes);
         ConfigError::unless(valid, "probes.successes", &successes, &allowed)?;
         self.check_permits(old)?;
-        (numbers.permits, numbers.successes, numbers.of) = (self.permits, successes, of);
+        let [permits, successes, of] = [self.permits, successes, of].map(u64::from);
+        (numbers.permits, numbers.successes, numbers.of) = (permits, successes, of);
         if let Some(timeout) = self.half_open_timeout {
             numbers.half_open_timeout = above_zero("half_open_timeout", timeout)?;
         }
@@ -292,7 +297,7 @@ impl Settings {
             let allowed = format!("1 to {MAX_PLACES}");
             let valid = (1..=MAX_PLACES).contains(&places);
             ConfigError::unless(valid, "bulkhead.places", &places, &allowed)?;
-            (numbers.bulkhead, numbers.bulkhead_wait) = (places, nanos(wait));
+            (numbers.bulkhead, numbers.bulkhead_wait) = (places.into(), nanos(wait));
         }
         self.retries
             .map_or(Ok(()), |limits| write_retries(limits, numbers))
@@ -303,7 +308,7 @@ impl Settings {
             return Ok(());
         };
         let allowed = format!("1 to {MAX_INSTANCES}");
-        let instances = u64::from(agreement.instances);
+        let instances = agreement.instances;
         let valid = (1..=MAX_INSTANCES).contains(&instances);
         ConfigError::unless(valid, "shared.instances", &instances, &allowed)?;
         if agreement.share != 0.0 {
@@ -313,7 +318,7 @@ impl Settings {
         let allowed = format!("0 to {MAX_REVISION}");
         let valid = revision <= MAX_REVISION;
         ConfigError::unless(valid, "shared.revision", &revision, &allowed)?;
-        (numbers.shared, numbers.shared_revision) = (instances, revision);
+        (numbers.shared, numbers.shared_revision) = (instances.into(), revision);
         numbers.shared_flags = agreement.flags();
         self.refuse_what_cannot_be_shared()
     }
@@ -363,7 +368,7 @@ fn write_retries(limits: RetryLimits, numbers: &mut Numbers) -> Result<(), Confi
         numbers.retries_share = millionths("retries.share", share)?;
     }
     numbers.retries_max_wait = above_zero("retries.max_wait", max_wait)?;
-    (numbers.retries, numbers.retries_per_second) = (at_most, per_second);
+    (numbers.retries, numbers.retries_per_second) = (at_most.into(), per_second.into());
     if numbers.retries_share == 0 && per_second == 0 {
         let allowed = "above 0 where `retries.share` is 0: no call would ever be repeated";
         return Err(ConfigError::new("retries.per_second", per_second, allowed));
@@ -372,9 +377,8 @@ fn write_retries(limits: RetryLimits, numbers: &mut Numbers) -> Result<(), Confi
 }
 
 fn read_shared(numbers: &Numbers) -> Option<Agreement> {
-    let instances = u32::try_from(numbers.shared).unwrap_or(u32::MAX);
-    (instances > 0).then(|| {
-        Agreement::of(instances)
+    unless_zero(numbers.shared, |instances| {
+        Agreement::of(count(instances))
             .share(share(numbers.shared_share))
             .revision(numbers.shared_revision)
             .with_flags(numbers.shared_flags)
@@ -390,4 +394,11 @@ fn off() -> Arguments<'static> {
 fn above_zero(field: &'static str, time: Duration) -> Result<u64, ConfigError> {
     ConfigError::unless(!time.is_zero(), field, &time, "a time above zero")?;
     Ok(nanos(time))
+}
+
+/// A bound of the machine, as people say it.
+#[expect(clippy::cast_possible_truncation, reason = "asserted")]
+const fn as_count(bound: u64) -> u32 {
+    assert!(bound <= u32::MAX as u64, "a bound of a count is a count");
+    bound as u32
 }

@@ -7,7 +7,7 @@ const DEFAULT_FAILURE_RATE: f64 = 0.5;
 /// The calls a window holds where none is named.
 const DEFAULT_COUNT_WINDOW: u32 = 100;
 /// The calls a window must hold before a rate counts, or fewer if the window is smaller.
-const DEFAULT_MINIMUM_CALLS: u64 = 20;
+const DEFAULT_MINIMUM_CALLS: u32 = 20;
 /// The buckets of a time window.
 const DEFAULT_BUCKETS: u32 = 10;
 
@@ -58,8 +58,8 @@ impl Settings {
     }
 
     /// `None` where there is no window.
-    pub(super) fn default_minimum_calls(&self) -> Option<u64> {
-        let most = self.count_window.map_or(u64::MAX, u64::from);
+    pub(super) fn default_minimum_calls(&self) -> Option<u32> {
+        let most = self.count_window.unwrap_or(u32::MAX);
         self.has_window().then(|| most.min(DEFAULT_MINIMUM_CALLS))
     }
 }

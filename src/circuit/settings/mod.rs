@@ -17,9 +17,11 @@ mod values;
 
 use std::time::Duration;
 
+pub(crate) use self::check::MAX_PROBES;
 #[cfg(feature = "config")]
 pub(crate) use self::check::{
-    MAX_INSTANCES, MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND, MAX_REVISION,
+    MAX_CONSECUTIVE_FAILURES, MAX_INSTANCES, MAX_PLACES, MAX_RETRIES, MAX_RETRIES_PER_SECOND,
+    MAX_REVISION,
 };
 #[cfg(feature = "admin")]
 pub(crate) use self::values::Value;
@@ -144,7 +146,7 @@ settings! {
     #[derive(Clone, Debug)]
     off {
         /// Failures in a row that trip; see [the builder](crate::CircuitBuilder::consecutive_failures).
-        consecutive_failures, set_consecutive_failures: u64;
+        consecutive_failures, set_consecutive_failures: u32;
         /// The time that they must span; see [the builder](crate::CircuitBuilder::consecutive_failures_span).
         consecutive_failures_span, set_consecutive_failures_span: Duration;
         /// The share of failures that trips; see [the builder](crate::CircuitBuilder::failure_rate).
@@ -169,7 +171,7 @@ settings! {
         /// How many of its last events are kept; see [the builder](crate::CircuitBuilder::event_log). `None` is the
         /// default: none, and 16 for a circuit of a registry.
         /// It cannot be changed while the circuit lives: `reconfigure` refuses.
-        event_log, set_event_log: u64;
+        event_log, set_event_log: u32;
         /// How long half-open waits for its probes; see [the builder](crate::CircuitBuilder::half_open_timeout).
         /// `None` is the default, the longer of the break before it and 30 seconds.
         half_open_timeout, set_half_open_timeout: Duration;
@@ -185,7 +187,7 @@ settings! {
         call_timeout, set_call_timeout: Duration;
         /// How many calls there may be at once, and how long one more waits for a place; see
         /// [the builder](crate::CircuitBuilder::bulkhead).
-        bulkhead, set_bulkhead: (u64, Duration);
+        bulkhead, set_bulkhead: (u32, Duration);
         /// How often calls are repeated; see [the builder](crate::CircuitBuilder::retries).
         retries, set_retries: RetryLimits;
         /// Whether it is shared with the other instances of a fleet, and when they open together; see
@@ -195,10 +197,10 @@ settings! {
     }
     on {
         /// How many probes may be in flight at once; see [the builder](crate::CircuitBuilder::permits).
-        permits, set_permits: u64 = 1;
+        permits, set_permits: u32 = 1;
         /// How many successes close, and of how many probes; see [the builder](crate::CircuitBuilder::probes).
         #[doc(alias = "success_threshold")]
-        probes, set_probes: (u64, u64) = (1, 1);
+        probes, set_probes: (u32, u32) = (1, 1);
         /// What becomes of calls that are dropped; see [the builder](crate::CircuitBuilder::abandoned).
         abandoned, set_abandoned: AbandonedPolicy = AbandonedPolicy::FailureIfSlow;
         /// Whether totals are counted; see [the builder](crate::CircuitBuilder::totals).
@@ -209,7 +211,7 @@ settings! {
         durations, set_durations: bool = false;
     }
     by_hand {
-        minimum_calls: Option<u64> = None;
+        minimum_calls: Option<u32> = None;
         open_for: OpenFor = OpenFor::default();
         trip_when: Option<CustomPolicy> = None;
     }
@@ -219,12 +221,12 @@ impl Settings {
     /// How many calls the window must hold before rates count; see [the builder](crate::CircuitBuilder::minimum_calls).
     /// `None` where there is no window.
     #[must_use]
-    pub fn minimum_calls(&self) -> Option<u64> {
+    pub fn minimum_calls(&self) -> Option<u32> {
         self.minimum_calls.or_else(|| self.default_minimum_calls())
     }
 
     /// Sets [`minimum_calls`](Self::minimum_calls). `None` is the default: 20, or the size of a smaller count window.
-    pub fn set_minimum_calls(&mut self, calls: impl Into<Option<u64>>) -> &mut Self {
+    pub fn set_minimum_calls(&mut self, calls: impl Into<Option<u32>>) -> &mut Self {
         self.minimum_calls = calls.into();
         self
     }

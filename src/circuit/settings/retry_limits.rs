@@ -20,11 +20,11 @@ use std::{fmt, time::Duration};
 #[non_exhaustive]
 pub struct RetryLimits {
     /// How often one call is repeated, at most: 1 to 100. The first try is not among them.
-    pub at_most: u64,
+    pub at_most: u32,
     /// At most this share of the successful calls is repeated, in `0..=1`. Default: 0.1.
     pub share: f64,
     /// So many more may be repeated each second, so that there are some where there are few calls. Default: 1.
-    pub per_second: u64,
+    pub per_second: u32,
     /// How long a call may wait in all before it is repeated. One that would have to wait for longer is not. Default: 1
     /// second.
     pub max_wait: Duration,
@@ -33,7 +33,7 @@ pub struct RetryLimits {
 impl RetryLimits {
     /// At most so many repeats of a call, and the defaults for the rest.
     #[must_use]
-    pub const fn new(at_most: u64) -> Self {
+    pub const fn new(at_most: u32) -> Self {
         Self {
             at_most,
             share: 0.1,
@@ -51,7 +51,7 @@ impl RetryLimits {
 
     /// Sets [how many more each second](Self::per_second).
     #[must_use]
-    pub const fn per_second(mut self, per_second: u64) -> Self {
+    pub const fn per_second(mut self, per_second: u32) -> Self {
         self.per_second = per_second;
         self
     }

@@ -40,6 +40,11 @@ pub(crate) fn duration(nanos: u64) -> Duration {
     }
 }
 
+/// The count that was said where the machine has this number.
+pub(super) fn count(number: u64) -> u32 {
+    u32::try_from(number).expect("the numbers of the machine are made of settings")
+}
+
 /// What stands for *off* where it is not zero.
 pub(crate) fn unless_zero<T>(number: u64, value: impl FnOnce(u64) -> T) -> Option<T> {
     (number > 0).then(|| value(number))
@@ -70,10 +75,10 @@ pub(crate) enum Value {
     Time(Duration),
     Switch(bool),
     /// So many successes of so many probes.
-    Probes(u64, u64),
+    Probes(u32, u32),
     Ramp(Duration, f64),
     /// So many places, and a wait for one.
-    Bulkhead(u64, Duration),
+    Bulkhead(u32, Duration),
     Retries(RetryLimits),
     Shared(Agreement),
     Abandoned(AbandonedPolicy),
@@ -219,9 +224,9 @@ value_from! {
     f64: share => Self::Share(share);
     Duration: time => Self::Time(time);
     bool: on => Self::Switch(on);
-    (u64, u64): (successes, of) => Self::Probes(successes, of);
+    (u32, u32): (successes, of) => Self::Probes(successes, of);
     (Duration, f64): (time, from) => Self::Ramp(time, from);
-    (u64, Duration): (places, wait) => Self::Bulkhead(places, wait);
+    (u32, Duration): (places, wait) => Self::Bulkhead(places, wait);
     RetryLimits: limits => Self::Retries(limits);
     Agreement: agreement => Self::Shared(agreement);
     AbandonedPolicy: policy => Self::Abandoned(policy);

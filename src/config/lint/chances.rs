@@ -71,9 +71,9 @@ pub(super) fn calls_for_two_failures(threshold: f64) -> Option<u64> {
 /// The probes of a dependency that is down.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Probing {
-    pub(super) permits: u64,
+    pub(super) permits: u32,
     /// So many successes of so many probes close.
-    pub(super) probes: (u64, u64),
+    pub(super) probes: (u32, u32),
     /// How long a probe takes to fail, in seconds.
     pub(super) probe: f64,
     /// The break, in seconds.
@@ -119,8 +119,8 @@ fn ln_factorial(n: u64) -> f64 {
     clippy::cast_precision_loss,
     reason = "nobody counts calls beyond 2^53 to the last one"
 )]
-pub(super) fn float(number: u64) -> f64 {
-    number as f64
+pub(super) fn float(number: impl Into<u64>) -> f64 {
+    number.into() as f64
 }
 
 #[cfg(test)]
@@ -252,7 +252,7 @@ mod tests {
             let mut word = state;
             word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            float((word ^ (word >> 31)) >> 11) / float(1 << 53)
+            float((word ^ (word >> 31)) >> 11) / float(1_u64 << 53)
         }
     }
 
@@ -260,7 +260,7 @@ mod tests {
     fn calls_until_it_trips(change: fn(CircuitBuilder) -> CircuitBuilder, p: f64) -> f64 {
         let builder = change(Circuit::builder("simulated")).open_for(Duration::from_secs(1));
         let circuit = builder.build().expect("valid");
-        let (mut random, mut calls, trips) = (random(7), 0, 1_000);
+        let (mut random, mut calls, trips) = (random(7), 0_u64, 1_000_u32);
         for _ in 0..trips {
             while circuit.state() == State::Closed {
                 let guard = circuit.try_acquire().expect("closed");

@@ -12,8 +12,8 @@ use super::{
     words::{calls, count, percent, rate, time},
 };
 use crate::{
-    circuit::settings::{Jitter, MAX_PLACES, OpenFor, Settings},
-    machine::{AbandonedPolicy, MAX_CONSECUTIVE_FAILURES, MAX_SPAN},
+    circuit::settings::{Jitter, MAX_CONSECUTIVE_FAILURES, MAX_PLACES, OpenFor, Settings},
+    machine::{AbandonedPolicy, MAX_SPAN},
 };
 
 /// What a lint has found, and of which setting.
@@ -128,7 +128,7 @@ fn trips_on_background_errors(settings: &Settings, calls: &Calls) -> Option<Find
 fn calls_until_streak(
     settings: &Settings,
     calls: &Calls,
-    failures: u64,
+    failures: u32,
     share: f64,
 ) -> Option<f64> {
     let mut in_a_row = float(failures);
@@ -138,7 +138,7 @@ fn calls_until_streak(
     Some(calls_until_in_a_row(in_a_row, share))
 }
 
-fn failures_that_trip(failures: u64) -> String {
+fn failures_that_trip(failures: u32) -> String {
     match failures {
         1 => "1 failure trips".to_owned(),
         failures => format!("{} failures in a row trip", count(float(failures))),
@@ -149,7 +149,7 @@ fn failure_rate_near_background_errors(settings: &Settings, calls: &Calls) -> Op
     let (threshold, share) = (settings.failure_rate()?, calls.background_errors()?);
     let minimum = settings.minimum_calls()?;
     let window = calls_in_window(settings, calls);
-    if window.is_some_and(|window| window < minimum) {
+    if window.is_some_and(|window| window < minimum.into()) {
         // Its rates never count, which is told by itself.
         return None;
     }
@@ -219,7 +219,7 @@ fn one_failure_trips(settings: &Settings, calls: &Calls) -> Option<Finding> {
     let (threshold, minimum) = (settings.failure_rate()?, settings.minimum_calls()?);
     // What is known to fail anyway says more.
     let is_told = calls.background_errors().is_some();
-    if is_told || minimum == 0 || failures_that_reach(threshold, minimum) > 1 {
+    if is_told || minimum == 0 || failures_that_reach(threshold, minimum.into()) > 1 {
         return None;
     }
     let (of, at) = (self::calls(float(minimum)), percent(threshold));

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     circuit::{handle::Circuit, settings::Settings},
     registry::DEFAULT_MAX_CIRCUITS,
+    util::size::size,
 };
 
 const SHARED: &str = "shared";
@@ -255,7 +256,7 @@ impl<'a> Linter<'a> {
 
     #[expect(clippy::cast_precision_loss, reason = "nobody has so many circuits")]
     fn max_circuits_nearly_reached(&mut self) {
-        let most = self.config.max_circuits.unwrap_or(DEFAULT_MAX_CIRCUITS);
+        let most = size(self.config.max_circuits.unwrap_or(DEFAULT_MAX_CIRCUITS));
         let there = self.circuits.len();
         let free = most.saturating_sub(there);
         if free as f64 >= LEAST_FREE * most as f64 {

@@ -28,7 +28,7 @@ pub struct Calls {
     background_errors: Option<f64>,
     caller_timeout: Option<Duration>,
     duration: Option<Duration>,
-    capacity: Option<u64>,
+    capacity: Option<u32>,
 }
 
 impl Calls {
@@ -102,7 +102,7 @@ impl Calls {
     /// If it is 0.
     #[must_use]
     #[track_caller]
-    pub fn with_capacity(self, calls: u64) -> Self {
+    pub fn with_capacity(self, calls: u32) -> Self {
         assert!(calls > 0, "a capacity must be at least 1 call");
         Self {
             capacity: Some(calls),
@@ -136,7 +136,7 @@ impl Calls {
 
     /// How many calls the caller can have in flight at once, if known.
     #[must_use]
-    pub fn capacity(&self) -> Option<u64> {
+    pub fn capacity(&self) -> Option<u32> {
         self.capacity
     }
 

@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, Method};
 
 use super::{Cached, key::Keys, shared::Shared, store::Store};
-use crate::circuit::{
-    clock::{CircuitClock, Clock},
-    settings::ConfigError,
+use crate::{
+    circuit::{
+        clock::{CircuitClock, Clock},
+        settings::ConfigError,
+    },
+    util::size::size,
 };
 
 /// What only asks is to be said of no method of these: they change things, or their answers are none to keep (RFC 9110,
@@ -29,7 +32,7 @@ pub(super) struct Rules {
     pub(super) shared: bool,
     pub(super) keep_for: Duration,
     pub(super) stale_if_error: Option<Duration>,
-    pub(super) body_limit: usize,
+    pub(super) body_limit: u64,
     /// Those beside GET and HEAD.
     pub(super) methods: Vec<Method>,
 }
@@ -37,8 +40,8 @@ pub(super) struct Rules {
 /// Builds a [`Cached`].
 #[must_use = "nothing is kept without `build`"]
 pub struct CachedBuilder {
-    entries: usize,
-    bytes: usize,
+    entries: u32,
+    bytes: u64,
     /// `None`: an hour, or for as long as what is stale may be given.
     keep_for: Option<Duration>,
     rules: Rules,
@@ -100,7 +103,7 @@ impl CachedBuilder {
     /// Default: 1,000.
     #[doc(alias = "capacity")]
     #[doc(alias = "max_entries")]
-    pub fn entries(mut self, entries: usize) -> Self {
+    pub fn entries(mut self, entries: u32) -> Self {
         self.entries = entries;
         self
     }
@@ -110,7 +113,7 @@ impl CachedBuilder {
     ///
     /// Default: 16 MiB.
     #[doc(alias = "weight")]
-    pub fn bytes(mut self, bytes: usize) -> Self {
+    pub fn bytes(mut self, bytes: u64) -> Self {
         self.bytes = bytes;
         self
     }
@@ -121,7 +124,7 @@ impl CachedBuilder {
     /// take in the worst case.
     ///
     /// Default: 1 MiB.
-    pub fn body_limit(mut self, body_limit: usize) -> Self {
+    pub fn body_limit(mut self, body_limit: u64) -> Self {
         self.rules.body_limit = body_limit;
         self
     }
@@ -192,6 +195,7 @@ impl CachedBuilder {
             clock,
         } = self;
         ConfigError::unless(entries >= 8, "entries", &entries, "8 or more")?;
+        let in_memory = in_memory(bytes)?;
         let most = bytes / 8;
         if rules.body_limit > most {
             let allowed = format!("at most {most}, an eighth of `bytes`");
@@ -209,12 +213,18 @@ impl CachedBuilder {
             None => CircuitClock::tokio(),
         };
         Ok(Cached(Arc::new(Shared::new(
-            Store::new(entries, bytes, rules.body_limit),
+            Store::new(size(entries), in_memory, rules.body_limit),
             Keys::new(also_key_by),
             rules,
             clock,
         ))))
     }
+}
+
+/// No memory is larger than can be addressed.
+fn in_memory(bytes: u64) -> Result<usize, ConfigError> {
+    let too_many = |_| ConfigError::new("bytes", bytes, format!("at most {}", usize::MAX));
+    usize::try_from(bytes).map_err(too_many)
 }
 
 /// What is stale could not be given for longer than it is kept.

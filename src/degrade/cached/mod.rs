@@ -281,11 +281,11 @@ pub struct Cached(Arc<Shared>);
 #[non_exhaustive]
 pub struct CacheUsage {
     /// How many answers are kept.
-    pub answers: usize,
+    pub answers: u64,
     /// How many bytes they take at most, with all that is needed to find them.
-    pub bytes: usize,
+    pub bytes: u64,
     /// How many bodies are being recorded.
-    pub recording: usize,
+    pub recording: u64,
     /// How many requests it had nothing to do with, since it was built. Calls that failed are among them, which
     /// [`Snapshot::parts`](crate::Snapshot::parts) does not count.
     pub not_asked: NotAsked,
@@ -325,9 +325,9 @@ impl Cached {
         let Shared { store, counts, .. } = &*self.0;
         let (answers, bytes) = store.usage();
         CacheUsage {
-            answers,
-            bytes,
-            recording: self.0.recordings.count(),
+            answers: answers as u64,
+            bytes: bytes as u64,
+            recording: self.0.recordings.count() as u64,
             not_asked: counts.not_asked(),
             not_kept: counts.not_kept(),
             not_given: counts.not_given(),

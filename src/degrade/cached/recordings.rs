@@ -137,14 +137,15 @@ impl Drop for Place {
 }
 
 /// Whether there is room for it.
-fn add(body: &mut Vec<u8>, data: &[u8], limit: usize) -> bool {
+fn add(body: &mut Vec<u8>, data: &[u8], limit: u64) -> bool {
     let length = body.len() + data.len();
-    if length > limit {
+    if length as u64 > limit {
         return false;
     }
     if length > body.capacity() {
         // Twice as much, as ever, but no more than there may be.
-        let room = (body.capacity() * 2).clamp(length, limit);
+        let twice = (body.capacity() * 2).max(length);
+        let room = usize::try_from(limit).map_or(twice, |limit| twice.min(limit));
         body.reserve_exact(room - body.len());
     }
     body.extend_from_slice(data);

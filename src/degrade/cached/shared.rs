@@ -101,7 +101,7 @@ impl Asked {
         let announced = storable.announced.unwrap_or(0);
         let room = usize::try_from(announced)
             .ok()
-            .filter(|room| *room <= shared.rules.body_limit)
+            .filter(|_| announced <= shared.rules.body_limit)
             .ok_or(WhyNotKept::TooLarge)?;
         let place = Place::take(&shared, shared.clock.0.now(), room).ok_or(WhyNotKept::NoPlace)?;
         // Who passes a response on has to date it (RFC 9110, section 6.6.1).

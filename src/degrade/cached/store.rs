@@ -84,7 +84,7 @@ pub(super) struct ToKeep<'a> {
 }
 
 impl Store {
-    pub(super) fn new(entries: usize, bytes: usize, body_limit: usize) -> Self {
+    pub(super) fn new(entries: usize, bytes: usize, body_limit: u64) -> Self {
         let shards = shards(entries, bytes, body_limit);
         let options = OptionsBuilder::new()
             .shards(shards)
@@ -219,9 +219,9 @@ fn variant(keys: &Keys, root: &Root, question: &Question) -> Option<Key> {
 }
 
 /// Each has room for eight answers of the largest size: what is larger than a shard is never kept.
-fn shards(entries: usize, bytes: usize, body_limit: usize) -> usize {
-    let by_bytes = bytes / 8 / (body_limit + MAX_HEAD);
-    let at_most = by_bytes.min(entries / 32).clamp(1, 64);
+fn shards(entries: usize, bytes: usize, body_limit: u64) -> usize {
+    let by_bytes = bytes as u64 / 8 / (body_limit + MAX_HEAD as u64);
+    let at_most = by_bytes.min(entries as u64 / 32).clamp(1, 64);
     // A power of two, or the next one would be taken.
     1 << at_most.ilog2()
 }

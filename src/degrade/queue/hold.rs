@@ -36,6 +36,7 @@ use crate::{
     util::{
         future::{First, either, first},
         panic::catch_panic,
+        size::size,
     },
 };
 
@@ -145,8 +146,8 @@ impl HoldLayer {
     /// How many calls wait at most. The line begins anew.
     ///
     /// Default: 100.
-    pub fn waiting(mut self, calls: usize) -> Self {
-        self.line = Line::new(calls);
+    pub fn waiting(mut self, calls: u32) -> Self {
+        self.line = Line::new(size(calls));
         self
     }
 }

@@ -43,7 +43,7 @@ impl<O: Outbox> ShownQueue for Shown<O> {
 /// Room is [taken](Self::reserve) before the body of a request is read, and goes with the [`Room`].
 #[derive(Debug)]
 pub struct Ledger {
-    entries: u64,
+    entries: u32,
     bytes: u64,
     used: Mutex<Used>,
     pub(super) totals: QueueTotals,
@@ -71,7 +71,7 @@ pub(super) struct QueueTotals {
 impl Ledger {
     /// For an outbox of at most so many entries, which together take at most so many bytes.
     #[must_use]
-    pub fn new(entries: u64, bytes: u64) -> Arc<Self> {
+    pub fn new(entries: u32, bytes: u64) -> Arc<Self> {
         Arc::new(Self {
             entries,
             bytes,
@@ -85,7 +85,7 @@ impl Ledger {
     pub fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Room> {
         let mut used = self.used();
         let (entries, all) = (used.all + 1, used.all_bytes.checked_add(bytes)?);
-        if entries > self.entries || all > self.bytes {
+        if entries > self.entries.into() || all > self.bytes {
             return None;
         }
         used.all = entries;
@@ -140,7 +140,7 @@ impl Ledger {
 
     /// How many entries and bytes there is room for, at most.
     #[must_use]
-    pub fn bounds(&self) -> (u64, u64) {
+    pub fn bounds(&self) -> (u32, u64) {
         (self.entries, self.bytes)
     }
 

@@ -50,7 +50,7 @@ impl Memory {
     /// With at most so many entries, which together take at most so many bytes. Each takes what is in it, and 256
     /// bytes.
     #[must_use]
-    pub fn bounded(entries: u64, bytes: u64) -> Self {
+    pub fn bounded(entries: u32, bytes: u64) -> Self {
         Self(Arc::new(Shared {
             store: Mutex::default(),
             changed: Notify::new(),

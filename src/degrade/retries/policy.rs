@@ -144,7 +144,7 @@ impl<C, R, M, D> Retries<C, R, M, D> {
         };
         let limits = self.rules.circuit.settings().retries();
         let limits = &limits.ok_or(RetryDecision::Off)?;
-        if self.repeats >= limits.at_most {
+        if self.repeats >= limits.at_most.into() {
             return Err(RetryDecision::Exhausted);
         }
         if !self.is_closed() {

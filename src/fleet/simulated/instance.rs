@@ -67,7 +67,7 @@ impl Instance {
         let fleet = fleet.build().expect("a fleet");
         let common = fleet.common();
         common.running.store(true, Ordering::Release);
-        let circuit = configure(Circuit::builder("it"), history.permits, revision);
+        let circuit = configure(Circuit::builder("it"), count(history.permits), revision);
         let circuit = circuit.clock(clock.clone()).fleet(&fleet);
         let circuit = circuit.build().expect("settings that make sense");
         let pilot = Pilot::new(common.clone(), seed, common.clock.now());
@@ -104,7 +104,12 @@ impl Instance {
     }
 }
 
-fn configure(builder: CircuitBuilder, permits: u64, revision: u64) -> CircuitBuilder {
+/// Histories count everything in `u64`.
+fn count(number: u64) -> u32 {
+    number.try_into().expect("small")
+}
+
+fn configure(builder: CircuitBuilder, permits: u32, revision: u64) -> CircuitBuilder {
     // What a deploy changes.
     let rate = if revision == 0 { 0.5 } else { 0.4 };
     builder

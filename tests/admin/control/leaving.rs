@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn full(of: usize) -> Registry {
+fn full(of: u32) -> Registry {
     let registry = Registry::builder()
         .max_circuits(of)
         .defaults(|it| it.consecutive_failures(3));

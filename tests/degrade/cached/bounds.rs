@@ -30,10 +30,10 @@ fn answer(length: usize, headers: usize, vary: bool) -> Response<bytes::Bytes> {
 type ToKeep = (usize, usize, bool, u16);
 
 /// How many answers and bytes there may be, what share of them a body may take, and the answers.
-fn stores() -> impl Strategy<Value = (usize, usize, usize, Vec<ToKeep>)> {
+fn stores() -> impl Strategy<Value = (u32, u64, u64, Vec<ToKeep>)> {
     let answers = (0_usize..40_000, 0_usize..12, any::<bool>(), 0_u16..400);
     let answers = prop::collection::vec(answers, 0..300);
-    (8_usize..300, 4_096_usize..400_000, 8_usize..64, answers)
+    (8_u32..300, 4_096_u64..400_000, 8_u64..64, answers)
 }
 
 // M4
@@ -58,7 +58,7 @@ fn however_much_is_kept_there_is_no_more_than_may_be() {
             let user = path.to_string();
             stage.ask(get(&format!("/{}", path % 100), &[("x-user", &user)]));
             let used = stage.cached.usage();
-            prop_assert!(used.answers <= entries, "{used:?} of {entries}");
+            prop_assert!(used.answers <= entries.into(), "{used:?} of {entries}");
             prop_assert!(used.bytes <= bytes, "{used:?} of {bytes}");
         }
         Ok(())
@@ -67,8 +67,8 @@ fn however_much_is_kept_there_is_no_more_than_may_be() {
 }
 
 /// How many bytes there are more after that than before.
-fn bytes_of(work: impl FnOnce()) -> usize {
-    usize::try_from(allocation_counter::measure(work).bytes_current).expect("more than before")
+fn bytes_of(work: impl FnOnce()) -> u64 {
+    u64::try_from(allocation_counter::measure(work).bytes_current).expect("more than before")
 }
 
 // M4
@@ -95,7 +95,7 @@ fn what_is_said_of_memory_is_no_less_than_what_is_taken() {
             stage.says(reply(200, &[], ""));
         });
         let CacheUsage { answers, bytes, .. } = stage.cached.usage();
-        assert_eq!(answers, number);
+        assert_eq!(answers, u64::from(number));
         let (said, taken) = (bytes / answers, taken / answers);
         println!(
             "{number}: {length} B, {headers} headers, vary: {vary}: {said} B said, {taken} B taken each"

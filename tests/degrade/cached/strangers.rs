@@ -159,8 +159,8 @@ fn a_clock_that_is_astray_keeps_nothing_and_panics_nowhere() {
 #[test]
 fn a_limit_that_is_as_large_as_there_is_makes_a_cache_all_the_same() {
     let builder = Cached::builder()
-        .bytes(usize::MAX)
-        .body_limit(usize::MAX / 8);
+        .bytes(usize::MAX as u64)
+        .body_limit(usize::MAX as u64 / 8);
     assert_eq!(builder.build().expect("a cache").usage().answers, 0);
 }
 

@@ -5,7 +5,7 @@ use super::*;
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// One repeat of a call, a share of the successes, and so many each second.
-fn limits(share: f64, per_second: u64) -> RetryLimits {
+fn limits(share: f64, per_second: u32) -> RetryLimits {
     RetryLimits::new(1).share(share).per_second(per_second)
 }
 

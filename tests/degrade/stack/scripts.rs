@@ -70,8 +70,8 @@ struct Caller {
 #[derive(Clone, Debug)]
 struct Script {
     call_timeout: Option<u64>,
-    bulkhead: Option<(u64, u64)>,
-    retries: Option<u64>,
+    bulkhead: Option<(u32, u64)>,
+    retries: Option<u32>,
     steps: Vec<Step>,
     callers: Vec<Caller>,
 }

@@ -26,7 +26,7 @@ use tower_breaker::{
 const CLONES: usize = 64;
 const RECOVERIES: u64 = 10_000;
 const BREAK: Duration = Duration::from_millis(1);
-const PERMITS: u64 = 2;
+const PERMITS: u32 = 2;
 
 /// What becomes of a call.
 #[derive(Clone, Copy, PartialEq)]

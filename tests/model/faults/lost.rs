@@ -22,7 +22,7 @@ use tower_breaker::{
 
 const BREAK: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(20);
-const PERMITS: u64 = 3;
+const PERMITS: u32 = 3;
 
 type Given<'a> = Pin<Box<dyn Future<Output = Result<(), CircuitError<&'static str>>> + 'a>>;
 
@@ -152,7 +152,11 @@ fn probes_lost_for_good_in_ten_half_open_eras_cost_ten_time_outs_and_no_more() {
         for round in 0..10 {
             lose(&stage);
             let probes = stage.circuit.snapshot().probes.unwrap();
-            assert_eq!(probes.in_flight, PERMITS, "{name}, round {round}");
+            assert_eq!(
+                probes.in_flight,
+                u64::from(PERMITS),
+                "{name}, round {round}"
+            );
             assert!(
                 stage.circuit.try_acquire().is_err(),
                 "{name}, round {round}"
@@ -335,7 +339,10 @@ fn a_late_probe_does_not_touch_the_probes_that_are_in_flight_by_then() {
             stage.circuit.try_acquire().is_err(),
             "it made room: {how:?}"
         );
-        assert_eq!(stage.circuit.snapshot().probes.unwrap().in_flight, PERMITS);
+        assert_eq!(
+            stage.circuit.snapshot().probes.unwrap().in_flight,
+            u64::from(PERMITS)
+        );
         probes.into_iter().flatten().for_each(Guard::success);
         assert_eq!(stage.circuit.state(), State::Closed);
     }

@@ -13,23 +13,23 @@ use super::{bytes::Bytes, laws};
 /// What was said last of each setting.
 #[derive(Clone, Debug, Default)]
 struct Said {
-    consecutive: Option<u64>,
+    consecutive: Option<u32>,
     failure_rate: Option<f64>,
     slow_rate: Option<f64>,
     slow_after: Option<Duration>,
-    minimum: Option<u64>,
+    minimum: Option<u32>,
     count_window: Option<u32>,
     time_window: Option<Duration>,
     buckets: Option<u32>,
     custom: bool,
     open_for: Option<Break>,
-    permits: Option<u64>,
-    probes: Option<(u64, u64, &'static str)>,
+    permits: Option<u32>,
+    probes: Option<(u32, u32, &'static str)>,
     timeout: Option<Duration>,
     probe_timeout: Option<Duration>,
     ramp: Option<(Duration, f64)>,
     call_timeout: Option<Duration>,
-    places: Option<u64>,
+    places: Option<u32>,
     retries: Option<RetryLimits>,
 }
 
@@ -43,6 +43,10 @@ struct Break {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const LIMITS: [u64; 8] = [1, 10, 63, 100, 65_536, 8_388_607, 1 << 32, u64::MAX];
+
+fn any_count(bytes: &mut Bytes<'_>) -> u32 {
+    u32::try_from(bytes.any_number(&LIMITS)).unwrap_or(u32::MAX)
+}
 
 /// Builds a circuit from bytes, holds what came of it against the docs, and plays with it.
 ///
@@ -108,11 +112,11 @@ fn say(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> Circu
 
 fn say_policy(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> CircuitBuilder {
     match bytes.byte() % 6 {
-        0 => builder.consecutive_failures(*said.consecutive.insert(bytes.any_number(&LIMITS))),
+        0 => builder.consecutive_failures(*said.consecutive.insert(any_count(bytes))),
         1 => builder.failure_rate(*said.failure_rate.insert(bytes.any_share())),
         2 => builder.slow_call_rate(*said.slow_rate.insert(bytes.any_share())),
         3 => builder.slow_call_duration(*said.slow_after.insert(bytes.any_duration())),
-        4 => builder.minimum_calls(*said.minimum.insert(bytes.any_number(&LIMITS))),
+        4 => builder.minimum_calls(*said.minimum.insert(any_count(bytes))),
         _ => {
             said.custom = true;
             let (limit, panics) = (bytes.below(20), bytes.flag());
@@ -126,15 +130,14 @@ fn say_policy(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -
 }
 
 fn say_window(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -> CircuitBuilder {
-    let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
     match bytes.byte() % 3 {
         0 => {
-            let calls = small(bytes.any_number(&LIMITS));
+            let calls = any_count(bytes);
             builder.count_window(*said.count_window.insert(calls))
         }
         1 => builder.time_window(*said.time_window.insert(bytes.any_duration())),
         _ => {
-            let buckets = small(bytes.any_number(&LIMITS));
+            let buckets = any_count(bytes);
             builder.time_window_buckets(*said.buckets.insert(buckets))
         }
     }
@@ -192,14 +195,14 @@ fn say_half_open(
     bytes: &mut Bytes<'_>,
 ) -> CircuitBuilder {
     match bytes.byte() % 6 {
-        0 => builder.permits(*said.permits.insert(bytes.any_number(&LIMITS))),
+        0 => builder.permits(*said.permits.insert(any_count(bytes))),
         1 => {
-            let successes = bytes.any_number(&LIMITS);
+            let successes = any_count(bytes);
             said.probes = Some((successes, successes, "success_threshold"));
             builder.success_threshold(successes)
         }
         2 => {
-            let (successes, of) = (bytes.any_number(&LIMITS), bytes.any_number(&LIMITS));
+            let (successes, of) = (any_count(bytes), any_count(bytes));
             said.probes = Some((successes, of, "probes.of"));
             builder.probes(successes, of)
         }
@@ -217,7 +220,7 @@ fn say_around(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -
     match bytes.byte() % 5 {
         0 => builder.call_timeout(*said.call_timeout.insert(bytes.any_duration())),
         1 => {
-            let places = *said.places.insert(bytes.any_number(&LIMITS));
+            let places = *said.places.insert(any_count(bytes));
             builder.bulkhead(places, bytes.any_duration())
         }
         _ => {
@@ -231,13 +234,13 @@ fn say_around(builder: CircuitBuilder, said: &mut Said, bytes: &mut Bytes<'_>) -
 fn any_retries(bytes: &mut Bytes<'_>) -> RetryLimits {
     let sound = RetryLimits::new(2);
     match bytes.byte() % 8 {
-        0 => RetryLimits::new(bytes.any_number(&LIMITS)),
+        0 => RetryLimits::new(any_count(bytes)),
         1 => sound.share(bytes.any_share()),
-        2 | 3 => sound.per_second(bytes.any_number(&LIMITS)),
+        2 | 3 => sound.per_second(any_count(bytes)),
         4..=6 => sound.max_wait(bytes.any_duration()),
-        _ => RetryLimits::new(bytes.any_number(&LIMITS))
+        _ => RetryLimits::new(any_count(bytes))
             .share(bytes.any_share())
-            .per_second(bytes.any_number(&LIMITS))
+            .per_second(any_count(bytes))
             .max_wait(bytes.any_duration()),
     }
 }
@@ -301,7 +304,7 @@ impl Said {
         );
     }
 
-    fn allows_minimum(&self, minimum: u64) -> bool {
+    fn allows_minimum(&self, minimum: u32) -> bool {
         let has_no_window = self.consecutive.is_some()
             && self.failure_rate.is_none()
             && self.slow_rate.is_none()
@@ -309,8 +312,8 @@ impl Said {
             && self.count_window.is_none()
             && self.time_window.is_none();
         let most = match self.time_window {
-            Some(_) => u64::MAX,
-            None => self.count_window.unwrap_or(100).into(),
+            Some(_) => u32::MAX,
+            None => self.count_window.unwrap_or(100),
         };
         !has_no_window && (1..=most).contains(&minimum)
     }

@@ -190,14 +190,15 @@ impl<'c> Play<'c> {
     fn reconfigure(&self, bytes: &mut Bytes<'_>) {
         let before = self.look();
         let settings = self.circuit.settings();
+        let below = |bytes: &mut Bytes<'_>, sides: u8| bytes.byte() % sides;
         let changed = self.circuit.reconfigure(|settings| match bytes.byte() % 9 {
-            0 => settings.set_consecutive_failures(bytes.below(4)),
+            0 => settings.set_consecutive_failures(u32::from(below(bytes, 4))),
             1 => settings.set_failure_rate(bytes.any_share()),
             2 => settings.set_slow_call_rate(bytes.any_share()),
             3 => settings.set_slow_call_duration(bytes.any_duration()),
             4 => settings.set_open_for(bytes.any_duration()),
-            5 => settings.set_probes((bytes.below(8), bytes.below(8))),
-            6 => settings.set_permits(bytes.below(8)),
+            5 => settings.set_probes((below(bytes, 8).into(), below(bytes, 8).into())),
+            6 => settings.set_permits(u32::from(below(bytes, 8))),
             7 => settings.set_half_open_timeout(bytes.any_duration()),
             _ => take_back(settings, bytes.byte()),
         });

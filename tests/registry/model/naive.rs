@@ -208,7 +208,7 @@ impl Naive {
             .values()
             .filter(|id| self.twins[id].named)
             .count();
-        self.conf.max_circuits.saturating_sub(named)
+        (self.conf.max_circuits as usize).saturating_sub(named)
     }
 
     pub(crate) fn has_room(&self) -> bool {

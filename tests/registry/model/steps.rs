@@ -8,10 +8,10 @@ use tower_breaker::{CircuitBuilder, Mode, Outcome, config::Config};
 /// A configuration, as far as it is told apart here.
 #[derive(Clone, Debug)]
 pub(crate) struct Conf {
-    pub(crate) max_circuits: usize,
-    pub(crate) failures: u64,
+    pub(crate) max_circuits: u32,
+    pub(crate) failures: u32,
     /// Of names that begin with `k1`.
-    pub(crate) failures_of_some: u64,
+    pub(crate) failures_of_some: u32,
     pub(crate) open_for: u64,
     pub(crate) window: bool,
     pub(crate) ramp: bool,
@@ -110,7 +110,7 @@ pub(crate) enum Control {
     Reset,
     SetMode(Mode),
     /// So many failures in a row.
-    Reconfigure(u64),
+    Reconfigure(u32),
 }
 
 /// One of a few that are known, or of thousands.
@@ -135,7 +135,7 @@ fn control() -> impl Strategy<Value = Control> {
         3 => Just(Control::Reset),
         1 => Just(Control::SetMode(Mode::Disabled)),
         4 => Just(Control::SetMode(Mode::Normal)),
-        2 => (1..4_u64).prop_map(Control::Reconfigure),
+        2 => (1..4_u32).prop_map(Control::Reconfigure),
     ]
 }
 
@@ -151,9 +151,9 @@ fn time() -> impl Strategy<Value = Duration> {
 
 pub(crate) fn conf() -> impl Strategy<Value = Conf> {
     let named = prop::collection::btree_set(prop_oneof![0..12_usize, 10..4_000_usize], 0..4);
-    let failures = || 1..4_u64;
+    let failures = || 1..4_u32;
     (
-        4..20_usize,
+        4..20_u32,
         (failures(), failures()),
         prop_oneof![2 => Just(5_u64), 1 => Just(2)],
         any::<bool>(),

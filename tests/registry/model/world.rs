@@ -128,7 +128,7 @@ impl World {
                 self.apply(conf);
             }
         }
-        let most = self.naive.conf.max_circuits.max(len);
+        let most = (self.naive.conf.max_circuits as usize).max(len);
         assert!(self.registry.len() <= most, "never more than there may be");
         self.look_at_both();
     }

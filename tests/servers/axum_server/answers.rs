@@ -15,7 +15,7 @@ fn shop(circuit: &Fixture) -> Router {
         .layer(layer(circuit))
 }
 
-fn after_break(of: u64) -> Fixture {
+fn after_break(of: u32) -> Fixture {
     let circuit = fragile_after_break(|c| c.permits(of).probes(of, of));
     circuit.told();
     circuit

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn resize(circuit: &Circuit, places: u64) {
+fn resize(circuit: &Circuit, places: u32) {
     let (_, wait) = circuit.settings().bulkhead().unwrap_or((0, WAIT));
     let resized = circuit.reconfigure(|settings| settings.set_bulkhead((places, wait)));
     resized.unwrap();

@@ -6,8 +6,8 @@ use super::*;
 
 const THREADS: u64 = 8;
 const ROUNDS: u64 = 300;
-const FEW: u64 = 2;
-const MANY: u64 = 5;
+const FEW: u32 = 2;
+const MANY: u32 = 5;
 
 /// Chosen by whom, and by which call of theirs.
 fn order(thread: u64, call: u64) -> &'static str {
@@ -101,14 +101,14 @@ fn change(circuit: &Circuit, upstream: &Upstream, done: &AtomicBool) {
         resize(FEW);
         let began = Instant::now();
         // Who has a place may not be inside yet.
-        while seen(circuit).taken > FEW && began.elapsed() < secs(5) {
+        while seen(circuit).taken > FEW.into() && began.elapsed() < secs(5) {
             thread::yield_now();
         }
         for _ in 0..200 {
             found = found.max(upstream.inside());
             std::hint::spin_loop();
         }
-        assert!(found <= FEW, "{found} are inside");
+        assert!(found <= FEW.into(), "{found} are inside");
     }
 }
 
@@ -128,7 +128,7 @@ fn there_are_never_more_inside_than_there_are_places() {
     storm(&circuit, &upstream, &done);
     assert!(done.load(SeqCst));
     let most = upstream.most.load(SeqCst);
-    assert_eq!(most, MANY, "nor so few that nothing was tried");
+    assert_eq!(most, u64::from(MANY), "nor so few that nothing was tried");
     taken(&circuit, 0, 0);
     assert_eq!(upstream.inside(), 0);
     // None was lost, and none is owed.

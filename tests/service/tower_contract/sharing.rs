@@ -92,7 +92,7 @@ fn silent()
     service_fn(|_: u8| pending::<Answer>())
 }
 
-const THREADS: usize = 20;
+const THREADS: u32 = 20;
 
 /// What `make` makes on many threads, with each of their numbers.
 fn on_threads<T: Send>(make: impl Fn() -> T + Sync) -> Vec<T> {
@@ -167,7 +167,7 @@ fn a_layer_that_is_changed_keeps_nothing_of_what_it_was() {
 // G4: whoever is left shares the circuit.
 #[test]
 fn clones_that_outlive_the_layer_and_its_services_work_the_same() {
-    let circuit = Circuit::builder("test").consecutive_failures(THREADS as u64);
+    let circuit = Circuit::builder("test").consecutive_failures(THREADS);
     let circuit = circuit.build().expect("valid");
     let failing = service_fn(|_: u8| async { Err::<Response<()>, _>("down") });
     let clone = CircuitBreaker::new(failing, circuit.clone()).clone();

@@ -40,7 +40,7 @@ pub(crate) struct Plan {
     pub(crate) redis: Option<String>,
     pub(crate) namespace: String,
     pub(crate) time_window: Duration,
-    pub(crate) minimum_calls: u64,
+    pub(crate) minimum_calls: u32,
     pub(crate) open_for: Duration,
     pub(crate) probe_timeout: Duration,
 }
@@ -88,7 +88,7 @@ impl Plan {
             redis: plan["redis"].as_str().map(Into::into),
             namespace: plan["namespace"].as_str()?.into(),
             time_window: millis("time_window_ms")?,
-            minimum_calls: plan["minimum_calls"].as_u64()?,
+            minimum_calls: plan["minimum_calls"].as_u64()?.try_into().ok()?,
             open_for: millis("open_for_ms")?,
             probe_timeout: millis("probe_timeout_ms")?,
         })
