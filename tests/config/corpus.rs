@@ -157,7 +157,7 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     ),
     (
         "circuits.a.count_window = 5000000000",
-        "circuits.a.count_window: 5000000000, but must be a whole number up to 4294967295",
+        "circuits.a.count_window: 5000000000, but must be 1 to 65536",
     ),
     (
         "circuits.a.count_window = 65537",
@@ -165,7 +165,7 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     ),
     (
         "circuits.a.count_window = [1]",
-        "circuits.a.count_window: a list, but must be a whole number up to 4294967295",
+        "circuits.a.count_window: a list, but must be a whole number",
     ),
     (
         "circuits.a.permits = 0",
