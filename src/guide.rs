@@ -15,6 +15,9 @@ pub mod coming_from {}
 #[doc = include_str!("guide/configuration.md")]
 pub mod configuration {}
 
+#[doc = include_str!("guide/compiler.md")]
+pub mod compiler {}
+
 #[doc = include_str!("guide/contract.md")]
 pub mod contract {}
 

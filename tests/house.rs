@@ -92,7 +92,7 @@ const ROOMS: [Room; 15] = [
     ),
     room(
         "telemetry",
-        &["registry", "circuit", "machine", "util"],
+        &["registry", "service", "circuit", "machine", "util"],
         &[
             "metrics",
             "pin_project_lite",

@@ -21,6 +21,7 @@ use crate::{
     machine::Outcome,
     service::{
         breaker::CircuitBreaker,
+        check::ready_and_oneshot,
         classify::HttpClassifier,
         give_back::{GiveBack, Keep},
         layer::CircuitBreakerLayer,
@@ -175,6 +176,8 @@ impl<F, C, R, X, G> fmt::Debug for RequestBodiesLayer<F, C, R, X, G> {
 #[derive(Clone, Debug)]
 #[must_use = "services do nothing unless called"]
 pub struct RequestBodies<S>(S);
+
+ready_and_oneshot!(RequestBodies<S>);
 
 impl<S> RequestBodies<S> {
     /// The [`CircuitBreaker`].

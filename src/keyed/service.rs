@@ -25,6 +25,7 @@ use crate::{
         breaker::NOT_READY,
         bulkhead::{Guarded, sealed},
         by_request::ClassifiedBy,
+        check::ready_and_oneshot,
         classify::HttpClassifier,
         future::ResponseFuture,
         reject::{Reject, ServiceUnavailable},
@@ -144,6 +145,8 @@ pub struct Keyed<S, K, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly>
     is_ready: bool,
     give_back: fn(&mut S),
 }
+
+ready_and_oneshot!(Keyed<S, K, C, R, X>);
 
 impl<S, K, C, R, X> Keyed<S, K, C, R, X> {
     pub(super) fn new(

@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use super::{
     by_request::ClassifiedBy,
+    check::ready_and_oneshot,
     classify::HttpClassifier,
     future::ResponseFuture,
     layer::CircuitBreakerLayer,
@@ -74,6 +75,8 @@ pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = Hea
     /// What a rejection does about what the inner service has reserved (G3).
     give_back: fn(&mut S),
 }
+
+ready_and_oneshot!(CircuitBreaker<S, C, R, X>);
 
 pub(crate) const NOT_READY: &str = "tower-breaker: `poll_ready` must have returned ready on this instance before \
                          `call`; a clone carries no readiness";

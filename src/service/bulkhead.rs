@@ -13,8 +13,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    breaker::CircuitBreaker, by_request::ClassifiedBy, future::ResponseFuture,
-    pending::PendingWhileOpen, reject::Reject, scope::ObserveResponse,
+    breaker::CircuitBreaker, by_request::ClassifiedBy, check::ready_and_oneshot,
+    future::ResponseFuture, pending::PendingWhileOpen, reject::Reject, scope::ObserveResponse,
 };
 use crate::{
     circuit::{
@@ -129,6 +129,8 @@ pub struct Bulkhead<S, E = ToHead> {
     breaker: S,
     extent: PhantomData<fn() -> E>,
 }
+
+ready_and_oneshot!(Bulkhead<S, E>);
 
 impl<S, E> Bulkhead<S, E> {
     /// The breaker.

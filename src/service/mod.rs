@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod breaker;
 pub(crate) mod bulkhead;
 pub(crate) mod by_request;
+pub(crate) mod check;
 pub mod classify;
 pub mod deadline;
 pub(crate) mod future;
@@ -13,7 +14,9 @@ pub(crate) mod grpc_code;
 mod held;
 pub(crate) mod layer;
 pub(crate) mod limited;
+pub(crate) mod oneshot;
 pub mod pending;
+pub(crate) mod ready;
 pub mod reject;
 #[cfg(feature = "retry-after")]
 #[cfg_attr(docsrs, doc(cfg(feature = "retry-after")))]

@@ -49,8 +49,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    breaker::CircuitBreaker, give_back::GiveBack, layer::CircuitBreakerLayer, scope::CallScope,
-    waiting::Waiting,
+    breaker::CircuitBreaker, check::ready_and_oneshot, give_back::GiveBack,
+    layer::CircuitBreakerLayer, scope::CallScope, waiting::Waiting,
 };
 use crate::{circuit::handle::Circuit, machine::Look, util::future::either};
 
@@ -103,6 +103,8 @@ pub struct PendingWhileOpen<S> {
     breaker: S,
     waiting: Option<Waiting>,
 }
+
+ready_and_oneshot!(PendingWhileOpen<S>);
 
 impl<S> PendingWhileOpen<S> {
     fn new(breaker: S) -> Self {

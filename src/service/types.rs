@@ -53,8 +53,11 @@
 pub use super::{
     bulkhead::{Guarded, HoldsPlace, ToHead},
     by_request::{ByRequest, ClassifiedBy, RequestFacts, WithRequestFacts},
+    check::check_service,
     give_back::{FreshClone, GiveBack, Keep},
     limited::{Limited, LimitedFacts},
+    oneshot::Oneshot,
+    ready::Ready,
     scope::{CallScope, HeadOnly, ObserveResponse},
 };
 pub use crate::circuit::guard::Owned;

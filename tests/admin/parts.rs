@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::ready, time::Duration};
 use axum::Router;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
-use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower::{ServiceBuilder, service_fn};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer, RetryLimits,
     admin::View,

@@ -10,7 +10,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tower::{Layer, ServiceExt};
+use tower::Layer;
 use tower_breaker::{
     CircuitBreakerLayer, CircuitError, Outcome, State,
     body::{BodyEnd, ObserveBodies},

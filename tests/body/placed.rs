@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 use tower_breaker::{BulkheadLayer, Circuit, CircuitBreakerLayer, body::PlacedBody};
 
 /// What comes, letter by letter: data, trailers, an error, a panic, nothing yet; at its end it is over, and says so if

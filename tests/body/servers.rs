@@ -14,7 +14,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
-use tower::{Layer, ServiceExt};
+use tower::Layer;
 use tower_breaker::{
     CircuitBreakerLayer, Outcome, State as CircuitState,
     body::{BodyEnd, ObserveBodies},

@@ -36,7 +36,7 @@ use tokio::{
     sync::Notify,
     task::JoinHandle,
 };
-use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_breaker::{
     AbandonedPolicy, CircuitBreakerLayer, CircuitBuilder, State,
     body::{ClientBody, ObserveBodies},

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use proptest::prelude::*;
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer,
     degrade::queue::{DeadLetter, DeferLayer, Drained, Drainer, Entry, Memory, Outbox},

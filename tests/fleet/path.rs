@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use tokio::time::{Instant, sleep, timeout};
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, Service, service_fn};
 use tower_breaker::{
     Cause, CircuitBreakerLayer, CircuitError, State, classify::ErrorsOnly, fleet::Memory,
     reject::RejectAsError,

@@ -4,7 +4,7 @@
 use http::Request;
 use http_body_util::BodyExt;
 use tonic::body::Body;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service};
 use tower_breaker::State;
 
 use crate::{

@@ -10,7 +10,7 @@ use std::fmt::Display;
 
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Request, Response};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer,
     keyed::{Key, Scratch, by},

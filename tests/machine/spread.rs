@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use crate::support::{millis, secs};
 use http::Response;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 use tower_breaker::{Circuit, CircuitBreakerLayer, CircuitBuilder, clock::ManualClock};
 
 fn open(settings: fn(CircuitBuilder) -> CircuitBuilder) -> (Circuit, ManualClock) {

@@ -27,7 +27,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use tokio::task::JoinSet;
-use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer, State as CircuitState, observe::short_lived_circuits,
 };

@@ -7,7 +7,7 @@ use std::{convert::Infallible, future::ready};
 
 use futures_util::FutureExt;
 use http::{Response, StatusCode};
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, Service, service_fn};
 use tower_breaker::{
     Cause, Circuit, CircuitBreakerLayer, Classify, Outcome, State,
     classify::{ErrorsOnly, HttpClassifier, IgnoreRejections, is_rejection},

@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{Request, Response, StatusCode};
-use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower::{ServiceBuilder, service_fn};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer, RetryLimits,
     degrade::{

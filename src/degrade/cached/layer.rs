@@ -23,7 +23,7 @@ use super::{
 use crate::{
     circuit::classify::Classify,
     degrade::fallback::{BoxedErrors, CountedFor, Http, View},
-    service::classify::HttpClassifier,
+    service::{check::ready_and_oneshot, classify::HttpClassifier},
 };
 
 /// Gives the last good answer when the service inside has none: [`Cached::layer`].
@@ -124,6 +124,8 @@ pub struct CachedService<S, C = HttpClassifier, V = Http> {
     cached: Cached,
     judge: Arc<Judge<C, V>>,
 }
+
+ready_and_oneshot!(CachedService<S, C, V>);
 
 impl<S, C, V> CachedService<S, C, V> {
     /// The inner service.

@@ -15,7 +15,10 @@ use super::{
     view::{Http, View},
     when::{OnRejection, When},
 };
-use crate::service::striped::{Family, Share};
+use crate::service::{
+    check::ready_and_oneshot,
+    striped::{Family, Share},
+};
 
 /// A service with a fallback around it. Made by a [`FallbackLayer`](super::FallbackLayer).
 ///
@@ -27,6 +30,8 @@ pub struct Fallback<S, A, W = OnRejection, K = Nothing, V = Http> {
     /// So that clones find a share of their thread's own.
     _family: Option<Family<Plan<A, W, K, V>>>,
 }
+
+ready_and_oneshot!(Fallback<S, A, W, K, V>);
 
 impl<S, A, W, K, V> Fallback<S, A, W, K, V> {
     pub(super) fn new(inner: S, family: Family<Plan<A, W, K, V>>) -> Self {

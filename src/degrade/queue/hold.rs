@@ -31,6 +31,7 @@ use crate::{
     service::{
         breaker::CircuitBreaker,
         bulkhead::{Bulkhead, Guarded, HoldsPlace},
+        check::ready_and_oneshot,
         pending::admission,
     },
     util::{
@@ -170,6 +171,8 @@ pub struct Hold<S> {
     inner: S,
     layer: HoldLayer,
 }
+
+ready_and_oneshot!(Hold<S>);
 
 impl<S> Hold<S> {
     /// The breaker.

@@ -33,7 +33,7 @@ use crate::{
         fallback::{Http, Note, View},
     },
     machine::Refusal,
-    service::reject::service_unavailable,
+    service::{check::ready_and_oneshot, reject::service_unavailable},
 };
 
 /// Says in the answer how the call is kept: `in-memory` or `durably`.
@@ -47,6 +47,8 @@ pub struct Later<S, O, V = Http> {
     plan: Arc<Plan<O>>,
     view: PhantomData<fn() -> V>,
 }
+
+ready_and_oneshot!(Later<S, O, V>);
 
 pub(super) struct Plan<O> {
     pub(super) circuit: Circuit,

@@ -25,6 +25,7 @@ use crate::{
         handle::Circuit,
         observe::{CallEvent, Subscription},
     },
+    service::check::ready_and_oneshot,
     telemetry::attributes,
 };
 
@@ -137,6 +138,8 @@ pub struct Spanned<S> {
     inner: S,
     layer: SpanLayer,
 }
+
+ready_and_oneshot!(Spanned<S>);
 
 impl<S: Service<Req>, Req> Service<Req> for Spanned<S> {
     type Response = S::Response;

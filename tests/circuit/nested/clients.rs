@@ -3,7 +3,7 @@
 use crate::sockets::{Dependency, Server};
 use axum::{Router, http::StatusCode, routing::get};
 use reqwest::{Client, Method, Request};
-use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder};
 use tower_breaker::CircuitBreakerLayer;
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::{future::ready, io};
 
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 use tower_breaker::{Circuit, CircuitBreakerLayer, classify::ErrorsOnly};
 
 use crate::support::{fragile, secs};

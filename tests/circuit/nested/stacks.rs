@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
 };
 
-use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_breaker::{CircuitBreakerLayer, classify::ErrorsOnly, reject::RejectAsBoxError};
 
 use super::*;

@@ -17,7 +17,7 @@ use reqwest::{
     redirect::Policy,
 };
 use tokio::{sync::oneshot, time};
-use tower::{ServiceBuilder, ServiceExt};
+use tower::ServiceBuilder;
 use tower_breaker::{Outcome, State};
 
 use super::{

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use tower::{BoxError, Layer, ServiceExt, service_fn};
+use tower::{BoxError, Layer, service_fn};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer, CircuitError,
     clock::ManualClock,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, Full};
-use tower::{Layer, ServiceExt};
+use tower::Layer;
 use tower_breaker::{
     Circuit, Reason, Rejected,
     clock::Clock,

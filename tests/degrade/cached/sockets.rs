@@ -4,7 +4,7 @@ use axum::{Router, routing::get};
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tower::{Service, ServiceBuilder, ServiceExt};
+use tower::{Service, ServiceBuilder};
 use tower_breaker::{Circuit, CircuitBreakerLayer, degrade::cached::Cached};
 
 use super::stage::HOUR;

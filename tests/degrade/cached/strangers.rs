@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::FutureExt;
 use http_body_util::Full;
-use tower::{Layer, ServiceExt};
+use tower::Layer;
 use tower_breaker::{
     clock::Clock,
     degrade::{cached::Cached, fallback::CountedFor},

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::pending, time::Duration};
 
 use http::{Request, Response, StatusCode};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 use tower_breaker::{
     Circuit, CircuitError, Outcome, Reason, Rejected, State,
     classify::HttpClassifier,

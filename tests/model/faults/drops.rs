@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer, CircuitError, Mode, Snapshot, State, classify::ErrorsOnly,
     clock::ManualClock,

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer, CircuitError, Guard, Outcome, Snapshot, State, Totals,
     clock::ManualClock,

@@ -385,7 +385,6 @@ async fn a_poll_that_comes_late_finds_the_circuit_as_it_is() {
 // G7: the same, by a real task, which sleeps in between.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_waits_goes_on_at_the_deadline() {
-    use tower::ServiceExt;
     let circuit = open();
     let inner = Echo::default();
     let service = layer(&circuit).pending_while_open().layer(inner.clone());

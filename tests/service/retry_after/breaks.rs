@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::FutureExt;
 use http::{Response, StatusCode};
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, Service, service_fn};
 use tower_breaker::{
     CircuitBreakerLayer, CircuitBuilder, Jitter, OpenFor, Outcome, State, classify::HttpClassifier,
 };

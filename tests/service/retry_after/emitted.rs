@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use futures_util::FutureExt;
 use http::{HeaderMap, Response};
 use proptest::prelude::*;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, service_fn};
 use tower_breaker::{Circuit, CircuitBreakerLayer, clock::ManualClock};
 
 use super::{DAY, between, wide};

@@ -11,7 +11,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use tokio::time::timeout;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::ServiceBuilder;
 use tower_breaker::{
     CircuitBreaker, CircuitBreakerLayer, Outcome, State, classify::HttpClassifier,
     reject::RejectAsError,

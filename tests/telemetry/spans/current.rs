@@ -343,7 +343,7 @@ async fn a_fallback_of_another_circuit_does_not_take_the_name_of_a_call() {
     use std::convert::Infallible;
 
     use http::Response;
-    use tower::{Layer, ServiceExt, service_fn};
+    use tower::{Layer, service_fn};
     use tower_breaker::{CircuitError, degrade::fallback};
 
     let traces = Collector::new();

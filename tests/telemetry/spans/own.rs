@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::{Request, Response, StatusCode};
-use tower::{Layer, Service, ServiceBuilder, ServiceExt, retry::Policy, service_fn};
+use tower::{Layer, Service, ServiceBuilder, retry::Policy, service_fn};
 use tower_breaker::{Circuit, CircuitBreakerLayer, telemetry::SpanLayer};
 use tracing::{Level, debug_span};
 

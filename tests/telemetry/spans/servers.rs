@@ -103,7 +103,7 @@ mod with_bodies {
     use axum::body::Body;
     use bytes::Bytes;
     use http_body_util::{BodyExt, Channel};
-    use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+    use tower::{Service, ServiceBuilder, service_fn};
     use tracing::Instrument;
 
     use super::*;
