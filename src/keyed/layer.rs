@@ -5,6 +5,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use super::{
     kept::Kept,
     service::{Keyed, Parts},
+    without_key::WithoutKey,
 };
 use crate::{
     circuit::handle::Circuit,
@@ -64,6 +65,7 @@ where
     /// # }
     /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
+    #[track_caller]
     pub fn keyed_by<K>(self, registry: &Registry, key: K) -> KeyedLayer<K, C, R, X> {
         KeyedLayer::new(Parts {
             registry: registry.clone(),
@@ -73,6 +75,7 @@ where
             overflow: None,
             known_keys_only: false,
             making_none: None,
+            without_key: Arc::new(WithoutKey::new()),
         })
     }
 }
@@ -186,6 +189,35 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
     #[must_use]
     pub fn circuit(&self) -> &Circuit {
         self.parts.own.circuit()
+    }
+
+    /// How many requests through this layer and its clones have had no key, and so no circuit of their own (rule J7).
+    ///
+    /// A key that never finds anything guards nothing, and no call fails that would say so. This says so, for a test of
+    /// an application:
+    ///
+    /// ```
+    /// # use http::{Request, Response};
+    /// # use tower::{Layer, service_fn};
+    /// # use tower_breaker::{keyed::by, registry::Registry};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let registry = Registry::builder().build()?;
+    /// let layer = registry.layer_by(by::authority());
+    /// # let client = service_fn(async |_: Request<()>| Ok::<_, std::io::Error>(Response::new(())));
+    /// let service = layer.layer(client);
+    /// service.oneshot(Request::get("http://api.example.com/users").body(())?).await?;
+    ///
+    /// assert_eq!(layer.without_key(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// In builds with debug assertions, a line is written to standard error if none of the first hundred requests had a
+    /// key.
+    #[must_use]
+    pub fn without_key(&self) -> u64 {
+        self.parts.without_key.requests()
     }
 }
 

@@ -172,6 +172,7 @@ mod kept;
 mod key;
 mod layer;
 mod service;
+mod without_key;
 
 #[cfg(feature = "degrade")]
 pub(crate) use self::key::bounded;

@@ -11,6 +11,7 @@ use tower_service::Service;
 use super::{
     kept::Kept,
     key::{Key, Scratch, bounded},
+    without_key::WithoutKey,
 };
 use crate::{
     circuit::{
@@ -51,6 +52,7 @@ pub(super) struct Parts<K, C, R, X> {
     pub(super) known_keys_only: bool,
     /// Makes of what observes its calls what makes no circuit, where it makes some.
     pub(super) making_none: Option<fn(&X) -> X>,
+    pub(super) without_key: Arc<WithoutKey>,
 }
 
 impl<K, C, R, X> Clone for Parts<K, C, R, X> {
@@ -63,6 +65,7 @@ impl<K, C, R, X> Clone for Parts<K, C, R, X> {
             overflow: self.overflow.clone(),
             known_keys_only: self.known_keys_only,
             making_none: self.making_none,
+            without_key: self.without_key.clone(),
         }
     }
 }
@@ -90,6 +93,7 @@ impl<K, C, R, X> Parts<K, C, R, X> {
             overflow: overflow.map(|family| Family::new(family.circuit(), &policies)),
             known_keys_only: self.known_keys_only,
             making_none: None,
+            without_key: self.without_key.clone(),
         }
     }
 
@@ -102,13 +106,17 @@ impl<K, C, R, X> Parts<K, C, R, X> {
         let mut scratch = Scratch::new();
         match self.key.of(request, &mut scratch).and_then(bounded) {
             Some(name) => (self.kept.get(name)).unwrap_or_else(|| self.share_anew(name)),
-            None => self.own.share(),
+            None => {
+                self.without_key.count::<K>();
+                self.own.share()
+            }
         }
     }
 
     /// That of a key that this thread has not met before.
     #[cold]
     fn share_anew(&self, name: &str) -> Shared<C, R, X> {
+        self.without_key.note_key();
         let mut left = None;
         for _ in 0..TRIES {
             let circuit = if self.known_keys_only {
@@ -173,6 +181,12 @@ impl<S, K, C, R, X> Keyed<S, K, C, R, X> {
     #[must_use]
     pub fn circuit(&self) -> &Circuit {
         self.parts.own.circuit()
+    }
+
+    /// How many requests have had no key; see [`KeyedLayer::without_key`](super::KeyedLayer::without_key).
+    #[must_use]
+    pub fn without_key(&self) -> u64 {
+        self.parts.without_key.requests()
     }
 
     /// The inner service.

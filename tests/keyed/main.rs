@@ -1,4 +1,4 @@
-//! One layer, one circuit for each key (rules J1 to J6).
+//! One layer, one circuit for each key (rules J1 to J7).
 #![cfg(feature = "registry")]
 
 #[path = "../support/collisions.rs"]
@@ -18,3 +18,4 @@ mod memory;
 mod races;
 #[cfg(any(feature = "axum", feature = "reqwest"))]
 mod servers;
+mod without_key;

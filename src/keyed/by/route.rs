@@ -51,6 +51,17 @@ use crate::keyed::{Key, Scratch};
 /// # let _: Router = app;
 /// ```
 ///
+/// **Watch out:** the route is told by axum 0.8. Another version of axum has a `MatchedPath` of its own, which this does
+/// not find. That compiles, and then no request has a key:
+///
+/// ```toml
+/// axum = "0.7" # wrong
+/// axum = "0.8" # right
+/// ```
+///
+/// Whether requests have keys is counted: [`without_key`](crate::keyed::KeyedLayer::without_key). In builds with debug
+/// assertions, a line is written to standard error if none of the first hundred had one.
+///
 /// One that is right, with a threshold for each route in one place:
 ///
 /// ```

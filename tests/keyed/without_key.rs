@@ -1,0 +1,117 @@
+//! Requests without a key are counted, and told if there are no others.
+
+use std::{convert::Infallible, env, process::Command};
+
+use http::{HeaderName, Request, Response};
+use tower::{Layer, Service, service_fn};
+use tower_breaker::{keyed::by, registry::Registry};
+
+const TENANT: HeaderName = HeaderName::from_static("x-tenant");
+
+fn registry() -> Registry {
+    Registry::builder().build().unwrap()
+}
+
+fn request(tenant: Option<&str>) -> Request<()> {
+    let mut request = Request::new(());
+    if let Some(tenant) = tenant {
+        let value = tenant.try_into().unwrap();
+        request.headers_mut().insert(TENANT, value);
+    }
+    request
+}
+
+async fn answer(_: Request<()>) -> Result<Response<()>, Infallible> {
+    Ok(Response::default())
+}
+
+/// A request to a service that this layer makes for it, as a router would.
+macro_rules! ask {
+    ($layer:expr, $tenant:expr) => {
+        $layer
+            .layer(service_fn(answer))
+            .oneshot(request($tenant))
+            .await
+            .unwrap()
+    };
+}
+
+// J7
+#[tokio::test]
+async fn each_request_without_a_key_is_counted() {
+    let layer = registry().layer_by(by::header(TENANT));
+    ask!(layer, Some("acme"));
+    assert_eq!(layer.without_key(), 0);
+    ask!(layer, None);
+    ask!(layer, Some(&*"x".repeat(257)));
+    assert_eq!(layer.without_key(), 2);
+}
+
+// J7: also those of clones, of layers that were made of it, and of services.
+#[tokio::test]
+async fn whatever_is_made_of_a_layer_counts_for_it() {
+    let layer = registry().layer_by(by::header(TENANT));
+    ask!(layer.clone(), None);
+    ask!(
+        layer.clone().create_on_first_failure().known_keys_only(),
+        None
+    );
+    let mut service = layer.layer(service_fn(answer));
+    let ready = service.ready().await.unwrap();
+    ready.call(request(None)).await.unwrap();
+    assert_eq!((layer.without_key(), service.without_key()), (3, 3));
+}
+
+// J7: a key without room, or unknown, is a key.
+#[tokio::test]
+async fn a_key_without_a_circuit_is_not_counted() {
+    let layer = registry().layer_by(by::header(TENANT)).known_keys_only();
+    ask!(layer, Some("acme"));
+    let full = Registry::builder().max_circuits(1).circuit("acme", |it| it);
+    let full = full.build().unwrap().layer_by(by::header(TENANT));
+    ask!(full, Some("other"));
+    assert_eq!((layer.without_key(), full.without_key()), (0, 0));
+}
+
+/// What a process of its own says in this test, where `AGAIN` is set.
+fn said_by(test: &str) -> String {
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--nocapture", "--exact", test])
+        .env(AGAIN, "")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+const AGAIN: &str = "TOWER_BREAKER_WITHOUT_KEY";
+
+// J7
+#[tokio::test]
+async fn if_none_of_the_first_hundred_had_one_it_is_told_once() {
+    if env::var_os(AGAIN).is_none() {
+        let said = said_by("without_key::if_none_of_the_first_hundred_had_one_it_is_told_once");
+        let lines = said
+            .matches("none of 100 requests through the layer made at tests/keyed/without_key.rs:");
+        assert_eq!(lines.count(), usize::from(cfg!(debug_assertions)), "{said}");
+        return;
+    }
+    let layer = registry().layer_by(by::header(TENANT));
+    for _ in 0..300 {
+        ask!(layer.clone(), None);
+    }
+}
+
+// J7
+#[tokio::test]
+async fn if_one_of_them_had_one_nothing_is_told() {
+    if env::var_os(AGAIN).is_none() {
+        let said = said_by("without_key::if_one_of_them_had_one_nothing_is_told");
+        assert_eq!(said, "");
+        return;
+    }
+    let layer = registry().layer_by(by::header(TENANT));
+    for request in 0..300 {
+        ask!(layer, (request == 98).then_some("acme"));
+    }
+}
