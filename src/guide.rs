@@ -1,5 +1,14 @@
 //! Guides: what is promised, and how to live with it.
 
+// Its examples need the features.
+#[cfg(all(feature = "admin", feature = "reqwest", feature = "tonic"))]
+#[cfg_attr(
+    docsrs,
+    doc(cfg(all(feature = "admin", feature = "reqwest", feature = "tonic")))
+)]
+#[doc = include_str!("guide/apps.md")]
+pub mod apps {}
+
 #[doc = include_str!("guide/architecture.md")]
 pub mod architecture {}
 
