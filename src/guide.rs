@@ -73,6 +73,9 @@ pub mod proof {}
 #[doc = include_str!("guide/servers.md")]
 pub mod servers {}
 
+#[doc = include_str!("guide/settings.md")]
+pub mod settings {}
+
 #[doc = include_str!("guide/speed.md")]
 pub mod speed {}
 

@@ -19,6 +19,7 @@ mod replacing;
 mod schema;
 mod validator;
 mod versions;
+mod worked_cases;
 mod wrong;
 
 use tower_breaker::config::Config;
