@@ -12,6 +12,11 @@ pub mod apps {}
 #[doc = include_str!("guide/architecture.md")]
 pub mod architecture {}
 
+#[doc = include_str!("guide/around.md")]
+// Its example needs the feature.
+#[cfg_attr(feature = "reqwest", doc = include_str!("guide/around_reqwest.md"))]
+pub mod around {}
+
 #[doc = include_str!("guide/balancers.md")]
 pub mod balancers {}
 
