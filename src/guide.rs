@@ -60,7 +60,12 @@ pub mod fleet {}
 #[doc = include_str!("guide/grpc.md")]
 pub mod grpc {}
 
-#[doc = include_str!("guide/many.md")]
+// Its examples need the features.
+#[cfg_attr(all(feature = "axum", feature = "config"), doc = include_str!("guide/many.md"))]
+#[cfg_attr(
+    not(all(feature = "axum", feature = "config")),
+    doc = "One circuit, or many: a guide in the docs of all features, and in `src/guide/many.md`."
+)]
 pub mod many {}
 
 #[doc = include_str!("guide/neighbours.md")]

@@ -13,8 +13,6 @@ src/guide/degrading.md
 
 src/guide/fleet.md
 
-src/guide/many.md
-
 src/guide/operating.md
 
 src/guide/telemetry.md
