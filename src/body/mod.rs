@@ -102,6 +102,9 @@
 //! A server's handler waits for its client's bytes. [`observe_request_bodies`] takes that time off, so that a slow
 //! client is not taken for a slow dependency (rule A3). It goes with all of the above, and without it.
 //!
+//! A server of HTTP/1 whose circuit is open may cut off a client in the middle of its upload, so that it never sees the
+//! 503. [`drain_rejected`](crate::CircuitBreakerLayer::drain_rejected) lets it finish first.
+//!
 //! [`observe_request_bodies`]: crate::CircuitBreakerLayer::observe_request_bodies
 //! [`observe_bodies`]: crate::CircuitBreakerLayer::observe_bodies
 //! [`Outcome::Success`]: crate::Outcome::Success
@@ -109,6 +112,7 @@
 
 mod by_request;
 mod client;
+mod drain;
 mod end;
 pub(crate) mod layer;
 mod limited;
@@ -120,6 +124,7 @@ pub(crate) mod scope;
 
 pub use self::{
     client::ClientBody,
+    drain::{DrainFuture, Drained},
     end::{BodyEnd, ClassifyEos, DefaultClassifyEos},
     observed::ObservedBody,
     placed::{PlacedBody, ToEndOfBody},

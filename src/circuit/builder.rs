@@ -418,28 +418,9 @@ impl CircuitBuilder {
     /// **Watch out:** a dependency that answers later than this even when it is well **never lets the circuit
     /// close**. Choose it above what nearly all of its calls take when it is well.
     ///
-    /// **Watch out:** what answers rejections with [`reject_with`] or a [`fallback`] has no answer for this.
-    /// The probe has failed at its limit all the same, and the circuit reopens on time, but the caller goes on
-    /// waiting, unless the layer is told [what to answer](crate::CircuitBreakerLayer::time_out_with):
-    ///
-    /// ```
-    /// # use tower_breaker::{Circuit, CircuitBreakerLayer, Rejected};
-    /// # fn sorry(status: u16) -> http::Response<String> {
-    /// #     http::Response::builder().status(status).body("sorry".to_owned()).unwrap()
-    /// # }
-    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
-    /// # let circuit = Circuit::builder("payments").build()?;
-    /// # let layer = || CircuitBreakerLayer::new(circuit.clone());
-    /// // Wrong: a probe's caller waits as long as any.
-    /// let layer = layer().reject_with(|_| sorry(503));
-    /// # let layer = || CircuitBreakerLayer::new(circuit.clone());
-    ///
-    /// // Right.
-    /// let layer = layer().reject_with(|_| sorry(503)).time_out_with(|_| sorry(504));
-    /// # let _: CircuitBreakerLayer<_, _> = layer;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// A layer that says [`without_time_out_answer`](crate::CircuitBreakerLayer::without_time_out_answer) has no answer
+    /// for this. There the probe has failed at its limit all the same, the circuit reopens on time, and the caller goes
+    /// on waiting.
     ///
     /// * In shadow and disabled it cuts no caller off: the probe has failed at its limit, and the call goes on, to its
     ///   [`call_timeout`](Self::call_timeout) if there is one. What counts is the mode at the limit. (A driver's check
@@ -461,9 +442,6 @@ impl CircuitBuilder {
     ///
     /// Default: none. Probes have the time that other calls have; see also
     /// [`half_open_timeout`](Self::half_open_timeout), which cuts nobody off.
-    ///
-    /// [`reject_with`]: crate::CircuitBreakerLayer::reject_with
-    /// [`fallback`]: crate::CircuitBreakerLayer::fallback
     #[doc(alias = "half_open_resource_timeout")]
     pub fn probe_timeout(mut self, limit: Duration) -> Self {
         self.settings.set_probe_timeout(limit);
@@ -505,14 +483,8 @@ impl CircuitBuilder {
     /// **Watch out:** what is dropped must be able to be: an inner future that has begun what must not be left half-way
     /// has to spawn it.
     ///
-    /// **Watch out:** what answers rejections with [`reject_with`] or a [`fallback`] has no answer for this. The call
-    /// has failed at its limit all the same, but its caller goes on waiting, unless the layer is told
-    /// [what to answer](crate::CircuitBreakerLayer::time_out_with):
-    ///
-    /// ```text
-    /// layer.reject_with(|_| sorry(503))  // wrong: the caller waits as long as it takes
-    /// layer.reject_with(|_| sorry(503)).time_out_with(|_| sorry(504))  // right
-    /// ```
+    /// A layer that says [`without_time_out_answer`](crate::CircuitBreakerLayer::without_time_out_answer) has no answer
+    /// for this. There the call has failed at its limit all the same, and its caller goes on waiting.
     ///
     /// **Watch out:** the limit ends with the head of the response, also where
     /// [bodies are observed](crate::CircuitBreakerLayer#method.observe_bodies). For the time of a whole body there is
@@ -541,9 +513,6 @@ impl CircuitBuilder {
     /// enabled. Others need none.
     ///
     /// Default: none. A call takes as long as it takes.
-    ///
-    /// [`reject_with`]: crate::CircuitBreakerLayer::reject_with
-    /// [`fallback`]: crate::CircuitBreakerLayer::fallback
     #[doc(alias = "timeout")]
     #[doc(alias = "time_limiter")]
     #[doc(alias = "TimeLimiter")]

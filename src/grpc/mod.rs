@@ -65,8 +65,13 @@ mod classify;
 mod layer;
 mod reject;
 #[cfg(feature = "tonic")]
+mod reject_as_status;
+#[cfg(feature = "tonic")]
 mod tonic_status;
 
+#[cfg(feature = "tonic")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
+pub use self::reject_as_status::RejectAsStatus;
 pub use self::{classify::GrpcClassifier, reject::GrpcUnavailable};
 
 pub use crate::service::grpc_code::Code;
@@ -75,11 +80,12 @@ use crate::{
     service::{breaker::CircuitBreaker, give_back::FreshClone, layer::CircuitBreakerLayer},
 };
 
-/// The layer that [`CircuitBreakerLayer::grpc`] makes.
-pub type GrpcLayer =
-    CircuitBreakerLayer<GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>, FreshClone>;
+/// The layer that [`CircuitBreakerLayer::grpc`] makes; with another `R`, what rejects otherwise, such as
+/// `RejectAsStatus` with the feature `tonic`.
+pub type GrpcLayer<R = GrpcUnavailable> =
+    CircuitBreakerLayer<GrpcClassifier, R, ObserveBodies<GrpcClassifier>, FreshClone>;
 
 /// The service that a [`GrpcLayer`] makes, by its short name: for the field of a struct, and for what was
 /// generated around it.
-pub type GrpcCircuitBreaker<S> =
-    CircuitBreaker<S, GrpcClassifier, GrpcUnavailable, ObserveBodies<GrpcClassifier>>;
+pub type GrpcCircuitBreaker<S, R = GrpcUnavailable> =
+    CircuitBreaker<S, GrpcClassifier, R, ObserveBodies<GrpcClassifier>>;

@@ -183,7 +183,6 @@ impl<F, T> RejectWith<F, T> {
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<F, A, T, Req, B, E> Reject<Req, Response<B>, E> for RejectWith<F, T>
 where
     F: Fn(&Rejected) -> A,

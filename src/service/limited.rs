@@ -88,8 +88,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// * The time runs from the call, by tokio's clock, also while the call waits for its client, or for its place in a
     ///   [bulkhead](crate::BulkheadLayer). If it is over before there is a place, the call is rejected: it is full. So
     ///   it does while the call is held, by a `HoldLayer` (feature `degrade`), and then the circuit decides.
-    /// * Where there is no answer to it, as with [`reject_with`](Self::reject_with) and [`fallback`](Self::fallback), a
-    ///   deadline does nothing, unless the layer is told [what to answer](Self::time_out_with).
+    /// * Where there is [no answer to it](Self::without_time_out_answer), a deadline does nothing.
     /// * Said twice, the shorter holds.
     /// * Say it after [`observe_bodies`](Self#method.observe_bodies) and [`grpc`](Self#method.grpc); before, it does
     ///   not compile. With [`keyed_by`](Self#method.keyed_by), say it before.

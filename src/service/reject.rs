@@ -9,6 +9,7 @@
 //! | [`reject_with`] | a response of your own | the inner one, unchanged |
 //! | [`reject_as_error`] | [`CircuitError::Rejected`] | [`CircuitError<E>`] |
 //! | [`reject_as_box_error`] | a boxed [`Rejected`] | a boxed error |
+//! | `reject_as_status`, with the feature `tonic` | a `tonic::Status`: *unavailable*, and the [`Rejected`] is found in it | `tonic::Status` |
 //! | [`fallback`] | whatever an async function makes of the request | the inner one, unchanged |
 //!
 //! They also say what becomes of a call that takes longer than
@@ -273,14 +274,14 @@ where
     }
 }
 
-/// The answer of [`RejectAsError`] and [`RejectAsBoxError`]: the error is made when it is polled.
+/// The answer of [`RejectAsError`], [`RejectAsBoxError`] and the like: the error is made when it is polled.
 pub struct RejectErrorFuture<Res, E> {
     rejected: Option<Rejected>,
     result: PhantomData<fn() -> Result<Res, E>>,
 }
 
 impl<Res, E> RejectErrorFuture<Res, E> {
-    fn new(rejected: Rejected) -> Self {
+    pub(crate) fn new(rejected: Rejected) -> Self {
         Self {
             rejected: Some(rejected),
             result: PhantomData,
@@ -330,7 +331,6 @@ impl<F, T> Fallback<F, T> {
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<F, T, Fut, Req, Res, E> Reject<Req, Res, E> for Fallback<F, T>
 where
     F: Fn(Rejected, Req) -> Fut,

@@ -57,7 +57,6 @@ impl<F> RespondWith<F> {
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<F, A, Res> AnswerTimeOut<Res> for RespondWith<F>
 where
     F: Fn(&TimedOut) -> A,
@@ -82,7 +81,6 @@ impl<F> Returns<F> {
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<F, Res> AnswerTimeOut<Res> for Returns<F>
 where
     F: Fn(&TimedOut) -> Res,
@@ -108,7 +106,6 @@ impl<R, T> TimeOutWith<R, T> {
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<R, T, Req, Res, E> Reject<Req, Res, E> for TimeOutWith<R, T>
 where
     R: Reject<Req, Res, E>,

@@ -16,6 +16,7 @@ mod deadlines;
 mod forgotten;
 mod health;
 mod keyed;
+mod marked;
 mod neighbours;
 mod peer;
 mod pushback;

@@ -4,6 +4,8 @@
 //! each, beside this file.
 
 mod stacks;
+#[cfg(feature = "body")]
+mod uploads;
 mod vanishing;
 
 use std::{

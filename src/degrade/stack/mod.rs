@@ -154,14 +154,8 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// * The service inside has to be `Clone`: a call that waits for a place takes it along.
 /// * With [`cached`](Self#method.cached) or [`retries`](Self#method.retries), requests and responses have to be those
 ///   of `http`. reqwest's client needs an adapter, which the guide `degrading` has.
-/// * A breaker with `reject_with` or `fallback` needs
-///   [`time_out_with`](crate::CircuitBreakerLayer::time_out_with), too. Without it, a call that takes too long goes on,
-///   and no fallback answers in its place:
-///
-///   ```text
-///   stack.breaker(|breaker| breaker.reject_with(sorry))                        // wrong, with a `call_timeout`
-///   stack.breaker(|breaker| breaker.reject_with(sorry).time_out_with(late))    // right
-///   ```
+/// * A breaker [without an answer to a time-out](crate::CircuitBreakerLayer::without_time_out_answer) lets a call go on
+///   that took too long, and no fallback answers in its place.
 /// * Around a service whose error is boxed, fallback and cache are made by hand, with `boxed_errors()`:
 ///
 ///   ```text
