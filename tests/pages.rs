@@ -11,8 +11,6 @@ src/guide/configuration.md
 
 src/guide/degrading.md
 
-src/guide/fleet.md
-
 src/guide/operating.md
 
 src/guide/telemetry.md
