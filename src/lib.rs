@@ -106,6 +106,8 @@
 //! | the endpoints of a load balancer | as above | not ready in place of one: [`pending_while_open`](CircuitBreakerLayer::pending_while_open) | [`guide::balancers`] |
 //! | anything whose error is boxed | – | [`reject_as_box_error`](CircuitBreakerLayer::reject_as_box_error) | |
 //!
+//! If it does not compile, [a guide](guide::compiler) has the compiler's messages, and what to do about each.
+//!
 //! A response can begin well and end badly. With the feature `body`,
 //! [`observe_bodies`](CircuitBreakerLayer#method.observe_bodies) follows calls to the end of their bodies, and
 //! [`observe_request_bodies`](CircuitBreakerLayer#method.observe_request_bodies) does not take a slow upload for a

@@ -5,15 +5,20 @@
 //! were written with, and with all features. For a newer one, change [`WRITTEN_WITH`], run
 //! `TRYBUILD=overwrite cargo test --all-features --test misuse`, and read the difference before committing it.
 
-use std::process::Command;
+use std::{fs, process::Command};
 
 /// The compiler that the `.stderr` files are from.
 const WRITTEN_WITH: &str = "rustc 1.95.";
 
 const MISUSES: &[&str] = &[
+    "axum_error",
+    "axum_not_built",
     "body_without_default",
+    "body_without_default_called",
+    "body_without_default_kept",
     "bulkhead_inside",
     "classifier_for_another_service",
+    "classifier_without_types",
     "default_rejection_without_http",
     "discarded",
     #[cfg(feature = "degrade")]
@@ -24,10 +29,16 @@ const MISUSES: &[&str] = &[
     "fallback_without_request",
     "finished_twice",
     #[cfg(feature = "registry")]
+    "inner_not_clone",
+    #[cfg(feature = "registry")]
     "key_for_another_request",
+    #[cfg(feature = "registry")]
+    "key_for_another_request_called",
     #[cfg(feature = "body")]
     "limited_before_bodies",
     "not_built",
+    "not_http_called",
+    "not_http_inside",
     #[cfg(feature = "retries")]
     "retries_of_a_stream",
 ];
@@ -55,4 +66,38 @@ fn compiler() -> String {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let version = Command::new(rustc).arg("--version").output();
     String::from_utf8(version.expect("a compiler").stdout).expect("text")
+}
+
+/// What the guide quotes: its blocks that begin with an error. `...` stands for lines that are left out.
+fn quotes() -> Vec<Vec<String>> {
+    let page = fs::read_to_string("src/guide/compiler.md").expect("the guide");
+    let blocks = page.split("```").skip(1).step_by(2);
+    let quotes = blocks.filter_map(|block| block.strip_prefix("text\n"));
+    let quotes = quotes.filter(|block| block.starts_with("error["));
+    quotes.map(parts).collect()
+}
+
+fn parts(quote: &str) -> Vec<String> {
+    let parts = quote.split("\n...\n");
+    parts.map(|part| part.trim_end().to_owned()).collect()
+}
+
+/// The compiler's words.
+fn words() -> Vec<String> {
+    let files = fs::read_dir("tests/misuse").expect("a folder");
+    let files = files.map(|file| file.expect("a file").path());
+    let words = files.filter(|file| file.extension().is_some_and(|it| it == "stderr"));
+    words
+        .map(|file| fs::read_to_string(file).expect("text"))
+        .collect()
+}
+
+#[test]
+fn the_guide_quotes_the_compiler() {
+    let (quotes, words) = (quotes(), words());
+    assert!(quotes.len() >= 10, "{} quotes", quotes.len());
+    for quote in quotes {
+        let has_it = |words: &&String| quote.iter().all(|part| words.contains(part));
+        assert!(words.iter().any(|it| has_it(&it)), "nobody says {quote:#?}");
+    }
 }

@@ -9,8 +9,18 @@ use crate::machine::Outcome;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot classify `Result<&{Res}, &{E}>`",
     label = "not a classifier for this service's response and error",
-    note = "a classifier is `HttpClassifier` (for `http::Response`), `ErrorsOnly` (for anything), \
-            or a closure `|result: Result<&{Res}, &{E}>| -> Outcome`"
+    note = "`HttpClassifier`, the default, is for an `http::Response` of http 1; for anything else say \
+            `.classifier(ErrorsOnly)`, or `.classifier(|result: Result<&{Res}, &{E}>| ..)`"
+)]
+#[cfg_attr(
+    not(feature = "reqwest"),
+    diagnostic::on_unimplemented(
+        note = "for the client of reqwest 0.13, enable the feature `reqwest` of tower-breaker"
+    )
+)]
+#[cfg_attr(
+    feature = "reqwest",
+    diagnostic::on_unimplemented(note = "a response of reqwest has to be of reqwest 0.13")
 )]
 pub trait Classify<Res, E> {
     /// What the result of one call means.

@@ -23,8 +23,9 @@ use std::{fmt, str};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no key of requests `{Req}`",
     label = "says nothing about the circuit of such a request",
-    note = "the keys of `tower_breaker::keyed::by` are for `http::Request`, and `by::authority` and \
-            `by::header` with the feature `reqwest` for `reqwest::Request`; of any other request, take `by::closure`"
+    note = "the keys of `tower_breaker::keyed::by` are for an `http::Request` of http 1, and `by::authority` and \
+            `by::header` with the feature `reqwest` for a request of reqwest 0.13; for any other request say \
+            `by::closure(|request: &{Req}| ..)`"
 )]
 pub trait Key<Req> {
     /// The name of the request's circuit, from the request or written to `scratch`; `None` if it has none. One of more

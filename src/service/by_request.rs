@@ -71,6 +71,11 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
 /// only.
 ///
 /// It is implemented by this crate only.
+#[diagnostic::on_unimplemented(
+    message = "`{C}` cannot classify `Result<&{Res}, &{E}>` together with a note of the request",
+    label = "another classifier was set after `classify_with_request`",
+    note = "say `.classify_with_request(..)` after `.observe_bodies()`, and no `.classifier(..)` after it"
+)]
 pub trait ClassifiedBy<C, Res, E> {
     #[doc(hidden)]
     fn classified_by(&self, classifier: &C, result: Result<&Res, &E>) -> Outcome;

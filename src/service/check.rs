@@ -38,29 +38,28 @@ pub(crate) use ready_and_oneshot;
 /// Does nothing, and compiles only if `service` is a service for requests of type `Req`. If it is not, the compiler says
 /// what is missing.
 ///
-/// For a breaker inside of another layer. There, [`ready`](crate::CircuitBreaker::ready) is a method of the layer
-/// outside, and the compiler only says that its bounds were not satisfied:
+/// For a breaker that goes into another layer. There, `ready` is a method of the layer outside, and the compiler only
+/// says that its bounds were not satisfied. So ask the breaker, before that layer is around it:
 ///
 /// ```compile_fail
 /// use std::time::Duration;
 ///
-/// use tower::{ServiceBuilder, service_fn};
+/// use tower::{ServiceBuilder, service_fn, timeout::Timeout};
 /// use tower_breaker::{Circuit, types};
 ///
 /// # fn main() -> Result<(), tower_breaker::ConfigError> {
 /// let circuit = Circuit::builder("numbers").build_layer()?;
-/// let service = ServiceBuilder::new()
-///     .timeout(Duration::from_secs(1))
+/// let breaker = ServiceBuilder::new()
 ///     .layer(circuit)
 ///     .service(service_fn(async |number: u32| Ok::<_, std::io::Error>(number + 1)));
+/// types::check_service::<u32>(&breaker);
 ///
-/// // Before `service.ready()`, while it does not compile:
-/// types::check_service::<u32>(&service);
+/// let service = Timeout::new(breaker, Duration::from_secs(1));
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// Here it says that the default classifier cannot classify a number, and which can: with
+/// It says that the default classifier cannot classify a number, and which can. With
 /// `circuit.classifier(ErrorsOnly).reject_as_error()`, it compiles.
 pub fn check_service<Req>(service: &impl Service<Req>) {
     let _ = service;

@@ -115,9 +115,18 @@ impl Rejected {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot answer for a service with response `{Res}` and error `{E}`",
     label = "not a rejection for this service",
-    note = "`ServiceUnavailable`, the default, answers with an `http::Response` whose body is \
-            `Default`; for another body use `reject_with`, for another response `reject_as_error` \
-            or `fallback`"
+    note = "`ServiceUnavailable`, the default, answers with an `http::Response` of http 1 whose body is \
+            `Default`; for another body say `.reject_with(|rejected| ..)`, for anything `.reject_as_error()`"
+)]
+#[cfg_attr(
+    not(feature = "reqwest"),
+    diagnostic::on_unimplemented(
+        note = "for the client of reqwest 0.13, enable the feature `reqwest` of tower-breaker"
+    )
+)]
+#[cfg_attr(
+    feature = "reqwest",
+    diagnostic::on_unimplemented(note = "a response of reqwest has to be of reqwest 0.13")
 )]
 pub trait Reject<Req, Res, E> {
     /// The error of the protected service.

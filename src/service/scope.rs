@@ -46,8 +46,8 @@ pub(crate) type ObservedCall<C, R, X> = Admitted<Shared<C, R, X>, false, <X as C
 #[diagnostic::on_unimplemented(
     message = "calls with request `{Req}` and response `{Res}` cannot be observed like this",
     label = "bodies of such responses cannot be observed",
-    note = "bodies can be observed of `http::Response`, and of `reqwest::Response` with the feature \
-            `reqwest`"
+    note = "bodies can be observed of an `http::Response` of http 1, and with the feature `reqwest` of a response of \
+            reqwest 0.13; around anything else, leave out `.observe_bodies()`"
 )]
 pub trait ObserveResponse<Req, Res, C, R, X: CallScope>: CallScope {
     /// What the protected service answers with.
