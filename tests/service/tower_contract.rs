@@ -6,6 +6,7 @@
 mod bounds;
 mod giving_back;
 mod readiness_errors;
+mod ready_and_oneshot;
 mod sharing;
 mod stacks;
 mod waiting;
