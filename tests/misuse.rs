@@ -11,6 +11,7 @@ use std::{fs, process::Command};
 const WRITTEN_WITH: &str = "rustc 1.95.";
 
 const MISUSES: &[&str] = &[
+    "answer_of_axum",
     "axum_error",
     "axum_not_built",
     "body_without_default",
@@ -27,6 +28,7 @@ const MISUSES: &[&str] = &[
     "fallback_keeps_stream",
     #[cfg(feature = "degrade")]
     "fallback_without_request",
+    "fallback_without_http",
     "finished_twice",
     #[cfg(feature = "registry")]
     "inner_not_clone",
