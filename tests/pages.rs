@@ -12,8 +12,6 @@ src/guide/configuration.md
 src/guide/degrading.md
 
 src/guide/operating.md
-
-src/guide/telemetry.md
 ";
 
 /// How many words a sentence may have.
