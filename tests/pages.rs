@@ -10,8 +10,6 @@ const NOT_YET: &str = "
 src/guide/configuration.md
 
 src/guide/degrading.md
-
-src/guide/operating.md
 ";
 
 /// How many words a sentence may have.
