@@ -108,9 +108,21 @@ impl Drop for Shared {
 }
 
 impl Circuit {
-    /// Begins a circuit of this name: a literal, a `String`, an `Arc<str>`. Names need not differ, but
-    /// people will read them, in log lines and errors: a name that is empty, blank, or longer than
-    /// 256 bytes is refused by [`build`](CircuitBuilder::build).
+    /// Begins a circuit of this name: a `&str` of any lifetime, a `String`, an `Arc<str>`, a [`Name`].
+    ///
+    /// Names need not differ, but people will read them, in log lines and errors. A name that is empty, blank, or
+    /// longer than 256 bytes is refused by [`build`](CircuitBuilder::build).
+    ///
+    /// ```
+    /// # use tower_breaker::{Circuit, ConfigError};
+    /// fn circuit_of(host: &str) -> Result<Circuit, ConfigError> {
+    ///     Circuit::builder(host).build()
+    /// }
+    /// # fn main() -> Result<(), ConfigError> {
+    /// assert_eq!(circuit_of("db1.internal")?.name(), "db1.internal");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder(name: impl Into<Name>) -> CircuitBuilder {
         CircuitBuilder::new(name.into())
     }

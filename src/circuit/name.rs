@@ -11,67 +11,139 @@ use std::{
 
 /// The name of a circuit.
 ///
-/// It is made of a literal, a `String`, an `Arc<str>` or a `Cow<'static, str>`, and is otherwise a
-/// `str`. Every rejection carries a copy, so copying one allocates nothing, and where the name is a
-/// literal, as most are, it does not even count references.
+/// It is made of any `&str`, or of a `String`, an `Arc<str>` or a `Cow<'static, str>`, and is otherwise a `str`.
+///
+/// Every rejection carries a copy, and a copy allocates nothing. What is copied depends on the name:
+///
+/// | a name | a copy is | by threads at once |
+/// |---|---|---|
+/// | of up to 22 bytes | its bytes | nothing is shared |
+/// | of [`from_static`](Self::from_static) or `Cow::Borrowed` | a reference | nothing is shared |
+/// | longer than that | one more owner of the text | all count its owners at one place |
+/// | of an `Arc<str>`, or of a [`Registry`](crate::Registry)'s circuit | the same | the same |
 ///
 /// ```
 /// use tower_breaker::{Circuit, Name};
 ///
 /// # fn main() -> Result<(), tower_breaker::ConfigError> {
-/// let payments = Circuit::builder("payments").build()?;
-/// let host = "db1.internal:5432";
-/// let database = Circuit::builder(format!("database at {host}")).build()?;
+/// let host = String::from("db1.internal:5432");
+/// let database = Circuit::builder(&host).build()?;
 ///
 /// let name: Name = database.snapshot().name;
-/// assert_eq!(name, "database at db1.internal:5432");
-/// assert!(name.starts_with("database"));
+/// assert_eq!(name, "db1.internal:5432");
+/// assert!(name.starts_with("db1"));
+///
+/// const LONG: Name = Name::from_static("the payments of all those who order from abroad");
+/// let payments = Circuit::builder(LONG).build()?;
+/// assert_eq!(payments.name(), LONG);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Name(Inner);
+pub struct Name(Text);
 
+/// To read a short one takes a look at its bytes, since there is no `unsafe` here. So a name that is read in each call,
+/// as that of a registry's circuit, is [`Shared`](Self::Shared) however short it is.
 #[derive(Clone)]
-enum Inner {
+enum Text {
     Literal(&'static str),
+    Short(Short),
     Shared(Arc<str>),
 }
 
+/// A text that fits beside its length.
+#[derive(Clone, Copy)]
+struct Short {
+    length: u8,
+    bytes: [u8; Self::ROOM],
+}
+
+impl Short {
+    /// A name with one is no larger than a name without: three words.
+    const ROOM: usize = 22;
+
+    /// `None` if it does not fit.
+    fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; Self::ROOM];
+        bytes
+            .get_mut(..text.len())?
+            .copy_from_slice(text.as_bytes());
+        let length = u8::try_from(text.len()).ok()?;
+        Some(Self { length, bytes })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).expect("copied from a str")
+    }
+}
+
 impl Name {
+    /// The name of a literal of any length, which is never copied.
+    #[must_use]
+    pub const fn from_static(name: &'static str) -> Self {
+        Self(Text::Literal(name))
+    }
+
+    /// One that lies at one place with all its copies, for whom its text is read often, or known by where it lies.
+    #[cfg(feature = "registry")]
+    pub(crate) fn shared(name: &str) -> Self {
+        Self(Text::Shared(name.into()))
+    }
+
     /// The name.
     #[inline]
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Inner::Literal(name) => name,
-            Inner::Shared(name) => name,
+            Text::Literal(name) => name,
+            Text::Short(name) => name.as_str(),
+            Text::Shared(name) => name,
+        }
+    }
+
+    /// Its bytes, which for a short one are had without a look at them.
+    fn utf8(&self) -> &[u8] {
+        match &self.0 {
+            Text::Literal(name) => name.as_bytes(),
+            Text::Short(name) => name.as_bytes(),
+            Text::Shared(name) => name.as_bytes(),
         }
     }
 }
 
-impl From<&'static str> for Name {
-    fn from(name: &'static str) -> Self {
-        Self(Inner::Literal(name))
+impl From<&str> for Name {
+    fn from(name: &str) -> Self {
+        let text = Short::new(name).map_or_else(|| Text::Shared(name.into()), Text::Short);
+        Self(text)
+    }
+}
+
+impl From<&String> for Name {
+    fn from(name: &String) -> Self {
+        name.as_str().into()
     }
 }
 
 impl From<String> for Name {
     fn from(name: String) -> Self {
-        Self(Inner::Shared(name.into()))
+        name.as_str().into()
     }
 }
 
 impl From<Arc<str>> for Name {
     fn from(name: Arc<str>) -> Self {
-        Self(Inner::Shared(name))
+        Self(Text::Shared(name))
     }
 }
 
 impl From<Cow<'static, str>> for Name {
     fn from(name: Cow<'static, str>) -> Self {
         match name {
-            Cow::Borrowed(name) => name.into(),
+            Cow::Borrowed(name) => Self::from_static(name),
             Cow::Owned(name) => name.into(),
         }
     }
@@ -99,7 +171,7 @@ impl Borrow<str> for Name {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.utf8() == other.utf8()
     }
 }
 
@@ -113,19 +185,19 @@ impl PartialOrd for Name {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
+        self.utf8().cmp(other.utf8())
     }
 }
 
 impl PartialEq<str> for Name {
     fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
+        self.utf8() == other.as_bytes()
     }
 }
 
 impl PartialEq<&str> for Name {
     fn eq(&self, other: &&str) -> bool {
-        self.as_str() == *other
+        self.utf8() == other.as_bytes()
     }
 }
 
@@ -150,16 +222,19 @@ impl fmt::Display for Name {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::{collections::HashMap, ops::Range, thread};
 
     use super::*;
+    use crate::{Circuit, Rejected};
 
     #[test]
     fn a_name_is_what_it_says_whatever_it_is_made_of() {
         let shared: Arc<str> = "payments".into();
-        let names: [Name; 5] = [
+        let names: [Name; 7] = [
             "payments".into(),
+            Name::from_static("payments"),
             String::from("payments").into(),
+            (&String::from("payments")).into(),
             shared.into(),
             Cow::Borrowed("payments").into(),
             Cow::<'static, str>::Owned("payments".to_owned()).into(),
@@ -171,10 +246,89 @@ mod tests {
             assert_eq!(name, Name::from("payments"));
             assert_ne!(name, Name::from("database"));
             assert!(name != "database" && name != *"database");
+            assert!(Name::from("database") < name && name < Name::from_static("payments2"));
             assert_eq!(format!("{name:>9} {name:?}"), " payments \"payments\"");
             assert_eq!(by_name.get(&name), by_name.get("payments"));
             assert_eq!((name.len(), name.as_ref()), (8, "payments"));
         }
         assert_eq!(by_name.get("payments"), Some(&1));
+    }
+
+    fn addresses<T: ?Sized>(of: &T) -> Range<usize> {
+        let begin = (&raw const *of).addr();
+        begin..begin + size_of_val(of)
+    }
+
+    /// Whether a text lies in the value that holds it, so that a copy of that has one of its own.
+    fn is_within<T>(text: &str, holder: &T) -> bool {
+        let (text, holder) = (addresses(text), addresses(holder));
+        holder.start <= text.start && text.end <= holder.end
+    }
+
+    #[test]
+    fn a_name_of_up_to_22_bytes_lies_in_itself() {
+        for length in 0..=30 {
+            let text = "x".repeat(length);
+            for name in [Name::from(&text), Name::from(text.clone())] {
+                assert_eq!(name, *text);
+                assert_eq!(is_within(&name, &name), length <= 22, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_character_is_never_cut() {
+        // 'ü' takes 2 bytes, '√' 3, '🦀' 4.
+        for last in ['ü', '√', '🦀'] {
+            for before in 17..=23 {
+                let text = format!("{}{last}", "x".repeat(before));
+                let name = Name::from(&text);
+                assert_eq!(name, *text);
+                assert_eq!(name.chars().last(), Some(last));
+                assert_eq!(is_within(&name, &name), text.len() <= 22, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_three_words() {
+        assert_eq!(size_of::<Name>(), 24);
+        assert_eq!(size_of::<Option<Name>>(), 24);
+    }
+
+    #[test]
+    fn a_literal_of_any_length_is_never_copied() {
+        const LONG: &str = "the payments of all those who order from abroad";
+        const NAME: Name = Name::from_static(LONG);
+        for name in [NAME, NAME.clone(), Cow::Borrowed(LONG).into()] {
+            assert_eq!(addresses(name.as_str()), addresses(LONG));
+        }
+    }
+
+    #[test]
+    fn an_arc_stays_the_one_it_is() {
+        let text: Arc<str> = "payments".into();
+        let name = Name::from(text.clone());
+        assert_eq!(addresses(name.clone().as_str()), addresses(&*text));
+        assert_eq!(Arc::strong_count(&text), 2);
+    }
+
+    fn reject(circuit: &Circuit) -> Rejected {
+        circuit.try_acquire().expect_err("forced open")
+    }
+
+    #[test]
+    fn two_threads_that_are_rejected_share_nothing_of_a_short_name() {
+        let name = String::from("db1.internal:5432");
+        let circuit = Circuit::builder(&*name).build().expect("valid");
+        circuit.force_open();
+        let (one, other) = thread::scope(|scope| {
+            let other = scope.spawn(|| reject(&circuit));
+            (reject(&circuit), other.join().expect("no panic"))
+        });
+        for rejected in [&one, &other] {
+            assert_eq!(rejected.circuit(), name);
+            assert!(is_within(rejected.circuit(), rejected));
+        }
     }
 }

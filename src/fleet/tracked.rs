@@ -611,7 +611,7 @@ impl Tracked {
 
 fn show(seen: &mut FleetNow, follow: &Follow) {
     let standing = &follow.standing;
-    let name = |text: &str| (!text.is_empty()).then(|| Name::from(text.to_owned()));
+    let name = |text: &str| (!text.is_empty()).then(|| Name::from(text));
     seen.stamp = (standing.stamp.era, standing.stamp.nonce);
     seen.state = match standing.state {
         Stored::Closed { .. } => State::Closed,

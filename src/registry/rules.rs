@@ -9,8 +9,8 @@ use super::{
     pattern::Pattern,
 };
 use crate::circuit::{
-    builder::CircuitBuilder, ejection::EjectionCap, handle::Circuit, settings::ConfigError,
-    tags::Tags,
+    builder::CircuitBuilder, ejection::EjectionCap, handle::Circuit, name::Name,
+    settings::ConfigError, tags::Tags,
 };
 
 /// A change of a circuit's builder, as a person gives it.
@@ -211,9 +211,9 @@ impl Rules {
     pub(super) fn builder(&self, name: &str) -> CircuitBuilder {
         let general = self.general.iter().filter(|rule| rule.is_for(name));
         let rules = general.chain(self.by_name.get(name).into_iter().flatten());
-        let bare = Circuit::builder(name.to_owned());
+        let bare = Circuit::builder(name);
         let built = rules.fold(bare, |builder, rule| (rule.change)(builder));
-        let built = built.named(name.to_owned().into());
+        let built = built.named(Name::shared(name));
         let tags = built.tags_unless_capped();
         match tags.and_then(|tags| self.cap_for(name, tags)) {
             Some(cap) => built.ejection_cap(cap),

@@ -40,7 +40,7 @@
 //!
 //! | what it becomes | allocations | for |
 //! |---|--:|---|
-//! | a [`Rejected`], as a circuit gives it | 0 | its name is shared or a literal |
+//! | a [`Rejected`], as a circuit gives it | 0 | its name is copied into it, or shared if it is long ([`Name`](crate::Name)) |
 //! | [`CircuitError::Rejected`] | 0 | |
 //! | a boxed [`Rejected`] | 1 | the box |
 //! | any of these, when it is first asked for its `source()` | 1 more | the source, which is kept |

@@ -71,7 +71,7 @@ impl Labels {
         if given.len() >= self.most {
             return OTHER;
         }
-        given.insert(name.to_owned().into());
+        given.insert(Name::shared(name));
         name
     }
 

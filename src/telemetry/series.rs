@@ -3,9 +3,10 @@
 //! **Counters** are sums that never fall (rule L4). Beside what its circuits have counted, a series has what those had
 //! counted that have left: their last numbers are taken in as they leave, under the lock under which sums are made.
 //!
-//! A circuit is known by where the text of its name lies. Each circuit of a registry has a copy of its own, and takes
-//! it along when the registry moves it, as it does with one that it is about to take out. Its handles do not survive
-//! that, and for a moment none can be had: for so long, it shows what it showed last.
+//! A circuit is known by where the text of its name lies. Each circuit of a registry has a text of its own, which does
+//! not lie in the circuit ([`Name::shared`]). So it stays where it is when the registry moves the circuit, as it does with
+//! one that it is about to take out. The handles do not survive that, and for a moment none can be had: for so long, it
+//! shows what it showed last.
 
 use std::{
     collections::BTreeMap,

@@ -95,7 +95,7 @@ impl Tracked {
         }
         self.make_room(&mut placed, circuit.name());
         let label = match self.labels.label(circuit.name()) {
-            OTHER => Name::from(OTHER),
+            OTHER => Name::from_static(OTHER),
             _ => circuit.full_name().clone(),
         };
         placed.vacant.retain(|vacant| *vacant != label);
