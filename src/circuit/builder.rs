@@ -29,11 +29,12 @@ use crate::machine::{
     AbandonedPolicy, Core, CoreParts, Mode, Plan, SavedState, Transition, WindowCounts,
 };
 
-/// Builds a [`Circuit`]. Every setting has a default; nonsense is refused by [`build`](Self::build)
-/// (rule B8).
+/// Builds a [`Circuit`]. Every setting has a default. [`build`](Self::build) refuses values that make no sense (rule
+/// B8).
 ///
 /// By default, the circuit trips when half of the last 100 calls have failed, once there have been 20. If you set a
-/// policy of your own for failures, only that holds. Several can be combined; whichever holds first trips (B5).
+/// policy of your own for failures, the default does not apply. You can combine policies: the first that holds trips
+/// the circuit (B5).
 ///
 /// ```
 /// use std::time::Duration;
@@ -96,9 +97,9 @@ impl CircuitBuilder {
         }
     }
 
-    /// Takes all settings over, in place of what has been said so far. What is said after it replaces that one setting,
-    /// and no other. The name, the tags, the clock, the mode, what is restored, listeners and an ejection cap are not
-    /// among the settings.
+    /// Takes over all `settings`, in place of those set so far. A setting that you set afterwards replaces that one
+    /// setting, and no other. These are not settings, and stay as they are: the name, the tags, the clock, the mode, a
+    /// restored state, listeners and an ejection cap.
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -109,8 +110,8 @@ impl CircuitBuilder {
     /// # }
     /// ```
     ///
-    /// **Watch out:** the settings of a circuit have every default filled in, and all of these come along. Where what
-    /// you change does not go with them, change the settings first:
+    /// **Watch out:** the settings of a circuit have every default filled in, and all of these come along. If they do
+    /// not go with what you change, change the settings first:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -149,7 +150,7 @@ impl CircuitBuilder {
         self
     }
 
-    /// Trips at the n-th failure in a row; a success starts over (rule B1). 1 to 8,388,607.
+    /// Trips when this many calls in a row have failed (rule B1). A success starts the count again. 1 to 8,388,607.
     ///
     /// Default: not watched.
     #[doc(alias = "failure_threshold")]
@@ -159,11 +160,11 @@ impl CircuitBuilder {
         self
     }
 
-    /// The [`consecutive_failures`](Self::consecutive_failures) must span at least this time, from the first
-    /// to the last: the first failure trips for which both hold (rule B1). Above zero.
+    /// The [`consecutive_failures`](Self::consecutive_failures) must also span at least this time, from the first to
+    /// the last. The circuit trips at the first failure for which both hold (rule B1). Above zero.
     ///
-    /// For connections that carry many calls: when one of them drops, fifty calls may fail at the same
-    /// instant, and that is no outage yet.
+    /// For connections that carry many calls: when one connection drops, fifty calls may fail at the same instant. That
+    /// is no outage yet.
     ///
     /// Default: they may all come at once.
     pub fn consecutive_failures_span(mut self, span: Duration) -> Self {
@@ -171,8 +172,8 @@ impl CircuitBuilder {
         self
     }
 
-    /// Trips when at least this share of the calls in the window failed (rule B4). A share above 0
-    /// and at most 1, rounded to millionths. `None` turns it off where it had a default.
+    /// Trips when at least this share of the calls in the window failed (rule B4). A share above 0 and at most 1,
+    /// rounded to millionths. `None` turns the rate off, also where it is on by default.
     ///
     /// Default: 0.5, if neither [`consecutive_failures`] nor [`trip_when`] is set. Also 0.5 if a window is set beside
     /// [`consecutive_failures`]. Otherwise not watched.
@@ -201,19 +202,19 @@ impl CircuitBuilder {
     /// A call is slow when it takes strictly longer than this, from admission to the head of the
     /// response (rule A3). Above zero.
     ///
-    /// By itself it only marks calls as slow in the totals and in the window, and makes an abandoned call
-    /// that ran longer a slow failure (A4). With a [`slow_call_rate`](Self::slow_call_rate), a slow probe
-    /// is a failed one (D3).
+    /// By itself it has two effects. It marks calls as slow in the totals and in the window, and an abandoned call that
+    /// ran longer is a slow failure (A4). With a [`slow_call_rate`](Self::slow_call_rate), a slow probe has failed
+    /// (D3).
     ///
-    /// Default: nothing is slow, and closed calls are not timed.
+    /// Default: no call is slow, and the calls of a closed circuit are not timed.
     #[doc(alias = "slow_call_duration_threshold")]
     pub fn slow_call_duration(mut self, duration: Duration) -> Self {
         self.settings.set_slow_call_duration(duration);
         self
     }
 
-    /// Rates and a custom policy count only once the window holds this many calls (rule B4). At
-    /// least 1; at most the size of a count window.
+    /// Rates and a custom policy can trip only once the window holds this many calls (rule B4). At least 1, and at most
+    /// the size of a count window.
     ///
     /// Default: 20, or the size of a smaller count window.
     #[doc(alias = "minimum_number_of_calls")]
@@ -224,9 +225,9 @@ impl CircuitBuilder {
         self
     }
 
-    /// Looks back on the last so many recorded calls (rule B2). 1 to 65,536.
+    /// The window is the last `calls` recorded calls (rule B2). 1 to 65,536.
     ///
-    /// Takes 8 bytes a call, rounded up to a power of two; twice that if slow calls are watched.
+    /// Takes 8 bytes a call, rounded up to a power of two. It takes twice that if slow calls are watched.
     ///
     /// Default: 100, if a policy needs a window and none is named.
     #[doc(alias = "sliding_window_size")]
@@ -236,10 +237,10 @@ impl CircuitBuilder {
         self
     }
 
-    /// Looks back on the calls recorded in the last so much time (rule B3). A millisecond to a day.
+    /// The window is the calls that were recorded within the last `span` (rule B3). A millisecond to a day.
     ///
-    /// A bucket of w nanoseconds counts up to w / 4 calls of each thread; more can only come if the
-    /// clock stands still, and are then not counted.
+    /// A bucket of w nanoseconds counts up to w / 4 calls of each thread. More can only come if the clock stands still,
+    /// and are then not counted.
     ///
     /// Default: a count window instead.
     #[doc(alias = "sliding_window_size")]
@@ -250,7 +251,7 @@ impl CircuitBuilder {
         self
     }
 
-    /// In how many steps a time window rolls. 1 to 100.
+    /// In how many steps (buckets) a time window rolls. 1 to 100.
     ///
     /// Default: 10.
     pub fn time_window_buckets(mut self, buckets: u32) -> Self {
@@ -258,10 +259,10 @@ impl CircuitBuilder {
         self
     }
 
-    /// Trips when `policy` says so, given what the window holds (rule B7).
+    /// Trips when `policy` returns `true` for the calls in the window (rule B7).
     ///
-    /// Asked like a rate: when a failure or a slow call is recorded and the window holds
-    /// [`minimum_calls`](Self::minimum_calls). One that panics does not trip.
+    /// It is asked when a rate would be: when a failure or a slow call is recorded, and the window holds
+    /// [`minimum_calls`](Self::minimum_calls). A policy that panics does not trip.
     ///
     /// ```
     /// # fn main() -> Result<(), tower_breaker::ConfigError> {
@@ -274,9 +275,9 @@ impl CircuitBuilder {
     /// # }
     /// ```
     ///
-    /// A circuit that no failure would open is refused, because it would look on in silence. If it shall open for slow
-    /// calls alone, or only [by hand](Circuit::trip) or for [`Outcome::TripNow`](crate::Outcome::TripNow), say so by a
-    /// policy that never trips:
+    /// A circuit that no failure can open is refused: it would look on in silence. To open for slow calls alone, or
+    /// only [by hand](Circuit::trip) or for [`Outcome::TripNow`](crate::Outcome::TripNow), set a policy that never
+    /// trips:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -312,8 +313,8 @@ impl CircuitBuilder {
         self
     }
 
-    /// How long the circuit stays open before it lets a probe through (rules C1, C2): a `Duration`
-    /// above zero, or anything [`OpenFor`] can say.
+    /// The wait duration: how long the circuit stays open before it admits a probe (rules C1, C2). Such a time is
+    /// called a *break* here. A `Duration` above zero, or anything that [`OpenFor`] can say.
     ///
     /// Default: 30 seconds.
     #[doc(alias = "wait_duration_in_open_state")]
@@ -326,7 +327,7 @@ impl CircuitBuilder {
         self
     }
 
-    /// The seed of the jitter (rule C2).
+    /// The seed of the jitter: the same seed gives the same breaks (rule C2).
     ///
     /// Default: random, so that instances differ.
     #[doc(alias = "seed")]
@@ -335,7 +336,7 @@ impl CircuitBuilder {
         self
     }
 
-    /// How many probes may be in flight at once in half-open (rule D1). 1 to the number of probes.
+    /// Permitted calls in half-open: how many probes may be in flight at once (rule D1). 1 to the number of probes.
     ///
     /// Default: 1.
     #[doc(alias = "permitted_number_of_calls_in_half_open_state")]
@@ -346,8 +347,8 @@ impl CircuitBuilder {
         self
     }
 
-    /// Closes when so many probes in a row have succeeded (rule D2): the first failure reopens. 1 to
-    /// 63. The same as [`probes(successes, successes)`](Self::probes).
+    /// Closes when this many probes in a row have succeeded, and reopens at the first failure (rule D2). 1 to 63. The
+    /// same as [`probes(successes, successes)`](Self::probes).
     ///
     /// Default: 1.
     pub fn success_threshold(mut self, successes: u32) -> Self {
@@ -356,8 +357,8 @@ impl CircuitBuilder {
         self
     }
 
-    /// Closes when `successes` of at most `of` probes have succeeded, and reopens as soon as that
-    /// cannot be reached any more (rule D2). `of` is 1 to 63, `successes` 1 to `of`.
+    /// Closes when `successes` of at most `of` probes have succeeded (rule D2). Reopens as soon as that cannot be
+    /// reached any more. `of` is 1 to 63, `successes` 1 to `of`.
     ///
     /// Default: 1 of 1.
     pub fn probes(mut self, successes: u32, of: u32) -> Self {
@@ -368,11 +369,11 @@ impl CircuitBuilder {
 
     /// How long half-open waits for its probes before it reopens (rule D4). Above zero. The time runs out in two ways:
     ///
-    /// * no more probes may be admitted, and the last one was admitted so long ago;
-    /// * probes are abandoned, and there has been no answer for so long.
+    /// * No more probes may be admitted, and the last one was admitted so long ago.
+    /// * Probes are abandoned, and there has been no answer for so long.
     ///
-    /// It learns: if a probe succeeds too late, half-open waits at least twice as long as that probe took, at most an
-    /// hour. That holds until the circuit closes.
+    /// The circuit learns. If a probe succeeds too late, half-open waits at least twice as long as that probe took, at
+    /// most an hour. That holds until the circuit closes.
     ///
     /// Default: the longer of the break before it and 30 seconds.
     #[doc(alias = "max_wait_duration_in_half_open_state")]
@@ -381,15 +382,16 @@ impl CircuitBuilder {
         self
     }
 
-    /// How long a probe may take to answer, from when it first has to wait to the head of the response (rule
-    /// D9); above zero. It is meant to be shorter than the timeout that calls have anyway, such as
-    /// [`call_timeout`](Self::call_timeout): while nobody knows whether the dependency is back, few should wait long to
-    /// find out. The other calls have no such limit, and pay nothing for it.
+    /// How long a probe may take to answer, from when it first has to wait to the head of the response (rule D9). Above
+    /// zero. Only probes have this limit; other calls pay nothing for it.
     ///
-    /// A probe that takes longer has failed, its inner future is dropped at once, and its caller is answered
-    /// with a [`TimedOut`](crate::TimedOut): an error, a 504, or `grpc-status: 4`, as rejections are
-    /// answered. That is no rejection, since the dependency *was* called: whether it is safe to try again
-    /// elsewhere, the caller has to know.
+    /// Choose it shorter than the timeout that all calls have, such as [`call_timeout`](Self::call_timeout): while
+    /// nobody knows whether the dependency is back, few callers should wait long to find out.
+    ///
+    /// A probe that takes longer has failed. Its inner future is dropped at once. Its caller is answered with a
+    /// [`TimedOut`](crate::TimedOut), in the form that rejections have: an error, a 504, or `grpc-status: 4`. That is
+    /// no rejection, since the dependency *was* called. Only the caller can know whether it is safe to try again
+    /// elsewhere.
     ///
     /// ```
     /// # use std::{future::pending, time::Duration};
@@ -415,30 +417,30 @@ impl CircuitBuilder {
     /// # }
     /// ```
     ///
-    /// **Watch out:** a dependency that answers later than this even when it is well **never lets the circuit
-    /// close**. Choose it above what nearly all of its calls take when it is well.
+    /// **Watch out:** if a healthy dependency answers later than this, the circuit **never closes**. Choose a limit
+    /// that nearly all calls keep while the dependency is well.
     ///
     /// A layer that says [`without_time_out_answer`](crate::CircuitBreakerLayer::without_time_out_answer) has no answer
     /// for this. There the probe has failed at its limit all the same, the circuit reopens on time, and the caller goes
     /// on waiting.
     ///
-    /// * In shadow and disabled it cuts no caller off: the probe has failed at its limit, and the call goes on, to its
-    ///   [`call_timeout`](Self::call_timeout) if there is one. What counts is the mode at the limit. (A driver's check
-    ///   is dropped in shadow, too: it has no caller.)
-    /// * The limit begins when the probe first has to wait. It holds to its end, whatever becomes of the circuit
-    ///   meanwhile. Where it is [set live](crate::Circuit::reconfigure) while a probe waits, it begins at that
-    ///   call's next poll.
-    /// * A [`Guard`](crate::Guard) cannot be cut off, and has no such limit: what it does belongs to its holder.
-    /// * The time in which a call waits for its client is not counted where the layer
-    ///   [observes the bodies of requests](crate::CircuitBreakerLayer#method.observe_request_bodies).
+    /// * In shadow and disabled, no caller is cut off. The probe has failed at its limit, and the call goes on, to its
+    ///   [`call_timeout`](Self::call_timeout) if there is one. The mode at the limit decides. (A driver's check is
+    ///   dropped in shadow, too: it has no caller.)
+    /// * The limit begins when the probe first has to wait, and holds to its end, whatever becomes of the circuit
+    ///   meanwhile. If it is [set live](crate::Circuit::reconfigure) while a probe waits, it begins at that call's next
+    ///   poll.
+    /// * A [`Guard`](crate::Guard) has no such limit and cannot be cut off: what it does belongs to its holder.
+    /// * The time in which a call waits for its client is not counted, if the layer [observes the bodies of
+    ///   requests](crate::CircuitBreakerLayer#method.observe_request_bodies).
     /// * A [driver's](crate::Circuit::probe_with) check is a probe, and has this limit.
-    /// * It is by tokio's clock, also where the circuit has [another](Self::clock). Only the time that a call has
-    ///   waited for its client is by the circuit's own.
+    /// * It is measured by tokio's clock, even if the circuit has [another](Self::clock). Only the time that a call has
+    ///   waited for its client is measured by the circuit's own.
     ///
     /// # Panics
     ///
-    /// A probe that has to wait panics when it is polled, if this is set and there is no runtime of tokio's with
-    /// time enabled. Others need none.
+    /// A probe panics when it is polled and has to wait, if this is set and there is no tokio runtime with time
+    /// enabled. A probe that does not have to wait needs no runtime.
     ///
     /// Default: none. Probes have the time that other calls have; see also
     /// [`half_open_timeout`](Self::half_open_timeout), which cuts nobody off.
@@ -448,16 +450,16 @@ impl CircuitBuilder {
         self
     }
 
-    /// How long a call may take to answer, from when it first has to wait to the head of the response (rule M5); above
+    /// How long a call may take to answer, from when it first has to wait to the head of the response (rule M5). Above
     /// zero.
     ///
-    /// A call that takes longer **has failed**, its inner future is dropped at once, and its caller is answered with a
-    /// [`TimedOut`](crate::TimedOut): an error, a 504, or `grpc-status: 4`, as rejections are answered. That is no
-    /// rejection, since the dependency *was* called, and may have done what it was asked for.
+    /// A call that takes longer **has failed**. Its inner future is dropped at once. Its caller is answered with a
+    /// [`TimedOut`](crate::TimedOut), in the form that rejections have: an error, a 504, or `grpc-status: 4`. That is
+    /// no rejection, since the dependency *was* called, and may have done what it was asked for.
     ///
-    /// It takes the place of a timeout inside of the breaker. It cannot be put on the wrong side, it is one of the
-    /// circuit's settings, and it is a limit for calls through services, for [`Circuit::call`](crate::Circuit::call)
-    /// and for a [driver's](crate::Circuit::probe_with) checks.
+    /// It takes the place of a timeout inside of the breaker, and cannot be put on the wrong side of it. It limits
+    /// calls through services, [`Circuit::call`](crate::Circuit::call), and the checks of a
+    /// [driver](crate::Circuit::probe_with).
     ///
     /// ```
     /// # use std::{future::pending, time::Duration};
@@ -480,39 +482,39 @@ impl CircuitBuilder {
     /// A caller may [shorten](crate::CircuitBreakerLayer::shortened_by) it, and a probe may have
     /// [less](Self::probe_timeout). The shortest limit holds.
     ///
-    /// **Watch out:** what is dropped must be able to be: an inner future that has begun what must not be left half-way
-    /// has to spawn it.
+    /// **Watch out:** the inner future is dropped wherever it stands. If it has begun something that must not be left
+    /// half-way, it has to spawn that.
     ///
     /// A layer that says [`without_time_out_answer`](crate::CircuitBreakerLayer::without_time_out_answer) has no answer
     /// for this. There the call has failed at its limit all the same, and its caller goes on waiting.
     ///
-    /// **Watch out:** the limit ends with the head of the response, also where
-    /// [bodies are observed](crate::CircuitBreakerLayer#method.observe_bodies). For the time of a whole body there is
+    /// **Watch out:** the limit ends with the head of the response, also where [bodies are
+    /// observed](crate::CircuitBreakerLayer#method.observe_bodies). To limit the time of a whole body, use
     /// `TimeoutBody` of `tower-http`.
     ///
-    /// **Watch out:** a call that is cut off at or below
-    /// [`slow_call_duration`](Self::slow_call_duration) never was slow. Set that below this.
+    /// **Watch out:** if this is at or below [`slow_call_duration`](Self::slow_call_duration), a call that is cut off
+    /// is never slow. Set the slow call duration below this.
     ///
     /// * It holds in every mode, in shadow and disabled, too: it is a limit of yours, and no decision of the circuit's.
-    /// * The limit begins when the call first has to wait. It holds to its end, whatever becomes of the circuit
-    ///   meanwhile. Where it is [set live](crate::Circuit::reconfigure), those that wait under a limit already keep
-    ///   theirs; others get it at their next poll.
+    /// * The limit begins when the call first has to wait, and holds to its end, whatever becomes of the circuit
+    ///   meanwhile. If it is [changed live](crate::Circuit::reconfigure), calls that already wait under a limit keep
+    ///   theirs. Others get the new one at their next poll.
     /// * If the inner future is ready when the call is polled after its limit, its answer counts.
-    /// * A call within a call of the same circuit (rule D8) has no limit of its own. A [`Guard`](crate::Guard) cannot
-    ///   be cut off, and has none: what it does belongs to its holder.
-    /// * The time in which a call waits for its client is not counted where the layer
-    ///   [observes the bodies of requests](crate::CircuitBreakerLayer#method.observe_request_bodies).
-    /// * It is by tokio's clock, also where the circuit has [another](Self::clock). Only the time that a call has
-    ///   waited for its client is by the circuit's own.
+    /// * A call within a call of the same circuit (rule D8) has no limit of its own. A [`Guard`](crate::Guard) has none
+    ///   and cannot be cut off: what it does belongs to its holder.
+    /// * The time in which a call waits for its client is not counted, if the layer [observes the bodies of
+    ///   requests](crate::CircuitBreakerLayer#method.observe_request_bodies).
+    /// * It is measured by tokio's clock, even if the circuit has [another](Self::clock). Only the time that a call has
+    ///   waited for its client is measured by the circuit's own.
     /// * A call that is answered at once pays nothing for it. One that has to wait has one timer, and two allocations
-    ///   for it, or none with [`limit_calls`](crate::CircuitBreakerLayer::limit_calls).
+    ///   for it; with [`limit_calls`](crate::CircuitBreakerLayer::limit_calls) it needs no allocation.
     ///
     /// # Panics
     ///
-    /// A call that has to wait panics when it is polled, if this is set and there is no runtime of tokio's with time
-    /// enabled. Others need none.
+    /// A call panics when it is polled and has to wait, if this is set and there is no tokio runtime with time enabled.
+    /// A call that does not have to wait needs no runtime.
     ///
-    /// Default: none. A call takes as long as it takes.
+    /// Default: no limit. A call takes as long as it takes.
     #[doc(alias = "timeout")]
     #[doc(alias = "time_limiter")]
     #[doc(alias = "TimeLimiter")]
@@ -522,14 +524,14 @@ impl CircuitBuilder {
         self
     }
 
-    /// How many calls there may be at once, and how long one more `wait`s for a place; with zero it is rejected at once
-    /// (rule M2). `places`: 1 to 1,000,000.
+    /// How many calls may be in flight at once, and how long one more may `wait` for a place (rule M2). `places`: 1 to
+    /// 1,000,000. With a `wait` of zero, one more call is rejected at once.
     ///
-    /// So a dependency that hangs holds so many of your tasks and connections, and not all of them. A full bulkhead is
-    /// a rejection, with a [reason](crate::Reason::BulkheadFull) and a counter of its own, and no failure: the circuit
-    /// learns nothing from it.
+    /// A dependency that hangs then holds this many of your tasks and connections, and not all of them. If the bulkhead
+    /// is full, the call is rejected, with a [reason](crate::Reason::BulkheadFull) and a counter of its own. That is no
+    /// failure: the circuit learns nothing from it.
     ///
-    /// A [`BulkheadLayer`](crate::BulkheadLayer) around the breaker keeps to it:
+    /// The setting needs a [`BulkheadLayer`](crate::BulkheadLayer) around the breaker:
     ///
     /// ```
     /// use std::{convert::Infallible, time::Duration};
@@ -559,21 +561,21 @@ impl CircuitBuilder {
     /// # }
     /// ```
     ///
-    /// Without Tower, [`Circuit::enter`](crate::Circuit::enter) and [`Circuit::try_enter`](crate::Circuit::try_enter)
-    /// do.
+    /// Without Tower, use [`Circuit::enter`](crate::Circuit::enter) or
+    /// [`Circuit::try_enter`](crate::Circuit::try_enter).
     ///
     /// How many: at least calls per second, times the seconds that a usual call takes, times two. At most what you can
-    /// spare for a dependency that hangs. A wait helps against bursts, and should be shorter than a usual call.
+    /// spare for a dependency that hangs. A wait helps against bursts. It should be shorter than a usual call.
     ///
     /// * It holds in every mode, also in shadow and disabled: it is a limit of yours, and no decision of the circuit's.
     /// * It is per circuit: with a keyed layer, per key.
-    /// * It can be changed live. More places let in who waits, at once. If there are fewer, nobody is cut off, and
-    ///   nobody is let in until enough have left.
-    /// * A place is taken before the circuit admits the call. So a call that waits for one holds no probe. But a
-    ///   dependency that hangs for ever, with all places taken, is not probed, either: bound its calls by
+    /// * It can be changed live. If there are more places, calls that wait are let in at once. If there are fewer,
+    ///   nobody is cut off, and nobody is let in until enough have left.
+    /// * A call takes its place before the circuit admits it, so a call that waits for a place holds no probe. But if a
+    ///   dependency hangs for ever and all places are taken, it is not probed, either. Bound its calls by
     ///   [`call_timeout`](Self::call_timeout).
     ///
-    /// **Watch out:** alone it does nothing.
+    /// **Watch out:** this setting alone does nothing.
     ///
     /// Default: none.
     #[doc(alias = "max_concurrent_calls")]
@@ -585,11 +587,12 @@ impl CircuitBuilder {
         self
     }
 
-    /// How often calls may be repeated (rule M8).
+    /// Limits how often calls may be repeated (rule M8).
     ///
-    /// **Watch out:** alone it does nothing. The policy of `degrade::retries`, with the feature `retries`, keeps to it.
+    /// **Watch out:** this setting alone does nothing. The policy of `degrade::retries` keeps to it (feature
+    /// `retries`).
     ///
-    /// Default: none are.
+    /// Default: no limits.
     #[doc(alias = "max_attempts")]
     #[doc(alias = "max_retries")]
     pub fn retries(mut self, limits: RetryLimits) -> Self {
@@ -597,11 +600,11 @@ impl CircuitBuilder {
         self
     }
 
-    /// After half-open has closed, admits a share of the calls that grows from `from` to all over
-    /// `duration` (rule D6). `duration` above zero; `from` a share above 0 and at most 1. Calls that come a
+    /// Slow start, here called a *ramp*: once half-open has closed, the admitted share of calls grows from `from` to
+    /// all over `duration` (rule D6). `duration` above zero; `from` a share above 0 and at most 1. Calls that come a
     /// tenth of a second apart, or more, are always admitted.
     ///
-    /// A reset or a release admits everything at once.
+    /// After a reset or a release there is no ramp: everything is admitted at once.
     ///
     /// Default: no ramp.
     #[doc(alias = "slow_start")]
@@ -610,13 +613,12 @@ impl CircuitBuilder {
         self
     }
 
-    /// Tells each rejection to come back up to this share later than it could (rule C3), so that callers that
-    /// were rejected together do not come back at the same instant. A share above 0 and at most 1, rounded to
-    /// millionths.
+    /// Tells each rejection to come back up to this share later than it could (rule C3). So callers that were rejected
+    /// together do not come back at the same instant. A share above 0 and at most 1, rounded to millionths.
     ///
-    /// It only lengthens what rejections *tell*: [`Rejected::remaining`](crate::Rejected::remaining),
-    /// `Retry-After`, the push-back of gRPC. The break itself stays as long as it is, and a call that comes as soon as
-    /// it is over can be admitted. To spread the breaks of many instances, see [`Jitter`](crate::Jitter).
+    /// It only lengthens what rejections *tell*: [`Rejected::remaining`](crate::Rejected::remaining), `Retry-After`,
+    /// the push-back of gRPC. The break itself is not longer, and a call that comes as soon as it is over can be
+    /// admitted. To spread the breaks of many instances, see [`Jitter`](crate::Jitter).
     ///
     /// `Retry-After` has whole seconds, so a spread of less than a few of them hardly shows there.
     ///
@@ -633,21 +635,22 @@ impl CircuitBuilder {
     /// # }
     /// ```
     ///
-    /// Default: none; all are told the end of the break.
+    /// Default: none. All rejections tell the end of the break.
     pub fn spread_retry_after(mut self, share: f64) -> Self {
         self.settings.set_spread_retry_after(share);
         self
     }
 
-    /// Shares the circuit with the other instances of a fleet (rules N1 to N9): they open together when all their calls
-    /// reach the thresholds and enough of them agree, send a few probes for all, and close together. Take
-    /// [`Agreement::default`] to begin with: at least 2 instances, and 10 % of those with calls.
+    /// Shares the circuit with the other instances of a fleet (rules N1 to N9). They open together, when all their
+    /// calls reach the thresholds and enough instances agree. Then they send a few probes for all, and close together.
     ///
-    /// The circuit also has to join a fleet: `.fleet(&fleet)`, with the feature `fleet`. The circuits that instances
-    /// share have the same name.
+    /// Take [`Agreement::default`] to begin with: at least 2 instances, and 10 % of those with calls.
     ///
-    /// **Watch out:** without a fleet it does nothing, and without the fleet's task neither. The printed
-    /// [snapshot](crate::Snapshot::fleet) says `belongs to no fleet`, or `nobody runs the fleet`.
+    /// The circuit also has to join a fleet: `.fleet(&fleet)`, with the feature `fleet`. Instances share the circuits
+    /// that have the same name.
+    ///
+    /// **Watch out:** it does nothing without a fleet, or if the fleet's task does not run. The printed
+    /// [snapshot](crate::Snapshot::fleet) then says `belongs to no fleet`, or `nobody runs the fleet`.
     ///
     /// It needs [totals](Self::totals), and at most 31 [probes](Self::probes).
     ///
@@ -660,11 +663,10 @@ impl CircuitBuilder {
         self
     }
 
-    /// What becomes of calls that are dropped before their outcome is known (rule A4).
+    /// What a call counts as that is dropped before its outcome is known (rule A4).
     ///
-    /// **Watch out:** a timeout *around* the breaker drops calls, and those are abandoned, which is
-    /// neutral. For a dependency that hangs to be noticed behind one, put the timeout inside, or say after
-    /// which time an abandoned call is a failure:
+    /// **Watch out:** a timeout *around* the breaker drops calls. They are abandoned, which is neutral, so a dependency
+    /// that hangs goes unnoticed. Put the timeout inside, or say after which time an abandoned call is a failure:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -684,7 +686,7 @@ impl CircuitBuilder {
         self
     }
 
-    /// The mode the circuit is built in (rule E1).
+    /// The mode in which the circuit is built (rule E1).
     ///
     /// Default: [`Mode::Normal`].
     pub fn mode(mut self, mode: Mode) -> Self {
@@ -693,15 +695,16 @@ impl CircuitBuilder {
     }
 
     /// Begins where another circuit was [saved](crate::Circuit::save), instead of closed (rule E6): open for what
-    /// remained of its break, with its attempt, in its mode. For processes that end and begin again, as in a
-    /// rolling deploy or where there is no server.
+    /// remained of its break, with its attempt, in its mode. For processes that end and begin again, as in a rolling
+    /// deploy or where there is no server.
     ///
     /// The break goes on from now on. The time in between is not counted; if you know it, subtract it with
-    /// [`SavedState::after`]. Windows, failures in a row, a ramp and what late probes have taught are not saved, so a
-    /// circuit that was saved while closed begins anew. Nobody is told of a transition, and the snapshot knows of
-    /// no trip.
+    /// [`SavedState::after`].
     ///
-    /// If a [`mode`](Self::mode) is set, too, it must be the saved one. A restored circuit that is open takes its
+    /// Not saved are windows, failures in a row, a ramp and what late probes have taught. So a circuit that was saved
+    /// while closed begins anew. Listeners are told of no transition, and the snapshot shows no trip.
+    ///
+    /// If you also set a [`mode`](Self::mode), it must be the saved one. A restored circuit that is open takes its
     /// place under an [`ejection_cap`](Self::ejection_cap), whatever the cap says, until its wait is over.
     ///
     /// ```
@@ -715,14 +718,14 @@ impl CircuitBuilder {
     /// # }
     /// ```
     ///
-    /// Default: closed, or what [`mode`](Self::mode) makes of it.
+    /// Default: closed, or the state that [`mode`](Self::mode) asks for.
     pub fn restore(mut self, saved: SavedState) -> Self {
         self.restored = Some(saved);
         self
     }
 
-    /// Whether to count [`Totals`](crate::Totals). They cost one write to a cache line of the
-    /// thread's own for each call (rule F4).
+    /// Whether to count [`Totals`](crate::Totals). For each call they cost one write to a cache line of the thread's
+    /// own (rule F4).
     ///
     /// Default: on.
     pub fn totals(mut self, totals: bool) -> Self {
@@ -730,8 +733,8 @@ impl CircuitBuilder {
         self
     }
 
-    /// Whether to count how long calls take, in [buckets](crate::observe::CALL_DURATION_BUCKETS), for
-    /// [`Snapshot::durations`](crate::Snapshot::durations) and for the histogram of metrics. Then each call reads the
+    /// Whether to count how long calls take, in [buckets](crate::observe::CALL_DURATION_BUCKETS). They are shown by
+    /// [`Snapshot::durations`](crate::Snapshot::durations) and by the histogram of metrics. Each call then reads the
     /// clock twice, and writes two numbers more to cache lines of the thread's own (rule F4).
     ///
     /// ```
@@ -759,12 +762,11 @@ impl CircuitBuilder {
         self
     }
 
-    /// Calls `listener` for every transition; see [`observe`](crate::observe). Can be given several
-    /// times.
+    /// Calls `listener` for every transition; see [`observe`](crate::observe). Can be given several times.
     ///
-    /// It runs on the thread that made the transition, often in the middle of a call, so it should
-    /// be quick. It may call back into the circuit, which it is given: holding a clone of its own
-    /// would keep the circuit alive for ever. If it panics, nothing else happens.
+    /// It runs on the thread that made the transition, often in the middle of a call, so it should be quick. It may
+    /// call back into the circuit that it is given. Do not let it hold a clone of its own: that would keep the circuit
+    /// alive for ever. If it panics, nothing else happens.
     #[doc(alias = "on_state_change")]
     pub fn on_transition(
         mut self,
@@ -774,12 +776,12 @@ impl CircuitBuilder {
         self
     }
 
-    /// Calls `listener` whenever the settings of the live circuit are [changed](Circuit::reconfigure) (rule E5), with
-    /// what they were and what they are. Can be given several times.
+    /// Calls `listener` whenever the settings of the live circuit are [changed](Circuit::reconfigure) (rule E5). It is
+    /// told the settings before and after. Can be given several times.
     ///
-    /// It runs on the thread that made the change. What is said of [`on_transition`](Self::on_transition) holds here,
-    /// too: it may call back into the circuit, and if it panics, nothing else happens. Changes may be told out of
-    /// order; see [`SettingsChange::version`].
+    /// It runs on the thread that made the change. As with [`on_transition`](Self::on_transition), it may call back
+    /// into the circuit, and if it panics, nothing else happens. Changes may be told out of order; see
+    /// [`SettingsChange::version`].
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -800,14 +802,14 @@ impl CircuitBuilder {
         self
     }
 
-    /// Calls `listener` for every [event](crate::observe::Event) of the circuit: each transition, each change of its
-    /// mode, each change of its settings, with who did it and why. Can be given several times. To subscribe to a live
-    /// circuit, see [`Circuit::subscribe`].
+    /// Calls `listener` for every [event](crate::observe::Event) of the circuit, with who did it and why: each
+    /// transition, each change of its mode, each change of its settings. Can be given several times. To subscribe to a
+    /// live circuit, see [`Circuit::subscribe`].
     ///
-    /// It runs on the thread that made it happen, often in the middle of a call, after the listeners of
-    /// [`on_transition`](Self::on_transition) and [`on_settings_change`](Self::on_settings_change), so it should be
-    /// quick. What is said of those holds here, too: it may call back into the circuit, and if it panics, nothing else
-    /// happens. No lock is held meanwhile.
+    /// It runs on the thread that made it happen, often in the middle of a call, so it should be quick. The listeners
+    /// of [`on_transition`](Self::on_transition) and [`on_settings_change`](Self::on_settings_change) run before it. As
+    /// with those, it may call back into the circuit, and if it panics, nothing else happens. No lock is held
+    /// meanwhile.
     pub fn on_event(
         mut self,
         listener: impl Fn(&Circuit, &Arc<Event>) + Send + Sync + 'static,
@@ -819,12 +821,12 @@ impl CircuitBuilder {
     /// Calls `listener` for what becomes of each call: see [`CallEvent`](crate::observe::CallEvent). Can be given
     /// several times. To subscribe to a live circuit, see [`Circuit::subscribe_calls`].
     ///
-    /// It runs on the thread of the call, so it should be quick. It may call back into the circuit, which it is given:
-    /// holding a clone of its own would keep the circuit alive for ever. What it does with circuits itself is not told.
-    /// If it panics, nothing else happens.
+    /// It runs on the thread of the call, so it should be quick. It may call back into the circuit that it is given. Do
+    /// not let it hold a clone of its own: that would keep the circuit alive for ever. It is told nothing of what it
+    /// does with circuits itself. If it panics, nothing else happens.
     ///
-    /// **Watch out:** each call is timed then, which reads the clock twice, and none takes the short path. See
-    /// [what that costs](crate::guide::speed).
+    /// **Watch out:** with such a listener, each call is timed, which reads the clock twice, and none takes the short
+    /// path. See [what that costs](crate::guide::speed).
     pub fn on_call(
         mut self,
         listener: impl Fn(&Circuit, CallEvent<'_>) + Send + Sync + 'static,
@@ -833,23 +835,22 @@ impl CircuitBuilder {
         self
     }
 
-    /// How many of its last [events](crate::observe::Event) the circuit keeps, for
-    /// [`Circuit::recent_events`]. Each takes about 300 bytes, and what who and why were said with. Nothing is
-    /// allocated before the first.
+    /// How many of its last [events](crate::observe::Event) the circuit keeps, for [`Circuit::recent_events`]. Each
+    /// takes about 300 bytes, and the text of who did it and why. Nothing is allocated before the first event.
     ///
-    /// **Watch out:** a break that ends with a failed probe takes two events. So 16 hold eight breaks, and of a longer
-    /// outage the event with which it began is gone. What that said of the cause stays in
-    /// [`Trip::began`](crate::observe::Trip::began) until the circuit opens anew. For the event itself, keep more, or
-    /// [log](Self::on_event) them.
+    /// **Watch out:** a break that ends with a failed probe takes two events, so 16 events hold eight breaks. In a
+    /// longer outage, the event with which it began is gone. Its cause stays in
+    /// [`Trip::began`](crate::observe::Trip::began) until the circuit opens anew. If you need the event itself, keep
+    /// more, or [log](Self::on_event) them.
     ///
-    /// Default: 0, which is none; 16 for a circuit of a registry.
+    /// Default: 0, which is none. For a circuit of a registry: 16.
     pub fn event_log(mut self, events: u32) -> Self {
         self.settings.set_event_log(events);
         self
     }
 
-    /// Makes the circuit a member of a set of which only a share may be open at once (rule G7). All members
-    /// need the same [clock](Self::clock).
+    /// Makes the circuit a member of a set, of which only a share may be open at once (rule G7). All members need the
+    /// same [clock](Self::clock).
     ///
     /// Default: it belongs to none.
     pub fn ejection_cap(mut self, cap: &EjectionCap) -> Self {
@@ -857,10 +858,10 @@ impl CircuitBuilder {
         self
     }
 
-    /// Gives the circuit a tag: a word by which people sort circuits, and its value. See [`Tags`]. A key that is
-    /// there already gets the new value.
+    /// Gives the circuit a tag: a key by which people sort circuits, and its value. See [`Tags`]. If the key is there
+    /// already, it gets the new value.
     ///
-    /// Default: it has none.
+    /// Default: no tags.
     pub fn tag(mut self, key: impl Into<Name>, value: impl Into<Name>) -> Self {
         self.tags.set(key.into(), value.into());
         self
@@ -870,8 +871,8 @@ impl CircuitBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for the first setting that makes no sense, for a name that is empty, blank or too long, and
-    /// for a [clock](Self::clock) that panics (rule B8).
+    /// [`ConfigError`] for the first setting that makes no sense (rule B8). Also for a name that is empty, blank or too
+    /// long, and for a [clock](Self::clock) that panics.
     #[track_caller]
     pub fn build(self) -> Result<Circuit, ConfigError> {
         let built_at = Location::caller();
