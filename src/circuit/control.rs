@@ -1,4 +1,4 @@
-//! What a person or a program does to a circuit (rules E2, E5). Everything can be said with who does it, and why.
+//! What a person or a program does to a circuit (rules E2, E5). Each operation can also say who does it, and why.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::{
 use crate::machine::{Mode, Transition};
 
 impl Circuit {
-    /// Opens the circuit for `open_for`, as a health check or an overload detector would. It
-    /// recovers like from any other open. An open circuit begins a new break.
+    /// Opens the circuit for `open_for`, as a health check or an overload detector would. It recovers like from any
+    /// other open. If the circuit is open already, a new break begins.
     ///
     /// # Errors
     ///
@@ -23,7 +23,7 @@ impl Circuit {
         self.trip_as(By::default(), open_for)
     }
 
-    /// The same, and says who trips it, and why.
+    /// Like [`trip`](Self::trip), and says who trips it, and why.
     ///
     /// # Errors
     ///
@@ -38,19 +38,20 @@ impl Circuit {
         }
     }
 
-    /// Rejects every call until the circuit is [released](Self::release). Returns whether that was
-    /// a change. To let it end by itself, use [`force_open_for`](Self::force_open_for).
+    /// Rejects every call until the circuit is [released](Self::release). Returns whether that was a change. To let it
+    /// end by itself, use [`force_open_for`](Self::force_open_for).
     ///
-    /// Where the circuit is [shared](crate::CircuitBuilder::shared), this, [`release`](Self::release) and
-    /// [`reset`](Self::reset) are said to the whole fleet: see [`heard`](Self::heard), and [`here`](Self::here) for
-    /// this instance alone. What could not be told within a few seconds holds here alone, and is told later to nobody.
+    /// If the circuit is [shared](crate::CircuitBuilder::shared), the whole fleet is told of this, of
+    /// [`release`](Self::release) and of [`reset`](Self::reset). [`heard`](Self::heard) says how far that went;
+    /// [`here`](Self::here) acts on this instance alone. What could not be told within a few seconds holds here alone,
+    /// and is not told later.
     #[doc(alias = "isolate")]
     pub fn force_open(&self) -> bool {
         self.force_open_as(By::default())
     }
 
-    /// The same, and says who forces it open, and why: to whoever hears of [events](crate::observe::Event), and in
-    /// [`Snapshot::by`](crate::Snapshot::by) for as long as it holds.
+    /// Like [`force_open`](Self::force_open), and says who forces it open, and why. That is told with
+    /// [events](crate::observe::Event), and shown by [`Snapshot::by`](crate::Snapshot::by) for as long as it holds.
     ///
     /// ```
     /// # use tower_breaker::{By, Circuit};
@@ -70,11 +71,11 @@ impl Circuit {
         self.tell_if_any_by(self.core().force_open(at_most, self.now()), by)
     }
 
-    /// Rejects every call for at most so long: until the circuit is [released](Self::release), or the time is over.
-    /// Then the next call finds the circuit closed and cleared, in the mode that it had before. Returns whether that
-    /// was a change.
+    /// Rejects every call for at most so long: until the circuit is [released](Self::release), or the time is over. The
+    /// next call after that time finds the circuit closed and cleared, in the mode that it had before. Returns whether
+    /// that was a change.
     ///
-    /// So that nobody has to remember to release it:
+    /// Then nobody has to remember to release it:
     ///
     /// ```
     /// use std::time::Duration;
@@ -90,14 +91,14 @@ impl Circuit {
     /// # }
     /// ```
     ///
-    /// * The time begins now, whatever was said before. So to force a circuit open that is forced open already begins a
+    /// * The time begins now, whatever was said before. To force a circuit open that is forced open already begins a
     ///   new time: longer, shorter, or without an end ([`force_open`](Self::force_open)).
-    /// * There is no timer. A call notices that the time is over, or whoever waits for readiness
-    ///   ([`pending_while_open`](crate::CircuitBreakerLayer::pending_while_open)), or a
-    ///   [driver](Self::probe_with); until one of them comes, the circuit reads forced open, with nothing
-    ///   [remaining](crate::Snapshot::remaining).
+    /// * There is no timer. A call notices that the time is over. So does a [driver](Self::probe_with), and a caller
+    ///   that waits for readiness ([`pending_while_open`](crate::CircuitBreakerLayer::pending_while_open)). Until one
+    ///   of them comes, the circuit reads forced open, with nothing [remaining](crate::Snapshot::remaining).
     /// * The transition has the cause [`Cause::ForceExpired`](crate::Cause::ForceExpired).
-    /// * Up to five decimal digits the time is exact. What has more is rounded up by at most 40 parts per million.
+    /// * Up to five decimal digits the time is exact. A time with more digits is rounded up by at most 40 parts per
+    ///   million.
     ///
     /// # Errors
     ///
@@ -116,13 +117,13 @@ impl Circuit {
             .map_err(|error| error.of(&self.label().name))
     }
 
-    /// Ends forced open: the circuit is closed and cleared, in the mode that it had before it was forced
-    /// open. Returns whether it was forced open.
+    /// Ends forced open: the circuit is closed and cleared, in the mode that it had before. Returns whether it was
+    /// forced open.
     pub fn release(&self) -> bool {
         self.release_as(By::default())
     }
 
-    /// The same, and says who releases it, and why.
+    /// Like [`release`](Self::release), and says who releases it, and why.
     pub fn release_as(&self, by: By) -> bool {
         let released = self.release_here(&by);
         if released || self.is_fleet_forced() {
@@ -135,13 +136,13 @@ impl Circuit {
         self.tell_if_any_by(self.core().release(self.now()), by)
     }
 
-    /// Closes the circuit and clears it: windows, failures in a row, attempts. Releases forced
-    /// open; leaves shadow and disabled as they are. Totals go on.
+    /// Closes the circuit and clears it: windows, failures in a row, attempts. It also releases forced open, but leaves
+    /// shadow and disabled as they are. Totals go on.
     pub fn reset(&self) {
         self.reset_as(By::default());
     }
 
-    /// The same, and says who resets it, and why.
+    /// Like [`reset`](Self::reset), and says who resets it, and why.
     pub fn reset_as(&self, by: By) {
         self.reset_here(&by);
         self.act(Act::Reset, &by);
@@ -156,13 +157,13 @@ impl Circuit {
     /// Between [`Mode::Normal`] and [`Mode::Shadow`] the state goes on. To and from
     /// [`Mode::Disabled`], and out of [`Mode::ForcedOpen`], the circuit is closed and cleared.
     ///
-    /// Of a [shared](crate::CircuitBuilder::shared) circuit, this instance alone changes its mode, but to
-    /// [`Mode::ForcedOpen`], which is [`force_open`](Self::force_open).
+    /// Of a [shared](crate::CircuitBuilder::shared) circuit, only this instance changes its mode. [`Mode::ForcedOpen`]
+    /// is the exception: it is [`force_open`](Self::force_open), and the whole fleet is told.
     pub fn set_mode(&self, mode: Mode) -> bool {
         self.set_mode_as(By::default(), mode)
     }
 
-    /// The same, and says who changes it, and why.
+    /// Like [`set_mode`](Self::set_mode), and says who changes it, and why.
     pub fn set_mode_as(&self, by: By, mode: Mode) -> bool {
         if mode == Mode::ForcedOpen {
             return self.force_open_as(by);
@@ -177,8 +178,8 @@ impl Circuit {
         transition.is_some()
     }
 
-    /// Everything that is set of this circuit, as it holds now: with defaults filled in, and with what
-    /// [`reconfigure`](Self::reconfigure) has changed. It prints as one would write it.
+    /// All settings of this circuit as they hold now: with defaults filled in, and with what
+    /// [`reconfigure`](Self::reconfigure) has changed. Printed, they read as one would write them.
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -194,11 +195,11 @@ impl Circuit {
     }
 
     /// Changes the settings of the live circuit: those that `change` sets, together, from the next call on (rule E5).
-    /// It begins from those that hold now, so a change can be relative, and a setting can be taken back with `None`.
-    /// State and window are kept.
+    /// `change` gets the settings that hold now. So a change can be relative, and a setting can be taken back with
+    /// `None`. State and window are kept.
     ///
-    /// What is under way stays as it is: a break that has begun keeps its end, and a half-open circuit keeps its
-    /// `permits`, `probes` and `half_open_timeout`.
+    /// What is under way stays as it is. A break that has begun keeps its end. A half-open circuit keeps its `permits`,
+    /// `probes` and `half_open_timeout`.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -256,18 +257,23 @@ impl Circuit {
     /// # }
     /// ```
     ///
-    /// Two changes at once both hold. No lock is held while `change` runs: if another change got between, it is
-    /// called again, with what that one has made of the settings. So it should do nothing but set.
+    /// If there are two changes at once, both hold. No lock is held while `change` runs. If another change comes
+    /// between, `change` is called again, with the settings that the other one has made. So it should do nothing but
+    /// set.
     ///
-    /// The listeners of [`on_settings_change`](crate::CircuitBuilder::on_settings_change) are told, if anything has
-    /// changed.
+    /// If anything has changed, the listeners of [`on_settings_change`](crate::CircuitBuilder::on_settings_change) are
+    /// told.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for whatever the builder would refuse, and for what cannot change on a live
-    /// circuit: another window or size, closures, totals, the log of events, the seed of the jitter, a rate where no
-    /// window was built for it, and a `slow_call_rate` where the circuit was built without a `slow_call_duration`. (To
-    /// set it to what it is already is no change.) Then nothing has changed.
+    /// [`ConfigError`] for whatever the builder would refuse, and for what cannot change on a live circuit. Then
+    /// nothing has changed. What cannot change on a live circuit:
+    ///
+    /// * the window and its size, closures, totals, the log of events, and the seed of the jitter;
+    /// * a rate, if no window was built for it;
+    /// * a `slow_call_rate`, if the circuit was built without a `slow_call_duration`.
+    ///
+    /// To set one of these to the value that it has is no change, and no error.
     #[doc(alias = "hot_reload")]
     #[doc(alias = "update_config")]
     pub fn reconfigure(
@@ -277,7 +283,8 @@ impl Circuit {
         self.reconfigure_from(Origin::default(), change)
     }
 
-    /// The same, and says who changes the settings, and why: to the listeners, and in what it returns.
+    /// Like [`reconfigure`](Self::reconfigure), and says who changes the settings, and why. The listeners are told, and
+    /// it stands in what this returns.
     ///
     /// # Errors
     ///
@@ -290,17 +297,18 @@ impl Circuit {
         self.reconfigure_from(Origin::from(by), change)
     }
 
-    /// How often the settings were changed: 0 of a circuit as it was built. A change to what holds already is none.
+    /// How often the settings were changed. 0 for a circuit as it was built. A change to values that hold already does
+    /// not count.
     ///
-    /// To change what one has looked at, ask for this first, then for the [`settings`](Self::settings), and give it to
+    /// To change what you have looked at, ask for this first, then for the [`settings`](Self::settings), and give it to
     /// [`reconfigure_expecting`](Self::reconfigure_expecting). In the other order, a change between the two is lost.
     #[must_use]
     pub fn settings_version(&self) -> u64 {
         self.core().settings_version()
     }
 
-    /// [Changes the settings](Self::reconfigure_as) if they are still of this [version](Self::settings_version), so
-    /// that two people do not undo what the other has just done: of all who expect the same version, one gets through.
+    /// [Changes the settings](Self::reconfigure_as) if they are still of this [version](Self::settings_version). So two
+    /// people do not undo what the other has just done: of all who expect the same version, one gets through.
     ///
     /// ```
     /// # use tower_breaker::{By, Circuit, ReconfigureError};
@@ -323,7 +331,7 @@ impl Circuit {
     /// # Errors
     ///
     /// [`ReconfigureError::OtherVersion`] if the settings are of another version, also if `change` would change
-    /// nothing, and [`ReconfigureError::Refused`] where [`reconfigure`](Self::reconfigure) refuses the change. Then
+    /// nothing. [`ReconfigureError::Refused`] if [`reconfigure`](Self::reconfigure) refuses the change. In both cases
     /// nothing has changed.
     #[doc(alias = "compare_and_set")]
     pub fn reconfigure_expecting(

@@ -17,14 +17,15 @@ pub(super) const SECOND: Nanos = Nanos::new(1_000_000_000);
 pub enum Reason {
     /// The circuit is open.
     Open,
-    /// The circuit is half-open and every probe it admits is in flight.
+    /// The circuit is half-open, and every probe that it may admit is in flight.
     HalfOpenFull,
     /// A person forced the circuit open.
     ForcedOpen,
-    /// The circuit has just closed and admits a growing share of calls; this one is not among them.
+    /// The circuit has just closed and admits a growing share of calls (a ramp, or slow start). This call is not among
+    /// them.
     Ramping,
     /// All places of the [bulkhead](crate::CircuitBuilder::bulkhead) were taken, and none came free in time (rule M2).
-    /// The circuit had nothing against the call.
+    /// The circuit itself would have admitted the call.
     BulkheadFull,
 }
 
@@ -44,8 +45,8 @@ impl Reason {
 }
 
 impl Reason {
-    /// One word for machines, such as the label of a metric; its [`Display`](fmt::Display) is for people. It stays the
-    /// same in every later release. [All labels](crate::observe#labels).
+    /// One word for machines, such as the label of a metric. It stays the same in every later release. For people there
+    /// is [`Display`](fmt::Display). [All labels](crate::observe#labels).
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -70,11 +71,11 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A call that was not made: the circuit rejected it without touching the dependency (rule C3).
+/// A call that was not made: the circuit rejected it, and the dependency was not touched (rule C3).
 ///
-/// The response of a rejection carries one in its extensions, so that outer layers know it for ours
-/// (rule H3): `response.extensions().get::<Rejected>()`. A fallback's answer does not, unless the
-/// fallback [marks](Self::mark_response) it.
+/// The response of a rejection carries one in its extensions: `response.extensions().get::<Rejected>()`. By that, outer
+/// layers know that a breaker made the response (rule H3). A fallback's answer carries none, unless the fallback
+/// [marks](Self::mark_response) it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rejected {
     circuit: Name,
@@ -140,36 +141,38 @@ impl Rejected {
         self.why.reason()
     }
 
-    /// Why the circuit opened: the cause of its newest trip, also while it is half-open and while it is ramping
-    /// up (rule C3). [`Snapshot::last_trip`](crate::Snapshot::last_trip) has it with all numbers.
+    /// Why the circuit opened: the cause of its newest trip, also while it is half-open and while it is ramping up
+    /// (rule C3). For all numbers of that trip, see [`Snapshot::last_trip`](crate::Snapshot::last_trip).
     ///
-    /// `None` when it is forced open, and when the cause is not known: of a circuit that was
-    /// [restored](crate::CircuitBuilder::restore), that ramps up after a veto
-    /// ([`Cause::TripVetoed`]), or that is changing at this very moment.
+    /// `None` if the circuit is forced open, or the cause is not known. The cause is not known
     ///
-    /// Numbers above 536,870,911 are told as that; in the counts of a custom policy, those above 524,287.
+    /// * of a circuit that was [restored](crate::CircuitBuilder::restore);
+    /// * if it ramps up after a veto ([`Cause::TripVetoed`]);
+    /// * if the circuit is changing at this very moment.
+    ///
+    /// Larger numbers than 536,870,911 are told as that one. In the counts of a custom policy, the limit is 524,287.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         self.why.cause()
     }
 
-    /// How long until it is worth trying again: until the wait is over, or the time for which the circuit was
-    /// [forced open](crate::Circuit::force_open_for); a second while half-open or the bulkhead is full, whose calls may
-    /// be back at any moment, and while ramping. `None` when only a person will release the circuit.
+    /// How long until it is worth trying again. That is the time until the wait is over, or until the circuit is no
+    /// longer [forced open](crate::Circuit::force_open_for). It is a second while ramping, half-open, or if the
+    /// bulkhead is full: those calls may be back at any moment. `None` if only a person can release the circuit.
     ///
-    /// Longer than that, and another time for each rejection, where the circuit
-    /// [spreads](crate::CircuitBuilder::spread_retry_after) it.
+    /// If the circuit [spreads](crate::CircuitBuilder::spread_retry_after) it, the time is longer, and differs from
+    /// rejection to rejection.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
         let is_endless = self.reason() == Reason::ForcedOpen && self.remaining == Nanos::FOREVER;
         (!is_endless).then(|| self.remaining.duration())
     }
 
-    /// The rejection in `error` or in what caused it, if there is one.
+    /// The rejection in `error`, or in what caused it, if there is one.
     ///
-    /// Finds it through boxes and wrappers, as far as they tell their source. Through transparent wrappers, too
-    /// (`#[error(transparent)]` of thiserror, `reqwest_middleware::Error`, `io::Error::other`), which tell the
-    /// source of what they wrap as their own: what is found there is a copy.
+    /// It looks through boxes and wrappers, as far as they tell their source. A transparent wrapper tells the source of
+    /// what it wraps as its own: `#[error(transparent)]` of thiserror, `reqwest_middleware::Error`, `io::Error::other`.
+    /// This looks through those, too: what is found there is a copy.
     ///
     /// ```
     /// use tower_breaker::{Circuit, CircuitError, Rejected};
@@ -233,11 +236,12 @@ impl Error for Rejected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitOf {
-    /// That of every call: [`call_timeout`](crate::CircuitBuilder::call_timeout) (rule M5). The call has failed.
+    /// The limit of every call: [`call_timeout`](crate::CircuitBuilder::call_timeout) (rule M5). The call has failed.
     Call,
-    /// That of probes: [`probe_timeout`](crate::CircuitBuilder::probe_timeout) (rule D9). The probe has failed.
+    /// The limit of probes: [`probe_timeout`](crate::CircuitBuilder::probe_timeout) (rule D9). The probe has failed.
     Probe,
-    /// The caller's own, which is shorter (rule M5). It says nothing about the dependency: the call was abandoned.
+    /// The caller's own limit, which is shorter (rule M5). That says nothing about the dependency: the call was
+    /// abandoned.
     Caller,
 }
 
@@ -256,13 +260,13 @@ impl LimitOf {
     }
 }
 
-/// A call took longer than it may and is cut off (rules D9, M5): longer than
-/// [`call_timeout`](crate::CircuitBuilder::call_timeout), as a probe than
-/// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), or than its caller would wait. [`whose`](Self::whose) says
-/// which.
+/// A call took longer than it may, and was cut off (rules D9, M5). The limit was
+/// [`call_timeout`](crate::CircuitBuilder::call_timeout), for a probe
+/// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), or how long its caller would wait. [`whose`](Self::whose)
+/// says which.
 ///
-/// **Watch out:** this is no [`Rejected`]. The dependency was called, and may have done what it was asked for. So
-/// to repeat the call, here or elsewhere, is as safe as after any other timeout, and no safer.
+/// **Watch out:** this is no [`Rejected`]. The dependency was called, and may have done what it was asked for. So it is
+/// as safe to repeat the call as after any other timeout, and no safer.
 ///
 /// ```
 /// use tower_breaker::{CircuitError, Rejected};
@@ -277,8 +281,8 @@ impl LimitOf {
 /// }
 /// ```
 ///
-/// A response that is made of it, such as the default 504, carries it in its extensions:
-/// `response.extensions().get::<TimedOut>()`. To a circuit further out that is a failure, as any 504 is.
+/// A response that is made from it, such as the default 504, carries it in its extensions:
+/// `response.extensions().get::<TimedOut>()`. To a circuit further out it is a failure, as any 504 is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimedOut {
     circuit: Name,
@@ -340,18 +344,17 @@ impl fmt::Display for TimedOut {
 
 impl Error for TimedOut {}
 
-/// What a protected call ends in where rejections are errors: a rejection, a time-out, or the inner
-/// service's own error.
+/// What a protected call ends in if rejections are errors: a rejection, a time-out, or the inner service's own error.
 ///
-/// It becomes a boxed error with `?` or `into()` where the inner error is an
-/// [`Error`], and with [`into_boxed`](Self::into_boxed) where that is boxed already.
+/// `?` and `into()` make a boxed error of it, if the inner error is an [`Error`]. If the inner error is boxed already,
+/// use [`into_boxed`](Self::into_boxed).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CircuitError<E> {
     /// The circuit rejected the call; the inner service was not called.
     Rejected(Rejected),
     /// The inner service was called, and did not answer in time. See [`TimedOut`].
     TimedOut(TimedOut),
-    /// The inner service was called and failed.
+    /// The inner service was called, and failed.
     Inner(E),
 }
 
@@ -364,7 +367,7 @@ impl<E> CircuitError<E> {
         }
     }
 
-    /// Whichever it is, boxed; for inner errors that are boxed already and thus not errors themselves.
+    /// Makes a boxed error of it. For inner errors that are boxed already, and thus are not errors themselves.
     pub fn into_boxed(self) -> Box<dyn Error + Send + Sync>
     where
         E: Into<Box<dyn Error + Send + Sync>>,

@@ -31,11 +31,11 @@ use crate::machine::{
     sync::{Arc, Weak},
 };
 
-/// A circuit: the state that decides, shared by everyone who holds a handle to it.
+/// A circuit: the state that decides. All who hold a handle to it share it.
 ///
-/// A clone is another handle to the same circuit. Give one to a
-/// [`CircuitBreakerLayer`](crate::CircuitBreakerLayer) and keep one to look and to control; what a
-/// control operation changes is seen by every later call on every clone, on every thread (rule E3).
+/// A clone is another handle to the same circuit. Give one to a [`CircuitBreakerLayer`](crate::CircuitBreakerLayer),
+/// and keep one to look and to control. Every later call sees what a control operation has changed, on every clone and
+/// every thread (rule E3).
 ///
 /// It also works without Tower:
 ///
@@ -157,20 +157,20 @@ impl Circuit {
         &self.shared.label.tags
     }
 
-    /// The state. Reading it never changes it: an open circuit whose wait is over reads open until
-    /// a call comes (rule C5).
+    /// The state. Reading it never changes it: if the wait of an open circuit is over, it reads open until a call comes
+    /// (rule C5).
     #[must_use]
     pub fn state(&self) -> State {
         self.core().state()
     }
 
-    /// The mode.
+    /// The mode: who decides, the circuit or a person.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.core().mode()
     }
 
-    /// Everything there is to see.
+    /// Everything there is to see, at one instant. Looking changes nothing.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         // Before the view, so that it is none that came after.
@@ -270,8 +270,8 @@ impl Circuit {
         old.changes_to(&new)
     }
 
-    /// What a circuit of a later process can be built from (rule E6): the state, what remains of the break, the
-    /// attempt and the mode. See [`SavedState`].
+    /// What a circuit of a later process can be built from (rule E6): the state, what remains of the break, the attempt
+    /// and the mode. See [`SavedState`].
     ///
     /// A half-open circuit is saved as an open one with nothing remaining. Saving changes nothing.
     #[must_use]
@@ -285,7 +285,7 @@ impl Circuit {
         Watch::new(self)
     }
 
-    /// Calls `listener` from now on for every [event](crate::observe::Event) of the circuit, until what this returns is
+    /// Calls `listener` for every [event](crate::observe::Event) of the circuit from now on, until what this returns is
     /// dropped.
     ///
     /// ```
@@ -297,7 +297,7 @@ impl Circuit {
     /// // Right.
     /// let _subscription = circuit.subscribe(|_, event| println!("{event}"));
     /// ```
-    /// For a listener that stays, see [`on_event`](CircuitBuilder::on_event), which says how it is called.
+    /// For a listener that stays, and for how listeners are called, see [`on_event`](CircuitBuilder::on_event).
     pub fn subscribe(
         &self,
         listener: impl Fn(&Self, &std::sync::Arc<Event>) + Send + Sync + 'static,
@@ -305,11 +305,11 @@ impl Circuit {
         self.observers().hub().subscribe(listener)
     }
 
-    /// Calls `listener` from now on for what becomes of each call, until what this returns is dropped: see
+    /// Calls `listener` for what becomes of each call from now on, until what this returns is dropped. See
     /// [`CallEvent`].
     ///
-    /// Of a call that is under way, it may hear the end without the beginning, or neither. For a listener that stays,
-    /// and for how it is called, see [`on_call`](CircuitBuilder::on_call).
+    /// Of a call that is under way already, it may hear the end without the beginning, or neither. For a listener that
+    /// stays, and for how listeners are called, see [`on_call`](CircuitBuilder::on_call).
     pub fn subscribe_calls(
         &self,
         listener: impl Fn(&Self, CallEvent<'_>) + Send + Sync + 'static,
@@ -325,17 +325,17 @@ impl Circuit {
         })
     }
 
-    /// [Events](crate::observe::Event) from now on, for async code to await. They end when the circuit is gone. Whoever
-    /// is too slow [is told how many are lost](crate::observe::Told::Lagged).
+    /// [Events](crate::observe::Event) from now on, for async code to await. They end when the circuit is gone. A
+    /// receiver that is too slow [is told how many it has lost](crate::observe::Told::Lagged).
     ///
-    /// Whoever looks at the circuit after this has either seen what an event tells, or will hear of it.
+    /// If you look at the circuit after this, you have either seen what an event tells, or will hear of it.
     #[must_use]
     pub fn events(&self) -> Events {
         self.observers().hub().events()
     }
 
-    /// The last events, the oldest first: as many as the circuit [keeps](CircuitBuilder::event_log), which is none
-    /// unless that is said or the circuit is of a registry. They are in the order of their ids.
+    /// The last events, the oldest first, in the order of their ids. There are as many as the circuit
+    /// [keeps](CircuitBuilder::event_log): by default none, or 16 if the circuit is of a registry.
     #[must_use]
     pub fn recent_events(&self) -> Vec<std::sync::Arc<Event>> {
         self.observers().recent_events()
@@ -349,7 +349,7 @@ impl Circuit {
         }
     }
 
-    /// Admits a call, to be finished through the guard.
+    /// Admits a call. Finish the call through the guard that this returns.
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -368,7 +368,7 @@ impl Circuit {
     ///
     /// # Errors
     ///
-    /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
+    /// [`Rejected`] if the circuit does not admit the call. Then you must not make the call.
     #[inline]
     pub fn try_acquire(&self) -> Result<Guard<'_>, Rejected> {
         match self.admit_fast() {
@@ -386,8 +386,8 @@ impl Circuit {
         }
     }
 
-    /// Like [`try_acquire`](Self::try_acquire), with a guard that keeps a handle of its own, so that it can
-    /// go to another task or thread.
+    /// Like [`try_acquire`](Self::try_acquire), with a guard that can go to another task or thread: it keeps a handle
+    /// of its own.
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -404,7 +404,7 @@ impl Circuit {
     ///
     /// # Errors
     ///
-    /// [`Rejected`] if the circuit does not admit the call. Then the call must not be made.
+    /// [`Rejected`] if the circuit does not admit the call. Then you must not make the call.
     pub fn try_acquire_owned(self) -> Result<OwnedGuard, Rejected> {
         match self.admit() {
             Ok(ticket) => Ok(OwnedGuard::new(Owned::new(self), ticket)),
@@ -414,15 +414,15 @@ impl Circuit {
 
     /// Runs `future` if the circuit admits it. `Err` counts as a failure.
     ///
-    /// The circuit admits the call when the returned future is first polled. If that is dropped before, nothing has
-    /// happened.
+    /// The circuit admits the call when the returned future is first polled. If that future is dropped before, nothing
+    /// has happened.
     ///
-    /// * If the circuit does not admit the call, the result is
-    ///   [`CircuitError::Rejected`](crate::CircuitError::Rejected), and `future` is never polled.
-    /// * If `future` fails, it is [`CircuitError::Inner`](crate::CircuitError::Inner) with that error.
-    /// * If it takes longer than [`call_timeout`](CircuitBuilder::call_timeout), or as a probe longer than
-    ///   [`probe_timeout`](CircuitBuilder::probe_timeout), it is dropped, and the result is
-    ///   [`CircuitError::TimedOut`](crate::CircuitError::TimedOut).
+    /// * If the circuit rejects the call, the result is [`CircuitError::Rejected`](crate::CircuitError::Rejected), and
+    ///   `future` is never polled.
+    /// * If `future` fails, the result is [`CircuitError::Inner`](crate::CircuitError::Inner) with its error.
+    /// * If it takes longer than [`call_timeout`](CircuitBuilder::call_timeout), it is dropped, and the result is
+    ///   [`CircuitError::TimedOut`](crate::CircuitError::TimedOut). The same holds for a probe that takes longer than
+    ///   [`probe_timeout`](CircuitBuilder::probe_timeout).
     ///
     /// ```
     /// # use tower_breaker::{Circuit, CircuitError};
@@ -435,7 +435,7 @@ impl Circuit {
     /// # }
     /// ```
     ///
-    /// **Watch out:** a client of HTTP answers a 500 with `Ok`, which is a success here. Use
+    /// **Watch out:** an HTTP client answers a 500 with `Ok`, which is a success here. Use
     /// [`call_http`](Self::call_http):
     ///
     /// ```
@@ -454,9 +454,9 @@ impl Circuit {
     /// # }
     /// ```
     ///
-    /// **Watch out:** a timeout *around* the call drops it, which is neutral, so a dependency that hangs never
-    /// opens the circuit. Put the timeout inside, or set [`call_timeout`](CircuitBuilder::call_timeout); or, where it
-    /// cannot be moved, tell the circuit after which time a dropped call has failed
+    /// **Watch out:** a timeout *around* the call drops it, which is neutral. So a dependency that hangs never opens
+    /// the circuit. Put the timeout inside, or set [`call_timeout`](CircuitBuilder::call_timeout). If you cannot move
+    /// it, say after which time a dropped call has failed
     /// ([`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter)):
     ///
     /// ```
@@ -476,8 +476,8 @@ impl Circuit {
     /// ```
     ///
     /// **Watch out:** a call within a call of the same circuit is part of it (rule D8). It is always admitted, and only
-    /// the result of the outermost counts. So an error of the inner call that the outer one makes good is no failure.
-    /// But if the inner call is in another task, it is a call of its own, and half-open may have no permit for it:
+    /// the result of the outermost counts. So if the inner call fails and the outer one makes that good, it is no
+    /// failure. But in another task, the inner call is a call of its own, and half-open may have no permit for it:
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -544,7 +544,7 @@ impl Circuit {
         Call::new(self, classifier, future)
     }
 
-    /// Like [`call`](Self::call), with a future that keeps a handle of its own, so that it can be spawned.
+    /// Like [`call`](Self::call), with a future that can be spawned: it keeps a handle of its own.
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -669,8 +669,8 @@ impl Circuit {
 
 /// A handle to a circuit that does not keep it alive. Made by [`Circuit::downgrade`].
 ///
-/// For whoever looks after circuits of others: a registry, a task, a listener on another circuit. A circuit is
-/// gone when the last [`Circuit`] is, and with it the last layer, service, call and guard.
+/// For whoever looks after circuits of others: a registry, a task, a listener on another circuit. A circuit is gone
+/// when the last [`Circuit`] is dropped, and with it the last layer, service, call and guard.
 ///
 /// ```
 /// # use tower_breaker::Circuit;
@@ -695,8 +695,8 @@ impl WeakCircuit {
         self.shared.as_ptr().addr()
     }
 
-    /// The circuit, unless it is gone. What this returns keeps it alive, so do not hold it across an
-    /// `.await` that may take long.
+    /// The circuit, or `None` if it is gone. What this returns keeps it alive: do not hold it across an `.await` that
+    /// may take long.
     #[must_use]
     pub fn upgrade(&self) -> Option<Circuit> {
         let shared = self.shared.upgrade()?;
