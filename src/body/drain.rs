@@ -30,8 +30,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// most `time`. For servers of HTTP/1 that take uploads.
     ///
     /// Such a server closes the connection if it answers and the client has not sent all. A client that sends first and
-    /// reads then finds a broken pipe in place of the 503. [The guide](crate::guide::servers#uploads-to-an-open-circuit)
-    /// has more.
+    /// reads then finds a broken pipe in place of the 503. [The
+    /// guide](crate::guide::servers#uploads-to-an-open-circuit) has more.
     ///
     /// ```
     /// use std::time::Duration;
@@ -79,8 +79,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// It goes with rejections that do not look at the request. A [`fallback`](Self::fallback) gets the request with its
-    /// body, and reads it or does not.
+    /// It goes with rejections that do not look at the request. A [`fallback`](Self::fallback) gets the request with
+    /// its body, and reads it or does not.
     ///
     /// # Panics
     ///

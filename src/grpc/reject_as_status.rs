@@ -100,8 +100,8 @@ where
     }
 }
 
-/// So that `?` does where a call of a generated client goes through [`Circuit::call`](crate::Circuit::call) and its kin:
-/// a rejection is *unavailable*, a call that takes too long *deadline exceeded*, and both are the status's source.
+/// So that `?` does where a call of a generated client goes through [`Circuit::call`](crate::Circuit::call) and its
+/// kin: a rejection is *unavailable*, a call that takes too long *deadline exceeded*, and both are the status's source.
 impl From<CircuitError<Self>> for Status {
     fn from(error: CircuitError<Self>) -> Self {
         match error {

@@ -35,8 +35,8 @@ macro_rules! ready_and_oneshot {
 }
 pub(crate) use ready_and_oneshot;
 
-/// Does nothing, and compiles only if `service` is a service for requests of type `Req`. If it is not, the compiler says
-/// what is missing.
+/// Does nothing, and compiles only if `service` is a service for requests of type `Req`. If it is not, the compiler
+/// says what is missing.
 ///
 /// For a breaker that goes into another layer. There, `ready` is a method of the layer outside, and the compiler only
 /// says that its bounds were not satisfied. So ask the breaker, before that layer is around it:

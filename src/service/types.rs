@@ -173,7 +173,8 @@ use super::{
 /// [`reject_as_box_error`](crate::CircuitBreakerLayer::reject_as_box_error).
 pub type BoxErrorCircuitBreaker<S, C = HttpClassifier> = CircuitBreaker<S, C, RejectAsBoxError>;
 
-/// A service around `S` whose rejections are [errors](crate::CircuitError), by its short name. Made by a layer that says
+/// A service around `S` whose rejections are [errors](crate::CircuitError), by its short name. Made by a layer that
+/// says
 /// [`reject_as_error`](crate::CircuitBreakerLayer::reject_as_error).
 pub type ErrorCircuitBreaker<S, C = HttpClassifier> = CircuitBreaker<S, C, RejectAsError>;
 

@@ -45,8 +45,8 @@
 //! # }
 //! ```
 //!
-//! **Watch out:** a breaker [without an answer to a time-out](crate::CircuitBreakerLayer::without_time_out_answer) lets a
-//! call go on that took too long. Then there is nothing here to answer for.
+//! **Watch out:** a breaker [without an answer to a time-out](crate::CircuitBreakerLayer::without_time_out_answer) lets
+//! a call go on that took too long. Then there is nothing here to answer for.
 //!
 //! # Which answer
 //!

@@ -51,8 +51,8 @@ use crate::keyed::{Key, Scratch};
 /// # let _: Router = app;
 /// ```
 ///
-/// **Watch out:** the route is told by axum 0.8. Another version of axum has a `MatchedPath` of its own, which this does
-/// not find. That compiles, and then no request has a key:
+/// **Watch out:** the route is told by axum 0.8. Another version of axum has a `MatchedPath` of its own, which this
+/// does not find. That compiles, and then no request has a key:
 ///
 /// ```toml
 /// axum = "0.7" # wrong
