@@ -20,7 +20,7 @@ use std::{
 /// | of up to 22 bytes | its bytes | nothing is shared |
 /// | of [`from_static`](Self::from_static) or `Cow::Borrowed` | a reference | nothing is shared |
 /// | longer than that | one more owner of the text | all count its owners at one place |
-/// | of an `Arc<str>`, or of a [`Registry`](crate::Registry)'s circuit | the same | the same |
+/// | of an `Arc<str>`, or of a circuit in a registry | the same | the same |
 ///
 /// ```
 /// use tower_breaker::{Circuit, Name};
@@ -35,7 +35,7 @@ use std::{
 ///
 /// const LONG: Name = Name::from_static("the payments of all those who order from abroad");
 /// let payments = Circuit::builder(LONG).build()?;
-/// assert_eq!(payments.name(), LONG);
+/// assert_eq!(LONG, payments.name());
 /// # Ok(())
 /// # }
 /// ```
