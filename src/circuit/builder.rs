@@ -65,6 +65,7 @@ use crate::machine::{
 /// ```
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
+#[doc(alias = "or_else")]
 pub struct CircuitBuilder {
     name: Name,
     settings: Settings,
@@ -155,6 +156,9 @@ impl CircuitBuilder {
     /// Default: not watched.
     #[doc(alias = "failure_threshold")]
     #[doc(alias = "max_failures")]
+    #[doc(alias = "ConsecutiveFailures")]
+    #[doc(alias = "consecutive_5xx")]
+    #[doc(alias = "fail_max")]
     pub fn consecutive_failures(mut self, n: u32) -> Self {
         self.settings.set_consecutive_failures(n);
         self
@@ -167,6 +171,7 @@ impl CircuitBuilder {
     /// is no outage yet.
     ///
     /// Default: they may all come at once.
+    #[doc(alias = "lumping_interval")]
     pub fn consecutive_failures_span(mut self, span: Duration) -> Self {
         self.settings.set_consecutive_failures_span(span);
         self
@@ -183,6 +188,12 @@ impl CircuitBuilder {
     #[doc(alias = "failure_rate_threshold")]
     #[doc(alias = "failure_ratio")]
     #[doc(alias = "error_threshold_percentage")]
+    #[doc(alias = "failureRateThreshold")]
+    #[doc(alias = "FailureRatio")]
+    #[doc(alias = "circuitBreaker.errorThresholdPercentage")]
+    #[doc(alias = "failure_percentage_threshold")]
+    #[doc(alias = "success_rate_over_time_window")]
+    #[doc(alias = "error_rate")]
     pub fn failure_rate(mut self, share: impl Into<Option<f64>>) -> Self {
         self.settings.set_failure_rate(share);
         self.rate = FailureRate::Said;
@@ -194,6 +205,7 @@ impl CircuitBuilder {
     ///
     /// Default: not watched.
     #[doc(alias = "slow_call_rate_threshold")]
+    #[doc(alias = "slowCallRateThreshold")]
     pub fn slow_call_rate(mut self, share: f64) -> Self {
         self.settings.set_slow_call_rate(share);
         self
@@ -208,6 +220,7 @@ impl CircuitBuilder {
     ///
     /// Default: no call is slow, and the calls of a closed circuit are not timed.
     #[doc(alias = "slow_call_duration_threshold")]
+    #[doc(alias = "slowCallDurationThreshold")]
     pub fn slow_call_duration(mut self, duration: Duration) -> Self {
         self.settings.set_slow_call_duration(duration);
         self
@@ -220,6 +233,12 @@ impl CircuitBuilder {
     #[doc(alias = "minimum_number_of_calls")]
     #[doc(alias = "minimum_throughput")]
     #[doc(alias = "request_volume_threshold")]
+    #[doc(alias = "minimumNumberOfCalls")]
+    #[doc(alias = "MinimumThroughput")]
+    #[doc(alias = "circuitBreaker.requestVolumeThreshold")]
+    #[doc(alias = "failure_percentage_request_volume")]
+    #[doc(alias = "success_rate_request_volume")]
+    #[doc(alias = "min_request_threshold")]
     pub fn minimum_calls(mut self, calls: u32) -> Self {
         self.settings.set_minimum_calls(calls);
         self
@@ -232,6 +251,10 @@ impl CircuitBuilder {
     /// Default: 100, if a policy needs a window and none is named.
     #[doc(alias = "sliding_window_size")]
     #[doc(alias = "sliding_window_type")]
+    #[doc(alias = "slidingWindowType")]
+    #[doc(alias = "slidingWindowSize")]
+    #[doc(alias = "closed_len")]
+    #[doc(alias = "window_size")]
     pub fn count_window(mut self, calls: u32) -> Self {
         self.settings.set_count_window(calls);
         self
@@ -246,6 +269,14 @@ impl CircuitBuilder {
     #[doc(alias = "sliding_window_size")]
     #[doc(alias = "sliding_window_type")]
     #[doc(alias = "sampling_duration")]
+    #[doc(alias = "SamplingDuration")]
+    #[doc(alias = "metrics.rollingStats.timeInMilliseconds")]
+    #[doc(alias = "Interval")]
+    #[doc(alias = "error_threshold_timeout")]
+    #[doc(alias = "sliding_window_duration")]
+    #[doc(alias = "window_size")]
+    #[doc(alias = "slidingWindowType")]
+    #[doc(alias = "slidingWindowSize")]
     pub fn time_window(mut self, span: Duration) -> Self {
         self.settings.set_time_window(span);
         self
@@ -254,6 +285,8 @@ impl CircuitBuilder {
     /// In how many steps (buckets) a time window rolls. 1 to 100.
     ///
     /// Default: 10.
+    #[doc(alias = "metrics.rollingStats.numBuckets")]
+    #[doc(alias = "BucketPeriod")]
     pub fn time_window_buckets(mut self, buckets: u32) -> Self {
         self.settings.set_time_window_buckets(buckets);
         self
@@ -305,6 +338,9 @@ impl CircuitBuilder {
     /// # }
     /// ```
     #[doc(alias = "ready_to_trip")]
+    #[doc(alias = "ReadyToTrip")]
+    #[doc(alias = "error_threshold")]
+    #[doc(alias = "manual_mode")]
     pub fn trip_when(
         mut self,
         policy: impl Fn(&WindowCounts) -> bool + Send + Sync + 'static,
@@ -322,6 +358,14 @@ impl CircuitBuilder {
     #[doc(alias = "sleep_window")]
     #[doc(alias = "base_ejection_time")]
     #[doc(alias = "reset_timeout")]
+    #[doc(alias = "waitDurationInOpenState")]
+    #[doc(alias = "BreakDuration")]
+    #[doc(alias = "circuitBreaker.sleepWindowInMilliseconds")]
+    #[doc(alias = "Timeout")]
+    #[doc(alias = "error_timeout")]
+    #[doc(alias = "wait_duration_in_open")]
+    #[doc(alias = "open_wait")]
+    #[doc(alias = "wait_duration")]
     pub fn open_for(mut self, open_for: impl Into<OpenFor>) -> Self {
         self.settings.set_open_for(open_for);
         self
@@ -342,6 +386,9 @@ impl CircuitBuilder {
     #[doc(alias = "permitted_number_of_calls_in_half_open_state")]
     #[doc(alias = "max_requests")]
     #[doc(alias = "half_open_max_calls")]
+    #[doc(alias = "permittedNumberOfCallsInHalfOpenState")]
+    #[doc(alias = "MaxRequests")]
+    #[doc(alias = "permitted_calls_in_half_open")]
     pub fn permits(mut self, permits: u32) -> Self {
         self.settings.set_permits(permits);
         self
@@ -351,6 +398,7 @@ impl CircuitBuilder {
     /// same as [`probes(successes, successes)`](Self::probes).
     ///
     /// Default: 1.
+    #[doc(alias = "half_open_target")]
     pub fn success_threshold(mut self, successes: u32) -> Self {
         self.settings.set_probes((successes, successes));
         self.success_threshold = Some(successes);
@@ -361,6 +409,7 @@ impl CircuitBuilder {
     /// reached any more. `of` is 1 to 63, `successes` 1 to `of`.
     ///
     /// Default: 1 of 1.
+    #[doc(alias = "half_open_len")]
     pub fn probes(mut self, successes: u32, of: u32) -> Self {
         self.settings.set_probes((successes, of));
         self.success_threshold = None;
@@ -377,6 +426,7 @@ impl CircuitBuilder {
     ///
     /// Default: the longer of the break before it and 30 seconds.
     #[doc(alias = "max_wait_duration_in_half_open_state")]
+    #[doc(alias = "maxWaitDurationInHalfOpenState")]
     pub fn half_open_timeout(mut self, timeout: Duration) -> Self {
         self.settings.set_half_open_timeout(timeout);
         self
@@ -519,6 +569,7 @@ impl CircuitBuilder {
     #[doc(alias = "time_limiter")]
     #[doc(alias = "TimeLimiter")]
     #[doc(alias = "timeoutDuration")]
+    #[doc(alias = "execution.isolation.thread.timeoutInMilliseconds")]
     pub fn call_timeout(mut self, limit: Duration) -> Self {
         self.settings.set_call_timeout(limit);
         self
@@ -582,6 +633,17 @@ impl CircuitBuilder {
     #[doc(alias = "max_connections")]
     #[doc(alias = "max_wait_duration")]
     #[doc(alias = "tickets")]
+    #[doc(alias = "maxConcurrentCalls")]
+    #[doc(alias = "maxWaitDuration")]
+    #[doc(alias = "PermitLimit")]
+    #[doc(alias = "QueueLimit")]
+    #[doc(alias = "execution.isolation.semaphore.maxConcurrentRequests")]
+    #[doc(alias = "coreSize")]
+    #[doc(alias = "maxQueueSize")]
+    #[doc(alias = "max_requests")]
+    #[doc(alias = "max_pending_requests")]
+    #[doc(alias = "quota")]
+    #[doc(alias = "timeout")]
     pub fn bulkhead(mut self, places: u32, wait: Duration) -> Self {
         self.settings.set_bulkhead((places, wait));
         self
@@ -608,6 +670,7 @@ impl CircuitBuilder {
     ///
     /// Default: no ramp.
     #[doc(alias = "slow_start")]
+    #[doc(alias = "slow_start_window")]
     pub fn ramp(mut self, duration: Duration, from: f64) -> Self {
         self.settings.set_ramp((duration, from));
         self
@@ -658,6 +721,8 @@ impl CircuitBuilder {
     #[doc(alias = "quorum")]
     #[doc(alias = "distributed")]
     #[doc(alias = "redis")]
+    #[doc(alias = "DistributedCircuitBreaker")]
+    #[doc(alias = "state_storage")]
     pub fn shared(mut self, agreement: impl Into<Option<Agreement>>) -> Self {
         self.settings.set_shared(agreement);
         self
@@ -689,6 +754,7 @@ impl CircuitBuilder {
     /// The mode in which the circuit is built (rule E1).
     ///
     /// Default: [`Mode::Normal`].
+    #[doc(alias = "initialState")]
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);
         self
@@ -757,6 +823,7 @@ impl CircuitBuilder {
     /// Where the circuit gets the time; see [`clock`](crate::clock).
     ///
     /// Default: tokio's clock.
+    #[doc(alias = "currentTimestampFunction")]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
@@ -768,6 +835,13 @@ impl CircuitBuilder {
     /// call back into the circuit that it is given. Do not let it hold a clone of its own: that would keep the circuit
     /// alive for ever. If it panics, nothing else happens.
     #[doc(alias = "on_state_change")]
+    #[doc(alias = "onStateTransition")]
+    #[doc(alias = "OnOpened")]
+    #[doc(alias = "OnClosed")]
+    #[doc(alias = "OnHalfOpened")]
+    #[doc(alias = "OnStateChange")]
+    #[doc(alias = "listeners")]
+    #[doc(alias = "instrument")]
     pub fn on_transition(
         mut self,
         listener: impl Fn(&Circuit, &Transition) + Send + Sync + 'static,

@@ -43,6 +43,7 @@ where
 /// It knows nothing of responses, so it cannot see that one was made from a rejection (rule H3):
 /// around a breaker that answers with a 503, use [`HttpClassifier`](crate::classify::HttpClassifier).
 #[derive(Clone, Copy, Debug, Default)]
+#[doc(alias = "consecutive_local_origin_failure")]
 pub struct ErrorsOnly;
 
 impl<Res, E> Classify<Res, E> for ErrorsOnly {

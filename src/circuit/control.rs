@@ -46,6 +46,9 @@ impl Circuit {
     /// [`here`](Self::here) acts on this instance alone. What could not be told within a few seconds holds here alone,
     /// and is not told later.
     #[doc(alias = "isolate")]
+    #[doc(alias = "FORCED_OPEN")]
+    #[doc(alias = "IsolateAsync")]
+    #[doc(alias = "circuitBreaker.forceOpen")]
     pub fn force_open(&self) -> bool {
         self.force_open_as(By::default())
     }
@@ -138,6 +141,8 @@ impl Circuit {
 
     /// Closes the circuit and clears it: windows, failures in a row, attempts. It also releases forced open, but leaves
     /// shadow and disabled as they are. Totals go on.
+    #[doc(alias = "CloseAsync")]
+    #[doc(alias = "close")]
     pub fn reset(&self) {
         self.reset_as(By::default());
     }

@@ -91,6 +91,7 @@ impl Circuit {
     ///
     /// [`half_open_timeout`]: crate::CircuitBuilder::half_open_timeout
     #[doc(alias = "automatic_transition_from_open_to_half_open")]
+    #[doc(alias = "automaticTransitionFromOpenToHalfOpenEnabled")]
     pub fn probe_with<F, T, E>(&self, check: F) -> impl Future<Output = ()> + use<F, T, E>
     where
         F: AsyncFnMut() -> Result<T, E>,

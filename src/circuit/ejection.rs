@@ -91,6 +91,7 @@ use crate::machine::{Cap, Joining};
 /// # }
 /// ```
 #[derive(Clone)]
+#[doc(alias = "max_ejection_percent")]
 pub struct EjectionCap {
     cap: Arc<Cap>,
     epoch: Instant,
@@ -115,6 +116,7 @@ impl EjectionCap {
     /// # Errors
     ///
     /// As for [`new`](Self::new).
+    #[doc(alias = "always_eject_one_host")]
     pub fn at_least_one(share: f64) -> Result<Self, ConfigError> {
         Self::with_least(share, 1)
     }

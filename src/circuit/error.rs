@@ -18,8 +18,10 @@ pub enum Reason {
     /// The circuit is open.
     Open,
     /// The circuit is half-open, and every probe that it may admit is in flight.
+    #[doc(alias = "ErrTooManyRequests")]
     HalfOpenFull,
     /// A person forced the circuit open.
+    #[doc(alias = "IsolatedCircuitException")]
     ForcedOpen,
     /// The circuit has just closed and admits a growing share of calls (a ramp, or slow start). This call is not among
     /// them.
@@ -77,6 +79,11 @@ impl fmt::Display for Reason {
 /// layers know that a breaker made the response (rule H3). A fallback's answer carries none, unless the fallback
 /// [marks](Self::mark_response) it.
 #[derive(Clone, PartialEq, Eq)]
+#[doc(alias = "CallNotPermittedException")]
+#[doc(alias = "BrokenCircuitException")]
+#[doc(alias = "ErrOpenState")]
+#[doc(alias = "CircuitBreakerError")]
+#[doc(alias = "OpenCircuitError")]
 pub struct Rejected {
     circuit: Name,
     remaining: Nanos,
@@ -284,6 +291,7 @@ impl LimitOf {
 /// A response that is made from it, such as the default 504, carries it in its extensions:
 /// `response.extensions().get::<TimedOut>()`. To a circuit further out it is a failure, as any 504 is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(alias = "TimeoutRejectedException")]
 pub struct TimedOut {
     circuit: Name,
     limit: Duration,
@@ -349,6 +357,7 @@ impl Error for TimedOut {}
 /// `?` and `into()` make a boxed error of it, if the inner error is an [`Error`]. If the inner error is boxed already,
 /// use [`into_boxed`](Self::into_boxed).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[doc(alias = "throw_new_error_on_trip")]
 pub enum CircuitError<E> {
     /// The circuit rejected the call; the inner service was not called.
     Rejected(Rejected),

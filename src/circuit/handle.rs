@@ -60,6 +60,7 @@ use crate::machine::{
 /// # }
 /// ```
 #[derive(Clone)]
+#[doc(alias = "ManualControl")]
 pub struct Circuit {
     shared: Arc<Shared>,
 }
@@ -123,6 +124,7 @@ impl Circuit {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "Name")]
     pub fn builder(name: impl Into<Name>) -> CircuitBuilder {
         CircuitBuilder::new(name.into())
     }
@@ -160,6 +162,8 @@ impl Circuit {
     /// The state. Reading it never changes it: if the wait of an open circuit is over, it reads open until a call comes
     /// (rule C5).
     #[must_use]
+    #[doc(alias = "StateProvider")]
+    #[doc(alias = "current_state")]
     pub fn state(&self) -> State {
         self.core().state()
     }
@@ -172,6 +176,9 @@ impl Circuit {
 
     /// Everything there is to see, at one instant. Looking changes nothing.
     #[must_use]
+    #[doc(alias = "Counts")]
+    #[doc(alias = "fail_counter")]
+    #[doc(alias = "track_remaining")]
     pub fn snapshot(&self) -> Snapshot {
         // Before the view, so that it is none that came after.
         let latest = self.observers().latest();
@@ -370,6 +377,9 @@ impl Circuit {
     ///
     /// [`Rejected`] if the circuit does not admit the call. Then you must not make the call.
     #[inline]
+    #[doc(alias = "TwoStepCircuitBreaker")]
+    #[doc(alias = "calling")]
+    #[doc(alias = "is_call_permitted")]
     pub fn try_acquire(&self) -> Result<Guard<'_>, Rejected> {
         match self.admit_fast() {
             Some(ticket) => Ok(Guard::new(self, ticket)),
@@ -500,6 +510,7 @@ impl Circuit {
     /// circuit.call(service.call(request)).await               // wrong: two calls, and half-open never closes
     /// circuit.call(async { service.call(request).await }).await   // right: one
     /// ```
+    #[doc(alias = "Execute")]
     pub fn call<F, T, E>(&self, future: F) -> Call<'_, F, ErrorsOnly>
     where
         F: Future<Output = Result<T, E>>,
@@ -527,6 +538,11 @@ impl Circuit {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "recordException")]
+    #[doc(alias = "recordExceptions")]
+    #[doc(alias = "IsSuccessful")]
+    #[doc(alias = "exclude")]
+    #[doc(alias = "exceptions")]
     pub fn call_with<C, F, T, E>(&self, classify: C, future: F) -> Call<'_, F, C>
     where
         C: Fn(Result<&T, &E>) -> Outcome,

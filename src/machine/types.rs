@@ -48,8 +48,13 @@ pub enum Mode {
     /// Every call is rejected until the circuit is released, or until the time is over for which it was forced open.
     ForcedOpen,
     /// Every call is admitted and nothing is decided; only the totals go on.
+    #[doc(alias = "circuitBreaker.enabled")]
+    #[doc(alias = "SEMIAN_DISABLED")]
     Disabled,
     /// Every call is admitted; the circuit decides and reports what it would have done.
+    #[doc(alias = "METRICS_ONLY")]
+    #[doc(alias = "circuitBreaker.forceClosed")]
+    #[doc(alias = "enforcing_consecutive_5xx")]
     Shadow,
 }
 
@@ -307,6 +312,10 @@ pub enum Outcome {
     /// has succeeded.
     Answered,
     /// Neutral: says nothing about the dependency (A2). A probe gives its permit back, and decides nothing.
+    #[doc(alias = "ignoreException")]
+    #[doc(alias = "ignoreExceptions")]
+    #[doc(alias = "HystrixBadRequestException")]
+    #[doc(alias = "IsExcluded")]
     Ignored,
     /// The dependency was not asked, because a circuit further in rejected the call (H3). As good as
     /// [`Ignored`](Self::Ignored), and never taken for an answer.
@@ -314,6 +323,7 @@ pub enum Outcome {
     /// Opens the circuit at once, whatever the policy says (A7).
     TripNow,
     /// Opens the circuit at once, for so long (A7).
+    #[doc(alias = "transitionOnResult")]
     TripFor(Duration),
     /// Not known before the end of the body (end of stream, *EOS*), whose trailers say it (rules A1, H5). Where
     /// bodies are not observed, a success. If a classifier says so of an error, which has no body, a failure.

@@ -61,6 +61,7 @@ use crate::{
 /// **Watch out:** that is a net for those who have forgotten `.grpc()`, and it has holes: after messages, the
 /// status comes in the trailers, which this classifier never sees.
 #[derive(Clone, Debug, Default)]
+#[doc(alias = "consecutive_gateway_failure")]
 pub struct HttpClassifier {
     /// The last that names a status holds. Shared, because a classifier may be cloned per service.
     moved: Option<Arc<Vec<(StatusCode, Outcome)>>>,

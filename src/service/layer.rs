@@ -173,6 +173,9 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// down: `|result: Result<&Response<Body>, &Infallible>| …`.
     ///
     /// Default: [`HttpClassifier`].
+    #[doc(alias = "recordResult")]
+    #[doc(alias = "ShouldHandle")]
+    #[doc(alias = "failure_classifier")]
     pub fn classify<F, Res, E>(self, classifier: F) -> CircuitBreakerLayer<F, R, X, G>
     where
         F: Fn(Result<&Res, &E>) -> Outcome,
@@ -269,6 +272,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     ///
     /// A fallback that answers failures, too, is marked and counted, or keeps its error apart from the dependency's, is
     /// a layer of its own: `degrade::fallback`, with the feature `degrade`.
+    #[doc(alias = "fallback.enabled")]
+    #[doc(alias = "getFallback")]
     pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X, G>
     where
         F: Fn(Rejected, Req) -> Fut,

@@ -61,6 +61,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Say it last: classifier, rejection and body observation are set before it.
     ///
     /// Default: they are ready at once, to reject at once.
+    #[doc(alias = "backpressure")]
     pub fn pending_while_open(self) -> PendingLayer<Self> {
         PendingLayer::new(self)
     }

@@ -34,6 +34,7 @@ use crate::machine::{DEFAULT_OPEN_FOR, JitterKind, Numbers, OfAttempt, nanos};
 /// let own = OpenFor::from_fn(|attempt| Duration::from_secs(u64::from(attempt) * 10));
 /// ```
 #[derive(Clone)]
+#[doc(alias = "waitIntervalFunctionInOpenState")]
 pub struct OpenFor {
     first: Duration,
     factor: f64,
@@ -48,13 +49,16 @@ pub struct OpenFor {
 /// times.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
+#[doc(alias = "max_ejection_time_jitter")]
 pub enum Jitter {
     /// The time as it is.
     #[default]
     None,
     /// Anything from nothing to the whole time.
+    #[doc(alias = "full_jittered")]
     Full,
     /// Anything from half the time to the whole.
+    #[doc(alias = "equal_jittered")]
     Equal,
     /// The time plus or minus up to this share of it, above 0 and at most 1; never beyond the maximum of an
     /// exponential time.
@@ -79,6 +83,10 @@ impl OpenFor {
     /// `factor` must be at least 1 and `max` at least `first`; that is checked when the circuit is
     /// built.
     #[must_use]
+    #[doc(alias = "max_ejection_time")]
+    #[doc(alias = "exponential_backoff_error_timeout")]
+    #[doc(alias = "exponential_backoff_initial_timeout")]
+    #[doc(alias = "exponential_backoff_multiplier")]
     pub fn exponential(first: Duration, factor: f64, max: Duration) -> Self {
         Self {
             first,
@@ -95,6 +103,8 @@ impl OpenFor {
     /// [`EjectionCap`](crate::EjectionCap) other calls leave the opening to that one, so it should be quick.
     /// If it panics, the circuit opens for 30 seconds.
     #[must_use]
+    #[doc(alias = "BreakDurationGenerator")]
+    #[doc(alias = "open_wait_strategy")]
     pub fn from_fn(function: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
         Self {
             function: Some(Arc::new(function)),

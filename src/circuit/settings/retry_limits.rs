@@ -18,6 +18,7 @@ use std::{fmt, time::Duration};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
+#[doc(alias = "max_retries")]
 pub struct RetryLimits {
     /// How often one call is repeated, at most: 1 to 100. The first try is not among them.
     pub at_most: u32,
@@ -44,6 +45,7 @@ impl RetryLimits {
 
     /// Sets [the share](Self::share).
     #[must_use]
+    #[doc(alias = "retry_budget")]
     pub const fn share(mut self, share: f64) -> Self {
         self.share = share;
         self
