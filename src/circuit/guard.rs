@@ -13,20 +13,22 @@ use super::{
 };
 use crate::machine::{Answer, Nanos, Outcome, Refusal, Ticket};
 
-/// One admitted call of a circuit, made by [`Circuit::try_acquire`]. An [`OwnedGuard`] is the same with a
-/// circuit of its own, for [`tokio::spawn`](https://docs.rs/tokio/latest/tokio/fn.spawn.html).
+/// One admitted call of a circuit, made by [`Circuit::try_acquire`]. An [`OwnedGuard`] has a handle to the circuit of
+/// its own, for [`tokio::spawn`](https://docs.rs/tokio/latest/tokio/fn.spawn.html).
 ///
 /// Finish it with a result ([`record`](Self::record), [`finish_with`](Self::finish_with)) or an outcome.
 ///
-/// Dropped without either, the call is abandoned: neutral, or a slow failure if it has run too long (rule
-/// A4). Dropped while its thread unwinds from a panic, the call has failed, as a panic inside of
-/// [`Circuit::call`] has (rule A5). Either way a probe's permit is given back. Forgotten with
-/// [`std::mem::forget`], a probe holds its permit until half-open times out (D4).
+/// * If the guard is dropped without either, the call is abandoned: neutral, or a slow failure if it has run too long
+///   (rule A4).
+/// * If it is dropped while its thread unwinds from a panic, the call has failed (rule A5). So has a call that panics
+///   inside of [`Circuit::call`].
+/// * If it is forgotten with [`std::mem::forget`], a probe holds its permit until half-open times out (D4). In all
+///   other cases the permit is given back.
 ///
 /// # Watch out
 ///
-/// Between a guard and its outcome there must be no `?`. It drops the guard, so **failures are abandoned, and
-/// the circuit never opens**:
+/// Between a guard and its outcome there must be no `?`. It drops the guard. So **failures are abandoned, and the
+/// circuit never opens**:
 ///
 /// ```
 /// # use tower_breaker::Circuit;
@@ -54,16 +56,16 @@ use crate::machine::{Answer, Nanos, Outcome, Refusal, Ticket};
 /// # }
 /// ```
 ///
-/// Abandoned calls are counted: where `circuit.snapshot().totals` has an
-/// [`abandoned`](crate::Totals::abandoned) that keeps growing and hardly any `failed`, look for this.
+/// Abandoned calls are counted in `circuit.snapshot().totals`. If [`abandoned`](crate::Totals::abandoned) keeps growing
+/// and there is hardly any `failed`, look for this mistake.
 ///
-/// What is called while a guard is held is not part of its call. A [`Circuit::call`] of the same circuit is another
-/// call, and half-open may reject it. The other way round, a guard that is taken within a [`Circuit::call`] of the
-/// same circuit is part of that call, and what it is finished with counts for nothing (rule D8).
+/// A call that is made while a guard is held is not part of the guard's call. A [`Circuit::call`] of the same circuit
+/// is another call, and half-open may reject it. The other way round, a guard that is taken within a [`Circuit::call`]
+/// of the same circuit is part of that call. Then the guard's outcome counts for nothing (rule D8).
 ///
-/// A guard cannot know whose panic it is. So it also fails in two other cases: if another future in the same task
-/// panics, and if a destructor that runs while the thread unwinds has made the guard and drops it unfinished. In such
-/// a destructor, finish it.
+/// A guard cannot know whose panic it is. So its call also fails if another future in the same task panics. It fails,
+/// too, if a destructor makes the guard while the thread unwinds, and drops it unfinished. In such a destructor, finish
+/// it.
 #[must_use = "a guard that is dropped abandons its call, which then counts as neither success nor failure; \
               finish it, best with `finish_with(result)`"]
 pub struct Guard<'a, H: Deref<Target = Circuit> = &'a Circuit> {
@@ -71,11 +73,11 @@ pub struct Guard<'a, H: Deref<Target = Circuit> = &'a Circuit> {
     lifetime: PhantomData<&'a Circuit>,
 }
 
-/// A [`Guard`] that has a handle to its circuit, made by [`Circuit::try_acquire_owned`]. It can go to
-/// another task or thread.
+/// A [`Guard`] with a handle to the circuit of its own, made by [`Circuit::try_acquire_owned`]. It can go to another
+/// task or thread.
 pub type OwnedGuard = Guard<'static, Owned>;
 
-/// A handle to a circuit, as an [`OwnedGuard`] and an [`OwnedCall`](crate::OwnedCall) hold it.
+/// The handle to a circuit that an [`OwnedGuard`] or an [`OwnedCall`](crate::OwnedCall) holds.
 #[derive(Clone, Debug)]
 pub struct Owned(Circuit);
 
@@ -103,30 +105,30 @@ impl<H: Deref<Target = Circuit>> Guard<'_, H> {
         }
     }
 
-    /// The call succeeded.
+    /// Finishes the call: it succeeded.
     #[inline(always)]
     pub fn success(self) {
         self.finish(Outcome::Success);
     }
 
-    /// The call failed.
+    /// Finishes the call: it failed.
     #[inline(always)]
     pub fn failure(self) {
         self.finish(Outcome::Failure);
     }
 
-    /// The call says nothing about the dependency (rule A2).
+    /// Finishes the call: it says nothing about the dependency (rule A2).
     pub fn ignore(self) {
         self.finish(Outcome::Ignored);
     }
 
-    /// The call came to `outcome`.
+    /// Finishes the call with `outcome`.
     #[inline(always)]
     pub fn finish(mut self, outcome: Outcome) {
         self.admitted.finish(outcome, Answer::Response);
     }
 
-    /// The call came to `result`: `Ok` is a success, `Err` a failure.
+    /// Finishes the call with `result`: `Ok` is a success, `Err` a failure.
     ///
     /// ```
     /// # use tower_breaker::{Circuit, Rejected};
@@ -142,7 +144,7 @@ impl<H: Deref<Target = Circuit>> Guard<'_, H> {
         self.record_with_classifier(&ErrorsOnly, result);
     }
 
-    /// The call came to `result`, and a closure says what that means.
+    /// Finishes the call with `result`. A closure says what that means.
     ///
     /// ```
     /// # use tower_breaker::{Circuit, Outcome, Rejected};
@@ -169,8 +171,8 @@ impl<H: Deref<Target = Circuit>> Guard<'_, H> {
         self.record_with_classifier(&classify, result);
     }
 
-    /// The call came to `result`, and a [`Classify`] says what that means. If it panics, the call has failed
-    /// (rule A5).
+    /// Finishes the call with `result`. A [`Classify`] says what that means; if it panics, the call has failed (rule
+    /// A5).
     pub fn record_with_classifier<T, E>(
         mut self,
         classifier: &impl Classify<T, E>,
@@ -180,12 +182,12 @@ impl<H: Deref<Target = Circuit>> Guard<'_, H> {
         self.admitted.finish(outcome, Answer::of(result));
     }
 
-    /// The call came to `result`, as in [`record`](Self::record), which is handed back: for
+    /// Finishes the call with `result`, as [`record`](Self::record) does, and hands `result` back: for
     /// `guard.finish_with(query().await)?`.
     ///
     /// # Errors
     ///
-    /// That of `result`.
+    /// The error of `result`, if it is one.
     pub fn finish_with<T, E>(self, result: Result<T, E>) -> Result<T, E> {
         self.record(&result);
         result

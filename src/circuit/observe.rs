@@ -1,4 +1,4 @@
-//! What is told to the outside, and exactly when (rule E4).
+//! What a circuit tells to the outside, and exactly when (rule E4).
 //!
 //! There are these ways to hear of transitions:
 //!
@@ -11,8 +11,8 @@
 //! | only what holds in the end, in async code | a [`Watch`]: [`Circuit::watch`] |
 //! | the last events, after an outage | [`Circuit::recent_events`] |
 //!
-//! A circuit keeps no events for `recent_events`, unless [`event_log`] is set or it is of a registry, which keeps 16.
-//! For all circuits of a registry at once, `registry::Registry` has `subscribe_events`, `events` and `recent_events`.
+//! A circuit keeps no events for `recent_events`, unless [`event_log`] is set. A circuit of a registry keeps 16. For
+//! all circuits of a registry at once, `registry::Registry` has `subscribe_events`, `events` and `recent_events`.
 //!
 //! [`CircuitBuilder::on_transition`]: crate::CircuitBuilder::on_transition
 //! [`CircuitBuilder::on_event`]: crate::CircuitBuilder::on_event
@@ -53,12 +53,12 @@
 //!
 //! Neither a listener nor a watch keeps the circuit alive. A listener is given it, and a watch ends when it is gone.
 //!
-//! Every transition that happened is told once, on the thread that made it. One that did not happen is never
+//! Every transition that happened is told once, on the thread that made it. A transition that did not happen is never
 //! told.
 //!
-//! **Watch out:** transitions may be told out of order. Two threads that make two transitions in a row may tell them
-//! in either order, and a listener that controls the circuit makes a transition before the listeners after it have
-//! heard of the first. So compare the *era*, a number that grows with each transition (elsewhere: generation):
+//! **Watch out:** transitions may be told out of order. Two threads that make two transitions in a row may tell them in
+//! either order. A listener that controls the circuit makes a transition before the listeners after it have heard of
+//! the first. So compare the *era*, a number that grows with each transition (elsewhere: generation):
 //!
 //! ```
 //! # use std::sync::Mutex;
@@ -77,40 +77,43 @@
 //! # Circuit::builder("payments").on_transition(move |_, transition| set(transition)).build().unwrap().force_open();
 //! ```
 //!
-//! A change between normal and shadow mode does not begin an era, so two such changes cannot be put in order by it. For
-//! the mode, ask [`Circuit::mode`] when a transition is told.
+//! A change between normal and shadow mode does not begin an era, so eras do not put two such changes in order. For the
+//! mode, ask [`Circuit::mode`] when a transition is told.
 //!
 //! # Events
 //!
-//! A [`Transition`] is what a circuit does. An [`Event`] says more: the circuit with its tags, a time of day, an id,
-//! and who did it and why, where a person did and [said so](crate::Circuit::force_open_as). Changes of settings are
-//! events, too. One is made for all who hear of it, and only if anybody does.
+//! A [`Transition`] is what a circuit does. An [`Event`] says more: the circuit with its tags, a time of day, an id. If
+//! a person did it and [said so](crate::Circuit::force_open_as), it says who did it and why. Changes of settings are
+//! events, too. One event is made for all who hear of it, and only if anybody does.
 //!
 //! # Calls
 //!
-//! What becomes of single calls is told only to those who [ask](crate::CircuitBuilder::on_call): see [`CallEvent`].
-//! Where nobody does, no call pays for it.
+//! What becomes of single calls is told only to those who [ask](crate::CircuitBuilder::on_call): see [`CallEvent`]. If
+//! nobody asks, no call pays for it.
 //!
 //! # Settings
 //!
-//! Changes of the [settings](crate::Circuit::reconfigure) of a live circuit are told to listeners of their own:
-//! [`CircuitBuilder::on_settings_change`](crate::CircuitBuilder::on_settings_change). They have a
+//! Listeners of their own are told of changes of the [settings](crate::Circuit::reconfigure) of a live circuit:
+//! [`CircuitBuilder::on_settings_change`](crate::CircuitBuilder::on_settings_change). Such a change has a
 //! [version](SettingsChange::version) in place of an era.
 //!
 //! # Circuits that never open
 //!
-//! A circuit that is built anew for each request never opens, and nothing tells so: it is always closed.
+//! A circuit that is built anew for each request never opens. It is always closed, so nothing here tells of it.
 //! [`short_lived_circuits`] shows it.
 //!
 //! # Labels
 //!
-//! Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has a *label*, and
-//! so has what there is around a breaker: whose limit cut a call off, what answered in place of the dependency and why,
-//! and what became of a retry. It is one word for machines, such as the labels of metrics and the fields of structured
-//! logs. They are [`State::label`], [`Mode::label`], [`Cause::label`], [`Reason::label`](crate::Reason::label),
-//! [`CallEnd::label`], [`Event::label`], [`LimitOf::label`](crate::LimitOf::label), [`FallbackKind::label`],
-//! [`FallbackCause::label`] and [`RetryDecision::label`]. A label never changes. `Display` is for people: it may have
-//! spaces, and may read differently in a later release.
+//! Whatever is told here has a *label*: one word for machines, such as the labels of metrics and the fields of
+//! structured logs. A label never changes. `Display` is for people: it may have spaces, and may read differently in a
+//! later release.
+//!
+//! * Each state, mode, cause of a transition, reason of a rejection, end of a call and kind of event has one:
+//!   [`State::label`], [`Mode::label`], [`Cause::label`], [`Reason::label`](crate::Reason::label), [`CallEnd::label`],
+//!   [`Event::label`].
+//! * So has what there is around a breaker. Whose limit cut a call off: [`LimitOf::label`](crate::LimitOf::label). What
+//!   answered in place of the dependency, and why: [`FallbackKind::label`] and [`FallbackCause::label`]. What became of
+//!   a retry: [`RetryDecision::label`].
 //!
 //! | | label | `Display` |
 //! |---|---|---|
@@ -510,11 +513,11 @@ impl Drop for Observers {
 
 /// Transitions of one circuit, for async code to await. Made by [`Circuit::watch`].
 ///
-/// It has the newest transition that was told. If several transitions happen between two awaits, it shows only
-/// the last one. To hear of each, use a listener.
+/// It holds the newest transition that was told. If several transitions happen between two awaits, it shows only the
+/// last one. To hear of each, use a listener.
 ///
-/// A watch does not keep its circuit alive. It ends when the last handle to the circuit is gone, and everything that
-/// holds one. So a task that loops on it ends, too, and you need not abort it.
+/// A watch does not keep its circuit alive. It ends when the circuit is gone: when the last handle is dropped, and
+/// everything that holds one. So a task that loops on it ends, too, and you need not abort it.
 ///
 /// ```
 /// # use tower_breaker::{Circuit, State};
@@ -548,8 +551,8 @@ impl Watch {
         }
     }
 
-    /// Waits for the next transition after the last one seen. Returns `None` when the circuit is gone, after it has
-    /// shown a transition that was told before that.
+    /// Waits for the next transition after the last one seen. Returns `None` when the circuit is gone. A transition
+    /// that was told before that is shown first.
     ///
     /// Cancel safe: dropping the future loses nothing.
     pub async fn changed(&mut self) -> Option<Transition> {
@@ -562,14 +565,14 @@ impl Watch {
         }
     }
 
-    /// Waits until the circuit is in `state`, and returns `true`; at once if it is in it already. Returns `false` if
-    /// the circuit is gone, unless its last transition, unseen until now, was to that state.
+    /// Waits until the circuit is in `state`, and returns `true`. Returns at once if it is in it already. Returns
+    /// `false` if the circuit is gone, unless its last transition, unseen until now, was to that state.
     ///
     /// A state that came and went before this was polled is missed, and [`changed`](Self::changed) may show
     /// the same transition again.
     ///
-    /// An open circuit whose wait is over stays open until a call comes (rule C5), so waiting for
-    /// half-open needs traffic, or a [driver](Circuit::probe_with).
+    /// If the wait of an open circuit is over, it stays open until a call comes (rule C5). So waiting for half-open
+    /// needs traffic, or a [driver](Circuit::probe_with).
     pub async fn wait_for(&mut self, state: State) -> bool {
         while self.circuit.upgrade().map(|circuit| circuit.state()) != Some(state) {
             let Some(told) = self.changed().await else {

@@ -10,22 +10,22 @@ use crate::machine::{
     WindowCounts,
 };
 
-/// A circuit at one instant. Looking changes nothing (rule C5).
+/// What there is to see of a circuit, at one instant. Looking changes nothing (rule C5).
 ///
-/// State, era and times are of one era (F7). The counts of the window are exact when no call is in flight
-/// (F5).
+/// State, era and times belong together: they are of one era (F7). The counts of the window are exact when no call is
+/// in flight (F5).
 ///
-/// Its `Display` is one line for a person, and may be worded differently in a later release. Of a circuit with
+/// Its `Display` is one line for a person, and may be worded differently in a later release. For a circuit with
 /// `.failure_rate(0.5).minimum_calls(10).open_for(Duration::from_secs(5))`:
 ///
 /// ```text
 /// payments: open for 3.2 s, next probe in 1.8 s; opened: 7 of 10 calls failed (70 %, threshold 50 %)
 /// ```
 ///
-/// Once a probe has failed, it goes on: `opened again: a probe failed; the outage began 42 s ago: 7 of 10 calls failed
-/// (70 %, threshold 50 %)`.
+/// After a failed probe, the line says:
+/// `opened again: a probe failed; the outage began 42 s ago: 7 of 10 calls failed (70 %, threshold 50 %)`.
 ///
-/// The tags are not in here: use [`Circuit::tags`](crate::Circuit::tags).
+/// The tags are not in here. Use [`Circuit::tags`](crate::Circuit::tags).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -33,47 +33,48 @@ pub struct Snapshot {
     pub name: Name,
     /// What the circuit does with calls; in shadow mode, what it would do.
     pub state: State,
-    /// Who decides.
+    /// Who decides: the circuit or a person.
     pub mode: Mode,
-    /// How many transitions there have been.
+    /// How many transitions there have been: the number of the era (elsewhere: generation).
     pub era: u64,
-    /// How long the era has lasted: this break, not the whole [outage](Self::outage).
+    /// How long the circuit has been in its state: in this break, not in the whole [outage](Self::outage).
     pub time_in_state: Duration,
-    /// In open: what is left of the break, or of the time for which it is
-    /// [forced open](crate::Circuit::force_open_for), zero once it is over; `None` if a person has to end it. Otherwise
-    /// `None`.
+    /// What is left of the break, or of the time for which the circuit is [forced
+    /// open](crate::Circuit::force_open_for). Zero once that is over. `None` if a person has to end it, and if the
+    /// circuit is not open.
     pub remaining: Option<Duration>,
-    /// How long ago the circuit left closed, by whatever; `None` while it is closed. Of one that was
+    /// How long ago the circuit left closed, for whatever cause. `None` while it is closed. If it was
     /// [restored](crate::CircuitBuilder::restore) open: since it was built. While transitions are just being told, it
     /// may be as short as `time_in_state`.
     pub outage: Option<Duration>,
-    /// Opens in a row, until closed has lasted as long as the last break (rule C2); 0 in closed.
+    /// How many times in a row the circuit has opened; 0 in closed. The count ends once closed has lasted as long as
+    /// the last break (rule C2).
     pub attempt: u32,
-    /// How the circuit last opened, if it did since it was built; also after it has closed. How the outage
-    /// [began](Trip::began) is in it.
+    /// How the circuit last opened, also after it has closed. `None` if it has not opened since it was built. How the
+    /// outage [began](Trip::began) is in it.
     ///
-    /// Of a trip that is just happening it may be the one before: compare its era.
+    /// While a trip is just happening, this may be the one before it. Compare its era.
     pub last_trip: Option<Trip>,
-    /// Who has brought about the break or the mode that holds, and why, if somebody did by hand and
-    /// [said so](crate::Circuit::force_open_as). Of a mode, until it is changed; of normal mode, nobody.
+    /// Who made the break or the mode that holds, and why. `None` unless somebody did so by hand and [said
+    /// so](crate::Circuit::force_open_as). For a mode it stays until the mode is changed; normal mode has nobody.
     pub by: Option<By>,
-    /// Failures in a row, where those are counted; 0 unless closed.
+    /// Failures in a row, if those are counted. 0 unless closed.
     pub consecutive_failures: u64,
-    /// What the window holds now, if there is one; empty unless closed, because every era has its own. What it held
-    /// at the trip is in `last_trip`.
+    /// What the window holds now, if there is one. Empty unless closed, because every era has a window of its own. For
+    /// what it held at the trip, see `last_trip`.
     pub window: Option<WindowCounts>,
-    /// The probes, in half-open.
+    /// The probes. `None` unless half-open.
     pub probes: Option<ProbeCounts>,
     /// The share of calls that is admitted while closed, in `0..=1`. Below 1 only while ramping.
     pub ramp_share: f64,
-    /// What became of all calls, unless totals are turned off.
+    /// What became of all calls. `None` if totals are turned off.
     pub totals: Option<Totals>,
-    /// How long calls have taken, if [durations](crate::CircuitBuilder::durations) are turned on.
+    /// How long calls have taken. `None` unless [durations](crate::CircuitBuilder::durations) are turned on.
     pub durations: Option<Durations>,
-    /// What is around the circuit besides its breaker, and what came of it, if something is.
+    /// What there is around the circuit besides its breaker, and what came of it. `None` if there is nothing.
     pub parts: Option<Parts>,
-    /// How its fleet stands, if it is [shared](crate::CircuitBuilder::shared) and belongs to one. If it is shared and
-    /// belongs to none, its printed line says so.
+    /// How its fleet stands. `None` unless it is [shared](crate::CircuitBuilder::shared) and belongs to a fleet. If it
+    /// is shared and belongs to none, its printed line says so.
     pub fleet: Option<FleetNow>,
     /// Whether it is set, with a fleet or without.
     pub(super) is_shared: bool,
@@ -117,8 +118,8 @@ impl Snapshot {
         }
     }
 
-    /// Which calls the rates are of ([`failure_rate`](Self::failure_rate), [`slow_call_rate`](Self::slow_call_rate)):
-    /// those in the window now, or those that were in it at the trip.
+    /// Which calls [`failure_rate`](Self::failure_rate) and [`slow_call_rate`](Self::slow_call_rate) are of: those in
+    /// the window now, or those that were in it at the trip.
     #[must_use]
     pub fn rates_of(&self) -> RatesOf {
         match self.state {
@@ -127,8 +128,8 @@ impl Snapshot {
         }
     }
 
-    /// The share of failures, in `0..=1`: while closed, of the calls in the window; while open and half-open, of those
-    /// that were in it when the circuit last left closed ([`rates_of`](Self::rates_of) says which).
+    /// The share of failures, in `0..=1`. While closed, it is of the calls in the window. While open and half-open, it
+    /// is of the calls that were in it when the circuit last left closed. [`rates_of`](Self::rates_of) says which.
     ///
     /// The counts themselves are in `window` and `last_trip`. `None` if
     ///
@@ -160,7 +161,7 @@ impl Snapshot {
 
     /// The share of slow calls, in `0..=1`, of the same calls as [`failure_rate`](Self::failure_rate).
     ///
-    /// `None` where that is, and if the circuit was built without a
+    /// `None` if that is `None`, or if the circuit was built without a
     /// [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration). If that was set
     /// [later](crate::Circuit::reconfigure), calls can be slow, but the window has no room to count them.
     #[must_use]
@@ -235,14 +236,14 @@ pub struct Trip {
     pub cause: Cause,
     /// The era that began with it (rule E4).
     pub era: u64,
-    /// What the window held when the circuit last left closed. If this trip came out of open or half-open, which have
-    /// no calls in their windows, that was at the trip with which the outage began. For a rate, exactly the calls that
-    /// decided. `None` without a window, and if the circuit has not left closed since it was built.
+    /// What the window held when the circuit last left closed. For a rate, exactly the calls that decided. If this trip
+    /// came out of open or half-open, where windows are empty, that was at the trip with which the outage began. `None`
+    /// without a window, and if the circuit has not left closed since it was built.
     pub counts: Option<WindowCounts>,
-    /// The setting that the cause was held against, as it was at that moment; `None` if that is none of the settings.
+    /// The setting that the cause reached, as it was at that moment. `None` if the cause has no such setting.
     pub threshold: Option<Threshold>,
-    /// The trip with which the outage began; of that trip itself, the same again. `None` if the circuit
-    /// has not left closed since it was built, and for an outage whose trips were told in another order.
+    /// The trip with which the outage began. If that is this trip, the same again. `None` if the circuit has not left
+    /// closed since it was built, and for an outage whose trips were told in another order.
     pub began: Option<Began>,
 }
 
@@ -255,7 +256,7 @@ pub struct Began {
     pub cause: Cause,
     /// The era that began with it (rule E4).
     pub era: u64,
-    /// The setting that the cause was held against, as it was at that moment; `None` if that is none of the settings.
+    /// The setting that the cause reached, as it was at that moment. `None` if the cause has no such setting.
     pub threshold: Option<Threshold>,
 }
 
@@ -294,13 +295,12 @@ impl Trip {
     }
 }
 
-/// Which calls the rates of a [`Snapshot`](crate::Snapshot) are of: those in the window now, or those that were in it
-/// at the trip.
+/// Which calls the rates of a [`Snapshot`](crate::Snapshot) are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RatesOf {
-    /// Of the calls that are in the window now: the circuit is closed.
+    /// The calls that are in the window now: the circuit is closed.
     Now,
-    /// Of the calls that were in the window when the circuit last left closed: it is open or half-open.
+    /// The calls that were in the window when the circuit last left closed: it is open or half-open.
     Trip,
 }
 

@@ -7,17 +7,17 @@ use super::era::Era;
 /// What a circuit does with the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Calls are admitted and their outcomes watched.
+    /// Calls are admitted, and their outcomes watched.
     Closed,
-    /// Calls are rejected until the wait is over. The next call is a probe then.
+    /// Calls are rejected until the wait is over. The next call after that is a probe.
     Open,
-    /// A few probes are admitted; their outcomes decide whether to close or to open again.
+    /// A few probes are admitted. Their outcomes decide whether to close or to open again.
     HalfOpen,
 }
 
 impl State {
-    /// One word for machines, such as the label of a metric; its [`Display`](fmt::Display) is for people. It stays the
-    /// same in every later release. [All labels](crate::observe#labels).
+    /// One word for machines, such as the label of a metric. It stays the same in every later release. For people there
+    /// is [`Display`](fmt::Display). [All labels](crate::observe#labels).
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -38,20 +38,21 @@ impl fmt::Display for State {
     }
 }
 
-/// Who decides: the circuit or a person. A mode stays until a person changes it, or as long as a person has said
+/// Who decides: the circuit or a person. A mode stays until a person changes it, or for as long as a person has said
 /// (rule E1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// The circuit decides.
     #[default]
     Normal,
-    /// Every call is rejected until the circuit is released, or until the time is over for which it was forced open.
+    /// Every call is rejected. That ends when the circuit is released, or when the time is over for which it was forced
+    /// open.
     ForcedOpen,
-    /// Every call is admitted and nothing is decided; only the totals go on.
+    /// Every call is admitted, and nothing is decided. Only the totals go on.
+    Disabled,
+    /// Every call is admitted. The circuit decides, and reports what it would have done.
     #[doc(alias = "circuitBreaker.enabled")]
     #[doc(alias = "SEMIAN_DISABLED")]
-    Disabled,
-    /// Every call is admitted; the circuit decides and reports what it would have done.
     #[doc(alias = "METRICS_ONLY")]
     #[doc(alias = "circuitBreaker.forceClosed")]
     #[doc(alias = "enforcing_consecutive_5xx")]
@@ -59,8 +60,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// One word for machines, such as the label of a metric; its [`Display`](fmt::Display) is for people. It stays the
-    /// same in every later release. [All labels](crate::observe#labels).
+    /// One word for machines, such as the label of a metric. It stays the same in every later release. For people there
+    /// is [`Display`](fmt::Display). [All labels](crate::observe#labels).
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -87,7 +88,7 @@ impl fmt::Display for Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// So many failures came in a row (B1).
+    /// This many failures came in a row (B1).
     ConsecutiveFailures(u64),
     /// The share of failures in the window reached the threshold (B4).
     FailureRate {
@@ -103,36 +104,36 @@ pub enum Cause {
         /// All calls in the window.
         calls: u64,
     },
-    /// A custom policy said so (B7).
+    /// A custom policy returned `true` (B7).
     CustomPolicy(WindowCounts),
-    /// A result said so (A7).
+    /// The outcome of a call was to trip now (A7).
     TripNow,
-    /// A person or a program said so, through the handle (E2).
+    /// A person or a program tripped or changed the circuit, through the handle (E2).
     Manual,
     /// Too many probes failed (D2).
     ProbeFailed,
     /// The probes did not come back in time (D4).
     ProbesTimedOut,
-    /// No probe was answered for as long as half-open waits: all of them were abandoned (D4).
+    /// All probes were abandoned: none was answered for as long as half-open waits (D4).
     ProbesAbandoned,
-    /// The circuit should have opened, but too many of its set are open already: closed and cleared (G7).
+    /// The circuit should have opened, but too many of its set are open already. It is closed and cleared instead (G7).
     /// Told once for each outage; [`Totals::vetoed`](crate::Totals::vetoed) counts them all.
     TripVetoed,
-    /// The wait is over and a call came, which is a probe: open to half-open (C1). It says nothing about the
-    /// dependency yet.
+    /// The wait is over and a call came, which is a probe: open to half-open (C1). It says nothing about the dependency
+    /// yet.
     WaitOver,
     /// Enough probes succeeded: half-open to closed (D2).
     Recovered,
-    /// The time is over for which a person forced it open: closed and cleared, in the mode before (E2).
+    /// The time is over for which a person forced the circuit open. It is closed and cleared, in the mode before (E2).
     ForceExpired,
-    /// The fleet that shares the circuit has decided so (N3, N4, N6): it opened, closed, or did what a person did to
-    /// the circuit on another instance.
+    /// The fleet that shares the circuit decided so (N3, N4, N6). The fleet opened it, closed it, or a person did
+    /// something to the circuit on another instance.
     Shared,
 }
 
 impl Cause {
-    /// One word for machines, without the numbers, such as the label of a metric; its [`Display`](fmt::Display) is for
-    /// people. It stays the same in every later release. [All labels](crate::observe#labels).
+    /// One word for machines, such as the label of a metric, without the numbers. It stays the same in every later
+    /// release. For people there is [`Display`](fmt::Display). [All labels](crate::observe#labels).
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -178,8 +179,8 @@ impl fmt::Display for Cause {
 
 /// One transition of one circuit, or one change of its mode.
 ///
-/// `from` and `to` can be the same state: where only the mode changes, and where an open circuit is
-/// tripped again or a closed one reset.
+/// `from` and `to` are the same state in three cases: only the mode changes, an open circuit is tripped again, or a
+/// closed one is reset.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Transition {
@@ -191,23 +192,24 @@ pub struct Transition {
     pub mode_before: Mode,
     /// The mode now.
     pub mode: Mode,
-    /// The era that began. Grows by one with every transition; a change between normal and shadow
-    /// leaves it as it is.
+    /// The number of the era that began (elsewhere: generation). It grows by one with every transition. A change
+    /// between normal and shadow leaves it as it is.
     pub era: u64,
-    /// Why.
+    /// Why it happened.
     pub cause: Cause,
-    /// What would have opened the circuit, if that was vetoed ([`Cause::TripVetoed`]).
+    /// What would have opened the circuit, if that was vetoed ([`Cause::TripVetoed`]). Otherwise `None`.
     pub vetoed: Option<Cause>,
     /// What the window held when the circuit left closed, or would have left it but for a veto. For a rate, exactly the
     /// calls that decided. `None` for every other transition, and without a window.
     pub counts: Option<WindowCounts>,
-    /// The setting that the cause, or what was vetoed, was held against, as it was at that moment; `None` if that is
-    /// none of the settings.
+    /// The setting that the cause reached, or the vetoed cause, as it was at that moment. `None` if the cause has no
+    /// such setting.
     pub threshold: Option<Threshold>,
-    /// Opens in a row, this one included, until closed has lasted as long as the last break; 0 in closed.
+    /// How many times in a row the circuit has opened, this time included; 0 in closed. The count ends once closed has
+    /// lasted as long as the last break.
     pub attempt: u32,
-    /// How long the circuit stays open, if it opened and a break ends it. In forced open, for how long at most, if that
-    /// was said.
+    /// How long the circuit stays open, if it opened and a break ends it. In forced open: at most for how long, if that
+    /// was said. Otherwise `None`.
     pub open_for: Option<Duration>,
 }
 
@@ -243,14 +245,14 @@ impl fmt::Display for Transition {
     }
 }
 
-/// The setting that a trip was held against, as it was at that moment (rules B1, B4).
+/// The setting that the cause of a trip reached, as it was at that moment (rules B1, B4).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Threshold {
     /// So many failures in a row: [`consecutive_failures`](crate::CircuitBuilder::consecutive_failures).
     Failures(u64),
-    /// A share in `0..=1`: [`failure_rate`](crate::CircuitBuilder::failure_rate) for [`Cause::FailureRate`],
-    /// [`slow_call_rate`](crate::CircuitBuilder::slow_call_rate) for [`Cause::SlowCallRate`].
+    /// A share in `0..=1`. For [`Cause::FailureRate`] it is [`failure_rate`](crate::CircuitBuilder::failure_rate), for
+    /// [`Cause::SlowCallRate`] it is [`slow_call_rate`](crate::CircuitBuilder::slow_call_rate).
     Rate(f64),
 }
 
@@ -262,26 +264,26 @@ impl Threshold {
 
 /// What the window holds (rules B2 and B3).
 ///
-/// Exact when no record is in flight; off by at most the number in flight otherwise (F5).
+/// Exact when no call is being recorded. Otherwise off by at most the number that is (F5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WindowCounts {
     /// All recorded calls in the window.
     pub calls: u64,
-    /// Those that failed.
+    /// Calls that failed.
     pub failed: u64,
-    /// Those that were slow, whether they failed or not.
+    /// Calls that were slow, whether they failed or not.
     pub slow: u64,
 }
 
 impl WindowCounts {
-    /// The share of failures, in `0..=1`; `0` when the window is empty.
+    /// The share of failures, in `0..=1`. `0` if the window is empty.
     #[must_use]
     pub fn failure_rate(&self) -> f64 {
         share(self.failed, self.calls)
     }
 
-    /// The share of slow calls, in `0..=1`; `0` when the window is empty.
+    /// The share of slow calls, in `0..=1`. `0` if the window is empty.
     #[must_use]
     pub fn slow_call_rate(&self) -> f64 {
         share(self.slow, self.calls)
@@ -304,12 +306,11 @@ pub enum Outcome {
     Success,
     /// The dependency failed.
     Failure,
-    /// The dependency failed and asked to be left alone for so long. If this result trips or
-    /// reopens the circuit, the break is at least that long (A7); it never trips by itself.
+    /// The dependency failed, and asked to be left alone for so long. It never trips by itself. If it trips or reopens
+    /// the circuit, the break is at least that long (A7).
     FailureRetryAfter(Duration),
-    /// The dependency answered, and the answer says nothing about failures, such as a 404 (A2). While
-    /// closed it is neutral, like [`Ignored`](Self::Ignored). For a probe it is proof of life: the probe
-    /// has succeeded.
+    /// The dependency answered, but the answer says nothing about failures, such as a 404 (A2). While closed it is
+    /// neutral, like [`Ignored`](Self::Ignored). For a probe it is proof of life: the probe has succeeded.
     Answered,
     /// Neutral: says nothing about the dependency (A2). A probe gives its permit back, and decides nothing.
     #[doc(alias = "ignoreException")]
@@ -317,16 +318,16 @@ pub enum Outcome {
     #[doc(alias = "HystrixBadRequestException")]
     #[doc(alias = "IsExcluded")]
     Ignored,
-    /// The dependency was not asked, because a circuit further in rejected the call (H3). As good as
-    /// [`Ignored`](Self::Ignored), and never taken for an answer.
+    /// The dependency was not asked, because a circuit further in rejected the call (H3). It counts like
+    /// [`Ignored`](Self::Ignored), and is never taken for an answer.
     InnerRejection,
     /// Opens the circuit at once, whatever the policy says (A7).
     TripNow,
     /// Opens the circuit at once, for so long (A7).
     #[doc(alias = "transitionOnResult")]
     TripFor(Duration),
-    /// Not known before the end of the body (end of stream, *EOS*), whose trailers say it (rules A1, H5). Where
-    /// bodies are not observed, a success. If a classifier says so of an error, which has no body, a failure.
+    /// Not known before the end of the body (end of stream, *EOS*): its trailers say it (rules A1, H5). If bodies are
+    /// not observed, it is a success. For an error, which has no body, it is a failure.
     RequiresEos,
 }
 
@@ -369,7 +370,7 @@ impl Answer {
     }
 }
 
-/// What becomes of a call whose future was dropped before an outcome was known (rule A4).
+/// What a call counts as whose future was dropped before an outcome was known (rule A4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AbandonedPolicy {
@@ -377,14 +378,14 @@ pub enum AbandonedPolicy {
     Ignore,
     /// Always a failure.
     Failure,
-    /// A slow failure if it had already run longer than `slow_call_duration`, else neutral. For a
-    /// probe where no `slow_call_duration` is set, `half_open_timeout` takes its place.
+    /// A slow failure if it had already run longer than `slow_call_duration`, else neutral. For a probe,
+    /// `half_open_timeout` takes its place if no `slow_call_duration` is set.
     #[default]
     FailureIfSlow,
-    /// A failure if it had already run for at least this time, above zero, without an answer; else neutral.
-    /// For a timeout *around* the breaker: calls are timed, and nothing else is called slow for it.
+    /// A failure if it had already run for at least this time without an answer, else neutral. Above zero. For a
+    /// timeout *around* the breaker: calls are timed, and none is called slow because of it.
     ///
-    /// Give it less than the timeout: the circuit's time begins a little later, when the call is admitted.
+    /// Set it shorter than the timeout: the circuit's time begins a little later, when the call is admitted.
     FailureAfter(Duration),
 }
 
@@ -392,12 +393,12 @@ pub enum AbandonedPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProbeCounts {
-    /// Admitted and not finished.
+    /// Probes that are admitted and not finished.
     pub in_flight: u64,
-    /// How many may be in flight at once.
+    /// How many may be in flight at once (permitted calls in half-open).
     pub permits: u64,
     /// Successes still needed to close.
     pub successes_needed: u64,
-    /// Failures that do not yet reopen.
+    /// Failures that are still allowed before the circuit reopens.
     pub failures_allowed: u64,
 }
