@@ -1,4 +1,4 @@
-//! A driver: probes of one's own, where there is no traffic to make them (rule D7).
+//! A driver makes probes of its own, where there is no traffic to make them (rule D7).
 //!
 //! An open circuit waits for a call to find out whether its dependency is back (rule C5). That costs somebody a
 //! request, and where nobody asks, because the circuit is quiet or a balancer steers around it, it never
@@ -27,15 +27,16 @@ use crate::{
 };
 
 impl Circuit {
-    /// A future to spawn: it runs `check` whenever the circuit could be probed, and feeds the circuit what comes
-    /// of it. So a dependency comes back without a request of somebody's as the guinea pig (rule D7).
+    /// A future to spawn: it runs `check` whenever the circuit could be probed, and tells the circuit the result. So no
+    /// user's request has to be the probe (rule D7).
     ///
     /// Once the wait of an open circuit is over, it runs `check` as a probe. The check takes a permit like any other
     /// probe. `Ok` is a success, `Err` a failure. If more than one probe is needed, it runs them one after another,
-    /// never two at once. While the circuit is closed, forced open or disabled it does nothing. In shadow mode it
+    /// never two at once. While the circuit is closed, forced open or disabled, it does nothing. In shadow mode it
     /// checks, too.
     ///
-    /// It ends when the circuit is gone, which it does not keep alive. Dropped, it abandons a check in flight.
+    /// It ends when the circuit is gone, and does not keep the circuit alive. If it is dropped, a check in flight is
+    /// abandoned.
     ///
     /// ```
     /// use std::time::Duration;
@@ -57,25 +58,24 @@ impl Circuit {
     /// # }
     /// ```
     ///
-    /// * A check that **fails** reopens the circuit, as a failed probe does, and the driver waits for the next
-    ///   break.
-    /// * A check that **hangs** is dropped after [`half_open_timeout`], like any probe, or after
+    /// * A check that **fails** reopens the circuit, as a failed probe does. The driver then waits for the next break.
+    /// * A check that **hangs** is dropped after [`half_open_timeout`], like any probe, and has failed. A shorter
     ///   [`probe_timeout`](crate::CircuitBuilder::probe_timeout) or
-    ///   [`call_timeout`](crate::CircuitBuilder::call_timeout) where one is set and shorter. It has failed.
+    ///   [`call_timeout`](crate::CircuitBuilder::call_timeout) holds before that.
     /// * A check that is **no longer needed** is dropped at once: somebody has reset the circuit, or other probes have
     ///   decided.
     /// * A check that **panics** has failed (A5). The panic goes on unwinding and ends the driver. To keep the driver,
     ///   catch panics inside of the check.
     /// * A check counts in the [totals](crate::Totals) like any call. A driver that waits counts nothing as rejected.
     ///
-    /// **Watch out**: if a check takes longer than half-open waits, the circuit never closes by a driver. Raise
-    /// [`half_open_timeout`] above what a check may take, and give the check a time-out of its own below it.
+    /// **Watch out**: if a check takes longer than half-open waits, a driver never closes the circuit. Raise
+    /// [`half_open_timeout`] above what a check may take, and give the check a timeout of its own below it.
     ///
     /// A check may go through the same circuit, by a client that is protected: that is part of the check (rule
     /// D8).
     ///
     /// **Watch out**: it must not do so from another task. The check has the only permit already, so the circuit
-    /// rejects the call there, the check fails, and the circuit never closes.
+    /// rejects the call there. The check fails, and the circuit never closes.
     ///
     /// ```text
     /// circuit.probe_with(async || spawn(circuit.clone().call_owned(ping())).await?)  // wrong
@@ -85,9 +85,8 @@ impl Circuit {
     ///
     /// # Panics
     ///
-    /// The future panics where it has to wait for an instant and there is no runtime of tokio's with time
-    /// enabled. The wait is by tokio's timer: with a [clock](crate::clock) of another kind, a driver that is
-    /// woken too early waits again.
+    /// The future panics if it has to wait for an instant and there is no tokio runtime with time enabled. It waits by
+    /// tokio's timer. With a [clock](crate::clock) of another kind, a driver that is woken too early waits again.
     ///
     /// [`half_open_timeout`]: crate::CircuitBuilder::half_open_timeout
     #[doc(alias = "automatic_transition_from_open_to_half_open")]
@@ -101,7 +100,7 @@ impl Circuit {
 
     /// Like [`probe_with`](Self::probe_with), with a [`Classify`] to say what a check came to.
     ///
-    /// Where that is neither success nor failure, nothing is decided, and the next check waits as long as
+    /// If the outcome is neither success nor failure, nothing is decided. The next check then waits as long as
     /// half-open waits for a probe.
     pub fn probe_with_classifier<C, F, T, E>(
         &self,

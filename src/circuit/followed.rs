@@ -106,9 +106,10 @@ pub(crate) enum Act {
 
 /// What a person does on one instance of a shared circuit, and not to the fleet (rule N6). Made by [`Circuit::here`].
 ///
-/// It holds until the fleet's next decision, and what is forced open here until it is released, here or for all. Who
-/// releases the circuit here while the fleet is forced open lets it be so until the fleet opens, closes or is forced
-/// open anew.
+/// It holds until the fleet's next decision. What is forced open here stays so until it is released, here or for all.
+///
+/// If you release the circuit here while the fleet is forced open, it stays released until the fleet opens, closes or
+/// is forced open anew.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "it does nothing by itself"]
 pub struct Here<'a> {
@@ -116,17 +117,17 @@ pub struct Here<'a> {
 }
 
 impl Here<'_> {
-    /// As [`Circuit::force_open`].
+    /// Like [`Circuit::force_open`], on this instance only.
     pub fn force_open(&self) -> bool {
         self.force_open_as(By::default())
     }
 
-    /// As [`Circuit::force_open_as`].
+    /// Like [`Circuit::force_open_as`], on this instance only.
     pub fn force_open_as(&self, by: By) -> bool {
         self.circuit.force_here(&by, None)
     }
 
-    /// As [`Circuit::force_open_for`].
+    /// Like [`Circuit::force_open_for`], on this instance only.
     ///
     /// # Errors
     ///
@@ -136,22 +137,22 @@ impl Here<'_> {
         Ok(self.circuit.force_here(&by, Some(at_most)))
     }
 
-    /// As [`Circuit::release`].
+    /// Like [`Circuit::release`], on this instance only.
     pub fn release(&self) -> bool {
         self.release_as(By::default())
     }
 
-    /// As [`Circuit::release_as`].
+    /// Like [`Circuit::release_as`], on this instance only.
     pub fn release_as(&self, by: By) -> bool {
         self.circuit.release_here(&by)
     }
 
-    /// As [`Circuit::reset`].
+    /// Like [`Circuit::reset`], on this instance only.
     pub fn reset(&self) {
         self.reset_as(By::default());
     }
 
-    /// As [`Circuit::reset_as`].
+    /// Like [`Circuit::reset_as`], on this instance only.
     pub fn reset_as(&self, by: By) {
         self.circuit.reset_here(&by);
     }
@@ -159,7 +160,7 @@ impl Here<'_> {
 
 impl Circuit {
     /// This instance only: what a person does through it to a [shared](crate::CircuitBuilder::shared) circuit is not
-    /// done to the fleet (rule N6). Of any other circuit it is all there is.
+    /// done to the fleet (rule N6). If the circuit is not shared, it does what the circuit's own methods do.
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -180,7 +181,7 @@ impl Circuit {
     /// Waits until it is known how many instances of the fleet have heard the last thing that a person did through this
     /// one: [`force_open`](Self::force_open), [`release`](Self::release) or [`reset`](Self::reset) (rule N6).
     ///
-    /// Cancel safe: whoever asks again is told the same. So is whoever asks after a release that changed nothing.
+    /// Cancel safe: if you ask again, you are told the same. So you are after a release that changed nothing.
     ///
     /// ```
     /// # use tower_breaker::{Circuit, observe::Heard};
@@ -282,7 +283,7 @@ impl Circuit {
     }
 }
 
-/// By how many instances the last thing was heard that a person did to a shared circuit (rule N6):
+/// How many instances heard the last thing that a person did to a shared circuit (rule N6). Told by
 /// [`Circuit::heard`](crate::Circuit::heard).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -290,7 +291,7 @@ pub enum Heard {
     /// The circuit is not shared.
     NotShared,
     /// The store told so many instances at once, this one among them. 0 is a warning: the others learn it when they
-    /// look, within a second or so, unless the store loses it before.
+    /// look, within a second or so. If the store loses it before that, they do not.
     By(u64),
     /// The store has it, and cannot count who heard it. Also if there was nothing to tell: nobody has done anything
     /// yet, or the fleet is not forced open and was to be released.
@@ -301,38 +302,39 @@ pub enum Heard {
     OnlyHere(Why),
 }
 
-/// How the fleet of a circuit stands, as this instance last heard: [`Snapshot::fleet`](crate::Snapshot::fleet).
+/// How the fleet of a circuit stands, as this instance last heard. Shown by
+/// [`Snapshot::fleet`](crate::Snapshot::fleet).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FleetNow {
     /// Whether this instance takes part, and since when.
     pub sharing: Sharing,
-    /// Which of the fleet's decisions is the last one that is known here: its era, and a number by chance.
+    /// The fleet's last decision that is known here: its era (elsewhere: generation), and a random number.
     pub stamp: (u64, u32),
     /// The state of the fleet's circuit. This instance may be open alone.
     pub state: State,
     /// Whether a person has forced the fleet open.
     pub forced: bool,
-    /// Why the fleet has made its last decision.
+    /// Why the fleet made its last decision.
     pub cause: Option<Name>,
-    /// Who has made it, if a person or a program did.
+    /// Who made it, if a person or a program did.
     pub who: Option<Name>,
-    /// The fleet's breaks in a row.
+    /// How many times in a row the fleet has opened.
     pub attempt: u32,
     /// What the windows of all instances hold together.
     pub window: WindowCounts,
     /// Failures in a row, in all instances.
     pub consecutive_failures: u64,
-    /// How many instances have calls, this one among them. Heard with the answer to a report, so 0 where this instance
-    /// has had no calls itself.
+    /// How many instances have calls, this one among them. It is heard with the answer to a report, so it is 0 if this
+    /// instance has had no calls itself.
     pub contributors: u64,
     /// How many of these would open by themselves, or are open alone.
     pub agreeing: u64,
     /// How many probes this instance may send now.
     pub seats: u64,
-    /// Another instance runs this circuit with other settings.
+    /// Whether another instance runs this circuit with other settings.
     pub mismatch: bool,
-    /// How many answers of the store were refused, because they made no sense.
+    /// How many answers of the store were refused because they made no sense.
     pub refused: u64,
 }
 
@@ -372,12 +374,12 @@ impl FleetNow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Sharing {
-    /// The store answers.
+    /// It does: the store answers.
     Attached {
         /// For how long now.
         since: Duration,
     },
-    /// It does not: the circuit is what it would be alone.
+    /// It does not: the store cannot be used, and the circuit is what it would be alone.
     Detached {
         /// For how long now.
         since: Duration,
@@ -420,7 +422,7 @@ pub enum Why {
     Clock,
     /// A newer circuit of this name, in the same process, takes part in place of this one.
     Replaced,
-    /// It was turned off: the setting, or the fleet.
+    /// Sharing was turned off: by the circuit's setting, or for the fleet.
     Off,
 }
 
@@ -440,8 +442,8 @@ impl Why {
         Self::Off,
     ];
 
-    /// One word for machines, such as the label of a metric; its [`Display`](fmt::Display) is for people. It stays the
-    /// same in every later release. [All labels](crate::observe#labels).
+    /// One word for machines, such as the label of a metric. It stays the same in every later release. For people there
+    /// is [`Display`](fmt::Display). [All labels](crate::observe#labels).
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -476,15 +478,15 @@ impl fmt::Display for Why {
     }
 }
 
-/// What there is to tell of a circuit's part in its fleet (rule N7).
+/// News of a circuit's part in its fleet (rule N7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FleetNews {
-    /// It takes part again, or for the first time.
+    /// The instance takes part again, or for the first time.
     Attached,
-    /// It takes no part any more.
+    /// The instance takes no part any more.
     Detached(Why),
-    /// Another instance runs it with other settings. Told once for each pair of settings.
+    /// Another instance runs the circuit with other settings. Told once for each pair of settings.
     Mismatch,
     /// An answer of the store was refused. Told at most once a minute.
     Refused,

@@ -1,4 +1,4 @@
-//! What there is around a circuit besides its breaker, and what came of it (rule M9): how many calls hold a place,
+//! What there is around a circuit besides its breaker, and what came of it (rule M9). How many calls hold a place;
 //! which were cut off, answered in another way, repeated, or kept for later.
 //!
 //! The counters are beside the circuit, and there only once a part has joined it: a circuit that is just a breaker pays
@@ -25,9 +25,9 @@ use super::{
 use super::{settings::Settings, snapshot::Snapshot};
 use crate::machine::PackedCause;
 
-/// What there is around a circuit besides its breaker, and what came of it so far: [`Snapshot::parts`].
+/// What there is around a circuit besides its breaker, and what came of it so far. Shown by [`Snapshot::parts`].
 ///
-/// Counters never go back, and are exact when no call is in flight. They are counted also where
+/// Counters never go back. They are exact when no call is in flight. They count also if
 /// [`totals`](crate::CircuitBuilder::totals) are off.
 ///
 /// [`Snapshot::parts`]: crate::Snapshot::parts
@@ -38,18 +38,18 @@ pub struct Parts {
     pub bulkhead: Option<BulkheadNow>,
     /// Calls that have reached a limit.
     pub timed_out: TimedOutTotals,
-    /// Answers that came from elsewhere, by kind and cause; only those that there have been.
+    /// Answers that came from elsewhere, by kind and cause. Only pairs that there have been.
     pub fallbacks: Vec<FallbackTotal>,
-    /// How many of these came from a fallback *inside* the breaker, which took each for the dependency's own answer:
-    /// failures were hidden from the circuit. Anything but zero is a mistake in the order of the layers.
+    /// How many of these came from a fallback *inside* the breaker. The circuit took each for the dependency's own
+    /// answer, so failures were hidden from it. If this is not zero, the layers are in the wrong order.
     pub hidden_failures: u64,
-    /// Calls that went through a queue's layer ([`Defer`](FallbackKind::Defer) or [`Outbox`](FallbackKind::Outbox))
-    /// *inside* the breaker, where it hears of no rejection and keeps nothing. Anything but zero is a mistake in the
-    /// order of the layers.
+    /// How many calls went through a queue's layer ([`Defer`](FallbackKind::Defer) or [`Outbox`](FallbackKind::Outbox))
+    /// *inside* the breaker. There it hears of no rejection, and keeps nothing. If this is not zero, the layers are in
+    /// the wrong order.
     pub misplaced_calls: u64,
-    /// What became of failed calls that might have been repeated, if there has been a policy for that.
+    /// What became of failed calls that might have been repeated. `None` if there has been no policy for that.
     pub retries: Option<RetryTotals>,
-    /// Calls that are kept for later, if there is a queue.
+    /// Calls that are kept for later. `None` if there is no queue.
     pub queue: Option<QueueNow>,
 }
 
@@ -57,9 +57,9 @@ pub struct Parts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BulkheadNow {
-    /// How many calls there may be at once; `None` while the bulkhead is turned off.
+    /// How many calls may be in flight at once. `None` while the bulkhead is turned off.
     pub places: Option<u64>,
-    /// How many there are. More than there are places while the bulkhead has just become smaller.
+    /// How many calls hold a place. While the bulkhead has just become smaller, that may be more than there are places.
     pub taken: u64,
     /// How many calls wait for a place.
     pub waiting: u64,
@@ -67,16 +67,16 @@ pub struct BulkheadNow {
     pub rejected: u64,
 }
 
-/// Calls that have reached a limit, by [whose](LimitOf) that was, and that were cut off, unless nobody could be told
-/// so. Of several limits of one call, the first counts.
+/// Calls that have reached a limit, by [whose](LimitOf) it was. They were cut off, unless nobody could be told so. If
+/// one call has several limits, the first counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimedOutTotals {
-    /// By the limit of every call (rule M5). They have failed.
+    /// Calls that reached the limit of every call (rule M5). They have failed.
     pub call: u64,
-    /// By the limit of probes (rule D9). They have failed.
+    /// Calls that reached the limit of probes (rule D9). They have failed.
     pub probe: u64,
-    /// By what their callers had left (rule M5). They were abandoned.
+    /// Calls that reached their caller's own limit (rule M5). They were abandoned.
     pub caller: u64,
 }
 
@@ -104,50 +104,50 @@ pub enum FallbackKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FallbackCause {
-    /// The call was rejected.
+    /// The call was rejected, for this reason.
     Rejected(Reason),
-    /// It took longer than it may.
+    /// The call took longer than it may.
     TimedOut,
-    /// It failed.
+    /// The call failed.
     Failed,
 }
 
-/// So many answers came from there, for that cause.
+/// How many answers came from one kind of fallback, for one cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FallbackTotal {
     /// What answered.
     pub kind: FallbackKind,
-    /// Why.
+    /// Why it had to.
     pub cause: FallbackCause,
-    /// How often it did.
+    /// How often it answered.
     pub answered: u64,
-    /// How often it failed as well, so that both causes are told.
+    /// How often it failed as well. Then both causes are told.
     pub failed: u64,
 }
 
-/// What a policy for retries has decided of calls that could have been repeated (rule M8). A request that may not be
-/// made twice is not among them: `tower::retry` asks no policy about it.
+/// What a policy for retries decided of a call that could have been repeated (rule M8). A request that may not be made
+/// twice is not among them: `tower::retry` asks no policy about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RetryDecision {
-    /// It is repeated.
+    /// The call is repeated.
     Retried,
     /// Too many calls are repeated already.
     NoBudget,
-    /// The circuit rejected it: nobody was asked, and there is nothing to repeat.
+    /// The circuit rejected the call: nobody was asked, and there is nothing to repeat.
     Rejected,
     /// The circuit is not closed any more.
     NotClosed,
-    /// It would have to wait for too long.
+    /// The call would have to wait for too long.
     TooLong,
-    /// It was repeated as often as it may be.
+    /// The call was repeated as often as it may be.
     Exhausted,
-    /// The setting [`retries`](crate::CircuitBuilder::retries) of the circuit is off, so that none is repeated.
+    /// The circuit's setting [`retries`](crate::CircuitBuilder::retries) is off, so no call is repeated.
     Off,
 }
 
-/// How often a policy for retries has [decided](RetryDecision) what.
+/// How often a policy for retries made each [decision](RetryDecision).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryTotals {
@@ -163,7 +163,7 @@ pub struct RetryTotals {
     pub too_long: u64,
     /// [`RetryDecision::Exhausted`].
     pub exhausted: u64,
-    /// [`RetryDecision::Off`]. Where retries are not off on purpose, they were forgotten in the circuit's settings.
+    /// [`RetryDecision::Off`]. If retries are not off on purpose, they were forgotten in the circuit's settings.
     pub off: u64,
 }
 
@@ -171,17 +171,17 @@ pub struct RetryTotals {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueNow {
-    /// How many there are, those that are just being sent among them.
+    /// How many there are, including those that are just being sent.
     pub entries: u64,
     /// How many bytes they take.
     pub bytes: u64,
     /// How long the oldest has been there.
     pub oldest: Option<Duration>,
-    /// How many were kept so far.
+    /// How many have been kept so far.
     pub kept: u64,
-    /// How many were not: it was full, the body was too long or of no known length, or the store failed.
+    /// How many could not be kept: the queue was full, the body was too long or of unknown length, or the store failed.
     pub refused: u64,
-    /// How many were delivered.
+    /// How many have been delivered.
     pub delivered: u64,
     /// How many were given up.
     pub dead: u64,
@@ -225,8 +225,8 @@ impl FallbackCause {
         Self::Failed,
     ];
 
-    /// One word for machines, such as the label of a metric: that of the [`Reason`] of a rejection, or another. It
-    /// stays the same in every later release. [All labels](crate::observe#labels).
+    /// One word for machines, such as the label of a metric: for a rejection the label of its [`Reason`]. It stays the
+    /// same in every later release. [All labels](crate::observe#labels).
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
