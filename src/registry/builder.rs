@@ -38,10 +38,10 @@ impl RegistryBuilder {
         }
     }
 
-    /// What every circuit is built by, before anything else. Can be given several times.
+    /// Sets what every circuit is built by, before anything else. Can be given several times.
     ///
-    /// The closure runs whenever a circuit is made. Where several threads ask for the same name at once, it may run
-    /// for each of them, and one circuit is made.
+    /// The closure runs whenever a circuit is made. If several threads ask for the same name at once, it may run for
+    /// each of them. One circuit is made.
     ///
     /// Default: a circuit's own defaults.
     pub fn defaults(
@@ -51,9 +51,9 @@ impl RegistryBuilder {
         self.rule(Rank::Defaults, "", change)
     }
 
-    /// What circuits are built by whose name matches `pattern`, after the [`defaults`](Self::defaults). In it `*`
-    /// stands for any characters, also for none. Can be given several times; where several match, all are applied,
-    /// in the order in which they were given.
+    /// Sets what circuits are built by whose name matches `pattern`, after the [`defaults`](Self::defaults). In the
+    /// pattern, `*` stands for any characters, or for none. Can be given several times. If several match, all are
+    /// applied, in the order in which they were given.
     pub fn matching(
         self,
         pattern: &str,
@@ -62,8 +62,8 @@ impl RegistryBuilder {
         self.rule(Rank::Pattern, pattern, change)
     }
 
-    /// A circuit that is there from the start, and what it is built by after all else. For one that needs nothing
-    /// of its own: `.circuit("payments", |circuit| circuit)`.
+    /// Names a circuit that is there from the start, and sets what it is built by after all else. If it needs nothing
+    /// of its own, write `.circuit("payments", |circuit| circuit)`.
     pub fn circuit(
         self,
         name: &str,
@@ -82,14 +82,14 @@ impl RegistryBuilder {
         self
     }
 
-    /// Of a group of circuits, only a share may be open at once (rule K1). Can be given several times. Where several
-    /// are for the same circuit, the later holds, and where the circuit is given an
-    /// [`ejection_cap`](CircuitBuilder::ejection_cap) of its own, that.
+    /// Limits which share of a group of circuits may be open at once (rule K1). Can be given several times. If several
+    /// are for the same circuit, the later holds. A circuit's own [`ejection_cap`](CircuitBuilder::ejection_cap) goes
+    /// before all of them.
     ///
     /// Default: all of them may be open at once.
     ///
     /// **Watch out:** the members of a cap need the same [clock](CircuitBuilder::clock). And a circuit has one cap for
-    /// as long as it lives: a configuration that would give it another [is refused](super::Registry#method.apply).
+    /// as long as it lives. A configuration that would give it another [is refused](super::Registry#method.apply).
     pub fn cap(mut self, cap: GroupCap) -> Self {
         self.rules.add_cap(self.source, cap);
         self
@@ -108,8 +108,8 @@ impl RegistryBuilder {
         (self.rules, self.max_circuits)
     }
 
-    /// How many circuits there may be at once, those that are there from the start included; at least as many as
-    /// those. [What happens](super#how-many-there-may-be) when there are so many.
+    /// Sets how many circuits there may be at once. Those that are there from the start count, and it must be at least
+    /// as many as those. [What happens](super#how-many-there-may-be) when there are so many.
     ///
     /// Default: 1,024.
     pub fn max_circuits(mut self, circuits: u32) -> Self {
@@ -117,12 +117,12 @@ impl RegistryBuilder {
         self
     }
 
-    /// Calls `listener` for what [`Event`] lists, of any circuit of the registry: made, left, transitions, changes of
-    /// settings. Can be given several times. All else, such as that a circuit has lost its fleet, is in
+    /// Calls `listener` when a circuit of the registry is made or leaves, makes a transition, or gets other settings:
+    /// see [`Event`]. Can be given several times. All other events, such as that a circuit has lost its fleet, are in
     /// [`Registry::events`](super::Registry::events).
     ///
-    /// It runs on the thread that made it happen, often in the middle of a call, so it should be quick. It may call
-    /// back into the circuit and the registry. If it panics, nothing else happens.
+    /// The listener runs on the thread that made it happen, often in the middle of a call, so it should be quick. It
+    /// may call back into the circuit and the registry. If it panics, nothing else happens.
     pub fn on_event(
         mut self,
         listener: impl Fn(&Circuit, Event<'_>) + Send + Sync + 'static,
@@ -131,14 +131,18 @@ impl RegistryBuilder {
         self
     }
 
-    /// Builds the registry, and the circuits that are there from the start.
+    /// Builds the registry and the circuits that are there from the start.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for the first setting that makes no sense: in the defaults, in any pattern (as it is, for a
-    /// circuit of that name), or in a named circuit; for a [`cap`](Self::cap) whose share makes none; and for
-    /// `max_circuits` if it is less than there are names. Two patterns that contradict each other are found out when
-    /// the first circuit that both match [is made](Registry::get_or_create).
+    /// [`ConfigError`] for the first of these:
+    /// * a setting that makes no sense in the defaults, in a pattern (tried as it is, for a circuit of that name), or
+    ///   in a named circuit;
+    /// * a [`cap`](Self::cap) whose share makes no sense;
+    /// * a `max_circuits` that is less than there are names.
+    ///
+    /// Two patterns that contradict each other are found later: when the first circuit that both match [is
+    /// made](Registry::get_or_create).
     pub fn build(self) -> Result<Registry, ConfigError> {
         let Self {
             mut rules,

@@ -1,8 +1,9 @@
-//! Of all circuits, or those of a tag or a pattern, only a share may be open at once (rule K1).
+//! Caps: of a group of circuits, only a share may be open at once (rule K1). The group is all circuits, or those of a
+//! tag or a pattern.
 //!
 //! Each cap of a registry is an [`EjectionCap`] whose members the registry chooses. A circuit joins when it is made, or
-//! when a configuration that is applied brings the cap. It leaves when it is gone: that of a cap that is no more is
-//! kept with no limit, since a circuit is a member of one set for as long as it lives.
+//! when a configuration that is applied brings the cap. It leaves when it is gone. A circuit is a member of one set for
+//! as long as it lives. So the set of a cap that is no more is kept, without a limit.
 
 use std::fmt;
 
@@ -18,8 +19,8 @@ use crate::{
     machine::Limit,
 };
 
-/// Of a group of circuits, only a share may be open by failure at once: an [`EjectionCap`](crate::EjectionCap) whose
-/// members a registry chooses. Given to [`RegistryBuilder::cap`](super::RegistryBuilder::cap).
+/// Of a group of circuits, only a share may be open by failure at once. It is an [`EjectionCap`](crate::EjectionCap)
+/// whose members a registry chooses, and is given to [`RegistryBuilder::cap`](super::RegistryBuilder::cap).
 ///
 /// ```
 /// use tower_breaker::{State, registry::{GroupCap, Registry}};
@@ -52,7 +53,7 @@ pub struct GroupCap {
 }
 
 impl GroupCap {
-    /// At most this share of all circuits of the registry: above 0 and at most 1, rounded to millionths.
+    /// Lets at most this share of all circuits of the registry be open. Above 0 and at most 1, rounded to millionths.
     pub fn at_most(share: f64) -> Self {
         Self {
             group: Group::default(),
@@ -61,19 +62,19 @@ impl GroupCap {
         }
     }
 
-    /// Only of those whose name matches: `*` stands for any characters.
+    /// Limits the group to circuits whose name matches. `*` stands for any characters, or for none.
     pub fn names(mut self, pattern: &str) -> Self {
         self.group.names = Some(pattern.into());
         self
     }
 
-    /// Only of those that have this tag. With several, only of those that have all of them.
+    /// Limits the group to circuits that have this tag. If called again, to those that have all of the tags.
     pub fn tag(mut self, key: impl Into<Name>, value: impl Into<Name>) -> Self {
         self.group.tags.set(key.into(), value.into());
         self
     }
 
-    /// But at least one of them, however few there are; see
+    /// Lets at least one of the group be open, however few there are. See
     /// [`EjectionCap::at_least_one`](crate::EjectionCap::at_least_one).
     pub fn at_least_one(mut self) -> Self {
         self.at_least_one = true;
@@ -165,24 +166,24 @@ impl Cap {
     }
 }
 
-/// What there is to see of a cap. From [`Registry::caps`](super::Registry::caps).
+/// How a cap stands. From [`Registry::caps`](super::Registry::caps).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CapStatus {
-    /// Which circuits it is for, in words: `tier=search`, `search-*`, `search-* with zone=eu`, `all circuits`.
+    /// Which circuits the cap is for, in words: `tier=search`, `search-*`, `search-* with zone=eu`, `all circuits`.
     pub group: String,
     /// The share of them that may be open, in `0..=1`.
     pub at_most: f64,
-    /// Whether one may be open however few there are.
+    /// Whether one of them may be open however few there are.
     pub at_least_one: bool,
-    /// How many circuits it is for now.
+    /// How many circuits the cap is for now.
     pub members: u64,
     /// How many of them are open, half-open or forced open; see
     /// [`EjectionCap::ejected`](crate::EjectionCap::ejected).
     pub ejected: u64,
-    /// How many trips it has vetoed since the registry was built, or the cap was brought. Each is counted in the
-    /// circuit's [`Totals::vetoed`](crate::Totals::vetoed), too, and the first of an outage is told to listeners
-    /// ([`Cause::TripVetoed`](crate::Cause::TripVetoed)).
+    /// How many trips the cap has vetoed since the registry was built, or since a configuration brought the cap. Each
+    /// is counted in the circuit's [`Totals::vetoed`](crate::Totals::vetoed), too. The first of an outage is told to
+    /// listeners ([`Cause::TripVetoed`](crate::Cause::TripVetoed)).
     pub vetoed: u64,
 }
 

@@ -47,12 +47,12 @@ impl Error for UnknownCircuit {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CreateError {
-    /// There are as many as the registry may have.
+    /// The registry is full, and no circuit in it can make room.
     Full {
         /// [`max_circuits`](super::RegistryBuilder::max_circuits).
         max_circuits: u32,
     },
-    /// What the circuit is built by makes no sense for it.
+    /// The settings for this name make no sense, or the name is empty, blank or longer than 256 bytes.
     Config(ConfigError),
 }
 

@@ -17,10 +17,10 @@ use crate::{
     machine::{Transition, sync::AtomicU64},
 };
 
-/// Something that happened to a circuit of a registry. It prints as the rest of a line for a log that begins with the
+/// Something that happened to a circuit of a registry. Printed, it is the rest of a log line that begins with the
 /// circuit's name.
 ///
-/// * `Added` is told once for each circuit, and after it `Removed` or `Evicted`, once.
+/// * `Added` is told once for each circuit. `Removed` or `Evicted` is told once, after it.
 /// * A transition or a change of settings is told once, as to a listener of the circuit itself (rules E4, E5), unless
 ///   the circuit is gone by then. Another thread that uses a new circuit at once may tell a transition before `Added`.
 #[derive(Clone, Copy, Debug)]

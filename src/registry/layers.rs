@@ -1,4 +1,4 @@
-//! Layers that have one circuit for each key, as a registry knows them.
+//! How a registry knows the layers that have one circuit for each key.
 //!
 //! So that threads do not contend for the count of a circuit, such a layer holds a few handles to each. A circuit that
 //! nobody but layers holds may leave the registry (rule I5), and they let go of it.

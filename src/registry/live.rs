@@ -63,7 +63,7 @@ impl<'a> Replacement<'a> {
     }
 
     /// The names that are there from the start with the new rules, and those of all circuits that do not leave by
-    /// themselves, because they are named or were so once.
+    /// themselves. Those are named, or were so once.
     pub(crate) fn names(&self) -> (Vec<String>, Vec<String>) {
         let named = self.new.names().map(str::to_owned).collect();
         (named, self.registry.shared.circuits.change().residents())

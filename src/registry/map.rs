@@ -1,8 +1,8 @@
 //! The circuits of a registry.
 //!
-//! Two maps. The *owner* keeps the circuits alive, behind a lock that whoever changes it takes. The *index* finds
-//! them without one, and holds them weakly: it frees what was removed in batches, some time later, and a circuit that
-//! is gone must not remain a member of a set meanwhile.
+//! There are two maps. The *owner* keeps the circuits alive, behind a lock that is taken for each change. The *index*
+//! finds them without a lock, and holds them weakly. That is because it frees what was removed in batches, some time
+//! later: a circuit that is gone must not remain a member of a set meanwhile.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! Circuits by name: one for each thing that can fail, made where it is first used, from settings that are in one
-//! place. Needs the feature `registry`.
+//! Circuits by name: one for each thing that can fail. A circuit is made when its name is first used, from settings
+//! that are in one place. Needs the feature `registry`.
 //!
 //! A single circuit over several dependencies turns the outage of one into the outage of all. A [`Registry`] keeps
 //! one circuit per name:
@@ -31,7 +31,7 @@
 //!
 //! # Which setting holds
 //!
-//! A circuit is built by these, one after the other. Where two set the same, the later holds:
+//! A circuit is built by these, one after the other. If two set the same thing, the later holds:
 //!
 //! | | from | for |
 //! |---|---|---|
@@ -41,12 +41,12 @@
 //!
 //! # One circuit per name
 //!
-//! However many threads ask for the same name at once, one circuit is made, and all are given that one. To find a
-//! circuit takes no lock. To make or to remove one does, so that nothing is ever made in vain: a circuit that lost
-//! a race would have been a member of an [`EjectionCap`](crate::EjectionCap) for a moment.
+//! If many threads ask for the same name at once, one circuit is made, and all are given that one. To find a circuit
+//! takes no lock. To make or remove one takes a lock, so that no circuit is ever made in vain. Without it, one that
+//! lost a race would have been a member of an [`EjectionCap`](crate::EjectionCap) for a moment.
 //!
-//! A registry is a value and not a global: pass it to whoever needs it. Clones are the same registry. It keeps its
-//! circuits alive, and they do not keep it alive.
+//! A registry is a value, not a global: pass it to whoever needs it. Clones are the same registry. The registry keeps
+//! its circuits alive. They do not keep it alive.
 //!
 //! # How many there may be
 //!
@@ -57,17 +57,17 @@
 //! * nobody holds it;
 //! * nobody has changed its settings by hand, not even back to what they were;
 //! * its mode is normal; and
-//! * it is as it was built: closed, nothing in its window, no failures in a row, no ramp, and so long after its last
-//!   break that this is forgotten (rule C2). Or it is open, and nobody has called it since its wait ended, at least
-//!   three breaks ago.
+//! * it is as it was built: closed, nothing in its window, no failures in a row, no ramp (slow start), and its last
+//!   break (wait duration) is so long ago that it is forgotten (rule C2). Or it is open, and nobody has called it since
+//!   its break ended, at least three breaks ago.
 //!
-//! Up to 32 are looked at. If none of them can leave, the new name is refused ([`CreateError::Full`]) and counted
-//! ([`RegistryTotals::refused`]). A flood of new names takes at most half of the places from strangers that are older
-//! than a minute. After that, new ones replace only each other.
+//! The registry looks at up to 32 of them. If none can leave, the new name is refused ([`CreateError::Full`]) and
+//! counted ([`RegistryTotals::refused`]). A flood of new names takes at most half of the places from strangers that are
+//! older than a minute. After that, new ones replace only each other.
 //!
-//! **Watch out:** a count window holds its calls for ever, so a circuit that has had a call is never as it was built.
-//! The default is a count window, too. So a registry in which you set nothing fills up. For names by the thousand, take
-//! a short time window:
+//! **Watch out:** a count window holds its calls for ever, so a circuit that has had a call is never again as it was
+//! built. The default is a count window. So a registry in which you set nothing fills up. If you have names by the
+//! thousand, take a short time window:
 //!
 //! ```
 //! # use std::time::Duration;
@@ -80,11 +80,11 @@
 //! # registry.build().unwrap();
 //! ```
 //!
-//! Failures in a row hold a circuit, too: one whose last call failed has a row of one until its next success, however
-//! long ago that was.
+//! Failures in a row hold a circuit, too. One whose last call failed has a row of one until its next success, even if
+//! that call was long ago.
 //!
-//! **Watch out:** names that come from whoever sends requests. They are bounded, but a flood of them leaves no room for
-//! those you care about:
+//! **Watch out:** do not make circuits by names that come from whoever sends requests. They are bounded, but a flood of
+//! them leaves no room for those you care about:
 //!
 //! ```
 //! # use tower_breaker::registry::Registry;
@@ -104,7 +104,7 @@
 //!
 //! # How much memory it takes
 //!
-//! Whatever names come, a registry holds `max_circuits` circuits at most, and something beside them. On two cores, and
+//! Whatever names come, a registry holds at most `max_circuits` circuits, and something beside them. On two cores, and
 //! with a name of 32 bytes, a circuit takes at most
 //!
 //! | with | bytes | for each core more |
@@ -115,10 +115,10 @@
 //! | its first event, on top of that | 590 | 0 |
 //! | each more, of [16 that it keeps](crate::CircuitBuilder::event_log) | 290 | 0 |
 //!
-//! A longer name takes so much more, and has 256 bytes at most. Cores are rounded up to a power of two, and those above
-//! 16 do not count. Other windows are in [the guide](crate::guide::speed). What tags and closures of your own
-//! hold comes on top, and so do the words that [who and why](crate::By) were said with. An event that tells a change of
-//! settings has both settings, and takes more.
+//! A longer name takes so much more. It has at most 256 bytes. Cores are rounded up to a power of two, and those above
+//! 16 do not count. Other windows are in [the guide](crate::guide::speed). What your own tags and closures hold comes
+//! on top, and so do the words of [who and why](crate::By). An event about a change of settings has both settings, and
+//! takes more.
 //!
 //! What has left is freed in batches. So beside the circuits, each thread that makes some may hold back up to 500,000
 //! bytes: of some 64 that have left, with an event each. What more events take comes on top. That is 4.9 MB in all
@@ -127,8 +127,8 @@
 //!
 //! # Around a service
 //!
-//! A circuit of a registry is one like any other: [`CircuitBreakerLayer::new`](crate::CircuitBreakerLayer::new) puts it
-//! around a service, and whoever keeps that layer holds the circuit.
+//! A circuit of a registry is one like any other. [`CircuitBreakerLayer::new`](crate::CircuitBreakerLayer::new) puts it
+//! around a service. As long as that layer is kept, it holds the circuit.
 //!
 //! ```
 //! use std::time::Duration;
@@ -153,7 +153,7 @@
 //! # }
 //! ```
 //!
-//! Where the name is in the request, [one layer does all of that](crate::keyed).
+//! If the name is in the request, [one layer does all of that](crate::keyed).
 
 mod builder;
 mod caps;
@@ -245,7 +245,7 @@ struct Shared {
 }
 
 impl Registry {
-    /// Begins a registry.
+    /// Begins to build a registry.
     pub fn builder() -> RegistryBuilder {
         RegistryBuilder::new()
     }
@@ -265,13 +265,13 @@ impl Registry {
         }
     }
 
-    /// The circuit of this name, if there is one. Never makes one.
+    /// Finds the circuit of this name, if there is one. Never makes one.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Circuit> {
         self.shared.circuits.get(name)
     }
 
-    /// The circuit of this name. Never makes one.
+    /// Finds the circuit of this name. Never makes one.
     ///
     /// # Errors
     ///
@@ -280,14 +280,14 @@ impl Registry {
         self.get(name).ok_or_else(|| UnknownCircuit::new(name))
     }
 
-    /// The circuit of this name; made now, if there is none yet.
+    /// Finds the circuit of this name, or makes it now.
     ///
-    /// To find one that is there takes no lock and allocates nothing.
+    /// If it is there already, this takes no lock and allocates nothing.
     ///
     /// # Errors
     ///
-    /// [`CreateError`] if there is none and it cannot be made: the registry is full, what it is made by makes no
-    /// sense for this name, or the name is empty, blank or longer than 256 bytes.
+    /// [`CreateError`] if there is none and it cannot be made. Then the registry is full, the settings for this name
+    /// make no sense, or the name is empty, blank or longer than 256 bytes.
     pub fn get_or_create(&self, name: &str) -> Result<Circuit, CreateError> {
         match self.get(name) {
             Some(circuit) => Ok(circuit),
@@ -378,10 +378,10 @@ impl Registry {
             .tell_gone(circuit, presence, departure);
     }
 
-    /// Takes the circuit of this name out of the registry, and returns it, if there was one.
+    /// Takes the circuit of this name out of the registry and returns it, if there was one.
     ///
-    /// Whoever holds it goes on with it, and results of its calls count for it. The registry's listeners hear no
-    /// more of it. [`get_or_create`](Self::get_or_create) makes a new one.
+    /// Whoever holds the circuit can go on using it, and results of its calls count for it. The registry's listeners
+    /// hear no more of it. [`get_or_create`](Self::get_or_create) makes a new one.
     pub fn remove(&self, name: &str) -> Option<Circuit> {
         let removed = self.shared.circuits.change().remove(name)?;
         self.tell_gone(&removed, Departure::Removed);
@@ -405,13 +405,13 @@ impl Registry {
             .collect()
     }
 
-    /// All circuits there are at this instant, by name.
+    /// All circuits that there are at this instant, sorted by name.
     #[must_use]
     pub fn circuits(&self) -> Vec<Circuit> {
         self.shared.circuits.change().all().cloned().collect()
     }
 
-    /// What there is to see of all circuits, by name. Each is of one instant of its own.
+    /// Snapshots of all circuits, sorted by name. Each is of an instant of its own.
     #[must_use]
     pub fn snapshots(&self) -> Vec<Snapshot> {
         self.circuits().iter().map(Circuit::snapshot).collect()
@@ -422,7 +422,7 @@ impl Registry {
         self.reset_all_as(&By::default());
     }
 
-    /// The same, and says who resets them, and why.
+    /// [Resets](Self::reset_all) all circuits, and says who does it and why.
     pub fn reset_all_as(&self, by: &By) {
         let circuits = self.circuits().into_iter();
         circuits.for_each(|circuit| circuit.reset_as(by.clone()));
@@ -446,14 +446,13 @@ impl Registry {
         self.shared.circuits.change().all().len()
     }
 
-    /// How many circuits came and went, and how many names were turned away.
+    /// How many circuits came and went, and how often a name was refused.
     #[must_use]
     pub fn totals(&self) -> RegistryTotals {
         self.shared.circuits.change().totals()
     }
 
-    /// What there is to see of each [cap](RegistryBuilder::cap), in the order in which they hold: of those that are for
-    /// the same circuit, the last one.
+    /// How each [cap](RegistryBuilder::cap) stands, in order. If several are for the same circuit, the last one holds.
     #[must_use]
     pub fn caps(&self) -> Vec<CapStatus> {
         let rules = self.shared.rules();
@@ -466,8 +465,8 @@ impl Registry {
         self.len() == 0
     }
 
-    /// Calls `listener` from now on for all that happens to any circuit, also to those that are there already,
-    /// until what this returns is dropped.
+    /// Calls `listener` from now on when something happens to any circuit, also to those that are there already. It
+    /// ends when what this returns is dropped.
     ///
     /// ```
     /// # use tower_breaker::registry::Registry;
@@ -478,8 +477,7 @@ impl Registry {
     /// // Right.
     /// let _subscription = registry.subscribe(|circuit, event| println!("{} {event:?}", circuit.name()));
     /// ```
-    /// For a listener that stays, see
-    /// [`on_event`](RegistryBuilder::on_event), which says how it is called.
+    /// For a listener that stays, see [`on_event`](RegistryBuilder::on_event). It also says how a listener is called.
     pub fn subscribe(
         &self,
         listener: impl Fn(&Circuit, Event<'_>) + Send + Sync + 'static,
@@ -487,12 +485,10 @@ impl Registry {
         self.shared.listeners.subscribe(listener)
     }
 
-    /// The same with all there is to tell of each: `listener` is called from now on with every
-    /// [event](observe::Event) of any circuit, until what this returns is dropped. So a circuit's tags, who did it and
-    /// why, an id and a time come along, and what it is given can be kept.
+    /// Calls `listener` from now on with every [event](observe::Event) of any circuit, until what this returns is
+    /// dropped. Such an event has the circuit's tags, who did it and why, an id and a time, and it can be kept.
     ///
-    /// What is said of [`subscribe`](Self::subscribe) holds here, too. The listeners of the circuit itself are called
-    /// before it.
+    /// What is said of [`subscribe`](Self::subscribe) holds here, too. The circuit's own listeners are called first.
     pub fn subscribe_events(
         &self,
         listener: impl Fn(&Circuit, &Arc<observe::Event>) + Send + Sync + 'static,
@@ -500,12 +496,12 @@ impl Registry {
         self.shared.listeners.hub.subscribe(listener)
     }
 
-    /// Calls `listener` from now on for what becomes of each call of any circuit, until what this returns is dropped:
-    /// see [`CallEvent`](observe::CallEvent). Of circuits that are made from now on it hears every call, from the
-    /// first; of one that has left the registry none any more.
+    /// Calls `listener` from now on with what becomes of each call of any circuit, until what this returns is dropped.
+    /// See [`CallEvent`](observe::CallEvent). If a circuit is made later, the listener hears its calls from the first.
+    /// If a circuit has left the registry, the listener hears no more of it.
     ///
-    /// For how it is called, and what that costs, see [`on_call`](crate::CircuitBuilder::on_call). The listeners of the
-    /// circuit itself are called before it.
+    /// For how a listener is called, and what that costs, see [`on_call`](crate::CircuitBuilder::on_call). The
+    /// circuit's own listeners are called first.
     pub fn subscribe_calls(
         &self,
         listener: impl Fn(&Circuit, observe::CallEvent<'_>) + Send + Sync + 'static,
@@ -526,8 +522,8 @@ impl Registry {
         self.circuits().iter().for_each(Circuit::hear_calls_anew);
     }
 
-    /// [Events](observe::Event) of all circuits from now on, for async code to await. They end when the registry is
-    /// gone.
+    /// The [events](observe::Event) of all circuits from now on, for async code to await. The stream ends when the
+    /// registry is gone.
     ///
     /// ```
     /// # use tower_breaker::{observe::Told, registry::Registry};
@@ -550,8 +546,8 @@ impl Registry {
         self.shared.listeners.hub.events()
     }
 
-    /// The last events of all circuits that there are, in the order of their ids: those that
-    /// [each keeps](crate::CircuitBuilder::event_log).
+    /// The last events of all circuits that there are, in the order of their ids. They are those that [each circuit
+    /// keeps](crate::CircuitBuilder::event_log).
     #[must_use]
     pub fn recent_events(&self) -> Vec<Arc<observe::Event>> {
         let circuits = self.circuits();
@@ -560,7 +556,7 @@ impl Registry {
         events
     }
 
-    /// A handle to the registry that keeps neither it nor its circuits alive.
+    /// Makes a handle to the registry that keeps neither it nor its circuits alive.
     #[must_use]
     pub fn downgrade(&self) -> WeakRegistry {
         WeakRegistry {

@@ -1,9 +1,9 @@
 //! Who makes room in a registry that is full (rule I5).
 //!
 //! Circuits that were made on first use are *strangers*. Their names may come from whoever sends requests, so they may
-//! be many, and all wrong. A stranger leaves when its place is needed and nobody will notice. A flood of new names
-//! must not drive out those that have been there for a while: where half of the strangers are *young*, a new one takes
-//! the place of a young one, or gets none.
+//! be many, and all wrong. A stranger leaves when its place is needed and nobody will notice. A flood of new names must
+//! not drive out those that have been there for a while. So if half of the strangers are *young*, a new one takes the
+//! place of a young one, or gets none.
 
 use std::collections::VecDeque;
 

@@ -5,10 +5,10 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegistryTotals {
-    /// Circuits that were made, those included that are there from the start.
+    /// Circuits that were made. Those that are there from the start count.
     pub created: u64,
     /// Circuits that have left because their place was needed (rule I5).
     pub evicted: u64,
-    /// Times that a circuit was asked for and could not be made, because the registry was full.
+    /// How often a circuit was asked for and could not be made, because the registry was full.
     pub refused: u64,
 }
