@@ -49,10 +49,10 @@ pub enum Mode {
     /// open.
     ForcedOpen,
     /// Every call is admitted, and nothing is decided. Only the totals go on.
-    Disabled,
-    /// Every call is admitted. The circuit decides, and reports what it would have done.
     #[doc(alias = "circuitBreaker.enabled")]
     #[doc(alias = "SEMIAN_DISABLED")]
+    Disabled,
+    /// Every call is admitted. The circuit decides, and reports what it would have done.
     #[doc(alias = "METRICS_ONLY")]
     #[doc(alias = "circuitBreaker.forceClosed")]
     #[doc(alias = "enforcing_consecutive_5xx")]
