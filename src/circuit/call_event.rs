@@ -8,13 +8,13 @@ use super::{
 };
 use crate::machine::{End, HeardEnd, State};
 
-/// What became of one call, for those who ask: [`CircuitBuilder::on_call`](crate::CircuitBuilder::on_call),
-/// [`Circuit::subscribe_calls`](crate::Circuit::subscribe_calls), and what a registry has of it.
+/// What became of one call, for those who ask. To ask, use [`CircuitBuilder::on_call`](crate::CircuitBuilder::on_call)
+/// or [`Circuit::subscribe_calls`](crate::Circuit::subscribe_calls), or their like on a registry.
 ///
 /// It is told on the thread of the call, after it was decided, and after whatever the circuit has done because of it.
 /// No lock is held meanwhile. Each admission has one end, whatever becomes of the call: it is recorded, dropped, cut
-/// off, or panics. (One whose guard is [forgotten](std::mem::forget) has none.) A part of another call (rule D8) is
-/// told with that one.
+/// off, or panics. (A call whose guard is [forgotten](std::mem::forget) has no end.) A part of another call (rule D8)
+/// is told with that one.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -51,27 +51,27 @@ pub enum CallEvent<'a> {
     Admitted(AdmittedCall),
     /// The call must not be made.
     Rejected(&'a Rejected),
-    /// The call has reached a limit (rules D9, M5), and is cut off if somebody can be told so. Its end is told next.
+    /// The call has reached a limit (rules D9, M5). It is cut off if somebody can be told so. Its end is told next.
     TimedOut(&'a TimedOut),
     /// The call has ended, or is no longer followed.
     Ended(EndedCall),
     /// The inner service failed to become ready, which counts as a failure (rule A6). No call was admitted.
     NotReady,
-    /// Another answer was needed, and was there or failed as well (rule M1).
+    /// Another answer was needed (rule M1). It was there, or failed as well.
     FellBack(FellBack),
-    /// A policy for retries has decided of a call that could have been repeated (rule M8).
+    /// A policy for retries has decided what becomes of a call that could have been repeated (rule M8).
     Retried(RetryDecision),
 }
 
-/// Another answer.
+/// Another answer, in place of the dependency's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FellBack {
     /// What was to answer.
     pub kind: FallbackKind,
-    /// Why.
+    /// Why it was needed.
     pub cause: FallbackCause,
-    /// Whether it did. If not, it has failed as well.
+    /// Whether it answered. If not, it has failed as well.
     pub answered: bool,
 }
 
@@ -81,11 +81,11 @@ pub struct FellBack {
 pub struct AdmittedCall {
     /// The state of the circuit that admitted it: half-open for a probe.
     pub state: State,
-    /// The era in which it was admitted (rule E4).
+    /// The era (elsewhere: generation) in which it was admitted (rule E4).
     pub era: u64,
     /// Whether it is a probe, by which the circuit closes or opens again.
     pub probe: bool,
-    /// Whether it would have been rejected, but for shadow mode (rule E1).
+    /// Whether it would have been rejected if the circuit were not in shadow mode (rule E1).
     pub shadowed: bool,
 }
 
@@ -95,17 +95,18 @@ pub struct AdmittedCall {
 pub struct EndedCall {
     /// What it came to.
     pub end: CallEnd,
-    /// Whether it was slow (rule A3): never, unless a [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration)
+    /// Whether it was slow (rule A3). Never, unless a [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration)
     /// is set.
     pub slow: bool,
-    /// Whether its era was over, so that it has decided nothing (rule C4).
+    /// Whether its era was over before it ended. Then it has decided nothing (rule C4).
     pub stale: bool,
     /// Whether it was a probe.
     pub probe: bool,
-    /// How long it took, as far as the circuit measures it: from admission to the head of the response, without the
-    /// time in which it has waited for its client where that is [known](crate::CircuitBuilder::slow_call_duration).
-    /// `None` if nobody heard of calls yet when it was admitted, and of what a circuit is told in the course of another
-    /// circuit's call (rules J5, J6).
+    /// How long it took, as far as the circuit measures it: from admission to the head of the response. The time in
+    /// which it has waited for its client is not in it, if that is [known](crate::CircuitBuilder::slow_call_duration).
+    ///
+    /// `None` if nobody heard of calls yet when it was admitted. Also `None` for what a circuit is told in the course
+    /// of another circuit's call (rules J5, J6).
     pub took: Option<Duration>,
 }
 

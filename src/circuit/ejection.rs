@@ -14,18 +14,17 @@ use crate::machine::Core;
 use crate::machine::Limit;
 use crate::machine::{Cap, Joining};
 
-/// Keeps the last ones in rotation: of a set of circuits, at most a share may be open at once (rule G7).
-/// Clones are the same set.
+/// Keeps the last endpoints in rotation: of a set of circuits, at most a share may be open at once (rule G7). Clones
+/// are the same set.
 ///
-/// When all the endpoints of a service fail, the fault is hardly theirs, and to eject them all leaves
-/// nobody to answer. A trip beyond the cap is *vetoed*: the circuit stays closed, its window is cleared, and
-/// a transition from closed to closed tells it, with [`Cause::TripVetoed`](crate::Cause::TripVetoed) and what
-/// would have tripped.
+/// When all the endpoints of a service fail, the fault is hardly theirs. To eject them all leaves nobody to answer. So
+/// a trip beyond the cap is *vetoed*: the circuit stays closed, and its window is cleared. A transition from closed to
+/// closed tells it, with [`Cause::TripVetoed`](crate::Cause::TripVetoed) and what would have tripped.
 ///
-/// One veto of an outage is told. Those that follow change nothing and are only counted, in
-/// [`Totals::vetoed`](crate::Totals::vetoed), so the next failure opens the circuit as soon as there is a
-/// place. The outage is over when the circuit changes for another reason, or when no trip has been vetoed for
-/// as long as the break would have been.
+/// One veto of an outage is told. Those that follow change nothing, and are only counted, in
+/// [`Totals::vetoed`](crate::Totals::vetoed). So the next failure opens the circuit as soon as there is a place. The
+/// outage is over when the circuit changes for another reason. It is also over when no trip has been vetoed for as long
+/// as the break would have been.
 ///
 /// ```
 /// use tower_breaker::{Cause, Circuit, EjectionCap, State};
@@ -54,24 +53,24 @@ use crate::machine::{Cap, Joining};
 /// A circuit is a member for as long as it lives. (A registry, feature `registry`, can choose the
 /// members.) It takes a place when it trips:
 ///
-/// * It holds its place until its wait is over. If nobody asks the circuit then, another member's trip may
-///   take the place over. The one whose wait was over first is taken first.
-/// * If it is asked first, it becomes half-open and keeps its place until it closes.
-/// * If its place was taken over, it probes without one. To open again it needs another; where there is none,
-///   it closes, and that is a veto, too.
+/// * It holds its place until its wait is over. If no call comes then, another member's trip may take over the place.
+///   The place whose wait was over first is taken first.
+/// * If a call comes first, the circuit becomes half-open, and keeps its place until it closes.
+/// * If its place was taken over, it probes without one. To open again it needs another. If there is none, it closes,
+///   and that is a veto, too.
 ///
-/// What a person does ([`trip`](crate::Circuit::trip), [`force_open`](crate::Circuit::force_open)) is never
-/// vetoed, but takes a place. What is decided in shadow takes none.
+/// What a person does ([`trip`](crate::Circuit::trip), [`force_open`](crate::Circuit::force_open)) is never vetoed, but
+/// takes a place. A circuit that opens in shadow mode takes none.
 ///
-/// The share is a limit, not a target: of three circuits under a cap of one half, one may be open, and of
-/// one, none. [`at_least_one`](Self::at_least_one) is for small sets. The share is rounded to millionths, and
-/// so is what comes of it: of three circuits under a cap of `1.0 / 3.0`, one may be open.
+/// The share is a limit, not a target. Under a cap of one half, one of three circuits may be open, and of one circuit,
+/// none. [`at_least_one`](Self::at_least_one) is for small sets. The share is rounded to millionths, and so is its
+/// product with the size of the set: under a cap of `1.0 / 3.0`, one of three circuits may be open.
 ///
-/// No trip waits for another thread, or for a lock. One that finds the set full looks through all members, so
-/// each failing call of a circuit that is kept in rotation costs some nanoseconds for each of them.
+/// No trip waits for another thread, or for a lock. A trip that finds the set full looks through all members. So each
+/// failing call of a circuit that is kept in rotation costs some nanoseconds for each of them.
 ///
-/// **Watch out**: when a wait is over is judged by the clock of the circuit that asks for a place. So all
-/// members need the same [clock](crate::clock), be it tokio's or one of your own.
+/// **Watch out**: whether a wait is over is judged by the clock of the circuit that asks for a place. So all members
+/// need the same [clock](crate::clock), be it tokio's or one of your own.
 ///
 /// ```
 /// # use tower_breaker::{Circuit, EjectionCap, clock::ManualClock};
@@ -98,8 +97,7 @@ pub struct EjectionCap {
 }
 
 impl EjectionCap {
-    /// A set that is empty yet, of which at most this share may be open: above 0 and at most 1, rounded
-    /// to millionths.
+    /// An empty set, of which at most this share may be open: above 0 and at most 1, rounded to millionths.
     ///
     /// # Errors
     ///
@@ -108,10 +106,10 @@ impl EjectionCap {
         Self::with_least(share, 0)
     }
 
-    /// The same, but at least one of them, however few there are.
+    /// Like [`new`](Self::new), but at least one member may be open, however few there are.
     ///
-    /// So that a share which suits a large set lets one open in a small one, too: of ten under
-    /// `at_least_one(0.1)`, one, of three, one, and the only one of one.
+    /// So a share that suits a large set lets one open in a small set, too. Under `at_least_one(0.1)`, one of ten may
+    /// be open, one of three, and the only one of one.
     ///
     /// # Errors
     ///
@@ -141,17 +139,17 @@ impl EjectionCap {
         self.cap.members()
     }
 
-    /// How many places are taken: by circuits that are open, half-open or forced open, and not only in shadow.
+    /// How many places are taken by circuits that are open, half-open or forced open. Circuits that are so only in
+    /// shadow mode take none.
     ///
-    /// An open circuit whose wait is over counts until another member's trip takes its place over. From then
-    /// on it does not count, also while it is half-open, until it opens again. One that is about to open counts
-    /// already.
+    /// An open circuit whose wait is over counts until another member's trip takes over its place. From then on it does
+    /// not count, also while it is half-open, until it opens again. A circuit that is about to open counts already.
     #[must_use]
     pub fn ejected(&self) -> u64 {
         self.cap.taken()
     }
 
-    /// How many trips were vetoed since the set was made, those that were not told included.
+    /// How many trips were vetoed since the set was made, including those that were not told.
     #[must_use]
     pub fn vetoed(&self) -> u64 {
         self.cap.vetoed()

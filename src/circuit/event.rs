@@ -14,8 +14,7 @@ use super::{
 };
 use crate::machine::{Cause, Mode, State, Transition};
 
-/// Something that happened to a circuit, with all there is to tell of it. It is made once, and whoever hears of it
-/// shares it.
+/// Something that happened to a circuit, with all there is to tell of it. It is made once; all who hear of it share it.
 ///
 /// It prints as one line for a log:
 ///
@@ -39,26 +38,27 @@ use crate::machine::{Cause, Mode, State, Transition};
 /// # }
 /// ```
 ///
-/// Those of one thread are told in the order in which they happened. Two threads that make two transitions in a row may
-/// tell them in either order; the [era](Self::era) says which was first.
+/// Events of one thread are told in the order in which they happened. Two threads that make two transitions in a row
+/// may tell them in either order. The [era](Self::era) says which was first.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
-    /// Grows with each event of the process, in the order in which they are kept. A gap is no loss: other circuits have
-    /// events, too. A new process begins anew.
+    /// A number that grows with each event of the process, in the order in which they are kept. A gap is no loss: other
+    /// circuits have events, too. A new process begins anew.
     pub id: u64,
-    /// When it was told, by the [wall clock](crate::clock::Clock::wall). It may be set back; `id` may not.
+    /// When it was told, by the [wall clock](crate::clock::Clock::wall). That clock may be set back; `id` never goes
+    /// back.
     pub at: SystemTime,
     /// The circuit's name.
     pub circuit: Name,
     /// The circuit's tags.
     pub tags: Tags,
-    /// For a transition the era that it began or came into (rule E4). For anything else the circuit's era as it was
-    /// told.
+    /// For a transition, the era that it began or came into (rule E4). For anything else, the circuit's era as it was
+    /// told. (Elsewhere an era is a generation.)
     pub era: u64,
-    /// Who did it, and why, as far as somebody did and that was told.
+    /// Who did it, and why, if somebody did it and said so.
     pub by: By,
-    /// What.
+    /// What happened.
     pub what: What,
 }
 
@@ -66,15 +66,15 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum What {
-    /// It made a transition, or its mode was changed.
+    /// The circuit made a transition, or its mode was changed.
     Transition(Transition),
     /// Its settings were changed (rule E5).
     Settings(Arc<SettingsChange>),
-    /// Something around it has no room (rule M9). It is told at most once a minute, however many calls find it so.
+    /// Something around the circuit has no room (rule M9). Told at most once a minute, however many calls find it so.
     Part(PartNews),
     /// Its part in its fleet (rule N7).
     Fleet(FleetNews),
-    /// It was made, by a registry (rule I4).
+    /// A registry made it (rule I4).
     Added,
     /// It was removed from its registry.
     Removed,
@@ -82,13 +82,13 @@ pub enum What {
     Evicted,
 }
 
-/// What there is to tell of something around a circuit.
+/// What happened to something around a circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PartNews {
     /// A call was rejected because the bulkhead was full (rule M2).
     BulkheadFull,
-    /// A call was not kept for later, because there was no room for it, or its store has failed (rule M6).
+    /// A call was not kept for later (rule M6): there was no room for it, or the store has failed.
     QueueRefused,
 }
 
@@ -149,13 +149,13 @@ impl Event {
         }
     }
 
-    /// One word for machines of [what](Self::what) happened: [`What::label`].
+    /// One word for machines that says [what](Self::what) happened: [`What::label`].
     #[must_use]
     pub fn label(&self) -> &'static str {
         self.what.label()
     }
 
-    /// When the next probe may go out, by the wall clock; `None` if no break was begun.
+    /// When the next probe may go out, by the wall clock. `None` if no break was begun.
     #[must_use]
     pub fn next_probe(&self) -> Option<SystemTime> {
         let What::Transition(told) = &self.what else {

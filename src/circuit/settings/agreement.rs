@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// When the instances of a fleet open a circuit together (rule N3): if the calls of all of them together reach the
-/// thresholds of the circuit, *and* enough of the instances see it themselves. So one bad instance opens itself and no
-/// other, however many of the calls it draws.
+/// When the instances of a fleet open a circuit together (rule N3). The calls of all of them together must reach the
+/// thresholds of the circuit, *and* enough of the instances must see it themselves. So one bad instance opens itself
+/// and no other, however many of the calls it draws.
 ///
-/// It says nothing by itself: the circuit has to [join a fleet](crate::CircuitBuilder::shared).
+/// It does nothing by itself: the circuit has to [join a fleet](crate::CircuitBuilder::shared).
 ///
 /// ```
 /// use tower_breaker::{Agreement, Circuit};
@@ -21,24 +21,24 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Agreement {
-    /// At least so many instances have to see it themselves: 1 to 10,000. Default: 2. With 1, a single instance can
+    /// At least this many instances have to see it themselves: 1 to 10,000. Default: 2. With 1, a single instance can
     /// open all.
     pub instances: u32,
-    /// And at least this share of those that have calls, in `0..=1`. Default: 0.1.
+    /// At least this share of the instances that have calls must see it, too. In `0..=1`. Default: 0.1.
     pub share: f64,
-    /// Whether a result that [trips at once](crate::Outcome::TripNow) in one instance opens all. Default: no; that
-    /// instance opens, and is one that sees it.
+    /// Whether a result that [trips at once](crate::Outcome::TripNow) in one instance opens all. Default: no. Then that
+    /// instance opens, and counts as one that sees it.
     pub trip_now: bool,
-    /// Whether an open circuit waits for the store where that has gone away. Default: no; it goes on alone, as if it
+    /// Whether an open circuit waits for the store if that has gone away. Default: no. Then it goes on alone, as if it
     /// were not shared.
     pub stay_open_when_detached: bool,
-    /// Where instances have different settings, as during a deploy, those with the greatest revision are the fleet's,
-    /// and the others are told to differ. 0 to 2^52. Default: 0.
+    /// Says whose settings are the fleet's, if instances have different ones, as during a deploy: those with the
+    /// greatest revision. The other instances are told that theirs differ. 0 to 2^52. Default: 0.
     pub revision: u64,
 }
 
 impl Agreement {
-    /// At least so many instances, and the defaults for the rest.
+    /// At least this many instances, and the defaults for the rest.
     #[must_use]
     pub const fn of(instances: u32) -> Self {
         Self {

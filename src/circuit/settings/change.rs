@@ -60,33 +60,33 @@ impl SettingsChange {
         &self.circuit
     }
 
-    /// What held before.
+    /// The settings that held before.
     #[must_use]
     pub fn before(&self) -> &Settings {
         &self.old
     }
 
-    /// What holds since.
+    /// The settings that hold since.
     #[must_use]
     pub fn after(&self) -> &Settings {
         &self.new
     }
 
-    /// How many changes this circuit has had, with this one: 1 at the first. Listeners may be told of changes out of
-    /// order; this says which is newer.
+    /// How many changes this circuit has had, this one included: 1 at the first. Listeners may be told of changes out
+    /// of order; by this number they know which is newer.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// Who has changed them, and why, as far as that was told.
+    /// Who made the change, and why, if that was told.
     #[must_use]
     pub fn by(&self) -> &By {
         &self.origin.by
     }
 
-    /// The version of the configuration that these settings are of, if a configuration was applied to the circuit's
-    /// registry, and not this circuit changed by hand.
+    /// The version of the configuration that these settings come from, if one was applied to the circuit's registry.
+    /// `None` if this circuit was changed by hand.
     #[must_use]
     pub fn configuration(&self) -> Option<u64> {
         self.origin.configuration
@@ -158,7 +158,7 @@ impl ChangedSetting {
         &self.old
     }
 
-    /// The value since.
+    /// The value after.
     #[must_use]
     pub fn after(&self) -> &str {
         &self.new

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, fmt::Debug};
 
 use crate::circuit::name::Name;
 
-/// A setting that makes no sense, refused when the circuit is built or reconfigured (rule B8).
+/// A setting that makes no sense. It is refused when the circuit is built or reconfigured (rule B8).
 ///
 /// It names the circuit, the field, the value and what is allowed. If another setting is to blame, it names that too.
 ///
@@ -113,8 +113,9 @@ impl ConfigError {
         }
     }
 
-    /// The name of the circuit. `None` where the setting is of no circuit yet, such as the share of an
-    /// [`EjectionCap`](crate::EjectionCap) or the defaults of a registry, and where it is the name that makes no sense.
+    /// The name of the circuit. `None` if the setting is of no circuit yet, such as the share of an
+    /// [`EjectionCap`](crate::EjectionCap) or the defaults of a registry. Also `None` if it is the name that makes no
+    /// sense.
     #[must_use]
     pub fn circuit(&self) -> Option<&str> {
         match self.whose.as_ref()? {
@@ -126,16 +127,18 @@ impl ConfigError {
 
     /// The name of the setting: the builder's method, or `name` for the circuit's name.
     ///
-    /// Where a setting has several parts, it says which:
+    /// If a setting has several parts, it says which:
     ///
     /// * `open_for.factor`, `open_for.max`, `open_for.jitter`; for the first time it is `open_for`
     /// * `probes.of`, `probes.successes`
     /// * `ramp.from`; for the time it is `ramp`
     ///
-    /// Of what is not a circuit it is `ejection_cap`, `max_circuits` (of a registry), `retry_after.minimum`,
-    /// `retry_after.maximum`, `origin` (of control over HTTP), or, of a cache, `entries`, `body_limit`, `keep_for`,
-    /// `stale_if_error`, `clock` or `also`. Of a fleet: `namespace`, `scope`, `shards`, `interval`, `poll`,
-    /// `detach_after`, `budget` or `clock`.
+    /// If it is not a setting of a circuit, it is one of these:
+    ///
+    /// * of the set under a cap, `ejection_cap`; of a registry, `max_circuits`; of control over HTTP, `origin`
+    /// * `retry_after.minimum`, `retry_after.maximum`
+    /// * of a cache, `entries`, `body_limit`, `keep_for`, `stale_if_error`, `clock` or `also`
+    /// * of a fleet, `namespace`, `scope`, `shards`, `interval`, `poll`, `detach_after`, `budget` or `clock`
     #[must_use]
     pub fn field(&self) -> &str {
         self.field
@@ -153,10 +156,10 @@ impl ConfigError {
         &self.allowed
     }
 
-    /// The setting to look at, too: the value would be allowed if it were not for that one. `None` otherwise.
+    /// Another setting to look at: without it, the value would be allowed. `None` if there is no such setting.
     ///
-    /// Where a live circuit is [reconfigured](crate::Circuit::reconfigure), the [`field`](Self::field) is the one of
-    /// the two that was changed.
+    /// If a live circuit is [reconfigured](crate::Circuit::reconfigure), the [`field`](Self::field) is the one of the
+    /// two that was changed.
     #[must_use]
     pub fn because_of(&self) -> Option<&str> {
         self.because_of
@@ -181,8 +184,7 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
-/// A live circuit whose settings were not changed by
-/// [`reconfigure_expecting`](crate::Circuit::reconfigure_expecting).
+/// Why [`reconfigure_expecting`](crate::Circuit::reconfigure_expecting) did not change the settings of a live circuit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReconfigureError {

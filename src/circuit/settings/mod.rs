@@ -219,7 +219,7 @@ settings! {
 
 impl Settings {
     /// How many calls the window must hold before rates count; see [the builder](crate::CircuitBuilder::minimum_calls).
-    /// `None` where there is no window.
+    /// `None` if there is no window.
     #[must_use]
     pub fn minimum_calls(&self) -> Option<u32> {
         self.minimum_calls.or_else(|| self.default_minimum_calls())
@@ -239,8 +239,8 @@ impl Settings {
 
     /// Sets [`open_for`](Self::open_for). [`OpenFor::default`] is the default, 30 seconds.
     ///
-    /// A [function of the attempt](OpenFor::from_fn) cannot be changed while the circuit lives, nor set where there was
-    /// none: `reconfigure` refuses. Its jitter can be changed.
+    /// A [function of the attempt](OpenFor::from_fn) cannot be changed while the circuit lives, nor set if there was
+    /// none: `reconfigure` refuses that. Its jitter can be changed.
     ///
     /// **Watch out:** a plain `Duration` replaces growth and jitter, too;
     /// [what keeps them](crate::Circuit::reconfigure).
@@ -249,9 +249,9 @@ impl Settings {
         self
     }
 
-    /// Whether there is a custom policy; see [the builder](crate::CircuitBuilder::trip_when).
-    /// It cannot be changed while the circuit lives: `reconfigure` refuses. A circuit that is built from these settings
-    /// gets the same.
+    /// Whether there is a custom policy; see [the builder](crate::CircuitBuilder::trip_when). It cannot be changed
+    /// while the circuit lives: `reconfigure` refuses that. A circuit that is built from these settings gets the same
+    /// policy.
     #[must_use]
     pub fn has_trip_when(&self) -> bool {
         self.trip_when.is_some()
@@ -265,13 +265,13 @@ impl Settings {
         self.trip_when = Some(policy);
     }
 
-    /// Sets everything to what it is in `other`.
+    /// Sets every setting to its value in `other`.
     pub fn set_to(&mut self, other: &Self) -> &mut Self {
         self.clone_from(other);
         self
     }
 
-    /// What has changed from these settings to the `newer` ones, in the order in which settings are printed.
+    /// The settings that differ between these and the `newer` ones, in the order in which settings are printed.
     #[must_use]
     pub fn changes_to(&self, newer: &Self) -> Vec<ChangedSetting> {
         let pairs = self.values().into_iter().zip(newer.values());

@@ -12,11 +12,10 @@ use super::{
 };
 use crate::machine::{DEFAULT_OPEN_FOR, JitterKind, Numbers, OfAttempt, nanos};
 
-/// How long a circuit stays open before it lets a probe through (rule C2).
+/// The wait duration, here called a *break*: how long a circuit stays open before it admits a probe (rule C2).
 ///
-/// The *attempt* counts opens in a row, from 1, until the circuit has stayed closed for as long as its last
-/// break. The time is computed
-/// once, when the circuit opens, and kept for that break: exactly, up to six decimal digits; longer
+/// The *attempt* counts opens in a row, from 1, until the circuit has stayed closed for as long as its last break. The
+/// time is computed once, when the circuit opens, and kept for that break. Up to six decimal digits it is exact. Longer
 /// numbers are rounded up by at most 10 parts per million.
 ///
 /// ```
@@ -60,8 +59,8 @@ pub enum Jitter {
     /// Anything from half the time to the whole.
     #[doc(alias = "equal_jittered")]
     Equal,
-    /// The time plus or minus up to this share of it, above 0 and at most 1; never beyond the maximum of an
-    /// exponential time.
+    /// The time plus or minus up to this share of it, above 0 and at most 1. Never beyond the maximum of an exponential
+    /// time.
     Fraction(f64),
 }
 
@@ -80,8 +79,7 @@ impl OpenFor {
 
     /// `first`, then `factor` times longer with each attempt, but never longer than `max`, jitter included.
     ///
-    /// `factor` must be at least 1 and `max` at least `first`; that is checked when the circuit is
-    /// built.
+    /// `factor` must be at least 1 and `max` at least `first`. That is checked when the circuit is built.
     #[must_use]
     #[doc(alias = "max_ejection_time")]
     #[doc(alias = "exponential_backoff_error_timeout")]
@@ -97,11 +95,11 @@ impl OpenFor {
         }
     }
 
-    /// A function of the attempt, from 1.
+    /// A time that depends on the attempt, which counts from 1.
     ///
-    /// It is called when the circuit opens, by the call that opens it, and perhaps more than once. Under an
-    /// [`EjectionCap`](crate::EjectionCap) other calls leave the opening to that one, so it should be quick.
-    /// If it panics, the circuit opens for 30 seconds.
+    /// The call that opens the circuit calls the function, perhaps more than once. It should be quick: under an
+    /// [`EjectionCap`](crate::EjectionCap) other calls leave the opening to that one. If it panics, the circuit opens
+    /// for 30 seconds.
     #[must_use]
     #[doc(alias = "BreakDurationGenerator")]
     #[doc(alias = "open_wait_strategy")]
@@ -118,10 +116,11 @@ impl OpenFor {
         Self { jitter, ..self }
     }
 
-    /// The open time of the first attempt, without jitter. Where it [is a function](Self::is_function), 30 seconds:
-    /// what holds if that panics.
+    /// The open time of the first attempt, without jitter. If it [is a function](Self::is_function), 30 seconds: what
+    /// holds if that panics.
     ///
-    /// With this and its kin, a change of a live circuit can be relative:
+    /// With this, [`factor`](Self::factor), [`max`](Self::max) and [`get_jitter`](Self::get_jitter), a change of a live
+    /// circuit can be relative:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -146,14 +145,14 @@ impl OpenFor {
         self.first
     }
 
-    /// By how much the open time grows with each attempt: 1 where it is constant, or [a function](Self::is_function).
+    /// By how much the open time grows with each attempt. 1 if it is constant, or [a function](Self::is_function).
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.factor
     }
 
-    /// What no open time is longer than, jitter included. [`Duration::MAX`] where it is constant, or
-    /// [a function](Self::is_function).
+    /// What no open time is longer than, jitter included. [`Duration::MAX`] if it is constant, or [a
+    /// function](Self::is_function).
     #[must_use]
     pub fn max(&self) -> Duration {
         self.max
@@ -165,8 +164,8 @@ impl OpenFor {
         self.jitter
     }
 
-    /// Whether it is a [function](Self::from_fn) of the attempt. That cannot be changed while the circuit
-    /// lives, but its jitter can.
+    /// Whether it is a [function](Self::from_fn) of the attempt. That cannot be changed while the circuit lives, but
+    /// its jitter can.
     #[must_use]
     pub fn is_function(&self) -> bool {
         self.function.is_some()

@@ -2,8 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-/// How often calls of a circuit may be repeated (rule M8). It says nothing by itself: `degrade::retries::Retries`, with
-/// the feature `retries`, keeps to it.
+/// How often calls of a circuit may be repeated (rule M8). It does nothing by itself: the policy
+/// `degrade::retries::Retries` keeps to it (feature `retries`).
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,19 +20,19 @@ use std::{fmt, time::Duration};
 #[non_exhaustive]
 #[doc(alias = "max_retries")]
 pub struct RetryLimits {
-    /// How often one call is repeated, at most: 1 to 100. The first try is not among them.
+    /// How often one call is repeated, at most: 1 to 100. The first try does not count.
     pub at_most: u32,
     /// At most this share of the successful calls is repeated, in `0..=1`. Default: 0.1.
     pub share: f64,
-    /// So many more may be repeated each second, so that there are some where there are few calls. Default: 1.
+    /// This many more may be repeated each second, so that some can be while there are few calls. Default: 1.
     pub per_second: u32,
-    /// How long a call may wait in all before it is repeated. One that would have to wait for longer is not. Default: 1
-    /// second.
+    /// How long a call may wait in all before it is repeated. If it would have to wait for longer, it is not repeated.
+    /// Default: 1 second.
     pub max_wait: Duration,
 }
 
 impl RetryLimits {
-    /// At most so many repeats of a call, and the defaults for the rest.
+    /// At most this many repeats of a call, and the defaults for the rest.
     #[must_use]
     pub const fn new(at_most: u32) -> Self {
         Self {
