@@ -21,16 +21,16 @@ use super::{
 use crate::machine::Answer;
 
 pin_project! {
-    /// A future that runs if a circuit admits it. Made by [`Circuit::call`] and its kin. An [`OwnedCall`] is
-    /// the same with a circuit of its own.
+    /// A future that runs if a circuit admits it. Made by [`Circuit::call`] and its kin. An [`OwnedCall`] has a handle
+    /// to the circuit of its own.
     ///
-    /// The circuit admits when this is first polled. Dropped before, nothing has happened; dropped
-    /// later, the call is abandoned (rule A4).
+    /// The circuit admits the call when this is first polled. If it is dropped before, nothing has happened. If it is
+    /// dropped later, the call is abandoned (rule A4).
     ///
     /// # Panics
     ///
-    /// When it has to wait, if it is limited, and there is no runtime of tokio's with time enabled: by a
-    /// [`call_timeout`](crate::CircuitBuilder::call_timeout); as a probe, also by a
+    /// If it has a limit and has to wait, and there is no tokio runtime with time enabled. A limit is a
+    /// [`call_timeout`](crate::CircuitBuilder::call_timeout); for a probe, also a
     /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout).
     #[must_use = "futures do nothing unless polled"]
     pub struct Call<'a, F, C, H = &'a Circuit>
@@ -61,7 +61,7 @@ pin_project! {
     }
 }
 
-/// A [`Call`] that has a handle to its circuit, made by [`Circuit::call_owned`] and its kin. It can be spawned.
+/// A [`Call`] with a handle to the circuit of its own, made by [`Circuit::call_owned`] and its kin. It can be spawned.
 pub type OwnedCall<F, C> = Call<'static, F, C, Owned>;
 
 impl<F, C, H: Deref<Target = Circuit>> Call<'_, F, C, H> {

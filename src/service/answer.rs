@@ -14,7 +14,7 @@ use super::{
 };
 use crate::circuit::error::{Rejected, TimedOut};
 
-/// A response of HTTP: `http::Response`, and with the feature `reqwest` also `reqwest::Response`.
+/// An HTTP response: `http::Response`, and with the feature `reqwest` also `reqwest::Response`.
 pub trait HttpResponse: Sized {
     /// Its body.
     type Body;
@@ -31,8 +31,8 @@ impl<B> HttpResponse for Response<B> {
     }
 }
 
-/// What [`reject_with`](crate::CircuitBreakerLayer::reject_with) and
-/// [`time_out_with`](crate::CircuitBreakerLayer::time_out_with) make a response of.
+/// What the closures of [`reject_with`](crate::CircuitBreakerLayer::reject_with) and
+/// [`time_out_with`](crate::CircuitBreakerLayer::time_out_with) may return.
 ///
 /// | returned | the response |
 /// |---|---|
@@ -51,12 +51,12 @@ impl<B> HttpResponse for Response<B> {
             `.map(Body::from)`"
 )]
 pub trait IntoAnswer<Res: HttpResponse> {
-    /// Whether a rejection gets the usual `Retry-After` where the answer has none.
+    /// Whether a rejection gets the usual `Retry-After` if the answer has none.
     ///
     /// Default: yes.
     const RETRY_AFTER: bool = true;
 
-    /// The answer. It has `status` where it says nothing about that.
+    /// The answer. If it has no status of its own, it gets `status`.
     fn into_answer(self, status: StatusCode) -> Response<Res::Body>;
 }
 
@@ -158,8 +158,7 @@ fn add_retry_after<B>(response: &mut Response<B>, rejected: &Rejected) {
     }
 }
 
-/// A response of one's own. Made by
-/// [`reject_with`](crate::CircuitBreakerLayer::reject_with).
+/// Answers by a response of your own. Made by [`reject_with`](crate::CircuitBreakerLayer::reject_with).
 pub struct RejectWith<F, T = GatewayTimeout> {
     pub(crate) respond: Arc<F>,
     pub(crate) time_out: T,

@@ -27,9 +27,10 @@ use crate::{
 };
 
 /// Puts a bulkhead around breakers: of each circuit, at most so many calls at once, as its
-/// [`bulkhead`](crate::CircuitBuilder::bulkhead) says (rule M2). Where that says nothing, it does nothing.
+/// [`bulkhead`](crate::CircuitBuilder::bulkhead) setting says (rule M2). If a circuit has no such setting, it does
+/// nothing.
 ///
-/// A dependency that hangs then holds so many tasks, connections and buffers, and not all there are.
+/// A dependency that hangs then holds this many tasks, connections and buffers, and not all there are.
 ///
 /// ```
 /// use std::{convert::Infallible, time::Duration};
@@ -56,12 +57,15 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A call that finds no place waits for one, as long as the setting says, in the order in which calls came. If it gets
-/// none, it is rejected: [`Reason::BulkheadFull`](crate::Reason::BulkheadFull). The breaker's layer says what becomes
-/// of that, as of any rejection: a 503 with a `Retry-After` of a second, an error, a status of gRPC, or a response of
-/// your own, which can tell it by [`Rejected::reason`]. It is no failure: the dependency was not asked.
+/// If all places are taken, a call waits for one, for as long as the setting says, in the order in which calls came. If
+/// it gets none, it is rejected with [`Reason::BulkheadFull`](crate::Reason::BulkheadFull). That is no failure: the
+/// dependency was not asked.
 ///
-/// While the circuit rejects, calls are rejected for that, at once, also those that wait. A waiting call is no probe.
+/// The breaker's layer answers it like any rejection: with a 503 with a `Retry-After` of a second, an error, a status
+/// of gRPC, or a response of your own. Yours can tell it by [`Rejected::reason`].
+///
+/// While the circuit rejects, calls are rejected at once because of that, also calls that wait. A waiting call is no
+/// probe.
 ///
 /// # Watch out
 ///
@@ -73,15 +77,16 @@ use crate::{
 ///   ServiceBuilder::new().layer(BulkheadLayer::new()).layer(breaker)    // right
 ///   ```
 /// * A call that waits takes along the inner service that was found ready for it, and leaves a clone. So the inner
-///   service has to be `Clone`, and what it has reserved in `poll_ready`, such as a place in a buffer, is held while
-///   the call waits. Put what reserves outside.
-/// * Readiness says nothing of places. A load shedder further out does not see that it is full: this sheds itself.
-/// * A place is held until the head of the response is there. A slow body no longer has one, unless you say
+///   service has to be `Clone`. What it has reserved in `poll_ready`, such as a place in a buffer, is held while the
+///   call waits. Put services that reserve outside.
+/// * Readiness says nothing of places. A load shedder further out does not see that the bulkhead is full. The bulkhead
+///   sheds calls itself.
+/// * A call holds its place until the head of the response is there. To hold it to the end of the body, say
 ///   `to_end_of_body` (feature `body`).
-/// * Every layer of one circuit shares its places. A call that meets its own circuit again needs no second one (rule
+/// * All layers of one circuit share its places. A call that meets its own circuit again needs no second place (rule
 ///   D8).
-/// * The number of those who wait is not bounded, only how long they do: a wait of a second at 1,000 calls per second
-///   is 1,000 calls.
+/// * It does not bound how many calls wait, only how long they do. A wait of a second at 1,000 calls per second is
+///   1,000 calls.
 #[must_use = "a layer does nothing until it is applied"]
 pub struct BulkheadLayer<E = ToHead> {
     extent: PhantomData<fn() -> E>,
@@ -123,7 +128,7 @@ impl<S, E> Layer<S> for BulkheadLayer<E> {
 ///
 /// `S` is the breaker, and `E` says how long a call holds its place.
 ///
-/// Its readiness is the breaker's: a place is taken for a call, and not before. A clone carries no readiness.
+/// It is ready when the breaker is: a place is taken for a call, and not before. A clone carries no readiness.
 #[must_use = "services do nothing unless called"]
 pub struct Bulkhead<S, E = ToHead> {
     breaker: S,
@@ -196,13 +201,13 @@ impl<S, E> Bulkhead<S, E> {
 }
 
 pin_project! {
-    /// The response of a [`Bulkhead`]: that of the breaker, once there is a place for the call.
+    /// The response of a [`Bulkhead`]: the breaker's, once there is a place for the call.
     ///
-    /// Dropped while it waits, it leaves nothing behind. It begins to wait when it is first polled.
+    /// It begins to wait when it is first polled. If it is dropped while it waits, it leaves nothing behind.
     ///
     /// # Panics
     ///
-    /// When it is polled and has to wait for a place, if there is no runtime of tokio's with time enabled.
+    /// If it is polled and has to wait for a place, and there is no tokio runtime with time enabled.
     #[must_use = "futures do nothing unless polled"]
     pub struct BulkheadFuture<S, Req, E = ToHead>
     where
@@ -362,8 +367,8 @@ where
     }
 }
 
-/// A service that a [`BulkheadLayer`] goes around: a [`CircuitBreaker`], also one that is not ready while its circuit
-/// is open, or one with many circuits, with the feature `registry`.
+/// A service that a [`BulkheadLayer`] goes around. That is a [`CircuitBreaker`], also one that is not ready while its
+/// circuit is open. With the feature `registry` it may have many circuits.
 ///
 /// It is implemented by this crate only.
 #[diagnostic::on_unimplemented(
@@ -502,7 +507,8 @@ where
     }
 }
 
-/// How long a call holds its place: [`ToHead`], as usual, or to the end of its body, with the feature `body`.
+/// How long a call holds its place. The default is [`ToHead`]; with the feature `body`, it may be to the end of its
+/// body.
 ///
 /// It is implemented by this crate only.
 #[diagnostic::on_unimplemented(
@@ -510,7 +516,7 @@ where
     note = "to the end of a body, it can be held for an `http::Response`"
 )]
 pub trait HoldsPlace<Res>: sealed::Sealed {
-    /// What the protected service answers with.
+    /// The response of the protected service.
     type Response;
 
     #[doc(hidden)]

@@ -11,12 +11,12 @@ use super::{
 use crate::{circuit::limit::CallerLimit, machine::Outcome};
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
-    /// Says what counts as a failure, by two closures: `take` makes a note of the request before the call, and
-    /// `classify` gets that note beside the result. For a classification that depends on the request, too: on its
-    /// method, its path, or a deadline that came with it.
+    /// Says what counts as a failure, for a classification that depends on the request, too: on its method, its path,
+    /// or a deadline that came with it. `take` makes a note of the request before the call. `classify` gets that note
+    /// beside the result.
     ///
-    /// The note lives until the head of the response. So keep it small, and take nothing that has to be allocated. For
-    /// a call that is rejected, no note is taken. If either closure panics, the call has failed (rule A5).
+    /// The note lives until the head of the response. So keep it small, and take nothing that has to be allocated. If a
+    /// call is rejected, no note is taken. If either closure panics, the call has failed (rule A5).
     ///
     /// ```
     /// use http::{Method, Request, Response};
@@ -67,7 +67,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     }
 }
 
-/// What is remembered of a request, and how the classifier `C` judges the call with it: usually by the result
+/// What is remembered of a request, and how the classifier `C` judges the call with it. Usually `C` sees the result
 /// only.
 ///
 /// It is implemented by this crate only.
@@ -110,7 +110,7 @@ impl<T, J> fmt::Debug for ByRequest<T, J> {
     }
 }
 
-/// How far a call is observed, `X`, where a note `N` is taken of its request for the classifier.
+/// Observes a call as far as `X` does, and takes a note `N` of its request for the classifier.
 pub struct WithRequestFacts<X, N> {
     pub(crate) scope: Arc<X>,
     facts: PhantomData<fn() -> (X, N)>,

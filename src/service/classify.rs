@@ -1,9 +1,8 @@
 //! What counts as a failure (rule A1).
 //!
-//! A [`Classify`] looks at what a call came to and says what it means for the circuit. A closure is
-//! one; so are [`HttpClassifier`], the default, and [`ErrorsOnly`], for services that are not HTTP. One that has
-//! to know the request, too, is
-//! [`classify_with_request`](crate::CircuitBreakerLayer::classify_with_request).
+//! A [`Classify`] looks at the result of a call and says what it means for the circuit. A closure is one. So are
+//! [`HttpClassifier`], the default, and [`ErrorsOnly`], for services that are not HTTP. If the classifier has to know
+//! the request, too, use [`classify_with_request`](crate::CircuitBreakerLayer::classify_with_request).
 //!
 //! ```
 //! use http::StatusCode;
@@ -46,20 +45,22 @@ use crate::{
     machine::Outcome,
 };
 
-/// The default for HTTP: status 5xx and any error are failures, a 4xx is
-/// [answered](Outcome::Answered), everything else succeeds (rules A1, A2). Statuses can be moved.
+/// The default for HTTP. Status 5xx and any error are failures, a 4xx is [answered](Outcome::Answered), everything else
+/// succeeds (rules A1, A2). Each status can be moved.
 ///
-/// Answered is neutral, so that no crowd of missing pages hides a failure in the rates, and proof of life: a
-/// half-open circuit that is asked for a missing page closes. Three statuses are no such proof, because they
-/// speak of overload or of time: 408 (timeout), 425 (too early) and 429 (too many requests) are
-/// [ignored](Outcome::Ignored), and decide nothing.
+/// *Answered* is neutral in the rates, so a crowd of missing pages hides no failure. It is also proof of life: a
+/// half-open circuit that is asked for a missing page closes.
+///
+/// Three statuses are no such proof, because they speak of overload or of time: 408 (timeout), 425 (too early) and 429
+/// (too many requests). They are [ignored](Outcome::Ignored), and decide nothing.
 ///
 /// A response that a circuit breaker further in made from a rejection is ignored, whatever its
 /// status: the dependency was not touched (rule H3).
 ///
 /// With the feature `grpc`, a `grpc-status` in the head of a success counts as its code does over gRPC (rule H4).
-/// **Watch out:** that is a net for those who have forgotten `.grpc()`, and it has holes: after messages, the
-/// status comes in the trailers, which this classifier never sees.
+///
+/// **Watch out:** that softens the mistake of forgetting `.grpc()`, but not always. After messages, the status comes in
+/// the trailers, which this classifier never sees.
 #[derive(Clone, Debug, Default)]
 #[doc(alias = "consecutive_gateway_failure")]
 pub struct HttpClassifier {
@@ -79,7 +80,7 @@ pub(crate) struct Head<'a> {
 }
 
 impl HttpClassifier {
-    /// The default sets.
+    /// The default: 5xx and errors fail, most 4xx are answered, the rest succeeds.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -97,10 +98,10 @@ impl HttpClassifier {
         self.classify_as(Outcome::Success, statuses)
     }
 
-    /// Makes successes of 4xx, so that they are in the rates and end a streak of failures. 408, 425 and 429
-    /// stay ignored; statuses that were moved stay where they are.
+    /// Counts 4xx as successes, so that they are in the rates and end a streak of failures. 408, 425 and 429 stay
+    /// ignored. Statuses that were moved stay where they are.
     ///
-    /// Default: a 4xx is answered, which is in no rate.
+    /// Default: a 4xx is answered, and in no rate.
     #[must_use]
     pub fn client_errors_succeed(mut self) -> Self {
         self.client_errors_succeed = true;
@@ -113,8 +114,8 @@ impl HttpClassifier {
         self.classify_as(Outcome::Ignored, statuses)
     }
 
-    /// Takes these statuses for `outcome`. [`Outcome::TripNow`] makes a status open the circuit at
-    /// once (rule A7).
+    /// Counts these statuses as `outcome`. With [`Outcome::TripNow`], such a status opens the circuit at once (rule
+    /// A7).
     #[must_use]
     pub fn classify_as(
         mut self,
@@ -126,8 +127,8 @@ impl HttpClassifier {
         self
     }
 
-    /// Honours a `Retry-After` of failures (rule A7): if such a failure opens the circuit, the break is at
-    /// least so long. Of statuses that trip at once ([`Outcome::TripNow`]), it says how long.
+    /// Honours the `Retry-After` of failures (rule A7): if such a failure opens the circuit, the break is at least that
+    /// long. For statuses that trip at once ([`Outcome::TripNow`]), it says how long the break is.
     ///
     /// Default: not honoured.
     #[cfg(feature = "retry-after")]
@@ -210,13 +211,11 @@ pub fn is_rejection<B>(response: &Response<B>) -> bool {
 
 /// Calls over HTTP, without Tower.
 impl Circuit {
-    /// Like [`call`](Self::call), for a future that ends in a response of HTTP: an `http::Response`, or a
-    /// `reqwest::Response` with the feature `reqwest`. What counts as a failure says the default
-    /// [`HttpClassifier`]: errors and 5xx. For other sets, give
-    /// [`call_with_classifier`](Self::call_with_classifier) one of your own.
+    /// Like [`call`](Self::call), for a future that ends in an HTTP response: an `http::Response`, or with the feature
+    /// `reqwest` a `reqwest::Response`. The default [`HttpClassifier`] says what counts as a failure: errors and 5xx.
+    /// For another, use [`call_with_classifier`](Self::call_with_classifier).
     ///
-    /// The call ends with the head of the response (rule A3): what becomes of the body, the circuit does not
-    /// see.
+    /// The call ends with the head of the response (rule A3). The circuit does not see what becomes of the body.
     ///
     /// ```
     /// # use http::{Response, StatusCode};

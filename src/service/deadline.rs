@@ -1,4 +1,4 @@
-//! How much time a caller has left, by what its request says (rule M5): for
+//! How much time a caller has left, as its request says (rule M5): for
 //! [`shortened_by`](crate::CircuitBreakerLayer::shortened_by).
 //!
 //! | what | reads |
@@ -8,8 +8,8 @@
 //! | `GrpcTimeout`, with the feature `grpc` | `grpc-timeout` |
 //! | a closure | what you like |
 //!
-//! If there are two, the shorter holds. A value that cannot be understood is no deadline: the call has the limit that
-//! every call has. That is no error, and nothing panics. A caller can only shorten a limit.
+//! If there are two values, the shorter holds. A value that cannot be understood is no deadline: the call has the limit
+//! that every call has. That is no error, and nothing panics. A caller can only shorten a limit.
 //!
 //! ```
 //! use http::{HeaderName, Request};
@@ -34,8 +34,8 @@ use crate::util::digits::number;
 
 /// How much time a caller has left, if its request says so. See [the module](self).
 ///
-/// It is asked once for each call that is admitted, before the inner service gets the request. If it panics, the call
-/// has failed (rule A5). Where a call waits for a place, or is held, it is asked before that, too.
+/// It is asked once for each call that is admitted, before the inner service gets the request. If a call waits for a
+/// place, or is held, it is asked before that. If it panics, the call has failed (rule A5).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot say how much time the caller of a request `{Req}` has left",
     label = "no deadline of such requests",
@@ -43,7 +43,7 @@ use crate::util::digits::number;
             `|request: &{Req}| -> Option<Duration>`"
 )]
 pub trait Deadline<Req> {
-    /// The time that is left; `None` if the caller has said nothing, or nothing that makes sense.
+    /// The time that is left. `None` if the caller has said nothing, or nothing that makes sense.
     fn left(&self, request: &Req) -> Option<Duration>;
 }
 
@@ -56,7 +56,7 @@ where
     }
 }
 
-/// Callers have no say.
+/// No deadline: callers have no say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoDeadline;
 
@@ -68,12 +68,12 @@ impl<Req> Deadline<Req> for NoDeadline {
     }
 }
 
-/// The time that a caller has left, in the extensions of its request. For [`Extension`].
+/// The time that a caller has left, in the extensions of its request, where [`Extension`] reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeLeft(pub Duration);
 
-/// Reads the [`TimeLeft`] that a layer further out has put into the request's extensions. It is taken as what is left
-/// when this layer is called.
+/// Reads the [`TimeLeft`] that a layer further out has put into the request's extensions. The time counts from when
+/// this layer is called.
 ///
 /// ```
 /// use std::time::Duration;
@@ -97,8 +97,8 @@ impl<B> Deadline<Request<B>> for Extension {
 }
 
 /// Reads a header: whole numbers with a unit, `h`, `m`, `s`, `ms`, `us` or `ns`. A number without a unit is not
-/// understood, unless it is said what it is ([`in_milliseconds`](Header::in_milliseconds),
-/// [`in_seconds`](Header::in_seconds)).
+/// understood, unless you name its unit by [`in_milliseconds`](Header::in_milliseconds) or
+/// [`in_seconds`](Header::in_seconds).
 ///
 /// ```
 /// use http::HeaderName;
@@ -121,7 +121,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// A number without a unit is one of milliseconds.
+    /// Reads a number without a unit as milliseconds.
     ///
     /// Default: it is not understood.
     pub fn in_milliseconds(mut self) -> Self {
@@ -129,7 +129,7 @@ impl Header {
         self
     }
 
-    /// A number without a unit is one of seconds.
+    /// Reads a number without a unit as seconds.
     ///
     /// Default: it is not understood.
     pub fn in_seconds(mut self) -> Self {
@@ -162,7 +162,7 @@ impl<B> Deadline<Request<B>> for Header {
     }
 }
 
-/// Reads `grpc-timeout`, as the protocol has it: up to eight digits and a unit.
+/// Reads `grpc-timeout` as the protocol defines it: up to eight digits and a unit.
 ///
 /// ```
 /// use std::time::Duration;

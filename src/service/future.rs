@@ -19,15 +19,14 @@ use super::{
 use crate::circuit::limit::{CallerLimit, Timer};
 
 pin_project! {
-    /// The response of a [`CircuitBreaker`](crate::CircuitBreaker): the inner service's, or the
-    /// answer to a rejection.
+    /// The response of a [`CircuitBreaker`](crate::CircuitBreaker): the inner service's, or the answer to a rejection.
     ///
-    /// Dropped before it is done, the call is abandoned (rule A4).
+    /// If it is dropped before it is done, the call is abandoned (rule A4).
     ///
     /// # Panics
     ///
-    /// When it has to wait, if it is limited, and there is no runtime of tokio's with time enabled: by a
-    /// [`call_timeout`](crate::CircuitBuilder::call_timeout), or its caller; as a probe, also by a
+    /// If it has a limit and has to wait, and there is no tokio runtime with time enabled. A limit is a
+    /// [`call_timeout`](crate::CircuitBuilder::call_timeout) or the caller's own; for a probe, also a
     /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout).
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, A, Req, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly>

@@ -1,13 +1,12 @@
-//! What becomes of what the inner service has reserved, when the call that it was for is rejected (rule G3).
+//! What a rejection does with what the inner service has reserved for the call (rule G3).
 //!
-//! Some services reserve in `poll_ready`: a place in a buffer, a permit of a limit, a connection of a pool.
-//! They give it back with the call, or when they are dropped. A call that is rejected never reaches them, so
-//! all that is left is to drop them, and to put a clone in their place.
+//! Some services reserve in `poll_ready`: a place in a buffer, a permit of a limit, a connection of a pool. They give
+//! it back with the call, or when they are dropped. A rejected call never reaches them. So the only way to give it back
+//! is to drop the service, and to put a clone in its place.
 
 use super::layer::CircuitBreakerLayer;
 
-/// What a rejection does about an inner service that was asked to be ready: [`Keep`], as usual, or
-/// [`FreshClone`].
+/// What a rejection does with an inner service that was asked to be ready. Usually [`Keep`]; or [`FreshClone`].
 ///
 /// It is implemented for these two and nothing else.
 #[diagnostic::on_unimplemented(
@@ -25,12 +24,11 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A rejection leaves the inner service as it is, and with it what it has reserved, until its next call or its
-/// drop.
+/// A rejection leaves the inner service as it is. It keeps what it has reserved until its next call or its drop.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Keep;
 
-/// A rejection puts a fresh clone in the place of an inner service that was asked to be ready. Made so by
+/// A rejection replaces an inner service that was asked to be ready by a fresh clone. Set by
 /// [`CircuitBreakerLayer::fresh_clone_on_rejection`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FreshClone;
@@ -60,8 +58,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// It needs an inner service that is `Clone`. Calls that are admitted make no clone, nor do rejections by a circuit
     /// that was open already when `poll_ready` was called.
     ///
-    /// **Watch out**: without it, a service that was ready when the circuit opened keeps its place until its
-    /// next call or its drop. When all places are kept so, nobody else is ever ready again:
+    /// **Watch out**: without it, a service that was ready when the circuit opened keeps its place until its next call
+    /// or its drop. Once all places are kept so, nobody else is ever ready again:
     ///
     /// ```
     /// # use tower::{ServiceBuilder, service_fn};
@@ -83,8 +81,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// Default: [`keep_on_rejection`](Self::keep_on_rejection). For gRPC, this: its usual client, tonic's
-    /// `Channel`, is a buffer of 1,024 places.
+    /// Default: [`keep_on_rejection`](Self::keep_on_rejection). For gRPC, this: its usual client, tonic's `Channel`, is
+    /// a buffer of 1,024 places.
     pub fn fresh_clone_on_rejection(self) -> CircuitBreakerLayer<C, R, X, FreshClone> {
         self.giving_back()
     }
@@ -93,7 +91,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// reserve nothing in `poll_ready`. What an inner service does reserve stays with the instance until its next call
     /// or its drop (rule G3).
     ///
-    /// This is the default, but for gRPC.
+    /// This is the default, except for gRPC.
     pub fn keep_on_rejection(self) -> CircuitBreakerLayer<C, R, X, Keep> {
         self.giving_back()
     }

@@ -6,16 +6,16 @@ use http::{Extensions, HeaderMap, StatusCode};
 use super::{classify::Head, retry_after::RetryAfter};
 use crate::machine::Outcome;
 
-/// How a gRPC call went: the codes of the protocol, by its numbers.
+/// How a gRPC call went: the codes of the protocol, with its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Code {
     /// 0: it went well.
     Ok = 0,
-    /// 1: somebody cancelled it. As an answer, a deadline that has passed: see the
+    /// 1: somebody cancelled it. As an answer, it means that a deadline has passed: see the
     /// [module](crate::grpc#what-counts-as-what).
     Cancelled = 1,
-    /// 2: nobody knows; also what any number that is no code is taken for.
+    /// 2: nobody knows. Any number that is no code is taken for this one, too.
     Unknown = 2,
     /// 3: the request makes no sense.
     InvalidArgument = 3,
@@ -39,7 +39,7 @@ pub enum Code {
     Unimplemented = 12,
     /// 13: something is broken.
     Internal = 13,
-    /// 14: the service is not there; what a rejection is, too.
+    /// 14: the service is not there. A rejection has this code, too.
     Unavailable = 14,
     /// 15: data are lost.
     DataLoss = 15,

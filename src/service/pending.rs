@@ -1,10 +1,12 @@
 //! Readiness mode: a service that is not ready while its circuit would reject (rule G7).
 //!
-//! Usually a service whose circuit is open is ready at once, so that it can reject at once. A load balancer
-//! wants the opposite: `tower::balance` asks its endpoints which of them are ready, and steers around those
-//! that are not. [`pending_while_open`] makes services for that. While the circuit would reject, their
-//! `poll_ready` is pending; the task is woken when that changes: when the wait is over, when the probes
-//! time out, when a probe gives its permit back, and at once when somebody resets or releases the circuit.
+//! Usually, a service whose circuit is open is ready at once, so that it can reject at once. A load balancer wants the
+//! opposite: `tower::balance` asks its endpoints which of them are ready, and steers around those that are not.
+//! [`pending_while_open`] makes services for that.
+//!
+//! While the circuit would reject, their `poll_ready` is pending. The task is woken when that changes: when the wait is
+//! over, when the probes time out, or when a probe gives its permit back. It is woken at once when somebody resets or
+//! releases the circuit.
 //!
 //! ```
 //! use tower::Layer;
@@ -29,14 +31,14 @@
 //!
 //! # What to know
 //!
-//! * Without a balancer, or where all its endpoints are pending, callers *wait* for the end of the break.
-//!   Put a timeout or a load shedder around it.
-//! * Nothing is reserved (rule G3): of several clones that wait for one probe, one gets it, and calls of the
-//!   others are rejected, as is a call that comes after the circuit has opened between `poll_ready` and
-//!   `call`. A ramp chooses among calls, too, and is not waited for.
-//! * The wake-ups use tokio's timer, so `poll_ready` needs its runtime with time enabled, and panics without
-//!   when it has to wait for an instant. With a [clock](crate::clock) other than tokio's, a task that is woken
-//!   too early waits again.
+//! * Without a balancer, or if all its endpoints are pending, callers *wait* for the end of the break. Put a timeout or
+//!   a load shedder around it.
+//! * Nothing is reserved (rule G3). If several clones wait for one probe, one gets it, and calls of the others are
+//!   rejected. So is a call that comes after the circuit has opened between `poll_ready` and `call`. A ramp (slow
+//!   start) chooses among calls, too, and is not waited for.
+//! * The wake-ups use tokio's timer. So `poll_ready` panics if it has to wait for an instant and there is no tokio
+//!   runtime with time enabled. With a [clock](crate::clock) other than tokio's, a task that is woken too early waits
+//!   again.
 //!
 //! [`pending_while_open`]: crate::CircuitBreakerLayer::pending_while_open
 
@@ -58,9 +60,9 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Makes services that are not ready while their circuit would reject, for load balancers to steer
     /// around them (rule G7). See [`readiness`](self).
     ///
-    /// Say it last: classifier, rejection and body observation are set before it.
+    /// Call it last: classifier, rejection and body observation are set before it.
     ///
-    /// Default: they are ready at once, to reject at once.
+    /// Default: services are ready at once, to reject at once.
     #[doc(alias = "backpressure")]
     pub fn pending_while_open(self) -> PendingLayer<Self> {
         PendingLayer::new(self)

@@ -1,9 +1,9 @@
 //! What a failing dependency says about when to come back (rule A7). Needs the feature `retry-after`.
 //!
-//! A service that fails and knows for how long says so in a `Retry-After` header, as a number of seconds
-//! or as a date; over gRPC, in `grpc-retry-pushback-ms`. A breaker that honours it does not come back
-//! earlier: if that failure is the one that opens the circuit, the break is at least so long. It never
-//! opens a circuit by itself. Off unless a classifier is given a [`RetryAfter`]:
+//! A service that fails and knows for how long says so in a `Retry-After` header, as a number of seconds or as a date.
+//! Over gRPC, it says so in `grpc-retry-pushback-ms`. A breaker that honours it does not come back earlier: if that
+//! failure is the one that opens the circuit, the break is at least that long. It never opens a circuit by itself. It
+//! is off unless a classifier is given a [`RetryAfter`]:
 //!
 //! ```
 //! use std::time::Duration;
@@ -27,17 +27,18 @@
 //! | more than a day | not honoured: absurd |
 //! | anything else, or more than one such header | not honoured: nobody knows what was meant |
 //!
-//! Seconds are nothing but digits: no sign, no fraction, no unit. Dates are those of HTTP, in any of its
-//! three formats. A date is compared with the `Date` of the same response, so that clocks that disagree do
-//! no harm; where there is none that can be read, or more than one, with the clock of this machine.
+//! Seconds are nothing but digits: no sign, no fraction, no unit. Dates are those of HTTP, in any of its three formats.
+//! A date is compared with the `Date` of the same response, so clocks that disagree do no harm. If that cannot be read,
+//! or there is more than one, the clock of this machine is used.
 //!
-//! What is not honoured is as good as not said: the break is as long as the circuit makes it. A floor is
-//! under whatever that would be, constant, growing or jittered, and a break that would be longer stays so.
+//! If what is said is not honoured, the break is as long as the circuit makes it. What is honoured is a minimum for
+//! that, whether constant, growing or jittered: a break that would be longer stays so.
 //!
 //! Only failures ask. A 429 is ignored by default, and so is what it says, until it is
-//! [moved](crate::classify::HttpClassifier::failures) to the failures or made to trip. A response that a
-//! breaker further in has made of a rejection asks nothing (rule H3); over the wire it has lost that mark,
-//! is a 503 like any other, and says how long its circuit stays open (rule H1).
+//! [moved](crate::classify::HttpClassifier::failures) to the failures or made to trip.
+//!
+//! A response that a breaker further in has made from a rejection asks nothing (rule H3). Over the wire it has lost its
+//! mark, and is a 503 like any other. Then it says how long its circuit stays open (rule H1).
 //!
 //! With [`Outcome::TripNow`] for its status, a response opens the circuit at
 //! once, for exactly as long as it says:
@@ -70,7 +71,7 @@ use crate::{
 /// gRFC A6.
 const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// How long a dependency may ask to be left alone.
+/// How long a dependency may ask to be left alone: from a minimum to a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryAfter {
     minimum: Duration,
@@ -78,7 +79,8 @@ pub struct RetryAfter {
 }
 
 impl RetryAfter {
-    /// Honours what is said, but at least `minimum` and at most `maximum`, which is at most a day.
+    /// Honours what a dependency asks for, but makes it at least `minimum` and at most `maximum`. The maximum is at
+    /// most a day.
     ///
     /// # Errors
     ///
@@ -101,17 +103,16 @@ impl RetryAfter {
         Ok(Self { minimum, maximum })
     }
 
-    /// What a `Retry-After` among these headers asks for, if it is to be honoured.
+    /// What a `Retry-After` among these headers asks for. `None` if it is not to be honoured.
     ///
-    /// For classifiers of your own, which put it into
-    /// [`Outcome::FailureRetryAfter`].
+    /// For classifiers of your own: put it into [`Outcome::FailureRetryAfter`].
     #[must_use]
     pub fn read(&self, headers: &HeaderMap) -> Option<Duration> {
         self.honour(wait(headers, SystemTime::now)?)
     }
 
-    /// What a `grpc-retry-pushback-ms` among these headers or trailers asks for, if it is to be honoured.
-    /// Negative, it asks not to come back at all, which is not for a breaker.
+    /// What a `grpc-retry-pushback-ms` among these headers or trailers asks for. `None` if it is not to be honoured. A
+    /// negative number asks not to come back at all, which is not for a breaker.
     #[must_use]
     pub fn read_pushback(&self, headers: &HeaderMap) -> Option<Duration> {
         let millis = number(only(headers, &PUSHBACK)?)?;

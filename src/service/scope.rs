@@ -11,8 +11,7 @@ use crate::{
     machine::{Answer, Outcome},
 };
 
-/// How far a call is observed: [`HeadOnly`], as usual, or to the end of its body, with the feature
-/// `body`.
+/// How far a call is observed. Usually [`HeadOnly`]; with the feature `body`, it may be to the end of its body.
 ///
 /// It is implemented by this crate only.
 pub trait CallScope: sealed::Sealed {
@@ -39,8 +38,8 @@ pub trait CallScope: sealed::Sealed {
 /// A call that is observed so far.
 pub(crate) type ObservedCall<C, R, X> = Admitted<Shared<C, R, X>, false, <X as CallScope>::Meter>;
 
-/// A [`CallScope`] for these requests and responses, of a service that classifies by `C` and rejects by `R`. `X` is
-/// the whole scope, of which this may be a part.
+/// A [`CallScope`] for these requests and responses, of a service that classifies by `C` and rejects by `R`. `X` is the
+/// whole scope, of which this may be a part.
 ///
 /// It is implemented by this crate only.
 #[diagnostic::on_unimplemented(
@@ -50,7 +49,7 @@ pub(crate) type ObservedCall<C, R, X> = Admitted<Shared<C, R, X>, false, <X as C
             reqwest 0.13; around anything else, leave out `.observe_bodies()`"
 )]
 pub trait ObserveResponse<Req, Res, C, R, X: CallScope>: CallScope {
-    /// What the protected service answers with.
+    /// The response of the protected service.
     type Response;
 
     #[doc(hidden)]
@@ -87,7 +86,7 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// A call ends with the head of its response. Its body passes as it is.
+/// A call ends with the head of its response. Its body passes unchanged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HeadOnly;
 

@@ -1,4 +1,4 @@
-//! What the caller of a call that takes too long is answered (rules D9, M5).
+//! How a call is answered that takes too long (rules D9, M5).
 
 use std::{fmt, sync::Arc};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::circuit::error::{Rejected, TimedOut};
 
-/// Answers a call that takes too long, where a rejection is a response of one's own or a fallback's.
+/// Answers a call that takes too long, if rejections are answered by a response of your own or a fallback.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no answer `{Res}` to a call that takes too long",
     label = "here is no answer to a time-out",
@@ -36,7 +36,7 @@ impl<B: Default> AnswerTimeOut<Response<B>> for GatewayTimeout {
     }
 }
 
-/// None: the call goes on. Made by
+/// No answer: the call goes on. Made by
 /// [`without_time_out_answer`](crate::CircuitBreakerLayer::without_time_out_answer).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoTimeOutAnswer;
@@ -47,7 +47,7 @@ impl<Res> AnswerTimeOut<Res> for NoTimeOutAnswer {
     }
 }
 
-/// What a closure returns: anything that can be [made a response](IntoAnswer).
+/// The result of a closure: anything that can be [made a response](IntoAnswer).
 #[derive(Clone, Copy)]
 pub struct RespondWith<F>(F);
 
@@ -71,7 +71,7 @@ where
     }
 }
 
-/// What a closure returns, of any type.
+/// The result of a closure, of any type.
 #[derive(Clone, Copy)]
 pub struct Returns<F>(F);
 
