@@ -31,27 +31,27 @@ use crate::{
 
 /// A service with a circuit around it. Made by a [`CircuitBreakerLayer`].
 ///
-/// `S` is the inner service, `C` classifies, `R` answers rejections, and `X` is how far a call is observed.
+/// `S` is the inner service, `C` classifies, and `R` answers rejections. `X` says how far a call is observed.
 ///
-/// A clone shares the circuit and carries no readiness: ask it with `poll_ready` before calling it
-/// (rule G4).
+/// A clone shares the circuit and carries no readiness: ask it with `poll_ready` before calling it (rule G4).
 ///
-/// While the circuit would reject, this service is ready at once, whatever the inner one says, and
-/// the call is answered without touching the inner service (rules G1, G2). If `poll_ready` was ready because the
-/// circuit rejects, the next call is rejected, even if the circuit has closed in between.
+/// While the circuit would reject, this service is ready at once, whatever the inner one says. The call is then
+/// answered without touching the inner service (rules G1, G2). If `poll_ready` was ready because the circuit rejects,
+/// the next call is rejected, even if the circuit has closed in between.
 ///
-/// The other way round, a call can be rejected although the inner service was ready, because the
-/// circuit has opened since. What the inner service has reserved in `poll_ready`, such as a place in a buffer, then
-/// stays with this instance until its next call or its drop (rule G3). With
-/// [`fresh_clone_on_rejection`](CircuitBreakerLayer::fresh_clone_on_rejection), as layers for gRPC have it, a
+/// The other way round, a call can be rejected although the inner service was ready, because the circuit has opened
+/// since. What the inner service has reserved in `poll_ready`, such as a place in a buffer, then stays with this
+/// instance until its next call or its drop (rule G3).
+///
+/// With [`fresh_clone_on_rejection`](CircuitBreakerLayer::fresh_clone_on_rejection), as layers for gRPC have it, a
 /// fresh clone takes the inner service's place, and what was reserved is given back.
 ///
-/// A task that already waits for the inner service when the circuit opens is woken, and rejected as well (rule
-/// G1).
+/// If a task already waits for the inner service when the circuit opens, it is woken, and its call is rejected as well
+/// (rule G1).
 ///
-/// **Watch out:** while the circuit is closed, readiness is the inner service's, and a wait for it is no call that
-/// could fail. Where the inner service may never be ready, bound the wait, because a timeout around the service
-/// looks at the call and not at `poll_ready`:
+/// **Watch out:** while the circuit is closed, this service is ready when the inner one is. To wait for that is no
+/// call, and cannot fail. If the inner service may never be ready, bound the wait. A timeout around the service does
+/// not: it looks at the call and not at `poll_ready`:
 ///
 /// ```text
 /// service.ready().await?                       // wrong: may wait for ever
@@ -59,8 +59,8 @@ use crate::{
 /// ```
 ///
 /// Keep the layer, or a service that it has made itself: then threads do not contend for the counts of clones and
-/// calls. Where only clones are left, everything works the same, but clones share one count; see
-/// [the guide](crate::guide::speed).
+/// calls. If only clones are left, everything works the same, but clones share one count; see [the
+/// guide](crate::guide::speed).
 #[must_use = "services do nothing unless called"]
 pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly> {
     inner: S,
@@ -121,8 +121,8 @@ impl Readiness {
 }
 
 impl<S> CircuitBreaker<S> {
-    /// Puts `circuit` around `inner`, with the default classifier and the default rejection. For
-    /// others, and to wrap several services, use a [`CircuitBreakerLayer`].
+    /// Puts `circuit` around `inner`, with the default classifier and the default rejection. For others, and to wrap
+    /// several services, use a [`CircuitBreakerLayer`].
     pub fn new(inner: S, circuit: Circuit) -> Self {
         CircuitBreakerLayer::new(circuit).layer(inner)
     }

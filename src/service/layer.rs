@@ -26,12 +26,12 @@ use crate::{
 
 /// Puts a circuit breaker around services.
 ///
-/// **Every service that one layer makes shares the layer's circuit**, and so do their clones (rule
-/// G4). That is what a router needs: it applies a layer once for each route, and a server makes its
-/// services anew for each connection. To give a route a circuit of its own, give it a layer of its own.
+/// **Every service that one layer makes shares the layer's circuit**, and so do their clones (rule G4). That is what a
+/// router needs: it applies a layer once for each route, and a server makes its services anew for each connection. To
+/// give a route a circuit of its own, give it a layer of its own.
 ///
-/// Threads do not contend for what the services share, as long as the layer, or a service that it has made
-/// itself, is kept somewhere: see [the guide](crate::guide::speed).
+/// Keep the layer, or a service that it has made itself, somewhere. Then threads do not contend for what the services
+/// share: see [the guide](crate::guide::speed).
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,8 +66,8 @@ use crate::{
 ///
 /// # Watch out
 ///
-/// **Build a layer once**, outside of whatever runs for each request. One that is built for each request has a
-/// circuit for each request. That circuit is always closed, and it never opens:
+/// **Build a layer once**, outside of whatever runs for each request. A layer that is built for each request has a
+/// circuit for each request. That circuit is always closed, and never opens:
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -98,9 +98,9 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A test can find it out:
-/// `assert_eq!(`[`short_lived_circuits`](crate::observe::short_lived_circuits)`(), [])` after a few requests. Builds
-/// with debug assertions write a line to standard error, once a hundred such circuits of one place are gone.
+/// A test can find it out: `assert_eq!(`[`short_lived_circuits`](crate::observe::short_lived_circuits)`(), [])` after a
+/// few requests. Builds with debug assertions also say so. Once a hundred such circuits of one place are gone, they
+/// write a line to standard error.
 ///
 /// # Configured
 ///
@@ -134,12 +134,11 @@ pub struct CircuitBreakerLayer<C = HttpClassifier, R = ServiceUnavailable, X = H
 }
 
 impl CircuitBuilder {
-    /// Builds the circuit and a layer that owns it: the same as
-    /// [`CircuitBreakerLayer::new`]`(self.build()?)`.
+    /// Builds the circuit and a layer that owns it, like [`CircuitBreakerLayer::new`]`(self.build()?)`.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build).
+    /// As for [`build`](Self::build).
     #[track_caller]
     pub fn build_layer(
         self,
@@ -169,8 +168,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         self.family.circuit()
     }
 
-    /// Says what counts as a failure, by a closure. Its argument usually needs its type written
-    /// down: `|result: Result<&Response<Body>, &Infallible>| …`.
+    /// A closure says what counts as a failure. Its argument usually needs its type written down:
+    /// `|result: Result<&Response<Body>, &Infallible>| …`.
     ///
     /// Default: [`HttpClassifier`].
     #[doc(alias = "recordResult")]
@@ -183,7 +182,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         self.classifier(classifier)
     }
 
-    /// Says what counts as a failure, by a [`Classify`](crate::classify::Classify).
+    /// A [`Classify`](crate::classify::Classify) says what counts as a failure.
     ///
     /// Default: [`HttpClassifier`].
     pub fn classifier<C2>(self, classifier: C2) -> CircuitBreakerLayer<C2, R, X, G> {
@@ -194,9 +193,9 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         })
     }
 
-    /// Answers rejections with a response of your own: a text, which is a 503; a status; both; or a whole response with
-    /// the service's own body. See [`IntoAnswer`](crate::reject::IntoAnswer) for all that it may be. What an axum
-    /// handler returns becomes one with `.into_response()`:
+    /// Answers rejections with a response of your own: a text (which becomes a 503), a status, both, or a whole
+    /// response with the service's own body. See [`IntoAnswer`](crate::reject::IntoAnswer) for all that it may be. To
+    /// return what an axum handler returns, call `.into_response()` on it:
     ///
     /// ```
     /// use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::get};
@@ -218,13 +217,13 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// * An answer with a status of 4xx or 5xx that has no `Retry-After` gets the usual one (rule H1), unless it is
+    /// * An answer with a status of 4xx or 5xx and no `Retry-After` gets the usual one (rule H1). To leave it out, use
     ///   [`WithoutRetryAfter`](crate::reject::WithoutRetryAfter).
     /// * It is marked as a rejection, like the default one (rule H3).
     /// * A call that takes too long is answered with 504, or [with your own](Self::time_out_with).
     ///
-    /// **Watch out:** of a response without a status of its own, http and axum make a 200. Then a client, or a cache
-    /// on the way to it, takes the rejection for a good answer:
+    /// **Watch out:** http and axum make a 200 of a response without a status of its own. Then a client, or a cache on
+    /// the way to it, takes the rejection for a good answer:
     ///
     /// ```
     /// # use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::get};
@@ -252,26 +251,25 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         self.rejection(RejectWith::new(respond))
     }
 
-    /// Makes a rejection an error, for any service: [`CircuitError`](crate::CircuitError). If the inner
-    /// error is boxed already, use [`reject_as_box_error`](Self::reject_as_box_error): a `CircuitError`
-    /// of a boxed error is no [`Error`](std::error::Error).
+    /// A rejection becomes an error, for any service: [`CircuitError`](crate::CircuitError). If the inner error is
+    /// boxed already, use [`reject_as_box_error`](Self::reject_as_box_error): a `CircuitError` of a boxed error is no
+    /// [`Error`](std::error::Error).
     pub fn reject_as_error(self) -> CircuitBreakerLayer<C, RejectAsError, X, G> {
         self.rejection(RejectAsError)
     }
 
-    /// Makes a rejection a boxed [`Rejected`], and boxes the inner service's errors as they are.
+    /// A rejection becomes a boxed [`Rejected`]. The inner service's errors are boxed as they are.
     pub fn reject_as_box_error(self) -> CircuitBreakerLayer<C, RejectAsBoxError, X, G> {
         self.rejection(RejectAsBoxError)
     }
 
     /// Answers rejections with an async function of the rejection and the untouched request.
     ///
-    /// What it returns is not marked as a rejection: a good answer is a good answer. If it is still a
-    /// refusal, [mark it](Rejected::mark_response). For calls that take too long, see
-    /// [`time_out_with`](Self::time_out_with).
+    /// Its answer is not marked as a rejection: a good answer is a good answer. If it is still a refusal, [mark
+    /// it](Rejected::mark_response). For calls that take too long, see [`time_out_with`](Self::time_out_with).
     ///
-    /// A fallback that answers failures, too, is marked and counted, or keeps its error apart from the dependency's, is
-    /// a layer of its own: `degrade::fallback`, with the feature `degrade`.
+    /// For more there is a layer of its own, `degrade::fallback` (feature `degrade`). It can also answer failures,
+    /// marks and counts its answers, and keeps a fallback's error apart from the dependency's.
     #[doc(alias = "fallback.enabled")]
     #[doc(alias = "getFallback")]
     pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X, G>
@@ -282,19 +280,19 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         self.rejection(Fallback::new(fallback))
     }
 
-    /// Answers a call that takes longer than [`call_timeout`](CircuitBuilder::call_timeout), or as a probe longer than
-    /// [`probe_timeout`](CircuitBuilder::probe_timeout), with a response of your own (rules M5, D9). Rejections are
-    /// answered as the layer says already.
+    /// Answers a call that takes too long with a response of your own (rules M5, D9). That is a call that takes longer
+    /// than [`call_timeout`](CircuitBuilder::call_timeout), or a probe that takes longer than
+    /// [`probe_timeout`](CircuitBuilder::probe_timeout). Rejections are answered as before.
     ///
-    /// It takes what [`reject_with`](Self::reject_with) takes, and of a text it makes a 504. After
+    /// It takes what [`reject_with`](Self::reject_with) takes; a text becomes a 504. After
     /// [`fallback`](Self::fallback), [`reject_as_error`](Self::reject_as_error) and
     /// [`reject_as_box_error`](Self::reject_as_box_error) it takes the service's own response, of any type.
     ///
-    /// After `fallback` around a service that is not HTTP, and after `reject_with` where the body is not `Default`, the
-    /// layer has no answer to this, and does not compile until it is told one here, or that there is
-    /// [none](Self::without_time_out_answer).
+    /// In two cases the layer has no answer to this: after `fallback` around a service that is not HTTP, and after
+    /// `reject_with` if the body is not `Default`. Then it does not compile until you give it one here, or say that
+    /// there is [none](Self::without_time_out_answer).
     ///
-    /// **Watch out:** what is said about rejections after it takes its place:
+    /// **Watch out:** a method about rejections that is called after it replaces it:
     ///
     /// ```
     /// # use http::Response;
@@ -315,7 +313,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// Default: 504, or an error where rejections are errors.
+    /// Default: 504, or an error if rejections are errors.
     pub fn time_out_with<F, A>(self, respond: F) -> CircuitBreakerLayer<C, R::With, X, G>
     where
         F: Fn(&TimedOut) -> A,
@@ -328,11 +326,12 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         })
     }
 
-    /// Lets a call go on that takes longer than [`call_timeout`](CircuitBuilder::call_timeout), or as a probe longer
-    /// than [`probe_timeout`](CircuitBuilder::probe_timeout): to the circuit it has failed at its limit, and its caller
-    /// waits for as long as it takes (rules H2, M5, D9).
+    /// Lets a call go on that takes too long: one that takes longer than
+    /// [`call_timeout`](CircuitBuilder::call_timeout), or a probe that takes longer than
+    /// [`probe_timeout`](CircuitBuilder::probe_timeout). To the circuit it has failed at its limit. Its caller waits
+    /// for as long as it takes (rules H2, M5, D9).
     ///
-    /// For a [`fallback`](Self::fallback) around a service that is not HTTP, where no response can say that a call took
+    /// For a [`fallback`](Self::fallback) around a service that is not HTTP: no response can say there that a call took
     /// too long.
     ///
     /// ```
@@ -359,7 +358,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
         })
     }
 
-    /// Answers rejections by a [`Reject`](crate::reject::Reject).
+    /// A [`Reject`](crate::reject::Reject) answers rejections.
     pub fn rejection<R2>(self, rejection: R2) -> CircuitBreakerLayer<C, R2, X, G> {
         self.with_policies(|policies| Policies {
             classifier: policies.classifier,

@@ -15,15 +15,15 @@ use crate::{
 };
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
-    /// Keeps the timer of a call that is limited in its future. Such a call then allocates nothing. Its future is
-    /// larger by some 250 bytes, which every call has that goes through this layer.
+    /// Keeps the timer of a limited call in the call's future. Such a call then allocates nothing. The future of every
+    /// call through this layer is larger by some 250 bytes.
     ///
-    /// It sets no limit: that is the circuit's [`call_timeout`](crate::CircuitBuilder::call_timeout) or
-    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), which hold without this, too. Say it where most calls
-    /// have to wait, and a limit is set.
+    /// It sets no limit. The limits are the circuit's [`call_timeout`](crate::CircuitBuilder::call_timeout) and
+    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), which hold without this, too. Use it if a limit is set
+    /// and most calls have to wait.
     ///
-    /// Say it after [`observe_bodies`](Self#method.observe_bodies) and [`grpc`](Self#method.grpc); before, it does not
-    /// compile.
+    /// Call it after [`observe_bodies`](Self#method.observe_bodies) and [`grpc`](Self#method.grpc). Before them, it
+    /// does not compile.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -46,10 +46,12 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// an extension, `grpc-timeout`. They cannot lengthen it. The timer is kept in the call's future, as with
     /// [`limit_calls`](Self::limit_calls).
     ///
-    /// A call that has not brought its head when its caller's time is over is dropped, and answered as one that takes
-    /// longer than [`call_timeout`](crate::CircuitBuilder::call_timeout); [`whose`](crate::TimedOut::whose) tells them
-    /// apart. To the circuit it was **abandoned, and did not fail**: the caller has given up, and that says nothing
-    /// about the dependency, unless it was slow by then (rule A4). Else a stranger who sends a deadline of a nanosecond
+    /// If a call has not brought its head when its caller's time is over, it is dropped. It is answered like a call
+    /// that takes longer than [`call_timeout`](crate::CircuitBuilder::call_timeout); [`whose`](crate::TimedOut::whose)
+    /// tells them apart.
+    ///
+    /// To the circuit it was **abandoned, and did not fail**. The caller has given up, which says nothing about the
+    /// dependency, unless it was slow by then (rule A4). Otherwise a stranger who sends a deadline of a nanosecond
     /// would open the circuit for all.
     ///
     /// ```
@@ -73,30 +75,30 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// **Watch out:** if all callers have less time than
-    /// [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration), or there is none, a dependency that hangs is
-    /// never seen to fail. Set that below what callers usually have, or say after which time a call that was given up
-    /// has failed: [`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter).
+    /// **Watch out:** a dependency that hangs is never seen to fail if all callers have less time than
+    /// [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration), or if that is not set. Set it below what
+    /// callers usually have. Or say after which time a call that was given up has failed:
+    /// [`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter).
     ///
-    /// **Watch out:** where the circuit counts whatever is given up as a failure
-    /// ([`AbandonedPolicy::Failure`](crate::AbandonedPolicy::Failure)), it does so here, too, and a stranger's deadline
-    /// of a nanosecond is one.
+    /// **Watch out:** with [`AbandonedPolicy::Failure`](crate::AbandonedPolicy::Failure) the circuit counts whatever is
+    /// given up as a failure. Then a stranger's deadline of a nanosecond is a failure, too.
     ///
-    /// **Watch out:** the request goes on to the inner service as it is, with the deadline that it came with. Where the
+    /// **Watch out:** the request goes on to the inner service unchanged, with the deadline that it came with. If the
     /// inner service has less time than that, tell it yourself.
     ///
     /// * The time runs from the call, by tokio's clock, also while the call waits for its client, or for its place in a
-    ///   [bulkhead](crate::BulkheadLayer). If it is over before there is a place, the call is rejected: it is full. So
-    ///   it does while the call is held, by a `HoldLayer` (feature `degrade`), and then the circuit decides.
-    /// * Where there is [no answer to it](Self::without_time_out_answer), a deadline does nothing.
-    /// * Said twice, the shorter holds.
-    /// * Say it after [`observe_bodies`](Self#method.observe_bodies) and [`grpc`](Self#method.grpc); before, it does
-    ///   not compile. With [`keyed_by`](Self#method.keyed_by), say it before.
+    ///   [bulkhead](crate::BulkheadLayer). If it is over before there is a place, the call is rejected: the bulkhead is
+    ///   full. It also runs while a `HoldLayer` (feature `degrade`) holds the call. If it is over then, the circuit
+    ///   decides.
+    /// * If there is [no answer to it](Self::without_time_out_answer), a deadline does nothing.
+    /// * If it is called twice, the shorter deadline holds.
+    /// * Call it after [`observe_bodies`](Self#method.observe_bodies) and [`grpc`](Self#method.grpc). Before them, it
+    ///   does not compile. With [`keyed_by`](Self#method.keyed_by), call it before that.
     ///
     /// # Panics
     ///
-    /// A call that has a deadline and has to wait panics when it is polled where there is no runtime of tokio's with
-    /// time enabled.
+    /// A call that has a deadline and has to wait panics when it is polled, if there is no tokio runtime with time
+    /// enabled.
     ///
     /// Default: callers have no say.
     pub fn shortened_by<D>(self, deadline: D) -> CircuitBreakerLayer<C, R, Limited<X, D>, G> {
@@ -111,8 +113,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     }
 }
 
-/// How far a call is observed, `X`, where the call keeps the timer of its limit itself, and a [`Deadline`] `D` may
-/// shorten it. Made by [`limit_calls`](CircuitBreakerLayer::limit_calls) and
+/// Observes a call as far as `X` does, and keeps the timer of its limit in the call itself. A [`Deadline`] `D` may
+/// shorten the limit. Made by [`limit_calls`](CircuitBreakerLayer::limit_calls) and
 /// [`shortened_by`](CircuitBreakerLayer::shortened_by).
 pub struct Limited<X = HeadOnly, D = NoDeadline> {
     pub(crate) scope: Arc<X>,

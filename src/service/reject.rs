@@ -1,7 +1,6 @@
 //! What a rejection becomes: a 503, an error, or a fallback's answer (rules H1 to H3).
 //!
-//! A [`Reject`] answers in place of the inner service. The layer has a method for each of the
-//! usual ones:
+//! A [`Reject`] answers in place of the inner service. For the usual answers the layer has methods:
 //!
 //! | method | a rejection becomes | the service's error |
 //! |---|---|---|
@@ -12,10 +11,10 @@
 //! | `reject_as_status`, with the feature `tonic` | a `tonic::Status`: *unavailable*, and the [`Rejected`] is found in it | `tonic::Status` |
 //! | [`fallback`] | whatever an async function makes of the request | the inner one, unchanged |
 //!
-//! They also say what becomes of a call that takes longer than
-//! [`call_timeout`](crate::CircuitBuilder::call_timeout), or of a probe that takes longer than
-//! [`probe_timeout`](crate::CircuitBuilder::probe_timeout), where these are set (rules M5, D9): a 504, a
-//! [`CircuitError::TimedOut`], a boxed [`TimedOut`]. [`time_out_with`] gives another answer to any of them.
+//! They also say how a call is answered that takes too long (rules M5, D9): by a 504, a [`CircuitError::TimedOut`], or
+//! a boxed [`TimedOut`]. The limits are [`call_timeout`](crate::CircuitBuilder::call_timeout), and for probes
+//! [`probe_timeout`](crate::CircuitBuilder::probe_timeout), if these are set. [`time_out_with`] gives another answer to
+//! any of them.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -31,12 +30,12 @@
 //! # }
 //! ```
 //!
-//! What else `reject_with` takes: see [`IntoAnswer`].
+//! For all that `reject_with` takes, see [`IntoAnswer`].
 //!
 //! # What a rejection allocates
 //!
-//! To reject takes no memory (rule F3). What the rejection becomes may; these are small allocations, counted for one
-//! rejection of a circuit that is open for less than 100 seconds:
+//! To reject takes no memory (rule F3). What the rejection becomes may take some. These are small allocations, counted
+//! for one rejection of a circuit that is open for less than 100 seconds:
 //!
 //! | what it becomes | allocations | for |
 //! |---|--:|---|
@@ -88,8 +87,8 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What HTTP makes of one.
 impl Rejected {
-    /// [`remaining`](Self::remaining) as a `Retry-After` header has it (rule H1): whole seconds,
-    /// rounded up, at least 1, at most a day.
+    /// [`remaining`](Self::remaining) as a `Retry-After` header has it (rule H1): whole seconds, rounded up, at least
+    /// 1, at most a day.
     #[must_use]
     pub fn retry_after_secs(&self) -> Option<u64> {
         let remaining = self.remaining()?;
@@ -102,8 +101,8 @@ impl Rejected {
         )
     }
 
-    /// Marks a response as made from this rejection (rule H3), so that outer layers leave it alone: for
-    /// the answer of a fallback or of a [`Reject`](crate::Reject) that is still a refusal.
+    /// Marks a response as made from this rejection (rule H3), so that outer layers leave it alone. For the answer of a
+    /// fallback, or of a [`Reject`](crate::Reject), that is still a refusal.
     #[must_use]
     pub fn mark_response<B>(self, mut response: http::Response<B>) -> http::Response<B> {
         response.extensions_mut().insert(self);
@@ -140,21 +139,22 @@ pub trait Reject<Req, Res, E> {
     /// Turns an error of the inner service into an error of the protected one.
     fn inner_error(&self, error: E) -> Self::Error;
 
-    /// Answers in place of the inner service, which was called and took longer than it may: than
-    /// [`call_timeout`](crate::CircuitBuilder::call_timeout), as a probe than
-    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), or than its caller has time
-    /// ([`whose`](TimedOut::whose); rules M5, D9). What it was doing is dropped then. With `None`, the caller goes on
-    /// waiting for the inner service. For the circuit, the call has failed; if it was its caller's time that is over,
-    /// nothing has happened.
+    /// Answers in place of the inner service, which was called and took longer than it may (rules M5, D9). The limit
+    /// was [`call_timeout`](crate::CircuitBuilder::call_timeout), for a probe
+    /// [`probe_timeout`](crate::CircuitBuilder::probe_timeout), or the time that its caller has
+    /// ([`whose`](TimedOut::whose)). What the inner service was doing is then dropped.
+    ///
+    /// With `None`, the caller goes on waiting for the inner service. For the circuit, the call has failed. If it was
+    /// its caller's time that is over, nothing has happened.
     ///
     /// The request is gone: the inner service has it. The answer is no rejection, and must not be
     /// [marked](Rejected::mark_response) as one.
     fn timed_out(&self, timed_out: TimedOut) -> Option<Result<Res, Self::Error>>;
 }
 
-/// The default: 503 with an empty body, and `Retry-After` in whole seconds, rounded up, at least 1,
-/// at most a day; without it when a person has to release the circuit (rule H1). A call that takes too long is
-/// answered with 504 and an empty body (rules D9, M5).
+/// The default: 503 with an empty body (rule H1). It has a `Retry-After` in whole seconds, rounded up, at least 1, at
+/// most a day. It has none if a person has to release the circuit. A call that takes too long is answered with 504 and
+/// an empty body (rules D9, M5).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServiceUnavailable;
 
@@ -236,7 +236,7 @@ pub(super) fn whole_number(number: u64) -> HeaderValue {
     }
 }
 
-/// A rejection as [`CircuitError::Rejected`]. Made by
+/// A rejection becomes [`CircuitError::Rejected`]. Made by
 /// [`reject_as_error`](crate::CircuitBreakerLayer::reject_as_error).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RejectAsError;
@@ -258,8 +258,8 @@ impl<Req, Res, E> Reject<Req, Res, E> for RejectAsError {
     }
 }
 
-/// A rejection as a boxed error, for stacks whose error is boxed already. Inner errors are boxed as
-/// they are. Made by [`reject_as_box_error`](crate::CircuitBreakerLayer::reject_as_box_error).
+/// A rejection becomes a boxed error, for stacks whose error is boxed already. Inner errors are boxed as they are. Made
+/// by [`reject_as_box_error`](crate::CircuitBreakerLayer::reject_as_box_error).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RejectAsBoxError;
 

@@ -1,8 +1,8 @@
 //! What the types of layers and services are made of, for those who have to write them down.
 //!
-//! A service in a struct's field needs its whole type, and that says who classifies, who answers rejections,
-//! and how far a call is observed ([`HeadOnly`], or `body::ObserveBodies` with the feature `body`). All have
-//! defaults, so the usual type is short:
+//! A service in a struct's field needs its whole type. The type says who classifies, who answers rejections, and how
+//! far a call is observed ([`HeadOnly`], or `body::ObserveBodies` with the feature `body`). All of these have defaults,
+//! so the usual type is short:
 //!
 //! ```
 //! use tower_breaker::{
@@ -48,8 +48,8 @@
 //! | `degrade::Stacked<S>` | `StackLayer::of(&circuit)` |
 //! | `keyed::Keyed<S, K>` | `registry.layer_by(key)` |
 //!
-//! A closure in the layer (`classify`, `reject_with`, `fallback`, a key) has no name. Then take a trait object for the
-//! field, or a type parameter. The same goes where the type is none of a reader's business:
+//! A closure in the layer (`classify`, `reject_with`, `fallback`, a key) has a type without a name. Then use a trait
+//! object for the field, or a type parameter. Do the same if readers should not see the type:
 //!
 //! ```
 //! use http::{Request, Response};
@@ -149,18 +149,18 @@
 //!
 //! # The parts
 //!
-//! With a classifier that sees the request, there are [`ByRequest`] in place of the classifier and
-//! [`WithRequestFacts`] around how far a call is observed.
+//! If the classifier sees the request, [`ByRequest`] is the classifier, and [`WithRequestFacts`] is around how far a
+//! call is observed.
 //!
-//! Where a call keeps the timer of its limit itself, or its caller may shorten it, there is [`Limited`] around how far
-//! a call is observed.
+//! If a call keeps the timer of its limit itself, or its caller may shorten the limit, [`Limited`] is around how far a
+//! call is observed.
 //!
-//! A layer says, too, what a rejection does about what the inner service has reserved: [`Keep`], or
+//! A layer's type also says what a rejection does with what the inner service has reserved: [`Keep`], or
 //! [`FreshClone`].
 //!
 //! With the feature `degrade`, the whole stack around a service is a `degrade::Stacked<S, …>`.
 //!
-//! The types of a call's future and of an observed body name the same three, with the same defaults: the body of a
+//! The types of a call's future and of an observed body name the same three, with the same defaults. So the body of a
 //! response to `layer.observe_bodies()` is an `ObservedBody<B>`.
 
 use super::{
@@ -169,12 +169,11 @@ use super::{
     reject::{RejectAsBoxError, RejectAsError},
 };
 
-/// A service around `S` whose rejections are boxed errors, by its short name. Made by a layer that says
+/// The short name of a service around `S` whose rejections are boxed errors. Made by a layer that says
 /// [`reject_as_box_error`](crate::CircuitBreakerLayer::reject_as_box_error).
 pub type BoxErrorCircuitBreaker<S, C = HttpClassifier> = CircuitBreaker<S, C, RejectAsBoxError>;
 
-/// A service around `S` whose rejections are [errors](crate::CircuitError), by its short name. Made by a layer that
-/// says
+/// The short name of a service around `S` whose rejections are [errors](crate::CircuitError). Made by a layer that says
 /// [`reject_as_error`](crate::CircuitBreakerLayer::reject_as_error).
 pub type ErrorCircuitBreaker<S, C = HttpClassifier> = CircuitBreaker<S, C, RejectAsError>;
 
