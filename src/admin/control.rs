@@ -33,10 +33,10 @@ use crate::{
 /// The longest body. A configuration may be as long.
 const LONGEST_BODY: usize = 16 * 1024;
 
-/// Control of the circuits of a registry: force open, release, trip, reset, and change what holds.
+/// Routes by which a person controls the circuits of a registry: force open, release, trip, reset, and change settings.
 ///
-/// **Watch out:** whoever reaches these routes can stop every call of this service. They let in whoever comes, so put
-/// them behind what knows people. [`route_layer`](Router::route_layer) does that for these routes, and for no others:
+/// **Watch out:** whoever reaches these routes can stop every call of this service. They let everybody in, so put
+/// authentication before them. [`route_layer`](Router::route_layer) does that for these routes, and for no others:
 ///
 /// ```
 /// use axum::{Router, extract::Request, http::StatusCode, middleware::{self, Next}, response::Response};
@@ -76,12 +76,12 @@ const LONGEST_BODY: usize = 16 * 1024;
 /// | `POST /control/plan` | `configuration`, perhaps `version`, `replacing` | [`plan`](Registry::plan_as) |
 /// | `POST /control/apply` | the same | [`apply`](Registry::apply_as) |
 ///
-/// Of a [shared](crate::CircuitBuilder::shared) circuit, to force it open, release and reset it is done to the whole
-/// fleet, and the answer says in `heard` how many instances have [heard](Circuit::heard) it; with `"here": true`, it is
-/// done to this instance [alone](Circuit::here).
+/// If a circuit is [shared](crate::CircuitBuilder::shared), the whole fleet is forced open, released or reset. The
+/// answer says in `heard` how many instances have [heard](Circuit::heard) it. With `"here": true`, it is done to this
+/// instance [alone](Circuit::here).
 ///
-/// Bodies are JSON. A `reason` is asked for, and goes into the [event](crate::observe::Event) with who it was.
-/// [What is answered](crate::guide::operating#control).
+/// Bodies are JSON. A `reason` is required, and goes into the [event](crate::observe::Event) with who it was. For the
+/// answers, see [What is answered](crate::guide::operating#control).
 #[derive(Clone)]
 #[must_use = "it has to be made a router"]
 pub struct Control {
@@ -94,7 +94,7 @@ pub struct Control {
 type Who = dyn Fn(&Parts) -> Option<Name> + Send + Sync;
 
 impl Control {
-    /// Of all circuits of this registry.
+    /// Controls all circuits of this registry.
     pub fn new(registry: &Registry) -> Self {
         Self {
             registry: registry.clone(),
@@ -104,8 +104,8 @@ impl Control {
         }
     }
 
-    /// Who it is that asks, as whatever stands before these routes has found out. Then it does not matter what a body
-    /// says in `by`. Of a name longer than 256 bytes, so many are kept.
+    /// Sets who asks, as the authentication before these routes has found out. Then what a body says in `by` does not
+    /// matter. A longer name is cut to 256 bytes.
     ///
     /// ```
     /// # use tower_breaker::{admin::Control, registry::Registry};
@@ -125,27 +125,29 @@ impl Control {
         }
     }
 
-    /// Pages of this origin may ask: `https://ops.example.org`. If called again, of either. Where it is not called, it
-    /// is pages of the host that was asked.
+    /// Lets pages of this origin ask: `https://ops.example.org`. If called again, pages of any of them. If it is not
+    /// called, pages of the host that was asked may ask.
     ///
-    /// **Watch out:** without it, a page that has its own name point at this service is of the host that was asked (DNS
-    /// rebinding). So say it where nobody has to show who they are, and where a proxy sends another `Host` on.
+    /// **Watch out:** without it, a page whose own name points at this service counts as one of the host that was asked
+    /// (DNS rebinding). So call it if nobody has to log in, and if a proxy passes on another `Host`.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if it is no scheme and host.
+    /// [`ConfigError`] if `origin` is not a scheme and a host.
     pub fn origin(mut self, origin: &str) -> Result<Self, ConfigError> {
         self.origins.push(Origin::new(origin)?);
         Ok(self)
     }
 
-    /// How configurations are read that are planned or applied: with the bases and variables that the first one was
-    /// read with. Without it, there are none.
+    /// Sets how configurations are read that are planned or applied: with the same bases and variables as the first
+    /// one.
+    ///
+    /// Default: without bases and variables.
     pub fn reader(self, reader: ConfigReader) -> Self {
         Self { reader, ..self }
     }
 
-    /// The routes. They keep the registry alive.
+    /// Makes the routes. They keep the registry alive.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let this = Arc::new(self);
         let is_there = async || Json::ok(json!({ "control": true }));

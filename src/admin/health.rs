@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{circuit::handle::Circuit, registry::Registry, telemetry::Exposition};
 
-/// Whether the circuits of a registry are closed, and whether this service can do its work, for whoever asks over HTTP.
+/// Routes that say over HTTP whether the circuits of a registry are closed, and whether this service can do its work.
 ///
 /// **Watch out:** nothing that restarts a process may be tied to this. A circuit opens because something *else* does
-/// not work: to restart this service mends nothing, and takes its other work down with it. So no liveness probe, and no
-/// restart policy of an orchestrator:
+/// not work. A restart of this service mends nothing, and takes its other work down with it. So use it for no liveness
+/// probe, and for no restart policy of an orchestrator:
 ///
 /// ```yaml
 /// # Wrong: the database is down, so every instance is killed, again and again.
@@ -60,9 +60,9 @@ use crate::{circuit::handle::Circuit, registry::Registry, telemetry::Exposition}
 /// | `/readyz` | 200 if all rules hold, 503 otherwise; without rules, 200 |
 /// | `/metrics` | [the numbers](Exposition) of every circuit, for Prometheus |
 ///
-/// A circuit is *healthy* if it is closed, or in a mode in which it rejects nothing: shadow, disabled. So is one that
-/// is forced open for a time that is over: the next call closes it. A registry without circuits is healthy. [What the
-/// answers are made of](crate::guide::operating#health).
+/// A circuit is *healthy* if it is closed, or if its mode rejects nothing (shadow, disabled). If it was forced open for
+/// a time that is over, it is healthy, too: the next call closes it. A registry without circuits is healthy. See [What
+/// the answers are made of](crate::guide::operating#health).
 #[derive(Clone, Debug)]
 #[must_use = "it has to be made a router"]
 pub struct Health {
@@ -74,7 +74,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// Of all circuits of this registry.
+    /// Looks at all circuits of this registry.
     pub fn new(registry: &Registry) -> Self {
         Self {
             registry: registry.clone(),
@@ -85,8 +85,8 @@ impl Health {
         }
     }
 
-    /// Looks only at circuits that were [named](Registry::is_named), and not at those that were made on first use. They
-    /// may be thousands, and each may be about one customer. Rules look at all.
+    /// Looks only at circuits that were [named](Registry::is_named), and not at those that were made on first use. The
+    /// latter may be thousands, and each may be about one customer. Rules of readiness look at all circuits.
     pub fn named_only(self) -> Self {
         Self {
             named_only: true,
@@ -94,41 +94,42 @@ impl Health {
         }
     }
 
-    /// Looks only at circuits with this tag; if called again, with both. Rules look at all.
+    /// Looks only at circuits with this tag. If called again, at those with all of the tags. Rules of readiness look at
+    /// all circuits.
     pub fn tagged(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.push((key.into(), value.into()));
         self
     }
 
-    /// Not ready while this circuit rejects calls.
+    /// Makes the service not ready while this circuit rejects calls.
     ///
-    /// A circuit whose break is over does not: its next call is a probe. Nor does one that was forced open for a time
-    /// that is over, nor one that is half-open. If the service
-    /// were not ready then, no call would come, and the circuit could never close.
+    /// A circuit whose break (wait duration) is over does not reject: its next call is a probe. Nor does one that was
+    /// forced open for a time that is over, nor one that is half-open. If the service were not ready then, no call
+    /// would come, and the circuit could never close.
     ///
-    /// **Watch out:** a name that the registry does not know is taken for one that is mistyped: the service is not
-    /// ready, and the answer says why. So require circuits that are named, not those that are made on first use.
+    /// **Watch out:** a name that the registry does not know counts as mistyped. The service is not ready then, and the
+    /// answer says why. So require circuits that are named, not those that are made on first use.
     ///
-    /// **Watch out:** while the service is not ready, no calls come either. When the break is over the answer is 200,
-    /// and if the probe fails, 503 again. Have the orchestrator ask often enough to see that, or let a
+    /// **Watch out:** while the service is not ready, no calls come either. When the break is over, the answer is 200.
+    /// If the probe fails, it is 503 again. Let the orchestrator ask often enough to see that, or let a
     /// [driver](crate::Circuit::probe_with) make the probes.
     pub fn require(self, name: impl Into<String>) -> Self {
         self.rule(Rule::One(name.into()))
     }
 
-    /// Not ready while all of these circuits reject calls. One that is unknown counts as one that does; so does a list
-    /// without names.
+    /// Makes the service not ready while all of these circuits reject calls. An unknown one counts as one that rejects.
+    /// With a list without names, the service is never ready.
     pub fn require_any<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
         let names = names.into_iter().map(N::into).collect();
         self.rule(Rule::Any(names))
     }
 
-    /// Not ready while all circuits with this tag reject calls, or there are none.
+    /// Makes the service not ready while all circuits with this tag reject calls, or if there are none.
     pub fn require_any_tagged(self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.rule(Rule::AnyTagged(key.into(), value.into()))
     }
 
-    /// Answers `/metrics` with this in place of the default, such as one with more labels.
+    /// Answers `/metrics` with this exposition in place of the default, such as one with more labels.
     pub fn metrics(self, metrics: Exposition) -> Self {
         Self {
             metrics: Some(metrics),
@@ -136,7 +137,7 @@ impl Health {
         }
     }
 
-    /// Has no `/metrics`. axum panics if a router gets the same route twice, so that is needed where there is one
+    /// Leaves out `/metrics`. axum panics if a router gets the same route twice. So use this if there is a `/metrics`
     /// already.
     pub fn without_metrics(self) -> Self {
         Self {
@@ -150,7 +151,7 @@ impl Health {
         self
     }
 
-    /// The routes. It keeps the registry alive.
+    /// Makes the routes. They keep the registry alive.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let metrics = self.metrics.clone();
         let this = Arc::new(self);

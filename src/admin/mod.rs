@@ -1,4 +1,4 @@
-//! Health, a look at every circuit, and control, as routers for axum. Needs the feature `admin`.
+//! Routers for axum: health, a look at every circuit, and control. Needs the feature `admin`.
 //!
 //! | router | for | who may get at it |
 //! |---|---|---|
@@ -6,7 +6,7 @@
 //! | [`View`] | people: a live page, and what it is made of | your own people: it changes nothing |
 //! | [`Control`] | people on duty | those who may turn off this service's calls: put authentication in front |
 //!
-//! Each is a router of its own, so that none is mounted by accident.
+//! Each is a separate router, so that none is mounted by accident.
 //!
 //! ```
 //! use axum::Router;

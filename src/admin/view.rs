@@ -28,7 +28,7 @@ use crate::{
     registry::Registry,
 };
 
-/// A look at every circuit of a registry, over HTTP: a page that shows them live, and what it is made of.
+/// Routes that show every circuit of a registry over HTTP: a live page, and the data that it is made of.
 ///
 /// ```
 /// use axum::Router;
@@ -49,8 +49,8 @@ use crate::{
 /// | `events`, `events?name=` | the last events of all circuits, or of one, oldest first |
 /// | `stream`, `stream?name=` | all that happens, as server-sent events |
 ///
-/// [What the answers are made of](crate::guide::operating#the-page-and-what-it-is-made-of). Nothing here changes
-/// anything: control is a router of its own.
+/// See [What the answers are made of](crate::guide::operating#the-page-and-what-it-is-made-of). Nothing here changes
+/// anything: control is a separate router.
 ///
 /// `nest_service` serves the page with a `/` at the end of its path and without one. `nest("/breakers", …)` serves only
 /// `/breakers`, and `nest("/breakers/", …)` only `/breakers/`; the other is a 404.
@@ -58,8 +58,8 @@ use crate::{
 /// The page shows buttons only if [`Control`](super::Control) is under the same prefix:
 /// [how to mount both](crate::guide::operating#where-they-go).
 ///
-/// **Watch out:** names, tags and what people wrote are for your own people. Put it where only they reach it, or
-/// [behind authentication](crate::guide::operating#who-may-look).
+/// **Watch out:** the page shows names, tags and what people wrote, which are for your own people. Put it where only
+/// they reach it, or [behind authentication](crate::guide::operating#who-may-look).
 #[must_use = "it has to be made a router"]
 pub struct View {
     registry: Registry,
@@ -68,7 +68,7 @@ pub struct View {
 }
 
 impl View {
-    /// Of all circuits of this registry.
+    /// Shows all circuits of this registry.
     pub fn new(registry: &Registry) -> Self {
         Self {
             registry: registry.clone(),
@@ -77,11 +77,11 @@ impl View {
         }
     }
 
-    /// How many streams there may be at once. Default: 64. Each open page has one. One more is answered with a 503 and
-    /// a `Retry-After`, unless there is a client that has read nothing for a minute: its stream ends.
+    /// Sets how many streams there may be at once. Default: 64. Each open page has one. One more is answered with a 503
+    /// and a `Retry-After`, unless some client has read nothing for a minute. Then that client's stream ends.
     ///
-    /// They cost little: all circuits are looked at once a second, for all streams together, and only while there is
-    /// one.
+    /// Streams cost little. All circuits are looked at once a second, for all streams together, and only while there is
+    /// a stream.
     pub fn max_streams(self, streams: u32) -> Self {
         Self {
             max_streams: streams,
@@ -89,9 +89,9 @@ impl View {
         }
     }
 
-    /// Has streams end when this is true. They ask four times a second.
+    /// Ends streams when `ends` returns true. They ask four times a second. For a graceful shutdown.
     ///
-    /// **Watch out:** without it, a server that shuts down gracefully waits for every page that is open somewhere:
+    /// **Watch out:** without it, a server that shuts down gracefully waits until nobody has the page open:
     ///
     /// ```
     /// # use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
@@ -113,7 +113,7 @@ impl View {
         }
     }
 
-    /// The routes. They keep the registry alive, but a stream does not: it ends with it.
+    /// Makes the routes. They keep the registry alive. A stream does not, and ends when the registry is gone.
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let this = Arc::new(Watched::new(self));
         let (all, one, events, stream) = (this.clone(), this.clone(), this.clone(), this);

@@ -47,7 +47,7 @@ impl Error for UnknownCircuit {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CreateError {
-    /// The registry is full, and no circuit in it can make room.
+    /// The registry is full, and none of the circuits that it looked at can leave.
     Full {
         /// [`max_circuits`](super::RegistryBuilder::max_circuits).
         max_circuits: u32,

@@ -12,12 +12,12 @@ pub(super) const OTHER: &str = "other";
 
 pub(super) const MAX_LABELS: u32 = 200;
 
-/// Which names of circuits become values of a label (rule L6): the first 200, or as many as you say. All others are
-/// `other`, and so is a circuit that is called so.
+/// Decides which names of circuits become values of a label (rule L6): the first 200, or as many as you say. All others
+/// are `other`, and so is a circuit of that name.
 ///
-/// For instruments of your own, such as OpenTelemetry's, which drop what is over their limit of attribute sets.
-/// `Metrics` and [`Exposition`](super::Exposition) choose in the same way. A name keeps its label: if
-/// it went from `other` to one of its own, a counter would fall.
+/// It is for instruments of your own, such as OpenTelemetry's, which drop what is over their limit of attribute sets.
+/// `Metrics` and [`Exposition`](super::Exposition) choose in the same way. A name keeps its label. If it went from
+/// `other` to a label of its own, a counter would fall.
 ///
 /// ```
 /// # use tower_breaker::{registry::Registry, telemetry::Labels};
@@ -37,14 +37,14 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// At most 200 labels. The circuits that are there now have the first, and of those the ones that were
-    /// [named](Registry::is_named).
+    /// Gives at most 200 labels. The circuits that are there now get theirs first. Among them, those that were
+    /// [named](Registry::is_named) go before the others.
     #[must_use]
     pub fn of(registry: &Registry) -> Self {
         Self::with_max(registry, MAX_LABELS)
     }
 
-    /// The same with at most so many labels, beside `other`.
+    /// Gives at most `max_labels` labels, beside `other`. The order is that of [`of`](Self::of).
     #[must_use]
     pub fn with_max(registry: &Registry, max_labels: u32) -> Self {
         let most = size(max_labels);
@@ -58,7 +58,7 @@ impl Labels {
         }
     }
 
-    /// The label for the circuit of this name.
+    /// Finds the label for the circuit of this name.
     #[must_use]
     pub fn label<'a>(&self, name: &'a str) -> &'a str {
         let mut given = self.given();

@@ -18,12 +18,12 @@ use crate::{
     util::panic::catch_panic,
 };
 
-/// Publishes the numbers of all circuits of a registry through the facade [`metrics`], to whatever exporter is
+/// Publishes the numbers of all circuits of a registry through the facade [`metrics`], to the exporter that is
 /// installed there.
 ///
 /// A call pays nothing for it. Numbers are read where they are kept anyway: at each transition, when
-/// [`publish`](Self::publish) is called, and [at an interval](Self::every), if you like. Which metrics there are says
-/// `guide::telemetry`.
+/// [`publish`](Self::publish) is called, and [at an interval](Self::every), if you like. `guide::telemetry` says which
+/// metrics there are.
 ///
 /// ```
 /// use metrics_exporter_prometheus::PrometheusBuilder;
@@ -45,11 +45,13 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A clone is another handle to the same, and so is what [`every`](Self::every) returns. **Watch out:** when the last
-/// is dropped, nothing more is published, and the exporter goes on showing the last numbers.
+/// A clone is another handle to the same, and so is what [`every`](Self::every) returns.
 ///
-/// The recorder is looked up each time. So it may be installed later than this, and what was counted before is in the
-/// next numbers; but not durations that were published before. If a recorder panics, nothing else happens.
+/// **Watch out:** when the last handle is dropped, nothing more is published, and the exporter goes on showing the last
+/// numbers.
+///
+/// The recorder is looked up each time, so it may be installed later than this. What was counted before is in the next
+/// numbers, except durations that were published before. If a recorder panics, nothing else happens.
 #[derive(Clone)]
 #[must_use = "nothing is published any more once this is dropped"]
 pub struct Metrics {
@@ -66,13 +68,14 @@ struct Shared {
 type DynRecorder = dyn Recorder + Send + Sync;
 
 impl Metrics {
-    /// The same as [`builder`](Self::builder) and [`install`](MetricsBuilder::install).
+    /// Publishes from now on with the defaults. The same as [`builder`](Self::builder) and
+    /// [`install`](MetricsBuilder::install).
     #[must_use = "nothing is published any more once this is dropped"]
     pub fn install(registry: &Registry) -> Self {
         Self::builder(registry).install()
     }
 
-    /// Begins to publish the circuits of this registry. It does not keep the registry alive.
+    /// Begins to build the publishing of this registry's circuits. It does not keep the registry alive.
     pub fn builder(registry: &Registry) -> MetricsBuilder {
         MetricsBuilder {
             registry: registry.clone(),
@@ -81,15 +84,15 @@ impl Metrics {
         }
     }
 
-    /// Sets every series to what holds now. For a handler of scrapes, before it renders.
+    /// Sets every series to its value now. Call it in a handler of scrapes, before it renders.
     ///
-    /// This does not wait: if another thread is just setting the same series, that thread sets what holds now.
+    /// This does not wait. If another thread is just setting the same series, that thread sets the value of now.
     pub fn publish(&self) {
         self.shared.publish();
     }
 
-    /// Publishes at this interval, at most once a millisecond, for exporters that push, and for quiet circuits. To be
-    /// spawned:
+    /// Publishes at this interval, at most once a millisecond. For exporters that push, and for quiet circuits. Spawn
+    /// it:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -102,12 +105,12 @@ impl Metrics {
     /// # }
     /// ```
     ///
-    /// The future is a handle, too: `published` may be dropped after this. It ends when the registry is gone, which it
-    /// does not keep alive: that is seen after an interval at most. To end it before, drop it, or abort its task.
+    /// The future is a handle, too: `published` may be dropped after this. It does not keep the registry alive. When
+    /// the registry is gone, the future ends after an interval at most. To end it before, drop it, or abort its task.
     ///
     /// # Panics
     ///
-    /// When it is polled, if there is no runtime of tokio with a clock.
+    /// When the future is polled, if there is no runtime of tokio with time enabled.
     #[must_use = "nothing is published at this interval until it is spawned or awaited"]
     pub fn every(&self, interval: Duration) -> impl Future<Output = ()> + Send + use<> {
         publish_every(self.clone(), interval.max(Duration::from_millis(1)))
@@ -133,20 +136,20 @@ pub struct MetricsBuilder {
 }
 
 impl MetricsBuilder {
-    /// How many names become labels; all others are `other` (rule L6).
+    /// Sets how many names become labels. All others are `other` (rule L6).
     ///
-    /// Default: 200. Circuits that are named come first, if they are there by now. Exporters do not forget names, so a
+    /// Default: 200. Circuits that are named come first, if they are there by now. Exporters do not forget names. So a
     /// name keeps its label when its circuits have left.
     pub fn max_labels(mut self, names: u32) -> Self {
         self.max_labels = names;
         self
     }
 
-    /// Where to publish, in place of the recorder that is installed globally. (One that is set for a thread only hears
-    /// what happens on that thread.)
+    /// Sets the recorder to publish to, in place of the one that is installed globally. (One that is set for a thread
+    /// only hears what happens on that thread.)
     ///
-    /// It may call back, but not for ever: one that [publishes](Metrics::publish) whenever it is told something never
-    /// ends.
+    /// The recorder may call back, but not for ever. One that [publishes](Metrics::publish) whenever it is told
+    /// something never ends.
     pub fn recorder(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
         self.recorder = Some(Box::new(recorder));
         self

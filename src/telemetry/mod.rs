@@ -1,4 +1,4 @@
-//! What operators see of circuits: numbers for a dashboard, and traces.
+//! What operators see of circuits: numbers for a dashboard, logs, and traces.
 //!
 //! | | needs the feature | what it is |
 //! |---|---|---|
@@ -10,7 +10,7 @@
 //! | `record_on_current_span` | the same | what became of a call, on the caller's span |
 //! | `SpanLayer` | `tracing` | a span around each call |
 //!
-//! Numbers cost a call nothing: they are read where they are kept anyway.
+//! Numbers cost a call nothing. They are read where they are kept anyway.
 
 pub mod attributes;
 #[cfg(feature = "registry")]

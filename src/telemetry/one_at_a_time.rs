@@ -7,8 +7,8 @@ use crate::util::panic::catch_panic;
 /// Has code that reads something and sets it elsewhere run on one thread at a time, and once more after each time that
 /// somebody asks for it. So whatever has changed before somebody asked, the last run has seen.
 ///
-/// Nobody waits: who asks while it runs leaves it to that thread, which may be further up on the same stack, if what is
-/// set is heard by somebody who makes a change. So this is no lock.
+/// Nobody waits: who asks while it runs leaves it to the thread that runs it. That may be further up on the same stack,
+/// if what is set is heard by somebody who makes a change. So this is no lock.
 #[derive(Debug, Default)]
 pub(super) struct OneAtATime {
     /// How often it was asked for since it began to run; zero while it does not run.

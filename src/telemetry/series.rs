@@ -1,7 +1,7 @@
 //! What is shown under one label: of the circuit of that name, or of all those that have no label of their own.
 //!
-//! **Counters** are sums that never fall (rule L4). Beside what its circuits have counted, a series has what those had
-//! counted that have left: their last numbers are taken in as they leave, under the lock under which sums are made.
+//! **Counters** are sums that never fall (rule L4). A series has what its circuits have counted, and what those had
+//! counted that have left. Their last numbers are taken in as they leave, under the lock under which sums are made.
 //!
 //! A circuit is known by where the text of its name lies. Each circuit of a registry has a text of its own, which does
 //! not lie in the circuit ([`Name::shared`]). So it stays where it is when the registry moves the circuit, as it does
@@ -181,8 +181,8 @@ impl Seen {
         }
     }
 
-    /// What it will do most likely, so that it is there, at zero, before it happens for the first time: who asks by how
-    /// much a series has grown is not told of its first value.
+    /// What it will do most likely, so that it is there, at zero, before it happens for the first time. Otherwise, a
+    /// query for a series' growth would miss its first value.
     fn likely(&self) -> impl Iterator<Item = Step> + use<> {
         let settings = &self.settings;
         let trips = [
@@ -258,8 +258,8 @@ impl Series {
         }
     }
 
-    /// Of circuits of this registry. As long as it is there, no handle that is taken here is the last of its circuit,
-    /// so none takes a circuit along that would run somebody else's code under the lock.
+    /// Of circuits of this registry. As long as it is there, no handle that is taken here is the last of its circuit.
+    /// So none takes a circuit along that would run somebody else's code under the lock.
     pub(super) fn read(&self, registry: &Registry) -> Reading {
         // Before the lock, so that it is dropped after it: it may have left before it is told.
         let there = registry.get(&self.label);

@@ -16,9 +16,9 @@ use crate::{
     registry::{Registry, Subscription},
 };
 
-/// The numbers of all circuits as text for Prometheus, of exactly the circuits that exist.
+/// Renders the numbers of all circuits as text for Prometheus. It shows exactly the circuits that exist.
 ///
-/// It needs no recorder and no package. `guide::telemetry` has a table of what there is.
+/// It needs no recorder and no package. `guide::telemetry` has a table of the metrics.
 ///
 /// ```
 /// use tower_breaker::{registry::Registry, telemetry::Exposition};
@@ -34,11 +34,10 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Make one, when the registry is built, and keep it: a scrape only renders. Transitions are counted from then on, all
+/// Make one when the registry is built, and keep it: a scrape only renders. Transitions are counted from then on, all
 /// else from when a circuit was built. A clone is another handle to the same.
 ///
-/// A label that no circuit has any more goes to another name, when there is none left for that
-/// ([`max_labels`](Self::max_labels)).
+/// If no label is left for a new name ([`max_labels`](Self::max_labels)), it gets a label that no circuit has any more.
 #[derive(Clone)]
 pub struct Exposition {
     tracked: Arc<Tracked>,
@@ -49,13 +48,13 @@ impl Exposition {
     /// The type of the text, for the header `Content-Type`.
     pub const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// The text of this registry. It does not keep the registry alive.
+    /// Begins to count for this registry. It does not keep the registry alive.
     #[must_use]
     pub fn new(registry: &Registry) -> Self {
         Self::begin(registry, MAX_LABELS)
     }
 
-    /// How many names become labels; all others are `other` (rule L6).
+    /// Sets how many names become labels. All others are `other` (rule L6).
     ///
     /// Default: 200. Circuits that are named come first, if they are there by now.
     #[must_use]
@@ -79,7 +78,7 @@ impl Exposition {
         }
     }
 
-    /// The text. Empty once the registry is gone.
+    /// Renders the text. It is empty once the registry is gone.
     #[must_use]
     pub fn render(&self) -> String {
         let Some(_registry) = self.tracked.registry() else {

@@ -12,9 +12,9 @@ use crate::{
     telemetry::attributes,
 };
 
-/// Sets on the current span what becomes of each call of every circuit, from now on, until what this returns is
-/// dropped: also of circuits that are made later. For a single circuit, see
-/// [`CircuitBuilder::record_on_current_span`], which has the fields, and what to look out for.
+/// Sets on the current span what becomes of each call of every circuit, also of circuits that are made later. It ends
+/// when what this returns is dropped. For the fields, and what to look out for, see
+/// [`CircuitBuilder::record_on_current_span`], which does it for a single circuit.
 ///
 /// ```
 /// use tower_breaker::{registry::Registry, telemetry::record_on_current_span};
@@ -38,7 +38,7 @@ impl CircuitBuilder {
     /// |---|---|---|
     /// | `circuit_breaker.name` | admitted, rejected | the circuit |
     /// | `circuit_breaker.state` | admitted, rejected | the state that the call met |
-    /// | `circuit_breaker.era` | admitted | grows with each transition |
+    /// | `circuit_breaker.era` | admitted | the era (generation): grows with each transition |
     /// | `circuit_breaker.probe` | admitted | whether the call is a probe |
     /// | `circuit_breaker.outcome` | rejected, ended | `success`, `failure`, `ignored`, `abandoned`, `rejected` |
     /// | `circuit_breaker.rejected_reason` | rejected | `open`, `half_open_full`, `forced_open`, `ramping`, `bulkhead_full` |
@@ -48,8 +48,8 @@ impl CircuitBuilder {
     /// | `circuit_breaker.fallback_failed` | the same | whether that has failed as well |
     /// | `circuit_breaker.retry` | failed, and might be repeated | what was decided last: `retried`, `no_budget`, … |
     ///
-    /// The names are [constants](crate::telemetry::attributes), and the values [labels](crate::observe#labels). For the
-    /// span that tower-http makes for each request of a server:
+    /// The names are [constants](crate::telemetry::attributes), and the values are [labels](crate::observe#labels). For
+    /// the span that tower-http makes for each request of a server:
     ///
     /// ```
     /// use axum::{Router, extract::Request, routing::get};
@@ -77,8 +77,8 @@ impl CircuitBuilder {
     /// # }
     /// ```
     ///
-    /// **Watch out:** `tracing` drops what is set of a field that the span did not declare when it was made, and says
-    /// nothing. So use [`circuit_breaker_span!`](crate::circuit_breaker_span), or copy the list from there:
+    /// **Watch out:** if the span did not declare a field when it was made, `tracing` drops its value and says nothing.
+    /// So use [`circuit_breaker_span!`](crate::circuit_breaker_span), or copy the list from there:
     ///
     /// ```
     /// # use tracing::{Level, field::Empty, info_span};
@@ -97,12 +97,12 @@ impl CircuitBuilder {
     ///   `future.in_current_span()`.
     ///
     /// **Watch out:** a span has one value for each field. If a request goes through several circuits that tell, the
-    /// last one is seen: `name` and `outcome` belong together then, and the rest may be another's. A
+    /// last one is seen. Then `name` and `outcome` belong together, and the rest may be another circuit's. A
     /// [`SpanLayer`](crate::telemetry::SpanLayer) around each breaker gives each call a span of its own.
     ///
     /// An inner service that fails to become ready is no call (rule A6), and nothing is set.
     ///
-    /// Whoever listens to calls has them timed, which reads the clock twice a call.
+    /// Calls that are listened to are timed. That reads the clock twice a call.
     #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
     pub fn record_on_current_span(self) -> Self {
         self.on_call(hear)

@@ -30,8 +30,8 @@ const FIELDS: [&str; 11] = [
 /// Makes a span, as `tracing::span!` does, that declares the fields that
 /// [`record_on_current_span`](crate::CircuitBuilder::record_on_current_span) sets. Needs the feature `tracing`.
 ///
-/// `tracing` drops what is set of a field that was not declared, and says nothing. So a field that is forgotten or
-/// mistyped is never there.
+/// If a field was not declared, `tracing` drops its value and says nothing. So a field that is forgotten or mistyped is
+/// never there.
 ///
 /// ```
 /// use tower_breaker::circuit_breaker_span;

@@ -23,9 +23,9 @@ use crate::{
     telemetry::attributes,
 };
 
-/// Tells every transition of every circuit as an event of [`tracing`], from now on, until what this returns is
-/// dropped: also of circuits that are made later. For a single circuit, see [`CircuitBuilder::log_transitions`], which
-/// has the levels and the fields.
+/// Logs every transition of every circuit as an event of [`tracing`], also of circuits that are made later. It ends
+/// when what this returns is dropped. For the levels and the fields, see [`CircuitBuilder::log_transitions`], which
+/// does it for a single circuit.
 ///
 /// ```
 /// use tower_breaker::{registry::Registry, telemetry::log_transitions};
@@ -48,9 +48,9 @@ pub fn log_transitions(registry: &Registry) -> Subscription {
 }
 
 impl CircuitBuilder {
-    /// Tells every transition, every change of settings, and what has no room around a circuit, as an event of
-    /// [`tracing`](https://docs.rs/tracing) (rule L7). Feature `tracing`. The target is `tower_breaker`, and the
-    /// message is the line that an [`Event`] prints as:
+    /// Logs every transition, every change of settings, and what has no room around a circuit, as an event of
+    /// [`tracing`](https://docs.rs/tracing) (rule L7). Feature `tracing`. The target is `tower_breaker`. The message is
+    /// the line that an [`Event`] prints as:
     ///
     /// ```text
     ///  WARN tower_breaker: circuit `payments` opened: 7 of 10 calls failed (70 %, threshold 50 %), next probe in 5 s …
@@ -68,7 +68,7 @@ impl CircuitBuilder {
     /// | opened again, half-open, closed, released, reset, disabled; anything in shadow | `info` |
     /// | the mode changed and the state did not; settings changed; the others of those that are alone or shared | `debug` |
     ///
-    /// Each has all that is known in fields, so nothing has to be read out of the message:
+    /// Each event has all that is known in fields, so nothing has to be read out of the message:
     ///
     /// | field | what |
     /// |---|---|
@@ -79,17 +79,17 @@ impl CircuitBuilder {
     /// | `circuit_breaker.mode`, `.mode_before` | labels |
     /// | `circuit_breaker.cause` | a label |
     /// | `circuit_breaker.vetoed` | the cause of a trip that was vetoed |
-    /// | `circuit_breaker.era` | grows with each transition |
+    /// | `circuit_breaker.era` | the era (generation): grows with each transition |
     /// | `circuit_breaker.calls`, `.failures`, `.slow` | what the window held, as the circuit left closed |
     /// | `circuit_breaker.threshold` | what the cause was held against: failures in a row, or a share of 1 |
     /// | `circuit_breaker.attempt` | opens in a row |
-    /// | `circuit_breaker.open_for_seconds` | the break that begins |
+    /// | `circuit_breaker.open_for_seconds` | the break (wait duration) that begins |
     /// | `circuit_breaker.who`, `.why` | of what a person did, as far as that was told |
     /// | `circuit_breaker.detached_why` | why it is alone, as a label |
     /// | `circuit_breaker.settings_version` | of a change of settings, which has nothing of state, mode and cause |
     ///
-    /// What is not known has no field. That a circuit came to its registry or left it is not told here. An event
-    /// belongs to the span in which it happened: that of the request that tripped the circuit.
+    /// What is not known has no field. It is not logged that a circuit came to its registry or left it. An event
+    /// belongs to the span in which it happened, such as that of the request that tripped the circuit.
     ///
     /// ```
     /// # use tower_breaker::Circuit;

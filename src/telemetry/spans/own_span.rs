@@ -29,12 +29,12 @@ use crate::{
     telemetry::attributes,
 };
 
-/// Puts a span `circuit_breaker` around each call, which tells what became of it (rule L7). Feature `tracing`.
+/// A layer that puts a span `circuit_breaker` around each call, with what became of it (rule L7). Feature `tracing`.
 ///
-/// It goes outside of the breaker, and directly around it. The span has the fields that
-/// [`record_on_current_span`](crate::CircuitBuilder::record_on_current_span) sets, its target is `tower_breaker`, and
-/// its level is `debug`, unless you [set](Self::level) another. It lies in whatever span is current when the call is
-/// made, and around whatever spans the inner service has.
+/// Put it outside of the breaker, and directly around it. The span has the fields that
+/// [`record_on_current_span`](crate::CircuitBuilder::record_on_current_span) sets. Its target is `tower_breaker`, and
+/// its level is `debug`, unless you [set](Self::level) another. Its parent is the span that is current when the call is
+/// made. Spans of the inner service lie within it.
 ///
 /// ```
 /// use tower::ServiceBuilder;
@@ -54,18 +54,18 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A call that is dropped before its response is there is told as well, with the outcome `abandoned`: on this span,
-/// and on the span around it if that is told of calls.
+/// If a call is dropped before its response is there, the outcome is `abandoned`. It is told on this span, and on the
+/// span around it if that is told of calls.
 ///
-/// A fallback and a policy for retries are outside of the breaker, and no part of this span: they are told on the
-/// request's, by `record_on_current_span`. Where each try shall have a span of its own, this layer goes inside of the
+/// A fallback and a policy for retries are outside of the breaker, and no part of this span. They are told on the
+/// request's span, by `record_on_current_span`. If each try shall have a span of its own, put this layer inside of the
 /// retries.
 ///
 /// **Watch out:** the span ends with the response's head. If bodies are observed, the outcome comes later, and is not
-/// on this span. It is on the request's, by `record_on_current_span`.
+/// on this span. It is on the request's span, by `record_on_current_span`.
 ///
-/// Clones are the same layer. Make one for each circuit, and not one for each route: each listens to all calls of its
-/// circuit, from when it is made until the last of its services is gone. Whoever listens to calls has them timed, which
+/// Clones are the same layer. Make one for each circuit, not one for each route. Each layer listens to all calls of its
+/// circuit, from when it is made until the last of its services is gone. Calls that are listened to are timed. That
 /// reads the clock twice a call.
 #[derive(Clone)]
 pub struct SpanLayer {
@@ -80,14 +80,14 @@ struct Hearing {
 }
 
 impl SpanLayer {
-    /// For the calls of this circuit.
+    /// Makes a layer for the calls of this circuit.
     #[must_use]
     pub fn new(circuit: &Circuit) -> Self {
         Self::hearing(|id| circuit.subscribe_calls(hear(id)))
     }
 
-    /// For the calls of any circuit of this registry, for a layer with one for each key. The span tells of the first
-    /// circuit that its call comes to.
+    /// Makes a layer for the calls of any circuit of this registry. Use it around a layer that has one circuit for each
+    /// key. The span tells of the first circuit that its call comes to.
     #[cfg(feature = "registry")]
     #[cfg_attr(docsrs, doc(cfg(all(feature = "registry", feature = "tracing"))))]
     #[must_use]
@@ -106,7 +106,7 @@ impl SpanLayer {
         }
     }
 
-    /// The level of the spans.
+    /// Sets the level of the spans.
     ///
     /// Default: `debug`.
     #[must_use]
