@@ -22,4 +22,6 @@ mod stack;
 #[cfg(feature = "retries")]
 mod storm;
 #[cfg(all(feature = "cached", feature = "retries"))]
+mod traps;
+#[cfg(all(feature = "cached", feature = "retries"))]
 mod whole;
