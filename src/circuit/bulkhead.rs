@@ -34,7 +34,7 @@ use crate::{
 /// A place in the [bulkhead](crate::CircuitBuilder::bulkhead) of a circuit, for one call (rule M2). It is given back
 /// when this is dropped. Made by [`Circuit::try_enter`] and [`Circuit::enter`].
 ///
-/// Where there is no bulkhead, and for a part of another call of the circuit (rule D8), it counts for nothing.
+/// If there is no bulkhead, it takes no place. Nor does it for a part of another call of the circuit (rule D8).
 #[must_use = "a place that is dropped is given back"]
 pub struct Place {
     /// Whose it is, if it counts. A circuit of a registry stays there for it (rule I5).
@@ -78,8 +78,8 @@ pub(crate) type Waiting = Pin<Box<dyn Future<Output = Result<Place, Rejected>> +
 
 /// For calls without Tower. With it, a [`BulkheadLayer`](crate::BulkheadLayer) does this.
 impl Circuit {
-    /// Takes a place in the [bulkhead](crate::CircuitBuilder::bulkhead), to be held while a call is made (rule M2). It
-    /// does not wait for one.
+    /// Takes a place in the [bulkhead](crate::CircuitBuilder::bulkhead) without waiting for one (rule M2). Hold it
+    /// while you make a call.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -97,8 +97,8 @@ impl Circuit {
     /// # }
     /// ```
     ///
-    /// **Watch out:** take it before the call, and not within. There it is part of the call (rule D8), and counts for
-    /// nothing:
+    /// **Watch out:** take the place before the call, and not within it. Within, it is part of the call (rule D8), and
+    /// counts for nothing:
     ///
     /// ```text
     /// circuit.call(async { let _place = circuit.try_enter()?; query().await }).await      // wrong: no limit at all
@@ -107,8 +107,8 @@ impl Circuit {
     ///
     /// # Errors
     ///
-    /// [`Rejected`] if there is no place, or if there is none and the circuit would reject the call. It is counted, and
-    /// the call must not be made.
+    /// [`Rejected`] if no place is free, or if there is a bulkhead and the circuit would reject the call. The rejection
+    /// is counted, and you must not make the call.
     pub fn try_enter(&self) -> Result<Place, Rejected> {
         self.ask_in().map_err(|not_in| match not_in {
             NotIn::Rejected(rejected) => rejected,
@@ -116,10 +116,11 @@ impl Circuit {
         })
     }
 
-    /// Like [`try_enter`](Self::try_enter), and waits for a place as long as the
-    /// [bulkhead](crate::CircuitBuilder::bulkhead) says. Who came first gets the first that comes free.
+    /// Like [`try_enter`](Self::try_enter), but waits for a place, for as long as the
+    /// [bulkhead](crate::CircuitBuilder::bulkhead) setting says. Those who wait get places in the order in which they
+    /// came.
     ///
-    /// Cancel safe: dropped at any time, it leaves nothing behind.
+    /// Cancel safe: if it is dropped, at any time, it leaves nothing behind.
     ///
     /// # Errors
     ///
@@ -127,7 +128,7 @@ impl Circuit {
     ///
     /// # Panics
     ///
-    /// If it has to wait and there is no runtime of tokio's with time enabled.
+    /// If it has to wait and there is no tokio runtime with time enabled.
     pub async fn enter(&self) -> Result<Place, Rejected> {
         match self.ask_in() {
             Ok(place) => Ok(place),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::name::Name;
 
-/// Who changes something by hand, and why, as far as that is told. It comes along with what listeners are told.
+/// Who changes something by hand, and why, if that was said. Listeners are told it with the change.
 ///
 /// ```
 /// use tower_breaker::{By, Circuit};
@@ -24,8 +24,8 @@ use super::name::Name;
 /// # }
 /// ```
 ///
-/// Nothing is checked: whoever may call this says who it is. Printed, control characters are escaped, so that a log
-/// has one line for each change.
+/// Nothing is checked: callers say themselves who they are. When it is printed, control characters are escaped, so that
+/// a log has one line for each change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct By {
     who: Option<Name>,
@@ -33,7 +33,7 @@ pub struct By {
 }
 
 impl By {
-    /// Somebody: a person, a team, a program.
+    /// Somebody: a person, a team, a program. `who` is the name.
     #[must_use]
     pub fn who(who: impl Into<Name>) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl By {
         Self::default()
     }
 
-    /// Why: a ticket, a few words.
+    /// Adds why: a ticket, a few words.
     #[must_use]
     pub fn because(self, why: impl Into<Name>) -> Self {
         Self {
@@ -57,19 +57,19 @@ impl By {
         }
     }
 
-    /// Who it is, if that was told.
+    /// Who it is, if that was said.
     #[must_use]
     pub fn get_who(&self) -> Option<&str> {
         self.who.as_deref()
     }
 
-    /// Why, if that was told.
+    /// Why, if that was said.
     #[must_use]
     pub fn get_why(&self) -> Option<&str> {
         self.why.as_deref()
     }
 
-    /// Whether neither was told.
+    /// Whether neither was said.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.who.is_none() && self.why.is_none()

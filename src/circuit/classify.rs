@@ -38,10 +38,10 @@ where
     }
 }
 
-/// For services that are not HTTP: an error is a failure, any response a success.
+/// For services that are not HTTP: an error is a failure, any response is a success.
 ///
-/// It knows nothing of responses, so it cannot see that one was made from a rejection (rule H3):
-/// around a breaker that answers with a 503, use [`HttpClassifier`](crate::classify::HttpClassifier).
+/// It knows nothing of responses, so it cannot see that a response was made from a rejection (rule H3). Around a
+/// breaker that answers with a 503, use [`HttpClassifier`](crate::classify::HttpClassifier).
 #[derive(Clone, Copy, Debug, Default)]
 #[doc(alias = "consecutive_local_origin_failure")]
 pub struct ErrorsOnly;
@@ -55,11 +55,10 @@ impl<Res, E> Classify<Res, E> for ErrorsOnly {
     }
 }
 
-/// Ignores the rejections of a circuit breaker further in that come as errors, and leaves the rest
-/// to another classifier (rule H3).
+/// Ignores errors that are the rejections of a circuit breaker further in. It leaves the rest to another classifier
+/// (rule H3).
 ///
-/// For errors that are [`CircuitError`] (whose inner error goes on to the other classifier) or a
-/// boxed error.
+/// For errors that are a boxed error, or a [`CircuitError`], whose inner error goes on to the other classifier.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct IgnoreRejections<C>(
     /// The classifier for everything else.

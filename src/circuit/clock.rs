@@ -15,10 +15,11 @@ use crate::{machine::nanos, util::panic::catch_panic};
 
 /// A clock that never goes back and never panics.
 ///
-/// If one does go back, nothing panics and no circuit is stuck, but what is counted by time is off: a
-/// break may last longer, a call look faster, and a time window hold too much or too little, until the
-/// clock is where it was. If one panics, that reading is taken for the time at which the circuit was
-/// built, and nothing else comes of it. One that panics when a circuit is built is refused (rule B8).
+/// If a clock does go back, nothing panics and no circuit is stuck, but what is counted by time is wrong until the
+/// clock is where it was. A break may last longer, a call look faster, and a time window hold too much or too little.
+///
+/// If a clock panics, the circuit takes the time at which it was built for that reading. A clock that panics when a
+/// circuit is built is refused (rule B8).
 ///
 /// **Watch out:** a registry reads the clocks of its circuits while it makes and removes some. A clock that asks that
 /// registry for anything waits for itself.
@@ -26,10 +27,10 @@ pub trait Clock: Send + Sync + 'static {
     /// The time since some fixed instant of the clock's own.
     fn now(&self) -> Duration;
 
-    /// The wall clock, which [events](crate::observe::Event) tell: a time for people, by which nothing is decided. A
-    /// panic counts as the Unix epoch.
+    /// The wall clock, which [events](crate::observe::Event) tell: a time for people. Nothing is decided by it. If it
+    /// panics, the time is the Unix epoch.
     ///
-    /// Default: the system's. A [`ManualClock`] has it begin at the Unix epoch.
+    /// Default: the system's wall clock. That of a [`ManualClock`] begins at the Unix epoch.
     fn wall(&self) -> SystemTime {
         SystemTime::now()
     }

@@ -107,10 +107,11 @@ impl<F: ?Sized + Send + Sync + 'static> List<F> {
     }
 }
 
-/// Ends the calls of a listener when it is dropped. Made by [`Circuit::subscribe`](crate::Circuit::subscribe),
-/// [`Circuit::subscribe_calls`](crate::Circuit::subscribe_calls), and by what a registry has of these.
+/// Keeps a listener: when this is dropped, the listener is called no more. Made by
+/// [`Circuit::subscribe`](crate::Circuit::subscribe), [`Circuit::subscribe_calls`](crate::Circuit::subscribe_calls), or
+/// their like on a registry.
 ///
-/// A call that another thread has begun by then goes on to its end.
+/// A call of the listener that another thread has begun by then goes on to its end.
 #[must_use = "the listener is called until this is dropped"]
 pub struct Subscription {
     end: Option<Box<dyn FnOnce() + Send + Sync>>,

@@ -22,14 +22,14 @@ pub struct ShortLivedCircuits {
     /// Where [`build`](crate::CircuitBuilder::build) or [`build_layer`](crate::CircuitBuilder::build_layer) was
     /// called.
     pub built_at: &'static Location<'static>,
-    /// How many there were, in this process, so far.
+    /// How many there have been so far, in this process.
     pub circuits: u64,
 }
 
-/// Where in this process circuits were built that had exactly one call when they were dropped.
+/// The places in the code, in this process, where circuits were built that had exactly one call when they were dropped.
 ///
-/// A circuit that is built anew for each request never opens, and nothing fails that would say so. This says so, for
-/// a test of an application:
+/// A circuit that is built anew for each request never opens, and nothing fails because of it. A test of an application
+/// can find it by this:
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -58,12 +58,12 @@ pub struct ShortLivedCircuits {
 /// # }
 /// ```
 ///
-/// In builds with debug assertions, the hundredth from one place also writes a line to standard error, once.
+/// In builds with debug assertions, the hundredth such circuit from one place also writes a line to standard error,
+/// once.
 ///
-/// * Other tests of the same process count, too. Where they build circuits for one call each, look for places in the
-///   code of the application: `built_at.file()`.
-/// * Circuits without [totals](crate::CircuitBuilder::totals) are not counted, because nothing knows how many calls
-///   they had.
+/// * Other tests of the same process count, too. If they build circuits for one call each, look for places in the code
+///   of the application: `built_at.file()`.
+/// * Circuits without [totals](crate::CircuitBuilder::totals) are not counted: nothing knows how many calls they had.
 /// * Circuits that a registry has made (feature `registry`) are not counted: they may leave it after one call to make
 ///   room for others.
 #[must_use]

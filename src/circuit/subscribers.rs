@@ -19,11 +19,11 @@ use super::{
 /// How often those look who are not woken.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
-/// [Events](Event) from some moment on, for async code to await. Made by
-/// [`Circuit::events`](crate::Circuit::events), and by what a registry has of it.
+/// [Events](Event) from some moment on, for async code to await. Made by [`Circuit::events`](crate::Circuit::events),
+/// or by its like on a registry.
 ///
-/// It holds the last 256 for those who are late. Who is later loses the oldest, and is told how many. Nobody waits for
-/// it, and it keeps no circuit and no registry alive.
+/// It holds the last 256 events for a receiver that is late. A receiver that is later still loses the oldest, and is
+/// told how many. Nobody waits for it, and it keeps no circuit and no registry alive.
 ///
 /// ```
 /// # use tower_breaker::{Circuit, observe::Told};
@@ -47,17 +47,17 @@ const LOOKS_EVERY: Duration = Duration::from_millis(50);
 /// # }
 /// ```
 ///
-/// To hear only what holds in the end, as a gauge shows it, take a [`Watch`](crate::observe::Watch).
+/// To hear only the state that holds in the end, as a gauge shows it, use a [`Watch`](crate::observe::Watch).
 pub struct Events {
     reader: Reader,
 }
 
-/// What there is to hear.
+/// What a receiver of events is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
     /// Something has happened.
     Event(Arc<Event>),
-    /// So many events were lost, because this was too late.
+    /// This many events were lost, because the receiver was too late.
     Lagged(u64),
 }
 
@@ -72,12 +72,12 @@ impl Events {
     ///
     /// Cancel safe: dropping the future loses nothing.
     ///
-    /// Of those who wait for the same circuit, or for the same registry, 16 are woken at once. More look by themselves
-    /// every 50 milliseconds, by tokio's clock, so that telling takes no longer however many there are.
+    /// If several wait for the same circuit, or for the same registry, 16 of them are woken at once. The others look by
+    /// themselves every 50 milliseconds, by tokio's clock. So telling takes no longer, however many there are.
     ///
     /// # Panics
     ///
-    /// If 16 are waiting already, and there is no runtime of tokio's with time enabled.
+    /// If 16 are waiting already, and there is no tokio runtime with time enabled.
     pub async fn next(&mut self) -> Option<Told> {
         let mut waiting = Waiting {
             events: self,
@@ -86,7 +86,8 @@ impl Events {
         poll_fn(|context| waiting.poll(context)).await
     }
 
-    /// What is there, without waiting. `None` if there is nothing, or the circuit or the registry is gone.
+    /// The next event, if there is one already; it does not wait. `None` if there is nothing, or the circuit or the
+    /// registry is gone.
     pub fn try_next(&mut self) -> Option<Told> {
         self.read().ok().flatten()
     }

@@ -7,7 +7,7 @@ use super::name::Name;
 /// The tags of a circuit: words by which people sort circuits, such as `service`, `tier` or `zone`, and their
 /// values. Set by [`CircuitBuilder::tag`](crate::CircuitBuilder::tag).
 ///
-/// Each key is there once. They stay as the circuit was built.
+/// Each key is there once. The tags of a circuit do not change after it is built.
 ///
 /// ```
 /// use tower_breaker::Circuit;

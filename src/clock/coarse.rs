@@ -29,13 +29,16 @@ use crate::circuit::clock::Clock;
 ///
 /// # When to choose it
 ///
-/// For a busy circuit with a time window, where the clock is more than half of what a success costs; see
-/// [the guide](crate::guide::speed). Rejections are cheaper, too, and so are calls that are timed.
+/// For a busy circuit with a time window: there the clock is more than half of what a success costs; see [the
+/// guide](crate::guide::speed). Rejections are cheaper, too, and so are calls that are timed.
 ///
-/// Not for a count window or consecutive failures without slow calls: there a success does not read the clock, and
-/// nothing is saved. Not where a few milliseconds matter, as in a `slow_call_duration` of ten. And not for tests:
-/// it is the system's clock, which nobody can pause. Take [`ManualClock`](super::ManualClock), or tokio's, which is
-/// the default.
+/// Not for these:
+///
+/// * A count window, or consecutive failures, without slow calls. There a success does not read the clock, and nothing
+///   is saved.
+/// * Where a few milliseconds matter, as in a `slow_call_duration` of ten.
+/// * Tests. It is the system's clock, which nobody can pause. Use [`ManualClock`](super::ManualClock), or tokio's
+///   clock, which is the default.
 ///
 /// # How coarse it is
 ///
@@ -58,13 +61,13 @@ use crate::circuit::clock::Clock;
 /// * **Time windows**: a call may be put into the bucket before its own, if it ends within a grain of the border. In
 ///   buckets of seconds that is nothing. Let a bucket be at least ten grains long.
 /// * **Slow calls**: a call that is shorter than a grain has taken no time at all, or a whole grain if the clock went
-///   on meanwhile. Let [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration), and the time of
-///   [`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter), be at least ten grains long. With one
-///   that is shorter than a grain, fast calls count as slow now and then.
-/// * **Not changed** are times that tokio's timer keeps, such as
-///   [`call_timeout`](crate::CircuitBuilder::call_timeout) and
-///   [`probe_timeout`](crate::CircuitBuilder::probe_timeout). Who waits for the end of a break, as a
-///   [driver](crate::Circuit::probe_with) does, may be woken up to one grain too early, and then waits again.
+///   on meanwhile. Let these be at least ten grains long:
+///   [`slow_call_duration`](crate::CircuitBuilder::slow_call_duration), and the time of
+///   [`AbandonedPolicy::FailureAfter`](crate::AbandonedPolicy::FailureAfter). If one is shorter than a grain, fast
+///   calls count as slow now and then.
+/// * **Not changed** are times that tokio's timer keeps, such as [`call_timeout`](crate::CircuitBuilder::call_timeout)
+///   and [`probe_timeout`](crate::CircuitBuilder::probe_timeout). A waiter for the end of a break, such as a
+///   [driver](crate::Circuit::probe_with), may be woken up to one grain too early. Then it waits again.
 ///
 /// It never goes back, on whatever threads it is read, although some kernels' coarse clocks do. All `Coarse` are one
 /// clock, so the members of an [`EjectionCap`](crate::EjectionCap) may each have one.

@@ -1,6 +1,6 @@
 //! Where a circuit gets the time.
 //!
-//! By default that is tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time
+//! By default the time is from tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time
 //! already. No runtime is needed for it: outside of one, tokio's clock is the system's.
 //!
 //! Another clock (simulated time, for instance) is anything that implements [`Clock`]:
@@ -39,11 +39,11 @@
 //! | failures, probes, calls in a ramp, rejections because half-open is full | as they need |
 //!
 //! With tokio's `test-util`, tokio's clock cannot be read at the end of a thread, when thread-locals are being
-//! destroyed. What is recorded then is taken to happen when the circuit was built, so a call that is dropped then
+//! destroyed. What is recorded then is taken to happen when the circuit was built. So a call that is dropped then
 //! counts as fast.
 //!
-//! With the feature `coarse-clock` there is a clock that goes in steps of some milliseconds, and costs a fifth of the
-//! system's to read: `Coarse`. Busy time windows are what it is for.
+//! With the feature `coarse-clock` there is a clock that goes in steps of some milliseconds: `Coarse`. It costs a fifth
+//! of the system's to read. It is made for busy time windows.
 
 // In which order a clock and the word of a circuit are read, and why: `EraFacts` in `machine/era.rs`.
 

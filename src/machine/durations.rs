@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Core, Nanos, stripes::Stripes};
 use crate::machine::sync::{AtomicU64, Ordering};
 
-/// The bounds of the buckets in which the [durations](Durations) of calls are counted, in seconds. A bound is in the
-/// bucket that it ends.
+/// The bounds of the buckets in which the [durations](Durations) of calls are counted, in seconds. A bound belongs to
+/// the bucket that it ends.
 pub const CALL_DURATION_BUCKETS: [f64; 7] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// The same, in nanoseconds.
@@ -23,19 +23,24 @@ const BOUNDS: [u64; 7] = [
 /// How long calls have taken since the circuit was built, in buckets; see
 /// [`CircuitBuilder::durations`](crate::CircuitBuilder::durations).
 ///
-/// Each admitted call counts once, when it ends: successful, failed or ignored with the time until its response, as
-/// slowness has it (rule A3); abandoned with the time until it was dropped, for a call that nobody waited for to its
-/// end took at least so long. A failure of the inner service to become ready (rule A6) has no duration, nor has what a
-/// circuit is told in the course of another circuit's call (rules J5, J6). Without those, there are as many calls in
-/// here as [have ended](crate::Totals::ended).
+/// Each admitted call counts once, when it ends.
 ///
-/// The numbers are exact when no call is in flight. They never go back, but each wraps at 2^64: a sum, after 584 years
-/// of calls, for which a thousand that are in flight all the time take seven months.
+/// * A successful, failed or ignored call counts with the time until its response, the time by which it is slow (rule
+///   A3).
+/// * An abandoned call counts with the time until it was dropped: it took at least that long.
+/// * Two things have no duration. One is a failure of the inner service to become ready (rule A6). The other is what a
+///   circuit is told in the course of another circuit's call (rules J5, J6).
+///
+/// Without those, there are as many calls in here as [have ended](crate::Totals::ended).
+///
+/// The numbers are exact when no call is in flight. They never go back, but each wraps at 2^64. A sum wraps after 584
+/// years of calls. If a thousand calls are in flight all the time, that takes seven months.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Durations {
-    /// The calls of each bucket, and of no other: those that took as long as its bound in [`CALL_DURATION_BUCKETS`] or
-    /// shorter, and longer than the bound before. The last bucket has those that took longer than any bound.
+    /// The calls of each bucket, and of no other. A call is in the first bucket whose bound in
+    /// [`CALL_DURATION_BUCKETS`] is at least as long as the call took. The last bucket has the calls that took longer
+    /// than any bound.
     pub buckets: [BucketTotals; 8],
 }
 
@@ -43,21 +48,21 @@ pub struct Durations {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BucketTotals {
-    /// How many.
+    /// How many calls.
     pub calls: u64,
-    /// How long they took, all together, in nanoseconds.
+    /// How long they took together, in nanoseconds.
     pub nanos: u64,
 }
 
 impl Durations {
-    /// The calls of all buckets.
+    /// The number of calls of all buckets.
     #[must_use]
     pub fn calls(&self) -> u64 {
         let calls = self.buckets.iter().map(|bucket| bucket.calls);
         calls.fold(0, u64::wrapping_add)
     }
 
-    /// How long the calls of all buckets took, all together. At most 4,672 years: eight times 584.
+    /// How long the calls of all buckets took together. At most 4,672 years: eight times 584.
     #[must_use]
     pub fn total(&self) -> Duration {
         let times = self.buckets.iter().map(|bucket| bucket.nanos);

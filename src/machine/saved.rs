@@ -7,12 +7,11 @@ use super::{
     word::{BreakLength, StateMode, Word},
 };
 
-/// What outlives a process: the state of a circuit, what remains of its break, its attempt and its mode
-/// (rule E6). Made by [`Circuit::save`](crate::Circuit::save), and what
-/// [`CircuitBuilder::restore`](crate::CircuitBuilder::restore) builds a circuit from.
+/// What outlives a process: the state of a circuit, what remains of its break, its attempt and its mode (rule E6). Made
+/// by [`Circuit::save`](crate::Circuit::save). A circuit is built from it by
+/// [`CircuitBuilder::restore`](crate::CircuitBuilder::restore).
 ///
-/// It is written as one line, and read from one. The line begins with its version, and later releases
-/// read it, too:
+/// It is written as one line, and read from one. The line begins with its version. Later releases read it, too:
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,8 +33,9 @@ use super::{
 /// # }
 /// ```
 ///
-/// To store it otherwise, store its fields. What makes no sense together is refused when a circuit is built
-/// from it, and when a line is read, by a [`ConfigError`](crate::ConfigError) that says which part is wrong.
+/// To store it otherwise, store its fields. Values that make no sense together are refused by a
+/// [`ConfigError`](crate::ConfigError), which says which part is wrong. They are refused when a circuit is built from
+/// them, and when a line is read.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -47,20 +47,20 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SavedState {
-    /// Closed or open. A half-open circuit is saved as an open one with nothing remaining: what its probes
-    /// have said so far is forgotten, and the next call is the first probe.
+    /// Closed or open. A half-open circuit is saved as an open one with nothing remaining. What its probes have said so
+    /// far is forgotten, and the next call is the first probe.
     pub state: State,
-    /// Who decides.
+    /// Who decides: the circuit or a person.
     pub mode: Mode,
-    /// The mode before it was forced open, which a release returns to; `None` unless it is forced open.
+    /// The mode before the circuit was forced open, to which a release returns. `None` unless it is forced open.
     pub mode_before: Option<Mode>,
-    /// What remained of the break, or of the time for which it was forced open, at most 584 years; `None` unless it is
-    /// open, and time ends that.
+    /// What remained of the break, or of the time for which the circuit was forced open. At most 584 years. `None`
+    /// unless it is open, and time ends that.
     pub remaining: Option<Duration>,
-    /// How long that break was as a whole, if that is known: after it has closed, the circuit forgets its
-    /// attempts once it has stayed closed for so long (rule C2). At least what remains of it.
+    /// How long that break was as a whole, if that is known. At least what remains of it. Once the circuit has stayed
+    /// closed for so long again, it forgets its attempts (rule C2).
     pub open_for: Option<Duration>,
-    /// Opens in a row, 1 to 134,217,727; 0 in closed.
+    /// How many times in a row the circuit has opened: 1 to 134,217,727. 0 in closed.
     pub attempt: u32,
 }
 
@@ -89,7 +89,7 @@ impl SavedState {
         }
     }
 
-    /// Forced open, out of the mode `before`, until a person releases it. To let it end by itself, say what
+    /// Forced open, out of the mode `before`, until a person releases it. To let it end by itself, set what
     /// [remains](Self::remaining).
     #[must_use]
     pub fn forced_open(before: Mode) -> Self {
@@ -102,7 +102,7 @@ impl SavedState {
         }
     }
 
-    /// The same, so much later: that much less remains of the break, or of forced open. Without this, the time between
+    /// This state, `time` later: that much less remains of the break, or of forced open. Without this, the time between
     /// saving and restoring is not counted.
     #[must_use]
     pub fn after(self, time: Duration) -> Self {

@@ -5,9 +5,8 @@ use crate::machine::sync::{AtomicU64, Ordering};
 
 /// What became of all calls since the circuit was built. Totals never go back.
 ///
-/// Each admitted call ends once: as successful, failed, ignored or abandoned. Slow and stale are
-/// marks beside that. The numbers are exact when no call is in flight. They wrap after 2^64 calls,
-/// which nobody will see.
+/// Each admitted call ends once: as successful, failed, ignored or abandoned. Slow and stale are marks beside that. The
+/// numbers are exact when no call is in flight. They wrap after 2^64 calls, which nobody will see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
@@ -17,26 +16,26 @@ pub struct Totals {
     pub failed: u64,
     /// Admitted calls whose outcome was neutral.
     pub ignored: u64,
-    /// Admitted calls that were dropped before their outcome was known, and did not count as
-    /// failures.
+    /// Admitted calls that were dropped before their outcome was known, and did not count as failures.
     pub abandoned: u64,
     /// Of the successful and failed calls, those that were slow.
     pub slow: u64,
-    /// Of the admitted calls, those whose era was over when they ended (rule C4). A call that decides
-    /// nothing anyway, because the circuit is disabled or shadow mode let it pass, is never stale. One whose
-    /// trip was left to another call, under an [`EjectionCap`](crate::EjectionCap), is.
+    /// Of the admitted calls, those whose era (elsewhere: generation) was over when they ended (rule C4).
+    ///
+    /// A call that decides nothing anyway is never stale: the circuit is disabled, or shadow mode let the call pass. If
+    /// the trip of a call was left to another call, under an [`EjectionCap`](crate::EjectionCap), it is stale.
     pub stale: u64,
     /// Calls that were rejected: the sum of [`rejected_by`](Self::rejected_by).
     pub rejected: u64,
-    /// The same, by reason.
+    /// Calls that were rejected, by reason.
     pub rejected_by: RejectedTotals,
-    /// Of the admitted calls, those that only shadow mode let pass (rule E1).
+    /// Of the admitted calls, those that would have been rejected if the circuit were not in shadow mode (rule E1).
     pub shadowed: u64,
-    /// How often the circuit has opened: tripped, opened again by its probes, or opened by hand. In shadow
-    /// mode, would have.
+    /// How often the circuit has opened: tripped, opened again by its probes, or opened by hand. In shadow mode: how
+    /// often it would have.
     pub trips: u64,
-    /// Trips that were vetoed, told or not, because too many circuits of the set were open (rule G7). A call
-    /// makes one at most.
+    /// Trips that were vetoed, told or not, because too many circuits of the set were open (rule G7). A call makes at
+    /// most one.
     pub vetoed: u64,
 }
 
@@ -57,9 +56,8 @@ impl Totals {
 
 /// How many calls were rejected, for each [`Reason`](crate::Reason) that a [`Rejected`](crate::Rejected) tells.
 ///
-/// A rejected call counts once, when its `Rejected` is made: by a call, not by readiness that was asked and not
-/// used. Whoever only waits is not rejected, nor is a driver. What shadow mode lets pass is
-/// [`Totals::shadowed`].
+/// A rejected call counts once, when a call makes its `Rejected`. Readiness that was asked and not used does not count.
+/// Nor does a call that only waits, or a driver. What shadow mode lets pass is in [`Totals::shadowed`].
 ///
 /// ```
 /// # use std::time::Duration;
