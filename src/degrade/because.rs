@@ -13,20 +13,21 @@ use crate::circuit::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Because<E> {
-    /// A circuit or a bulkhead rejected it; [`reason`](Rejected::reason) says which. The dependency was not asked.
+    /// A circuit or a bulkhead rejected the call. [`reason`](Rejected::reason) says which. The dependency was not
+    /// asked.
     Rejected(Rejected),
-    /// It took longer than it may. The dependency was asked, and may have done what it was asked for.
+    /// The call took longer than it may. The dependency was asked, and may have done what it was asked for.
     TimedOut(TimedOut),
     /// The dependency answered with this status, which is a failure.
     Status(StatusCode),
-    /// The dependency answered, and that is a failure, but there is no status that would say so.
+    /// The dependency answered, and the answer is a failure, but has no status that says so.
     Response,
     /// The call ended in this error.
     Error(E),
 }
 
 impl<E> Because<E> {
-    /// The same, for counters and log lines.
+    /// The cause without its details, for counters and log lines.
     #[must_use]
     pub fn cause(&self) -> FallbackCause {
         match self {
@@ -54,7 +55,7 @@ impl<E> Because<E> {
         }
     }
 
-    /// The name of the circuit, where a rejection or a time-out says it.
+    /// The name of the circuit, if it was a rejection or a time-out that says it.
     #[must_use]
     pub fn circuit(&self) -> Option<&str> {
         match self {
@@ -123,7 +124,7 @@ pub(crate) fn write_chain(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt:
     Ok(())
 }
 
-/// In the extensions of a response that is another than the one that was asked for:
+/// Marks a response that does not come from the dependency. It is in the response's extensions:
 /// `response.extensions().get::<Degraded>()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -139,7 +140,7 @@ impl Degraded {
         Self { kind, cause }
     }
 
-    /// Marks a response as another answer.
+    /// Marks a response as one that does not come from the dependency.
     #[must_use]
     pub fn mark_response<B>(self, mut response: Response<B>) -> Response<B> {
         response.extensions_mut().insert(self);

@@ -1,8 +1,8 @@
-//! An answer that is good enough, when the dependency has none.
+//! Fallbacks: an answer that is good enough, when the dependency has none.
 //!
-//! A circuit breaker says no, at once. What the caller then gets is decided here: a fixed value, the last good
-//! answer, a place in a queue, or an error of one's own. And before it comes to that: how many calls a dependency
-//! may hold at once, how long each may take, and which of them are repeated.
+//! A circuit breaker says no, at once. What the caller then gets is decided here: a fixed value, the last good answer,
+//! a place in a queue, or an error of your own. So is what comes before that: how many calls a dependency may hold at
+//! once, how long each may take, and which of them are repeated.
 //!
 //! The guide `degrading` (with the features `cached` and `retries`) begins with what a visitor of a page should see.
 

@@ -5,9 +5,8 @@
 //!
 //! A circuit is known by where the text of its name lies. Each circuit of a registry has a text of its own, which does
 //! not lie in the circuit ([`Name::shared`]). So it stays where it is when the registry moves the circuit, as it does
-//! with
-//! one that it is about to take out. The handles do not survive that, and for a moment none can be had: for so long, it
-//! shows what it showed last.
+//! with one that it is about to take out. The handles do not survive that, and for a moment none can be had. For so
+//! long, it shows what it showed last.
 
 use std::{
     collections::BTreeMap,

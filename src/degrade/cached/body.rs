@@ -20,7 +20,7 @@ use crate::degrade::{
 pin_project! {
     /// The body of a response of [`CachedService`](super::CachedService): the inner one, or one that was kept.
     ///
-    /// The inner one is passed on as it comes. If its data is not [`Bytes`] already, it is copied into such.
+    /// The inner body is passed on as it comes. If its data is not [`Bytes`] already, it is copied into [`Bytes`].
     pub struct CachedBody<B> {
         #[pin]
         kind: Kind<B>,

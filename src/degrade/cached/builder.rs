@@ -67,13 +67,14 @@ impl CachedBuilder {
         }
     }
 
-    /// For how long an answer may be given once more when it is stale, if neither it nor the request says so itself
-    /// (`stale-if-error`, RFC 5861; `max-stale`). Where one of them does, that holds.
+    /// Sets for how long a stale answer may be given, if neither the answer nor the request says so (`stale-if-error`,
+    /// RFC 5861; `max-stale`). If one of them does, that holds.
     ///
-    /// **Watch out:** most services say neither, and not even `max-age`. Their answers are stale at once, so without
-    /// this they are kept, and never given.
+    /// **Watch out:** most services say neither, and not even `max-age`. Their answers are stale at once. So without
+    /// this setting, they are kept and never given.
     ///
-    /// [`keep_for`](Self::keep_for) is as long, at least, unless you say it yourself. Said shorter, it is refused.
+    /// [`keep_for`](Self::keep_for) is at least as long, unless you set it yourself. If you set it shorter, it is
+    /// refused.
     ///
     /// Default: not at all.
     #[doc(alias = "stale_while_error")]
@@ -83,12 +84,12 @@ impl CachedBuilder {
         self
     }
 
-    /// For how long an answer may be given at most, fresh or stale, since it was asked for. Not shorter than
-    /// [`stale_if_error`](Self::stale_if_error), which could not hold then.
+    /// Sets for how long an answer may be given at most, fresh or stale, since it was asked for. It may not be shorter
+    /// than [`stale_if_error`](Self::stale_if_error), which could not hold then.
     ///
-    /// **Watch out:** this is also the end of what an answer says of itself: with `max-age=7200`, it is not given after
-    /// an hour by default. And it counts from when it was asked for, while `stale_if_error` counts from when it is
-    /// stale.
+    /// **Watch out:** this also ends what an answer says of itself. With the default of an hour, an answer with
+    /// `max-age=7200` is not given after an hour. And this counts from when the answer was asked for, while
+    /// `stale_if_error` counts from when it is stale.
     ///
     /// Default: an hour, or `stale_if_error` if that is longer.
     #[doc(alias = "ttl")]
@@ -98,7 +99,7 @@ impl CachedBuilder {
         self
     }
 
-    /// How many answers are kept at most. 8 at least.
+    /// Sets how many answers are kept at most. At least 8.
     ///
     /// Default: 1,000.
     #[doc(alias = "capacity")]
@@ -108,7 +109,7 @@ impl CachedBuilder {
         self
     }
 
-    /// How many bytes all of them may take, with their headers and all that is needed to find them. What is being
+    /// Sets how many bytes all answers may take, with their headers and all that is needed to find them. What is being
     /// recorded comes on top: see [`body_limit`](Self::body_limit).
     ///
     /// Default: 16 MiB.
@@ -118,10 +119,11 @@ impl CachedBuilder {
         self
     }
 
-    /// An answer whose body is longer, in bytes, is not kept. An eighth of [`bytes`](Self::bytes) at most.
+    /// Sets how long a body may be, in bytes. An answer with a longer one is not kept. At most an eighth of
+    /// [`bytes`](Self::bytes).
     ///
-    /// A body is recorded while it is read, at most 64 bodies at once. So 64 times this limit is what recording may
-    /// take in the worst case.
+    /// A body is recorded while it is read, at most 64 bodies at once. So in the worst case, recording takes 64 times
+    /// this limit.
     ///
     /// Default: 1 MiB.
     pub fn body_limit(mut self, body_limit: u64) -> Self {
@@ -131,25 +133,25 @@ impl CachedBuilder {
 
     /// Tells answers apart by this header, too, whatever `Vary` says.
     ///
-    /// For what says who asks and is none of the headers that the cache knows itself ([whose
-    /// answer](super#whose-answer)), such as a tenant.
+    /// Use it for a header that says who asks, such as a tenant, if it is none of those that the cache knows itself
+    /// ([whose answer](super#whose-answer)).
     pub fn also_key_by(mut self, name: HeaderName) -> Self {
         self.also_key_by.push(name);
         self
     }
 
-    /// Requests with this method only ask, as a GET does: so their answers are kept and given, too, and their success
-    /// makes nothing out of date. Say it once for each method.
+    /// Treats requests with this method as questions, as a GET is. So their answers are kept and given, too, and their
+    /// success makes nothing out of date. Call it once for each method.
     ///
-    /// For dependencies that are searched by POST, with all that is asked for in the URI. An answer is given only to
-    /// the method that it came to, and it is kept only if it [says that it may be](super#other-methods). For a request
-    /// with a body, nothing is changed by this, as a body is a part of the question, and the cache does not read it;
-    /// nor for one with a header such as `X-HTTP-Method-Override`.
+    /// It is for dependencies that are searched by POST, with the whole question in the URI. An answer is given only to
+    /// the method that it came to. It is kept only if it [says that it may be](super#other-methods). For a request with
+    /// a body, this changes nothing: the body is a part of the question, and the cache does not read it. Nor does it
+    /// for a request with a header such as `X-HTTP-Method-Override`.
     ///
-    /// **Watch out:** a POST usually does something. This is said of *all* requests with this method that come to the
-    /// layer and have no body: also of `POST /orders/7/cancel`. Their success no longer makes anything out of date; and
-    /// if the answer names itself by mistake, somebody is told later that it was done, though nobody was asked. So put
-    /// a layer of its own, with a cache that was told, around what is only searched.
+    /// **Watch out:** a POST usually does something. This holds for *all* requests with this method that come to the
+    /// layer and have no body, also for `POST /orders/7/cancel`. Their success no longer makes anything out of date. If
+    /// such an answer names itself by mistake, somebody is told later that it was done, though nobody was asked. So put
+    /// a separate layer, with a cache of its own, around what is only searched.
     ///
     /// Default: GET, and HEAD, which is answered from a GET.
     #[doc(alias = "methods")]
@@ -158,9 +160,9 @@ impl CachedBuilder {
         self
     }
 
-    /// `false` says that all requests are of one user, as in an app: then what is `private` is kept, and what is said
-    /// to shared caches (`s-maxage`, `proxy-revalidate`) does not hold. Answers to different credentials are told apart
-    /// all the same.
+    /// Sets whether requests are of many users. `false` says that all are of one user, as in an app. Then what is
+    /// `private` is kept, and what is said to shared caches (`s-maxage`, `proxy-revalidate`) does not hold. Answers to
+    /// different credentials are told apart all the same.
     ///
     /// Default: `true`.
     pub fn shared(mut self, shared: bool) -> Self {
@@ -168,8 +170,8 @@ impl CachedBuilder {
         self
     }
 
-    /// Where the cache gets the time; see [`clock`](crate::clock). How long an answer has been kept is by that; the
-    /// time of day is needed only for the dates in headers.
+    /// Sets where the cache gets the time; see [`clock`](crate::clock). It measures how long an answer has been kept.
+    /// The time of day is needed only for the dates in headers.
     ///
     /// Default: tokio's clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
@@ -177,14 +179,17 @@ impl CachedBuilder {
         self
     }
 
-    /// The cache, empty.
+    /// Builds the cache. It is empty.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for fewer than 8 entries, for a body limit above an eighth of the bytes, for a `keep_for` of
-    /// zero or below `stale_if_error`, for a clock that panics, and for a method of which [`also`](Self::also) cannot
-    /// be true: PUT, PATCH and DELETE change things, and answers to OPTIONS, TRACE and CONNECT are none to keep (rule
-    /// B8).
+    /// [`ConfigError`] for any of these (rule B8):
+    /// * fewer than 8 entries;
+    /// * a body limit above an eighth of the bytes;
+    /// * a `keep_for` of zero or below `stale_if_error`;
+    /// * a clock that panics;
+    /// * a method that [`also`](Self::also) refuses. PUT, PATCH and DELETE change things. Answers to OPTIONS, TRACE and
+    ///   CONNECT are not for keeping.
     pub fn build(self) -> Result<Cached, ConfigError> {
         let Self {
             entries,

@@ -2,20 +2,22 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Requests that a cache had nothing to do with, by why: nothing was kept of them, and nothing given. See
+/// Requests that a cache had nothing to do with, by reason. Nothing was kept of them, and nothing given. See
 /// [`CacheUsage`](super::CacheUsage).
 ///
 /// Each is counted once, for the first of these that holds. The numbers wrap around at the end of a `u64`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotAsked {
-    /// Those with a method but GET, HEAD and what the cache was [told](super::CachedBuilder::also), or that override
-    /// it. Usually there is nothing wrong with that.
+    /// Those with a method other than GET, HEAD and what the cache was [told](super::CachedBuilder::also), or that
+    /// override it. Usually there is nothing wrong with that.
     pub method: u64,
     /// Those with a body, or that announce one.
     pub body: u64,
-    /// Those that name two hosts: another in the URI than in `Host`, or two lines of `Host`. So does a gateway that
-    /// changes the URI and passes on its visitor's `Host`. **Watch out:** take that out, further out than this cache.
+    /// Those that name two hosts: another in the URI than in `Host`, or two lines of `Host`.
+    ///
+    /// **Watch out:** a gateway that changes the URI and passes on its visitor's `Host` does that. Remove that header,
+    /// further out than this cache.
     pub two_hosts: u64,
     /// Those that say `no-store`.
     pub no_store: u64,
@@ -24,7 +26,7 @@ pub struct NotAsked {
     pub other: u64,
 }
 
-/// Good answers that a cache did not keep, by why. See [`CacheUsage`](super::CacheUsage).
+/// Good answers that a cache did not keep, by reason. See [`CacheUsage`](super::CacheUsage).
 ///
 /// Each is counted once, for the first of these that holds. An answer to a HEAD is never kept, and is not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,10 +36,11 @@ pub struct NotKept {
     pub forbidden: u64,
     /// Those that set a cookie.
     pub set_cookie: u64,
-    /// Those to a request with a cookie, an `Authorization` or the like that do not say that others may have them.
+    /// Those to a request with a cookie, an `Authorization` or the like, if they do not say that others may have them.
+    ///
     /// **Watch out:** a gateway that passes on its visitors' cookies keeps next to nothing.
     pub credentials: u64,
-    /// Those with a status that is not kept, or that is kept only with a lifetime, which they do not say.
+    /// Those whose status is not kept, or is kept only with a lifetime that they do not state.
     pub status: u64,
     /// Those with `Vary: *`, with too many names there, or with too much in what it names.
     pub vary: u64,
@@ -50,23 +53,23 @@ pub struct NotKept {
     /// Those that were out of date before they had come to their end: something has changed there, or a later one was
     /// kept.
     pub outdated: u64,
-    /// Those that come from a fallback further in, and those of which the classifier does not say, by their head, that
-    /// they are good.
+    /// Those that come from a fallback further in, and those that the classifier, by their head, does not call good.
     pub not_good: u64,
-    /// Those that are not understood, and those to another method that do not say that they may be kept.
+    /// Those that are not understood. Those to another method, if they do not say that they may be kept.
     pub other: u64,
 }
 
-/// Calls that came to nothing, and were given nothing in its place, by why. See [`CacheUsage`](super::CacheUsage).
+/// Calls that came to nothing, and were given no kept answer, by reason. See [`CacheUsage`](super::CacheUsage).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotGiven {
-    /// There was no such answer.
+    /// No such answer was kept.
     pub none: u64,
-    /// There was one, but it was stale, and neither it, nor the request, nor
-    /// [`stale_if_error`](super::CachedBuilder::stale_if_error) lets it be given for so long; or
-    /// [`keep_for`](super::CachedBuilder::keep_for) was over. **Watch out:** so is what says no lifetime, from the
-    /// start.
+    /// There was one, but it was too old. It was stale, and neither the answer, the request nor
+    /// [`stale_if_error`](super::CachedBuilder::stale_if_error) lets it be given for so long. Or
+    /// [`keep_for`](super::CachedBuilder::keep_for) was over.
+    ///
+    /// **Watch out:** an answer that states no lifetime is stale from the start.
     pub stale: u64,
     /// There was one, but the request did not want it, or not as a whole: `no-cache`, `max-age`, `Range`, `If-Match`
     /// and the like.

@@ -187,8 +187,8 @@ fn says_for_whom(piece: &[u8]) -> bool {
 /// Empty for a request that names no host. An error for one that names two, or a user.
 ///
 /// Of two hosts, neither is the one. A proxy and HTTP/2 send that of the URI, and the origin goes by it (RFC 9112,
-/// section 3.2.2; RFC 9113, section 8.3.1). A client that connects itself, by HTTP/1, sends only `Host`: then a visitor
-/// who says another one would have an answer that is made of it, with links to where he likes, kept for all.
+/// section 3.2.2; RFC 9113, section 8.3.1). A client that connects itself, by HTTP/1, sends only `Host`. Then a visitor
+/// could send another one. The answer that is made of it, with links to where he likes, would be kept for all.
 fn authority(uri: &Uri, headers: &HeaderMap) -> Result<String, WhyNotAsked> {
     let in_uri = uri.authority().map(Authority::as_str);
     let mut hosts = headers.get_all(HOST).iter();

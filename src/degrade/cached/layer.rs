@@ -26,10 +26,10 @@ use crate::{
     service::{check::ready_and_oneshot, classify::HttpClassifier},
 };
 
-/// Gives the last good answer when the service inside has none: [`Cached::layer`].
+/// A layer that gives the last good answer when the service inside has none. Made by [`Cached::layer`].
 ///
-/// It goes around the breaker, and around whatever else rejects calls or cuts them off. Services that it makes share
-/// the cache.
+/// Put it around the breaker, and around whatever else rejects calls or cuts them off. Services that it makes share the
+/// cache.
 pub struct CachedLayer<C = HttpClassifier, V = Http> {
     cached: Cached,
     judge: Arc<Judge<C, V>>,
@@ -54,7 +54,8 @@ impl<C, V> CachedLayer<C, V> {
         }
     }
 
-    /// Says what a failure is, and so for which answers of the dependency a kept one is given. Take the breaker's.
+    /// Sets what a failure is, and so for which answers of the dependency a kept one is given. Use the breaker's
+    /// classifier.
     ///
     /// Only successes are kept, and what is [answered](crate::Outcome::Answered), such as a 404.
     ///
@@ -63,7 +64,7 @@ impl<C, V> CachedLayer<C, V> {
         self.with(Arc::new(classifier))
     }
 
-    /// For services whose error is boxed: `Box<dyn Error + Send + Sync>`.
+    /// Makes the layer fit services whose error is boxed: `Box<dyn Error + Send + Sync>`.
     ///
     /// Default: the error is a [`std::error::Error`].
     pub fn boxed_errors(self) -> CachedLayer<C, BoxedErrors<V>> {
@@ -116,7 +117,7 @@ impl<S, C, V> Layer<S> for CachedLayer<C, V> {
     }
 }
 
-/// A service with the last good answers of the one inside: see [`CachedLayer`].
+/// A service that gives the last good answers of the one inside. See [`CachedLayer`].
 ///
 /// It is ready when the inner service is.
 pub struct CachedService<S, C = HttpClassifier, V = Http> {

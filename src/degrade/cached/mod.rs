@@ -1,12 +1,12 @@
 //! The last good answer, when the dependency has none (rules M3, M4). Needs the feature `cached`.
 //!
-//! A page of an hour ago is often better than a 503. So while the dependency is well, its answers are kept; and when a
-//! circuit rejects a call, when the call takes too long, or fails, the last good one is given in its place. It says so:
-//! in `Age`, in `Cache-Status` (with a negative `ttl` if it is stale), and by
-//! [`Degraded`](crate::degrade::Degraded) in its extensions.
+//! A page of an hour ago is often better than a 503. So while the dependency is well, its answers are kept. When a
+//! circuit rejects a call, or the call takes too long or fails, the last good answer is given in its place. It says so:
+//! in `Age`, in `Cache-Status` (with a negative `ttl` if it is stale), and by [`Degraded`](crate::degrade::Degraded) in
+//! its extensions.
 //!
-//! **This is no cache that spares the dependency work.** Every call is made, and what is kept is given only if that has
-//! brought nothing. But it holds itself to what caches must not do: above all, nobody gets what was meant for another.
+//! **This is no cache that spares the dependency work.** Every call is made, and a kept answer is given only if the
+//! call has brought nothing. But it keeps the rules for caches: above all, nobody gets what was meant for another.
 //!
 //! ```
 //! use std::time::Duration;
@@ -71,8 +71,8 @@
 //!
 //! # Which answers are kept
 //!
-//! Those to a GET that succeed, or are [answered](crate::Outcome::Answered) such as a 404, once their body has been
-//! read to its end. **What is not understood to the letter is not kept.** Nor is
+//! Answers to a GET are kept if they succeed, or are [answered](crate::Outcome::Answered) such as a 404, once their
+//! body has been read to its end. **What is not understood to the letter is not kept.** Nor is
 //!
 //! | what is not kept | RFC 9111, if not said |
 //! |---|---|
@@ -95,8 +95,9 @@
 //! | what a fallback or a rejection further in has answered: it is not the dependency's | |
 //! | what was asked for before something has changed there | 4.4 |
 //!
-//! Headers that decide are `Cache-Control`, `Vary`, `Pragma`, `Age`, `Connection` and `Content-Length`. What they say
-//! twice holds at its strictest. A cookie or an API key may also be named by `Vary` in place of the three directives.
+//! Headers that decide are `Cache-Control`, `Vary`, `Pragma`, `Age`, `Connection` and `Content-Length`. If they say
+//! something twice, the strictest holds. A cookie or an API key may also be named by `Vary` in place of the three
+//! directives.
 //!
 //! ## Other methods
 //!
@@ -106,20 +107,21 @@
 //! * the answer says for how long it is good: `max-age`, `s-maxage` or `Expires`; and
 //! * its one `Content-Location` names what was asked for, byte for byte: as a path from the root, or absolute.
 //!
-//! The last two are what RFC 9110, 9.3.3 asks of the answer to a POST, and here of that to every such method: an origin
-//! says both of what it was asked for, and neither of what it has only done. With that, the RFC lets the answer be
-//! given to a GET, and never to another POST, which has to be written through. Neither is so here. No GET gets it:
-//! another method is another question. And another POST gets it, as the cache was told for just that; but like every
-//! call it is written through first, wherever the dependency can be asked at all.
+//! The last two are what RFC 9110, 9.3.3 asks of the answer to a POST. Here they are asked of the answer to every such
+//! method. An origin says both of what it was asked for, and neither of what it has only done. With that, the RFC lets
+//! the answer be given to a GET, and never to another POST, which has to be written through. Neither is so here. No GET
+//! gets it: another method is another question. Another POST gets it, because the cache was told for just that. But
+//! like every call it is written through first, wherever the dependency can be asked at all.
 //!
-//! In all else these answers are as those to a GET, but for conditions: a request with `If-None-Match` is given
-//! nothing, as its answer would be a 412 (RFC 9110, 13.1.2), and `If-Modified-Since` asks for nothing (13.1.3). What
-//! changes something there makes them out of date with the others.
+//! In all else, these answers are as those to a GET, except for conditions. A request with `If-None-Match` is given
+//! nothing, as its answer would be a 412 (RFC 9110, 13.1.2). `If-Modified-Since` asks for nothing (13.1.3). A request
+//! that changes something there makes these answers out of date, too.
 //!
-//! **Watch out:** none of this is an error, and nothing is logged: a cache that is put up wrongly looks like one that
-//! is never needed. [`Cached::usage`] tells, by why, how often it had nothing to do with a request
-//! ([`not_asked`](CacheUsage::not_asked)), did not keep a good answer ([`not_kept`](CacheUsage::not_kept)), or had
-//! nothing to give when it was needed ([`not_given`](CacheUsage::not_given)).
+//! **Watch out:** none of this is an error, and nothing is logged. So a cache that is set up wrongly looks like one
+//! that is never needed. [`Cached::usage`] counts, each by its reason:
+//! * requests that the cache had nothing to do with ([`not_asked`](CacheUsage::not_asked));
+//! * good answers that it did not keep ([`not_kept`](CacheUsage::not_kept));
+//! * calls for which it had nothing to give when it was needed ([`not_given`](CacheUsage::not_given)).
 //!
 //! ```
 //! # use std::convert::Infallible;
@@ -142,20 +144,20 @@
 //! # }
 //! ```
 //!
-//! Of two hosts, the cache takes neither. An origin that is asked by HTTP/1 without a proxy sees only `Host`, so if the
-//! URI's counted, a visitor could have an answer kept for all that was made for a `Host` of his own.
+//! Of two hosts, the cache takes neither. An origin that is asked by HTTP/1 without a proxy sees only `Host`. So if the
+//! URI's host counted, a visitor could send a `Host` of his own, and the answer to that would be kept for all.
 //!
 //! # Which answers are given
 //!
-//! A kept one is given if the call was rejected (by a circuit or a bulkhead), took too long, or failed, and the answer
-//! is
+//! A kept answer is given if the call was rejected (by a circuit or a bulkhead), took too long, or failed. And it must
+//! be
 //!
 //! * *fresh*: younger than `s-maxage`, else `max-age`, else `Expires` less `Date` (RFC 9111, 4.2; no guess is made
 //!   where nothing is said), or
-//! * *stale*, for at most as long as `stale-if-error` of the answer or the request says, or `max-stale` of the request;
-//!   of several, the shortest (RFC 5861, 4; RFC 9111, 5.2.1.2). Where none is said, for
-//!   [`stale_if_error`](CachedBuilder::stale_if_error), which is not at all by default. An answer that says nothing of
-//!   how long it is good is stale from when it came.
+//! * *stale*, for at most as long as `stale-if-error` of the answer or the request says, or `max-stale` of the request.
+//!   Of several, the shortest holds (RFC 5861, 4; RFC 9111, 5.2.1.2). If none is said, for at most
+//!   [`stale_if_error`](CachedBuilder::stale_if_error), which is not at all by default. An answer that does not say how
+//!   long it is good is stale from when it came.
 //!
 //! | what is not given | RFC 9111 |
 //! |---|---|
@@ -170,11 +172,11 @@
 //! | an answer to another credential, or with other values of what `Vary` names | 3.5, 4.1 |
 //! | an answer to another method, but for a HEAD | stricter than 9110, 9.3.3 |
 //!
-//! Where nothing is given, the caller gets what the call came to, untouched. `If-None-Match` and `If-Modified-Since`
-//! are answered with a 304 if they match (RFC 9111, 4.3.2). `only-if-cached` is not obeyed: the dependency is asked.
+//! If nothing is given, the caller gets the call's own result, untouched. `If-None-Match` and `If-Modified-Since` are
+//! answered with a 304 if they match (RFC 9111, 4.3.2). `only-if-cached` is not obeyed: the dependency is asked.
 //!
-//! A kept answer has the status and the headers that it came with, in their order and with all repeats, but for those
-//! of one connection (RFC 9110, 7.6.1). `Date` stays, `Age` is new (RFC 9111, 5.1), and a line is appended to
+//! A kept answer has the status and the headers that it came with, in their order and with all repeats. Headers of one
+//! connection are left out (RFC 9110, 7.6.1). `Date` stays, `Age` is new (RFC 9111, 5.1), and a line is appended to
 //! `Cache-Status` (RFC 9211):
 //!
 //! | `tower-breaker;` … | when |
@@ -186,17 +188,18 @@
 //!
 //! # Whose answer
 //!
-//! An answer is given to another request only if that asks for the same: the same scheme and host, the same path and
-//! query, byte for byte, and the same method. And only if it has the same values, all of them in the same order, of
+//! An answer is given to another request only if that asks for the same. The scheme and the host, the path and the
+//! query, byte for byte, and the method must be the same. The request must also have the same values, all of them in
+//! the same order, of
 //!
 //! * every header that any answer from there has named in `Vary`;
 //! * what says who asks: `Authorization`, `Proxy-Authorization`, `Cookie`, `Api-Key`, `X-Api-Key`, `X-Access-Token`,
 //!   `X-Auth-Token`; and what a proxy says that has asked: `Remote-User`, `X-Remote-User`, `Client-Cert`,
 //!   `X-Forwarded-User`, `-Email`, `-Access-Token` and `-Client-Cert`, `X-Auth-Request-User`, `-Email` and
 //!   `-Access-Token`, and those of Amazon's, Cloudflare's, Google's and Microsoft's proxies. That is stricter than RFC
-//!   9111, 3.5: also a `public` answer to one user is given to no other;
-//! * what frameworks take a request for another by, which nobody names in `Vary`: `X-Forwarded-Host`, `-Proto`,
-//!   `-Port`, `-Prefix` and `-Scheme`, `Forwarded` but for `for` and `by`, `X-Original-URL`, `X-Rewrite-URL`, and those
+//!   9111, 3.5: even a `public` answer to one user is given to no other;
+//! * what makes frameworks take a request for another, and what nobody names in `Vary`: `X-Forwarded-Host`, `-Proto`,
+//!   `-Port`, `-Prefix` and `-Scheme`, `Forwarded` except `for` and `by`, `X-Original-URL`, `X-Rewrite-URL`, and those
 //!   that override the method;
 //! * every header of [`also_key_by`](CachedBuilder::also_key_by).
 //!
@@ -210,12 +213,12 @@
 //! add_credentials_of_the_user( cached( breaker( client ) ) )   // right
 //! ```
 //!
-//! A user who is told by a client certificate, by an address, by an extension of the request or by a header that is not
-//! listed above has to be in the key: put a header into the request, in a layer further out, and name it in
-//! `also_key_by`.
+//! Some users are told apart by a client certificate, an address, an extension of the request or a header that is not
+//! listed above. Such a user has to be in the key. Put a header into the request, in a layer further out, and name it
+//! in `also_key_by`.
 //!
-//! Somebody with credentials who is told no by the dependency, with a 401, a 403 or a 451, is given nothing from before
-//! any more. That RFC 9111 would allow.
+//! If the dependency refuses somebody with credentials (401, 403 or 451), nothing from before is given to them any
+//! more. RFC 9111 would allow that.
 //!
 //! # What it costs
 //!
@@ -224,7 +227,7 @@
 //! last one is there.
 //!
 //! *Memory* stays within [`bytes`](CachedBuilder::bytes), in which headers and all that is needed to find an answer are
-//! counted, and within [`entries`](CachedBuilder::entries); what is used least goes first. What is being recorded comes
+//! counted, and within [`entries`](CachedBuilder::entries). What is used least goes first. What is being recorded comes
 //! on top: 64 bodies at most. If all places are taken, a body that takes longer than ten seconds loses its own. An
 //! answer that is too old is not given, but goes only when its place is needed, or with [`clear`](Cached::clear).
 //!
@@ -232,9 +235,9 @@
 //!
 //! # Others
 //!
-//! `http-cache-semantics` decides much the same, and is not used: it does not see directives in capitals, it compares
-//! the first value of a header only, and it keeps the credentials of requests. What is kept here is held against it in
-//! the tests of this crate.
+//! `http-cache-semantics` decides much the same, and is not used. It does not see directives in capitals, compares only
+//! the first value of a header, and keeps the credentials of requests. The tests of this crate compare what is kept
+//! here with it.
 
 mod body;
 mod builder;
@@ -272,11 +275,11 @@ pub use self::{
 };
 use super::fallback::CountedFor;
 
-/// The last good answers of a dependency. Clones are the same cache.
+/// A cache of the last good answers of a dependency. Clones are the same cache.
 #[derive(Clone)]
 pub struct Cached(Arc<Shared>);
 
-/// What is in a [`Cached`], and what is not, and why: [`Cached::usage`].
+/// What a [`Cached`] holds, and what it did not keep or give, and why. From [`Cached::usage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheUsage {
@@ -286,26 +289,26 @@ pub struct CacheUsage {
     pub bytes: u64,
     /// How many bodies are being recorded.
     pub recording: u64,
-    /// How many requests it had nothing to do with, since it was built. Calls that failed are among them, which
-    /// [`Snapshot::parts`](crate::Snapshot::parts) does not count.
+    /// How many requests the cache had nothing to do with, since it was built. Some of these calls may have failed.
+    /// [`Snapshot::parts`](crate::Snapshot::parts) does not count them.
     pub not_asked: NotAsked,
-    /// How many good answers were not kept, since it was built.
+    /// How many good answers were not kept, since the cache was built.
     pub not_kept: NotKept,
-    /// How many calls failed, or the like, and were given nothing, since it was built.
+    /// How many calls were rejected, took too long or failed, and were given nothing, since the cache was built.
     pub not_given: NotGiven,
 }
 
 impl Cached {
-    /// A cache; see [`CachedBuilder`] for its limits.
+    /// Begins to build a cache. See [`CachedBuilder`] for its limits.
     pub fn builder() -> CachedBuilder {
         CachedBuilder::new()
     }
 
-    /// A layer that gives answers from this cache, and keeps them here.
+    /// Makes a layer that keeps answers in this cache, and gives them from it.
     ///
-    /// `counted_for` is the circuit, usually: [`CountedFor`]. In [`Snapshot::parts`](crate::Snapshot::parts), it counts
-    /// a kept answer as answered, and a call for which there was none to give as failed. A request that the cache has
-    /// nothing to do with, such as a POST or one that names two hosts, is not counted there, but in
+    /// `counted_for` is usually the circuit: see [`CountedFor`]. In [`Snapshot::parts`](crate::Snapshot::parts), it
+    /// counts a kept answer as answered. A call for which there was none to give is counted as failed. A request that
+    /// the cache has nothing to do with, such as a POST or one that names two hosts, is not counted there, but in
     /// [`CacheUsage::not_asked`].
     ///
     /// One cache may serve the layers of several services, as long as the same URI means the same in all of them.
@@ -314,12 +317,12 @@ impl Cached {
         CachedLayer::new(self.clone(), counted_for.into())
     }
 
-    /// Forgets all answers, those that are on their way among them.
+    /// Forgets all answers, also those that are on their way.
     pub fn clear(&self) {
         self.0.store.clear();
     }
 
-    /// What is kept now, and how often something was not, by why. It looks at every answer.
+    /// What is kept now, and how often something was not kept or not given, by reason. It looks at every answer.
     #[must_use]
     pub fn usage(&self) -> CacheUsage {
         let Shared { store, counts, .. } = &*self.0;

@@ -85,8 +85,8 @@ fn sets_cookies(answer: &HeaderMap) -> bool {
     answer.contains_key(SET_COOKIE) || answer.contains_key(SET_COOKIE2)
 }
 
-/// Of those that may be kept (RFC 9110, section 15.1), the ones that mean the same a while later; and some more if they
-/// say themselves for how long they are good.
+/// Of those that may be kept (RFC 9110, section 15.1), the ones that mean the same a while later. Some more are kept if
+/// they say themselves for how long they are good.
 fn is_understood(status: StatusCode, explicit: bool) -> bool {
     match status.as_u16() {
         200 | 203 | 204 | 300 | 301 | 308 | 404 | 410 => true,
@@ -96,8 +96,8 @@ fn is_understood(status: StatusCode, explicit: bool) -> bool {
 }
 
 /// An answer to another method than GET has to say that it may be kept, as that to a POST has to (RFC 9110, section
-/// 9.3.3): for how long it is good, and that it represents what was asked for. An origin says neither of what it has
-/// only done.
+/// 9.3.3). It has to say for how long it is good, and that it represents what was asked for. An origin says neither of
+/// what it has only done.
 fn is_for_method(asks: &Asks, explicit: bool, answer: &HeaderMap) -> Option<bool> {
     let Asks::Told(_, target) = asks else {
         return Some(true);

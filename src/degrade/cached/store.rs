@@ -70,8 +70,8 @@ pub(super) struct Store {
     slots: Cache<Key, Slot, Weigh>,
     forgotten: Forgotten,
     generations: AtomicU64,
-    /// Held while an answer to a target is kept, or the second of two that come together would not know what the first
-    /// varies by, nor that it was asked for later.
+    /// Held while an answer to a target is kept. Otherwise the second of two that come together would not know what the
+    /// first varies by, nor that it was asked for later.
     keeping: [Mutex<()>; KEEPERS],
 }
 

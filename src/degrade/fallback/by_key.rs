@@ -14,12 +14,11 @@ use crate::{
 };
 
 impl<A, W, K, V> FallbackLayer<A, W, K, V> {
-    /// Counts answers for the circuits of a keyed layer further in, which has the same registry and key. Say it after
+    /// Counts answers for the circuits of a keyed layer further in, which has the same registry and key. Call it after
     /// what is kept.
     ///
-    /// Rejections and time-outs name their circuit: for these `on_rejection(&registry, ..)` is enough. What has failed
-    /// names none, and is known by the key of its request. So the key is looked at before each call. This makes no
-    /// circuit.
+    /// Rejections and time-outs name their circuit: for these, `on_rejection(&registry, ..)` is enough. A failure names
+    /// none, and is known by the key of its request. So the key is looked at before each call. This makes no circuit.
     ///
     /// ```
     /// use tower_breaker::{
@@ -38,7 +37,8 @@ impl<A, W, K, V> FallbackLayer<A, W, K, V> {
     /// # }
     /// ```
     ///
-    /// Default: what a rejection or a time-out names, if there is a registry; otherwise the circuit of the constructor.
+    /// Default: the circuit that a rejection or a time-out names, if there is a registry. Otherwise the circuit of the
+    /// constructor.
     #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]
     pub fn keyed_by<Key>(
         self,

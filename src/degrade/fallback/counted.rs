@@ -10,7 +10,7 @@ use crate::{
     degrade::Because,
 };
 
-/// Which circuit counts the answers of a fallback, and tells them: the first argument of
+/// Which circuit counts the answers of a fallback, and tells its listeners of them. It is the first argument of
 /// [`FallbackLayer::on_rejection`](super::FallbackLayer::on_rejection) and
 /// [`on_failure`](super::FallbackLayer::on_failure).
 ///
@@ -37,7 +37,7 @@ impl CountedFor {
         }
     }
 
-    /// What names no circuit of the registry is counted by this one.
+    /// Lets this circuit count what names no circuit of the registry.
     #[must_use]
     pub fn or(mut self, circuit: &Circuit) -> Self {
         self.circuit = Some(circuit.clone());

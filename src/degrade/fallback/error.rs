@@ -11,7 +11,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// [`Rejected::find`](crate::Rejected::find) finds the rejection for which the fallback was asked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FallbackError<E, F> {
-    /// The call failed, and that was none of the fallback's concern.
+    /// The call failed, and the fallback does not answer for that.
     Inner(E),
     /// The call came to nothing, and its fallback failed as well.
     Both {
@@ -23,7 +23,7 @@ pub enum FallbackError<E, F> {
 }
 
 impl<E, F> FallbackError<E, F> {
-    /// What the call came to, if there was a fallback for it.
+    /// What the call came to, if the fallback was asked.
     pub fn because(&self) -> Option<&Because<E>> {
         match self {
             Self::Inner(_) => None,
@@ -31,7 +31,7 @@ impl<E, F> FallbackError<E, F> {
         }
     }
 
-    /// What the fallback came to, if there was one.
+    /// What the fallback failed with, if it was asked.
     pub fn fallback(&self) -> Option<&F> {
         match self {
             Self::Inner(_) => None,
@@ -39,7 +39,7 @@ impl<E, F> FallbackError<E, F> {
         }
     }
 
-    /// Whichever it is, boxed; for inner errors that are boxed already and thus not errors themselves.
+    /// Boxes the error. For inner errors that are boxed already, and thus are not errors themselves.
     pub fn into_boxed(self) -> BoxError
     where
         E: Into<BoxError>,

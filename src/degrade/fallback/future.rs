@@ -26,8 +26,9 @@ use crate::{
 pin_project! {
     /// The response of a [`Fallback`](super::Fallback): the inner service's, or another answer.
     ///
-    /// Dropped while the inner service is at work, it drops that, and the call is abandoned (rule A4). Dropped while
-    /// the other answer is made, the circuit has its outcome already, and no answer is counted.
+    /// If it is dropped while the inner service is at work, the call is dropped, too, and counts as abandoned (rule
+    /// A4). If it is dropped while the fallback is at work, the circuit has its outcome already, and no answer is
+    /// counted.
     #[must_use = "futures do nothing unless polled"]
     pub struct FallbackFuture<S, Req, A, W = OnRejection, K = Nothing, V = Http>
     where

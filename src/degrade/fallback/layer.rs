@@ -18,7 +18,7 @@ use crate::{
     service::{classify::HttpClassifier, striped::Family},
 };
 
-/// Puts a fallback around services (rule M1): another answer, where the dependency has none.
+/// A layer that puts a fallback around services (rule M1): another answer, if the dependency has none.
 ///
 /// `A` is what [answers](super::Answer), `W` [when](super::When), `K` what is [kept](super::Keep) of the request, and
 /// `V` [where](super::View) a response or an error says that it is a rejection.
@@ -66,8 +66,8 @@ impl<A, W, K, V> Plan<A, W, K, V> {
 
 impl<A> FallbackLayer<A> {
     /// Answers if the call was **rejected**, and only then: by a circuit that is open, half-open and full, or ramping
-    /// up, or by a full bulkhead. The dependency was not asked. What it answers while the circuit is closed is passed
-    /// on, failures too.
+    /// up (slow start), or by a full bulkhead. The dependency was not asked. What the dependency answers while the
+    /// circuit is closed is passed on, also failures.
     ///
     /// `counted_for` is the circuit, usually: [`CountedFor`].
     pub fn on_rejection(counted_for: impl Into<CountedFor>, answer: A) -> Self {
@@ -78,9 +78,10 @@ impl<A> FallbackLayer<A> {
 impl<A> FallbackLayer<A, OnFailure> {
     /// Answers if the call was **rejected, took too long, or failed**.
     ///
-    /// What a failure is says [`classify_with`](Self::classify_with); [`when`](Self::when) narrows it.
-    /// **Watch out:** if it has failed or took too long, the dependency was asked, and may have done what it was asked
-    /// for.
+    /// [`classify_with`](Self::classify_with) sets what a failure is. [`when`](Self::when) narrows it.
+    ///
+    /// **Watch out:** if the call has failed or took too long, the dependency was asked, and may have done what it was
+    /// asked for.
     ///
     /// `counted_for` is the circuit, usually: [`CountedFor`].
     pub fn on_failure(counted_for: impl Into<CountedFor>, answer: A) -> Self {
@@ -106,7 +107,7 @@ impl<A, W> FallbackLayer<A, W> {
 }
 
 impl<A, C, P, K, V> FallbackLayer<A, OnFailure<C, P>, K, V> {
-    /// Says what a failure is, by a [`Classify`](crate::classify::Classify): usually the one that the breaker has.
+    /// Sets what a failure is, by a [`Classify`](crate::classify::Classify): usually the one that the breaker has.
     ///
     /// Default: [`HttpClassifier`], errors and 5xx.
     pub fn classify_with<C2>(self, classifier: C2) -> FallbackLayer<A, OnFailure<C2, P>, K, V>
@@ -120,7 +121,7 @@ impl<A, C, P, K, V> FallbackLayer<A, OnFailure<C, P>, K, V> {
         self.with_when(when)
     }
 
-    /// Answers only if `predicate` says so of the cause. Everything else is passed on.
+    /// Answers only if `predicate` is true for the cause. Everything else is passed on.
     ///
     /// ```
     /// # use tower_breaker::{Circuit, degrade::{Because, fallback::{self, FallbackLayer}}};
@@ -151,15 +152,15 @@ impl<A, C, P, K, V> FallbackLayer<A, OnFailure<C, P>, K, V> {
 }
 
 impl<A, W, K, V> FallbackLayer<A, W, K, V> {
-    /// Keeps method, URI, version and headers of each request for the answer, which gets them as an
-    /// `http::Request<()>`. The headers are cloned, for each call.
+    /// Keeps method, URI, version and headers of each request for the answer. It gets them as an `http::Request<()>`.
+    /// The headers are cloned for each call.
     ///
     /// Default: nothing is kept, and the answer gets `()`.
     pub fn keeping_head(self) -> FallbackLayer<A, W, Head, V> {
         self.keep(Head)
     }
 
-    /// Keeps a clone of each request for the answer: it must be `Clone`, which one with a body that streams is not.
+    /// Keeps a clone of each request for the answer. The request must be `Clone`. One with a body that streams is not.
     pub fn keeping_request(self) -> FallbackLayer<A, W, Whole, V> {
         self.keep(Whole)
     }
@@ -188,7 +189,7 @@ impl<A, W, K, V> FallbackLayer<A, W, K, V> {
         FallbackLayer::of(self.plan().with(self.plan().when.clone(), keep.into()))
     }
 
-    /// For services whose error is boxed: `Box<dyn Error + Send + Sync>`.
+    /// Makes the layer fit services whose error is boxed: `Box<dyn Error + Send + Sync>`.
     ///
     /// Default: the error is a [`std::error::Error`].
     pub fn boxed_errors(self) -> FallbackLayer<A, W, K, BoxedErrors<V>> {
@@ -197,7 +198,7 @@ impl<A, W, K, V> FallbackLayer<A, W, K, V> {
 
     /// Writes into this header of an answer what it is: `value; cause=open`, with the labels of
     /// [`FallbackKind`](crate::degrade::FallbackKind) and [`FallbackCause`](crate::degrade::FallbackCause). Only a
-    /// fallback of this process may say so: of a response that is none, the header is removed.
+    /// fallback of this process may say so. If the response is not an answer of a fallback, the header is removed.
     ///
     /// Default: none. The mark in the extensions is always there.
     pub fn header(self, name: HeaderName) -> Self {
@@ -226,7 +227,8 @@ impl<A, W, K, V> FallbackLayer<A, W, K, V> {
 }
 
 impl<A, K> FallbackLayer<A, OnRejection, K, Http> {
-    /// For services that are not HTTP. A rejection is looked for in errors, and answers are counted, but not marked.
+    /// Makes the layer fit services that are not HTTP. A rejection is looked for in errors. Answers are counted, but
+    /// not marked.
     ///
     /// Default: responses are `http::Response`.
     pub fn any_response(self) -> FallbackLayer<A, OnRejection, K, AnyResponse> {
@@ -235,8 +237,8 @@ impl<A, K> FallbackLayer<A, OnRejection, K, Http> {
 }
 
 impl<A, K, P: Clone> FallbackLayer<A, OnFailure<HttpClassifier, P>, K, Http> {
-    /// For services that are not HTTP. Rejections and time-outs are looked for in errors, any other error is a failure
-    /// ([`ErrorsOnly`]), and answers are counted, but not marked.
+    /// Makes the layer fit services that are not HTTP. Rejections and time-outs are looked for in errors. Any other
+    /// error is a failure ([`ErrorsOnly`]). Answers are counted, but not marked.
     ///
     /// Default: responses are `http::Response`.
     pub fn any_response(self) -> FallbackLayer<A, OnFailure<ErrorsOnly, P>, K, AnyResponse> {

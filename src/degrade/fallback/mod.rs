@@ -1,10 +1,10 @@
-//! Another answer, where a dependency has none (rule M1).
+//! Fallbacks: another answer, if a dependency has none (rule M1).
 //!
 //! The constructor says when it answers:
 //!
 //! | what the call comes to | [`on_rejection`](FallbackLayer::on_rejection) | [`on_failure`](FallbackLayer::on_failure) |
 //! |---|---|---|
-//! | the circuit is open, forced open, half-open and full, or ramps up: rejected | **answers** | **answers** |
+//! | the circuit is open, forced open, half-open and full, or ramps up (slow start): rejected | **answers** | **answers** |
 //! | the bulkhead is full: rejected | **answers** | **answers** |
 //! | it took longer than it may | passed on | **answers** |
 //! | an error, or a status that is a failure | passed on, whatever the circuit's state | **answers** |
@@ -46,7 +46,7 @@
 //! ```
 //!
 //! **Watch out:** a breaker [without an answer to a time-out](crate::CircuitBreakerLayer::without_time_out_answer) lets
-//! a call go on that took too long. Then there is nothing here to answer for.
+//! a call that took too long go on. Then there is nothing here to answer for.
 //!
 //! # Which answer
 //!
@@ -61,37 +61,36 @@
 //! | [`try_from_fn`] | the same, and it may fail | `own` | [`FallbackError`] |
 //! | [`service`] | that of another service | `own` | [`FallbackError`] |
 //!
-//! Where the error stays, the layer goes around anything that its service goes into, such as axum's routers. A
-//! [`FallbackError`] has both causes, that of the call and that of the fallback.
+//! If the error stays, the service with the fallback goes wherever the service alone goes, such as into axum's routers.
+//! A [`FallbackError`] has both causes, that of the call and that of the fallback.
 //!
 //! # What is kept of the request
 //!
-//! Nothing, so that a request with a body that streams passes as it is. More only if the layer says so:
+//! By default nothing, so that a request with a body that streams passes as it is. If the answer needs more, say so:
 //! [`keeping_head`](FallbackLayer::keeping_head), [`keeping_request`](FallbackLayer::keeping_request) (needs `Clone`),
-//! or [`keeping`](FallbackLayer::keeping) what a closure takes. That is done before *each* call. If all you need is an
-//! answer to rejections, made from the whole request, untouched and not cloned, take
-//! [`CircuitBreakerLayer::fallback`](crate::CircuitBreakerLayer::fallback): it has the request because the dependency
-//! was not asked.
+//! or [`keeping`](FallbackLayer::keeping) what a closure takes. That is done before *each* call. If you need only an
+//! answer to rejections, take [`CircuitBreakerLayer::fallback`](crate::CircuitBreakerLayer::fallback). It gets the
+//! whole request, not cloned, because the dependency was not asked.
 //!
 //! # How an answer is told from the dependency's own
 //!
 //! By [`Degraded`](super::Degraded) in the extensions of the response, and by a [`header`](FallbackLayer::header) if
 //! you name one. It is counted by kind and cause in [`Snapshot::parts`](crate::Snapshot::parts), and told as a
-//! [`CallEvent`](crate::observe::CallEvent). That it answers is nothing to the circuit: a call that was a failure is
-//! one.
+//! [`CallEvent`](crate::observe::CallEvent). An answer changes nothing for the circuit: a call that was a failure still
+//! counts as one.
 //!
-//! An answer that is marked as a rejection and is no success, as that of a stand-in whose own circuit is open, is no
-//! answer: it is passed on as it is, and counted as one that has failed.
+//! The fallback itself may be rejected, such as by a stand-in whose own circuit is open. Such an answer is marked as a
+//! rejection and is no success. It is passed on as it is, and counted as a fallback that has failed.
 //!
 //! # gRPC
 //!
-//! Over gRPC a failure is one if it is in the head: a status without messages, a status of HTTP, an error. What comes
-//! in the trailers comes after the answer has begun, and there is no other any more. A
-//! [classifier](FallbackLayer::classify_with) for gRPC makes no difference to that, but knows all codes.
+//! Over gRPC, the fallback answers only for a failure that is in the head: a status without messages, a status of HTTP,
+//! an error. A failure in the trailers comes after the answer has begun, when it is too late for another. A
+//! [classifier](FallbackLayer::classify_with) for gRPC does not change that, but knows all codes.
 //!
 //! # Watch out
 //!
-//! **Inside of the breaker**, a fallback hides every failure from the circuit. So it never opens:
+//! **Inside of the breaker**, a fallback hides every failure from the circuit, which then never opens:
 //!
 //! ```text
 //! ServiceBuilder::new().layer(breaker).layer(fallback)      // wrong
@@ -101,7 +100,7 @@
 //! The compiler cannot tell, but the circuit can: [`Parts::hidden_failures`](crate::observe::Parts::hidden_failures)
 //! says how often that has happened, and builds with debug assertions write a line to standard error the first time.
 //!
-//! **A rejection by another circuit**, further in, looks the same here. The fallback answers for that as well.
+//! **A rejection by another circuit**, further in, looks the same to the fallback. It answers for that as well.
 //!
 //! **After a failure or a time-out**, the dependency may have done what it was asked for. An answer that asks somebody
 //! else to do it again is as safe as any retry, and no safer.

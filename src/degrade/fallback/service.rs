@@ -22,7 +22,8 @@ use crate::service::{
 
 /// A service with a fallback around it. Made by a [`FallbackLayer`](super::FallbackLayer).
 ///
-/// It is ready when the inner service is. That it fails to become ready is no call, so there is no other answer.
+/// It is ready when the inner service is. If the inner service fails to become ready, that is no call, so the fallback
+/// does not answer.
 #[must_use = "services do nothing unless called"]
 pub struct Fallback<S, A, W = OnRejection, K = Nothing, V = Http> {
     inner: S,

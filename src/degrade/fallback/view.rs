@@ -25,10 +25,10 @@ pub trait View<Res, E>: sealed::Sealed {
     fn note_in_error(error: &E) -> Note;
     #[doc(hidden)]
     fn status(response: &Res) -> Option<StatusCode>;
-    /// The response as a fallback's answer: whether it is one, and not a refusal; then it has the mark.
+    /// Marks the response as a fallback's answer. Returns whether it is one: a refusal is none, and gets no mark.
     #[doc(hidden)]
     fn mark(response: &mut Res, mark: Mark<'_>) -> bool;
-    /// Removes a header of which only a fallback may make use from what is no fallback's answer.
+    /// Removes a header that only a fallback may set from a response that is no fallback's answer.
     #[doc(hidden)]
     fn clean(response: &mut Res, header: &HeaderName);
 }
@@ -64,7 +64,7 @@ mod sealed {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Http;
 
-/// Responses are of any type: a rejection or a time-out is looked for in errors only, and answers are counted, but not
+/// Responses are of any type. A rejection or a time-out is looked for in errors only. Answers are counted, but not
 /// marked. See [`any_response`](super::FallbackLayer::any_response).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnyResponse;

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// It is implemented by this crate only.
 pub trait When<Res, E, V>: sealed::Sealed {
-    /// What has come of a call, if that asks for another answer.
+    /// Judges whether the result of a call asks for another answer.
     #[doc(hidden)]
     fn judge(&self, result: Result<Res, E>) -> Judged<Res, E>;
 }

@@ -55,8 +55,8 @@ impl AllowedHeaders {
     }
 }
 
-/// A header with credentials, which are not kept: they would lie around, and be too old when they are needed. A
-/// drainer can [add its own](super::Drainer::before_each_try).
+/// A header with credentials was to be kept. Credentials are not kept: they would lie around, and be too old when they
+/// are needed. A drainer can [add its own](super::Drainer::before_each_try).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialHeader(HeaderName);
 

@@ -1,4 +1,4 @@
-//! What holds of every [`Outbox`], as a test: [`check`].
+//! A test of what every [`Outbox`] has to do: [`check`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,10 +15,10 @@ const LONG: Duration = Duration::from_secs(60);
 /// outbox that does not know tells a change.
 const SHORT: Duration = Duration::from_millis(500);
 
-/// Checks that an [`Outbox`] of one's own does what layers and drainers rely on. For a test: `make` makes an empty one,
-/// with room for at least ten entries of 1 KiB each.
+/// Checks that your own [`Outbox`] does what layers and drainers rely on. Call it in a test. `make` makes an empty
+/// outbox, with room for at least ten entries of 1 KiB each.
 ///
-/// It takes a few seconds, or nothing where tokio's time is paused.
+/// It takes a few seconds, or no time if tokio's time is paused.
 ///
 /// ```
 /// use tower_breaker::degrade::queue::{Memory, contract};
@@ -31,7 +31,7 @@ const SHORT: Duration = Duration::from_millis(500);
 ///
 /// # Panics
 ///
-/// If it does not, with what was expected.
+/// If the outbox does not, with what was expected.
 pub async fn check<O: Outbox>(make: impl AsyncFn() -> O) {
     what_was_put_is_taken_once(&make().await).await;
     a_key_is_in_order(&make().await).await;

@@ -24,7 +24,7 @@ pub struct DeadLetter {
     pub why: Dead,
     /// How often it was tried.
     pub attempts: u32,
-    /// How long it has been kept.
+    /// How long it was kept.
     pub age: Duration,
 }
 

@@ -53,17 +53,19 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 
 /// Makes the calls that were kept in an [`Outbox`], once their circuit admits them.
 ///
-/// [`run`](Self::run) is one future, to be spawned. It makes one call at a time. Where that is too slow, run another
+/// [`run`](Self::run) is one future, to be spawned. It makes one call at a time. If that is too slow, run another
 /// drainer on the same outbox.
 ///
 /// * **While the circuit rejects, it waits** without being polled. Nothing that is kept is touched, and no attempt is
 ///   used up.
-/// * **It makes the probe itself.** When the wait of an open circuit is over, the next entry is the probe, so the
-///   circuit closes although nobody calls. If that probe fails, others may make the next for the time of the first
-///   [`backoff`](Self::backoff), before the drainer does: an entry that always fails does not keep the circuit open.
-/// * It is under the ramp as any other call, and makes at most one call in each [`interval`](Self::interval).
-/// * **It takes a place in the circuit's [bulkhead](crate::CircuitBuilder::bulkhead)**, as any other call. While that
-///   is full, it waits in line, for however long, and uses up no attempt.
+/// * **It makes the probe itself.** When the break (wait duration) of an open circuit is over, the next entry is the
+///   probe. So the circuit closes although nobody calls. If that probe fails, the drainer leaves the next probe to
+///   others for the time of the first [`backoff`](Self::backoff). So an entry that always fails does not keep the
+///   circuit open.
+/// * It is under the ramp (slow start) as any other call, and makes at most one call in each
+///   [`interval`](Self::interval).
+/// * **It takes a place in the circuit's [bulkhead](crate::CircuitBuilder::bulkhead)**, as any other call. While the
+///   bulkhead is full, it waits in line, for however long, and uses up no attempt.
 /// * Entries with the same [order key](Entry::order_key) are delivered in their order, never two at once. One that has
 ///   failed holds up those behind it, until it is delivered or dead.
 ///
@@ -80,14 +82,14 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 /// | 307 or 308, which a classifier takes for a success: nothing was done, and nobody follows | is dead |
 /// | it is older than [`max_age`](Self::max_age), whatever it waits for | is dead |
 ///
-/// What is dead is [told](Self::dead_letter), and goes.
+/// What is dead is given up: it is [told](Self::dead_letter), and goes.
 ///
-/// Dropped, a drainer loses nothing: what it has taken is back at once in [`Memory`](super::Memory), and elsewhere when
-/// its lease ends. A call that was under way may have been made; it is made again, with the same key. So what is
-/// delivered is delivered *at least once*, and the dependency has to know by the `Idempotency-Key` what it has had
+/// If a drainer is dropped, nothing is lost. What it has taken is back at once in [`Memory`](super::Memory), and
+/// elsewhere when its lease ends. A call that was under way may have been made. It is made again, with the same key. So
+/// calls are delivered *at least once*, and the dependency has to know by the `Idempotency-Key` what it has had
 /// already.
 ///
-/// It holds its circuit, which therefore does not leave its registry while the drainer runs.
+/// It holds its circuit. So the circuit does not leave its registry while the drainer runs.
 #[must_use = "a drainer does nothing until it runs"]
 pub struct Drainer<O, S, C = HttpClassifier> {
     circuit: Circuit,
@@ -120,19 +122,20 @@ struct Hooks {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Drained {
-    /// How many entries it has delivered.
+    /// How many entries were delivered.
     pub delivered: u64,
-    /// How many it has given up.
+    /// How many entries were given up.
     pub dead: u64,
-    /// What is left in an outbox that is [not durable](Outbox::DURABLE), the oldest first. That takes nothing any more.
+    /// What is left in an outbox that is [not durable](Outbox::DURABLE), the oldest first. That outbox accepts nothing
+    /// any more.
     pub left: Vec<Entry>,
 }
 
 impl<O: Outbox, S> Drainer<O, S> {
-    /// A drainer of `outbox`, that calls `client` through `circuit`.
+    /// Makes a drainer that takes entries from `outbox` and calls `client` through `circuit`.
     ///
-    /// `client` need not be protected: the drainer puts the circuit around it. Where it is protected by the same
-    /// circuit, that is the same call (rule D8).
+    /// `client` needs no breaker: the drainer puts the circuit around it. If it has one with the same circuit, that is
+    /// the same call (rule D8).
     pub fn new(circuit: &Circuit, outbox: O, client: S) -> Self {
         show(circuit, &outbox);
         Self {
@@ -159,7 +162,7 @@ impl<O: Outbox, S> Drainer<O, S> {
 }
 
 impl<O, S, C> Drainer<O, S, C> {
-    /// At least so much time from one try to the next, of whatever key.
+    /// Sets the least time from one try to the next, of whatever key.
     ///
     /// Default: 100 ms, so that there are at most ten in a second.
     pub fn interval(mut self, interval: Duration) -> Self {
@@ -167,8 +170,8 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// How long a try may take. One that takes longer is dropped, and has failed, for the circuit as well. A shorter
-    /// [`call_timeout`](crate::CircuitBuilder::call_timeout) of the circuit holds for tries, too.
+    /// Sets how long a try may take. One that takes longer is dropped, and has failed, for the circuit as well. A
+    /// shorter [`call_timeout`](crate::CircuitBuilder::call_timeout) of the circuit holds for tries, too.
     ///
     /// A lease is more than twice as long, so that nobody else takes an entry that is still under way.
     ///
@@ -178,7 +181,7 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// How often an entry is tried. Rejections do not count, nor do probes that fail.
+    /// Sets how often an entry is tried. Rejections do not count, nor do probes that fail.
     ///
     /// Default: 10. There is always one.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
@@ -186,7 +189,7 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// For how long an entry is kept at most.
+    /// Sets for how long an entry is kept at most. An older one is given up.
     ///
     /// Default: an hour.
     pub fn max_age(mut self, age: Duration) -> Self {
@@ -194,7 +197,8 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// How long an entry waits after its first failure. With each it is twice as long as before, and at most `max`.
+    /// Sets how long an entry waits after its first failure. With each further one it waits twice as long as before,
+    /// and at most `max`.
     ///
     /// Default: a second, and at most 60.
     pub fn backoff(mut self, first: Duration, max: Duration) -> Self {
@@ -202,8 +206,8 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// For how long a call that is under way may go on when the drainer is to end. Then it is dropped, and its entry
-    /// goes back.
+    /// Sets for how long a call that is under way may go on when the drainer is to end. Then the call is dropped, and
+    /// its entry goes back.
     ///
     /// Default: 5 seconds.
     pub fn grace(mut self, grace: Duration) -> Self {
@@ -211,11 +215,12 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// What a try means, for the circuit and for the entry: [`Success`](crate::Outcome::Success) is delivered, and
-    /// what is [`Answered`](crate::Outcome::Answered) is dead, as the caller's fault. A classifier that panics has
-    /// seen a failure.
+    /// Sets what a try means, for the circuit and for the entry. With [`Success`](crate::Outcome::Success), the entry
+    /// is delivered. With [`Answered`](crate::Outcome::Answered), it is dead, as the caller's fault. If the classifier
+    /// panics, the try has failed.
     ///
-    /// Default: [`HttpClassifier`]. One that takes a 409 of a dependency that has had the key already for a success:
+    /// Default: [`HttpClassifier`]. If the dependency answers with a 409 when it has had the key already, take that for
+    /// a success:
     ///
     /// ```
     /// # use http::StatusCode;
@@ -237,13 +242,14 @@ impl<O, S, C> Drainer<O, S, C> {
         }
     }
 
-    /// Is told of each entry that is given up, before it goes from the outbox: to be kept elsewhere, or told to
-    /// somebody. The drainer waits for it, and delivers nothing meanwhile: give it a limit of its own, well below that
-    /// of a lease.
+    /// Calls `hook` with each entry that is given up, before it goes from the outbox. Keep it elsewhere, or tell
+    /// somebody. The drainer waits for the hook, and delivers nothing meanwhile. So give it a time limit, well below
+    /// that of a lease.
     ///
-    /// It is told once, but for one that is dropped while it runs: then the entry is still there, and is told again. If
-    /// it panics, it has been told. If it takes longer than the lease, twice the
-    /// [`attempt_timeout`](Self::attempt_timeout) and ten seconds, another drainer takes the entry.
+    /// The hook is called once for an entry. Only if it is dropped while it runs, the entry is still there, and it is
+    /// called again. If it panics, that counts as called. A lease lasts twice the
+    /// [`attempt_timeout`](Self::attempt_timeout) and ten seconds. If the hook takes longer, another drainer takes the
+    /// entry.
     ///
     /// Default: nobody is told. They are counted: [`QueueNow::dead`](crate::observe::QueueNow::dead).
     pub fn dead_letter<F, Fut>(mut self, hook: F) -> Self
@@ -255,11 +261,11 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// Changes the headers of each try before it is made: to add credentials, which are not kept.
+    /// Changes the headers of each try before it is made. Add credentials here, which are not kept.
     ///
     /// If it panics, the try has failed, and is not made.
     ///
-    /// **Watch out**: a try that has none may be answered with a 401, and is dead then.
+    /// **Watch out**: a try without credentials may be answered with a 401. Then its entry is dead.
     pub fn before_each_try(
         mut self,
         change: impl Fn(&mut HeaderMap) + Send + Sync + 'static,
@@ -268,7 +274,7 @@ impl<O, S, C> Drainer<O, S, C> {
         self
     }
 
-    /// Is told of each error of the outbox itself. The drainer asks it again a second later.
+    /// Calls `told` with each error of the outbox itself. The drainer asks the outbox again a second later.
     ///
     /// Default: nobody is told.
     pub fn on_outbox_error(
@@ -301,14 +307,14 @@ impl<O, S, C> Drainer<O, S, C>
 where
     O: Outbox,
 {
-    /// Runs until `shutdown` is ready. Then a call that is under way has its [grace](Self::grace), and what is left of
-    /// an outbox that is not durable is handed back.
+    /// Runs until `shutdown` is ready. Then a call that is under way has its [grace](Self::grace). What is left in an
+    /// outbox that is not durable is handed back.
     ///
     /// The bodies of answers are not read.
     ///
     /// # Panics
     ///
-    /// The future panics without a runtime of tokio's with time enabled.
+    /// The future panics if there is no runtime of tokio with time enabled.
     pub async fn run<B, RB>(self, shutdown: impl Future<Output = ()>) -> Drained
     where
         S: Service<Request<B>, Response = Response<RB>>,
@@ -386,9 +392,9 @@ impl<'a, O: Outbox, S, C> Draining<'a, O, S, C> {
         }
     }
 
-    /// Waits until another call may be made, and has a place in the bulkhead then: for what the drainer has to wait for
-    /// by itself, then for the circuit, and for the place last. In line, it is there only while the circuit admits
-    /// calls.
+    /// Waits until another call may be made, and has a place in the bulkhead then. It waits first for what the drainer
+    /// itself has to wait for, then for the circuit, and for the place last. In line, it is there only while the
+    /// circuit admits calls.
     async fn place(&mut self) -> Place {
         if let Some(pause) = self.pause {
             either(self.circuit.observers().changed(), sleep_until(pause)).await;

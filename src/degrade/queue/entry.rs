@@ -10,7 +10,7 @@ use http::{
 
 use super::allow::AllowedHeaders;
 
-/// The header that says which requests are the same one, so that whoever has had it already does not do it twice.
+/// The header that says which requests are the same one, so that a server does not do it twice.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What an entry takes beside what is in it: a round number for maps, counts and times.
@@ -18,9 +18,8 @@ const OVERHEAD: u64 = 256;
 
 /// A request that is kept, to be made later.
 ///
-/// It has no more than it needs to be made: of the headers only those that [are
-/// allowed](super::OutboxLayer::allow_header), of the authority no user and no password, and of the extensions
-/// nothing.
+/// It has no more than it needs to be made. Of the headers, it has only those that [are
+/// allowed](super::OutboxLayer::allow_header). It has no user and no password of the authority, and no extensions.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     method: Method,
@@ -31,7 +30,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry of these parts, for an [`Outbox`](super::Outbox) that reads it from somewhere.
+    /// Makes an entry of these parts, for an [`Outbox`](super::Outbox) that reads it from somewhere.
     #[must_use]
     pub fn new(
         method: Method,
@@ -93,7 +92,7 @@ impl Entry {
         &self.uri
     }
 
-    /// Those of its headers that are kept.
+    /// The headers that are kept.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
@@ -105,7 +104,7 @@ impl Entry {
         &self.body
     }
 
-    /// Entries with the same one are delivered in the order in which they came, and never two at once.
+    /// The order key. Entries with the same one are delivered in the order in which they came, and never two at once.
     #[must_use]
     pub fn order_key(&self) -> &str {
         &self.order_key
@@ -115,13 +114,13 @@ impl Entry {
         &self.order_key
     }
 
-    /// Its [`Idempotency-Key`](IDEMPOTENCY_KEY), which goes out with each try.
+    /// The [`Idempotency-Key`](IDEMPOTENCY_KEY), which goes out with each try.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&HeaderValue> {
         self.headers.get(IDEMPOTENCY_KEY)
     }
 
-    /// How many bytes it takes, about: what is in it, and something for what is around it.
+    /// How many bytes it takes, about: what is in it, and something for what is around that.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes_with_body(count(self.body.len()))
@@ -138,7 +137,7 @@ impl Entry {
         OVERHEAD.saturating_add(head).saturating_add(body)
     }
 
-    /// The request, to be made.
+    /// Makes the request of this entry.
     #[must_use]
     pub fn to_request<B: From<Bytes>>(&self) -> Request<B> {
         let mut request = Request::new(B::from(self.body.clone()));

@@ -10,8 +10,8 @@ use std::{
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The response of a [`Hold`](super::Hold) or a [`Later`](super::Later): the inner service's, or another. Only what
-    /// has to wait, or may have to be kept, is in a box.
+    /// The response of a [`Hold`](super::Hold) or a [`Later`](super::Later): the inner service's, or another. A call is
+    /// boxed only if it has to wait, or may have to be kept.
     #[must_use = "futures do nothing unless polled"]
     pub struct QueueFuture<F: Future> {
         #[pin]

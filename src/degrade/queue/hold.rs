@@ -43,12 +43,12 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Holds calls back that would be rejected, until their circuit admits them, or their time is over.
+/// A layer that holds back calls that would be rejected, until their circuit admits them or their time is over.
 ///
-/// The caller waits for the answer, and gets that of the dependency, or the rejection if there was none in time. So
-/// nothing is kept but the request itself, and each is made at most once.
+/// The caller waits, and gets the answer of the dependency, or the rejection if there was none in time. Nothing is kept
+/// but the request itself, and each call is made at most once.
 ///
-/// It goes right around the breaker, or around its [`BulkheadLayer`](crate::BulkheadLayer):
+/// Put it right around the breaker, or around its [`BulkheadLayer`](crate::BulkheadLayer):
 ///
 /// ```
 /// use std::{convert::Infallible, time::Duration};
@@ -74,22 +74,23 @@ const SECOND: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 ///
-/// * It waits for at most [`at_most`](Self::at_most), and at most [`waiting`](Self::waiting) calls wait at once.
-///   Whoever comes then is rejected as usual.
-/// * It waits no longer than its caller, as far as the breaker is [told](crate::CircuitBreakerLayer::shortened_by) of
-///   that. One that goes late has what is left of its caller's time.
-/// * They wait in line, and go in the order in which they came. Whoever is first asks the circuit again right before
-///   the request is given away. While the circuit is half-open, one goes at a time: the next goes when its answer is
-///   there, or a second later if there is room for another probe.
-/// * Once the circuit closes, they are under the ramp as all calls are. Whoever is turned away by that asks again a
-///   second later.
-/// * An answer of the dependency that was held back is marked with [`Degraded`], unless it is a failure or a rejection.
+/// * A call waits for at most [`at_most`](Self::at_most), and at most [`waiting`](Self::waiting) calls wait at once.
+///   One more is rejected as usual.
+/// * A call waits no longer than its caller, as far as the breaker is [told](crate::CircuitBreakerLayer::shortened_by)
+///   of that. One that goes late has what is left of its caller's time.
+/// * Calls wait in line, and go in the order in which they came. The first asks the circuit again right before its
+///   request is given away. While the circuit is half-open, one goes at a time. The next goes when the answer is there,
+///   or a second later if there is room for another probe.
+/// * Once the circuit closes, they are under the ramp (slow start) as all calls are. One that the ramp turns away asks
+///   again a second later.
+/// * The answer to a call that was held back is marked with [`Degraded`], unless it is a failure or a rejection.
 ///
-/// Nothing is reserved: if somebody else takes the probe in the very instant in which the first in line asks, that one
-/// is rejected.
+/// Nothing is reserved. If another call takes the probe in the very instant in which the first in line asks, the first
+/// in line is rejected.
 ///
-/// **Watch out**: who waits has a connection, a task and a request in memory. Where many may come, or a break is longer
-/// than a caller will wait, keep the call for later instead: [`DeferLayer`](super::DeferLayer).
+/// **Watch out**: each call that waits has a connection, a task and a request in memory. If many may come, or if the
+/// break (wait duration) is longer than a caller will wait, keep the call for later instead:
+/// [`DeferLayer`](super::DeferLayer).
 ///
 /// The inner service has to be `Clone`.
 #[derive(Clone, Debug)]
@@ -118,7 +119,7 @@ impl Line {
 }
 
 impl HoldLayer {
-    /// Holds calls of this circuit back: at most 100 at once, each for at most two seconds.
+    /// Makes a layer that holds back calls of this circuit: at most 100 at once, each for at most two seconds.
     ///
     /// All services that one layer makes share the line.
     pub fn new(circuit: &Circuit) -> Self {
@@ -129,7 +130,7 @@ impl HoldLayer {
         }
     }
 
-    /// How long a call waits at most.
+    /// Sets how long a call waits at most.
     ///
     /// Default: two seconds.
     pub fn at_most(mut self, at_most: Duration) -> Self {
@@ -144,7 +145,7 @@ impl HoldLayer {
         Instant::now() + self.at_most.min(left).min(FAR)
     }
 
-    /// How many calls wait at most. The line begins anew.
+    /// Sets how many calls wait at most. The line begins anew.
     ///
     /// Default: 100.
     pub fn waiting(mut self, calls: u32) -> Self {

@@ -14,13 +14,13 @@ use super::{
 /// With whatever comes after it.
 const GRPC: &[u8] = b"application/grpc";
 
-/// A call that is kept, in the extensions of its answer.
+/// A call that was kept. It is in the extensions of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Accepted {
     /// The number of its entry.
     pub id: Id,
-    /// What its entry is in order with.
+    /// The order key of its entry.
     pub order_key: Arc<str>,
     /// The key that it is sent with, each time.
     pub idempotency_key: HeaderValue,

@@ -18,55 +18,55 @@ use crate::{
     degrade::fallback::{BoxedErrors, Http},
 };
 
-/// Keeps rejected calls **in memory**, answers them with 202, and has them made later. **They are lost if the process
-/// ends**, and the answer says so: `x-kept: in-memory`. Where that will not do, see [`OutboxLayer`].
+/// A layer that keeps rejected calls **in memory**, answers them with 202, and has them made later. **They are lost if
+/// the process ends**, and the answer says so: `x-kept: in-memory`. If that will not do, see [`OutboxLayer`].
 ///
-/// Each is delivered at least once, if the process goes on: a try may have been made, and its answer lost. The
-/// `Idempotency-Key`, which all tries have, tells the dependency.
+/// If the process goes on, each call is delivered at least once. It may be made twice, because the answer of a try may
+/// be lost. The dependency knows it by the `Idempotency-Key`, which all tries have.
 ///
 /// Everything else is as with an [`OutboxLayer`].
 #[must_use = "a layer does nothing until it is applied"]
 pub struct DeferLayer<V = Http>(Keeping<Memory, V>);
 
-/// Keeps rejected calls in an [`Outbox`] that is durable, answers them with 202 when they are there, and has them made
-/// later, at least once each.
+/// A layer that keeps rejected calls in a durable [`Outbox`]. It answers them with 202 when they are there, and has
+/// them made later, at least once each.
 ///
-/// It goes around the breaker, and around its bulkhead and its retries if there are any. A [`Drainer`](super::Drainer)
+/// Put it around the breaker, and around its bulkhead and its retries if there are any. A [`Drainer`](super::Drainer)
 /// makes the calls.
 ///
 /// Which calls:
 ///
-/// * Only what is rejected, by the circuit or by the bulkhead: nobody has seen it.
-///   [`also_on_failure`](Self::also_on_failure) is more.
-/// * Only POST, PUT, PATCH and DELETE. [`methods`](Self::methods) says others. Nobody waits for the answer of a GET
+/// * Only calls that are rejected, by the circuit or by the bulkhead: nobody has seen them. With
+///   [`also_on_failure`](Self::also_on_failure), failed ones, too.
+/// * Only POST, PUT, PATCH and DELETE. [`methods`](Self::methods) sets others. Nobody waits for the answer of a GET
 ///   that comes later.
 /// * No calls of gRPC, whose callers do not know a 202.
 /// * Only with a body of at most 64 KiB ([`body_limit`](Self::body_limit)), whose length is known before it is read
 ///   (`Content-Length`, or of one piece). While the circuit rejects, of any body up to that length.
 ///
-/// All others go through as if this layer were not there, and so does what there is no room for: its caller gets the
+/// All others go through as if this layer were not there. So do calls for which there is no room: the caller gets the
 /// rejection, a 503 with `Retry-After`.
 ///
 /// What happens to those that may be kept:
 ///
 /// * They get an `Idempotency-Key`, unless they have one, **before the first try**, so that the dependency knows a
-///   later try for the same call. It is a quoted string, which is in the answer as well. By such a key alone no
-///   retries further in repeat a call; where [`also_on_failure`](Self::also_on_failure) is said, they do.
-/// * The **body is read before the call is made**, after room is taken for it in the outbox, which it has until the
+///   later try for the same call. It is a quoted string, which is in the answer as well. Because of such a key alone,
+///   retries further in repeat no call. With [`also_on_failure`](Self::also_on_failure), they do.
+/// * The **body is read before the call is made**, after room is taken for it in the outbox. It has that room until the
 ///   call has ended. So the call is made when the client has sent all of it. A client that breaks off is answered with
 ///   400, and nothing is called. Trailers are dropped.
 /// * **Of the headers, few are kept**, and no credentials: `accept`, `accept-language`, `content-encoding`,
 ///   `content-language`, `content-length`, `content-type`, `idempotency-key`, `traceparent`, `tracestate`, and those
 ///   that [are allowed](Self::allow_header). Of the address, no user and no password is kept, but the query is.
 ///   Extensions are not kept.
-/// * **The address is kept as it is in the request.** A dependency that has moved meanwhile gets nothing. Where that
-///   may be, keep the path alone, and have the drainer's client add the host.
+/// * **The address is kept as it is in the request.** A dependency that has moved meanwhile gets nothing. If that can
+///   happen, keep the path alone, and let the drainer's client add the host.
 /// * The answer has no body. It is marked: [`Degraded`](crate::degrade::Degraded) and [`Accepted`] are in its
 ///   extensions.
 ///
 /// If the caller goes away while its call is being kept, the call may be made all the same.
 ///
-/// Where the store fails, the caller gets the rejection, and [`on_outbox_error`](Self::on_outbox_error) is told.
+/// If the store fails, the caller gets the rejection, and [`on_outbox_error`](Self::on_outbox_error) is told.
 ///
 /// The inner service has to be `Clone`, and its body has to be made of bytes: `axum::body::Body`, `Full<Bytes>` and
 /// `reqwest::Body` can be.
@@ -147,7 +147,7 @@ impl<O: Outbox> Keeping<O, Http> {
 macro_rules! settings {
     ($layer:ident<$($parameter:ident),+>) => {
         impl<$($parameter),+> $layer<$($parameter),+> {
-            /// Which methods are kept.
+            /// Sets which methods are kept.
             ///
             /// Default: POST, PUT, PATCH and DELETE.
             pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
@@ -155,7 +155,7 @@ macro_rules! settings {
                 self
             }
 
-            /// How long a body may be, in bytes, that is kept.
+            /// Sets how long a kept body may be, in bytes.
             ///
             /// Default: 64 KiB.
             pub fn body_limit(mut self, bytes: u64) -> Self {
@@ -163,7 +163,7 @@ macro_rules! settings {
                 self
             }
 
-            /// Keeps a header as well.
+            /// Keeps this header as well.
             ///
             /// # Errors
             ///
@@ -174,10 +174,10 @@ macro_rules! settings {
                 Ok(self)
             }
 
-            /// What a call is delivered in order with: those of which this says the same.
+            /// Sets the order key of a call. Calls with the same key are delivered in order.
             ///
-            /// Default: where it goes to, without the query. If that is one path for all, a call that fails again and
-            /// again holds up all others, until it is dead: say what belongs together, such as the customer.
+            /// Default: where the call goes to, without the query. If that is one path for all, a call that fails again
+            /// and again holds up all others, until it is dead. So return what belongs together, such as the customer.
             pub fn order_by(mut self, order: impl Fn(&Request<()>) -> String + Send + Sync + 'static) -> Self {
                 self.0.intake.order_by = Arc::new(order);
                 self
@@ -186,7 +186,7 @@ macro_rules! settings {
             /// Keeps calls that have failed, too: with an error, a time-out, or a status of 500 or more.
             ///
             /// **Watch out**: the dependency may have done what it was asked for. It is asked again with the same
-            /// `Idempotency-Key`, and has to know that.
+            /// `Idempotency-Key`, and has to recognise that.
             ///
             /// Default: only what was rejected.
             pub fn also_on_failure(mut self) -> Self {
@@ -194,13 +194,13 @@ macro_rules! settings {
                 self
             }
 
-            /// Adds to the headers of the answer, such as a `Location` where the caller can ask what has become of it.
+            /// Adds headers to the answer, such as a `Location` where the caller can ask what has become of the call.
             pub fn answer_headers(mut self, add: impl Fn(&Accepted, &mut HeaderMap) + Send + Sync + 'static) -> Self {
                 self.0.intake.answer_headers = Some(Arc::new(add));
                 self
             }
 
-            /// Is told of each error of the outbox itself. The caller gets the rejection then.
+            /// Calls `told` with each error of the outbox itself. The caller gets the rejection then.
             ///
             /// Default: nobody is told. The call is counted as refused.
             pub fn on_outbox_error(mut self, told: impl Fn(&(dyn Error + 'static)) + Send + Sync + 'static) -> Self {

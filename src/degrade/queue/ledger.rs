@@ -69,7 +69,7 @@ pub(super) struct QueueTotals {
 }
 
 impl Ledger {
-    /// For an outbox of at most so many entries, which together take at most so many bytes.
+    /// Makes a ledger for an outbox of at most so many entries, which together take at most so many bytes.
     #[must_use]
     pub fn new(entries: u32, bytes: u64) -> Arc<Self> {
         Arc::new(Self {
@@ -80,7 +80,7 @@ impl Ledger {
         })
     }
 
-    /// Room for one entry of so many bytes, or none.
+    /// Takes room for one entry of so many bytes, if there is any.
     #[must_use]
     pub fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Room> {
         let mut used = self.used();

@@ -16,13 +16,13 @@ use super::{
     store::{Removed, Store},
 };
 
-/// An outbox in memory: **not durable**. When the process ends, what is in it is gone, but for what is
-/// [handed back](Self::close).
+/// An outbox in memory: **not durable**. When the process ends, what is in it is lost, except what is [handed
+/// back](Self::close).
 ///
-/// A clone is another handle to the same one. It takes its time from tokio, so that tests can hold that.
+/// A clone is another handle to the same one. It takes its time from tokio, so that tests can pause it.
 ///
-/// Bounds: 1,000 entries and 16 MiB, unless [others](Self::bounded) are said. How old entries may become, the
-/// [`Drainer`](super::Drainer) says.
+/// Bounds: 1,000 entries and 16 MiB, unless [others](Self::bounded) are set. The [`Drainer`](super::Drainer) says how
+/// old entries may become.
 #[derive(Clone, Debug)]
 pub struct Memory(Arc<Shared>);
 
@@ -41,14 +41,14 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// With the usual bounds.
+    /// Makes an outbox with the usual bounds: 1,000 entries and 16 MiB.
     #[must_use]
     pub fn new() -> Self {
         Self::bounded(1_000, 16 << 20)
     }
 
-    /// With at most so many entries, which together take at most so many bytes. Each takes what is in it, and 256
-    /// bytes.
+    /// Makes an outbox of at most so many entries, which together take at most so many bytes. Each takes what is in it,
+    /// and 256 bytes.
     #[must_use]
     pub fn bounded(entries: u32, bytes: u64) -> Self {
         Self(Arc::new(Shared {
@@ -58,8 +58,8 @@ impl Memory {
         }))
     }
 
-    /// Takes nothing more, and hands back what is in it, the oldest first, but for what a drainer has just taken. That
-    /// does so itself when it ends.
+    /// Closes the outbox, and hands back what is in it, the oldest first. It accepts nothing more. What a drainer has
+    /// just taken is not among that: the drainer hands it back when it ends.
     #[must_use = "what is dropped is lost"]
     pub fn close(&self) -> Vec<Entry> {
         let left = self.store().close(Instant::now());

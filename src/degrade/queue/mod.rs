@@ -1,4 +1,4 @@
-//! A call that cannot be made now is made later (rules M6, M7).
+//! Queues: a call that cannot be made now is made later (rules M6, M7).
 //!
 //! There are three ways, and each promises something else:
 //!
@@ -11,11 +11,11 @@
 //! | where it is | in the caller's task | in [`Memory`] | in an [`Outbox`] of your own, on disk |
 //! | for | a break of seconds | what may be lost | orders |
 //!
-//! All three are bounded. A call for which there is no room is rejected as if they were not there: a 503 with
+//! All three are bounded. A call for which there is no room is rejected, as it is without them: a 503 with
 //! `Retry-After`.
 //!
-//! What is kept is delivered by a [`Drainer`], when its circuit admits that. It makes the probe itself, so the circuit
-//! closes although nobody else calls.
+//! A [`Drainer`] delivers what is kept, when its circuit admits that. It makes the probe itself, so the circuit closes
+//! although nobody else calls.
 //!
 //! ```
 //! use std::{convert::Infallible, time::Duration};
@@ -68,28 +68,28 @@
 //! # In which order
 //!
 //! Calls with the same *order key* are delivered in the order in which they were accepted, and never two at once. By
-//! default that is where they go to, without the query;
-//! [`order_by`](OutboxLayer::order_by) says something else. But a call that is made while others are still kept
-//! overtakes them: nothing is held back because of what is kept. Where that matters, the dependency has to tell by
-//! what is in the call.
+//! default the order key is where the call goes to, without the query. [`order_by`](OutboxLayer::order_by) sets
+//! another. But a new call that is admitted while others are still kept overtakes them: nothing is held back because of
+//! what is kept. If that matters, the dependency has to see the order from the calls themselves.
 //!
 //! # How often
 //!
-//! A try may be made and its answer be lost, with the connection or with the process. So what is kept may be made
-//! twice, and the dependency has to know by its [`Idempotency-Key`](IDEMPOTENCY_KEY) what it has had already. The key
-//! is on the first try as well, and a key that the client has sent is left as it is. **Watch out:** by that key,
-//! retries further in take a POST for one that may be repeated.
+//! A try may be made and its answer be lost, with the connection or with the process. So a kept call may be made twice.
+//! The dependency has to know by its [`Idempotency-Key`](IDEMPOTENCY_KEY) what it has had already. The key is on the
+//! first try as well. A key that the client has sent is left as it is.
+//!
+//! **Watch out:** because of that key, retries further in may take a POST for one that may be repeated.
 //!
 //! # What is seen
 //!
-//! The circuit shows the first queue that it was given: [`Parts::queue`](crate::observe::Parts::queue) has how many
-//! are in it, how old they are, and what became of the others. While a circuit is forced open for long, the queue
-//! fills up to its bounds, and then calls are rejected; what is older than [`Drainer::max_age`] is dead.
+//! The circuit shows the first queue that it was given: [`Parts::queue`](crate::observe::Parts::queue) says how many
+//! calls are in it, how old they are, and what became of the others. If a circuit is forced open for long, the queue
+//! fills up to its bounds, and then calls are rejected. What is older than [`Drainer::max_age`] is given up.
 //!
 //! # A store of one's own
 //!
-//! [`Outbox`] is the trait, [`contract::check`] the test that it does what is asked of it. `examples/outbox` has one on
-//! disk, for a shop that loses no order when it is killed.
+//! Implement [`Outbox`], and test it with [`contract::check`]. `examples/outbox` has one on disk, for a shop that loses
+//! no order when it is killed.
 
 mod allow;
 mod attempt;

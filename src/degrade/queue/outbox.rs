@@ -9,22 +9,22 @@ use super::{
     ledger::{Ledger, Room},
 };
 
-/// Where requests are kept for later: [`Memory`](super::Memory), or something of one's own that is durable.
+/// Where requests are kept for later: [`Memory`](super::Memory), or an outbox of your own that is durable.
 ///
 /// Layers [put](Self::put) entries in. A [`Drainer`](super::Drainer) [takes](Self::take) them for a time, the *lease*,
-/// and then says what came of it. If it does not, because it is gone, the lease ends, and somebody else takes the
+/// and then says what became of them. If it does not, because it is gone, the lease ends, and another drainer takes the
 /// entry.
 ///
 /// A clone is another handle to the same outbox.
 ///
-/// What holds of every outbox is checked by [`contract::check`](super::contract::check):
+/// Every outbox has to keep these rules. [`contract::check`](super::contract::check) checks them:
 ///
 /// * Entries of the same [order key](Entry::order_key) are taken in the order in which they were put. While one of them
 ///   has a lease, or waits for its next try, those behind it are not taken.
-/// * An entry is taken by one at a time. What comes of a lease that has ended changes nothing: `done`, `bury` and
+/// * An entry is taken by one at a time. A lease that has ended changes nothing any more: `done`, `bury` and
 ///   `give_back` return `false`.
 /// * The [`Room`] of an entry is [kept](Room::kept) with it, and dropped with it.
-/// * Each method can be dropped while it waits. Then it has done all it does, or nothing.
+/// * Each method can be dropped while it waits. Then it has done all of its work, or nothing.
 pub trait Outbox: Clone + Send + Sync + 'static {
     /// What may go wrong with the store itself.
     type Error: Error + Send + Sync + 'static;
@@ -35,8 +35,8 @@ pub trait Outbox: Clone + Send + Sync + 'static {
     /// Its bounds and counters.
     fn ledger(&self) -> &Arc<Ledger>;
 
-    /// Keeps an entry. Whoever put it answers 202 when this returns [`Put::Kept`], so where it is durable, it has to be
-    /// by then.
+    /// Keeps an entry. When this returns [`Put::Kept`], the caller is answered with a 202. So if the outbox is durable,
+    /// the entry must be stored durably by then.
     fn put(
         &self,
         entry: Entry,
@@ -54,10 +54,10 @@ pub trait Outbox: Clone + Send + Sync + 'static {
         lease: Duration,
     ) -> impl Future<Output = Result<Take, Self::Error>> + Send;
 
-    /// It is delivered, and goes. False if the lease was over.
+    /// Removes an entry that was delivered. Returns false if the lease was over.
     fn done(&self, lease: Lease) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// It is given up, and goes; an outbox may keep it elsewhere. False if the lease was over.
+    /// Removes an entry that is given up. An outbox may keep it elsewhere. Returns false if the lease was over.
     fn bury(
         &self,
         lease: Lease,
@@ -67,8 +67,8 @@ pub trait Outbox: Clone + Send + Sync + 'static {
         self.done(lease)
     }
 
-    /// It was not delivered, has been tried `attempts` times so far, and may be taken again after `wait`. Without a
-    /// wait, it has its turn as before. False if the lease was over.
+    /// Gives back an entry that was not delivered. It has been tried `attempts` times so far, and may be taken again
+    /// after `wait`. Without a wait, it has its turn as before. Returns false if the lease was over.
     fn give_back(
         &self,
         lease: Lease,
@@ -76,21 +76,22 @@ pub trait Outbox: Clone + Send + Sync + 'static {
         wait: Duration,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// Whoever took it is gone, and nobody waits for this. By default it does nothing, and the lease ends by its time.
+    /// Gives back an entry whose drainer is gone. Nobody waits for this. By default it does nothing, and the lease ends
+    /// by its time.
     fn abandon(&self, lease: Lease) {
         let _ = lease;
     }
 
-    /// The drainer has ended. An outbox that is not durable keeps nothing from now on ([`Put::Closed`]), and returns
-    /// what it has, the oldest first, but for what others have taken. A durable one goes on, and returns nothing: the
-    /// default.
+    /// Is called when the drainer has ended. An outbox that is not durable keeps nothing from now on ([`Put::Closed`]).
+    /// It returns what it has, the oldest first, except what others have taken. A durable one goes on, and returns
+    /// nothing: the default.
     fn hand_back(&self) -> impl Future<Output = Vec<Entry>> + Send {
         async { Vec::new() }
     }
 
-    /// Ends when something may have been put, given back or removed since this was called, so that there may be
-    /// something to take. By default it ends after a second, for outboxes that do not know. That somebody has looked is
-    /// no change: a drainer looks whenever there is one.
+    /// Waits until something may have been put, given back or removed since this was called, so that there may be
+    /// something to take. By default it ends after a second, for outboxes that do not know. A look is no change: a
+    /// drainer looks whenever there is a change.
     fn changed(&self) -> impl Future<Output = ()> + Send {
         tokio::time::sleep(Duration::from_secs(1))
     }
@@ -105,7 +106,7 @@ pub trait Outbox: Clone + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u64);
 
-/// That somebody has taken an entry. No two leases are the same, also of the same entry.
+/// Proof that somebody has taken an entry. No two leases are the same, not even of the same entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Lease {
@@ -129,7 +130,7 @@ impl Lease {
 pub enum Put {
     /// It is kept.
     Kept(Id),
-    /// It is not: nothing is taken any more.
+    /// It is not kept: the outbox accepts nothing any more.
     Closed,
 }
 
@@ -147,13 +148,13 @@ pub enum Take {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Leased {
-    /// By which it is done, or given back.
+    /// The lease, by which the entry is done or given back.
     pub lease: Lease,
     /// The request.
     pub entry: Entry,
-    /// How often it was tried so far.
+    /// How often the entry was tried so far.
     pub attempts: u32,
-    /// How long it has been there.
+    /// How long the entry has been there.
     pub age: Duration,
 }
 

@@ -20,15 +20,15 @@ pub trait AnyError<By> {
     fn as_error(&self) -> &(dyn Error + 'static);
 }
 
-/// For [`AnyError`]: it is an error itself.
+/// For [`AnyError`]: a type that is an error itself.
 #[derive(Debug)]
 pub struct Plain(Infallible);
 
-/// For [`AnyError`]: it is a `Box<dyn Error + Send + Sync>`, which is no error itself.
+/// For [`AnyError`]: a `Box<dyn Error + Send + Sync>`, which is no error itself.
 #[derive(Debug)]
 pub struct Boxed(Infallible);
 
-/// For [`AnyError`]: it is a [`CircuitError`] around such a box.
+/// For [`AnyError`]: a [`CircuitError`] around such a box.
 #[derive(Debug)]
 pub struct BoxedInside(Infallible);
 

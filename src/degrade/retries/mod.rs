@@ -1,8 +1,9 @@
 //! Retries that know circuits: a policy for `tower::retry` (rule M8). Needs the feature `retries`.
 //!
-//! A retry that knows nothing of the circuit further in repeats rejections, in vain, and goes on where the circuit has
-//! just seen that the dependency is down. This one does neither. How often, and how long it may wait, is set of the
-//! circuit ([`CircuitBuilder::retries`](crate::CircuitBuilder::retries)), and can be changed while it lives:
+//! A retry that knows nothing of the circuit further in repeats rejections, in vain. And it goes on when the circuit
+//! has just seen that the dependency is down. This policy does neither. How often it repeats, and how long it may wait,
+//! are settings of the circuit ([`CircuitBuilder::retries`](crate::CircuitBuilder::retries)), and can be changed while
+//! it lives:
 //!
 //! ```
 //! use std::time::Duration;
@@ -45,7 +46,7 @@
 //! | failed, as the [classifier](Retries::classifier) says | yes |
 //! | got a 429 or 503 with a `Retry-After` | yes, but not before that time |
 //! | failed, and it was not [repeatable](Idempotent), such as a POST | never |
-//! | … and the circuit is not closed, or still ramping up | no |
+//! | … and the circuit is not closed, or still ramping up (slow start) | no |
 //! | … and was repeated [`at_most`](crate::RetryLimits::at_most) times | no |
 //! | … and would have to wait past [`max_wait`](crate::RetryLimits::max_wait), all its waits together | no |
 //! | … and the budget is spent | no |
@@ -53,37 +54,36 @@
 //! | was answered by a fallback further in | no |
 //! | ended in anything else | no |
 //!
-//! A circuit whose setting `retries` is off has no call repeated, and those that have failed are counted as
-//! [off](crate::observe::RetryTotals::off). In any case a call that may be repeated pays for a copy
-//! of its request, and if it succeeds, for one look at the clock. What was decided of failed calls is counted:
+//! If the circuit's setting `retries` is off, no call is repeated, and those that have failed are counted as
+//! [off](crate::observe::RetryTotals::off). In any case, a call that may be repeated costs a copy of its request, and,
+//! if it succeeds, one look at the clock. Decisions about failed calls are counted:
 //! [`Parts::retries`](crate::observe::Parts::retries). Failed calls that were not repeatable are not counted there,
 //! because Tower asks no policy about them.
 //!
 //! *The wait* is drawn between zero and 100 ms before the first repeat, 200 ms before the second, and so on
 //! ([`backoff`](Retries::backoff)). It is never shorter than a `Retry-After` says.
 //!
-//! *The budget* is the circuit's, whatever number of policies and clones there is. Over the last ten seconds, at most
+//! *The budget* is the circuit's, however many policies and clones there are. Over the last ten seconds, at most
 //! [`share`](crate::RetryLimits::share) of the calls that succeeded may be repeated, and
-//! [`per_second`](crate::RetryLimits::per_second) more each second. Rejections and failures add nothing to it.
-//! So a dependency that is down is not asked much more often than without retries, even if no breaker has opened.
+//! [`per_second`](crate::RetryLimits::per_second) more each second. Rejections and failures add nothing to it. So a
+//! dependency that is down is not asked much more often than without retries, even if no breaker has opened.
 //!
-//! **Watch out:** two layers of retries multiply. Three repeats around a client that makes three of its own are
-//! sixteen requests for one call, and a service further down that has its own makes it sixty-four. Have them in one
-//! place. (reqwest repeats by itself what an HTTP/2 server has refused; hyper's client a request on a connection that
-//! was closed before it was sent. Both are safe, and no call has been made then.)
+//! **Watch out:** two layers of retries multiply. Three repeats around a client that makes three of its own are sixteen
+//! requests for one call. If a service further down does the same, it is sixty-four. Have retries in one place.
+//! (reqwest repeats by itself what an HTTP/2 server has refused. hyper's client repeats a request on a connection that
+//! was closed before it was sent. Both are safe, because no call has been made then.)
 //!
-//! **Watch out:** around a keyed breaker (`keyed_by`) there is no one circuit whose state could be looked at. Give the
-//! policy a circuit of its own, for its limits and its budget. Rejections of all keys are left alone, too; but a call
-//! whose circuit has just opened is made once more, and then the rejection is the answer.
+//! **Watch out:** around a keyed breaker (`keyed_by`) there is no one circuit whose state the policy could look at.
+//! Give the policy a circuit of its own, for its limits and its budget. Rejections of all keys are left alone, too. But
+//! if a call's circuit has just opened, the call is made once more, and then the rejection is the answer.
 //!
-//! **Watch out:** retries go outside of the breaker. Inside, a call and all its repeats are one call, and the circuit
-//! hears of the last alone.
+//! **Watch out:** put retries outside of the breaker. Inside, a call and all its repeats are one call, and the circuit
+//! hears only of the last.
 //!
 //! # First tries always go
 //!
-//! Where a circuit must never turn a first try away, have it gate the retries only. It runs in
-//! [shadow](crate::Mode::Shadow): it admits every call, decides, and shows what it has decided. And the policy keeps to
-//! that:
+//! If a circuit must never reject a first try, let it gate only the retries. It runs in [shadow](crate::Mode::Shadow):
+//! it admits every call, decides, and shows what it has decided. The policy obeys that:
 //!
 //! ```
 //! # use tower_breaker::{Circuit, CircuitBreakerLayer, Mode, RetryLimits, degrade::retries::Retries};
@@ -98,8 +98,8 @@
 //! ```
 //!
 //! **Watch out:** without [`gate_only`](Retries::gate_only), a circuit in shadow stops no retries, because shadow is
-//! there to see what a circuit would do. A retry that waits already when the circuit opens is still made, as nothing in
-//! between rejects it. And a person who sets the mode to normal makes it a whole breaker.
+//! there to see what a circuit would do. If a retry already waits when the circuit opens, it is still made, because
+//! nothing in between rejects it. And a person who sets the mode to normal makes it a whole breaker.
 
 mod backoff;
 mod budget;
@@ -129,10 +129,10 @@ use crate::{
 /// A policy for `tower::retry`, by the limits and the state of a circuit. See [the module](self).
 ///
 /// It takes every `http::Request` whose body is [`Clone`](Kept), and every `http::Response`. It does not take those of
-/// reqwest: the guide `degrading` has an adapter for its client. A clone is the same policy for another call.
+/// reqwest. For reqwest's client, the guide `degrading` has an adapter. A clone is the same policy for another call.
 ///
-/// The third parameter says how a rejection is found in the service's error, and is [`Plain`] for errors that are
-/// errors, [`Boxed`] for a `BoxError`. The compiler knows it, unless the type has to be written down:
+/// The third parameter says how a rejection is found in the service's error. It is [`Plain`] for a type that implements
+/// `Error`, and [`Boxed`] for a `BoxError`. The compiler finds it, unless the type has to be written down:
 ///
 /// ```
 /// use tower::{BoxError, retry::Retry};
@@ -175,7 +175,8 @@ struct Rules<C, R, D> {
 }
 
 impl<M> Retries<HttpClassifier, Idempotent, M> {
-    /// Keeps to what is set of this circuit, and to its state. That should be the circuit of the breaker further in.
+    /// Makes a policy that obeys the settings and the state of this circuit. It should be the circuit of the breaker
+    /// further in.
     #[must_use]
     pub fn new(circuit: &Circuit) -> Self {
         circuit.join_retries();
@@ -202,7 +203,7 @@ impl<C, R, M, D> Retries<C, R, M, D> {
         }
     }
 
-    /// Says what a failure is: the same as the breaker's, as a rule. Default: [`HttpClassifier`].
+    /// Sets what a failure is. As a rule, use the breaker's classifier. Default: [`HttpClassifier`].
     #[must_use]
     pub fn classifier<C2>(self, classifier: C2) -> Retries<C2, R, M, D> {
         let rules = Arc::unwrap_or_clone(self.rules);
@@ -217,7 +218,7 @@ impl<C, R, M, D> Retries<C, R, M, D> {
         })
     }
 
-    /// Says which requests may be made twice. Default: [`Idempotent`].
+    /// Sets which requests may be made twice. Default: [`Idempotent`].
     ///
     /// ```
     /// use http::Request;
@@ -233,10 +234,10 @@ impl<C, R, M, D> Retries<C, R, M, D> {
     /// # }
     /// ```
     ///
-    /// Over gRPC every call is a POST, so none is repeated unless it is said here.
+    /// Over gRPC every call is a POST, so none is repeated unless you allow it here.
     ///
-    /// **Watch out:** a call that has failed may have done its work all the same. Whoever says that a payment may be
-    /// repeated has it made twice.
+    /// **Watch out:** a call that has failed may have done its work all the same. If you allow a payment to be
+    /// repeated, it may be made twice.
     #[must_use]
     pub fn repeat<R2>(self, repeat: R2) -> Retries<C, R2, M, D> {
         let rules = Arc::unwrap_or_clone(self.rules);
@@ -251,12 +252,12 @@ impl<C, R, M, D> Retries<C, R, M, D> {
         })
     }
 
-    /// Repeats no call whose caller would have given up by then, as far as its request says when that is (rule M5). No
+    /// Repeats no call whose caller would have given up by then (rule M5), as far as the request says when that is. No
     /// wait begins that would not end before.
     ///
     /// A request that is sent again has what is left of that time in its extensions, as a
-    /// [`TimeLeft`](crate::deadline::TimeLeft). A header stays as it was. So where the breaker further in is
-    /// [shortened](crate::CircuitBreakerLayer::shortened_by) by a header, have it look at the extension first:
+    /// [`TimeLeft`](crate::deadline::TimeLeft). A header stays as it was. So if the breaker further in is
+    /// [shortened](crate::CircuitBreakerLayer::shortened_by) by a header, let it look at the extension first:
     ///
     /// ```
     /// use http::{HeaderName, Request};
@@ -283,7 +284,7 @@ impl<C, R, M, D> Retries<C, R, M, D> {
     /// # }
     /// ```
     ///
-    /// Default: callers have no say.
+    /// Default: the caller's deadline is not looked at.
     #[must_use]
     pub fn shortened_by<D2>(self, deadline: D2) -> Retries<C, R, M, D2> {
         let rules = Arc::unwrap_or_clone(self.rules);
@@ -298,31 +299,31 @@ impl<C, R, M, D> Retries<C, R, M, D> {
         })
     }
 
-    /// Waits at most `first` before the first repeat, twice that before the second, and so on, but never longer than
-    /// `max`. The wait itself is drawn between zero and that, so that calls which failed together do not come back
-    /// together (*full jitter*).
+    /// Sets the longest wait: `first` before the first repeat, twice that before the second, and so on, but never above
+    /// `max`. The wait itself is drawn between zero and that (*full jitter*), so that calls which failed together do
+    /// not come back together.
     ///
-    /// Default: 100 ms and 10 s. `first` of zero: no wait.
+    /// Default: 100 ms and 10 s. With a `first` of zero there is no wait.
     #[must_use]
     pub fn backoff(self, first: Duration, max: Duration) -> Self {
         self.with(|rules| rules.backoff = rules.backoff.clone().between(first, max))
     }
 
-    /// Draws the same waits each time, for tests. Default: others in each process.
+    /// Draws the same waits each time, for tests. Default: other waits in each process.
     #[must_use]
     pub fn jitter_seed(self, seed: u64) -> Self {
         self.with(|rules| rules.backoff = rules.backoff.clone().seeded(seed))
     }
 
-    /// Takes another budget in place of the circuit's, for instance one that several circuits share.
-    /// [`share`](crate::RetryLimits::share) and [`per_second`](crate::RetryLimits::per_second) then say nothing.
+    /// Takes another budget in place of the circuit's, such as one that several circuits share. Then
+    /// [`share`](crate::RetryLimits::share) and [`per_second`](crate::RetryLimits::per_second) have no effect.
     #[must_use]
     pub fn budget(self, budget: impl Budget + Send + Sync + 'static) -> Self {
         self.with(|rules| rules.budget = Arc::new(budget))
     }
 
-    /// Keeps to the state of the circuit in [shadow](crate::Mode::Shadow), too: then it gates the retries, and first
-    /// tries always go. [How](self#first-tries-always-go).
+    /// Obeys the state of the circuit also in [shadow](crate::Mode::Shadow). Then the circuit gates the retries, and
+    /// first tries always go. [How](self#first-tries-always-go).
     #[must_use]
     pub fn gate_only(self) -> Self {
         self.with(|rules| rules.gate_only = true)

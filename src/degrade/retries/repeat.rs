@@ -29,12 +29,12 @@ where
     }
 }
 
-/// The default: what means the same when it is made twice (RFC 9110, section 9.2.2). That is every safe method, PUT
-/// and DELETE, and whatever else has an `Idempotency-Key`, by which the server knows it for the same.
+/// The default: repeats requests that mean the same when they are made twice (RFC 9110, section 9.2.2). These are every
+/// safe method, PUT and DELETE. So is any other request with an `Idempotency-Key`, by which the server recognises it.
 ///
 /// A key that a [`DeferLayer`](crate::degrade::queue::DeferLayer) or an
-/// [`OutboxLayer`](crate::degrade::queue::OutboxLayer) further out has made does not count, unless that also keeps what
-/// has failed: that layer alone is no reason to make calls twice.
+/// [`OutboxLayer`](crate::degrade::queue::OutboxLayer) further out has made does not count, unless that layer also
+/// keeps what has failed. Such a layer alone is no reason to make calls twice.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Idempotent;
 

@@ -25,8 +25,8 @@ use crate::{
 #[cfg(feature = "retries")]
 type RetryLayer<P> = tower::retry::RetryLayer<P>;
 
-/// Everything around one dependency: fallback, kept answers, retries, bulkhead, breaker and call timeout, in the one
-/// right order, whatever the order in which they are named (rule M9).
+/// A layer with everything around one dependency: fallback, kept answers, retries, bulkhead, breaker and call timeout.
+/// They are in the one right order, in whatever order you name them (rule M9).
 ///
 /// ```text
 ///                            request
@@ -45,8 +45,8 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// it has one.
 ///
 /// Bulkhead, breaker and timeout are always there. Their limits are settings of the circuit, in its builder or in its
-/// block of a configuration. What is off there costs nothing. Fallback, kept answers and retries are there if they are
-/// named:
+/// block of a configuration. What is off there costs nothing. Fallback, kept answers and retries are there if you name
+/// them:
 ///
 /// ```
 /// use std::time::Duration;
@@ -75,7 +75,7 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 ///
 /// # By hand
 ///
-/// It is nothing but its parts, and behaves as these do when one puts them around each other oneself:
+/// It is nothing but its parts. It behaves as they do when you put them around each other yourself:
 ///
 /// ```
 /// # use http::{Request, Response};
@@ -98,12 +98,12 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// # }
 /// ```
 ///
-/// By hand go also a circuit for each key (`keyed`, with the feature `registry`), calls that are held
+/// Some things go only by hand: a circuit for each key (`keyed`, with the feature `registry`), calls that are held
 /// ([`HoldLayer`](super::queue::HoldLayer)), and what stands between two parts.
 ///
 /// # Its type
 ///
-/// Whatever is left out is [`Identity`]. [`Stacked`] is the service's type, from the outside in:
+/// A part that is left out is [`Identity`]. [`Stacked`] is the service's type, from the outside in:
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -154,16 +154,16 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 /// * The service inside has to be `Clone`: a call that waits for a place takes it along.
 /// * With [`cached`](Self#method.cached) or [`retries`](Self#method.retries), requests and responses have to be those
 ///   of `http`. reqwest's client needs an adapter, which the guide `degrading` has.
-/// * A breaker [without an answer to a time-out](crate::CircuitBreakerLayer::without_time_out_answer) lets a call go on
-///   that took too long, and no fallback answers in its place.
+/// * A breaker [without an answer to a time-out](crate::CircuitBreakerLayer::without_time_out_answer) lets a call that
+///   took too long go on, and no fallback answers in its place.
 /// * Around a service whose error is boxed, fallback and cache are made by hand, with `boxed_errors()`:
 ///
 ///   ```text
 ///   stack.on_failure(answer)                                                       // wrong: does not compile
 ///   stack.fallback(FallbackLayer::on_failure(&circuit, answer).boxed_errors())     // right
 ///   ```
-/// * What a failure is, each part asks by itself. [`classify_with`](Self::classify_with) says it to all; a part that is
-///   made by hand is told by hand.
+/// * Each part has its own classifier, which says what a failure is. [`classify_with`](Self::classify_with) sets it for
+///   all. Set it by hand for a part that you make by hand.
 /// * With [`cached`](Self#method.cached), responses are `Response<CachedBody<B>>`. A fallback has to answer with these,
 ///   too. They are not `Clone`, so take `cached::otherwise` in place of
 ///   [`value`](super::fallback::value), or [`response`](super::fallback::response):
@@ -172,8 +172,8 @@ type RetryLayer<P> = tower::retry::RetryLayer<P>;
 ///   stack.cached(&cached).on_failure(value(Response::new(none)))        // wrong: does not compile
 ///   stack.cached(&cached).on_failure(otherwise(Response::new(none)))    // right
 ///   ```
-/// * A setting that is off for now and on later, such as a [bulkhead](crate::CircuitBuilder::bulkhead), holds from then
-///   on. Retries only if they are named here.
+/// * If a setting is off now and turned on later, such as a [bulkhead](crate::CircuitBuilder::bulkhead), it holds from
+///   then on. For retries, that is so only if they are named here.
 #[must_use = "a layer does nothing until it is applied"]
 pub struct StackLayer<
     F = Identity,
@@ -190,13 +190,13 @@ pub struct StackLayer<
     breaker: B,
 }
 
-/// The retries in a [`StackLayer`], of which nothing else is said.
+/// The retries in a [`StackLayer`], with all defaults.
 #[cfg(feature = "retries")]
 #[cfg_attr(docsrs, doc(cfg(feature = "retries")))]
 pub type StackedRetries<J = HttpClassifier, M = Plain> = RetryLayer<Retries<J, Idempotent, M>>;
 
-/// The breaker's layer in a [`StackLayer`]: who classifies, what a rejection becomes, how far a call is observed, and
-/// what a rejection gives back; each as usual, unless something else is said.
+/// The breaker's layer in a [`StackLayer`]. Its parameters say who classifies, what a rejection becomes, how far a call
+/// is observed, and what a rejection gives back. Each has its usual default.
 pub type StackedBreaker<J = HttpClassifier, R = ServiceUnavailable, X = HeadOnly, G = Keep> =
     CircuitBreakerLayer<J, R, Limited<X>, G>;
 
@@ -206,7 +206,7 @@ pub type Stacked<S, F = Identity, C = Identity, R = Identity, B = StackedBreaker
     <StackLayer<F, C, R, B> as Layer<S>>::Service;
 
 impl StackLayer {
-    /// Bulkhead, breaker and call timeout, as is set of `circuit`.
+    /// Makes a layer of bulkhead, breaker and call timeout, with the settings of `circuit`.
     pub fn of(circuit: &Circuit) -> Self {
         Self {
             circuit: circuit.clone(),
@@ -218,8 +218,8 @@ impl StackLayer {
         }
     }
 
-    /// Says what a failure is, to the breaker and to each part that is named here: a
-    /// [`Classify`](crate::classify::Classify), which each gets a clone of. Say it first.
+    /// Sets what a failure is, by a [`Classify`](crate::classify::Classify). The breaker and each part that is named
+    /// here get a clone of it. Call it first.
     ///
     /// ```
     /// # use http::{Response, StatusCode};
@@ -253,8 +253,8 @@ impl StackLayer {
 }
 
 impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
-    /// Changes the breaker: what a rejection becomes, gRPC, bodies, a deadline of the caller. Said twice, the second
-    /// holds. It [keeps its timers itself](CircuitBreakerLayer::limit_calls) in any case.
+    /// Changes the breaker: what a rejection becomes, gRPC, bodies, a deadline of the caller. If called twice, the
+    /// second holds. The breaker [keeps its timers itself](CircuitBreakerLayer::limit_calls) in any case.
     ///
     /// ```
     /// # use tower_breaker::{Circuit, degrade::StackLayer};
@@ -286,7 +286,7 @@ impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
         }
     }
 
-    /// Answers what was rejected: [`FallbackLayer::on_rejection`]. Said twice, or with another of these, the last
+    /// Answers what was rejected: [`FallbackLayer::on_rejection`]. If called twice, or with another fallback, the last
     /// holds.
     pub fn on_rejection<A>(
         self,
@@ -306,8 +306,9 @@ impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
         self.fallback(layer)
     }
 
-    /// A fallback, made by hand: one that keeps the request, has a predicate, or writes a header. Or another layer in
-    /// its place, such as a [`DeferLayer`](super::queue::DeferLayer) or an [`OutboxLayer`](super::queue::OutboxLayer).
+    /// Takes a fallback that was made by hand: one that keeps the request, has a predicate, or writes a header. Or
+    /// another layer in its place, such as a [`DeferLayer`](super::queue::DeferLayer) or an
+    /// [`OutboxLayer`](super::queue::OutboxLayer).
     ///
     /// Default: none.
     pub fn fallback<F2>(self, fallback: F2) -> StackLayer<F2, C, R, B, J> {
@@ -333,7 +334,7 @@ impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
         self.cached_by(layer)
     }
 
-    /// The same, by a layer that was made by hand.
+    /// Keeps and gives good answers by a layer that was made by hand.
     ///
     /// Default: nothing is kept.
     #[cfg(feature = "cached")]
@@ -349,7 +350,7 @@ impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
         }
     }
 
-    /// Makes calls again that have failed, as the circuit's [`retries`](crate::CircuitBuilder::retries) say:
+    /// Repeats calls that have failed, as the circuit's [`retries`](crate::CircuitBuilder::retries) say: see
     /// [`Retries`]. Requests have to be `Clone` for that.
     #[cfg(feature = "retries")]
     #[cfg_attr(docsrs, doc(cfg(feature = "retries")))]
@@ -361,7 +362,7 @@ impl<F, C, R, B, J> StackLayer<F, C, R, B, J> {
         self.retries_by(policy)
     }
 
-    /// The same, by a policy that was made by hand.
+    /// Repeats calls by a policy that was made by hand.
     ///
     /// Default: none.
     #[cfg(feature = "retries")]

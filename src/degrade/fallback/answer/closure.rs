@@ -12,10 +12,10 @@ use pin_project_lite::pin_project;
 
 use super::{Answer, Because, FallbackError, FallbackKind};
 
-/// Answers with what an async function makes of the request, as far as it is kept, and of the cause. It cannot fail;
-/// one that can is [`try_from_fn`].
+/// Answers with what an async function makes of the request, as far as it is kept, and of the cause. The function
+/// cannot fail. For one that can, see [`try_from_fn`].
 ///
-/// The cause is lent to the closure, not to its future: what the future needs of it is copied out.
+/// The cause is lent to the closure, not to its future. So copy out what the future needs.
 ///
 /// ```
 /// use http::{Request, Response};

@@ -8,9 +8,9 @@ use std::{
 
 use super::{Answer, Because, FallbackError, FallbackKind};
 
-/// The same answer each time: a clone of `value`.
+/// Gives the same answer each time: a clone of `value`.
 ///
-/// For a response that is not `Clone`, such as axum's, whose body is not, or reqwest's, there is [`response`].
+/// For a response that is not `Clone`, such as axum's (whose body is not) or reqwest's, use [`response`].
 pub fn value<Res: Clone>(value: Res) -> Value<Res> {
     Value(value)
 }
@@ -40,7 +40,7 @@ where
     Respond(respond)
 }
 
-/// Fails in a way of one's own, with the response that `respond` makes of the cause. It is counted as
+/// Says no in your own words, with the response that `respond` makes of the cause. It is counted as
 /// [`FallbackKind::Fail`]. If the call was rejected, it is [marked](crate::Rejected::mark_response) as a rejection, so
 /// that outer layers leave it alone (rule H3).
 pub fn fail_with<F, E, Res>(respond: F) -> FailWith<F>
@@ -50,8 +50,8 @@ where
     FailWith(respond)
 }
 
-/// Fails in a way of one's own, with the error that `fail` makes of the cause. The service's error is then a
-/// [`FallbackError`], which has the cause, too.
+/// Fails with an error of your own, which `fail` makes of the cause. The service's error is then a [`FallbackError`],
+/// which has the cause, too.
 pub fn fail<F, E, Failure>(fail: F) -> Fail<F>
 where
     F: Fn(&Because<E>) -> Failure,

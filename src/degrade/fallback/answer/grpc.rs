@@ -11,12 +11,11 @@ use http::{HeaderValue, Response, header::CONTENT_TYPE};
 use super::{Answer, Because, FallbackKind};
 use crate::grpc::Code;
 
-/// Fails over gRPC in a way of one's own: a response of nothing but a head, with this code and this message. As
-/// [`fail_with`](super::fail_with), it is counted as [`FallbackKind::Fail`], and marked as a rejection if the call was
-/// rejected.
+/// Says no over gRPC in your own words: a response of nothing but a head, with this code and this message. Like
+/// [`fail_with`](super::fail_with), it is counted as [`FallbackKind::Fail`]. If the call was rejected, it is marked as
+/// a rejection.
 ///
-/// An answer that is none of a failure needs a body with messages and trailers: that is up to
-/// [`response`](super::response).
+/// An answer that is no failure needs a body with messages and trailers. Make it with [`response`](super::response).
 ///
 /// ```
 /// use tower_breaker::{Circuit, degrade::fallback::{self, FallbackLayer}, grpc::Code};

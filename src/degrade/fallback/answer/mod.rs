@@ -70,7 +70,7 @@ pub trait Answer<K, Res, E> {
     /// `None`: there is no answer this time, and the caller gets what the call came to, untouched.
     fn answer(&self, kept: K, because: &Because<E>) -> Option<Self::Future>;
 
-    /// It has failed as well: the error has both causes.
+    /// Makes the service's error when the answer has failed as well. It has both causes.
     fn failed(&self, because: Because<E>, failure: Self::Failure) -> Self::Error;
 
     /// Turns an error that needs no other answer, or has none, into an error of the service.

@@ -12,14 +12,16 @@ use tower_service::Service;
 
 use super::{Answer, Because, FallbackError, FallbackKind};
 
-/// Answers with another service: a replica, a slower source, a page of one's own. It is asked for what is kept of the
-/// request: the whole one with [`keeping_request`](super::super::FallbackLayer::keeping_request).
+/// Answers with another service: a replica, a slower source, a page of your own. It gets what is kept of the request.
+/// With [`keeping_request`](super::super::FallbackLayer::keeping_request), that is the whole request.
 ///
-/// Each answer takes a clone of the service and waits until that is ready. **Watch out:** one that never is keeps the
-/// caller waiting; a timeout around it, or around all, ends that.
+/// Each answer takes a clone of the service and waits until that is ready.
+///
+/// **Watch out:** a service that is never ready keeps the caller waiting. Put a timeout around it, or around
+/// everything.
 ///
 /// If it fails, the service's error is a [`FallbackError`], which has both causes. If it cannot fail, its error is
-/// [`Infallible`](std::convert::Infallible), and so that of axum's routers stays.
+/// [`Infallible`](std::convert::Infallible), and axum's routers still take the service.
 pub fn service<S: Clone>(service: S) -> ServiceAnswer<S> {
     ServiceAnswer(service)
 }
