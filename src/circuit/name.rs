@@ -246,7 +246,8 @@ mod tests {
             assert_eq!(name, Name::from("payments"));
             assert_ne!(name, Name::from("database"));
             assert!(name != "database" && name != *"database");
-            assert!(Name::from("database") < name && name < Name::from_static("payments2"));
+            let [before, after] = [Name::from("database"), Name::from_static("payments2")];
+            assert!(before < name && name < after);
             assert_eq!(format!("{name:>9} {name:?}"), " payments \"payments\"");
             assert_eq!(by_name.get(&name), by_name.get("payments"));
             assert_eq!((name.len(), name.as_ref()), (8, "payments"));
