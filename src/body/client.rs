@@ -16,11 +16,12 @@ use pin_project_lite::pin_project;
 use crate::circuit::{clock::CircuitClock, guard::Meter};
 
 pin_project! {
-    /// The body of a request, of which the circuit knows how long its reader waits for the client (rule A3).
-    /// It is the inner body in all that it tells: frames, trailers, errors, size hints and `is_end_stream`.
+    /// The body of a request, with which the circuit knows how long its reader waits for the client (rule A3). Frames,
+    /// trailers, errors, size hints and `is_end_stream` are those of the inner body.
     ///
-    /// The reader waits from a poll that is pending until the next poll that is not, or until the body is
-    /// dropped. Made by a [`RequestBodiesLayer`](super::RequestBodiesLayer).
+    /// The reader waits from a poll that is pending until the next poll that is not, or until the body is dropped.
+    ///
+    /// Made by a [`RequestBodiesLayer`](super::RequestBodiesLayer).
     pub struct ClientBody<B> {
         #[pin]
         inner: B,
@@ -56,12 +57,13 @@ impl<B> ClientBody<B> {
 
     /// The inner body.
     ///
-    /// **Watch out:** what is waited for through it is taken for the dependency's time. Read the body itself.
+    /// **Watch out:** time that is spent waiting through the inner body counts as the dependency's. Read the body
+    /// itself.
     pub fn get_mut(&mut self) -> &mut B {
         &mut self.inner
     }
 
-    /// The inner body. What is waited for from here on is taken for the dependency's time.
+    /// The inner body. From here on, waiting for it counts as the dependency's time.
     pub fn into_inner(self) -> B {
         self.inner
     }

@@ -8,13 +8,13 @@ use crate::machine::Outcome;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyEnd<'a, E> {
-    /// At its end, without trailers.
+    /// It came to its end, without trailers.
     Complete,
-    /// With these trailers.
+    /// It ended with these trailers.
     Trailers(&'a HeaderMap),
-    /// It has ended short of the announced length, or has gone beyond it.
+    /// It was shorter or longer than announced.
     WrongLength,
-    /// In an error.
+    /// It ended in an error.
     Error(&'a E),
 }
 
@@ -39,12 +39,11 @@ impl<E> Copy for BodyEnd<'_, E> {}
     note = "a classifier of ends is `DefaultClassifyEos`, or a closure `|end: BodyEnd<'_, {E}>| -> Outcome`"
 )]
 pub trait ClassifyEos<E> {
-    /// What this end means.
+    /// Judges what this end means for the call.
     fn classify_eos(&self, end: BodyEnd<'_, E>) -> Outcome;
 
-    /// Whether every body is to end with trailers, as over gRPC. Where the head was [`Outcome::RequiresEos`], a
-    /// body that is dropped with the announced length but before its end was left early then, and is not
-    /// complete: it is not judged.
+    /// Whether every body is to end with trailers, as over gRPC. Then a body whose head was [`Outcome::RequiresEos`] is
+    /// not complete with the announced length. If it is dropped before its end, it was left early, and is not judged.
     ///
     /// Default: no.
     fn awaits_trailers(&self) -> bool {

@@ -1,8 +1,8 @@
 //! Outcomes that are known only at the end of a body (rule H5). Needs the feature `body`.
 //!
-//! A response can begin well and end badly: the connection breaks in the middle, the body is shorter
-//! than announced, the trailers carry an error. Usually a call ends for the circuit with the head of its
-//! response. [`observe_bodies`] observes it to the end of its body:
+//! A response can begin well and end badly: the connection breaks in the middle, the body is shorter than announced,
+//! the trailers carry an error. By default, a call ends for the circuit with the head of its response.
+//! [`observe_bodies`] observes it to the end of its body:
 //!
 //! ```
 //! use tower_breaker::{Circuit, CircuitBreakerLayer};
@@ -14,13 +14,13 @@
 //! # }
 //! ```
 //!
-//! The service then answers with [`ObservedBody`], which passes on frames, trailers, size hints and
-//! `is_end_stream` as they are.
+//! The service then answers with [`ObservedBody`]. It passes on frames, trailers, size hints and `is_end_stream` as
+//! they are.
 //!
 //! # What counts as what
 //!
-//! Only a head that is a success ([`Outcome::Success`] or [`Outcome::RequiresEos`]) leaves a question open; a
-//! failure, an ignored response or a trip is recorded with the head.
+//! Only a head that is a success ([`Outcome::Success`] or [`Outcome::RequiresEos`]) leaves a question open. A failure,
+//! an ignored response or a trip is recorded with the head.
 //!
 //! | the body | head was a success | head was [`Outcome::RequiresEos`] |
 //! |---|---|---|
@@ -33,39 +33,40 @@
 //! | is dropped before its end, after data has come | success | success |
 //! | is dropped before any data | abandoned, and never slow | the same |
 //!
-//! There is no body where the request was a `HEAD` or `CONNECT`, or the status is 204, 304 or 1xx.
-//! Otherwise a body has ended when it says so: by its last poll, or by `is_end_stream`, at once, after a
-//! frame, or when it is dropped. Servers drop what they know to be complete without asking for the end.
+//! There is no body where the request was a `HEAD` or `CONNECT`, or the status is 204, 304 or 1xx. Otherwise a body has
+//! ended when it says so: by its last poll, or by `is_end_stream`. That is asked at once, after a frame, and when the
+//! body is dropped. Servers drop what they know to be complete without asking for the end.
 //!
-//! The announced length is that of `Content-Length`, or else the exact size hint. A `Content-Length` that
-//! is no number announces nothing, nor do two that differ, nor one beside a `Transfer-Encoding`. What
-//! comes after the announced length, an error as well as more data, comes after the end and changes
-//! nothing; only a frame that begins before it and ends beyond it is too much. Where the end is awaited,
-//! there is no end before it: an error is an error there, and more is too much.
+//! The announced length is that of `Content-Length`, or else the exact size hint. A `Content-Length` that is no number
+//! announces nothing, nor do two that differ, nor one beside a `Transfer-Encoding`. What comes after the announced
+//! length, an error or more data, comes after the end and changes nothing. Only a frame that begins before it and ends
+//! beyond it is too much. If the end is awaited, there is no end before it. Then an error is an error, and more is too
+//! much.
 //!
-//! A reader that leaves a stream has had what the head promised, up to there: a client of server-sent events
-//! that stops at its end mark, or one that takes a page's first line and goes. What would have come, nobody
-//! knows, so that is a success; else streams would only ever be seen when they fail. Data are a data frame, be
-//! it empty.
+//! If a reader leaves a stream after data, that is a success: up to there, it has had what the head promised. Such a
+//! reader is a client of server-sent events that stops at its end mark, or one that takes a page's first line and goes.
+//! What would have come, nobody knows. Otherwise streams would only ever be seen when they fail. Data means a data
+//! frame, even an empty one.
 //!
-//! **Watch out:** who drops a body *unread* has not seen any of it, and the call is abandoned. Where only the
-//! status matters, do not observe, or ask with a `HEAD`. And a reader that gives up on a body which stalls in
-//! the middle leaves like any other; for that to be a failure, let the body end in an error, by a time-out
-//! *inside* of the breaker (`read_timeout` of reqwest's client, `ResponseBodyTimeoutLayer` of tower-http).
+//! **Watch out:** if a body is dropped *unread*, the call counts as abandoned. If only the status matters, do not
+//! observe bodies, or ask with a `HEAD`.
 //!
-//! Slow is a matter of the head (rule A3): a slow reader or a long stream is not a slow dependency.
-//! [`ObserveBodies::measure_to_end_of_body`] asks for the other.
+//! **Watch out:** a reader that gives up on a body which stalls in the middle leaves like any other. To make that a
+//! failure, let the body end in an error, by a time-out *inside* of the breaker (`read_timeout` of reqwest's client,
+//! `ResponseBodyTimeoutLayer` of tower-http).
 //!
-//! A probe has succeeded once a data frame of its body has arrived, be it empty, so that a long stream does
-//! not hold up recovery. An error before that fails it, a drop before that gives its permit back, and
-//! whatever comes after it, trailers too, changes nothing. Only where the frame is also the end, or is too
-//! much, does the end decide.
+//! Whether a call is slow is measured to the head (rule A3): a slow reader or a long stream is not a slow dependency.
+//! [`ObserveBodies::measure_to_end_of_body`] measures to the end.
 //!
-//! A body that nobody reads and nobody drops keeps its call under way, and so does a stream in which nothing
-//! comes. In half-open that ends with [`half_open_timeout`](crate::CircuitBuilder::half_open_timeout), as a
-//! probe that did not come back: where streams may stay quiet for longer, raise it, or let several probes in of
-//! which one is enough ([`permits(3)`](crate::CircuitBuilder::permits) and
-//! [`probes(1, 3)`](crate::CircuitBuilder::probes)).
+//! A probe has succeeded once a data frame of its body has arrived, even an empty one. So a long stream does not hold
+//! up recovery. An error before that fails the probe. A drop before that gives its permit (permitted call in half-open)
+//! back. Whatever comes after it, also trailers, changes nothing. Only if the frame is also the end, or is too much,
+//! does the end decide.
+//!
+//! A body that nobody reads and nobody drops keeps its call under way. So does a stream in which nothing comes. In
+//! half-open that ends with [`half_open_timeout`](crate::CircuitBuilder::half_open_timeout), as a probe that did not
+//! come back. If streams may stay quiet for longer, raise that. Or let several probes in of which one is enough
+//! ([`permits(3)`](crate::CircuitBuilder::permits) and [`probes(1, 3)`](crate::CircuitBuilder::probes)).
 //!
 //! # Trailers
 //!
@@ -99,8 +100,8 @@
 //!
 //! # Bodies of requests
 //!
-//! A server's handler waits for its client's bytes. [`observe_request_bodies`] takes that time off, so that a slow
-//! client is not taken for a slow dependency (rule A3). It goes with all of the above, and without it.
+//! A server's handler waits for its client's bytes. [`observe_request_bodies`] subtracts that time, so that a slow
+//! client does not count as a slow dependency (rule A3). It works with all of the above, and without it.
 //!
 //! A server of HTTP/1 whose circuit is open may cut off a client in the middle of its upload, so that it never sees the
 //! 503. [`drain_rejected`](crate::CircuitBreakerLayer::drain_rejected) lets it finish first.

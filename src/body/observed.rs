@@ -16,12 +16,12 @@ use crate::{
 };
 
 pin_project! {
-    /// A body whose end the circuit hears of. It is the inner body in all that it tells: frames,
-    /// trailers, errors, size hints and `is_end_stream`.
+    /// A body whose end the circuit hears of. Frames, trailers, errors, size hints and `is_end_stream` are those of the
+    /// inner body.
     ///
-    /// Dropped before its end and before any data, the call is abandoned (rule A4), and never slow. Dropped
-    /// after data has come, it is what the head said: a success. Dropped when it says that it is at its end,
-    /// or has brought what was announced, it is complete (rule H5).
+    /// If it is dropped before its end and before any data, the call is abandoned (rule A4), and never slow. If it is
+    /// dropped after data has come, the call is what the head said: a success. If it is dropped when it says that it is
+    /// at its end, or has brought what was announced, it is complete (rule H5).
     pub struct ObservedBody<B, C = HttpClassifier, R = ServiceUnavailable, X = ObserveBodies>
     where
         X: CallScope,
@@ -101,8 +101,8 @@ impl<B, C, R, X: CallScope> ObservedBody<B, C, R, X> {
 
     /// The inner body.
     ///
-    /// **Watch out:** what is read through it is not observed. Read the observed body itself; this is for what
-    /// the inner body can do besides, such as a setting of its own.
+    /// **Watch out:** what is read through the inner body is not observed. Read the observed body itself. This is for
+    /// what the inner body can do besides, such as a setting of its own.
     ///
     /// ```
     /// # use std::{convert::Infallible, task::{Context, Poll, Waker}};
@@ -131,8 +131,8 @@ impl<B, C, R, X: CallScope> ObservedBody<B, C, R, X> {
         self.inner.as_mut().expect(TAKEN)
     }
 
-    /// The inner body, which nobody observes any more: the call ends as if the observed body had been dropped
-    /// (rule H5).
+    /// The inner body, which is not observed any more. The call ends as if the observed body had been dropped (rule
+    /// H5).
     pub fn into_inner(mut self) -> B {
         let inner = self.inner.take().expect(TAKEN);
         if let Some(observation) = unfinished(&mut self.observation) {

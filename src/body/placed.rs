@@ -17,15 +17,15 @@ use crate::{
 
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 impl BulkheadLayer {
-    /// A call holds its place to the end of its response's body, or until that fails or is dropped. The service then
-    /// answers with a [`PlacedBody`](crate::body::PlacedBody).
+    /// Lets a call hold its place to the end of its response's body, or until that fails or is dropped. The service
+    /// then answers with a [`PlacedBody`](crate::body::PlacedBody).
     ///
     /// For downloads and streams, whose connection is taken until then.
     ///
-    /// **Watch out:** a client that reads slowly holds a place of the dependency's, and a body that nobody reads and
-    /// nobody drops holds it for ever.
+    /// **Watch out:** a client that reads slowly holds a place for as long. A body that nobody reads and nobody drops
+    /// holds it for ever.
     ///
-    /// Default: to the head.
+    /// Default: a call holds its place to the head.
     pub fn to_end_of_body(self) -> BulkheadLayer<ToEndOfBody> {
         BulkheadLayer::until()
     }
@@ -50,7 +50,7 @@ impl<B: Body> HoldsPlace<Response<B>> for ToEndOfBody {
 }
 
 pin_project! {
-    /// A body that holds its call's place in a bulkhead to its end. It is the inner body in all that it tells.
+    /// A body that holds its call's place in a bulkhead to its end. All that it tells is that of the inner body.
     #[derive(Default)]
     pub struct PlacedBody<B> {
         #[pin]
@@ -71,7 +71,7 @@ impl<B> PlacedBody<B> {
         &mut self.inner
     }
 
-    /// The inner body. Its place is given back.
+    /// The inner body. The call's place is given back.
     pub fn into_inner(self) -> B {
         self.inner
     }

@@ -33,19 +33,18 @@ use crate::{
 
 #[cfg_attr(docsrs, doc(cfg(feature = "body")))]
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
-    /// Takes the time in which a call waits for its client off the time it has taken (rules A3, A4): a slow
-    /// upload is not a slow dependency. For servers; see
-    /// [the guide](crate::guide::servers#slow-clients).
+    /// Subtracts the time in which a call waits for its client from the time it has taken (rules A3, A4). So a slow
+    /// upload does not count as a slow dependency. For servers: see [the guide](crate::guide::servers#slow-clients).
     ///
-    /// Say it last: nothing else can be set on the layer that it returns. It does not go together with
+    /// Call it last: nothing else can be set on the layer that it returns. It does not go together with
     /// [`pending_while_open`](CircuitBreakerLayer::pending_while_open), which is for the clients of a balancer.
     ///
     /// The inner service gets what `into_body` makes of a [`ClientBody`], which takes the place of the request's
     /// body. For axum that is `axum::body::Body::new`; for tonic, `tonic::body::Body::new`; and for a
     /// service that takes any body, [`std::convert::identity`]. Rejections get the request as it came.
     ///
-    /// It matters only where calls are timed: slow ones, probes, and those that are abandoned. A call whose
-    /// request has a body costs one allocation.
+    /// It matters only if calls are timed: slow ones, probes, and those that are abandoned. A call whose request has a
+    /// body costs one allocation.
     ///
     /// ```
     /// use std::time::Duration;
@@ -64,8 +63,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// A stalled upload is a call under way all the same. So give the request's body a time-out, outside of the
-    /// breaker:
+    /// A stalled upload is still a call under way. So give the request's body a time-out, outside of the breaker:
     ///
     /// ```
     /// use std::time::Duration;
@@ -87,8 +85,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// **Watch out:** between a read that finds nothing and the next that finds something, or the drop of the
-    /// body, all time is the client's, whatever the handler does meanwhile.
+    /// **Watch out:** when a read finds nothing, all time counts as the client's until a read finds something or the
+    /// body is dropped, whatever the handler does meanwhile.
     ///
     /// ```
     /// # use axum::body::Body;
@@ -121,7 +119,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     }
 }
 
-/// A [`CircuitBreakerLayer`] for which a slow client is not a slow dependency. Made by
+/// A [`CircuitBreakerLayer`] to which a slow client is not a slow dependency. Made by
 /// [`observe_request_bodies`](CircuitBreakerLayer::observe_request_bodies).
 #[must_use = "a layer does nothing until it is applied"]
 pub struct RequestBodiesLayer<F, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly, G = Keep>
@@ -172,7 +170,7 @@ impl<F, C, R, X, G> fmt::Debug for RequestBodiesLayer<F, C, R, X, G> {
     }
 }
 
-/// A [`CircuitBreaker`] that is asked with [`ClientBody`]s. Made by a [`RequestBodiesLayer`].
+/// A [`CircuitBreaker`] whose requests have [`ClientBody`]s. Made by a [`RequestBodiesLayer`].
 #[derive(Clone, Debug)]
 #[must_use = "services do nothing unless called"]
 pub struct RequestBodies<S>(S);
@@ -213,7 +211,7 @@ where
     }
 }
 
-/// An inner service, asked with a body of its own kind. Made by a [`RequestBodiesLayer`].
+/// An inner service, which gets bodies of its own kind. Made by a [`RequestBodiesLayer`].
 #[derive(Clone)]
 #[must_use = "services do nothing unless called"]
 pub struct IntoBody<S, F> {

@@ -24,7 +24,7 @@ use crate::{
     util::digits::number,
 };
 
-/// A call ends with the body of its response (rule H5). Given to a layer by
+/// Settings for calls that end with the body of their response (rule H5). Given to a layer by
 /// [`observe_bodies`](crate::CircuitBreakerLayer::observe_bodies).
 #[derive(Clone, Copy, Default)]
 #[must_use = "does nothing until it is given to a layer"]
@@ -34,15 +34,15 @@ pub struct ObserveBodies<J = DefaultClassifyEos> {
 }
 
 impl ObserveBodies {
-    /// Errors and wrong lengths are failures; slow is a matter of the head.
+    /// Makes the default: errors and wrong lengths are failures, and slow is measured to the head.
     pub fn new() -> Self {
         Self::default()
     }
 }
 
 impl<J> ObserveBodies<J> {
-    /// Says what the end of a body means, by a closure. Its argument usually needs its type written down:
-    /// `|end: BodyEnd<'_, axum::Error>| …`.
+    /// Sets what the end of a body means, by a closure. Its argument usually needs its type written down: `|end:
+    /// BodyEnd<'_, axum::Error>| …`.
     ///
     /// Default: [`DefaultClassifyEos`].
     pub fn classify_eos<F, E>(self, classifier: F) -> ObserveBodies<F>
@@ -52,7 +52,7 @@ impl<J> ObserveBodies<J> {
         self.eos_classifier(classifier)
     }
 
-    /// Says what the end of a body means, by a [`ClassifyEos`].
+    /// Sets what the end of a body means, by a [`ClassifyEos`].
     ///
     /// Default: [`DefaultClassifyEos`].
     pub fn eos_classifier<J2>(self, classifier: J2) -> ObserveBodies<J2> {
@@ -62,11 +62,11 @@ impl<J> ObserveBodies<J> {
         }
     }
 
-    /// Whether a call is slow is measured to the end of its body, and not to the head (rule A3). For
-    /// dependencies whose bodies are short and whose readers are quick.
+    /// Measures to the end of the body whether a call is slow, and not to the head (rule A3). For dependencies whose
+    /// bodies are short and whose readers are quick.
     ///
-    /// Of a probe, to the first data frame, with which it has succeeded; of a body that is left after data, to
-    /// the drop.
+    /// A probe is measured to the first data frame, with which it has succeeded. A body that is left after data is
+    /// measured to the drop.
     ///
     /// Default: to the head.
     pub fn measure_to_end_of_body(mut self) -> Self {

@@ -13,14 +13,14 @@ use crate::{
     },
 };
 
-/// The classifier for gRPC (rule H4): codes that speak of the server are failures, ok is a success, resource
-/// exhausted and aborted are ignored, and the others are answered: neutral, and proof of life for a probe. Codes can
-/// be moved; the [module](super) has the whole table.
+/// The classifier for gRPC (rule H4). Codes that speak of the server are failures, and ok is a success. Resource
+/// exhausted and aborted are ignored. The others are answered: neutral, and proof of life for a probe. Codes can be
+/// moved. The [module](super) has the whole table.
 ///
-/// It judges heads and trailers, so it goes to a layer by [`grpc_with`], which puts it in both places.
+/// It judges heads and trailers. So give it to a layer by [`grpc_with`], which puts it in both places.
 ///
-/// A response that a circuit breaker further in made from a rejection is ignored (rule H3), and so is, with
-/// the feature `tonic`, that of a handler that failed with a status made from one.
+/// A response that a circuit breaker further in made from a rejection is ignored (rule H3). With the feature `tonic`,
+/// so is the response of a handler that failed with a status made from a rejection.
 ///
 /// [`grpc_with`]: crate::CircuitBreakerLayer::grpc_with
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ impl Default for GrpcClassifier {
 }
 
 impl GrpcClassifier {
-    /// The default sets.
+    /// Makes the classifier with the default sets.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -58,9 +58,8 @@ impl GrpcClassifier {
         self.classify_as(Outcome::Success, codes)
     }
 
-    /// Makes successes of the codes that are [answered](Outcome::Answered), so that they are in the rates and
-    /// end a streak of failures. Resource exhausted and aborted stay ignored, and codes that were moved stay
-    /// where they are.
+    /// Counts the codes that are [answered](Outcome::Answered) as successes. So they are in the rates, and end a streak
+    /// of failures. Resource exhausted and aborted stay ignored, and codes that were moved stay where they are.
     ///
     /// Default: they are in no rate.
     #[must_use]
@@ -79,8 +78,7 @@ impl GrpcClassifier {
         self.classify_as(Outcome::Ignored, codes)
     }
 
-    /// Takes these codes for `outcome`. [`Outcome::TripNow`] makes a code open the circuit at once (rule
-    /// A7).
+    /// Gives these codes the outcome `outcome`. With [`Outcome::TripNow`], they open the circuit at once (rule A7).
     #[must_use]
     pub fn classify_as(mut self, outcome: Outcome, codes: impl IntoIterator<Item = Code>) -> Self {
         for code in codes {
@@ -89,10 +87,9 @@ impl GrpcClassifier {
         self
     }
 
-    /// Honours what a failure says about when to come back (rule A7), in `grpc-retry-pushback-ms` or
-    /// `Retry-After`.
+    /// Obeys a failure that says when to come back (rule A7), in `grpc-retry-pushback-ms` or `Retry-After`.
     ///
-    /// Default: not honoured.
+    /// Default: not obeyed.
     #[must_use]
     pub fn retry_after(mut self, retry_after: RetryAfter) -> Self {
         self.retry_after = Some(retry_after);

@@ -10,8 +10,8 @@ use crate::{
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Classifies and rejects as gRPC has it, and follows calls to their trailers (rule H4).
     ///
-    /// It replaces what was said before it about classifying, rejecting and bodies. What is said after it holds, such
-    /// as a [`fallback`](Self::fallback) in place of the rejection.
+    /// It replaces what was set before it about classifying, rejecting and bodies. What is set after it holds, such as
+    /// a [`fallback`](Self::fallback) in place of the rejection.
     ///
     /// **Watch out:** do not observe bodies again. They are observed already, and the classifier would not see their
     /// trailers any more:
@@ -21,13 +21,13 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// layer.grpc()                      // right
     /// ```
     ///
-    /// **Watch out:** without it, the layer compiles around gRPC all the same, since to HTTP a gRPC call is a 200.
-    /// The classifier for HTTP then sees a status in the head of a response, and none in trailers: a stream that
+    /// **Watch out:** if you forget `grpc()`, the layer still compiles around gRPC, since to HTTP a gRPC call is a 200.
+    /// The classifier for HTTP then sees a status in the head of a response, and none in trailers. So a stream that
     /// fails after its first message is a success.
     ///
-    /// **Watch out:** gRPC-web carries its trailers in the last message, where the breaker does not look, so
-    /// every call would end without a status, a failure. On a server the breaker goes *inside* of the gRPC-web layer,
-    /// on a client *around* it.
+    /// **Watch out:** gRPC-web carries its trailers in the last message, where the breaker does not look. So every call
+    /// would end without a status, which is a failure. On a server, put the breaker *inside* of the gRPC-web layer. On
+    /// a client, put it *around* that layer.
     ///
     /// ```
     /// # use tower::{ServiceBuilder, layer::util::Identity};
@@ -47,9 +47,9 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// ```
     ///
     /// A rejection gives back what the inner service has reserved, by a fresh clone in its place
-    /// ([`fresh_clone_on_rejection`](Self::fresh_clone_on_rejection)): tonic's `Channel` is a buffer of 1,024
-    /// places. So the inner service has to be `Clone`, as tonic's channels and servers are. Around one that is not,
-    /// say [`keep_on_rejection`](Self::keep_on_rejection) after it.
+    /// ([`fresh_clone_on_rejection`](Self::fresh_clone_on_rejection)). That is because tonic's `Channel` is a buffer of
+    /// 1,024 places. So the inner service has to be `Clone`, as tonic's channels and servers are. Around one that is
+    /// not, call [`keep_on_rejection`](Self::keep_on_rejection) after it.
     pub fn grpc(self) -> GrpcLayer
     where
         X: ReplacedByBodies,

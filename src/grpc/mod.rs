@@ -1,9 +1,9 @@
 //! gRPC: what a failure is, and what a rejection looks like (rule H4). Needs the feature `grpc`.
 //!
-//! To HTTP every gRPC call that was answered is a 200. How it went says its `grpc-status`, in the head of
-//! the response if there is nothing else in it, in the trailers after the messages otherwise. So bodies
-//! are [observed](crate::body), and three things come together: [`GrpcClassifier`],
-//! [`GrpcUnavailable`] and [`ObserveBodies`].
+//! To HTTP every gRPC call that was answered is a 200. How it went is in its `grpc-status`. That is in the head of the
+//! response if there is nothing else in it, and in the trailers after the messages otherwise. So bodies are
+//! [observed](crate::body), and three things come together: [`GrpcClassifier`], [`GrpcUnavailable`] and
+//! [`ObserveBodies`].
 //!
 //! ```
 //! use tower_breaker::{Circuit, CircuitBreakerLayer};
@@ -15,8 +15,8 @@
 //! # }
 //! ```
 //!
-//! It goes around a client's channel as around a server or one of its services. There is no need of
-//! tonic; the feature `tonic` adds what joins its types to ours.
+//! The layer goes around a client's channel, around a server, or around one of its services. It does not need tonic.
+//! The feature `tonic` adds what joins its types to ours.
 //!
 //! # What counts as what
 //!
@@ -32,12 +32,12 @@
 //! | none, and a `Content-Type` other than gRPC's, with a 200 | unknown: failure, at the head |
 //! | an error instead of a response | failure |
 //!
-//! *Cancelled* is a failure, because it is an *answer*: who cancels a call drops it, and that is abandoned (rule
-//! A4). Servers say it where a deadline has passed, the caller's or their own, and that may come before or after
-//! the caller's own timer. Either way it counts the same.
+//! *Cancelled* is a failure, because it is an *answer*. A caller that cancels a call drops it, and that counts as
+//! abandoned (rule A4). Servers answer with it when a deadline has passed, the caller's or their own. That may come
+//! before or after the caller's own timer. Either way it counts the same.
 //!
-//! Of a code that is there twice the first counts, as it does for tonic's client. Other sets, and codes
-//! that trip at once, with a classifier of your own:
+//! If a code is there twice, the first counts, as it does for tonic's client. For other sets, and for codes that trip
+//! at once, use a classifier of your own:
 //!
 //! ```
 //! # use std::time::Duration;
@@ -80,12 +80,12 @@ use crate::{
     service::{breaker::CircuitBreaker, give_back::FreshClone, layer::CircuitBreakerLayer},
 };
 
-/// The layer that [`CircuitBreakerLayer::grpc`] makes; with another `R`, what rejects otherwise, such as
+/// The layer that [`CircuitBreakerLayer::grpc`] makes. Another `R` is another form of rejection, such as
 /// `RejectAsStatus` with the feature `tonic`.
 pub type GrpcLayer<R = GrpcUnavailable> =
     CircuitBreakerLayer<GrpcClassifier, R, ObserveBodies<GrpcClassifier>, FreshClone>;
 
-/// The service that a [`GrpcLayer`] makes, by its short name: for the field of a struct, and for what was
+/// The service that a [`GrpcLayer`] makes. Use this short name for the field of a struct, and for clients that are
 /// generated around it.
 pub type GrpcCircuitBreaker<S, R = GrpcUnavailable> =
     CircuitBreaker<S, GrpcClassifier, R, ObserveBodies<GrpcClassifier>>;

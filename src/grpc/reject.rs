@@ -15,18 +15,18 @@ use crate::{
     },
 };
 
-/// A rejection as gRPC has it (rule H4): a response of nothing but a head, with `grpc-status: 14`
-/// (unavailable), and with `grpc-retry-pushback-ms` in place of `Retry-After`: milliseconds, rounded up,
-/// at least 1, at most a day; without it when a person has to release the circuit.
+/// Rejects as gRPC does (rule H4): by a response of nothing but a head, with `grpc-status: 14` (unavailable). In place
+/// of `Retry-After` it has `grpc-retry-pushback-ms`: milliseconds, rounded up, at least 1, at most a day. That is left
+/// out when a person has to release the circuit.
 ///
 /// A call that takes too long is answered in the same way with `grpc-status: 4` (deadline exceeded), without a
 /// push-back (rules D9, M5).
 ///
-/// The message is that of [`Rejected`] without the circuit's name and the cause, such as `the circuit is open`: it goes
-/// to strangers, and callers are no operators.
+/// The message is that of [`Rejected`] without the circuit's name and the cause, such as `the circuit is open`. It goes
+/// to strangers, who need not know more.
 ///
-/// Its body is the default one. Where there is none, as for hyper's `Incoming`, let the layer
-/// [reject as an error](crate::CircuitBreakerLayer::reject_as_error).
+/// The body is the default one. If its type has no default, as hyper's `Incoming`, let the layer [reject as an
+/// error](crate::CircuitBreakerLayer::reject_as_error).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GrpcUnavailable;
 

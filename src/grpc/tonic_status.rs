@@ -59,9 +59,9 @@ impl From<TimedOut> for Status {
 /// generated client. What comes back as a stream is judged by its head. A timeout of the channel or a
 /// connection that is gone is a failure, which tonic calls cancelled: also where that code is moved.
 ///
-/// A rejection is found in a status that was made of one, on this side. Of an answer that a breaker around
-/// the channel gave in place of the server, tonic keeps the headers only, and nobody can tell it from an
-/// answer of the server; let that breaker [reject as an error][error].
+/// A rejection is found in a status that was made of one, on this side. If a breaker around the channel answered in
+/// place of the server, tonic keeps only the headers. Then nobody can tell it from an answer of the server. So let that
+/// breaker [reject as an error][error].
 ///
 /// [error]: crate::CircuitBreakerLayer::reject_as_error
 impl<T> Classify<tonic::Response<T>, Status> for GrpcClassifier {

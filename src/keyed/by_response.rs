@@ -11,14 +11,15 @@ use crate::{
 };
 
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
-    /// A response may name the circuit that it is about, such as the shard that has failed; `key` finds that name,
-    /// which has 256 bytes at most. Then a failure or a success counts for that circuit of `registry`. For the circuit
-    /// that the call went through, such a failure counts as answered (rule A1), and not as a failure, because the one
-    /// that answered is up: it says that another has failed. A circuit that is named and would reject does not count
-    /// it.
+    /// Lets a response name the circuit that it is about, such as the shard that has failed. `key` finds that name, of
+    /// at most 256 bytes. Then a failure or a success counts for that circuit of `registry`.
+    ///
+    /// For the circuit that the call went through, such a failure counts as answered (rule A1), not as a failure. The
+    /// one that answered is up: it says that another has failed. If the named circuit would reject, it does not count
+    /// the result.
     ///
     /// It looks at the head of a response. Whether a call was slow, and what the end of its body tells, counts for the
-    /// circuit that it went through. Say it after the classifier, which it asks, and before
+    /// circuit that it went through. Call it after the classifier, which it asks, and before
     /// [`keyed_by`](Self::keyed_by). The closure has to name the type of the response, as here.
     ///
     /// ```
@@ -38,11 +39,11 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// Calls that need a shard whose circuit is open are rejected where their request says so, too: by a
-    /// [keyed layer](crate::keyed) on the same registry, or by [`Circuit::try_acquire`].
+    /// To reject calls that need a shard whose circuit is open, let the request name the shard, too. Use a [keyed
+    /// layer](crate::keyed) on the same registry, or [`Circuit::try_acquire`].
     ///
-    /// **Watch out:** if only failures name a circuit, a rate knows nothing else and is 100 %. Then count failures in a
-    /// row, or let all responses name it.
+    /// **Watch out:** if only failures name a circuit, its failure rate is 100 %. Then count failures in a row, or let
+    /// all responses name it.
     ///
     /// Default: a response is about the circuit that its call went through.
     #[cfg_attr(docsrs, doc(cfg(feature = "registry")))]

@@ -25,22 +25,22 @@ where
     X: Send + Sync + 'static,
     K: Send + Sync + 'static,
 {
-    /// A key gets its circuit when a call fails, and not when it is first met. Until then its calls go through the
-    /// layer's own circuit. So keys that only ever succeed cost no circuit, however many there are.
+    /// Makes the circuit of a key when a call fails, and not when the key is first met. Until then its calls go through
+    /// the layer's own circuit. So keys that only ever succeed cost no circuit, however many there are.
     ///
-    /// For keys by the thousand of which few ever fail, such as the hosts of a crawler, and for keys that strangers
-    /// choose. The price: the calls before that failure are not in the window, so the first failure is one of one, and
+    /// It is for thousands of keys of which few ever fail, such as the hosts of a crawler, and for keys that strangers
+    /// choose. The price: the calls before that failure are not in the window. So the first failure is one of one, and
     /// a rate needs a [minimum of calls](crate::CircuitBuilder::minimum_calls). A call whose key has no circuit
     /// allocates a note of its name.
     ///
-    /// It leaves [`overflow_to`](Self::overflow_to) without a use.
+    /// With this, [`overflow_to`](Self::overflow_to) has no effect.
     ///
-    /// A failure is what the classifier says of the head of a response, or of an error, of whatever kind. One that
-    /// trips at once ([`Outcome::TripNow`](crate::Outcome::TripNow)) opens both circuits. What only the end of a body
-    /// tells, a panic, or a call that is slow, makes no circuit.
+    /// A failure here is what the classifier says of the head of a response, or of an error. One that trips at once
+    /// ([`Outcome::TripNow`](crate::Outcome::TripNow)) opens both circuits. A failure at the end of a body, a panic, or
+    /// a slow call makes no circuit.
     ///
-    /// Take a short time window, without failures in a row: after it, a circuit makes room for others. One whose last
-    /// call failed keeps that failure of its row, and does not
+    /// Take a short time window, and do not count failures in a row. Then a circuit makes room for others when the
+    /// window is over. With failures in a row, a circuit whose last call failed keeps that failure, and makes no room
     /// ([how many there may be](crate::registry#how-many-there-may-be)).
     ///
     /// ```
@@ -58,7 +58,7 @@ where
     /// # }
     /// ```
     ///
-    /// With [`known_keys_only`](Self::known_keys_only), said before or after, no failure makes one either.
+    /// With [`known_keys_only`](Self::known_keys_only), called before or after, a failure makes no circuit either.
     ///
     /// Default: a circuit is made when its key is first met.
     pub fn create_on_first_failure(self) -> KeyedLayer<K, C, R, OnFirstFailure<X, K>, G> {
@@ -79,7 +79,7 @@ where
     }
 }
 
-/// How far a call is observed, `X`, where a failure makes the circuit of its key. Made by
+/// How far a call is observed, `X`, if a failure makes the circuit of its key. Made by
 /// [`KeyedLayer::create_on_first_failure`].
 pub struct OnFirstFailure<X, K> {
     pub(super) scope: Arc<X>,

@@ -28,8 +28,8 @@ use std::{fmt, str};
             `by::closure(|request: &{Req}| ..)`"
 )]
 pub trait Key<Req> {
-    /// The name of the request's circuit, from the request or written to `scratch`; `None` if it has none. One of more
-    /// than 256 bytes is none.
+    /// The name of the request's circuit, from the request or written to `scratch`. `None` if it has none. A name of
+    /// more than 256 bytes counts as none.
     fn of<'a>(&'a self, request: &'a Req, scratch: &'a mut Scratch) -> Option<&'a str>;
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn bounded(name: &str) -> Option<&str> {
     (name.len() <= LONGEST).then_some(name)
 }
 
-/// Where a name is put together that is not in the request as it is. It is on the stack, so that nothing is allocated.
+/// Where a name is put together that is not in the request as it is. It is on the stack, so nothing is allocated.
 #[derive(Default)]
 pub struct Scratch {
     /// Nothing until it is needed.

@@ -22,10 +22,10 @@ use crate::{
     },
 };
 
-/// Puts a circuit breaker around services that has one circuit for each key of the requests. Made by
+/// A layer that puts a circuit breaker around services, with one circuit for each key of the requests. Made by
 /// [`CircuitBreakerLayer::keyed_by`] and [`Registry::layer_by`]. See [the module](super).
 ///
-/// `K` is the [`Key`](super::Key); the others are as for a [`CircuitBreakerLayer`].
+/// `K` is the [`Key`](super::Key). The others are as for a [`CircuitBreakerLayer`].
 #[must_use = "a layer does nothing until it is applied"]
 pub struct KeyedLayer<K, C = HttpClassifier, R = ServiceUnavailable, X = HeadOnly, G = FreshClone> {
     parts: Parts<K, C, R, X>,
@@ -40,13 +40,13 @@ where
     R: Send + Sync + 'static,
     X: Send + Sync + 'static,
 {
-    /// Takes the circuit of each request from `registry`, by its key; see [`keyed`](crate::keyed). The layer's own
-    /// circuit is for requests that have none: no key, or one for which the registry has no room. It is not in the
-    /// registry: look at it by [`KeyedLayer::circuit`].
+    /// Takes the circuit of each request from `registry`, by its key; see [`keyed`](crate::keyed). A request may have
+    /// no key, or one for which the registry has no room. Such a request goes through the layer's own circuit. That
+    /// circuit is not in the registry: look at it by [`KeyedLayer::circuit`].
     ///
-    /// Say it last: what is said before it holds for all circuits alike. From here on a rejection gives back what the
-    /// inner service has reserved, as with [`fresh_clone_on_rejection`](Self::fresh_clone_on_rejection). It does not
-    /// go together with [`pending_while_open`](Self::pending_while_open), because readiness has no key.
+    /// Call it last: what is set before it holds for all circuits alike. A rejection then gives back what the inner
+    /// service has reserved, as with [`fresh_clone_on_rejection`](Self::fresh_clone_on_rejection). It does not go
+    /// together with [`pending_while_open`](Self::pending_while_open), because readiness has no key.
     ///
     /// ```
     /// use std::time::Duration;
@@ -81,9 +81,10 @@ where
 }
 
 impl Registry {
-    /// A layer that takes the circuit of each request from this registry, by its key; see [`keyed`](crate::keyed). A
-    /// request that has none is unguarded: it is admitted and counted, and nothing is decided. For other classifiers
-    /// and rejections, for gRPC, and to guard those requests, too, see [`CircuitBreakerLayer::keyed_by`].
+    /// Makes a layer that takes the circuit of each request from this registry, by its key; see
+    /// [`keyed`](crate::keyed). A request without a circuit is unguarded: it is admitted and counted, and nothing is
+    /// decided. For other classifiers and rejections, for gRPC, and to guard those requests, too, see
+    /// [`CircuitBreakerLayer::keyed_by`].
     ///
     /// ```
     /// use std::time::Duration;
@@ -122,8 +123,8 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
         &self.parts
     }
 
-    /// Keys for which the registry has no room go to `circuit`, and not to the layer's own. It does nothing for a layer
-    /// that asks for no room when it meets a key: with [`known_keys_only`](Self::known_keys_only) or
+    /// Sends keys for which the registry has no room to `circuit`, and not to the layer's own. It has no effect on a
+    /// layer that asks for no room when it meets a key. So with [`known_keys_only`](Self::known_keys_only) or
     /// [`create_on_first_failure`](Self::create_on_first_failure), such keys go to the layer's own circuit.
     ///
     /// Default: the layer's own circuit.
@@ -135,8 +136,8 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
         })
     }
 
-    /// Never makes a circuit: a key for which there is no circuit yet goes to the layer's own. For keys that strangers
-    /// choose, and of which all good ones are known, such as the methods of a gRPC server.
+    /// Never makes a circuit. A key for which there is no circuit yet goes to the layer's own. Use it if strangers
+    /// choose the keys and all good ones are known, such as the methods of a gRPC server.
     ///
     /// **Watch out:** a pattern makes no key known. Name each with
     /// [`circuit`](crate::registry::RegistryBuilder::circuit):
@@ -151,8 +152,8 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
     /// # registry.build().unwrap();
     /// ```
     ///
-    /// Said before or after [`create_on_first_failure`](Self::create_on_first_failure), it holds: a failure makes none
-    /// either.
+    /// It holds whether it is called before or after [`create_on_first_failure`](Self::create_on_first_failure): a
+    /// failure makes no circuit either.
     ///
     /// Default: a circuit is made on first use.
     pub fn known_keys_only(self) -> Self
@@ -171,8 +172,8 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
         })
     }
 
-    /// A rejection leaves the inner service as it is, and with it what `poll_ready` has reserved, until its next call
-    /// or its drop (rule G3). For inner services that are not `Clone`.
+    /// Lets a rejection leave the inner service as it is, and with it what `poll_ready` has reserved, until its next
+    /// call or its drop (rule G3). For inner services that are not `Clone`.
     ///
     /// Default: a fresh clone takes its place.
     pub fn keep_on_rejection(self) -> KeyedLayer<K, C, R, X, Keep> {
@@ -185,7 +186,7 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
         &self.parts.registry
     }
 
-    /// The layer's own circuit, for requests that have none.
+    /// The layer's own circuit, for requests that have no other.
     #[must_use]
     pub fn circuit(&self) -> &Circuit {
         self.parts.own.circuit()
@@ -193,8 +194,8 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
 
     /// How many requests through this layer and its clones have had no key, and so no circuit of their own (rule J7).
     ///
-    /// A key that never finds anything guards nothing, and no call fails that would say so. This says so, for a test of
-    /// an application:
+    /// A key that never finds anything guards nothing, and no call fails because of that. Check this number in a test
+    /// of your application:
     ///
     /// ```
     /// # use http::{Request, Response};

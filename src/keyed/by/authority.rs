@@ -8,19 +8,19 @@ use crate::keyed::{Key, Scratch};
 /// The host that a request is for, and its port if that is not the default one: `api.example.com`, `10.0.0.1:8080`,
 /// `[::1]:8080`.
 ///
-/// It is taken from the request's URI, or from its `Host` if that names none. Spellings of the same host have the same
-/// key: capital letters are made small, a dot at the end, a user and a password, and the default port of the scheme
-/// (of `http`, where the request names none) are left out. What is no host has no key, nor has a request with two
-/// `Host`s. An international name is the one that DNS knows (`xn--…`), which is what a URI has and what clients make of
-/// it.
+/// It is taken from the request's URI, or from its `Host` if the URI names none. Spellings of the same host have the
+/// same key. Capital letters are made small. A dot at the end, a user and a password are left out. So is the default
+/// port of the scheme (of `http`, if the request names no scheme). What is no host has no key, nor has a request with
+/// two `Host`s. An international name is the one that DNS knows (`xn--…`), which is what a URI has and what clients
+/// make of it.
 ///
-/// In a registry and in a file, a host is named so, without scheme or default port. `"*.internal"` is a pattern for
-/// the hosts of a domain, and `db1.internal:5432` has a circuit of its own.
+/// In a registry and in a file, spell a host the same way, without scheme or default port. `"*.internal"` is a pattern
+/// for the hosts of a domain, and `db1.internal:5432` has a circuit of its own.
 ///
-/// With reqwest, a redirect is followed inside of the call: it counts for the host that was asked first.
+/// With reqwest, a redirect is followed inside of the call. It counts for the host that was asked first.
 ///
 /// **Watch out:** on a server, the host of a request is whatever its sender has put there. Name yours in the registry,
-/// and say [`known_keys_only`](crate::keyed::KeyedLayer::known_keys_only), or take `route`.
+/// and call [`known_keys_only`](crate::keyed::KeyedLayer::known_keys_only), or take `route`.
 #[must_use]
 pub fn authority() -> Authority {
     Authority(())

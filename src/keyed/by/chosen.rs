@@ -7,7 +7,7 @@ use super::{Authority, GrpcMethod, GrpcService, Header, authority, grpc_method, 
 use super::{MethodAndRoute, Route, method_and_route, route};
 use crate::keyed::{Key, Scratch};
 
-/// One of the usual keys, chosen while the program runs, as by a configuration.
+/// One of the usual keys, chosen while the program runs, such as by a configuration.
 ///
 /// ```
 /// use std::time::Duration;

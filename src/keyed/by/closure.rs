@@ -4,10 +4,11 @@ use std::fmt;
 
 use crate::keyed::{Key, Scratch};
 
-/// The key that a closure finds in the request as it is. For one that has to be put together, see [`composed`].
+/// The key that a closure finds in the request, as it stands there. For a key that has to be put together, see
+/// [`composed`].
 ///
-/// The closure has to name the type of the request, as here. What its body is may be left open:
-/// `|request: &Request<_>|`.
+/// The closure has to name the type of the request, as here. The body's type may be left open: `|request:
+/// &Request<_>|`.
 ///
 /// ```
 /// use http::Request;
@@ -42,9 +43,9 @@ impl<F> fmt::Debug for Closure<F> {
     }
 }
 
-/// The key that a closure puts together, on the stack, so that nothing has to be allocated: write anything that can be
-/// displayed, such as `format_args!(…)`, to the second argument, and return what that gives. It is `None` for a name of
-/// more than 256 bytes. As for [`closure`], the type of the request has to be named.
+/// The key that a closure puts together. Write anything that can be displayed, such as `format_args!(…)`, to the second
+/// argument, and return what that gives. It is `None` for a name of more than 256 bytes. The name is on the stack, so
+/// nothing is allocated. As for [`closure`], the type of the request has to be named.
 ///
 /// ```
 /// use http::{Method, Request};

@@ -4,10 +4,10 @@ use http::{HeaderMap, HeaderName, Request};
 
 use crate::keyed::{Key, Scratch};
 
-/// The value of a header, as it is: for tenants and shards that are named by whoever calls. A request without it, with
-/// two of it, or with a value that is not visible ASCII or longer than 256 bytes, has no key.
+/// The value of a header, as it is. For tenants and shards that the caller names. A request has no key if the header is
+/// missing or is there twice, or if its value is not visible ASCII or is longer than 256 bytes.
 ///
-/// **Watch out:** where strangers can choose the value, take
+/// **Watch out:** if strangers can choose the value, call
 /// [`known_keys_only`](crate::keyed::KeyedLayer::known_keys_only) and name the good ones in the registry.
 ///
 /// ```
