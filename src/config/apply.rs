@@ -2,8 +2,8 @@
 
 use crate::circuit::by::By;
 
-/// How a configuration is [applied](crate::registry::Registry::apply_as): who does it, why, and on top of which version
-/// of the configuration. All of it can be left out.
+/// How a configuration is [applied](crate::registry::Registry::apply_as): who does it, why, and on top of which
+/// version. All of it can be left out.
 ///
 /// ```
 /// use tower_breaker::{By, config::{Apply, ApplyError, Config}};
@@ -34,7 +34,7 @@ pub struct Apply {
 }
 
 impl Apply {
-    /// By nobody in particular, whatever was applied before.
+    /// Applies by nobody in particular, whatever was applied before.
     pub fn new() -> Self {
         Self::default()
     }
@@ -47,7 +47,7 @@ impl Apply {
         }
     }
 
-    /// Only if the registry has this [version](crate::registry::Registry::version) of the configuration, so that two
+    /// Applies only if the registry has this [version](crate::registry::Registry::version) of the configuration. So two
     /// people do not undo what the other has just done.
     pub fn expecting(mut self, version: u64) -> Self {
         self.expected = Some(version);
@@ -56,21 +56,21 @@ impl Apply {
 }
 
 impl Apply {
-    /// Circuits that cannot change so while they live, because of their window's kind or size, what else their memory
-    /// is made for, or their tags, are made anew, in place of refusing the whole configuration.
+    /// Makes circuits anew that cannot change so while they live, in place of refusing the whole configuration. That is
+    /// so for another kind or size of window, for what else their memory is made for, and for tags.
     ///
     /// | goes on | begins anew |
     /// |---|---|
-    /// | state, what is left of a break, attempts, mode (rule E6) | window, failures in a row, ramp, probes of half-open |
-    /// | its place in the registry: named or a stranger | totals, the last trip, the era |
+    /// | state, what is left of a break (wait duration), attempts, mode (rule E6) | window, failures in a row, ramp (slow start), probes of half-open |
+    /// | its place in the registry: named or a stranger | totals, the last trip, the era (generation) |
     ///
     /// The [diff](crate::config::CircuitDiff::Replaced) says so, and listeners hear that a circuit was removed and
     /// another added.
     ///
-    /// **Watch out:** whoever holds the old circuit goes on with it, as after a
-    /// [`remove`](crate::registry::Registry::remove). A layer that was made with it is such a holder; a
-    /// [keyed layer](crate::keyed) is not, and goes on with the new one. Look the circuit up for each call, or leave
-    /// this and restart:
+    /// **Watch out:** code that holds the old circuit goes on with it, as after a
+    /// [`remove`](crate::registry::Registry::remove). A layer that was made with it is such a holder. A [keyed
+    /// layer](crate::keyed) is not, and goes on with the new one. Look the circuit up for each call, or do without this
+    /// and restart:
     ///
     /// ```
     /// # use tower_breaker::{config::{Apply, Config}, registry::Registry};

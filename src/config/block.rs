@@ -101,7 +101,7 @@ impl Block {
     }
 }
 
-/// Tells all that makes no sense together, not only the first of it: what is refused, or what is to blame for it, is
+/// Tells all that makes no sense together, not only the first of it. What is refused, or what is to blame for it, is
 /// left out, and the rest is tried again.
 pub(super) fn check(
     reader: &mut Reader,

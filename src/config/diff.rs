@@ -14,8 +14,8 @@ use crate::{
 /// What a configuration changes in a live registry, or would change. From
 /// [`Registry::plan`](crate::registry::Registry::plan) and [`apply`](crate::registry::Registry::apply).
 ///
-/// It prints one circuit a line. What stays as it is has none, unless the configuration has named it once, or says what
-/// holds only when a circuit is made.
+/// It prints one circuit per line. A circuit that stays as it is has no line, with two exceptions: the configuration
+/// named it once, or says something that holds only when a circuit is made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diff {
     pub(super) circuits: Vec<CircuitDiff>,
@@ -28,21 +28,21 @@ pub struct Diff {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum CircuitDiff {
-    /// It is named in the configuration, and not there yet: it is made.
+    /// The circuit is named in the configuration, and not there yet: it is made.
     Added {
         /// Its name.
         name: String,
     },
-    /// Its settings change.
+    /// The circuit's settings change.
     Changed {
         /// Its name.
         name: String,
         /// Each setting that changes, with the old and the new value.
         changes: Vec<ChangedSetting>,
     },
-    /// A live circuit cannot be changed so (rule E5), and another takes its place, as was
-    /// [asked for](crate::config::Apply::replacing). State, attempts and mode go on. Its window, failures in a row and
-    /// totals are empty. Whoever holds the old one goes on with that.
+    /// A live circuit cannot be changed so (rule E5), and another takes its place, as was [asked
+    /// for](crate::config::Apply::replacing). State, attempts and mode go on. Its window, failures in a row and totals
+    /// are empty. Code that holds the old one goes on with that.
     Replaced {
         /// Its name.
         name: String,
@@ -60,10 +60,11 @@ pub enum CircuitDiff {
         /// Whether it would be made anew where that is [asked for](crate::config::Apply::replacing).
         replaceable: bool,
     },
-    /// It is there, and keeps what it was made with although the configuration says something else. That holds once
-    /// it is made anew: after a restart, or for tags with [`Apply::replacing`](crate::config::Apply::replacing). It
-    /// is told with each configuration, beside what changes. A mode is told only where the configuration has another
-    /// than it had when the circuit was made, not where a person has changed it.
+    /// The circuit is there, and keeps what it was made with although the configuration says something else. The new
+    /// value holds once it is made anew: after a restart, or for tags with
+    /// [`Apply::replacing`](crate::config::Apply::replacing). This is told with each configuration, beside what
+    /// changes. A mode is told only if the configuration has another than when the circuit was made, not if a person
+    /// has changed it.
     Kept {
         /// Its name.
         name: String,
@@ -75,7 +76,7 @@ pub enum CircuitDiff {
         /// it is none with its own (rule K1).
         cap: Option<String>,
     },
-    /// It was named, and is so no more. It stays as it is, until it is named again or
+    /// The circuit is no longer named. It stays as it is, until it is named again or
     /// [removed](crate::registry::Registry::remove). That is told with each configuration.
     Left {
         /// Its name.
@@ -87,14 +88,14 @@ pub enum CircuitDiff {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CapDiff {
-    /// It is new. The circuits that it is for become members, those that are there, too.
+    /// The cap is new. The circuits that it is for become members, also those that are there.
     Added {
         /// Which circuits it is for, in words.
         group: String,
         /// How many of them may be open.
         limit: String,
     },
-    /// It is for the same circuits, with another limit, from the next trip on.
+    /// The cap is for the same circuits, and has another limit, from the next trip on.
     Changed {
         /// Which circuits it is for, in words.
         group: String,
@@ -103,7 +104,7 @@ pub enum CapDiff {
         /// How many of them may be open.
         after: String,
     },
-    /// It is no more. Nothing limits those that were its members.
+    /// The cap is gone. Nothing limits those that were its members.
     Removed {
         /// Which circuits it was for, in words.
         group: String,
@@ -140,12 +141,12 @@ impl fmt::Display for CapDiff {
 }
 
 impl Diff {
-    /// What changes about circuits, by name.
+    /// What changes about circuits, sorted by name.
     pub fn circuits(&self) -> impl Iterator<Item = &CircuitDiff> {
         self.circuits.iter()
     }
 
-    /// What changes about caps: first those that are no more, then the others in their order.
+    /// What changes about caps: first those that are gone, then the others in their order.
     pub fn caps(&self) -> impl Iterator<Item = &CapDiff> {
         self.caps.iter()
     }
@@ -168,15 +169,15 @@ impl Diff {
         self.based_on + 1
     }
 
-    /// Whether something cannot change, so that nothing does.
+    /// Whether the configuration is refused: something cannot change, so nothing does.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         let refused = |diff: &CircuitDiff| matches!(diff, CircuitDiff::Refused { .. });
         self.circuits.iter().any(refused)
     }
 
-    /// Whether nothing changes. Circuits that [stay as they are](CircuitDiff::Left) do not count, nor what they
-    /// [keep](CircuitDiff::Kept).
+    /// Whether nothing changes. Circuits that [stay as they are](CircuitDiff::Left) do not count, nor does what
+    /// circuits [keep](CircuitDiff::Kept).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let stays = |diff: &CircuitDiff| {

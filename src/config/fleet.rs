@@ -18,18 +18,18 @@ pub(super) const POLL: Duration = Duration::from_secs(1);
 pub(super) const DETACH_AFTER: Duration = Duration::from_secs(3);
 pub(super) const BUDGET: u32 = 10_000;
 
-/// What a configuration says of the fleet, by [`Config::fleet`](super::Config::fleet). With the feature `fleet`,
-/// `Fleet::of` begins with it.
+/// The settings of a fleet in a configuration. From [`Config::fleet`](super::Config::fleet). With the feature `fleet`,
+/// pass them to `Fleet::of`.
 ///
-/// A fleet reads it when it is built. A newer configuration changes circuits that live, and no fleet.
+/// A fleet reads them when it is built. A newer configuration changes live circuits, but no fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FleetSettings {
-    /// Circuits are shared by the instances of one namespace: the name of your application.
+    /// The name of your application. The instances of one namespace share circuits.
     pub namespace: String,
     /// What fails together, such as a zone. Empty: everything.
     pub scope: String,
-    /// How many parts the circuits are spread over. The same in all instances.
+    /// Over how many parts of the store the circuits are spread. It must be the same in all instances.
     pub shards: Option<u32>,
     /// How soon news is reported.
     pub interval: Option<Duration>,

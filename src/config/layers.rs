@@ -17,9 +17,9 @@ use crate::{
     service::{classify::HttpClassifier, layer::CircuitBreakerLayer},
 };
 
-/// What a configuration says of a layer, by [`Config::layer`](super::Config::layer).
+/// The settings of a layer in a configuration. From [`Config::layer`](super::Config::layer).
 ///
-/// A layer reads it when it is built. A newer configuration changes circuits that live, and no layer.
+/// A layer reads them when it is built. A newer configuration changes live circuits, but no layer.
 #[derive(Clone, Debug, Default)]
 pub struct LayerSettings {
     classifier: HttpClassifier,
@@ -28,7 +28,7 @@ pub struct LayerSettings {
 }
 
 impl LayerSettings {
-    /// The classifier, with the statuses that the file has moved; for [`CircuitBreakerLayer::classifier`].
+    /// The classifier, with the statuses that the file has moved. Give it to [`CircuitBreakerLayer::classifier`].
     #[must_use]
     pub fn classifier(&self) -> HttpClassifier {
         self.classifier.clone()
@@ -40,17 +40,17 @@ impl LayerSettings {
         self.key.clone()
     }
 
-    /// Whether no circuit is made for a key for which there is none yet; see
-    /// [`KeyedLayer::known_keys_only`].
+    /// Whether a new key gets no circuit. See [`KeyedLayer::known_keys_only`].
     #[must_use]
     pub fn known_keys_only(&self) -> bool {
         self.known_keys_only
     }
 
-    /// Gives a layer its key, as [`CircuitBreakerLayer::keyed_by`]. `None` if the file names none.
+    /// Gives a layer its key, like [`CircuitBreakerLayer::keyed_by`]. `None` if the file names no key.
     ///
-    /// **Watch out:** where the file says `grpc_method` or `grpc_service`, the layer needs
-    /// [`.grpc()`](CircuitBreakerLayer#method.grpc) before. Without it a failed call is a 200 like any other.
+    /// **Watch out:** if the file says `grpc_method` or `grpc_service`, call
+    /// [`.grpc()`](CircuitBreakerLayer#method.grpc) on the layer before. Without it a failed call is a 200 like any
+    /// other.
     #[must_use = "a layer does nothing until it is applied"]
     pub fn keyed<C, R, X, G>(
         &self,

@@ -22,14 +22,14 @@ use crate::{
 };
 
 impl Registry {
-    /// The version of the configuration: 0 of the one that the registry was built from, and one more for each that was
-    /// [applied](Self::apply) since, also if that has changed nothing.
+    /// The version of the configuration. It is 0 for the one that the registry was built from, and grows by one with
+    /// each that was [applied](Self::apply) since, also if that has changed nothing.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.configuration_version()
     }
 
-    /// What [`apply`](Self::apply) would change. Nothing changes.
+    /// Says what [`apply`](Self::apply) would change. Nothing changes.
     ///
     /// # Errors
     ///
@@ -38,11 +38,12 @@ impl Registry {
         self.plan_as(config, Apply::new())
     }
 
-    /// What [`apply_as`](Self::apply_as) would change. Nothing changes.
+    /// Says what [`apply_as`](Self::apply_as) would change. Nothing changes.
     ///
     /// # Errors
     ///
-    /// As for [`plan`](Self::plan), and [`ApplyError::OtherVersion`] if another version than the expected one is there.
+    /// As for [`plan`](Self::plan), and [`ApplyError::OtherVersion`] if the registry has another version than the
+    /// expected one.
     pub fn plan_as(&self, config: &Config, how: impl Into<Apply>) -> Result<Diff, ApplyError> {
         let how = how.into();
         let replacement = self.begin(config, &how)?;
@@ -58,22 +59,22 @@ impl Registry {
         }
     }
 
-    /// Puts a configuration in the place of the one that the registry was built from, while it lives: all of it, or
-    /// nothing. State, eras, windows and attempts are kept (rule E5).
+    /// Replaces the configuration of a live registry: all of it, or nothing. State, eras (generations), windows and
+    /// attempts are kept (rule E5).
     ///
-    /// * Circuits that are there, whether the configuration names them or not, get the settings that they would be
-    ///   built with now. What was changed by hand since is changed back.
+    /// * Circuits that are there get the settings that they would be built with now, whether the configuration names
+    ///   them or not. What was changed by hand since is changed back.
     /// * Circuits that are named for the first time are made.
     /// * A circuit that is no longer named keeps its settings until it is named again or [removed](Self::remove). Every
     ///   diff lists it.
-    /// * What was said [in code](Config::registry) stays, and holds over the configuration as it did before.
-    /// * `mode` and `tags` are for circuits that are made from now on: what a person has forced open stays so. A live
-    ///   circuit does not become a member of a cap by tags that it would have now. Where it has others, the diff says
-    ///   so: [`CircuitDiff::Kept`].
-    /// * All circuits that a new cap is for join it, or none does, and then the configuration is refused.
+    /// * What was set [in code](Config::registry) stays, and holds over the configuration as before.
+    /// * `mode` and `tags` are for circuits that are made from now on. What a person has forced open stays so. A live
+    ///   circuit does not become a member of a cap by tags that it would have now. If it keeps other tags, the diff
+    ///   says so: [`CircuitDiff::Kept`].
+    /// * All circuits that a new cap is for join it. If one cannot, none does, and the configuration is refused.
     ///
-    /// It is one [version](Self::version) of the configuration. Each change is told to listeners with that version, as
-    /// any change of settings is. To say who applies it, see [`apply_as`](Self::apply_as).
+    /// The result is one [version](Self::version) of the configuration. Each change is told to listeners with that
+    /// version, as any change of settings is. To say who applies it, see [`apply_as`](Self::apply_as).
     ///
     /// ```
     /// # use tower_breaker::config::Config;
@@ -92,27 +93,27 @@ impl Registry {
     /// # Errors
     ///
     /// [`ApplyError::Refused`] if a live circuit cannot be changed so: another window, closures, totals. Then nothing
-    /// has changed. [`Apply::replacing`] has such circuits made anew. [`ApplyError::Busy`] while another
-    /// configuration is planned or applied.
+    /// has changed. [`Apply::replacing`] makes such circuits anew. [`ApplyError::Busy`] while another configuration is
+    /// planned or applied.
     ///
     /// # Panics
     ///
-    /// Where a rule or a [base](super::ConfigReader::base) of code panics. Then nothing has changed, either.
+    /// If a rule or a [base](super::ConfigReader::base) of code panics. Then nothing has changed, either.
     pub fn apply(&self, config: &Config) -> Result<Diff, ApplyError> {
         self.apply_as(config, Apply::new())
     }
 
-    /// [Applies](Self::apply) a configuration, and says who does so and why, and on top of which version. Listeners are
+    /// [Applies](Self::apply) a configuration, and says who does so, why, and on top of which version. Listeners are
     /// told that with each change.
     ///
     /// # Errors
     ///
-    /// As for [`apply`](Self::apply), and [`ApplyError::OtherVersion`] if another version than the expected one is
-    /// there.
+    /// As for [`apply`](Self::apply), and [`ApplyError::OtherVersion`] if the registry has another version than the
+    /// expected one.
     ///
     /// # Panics
     ///
-    /// As [`apply`](Self::apply).
+    /// As for [`apply`](Self::apply).
     pub fn apply_as(&self, config: &Config, how: impl Into<Apply>) -> Result<Diff, ApplyError> {
         let how = how.into();
         let replacement = self.begin(config, &how)?;
@@ -468,9 +469,9 @@ impl Done {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ApplyError {
-    /// Something in it cannot change while the registry lives: [`CircuitDiff::Refused`]. Nothing has changed.
+    /// A change is not possible while the registry lives: [`CircuitDiff::Refused`]. Nothing has changed.
     Refused(Diff),
-    /// Another configuration is planned or applied at this moment.
+    /// Another configuration is being planned or applied at this moment.
     Busy,
     /// Somebody has applied another configuration since the [version](Registry::version) that was
     /// [expected](Apply::expecting). Nothing has changed.

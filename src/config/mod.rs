@@ -1,5 +1,5 @@
-//! Settings of circuits as data: read from any self-describing format that serde reads (TOML, JSON, YAML), checked as
-//! a whole, and built into a [registry](crate::registry). Needs the feature `config`.
+//! Settings of circuits as data. They are read from any self-describing format that serde reads (TOML, JSON, YAML),
+//! checked as a whole, and built into a [registry](crate::registry). Needs the feature `config`.
 //!
 //! ```
 //! use tower_breaker::{State, config::Config};
@@ -19,8 +19,8 @@
 //! ```
 //!
 //! There is no format of our own, and none comes with the feature: bring `toml`, `serde_json`, a YAML crate, or a
-//! loader such as `figment`. The same in TOML, to be read with `toml::from_str::<Config>(&text)?`, or with
-//! `Config::read(toml::Deserializer::parse(&text)?)?` where each problem is to be had by itself:
+//! loader such as `figment`. The same file in TOML is read with `toml::from_str::<Config>(&text)?`. To get each problem
+//! by itself, read it with `Config::read(toml::Deserializer::parse(&text)?)?`:
 //!
 //! ```toml
 //! [defaults]
@@ -48,24 +48,24 @@
 //! | `circuits` | circuits that are there from the start, by name |
 //! | `bases` | blocks to be extended, by name |
 //! | `caps` | a list: [of a group of circuits](crate::registry::GroupCap), only a share may be open at once |
-//! | `layers` | [what layers are told](Config::layer) when they are built, by name |
-//! | `fleet` | [whom circuits are shared with](Config::fleet) that are `shared` |
+//! | `layers` | [settings of layers](Config::layer), which they read when they are built, by name |
+//! | `fleet` | [with whom](Config::fleet) `shared` circuits are shared |
 //! | `max_circuits` | [how many there may be](crate::registry::RegistryBuilder::max_circuits) |
 //! | `allow` | a list of [lints](lint) that are not reported for anything in the file |
 //! | `$schema` | where an editor finds the [schema](SCHEMA) of a JSON file |
 //!
-//! Where two set the same key, the later of this list holds: `defaults`; `matching`, one after the other; `circuits`.
-//! In each block, a base that it `extends` comes before what it says itself. A variable of the
-//! [environment](Config::read_with_env) takes the place of a key where that stands. Different keys add up: where the
+//! If two blocks set the same key, the later of this list holds: `defaults`; `matching`, one after the other;
+//! `circuits`. In each block, a base that it `extends` comes before the block's own keys. A variable of the
+//! [environment](Config::read_with_env) takes the place of a key where that stands. Different keys add up: if the
 //! defaults have a `failure_rate`, and a circuit adds `consecutive_failures`, both trip it. To turn off what was set
-//! before, say `"off"`. (The crate's own defaults add up with nothing: beside `consecutive_failures`, a rate holds only
-//! where somebody has written it, or a window.)
+//! before, say `"off"`. (The crate's own defaults do not add up: beside `consecutive_failures`, a rate holds only if
+//! somebody has written it, or a window.)
 //!
 //! The keys of a block are those of the [builder](crate::CircuitBuilder). (For `success_threshold`, say `probes = 3`.)
 //! [The guide](crate::guide::configuration) has a whole file in three formats, the order in which things hold, and
 //! every key with its default and its range. [`SCHEMA`] is the same for editors.
 //!
-//! A cap is for the circuits whose name matches its `names` and that have its `tags`; without either, for all:
+//! A cap is for the circuits whose name matches its `names` and that have its `tags`. Without either, it is for all:
 //!
 //! ```toml
 //! [[caps]]
@@ -74,31 +74,31 @@
 //! at_least_one = true        # however few there are
 //! ```
 //!
-//! Closures and clocks are no data: name them [for the reader](ConfigReader::base), or add them [to the
+//! Closures and clocks are not data. Name them [for the reader](ConfigReader::base), or add them [to the
 //! registry](Config::registry).
 //!
 //! # What is valid, and was hardly meant
 //!
-//! [`Config::lints`] tells of a window that can never fill, of a circuit that trips on the failures of any quiet day,
-//! and [more of that kind](lint), with numbers. The key `allow` silences them: of a block, for the circuits that it is
-//! for.
+//! [`Config::lints`] reports a window that can never fill, a circuit that trips on the failures of any quiet day, and
+//! [more of that kind](lint), with numbers. The key `allow` silences them. In a block, it does so for the circuits that
+//! the block is for.
 //!
 //! # While it runs
 //!
-//! [`Registry::apply`] puts a newer configuration in the place of the older one, as a whole or not at all, and keeps
-//! the state of every circuit. [`Registry::plan`] says beforehand what that would change. Each is one
-//! [version](Registry::version). [`Registry::apply_as`] says who applies it and why, and can expect the version that
-//! it was planned for. Read the newer file as the first one: with the same variables, and the same bases.
+//! [`Registry::apply`] puts a newer configuration in the place of the older one, as a whole or not at all. It keeps the
+//! state of every circuit. [`Registry::plan`] says beforehand what that would change. Each applied configuration is one
+//! [version](Registry::version). [`Registry::apply_as`] says who applies it and why, and can expect the version that it
+//! was planned for. Read the newer file as the first one: with the same variables, and the same bases.
 //!
-//! **Watch out:** not all of it reaches circuits that live. Another window is refused, unless they are
-//! [made anew](Apply::replacing), and `mode` and `tags` are for circuits that are made from now on. So a circuit that
-//! lives joins no cap by new tags. [The guide](crate::guide::configuration#while-it-runs) has a table.
+//! **Watch out:** not all of it reaches live circuits. Another window is refused, unless circuits are [made
+//! anew](Apply::replacing). `mode` and `tags` are for circuits that are made from now on. So a live circuit joins no
+//! cap by new tags. [The guide](crate::guide::configuration#while-it-runs) has a table.
 //!
 //! # What is wrong
 //!
-//! All of it is told at once, each with its place, what is there and what could be. (Entries of a list are counted
-//! from 0.) [`Problem::locate`] gives line and column. Two patterns that contradict each other are found out when the
-//! first circuit that both match is made.
+//! All problems are reported at once, each with its place, what is there and what could be. (Entries of a list are
+//! counted from 0.) [`Problem::locate`] gives line and column. Two patterns that contradict each other are found later:
+//! when the first circuit that both match is made.
 //!
 //! ```
 //! # use tower_breaker::config::Config;
@@ -184,9 +184,9 @@ pub struct Config {
 /// The JSON schema of a configuration (draft 2020-12), by which editors complete and check. It is
 /// `src/config/tower-breaker.schema.json` of this crate.
 ///
-/// It knows every key, its range, its default and what it is about. What it refuses, [`Config::read`] refuses. What it
-/// cannot say, only reading tells: what makes no sense together, bases that are missing or extend themselves, keys
-/// that are there twice.
+/// It knows every key, its range, its default and what it is about. What it refuses, [`Config::read`] refuses. Some
+/// problems are found only by reading: settings that make no sense together, bases that are missing or extend
+/// themselves, keys that are there twice.
 ///
 /// ```no_run
 /// std::fs::write("tower-breaker.schema.json", tower_breaker::config::SCHEMA)?;
@@ -204,15 +204,17 @@ impl Config {
         Self::read_with_env(deserializer, std::iter::empty::<(OsString, OsString)>())
     }
 
-    /// Reads a configuration, and lays variables over it: usually [`std::env::vars_os`].
+    /// Reads a configuration, and lets variables, usually [`std::env::vars_os`], replace keys of it.
     ///
-    /// A variable is called `TOWER_BREAKER__PAYMENTS__FAILURE_RATE`: the name of a circuit in `circuits`, in capitals
-    /// and with `_` for whatever is neither a letter nor a digit, or `DEFAULTS`, or `FLEET`; then a key whose value is
-    /// no table. `TOWER_BREAKER__MAX_CIRCUITS` is one more. Other variables are somebody else's, but for those that
-    /// nearly begin like ours: `TOWER_BREAKER_PAYMENTS__FAILURE_RATE`, with one underscore too few, is refused.
+    /// A variable is called `TOWER_BREAKER__PAYMENTS__FAILURE_RATE`. The part in the middle is the name of a circuit in
+    /// `circuits`, or `DEFAULTS`, or `FLEET`. A name is written in capitals, with `_` for whatever is neither a letter
+    /// nor a digit. The last part is a key whose value is no table. `TOWER_BREAKER__MAX_CIRCUITS` is one more.
     ///
-    /// A variable takes the place of one key of the file, where that key stands. So one for `DEFAULTS` still gives
-    /// way to what `matching` and `circuits` say.
+    /// Other variables are ignored, except those that nearly begin like ours. `TOWER_BREAKER_PAYMENTS__FAILURE_RATE`,
+    /// with one underscore too few, is refused.
+    ///
+    /// A variable takes the place of one key of the file, where that key stands. So `matching` and `circuits` still
+    /// hold over a variable for `DEFAULTS`.
     ///
     /// ```
     /// # use tower_breaker::config::Config;
@@ -230,7 +232,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), and for a variable that names nothing.
+    /// As for [`read`](Self::read), and for a variable that names nothing.
     pub fn read_with_env<'de, D: Deserializer<'de>>(
         deserializer: D,
         variables: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,
@@ -246,10 +248,10 @@ impl Config {
         config
     }
 
-    /// A registry of what is said here, to be built, or to be told more first: listeners, caps, clocks.
+    /// Begins to build a registry by this configuration. Build it as it is, or add listeners, caps and clocks first.
     ///
-    /// What is added here comes after what the file says in the same part: `defaults` after its defaults, but before
-    /// its `matching` and `circuits`. To hold over those, say it for the [`circuit`](RegistryBuilder::circuit).
+    /// What you add comes after what the file says in the same part: `defaults` after its defaults, but before its
+    /// `matching` and `circuits`. To hold over those, add it for the [`circuit`](RegistryBuilder::circuit).
     pub fn registry(&self) -> RegistryBuilder {
         let rule = |all: &Arc<[Assignment]>| {
             let all = all.clone();
@@ -273,7 +275,7 @@ impl Config {
         }
     }
 
-    /// What is said of a layer of this name in `layers`.
+    /// The settings of the layer of this name in `layers`, if there are any.
     ///
     /// ```
     /// use tower_breaker::{Circuit, config::Config};
@@ -298,7 +300,7 @@ impl Config {
         self.layers.get(name)
     }
 
-    /// What is said of the fleet with which circuits are shared, in `fleet`.
+    /// The settings of the fleet with which circuits are shared, in `fleet`, if there are any.
     ///
     /// ```
     /// use tower_breaker::config::Config;
@@ -318,7 +320,7 @@ impl Config {
     /// # }
     /// ```
     ///
-    /// With the feature `fleet`, it goes on with `Fleet::of(settings)`, and `config.registry().fleet(&fleet)`.
+    /// With the feature `fleet`, go on with `Fleet::of(settings)`, and `config.registry().fleet(&fleet)`.
     #[must_use]
     pub fn fleet(&self) -> Option<&FleetSettings> {
         self.fleet.as_ref()

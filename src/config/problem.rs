@@ -118,7 +118,8 @@ impl Problem {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
-    /// The variable of the environment that has put it there, if one has, or that fits nothing: then the path is empty.
+    /// The variable of the environment that has put it there, if one has. A variable that fits nothing is here, too:
+    /// then the path is empty.
     #[must_use]
     pub fn variable(&self) -> Option<&str> {
         self.variable.as_deref()
@@ -146,7 +147,7 @@ impl Problem {
         self.nearest.as_deref()
     }
 
-    /// What was probably meant, where that is more than a word.
+    /// What was probably meant, if that is more than a word.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
@@ -191,9 +192,9 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that is wrong with a configuration, in the order of its parts. Never empty.
+/// All problems of a configuration, in the order of its parts. Never empty.
 ///
-/// It prints one problem a line.
+/// It prints one problem per line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
@@ -206,7 +207,7 @@ impl Problems {
         }
     }
 
-    /// One after the other.
+    /// Goes through the problems, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
@@ -228,9 +229,9 @@ impl Error for Problems {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadError<E> {
-    /// The file is not well formed. The format's own error, with line and column where it has them.
+    /// The file is not well formed. This is the format's own error, with line and column if it has them.
     Format(E),
-    /// It is well formed, and says what makes no sense.
+    /// The file is well formed, but makes no sense.
     Problems(Problems),
 }
 

@@ -234,8 +234,8 @@ fn percent(text: &str) -> Option<f64> {
     Some(number / 100.0)
 }
 
-/// humantime's, but for what it panics at (sums that are just too long for a `Duration`), for `M`, which is a month
-/// where one means a minute, and for numbers with a gap: `1 0s`.
+/// humantime's, with three exceptions: what it panics at (sums that are just too long for a `Duration`), `M`, which is
+/// a month where one means a minute, and numbers with a gap: `1 0s`.
 fn parse_duration(text: &str) -> Option<Duration> {
     let digits = |part: &str| part.len() > 15;
     let is_long = text.len() > 64 || text.split(|c: char| !c.is_ascii_digit()).any(digits);

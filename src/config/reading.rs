@@ -14,7 +14,7 @@ use super::{
 };
 use crate::circuit::builder::CircuitBuilder;
 
-/// Reads a configuration, with variables of the environment and with bases from code. Made by [`Config::reader`].
+/// Reads configurations, with variables of the environment and with bases from code. Made by [`Config::reader`].
 #[derive(Clone, Default)]
 #[must_use = "a reader does nothing until it reads"]
 pub struct ConfigReader {
@@ -45,8 +45,9 @@ impl Config {
 }
 
 impl ConfigReader {
-    /// A base that is no data: a closure, a clock, a listener. A block of the file that `extends` it gets it before
-    /// what it says itself. Of two with the same name, the later holds; a base of the file with that name is refused.
+    /// Adds a base that cannot be data: a closure, a clock, a listener. A block of the file that `extends` it gets it
+    /// before the block's own keys. Of two with the same name, the later holds. A base of the file with that name is
+    /// refused.
     ///
     /// The closure runs whenever such a circuit is made or looked at.
     pub fn base(
@@ -58,7 +59,7 @@ impl ConfigReader {
         self
     }
 
-    /// Lays these variables over the file, as [`Config::read_with_env`] does; usually [`std::env::vars_os`].
+    /// Lets these variables replace keys of the file, as [`Config::read_with_env`] does. Usually [`std::env::vars_os`].
     pub fn env(
         mut self,
         variables: impl IntoIterator<Item = (impl Into<OsString>, impl Into<OsString>)>,

@@ -22,13 +22,13 @@ pub(super) fn calls_until_in_a_row(k: f64, p: f64) -> f64 {
 /// How many calls it takes on average until the last `window` calls hold so many `failures`, and did not before:
 /// `1 / (p (1 − p) P[Bin(window − 1, p) = failures − 1])`.
 ///
-/// *Why:* the window comes to hold so many with a call exactly if that call fails, the call that leaves the window for
-/// it had not failed, and of the calls between those two `failures − 1` have. These three are independent.
+/// *Why:* the window comes to hold so many with a call exactly if three things hold. That call fails, the call that
+/// leaves the window for it had not failed, and of the calls between those two `failures − 1` have. These three are
+/// independent.
 ///
-/// That counts each time that the number is crossed upwards, so it is a little less than the time to the first of
-/// several that follow on each other: by up to 1.4 times in simulations. The tail of one full window,
-/// `P[Bin(window, p) ≥ failures]`, would give several times more, because a window that slides is looked at with each
-/// failure.
+/// That counts each time that the number is crossed upwards. So it is a little less than the time to the first of
+/// several that follow on each other: by up to 1.4 times in simulations. The tail of one full window, `P[Bin(window, p)
+/// ≥ failures]`, would give several times more, because a window that slides is looked at with each failure.
 ///
 /// Infinite as above, and where a window cannot hold so many.
 pub(super) fn calls_until_in_window(window: u64, failures: u64, p: f64) -> f64 {

@@ -1,4 +1,4 @@
-//! Lints: settings that are valid, and do something else than was meant.
+//! Lints: settings that are valid, but do something else than was meant.
 //!
 //! A configuration that is [read](Config::read) makes sense. It may still never trip, or trip every few minutes while
 //! nothing is wrong. [`Config::lints`] says so, with numbers: from the file alone, or with what is known of the calls
@@ -43,8 +43,8 @@
 //! ```
 //!
 //! What circuits have counted is traffic, too: [`Traffic::of`] a registry, or [`between`](Traffic::between) two looks
-//! at it. Where there is no file, ask the settings of a circuit: [`Settings::lints`].
-//! [`Lint::locate`] gives the line and the column.
+//! at it. If there is no file, ask the settings of a circuit: [`Settings::lints`]. [`Lint::locate`] gives the line and
+//! the column.
 //!
 //! # What is reported
 //!
@@ -75,13 +75,13 @@
 //! | `never-called` | `circuits.…` | it never had a call, and others had | [totals](crate::CircuitBuilder::totals) of a registry |
 //! | `max-circuits-nearly-reached` | `max_circuits` | less than a tenth of it is free, beside the circuits of the file and those that are known | nothing; names |
 //!
-//! Where breaks [grow](crate::OpenFor::exponential), the longest are meant.
+//! If breaks (wait durations) [grow](crate::OpenFor::exponential), the longest are meant.
 //!
 //! # To silence one
 //!
-//! `allow = ["trips-on-background-errors"]` in a block silences it for the circuits that the block is for; at the top
-//! level of the file, for all that is in it. What several blocks allow adds up. A name that is
-//! not known is an error, like any other word that is not known.
+//! `allow = ["trips-on-background-errors"]` in a block silences that lint for the circuits that the block is for. At
+//! the top level of the file, it does so for all that is in it. What several blocks allow adds up. A name that is not
+//! known is an error, like any other word that is not known.
 //!
 //! # Where the numbers are from
 //!
@@ -92,15 +92,15 @@
 //! E(0) = 0 that is the sum 1/p + 1/p² + … + 1/pᵏ. For three at 5 %, it is 8,420. Where they have to
 //! [span a time](crate::CircuitBuilder::consecutive_failures_span), k is as many as come in that time, if that is more.
 //!
-//! *m failures in a window of n calls* come about every 1 / (p (1 − p) P\[Bin(n − 1, p) = m − 1\]) calls: this call
-//! fails, the one that leaves the window for it had not, and of the n − 1 in between m − 1 have. In simulations it
-//! takes up to 1.4 times as many. To look at full windows one by one, P\[Bin(n, p) ≥ m\], would be wrong by a factor
-//! of up to ten, because a window slides.
+//! *m failures in a window of n calls* come about every 1 / (p (1 − p) P\[Bin(n − 1, p) = m − 1\]) calls. For that,
+//! this call fails, the one that leaves the window for it had not, and of the n − 1 in between m − 1 have. In
+//! simulations it takes up to 1.4 times as many. To look at full windows one by one, P\[Bin(n, p) ≥ m\], would be wrong
+//! by a factor of up to ten, because a window slides.
 //!
 //! *How often a day* counts the first break after each trip.
 //!
-//! *What probes hold* of a capacity of w calls is probes · t / (w · (`open_for` + rounds · t)): t is how long a probe
-//! takes that has no answer, and probes go out in rounds of `permits` until too many have failed to close. For one
+//! *What probes hold* of a capacity of w calls is probes · t / (w · (`open_for` + rounds · t)). Here t is how long a
+//! probe takes that has no answer. Probes go out in rounds of `permits` until too many have failed to close. For one
 //! probe and one thread that is Semian's utilisation, T<sub>half-open</sub> / (T<sub>half-open</sub> +
 //! T<sub>open</sub>). Of all circuits together, it is the sum.
 //!
@@ -109,9 +109,9 @@
 //! * Real failures come in groups. So a circuit may trip more often than is reported here, and also where nothing is
 //!   reported.
 //! * The caller's time-out is the one *around* the breaker. One that is inside brings an error in time, which is a
-//!   failure like any other: do not tell of it here.
-//! * What fails in an outage is no background. `Traffic` takes no share of failures from a circuit that has opened. If
-//!   you take yours from a dashboard, take it from a quiet day, and as a share:
+//!   failure like any other: leave it out here.
+//! * Failures of an outage are not background errors. `Traffic` takes no share of failures from a circuit that has
+//!   opened. If you take yours from a dashboard, take it from a quiet day, and as a share:
 //!
 //! ```
 //! # use tower_breaker::config::lint::Calls;
@@ -147,7 +147,7 @@ pub use self::{
 use super::{Config, read::join};
 use crate::circuit::settings::Settings;
 
-/// Something that is valid, and does something else than was meant. A warning, never an error.
+/// A setting that is valid, but does something else than was meant. A warning, never an error.
 ///
 /// It prints as one line: where, what, what to do, and the name by which it can be silenced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,9 +163,9 @@ pub struct Lint {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Subject {
-    /// Circuits that have nothing but the defaults.
+    /// Circuits that have only the defaults.
     Defaults,
-    /// Circuits that are called so, and have nothing of their own.
+    /// Circuits whose name matches this pattern, and that have no block of their own.
     Pattern(String),
     /// The circuit of this name: one of the file, or one that the [`Traffic`] knows.
     Circuit(String),
@@ -176,7 +176,7 @@ pub enum Subject {
 }
 
 impl Lint {
-    /// What it is called, and is silenced by.
+    /// The lint's name, by which it can be silenced.
     #[must_use]
     pub fn name(&self) -> LintName {
         self.name
@@ -188,8 +188,8 @@ impl Lint {
         &self.subject
     }
 
-    /// Where it is set: the keys that lead there, with dots between. What is set nowhere would be set in `defaults`.
-    /// Of [`Settings`], the key alone.
+    /// Where the setting is: the keys that lead there, with dots between. A setting that is nowhere would be in
+    /// `defaults`. For [`Settings`], it is the key alone.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -246,7 +246,7 @@ impl fmt::Display for Lint {
 }
 
 impl Settings {
-    /// What these settings do that was hardly meant, with what is known of the calls. See [the module](self).
+    /// Reports what these settings do that was hardly meant, with what is known of the calls. See [the module](self).
     ///
     /// Lints about files and registries are not reported: those of [`Config::lints`] are. None is silenced.
     ///
@@ -278,11 +278,11 @@ impl Settings {
 }
 
 impl Config {
-    /// What is valid in here, and does something else than was meant. See [the module](self).
+    /// Reports what is valid in this configuration, but does something else than was meant. See [the module](self).
     ///
-    /// First those of the defaults, then of patterns, of circuits in the order of the file, of other circuits that the
-    /// `traffic` knows, and of all together. What is the same for several circuits is reported once. What is said
-    /// [in code](Self::registry) is not looked at.
+    /// The order is: the defaults, patterns, circuits as in the file, other circuits that the `traffic` knows, and all
+    /// together. What is the same for several circuits is reported once. What is set [in code](Self::registry) is not
+    /// looked at.
     #[must_use]
     pub fn lints(&self, traffic: &Traffic) -> Vec<Lint> {
         Linter::new(self, traffic).lints()

@@ -38,15 +38,15 @@ names! {
     FailureRateNearBackgroundErrors = "failure-rate-near-background-errors",
     /// A single failure is a share that trips.
     OneFailureTrips = "one-failure-trips",
-    /// It probes while calls from before the trip still wait.
+    /// The circuit probes while calls from before the trip still wait.
     OpenForBelowTimeout = "open-for-below-timeout",
     /// Callers give up, or calls are cut off, before a call is slow.
     SlowCallsNeverSeen = "slow-calls-never-seen",
-    /// Calls may be slow, and none of them trips it.
+    /// Calls may be slow, and none of them trips the circuit.
     SlowCallsNeverTrip = "slow-calls-never-trip",
-    /// Calls that callers give up count for nothing, so that a dependency that hangs never trips it.
+    /// Calls that callers give up count for nothing. So a dependency that hangs never trips the circuit.
     TimeoutsNotCounted = "timeouts-not-counted",
-    /// Calls are slow as a rule.
+    /// Most calls are slow.
     CallsAlwaysSlow = "calls-always-slow",
     /// Calls are cut off before they can succeed.
     CallsAlwaysTimeOut = "calls-always-time-out",

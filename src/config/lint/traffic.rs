@@ -10,7 +10,8 @@ use crate::{circuit::snapshot::Snapshot, machine::State, machine::Totals, regist
 /// Of fewer calls, no share of failures is taken: one failure of ten is no 10 %.
 const ENOUGH_FOR_A_SHARE: u64 = 100;
 
-/// What is known of the calls of one circuit while all is well. What is not said is not known, and no lint asks for it.
+/// What is known of the calls of one circuit while all is well. What you leave out is not known, and no lint asks for
+/// it.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -38,8 +39,8 @@ impl Calls {
         Self::default()
     }
 
-    /// How many calls a second succeed or fail, on average. Calls that are ignored count for no window and no streak,
-    /// and not here. With 0, nothing is reported that depends on it.
+    /// Sets how many calls a second succeed or fail, on average. Do not count ignored calls, which are in no window and
+    /// no streak. With 0, nothing is reported that depends on it.
     ///
     /// # Panics
     ///
@@ -57,7 +58,7 @@ impl Calls {
         }
     }
 
-    /// The share of calls that fail although nothing is wrong, in `0..=1`: 0.05 for 5 %.
+    /// Sets the share of calls that fail although nothing is wrong, in `0..=1`: 0.05 for 5 %.
     ///
     /// # Panics
     ///
@@ -75,8 +76,8 @@ impl Calls {
         }
     }
 
-    /// How long callers wait before they give a call up: the time-out that is further out than the breaker, and drops
-    /// its future.
+    /// Sets how long callers wait before they give a call up. It is the time-out that is further out than the breaker,
+    /// and drops its future.
     #[must_use]
     pub fn with_caller_timeout(self, timeout: Duration) -> Self {
         Self {
@@ -85,7 +86,8 @@ impl Calls {
         }
     }
 
-    /// How long most calls take while all is well, from admission to the head of the response: their median, or more.
+    /// Sets how long most calls take while all is well, from admission to the head of the response: their median, or
+    /// more.
     #[must_use]
     pub fn with_duration(self, duration: Duration) -> Self {
         Self {
@@ -94,8 +96,8 @@ impl Calls {
         }
     }
 
-    /// How many calls the caller can have in flight at once, to this dependency and all others: its threads, its
-    /// connections, or the permits of a bulkhead.
+    /// Sets how many calls the caller can have in flight at once, to this dependency and all others. It is the number
+    /// of its threads, its connections, or the permits of a bulkhead.
     ///
     /// # Panics
     ///
@@ -225,19 +227,19 @@ impl Traffic {
         Self::default()
     }
 
-    /// What the circuits of a registry have seen since they were made: which there are, and the share of failures of
-    /// those that have never opened. For calls a second, see [`between`](Self::between).
+    /// Takes what the circuits of a registry have seen since they were made: which there are, and the share of failures
+    /// of those that have never opened. For calls a second, see [`between`](Self::between).
     #[must_use]
     pub fn of(registry: &Registry) -> Self {
         Self::between(&[], &registry.snapshots(), Duration::ZERO)
     }
 
-    /// What circuits have seen between two looks at them ([`Registry::snapshots`]), `elapsed` apart.
+    /// Takes what circuits have seen between two looks at them ([`Registry::snapshots`]), `elapsed` apart.
     ///
-    /// * Which circuits there are: those of the `newer` look. And which of them never had a call.
-    /// * Calls a second: of circuits that were there at both. Rejected calls are among them.
-    /// * The share of failures: of circuits that have not opened in between, and have seen at least 100 calls. What
-    ///   fails in an outage is no background. Of circuits that are new, since they were made.
+    /// * Which circuits there are, by the `newer` look, and which of them never had a call.
+    /// * Calls a second, for circuits that were there at both looks. Rejected calls count.
+    /// * The share of failures, for circuits that have not opened in between and have seen at least 100 calls. Failures
+    ///   of an outage are not background errors. For new circuits, it is the share since they were made.
     ///
     /// Circuits without [totals](crate::CircuitBuilder::totals) tell nothing but their names.
     #[must_use]
@@ -257,7 +259,7 @@ impl Traffic {
         traffic
     }
 
-    /// What holds for every circuit of which nothing else is known.
+    /// Sets what holds for every circuit of which nothing else is known.
     #[must_use]
     pub fn every_circuit(self, calls: Calls) -> Self {
         Self {
@@ -266,8 +268,8 @@ impl Traffic {
         }
     }
 
-    /// What is known of one circuit. It comes before what was known of it, and before what holds for
-    /// [every circuit](Self::every_circuit).
+    /// Sets what is known of one circuit. It goes before what was known of it, and before what holds for [every
+    /// circuit](Self::every_circuit).
     #[must_use]
     pub fn circuit(mut self, name: impl Into<String>, calls: Calls) -> Self {
         let known = self.circuits.entry(name.into()).or_default();
@@ -275,9 +277,9 @@ impl Traffic {
         self
     }
 
-    /// The names of circuits that there are, beside those of the file. Once some are given, a pattern that matches none
-    /// of them is reported, and a cap that is for none. Can be given several times. Those of which
-    /// [calls are known](Self::circuit) are among them.
+    /// Adds names of circuits that there are, beside those of the file. Once some are given, a pattern that matches
+    /// none of them is reported, and so is a cap that is for none. Can be given several times. Circuits of which [calls
+    /// are known](Self::circuit) are among them.
     #[must_use]
     pub fn names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         let known = self.names.get_or_insert_with(BTreeSet::new);
