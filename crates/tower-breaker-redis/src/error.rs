@@ -5,8 +5,8 @@ use std::{error::Error, fmt};
 use redis::ErrorKind;
 use tower_breaker::fleet::store::{StoreError, Why};
 
-/// A store could not be made: of an address that is none, say. What could not be used is not repeated, because there
-/// may be a password in it.
+/// A store could not be made, for instance because the address is not valid. The message does not repeat the address,
+/// because there may be a password in it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisError {
     text: String,

@@ -1,9 +1,9 @@
 //! One circuit across instances: the store of [`tower_breaker`]'s fleets on Redis.
 //!
-//! Fifty instances learn of an outage alone, fifty times, and one with few calls never does. With a store they add up
-//! what they see: enough of them open the circuit together, one probe is sent for all, and a person can force it open
-//! everywhere. What a fleet is, and when not to have one, is said in [`tower_breaker::fleet`] and its guide. Here is
-//! what Redis has to do with it.
+//! Fifty instances learn of an outage one by one, fifty times, and one with few calls never does. With a store they add
+//! up what they see. Enough of them open the circuit together, one probe is sent for all, and a person can force it
+//! open everywhere. For what a fleet is, and when not to have one, see [`tower_breaker::fleet`] and its guide. This
+//! page is about Redis.
 //!
 //! ```
 //! use tower_breaker::{Agreement, Circuit, fleet::Fleet};
@@ -25,7 +25,7 @@
 //! # }
 //! ```
 //!
-//! With a user, TLS with a root of one's own, and a cluster:
+//! With a user, with TLS and a root of your own, and with a cluster:
 //!
 #![cfg_attr(all(feature = "cluster", feature = "tls"), doc = "```no_run")]
 #![cfg_attr(not(all(feature = "cluster", feature = "tls")), doc = "```ignore")]
@@ -51,24 +51,27 @@
 //! | Dragonfly | its keys are declared, as it wants it; not tested |
 //! | KeyDB with two primaries | not to be used: the last write wins there, and two instances could have one seat |
 //!
-//! Nothing is installed in Redis: two scripts are sent along when it does not know them. No other command than those of
-//! [`ACL`] is used, and all keys begin with `{tb1:` and the namespace. Each has a time to live.
+//! Nothing is installed in Redis: two scripts are sent along when it does not know them. Only the commands of [`ACL`]
+//! are used. All keys begin with `{tb1:` and the namespace. Each has a time to live.
 //!
 //! # What it needs
 //!
 //! A user with the rights of [`ACL`], no persistence, and a few kilobytes a circuit. What is evicted or lost with a
-//! restart is restored by whoever speaks next.
+//! restart is restored by the instance that speaks next.
 //!
-//! **Watch out:** who has these rights can open your circuits.
+//! **Watch out:** everybody who has these rights can open your circuits.
 //!
 //! # The connection
 //!
-//! There is one, made when it is needed for the first time, and made anew after everything that is wrong with it: it
-//! ended, its login was refused, it leads to a replica, something else than Redis answers, or it was silent three times
-//! in a row. Then each circuit goes on alone until there is one that is well. Why is in `Fleet::status().last_error`,
-//! such as `Connection refused`: nothing fails where a host or a port is wrong. Nothing is retried here; the fleet does
-//! that, with pauses. With RESP3 (Redis 6) the same connection tells of changes at once; else instances look once a
-//! second.
+//! There is one, made when it is first needed. It is made anew when something is wrong with it: it ended, its login was
+//! refused, it leads to a replica, something else than Redis answers, or it was silent three times in a row. Until
+//! there is a good one, each circuit goes on alone.
+//!
+//! **Watch out:** a wrong host or port makes nothing fail. The reason, such as `Connection refused`, is in
+//! `Fleet::status().last_error`.
+//!
+//! Nothing is retried here. The fleet does that, with pauses. With RESP3 (Redis 6) the same connection tells of changes
+//! at once. Without it, instances look once a second.
 //!
 //! # Features
 //!
@@ -77,8 +80,8 @@
 //! | `cluster` | `Redis::cluster` |
 //! | `tls` | addresses with `rediss:`, and `Tls`; by rustls |
 //!
-//! Without any: one server, over TCP or a Unix socket. The oldest Rust is 1.88. No type of the client that is used, the
-//! crate `redis`, is in what is public here.
+//! Without any feature, it is one server, over TCP or a Unix socket. The oldest Rust is 1.88. The client is the crate
+//! `redis`. None of its types is public here.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod connection;
@@ -113,8 +116,8 @@ pub use self::{error::RedisError, keys::ACL};
 /// A store on Redis, for [`Fleet::run`](tower_breaker::fleet::Fleet::run). A clone is the same store, with the same
 /// connection: keep one to see its [`usage`](Self::usage).
 ///
-/// It does nothing before it is asked something, so it can be made outside of a runtime, and before there is a Redis.
-/// What is set of it is set before it is cloned.
+/// It does nothing before it is asked something. So it can be made outside of a runtime, and before there is a Redis.
+/// Set everything before you clone it.
 ///
 /// Its [`Debug`](fmt::Debug) shows addresses, and neither a user nor a password; nor does any error.
 #[derive(Clone)]
@@ -136,20 +139,21 @@ pub struct Usage {
     pub bytes_in: u64,
     /// Messages that told of a change.
     pub hints: u64,
-    /// The connection of now is told of changes at once. If not, an instance looks once a second: the server speaks no
-    /// RESP3, the user may not subscribe, or there is no connection.
+    /// Whether the present connection is told of changes at once. If not, the server speaks no RESP3, the user may not
+    /// subscribe, or there is no connection. Then an instance looks once a second.
     pub is_told: bool,
 }
 
 impl Redis {
-    /// A store on one server: `redis://USER:PASSWORD@HOST:PORT/DATABASE`, all but the host optional, `rediss:` with
-    /// TLS, or `unix:///PATH`. What is in a user or a password and is no letter or digit is written as `%40`.
+    /// Makes a store on one server: `redis://USER:PASSWORD@HOST:PORT/DATABASE`. All but the host is optional. Write
+    /// `rediss:` for TLS, or `unix:///PATH` for a socket. In a user or a password, write what is no letter or digit as
+    /// `%40`.
     ///
-    /// It never connects, so the server need not be there yet.
+    /// This does not connect, so the server need not be there yet.
     ///
     /// # Errors
     ///
-    /// If it is no such address, or one with TLS without the feature `tls`.
+    /// [`RedisError`] if `url` is no such address, or if it needs TLS and the feature `tls` is off.
     ///
     /// ```
     /// use tower_breaker_redis::Redis;
@@ -162,11 +166,11 @@ impl Redis {
         Ok(Self::to(Target::of(vec![node(url)?], false)))
     }
 
-    /// A store on a cluster, of which these are some nodes. It finds the others, and follows where slots move.
+    /// Makes a store on a cluster, of which these are some nodes. It finds the others, and follows where slots move.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), and if there is none, or they differ in user, password, or TLS.
+    /// As for [`new`](Self::new), and if there is no address, or if they differ in user, password, or TLS.
     #[cfg(feature = "cluster")]
     #[cfg_attr(docsrs, doc(cfg(feature = "cluster")))]
     pub fn cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Self, RedisError> {
@@ -188,15 +192,15 @@ impl Redis {
         Self::to(target)
     }
 
-    /// How long an answer may take. Default: a second. A fleet waits four times its interval, from 250 ms to a second,
-    /// so more than that changes nothing.
+    /// Sets how long an answer may take. Default: a second. A fleet waits four times its interval, from 250 ms to a
+    /// second. So more than that changes nothing.
     #[must_use]
     pub fn response_timeout(self, response_timeout: Duration) -> Self {
         self.with(|target| target.response_timeout = response_timeout)
     }
 
-    /// User and password, asked for each time that it connects, in place of those of the address: for passwords that
-    /// change. It is asked within the task of the fleet, and must not block.
+    /// Sets user and password by a closure, in place of those of the address. For passwords that change. It is called
+    /// each time that the store connects, within the task of the fleet, and must not block.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -217,20 +221,21 @@ impl Redis {
         self.with(|target| target.credentials = Some(Arc::new(credentials)))
     }
 
-    /// Does not subscribe to changes; each instance looks once a second. Default: it does.
+    /// Turns off the subscription to changes. Then each instance looks once a second. Default: it subscribes.
     ///
-    /// Beyond a thousand instances a change costs Redis more to tell than to be asked for.
+    /// Beyond a thousand instances, it costs Redis more to tell of a change than to be asked for it.
     #[must_use]
     pub fn without_hints(self) -> Self {
         self.with(|target| target.hints = false)
     }
 
-    /// Whom to trust, for an address that begins with `rediss:`, and who this is. Default: Mozilla's roots, and nobody.
+    /// Sets whom to trust, for an address that begins with `rediss:`, and the certificate of this client. Default:
+    /// Mozilla's roots, and no certificate.
     ///
-    /// Certificates that cannot be read show when it connects: the fleet is alone, and says why.
+    /// Certificates that cannot be read show when the store connects: the fleet is alone, and says why.
     ///
-    /// **Watch out:** rustls needs a provider of cryptography. One that the process has is taken. If there is none when
-    /// it connects for the first time, `ring` is installed for the whole process; so install yours before.
+    /// **Watch out:** rustls needs a provider of cryptography. If the process has one, that is taken. If there is none
+    /// at the first connection, `ring` is installed for the whole process. So install yours before.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     #[must_use]
@@ -238,7 +243,7 @@ impl Redis {
         self.with(|target| target.tls = Some(tls))
     }
 
-    /// What was sent and received so far.
+    /// How much was sent and received so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
         let counters = self.connection.counters();
