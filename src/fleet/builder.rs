@@ -22,8 +22,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
-/// Builds a [`Fleet`]. The namespace, the scope and the number of shards have to be the same in all instances that are
-/// to share their circuits.
+/// Builds a [`Fleet`]. All instances that share circuits need the same namespace, scope and number of shards.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct FleetBuilder {
@@ -49,8 +48,8 @@ impl FleetBuilder {
         }
     }
 
-    /// What fails together, such as a zone: instances of other scopes share nothing. Letters, digits, `_`, `.` and `-`,
-    /// at most 64.
+    /// Sets what fails together, such as a zone. Instances of different scopes share nothing. Letters, digits, `_`, `.`
+    /// and `-`, at most 64.
     ///
     /// Default: none, so that all instances of the namespace share their circuits.
     pub fn scope(mut self, scope: impl Into<Name>) -> Self {
@@ -58,8 +57,8 @@ impl FleetBuilder {
         self
     }
 
-    /// Over how many parts of the store the circuits are spread: 1 to 256. Worth it beyond some thousands of circuits,
-    /// or with a cluster.
+    /// Sets over how many parts of the store the circuits are spread: 1 to 256. It is worth it beyond some thousands of
+    /// circuits, or with a cluster.
     ///
     /// Default: 1.
     pub fn shards(mut self, shards: u32) -> Self {
@@ -67,7 +66,7 @@ impl FleetBuilder {
         self
     }
 
-    /// How soon news is told to the store, give or take a fifth. What is no news is told less often.
+    /// Sets how soon news is told to the store, give or take a fifth. What is no news is told less often.
     ///
     /// Default: 100 ms.
     pub fn interval(mut self, interval: Duration) -> Self {
@@ -75,7 +74,7 @@ impl FleetBuilder {
         self
     }
 
-    /// How soon a decision of others is seen, where the store gives no hint.
+    /// Sets how soon a decision of others is seen, if the store gives no hint.
     ///
     /// Default: a second.
     pub fn poll(mut self, poll: Duration) -> Self {
@@ -83,8 +82,8 @@ impl FleetBuilder {
         self
     }
 
-    /// How long after the store was last heard each circuit goes on alone (rule N7). At least twice the
-    /// [`poll`](Self::poll) and four [intervals](Self::interval), or one lost answer would be an outage.
+    /// Sets how long after the store was last heard each circuit goes on alone (rule N7). It must be at least twice the
+    /// [`poll`](Self::poll) and four [intervals](Self::interval). Otherwise one lost answer would be an outage.
     ///
     /// Default: 3 seconds.
     pub fn detach_after(mut self, time: Duration) -> Self {
@@ -92,8 +91,8 @@ impl FleetBuilder {
         self
     }
 
-    /// How many reports a second a shard of the store is to get from all instances together, about. Each instance
-    /// reports less often where there are many.
+    /// Sets about how many reports a second a shard of the store is to get from all instances together. If there are
+    /// many instances, each reports less often.
     ///
     /// Default: 10,000.
     pub fn budget(mut self, reports: u32) -> Self {
@@ -101,8 +100,8 @@ impl FleetBuilder {
         self
     }
 
-    /// What this instance is called, for people: the name of its host, say. It stands where somebody does something to
-    /// the fleet and does not say who that is. At most 64 bytes of it are kept.
+    /// Sets what this instance is called, for people, such as the name of its host. It is shown if somebody does
+    /// something to the fleet and does not say who that is. At most 64 bytes of it are kept.
     ///
     /// Default: it has no name.
     pub fn label(mut self, label: impl Into<Name>) -> Self {
@@ -112,7 +111,7 @@ impl FleetBuilder {
 
     /// Takes the time from this clock. Give the circuits the same one.
     ///
-    /// The future of [`run`](Fleet::run) wakes by tokio's clock all the same.
+    /// The future of [`run`](Fleet::run) still wakes by tokio's clock.
     ///
     /// Default: tokio's clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
@@ -120,15 +119,15 @@ impl FleetBuilder {
         self
     }
 
-    /// What makes the chance the same each time by which instances spread what they do. For tests.
+    /// Sets the seed of the random numbers by which instances spread what they do over time. For tests.
     ///
-    /// Default: another one each time.
+    /// Default: another seed each time.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Builds the fleet. It does nothing until somebody spawns [its future](Fleet::run).
+    /// Builds the fleet. It does nothing until you spawn [its future](Fleet::run).
     ///
     /// # Errors
     ///

@@ -136,9 +136,9 @@ impl Common {
 }
 
 impl Fleet {
-    /// Begins a fleet of this namespace: the name of your application. Letters, digits, `_`, `.` and `-`, at most 64.
-    /// The instances of a namespace, and of a [scope](FleetBuilder::scope) in it, share the circuits that have the same
-    /// name.
+    /// Begins to build a fleet of this namespace: the name of your application. Letters, digits, `_`, `.` and `-`, at
+    /// most 64. Instances of the same namespace and the same [scope](FleetBuilder::scope) share circuits that have the
+    /// same name.
     pub fn builder(namespace: impl Into<Name>) -> FleetBuilder {
         FleetBuilder::new(namespace.into())
     }
@@ -150,22 +150,22 @@ impl Fleet {
         }
     }
 
-    /// Speaks with the store, for all circuits of this process that belong to the fleet. To be spawned.
+    /// Exchanges news with the store, for all circuits of this process that belong to the fleet. Spawn it.
     ///
     /// * Until it runs, and without the store, each circuit is what it would be alone.
     ///   **Watch out:** `let _ = fleet.run(store);` runs nothing, without a warning. Right:
     ///   `tokio::spawn(fleet.run(store));`
-    /// * It ends when nobody has a handle to the fleet any more, and no circuit belongs to it. A registry that makes
+    /// * It ends when there is no handle to the fleet any more, and no circuit belongs to it. A registry that makes
     ///   circuits of the fleet has a handle.
-    /// * Dropped, it loses nothing. All circuits are alone within the time of
-    ///   [`detach_after`](FleetBuilder::detach_after), and it can be run anew.
-    /// * There is one at a time: a second one ends at once, and [`status`](Self::status) says so.
+    /// * If it is dropped, nothing is lost. All circuits are alone within the time of
+    ///   [`detach_after`](FleetBuilder::detach_after), and the fleet can be run anew.
+    /// * There is one at a time. A second one ends at once, and [`status`](Self::status) says so.
     ///
     /// It holds no circuit: each leaves its registry as if it were not shared.
     ///
     /// # Panics
     ///
-    /// The future panics without a runtime of tokio's with time enabled.
+    /// The future panics if there is no runtime of tokio with time enabled.
     pub fn run<S: Store>(&self, store: S) -> impl Future<Output = ()> + Send + use<S> {
         run::run(self.common().clone(), store)
     }
@@ -190,8 +190,8 @@ impl Fleet {
         }
     }
 
-    /// From now on no circuit of this process takes part, until [`resume`](Self::resume): each is what it would be
-    /// alone. The switch for whoever suspects that sharing does harm.
+    /// Takes all circuits of this process out of the fleet until [`resume`](Self::resume). Each is then what it would
+    /// be alone. It is the switch to use if you suspect that sharing does harm.
     pub fn pause(&self) {
         self.set_paused(true);
     }

@@ -18,11 +18,11 @@ impl Joins for Fleet {
 }
 
 impl CircuitBuilder {
-    /// The fleet with which the circuit is [shared](Self::shared), under its name. Without that setting it does
+    /// Sets the fleet with which the circuit is [shared](Self::shared), under its name. Without that setting it does
     /// nothing.
     ///
-    /// Where two circuits of a process have the same name, the newer one takes part, and the other is alone for as long
-    /// as that one lives.
+    /// If two circuits of a process have the same name, the newer one takes part. The other is alone for as long as the
+    /// newer one lives.
     ///
     /// Default: none.
     #[cfg_attr(docsrs, doc(cfg(feature = "fleet")))]
@@ -33,7 +33,8 @@ impl CircuitBuilder {
 
 #[cfg(feature = "registry")]
 impl RegistryBuilder {
-    /// The fleet with which circuits of the registry are shared: those that are [told to be](CircuitBuilder::shared).
+    /// Sets the fleet with which circuits of the registry are shared: those that are [told to
+    /// be](CircuitBuilder::shared).
     ///
     /// Default: none.
     #[cfg_attr(docsrs, doc(cfg(feature = "fleet")))]

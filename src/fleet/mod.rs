@@ -1,9 +1,9 @@
 //! One circuit across instances.
 //!
-//! With fifty instances each learns of an outage alone, fifty times; and where each has few calls, none ever learns.
-//! Here they share what they see and what they have decided, through a [`Store`]: Redis, say, with the package
-//! `tower-breaker-redis`, or memory in tests. No call ever waits for the store, and without it each circuit is what
-//! it would be alone (rules N1 to N9).
+//! Fifty instances learn of an outage one by one, fifty times. If each has few calls, none ever learns. Here they share
+//! what they see and what they have decided, through a [`Store`]: Redis, with the package `tower-breaker-redis`, or
+//! memory in tests. No call ever waits for the store. Without it, each circuit is what it would be alone (rules N1 to
+//! N9).
 
 mod builder;
 pub mod contract;

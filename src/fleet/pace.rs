@@ -52,7 +52,7 @@ impl Pace {
             .max(nanos(self.interval))
     }
 
-    /// How soon the store is asked again that has failed so often in a row: all of it by chance, so that instances
+    /// How soon the store is asked again that has failed so often in a row. All of it is by chance, so that instances
     /// that were thrown out together do not come back together.
     pub(super) fn retry(&self, failures: u32, chance: &mut Chance) -> u64 {
         let doubled = (100 * MILLI) << failures.saturating_sub(1).min(6);
@@ -67,8 +67,8 @@ impl Pace {
         first.saturating_mul(1 << tries.min(10)).min(longest)
     }
 
-    /// At how many circuits an interval looks, besides those that have said that there is something to look at: so few
-    /// that it takes little of the time, and so many that nobody is alone for want of a look.
+    /// At how many circuits an interval looks, besides those that have said that there is something to look at. They
+    /// are so few that it takes little of the time, and so many that nobody is alone for want of a look.
     pub(super) fn in_a_round(&self, circuits: usize) -> usize {
         let (interval, enough) = (nanos(self.interval), nanos(self.detach_after) / 4);
         let circuits = u128::try_from(circuits).unwrap_or(u128::MAX);

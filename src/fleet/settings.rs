@@ -4,7 +4,7 @@ use super::{builder::FleetBuilder, fleet::Fleet};
 use crate::config::FleetSettings;
 
 impl Fleet {
-    /// Begins a fleet as a configuration [says it](crate::config::Config::fleet).
+    /// Begins to build a fleet by the settings that a configuration [has for it](crate::config::Config::fleet).
     ///
     /// ```
     /// use tower_breaker::{config::Config, fleet::Fleet};

@@ -91,9 +91,9 @@ enum What {
     Decide(Key, Proposal),
 }
 
-/// Whether the store keeps what it is told. A replica, and one that is full, tells what it has and takes nothing: with
-/// such a store no seat would ever be given, and led circuits would be held for ever. So once it has refused
-/// something, it counts as one that does not answer, until it takes something or some time has passed.
+/// Whether the store keeps what it is told. A replica, and one that is full, tells what it has and takes nothing. With
+/// such a store no seat would ever be given, and led circuits would be held for ever. So once it has refused something,
+/// it counts as one that does not answer, until it takes something or some time has passed.
 ///
 /// What is only lost is no refusal, but for the third in a row, while it answers what it is asked in between.
 #[derive(Default)]

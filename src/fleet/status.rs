@@ -3,8 +3,8 @@
 use super::store::StoreError;
 use crate::circuit::followed::Sharing;
 
-/// What a process has to do with its fleet, all its circuits together: [`Fleet::status`](super::Fleet::status). How one
-/// circuit stands is in [`Snapshot::fleet`](crate::Snapshot::fleet).
+/// How a process stands to its fleet, for all its circuits together. From [`Fleet::status`](super::Fleet::status). For
+/// one circuit, see [`Snapshot::fleet`](crate::Snapshot::fleet).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FleetStatus {
@@ -16,14 +16,14 @@ pub struct FleetStatus {
     pub circuits: u64,
     /// How often the store was asked, and has answered.
     pub exchanges: u64,
-    /// How many reports it has got.
+    /// How many reports the store has got.
     pub reports: u64,
-    /// How many decisions were proposed to it.
+    /// How many decisions were proposed to the store.
     pub decisions: u64,
-    /// How often it has hinted that something has changed.
+    /// How often the store has hinted that something has changed.
     pub hints: u64,
-    /// How many answers were refused, because they made no sense.
+    /// How many answers of the store were refused, because they made no sense.
     pub refused: u64,
-    /// How often it was asked in vain.
+    /// How often the store was asked in vain.
     pub failures: u64,
 }

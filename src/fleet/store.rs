@@ -5,22 +5,22 @@ use std::{error::Error, fmt, future::Future, pin::Pin};
 use super::wire::{Decide, Decided, Exchange, Exchanged, Text};
 pub use crate::circuit::followed::Why;
 
-/// What a store will have answered.
+/// The future of a store's answer.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Where the instances of a fleet meet: `Memory`, Redis (package `tower-breaker-redis`), or one of
-/// your own. `contract::check` tries it.
+/// Where the instances of a fleet meet: `Memory`, Redis (package `tower-breaker-redis`), or one of your own. Test your
+/// own with `contract::check`.
 ///
 /// A store keeps numbers, adds them up, and lets only one decision follow another. It knows no thresholds. Each method
-/// makes one try: who asks tries again, and gives up waiting after a time. Then the future is dropped.
+/// makes one try. The fleet tries again, and gives up waiting after a time. Then it drops the future.
 pub trait Store: Send + Sync + 'static {
-    /// What instances see, and what the fleet makes of it; and what has changed since.
+    /// Takes what instances see, and answers with what the fleet makes of it and what has changed since.
     fn exchange<'a>(&'a self, ask: &'a Exchange) -> Answer<'a, Exchanged>;
 
-    /// One decision, and how things stand.
+    /// Takes one decision, and answers with how things stand.
     fn decide<'a>(&'a self, ask: &'a Decide) -> Answer<'a, Decided>;
 
-    /// Waits until something may have changed. What is told may be lost, come twice or late: instances look by
+    /// Waits until something may have changed. A hint may be lost, come twice or late, because instances look by
     /// themselves once a second. A store that cannot tell returns a future that never ends.
     ///
     /// It can be dropped while it waits.
@@ -38,7 +38,7 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// An error with a text for people, of which at most 256 bytes are kept.
+    /// Makes an error with a text for people, of which at most 256 bytes are kept.
     #[must_use]
     pub fn new(why: Why, text: &str) -> Self {
         let text = Text::of(text);

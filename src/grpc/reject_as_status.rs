@@ -17,11 +17,11 @@ use crate::{
     },
 };
 
-/// A rejection as a [`Status`]: *unavailable*, with `grpc-retry-pushback-ms`, and with the [`Rejected`] for its source,
-/// where [`Rejected::find`] finds it. Made by [`reject_as_status`](CircuitBreakerLayer::reject_as_status).
+/// Rejects by a [`Status`]: *unavailable*, with `grpc-retry-pushback-ms`. Its source is the [`Rejected`], where
+/// [`Rejected::find`] finds it. Made by [`reject_as_status`](CircuitBreakerLayer::reject_as_status).
 ///
-/// A call that takes too long is *deadline exceeded*, with the [`TimedOut`] for its source. An error of the inner
-/// service becomes the status that tonic's client would make of it.
+/// A call that takes too long is *deadline exceeded*, and its source is the [`TimedOut`]. An error of the inner service
+/// becomes the status that tonic's client would make of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RejectAsStatus;
 
@@ -49,8 +49,8 @@ tell_time_out! { RejectAsStatus => Returns }
 
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
-    /// Makes a rejection a [`Status`], around a client of tonic's: *unavailable*, as the answer of a server would be,
-    /// and yet told apart from that, because [`Rejected::find`] finds the rejection in it.
+    /// Makes a rejection a [`Status`], around a client of tonic's: *unavailable*, as the answer of a server would be.
+    /// It can still be told from that, because [`Rejected::find`] finds the rejection in it.
     ///
     /// ```
     /// use tonic::{Code, transport::Endpoint};
@@ -74,10 +74,10 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// Say it after [`grpc`](Self::grpc), which rejects by a response.
+    /// Call it after [`grpc`](Self::grpc), which rejects by a response.
     ///
-    /// **Watch out:** around a server it does not compile, or takes the connection down: there a rejection has to be a
-    /// response, as `.grpc()` has it.
+    /// **Watch out:** around a server it does not compile, or takes the connection down. There a rejection has to be a
+    /// response, as `.grpc()` makes it.
     ///
     /// **Watch out:** to a second breaker further out this is an error, and so a failure. Give that one the classifier
     /// [`IgnoreRejections`](crate::classify::IgnoreRejections)`(GrpcClassifier::new())`.
@@ -100,8 +100,8 @@ where
     }
 }
 
-/// So that `?` does where a call of a generated client goes through [`Circuit::call`](crate::Circuit::call) and its
-/// kin: a rejection is *unavailable*, a call that takes too long *deadline exceeded*, and both are the status's source.
+/// Lets `?` work on a call of a generated client that goes through [`Circuit::call`](crate::Circuit::call) and its kin.
+/// A rejection is *unavailable*, and a call that takes too long is *deadline exceeded*. Both are the status's source.
 impl From<CircuitError<Self>> for Status {
     fn from(error: CircuitError<Self>) -> Self {
         match error {

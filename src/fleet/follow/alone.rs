@@ -82,8 +82,8 @@ impl Follow {
         self.speaks.sent = None;
     }
 
-    /// A led break is held no longer. Led half-open goes on with what the fleet still needs; what has come of its own
-    /// probes is taken off by the circuit, so what the store has taken off already is added here.
+    /// A led break is held no longer. Led half-open goes on with what the fleet still needs. The circuit takes off what
+    /// has come of its own probes, so what the store has taken off already is added here.
     fn goes_alone(&self, local: &Local<'_>) -> Option<Alone> {
         let rules = &local.rules;
         let own = Alone {

@@ -124,7 +124,7 @@ impl Follow {
     }
 
     /// A probe that has outlived its lease may end while there is another one. The store would take that for a seat of
-    /// this one, and give it to somebody else: it is told of when so many of these are taken, or they are over.
+    /// this one, and give it to somebody else. It is told of when so many of these are taken, or they are over.
     fn is_of_lease(&self, tally: &Tally, now: u64) -> bool {
         let lease = self.seats.lease.filter(|it| now < it.until && it.seats > 0);
         let ended = (tally.ok + tally.failed).saturating_sub(self.seats.told_by_then);
