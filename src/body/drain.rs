@@ -29,7 +29,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Reads what is left of a rejected request's body before the rejection is answered: at most `bytes`, and for at
     /// most `time`. For servers of HTTP/1 that take uploads.
     ///
-    /// Such a server closes the connection if it answers and the client has not sent all. A client that sends first and
+    /// If such a server answers before the client has sent all, it closes the connection. A client that sends first and
     /// reads then finds a broken pipe in place of the 503. [The
     /// guide](crate::guide::servers#uploads-to-an-open-circuit) has more.
     ///
@@ -56,10 +56,10 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// * if the client waits for a `100 Continue`: it has sent nothing yet;
     /// * if the request says that it is longer than `bytes`.
     ///
-    /// If there is more than `bytes`, or it takes longer than `time`, or the client has gone, it is answered then, as
-    /// without this.
+    /// If there is more than `bytes`, if it takes longer than `time`, or if the client has gone, the rejection is
+    /// answered then, as without this.
     ///
-    /// **Watch out:** say it after what is said of rejections, which it wraps, and before `observe_request_bodies`:
+    /// **Watch out:** call it after what is set about rejections, which it wraps, and before `observe_request_bodies`:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -79,12 +79,12 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// It goes with rejections that do not look at the request. A [`fallback`](Self::fallback) gets the request with
-    /// its body, and reads it or does not.
+    /// It works with rejections that do not look at the request. A [`fallback`](Self::fallback) gets the request with
+    /// its body, and decides itself whether to read it.
     ///
     /// # Panics
     ///
-    /// A rejected call whose client has to be waited for panics where there is no runtime of tokio's with time enabled.
+    /// If it has to wait for the client, a rejected call panics if there is no runtime of tokio with time enabled.
     ///
     /// Default: rejected requests are dropped unread.
     pub fn drain_rejected(

@@ -20,10 +20,11 @@ use crate::circuit::clock::{CircuitClock, Clock};
 /// The time of a store in memory begins here, in milliseconds: in 2039. No wall clock is read.
 const BEGINNING: u64 = 1 << 41;
 
-/// A store in memory: for tests, for examples, and for circuits of one name within one process. It does what a Redis
-/// does, and remembers nothing when the process ends.
+/// A store in memory: for tests, for examples, and for circuits of one name within one process. It does what the store
+/// on Redis does, but its content is lost when the process ends.
 ///
-/// Clones are the same store. Give each fleet a clone of its own: that is how it counts who has heard of a decision.
+/// Clones are the same store. Give each fleet a clone of its own. That is how the store counts who has heard of a
+/// decision.
 ///
 /// ```
 /// use tower_breaker::fleet::{Memory, contract};
@@ -34,7 +35,8 @@ const BEGINNING: u64 = 1 << 41;
 /// # }
 /// ```
 ///
-/// Its time is that of tokio, which tests can pause, or of [another clock](Self::with_clock), since it was made.
+/// Its time is tokio's, which tests can pause, or that of [another clock](Self::with_clock). It counts since the store
+/// was made.
 pub struct Memory {
     shared: Arc<Shared>,
     ear: Arc<Ear>,
@@ -71,13 +73,13 @@ struct Hears {
 pub struct Saved(Tables);
 
 impl Memory {
-    /// An empty one, that goes by tokio's clock.
+    /// Makes an empty store that goes by tokio's clock.
     #[must_use]
     pub fn new() -> Self {
         Self::with(CircuitClock::tokio())
     }
 
-    /// An empty one, that goes by this clock. One that panics now is not taken, but tokio's.
+    /// Makes an empty store that goes by this clock. If the clock panics now, tokio's is taken instead.
     #[must_use]
     pub fn with_clock(clock: impl Clock) -> Self {
         let clock = CircuitClock::custom(Arc::new(clock));
@@ -95,12 +97,12 @@ impl Memory {
         Self { shared, ear }
     }
 
-    /// Forgets all, as a server does that was started anew.
+    /// Forgets everything, as a server does that was started anew.
     pub fn clear(&self) {
         self.shared.lock().tables.clear();
     }
 
-    /// What is in it now.
+    /// Copies what is in the store now.
     #[must_use]
     pub fn save(&self) -> Saved {
         Saved(self.shared.lock().tables.clone())

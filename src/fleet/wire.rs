@@ -5,7 +5,8 @@
 
 use std::{fmt, sync::Arc};
 
-/// The greatest number of an era that is believed. Whoever adds one a millisecond needs 278 years.
+/// The greatest number of an era (generation) that is believed. At one era a millisecond, it takes 278 years to get
+/// there.
 pub const LAST_ERA: u64 = 1 << 43;
 
 /// The greatest instant or length that is believed, in milliseconds: 142,000 years.
@@ -67,8 +68,8 @@ impl<const N: usize> fmt::Display for Text<N> {
     }
 }
 
-/// The name of a circuit, as a store may use it in a key: `[A-Za-z0-9_.-]`, all else as `%XX`, at most 100 bytes. Of a
-/// longer one the first 60 bytes stay, then `~` and a hash of the whole.
+/// The name of a circuit, as a store may use it in a key: `[A-Za-z0-9_.-]`, all else as `%XX`, at most 100 bytes. A
+/// longer one becomes its first 60 bytes, then `~` and a hash of the whole.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Arc<str>);
 
@@ -129,7 +130,7 @@ pub(super) fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-/// Which of two decisions is the later one: the era, and by chance where two were made at once.
+/// Says which of two decisions is the later one: by the era, or by chance if two were made at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Stamp {
     /// How many decisions there were, at most [`LAST_ERA`].
@@ -156,8 +157,8 @@ impl Place {
     }
 }
 
-/// An instance: 64 random bits, made at its start. Never the name of a host or a number of a process, which two can
-/// have.
+/// An instance: 64 random bits, made at its start. It is never a host's name or a process's number, because two can
+/// have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub u64);
 
@@ -188,7 +189,7 @@ pub struct Look {
 /// What an instance sees of a circuit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Report {
-    /// One more with each report of this instance of this circuit, from 1. A copy that comes late is known by it.
+    /// Counts the reports of this instance about this circuit, from 1. By it, a copy that comes late is recognised.
     pub seq: u64,
     /// How long the register counts, at least. The first of a window decides for all.
     pub keep_for: u64,
@@ -211,9 +212,9 @@ pub struct Register {
     pub slow: u64,
     /// Failures in a row, up to now.
     pub streak: u64,
-    /// A call has succeeded since the last report that was answered.
+    /// Whether a call has succeeded since the last report that was answered.
     pub ok: bool,
-    /// By itself this instance would open, or it is open alone.
+    /// Whether this instance would open by itself, or is open alone.
     pub bad: bool,
 }
 
@@ -288,7 +289,7 @@ pub struct Standing {
     pub state: Stored,
     /// Whether a person did.
     pub mode: StoredMode,
-    /// The how many-th break in a row, from 1. 0: none yet.
+    /// The number of the break (wait duration) in a row, from 1. 0: none yet.
     pub attempt: u32,
     /// If closed: for how long, if it ever was open.
     pub closed_for: Option<u64>,

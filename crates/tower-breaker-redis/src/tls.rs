@@ -20,14 +20,14 @@ impl Tls {
         Self::default()
     }
 
-    /// These roots, in place of Mozilla's: those of a company, say.
+    /// Sets these roots in place of Mozilla's, such as those of a company.
     #[must_use]
     pub fn roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = Some(pem.into());
         self
     }
 
-    /// A certificate and its key, for a server that wants to know who comes.
+    /// Sets a certificate and its key, for a server that asks clients for one.
     #[must_use]
     pub fn client(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.client = Some((certificate.into(), key.into()));

@@ -1,6 +1,6 @@
-//! What holds of every [`Store`], as a test: [`check`].
+//! A test of what every [`Store`] has to do: [`check`].
 //!
-//! Each statement has a number. A test that fails says it.
+//! Each statement has a number. If the test fails, it names that number.
 
 mod at;
 mod decisions;
@@ -19,11 +19,11 @@ use super::store::Store;
 /// What a busy machine may take for some steps, in milliseconds, where time is not paused.
 const SLACK: u64 = 400;
 
-/// Checks that a [`Store`] does what fleets rely on. For a test: `make` makes a store that is empty, and `pass` lets
-/// time pass by the clock of the store that was made last.
+/// Checks that a [`Store`] does what fleets rely on. Call it in a test. `make` makes an empty store. `pass` lets time
+/// pass by the clock of the store that was made last.
 ///
-/// With a clock that is moved it takes no time to speak of; by a clock that goes by itself, three minutes. All that it
-/// writes is in the namespace `contract`.
+/// With a clock that the test moves, it takes almost no time. With a clock that goes by itself, it takes three minutes.
+/// All that it writes is in the namespace `contract`.
 ///
 /// ```
 /// use tower_breaker::fleet::{Memory, contract};
@@ -36,7 +36,7 @@ const SLACK: u64 = 400;
 ///
 /// # Panics
 ///
-/// If it does not, with what was expected.
+/// If the store does not, with what was expected.
 pub async fn check<S: Store>(make: impl AsyncFn() -> S, pass: impl AsyncFn(Duration)) {
     let make = Make::new(make, pass);
     window::check(&make).await;

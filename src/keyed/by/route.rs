@@ -5,9 +5,9 @@ use http::Request;
 
 use crate::keyed::{Key, Scratch};
 
-/// The route that axum has matched, such as `/users/{id}`: its pattern, and never the path, of which there are as many
-/// as anybody cares to ask for. In a registry and in a file it is spelled as in `.route(…)`, braces and all. A route of
-/// a nested router has the prefix before it.
+/// The route that axum has matched, such as `/users/{id}`: its pattern, never the path, since anybody can ask for any
+/// number of paths. In a registry and in a file, spell it as in `.route(…)`, with its braces. A route of a nested
+/// router has the prefix before it.
 ///
 /// axum tells it to a layer that is put on with `Router::layer`, `Router::route_layer` or `MethodRouter::layer`:
 ///
@@ -35,7 +35,7 @@ use crate::keyed::{Key, Scratch};
 /// # let _: Router = app;
 /// ```
 ///
-/// **Watch out:** `Router::layer` is for the routes that are there. Those that are added after it have no circuit:
+/// **Watch out:** `Router::layer` is for the routes that are there. Routes that are added after it have no circuit:
 ///
 /// ```
 /// # use axum::{Router, routing::get};
@@ -51,8 +51,8 @@ use crate::keyed::{Key, Scratch};
 /// # let _: Router = app;
 /// ```
 ///
-/// **Watch out:** the route is told by axum 0.8. Another version of axum has a `MatchedPath` of its own, which this
-/// does not find. That compiles, and then no request has a key:
+/// **Watch out:** this needs axum 0.8. Another version of axum has a `MatchedPath` of its own, which this does not
+/// find. That compiles, and then no request has a key:
 ///
 /// ```toml
 /// axum = "0.7" # wrong
@@ -62,7 +62,7 @@ use crate::keyed::{Key, Scratch};
 /// Whether requests have keys is counted: [`without_key`](crate::keyed::KeyedLayer::without_key). In builds with debug
 /// assertions, a line is written to standard error if none of the first hundred had one.
 ///
-/// One that is right, with a threshold for each route in one place:
+/// Right, with a threshold for each route in one place:
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -98,8 +98,8 @@ impl<B> Key<Request<B>> for Route {
 
 /// The method and the route that axum has matched, such as `GET /users/{id}`. See [`route`].
 ///
-/// `GET` and `HEAD` of a route are two circuits, also where axum answers both by the same handler. A method that HTTP
-/// does not define is anybody's invention, and has no key.
+/// `GET` and `HEAD` of a route are two circuits, also if axum answers both by the same handler. A method that HTTP does
+/// not define has no key, because anybody can invent one.
 #[must_use]
 pub fn method_and_route() -> MethodAndRoute {
     MethodAndRoute(())
