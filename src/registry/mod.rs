@@ -57,9 +57,9 @@
 //! * nobody holds it;
 //! * nobody has changed its settings by hand, not even back to what they were;
 //! * its mode is normal; and
-//! * it is as it was built: closed, nothing in its window, no failures in a row, no ramp (slow start), and its last
-//!   break (wait duration) is so long ago that it is forgotten (rule C2). Or it is open, and nobody has called it since
-//!   its break ended, at least three breaks ago.
+//! * it is as it was built: closed, nothing in its window, no failures in a row, no ramp (slow start). Its last break
+//!   (wait duration) is so long ago that it is forgotten (rule C2). Or it is open, and nobody has called it since its
+//!   break ended, at least three breaks ago.
 //!
 //! The registry looks at up to 32 of them. If none can leave, the new name is refused ([`CreateError::Full`]) and
 //! counted ([`RegistryTotals::refused`]). A flood of new names takes at most half of the places from strangers that are
@@ -121,9 +121,9 @@
 //! takes more.
 //!
 //! What has left is freed in batches. So beside the circuits, each thread that makes some may hold back up to 500,000
-//! bytes: of some 64 that have left, with an event each. What more events take comes on top. That is 4.9 MB in all
-//! for the defaults, which allow for 1,024 circuits, on two cores and one thread; and 5.1 MB more if each of them has
-//! had 16 events.
+//! bytes: of some 64 that have left, with an event each. What more events take comes on top. That is 4.9 MB in all for
+//! the defaults, which allow for 1,024 circuits, on two cores and one thread. It is 5.1 MB more if each of them has had
+//! 16 events.
 //!
 //! # Around a service
 //!

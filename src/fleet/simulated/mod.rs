@@ -1,6 +1,6 @@
-//! A minute of a fleet's life, many times over: real circuits, and the real thing that speaks for them, on clocks that
-//! do not agree, with one store behind links that lose, delay and repeat, and everything that can happen to any of
-//! them. What is promised is looked at all the time (rules N2 to N7).
+//! A minute of a fleet's life, many times over. It has real circuits, and the real thing that speaks for them, on
+//! clocks that do not agree. One store is behind links that lose, delay and repeat. And everything happens that can
+//! happen to any of them. What is promised is looked at all the time (rules N2 to N7).
 //!
 //! `TOWER_BREAKER_HISTORIES=5000 cargo test --release --lib --features fleet fleet::simulated` looks deeper.
 
