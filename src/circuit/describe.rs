@@ -10,7 +10,7 @@ use super::{
 use crate::machine::{Cause, Mode, State, Threshold, Transition, WindowCounts};
 
 impl Transition {
-    /// One line for the log of whoever is on duty: which circuit, what it did, the counts and the percentage
+    /// One line for the log of whoever is on duty. It says which circuit, what it did, the counts and the percentage
     /// behind it, and when the next probe may go out.
     ///
     /// ```
@@ -31,9 +31,9 @@ impl Transition {
     /// # }
     /// ```
     ///
-    /// Percentages are cut off, times rounded up; the fields have them exactly. A percentage is at least its threshold
-    /// where it has reached it, and below it where it has not. The words may change in a later release: what
-    /// a program reads are the fields and the [labels](crate::observe#labels).
+    /// Percentages are cut off, times rounded up; the fields have them exactly. A percentage that has reached its
+    /// threshold reads at least as that, and any other reads below it. The words may change in a later release.
+    /// Programs should read the fields and the [labels](crate::observe#labels).
     #[must_use]
     pub fn describe<'a>(&'a self, circuit: &'a str) -> impl fmt::Display + 'a {
         Line {
@@ -97,13 +97,13 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// One line: the name, what it does and for how long, and what is behind that; then what there is around the breaker,
-/// as far as something is going on there: calls that hold a place of its bulkhead or wait for one, calls that are kept
-/// for later, and failures that it does not see. Of one that is shared, with how many others, or why it is alone.
+/// One line: the name, what the circuit does and for how long, and what is behind that. Then what is going on around
+/// the breaker: calls that hold or wait for a place of its bulkhead, calls that are kept for later, and failures that
+/// the circuit does not see. For a shared circuit, also with how many others, or why it is alone.
 ///
-/// Closed, that is what the window holds; open and half-open, how the circuit opened, how the outage began if that was
-/// with another trip, and what its window held then.
-/// A percentage stands only where there are enough calls for one, as in [`failure_rate`](Snapshot::failure_rate).
+/// Behind closed, that is what the window holds. Behind open and half-open, it is how the circuit opened, how the
+/// outage began if that was with another trip, and what its window held then. A percentage is there only if there are
+/// enough calls for one, as in [`failure_rate`](Snapshot::failure_rate).
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} for ", self.name, self.stance())?;
@@ -348,14 +348,14 @@ impl fmt::Display for Written {
     }
 }
 
-/// The cause, with percentage and threshold where it has them.
+/// The cause, with percentage and threshold if it has them.
 impl fmt::Display for Trip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_cause(f, self.cause, self.threshold)
     }
 }
 
-/// As of a trip.
+/// The cause, as for a [`Trip`].
 impl fmt::Display for Began {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_cause(f, self.cause, self.threshold)

@@ -231,8 +231,8 @@ impl fmt::Display for Rejected {
     }
 }
 
-/// Its source says when to come back, so that a chain of errors tells it, and so that
-/// [`find`](Rejected::find) finds the rejection behind transparent wrappers.
+/// Its source says when to come back, so a chain of errors tells it. By that source, [`find`](Rejected::find) also
+/// finds the rejection behind transparent wrappers.
 impl Error for Rejected {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(self.source.of(self))
@@ -409,8 +409,8 @@ impl<E> From<TimedOut> for CircuitError<E> {
     }
 }
 
-/// A rejection reads here as it reads by itself, so that a log line that has only the message names the circuit and
-/// the reason.
+/// A rejection reads here as it reads by itself. So a log line that has only the message names the circuit and the
+/// reason.
 impl<E> fmt::Display for CircuitError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -423,8 +423,8 @@ impl<E> fmt::Display for CircuitError<E> {
     }
 }
 
-/// The source of a rejection is that of the [`Rejected`] in it: its message is told already. To find the rejection
-/// behind an error, ask [`Rejected::find`].
+/// The source of a rejection is the source of the [`Rejected`] in it: its message is told already. To find the
+/// rejection behind an error, ask [`Rejected::find`].
 impl<E: Error + 'static> Error for CircuitError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {

@@ -173,7 +173,8 @@ pub(super) fn next_id() -> u64 {
     LAST_ID.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-/// One line for a log, as [`Transition::describe`] has it, with who and why. The words may change in a later release.
+/// One line for a log, as [`Transition::describe`] makes it, with who did it and why. The words may change in a later
+/// release.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let circuit = &self.circuit;

@@ -85,7 +85,7 @@ pub use super::{
 /// Nobody is told to wait for longer, nor believed who tells it.
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What HTTP makes of one.
+/// What HTTP makes of a rejection.
 impl Rejected {
     /// [`remaining`](Self::remaining) as a `Retry-After` header has it (rule H1): whole seconds, rounded up, at least
     /// 1, at most a day.

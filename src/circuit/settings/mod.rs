@@ -101,7 +101,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Everything that people can say of a circuit as data, with the defaults filled in (rule E5).
+    /// All settings of a circuit as data, with the defaults filled in (rule E5).
     ///
     /// [`Circuit::settings`](crate::Circuit::settings) gives those that hold now. Getters are named like the methods
     /// of the [builder](crate::CircuitBuilder), which tell more of each. What can be off is an `Option`.
@@ -138,76 +138,77 @@ settings! {
     /// # }
     /// ```
     ///
-    /// Setters check nothing. What makes no sense is refused where the settings are used: when a circuit is
-    /// [built](crate::CircuitBuilder::build) from them, or a live one [reconfigured](crate::Circuit::reconfigure).
+    /// Setters check nothing. Values that make no sense are refused when a circuit is
+    /// [built](crate::CircuitBuilder::build) from them, or a live one is [reconfigured](crate::Circuit::reconfigure).
     ///
-    /// The name, the tags, the clock, the mode, what is restored, listeners and an ejection cap are no settings in this
-    /// sense. Durations of 584 years and more hold for ever; they read as [`Duration::MAX`] here.
+    /// These are not settings: the name, the tags, the clock, the mode, a restored state, listeners and an ejection
+    /// cap. Durations of 584 years and more hold for ever. They read as [`Duration::MAX`] here.
     #[derive(Clone, Debug)]
     off {
-        /// Failures in a row that trip; see [the builder](crate::CircuitBuilder::consecutive_failures).
+        /// How many failures in a row trip; see [the builder](crate::CircuitBuilder::consecutive_failures).
         consecutive_failures, set_consecutive_failures: u32;
-        /// The time that they must span; see [the builder](crate::CircuitBuilder::consecutive_failures_span).
+        /// The time that these failures must span; see [the builder](crate::CircuitBuilder::consecutive_failures_span).
         consecutive_failures_span, set_consecutive_failures_span: Duration;
         /// The share of failures that trips; see [the builder](crate::CircuitBuilder::failure_rate).
         failure_rate, set_failure_rate: f64;
         /// The share of slow calls that trips; see [the builder](crate::CircuitBuilder::slow_call_rate).
         slow_call_rate, set_slow_call_rate: f64;
-        /// What slow calls take longer than; see [the builder](crate::CircuitBuilder::slow_call_duration).
+        /// A call is slow if it takes longer than this; see [the builder](crate::CircuitBuilder::slow_call_duration).
         slow_call_duration, set_slow_call_duration: Duration;
-        /// How many calls are looked back on; see [the builder](crate::CircuitBuilder::count_window).
-        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
+        /// How many calls the window holds; see [the builder](crate::CircuitBuilder::count_window). It cannot be
+        /// changed while the circuit lives: `reconfigure` refuses that.
         count_window, set_count_window: u32;
-        /// The time that is looked back on; see [the builder](crate::CircuitBuilder::time_window).
-        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
+        /// How long the window is; see [the builder](crate::CircuitBuilder::time_window). It cannot be changed while
+        /// the circuit lives: `reconfigure` refuses that.
         time_window, set_time_window: Duration;
-        /// In how many steps a time window rolls; see [the builder](crate::CircuitBuilder::time_window_buckets).
-        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
+        /// In how many steps a time window rolls; see [the builder](crate::CircuitBuilder::time_window_buckets). It
+        /// cannot be changed while the circuit lives: `reconfigure` refuses that.
         time_window_buckets, set_time_window_buckets: u32;
-        /// The seed of the jitter, if it was set; see [the builder](crate::CircuitBuilder::jitter_seed). One that is
-        /// random is not told, so that circuits built from these settings differ.
-        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
+        /// The seed of the jitter, if it was set; see [the builder](crate::CircuitBuilder::jitter_seed). A random seed
+        /// is not told, so that circuits built from these settings differ. It cannot be changed while the circuit
+        /// lives: `reconfigure` refuses that.
         jitter_seed, set_jitter_seed: u64;
-        /// How many of its last events are kept; see [the builder](crate::CircuitBuilder::event_log). `None` is the
-        /// default: none, and 16 for a circuit of a registry.
-        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
+        /// How many of its last events a circuit keeps; see [the builder](crate::CircuitBuilder::event_log). `None` is
+        /// the default: none, and 16 for a circuit of a registry. It cannot be changed while the circuit lives:
+        /// `reconfigure` refuses that.
         event_log, set_event_log: u32;
-        /// How long half-open waits for its probes; see [the builder](crate::CircuitBuilder::half_open_timeout).
-        /// `None` is the default, the longer of the break before it and 30 seconds.
+        /// How long half-open waits for its probes; see [the builder](crate::CircuitBuilder::half_open_timeout). `None`
+        /// is the default: the longer of the break before it and 30 seconds.
         half_open_timeout, set_half_open_timeout: Duration;
         /// How long a probe may take; see [the builder](crate::CircuitBuilder::probe_timeout).
         probe_timeout, set_probe_timeout: Duration;
-        /// For how long a share of the calls is admitted after closing, and which share at first; see
+        /// How long the ramp (slow start) after closing takes, and which share of the calls it admits at first; see
         /// [the builder](crate::CircuitBuilder::ramp).
         ramp, set_ramp: (Duration, f64);
-        /// Up to which share later rejections are told to come back; see
-        /// [the builder](crate::CircuitBuilder::spread_retry_after).
+        /// Up to which share later than they could rejections are told to come back; see [the
+        /// builder](crate::CircuitBuilder::spread_retry_after).
         spread_retry_after, set_spread_retry_after: f64;
         /// How long a call may take; see [the builder](crate::CircuitBuilder::call_timeout).
         call_timeout, set_call_timeout: Duration;
-        /// How many calls there may be at once, and how long one more waits for a place; see
-        /// [the builder](crate::CircuitBuilder::bulkhead).
+        /// How many calls may be in flight at once, and how long one more waits for a place; see [the
+        /// builder](crate::CircuitBuilder::bulkhead).
         bulkhead, set_bulkhead: (u32, Duration);
-        /// How often calls are repeated; see [the builder](crate::CircuitBuilder::retries).
+        /// How often calls may be repeated; see [the builder](crate::CircuitBuilder::retries).
         retries, set_retries: RetryLimits;
-        /// Whether it is shared with the other instances of a fleet, and when they open together; see
-        /// [the builder](crate::CircuitBuilder::shared). It can be turned on while the circuit lives only where it was
-        /// on when the circuit was built.
+        /// Whether the circuit is shared with the other instances of a fleet, and when they open together; see [the
+        /// builder](crate::CircuitBuilder::shared). While the circuit lives, it can be turned on only if it was on when
+        /// the circuit was built.
         shared, set_shared: Agreement;
     }
     on {
-        /// How many probes may be in flight at once; see [the builder](crate::CircuitBuilder::permits).
+        /// How many probes may be in flight at once (permitted calls in half-open); see [the
+        /// builder](crate::CircuitBuilder::permits).
         permits, set_permits: u32 = 1;
         /// How many successes close, and of how many probes; see [the builder](crate::CircuitBuilder::probes).
         #[doc(alias = "success_threshold")]
         probes, set_probes: (u32, u32) = (1, 1);
-        /// What becomes of calls that are dropped; see [the builder](crate::CircuitBuilder::abandoned).
+        /// What calls count as that are dropped; see [the builder](crate::CircuitBuilder::abandoned).
         abandoned, set_abandoned: AbandonedPolicy = AbandonedPolicy::FailureIfSlow;
-        /// Whether totals are counted; see [the builder](crate::CircuitBuilder::totals).
-        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
+        /// Whether totals are counted; see [the builder](crate::CircuitBuilder::totals). It cannot be changed while the
+        /// circuit lives: `reconfigure` refuses that.
         totals, set_totals: bool = true;
-        /// Whether it is counted how long calls take; see [the builder](crate::CircuitBuilder::durations).
-        /// It cannot be changed while the circuit lives: `reconfigure` refuses.
+        /// Whether the circuit counts how long calls take; see [the builder](crate::CircuitBuilder::durations). It
+        /// cannot be changed while the circuit lives: `reconfigure` refuses that.
         durations, set_durations: bool = false;
     }
     by_hand {
@@ -231,7 +232,7 @@ impl Settings {
         self
     }
 
-    /// How long the circuit stays open; see [the builder](crate::CircuitBuilder::open_for).
+    /// The wait duration: how long the circuit stays open; see [the builder](crate::CircuitBuilder::open_for).
     #[must_use]
     pub fn open_for(&self) -> &OpenFor {
         &self.open_for
@@ -282,7 +283,7 @@ impl Settings {
     }
 }
 
-/// Settings are the same if they mean the same: a default is what it stands for.
+/// Two settings are equal if they mean the same: a default equals the value that it stands for.
 impl PartialEq for Settings {
     fn eq(&self, other: &Self) -> bool {
         self.values() == other.values()
