@@ -98,8 +98,8 @@ impl fmt::Display for Line<'_> {
 }
 
 /// One line: the name, what the circuit does and for how long, and what is behind that. Then what is going on around
-/// the breaker: calls that hold or wait for a place of its bulkhead, calls that are kept for later, and failures that
-/// the circuit does not see. For a shared circuit, also with how many others, or why it is alone.
+/// the breaker: calls that hold or wait for a place of its bulkhead, and calls that are kept for later. Then failures
+/// that it does not see. For a shared circuit, also with how many others, or why it is alone.
 ///
 /// Behind closed, that is what the window holds. Behind open and half-open, it is how the circuit opened, how the
 /// outage began if that was with another trip, and what its window held then. A percentage is there only if there are
