@@ -329,7 +329,7 @@ fn a_fleet_of_a_file_that_makes_sense_can_be_built() {
         "namespace = 'S_.-9'\nscope = ''".to_owned(),
         format!("namespace = '{long}'\nscope = '{long}'"),
         "namespace = 'a'\nshards = 1\nbudget = 1".to_owned(),
-        format!("namespace = 'a'\nshards = 256\nbudget = {}", i64::MAX),
+        format!("namespace = 'a'\nshards = 256\nbudget = {}", u32::MAX),
         "namespace = 'a'\ninterval = '10ms'\npoll = '10ms'\ndetach_after = '40ms'".to_owned(),
         "namespace = 'a'\ninterval = '15m'\npoll = '30m'\ndetach_after = '1h'".to_owned(),
         format!("namespace = 'a'\nlabel = 'Pod {long} \u{fc}'"),

@@ -31,7 +31,10 @@ fn is_ours(status: &Status) {
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(status.message(), "the circuit is open");
     assert_eq!(
-        status.metadata().get("grpc-retry-pushback-ms").unwrap(),
+        status
+            .metadata()
+            .get("grpc-retry-pushback-ms")
+            .expect("told"),
         "5000"
     );
     let rejected = Rejected::find(status).expect("known for ours");
