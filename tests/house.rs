@@ -46,6 +46,7 @@ const ROOMS: [Room; 15] = [
             "http",
             "http_body",
             "pin_project_lite",
+            "tokio",
             "tower_layer",
             "tower_service",
         ],

@@ -225,7 +225,7 @@ mod tests {
     use std::{collections::HashMap, ops::Range, thread};
 
     use super::*;
-    use crate::{Circuit, Rejected};
+    use crate::circuit::{error::Rejected, handle::Circuit};
 
     #[test]
     fn a_name_is_what_it_says_whatever_it_is_made_of() {
