@@ -9,13 +9,13 @@ use tower_breaker::{keyed::by, registry::Registry};
 const TENANT: HeaderName = HeaderName::from_static("x-tenant");
 
 fn registry() -> Registry {
-    Registry::builder().build().unwrap()
+    Registry::builder().build().expect("valid")
 }
 
 fn request(tenant: Option<&str>) -> Request<()> {
     let mut request = Request::new(());
     if let Some(tenant) = tenant {
-        let value = tenant.try_into().unwrap();
+        let value = tenant.try_into().expect("a header value");
         request.headers_mut().insert(TENANT, value);
     }
     request
@@ -68,20 +68,20 @@ async fn a_key_without_a_circuit_is_not_counted() {
     let layer = registry().layer_by(by::header(TENANT)).known_keys_only();
     ask!(layer, Some("acme"));
     let full = Registry::builder().max_circuits(1).circuit("acme", |it| it);
-    let full = full.build().unwrap().layer_by(by::header(TENANT));
+    let full = full.build().expect("valid").layer_by(by::header(TENANT));
     ask!(full, Some("other"));
     assert_eq!((layer.without_key(), full.without_key()), (0, 0));
 }
 
 /// What a process of its own says in this test, where `AGAIN` is set.
 fn said_by(test: &str) -> String {
-    let output = Command::new(env::current_exe().unwrap())
+    let output = Command::new(env::current_exe().expect("known"))
         .args(["--nocapture", "--exact", test])
         .env(AGAIN, "")
         .output()
-        .unwrap();
+        .expect("known");
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    String::from_utf8(output.stderr).expect("known")
 }
 
 const AGAIN: &str = "TOWER_BREAKER_WITHOUT_KEY";
