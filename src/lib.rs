@@ -1,14 +1,13 @@
 //! A circuit breaker for [Tower]: for axum and hyper servers, for clients, for any [`Service`].
 //!
-//! When a dependency fails, calling it again makes things worse: the caller waits, and what it calls
-//! never gets the rest it needs. A circuit breaker watches what comes back. When too much of it
-//! fails, the breaker *opens*: calls are answered at once, with a 503 and a `Retry-After`, without
-//! touching the dependency. It stays open for a *break* (elsewhere: wait duration). Then it is *half-open*, and
-//! lets a *probe* through. If that succeeds, it closes.
+//! When a dependency fails, more calls make it worse: callers wait, and the dependency never gets the rest that it
+//! needs. A circuit breaker watches how calls end. When too many fail, it *opens*: calls are answered at once, with a
+//! 503 and a `Retry-After`, and the dependency is not called. It stays open for a *break* (elsewhere: wait duration).
+//! Then it is *half-open*, and lets a test call through, a *probe*. If the probe succeeds, the circuit closes.
 //!
-//! A timeout bounds how long one call waits, a concurrency limit how many wait at once, and load
-//! shedding turns away what this service cannot take. A circuit breaker is about the *other* side:
-//! it stops asking one that does not answer.
+//! A timeout limits how long one call waits. A concurrency limit says how many wait at once. Load shedding turns away
+//! what this service cannot take. A circuit breaker is about the *other* side: it stops calling a dependency that does
+//! not answer.
 //!
 //! ```
 //! use std::time::Duration;
@@ -49,34 +48,66 @@
 //!                              admitted, as probes
 //! ```
 //!
-//! What happens in every corner is written down, rule by rule, in [the contract](guide::contract);
-//! the docs refer to its rules by number.
+//! A call counts only in the state that admitted it. If the circuit has opened, closed or become half-open since, its
+//! result changes nothing. [The contract](guide::contract) has all of this, rule by rule; the docs refer to its rules by
+//! number.
 //!
 //! # Defaults
 //!
 //! | setting | default |
 //! |---|---|
-//! | what trips | half of the last 100 calls failed, once there have been 20; if you name a policy of your own for failures, only that holds |
-//! | what fails | errors and 5xx; a 4xx is neutral, and a probe that gets one has succeeded; 408, 425 and 429 are neutral for a probe, too |
-//! | what is slow | nothing |
-//! | [`open_for`](CircuitBuilder::open_for) | 30 seconds |
-//! | [`permits`](CircuitBuilder::permits), [`probes`](CircuitBuilder::probes) | 1 at a time, 1 of 1 closes |
-//! | [`half_open_timeout`](CircuitBuilder::half_open_timeout) | the longer of the break and 30 seconds; longer after a probe has succeeded too late |
-//! | [`probe_timeout`](CircuitBuilder::probe_timeout) | none: a probe may take as long as any call |
-//! | [`call_timeout`](CircuitBuilder::call_timeout), [`bulkhead`](CircuitBuilder::bulkhead), [`retries`](CircuitBuilder::retries) | none: no limit, as many calls at once as come, no second try |
-//! | [`shared`](CircuitBuilder::shared) | not: each instance has a circuit of its own |
-//! | [`ramp`](CircuitBuilder::ramp) | none |
-//! | [`abandoned`](CircuitBuilder::abandoned) | a dropped call is neutral, or a failure if it was slow already |
-//! | a rejection | 503 with `Retry-After` |
-//! | [`totals`](CircuitBuilder::totals) | counted |
+//! | what trips | half of the last 100 calls failed, once there have been 20. [`consecutive_failures`] or [`trip_when`] replaces that |
+//! | what fails | errors and status 5xx. A 4xx counts neither way, but a probe that gets one has succeeded. After a 408, 425 or 429 the probe has decided nothing |
+//! | [`consecutive_failures`] | not watched |
+//! | [`consecutive_failures_span`] | none: failures that all come at once count, too |
+//! | [`failure_rate`] | 0.5. Off with `trip_when`, and with `consecutive_failures` unless a window is set |
+//! | [`slow_call_duration`], [`slow_call_rate`] | nothing is slow, not watched |
+//! | [`count_window`], [`minimum_calls`] | 100 calls, 20 of them needed |
+//! | [`time_window`], [`time_window_buckets`] | a count window instead; 10 buckets |
+//! | [`open_for`] (wait duration) | 30 seconds, no jitter |
+//! | [`permits`], [`probes`] (permitted calls in half-open) | one probe at a time; one success closes, one failure opens again |
+//! | [`half_open_timeout`] | the longer of the break and 30 seconds. After a probe that succeeded only when that was over: twice what it took, or more |
+//! | [`ramp`] (slow start) | none: once closed, everything is admitted |
+//! | [`probe_timeout`] | none: a probe may take as long as any call |
+//! | [`call_timeout`], [`bulkhead`], [`retries`] | none: no limit, as many calls at once as come, no second try |
+//! | [`shared`] | off: each instance has a circuit of its own |
+//! | [`abandoned`] | a dropped call is neutral, or a failure if it was slow already |
+//! | a rejection | 503 with `Retry-After` and an empty body |
+//! | [`mode`], [`totals`] | normal, counted |
+//!
+//! [`build`](CircuitBuilder::build) refuses settings that make no sense. [Which settings?](guide::settings) says how to
+//! choose them, and [Coming from …](guide::coming_from) has the names that other circuit breakers give them.
+//!
+//! # Guides
+//!
+//! | I want to … | read |
+//! |---|---|
+//! | see whole programs | guide `apps`, with the features `admin`, `reqwest` and `tonic` |
+//! | know which numbers to set | [`guide::settings`] |
+//! | find the setting that I know from resilience4j, Polly, Hystrix, gobreaker, pybreaker, Envoy | [`guide::coming_from`] |
+//! | understand what the compiler says | [`guide::compiler`] |
+//! | test my own code | guide `testing`, with the features `axum` and `config` |
+//! | guard SQL, Redis, `tokio::spawn`, a blocking thread, reqwest-middleware | [`guide::around`] |
+//! | put it around axum or hyper | [`guide::servers`] |
+//! | put it around hyper-util's client, or reqwest's | [`guide::clients`] |
+//! | put it around tonic | guide `grpc`, with the feature `tonic` |
+//! | put it beside timeouts, retries, limits and load shedding | [`guide::neighbours`] |
+//! | put it around the endpoints of a `tower::balance` | [`guide::balancers`] |
+//! | have one circuit for each route, host or tenant | [`guide::many`] |
+//! | answer though the dependency cannot | guide `degrading`, with the features `cached` and `retries` |
+//! | let instances open together | guide `fleet`, with the feature `fleet` |
+//! | configure it from a file, and change it while it runs | guide `configuration`, with the feature `config` |
+//! | see it, alert on it, control it | guides `operating`, with the feature `admin`, and `telemetry`, with `metrics` and `tracing` |
+//! | know exactly what it does | [`guide::contract`], and [`guide::proof`] |
+//! | read the code | [`guide::architecture`], [`guide::speed`] |
 //!
 //! # Sharing
 //!
 //! A [`Circuit`] is a handle; clones are the same circuit. **Every service that one layer makes
 //! shares the layer's circuit**, because routers apply a layer once for each route, and servers make
-//! their services anew for each connection. Different thresholds for different routes are different
-//! layers, or [one with a circuit for each route](guide::many#one-layer-a-circuit-for-each-key), by `keyed::by::route`
-//! with the feature `axum`. Different layers:
+//! their services anew for each connection. For a circuit for each route, there are two ways. One is
+//! [a layer with a circuit for each](guide::many#one-layer-a-circuit-for-each-key), by `keyed::by::route` with the
+//! feature `axum`. The other is a layer for each route:
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -105,6 +136,7 @@
 //! | gRPC, client and server, with the feature `grpc` or `tonic` | [`grpc()`](CircuitBreakerLayer#method.grpc) | the same | module `grpc`, and a guide with the feature `tonic` |
 //! | the endpoints of a load balancer | as above | not ready in place of one: [`pending_while_open`](CircuitBreakerLayer::pending_while_open) | [`guide::balancers`] |
 //! | anything whose error is boxed | – | [`reject_as_box_error`](CircuitBreakerLayer::reject_as_box_error) | |
+//! | calls of any other client, tasks, threads | a function of yours | an error | [`guide::around`] |
 //!
 //! If it does not compile, [a guide](guide::compiler) has the compiler's messages, and what to do about each.
 //!
@@ -124,7 +156,7 @@
 //!
 //! # When there is no answer
 //!
-//! A breaker that only says no is half of it. With the feature `degrade`, callers get a fixed answer, the last good one
+//! A rejection is rarely what a caller wants. With the feature `degrade`, callers get a fixed answer, the last good one
 //! (with `cached`), or a place in a queue, and calls that fail are repeated (with `retries`). Without a feature, each
 //! circuit can have a bulkhead and a limit for the time of a call. `degrade::StackLayer` has all of it in the right
 //! order. With all three features there is a guide, `guide::degrading`. It begins with what a visitor of a page should
@@ -133,9 +165,9 @@
 //! # Many instances
 //!
 //! With the feature `fleet`, the instances of a service share circuits, through a Redis that they reach (package
-//! `tower-breaker-redis`) or a store of yours: they open together when enough of them agree, send a few probes for all,
-//! and close together. No call ever waits for the store, and without it each circuit is what it would be alone. The
-//! guide `fleet` begins with when not to share.
+//! `tower-breaker-redis`) or a store of yours. They open together when enough of them agree, send a few probes for all,
+//! and close together. No call ever waits for the store. Without the store, each circuit works alone. The guide `fleet`
+//! begins with when not to share.
 //!
 //! # Without Tower
 //!
@@ -180,6 +212,29 @@
 //!
 //! [Tower]: https://github.com/tower-rs/tower
 //! [`Service`]: tower_service::Service
+//! [`abandoned`]: CircuitBuilder::abandoned
+//! [`bulkhead`]: CircuitBuilder::bulkhead
+//! [`call_timeout`]: CircuitBuilder::call_timeout
+//! [`consecutive_failures`]: CircuitBuilder::consecutive_failures
+//! [`consecutive_failures_span`]: CircuitBuilder::consecutive_failures_span
+//! [`count_window`]: CircuitBuilder::count_window
+//! [`failure_rate`]: CircuitBuilder::failure_rate
+//! [`half_open_timeout`]: CircuitBuilder::half_open_timeout
+//! [`minimum_calls`]: CircuitBuilder::minimum_calls
+//! [`mode`]: CircuitBuilder::mode
+//! [`open_for`]: CircuitBuilder::open_for
+//! [`permits`]: CircuitBuilder::permits
+//! [`probe_timeout`]: CircuitBuilder::probe_timeout
+//! [`probes`]: CircuitBuilder::probes
+//! [`ramp`]: CircuitBuilder::ramp
+//! [`retries`]: CircuitBuilder::retries
+//! [`shared`]: CircuitBuilder::shared
+//! [`slow_call_duration`]: CircuitBuilder::slow_call_duration
+//! [`slow_call_rate`]: CircuitBuilder::slow_call_rate
+//! [`time_window`]: CircuitBuilder::time_window
+//! [`time_window_buckets`]: CircuitBuilder::time_window_buckets
+//! [`totals`]: CircuitBuilder::totals
+//! [`trip_when`]: CircuitBuilder::trip_when
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
