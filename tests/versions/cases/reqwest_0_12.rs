@@ -1,0 +1,13 @@
+//! The client of reqwest 0.12, with the feature `reqwest`, which is for 0.13.
+
+use reqwest012::{Client, Method, Request};
+use tower::ServiceBuilder;
+use tower_breaker::{Circuit, ConfigError};
+
+fn main() -> Result<(), ConfigError> {
+    let layer = Circuit::builder("api").build_layer()?;
+    let client = ServiceBuilder::new().layer(layer).service(Client::new());
+    let request = Request::new(Method::GET, "http://localhost".parse().unwrap());
+    drop(client.oneshot(request));
+    Ok(())
+}
