@@ -36,6 +36,9 @@ use crate::machine::{
 /// policy of your own for failures, the default does not apply. You can combine policies: the first that holds trips
 /// the circuit (B5).
 ///
+/// How to choose the numbers: [which settings?](crate::guide::settings). What other circuit breakers call them:
+/// [coming from …](crate::guide::coming_from).
+///
 /// ```
 /// use std::time::Duration;
 /// use tower_breaker::{Circuit, Jitter, OpenFor};

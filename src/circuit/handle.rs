@@ -37,7 +37,7 @@ use crate::machine::{
 /// and keep one to look and to control. Every later call sees what a control operation has changed, on every clone and
 /// every thread (rule E3).
 ///
-/// It also works without Tower:
+/// It also works without Tower, as around [databases, tasks and threads](crate::guide::around):
 ///
 /// ```
 /// use std::time::Duration;

@@ -2,6 +2,7 @@
 //!
 //! By default the time is from tokio's clock, so a test under `#[tokio::test(start_paused = true)]` owns the time
 //! already. No runtime is needed for it: outside of one, tokio's clock is the system's.
+//! The guide `testing` (features `axum` and `config`) has whole tests.
 //!
 //! Another clock (simulated time, for instance) is anything that implements [`Clock`]:
 //!

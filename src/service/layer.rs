@@ -33,6 +33,10 @@ use crate::{
 /// Keep the layer, or a service that it has made itself, somewhere. Then threads do not contend for what the services
 /// share: see [the guide](crate::guide::speed).
 ///
+/// Where it goes: around [servers](crate::guide::servers), around [clients](crate::guide::clients), beside
+/// [neighbours](crate::guide::neighbours). If it does not compile, see [what the compiler
+/// says](crate::guide::compiler).
+///
 /// ```
 /// use std::time::Duration;
 /// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};

@@ -2,7 +2,7 @@
 //!
 //! A service in a struct's field needs its whole type. The type says who classifies, who answers rejections, and how
 //! far a call is observed ([`HeadOnly`], or `body::ObserveBodies` with the feature `body`). All of these have defaults,
-//! so the usual type is short:
+//! so the usual type is short. [A guide](crate::guide::compiler) says what the compiler says of the others:
 //!
 //! ```
 //! use tower_breaker::{
