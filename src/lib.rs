@@ -49,8 +49,8 @@
 //! ```
 //!
 //! A call counts only in the state that admitted it. If the circuit has opened, closed or become half-open since, its
-//! result changes nothing. [The contract](guide::contract) has all of this, rule by rule; the docs refer to its rules by
-//! number.
+//! result changes nothing. [The contract](guide::contract) has all of this, rule by rule; the docs refer to its rules
+//! by number.
 //!
 //! # Defaults
 //!

@@ -158,6 +158,26 @@ fn add_retry_after<B>(response: &mut Response<B>, rejected: &Rejected) {
     }
 }
 
+/// An answer of the user's own to a call that took too long, as a response. If it says no, it is marked, as the usual
+/// 504 is; a good answer is one like any other.
+pub(crate) fn too_late<Res, A>(timed_out: TimedOut, answer: A) -> Response<Res::Body>
+where
+    Res: HttpResponse,
+    A: IntoAnswer<Res>,
+{
+    let mut response = answer.into_answer(StatusCode::GATEWAY_TIMEOUT);
+    if says_no(&response) {
+        response.extensions_mut().insert(timed_out);
+    }
+    response
+}
+
+/// Over HTTP, or over gRPC.
+fn says_no<B>(response: &Response<B>) -> bool {
+    let (status, code) = (response.status(), response.headers().get("grpc-status"));
+    status.is_client_error() || status.is_server_error() || code.is_some_and(|code| code != "0")
+}
+
 /// Answers by a response of your own. Made by [`reject_with`](crate::CircuitBreakerLayer::reject_with).
 pub struct RejectWith<F, T = GatewayTimeout> {
     pub(crate) respond: Arc<F>,

@@ -292,6 +292,9 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// [`fallback`](Self::fallback), [`reject_as_error`](Self::reject_as_error) and
     /// [`reject_as_box_error`](Self::reject_as_box_error) it takes the service's own response, of any type.
     ///
+    /// An answer that says no (4xx, 5xx, or a `grpc-status` other than 0) carries the [`TimedOut`] in its extensions.
+    /// After `fallback` it does not, unless you put it there.
+    ///
     /// In two cases the layer has no answer to this: after `fallback` around a service that is not HTTP, and after
     /// `reject_with` if the body is not `Default`. Then it does not compile until you give it one here, or say that
     /// there is [none](Self::without_time_out_answer).

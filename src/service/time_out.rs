@@ -2,10 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use http::{Response, StatusCode};
+use http::Response;
 
 use super::{
-    answer::{HttpResponse, IntoAnswer, RejectWith},
+    answer::{HttpResponse, IntoAnswer, RejectWith, too_late},
     reject::{
         Fallback, Reject, RejectAsBoxError, RejectAsError, ServiceUnavailable, gateway_timeout,
     },
@@ -65,9 +65,7 @@ where
 {
     fn answer(&self, timed_out: TimedOut) -> Option<Res> {
         let answer = (self.0)(&timed_out);
-        Some(Res::from_http(
-            answer.into_answer(StatusCode::GATEWAY_TIMEOUT),
-        ))
+        Some(Res::from_http(too_late::<Res, _>(timed_out, answer)))
     }
 }
 

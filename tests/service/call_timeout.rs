@@ -583,6 +583,37 @@ async fn of_what_time_out_with_returns_a_response_is_made() {
     assert_eq!(seen, [(504, "late"), (502, "late"), (202, "")]);
 }
 
+// M5, H2, H3: a fallback and retries further out tell it from a failure; a good answer is a good answer.
+#[tokio::test(start_paused = true)]
+async fn what_time_out_with_answers_is_marked_if_it_says_no() {
+    let circuit = build(|c| c);
+    let own = layer(&circuit).reject_with(|_| "sorry");
+    let mark = async |status: u16, grpc: Option<&'static str>| {
+        let layer = own.clone().time_out_with(move |_| {
+            let mut answer = respond(status);
+            let code = grpc.map(|code| ("grpc-status", code));
+            let code = code.map(|(name, code)| (name, HeaderValue::from_static(code)));
+            let headers = answer.headers_mut();
+            headers.extend(code.map(|(name, code)| (HeaderName::from_static(name), code)));
+            answer
+        });
+        let inner = hanging(&Alive::default(), None);
+        let answer = layer.layer(inner).oneshot(Asked::default()).await;
+        answer
+            .expect("told")
+            .extensions()
+            .get::<TimedOut>()
+            .cloned()
+    };
+    for (status, code) in [(504, None), (429, None), (200, Some("4"))] {
+        let mark = mark(status, code).await.expect("marked");
+        is_told(&mark, LimitOf::Call, LIMIT);
+    }
+    for (status, code) in [(200, None), (302, None), (200, Some("0"))] {
+        assert_eq!(mark(status, code).await, None, "{status} {code:?}");
+    }
+}
+
 // M5, H2
 #[tokio::test(start_paused = true)]
 async fn without_an_answer_the_call_fails_at_its_limit_and_goes_on() {
