@@ -207,7 +207,8 @@ impl<B: Body> Future for Draining<B> {
             let Some(Ok(frame)) = frame else {
                 return Poll::Ready(());
             };
-            let read = frame.data_ref().map_or(0, Buf::remaining) as u64;
+            // A frame without data counts as a byte: however many there are, it ends.
+            let read = frame.data_ref().map_or(0, Buf::remaining).max(1) as u64;
             match this.left.checked_sub(read) {
                 Some(left) => *this.left = left,
                 None => return Poll::Ready(()),

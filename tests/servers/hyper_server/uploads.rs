@@ -1,6 +1,6 @@
 //! Uploads to a circuit that is open: the client hears why, however much it is still sending (rule H1).
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, pin::Pin, time::Duration};
 
 use axum::{Router, routing::post};
 use tokio::{
@@ -124,6 +124,35 @@ async fn it_is_bounded_in_bytes_and_in_time() {
     client.head("content-length: 5\r\n").await;
     is_503(client.answer().await);
     assert!(began.elapsed() >= Duration::from_millis(50));
+}
+
+/// What never has the reader wait, and never brings anything.
+struct Empty {
+    frames: u32,
+}
+
+impl http_body::Body for Empty {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        self.frames += 1;
+        assert!(self.frames <= 1_000, "without end");
+        Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::new()))))
+    }
+}
+
+// H2: a thread would be held for ever.
+#[tokio::test]
+async fn frames_without_data_are_bounded_too() {
+    let inner = service_fn(async |_: Request<Empty>| Ok::<_, Infallible>(Response::new(())));
+    let layer = open().drain_rejected(999, LONG);
+    let request = Request::new(Empty { frames: 0 });
+    let answer = layer.layer(inner).oneshot(request).await;
+    assert_eq!(answer.expect("infallible").status(), 503);
 }
 
 // Over HTTP/2 an answer does not end the connection, and nothing is drained.
