@@ -1,4 +1,4 @@
-//! A rejection of one's own brings its body along.
+//! Answers of one's own bring their bodies along: to a rejection, and to a call that takes too long.
 
 use std::convert::Infallible;
 
@@ -14,13 +14,17 @@ async fn page(_: Request<String>) -> Result<Response<Page>, Infallible> {
 }
 
 async fn by_ready(layer: CircuitBreakerLayer) {
-    let layer = layer.reject_with(|_| Response::new(Page("sorry")));
+    let layer = layer
+        .reject_with(|_| Response::new(Page("sorry")))
+        .time_out_with(|_| Response::new(Page("too late")));
     let mut service = ServiceBuilder::new().layer(layer).service(service_fn(page));
     let _ = service.ready().await.unwrap().call(Request::default()).await;
 }
 
 async fn by_oneshot(layer: CircuitBreakerLayer) {
-    let layer = layer.reject_with(|_| Response::new(Page("sorry")));
+    let layer = layer
+        .reject_with(|_| Response::new(Page("sorry")))
+        .time_out_with(|_| Response::new(Page("too late")));
     let service = ServiceBuilder::new().layer(layer).service(service_fn(page));
     let _ = service.oneshot(Request::default()).await;
 }
