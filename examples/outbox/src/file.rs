@@ -96,11 +96,11 @@ fn millis(time: Duration) -> u64 {
 
 impl File {
     /// Opens the file, or makes it, for at most so many entries and bytes. What is in it stays, also if it is more.
-    pub fn open(path: &Path, entries: u64, bytes: u64) -> Result<Self, FileError> {
+    pub fn open(path: &Path, entries: u32, bytes: u64) -> Result<Self, FileError> {
         Self::try_open(path, (entries, bytes), Clock::new()).map_err(FileError)
     }
 
-    fn try_open(path: &Path, (entries, bytes): (u64, u64), clock: Clock) -> Result<Self> {
+    fn try_open(path: &Path, (entries, bytes): (u32, u64), clock: Clock) -> Result<Self> {
         let (database, ledger) = (Database::create(path)?, Ledger::new(entries, bytes));
         let mut rooms = BTreeMap::new();
         let write = database.begin_write()?;

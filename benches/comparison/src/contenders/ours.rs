@@ -39,7 +39,7 @@ pub fn contender() -> Contender {
 fn builder() -> CircuitBuilder {
     Circuit::builder(NAME)
         .failure_rate(0.5)
-        .minimum_calls(u64::from(WINDOW))
+        .minimum_calls(WINDOW)
         .open_for(LONG)
 }
 
@@ -66,8 +66,8 @@ fn subject(plan: Plan, scripted: Scripted) -> Box<dyn Subject> {
     let circuit = build(
         counting()
             .open_for(plan.break_for)
-            .permits(u64::from(plan.permits))
-            .success_threshold(u64::from(plan.permits))
+            .permits(plan.permits)
+            .success_threshold(plan.permits)
             .half_open_timeout(plan.break_for),
     );
     Box::new(TowerSubject::new(protect(scripted, circuit), ended))
