@@ -56,7 +56,7 @@ fn fail(circuit: &Circuit) {
 }
 
 /// A circuit that nobody listens to, and that keeps so many events.
-fn logging(events: u64) -> Circuit {
+fn logging(events: u32) -> Circuit {
     let circuit = Circuit::builder("modelled")
         .consecutive_failures(1)
         .totals(false)
