@@ -1,0 +1,185 @@
+//! What can be worked out without a run. Each formula says where it comes from; runs are held against them in tests.
+
+use std::time::Duration;
+
+use crate::chance::{seconds, whole};
+
+/// The calls until `n` failures in a row, on average, if a call fails with the chance `p`: (1 − pⁿ) / (pⁿ (1 − p)).
+/// It is infinite for a `p` of 0 or less, and `n` for one of 1 or more.
+///
+/// It is the mean waiting time for a run of successes of a coin; see Feller, *An Introduction to Probability Theory and
+/// Its Applications*, volume 1, chapter XIII.7.
+#[must_use]
+pub fn calls_until_in_a_row(n: u32, p: f64) -> f64 {
+    if p >= 1.0 {
+        return f64::from(n);
+    }
+    let all = p.max(0.0).powf(f64::from(n));
+    (1.0 - all) / (all * (1.0 - p))
+}
+
+/// How long it takes for a window of this time to show the `threshold`, if the share of failures goes from `before` to
+/// `after`: window · (threshold − before) / (after − before). None if it never does.
+#[must_use]
+pub fn detection_time(
+    window: Duration,
+    threshold: f64,
+    before: f64,
+    after: f64,
+) -> Option<Duration> {
+    if before >= threshold {
+        return Some(Duration::ZERO);
+    }
+    let share = (threshold - before) / (after - before);
+    (after >= threshold).then(|| seconds(window.as_secs_f64() * share))
+}
+
+/// The chance that a look at `calls` shows the `threshold` or more, if each fails with the chance `p`: the upper tail of
+/// the binomial distribution.
+#[must_use]
+pub fn false_trip(calls: u32, threshold: f64, p: f64) -> f64 {
+    // What is a whole number but for rounding is that number.
+    let first = whole((f64::from(calls) * threshold - 1e-9).ceil());
+    if p <= 0.0 || p >= 1.0 {
+        return if first == 0 || p >= 1.0 { 1.0 } else { 0.0 };
+    }
+    (first..=calls)
+        .map(|failures| exactly(calls, failures, p))
+        .sum()
+}
+
+/// The chance of exactly so many failures. Logarithms, so that nothing overflows.
+fn exactly(calls: u32, failures: u32, p: f64) -> f64 {
+    let ways: f64 = (0..failures)
+        .map(|i| (f64::from(calls - i) / f64::from(failures - i)).ln())
+        .sum();
+    let chance = f64::from(failures) * p.ln() + f64::from(calls - failures) * (1.0 - p).ln();
+    (ways + chance).exp()
+}
+
+/// The share of a resource's time that is lost to probes, while it is dead: a probe takes `probe`, and the break
+/// `open_for`. From Semian's issue 244.
+#[must_use]
+pub fn lost_to_probes(probe: Duration, open_for: Duration) -> f64 {
+    let (probe, open_for) = (probe.as_secs_f64(), open_for.as_secs_f64());
+    probe / (probe + open_for)
+}
+
+/// The utilisation that dead services cost on top, as a share of a worker: services · probe / (threads · `open_for`).
+///
+/// The form reproduces both figures of Shopify's article *Your Circuit Breaker is Misconfigured*: 263 % and 4 %.
+#[must_use]
+pub fn added_utilisation(services: u32, probe: Duration, threads: u32, open_for: Duration) -> f64 {
+    f64::from(services) * probe.as_secs_f64() / (f64::from(threads) * open_for.as_secs_f64())
+}
+
+/// The share of calls that a breaker leaves of a partial failure: (1 − q) · T / (T + open / (1 − q)ˢ), where `q` fails,
+/// the breaker opens `trips_after` T, stays open for `open_for`, and wants `s` successes in a row to close.
+#[must_use]
+pub fn left_of_partial_failure(
+    q: f64,
+    trips_after: Duration,
+    open_for: Duration,
+    successes: u32,
+) -> f64 {
+    let (closed, open) = (trips_after.as_secs_f64(), open_for.as_secs_f64());
+    (1.0 - q) * closed / (closed + open / (1.0 - q).powf(f64::from(successes)))
+}
+
+/// The chance with which Google's client-side throttle refuses a call: max(0, (requests − K · accepts) / (requests + 1)).
+/// From the book *Site Reliability Engineering*, chapter *Handling Overload*.
+#[must_use]
+pub fn throttled(requests: f64, accepts: f64, k: f64) -> f64 {
+    ((requests - k * accepts) / (requests + 1.0)).max(0.0)
+}
+
+/// The calls that are under way on average, if so many come a second and each takes so long (Little's law).
+#[must_use]
+pub fn under_way(per_second: f64, takes: Duration) -> f64 {
+    per_second * takes.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(found: f64, expected: f64, share: f64) {
+        assert!(
+            (found / expected - 1.0).abs() < share,
+            "{found} for {expected}"
+        );
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn three_in_a_row() {
+        near(calls_until_in_a_row(3, 0.01), 1_010_100.0, 1e-6);
+        near(calls_until_in_a_row(3, 0.05), 8_420.0, 1e-6);
+        near(calls_until_in_a_row(3, 0.1), 1_110.0, 1e-6);
+        near(calls_until_in_a_row(5, 0.05), 3_368_420.0, 1e-6);
+        near(calls_until_in_a_row(4, 1.0), 4.0, 1e-6);
+        assert!(calls_until_in_a_row(3, 0.0).is_infinite());
+    }
+
+    #[test]
+    fn the_time_until_a_window_shows_it() {
+        let time =
+            |after| detection_time(ms(10_000), 0.5, 0.01, after).map(|time| time.as_secs_f64());
+        near(time(1.0).expect("it shows"), 4.95, 0.001);
+        near(time(0.6).expect("it shows"), 8.31, 0.001);
+        assert_eq!(time(0.3), None);
+        assert_eq!(
+            detection_time(ms(10_000), 0.5, 0.6, 0.6),
+            Some(Duration::ZERO)
+        );
+    }
+
+    #[test]
+    fn chances_of_a_false_trip() {
+        near(false_trip(20, 0.2, 0.05), 0.0159, 0.01);
+        near(false_trip(100, 0.5, 0.1), 6e-24, 0.2);
+        assert_eq!(false_trip(10, 0.5, 0.0), 0.0);
+        assert_eq!(false_trip(10, 0.5, 1.0), 1.0);
+        near(false_trip(10, 0.0, 0.3), 1.0, 1e-9);
+    }
+
+    /// Shopify: 42 Redis instances, two threads a worker, with the settings before and after.
+    #[test]
+    fn what_dead_services_cost() {
+        near(added_utilisation(42, ms(250), 2, ms(2_000)), 2.63, 0.005);
+        near(added_utilisation(42, ms(50), 2, ms(30_000)), 0.035, 0.005);
+    }
+
+    #[test]
+    fn time_lost_to_probes() {
+        near(lost_to_probes(ms(1_000), ms(5_000)), 0.1667, 0.001);
+    }
+
+    #[test]
+    fn what_is_left_of_a_partial_failure() {
+        near(
+            left_of_partial_failure(0.2, ms(7_100), ms(15_000), 2),
+            0.19,
+            0.03,
+        );
+    }
+
+    #[test]
+    fn the_throttle_lets_twice_the_accepted_through() {
+        assert_eq!(throttled(100.0, 60.0, 2.0), 0.0);
+        near(throttled(1_000.0, 100.0, 2.0), 0.8, 0.002);
+        near(throttled(1_000.0, 0.0, 2.0), 1.0, 0.002);
+    }
+
+    #[test]
+    fn a_hanging_dependency_takes_workers() {
+        near(
+            under_way(10.0, ms(5_000)) / under_way(10.0, ms(100)),
+            50.0,
+            1e-9,
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! What is counted of a run.
+
+use std::time::Duration;
+
+use tower_breaker::State;
+
+/// What happened in one step of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Step {
+    /// Calls that came. Each of them ends in `succeeded`, `failed`, `rejected` or `not_made`, maybe in a later step.
+    pub offered: u64,
+    /// Calls that ended well.
+    pub succeeded: u64,
+    /// Of those: how many took longer than the scenario's `slow_after`, retries and waits included.
+    pub slow: u64,
+    /// Calls that ended with a failure or a timeout.
+    pub failed: u64,
+    /// Calls that ended with a rejection of the breaker.
+    pub rejected: u64,
+    /// Calls that waited too long for a worker and were not made.
+    pub not_made: u64,
+    /// Of those rejected: how many would have ended well, if only they had been let through. Queues and slots are not
+    /// regarded, for nobody knows how long they would have been.
+    pub lost: u64,
+    /// Tries that were let through to the dependency.
+    pub admitted: u64,
+    /// Of those: while the circuit was open or half-open.
+    pub probes: u64,
+    /// Tries that ended later than their caller waited.
+    pub timed_out: u64,
+    /// Tries that were repeated.
+    pub retries: u64,
+    /// What the dependency works on, and what waits there, at the end of the step.
+    pub load: u64,
+    /// Circuits that are open at the end of the step.
+    pub open: u64,
+    /// Circuits that are half-open at the end of the step.
+    pub half_open: u64,
+}
+
+/// One circuit has changed its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// Since the beginning of the run.
+    pub at: Duration,
+    /// Which circuit: instance × targets + target.
+    pub circuit: u64,
+    /// What it was.
+    pub from: State,
+    /// What it is now.
+    pub to: State,
+    /// Whether nothing was wrong then.
+    pub healthy: bool,
+}
+
+impl Change {
+    /// Whether a closed circuit has opened.
+    #[must_use]
+    pub fn is_trip(&self) -> bool {
+        self.from == State::Closed && self.to != State::Closed
+    }
+}
+
+/// What one breaker made of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Run {
+    /// Which breaker it was.
+    pub breaker: String,
+    /// How long a step is.
+    pub step: Duration,
+    /// How many circuits there were.
+    pub circuits: u64,
+    /// One for each step, the first one first.
+    pub steps: Vec<Step>,
+    /// All changes of state, in order.
+    pub changes: Vec<Change>,
+    /// Changes that were not kept, because there were more than [`MOST_CHANGES`].
+    pub changes_not_kept: u64,
+}
+
+/// So many changes of state are kept of a run.
+pub const MOST_CHANGES: usize = 1_000_000;
+
+impl Run {
+    /// All steps together. Of what is no count, such as `load`, it has the largest.
+    #[must_use]
+    pub fn total(&self) -> Step {
+        self.between(Duration::ZERO, Duration::MAX)
+    }
+
+    /// The steps that begin in this time, together. Of what is no count, such as `load`, it has the largest.
+    #[must_use]
+    pub fn between(&self, from: Duration, to: Duration) -> Step {
+        let mut begins = Duration::ZERO;
+        let mut sum = Step::default();
+        for step in &self.steps {
+            if (from..to).contains(&begins) {
+                sum.add(step);
+            }
+            begins += self.step;
+        }
+        sum
+    }
+}
+
+impl Step {
+    fn add(&mut self, other: &Self) {
+        self.offered += other.offered;
+        self.succeeded += other.succeeded;
+        self.slow += other.slow;
+        self.failed += other.failed;
+        self.rejected += other.rejected;
+        self.not_made += other.not_made;
+        self.lost += other.lost;
+        self.admitted += other.admitted;
+        self.probes += other.probes;
+        self.timed_out += other.timed_out;
+        self.retries += other.retries;
+        self.load = self.load.max(other.load);
+        self.open = self.open.max(other.open);
+        self.half_open = self.half_open.max(other.half_open);
+    }
+
+    /// Calls that have ended, and were made.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.succeeded + self.failed + self.rejected
+    }
+}

@@ -1,0 +1,191 @@
+//! The run of a scenario: one event after the other, on simulated time, with one breaker for each instance and target.
+
+mod agenda;
+mod attempt;
+mod budget;
+mod callers;
+mod circuits;
+mod conditions;
+mod dependency;
+mod server;
+mod workers;
+
+use std::time::Duration;
+
+use slab::Slab;
+
+use self::{
+    agenda::{Agenda, Event},
+    attempt::Attempt,
+    budget::Budget,
+    circuits::Circuits,
+    conditions::Conditions,
+    server::Server,
+    workers::Workers,
+};
+use crate::{
+    breaker::Contender,
+    chance::{Chance, Of, seconds},
+    measure::{Run, Step},
+    scenario::Scenario,
+};
+
+/// Runs a scenario with one breaker. The same scenario and breaker give the same run, on any machine.
+pub fn run(scenario: &Scenario, contender: &mut dyn Contender) -> Run {
+    contender.begins();
+    let mut world = World::new(scenario, contender);
+    world.begin();
+    while let Some((now, event)) = world.agenda.next(world.end) {
+        world.now = now;
+        contender.time_is(now);
+        world.happens(event);
+    }
+    world.over(contender.name())
+}
+
+struct World<'a> {
+    scenario: &'a Scenario,
+    now: Duration,
+    end: Duration,
+    agenda: Agenda,
+    conditions: Conditions<'a>,
+    circuits: Circuits,
+    servers: Vec<Server>,
+    workers: Workers,
+    budgets: Vec<Budget>,
+    attempts: Slab<Attempt>,
+    steps: Vec<Step>,
+    /// Calls a second in an open loop.
+    rate: Option<f64>,
+    calls: u64,
+    tries: u64,
+}
+
+impl<'a> World<'a> {
+    fn new(scenario: &'a Scenario, contender: &dyn Contender) -> Self {
+        let targets = scenario.dependency.targets;
+        let callers = &scenario.callers;
+        Self {
+            scenario,
+            now: Duration::ZERO,
+            end: scenario.length(),
+            agenda: Agenda::default(),
+            conditions: Conditions::new(scenario),
+            circuits: Circuits::new(scenario, contender),
+            servers: (0..targets).map(|_| Server::default()).collect(),
+            workers: Workers::new(scenario.instances, callers.workers),
+            budgets: vec![Budget::new(callers.retries.as_ref()); scenario.instances as usize],
+            attempts: Slab::new(),
+            steps: Vec::new(),
+            rate: callers.rate,
+            calls: 0,
+            tries: 0,
+        }
+    }
+
+    fn begin(&mut self) {
+        let mut begins = Duration::ZERO;
+        for (number, phase) in self.scenario.phases.iter().enumerate() {
+            self.agenda.put(begins, Event::Phase(number));
+            begins += phase.lasts;
+        }
+        self.agenda.put(Duration::ZERO, Event::Step);
+        if let Some(every) = self.circuits.think_every() {
+            self.agenda.put(every, Event::Think);
+        }
+        match self.scenario.callers.clients {
+            None => self.next_comes(),
+            Some(clients) => self.clients_begin(clients),
+        }
+    }
+
+    /// They do not come all at once.
+    fn clients_begin(&mut self, clients: u32) {
+        let within = self
+            .scenario
+            .callers
+            .pause
+            .unwrap_or(self.scenario.dependency.latency.mean);
+        for client in 0..clients {
+            let mut chance = Chance::new(self.scenario.seed, Of::Arrivals, u64::from(client));
+            let at = within.mul_f64(chance.share());
+            self.agenda.put(at, Event::Comes(Some(client)));
+        }
+    }
+
+    /// The next call of an open loop.
+    fn next_comes(&mut self) {
+        let Some(rate) = self.rate else { return };
+        let mean = seconds(1.0 / rate);
+        let gap = match self.scenario.callers.even {
+            true => mean,
+            false => Chance::new(self.scenario.seed, Of::Arrivals, self.calls).exponential(mean),
+        };
+        self.agenda
+            .put(self.now.saturating_add(gap), Event::Comes(None));
+    }
+
+    fn happens(&mut self, event: Event) {
+        match event {
+            Event::Comes(client) => self.comes(client),
+            Event::Again(caller) => self.tries(caller),
+            Event::Answers(key) => self.answers(key),
+            Event::QueuedTooLong(key) => self.queued_too_long(key),
+            Event::TakesTooLong(key) => self.takes_too_long(key),
+            Event::WorkerIsFree => self.next_in_line(),
+            Event::Phase(number) => self.phase(number),
+            Event::Step => self.next_step(),
+            Event::Think => self.think(),
+        }
+    }
+
+    fn step(&mut self) -> &mut Step {
+        // The first event of all is a step.
+        self.steps.last_mut().expect("a step")
+    }
+
+    fn next_step(&mut self) {
+        self.step_ends();
+        self.steps.push(Step::default());
+        let at = self.now.saturating_add(self.scenario.step);
+        self.agenda.put(at, Event::Step);
+    }
+
+    fn step_ends(&mut self) {
+        let load = self.servers.iter().map(Server::load).sum();
+        let (open, half_open) = self.circuits.open();
+        if let Some(step) = self.steps.last_mut() {
+            (step.load, step.open, step.half_open) = (load, open, half_open);
+        }
+    }
+
+    fn phase(&mut self, number: usize) {
+        let phase = &self.scenario.phases[number];
+        self.conditions.becomes(phase);
+        self.rate = phase.rate.or(self.scenario.callers.rate);
+        for target in 0..self.scenario.dependency.targets {
+            self.serve_waiting(target);
+        }
+    }
+
+    fn think(&mut self) {
+        if let Some(every) = self.circuits.think_every() {
+            self.circuits.think(self.now, self.conditions.is_healthy());
+            self.agenda.put(self.now + every, Event::Think);
+        }
+    }
+
+    fn over(mut self, breaker: &str) -> Run {
+        self.step_ends();
+        let (changes, changes_not_kept) = self.circuits.changes();
+        Run {
+            breaker: breaker.to_owned(),
+            step: self.scenario.step,
+            circuits: u64::from(self.scenario.instances)
+                * u64::from(self.scenario.dependency.targets),
+            steps: self.steps,
+            changes,
+            changes_not_kept,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Runs of the lab, held against what is published and what can be worked out.
+
+mod basics;
