@@ -34,8 +34,8 @@ pub fn detection_time(
     (after >= threshold).then(|| seconds(window.as_secs_f64() * share))
 }
 
-/// The chance that a look at `calls` shows the `threshold` or more, if each fails with the chance `p`: the upper tail of
-/// the binomial distribution.
+/// The chance that a look at `calls` shows the `threshold` or more, if each fails with the chance `p`. It is the upper
+/// tail of the binomial distribution.
 #[must_use]
 pub fn false_trip(calls: u32, threshold: f64, p: f64) -> f64 {
     // What is a whole number but for rounding is that number.
@@ -86,8 +86,8 @@ pub fn left_of_partial_failure(
     (1.0 - q) * closed / (closed + open / (1.0 - q).powf(f64::from(successes)))
 }
 
-/// The chance with which Google's client-side throttle refuses a call: max(0, (requests − K · accepts) / (requests + 1)).
-/// From the book *Site Reliability Engineering*, chapter *Handling Overload*.
+/// The chance with which Google's client-side throttle refuses a call:
+/// max(0, (requests − K · accepts) / (requests + 1)). From the book *Site Reliability Engineering*, chapter *Handling Overload*.
 #[must_use]
 pub fn throttled(requests: f64, accepts: f64, k: f64) -> f64 {
     ((requests - k * accepts) / (requests + 1.0)).max(0.0)
