@@ -146,7 +146,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_transitions_total",
         labels: &[CIRCUIT, "from", "to", "cause"],
         unit: Unit::Transitions,
-        about: "Transitions from one state to another, or to the same anew, by cause",
+        about: "Transitions from one state to another, or from a state to itself, by cause",
         kind: Kind::Counter(|reading, count| {
             let transitions = reading.transitions.iter();
             transitions.for_each(|(step, transitions)| count(step, *transitions));
@@ -156,7 +156,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_timed_out_calls_total",
         labels: &[CIRCUIT, "limit"],
         unit: Unit::Calls,
-        about: "Calls that were cut off, by whose limit it was: call, probe or caller",
+        about: "Calls that reached a time limit, by which one: call, probe or caller",
         kind: Kind::Counter(|reading, count| {
             if let Some(timed_out) = reading.timed_out() {
                 count(&["call"], timed_out.call);
@@ -169,7 +169,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_fallbacks_total",
         labels: &[CIRCUIT, "kind", "cause", "result"],
         unit: Unit::Calls,
-        about: "Calls for which a fallback was asked, by its kind, why, and whether it answered or failed as well",
+        about: "Calls for which a fallback was asked, by its kind, by cause, and by whether it answered or failed, too",
         kind: Kind::Counter(|reading, count| {
             let fallbacks = reading
                 .parts()
@@ -196,7 +196,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_misplaced_calls_total",
         labels: &[CIRCUIT],
         unit: Unit::Calls,
-        about: "Calls that met a queue's layer inside the breaker, which keeps nothing there: a mistake",
+        about: "Calls that met a queue's layer inside the breaker, where it keeps nothing: a mistake",
         kind: Kind::Counter(|reading, count| {
             let parts = reading.parts().into_iter();
             parts.for_each(|parts| count(&[], parts.misplaced_calls));
@@ -223,7 +223,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_queue_total",
         labels: &[CIRCUIT, "result"],
         unit: Unit::Calls,
-        about: "Calls that were to be kept for later, by result: kept or refused, and of the kept delivered or dead",
+        about: "Calls that a queue was given, by result: kept or refused, and later delivered or dead",
         kind: Kind::Counter(|reading, count| {
             if let Some(queue) = reading.parts().and_then(|parts| parts.queue) {
                 count(&["kept"], queue.kept);
@@ -237,7 +237,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_fleet_detached_total",
         labels: &[CIRCUIT, "why"],
         unit: Unit::Times,
-        about: "How often the circuit has lost its fleet and went on alone, by why",
+        about: "How often the circuit lost its fleet and went on alone, by reason",
         kind: Kind::Counter(|reading, count| {
             let detached = reading.counted.detached.into_iter();
             detached.for_each(|totals| {
@@ -275,7 +275,8 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_failure_rate",
         labels: &[CIRCUIT],
         unit: Unit::Share,
-        about: "The share of calls that failed, of those in the window, or in it at the trip; NaN where there is none",
+        about: "The share of calls that failed: in the window, or (unless closed) in the window at the trip; NaN if \
+                there is none",
         kind: Kind::Gauge {
             read: |seen| or_nan(seen.snapshot.failure_rate()),
             gone: f64::NAN,
@@ -285,7 +286,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_failure_rate_threshold",
         labels: &[CIRCUIT],
         unit: Unit::Share,
-        about: "The share of failures at which the circuit opens; NaN where there is none",
+        about: "The share of failures at which the circuit opens; NaN if that is off",
         kind: Kind::Gauge {
             read: |seen| or_nan(seen.settings.failure_rate()),
             gone: f64::NAN,
@@ -295,7 +296,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_slow_call_rate",
         labels: &[CIRCUIT],
         unit: Unit::Share,
-        about: "The share of calls that were slow, of the same calls; NaN where there is none",
+        about: "The share of the same calls that were slow; NaN if there is none",
         kind: Kind::Gauge {
             read: |seen| or_nan(seen.snapshot.slow_call_rate()),
             gone: f64::NAN,
@@ -305,7 +306,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_slow_call_rate_threshold",
         labels: &[CIRCUIT],
         unit: Unit::Share,
-        about: "The share of slow calls at which the circuit opens; NaN where there is none",
+        about: "The share of slow calls at which the circuit opens; NaN if that is off",
         kind: Kind::Gauge {
             read: |seen| or_nan(seen.settings.slow_call_rate()),
             gone: f64::NAN,
@@ -329,8 +330,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_bulkhead_calls",
         labels: &[CIRCUIT, "what"],
         unit: Unit::Calls,
-        about: "Calls in the bulkhead: the places there are, NaN while it is off, those that are taken, and calls that \
-                are waiting for one",
+        about: "The bulkhead: its places (NaN while it is off), those that are taken, and calls that wait for a place",
         kind: Kind::Gauges(|reading, set| {
             if let Some(bulkhead) = reading.bulkhead() {
                 set(&["places"], bulkhead.places.map_or(f64::NAN, float));
@@ -354,8 +354,8 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_fleet_attached",
         labels: &[CIRCUIT],
         unit: Unit::Word,
-        about: "Whether a shared circuit takes part in its fleet: 1, or 0 while it is alone; NaN where that is turned \
-                off, and once it has left",
+        about: "1 while a shared circuit takes part in its fleet, 0 while it is alone; NaN if sharing is off, or the \
+                circuit has left",
         kind: Kind::Gauges(|reading, set| {
             if let Some(fleet) = reading.fleet() {
                 set(&[], fleet.attached.map_or(f64::NAN, word));
@@ -366,8 +366,8 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_fleet_instances",
         labels: &[CIRCUIT, "what"],
         unit: Unit::Instances,
-        about: "Instances of the fleet that have calls, and those of them that would open by themselves: contributing \
-                or agreeing; 0 while it is alone",
+        about: "Instances of the fleet that have calls (contributing), and of these the ones that would open by \
+                themselves (agreeing); 0 while the circuit is alone",
         kind: Kind::Gauges(|reading, set| {
             if let Some(fleet) = reading.fleet() {
                 set(&["contributing"], float(fleet.contributors));
@@ -379,7 +379,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_fleet_mismatch",
         labels: &[CIRCUIT],
         unit: Unit::Word,
-        about: "Whether another instance runs the circuit with other settings: 1, or 0",
+        about: "1 if another instance runs the circuit with other settings, else 0",
         kind: Kind::Gauges(|reading, set| {
             if let Some(fleet) = reading.fleet() {
                 set(&[], word(fleet.mismatch));
@@ -390,8 +390,8 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_unused_settings",
         labels: &[CIRCUIT],
         unit: Unit::Settings,
-        about: "How many settings are set that nothing keeps to, although there are calls: a bulkhead without a layer, \
-                retries without a policy, shared without a fleet",
+        about: "How many settings have no effect, although there are calls: a bulkhead without a layer, retries \
+                without a policy, shared without a fleet",
         kind: Kind::Gauge {
             read: |seen| float(unused(&seen.settings, &seen.snapshot).count() as u64),
             gone: 0.0,
@@ -401,14 +401,14 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_call_duration_seconds",
         labels: &[CIRCUIT],
         unit: Unit::Seconds,
-        about: "How long calls took, of circuits that count that: until the response, or until they were dropped",
+        about: "How long calls took until the response, or until they were dropped, if durations are turned on",
         kind: Kind::Histogram,
     },
     Metric {
         name: "circuit_breaker_circuits",
         labels: &["state"],
         unit: Unit::Circuits,
-        about: "Circuits there are, by state, also those without a label of their own",
+        about: "How many circuits there are, by state, those without a label of their own included",
         kind: Kind::Circuits,
     },
 ];
