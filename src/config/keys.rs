@@ -144,13 +144,13 @@ pub(super) const PARTS: [Key; 10] = [
         "defaults",
         &[Circuit],
         Nothing,
-        "What holds for every circuit.",
+        "Settings for every circuit.",
     ),
     key(
         "matching",
         &[Patterns],
         Nothing,
-        "What holds for circuits whose name matches, one after the other.",
+        "Settings for circuits whose name matches. If two blocks set the same key, the later one counts.",
     ),
     key(
         "circuits",
@@ -168,19 +168,19 @@ pub(super) const PARTS: [Key; 10] = [
         "caps",
         &[List(&CAP)],
         Nothing,
-        "Groups of circuits of which only a share may be open by failure at once.",
+        "Groups of circuits. Of each, only a share may be open at once because of failures.",
     ),
     key(
         "layers",
         &[Tables(&LAYER)],
         Nothing,
-        "What layers are told when they are built, by name.",
+        "What layers are built with, by the name of the layer.",
     ),
     key(
         "fleet",
         &[Table(&FLEET)],
         Nothing,
-        "Who the circuits are shared with that are `shared`.",
+        "The fleet: the instances that share the circuits that are `shared`.",
     ),
     key(
         "max_circuits",
@@ -209,7 +209,7 @@ pub(super) const LAYER: [Key; 8] = [
         "known_keys_only",
         &[Switch],
         Is(|_| false.into()),
-        "No circuit is made for a key for which there is none yet.",
+        "A request whose key has no circuit yet does not make one.",
     ),
     key(
         "failures",
@@ -227,7 +227,7 @@ pub(super) const LAYER: [Key; 8] = [
         "ignored",
         &[Statuses],
         Nothing,
-        "Statuses that count for nothing, too.",
+        "Statuses that are ignored, too.",
     ),
     key(
         "trip_now",
@@ -239,7 +239,7 @@ pub(super) const LAYER: [Key; 8] = [
         "client_errors_succeed",
         &[Switch],
         Is(|_| false.into()),
-        "A 4xx is a success, and not an answer that is in no rate.",
+        "A 4xx counts as a success, except 408, 425 and 429. Without this, it enters no rate.",
     ),
     key(
         "retry_after",
@@ -267,38 +267,39 @@ pub(super) const FLEET: [Key; 8] = [
         "scope",
         &[Part(0)],
         Nothing,
-        "What fails together, such as a zone: circuits are shared within it.",
+        "The part of your system that fails together, such as a zone. Circuits are shared only by instances of one \
+         scope.",
     ),
     key(
         "shards",
         &[Count(1, MAX_SHARDS)],
         Is(|_| Node::Integer(1)),
-        "How many parts of the store the circuits are spread over. The same in all instances.",
+        "Over how many parts of the store the circuits are spread. It must be the same in all instances.",
     ),
     key(
         "interval",
         &[TimeOf(SHORTEST_WAIT, LONGEST_WAIT)],
         Is(|_| INTERVAL.into()),
-        "How soon news is reported.",
+        "How soon an instance reports news to the store.",
     ),
     key(
         "poll",
         &[TimeOf(SHORTEST_WAIT, LONGEST_WAIT)],
         Is(|_| POLL.into()),
-        "How soon a change is seen without a hint.",
+        "How soon an instance sees a decision of others if the store gives no hint.",
     ),
     key(
         "detach_after",
         &[TimeOf(SHORTEST_WAIT, LONGEST_WAIT)],
         Is(|_| DETACH_AFTER.into()),
-        "After how long without an answer of the store each circuit is alone; at least twice the `poll` and four \
-         times the `interval`.",
+        "If the store does not answer for this long, each circuit goes on alone. It must be at least twice the \
+         `poll` and four times the `interval`.",
     ),
     key(
         "budget",
         &[Count(1, u32::MAX)],
         Is(|_| BUDGET.into()),
-        "How many reports a second the store shall get from all instances together.",
+        "About how many reports a second a shard of the store shall get from all instances together.",
     ),
     key(
         "label",
@@ -324,13 +325,13 @@ pub(super) const RETRY_AFTER: [Key; 2] = [
         "minimum",
         &[Time],
         Nothing,
-        "What is shorter is taken for this; at most the `maximum`.",
+        "A shorter time counts as this one; at most the `maximum`.",
     ),
     key(
         "maximum",
         &[TimeOf(Duration::from_nanos(1), DAY)],
         Required,
-        "What is longer is taken for this.",
+        "A longer time counts as this one.",
     ),
 ];
 
@@ -352,13 +353,13 @@ pub(super) const CAP: [Key; 4] = [
         "at_most",
         &[Share],
         Required,
-        "At most this share of them may be open by failure at once.",
+        "At most this share of the circuits may be open at once because of failures.",
     ),
     key(
         "at_least_one",
         &[Switch],
         Is(|_| false.into()),
-        "One of them may be open, however few there are.",
+        "At least one circuit may be open, however few there are.",
     ),
 ];
 
@@ -367,7 +368,7 @@ pub(super) const EXTENDS: Key = key(
     "extends",
     &[Text],
     Nothing,
-    "The name of one of the `bases`, whose keys come before those of this block.",
+    "The name of one of the `bases`. Its keys hold, unless this block has the same key.",
 );
 
 /// The same, and at the top.
@@ -375,7 +376,7 @@ pub(super) const ALLOW: Key = key(
     "allow",
     &[Lints],
     Nothing,
-    "Lints that are not reported: of all that is in the file, or of the circuits of a block.",
+    "Lints that are not reported: at the top for the whole file, in a block for its circuits.",
 );
 
 /// Beside the keys of a circuit in `matching`.
@@ -402,8 +403,8 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
             "failure_rate",
             &[Share, Off],
             Is(|it| it.failure_rate().into()),
-            "Opens when at least this share of the calls in the window has failed. Off where there are \
-             `consecutive_failures` and no window is named.",
+            "Opens when at least this share of the calls in the window has failed. If left out, it is off where there \
+             are `consecutive_failures` and no window is named.",
         ),
         |r, p, n| {
             let share = r.unless_off(p, n, Reader::share);
@@ -466,8 +467,8 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
             "minimum_calls",
             &[Count(1, u32::MAX)],
             Is(|it| it.minimum_calls().into()),
-            "Rates count only once the window holds so many calls; at most the size of a `count_window`. Where that \
-             is smaller than the default, its size.",
+            "Rates count only once the window holds so many calls; at most the size of a `count_window`. If that \
+             is smaller than 20, its size is the default.",
         ),
         |r, p, n| change(r.count(p, n, 1..=u32::MAX), CircuitBuilder::minimum_calls),
     ),
@@ -500,7 +501,8 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
             "time_window_buckets",
             &[Count(1, MAX_BUCKETS), Off],
             Is(|_| buckets_of_a_time_window().into()),
-            "In how many steps a time window rolls. Only where there is a `time_window`.",
+            "How many buckets a time window has. It rolls by one bucket at a time. Only where there is a \
+             `time_window`.",
         ),
         |r, p, n| {
             let buckets = r.unless_off(p, n, |r, p, n| r.count(p, n, 1..=MAX_BUCKETS));
@@ -539,7 +541,7 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
             "probes",
             &[Count(1, MAX_PROBES), Probes],
             Is(|it| probes_of(it.probes())),
-            "Closes when so many probes have succeeded, of at most so many: `3` is `\"3 of 3\"`.",
+            "`\"2 of 3\"` closes the circuit when two probes have succeeded, of at most three. `3` is `\"3 of 3\"`.",
         ),
         |r, p, n| {
             change(probes(r, p, n), |builder, (successes, of)| {
@@ -552,8 +554,8 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
             "half_open_timeout",
             &[Time, Off],
             Is(|it| it.half_open_timeout().into()),
-            "How long half-open waits for its probes before it reopens. Where it is off, the longer of the break \
-             before it and 30 seconds.",
+            "How long half-open waits for its probes before it reopens. If it is off, that is as long as the last \
+             break, but at least 30 seconds.",
         ),
         |r, p, n| {
             let timeout = r.unless_off(p, n, Reader::duration);
@@ -718,7 +720,8 @@ pub(super) const OPEN_FOR: [Key; 4] = [
         "jitter",
         &[Word(&JITTER_WORDS), Share],
         Is(|it| word_of(&JITTERS, it.open_for().get_jitter())),
-        "How breaks are spread: by so much either way, or down to half (`\"equal\"`) or to nothing (`\"full\"`).",
+        "How breaks vary at random. A share: up to so much longer or shorter. `\"equal\"`: down to half. `\"full\"`: \
+         down to nothing.",
     ),
 ];
 
@@ -748,7 +751,7 @@ pub(super) const BULKHEAD: [Key; 2] = [
         "wait",
         &[Time, NoTime],
         Nothing,
-        "How long one more waits for a place. Where it is left out, it is rejected at once.",
+        "How long a call waits for a place if all are taken. If left out, such a call is rejected at once.",
     ),
 ];
 
@@ -763,19 +766,19 @@ pub(super) const RETRIES: [Key; 4] = [
         "share",
         &[Share, NoShare],
         Is(|_| RetryLimits::new(1).share.into()),
-        "At most this share of the successful calls is repeated.",
+        "How many retries there may be, as a share of the successful calls.",
     ),
     key(
         "per_second",
         &[Count(0, MAX_RETRIES_PER_SECOND)],
         Is(|_| RetryLimits::new(1).per_second.into()),
-        "So many more may be repeated each second.",
+        "How many more retries there may be each second.",
     ),
     key(
         "max_wait",
         &[Time],
         Is(|_| RetryLimits::new(1).max_wait.into()),
-        "How long a call may wait in all before it is repeated.",
+        "How long a call may wait before it is repeated, all its waits together.",
     ),
 ];
 
@@ -784,13 +787,13 @@ pub(super) const SHARED: [Key; 5] = [
         "instances",
         &[Count(1, MAX_INSTANCES)],
         Is(|_| u64::from(Agreement::default().instances).into()),
-        "At least so many instances have to see it themselves. With 1, a single one can open all.",
+        "At least so many instances have to see the failures themselves. With 1, a single one can open all.",
     ),
     key(
         "share",
         &[Share, NoShare],
         Is(|_| Agreement::default().share.into()),
-        "And at least this share of those that have calls.",
+        "And at least this share of the instances that have calls.",
     ),
     key(
         "trip_now",
@@ -802,13 +805,13 @@ pub(super) const SHARED: [Key; 5] = [
         "stay_open_when_detached",
         &[Switch],
         Is(|_| Agreement::default().stay_open_when_detached.into()),
-        "Where the store has gone away, an open circuit waits for it.",
+        "If the store has gone away, an open circuit stays open until the store is back.",
     ),
     key(
         "revision",
         &[Whole(MAX_REVISION)],
         Is(|_| Agreement::default().revision.into()),
-        "Where instances differ, as during a deploy, the settings with the greatest are those of the fleet.",
+        "If instances have different settings, as during a deploy, those with the greatest revision are the fleet's.",
     ),
 ];
 

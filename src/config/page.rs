@@ -17,7 +17,7 @@ const LEGEND: &str = "\
 * A **time** is text such as `\"30s\"`, `\"250ms\"`, `\"1m 30s\"` or `\"1.5h\"`, above zero. A month is `\"1month\"`, \
 since `M` looks like a minute.
 * A **share** is `0.5` or `\"50%\"`, above 0 and at most 1.
-* What can be **off** is turned off by `\"off\"`, also where something before has set it.
+* The value `\"off\"` turns a setting **off**, also one that an earlier block has set.
 ";
 
 fn tables() -> String {
@@ -32,7 +32,7 @@ fn tables() -> String {
     table(&mut tables, "", LAYER.iter());
     tables += "\nThe `fleet`:\n\n";
     table(&mut tables, "", FLEET.iter());
-    tables += "\n## What a circuit may be told\n\nEach links to the method of the builder, which tells more.\n\n";
+    tables += "\n## Settings of a circuit\n\nEach key links to the method of the builder, which tells more.\n\n";
     table(&mut tables, "crate::CircuitBuilder::", circuit());
     tables += "\n## Tables in place of a value\n";
     for key in circuit().chain(&LAYER) {
@@ -101,12 +101,12 @@ fn of_shape(shape: &Shape) -> String {
         Shape::Tables(_) => "a table of names, each with a table".to_owned(),
         Shape::HeaderName => "the name of a header".to_owned(),
         Shape::Statuses => "a list of statuses".to_owned(),
-        Shape::Circuit => "what a circuit may be told".to_owned(),
+        Shape::Circuit => "settings of a circuit".to_owned(),
         Shape::Circuits | Shape::Bases => {
-            "a table of names, each with what a circuit may be told".to_owned()
+            "a table of names, each with settings of a circuit".to_owned()
         }
         Shape::Lints => "a list of [lints](crate::config::lint)".to_owned(),
-        Shape::Patterns => "a list, each with `names` and what a circuit may be told".to_owned(),
+        Shape::Patterns => "a list, each with `names` and settings of a circuit".to_owned(),
     }
 }
 
