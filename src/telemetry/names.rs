@@ -379,7 +379,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_fleet_mismatch",
         labels: &[CIRCUIT],
         unit: Unit::Word,
-        about: "1 if another instance runs the circuit with other settings, else 0",
+        about: "1 if this instance runs the circuit with other settings than its fleet, else 0",
         kind: Kind::Gauges(|reading, set| {
             if let Some(fleet) = reading.fleet() {
                 set(&[], word(fleet.mismatch));
