@@ -19,7 +19,7 @@ use crate::{
     circuit::error::{Rejected, TimedOut},
     service::{
         layer::CircuitBreakerLayer,
-        reject::{Reject, TellTimeOut},
+        reject::{KeepTimeOut, Reject, TellTimeOut},
         shared::Policies,
     },
 };
@@ -165,6 +165,14 @@ impl<R: TellTimeOut<F>, F> TellTimeOut<F> for Drained<R> {
 
     fn without(rejection: Arc<Self>) -> Self::Without {
         rejection.around(R::without(rejection.rejection.clone()))
+    }
+}
+
+impl<R: KeepTimeOut> KeepTimeOut for Drained<R> {
+    type TimeOut = R::TimeOut;
+
+    fn kept_time_out(&self) -> R::TimeOut {
+        self.rejection.kept_time_out()
     }
 }
 

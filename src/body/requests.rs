@@ -25,7 +25,7 @@ use crate::{
         classify::HttpClassifier,
         give_back::{GiveBack, Keep},
         layer::CircuitBreakerLayer,
-        reject::{Reject, ServiceUnavailable, TellTimeOut},
+        reject::{KeepTimeOut, Reject, ServiceUnavailable, TellTimeOut},
         scope::{CallScope, HeadOnly, ObserveResponse, ObservedCall, sealed},
         shared::{Policies, Shared},
     },
@@ -297,6 +297,14 @@ impl<R: TellTimeOut<F>, F> TellTimeOut<F> for AsItCame<R> {
 
     fn without(rejection: Arc<Self>) -> Self::Without {
         AsItCame(Arc::new(R::without(rejection.0.clone())))
+    }
+}
+
+impl<R: KeepTimeOut> KeepTimeOut for AsItCame<R> {
+    type TimeOut = R::TimeOut;
+
+    fn kept_time_out(&self) -> R::TimeOut {
+        self.0.kept_time_out()
     }
 }
 

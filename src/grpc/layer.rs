@@ -11,7 +11,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Classifies and rejects as gRPC has it, and follows calls to their trailers (rule H4).
     ///
     /// It replaces what was set before it about classifying, rejecting and bodies. What is set after it holds, such as
-    /// a [`fallback`](Self::fallback) in place of the rejection.
+    /// a [`fallback`](Self::fallback) in place of the rejection. A call that takes too long is answered with
+    /// `grpc-status: 4` with that, too.
     ///
     /// **Watch out:** do not observe bodies again. They are observed already, and the classifier would not see their
     /// trailers any more:

@@ -72,7 +72,10 @@ mod tonic_status;
 #[cfg(feature = "tonic")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 pub use self::reject_as_status::RejectAsStatus;
-pub use self::{classify::GrpcClassifier, reject::GrpcUnavailable};
+pub use self::{
+    classify::GrpcClassifier,
+    reject::{DeadlineExceeded, GrpcUnavailable},
+};
 
 pub use crate::service::grpc_code::Code;
 use crate::{

@@ -10,7 +10,7 @@ use http::{HeaderValue, Response, header::CONTENT_TYPE};
 use crate::{
     circuit::error::{LimitOf, Reason, Rejected, TimedOut},
     service::{
-        reject::{DAY, NoTimeOutAnswer, Reject, RespondWith, TimeOutWith},
+        reject::{AnswerTimeOut, DAY, NoTimeOutAnswer, Reject, RespondWith, TimeOutWith},
         time_out::tell_time_out,
     },
 };
@@ -47,7 +47,19 @@ impl<Req, B: Default, E> Reject<Req, Response<B>, E> for GrpcUnavailable {
     }
 }
 
-tell_time_out! { GrpcUnavailable => RespondWith }
+tell_time_out! { GrpcUnavailable => RespondWith, or DeadlineExceeded }
+
+/// How a call that takes too long is answered over gRPC, if rejections are answered by a response of your own or a
+/// fallback: `grpc-status: 4` (deadline exceeded), as by [`GrpcUnavailable`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeadlineExceeded;
+
+#[diagnostic::do_not_recommend]
+impl<B: Default> AnswerTimeOut<Response<B>> for DeadlineExceeded {
+    fn answer(&self, timed_out: TimedOut) -> Option<Response<B>> {
+        Some(deadline_exceeded(timed_out))
+    }
+}
 
 /// What strangers may know of it: no limit.
 pub(super) fn too_long(timed_out: &TimedOut) -> &'static str {

@@ -9,6 +9,7 @@ use crate::{
         classify::{Classify, IgnoreRejections},
         error::{CircuitError, Rejected, TimedOut},
     },
+    grpc::DeadlineExceeded,
     machine::Outcome,
     service::{
         layer::CircuitBreakerLayer,
@@ -45,7 +46,7 @@ where
     }
 }
 
-tell_time_out! { RejectAsStatus => Returns }
+tell_time_out! { RejectAsStatus => Returns, or DeadlineExceeded }
 
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {

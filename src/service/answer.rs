@@ -184,16 +184,14 @@ pub struct RejectWith<F, T = GatewayTimeout> {
     pub(crate) time_out: T,
 }
 
-impl<F> RejectWith<F> {
-    pub(crate) fn new(respond: F) -> Self {
+impl<F, T> RejectWith<F, T> {
+    pub(crate) fn new(respond: F, time_out: T) -> Self {
         Self {
             respond: Arc::new(respond),
-            time_out: GatewayTimeout,
+            time_out,
         }
     }
-}
 
-impl<F, T> RejectWith<F, T> {
     pub(crate) fn with_time_out<T2>(&self, time_out: T2) -> RejectWith<F, T2> {
         RejectWith {
             respond: self.respond.clone(),

@@ -9,7 +9,8 @@ use super::{
     classify::HttpClassifier,
     give_back::{GiveBack, Keep},
     reject::{
-        Fallback, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable, TellTimeOut,
+        Fallback, KeepTimeOut, RejectAsBoxError, RejectAsError, RejectWith, ServiceUnavailable,
+        TellTimeOut,
     },
     scope::{CallScope, HeadOnly},
     shared::{Family, Policies},
@@ -224,7 +225,8 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// * An answer with a status of 4xx or 5xx and no `Retry-After` gets the usual one (rule H1). To leave it out, use
     ///   [`WithoutRetryAfter`](crate::reject::WithoutRetryAfter).
     /// * It is marked as a rejection, like the default one (rule H3).
-    /// * A call that takes too long is answered with 504, or [with your own](Self::time_out_with).
+    /// * A call that takes too long is answered as before: with 504, over gRPC with `grpc-status: 4`, or [with your
+    ///   own](Self::time_out_with).
     ///
     /// **Watch out:** http and axum make a 200 of a response without a status of its own. Then a client, or a cache on
     /// the way to it, takes the rejection for a good answer:
@@ -248,11 +250,16 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// ```
     ///
     /// Default: [`ServiceUnavailable`].
-    pub fn reject_with<F, A>(self, respond: F) -> CircuitBreakerLayer<C, RejectWith<F>, X, G>
+    pub fn reject_with<F, A>(
+        self,
+        respond: F,
+    ) -> CircuitBreakerLayer<C, RejectWith<F, R::TimeOut>, X, G>
     where
         F: Fn(&Rejected) -> A,
+        R: KeepTimeOut,
     {
-        self.rejection(RejectWith::new(respond))
+        let time_out = self.family.policies().rejection.kept_time_out();
+        self.rejection(RejectWith::new(respond, time_out))
     }
 
     /// A rejection becomes an error, for any service: [`CircuitError`](crate::CircuitError). If the inner error is
@@ -270,18 +277,24 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// Answers rejections with an async function of the rejection and the untouched request.
     ///
     /// Its answer is not marked as a rejection: a good answer is a good answer. If it is still a refusal, [mark
-    /// it](Rejected::mark_response). For calls that take too long, see [`time_out_with`](Self::time_out_with).
+    /// it](Rejected::mark_response). A call that takes too long is answered as before: with 504, over gRPC with
+    /// `grpc-status: 4`, or [with your own](Self::time_out_with).
     ///
     /// For more there is a layer of its own, `degrade::fallback` (feature `degrade`). It can also answer failures,
     /// marks and counts its answers, and keeps a fallback's error apart from the dependency's.
     #[doc(alias = "fallback.enabled")]
     #[doc(alias = "getFallback")]
-    pub fn fallback<F, Req, Fut>(self, fallback: F) -> CircuitBreakerLayer<C, Fallback<F>, X, G>
+    pub fn fallback<F, Req, Fut>(
+        self,
+        fallback: F,
+    ) -> CircuitBreakerLayer<C, Fallback<F, R::TimeOut>, X, G>
     where
         F: Fn(Rejected, Req) -> Fut,
         Fut: Future,
+        R: KeepTimeOut,
     {
-        self.rejection(Fallback::new(fallback))
+        let time_out = self.family.policies().rejection.kept_time_out();
+        self.rejection(Fallback::new(fallback, time_out))
     }
 
     /// Answers a call that takes too long with a response of your own (rules M5, D9). That is a call that takes longer
@@ -299,7 +312,9 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// `reject_with` if the body is not `Default`. Then it does not compile until you give it one here, or say that
     /// there is [none](Self::without_time_out_answer).
     ///
-    /// **Watch out:** a method about rejections that is called after it replaces it:
+    /// [`reject_with`](Self::reject_with) and [`fallback`](Self::fallback) may come before it or after it.
+    ///
+    /// **Watch out:** whatever else is about rejections replaces it, if it is called after it. So does `grpc()`:
     ///
     /// ```
     /// # use http::Response;
@@ -307,11 +322,11 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # use tower_breaker::Circuit;
     /// # fn main() -> Result<(), tower_breaker::ConfigError> {
     /// # let layer = || Circuit::builder("payments").build_layer();
-    /// // Wrong: a 504 without a body, as usual.
-    /// let wrong = layer()?.time_out_with(|_| "late").reject_with(|_| "sorry");
+    /// // Wrong: an error, as a rejection is.
+    /// let wrong = layer()?.time_out_with(|_| Response::new("late".to_owned())).reject_as_error();
     ///
     /// // Right.
-    /// let right = layer()?.reject_with(|_| "sorry").time_out_with(|_| "late");
+    /// let right = layer()?.reject_as_error().time_out_with(|_| Response::new("late".to_owned()));
     /// # let service = || service_fn(async |_: http::Request<()>| {
     /// #     Ok::<_, std::io::Error>(Response::new(String::new()))
     /// # });
@@ -320,7 +335,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// # }
     /// ```
     ///
-    /// Default: 504, or an error if rejections are errors.
+    /// Default: 504, over gRPC `grpc-status: 4`, or an error if rejections are errors.
     pub fn time_out_with<F, A>(self, respond: F) -> CircuitBreakerLayer<C, R::With, X, G>
     where
         F: Fn(&TimedOut) -> A,

@@ -12,7 +12,7 @@
 //! | [`fallback`] | whatever an async function makes of the request | the inner one, unchanged |
 //!
 //! They also say how a call is answered that takes too long (rules M5, D9): by a 504, a [`CircuitError::TimedOut`], or
-//! a boxed [`TimedOut`]. The limits are [`call_timeout`](crate::CircuitBuilder::call_timeout), and for probes
+//! a boxed [`TimedOut`]. [`reject_with`] and [`fallback`] leave that as it is. The limits are [`call_timeout`](crate::CircuitBuilder::call_timeout), and for probes
 //! [`probe_timeout`](crate::CircuitBuilder::probe_timeout), if these are set. [`time_out_with`] gives another answer to
 //! any of them.
 //!
@@ -77,8 +77,8 @@ use crate::circuit::error::{CircuitError, Rejected, TimedOut};
 pub use super::{
     answer::{HttpResponse, IntoAnswer, RejectWith, WithoutRetryAfter},
     time_out::{
-        AnswerTimeOut, GatewayTimeout, NoTimeOutAnswer, RespondWith, Returns, TellTimeOut,
-        TimeOutWith,
+        AnswerTimeOut, GatewayTimeout, KeepTimeOut, NoTimeOutAnswer, RespondWith, Returns,
+        TellTimeOut, TimeOutWith,
     },
 };
 
@@ -319,19 +319,17 @@ impl<Res, E> fmt::Debug for RejectErrorFuture<Res, E> {
 /// [`fallback`](crate::CircuitBreakerLayer::fallback).
 pub struct Fallback<F, T = GatewayTimeout> {
     respond: Arc<F>,
-    time_out: T,
-}
-
-impl<F> Fallback<F> {
-    pub(crate) fn new(respond: F) -> Self {
-        Self {
-            respond: Arc::new(respond),
-            time_out: GatewayTimeout,
-        }
-    }
+    pub(super) time_out: T,
 }
 
 impl<F, T> Fallback<F, T> {
+    pub(crate) fn new(respond: F, time_out: T) -> Self {
+        Self {
+            respond: Arc::new(respond),
+            time_out,
+        }
+    }
+
     pub(crate) fn with_time_out<T2>(&self, time_out: T2) -> Fallback<F, T2> {
         Fallback {
             respond: self.respond.clone(),
@@ -373,7 +371,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::{
-        Fallback, NoTimeOutAnswer, RejectWith, RespondWith, Returns, TimeOutWith, whole_number,
+        Fallback, GatewayTimeout, NoTimeOutAnswer, RejectWith, RespondWith, Returns, TimeOutWith,
+        whole_number,
     };
 
     // H1
@@ -386,11 +385,13 @@ mod tests {
     // No user can hold one, but the compiler wants them printable.
     #[test]
     fn closures_are_printed_as_such() {
-        assert_eq!(format!("{:?}", RejectWith::new(|| ())), "RejectWith(_)");
-        assert_eq!(format!("{:?}", Fallback::new(|| ())), "Fallback(_)");
+        let reject_with = || RejectWith::new(|| (), GatewayTimeout);
+        assert_eq!(format!("{:?}", reject_with()), "RejectWith(_)");
+        let fallback = Fallback::new(|| (), GatewayTimeout);
+        assert_eq!(format!("{fallback:?}"), "Fallback(_)");
         assert_eq!(format!("{:?}", RespondWith::new(|| ())), "RespondWith(_)");
         assert_eq!(format!("{:?}", Returns::new(|| ())), "Returns(_)");
-        let both = TimeOutWith::new(Arc::new(RejectWith::new(|| ())), NoTimeOutAnswer);
+        let both = TimeOutWith::new(Arc::new(reject_with()), NoTimeOutAnswer);
         let printed = "TimeOutWith { rejection: RejectWith(_), .. }";
         assert_eq!(format!("{both:?}"), printed);
     }

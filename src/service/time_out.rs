@@ -48,12 +48,18 @@ impl<Res> AnswerTimeOut<Res> for NoTimeOutAnswer {
 }
 
 /// The result of a closure: anything that can be [made a response](IntoAnswer).
-#[derive(Clone, Copy)]
-pub struct RespondWith<F>(F);
+pub struct RespondWith<F>(Arc<F>);
 
 impl<F> RespondWith<F> {
     pub(crate) fn new(respond: F) -> Self {
-        Self(respond)
+        Self(Arc::new(respond))
+    }
+}
+
+/// By hand: a closure that is not `Clone` is shared, not cloned.
+impl<F> Clone for RespondWith<F> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
@@ -70,12 +76,18 @@ where
 }
 
 /// The result of a closure, of any type.
-#[derive(Clone, Copy)]
-pub struct Returns<F>(F);
+pub struct Returns<F>(Arc<F>);
 
 impl<F> Returns<F> {
     pub(crate) fn new(respond: F) -> Self {
-        Self(respond)
+        Self(Arc::new(respond))
+    }
+}
+
+/// By hand: a closure that is not `Clone` is shared, not cloned.
+impl<F> Clone for Returns<F> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
@@ -145,9 +157,34 @@ pub trait TellTimeOut<F>: Sized {
     fn without(rejection: Arc<Self>) -> Self::Without;
 }
 
-/// A rejection that has an answer of its own, which is not asked for then.
+/// A rejection whose answer to a call that takes too long holds on, if
+/// [`reject_with`](crate::CircuitBreakerLayer::reject_with) or [`fallback`](crate::CircuitBreakerLayer::fallback) is
+/// said after it. So a layer for gRPC goes on to answer such a call as gRPC does.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no answer to a time-out that `reject_with` or `fallback` could keep",
+    note = "these take the place of a `Reject` of your own: leave out the `.rejection(..)` before them, or implement \
+            `reject::KeepTimeOut` for it"
+)]
+pub trait KeepTimeOut {
+    /// The answer.
+    type TimeOut;
+
+    /// What is kept.
+    fn kept_time_out(&self) -> Self::TimeOut;
+}
+
+/// A rejection that has an answer of its own. It is not asked for if another is told, and `$usual` stands for it if
+/// only rejections get another.
 macro_rules! tell_time_out {
-    ($($rejection:ty => $answer:ident),*) => {$(
+    ($($rejection:ty => $answer:ident, or $usual:ident);*) => {$(
+        impl $crate::service::time_out::KeepTimeOut for $rejection {
+            type TimeOut = $usual;
+
+            fn kept_time_out(&self) -> $usual {
+                $usual
+            }
+        }
+
         impl<F> $crate::service::time_out::TellTimeOut<F> for $rejection {
             type With = TimeOutWith<Self, $answer<F>>;
             type Without = TimeOutWith<Self, NoTimeOutAnswer>;
@@ -167,9 +204,33 @@ macro_rules! tell_time_out {
 pub(crate) use tell_time_out;
 
 tell_time_out! {
-    ServiceUnavailable => RespondWith,
-    RejectAsError => Returns,
-    RejectAsBoxError => Returns
+    ServiceUnavailable => RespondWith, or GatewayTimeout;
+    RejectAsError => Returns, or GatewayTimeout;
+    RejectAsBoxError => Returns, or GatewayTimeout
+}
+
+impl<R, T: Clone> KeepTimeOut for TimeOutWith<R, T> {
+    type TimeOut = T;
+
+    fn kept_time_out(&self) -> T {
+        self.time_out.clone()
+    }
+}
+
+impl<G, T: Clone> KeepTimeOut for RejectWith<G, T> {
+    type TimeOut = T;
+
+    fn kept_time_out(&self) -> T {
+        self.time_out.clone()
+    }
+}
+
+impl<G, T: Clone> KeepTimeOut for Fallback<G, T> {
+    type TimeOut = T;
+
+    fn kept_time_out(&self) -> T {
+        self.time_out.clone()
+    }
 }
 
 impl<R: TellTimeOut<F>, T, F> TellTimeOut<F> for TimeOutWith<R, T> {

@@ -258,11 +258,11 @@ async fn a_timeout_around_a_breaker_is_neutral_and_one_inside_a_failure() {
 mod of_callers {
     use std::convert::Infallible;
 
-    use http::{HeaderValue, Request, Response};
+    use http::{HeaderValue, Request, Response, StatusCode, response::Parts};
     use tokio::time::{Instant, sleep};
-    use tower::{Layer, ServiceExt, service_fn, util::BoxCloneService};
+    use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneService};
     use tower_breaker::{
-        LimitOf, TimedOut,
+        LimitOf, Rejected, TimedOut,
         deadline::{Deadline, GrpcTimeout},
     };
 
@@ -295,6 +295,22 @@ mod of_callers {
         panic!("nobody has cut it off")
     }
 
+    /// The head of what `layer` makes of a call that hangs.
+    async fn head<L, B>(layer: L) -> Parts
+    where
+        L: Layer<
+                BoxCloneService<Asked, Answer, Infallible>,
+                Service: Service<Asked, Response = Response<B>, Error = Infallible>,
+            >,
+    {
+        let answer = layer
+            .layer(BoxCloneService::new(service_fn(hang)))
+            .oneshot(asked(&[]))
+            .await;
+        let Ok(answer) = answer;
+        answer.into_parts().0
+    }
+
     /// The answer is deadline exceeded, after so long, by that limit.
     async fn late(fixture: &Fixture, values: &[&[u8]]) -> (LimitOf, Duration) {
         let began = Instant::now();
@@ -305,6 +321,37 @@ mod of_callers {
         assert_eq!(answer.headers()["grpc-message"], "the call took too long");
         let told: &TimedOut = answer.extensions().get().expect("told");
         (told.whose(), began.elapsed())
+    }
+
+    // H2, H4: to answer rejections otherwise says nothing about calls that take too long.
+    #[tokio::test(start_paused = true)]
+    async fn a_rejection_of_ones_own_leaves_a_late_call_deadline_exceeded() {
+        let fixture = fragile(|circuit| circuit.consecutive_failures(9).call_timeout(LIMIT));
+        let layer = || CircuitBreakerLayer::new(fixture.circuit.clone()).grpc();
+        let answered = |_: &Rejected| Response::new(String::new());
+        let fallback = async |_, _: Asked| Ok(Response::new(String::new()));
+        let answers = [
+            head(layer().reject_with(answered)).await,
+            head(layer().fallback(fallback)).await,
+            head(
+                layer()
+                    .reject_as_status()
+                    .reject_with(answered)
+                    .fallback(fallback),
+            )
+            .await,
+            head(layer().drain_rejected(1, LIMIT).reject_with(answered)).await,
+        ];
+        for answer in answers {
+            let code = &answer.headers["grpc-status"];
+            assert_eq!((answer.status.as_u16(), code.as_bytes()), (200, &b"4"[..]));
+            let told: &TimedOut = answer.extensions.get().expect("told");
+            assert_eq!(told.whose(), LimitOf::Call);
+        }
+        let own = layer()
+            .reject_with(answered)
+            .time_out_with(|_| StatusCode::BAD_GATEWAY);
+        assert_eq!(head(own).await.status, 502);
     }
 
     // M5

@@ -558,6 +558,60 @@ async fn with_a_response_of_ones_own_or_a_fallback_it_is_a_504_as_usual() {
     assert_eq!(answer.expect("a 504").status(), 504);
 }
 
+// M5, H2: to answer rejections otherwise says nothing about calls that take too long.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_about_time_outs_holds_whatever_rejections_become_after_it() {
+    let circuit = build(|c| c.consecutive_failures(9));
+    let told = || layer(&circuit).time_out_with(|_| (StatusCode::BAD_GATEWAY, "late"));
+    let inner = || hanging(&Alive::default(), None);
+    let fallback = async |_, _: Asked| Ok(respond(203));
+    let ask = || Asked::default();
+    let answers = [
+        told()
+            .reject_with(|_| "sorry")
+            .layer(inner())
+            .oneshot(ask())
+            .await,
+        told()
+            .fallback(fallback)
+            .layer(inner())
+            .oneshot(ask())
+            .await,
+        // Twice, and by a response.
+        layer(&circuit)
+            .reject_with(|_| "sorry")
+            .time_out_with(|_| (StatusCode::BAD_GATEWAY, "late"))
+            .reject_with(|_| "very sorry")
+            .layer(inner())
+            .oneshot(ask())
+            .await,
+        layer(&circuit)
+            .fallback(fallback)
+            .time_out_with(|_| {
+                Response::builder()
+                    .status(502)
+                    .body("late".to_owned())
+                    .expect("valid")
+            })
+            .fallback(fallback)
+            .layer(inner())
+            .oneshot(ask())
+            .await,
+    ];
+    for answer in answers {
+        let answer = answer.expect("told");
+        assert_eq!((answer.status().as_u16(), &**answer.body()), (502, "late"));
+    }
+    // Nor does it begin to answer what was left to go on.
+    let goes_on = layer(&circuit)
+        .without_time_out_answer()
+        .reject_with(|_| "sorry");
+    let slow = hanging(&Alive::default(), Some(3 * LIMIT));
+    let (answer, took) = timed(goes_on.layer(slow).oneshot(ask())).await;
+    is_limit(took, 3 * LIMIT);
+    assert_eq!(answer.expect("its own").status(), 200);
+}
+
 // M5, H2
 #[tokio::test(start_paused = true)]
 async fn of_what_time_out_with_returns_a_response_is_made() {
