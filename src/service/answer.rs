@@ -1,12 +1,17 @@
 //! What the closure of [`reject_with`](crate::CircuitBreakerLayer::reject_with) may return, and what becomes of it.
 
 use std::{
+    any::TypeId,
+    borrow::Cow,
     fmt,
     future::{Ready, ready},
     sync::Arc,
 };
 
-use http::{Response, StatusCode, header::RETRY_AFTER};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 
 use super::{
     reject::{Reject, whole_number},
@@ -42,6 +47,9 @@ impl<B> HttpResponse for Response<B> {
 /// | `(StatusCode, body)` | that status, and what the service's body can be made [`From`] |
 /// | [`WithoutRetryAfter`] of one of these | the same, and no `Retry-After` is added |
 /// | anything that an axum handler returns | say `.into_response()` at the end |
+///
+/// A text has the `Content-Type` `text/plain; charset=utf-8`, with a status and without. A text is a `&'static str`, a
+/// `String`, a `Cow<'static, str>` or a `Box<str>`. Other bodies get no `Content-Type`. For another, return a response.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be made the answer `{Res}`",
     label = "not an answer of this service",
@@ -76,24 +84,28 @@ impl<Res: HttpResponse<Body: Default>> IntoAnswer<Res> for StatusCode {
 }
 
 #[diagnostic::do_not_recommend]
-impl<Res: HttpResponse<Body: From<T>>, T> IntoAnswer<Res> for (StatusCode, T) {
+impl<Res: HttpResponse<Body: From<T>>, T: 'static> IntoAnswer<Res> for (StatusCode, T) {
     fn into_answer(self, _: StatusCode) -> Response<Res::Body> {
         let (status, body) = self;
-        with_status(status, body.into())
+        if is_text::<T>() {
+            with_text(status, body.into())
+        } else {
+            with_status(status, body.into())
+        }
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<Res: HttpResponse<Body: From<&'static str>>> IntoAnswer<Res> for &'static str {
     fn into_answer(self, status: StatusCode) -> Response<Res::Body> {
-        with_status(status, self.into())
+        with_text(status, self.into())
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<Res: HttpResponse<Body: From<Self>>> IntoAnswer<Res> for String {
     fn into_answer(self, status: StatusCode) -> Response<Res::Body> {
-        with_status(status, self.into())
+        with_text(status, self.into())
     }
 }
 
@@ -130,6 +142,25 @@ fn with_status<B>(status: StatusCode, body: B) -> Response<B> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response
+}
+
+/// Without it, a browser guesses what it is, and may take it for HTML.
+fn with_text<B>(status: StatusCode, text: B) -> Response<B> {
+    const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+    let mut response = with_status(status, text);
+    response.headers_mut().insert(CONTENT_TYPE, PLAIN);
+    response
+}
+
+/// Decided by the compiler: which body a type makes can be asked of the type only, for want of specialisation.
+fn is_text<T: 'static>() -> bool {
+    let texts = [
+        TypeId::of::<&'static str>(),
+        TypeId::of::<String>(),
+        TypeId::of::<Cow<'static, str>>(),
+        TypeId::of::<Box<str>>(),
+    ];
+    texts.contains(&TypeId::of::<T>())
 }
 
 /// An answer of the user's own, as a response: with `Retry-After` (rule H1) and marked (rule H3).

@@ -48,6 +48,7 @@
 //! | … of a circuit that is forced open | 3 | there is no `Retry-After` |
 //! | a response of [`reject_with`] | 5 | as a 503, beside what you make |
 //! | … that has a `Retry-After`, [needs none](WithoutRetryAfter), or is no 4xx or 5xx | 3 | the mark, beside what you make |
+//! | … the same, of a text | 5 | its `Content-Type` has a header map, too |
 //! | a [`fallback`]'s answer | 0 | what you make |
 //! | a head of gRPC | 10 | a header map of four, the digits of the push-back, and the mark |
 //! | a `tonic::Status` made of a [`Rejected`] | 7 | metadata, the message, and the source, which is shared |

@@ -263,15 +263,24 @@ fn an_answer_of_ones_own_costs_its_mark_and_its_retry_after() {
     let mut without = layer()
         .reject_with(|_| WithoutRetryAfter("sorry"))
         .layer(inner());
+    let mut status = layer()
+        .reject_with(|_| http::StatusCode::BAD_GATEWAY)
+        .layer(inner());
+    let mut neither = layer()
+        .reject_with(|_| WithoutRetryAfter(http::StatusCode::BAD_GATEWAY))
+        .layer(inner());
     let mut good = layer()
         .reject_with(|_| http::Response::new("sorry"))
         .layer(inner());
     let allocated = [
         allocations(|| drop(call(&mut with, ()))),
+        allocations(|| drop(call(&mut status, ()))),
         allocations(|| drop(call(&mut without, ()))),
+        allocations(|| drop(call(&mut neither, ()))),
         allocations(|| drop(call(&mut good, ()))),
     ];
-    assert_eq!(allocated, [5, 3, 3]);
+    // A text has its header map for its `Content-Type`, in which there is room for the `Retry-After`.
+    assert_eq!(allocated, [5, 5, 5, 3, 3]);
 }
 
 // F3: a box where one is asked for, and the source of an error where that is; once.

@@ -43,6 +43,34 @@ fn of_a_text_a_status_or_both_it_makes_a_response() {
     assert_eq!(seen(whole), says(200, "whole"));
 }
 
+// H2: as axum has it. Without one a browser guesses, and takes what a user typed for HTML.
+#[test]
+fn a_text_is_plain_text_and_nothing_else_is() {
+    fn of(response: &Response<Full<Bytes>>) -> Option<&str> {
+        let kind = response.headers().get("content-type")?;
+        Some(kind.to_str().expect("text"))
+    }
+    let later = StatusCode::TOO_MANY_REQUESTS;
+    let texts = [
+        answered(|_| "down"),
+        answered(|_| "down".to_owned()),
+        answered(move |_| (later, "later")),
+        answered(move |_| (later, "later".to_owned())),
+        answered(|_| WithoutRetryAfter("down")),
+    ];
+    for text in texts {
+        assert_eq!(of(&text), Some("text/plain; charset=utf-8"));
+    }
+    let others = [
+        answered(move |_| later),
+        answered(move |_| (later, Bytes::from("later"))),
+        answered(|_| Response::new(Full::from("whole"))),
+    ];
+    for other in others {
+        assert_eq!(of(&other), None);
+    }
+}
+
 // H2: as axum's handlers have it, and nothing has to be said about types.
 #[test]
 fn a_body_is_inferred_from_the_service() {
