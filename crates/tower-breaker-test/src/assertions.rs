@@ -1,0 +1,219 @@
+//! Assertions that print what happened. They take whatever has a [`Recorder`]: a [`TestCircuit`](crate::TestCircuit),
+//! or a recorder of yours.
+
+use std::{convert::Infallible, error::Error, fmt};
+
+use http::Response;
+use tower_breaker::{CircuitError, Rejected, State};
+
+use crate::recorder::Recorder;
+
+/// The circuit is closed.
+///
+/// # Panics
+///
+/// If it is not, with the transcript.
+#[track_caller]
+pub fn assert_closed(recorded: &impl AsRef<Recorder>) {
+    assert_state(recorded.as_ref(), State::Closed);
+}
+
+/// The circuit is open. It still is when its break (elsewhere: wait duration) is over and nobody has called yet.
+///
+/// # Panics
+///
+/// If it is not, with the transcript.
+#[track_caller]
+pub fn assert_open(recorded: &impl AsRef<Recorder>) {
+    assert_state(recorded.as_ref(), State::Open);
+}
+
+/// The circuit is half-open.
+///
+/// # Panics
+///
+/// If it is not, with the transcript.
+#[track_caller]
+pub fn assert_half_open(recorded: &impl AsRef<Recorder>) {
+    assert_state(recorded.as_ref(), State::HalfOpen);
+}
+
+#[track_caller]
+fn assert_state(recorder: &Recorder, expected: State) {
+    let found = recorder.circuit().state();
+    if found != expected {
+        fail(
+            recorder,
+            &format_args!("{expected}"),
+            &format_args!("{found}"),
+        );
+    }
+}
+
+/// The circuit went through exactly these states since the recorder began. The state in which it began is not among
+/// them: `&[]` says that nothing has changed.
+///
+/// # Panics
+///
+/// If it went through others, with the transcript. Also if entries were cut off, because nobody knows then.
+#[track_caller]
+pub fn assert_transitions(recorded: &impl AsRef<Recorder>, expected: &[State]) {
+    let recorder = recorded.as_ref();
+    let transcript = recorder.transcript();
+    let found = transcript.transitions();
+    let path = Path(transcript.began(), expected);
+    if transcript.cut_off() > 0 {
+        let unknown = "not known: entries are cut off, so keep more (`RecorderBuilder::keep`)";
+        fail(recorder, &path, &unknown);
+    }
+    if found != expected {
+        fail(recorder, &path, &Path(transcript.began(), &found));
+    }
+}
+
+/// The circuit rejected the call that ended so: a result of [`Circuit::call`](tower_breaker::Circuit::call) or of
+/// [`try_acquire`](tower_breaker::Circuit::try_acquire), a response, an error; see [`Rejectable`].
+///
+/// A response that came over a network has lost its mark: compare [`Recorder::rejected`] there.
+///
+/// # Panics
+///
+/// If it did not, with the transcript.
+#[track_caller]
+pub fn assert_rejected(recorded: &impl AsRef<Recorder>, answer: &impl Rejectable) {
+    if answer.rejection().is_none() {
+        fail(recorded.as_ref(), &"a rejection", &"an answer that is none");
+    }
+}
+
+/// The circuit did not reject the call that ended so; the opposite of [`assert_rejected`].
+///
+/// # Panics
+///
+/// If it did, with the transcript.
+#[track_caller]
+pub fn assert_not_rejected(recorded: &impl AsRef<Recorder>, answer: &impl Rejectable) {
+    if let Some(rejected) = answer.rejection() {
+        fail(
+            recorded.as_ref(),
+            &"no rejection",
+            &format_args!("one: {rejected}"),
+        );
+    }
+}
+
+/// The circuit admitted no call since the recorder began, so the dependency was not called through it.
+///
+/// # Panics
+///
+/// If it did, with the transcript.
+#[track_caller]
+pub fn assert_not_called(recorded: &impl AsRef<Recorder>) {
+    assert_called(recorded, 0);
+}
+
+/// The circuit admitted so many calls since the recorder began, probes included.
+///
+/// # Panics
+///
+/// If it admitted another number, with the transcript.
+#[track_caller]
+pub fn assert_called(recorded: &impl AsRef<Recorder>, times: u64) {
+    let recorder = recorded.as_ref();
+    let found = recorder.admitted();
+    if found != times {
+        let found = format_args!("{found} admitted, {} rejected", recorder.rejected());
+        fail(recorder, &format_args!("{times} calls admitted"), &found);
+    }
+}
+
+#[track_caller]
+fn fail(recorder: &Recorder, expected: &dyn fmt::Display, found: &dyn fmt::Display) -> ! {
+    let circuit = recorder.circuit();
+    let transcript = recorder.transcript().to_string().replace('\n', "\n    ");
+    panic!(
+        "circuit `{}`\nexpected: {expected}\nfound:    {found}\nnow:      {}\nwhat happened:\n    {transcript}",
+        circuit.name(),
+        circuit.snapshot(),
+    );
+}
+
+/// From a state through others.
+struct Path<'a>(State, &'a [State]);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(began, through) = self;
+        write!(f, "{began}")?;
+        match through {
+            [] => f.write_str(", and no transition"),
+            through => through.iter().try_for_each(|state| write!(f, " → {state}")),
+        }
+    }
+}
+
+/// How a call ends that may have been rejected, for [`assert_rejected`].
+///
+/// Implement it for an error of yours by [`Rejected::find`].
+#[diagnostic::on_unimplemented(
+    message = "nobody can tell whether `{Self}` is a rejection",
+    note = "it is known of `http::Response`, of `CircuitError`, `Rejected` and boxed errors, and of results with those",
+    note = "for another error, implement `Rejectable` by `Rejected::find(self)`"
+)]
+pub trait Rejectable {
+    /// The rejection, if it was one.
+    fn rejection(&self) -> Option<&Rejected>;
+}
+
+impl Rejectable for Rejected {
+    fn rejection(&self) -> Option<&Rejected> {
+        Some(self)
+    }
+}
+
+/// By the mark in its extensions.
+impl<B> Rejectable for Response<B> {
+    fn rejection(&self) -> Option<&Rejected> {
+        self.extensions().get()
+    }
+}
+
+impl<E> Rejectable for CircuitError<E> {
+    fn rejection(&self) -> Option<&Rejected> {
+        self.rejected()
+    }
+}
+
+impl Rejectable for Box<dyn Error + Send + Sync> {
+    fn rejection(&self) -> Option<&Rejected> {
+        Rejected::find(&**self)
+    }
+}
+
+impl<T> Rejectable for Result<T, Rejected> {
+    fn rejection(&self) -> Option<&Rejected> {
+        self.as_ref().err()
+    }
+}
+
+impl<T, E> Rejectable for Result<T, CircuitError<E>> {
+    fn rejection(&self) -> Option<&Rejected> {
+        self.as_ref().err()?.rejection()
+    }
+}
+
+impl<B> Rejectable for Result<Response<B>, Infallible> {
+    fn rejection(&self) -> Option<&Rejected> {
+        self.as_ref().ok()?.rejection()
+    }
+}
+
+/// By its mark if it is a response, and by what caused it if it is an error.
+impl<B> Rejectable for Result<Response<B>, Box<dyn Error + Send + Sync>> {
+    fn rejection(&self) -> Option<&Rejected> {
+        match self {
+            Ok(response) => response.rejection(),
+            Err(error) => error.rejection(),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Where a recorder writes: bounded, and with a count of what was cut off.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tower_breaker::{
+    State,
+    clock::Clock,
+    observe::{CallEvent, Event},
+};
+
+use super::{
+    entry::{Call, Entry, Recorded},
+    transcript::Transcript,
+};
+
+pub(super) struct Log {
+    clock: Arc<dyn Clock>,
+    origin: Duration,
+    keep: usize,
+    written: Mutex<Written>,
+}
+
+struct Written {
+    began: State,
+    began_at: Duration,
+    entries: VecDeque<Entry>,
+    cut_off: u64,
+    counts: Counts,
+}
+
+impl Written {
+    fn new(began: State, began_at: Duration) -> Self {
+        Self {
+            began,
+            began_at,
+            entries: VecDeque::new(),
+            cut_off: 0,
+            counts: Counts::default(),
+        }
+    }
+}
+
+/// Calls since the beginning.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) admitted: u64,
+    pub(super) rejected: u64,
+}
+
+impl Log {
+    pub(super) fn new(clock: Arc<dyn Clock>, keep: u32) -> Self {
+        Self {
+            origin: clock.now(),
+            clock,
+            keep: usize::try_from(keep).unwrap_or(usize::MAX),
+            written: Mutex::new(Written::new(State::Closed, Duration::ZERO)),
+        }
+    }
+
+    /// A test that has failed while it held the lock still wants its transcript.
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.now().saturating_sub(self.origin)
+    }
+
+    pub(super) fn event(&self, event: &Arc<Event>) {
+        let event = Recorded::Event(Arc::clone(event));
+        self.push(&mut self.written(), event);
+    }
+
+    pub(super) fn call(&self, call: CallEvent<'_>, is_recorded: bool) {
+        let mut written = self.written();
+        match call {
+            CallEvent::Admitted(_) => written.counts.admitted += 1,
+            CallEvent::Rejected(_) => written.counts.rejected += 1,
+            _ => {}
+        }
+        if is_recorded {
+            self.push(&mut written, Recorded::Call(Call::from(call)));
+        }
+    }
+
+    /// The clock is read under the lock, so that times never go back from one entry to the next.
+    fn push(&self, written: &mut Written, what: Recorded) {
+        let at = self.now();
+        written.entries.push_back(Entry { at, what });
+        while written.entries.len() > self.keep {
+            written.entries.pop_front();
+            written.cut_off += 1;
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.written().counts
+    }
+
+    pub(super) fn transcript(&self) -> Transcript {
+        let written = self.written();
+        Transcript {
+            began: written.began,
+            began_at: written.began_at,
+            entries: written.entries.iter().cloned().collect(),
+            cut_off: written.cut_off,
+        }
+    }
+
+    pub(super) fn clear(&self, began: State) {
+        let mut written = self.written();
+        *written = Written::new(began, self.now());
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Log").field(&self.transcript()).finish()
+    }
+}

@@ -1,0 +1,70 @@
+//! [`Transcript`]: all that was recorded, to be printed or looked through.
+
+use std::{fmt, time::Duration};
+
+use tower_breaker::State;
+
+use super::entry::{Entry, Since};
+
+/// What a [`Recorder`](super::Recorder) has recorded until it was asked.
+///
+/// It prints as lines:
+///
+/// ```text
+/// +0.000s begins closed
+/// +1.500s closed → open (3 consecutive failures)
+/// +6.500s open → half-open (the wait is over, the next call is a probe)
+/// ```
+///
+/// The words may change in a later release. Tests should compare [transitions](Self::transitions) or fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transcript {
+    pub(super) began: State,
+    /// When it was made or cleared.
+    pub(super) began_at: Duration,
+    pub(super) entries: Vec<Entry>,
+    pub(super) cut_off: u64,
+}
+
+impl Transcript {
+    /// The state of the circuit when the recorder was made or cleared.
+    #[must_use]
+    pub fn began(&self) -> State {
+        self.began
+    }
+
+    /// The entries, in the order in which they were told. Two threads that make two transitions in a row may tell them
+    /// in either order.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// How many entries were cut off, because there were more than the recorder keeps. They were the oldest.
+    #[must_use]
+    pub fn cut_off(&self) -> u64 {
+        self.cut_off
+    }
+
+    /// The states that the circuit went through after the one in which it began, in the order of their eras (elsewhere:
+    /// generations). A change of mode that leaves the state as it was is none.
+    #[must_use]
+    pub fn transitions(&self) -> Vec<State> {
+        let told = self.entries.iter().filter_map(Entry::transition);
+        let mut told: Vec<_> = told.filter(|told| told.from != told.to).collect();
+        told.sort_by_key(|told| told.era);
+        told.iter().map(|told| told.to).collect()
+    }
+}
+
+impl fmt::Display for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} begins {}", Since(self.began_at), self.began)?;
+        if self.cut_off > 0 {
+            write!(f, "\n… entries cut off here: {}", self.cut_off)?;
+        }
+        self.entries
+            .iter()
+            .try_for_each(|entry| write!(f, "\n{entry}"))
+    }
+}

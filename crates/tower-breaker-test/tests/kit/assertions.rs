@@ -1,0 +1,140 @@
+//! Assertions: when they pass, and what they say when they do not.
+
+use std::{convert::Infallible, error::Error, io};
+
+use http::Response;
+use tower_breaker::{CircuitError, Rejected, State};
+use tower_breaker_test::{
+    Recorder, assert_called, assert_closed, assert_half_open, assert_not_called,
+    assert_not_rejected, assert_open, assert_rejected, assert_transitions, circuits,
+};
+
+use crate::support::{fail, panic_of, reviews, secs};
+
+#[test]
+fn each_state_is_asserted_by_its_name() {
+    let (closed, open, half_open) = (
+        circuits::closed(reviews()),
+        circuits::open(reviews()),
+        circuits::half_open(reviews()),
+    );
+    assert_closed(&closed);
+    assert_open(&open);
+    assert_half_open(&half_open);
+    for wrong in [&open, &half_open] {
+        panic_of(|| assert_closed(wrong));
+    }
+    for wrong in [&closed, &half_open] {
+        panic_of(|| assert_open(wrong));
+    }
+    for wrong in [&closed, &open] {
+        panic_of(|| assert_half_open(wrong));
+    }
+}
+
+#[test]
+fn a_failed_assertion_says_what_was_expected_what_is_and_what_happened() {
+    let test = circuits::closed(reviews());
+    test.advance(secs(2));
+    fail(&test.circuit, 3);
+    assert_eq!(
+        panic_of(|| assert_closed(&test)),
+        "circuit `reviews`\n\
+         expected: closed\n\
+         found:    open\n\
+         now:      reviews: open for 0 ms, next probe in 5 s; opened: 3 consecutive failures\n\
+         what happened:\n    \
+         +0.000s begins closed\n    \
+         +2.000s closed → open (3 consecutive failures)",
+    );
+}
+
+#[test]
+fn transitions_are_those_since_the_beginning() {
+    let test = circuits::open(reviews());
+    assert_transitions(&test, &[]);
+    test.end_break();
+    test.circuit.try_acquire().expect("a probe").success();
+    assert_transitions(&test, &[State::HalfOpen, State::Closed]);
+
+    let told = panic_of(|| assert_transitions(&test, &[State::HalfOpen, State::Open]));
+    assert!(
+        told.contains("expected: open → half-open → open\nfound:    open → half-open → closed\n"),
+        "{told}"
+    );
+    let told = panic_of(|| assert_transitions(&test, &[]));
+    assert!(
+        told.contains("expected: open, and no transition\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn transitions_are_not_known_where_entries_are_cut_off() {
+    let circuit = reviews().build().expect("valid");
+    let recorder = Recorder::builder().keep(1).record(&circuit);
+    circuit.trip(secs(1)).expect("normal");
+    assert_transitions(&recorder, &[State::Open]);
+    circuit.reset();
+    let told = panic_of(|| assert_transitions(&recorder, &[State::Closed]));
+    assert!(
+        told.contains("found:    not known: entries are cut off"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_rejection_is_found_in_whatever_a_call_ends_with() {
+    let test = circuits::open(reviews());
+    let rejected = || test.circuit.try_acquire().expect_err("open");
+    let boxed = || -> Box<dyn Error + Send + Sync> { rejected().into() };
+    let marked = || rejected().mark_response(Response::new(()));
+
+    assert_rejected(&test, &test.circuit.try_acquire());
+    assert_rejected(&test, &rejected());
+    assert_rejected(&test, &CircuitError::<io::Error>::from(rejected()));
+    assert_rejected(
+        &test,
+        &Err::<(), _>(CircuitError::<io::Error>::from(rejected())),
+    );
+    assert_rejected(&test, &boxed());
+    assert_rejected(&test, &marked());
+    assert_rejected(&test, &Ok::<_, Infallible>(marked()));
+    assert_rejected(&test, &Ok::<_, Box<dyn Error + Send + Sync>>(marked()));
+    assert_rejected(&test, &Err::<Response<()>, _>(boxed()));
+    let told = panic_of(|| assert_not_rejected(&test, &boxed()));
+    assert!(
+        told.contains("expected: no rejection\nfound:    one: circuit `reviews` is open"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_answer_that_is_none_is_not_taken_for_a_rejection() {
+    let test = circuits::closed(reviews());
+    let failed: Box<dyn Error + Send + Sync> = "no route".into();
+    assert_not_rejected(&test, &Response::new(()));
+    assert_not_rejected(&test, &Ok::<(), Rejected>(()));
+    assert_not_rejected(&test, &Err::<(), _>(CircuitError::Inner("no route")));
+    assert_not_rejected(&test, &failed);
+    let told = panic_of(|| assert_rejected(&test, &failed));
+    assert!(
+        told.contains("expected: a rejection\nfound:    an answer that is none\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn calls_are_those_that_were_admitted() {
+    let test = circuits::open(reviews());
+    assert!(test.circuit.try_acquire().is_err());
+    assert_not_called(&test);
+    test.end_break();
+    test.circuit.try_acquire().expect("a probe").success();
+    assert_called(&test, 1);
+    let told = panic_of(|| assert_not_called(&test));
+    assert!(
+        told.contains("expected: 0 calls admitted\nfound:    1 admitted, 1 rejected\n"),
+        "{told}"
+    );
+}

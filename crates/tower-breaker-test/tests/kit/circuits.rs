@@ -1,0 +1,129 @@
+//! Circuits that begin in a state.
+
+use std::time::Duration;
+
+use http::{Request, Response};
+use tower::{Layer, service_fn};
+use tower_breaker::{
+    AbandonedPolicy, Circuit, Jitter, Mode, OpenFor, Reason, State, classify::is_rejection,
+};
+use tower_breaker_test::{TestCircuit, circuits};
+
+use crate::support::{fail, panic_of, reviews, secs};
+
+#[test]
+fn a_closed_circuit_is_moved_by_its_clock_alone() {
+    let test = circuits::closed(reviews());
+    fail(&test.circuit, 3);
+    assert_eq!(test.circuit.state(), State::Open);
+    test.advance(Duration::from_nanos(4_999_999_999));
+    assert!(test.circuit.try_acquire().is_err());
+    test.advance(Duration::from_nanos(1));
+    test.circuit.try_acquire().expect("a probe").success();
+    assert_eq!(test.circuit.state(), State::Closed);
+}
+
+#[test]
+fn an_open_circuit_has_all_of_its_first_break_before_it() {
+    let jittered = OpenFor::exponential(secs(7), 2.0, secs(60)).jitter(Jitter::Full);
+    let test = circuits::open(reviews().open_for(jittered));
+    let seen = test.circuit.snapshot();
+    assert_eq!(
+        (seen.state, seen.remaining, seen.attempt),
+        (State::Open, Some(secs(7)), 1)
+    );
+    assert_eq!(
+        test.circuit.try_acquire().expect_err("open").reason(),
+        Reason::Open
+    );
+}
+
+#[test]
+fn listeners_hear_who_opened_it() {
+    let test = circuits::open(reviews().event_log(4));
+    let events = test.circuit.recent_events();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].by.get_who(), Some(circuits::WHO));
+}
+
+#[test]
+fn the_end_of_a_break_lets_a_probe_through() {
+    let test = circuits::open(reviews());
+    assert_eq!(test.end_break(), secs(5));
+    assert_eq!(test.circuit.state(), State::Open, "nobody has called yet");
+    test.circuit.try_acquire().expect("a probe").success();
+    assert_eq!(test.circuit.state(), State::Closed);
+    assert_eq!(test.end_break(), Duration::ZERO, "there is no break to end");
+}
+
+#[test]
+fn no_break_of_a_circuit_that_is_forced_open_for_ever_ends() {
+    let test = circuits::closed(reviews());
+    test.circuit.force_open();
+    assert_eq!(test.end_break(), Duration::ZERO);
+    assert!(test.circuit.try_acquire().is_err());
+}
+
+#[test]
+fn a_half_open_circuit_has_all_permits_and_no_result_yet() {
+    for abandoned in [AbandonedPolicy::Ignore, AbandonedPolicy::Failure] {
+        let test = circuits::half_open(reviews().permits(2).probes(2, 2).abandoned(abandoned));
+        assert_eq!(test.circuit.state(), State::HalfOpen);
+        let first = test.circuit.try_acquire().expect("the first permit");
+        let second = test.circuit.try_acquire().expect("the second");
+        let third = test.circuit.try_acquire().expect_err("there are two");
+        assert_eq!(third.reason(), Reason::HalfOpenFull);
+        first.success();
+        assert_eq!(
+            test.circuit.state(),
+            State::HalfOpen,
+            "two successes are needed"
+        );
+        second.success();
+        assert_eq!(test.circuit.state(), State::Closed);
+    }
+}
+
+#[test]
+fn breaks_with_jitter_are_the_same_in_each_run() {
+    let breaks = || {
+        let open_for = OpenFor::constant(secs(60)).jitter(Jitter::Full);
+        let test = circuits::half_open(reviews().open_for(open_for));
+        [(); 5].map(|()| {
+            test.circuit.try_acquire().expect("a probe").failure();
+            test.end_break()
+        })
+    };
+    assert_eq!(breaks(), breaks());
+}
+
+#[test]
+fn settings_that_make_no_sense_are_told_with_the_line_of_the_test() {
+    let wrong = || Circuit::builder("reviews").consecutive_failures(0);
+    let told = panic_of(|| circuits::open(wrong()));
+    assert!(
+        told.starts_with("no circuit can be built: circuit `reviews`: `consecutive_failures` is 0"),
+        "{told}"
+    );
+    let error = TestCircuit::try_from(wrong()).expect_err("refused");
+    assert_eq!(error.field(), "consecutive_failures");
+}
+
+#[test]
+fn a_circuit_that_is_disabled_cannot_begin_open() {
+    let told = panic_of(|| circuits::open(reviews().mode(Mode::Disabled)));
+    assert!(
+        told.starts_with("the circuit cannot begin open: "),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn its_layer_has_this_circuit() {
+    let test = circuits::open(reviews());
+    let service = test.layer().layer(service_fn(async |_: Request<()>| {
+        Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+    }));
+    let Ok(response) = service.oneshot(Request::new(())).await;
+    assert!(is_rejection(&response));
+}

@@ -1,0 +1,6 @@
+//! The kit: circuits that begin in a state, what is recorded of them, and what assertions say when they fail.
+
+mod assertions;
+mod circuits;
+mod recorder;
+mod support;

@@ -1,0 +1,182 @@
+//! What is recorded, and how it reads.
+
+use std::time::Duration;
+
+use tower_breaker::{By, Circuit, State, clock::ManualClock};
+use tower_breaker_test::{Call, Recorded, Recorder, circuits};
+
+use crate::support::{fail, reviews, secs};
+
+/// Open after 1.5 seconds, half-open after 6.5, closed.
+fn story(test: &circuits::TestCircuit) {
+    test.advance(Duration::from_millis(1_500));
+    fail(&test.circuit, 3);
+    test.end_break();
+    test.circuit.try_acquire().expect("a probe").success();
+}
+
+#[test]
+fn transitions_read_as_a_story() {
+    let test = circuits::closed(reviews());
+    story(&test);
+    assert_eq!(
+        test.recorder.transcript().to_string(),
+        "+0.000s begins closed\n\
+         +1.500s closed → open (3 consecutive failures)\n\
+         +6.500s open → half-open (the wait is over, the next call is a probe)\n\
+         +6.500s half-open → closed (the probes succeeded)",
+    );
+}
+
+#[test]
+fn what_the_kit_does_first_is_not_in_the_transcript() {
+    let test = circuits::half_open(reviews());
+    assert_eq!(
+        test.recorder.transcript().to_string(),
+        "+5.000s begins half-open"
+    );
+    assert_eq!((test.recorder.admitted(), test.recorder.rejected()), (0, 0));
+}
+
+#[test]
+fn who_has_done_it_and_why_is_told() {
+    let test = circuits::closed(reviews());
+    test.circuit.force_open_as(By::who("ops").because("INC-1"));
+    test.circuit
+        .reconfigure(|settings| settings.set_consecutive_failures(4))
+        .expect("allowed");
+    let transcript = test.recorder.transcript();
+    let lines: Vec<_> = transcript
+        .entries()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        lines[0],
+        "+0.000s closed → open (by hand; mode normal → forced open; by ops: INC-1)"
+    );
+    assert_eq!(
+        lines[1],
+        "+0.000s circuit `reviews`: `consecutive_failures` 3 -> 4"
+    );
+}
+
+#[test]
+fn calls_are_recorded_if_asked() {
+    let test = circuits::closed(reviews().consecutive_failures(1)).recording_calls();
+    let slow = test.circuit.try_acquire().expect("closed");
+    test.advance(Duration::from_millis(20));
+    test.circuit.try_acquire().expect("closed").failure();
+    slow.success();
+    assert!(test.circuit.try_acquire().is_err());
+    test.end_break();
+    test.circuit.try_acquire().expect("a probe").success();
+    assert_eq!(
+        test.recorder.transcript().to_string(),
+        "+0.000s begins closed\n\
+         +0.000s     call admitted\n\
+         +0.020s     call admitted\n\
+         +0.020s closed → open (1 failure)\n\
+         +0.020s     call ended: failure after 0ns\n\
+         +0.020s     call ended: success after 20ms, stale: it counts no more\n\
+         +0.020s     call rejected (open)\n\
+         +5.020s open → half-open (the wait is over, the next call is a probe)\n\
+         +5.020s     probe admitted\n\
+         +5.020s half-open → closed (the probes succeeded)\n\
+         +5.020s     probe ended: success after 0ns",
+    );
+    let calls = test.recorder.transcript();
+    let mut calls = calls
+        .entries()
+        .iter()
+        .filter(|entry| matches!(entry.what, Recorded::Call(_)));
+    assert!(
+        matches!(&calls.next().expect("one").what, Recorded::Call(Call::Admitted(call)) if !call.probe)
+    );
+}
+
+#[test]
+fn calls_are_counted_though_they_are_not_recorded() {
+    let test = circuits::open(reviews());
+    for _ in 0..4 {
+        assert!(test.circuit.try_acquire().is_err());
+    }
+    test.end_break();
+    test.circuit.try_acquire().expect("a probe").success();
+    assert_eq!((test.recorder.admitted(), test.recorder.rejected()), (1, 4));
+    assert_eq!(test.recorder.transcript().entries().len(), 2);
+}
+
+#[test]
+fn what_is_cut_off_is_counted_and_said() {
+    let clock = ManualClock::new();
+    let circuit = reviews().clock(clock.clone()).build().expect("valid");
+    let recorder = Recorder::builder()
+        .clock(clock.clone())
+        .keep(2)
+        .record(&circuit);
+    for _ in 0..3 {
+        circuit.trip(secs(1)).expect("normal");
+    }
+    let transcript = recorder.transcript();
+    assert_eq!((transcript.entries().len(), transcript.cut_off()), (2, 1));
+    assert_eq!(
+        transcript.to_string().lines().nth(1),
+        Some("… entries cut off here: 1")
+    );
+
+    let nothing = Recorder::builder().calls().keep(0).record(&circuit);
+    circuit.reset();
+    circuit.try_acquire().expect("closed").success();
+    assert_eq!(
+        (
+            nothing.transcript().entries().len(),
+            nothing.transcript().cut_off()
+        ),
+        (0, 3)
+    );
+    assert_eq!(nothing.admitted(), 1, "counted all the same");
+}
+
+#[test]
+fn a_recorder_that_is_cleared_begins_with_the_state_of_now() {
+    let test = circuits::closed(reviews());
+    story(&test);
+    test.circuit.trip(secs(1)).expect("normal");
+    test.recorder.clear();
+    let transcript = test.recorder.transcript();
+    assert_eq!(transcript.began(), State::Open);
+    assert_eq!(
+        (transcript.transitions(), test.recorder.admitted()),
+        (vec![], 0)
+    );
+    assert_eq!(transcript.to_string(), "+6.500s begins open");
+}
+
+#[test]
+fn a_break_that_begins_anew_is_no_other_state() {
+    let test = circuits::open(reviews());
+    test.circuit.trip(secs(9)).expect("normal");
+    assert_eq!(test.recorder.transcript().entries().len(), 1);
+    assert_eq!(test.recorder.transitions(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_clock_of_its_own_times_are_tokios() {
+    let circuit = reviews().build().expect("valid");
+    let recorder = Recorder::of(&circuit);
+    tokio::time::advance(secs(2)).await;
+    fail(&circuit, 3);
+    assert_eq!(recorder.transcript().entries()[0].at, secs(2));
+}
+
+#[test]
+fn a_recorder_that_is_gone_hears_nothing_and_keeps_nothing_alive() {
+    let circuit = Circuit::builder("reviews").build().expect("valid");
+    let weak = circuit.downgrade();
+    let recorder = Recorder::of(&circuit);
+    drop(circuit);
+    assert!(weak.upgrade().is_some(), "the recorder holds it");
+    drop(recorder);
+    assert!(weak.upgrade().is_none());
+}
