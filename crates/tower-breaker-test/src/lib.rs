@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod assertions;
+pub mod chaos;
 pub mod circuits;
 mod recorder;
 

@@ -83,10 +83,7 @@ impl Recorder {
         self.log.transcript()
     }
 
-    /// The states that the circuit went through, in the order of their eras (elsewhere: generations). The state in which
-    /// it began is not among them. A change of mode that leaves the state as it was is none.
-    ///
-    /// If entries were cut off, theirs are missing: see [`Transcript::cut_off`].
+    /// The states that the circuit went through: [`Transcript::transitions`] of now.
     #[must_use]
     pub fn transitions(&self) -> Vec<State> {
         self.transcript().transitions()
