@@ -98,10 +98,9 @@ where
     type Output = Result<T, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let Some(delay) = this.delay.as_mut().as_pin_mut() {
+        let this = self.project();
+        if let Some(delay) = this.delay.as_pin_mut() {
             ready!(delay.poll(cx));
-            this.delay.set(None);
         }
         match this.end.project() {
             EndingProjected::Inner { future } => future.poll(cx),

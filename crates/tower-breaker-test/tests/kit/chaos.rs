@@ -140,11 +140,17 @@ async fn a_call_that_fails_is_delayed_too_and_the_dependency_is_not_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_hangs_never_ends() {
-    let layer = numbered(
-        ChaosLayer::builder(1)
-            .fail(When::always())
-            .hang(When::calls(2..=2)),
-    );
+    let hang = |builder: ChaosBuilder| builder.hang(When::calls(2..=2));
+    let fail = |builder: ChaosBuilder| builder.fail(When::always());
+    for builder in [
+        hang(fail(ChaosLayer::builder(1))),
+        fail(hang(ChaosLayer::builder(1))),
+    ] {
+        the_second_hangs(&numbered(builder)).await;
+    }
+}
+
+async fn the_second_hangs(layer: &ChaosLayer<Outcome>) {
     let mut service = layer.layer(service_fn(answers));
     assert_eq!(service.ready().await.expect("ready").call(()).await, Err(1));
     let hung = timeout(
@@ -296,6 +302,12 @@ proptest! {
 
 #[test]
 fn another_seed_makes_another_chaos() {
-    let of = |seed| run_of(ChaosLayer::builder(seed).fail(When::share(0.5)), 100).0;
-    assert_ne!(of(1), of(2));
+    let of = |seed| {
+        let range = millis(1)..=millis(1_000);
+        let builder = ChaosLayer::builder(seed).fail(When::share(0.5));
+        run_of(builder.delay(When::always(), range), 100)
+    };
+    let (one, other) = (of(1), of(2));
+    assert_ne!(one.0, other.0);
+    assert_ne!(one.1, other.1);
 }
