@@ -5,6 +5,9 @@ mod assertions;
 pub mod chaos;
 pub mod circuits;
 mod recorder;
+#[cfg(feature = "server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
+pub mod server;
 
 pub use self::{
     assertions::{

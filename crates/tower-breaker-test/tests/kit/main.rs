@@ -4,4 +4,6 @@ mod assertions;
 mod chaos;
 mod circuits;
 mod recorder;
+#[cfg(feature = "server")]
+mod server;
 mod support;
