@@ -39,7 +39,9 @@ mod summary;
 mod world;
 
 pub use self::{
-    breaker::{Breaker, Contender, End, NoBreaker, Ours, Throttle, Ticket},
+    breaker::{
+        Breaker, Contender, End, NoBreaker, Ours, Semian, SemianAdaptive, Throttle, Ticket,
+    },
     measure::{Change, MOST_CHANGES, Run, Step},
     scenario::{
         Callers, Dependency, Latency, Phase, Retries, Scenario, ScenarioError, Share, Spread,

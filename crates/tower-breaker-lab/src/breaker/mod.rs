@@ -2,13 +2,18 @@
 
 mod none;
 mod ours;
+mod semian;
+mod semian_adaptive;
 mod throttle;
 
 use std::{fmt, time::Duration};
 
 use tower_breaker::{OwnedGuard, State};
 
-pub use self::{none::None as NoBreaker, ours::Ours, throttle::Throttle};
+pub use self::{
+    none::None as NoBreaker, ours::Ours, semian::Semian, semian_adaptive::SemianAdaptive,
+    throttle::Throttle,
+};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
