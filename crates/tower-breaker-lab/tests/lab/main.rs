@@ -1,3 +1,4 @@
 //! Runs of the lab, held against what is published and what can be worked out.
 
 mod basics;
+mod semian;
