@@ -40,7 +40,7 @@ mod world;
 
 pub use self::{
     breaker::{
-        Breaker, Contender, End, NoBreaker, Ours, Semian, SemianAdaptive, Throttle, Ticket,
+        Breaker, Contender, End, NoBreaker, Ours, Semian, SemianAdaptive, Throttle, Ticket, peers,
     },
     measure::{Change, MOST_CHANGES, Run, Step},
     scenario::{

@@ -2,6 +2,7 @@
 
 mod none;
 mod ours;
+mod peers;
 mod semian;
 mod semian_adaptive;
 mod throttle;
@@ -11,8 +12,8 @@ use std::{fmt, time::Duration};
 use tower_breaker::{OwnedGuard, State};
 
 pub use self::{
-    none::None as NoBreaker, ours::Ours, semian::Semian, semian_adaptive::SemianAdaptive,
-    throttle::Throttle,
+    none::None as NoBreaker, ours::Ours, peers::peers, semian::Semian,
+    semian_adaptive::SemianAdaptive, throttle::Throttle,
 };
 
 /// How a call ended.
