@@ -82,9 +82,12 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     /// It works with rejections that do not look at the request. A [`fallback`](Self::fallback) gets the request with
     /// its body, and decides itself whether to read it.
     ///
+    /// While it reads, other tasks of the same thread get their turns, however fast the client sends.
+    ///
     /// # Panics
     ///
-    /// If it has to wait for the client, a rejected call panics if there is no runtime of tokio with time enabled.
+    /// If it has to wait for the client, or the body comes in many pieces, a rejected call panics if there is no
+    /// runtime of tokio with time enabled.
     ///
     /// Default: rejected requests are dropped unread.
     pub fn drain_rejected(
@@ -199,18 +202,30 @@ pin_project! {
     }
 }
 
+/// How many frames are read in one turn. A body that always has more would keep its thread from all others, and from
+/// its own timer. A turn of the scheduler is cheap beside so many.
+const FRAMES_A_TURN: u32 = 32;
+
+impl<B: Body> Draining<B> {
+    /// No more is read in this turn. Ready when the time is over.
+    fn wait(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if this.timer.is_none() {
+            this.timer.set(Some(tokio::time::sleep(*this.time)));
+        }
+        let timer = this.timer.as_pin_mut();
+        timer.map_or(Poll::Pending, |timer| timer.poll(context))
+    }
+}
+
 impl<B: Body> Future for Draining<B> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        loop {
-            let Poll::Ready(frame) = this.body.as_mut().poll_frame(context) else {
-                if this.timer.is_none() {
-                    this.timer.set(Some(tokio::time::sleep(*this.time)));
-                }
-                let timer = this.timer.as_mut().as_pin_mut();
-                return timer.map_or(Poll::Pending, |timer| timer.poll(context));
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..FRAMES_A_TURN {
+            let this = self.as_mut().project();
+            let Poll::Ready(frame) = this.body.poll_frame(context) else {
+                return self.wait(context);
             };
             let Some(Ok(frame)) = frame else {
                 return Poll::Ready(());
@@ -222,6 +237,8 @@ impl<B: Body> Future for Draining<B> {
                 None => return Poll::Ready(()),
             }
         }
+        context.waker().wake_by_ref();
+        self.wait(context)
     }
 }
 

@@ -16,6 +16,7 @@ mod visitors;
 
 mod clients;
 mod costs;
+mod drained;
 mod drops;
 mod lengths;
 mod model;
