@@ -11,7 +11,8 @@ use std::{
 
 /// The name of a circuit.
 ///
-/// It is made of any `&str`, or of a `String`, an `Arc<str>` or a `Cow<'static, str>`, and is otherwise a `str`.
+/// It is made of any `&str`, or of a `String`, an `Arc<str>`, a `Cow<'static, str>` or a `&Name`, and is otherwise a
+/// `str`.
 ///
 /// Every rejection carries a copy, and a copy allocates nothing. What is copied depends on the name:
 ///
@@ -122,6 +123,13 @@ impl From<&str> for Name {
     }
 }
 
+/// A copy, which allocates nothing.
+impl From<&Self> for Name {
+    fn from(name: &Self) -> Self {
+        name.clone()
+    }
+}
+
 impl From<&String> for Name {
     fn from(name: &String) -> Self {
         name.as_str().into()
@@ -222,7 +230,12 @@ impl fmt::Display for Name {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, ops::Range, thread};
+    use std::{
+        collections::HashMap,
+        hash::{BuildHasher, RandomState},
+        ops::Range,
+        thread,
+    };
 
     use super::*;
     use crate::circuit::{error::Rejected, handle::Circuit};
@@ -230,8 +243,9 @@ mod tests {
     #[test]
     fn a_name_is_what_it_says_whatever_it_is_made_of() {
         let shared: Arc<str> = "payments".into();
-        let names: [Name; 7] = [
+        let names: [Name; 8] = [
             "payments".into(),
+            (&Name::from_static("payments")).into(),
             Name::from_static("payments"),
             String::from("payments").into(),
             (&String::from("payments")).into(),
@@ -312,6 +326,43 @@ mod tests {
         let name = Name::from(text.clone());
         assert_eq!(addresses(name.clone().as_str()), addresses(&*text));
         assert_eq!(Arc::strong_count(&text), 2);
+    }
+
+    #[test]
+    fn of_a_name_that_is_lent_a_copy_is_made() {
+        let shared: Arc<str> = "payments".into();
+        let lent = Name::from(shared);
+        let circuit = Circuit::builder(&lent).build().expect("valid");
+        assert_eq!(addresses(circuit.name()), addresses(&*lent));
+    }
+
+    #[test]
+    fn names_are_equal_and_hash_alike_whatever_they_are_made_of() {
+        let of = |text: &str| {
+            let literal: &'static str = String::from(text).leak();
+            [
+                Name::from_static(literal),
+                Name::from(text),
+                Name::from(Arc::<str>::from(text)),
+            ]
+        };
+        let state = RandomState::new();
+        // Also of the longest one that lies in itself, and of one more.
+        for length in [0, 1, 21, 22, 23, 30] {
+            let text = "x".repeat(length);
+            for (one, other) in of(&text).iter().zip(of(&text).iter().rev()) {
+                assert_eq!(one, other, "{length}");
+                assert_eq!(one.cmp(other), Ordering::Equal, "{length}");
+                assert_eq!(state.hash_one(one), state.hash_one(other), "{length}");
+                assert_eq!(state.hash_one(one), state.hash_one(&*text), "{length}");
+            }
+            // One with another end, and one that goes on, whatever holds it.
+            for unlike in [format!("{text}y"), format!("{text}\0")] {
+                for (one, other) in of(&text).iter().zip(of(&unlike).iter().rev()) {
+                    assert_ne!(one, other, "{length}");
+                }
+            }
+        }
     }
 
     fn reject(circuit: &Circuit) -> Rejected {
