@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! **Watch out:** do not pause tokio's time in a test with real sockets. Time then jumps to the next timer while a packet
-//! is on its way. Give the circuit a clock of its own, as each [`TestCircuit`](crate::TestCircuit) has.
+//! **Watch out:** do not pause tokio's time in a test with real sockets. Time then jumps to the next timer while a
+//! packet is on its way. Give the circuit a clock of its own, as each [`TestCircuit`](crate::TestCircuit) has.
 
 mod connection;
 mod script;
@@ -110,16 +110,16 @@ impl FlakyServer {
         *self.shared.received.borrow()
     }
 
-    /// Waits until so many requests have come since the start. If they are there already, it does not wait. If they never
-    /// come, it waits for ever: put a timeout around it where that may be.
+    /// Waits until so many requests have come since the start. If they are there already, it does not wait. If they
+    /// never come, it waits for ever: put a timeout around it where that may be.
     pub async fn wait_for(&self, requests: u64) {
         let mut received = self.shared.received.subscribe();
         // Never an error: the sender is here.
         let _ = received.wait_for(|received| *received >= requests).await;
     }
 
-    /// How many requests came after the end of the script. They were answered by a 500 with a text that says so. None, if
-    /// the script [repeats](Script::then_repeat) something.
+    /// How many requests came after the end of the script. They were answered by a 500 with a text that says so. It is 0
+    /// if the script [repeats](Script::then_repeat) something.
     #[must_use]
     pub fn unscripted(&self) -> u64 {
         self.shared.script.after_its_end(self.received())

@@ -6,8 +6,8 @@ use http::StatusCode;
 
 /// What a [`FlakyServer`](super::FlakyServer) does with one request after the other. Each method adds a line.
 ///
-/// After the last line, each request is answered by a 500 whose text says that the script has ended, unless something is
-/// [repeated](Self::then_repeat).
+/// After the last line, each request is answered by a 500 whose text says that the script has ended. So it is unless
+/// something is [repeated](Self::then_repeat).
 ///
 /// ```
 /// use std::time::Duration;

@@ -138,3 +138,19 @@ fn calls_are_those_that_were_admitted() {
         "{told}"
     );
 }
+
+// README and the front page show this text.
+#[test]
+fn the_text_of_the_front_page_is_what_a_failed_assertion_says() {
+    let test = circuits::open(reviews().open_for(secs(30)));
+    test.end_break();
+    fail(&test.circuit, 1);
+    let told = panic_of(|| assert_transitions(&test, &[State::HalfOpen, State::Closed]));
+    let page = include_str!("../../README.md").split("```text\n").nth(1);
+    let page = page.and_then(|rest| rest.split("\n```").next());
+    assert_eq!(Some(told.as_str()), page);
+    let front = include_str!("../../src/lib.rs");
+    for line in told.lines() {
+        assert!(front.contains(&format!("\n//! {line}\n")), "{line}");
+    }
+}
