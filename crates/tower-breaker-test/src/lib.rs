@@ -11,7 +11,7 @@
 //! use tower_breaker_test::{assert_rejected, assert_transitions, circuits};
 //!
 //! // With the settings that production has, and open already.
-//! let settings = Circuit::builder("reviews").open_for(Duration::from_secs(30));
+//! let settings = Circuit::builder("books").open_for(Duration::from_secs(30));
 //! let test = circuits::open(settings);
 //! assert_rejected(&test, &test.circuit.try_acquire());
 //!
@@ -24,10 +24,10 @@
 //! If that last line fails, the test says:
 //!
 //! ```text
-//! circuit `reviews`
+//! circuit `books`
 //! expected: open → half-open → closed
 //! found:    open → half-open → open
-//! now:      reviews: open for 0 ms, next probe in 30 s; opened again: a probe failed; the outage began 30 s ago: by hand
+//! now:      books: open for 0 ms, next probe in 30 s; opened again: a probe failed; the outage began 30 s ago: by hand
 //! what happened:
 //!     +0.000s begins open
 //!     +30.000s open → half-open (the wait is over, the next call is a probe)

@@ -18,8 +18,8 @@ pub struct FaultyCall {
 
 /// What a call ends with that is to fail. It is not made: the inner service is not asked.
 ///
-/// A closure that takes a [`FaultyCall`] and returns a result is one, and so is [`Status`]. You need not name this trait,
-/// but for a function of yours that takes any [`ChaosLayer`](super::ChaosLayer).
+/// A closure that takes a [`FaultyCall`] and returns a result is one, and so is [`Status`]. Name this trait
+/// only for a function of yours that takes any [`ChaosLayer`](super::ChaosLayer).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say what a call that fails ends with, as `Result<{Response}, {Error}>`",
     note = "the default is a `Status`, which is for services with an `http::Response` whose body has a `Default`",

@@ -118,8 +118,8 @@ impl FlakyServer {
         let _ = received.wait_for(|received| *received >= requests).await;
     }
 
-    /// How many requests came after the end of the script. They were answered by a 500 with a text that says so. It is 0
-    /// if the script [repeats](Script::then_repeat) something.
+    /// How many requests came after the end of the script. They were answered by a 500 with a text that says so. It is
+    /// 0 if the script [repeats](Script::then_repeat) something.
     #[must_use]
     pub fn unscripted(&self) -> u64 {
         self.shared.script.after_its_end(self.received())

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, error::Error, io};
 
 use http::Response;
-use tower_breaker::{CircuitError, Rejected, State};
+use tower_breaker::{Circuit, CircuitError, Rejected, State};
 use tower_breaker_test::{
     Recorder, assert_called, assert_closed, assert_half_open, assert_not_called,
     assert_not_rejected, assert_open, assert_rejected, assert_transitions, circuits,
@@ -142,7 +142,7 @@ fn calls_are_those_that_were_admitted() {
 // README and the front page show this text.
 #[test]
 fn the_text_of_the_front_page_is_what_a_failed_assertion_says() {
-    let test = circuits::open(reviews().open_for(secs(30)));
+    let test = circuits::open(Circuit::builder("books").open_for(secs(30)));
     test.end_break();
     fail(&test.circuit, 1);
     let told = panic_of(|| assert_transitions(&test, &[State::HalfOpen, State::Closed]));
