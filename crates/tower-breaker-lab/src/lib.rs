@@ -34,7 +34,9 @@ mod chance;
 pub mod cli;
 pub mod formulas;
 mod measure;
+mod report;
 mod scenario;
+mod settings;
 mod summary;
 mod world;
 
@@ -43,9 +45,11 @@ pub use self::{
         Breaker, Contender, End, NoBreaker, Ours, Semian, SemianAdaptive, Throttle, Ticket, peers,
     },
     measure::{Change, MOST_CHANGES, Run, Step},
+    report::{Entry, Report},
     scenario::{
         Callers, Dependency, Latency, Phase, Retries, Scenario, ScenarioError, Share, Spread,
     },
+    settings::{Axis, BUILT_IN, BuiltIn, Candidate, MOST_COMBINATIONS, SettingsError},
     summary::{Summary, Times},
-    world::run,
+    world::{run, run_with_progress},
 };

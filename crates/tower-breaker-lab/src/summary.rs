@@ -131,7 +131,8 @@ fn to_trip(run: &Run, (begins, ends): (Duration, Duration)) -> Vec<Duration> {
     first.into_values().collect()
 }
 
-fn to_recover(run: &Run, (_, ends): (Duration, Duration)) -> Vec<Duration> {
+/// How long each circuit took to close that was not closed when the outage ended.
+pub(crate) fn to_recover(run: &Run, (_, ends): (Duration, Duration)) -> Vec<Duration> {
     let at_end = last_states(run, ends);
     let mut closed = BTreeMap::new();
     for change in &run.changes {

@@ -1,22 +1,65 @@
-//! The command `breaker-lab`.
+//! The command `breaker-lab`. What it does is told by `breaker-lab --help`.
+
+mod condition;
+mod failure;
+mod fields;
+mod inputs;
+mod output;
+mod progress;
+mod run;
+mod text;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+
+use self::failure::Failure;
 
 /// What the settings of a circuit breaker do in an outage, before there is one.
 #[derive(Debug, Parser)]
-#[command(name = "breaker-lab", version)]
-struct Options {}
+#[command(name = "breaker-lab", version, after_help = EXIT_CODES)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 if all is fine, 1 if a condition of --fail-if holds, 2 if something that was given makes no sense,
+or a file could not be read or written.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario with some breakers, and compare what became of the calls.
+    #[command(after_help = run::HELP)]
+    Run(run::Arguments),
+}
+
+/// How a command has ended that did what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Fine,
+    ConditionHolds,
+}
 
 /// Runs the command with these arguments, the name of the program first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match Options::try_parse_from(arguments) {
-        Ok(_) => ExitCode::SUCCESS,
+    let options = match Options::try_parse_from(arguments) {
+        Ok(options) => options,
         Err(error) => {
             // Help goes to the output, and errors to where errors go.
             let _ = error.print();
-            ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let verdict = match options.command {
+        Command::Run(arguments) => run::run(&arguments),
+    };
+    match verdict {
+        Ok(Verdict::Fine) => ExitCode::SUCCESS,
+        Ok(Verdict::ConditionHolds) => ExitCode::from(1),
+        Err(failure) => {
+            output::tell(&format!("error: {failure}"));
+            ExitCode::from(2)
         }
     }
 }

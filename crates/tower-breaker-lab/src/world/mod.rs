@@ -32,12 +32,24 @@ use crate::{
 
 /// Runs a scenario with one breaker. The same scenario and breaker give the same run, on any machine.
 pub fn run(scenario: &Scenario, contender: &mut dyn Contender) -> Run {
+    run_with_progress(scenario, contender, &mut |_| {})
+}
+
+/// The same as [`run`], and says how far it is: at the beginning of each step, with the simulated time.
+pub fn run_with_progress(
+    scenario: &Scenario,
+    contender: &mut dyn Contender,
+    progress: &mut dyn FnMut(Duration),
+) -> Run {
     contender.begins();
     let mut world = World::new(scenario, contender);
     world.begin();
     while let Some((now, event)) = world.agenda.next(world.end) {
         world.now = now;
         contender.time_is(now);
+        if matches!(event, Event::Step) {
+            progress(now);
+        }
         world.happens(event);
     }
     world.over(contender.name())

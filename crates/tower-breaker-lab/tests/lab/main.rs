@@ -1,4 +1,6 @@
 //! Runs of the lab, held against what is published and what can be worked out.
 
 mod basics;
+mod cli;
+mod report;
 mod semian;

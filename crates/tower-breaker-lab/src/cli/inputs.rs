@@ -1,0 +1,108 @@
+//! What a command is given: a scenario, and the breakers that are compared.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::Failure;
+use crate::{
+    scenario::Scenario,
+    settings::{Axis, Candidate},
+};
+
+/// No file of settings or of a scenario is as large.
+const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+
+#[derive(Args, Debug)]
+pub(super) struct ScenarioFile {
+    /// The scenario, in TOML
+    scenario: PathBuf,
+
+    /// Another seed than that of the scenario. The same seed gives the same output, byte by byte
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+impl ScenarioFile {
+    /// The scenario, and its text.
+    pub(super) fn read(&self) -> Result<(Scenario, String), Failure> {
+        let text = read(&self.scenario)?;
+        let scenario = Scenario::from_toml(&text);
+        let mut scenario =
+            scenario.map_err(|error| Failure::in_scenario(&self.scenario, &error))?;
+        scenario.seed = self.seed.unwrap_or(scenario.seed);
+        Ok((scenario, text))
+    }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Contenders {
+    /// A configuration of tower-breaker, in TOML: each block of `circuits` is one breaker
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+
+    /// Values for a key of each block, such as `failure_rate=30%,50%`. Several make all combinations, at most 10,000.
+    /// Without --settings they are put on the defaults
+    #[arg(long, value_name = "KEY=VALUE,…")]
+    grid: Vec<Axis>,
+
+    /// Breakers to compare with, by name: none, defaults, throttle
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        default_value = "none,defaults,throttle"
+    )]
+    against: Vec<String>,
+}
+
+impl Contenders {
+    /// Those to compare with first, then those of the file.
+    pub(super) fn read(&self) -> Result<Vec<Candidate>, Failure> {
+        let named = self.against.iter().filter(|name| !name.is_empty());
+        let named = named.map(|name| Candidate::built_in(name));
+        let mut all = named
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Failure::new(format!("--against: {error}")))?;
+        all.extend(self.own()?);
+        let mut names = BTreeSet::new();
+        match all
+            .iter()
+            .find(|candidate| !names.insert(candidate.name().to_owned()))
+        {
+            None => Ok(all),
+            Some(candidate) => Err(Failure::new(format!(
+                "{:?} is there twice; give the block of the file another name, or leave one out of --against",
+                candidate.name()
+            ))),
+        }
+    }
+
+    fn own(&self) -> Result<Vec<Candidate>, Failure> {
+        match &self.settings {
+            None if self.grid.is_empty() => Ok(Vec::new()),
+            None => Ok(Candidate::from_grid(None, &self.grid)?),
+            Some(path) => {
+                let candidates = Candidate::from_grid(Some(&read(path)?), &self.grid);
+                candidates.map_err(|error| Failure::in_settings(path, &error))
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let of_file = |error| Failure::of_file(path, &error);
+    let size = fs::metadata(path).map_err(of_file)?.len();
+    if size > LARGEST_FILE {
+        let text = format!(
+            "{}: {size} bytes are more than {LARGEST_FILE}",
+            path.display()
+        );
+        return Err(Failure::new(text));
+    }
+    fs::read_to_string(path).map_err(of_file)
+}

@@ -1,0 +1,52 @@
+//! How far a long run is, for whoever looks at a terminal.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::{Duration, Instant},
+};
+
+use crate::report::words;
+
+const FIRST_AFTER: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_millis(200);
+
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// When to say more. None where nobody looks.
+    next: Option<Instant>,
+    length: Duration,
+    has_said: bool,
+}
+
+impl Progress {
+    pub(super) fn of(length: Duration) -> Self {
+        let next = io::stderr()
+            .is_terminal()
+            .then(|| Instant::now() + FIRST_AFTER);
+        Self {
+            next,
+            length,
+            has_said: false,
+        }
+    }
+
+    pub(super) fn is(&mut self, what: &str, now: Duration) {
+        let is_time = self.next.is_some_and(|next| next <= Instant::now());
+        if !is_time {
+            return;
+        }
+        self.next = Some(Instant::now() + EVERY);
+        self.has_said = true;
+        let share = now.as_secs_f64() / self.length.as_secs_f64();
+        let line = format!("\r\u{1b}[2K{}: {:.0} %", words::name(what), share * 100.0);
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.has_said {
+            let _ = io::stderr().write_all(b"\r\x1b[2K");
+        }
+    }
+}

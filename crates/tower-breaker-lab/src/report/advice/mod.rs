@@ -1,0 +1,114 @@
+//! What there is to say of runs, in sentences with the numbers. A sentence is left out where it would say nothing.
+
+mod outage;
+mod quiet;
+mod settings;
+
+use std::time::Duration;
+
+use super::{Entry, Report, words};
+use crate::{measure::Step, scenario::Scenario};
+
+/// Each looks at one run, and may have something to say.
+const ALL: [fn(&Look<'_>) -> Option<String>; 11] = [
+    outage::never_opened,
+    outage::refused_the_good,
+    outage::lost,
+    outage::spared,
+    outage::kept_out,
+    outage::has_not_closed,
+    outage::worker_time,
+    quiet::in_a_row,
+    quiet::false_trips,
+    settings::not_acted_on,
+    quiet::not_kept,
+];
+
+impl Report {
+    /// What there is to say of the runs, in sentences with the numbers: of one breaker after the other.
+    ///
+    /// They rest on what was counted, on the [`formulas`](crate::formulas), and on the
+    /// [lints](tower_breaker::config::lint) of `tower-breaker`, with what the scenario tells of the calls.
+    #[must_use]
+    pub fn advice(&self) -> Vec<String> {
+        let of_entry = |entry| {
+            let look = Look::new(self, entry);
+            let said = ALL.iter().filter_map(|say| say(&look)).collect::<Vec<_>>();
+            said.into_iter()
+                .chain(settings::lints(&look))
+                .collect::<Vec<_>>()
+        };
+        self.entries.iter().flat_map(of_entry).collect()
+    }
+}
+
+/// A run, and what it is compared with.
+struct Look<'a> {
+    name: String,
+    entry: &'a Entry,
+    none: &'a Entry,
+    scenario: &'a Scenario,
+    outage: Option<Outage>,
+}
+
+/// What was counted during the outage.
+struct Outage {
+    begins: Duration,
+    ends: Duration,
+    with: Step,
+    without: Step,
+}
+
+impl<'a> Look<'a> {
+    fn new(report: &'a Report, entry: &'a Entry) -> Self {
+        let outage = report.scenario.outage().map(|(begins, ends)| Outage {
+            begins,
+            ends,
+            with: entry.run.between(begins, ends),
+            without: report.none.run.between(begins, ends),
+        });
+        Self {
+            name: words::name(&entry.run.breaker),
+            entry,
+            none: &report.none,
+            scenario: &report.scenario,
+            outage,
+        }
+    }
+
+    /// Calls a second for each circuit, on a quiet day.
+    fn rate(&self) -> f64 {
+        let length = self.scenario.length().as_secs_f64();
+        let counted = self.none.summary.total.offered as f64 / length;
+        let rate = self.scenario.callers.rate.unwrap_or(counted);
+        rate / self.entry.run.circuits as f64
+    }
+
+    /// `at 100 calls/s`, and for whom if there are several.
+    fn at_rate(&self) -> String {
+        let each = if self.entry.run.circuits > 1 {
+            " for each circuit"
+        } else {
+            ""
+        };
+        format!("at {} calls/s{each}", words::number(self.rate()))
+    }
+
+    /// How long a call may hang, if anything ends it.
+    fn limit(&self) -> Option<Duration> {
+        let callers = &self.scenario.callers;
+        let own = self
+            .entry
+            .settings
+            .as_ref()
+            .and_then(|settings| settings.call_timeout());
+        [callers.timeout, callers.gives_up, own]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn hangs(&self) -> bool {
+        self.scenario.phases.iter().any(|phase| phase.hangs)
+    }
+}

@@ -1,0 +1,180 @@
+//! All of a report as data.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Entry, Report};
+use crate::{
+    measure::{Change, Run, Step},
+    summary::{Summary, Times},
+};
+
+/// Times are in seconds, and shares from 0 to 1.
+#[derive(Serialize)]
+struct All<'a> {
+    /// Of this package.
+    version: &'static str,
+    scenario: ScenarioData<'a>,
+    breakers: Vec<Breaker<'a>>,
+    advice: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ScenarioData<'a> {
+    name: &'a str,
+    seed: u64,
+    length: f64,
+    /// When it begins and ends.
+    outage: Option<(f64, f64)>,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct Breaker<'a> {
+    name: &'a str,
+    settings: &'a str,
+    succeeded: f64,
+    failed: f64,
+    rejected: f64,
+    lost: f64,
+    spared: f64,
+    to_trip: Option<TimesData>,
+    to_recover: Option<TimesData>,
+    not_closed: u64,
+    false_trips: u64,
+    false_trips_a_day: f64,
+    probes: u64,
+    circuits: u64,
+    total: Counts,
+    step: f64,
+    steps: Series,
+    changes: Vec<ChangeData>,
+    changes_not_kept: u64,
+}
+
+#[derive(Serialize)]
+struct TimesData {
+    median: f64,
+    p95: f64,
+    circuits: u64,
+}
+
+#[derive(Serialize)]
+struct ChangeData {
+    at: f64,
+    circuit: u64,
+    from: &'static str,
+    to: &'static str,
+    healthy: bool,
+}
+
+/// Defines the counts of a step, as one and as a series of each, so that none is in one and not in the other.
+macro_rules! counts {
+    ($($count:ident),+) => {
+        #[derive(Serialize)]
+        struct Counts {
+            $($count: u64,)+
+        }
+
+        #[derive(Serialize)]
+        struct Series {
+            $($count: Vec<u64>,)+
+        }
+
+        impl Counts {
+            fn of(step: &Step) -> Self {
+                Self { $($count: step.$count,)+ }
+            }
+        }
+
+        impl Series {
+            fn of(steps: &[Step]) -> Self {
+                Self { $($count: steps.iter().map(|step| step.$count).collect(),)+ }
+            }
+        }
+    };
+}
+
+counts!(
+    offered, succeeded, slow, failed, rejected, not_made, lost, admitted, probes, timed_out,
+    retries, load, open, half_open
+);
+
+impl Report {
+    /// All numbers, the series of each step and each change of a circuit, as JSON. Times are in seconds, and shares
+    /// from 0 to 1.
+    ///
+    /// # Panics
+    ///
+    /// Never: there is nothing in it that JSON could not say.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let all = All {
+            version: env!("CARGO_PKG_VERSION"),
+            scenario: ScenarioData {
+                name: &self.scenario.name,
+                seed: self.scenario.seed,
+                length: self.scenario.length().as_secs_f64(),
+                outage: self
+                    .scenario
+                    .outage()
+                    .map(|(from, to)| (from.as_secs_f64(), to.as_secs_f64())),
+                text: &self.text,
+            },
+            breakers: self
+                .entries
+                .iter()
+                .map(|entry| breaker(entry, self.none()))
+                .collect(),
+            advice: self.advice(),
+        };
+        let mut json = serde_json::to_string(&all).expect("strings, numbers and lists of them");
+        json.push('\n');
+        json
+    }
+}
+
+fn breaker<'a>(entry: &'a Entry, none: &Summary) -> Breaker<'a> {
+    let Entry { run, summary, .. } = entry;
+    Breaker {
+        name: &summary.breaker,
+        settings: &entry.about,
+        succeeded: summary.succeeded(),
+        failed: summary.failed(),
+        rejected: summary.rejected(),
+        lost: summary.lost(),
+        spared: summary.spared(none),
+        to_trip: summary.to_trip.map(times),
+        to_recover: summary.to_recover.map(times),
+        not_closed: summary.not_closed,
+        false_trips: summary.false_trips,
+        false_trips_a_day: summary.false_trips_a_day,
+        probes: summary.total.probes,
+        circuits: run.circuits,
+        total: Counts::of(&summary.total),
+        step: run.step.as_secs_f64(),
+        steps: Series::of(&run.steps),
+        changes: changes(run),
+        changes_not_kept: run.changes_not_kept,
+    }
+}
+
+fn times(times: Times) -> TimesData {
+    TimesData {
+        median: times.median.as_secs_f64(),
+        p95: times.p95.as_secs_f64(),
+        circuits: times.circuits,
+    }
+}
+
+fn changes(run: &Run) -> Vec<ChangeData> {
+    let data = |change: &Change| ChangeData {
+        at: Duration::as_secs_f64(&change.at),
+        circuit: change.circuit,
+        from: change.from.label(),
+        to: change.to.label(),
+        healthy: change.healthy,
+    };
+    run.changes.iter().map(data).collect()
+}

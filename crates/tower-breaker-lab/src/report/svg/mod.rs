@@ -1,0 +1,221 @@
+//! One picture for each breaker: what became of the calls, which circuits were open, and what the dependency had to do.
+//! It is written by hand: a few paths and texts, no script, and nothing that would have to be loaded.
+
+mod axis;
+mod columns;
+mod panel;
+mod style;
+
+use std::fmt::{self, Write};
+
+use self::{
+    columns::Columns,
+    panel::{BAND, CALLS, HEIGHT, LEFT, LOAD, Panel, RIGHT, WIDTH},
+    style::STYLE,
+};
+use super::{Entry, Report, words};
+
+/// What calls became, from the bottom up, with the name of its style.
+const LAYERS: [(&str, &str); 5] = [
+    ("succeeded", "ok"),
+    ("slow", "slow"),
+    ("failed", "failed"),
+    ("rejected", "rejected"),
+    ("not made", "unmade"),
+];
+
+impl Report {
+    /// The pictures of all breakers in one file of SVG, one beneath the other. It is legible in light and in dark.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        let height = HEIGHT * self.entries.len().max(1) as f64;
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
+             height=\"{height}\">\n"
+        );
+        for (number, entry) in self.entries.iter().enumerate() {
+            let top = HEIGHT * number as f64;
+            svg.push_str(&self.picture(entry, top));
+        }
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    /// The picture of one breaker. `top` is where it begins in the file.
+    pub(super) fn picture(&self, entry: &Entry, top: f64) -> String {
+        let mut svg = String::new();
+        // Writing to a string never fails.
+        let _ = self.draw(&mut svg, entry, top);
+        svg
+    }
+
+    fn draw(&self, svg: &mut String, entry: &Entry, top: f64) -> fmt::Result {
+        let name = words::escaped_name(&entry.run.breaker);
+        let scenario = words::escaped_name(&self.scenario.name);
+        writeln!(
+            svg,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"bl\" y=\"{top}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+             width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"{name}: {scenario}\">"
+        )?;
+        writeln!(svg, "<title>{name}: {scenario}</title>\n{STYLE}")?;
+        writeln!(
+            svg,
+            "<rect class=\"bl-page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>"
+        )?;
+        self.draw_head(svg, entry, &name, &scenario)?;
+        let columns = Columns::of(&entry.run, self.scenario.length());
+        self.draw_outage(svg)?;
+        draw_calls(svg, &columns, self.most_calls())?;
+        draw_band(svg, &columns)?;
+        draw_load(svg, &columns, self.most_load())?;
+        axis::time(svg, self.scenario.length())?;
+        writeln!(svg, "</svg>")
+    }
+
+    fn draw_head(
+        &self,
+        svg: &mut String,
+        entry: &Entry,
+        name: &str,
+        scenario: &str,
+    ) -> fmt::Result {
+        let summary = &entry.summary;
+        writeln!(
+            svg,
+            "<text class=\"bl-name\" x=\"{LEFT}\" y=\"26\">{name}</text>"
+        )?;
+        writeln!(
+            svg,
+            "<text class=\"bl-text\" x=\"{LEFT}\" y=\"46\">{scenario}: {} succeeded, {} failed, {} rejected, \
+             {} lost to rejections, {} of the load spared</text>",
+            words::percent(summary.succeeded()),
+            words::percent(summary.failed()),
+            words::percent(summary.rejected()),
+            words::percent(summary.lost()),
+            words::percent(summary.spared(self.none())),
+        )?;
+        draw_legend(svg)
+    }
+
+    /// From the top of the first panel to the bottom of the last one.
+    fn draw_outage(&self, svg: &mut String) -> fmt::Result {
+        let length = self.scenario.length().as_secs_f64();
+        let (mut begins, mut is_first) = (0.0, true);
+        for phase in &self.scenario.phases {
+            let ends = begins + phase.lasts.as_secs_f64();
+            if !phase.is_healthy() {
+                let (from, to) = (panel::x(begins / length), panel::x(ends / length));
+                let (width, height) = (to - from, LOAD.bottom() - CALLS.top);
+                writeln!(
+                    svg,
+                    "<rect class=\"bl-outage\" x=\"{from:.1}\" y=\"{}\" width=\"{width:.1}\" height=\"{height}\"/>",
+                    CALLS.top
+                )?;
+                if is_first {
+                    let (x, y) = (from + 4.0, CALLS.top - 4.0);
+                    writeln!(
+                        svg,
+                        "<text class=\"bl-text\" x=\"{x:.1}\" y=\"{y}\">outage</text>"
+                    )?;
+                }
+                is_first = false;
+            }
+            begins = ends;
+        }
+        Ok(())
+    }
+
+    /// The same in the pictures of all breakers, so that they can be compared.
+    fn most_calls(&self) -> f64 {
+        let of = |entry: &Entry| Columns::of(&entry.run, self.scenario.length()).most_calls();
+        self.entries.iter().map(of).fold(0.0, f64::max)
+    }
+
+    fn most_load(&self) -> f64 {
+        let of = |entry: &Entry| Columns::of(&entry.run, self.scenario.length()).most_load();
+        self.entries.iter().map(of).fold(0.0, f64::max)
+    }
+}
+
+fn draw_legend(svg: &mut String) -> fmt::Result {
+    let mut x = LEFT;
+    let of_calls = LAYERS.iter().copied();
+    let of_circuits = [
+        ("open", "open"),
+        ("half-open", "half-open"),
+        ("offered", "offered"),
+    ];
+    for (name, class) in of_calls.chain(of_circuits) {
+        writeln!(
+            svg,
+            "<rect class=\"bl-{class}\" x=\"{x}\" y=\"58\" width=\"12\" height=\"12\"/>\
+             <text class=\"bl-text\" x=\"{}\" y=\"68\">{name}</text>",
+            x + 16.0
+        )?;
+        x += 34.0 + 7.0 * name.len() as f64;
+    }
+    Ok(())
+}
+
+/// What became of the calls, one upon the other, and the line of all that came.
+fn draw_calls(svg: &mut String, columns: &Columns, most: f64) -> fmt::Result {
+    let most = axis::up(svg, &CALLS, most, "calls a second")?;
+    let mut below = vec![0.0; columns.len()];
+    for (layer, (_, class)) in LAYERS.iter().enumerate() {
+        let above = columns.on_top(&below, layer);
+        area(svg, class, &CALLS, &below, &above, most)?;
+        below = above;
+    }
+    let line = panel::steps(&CALLS, &columns.offered, most);
+    writeln!(svg, "<path class=\"bl-offered\" d=\"M{line}\"/>")
+}
+
+/// The share of circuits that were open or half-open.
+fn draw_band(svg: &mut String, columns: &Columns) -> fmt::Result {
+    frame(svg, &BAND, "circuits")?;
+    let none = vec![0.0; columns.len()];
+    let both: Vec<_> = columns
+        .open
+        .iter()
+        .zip(&columns.half_open)
+        .map(|(a, b)| a + b)
+        .collect();
+    area(svg, "open", &BAND, &none, &columns.open, 1.0)?;
+    area(svg, "half-open", &BAND, &columns.open, &both, 1.0)
+}
+
+fn draw_load(svg: &mut String, columns: &Columns, most: f64) -> fmt::Result {
+    let most = axis::up(svg, &LOAD, most, "calls under way")?;
+    let none = vec![0.0; columns.len()];
+    area(svg, "load", &LOAD, &none, &columns.load, most)
+}
+
+fn frame(svg: &mut String, panel: &Panel, what: &str) -> fmt::Result {
+    let (top, height, width) = (panel.top, panel.height, RIGHT - LEFT);
+    writeln!(
+        svg,
+        "<rect class=\"bl-frame\" x=\"{LEFT}\" y=\"{top}\" width=\"{width}\" height=\"{height}\"/>\
+         <text class=\"bl-text\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{what}</text>",
+        LEFT - 6.0,
+        top + height / 2.0 + 4.0
+    )
+}
+
+/// Between two lines. Nothing if there is nothing between them.
+fn area(
+    svg: &mut String,
+    class: &str,
+    panel: &Panel,
+    below: &[f64],
+    above: &[f64],
+    most: f64,
+) -> fmt::Result {
+    if below == above {
+        return Ok(());
+    }
+    let (there, back) = (
+        panel::steps(panel, above, most),
+        panel::steps_back(panel, below, most),
+    );
+    writeln!(svg, "<path class=\"bl-{class}\" d=\"M{there}L{back}Z\"/>")
+}

@@ -1,0 +1,115 @@
+//! The table of a report, as text and as Markdown.
+
+use super::{Report, words};
+use crate::summary::{Summary, Times};
+
+/// The columns, in order.
+pub(super) const COLUMNS: [&str; 10] = [
+    "breaker",
+    "succeeded",
+    "failed",
+    "rejected",
+    "lost",
+    "load spared",
+    "to trip",
+    "to recover",
+    "false trips a day",
+    "probes",
+];
+
+/// What the columns mean.
+pub(super) const LEGEND: [&str; 4] = [
+    "Shares are of the calls that ended.",
+    "lost: rejected, and would have succeeded.",
+    "load spared: calls that the dependency did not get, of those it gets without a breaker.",
+    "to trip, to recover: from the beginning and the end of the outage, median (95th percentile) of the circuits.",
+];
+
+impl Report {
+    /// The table as text.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let rows = self.rows();
+        let header: Vec<_> = COLUMNS.map(str::to_owned).into();
+        let all: Vec<_> = std::iter::once(header).chain(rows).collect();
+        let widths: Vec<_> = (0..COLUMNS.len())
+            .map(|column| {
+                all.iter()
+                    .map(|row| row[column].chars().count())
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect();
+        let lines: Vec<_> = all.iter().map(|row| line(row, &widths)).collect();
+        format!("{}\n\n{}\n", lines.join("\n"), LEGEND.join("\n"))
+    }
+
+    /// The table as Markdown.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut text = format!("| {} |\n|---", COLUMNS.join(" | "));
+        text.push_str(&"|--:".repeat(COLUMNS.len() - 1));
+        text.push_str("|\n");
+        for row in self.rows() {
+            let cells: Vec<_> = row.iter().map(|cell| words::markdown(cell)).collect();
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        }
+        format!("{text}\n{}\n", LEGEND.join("\n"))
+    }
+
+    /// One for each breaker, a cell for each of [`COLUMNS`].
+    pub(super) fn rows(&self) -> Vec<Vec<String>> {
+        let row = |summary| row(summary, self.none());
+        self.entries()
+            .iter()
+            .map(|entry| row(&entry.summary))
+            .collect()
+    }
+}
+
+/// The first column to the left, and numbers to the right.
+fn line(row: &[String], widths: &[usize]) -> String {
+    let mut cells = row.iter().zip(widths);
+    let mut text = cells
+        .next()
+        .map_or(String::new(), |(cell, width)| format!("{cell:<width$}"));
+    for (cell, width) in cells {
+        text.push_str(&format!("  {cell:>width$}"));
+    }
+    text
+}
+
+fn row(summary: &Summary, none: &Summary) -> Vec<String> {
+    vec![
+        words::name(&summary.breaker),
+        words::percent(summary.succeeded()),
+        words::percent(summary.failed()),
+        words::percent(summary.rejected()),
+        words::percent(summary.lost()),
+        words::percent(summary.spared(none)),
+        times(summary.to_trip, "never"),
+        to_recover(summary),
+        words::number(summary.false_trips_a_day),
+        words::count(summary.total.probes),
+    ]
+}
+
+fn times(times: Option<Times>, never: &str) -> String {
+    match times {
+        Some(Times { median, p95, .. }) if median == p95 => words::time(median),
+        Some(Times { median, p95, .. }) => {
+            format!("{} ({})", words::time(median), words::time(p95))
+        }
+        None => never.to_owned(),
+    }
+}
+
+/// Circuits that had not closed at the end are told, since they are in no time.
+fn to_recover(summary: &Summary) -> String {
+    match (summary.to_recover, summary.not_closed) {
+        (None, 0) => "–".to_owned(),
+        (None, _) => "not yet".to_owned(),
+        (some, 0) => times(some, ""),
+        (some, open) => format!("{}, {} not yet", times(some, ""), words::count(open)),
+    }
+}

@@ -1,0 +1,375 @@
+//! The command itself: what it prints and writes, and how it ends.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+const OUTAGE: &str = "\
+callers = { rate = 50 }
+dependency = { latency = { mean = \"20ms\" } }
+phases = [{ for = \"20s\" }, { for = \"20s\", errors = \"100%\" }, { for = \"30s\" }]
+";
+const SETTINGS: &str = "\
+[circuits.zebra]
+consecutive_failures = 3
+
+[circuits.ape]
+failure_rate = \"30%\"
+";
+
+/// A directory of one test's own.
+fn directory(test: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    fs::create_dir_all(&directory).expect("a directory");
+    fs::write(directory.join("outage.toml"), OUTAGE).expect("a file");
+    fs::write(directory.join("settings.toml"), SETTINGS).expect("a file");
+    directory
+}
+
+fn lab(directory: &Path, arguments: &[&str]) -> Output {
+    let mut lab = Command::new(env!("CARGO_BIN_EXE_breaker-lab"));
+    lab.current_dir(directory).args(arguments);
+    lab.output().expect("it starts")
+}
+
+fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+/// What is printed, of a command that is fine.
+#[track_caller]
+fn fine(directory: &Path, arguments: &[&str]) -> String {
+    let output = lab(directory, arguments);
+    assert_eq!((code(&output), err(&output).as_str()), (Some(0), ""));
+    out(&output)
+}
+
+/// What is told, of a command that is refused.
+#[track_caller]
+fn refused(directory: &Path, arguments: &[&str]) -> String {
+    let output = lab(directory, arguments);
+    assert_eq!((code(&output), out(&output).as_str()), (Some(2), ""));
+    err(&output)
+}
+
+#[track_caller]
+fn has(text: &str, part: &str) {
+    assert!(text.contains(part), "{part:?} is not in:\n{text}");
+}
+
+#[test]
+fn a_run_prints_one_row_for_each_breaker() {
+    let directory = directory("rows");
+    let printed = fine(
+        &directory,
+        &["run", "outage.toml", "--settings", "settings.toml"],
+    );
+    let names = printed
+        .lines()
+        .map(|line| line.split(' ').next().unwrap_or(""));
+    let names: Vec<_> = names.take(6).collect();
+    // Those of the file in its order.
+    assert_eq!(
+        names,
+        ["breaker", "none", "defaults", "throttle", "zebra", "ape"]
+    );
+    has(&printed, "\n* zebra lost ");
+}
+
+#[test]
+fn it_is_compared_with_none_even_if_that_is_not_asked_for() {
+    let directory = directory("none");
+    let of = |against| {
+        fine(
+            &directory,
+            &["run", "outage.toml", "--against", against, "--markdown"],
+        )
+    };
+    let (alone, beside) = (of("defaults"), of("none,defaults"));
+    let row = |text: &str| {
+        text.lines()
+            .find(|line| line.starts_with("| defaults"))
+            .map(str::to_owned)
+    };
+    assert_eq!(row(&alone), row(&beside));
+    assert!(!alone.contains("| none") && beside.contains("| none"));
+}
+
+#[test]
+fn the_same_seed_writes_the_same_bytes() {
+    let directory = directory("bytes");
+    let written = |seed: &str| {
+        let arguments = [
+            "run",
+            "outage.toml",
+            "--settings",
+            "settings.toml",
+            "--seed",
+            seed,
+        ];
+        let files = ["--html", "a.html", "--svg", "a.svg", "--json", "a.json"];
+        let printed = fine(&directory, &[&arguments[..], &files[..]].concat());
+        let read = |name| fs::read_to_string(directory.join(name)).expect("written");
+        [printed, read("a.html"), read("a.svg"), read("a.json")]
+    };
+    let first = written("7");
+    assert_eq!(first, written("7"));
+    for (one, other) in first.iter().zip(written("8")) {
+        assert_ne!(*one, other);
+    }
+    // Even if the scenario has another.
+    has(&first[1], "seed 7.");
+}
+
+#[test]
+fn json_on_the_standard_output_has_nothing_beside_it() {
+    let directory = directory("json");
+    let printed = fine(&directory, &["run", "outage.toml", "--json", "-"]);
+    let json: serde_json::Value = serde_json::from_str(&printed).expect("JSON alone");
+    assert_eq!(json["breakers"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn the_exit_code_tells_whether_a_condition_holds() {
+    let directory = directory("codes");
+    let run = |condition| lab(&directory, &["run", "outage.toml", "--fail-if", condition]);
+    let holds = run("defaults: rejected > 1%");
+    assert_eq!(code(&holds), Some(1));
+    assert_eq!(
+        err(&holds),
+        "condition holds: defaults: rejected > 1%: defaults: rejected is 41.8 %\n"
+    );
+    has(&out(&holds), "breaker");
+    for fine in [
+        "defaults: rejected > 99%",
+        "none: rejected > 0",
+        "*: succeeded < 0.1",
+        "defaults: to_trip >= 5s",
+        "defaults: false_trips_a_day > 0",
+    ] {
+        assert_eq!(code(&run(fine)), Some(0), "{fine}");
+    }
+    for holds in [
+        "*: failed>=0.1%",
+        "none: to_trip > 1h",
+        "defaults: to_recover < 1m 30s",
+        "defaults: spared <= 100 %",
+        "defaults: probes >= 1",
+    ] {
+        assert_eq!(code(&run(holds)), Some(1), "{holds}");
+    }
+}
+
+#[test]
+fn a_condition_that_makes_no_sense_is_shown_with_its_column() {
+    let directory = directory("conditions");
+    let refused = |condition| refused(&directory, &["run", "outage.toml", "--fail-if", condition]);
+    has(
+        &refused("a: lots > 1%"),
+        "column 4: `lots` is no field; there are: succeeded, failed, rejected, lost, ",
+    );
+    has(&refused("a: lots > 1%"), "\n  a: lots > 1%\n     ^\n");
+    has(
+        &refused("a: lost = 1%"),
+        "column 9: must be one of: >, >=, <, <=",
+    );
+    has(
+        &refused("a: lost > much"),
+        "column 11: must be a share, such as `1%` or `0.01`",
+    );
+    has(
+        &refused("a: to_trip > 5"),
+        "column 14: must be a time, such as `500ms` or `1m 30s`",
+    );
+    has(
+        &refused("a: probes > 5s"),
+        "column 13: must be a number, such as `10` or `0.5`",
+    );
+    has(&refused("ä: : lots > 1"), "column 6: `lots`");
+    has(
+        &refused("lost > 1%"),
+        "column 1: write CONTENDER: FIELD OPERATOR VALUE",
+    );
+    has(&refused(": lost > 1%"), "column 1: a name is missing");
+    has(
+        &refused("a: lost > 1%"),
+        "there is no \"a\"; there are: none, defaults, throttle",
+    );
+}
+
+#[test]
+fn a_condition_of_an_outage_needs_one() {
+    let directory = directory("quiet");
+    fs::write(
+        directory.join("quiet.toml"),
+        OUTAGE.replace(", errors = \"100%\"", ""),
+    )
+    .expect("a file");
+    let error = refused(
+        &directory,
+        &["run", "quiet.toml", "--fail-if", "*: to_trip > 1s"],
+    );
+    has(&error, "to_trip says nothing here: no phase is an outage");
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_shown_with_its_line_and_column() {
+    let directory = directory("files");
+    let write = |name: &str, text: &str| fs::write(directory.join(name), text).expect("a file");
+    write("bad.toml", &OUTAGE.replace("100%", "200%"));
+    has(
+        &refused(&directory, &["run", "bad.toml"]),
+        "bad.toml: TOML parse error at line 3, column 52",
+    );
+    let run = ["run", "outage.toml", "--settings", "bad.toml"];
+    write(
+        "bad.toml",
+        &SETTINGS.replace("30%", "300%").replace("= 3\n", "= 0\n"),
+    );
+    let error = refused(&directory, &run);
+    has(&error, "TOML parse error at line 2, column 24");
+    has(&error, "bad.toml: TOML parse error at line 5, column 16");
+    has(
+        &error,
+        "circuits.ape.failure_rate: \"300%\", but must be a share above 0 and at most 1",
+    );
+    write("bad.toml", "[defaults]\n");
+    has(&refused(&directory, &run), "there are no `circuits`");
+    write("bad.toml", "[circuits\n");
+    has(
+        &refused(&directory, &run),
+        "TOML parse error at line 1, column 10",
+    );
+    has(
+        &refused(&directory, &["run", "nowhere.toml"]),
+        "nowhere.toml: ",
+    );
+    let into = ["run", "outage.toml", "--svg", "nowhere/a.svg"];
+    assert_eq!(code(&lab(&directory, &into)), Some(2));
+}
+
+#[test]
+fn names_are_there_once() {
+    let directory = directory("names");
+    fs::write(directory.join("twice.toml"), "[circuits.none]\n").expect("a file");
+    let error = refused(
+        &directory,
+        &["run", "outage.toml", "--settings", "twice.toml"],
+    );
+    has(&error, "\"none\" is there twice");
+    let error = refused(&directory, &["run", "outage.toml", "--against", "nine"]);
+    has(
+        &error,
+        "--against: \"nine\" is not known; there are: none, defaults, throttle",
+    );
+}
+
+#[test]
+fn a_grid_is_checked_by_the_reader_of_the_crate() {
+    let directory = directory("grid");
+    let run = |grid: &[&str]| {
+        let grid = grid.iter().flat_map(|axis| ["--grid", axis]);
+        let arguments: Vec<_> = ["run", "outage.toml", "--against", "none"]
+            .into_iter()
+            .chain(grid)
+            .collect();
+        lab(&directory, &arguments)
+    };
+    let printed = out(&run(&[
+        "failure_rate=30%,50%",
+        "open_for=5s,{ first = \"1s\", factor = 2.0, max = \"9s\" }",
+    ]));
+    let rows = printed
+        .lines()
+        .filter(|line| line.starts_with("ours failure_rate="));
+    assert_eq!(rows.count(), 4, "{printed}");
+    let error = |grid: &[&str]| {
+        let output = run(grid);
+        assert_eq!(code(&output), Some(2));
+        err(&output)
+    };
+    has(
+        &error(&["failure_rate=130%"]),
+        "--grid failure_rate=130%: circuits.ours.failure_rate: 1.3, but must be",
+    );
+    has(&error(&["failure_rte=30%"]), "did you mean `failure_rate`?");
+    has(&error(&["permits=1,,3"]), "column 11: a value is missing");
+    has(&error(&["permits"]), "write KEY=VALUE,VALUE");
+    has(&error(&["open_for=1s,{ first"]), "column 13: ");
+    has(
+        &error(&["permits=1", "permits=2"]),
+        "--grid permits: is there twice",
+    );
+    let many: Vec<_> = (1..=101).map(|rate| format!("0.{rate:03}")).collect();
+    let (rates, times) = (
+        format!("failure_rate={}", many.join(",")),
+        format!("slow_call_rate={}", many.join(",")),
+    );
+    has(
+        &error(&[&rates, &times]),
+        "--grid: 10201 combinations, but must be at most 10000",
+    );
+    has(
+        &error(&[&rates]),
+        "102 breakers are more than 100 in one report; `breaker-lab search` ranks them",
+    );
+}
+
+#[test]
+fn a_grid_is_put_on_each_block_as_it_is() {
+    let directory = directory("blocks");
+    let file = "[defaults]\nopen_for = \"7s\"\n[[matching]]\nnames = \"a\"\npermits = 2\nprobes = 2\n\
+                [circuits.a]\n[circuits.b]\n";
+    fs::write(directory.join("blocks.toml"), file).expect("a file");
+    let arguments = [
+        "run",
+        "outage.toml",
+        "--against",
+        "none",
+        "--settings",
+        "blocks.toml",
+        "--json",
+        "-",
+    ];
+    let printed = fine(
+        &directory,
+        &[&arguments[..], &["--grid", "failure_rate=30%"]].concat(),
+    );
+    let json: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    let settings = |number: usize| {
+        json["breakers"][number]["settings"]
+            .as_str()
+            .expect("a text")
+            .to_owned()
+    };
+    // The pattern matches the name of the block, and not what a grid adds to it.
+    has(&settings(1), ".permits(2)");
+    has(&settings(2), ".permits(1)");
+    for number in [1, 2] {
+        has(&settings(number), ".failure_rate(0.3)");
+        has(&settings(number), ".open_for(Duration::from_secs(7))");
+    }
+}
+
+#[test]
+fn help_tells_of_exit_codes() {
+    let directory = directory("help");
+    for arguments in [&["--help"][..], &["run", "--help"]] {
+        has(
+            &fine(&directory, arguments),
+            "Exit codes: 0 if all is fine, 1 if a condition of --fail-if holds, 2",
+        );
+    }
+    assert_eq!(code(&lab(&directory, &[])), Some(2));
+    assert_eq!(code(&lab(&directory, &["rn"])), Some(2));
+}
