@@ -1,12 +1,15 @@
 //! The command `breaker-lab`. What it does is told by `breaker-lab --help`.
 
 mod condition;
+mod explain;
+mod expression;
 mod failure;
 mod fields;
 mod inputs;
 mod output;
 mod progress;
 mod run;
+mod search;
 mod text;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -32,6 +35,14 @@ enum Command {
     /// Run a scenario with some breakers, and compare what became of the calls.
     #[command(after_help = run::HELP)]
     Run(run::Arguments),
+
+    /// Run a scenario with all combinations of some settings, and rank them.
+    #[command(after_help = search::HELP)]
+    Search(search::Arguments),
+
+    /// Tell what can be worked out of settings without a run.
+    #[command(after_help = explain::HELP)]
+    Explain(explain::Arguments),
 }
 
 /// How a command has ended that did what it was asked for.
@@ -53,6 +64,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let verdict = match options.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Search(arguments) => search::search(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
     };
     match verdict {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,

@@ -15,6 +15,8 @@ pub(super) struct Progress {
     /// When to say more. None where nobody looks.
     next: Option<Instant>,
     length: Duration,
+    /// Which run it is, of how many. None if that is not to be told.
+    run: Option<(usize, usize)>,
     has_said: bool,
 }
 
@@ -26,7 +28,22 @@ impl Progress {
         Self {
             next,
             length,
+            run: None,
             has_said: false,
+        }
+    }
+
+    /// Of so many runs, one after the other.
+    pub(super) fn of_many(length: Duration, runs: usize) -> Self {
+        let mut progress = Self::of(length);
+        progress.run = Some((1, runs));
+        progress
+    }
+
+    /// One of them is over.
+    pub(super) fn next_one(&mut self) {
+        if let Some((run, _)) = &mut self.run {
+            *run += 1;
         }
     }
 
@@ -38,7 +55,14 @@ impl Progress {
         self.next = Some(Instant::now() + EVERY);
         self.has_said = true;
         let share = now.as_secs_f64() / self.length.as_secs_f64();
-        let line = format!("\r\u{1b}[2K{}: {:.0} %", words::name(what), share * 100.0);
+        let of = self
+            .run
+            .map_or(String::new(), |(run, runs)| format!("{run} of {runs}: "));
+        let line = format!(
+            "\r\u{1b}[2K{of}{}: {:.0} %",
+            words::name(what),
+            share * 100.0
+        );
         let _ = io::stderr().write_all(line.as_bytes());
     }
 }

@@ -29,42 +29,53 @@ impl Report {
     /// The table as text.
     #[must_use]
     pub fn table(&self) -> String {
-        let rows = self.rows();
-        let header: Vec<_> = COLUMNS.map(str::to_owned).into();
-        let all: Vec<_> = std::iter::once(header).chain(rows).collect();
-        let widths: Vec<_> = (0..COLUMNS.len())
-            .map(|column| {
-                all.iter()
-                    .map(|row| row[column].chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
-        let lines: Vec<_> = all.iter().map(|row| line(row, &widths)).collect();
-        format!("{}\n\n{}\n", lines.join("\n"), LEGEND.join("\n"))
+        table(self.summaries(), self.none())
     }
 
     /// The table as Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let mut text = format!("| {} |\n|---", COLUMNS.join(" | "));
-        text.push_str(&"|--:".repeat(COLUMNS.len() - 1));
-        text.push_str("|\n");
-        for row in self.rows() {
-            let cells: Vec<_> = row.iter().map(|cell| words::markdown(cell)).collect();
-            text.push_str(&format!("| {} |\n", cells.join(" | ")));
-        }
-        format!("{text}\n{}\n", LEGEND.join("\n"))
+        markdown(self.summaries(), self.none())
     }
 
     /// One for each breaker, a cell for each of [`COLUMNS`].
     pub(super) fn rows(&self) -> Vec<Vec<String>> {
-        let row = |summary| row(summary, self.none());
-        self.entries()
-            .iter()
-            .map(|entry| row(&entry.summary))
+        self.summaries()
+            .map(|summary| row(summary, self.none()))
             .collect()
     }
+
+    fn summaries(&self) -> impl Iterator<Item = &Summary> {
+        self.entries().iter().map(|entry| &entry.summary)
+    }
+}
+
+/// As text, with a row for each summary.
+pub(crate) fn table<'a>(summaries: impl Iterator<Item = &'a Summary>, none: &Summary) -> String {
+    let header: Vec<_> = COLUMNS.map(str::to_owned).into();
+    let rows = summaries.map(|summary| row(summary, none));
+    let all: Vec<_> = std::iter::once(header).chain(rows).collect();
+    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<_> = (0..COLUMNS.len())
+        .map(|column| width(column).unwrap_or(0))
+        .collect();
+    let lines: Vec<_> = all.iter().map(|row| line(row, &widths)).collect();
+    format!("{}\n\n{}\n", lines.join("\n"), LEGEND.join("\n"))
+}
+
+/// As Markdown, with a row for each summary.
+pub(crate) fn markdown<'a>(summaries: impl Iterator<Item = &'a Summary>, none: &Summary) -> String {
+    let mut text = format!("| {} |\n|---", COLUMNS.join(" | "));
+    text.push_str(&"|--:".repeat(COLUMNS.len() - 1));
+    text.push_str("|\n");
+    for summary in summaries {
+        let cells: Vec<_> = row(summary, none)
+            .iter()
+            .map(|cell| words::markdown(cell))
+            .collect();
+        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    format!("{text}\n{}\n", LEGEND.join("\n"))
 }
 
 /// The first column to the left, and numbers to the right.

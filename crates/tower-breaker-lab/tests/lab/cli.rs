@@ -373,3 +373,139 @@ fn help_tells_of_exit_codes() {
     assert_eq!(code(&lab(&directory, &[])), Some(2));
     assert_eq!(code(&lab(&directory, &["rn"])), Some(2));
 }
+
+#[test]
+fn a_search_shows_the_best_first() {
+    let directory = directory("search");
+    let search = |by: &str, more: &[&str]| {
+        let arguments = [
+            "search",
+            "outage.toml",
+            "--against",
+            "none",
+            "--grid",
+            "open_for=1s,5s,25s",
+            "--by",
+            by,
+        ];
+        fine(&directory, &[&arguments[..], more].concat())
+    };
+    let names = |printed: &str| -> Vec<String> {
+        let rows = printed
+            .lines()
+            .filter(|line| line.starts_with("ours ") || line.starts_with("none "));
+        let rows = rows.filter(|line| !line.contains("is the best"));
+        rows.map(|line| line.split("  ").next().unwrap_or("").to_owned())
+            .collect()
+    };
+    let by_recovery = search("to_recover", &[]);
+    // Without a breaker nothing has to recover.
+    assert_eq!(names(&by_recovery).len(), 4);
+    assert_eq!(names(&by_recovery)[0], "none");
+    has(&by_recovery, "\nnone is the best of 4, with 0.\n");
+    let by_failures = names(&search("failed", &[]));
+    assert_eq!(
+        by_failures,
+        [
+            "ours open_for=25s",
+            "ours open_for=5s",
+            "ours open_for=1s",
+            "none"
+        ]
+    );
+    let turned = names(&search("- failed", &[]));
+    assert_eq!(turned[0], "none");
+    // What has never happened is last, whatever is added.
+    assert_eq!(
+        names(&search("0.001 * to_trip + failed - lost", &[]))[3],
+        "none"
+    );
+    assert_eq!(names(&search("failed", &["--top", "2"])).len(), 2);
+    has(
+        &search("failed", &["--markdown"]),
+        "| ours open\\_for=25s |",
+    );
+}
+
+#[test]
+fn an_expression_that_makes_no_sense_is_shown_with_its_column() {
+    let directory = directory("expressions");
+    let refused = |by| refused(&directory, &["search", "outage.toml", "--by", by]);
+    has(
+        &refused("failed + lots"),
+        "column 10: `lots` is no field; there are: succeeded, ",
+    );
+    has(
+        &refused("failed +"),
+        "column 9: a field is missing; there are: ",
+    );
+    has(
+        &refused("failed lost"),
+        "column 8: must be `+`, `-` or the end",
+    );
+    has(&refused("2 lost"), "column 3: must be `*` and a field");
+    has(&refused("1.2.3 * lost"), "column 1: must be a number");
+    has(&refused(""), "column 1: a field is missing");
+    has(
+        &refused(&["lost"; 51].join("+")),
+        "there may be at most 50 terms",
+    );
+}
+
+#[test]
+fn explanations_have_the_numbers_of_the_formulas() {
+    let directory = directory("explain");
+    let settings = "[circuits.row]\nconsecutive_failures = 3\n\
+                    [circuits.window]\ntime_window = \"10s\"\nopen_for = \"5s\"\nprobe_timeout = \"1s\"\n";
+    fs::write(directory.join("settings.toml"), settings).expect("a file");
+    let explain = |errors| {
+        let arguments = [
+            "explain",
+            "--rate",
+            "100",
+            "--settings",
+            "settings.toml",
+            "--against",
+            "none",
+        ];
+        fine(
+            &directory,
+            &[&arguments[..], &["--errors", errors]].concat(),
+        )
+    };
+    has(
+        &explain("5%"),
+        "At 5 % background errors, 3 in a row come about every 8,420 calls: every 84.2 s at 100 calls/s.",
+    );
+    has(
+        &explain("0"),
+        "At 0 % background errors, 3 in a row never come about.",
+    );
+    let quiet = explain("0.01");
+    has(&quiet, "Its window holds 1,000 calls, which come in 10 s.");
+    has(&quiet, "If 100 % of the calls fail, it opens after 4.95 s.");
+    has(
+        &quiet,
+        "If 60 % of the calls fail, it opens after 8.31 s, and 16.0 % of the calls succeed, of 40 % without",
+    );
+    has(
+        &quiet,
+        "If 20 % of the calls fail, it never opens by its failure rate.",
+    );
+    has(
+        &quiet,
+        "a probe takes at most 1 s: a dependency that hangs costs 16.7 % of a worker.",
+    );
+    has(&explain("60%"), "[failure-rate-near-background-errors].");
+    for wrong in [
+        ["0", "5%"],
+        ["-1", "5%"],
+        ["100", "100%"],
+        ["100", "x"],
+        ["inf", "0"],
+    ] {
+        let [rate, errors] = wrong;
+        let output = lab(&directory, &["explain", "--rate", rate, "--errors", errors]);
+        assert_eq!(code(&output), Some(2), "{wrong:?}");
+    }
+}

@@ -1,0 +1,216 @@
+//! `breaker-lab explain`: what can be worked out of settings without a run.
+
+use std::{fmt::Write, time::Duration};
+
+use clap::Args;
+use tower_breaker::{
+    Settings,
+    config::lint::{Calls, LintName},
+};
+
+use super::{Failure, Verdict, inputs::Contenders, output};
+use crate::{
+    chance::{seconds, whole},
+    formulas,
+    report::words,
+};
+
+pub(super) const HELP: &str = "\
+All of it is per circuit: --rate is what one instance calls. Calls are taken to fail independently of one another. Real
+failures come in groups, so that circuits open more often than this.";
+
+/// Shares of failing calls that an outage may have.
+const OUTAGES: [f64; 5] = [1.0, 0.8, 0.6, 0.4, 0.2];
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// Calls a second, of one circuit
+    #[arg(long, value_name = "CALLS")]
+    rate: f64,
+
+    /// The share that fails while nothing is wrong: 5% or 0.05
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    errors: f64,
+
+    #[command(flatten)]
+    contenders: Contenders,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = match text.trim().strip_suffix('%') {
+        Some(percent) => percent
+            .trim_end()
+            .parse()
+            .map(|percent: f64| percent / 100.0),
+        None => text.trim().parse(),
+    };
+    let share = number.ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "must be a share from 0 to below 1, such as `5%` or `0.05`".to_owned())
+}
+
+pub(super) fn explain(arguments: &Arguments) -> Result<Verdict, Failure> {
+    if !(arguments.rate > 0.0 && arguments.rate <= 1e7) {
+        let text = format!(
+            "--rate {}: must be above 0 and at most 10000000",
+            arguments.rate
+        );
+        return Err(Failure::new(text));
+    }
+    let candidates = arguments.contenders.read()?;
+    let mut text = String::new();
+    for candidate in &candidates {
+        let name = words::name(candidate.name());
+        let told = match candidate.settings() {
+            Some(settings) => of_settings(settings, arguments),
+            None => vec![words::visible(candidate.about())],
+        };
+        let told: String = told.iter().map(|line| format!("  * {line}\n")).collect();
+        // Writing to a string never fails.
+        let _ = writeln!(text, "{name}\n{told}");
+    }
+    output::print(&text)?;
+    Ok(Verdict::Fine)
+}
+
+fn of_settings(settings: &Settings, arguments: &Arguments) -> Vec<String> {
+    let mut told = Vec::new();
+    told.extend(in_a_row(settings, arguments));
+    told.extend(by_rate(settings, arguments));
+    told.push(kept_open(settings));
+    told.extend(lints(settings, arguments));
+    told
+}
+
+fn in_a_row(settings: &Settings, arguments: &Arguments) -> Option<String> {
+    let n = settings.consecutive_failures()?;
+    let calls = formulas::calls_until_in_a_row(n, arguments.errors);
+    let errors = words::percent(arguments.errors);
+    if calls.is_infinite() {
+        return Some(format!(
+            "At {errors} background errors, {n} in a row never come about."
+        ));
+    }
+    Some(format!(
+        "At {errors} background errors, {n} in a row come about every {} calls: every {} at {} calls/s.",
+        words::number(calls),
+        words::time(seconds(calls / arguments.rate)),
+        words::number(arguments.rate)
+    ))
+}
+
+/// How soon a window shows an outage, how little it leaves of a partial one, and how likely it sees one by chance.
+fn by_rate(settings: &Settings, arguments: &Arguments) -> Vec<String> {
+    let Some((threshold, window)) = settings
+        .failure_rate()
+        .zip(window(settings, arguments.rate))
+    else {
+        return Vec::new();
+    };
+    let calls = whole((window.as_secs_f64() * arguments.rate).round());
+    let mut told = vec![format!(
+        "Its window holds {} calls, which come in {}.",
+        words::count(u64::from(calls)),
+        words::time(window)
+    )];
+    let outage = |failing| of_outage(settings, threshold, window, arguments.errors, failing);
+    told.extend(OUTAGES.map(outage));
+    told.push(by_chance(calls, threshold, arguments.errors));
+    told
+}
+
+fn by_chance(calls: u32, threshold: f64, errors: f64) -> String {
+    let shown = match formulas::false_trip(calls, threshold, errors) {
+        chance if chance < 1e-15 => "none to speak of".to_owned(),
+        chance => words::number(chance),
+    };
+    let threshold = words::percent(threshold);
+    format!("The chance that a full window shows {threshold} of failures by chance: {shown}.")
+}
+
+/// How long the calls take to come that a window holds.
+fn window(settings: &Settings, rate: f64) -> Option<Duration> {
+    let by_count = settings
+        .count_window()
+        .map(|calls| seconds(f64::from(calls) / rate));
+    settings.time_window().or(by_count)
+}
+
+fn of_outage(
+    settings: &Settings,
+    threshold: f64,
+    window: Duration,
+    before: f64,
+    failing: f64,
+) -> String {
+    let failing_shown = words::percent(failing);
+    let Some(opens) = formulas::detection_time(window, threshold, before, failing) else {
+        return format!(
+            "If {failing_shown} of the calls fail, it never opens by its failure rate."
+        );
+    };
+    let opening = format!(
+        "If {failing_shown} of the calls fail, it opens after {}",
+        words::time(opens)
+    );
+    if failing >= 1.0 {
+        return format!("{opening}.");
+    }
+    let (successes, _) = settings.probes();
+    let open_for = settings.open_for().first();
+    let left = formulas::left_of_partial_failure(failing, opens, open_for, successes);
+    format!(
+        "{opening}, and {} of the calls succeed, of {} without a breaker.",
+        words::percent(left),
+        words::percent(1.0 - failing)
+    )
+}
+
+fn kept_open(settings: &Settings) -> String {
+    let open_for = settings.open_for();
+    let after = match open_for.factor() > 1.0 {
+        true => format!(
+            "{}, growing to {}",
+            words::time(open_for.first()),
+            words::time(open_for.max())
+        ),
+        false => words::time(open_for.first()),
+    };
+    let limits = [settings.probe_timeout(), settings.call_timeout()];
+    let Some(probe) = limits.into_iter().flatten().min() else {
+        return format!(
+            "A break is {after}: so long callers may be kept out when all is well again."
+        );
+    };
+    format!(
+        "A break is {after}, and a probe takes at most {}: a dependency that hangs costs {} of a worker.",
+        words::time(probe),
+        words::percent(formulas::lost_to_probes(probe, open_for.first()))
+    )
+}
+
+/// Those of `tower-breaker`, but for what has been said.
+fn lints(settings: &Settings, arguments: &Arguments) -> Vec<String> {
+    let calls = Calls::unknown()
+        .with_per_second(arguments.rate)
+        .with_background_errors(arguments.errors);
+    let lints = settings.lints(&calls);
+    let others = lints
+        .iter()
+        .filter(|lint| lint.name() != LintName::TripsOnBackgroundErrors);
+    let told = others.map(|lint| format!("{}; {} [{}].", lint.message(), lint.hint(), lint.name()));
+    told.map(|text| words::visible(&text)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_read() {
+        assert_eq!(share("5%"), Ok(0.05));
+        assert_eq!(share(" 0.05 "), Ok(0.05));
+        for wrong in ["", "5", "100%", "-1%", "NaN", "%"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
+}
