@@ -68,7 +68,13 @@ impl Contenders {
         let mut all = named
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Failure::new(format!("--against: {error}")))?;
-        all.extend(self.own()?);
+        let own = self.own()?;
+        if own.iter().any(|candidate| candidate.name() == "none") {
+            let text =
+                "`none` is the run without a breaker; give the block of the file another name";
+            return Err(Failure::new(text));
+        }
+        all.extend(own);
         let mut names = BTreeSet::new();
         match all
             .iter()

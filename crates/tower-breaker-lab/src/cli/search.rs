@@ -52,7 +52,7 @@ pub(super) fn search(arguments: &Arguments) -> Result<Verdict, Failure> {
         let text = format!("--by: {field} says nothing here: no phase is an outage");
         return Err(Failure::new(text));
     }
-    let (none, summaries) = summaries(&scenario, &mut candidates)?;
+    let (none, summaries) = summaries(&scenario, &mut candidates);
     let ranked = ranked(&arguments.by, &none, summaries);
     let shown: Vec<_> = ranked.iter().take(arguments.top).collect();
     let rows = shown.iter().map(|(_, summary)| summary);
@@ -70,12 +70,9 @@ pub(super) fn search(arguments: &Arguments) -> Result<Verdict, Failure> {
 }
 
 /// Only these are kept: the series of ten thousand runs would fill the memory.
-fn summaries(
-    scenario: &Scenario,
-    candidates: &mut [Candidate],
-) -> Result<(Summary, Vec<Summary>), Failure> {
+fn summaries(scenario: &Scenario, candidates: &mut [Candidate]) -> (Summary, Vec<Summary>) {
     let mut progress = Progress::of_many(scenario.length(), candidates.len() + 1);
-    let mut none = Candidate::built_in("none")?;
+    let mut none = Candidate::none();
     let mut summary = |candidate: &mut Candidate| {
         let name = candidate.name().to_owned();
         let run = run_with_progress(scenario, candidate.contender(), &mut |now| {
@@ -84,10 +81,10 @@ fn summaries(
         progress.next_one();
         Summary::new(scenario, &run)
     };
-    Ok((
+    (
         summary(&mut none),
         candidates.iter_mut().map(summary).collect(),
-    ))
+    )
 }
 
 /// Of those that are equally good, the first one first.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Report, table, words};
+use super::{Report, svg::Pictures, table, words};
 
 const STYLE: &str = "\
 <style>
@@ -40,8 +40,9 @@ impl Report {
         writeln!(html, "<h1>{name}</h1>")?;
         self.write_table(html)?;
         self.write_advice(html)?;
-        for entry in &self.entries {
-            writeln!(html, "<figure>\n{}</figure>", self.picture(entry, 0.0))?;
+        let pictures = Pictures::of(self);
+        for number in 0..self.entries.len() {
+            writeln!(html, "<figure>\n{}</figure>", pictures.picture(number, 0.0))?;
         }
         self.write_settings(html)?;
         self.write_again(html)?;

@@ -68,15 +68,13 @@ impl Report {
         candidates: &mut [Candidate],
         progress: &mut dyn FnMut(&str, Duration),
     ) -> Self {
-        let mut entries = Vec::new();
+        let (mut entries, mut none) = (Vec::new(), None);
         for candidate in candidates {
-            entries.push(Entry::new(scenario, candidate, progress));
+            let entry = Entry::new(scenario, candidate, progress);
+            none = none.or_else(|| candidate.is_none().then(|| entry.clone()));
+            entries.push(entry);
         }
-        let none = entries
-            .iter()
-            .find(|entry| entry.run.breaker == "none")
-            .cloned();
-        let none = none.unwrap_or_else(|| Entry::without_breaker(scenario, progress));
+        let none = none.unwrap_or_else(|| Entry::new(scenario, &mut Candidate::none(), progress));
         Self {
             scenario: scenario.clone(),
             text: text.to_owned(),
@@ -120,10 +118,5 @@ impl Entry {
             summary: Summary::new(scenario, &run),
             run,
         }
-    }
-
-    fn without_breaker(scenario: &Scenario, progress: &mut dyn FnMut(&str, Duration)) -> Self {
-        let none = crate::breaker::NoBreaker::new();
-        Self::new(scenario, &mut Candidate::new(none, ""), progress)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_breaker::Settings;
 
 use super::{Candidate, SettingsError};
-use crate::breaker::{NoBreaker, Throttle};
+use crate::breaker::Throttle;
 
 /// A candidate that is there by name.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         name: "none",
         about: "No breaker: every call goes through.",
-        make: |this| Ok(Candidate::new(NoBreaker::new(), this.about)),
+        make: |_| Ok(Candidate::none()),
     },
     BuiltIn {
         name: "defaults",

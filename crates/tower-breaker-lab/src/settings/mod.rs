@@ -12,7 +12,7 @@ pub use self::{
     error::SettingsError,
     grid::{Axis, MOST_COMBINATIONS},
 };
-use crate::breaker::{Contender, Ours};
+use crate::breaker::{Contender, NoBreaker, Ours};
 
 /// A breaker that is compared with others, and what a report tells of it.
 ///
@@ -35,6 +35,7 @@ pub struct Candidate {
     contender: Box<dyn Contender>,
     settings: Option<Settings>,
     about: String,
+    is_none: bool,
 }
 
 impl Candidate {
@@ -45,6 +46,16 @@ impl Candidate {
             contender: Box::new(contender),
             settings: None,
             about: about.into(),
+            is_none: false,
+        }
+    }
+
+    /// No breaker: what the others are compared with.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            is_none: true,
+            ..Self::new(NoBreaker::new(), "No breaker: every call goes through.")
         }
     }
 
@@ -79,6 +90,11 @@ impl Candidate {
     #[must_use]
     pub fn about(&self) -> &str {
         &self.about
+    }
+
+    /// Whether it is [`none`](Self::none), and not one that is only called so.
+    pub(crate) fn is_none(&self) -> bool {
+        self.is_none
     }
 
     /// What runs.

@@ -261,13 +261,29 @@ fn what_is_wrong_in_a_file_is_shown_with_its_line_and_column() {
 #[test]
 fn names_are_there_once() {
     let directory = directory("names");
-    fs::write(directory.join("twice.toml"), "[circuits.none]\n").expect("a file");
-    let error = refused(
-        &directory,
-        &["run", "outage.toml", "--settings", "twice.toml"],
+    let refused_of = |name: &str, against| {
+        let file = format!("[circuits.{name}]\n");
+        fs::write(directory.join("names.toml"), file).expect("a file");
+        let run = [
+            "run",
+            "outage.toml",
+            "--settings",
+            "names.toml",
+            "--against",
+            against,
+        ];
+        refused(&directory, &run)
+    };
+    has(
+        &refused_of("defaults", "none,defaults"),
+        "\"defaults\" is there twice",
     );
-    has(&error, "\"none\" is there twice");
-    let error = refused(&directory, &["run", "outage.toml", "--against", "nine"]);
+    has(&refused_of("a", "none,none"), "\"none\" is there twice");
+    has(
+        &refused_of("none", "defaults"),
+        "`none` is the run without a breaker",
+    );
+    let error = refused_of("a", "nine");
     has(
         &error,
         "--against: \"nine\" is not known; there are: none, defaults, throttle",

@@ -3,6 +3,7 @@
 
 mod axis;
 mod columns;
+mod outage;
 mod panel;
 mod style;
 
@@ -28,58 +29,88 @@ impl Report {
     /// The pictures of all breakers in one file of SVG, one beneath the other. It is legible in light and in dark.
     #[must_use]
     pub fn svg(&self) -> String {
+        let pictures = Pictures::of(self);
         let height = HEIGHT * self.entries.len().max(1) as f64;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
              height=\"{height}\">\n"
         );
-        for (number, entry) in self.entries.iter().enumerate() {
-            let top = HEIGHT * number as f64;
-            svg.push_str(&self.picture(entry, top));
+        for number in 0..self.entries.len() {
+            svg.push_str(&pictures.picture(number, HEIGHT * number as f64));
         }
         svg.push_str("</svg>\n");
         svg
     }
+}
 
-    /// The picture of one breaker. `top` is where it begins in the file.
-    pub(super) fn picture(&self, entry: &Entry, top: f64) -> String {
+/// All pictures of a report. They have the same scales, so that they can be compared.
+pub(super) struct Pictures<'a> {
+    report: &'a Report,
+    columns: Vec<Columns>,
+    most_calls: f64,
+    most_load: f64,
+}
+
+impl<'a> Pictures<'a> {
+    pub(super) fn of(report: &'a Report) -> Self {
+        let length = report.scenario.length();
+        let columns = report
+            .entries
+            .iter()
+            .map(|entry| Columns::of(&entry.run, length));
+        let columns: Vec<_> = columns.collect();
+        let most = |of: fn(&Columns) -> f64| columns.iter().map(of).fold(0.0, f64::max);
+        Self {
+            report,
+            most_calls: most(Columns::most_calls),
+            most_load: most(Columns::most_load),
+            columns,
+        }
+    }
+
+    /// That of the breaker with this number. `top` is where it begins in the file.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such breaker.
+    pub(super) fn picture(&self, number: usize, top: f64) -> String {
         let mut svg = String::new();
         // Writing to a string never fails.
-        let _ = self.draw(&mut svg, entry, top);
+        let _ = self.draw(&mut svg, number, top);
         svg
     }
 
-    fn draw(&self, svg: &mut String, entry: &Entry, top: f64) -> fmt::Result {
-        let name = words::escaped_name(&entry.run.breaker);
-        let scenario = words::escaped_name(&self.scenario.name);
+    fn draw(&self, svg: &mut String, number: usize, top: f64) -> fmt::Result {
+        let (entry, columns) = (&self.report.entries[number], &self.columns[number]);
+        let scenario = &self.report.scenario;
+        let what = format!(
+            "{}: {}",
+            words::escaped_name(&entry.run.breaker),
+            words::escaped_name(&scenario.name)
+        );
         writeln!(
             svg,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"bl\" y=\"{top}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-             width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"{name}: {scenario}\">"
+             width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"{what}\">"
         )?;
-        writeln!(svg, "<title>{name}: {scenario}</title>\n{STYLE}")?;
+        writeln!(svg, "<title>{what}</title>\n{STYLE}")?;
         writeln!(
             svg,
             "<rect class=\"bl-page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>"
         )?;
-        self.draw_head(svg, entry, &name, &scenario)?;
-        let columns = Columns::of(&entry.run, self.scenario.length());
-        self.draw_outage(svg)?;
-        draw_calls(svg, &columns, self.most_calls())?;
-        draw_band(svg, &columns)?;
-        draw_load(svg, &columns, self.most_load())?;
-        axis::time(svg, self.scenario.length())?;
+        self.draw_head(svg, entry)?;
+        outage::shade(svg, scenario)?;
+        draw_calls(svg, columns, self.most_calls)?;
+        draw_band(svg, columns)?;
+        draw_load(svg, columns, self.most_load)?;
+        axis::time(svg, scenario.length())?;
         writeln!(svg, "</svg>")
     }
 
-    fn draw_head(
-        &self,
-        svg: &mut String,
-        entry: &Entry,
-        name: &str,
-        scenario: &str,
-    ) -> fmt::Result {
+    fn draw_head(&self, svg: &mut String, entry: &Entry) -> fmt::Result {
         let summary = &entry.summary;
+        let name = words::escaped_name(&entry.run.breaker);
+        let scenario = words::escaped_name(&self.report.scenario.name);
         writeln!(
             svg,
             "<text class=\"bl-name\" x=\"{LEFT}\" y=\"26\">{name}</text>"
@@ -92,48 +123,9 @@ impl Report {
             words::percent(summary.failed()),
             words::percent(summary.rejected()),
             words::percent(summary.lost()),
-            words::percent(summary.spared(self.none())),
+            words::percent(summary.spared(self.report.none())),
         )?;
         draw_legend(svg)
-    }
-
-    /// From the top of the first panel to the bottom of the last one.
-    fn draw_outage(&self, svg: &mut String) -> fmt::Result {
-        let length = self.scenario.length().as_secs_f64();
-        let (mut begins, mut is_first) = (0.0, true);
-        for phase in &self.scenario.phases {
-            let ends = begins + phase.lasts.as_secs_f64();
-            if !phase.is_healthy() {
-                let (from, to) = (panel::x(begins / length), panel::x(ends / length));
-                let (width, height) = (to - from, LOAD.bottom() - CALLS.top);
-                writeln!(
-                    svg,
-                    "<rect class=\"bl-outage\" x=\"{from:.1}\" y=\"{}\" width=\"{width:.1}\" height=\"{height}\"/>",
-                    CALLS.top
-                )?;
-                if is_first {
-                    let (x, y) = (from + 4.0, CALLS.top - 4.0);
-                    writeln!(
-                        svg,
-                        "<text class=\"bl-text\" x=\"{x:.1}\" y=\"{y}\">outage</text>"
-                    )?;
-                }
-                is_first = false;
-            }
-            begins = ends;
-        }
-        Ok(())
-    }
-
-    /// The same in the pictures of all breakers, so that they can be compared.
-    fn most_calls(&self) -> f64 {
-        let of = |entry: &Entry| Columns::of(&entry.run, self.scenario.length()).most_calls();
-        self.entries.iter().map(of).fold(0.0, f64::max)
-    }
-
-    fn most_load(&self) -> f64 {
-        let of = |entry: &Entry| Columns::of(&entry.run, self.scenario.length()).most_load();
-        self.entries.iter().map(of).fold(0.0, f64::max)
     }
 }
 
