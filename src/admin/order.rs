@@ -136,7 +136,7 @@ impl Order {
             "for" => self.time = reader.time_above_zero(key, value),
             "mode" => self.mode = reader.mode(key, value),
             "settings" => self.settings = Some(SaidSettings::read(reader, value)),
-            "version" => self.version = reader.whole(key, value),
+            "version" => self.version = reader.whole(key, value, 0..=u64::MAX),
             "here" => self.here = reader.switch(key, value).unwrap_or_default(),
             "replacing" => self.replacing = reader.switch(key, value).unwrap_or_default(),
             _ => self.configuration = Some(value.clone()),

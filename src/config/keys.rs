@@ -525,7 +525,7 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
             Nothing,
             "The seed of the jitter. Where it is left out, each circuit has one of its own.",
         ),
-        |r, p, n| change(r.whole(p, n), CircuitBuilder::jitter_seed),
+        |r, p, n| change(r.whole(p, n, 0..=u64::MAX), CircuitBuilder::jitter_seed),
     ),
     (
         key(

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    fmt::Display,
     ops::RangeInclusive,
     time::Duration,
 };
@@ -20,8 +21,27 @@ fn is_plain(c: char) -> bool {
     c == '_' || c == '-' || c.is_alphanumeric()
 }
 
-pub(super) fn range(allowed: &RangeInclusive<u32>) -> String {
+pub(super) fn range(allowed: &RangeInclusive<impl Display>) -> String {
     format!("{} to {}", allowed.start(), allowed.end())
+}
+
+/// Whether it is a whole number above `most`, in any of the forms that formats have for large ones.
+pub(super) fn is_above(node: &Node, most: u64) -> bool {
+    match node {
+        Node::Integer(number) => *number > most.into(),
+        // What has more digits than the format's integers.
+        Node::Float(number) => number.is_finite() && *number >= TWO_TO_64,
+        Node::Text(text) => {
+            is_all_digits(text) && text.parse().map_or(true, |number: u64| number > most)
+        }
+        _ => false,
+    }
+}
+
+const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
+
+pub(super) fn is_all_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `path.key`; a key with anything unusual is quoted.
@@ -118,7 +138,21 @@ impl Reader {
         entries
     }
 
-    pub(crate) fn whole(&mut self, path: &str, node: &Node) -> Option<u64> {
+    /// One that is too large for any is refused here, by what is `allowed`. Any other that is not allowed is left to
+    /// whoever takes it, and knows more of why.
+    pub(crate) fn whole(
+        &mut self,
+        path: &str,
+        node: &Node,
+        allowed: RangeInclusive<u64>,
+    ) -> Option<u64> {
+        self.whole_up_to(u64::MAX, path, node, &range(&allowed))
+    }
+
+    fn whole_up_to(&mut self, most: u64, path: &str, node: &Node, allowed: &str) -> Option<u64> {
+        if is_above(node, most) {
+            return self.refuse(path, node, allowed);
+        }
         let number = match node {
             Node::Integer(number) => u64::try_from(*number).ok(),
             _ => None,
@@ -126,17 +160,15 @@ impl Reader {
         number.or_else(|| self.refuse(path, node, "a whole number"))
     }
 
-    /// One that is too large for any count is refused here, by what is `allowed`. Any other that is not allowed is left
-    /// to whoever takes it, and knows more of why.
+    /// The same of a count.
     pub(super) fn count(
         &mut self,
         path: &str,
         node: &Node,
         allowed: RangeInclusive<u32>,
     ) -> Option<u32> {
-        let number = self.whole(path, node)?;
-        let count = u32::try_from(number).ok();
-        count.or_else(|| self.refuse(path, node, &range(&allowed)))
+        let number = self.whole_up_to(u32::MAX.into(), path, node, &range(&allowed))?;
+        u32::try_from(number).ok()
     }
 
     /// `"off"`, or what `read` makes of it.

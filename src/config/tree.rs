@@ -119,6 +119,13 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Node::Integer(value))
     }
 
+    /// So YAML gives what is above `u64`.
+    fn visit_u128<E>(self, value: u128) -> Result<Node, E> {
+        #[expect(clippy::cast_precision_loss, reason = "what is so large is refused")]
+        let float = || Node::Float(value as f64);
+        Ok(i128::try_from(value).map_or_else(|_| float(), Node::Integer))
+    }
+
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
         Ok(Node::Float(value))
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     keys::{ABANDONED_AFTER, BULKHEAD, Change, OPEN_FOR, RAMP, RETRIES, SHARED, names},
     problem::Problem,
-    read::{DURATION, Reader, SHARE, join, range},
+    read::{DURATION, Reader, SHARE, is_above, is_all_digits, join, range},
     tree::Node,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         builder::CircuitBuilder,
         settings::{
             Agreement, Jitter, MAX_INSTANCES, MAX_PLACES, MAX_PROBES, MAX_RETRIES,
-            MAX_RETRIES_PER_SECOND, OpenFor, RetryLimits, Settings,
+            MAX_RETRIES_PER_SECOND, MAX_REVISION, OpenFor, RetryLimits, Settings,
         },
     },
     machine::{AbandonedPolicy, Mode},
@@ -99,12 +99,15 @@ fn read_jitter(reader: &mut Reader, path: &str, node: &Node) -> Option<Jitter> {
 /// `3`, or `"2 of 3"`.
 pub(super) fn probes(reader: &mut Reader, path: &str, node: &Node) -> Option<(u32, u32)> {
     let numbers: Option<(u64, u64)> = match node {
-        Node::Text(text) => text.split_once(" of ").and_then(|(successes, of)| {
-            Some((successes.trim().parse().ok()?, of.trim().parse().ok()?))
-        }),
+        Node::Text(text) => text
+            .split_once(" of ")
+            .and_then(|(successes, of)| Some((part_of_probes(successes)?, part_of_probes(of)?))),
         Node::Integer(all) => u64::try_from(*all).ok().map(|all| (all, all)),
         _ => None,
     };
+    if is_above(node, u32::MAX.into()) {
+        return reader.refuse(path, node, &range(&(1..=MAX_PROBES)));
+    }
     let Some((successes, of)) = numbers else {
         return reader.refuse(path, node, "a number such as 3, or \"2 of 3\"");
     };
@@ -112,6 +115,13 @@ pub(super) fn probes(reader: &mut Reader, path: &str, node: &Node) -> Option<(u3
         return reader.refuse(path, node, &range(&(1..=MAX_PROBES)));
     };
     Some((successes, of))
+}
+
+/// A number that is too large for any is no less one.
+fn part_of_probes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let number = text.parse().ok();
+    number.or_else(|| is_all_digits(text).then_some(u64::MAX))
 }
 
 /// `{ over = "10s", from = "10%" }`.
@@ -207,7 +217,10 @@ pub(super) fn shared(reader: &mut Reader, path: &str, node: &Node) -> Option<Opt
             ),
             "share" => keep(&mut agreement.share, reader.share(&path, value)),
             "trip_now" => keep(&mut agreement.trip_now, reader.switch(&path, value)),
-            "revision" => keep(&mut agreement.revision, reader.whole(&path, value)),
+            "revision" => keep(
+                &mut agreement.revision,
+                reader.whole(&path, value, 0..=MAX_REVISION),
+            ),
             _ => keep(
                 &mut agreement.stay_open_when_detached,
                 reader.switch(&path, value),

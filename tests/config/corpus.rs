@@ -604,7 +604,7 @@ pub(crate) const IN_TOML: &[(&str, &str)] = &[
     ),
     (
         "circuits.a.permits = 99999999999999999999",
-        "circuits.a.permits: 99999999999999999999, but must be a whole number",
+        "circuits.a.permits: 99999999999999999999, but must be 1 to 63",
     ),
 ];
 
@@ -644,7 +644,7 @@ pub(crate) const IN_JSON: &[(&str, &str)] = &[
     ),
     (
         r#"{ "circuits": { "a": { "permits": 99999999999999999999 } } }"#,
-        "circuits.a.permits: 1e20, but must be a whole number",
+        "circuits.a.permits: 1e20, but must be 1 to 63",
     ),
     (
         r#"{ "circuits": { "a": { "failure_rate": 1e400 } } }"#,

@@ -6,6 +6,7 @@ mod collisions;
 
 mod caps;
 mod corpus;
+mod counts;
 mod formats;
 mod fuzzed;
 mod guide;
