@@ -14,11 +14,11 @@ use super::Ours;
 ///
 /// | name | of | opens | stays open for | closes |
 /// |---|---|---|---|---|
-/// | `resilience4j` | 2.4.0, Java | at 50 % of the last 100 calls, once there are 100; or if all were slower than 60 s | 60 s | after 10 probes, if fewer than 5 failed |
-/// | `Polly` | 8.7.0, .NET | at 10 % of the calls in 30 s, once there are 100 | 5 s | after 1 success |
+/// | `resilience4j` | 2.4.0, Java | at 50 % of 100 calls, or all over 60 s | 60 s | after 10 probes, at most 4 failed |
+/// | `Polly` | 8.7.0, .NET | at 10 % of the calls in 30 s, from 100 on | 5 s | after 1 success |
 /// | `gobreaker` | v2.4.0, Go | after 6 failures in a row | 60 s | after 1 success |
-/// | `Hystrix` | 1.5.18, Java | at 50 % of the calls in 10 s, once there are 20 | 5 s | after 1 success |
-/// | `opossum` | 10.0.0, JavaScript | above 50 % of the calls in 10 s, from the first call on | 30 s | after 1 success |
+/// | `Hystrix` | 1.5.18, Java | at 50 % of the calls in 10 s, from 20 on | 5 s | after 1 success |
+/// | `opossum` | 10.0.0, JavaScript | above 50 % of the calls in 10 s, from 1 on | 30 s | after 1 success |
 /// | `failsafe-go` | 0.9.7, Go | after 1 failure | 60 s | after 1 success |
 ///
 /// What is not the same:
@@ -28,8 +28,8 @@ use super::Ours;
 /// * Of all: half-open can wait for a probe for ever there (`Hystrix` lets one more through after each 5 s). Here it
 ///   ends.
 /// * `resilience4j`: half-open admits 10 calls in all there, and 10 at once here. It decides at the 10th there, and as
-///   soon as 6 have succeeded or 5 have failed here. A success that is the 100th call can open there. Slow probes have a
-///   rate of their own there.
+///   soon as 6 have succeeded or 5 have failed here. A success that is the 100th call can open there. Slow probes have
+///   a rate of their own there.
 /// * `Polly`: what is not handled counts as a success there, so that a call that was given up closes half-open.
 /// * `Hystrix`: it looks every 500 ms there, and with each failure here. The share is cut to whole percents there.
 /// * `opossum`: rejected calls and those in flight count as calls there, so that the share is smaller than here while

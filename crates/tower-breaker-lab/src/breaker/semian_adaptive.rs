@@ -30,9 +30,9 @@ const LOOKS_UNTIL_SURE: u32 = 1_800;
 
 /// Semian's adaptive circuit breaker, with its defaults.
 ///
-/// Each second it takes the share of errors `e` among the calls of the last 10 s that it let through, and what is usual,
-/// `e*`. The share `r` of calls that it refuses moves by `P + 0.2 · ΣP`, where `P = Δ − (1 − Δ) · r` and `Δ = e − e*`, or
-/// 0 if `e` is at most a quarter above `e*`. `ΣP` stays within ±10, and `r` within 0 and 1.
+/// Each second it takes the share of errors `e` among the calls of the last 10 s that it let through, and what is
+/// usual, `e*`. The share `r` of calls that it refuses moves by `P + 0.2 · ΣP`, where `P = Δ − (1 − Δ) · r`. `Δ` is
+/// `e − e*`, or 0 if `e` is at most a quarter above `e*`. `ΣP` stays within ±10, and `r` within 0 and 1.
 ///
 /// What is usual is smoothed: it goes down by 7.8 % of the distance each second, and up by 0.17 % (after half an hour
 /// 3.9 % and 0.09 %), from 5 %. Shares above 10 % do not change it.

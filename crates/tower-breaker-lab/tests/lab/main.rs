@@ -4,3 +4,4 @@ mod basics;
 mod cli;
 mod report;
 mod semian;
+mod slow_dependency;

@@ -11,7 +11,8 @@
 
 use std::time::Duration;
 
-use tower_breaker_lab::{Contender, Run, Scenario, Semian, SemianAdaptive, Step, run};
+use tower_breaker::Settings;
+use tower_breaker_lab::{Contender, Ours, Run, Scenario, Semian, SemianAdaptive, Step, run};
 
 /// Calls that succeeded, failed and were rejected, in percent of those that ended.
 type Shares = [f64; 3];
@@ -228,8 +229,8 @@ fn sustained_20_percent_adaptive() {
 }
 
 /// No circuit opens before 3.5 %, and some do from then on. A thread makes 4.6 calls a second: at 3.5 % it sees 3.2
-/// errors in 20 s on average, and 12 are rare. When the first of 60 does is chance: 349 to 443 s with six seeds, that is at
-/// 3.5 to 4.5 %. There are about ten breaks in the run, and each refuses all that is left over.
+/// errors in 20 s on average, and 12 are rare. When the first of 60 does is chance: 349 to 443 s with six seeds, that
+/// is at 3.5 to 4.5 %. There are about ten breaks in the run, and each refuses all that is left over.
 #[test]
 fn gradual_classic() {
     let published = Published {
@@ -351,4 +352,18 @@ fn slow_query_adaptive() {
         within: [1.0, 0.3, 1.0],
     };
     published.holds(&[17], &mut adaptive());
+}
+
+/// A rate of 50 % leaves a failure of 20 % alone, and opens in a full one: the other side of the table.
+#[test]
+fn our_defaults_in_two_spikes() {
+    let mut ours = Ours::new("ours", Settings::default()).expect("valid");
+    let run_of = |text, ours: &mut Ours| {
+        let mut scenario = Scenario::from_toml(text).unwrap_or_else(|error| panic!("{error}"));
+        scenario.seed = 58;
+        run(&scenario, ours)
+    };
+    assert_eq!(run_of(SPIKE_20, &mut ours).total().rejected, 0);
+    let outage = run_of(SPIKE_100, &mut ours).between(secs(60), secs(80));
+    assert_eq!(outage.open, 60, "all are open at some time");
 }
