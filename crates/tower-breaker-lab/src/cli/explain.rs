@@ -1,6 +1,6 @@
 //! `breaker-lab explain`: what can be worked out of settings without a run.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use tower_breaker::{
@@ -13,6 +13,7 @@ use crate::{
     chance::{seconds, whole},
     formulas,
     report::words,
+    settings::Candidate,
 };
 
 pub(super) const HELP: &str = "\
@@ -57,19 +58,22 @@ pub(super) fn explain(arguments: &Arguments) -> Result<Verdict, Failure> {
         return Err(Failure::new(text));
     }
     let candidates = arguments.contenders.read()?;
-    let mut text = String::new();
-    for candidate in &candidates {
-        let name = words::name(candidate.name());
-        let told = match candidate.settings() {
-            Some(settings) => of_settings(settings, arguments),
-            None => vec![words::visible(candidate.about())],
-        };
-        let told: String = told.iter().map(|line| format!("  * {line}\n")).collect();
-        // Writing to a string never fails.
-        let _ = writeln!(text, "{name}\n{told}");
-    }
-    output::print(&text)?;
+    // Of no breaker there is nothing to tell.
+    let told = candidates.iter().filter(|candidate| !candidate.is_none());
+    let told: Vec<_> = told
+        .map(|candidate| explained(candidate, arguments))
+        .collect();
+    output::print(&told.join("\n"))?;
     Ok(Verdict::Fine)
+}
+
+fn explained(candidate: &Candidate, arguments: &Arguments) -> String {
+    let lines = match candidate.settings() {
+        Some(settings) => of_settings(settings, arguments),
+        None => vec![words::visible(candidate.about())],
+    };
+    let lines: String = lines.iter().map(|line| format!("  * {line}\n")).collect();
+    format!("{}\n{lines}", words::name(candidate.name()))
 }
 
 fn of_settings(settings: &Settings, arguments: &Arguments) -> Vec<String> {

@@ -106,12 +106,14 @@ fn row(summary: &Summary, none: &Summary) -> Vec<String> {
 }
 
 fn times(times: Option<Times>, never: &str) -> String {
-    match times {
-        Some(Times { median, p95, .. }) if median == p95 => words::time(median),
-        Some(Times { median, p95, .. }) => {
-            format!("{} ({})", words::time(median), words::time(p95))
-        }
-        None => never.to_owned(),
+    let Some(Times { median, p95, .. }) = times else {
+        return never.to_owned();
+    };
+    let (median, p95) = (words::time(median), words::time(p95));
+    if median == p95 {
+        median
+    } else {
+        format!("{median} ({p95})")
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod basics;
 mod cli;
+mod readme;
 mod report;
 mod semian;
 mod slow_dependency;

@@ -1,0 +1,98 @@
+//! What the README shows is what happens: its commands are run, and its files are those of `examples`.
+//!
+//! `BLESS=1 cargo test -p tower-breaker-lab readme` writes files, outputs and the picture anew. Only on Linux: elsewhere a
+//! logarithm may have another last digit.
+
+#![cfg(target_os = "linux")]
+
+use std::{env, fs, path::Path, process::Command};
+
+const HOME: &str = env!("CARGO_MANIFEST_DIR");
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = Path::new(HOME).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What a shell prints of a command of the README, in a copy of `examples`.
+fn printed(command: &str) -> String {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme");
+    fs::create_dir_all(&directory).expect("a directory");
+    for file in ["outage.toml", "settings.toml"] {
+        fs::write(directory.join(file), read(Path::new("examples").join(file))).expect("a file");
+    }
+    let lab = Path::new(env!("CARGO_BIN_EXE_breaker-lab"));
+    let mut paths = vec![lab.parent().expect("a directory").to_owned()];
+    paths.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("{command} 2>&1"))
+        .current_dir(&directory);
+    shell.env("PATH", env::join_paths(paths).expect("paths"));
+    let output = shell.output().expect("a shell");
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    match output.status.code() {
+        Some(0) => printed,
+        code => format!("{printed}(exit code {})\n", code.expect("no signal")),
+    }
+}
+
+/// The README as it should be.
+fn expected(readme: &str) -> String {
+    let (mut text, mut lines, mut file) = (String::new(), readme.lines(), None);
+    while let Some(line) = lines.next() {
+        text.push_str(&format!("{line}\n"));
+        let named = line.strip_prefix("<!-- file: ");
+        file = named.and_then(|name| name.strip_suffix(" -->")).or(file);
+        let block = match (line, file) {
+            ("```console", _) => {
+                let command = lines.next().expect("a command");
+                let run = command.strip_prefix("$ ").expect("`$ ` before a command");
+                format!("{command}\n{}", printed(run))
+            }
+            ("```toml", Some(name)) => read(Path::new("examples").join(name)),
+            _ => continue,
+        };
+        file = None;
+        text.push_str(&block);
+        lines
+            .by_ref()
+            .find(|line| *line == "```")
+            .expect("the block ends");
+        text.push_str("```\n");
+    }
+    text
+}
+
+#[test]
+fn the_readme_shows_what_happens() {
+    let readme = read("README.md");
+    let expected = expected(&readme);
+    assert!(
+        expected.matches("\n$ breaker-lab ").count() >= 5,
+        "{expected}"
+    );
+    if env::var_os("BLESS").is_some() {
+        fs::write(Path::new(HOME).join("README.md"), expected).expect("written");
+        return;
+    }
+    assert!(
+        readme == expected,
+        "BLESS=1 writes it anew; it should be:\n{expected}"
+    );
+}
+
+#[test]
+fn the_picture_of_the_readme_is_that_of_its_scenario() {
+    let svg = printed("breaker-lab run outage.toml --against defaults --svg a.svg >&2; cat a.svg");
+    let svg = svg
+        .split_once("<svg ")
+        .map(|(_, svg)| format!("<svg {svg}"))
+        .expect("a picture");
+    if env::var_os("BLESS").is_some() {
+        fs::write(Path::new(HOME).join("examples/outage.svg"), svg).expect("written");
+        return;
+    }
+    assert!(read("examples/outage.svg") == svg, "BLESS=1 writes it anew");
+}
