@@ -1,8 +1,8 @@
 //! What must not compile does not, and says why; its twin, which is right, does.
 //!
 //! A misuse is `tests/misuse/NAME.rs` with the compiler's words in `NAME.stderr`, its twin is
-//! `NAME_ok.rs`, a module of this test. Compilers word things differently, so the words are compared only by the one they
-//! were written with, and with all features. For a newer one, change [`WRITTEN_WITH`], run
+//! `NAME_ok.rs`, a module of this test. Compilers word things differently, so the words are compared only by the one
+//! they were written with, and with all features. For a newer one, change [`WRITTEN_WITH`], run
 //! `TRYBUILD=overwrite cargo test --all-features --test misuse`, and read the difference before committing it.
 
 use std::{fs, process::Command};

@@ -12,7 +12,8 @@
 //! | [`fallback`] | whatever an async function makes of the request | the inner one, unchanged |
 //!
 //! They also say how a call is answered that takes too long (rules M5, D9): by a 504, a [`CircuitError::TimedOut`], or
-//! a boxed [`TimedOut`]. [`reject_with`] and [`fallback`] leave that as it is. The limits are [`call_timeout`](crate::CircuitBuilder::call_timeout), and for probes
+//! a boxed [`TimedOut`]. [`reject_with`] and [`fallback`] leave that as it is. The limits are
+//! [`call_timeout`](crate::CircuitBuilder::call_timeout), and for probes
 //! [`probe_timeout`](crate::CircuitBuilder::probe_timeout), if these are set. [`time_out_with`] gives another answer to
 //! any of them.
 //!

@@ -87,7 +87,8 @@ pub fn left_of_partial_failure(
 }
 
 /// The chance with which Google's client-side throttle refuses a call:
-/// max(0, (requests − K · accepts) / (requests + 1)). From the book *Site Reliability Engineering*, chapter *Handling Overload*.
+/// max(0, (requests − K · accepts) / (requests + 1)). From the book *Site Reliability Engineering*, chapter *Handling
+/// Overload*.
 #[must_use]
 pub fn throttled(requests: f64, accepts: f64, k: f64) -> f64 {
     ((requests - k * accepts) / (requests + 1.0)).max(0.0)

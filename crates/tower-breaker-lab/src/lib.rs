@@ -29,8 +29,8 @@
 //! # }
 //! ```
 //!
-//! The command `breaker-lab` does the same without a line of code. The README of the package goes through it: describe an
-//! outage, run it, try settings, search for better ones, and keep what was found as a check.
+//! The command `breaker-lab` does the same without a line of code. The README of the package goes through it: describe
+//! an outage, run it, try settings, search for better ones, and keep what was found as a check.
 //!
 //! # Compare breakers
 //!

@@ -1,7 +1,7 @@
 //! What the README shows is what happens: its commands are run, and its files are those of `examples`.
 //!
-//! `BLESS=1 cargo test -p tower-breaker-lab readme` writes files, outputs and the picture anew. Only on Linux: elsewhere a
-//! logarithm may have another last digit.
+//! `BLESS=1 cargo test -p tower-breaker-lab readme` writes files, outputs and the picture anew. Only on Linux:
+//! elsewhere a logarithm may have another last digit.
 
 #![cfg(target_os = "linux")]
 
