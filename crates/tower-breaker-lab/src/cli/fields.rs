@@ -1,6 +1,6 @@
 //! The numbers of a run that conditions and rankings speak of.
 
-use crate::summary::Summary;
+use crate::summary::{Summary, share};
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +20,13 @@ pub(super) struct Field {
     pub(super) value: fn(&Summary, &Summary) -> f64,
 }
 
-pub(super) const FIELDS: [Field; 9] = [
+pub(super) const FIELDS: [Field; 10] = [
     field("succeeded", Unit::Share, |run, _| run.succeeded()),
     field("failed", Unit::Share, |run, _| run.failed()),
     field("rejected", Unit::Share, |run, _| run.rejected()),
+    field("not_made", Unit::Share, |run, _| {
+        share(run.total.not_made, run.total.offered)
+    }),
     field("lost", Unit::Share, |run, _| run.lost()),
     field("spared", Unit::Share, Summary::spared),
     Field {

@@ -10,7 +10,7 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    report::{self, words},
+    report::{Table, words},
     scenario::Scenario,
     settings::Candidate,
     summary::Summary,
@@ -19,8 +19,8 @@ use crate::{
 
 pub(super) const HELP: &str = "\
 --by is a sum of fields, each with a weight if you like: `failed + 2 * lost`. The lowest is best; say `-spared` to have
-the most. Fields: succeeded, failed, rejected, lost, spared (shares, from 0 to 1), to_trip, to_recover (seconds, the
-95th percentile of the circuits), false_trips_a_day, probes.
+the most. Fields: succeeded, failed, rejected, not_made, lost, spared (shares, from 0 to 1), to_trip, to_recover
+(seconds, the 95th percentile of the circuits), false_trips_a_day, probes.
 
 Exit codes: 0 if all is fine, 2 if something that was given makes no sense.";
 
@@ -55,10 +55,11 @@ pub(super) fn search(arguments: &Arguments) -> Result<Verdict, Failure> {
     let (none, summaries) = summaries(&scenario, &mut candidates);
     let ranked = ranked(&arguments.by, &none, summaries);
     let shown: Vec<_> = ranked.iter().take(arguments.top).collect();
-    let rows = shown.iter().map(|(_, summary)| summary);
+    let rows: Vec<_> = shown.iter().map(|(_, summary)| summary).collect();
+    let table = Table::of(&rows, &none);
     let table = match arguments.markdown {
-        true => report::markdown(rows, &none),
-        false => report::table(rows, &none),
+        true => table.markdown(),
+        false => table.text(),
     };
     let best = shown.first().map_or(String::new(), |(value, best)| {
         let (name, value) = (words::name(&best.breaker), words::number(*value));

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Report, svg::Pictures, table, words};
+use super::{Report, svg::Pictures, words};
 
 const STYLE: &str = "\
 <style>
@@ -56,13 +56,18 @@ impl Report {
                 .map(|text| format!("<{cell}>{}</{cell}>", words::escaped(text)));
             format!("<tr>{}</tr>\n", cells.collect::<String>())
         };
-        let header = row(&table::COLUMNS.map(str::to_owned), "th");
-        let rows: String = self.rows().iter().map(|cells| row(cells, "td")).collect();
+        let table = self.rows();
+        let header = row(&table.header, "th");
+        let rows: String = table.rows.iter().map(|cells| row(cells, "td")).collect();
         writeln!(
             html,
             "<div class=\"wide\">\n<table>\n<thead>\n{header}</thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>"
         )?;
-        let legend = table::LEGEND.map(words::escaped);
+        let legend: Vec<_> = table
+            .legend
+            .iter()
+            .map(|line| words::escaped(line))
+            .collect();
         writeln!(html, "<p>{}</p>", legend.join("<br/>\n"))
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tower_breaker::Settings;
 
-pub(crate) use self::table::{markdown, table};
+pub(crate) use self::table::Table;
 use crate::{
     measure::Run, scenario::Scenario, settings::Candidate, summary::Summary,
     world::run_with_progress,

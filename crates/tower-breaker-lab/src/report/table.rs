@@ -1,108 +1,133 @@
 //! The table of a report, as text and as Markdown.
 
 use super::{Report, words};
-use crate::summary::{Summary, Times};
+use crate::summary::{Summary, Times, share};
 
-/// The columns, in order.
-pub(super) const COLUMNS: [&str; 10] = [
-    "breaker",
-    "succeeded",
-    "failed",
-    "rejected",
-    "lost",
-    "load spared",
-    "to trip",
-    "to recover",
-    "false trips a day",
-    "probes",
+struct Column {
+    title: &'static str,
+    /// Of a run, and of the one without a breaker.
+    cell: fn(&Summary, &Summary) -> String,
+}
+
+const COLUMNS: [Column; 11] = [
+    column("breaker", |run, _| words::name(&run.breaker)),
+    column("succeeded", |run, _| words::percent(run.succeeded())),
+    column("failed", |run, _| words::percent(run.failed())),
+    column("rejected", |run, _| words::percent(run.rejected())),
+    column(NOT_MADE, |run, _| {
+        words::percent(share(run.total.not_made, run.total.offered))
+    }),
+    column("lost", |run, _| words::percent(run.lost())),
+    column("load spared", |run, none| words::percent(run.spared(none))),
+    column("to trip", |run, _| times(run.to_trip, "never")),
+    column("to recover", |run, _| to_recover(run)),
+    column("false trips a day", |run, _| {
+        words::number(run.false_trips_a_day)
+    }),
+    column("probes", |run, _| words::count(run.total.probes)),
 ];
 
+/// It is there only if a call waited too long for a worker.
+const NOT_MADE: &str = "not made";
+
 /// What the columns mean.
-pub(super) const LEGEND: [&str; 4] = [
+const LEGEND: [&str; 4] = [
     "Shares are of the calls that ended.",
     "lost: rejected, and would have succeeded.",
     "load spared: calls that the dependency did not get, of those it gets without a breaker.",
     "to trip, to recover: from the beginning and the end of the outage, median (95th percentile) of the circuits.",
 ];
+const OF_NOT_MADE: &str =
+    "not made: waited too long for a free worker, of all that came. They are in no other share.";
+
+const fn column(title: &'static str, cell: fn(&Summary, &Summary) -> String) -> Column {
+    Column { title, cell }
+}
+
+/// What is shown of some runs.
+pub(crate) struct Table {
+    pub(super) header: Vec<String>,
+    pub(super) rows: Vec<Vec<String>>,
+    pub(super) legend: Vec<&'static str>,
+}
 
 impl Report {
     /// The table as text.
     #[must_use]
     pub fn table(&self) -> String {
-        table(self.summaries(), self.none())
+        self.rows().text()
     }
 
     /// The table as Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
-        markdown(self.summaries(), self.none())
+        self.rows().markdown()
     }
 
-    /// One for each breaker, a cell for each of [`COLUMNS`].
-    pub(super) fn rows(&self) -> Vec<Vec<String>> {
-        self.summaries()
-            .map(|summary| row(summary, self.none()))
-            .collect()
-    }
-
-    fn summaries(&self) -> impl Iterator<Item = &Summary> {
-        self.entries().iter().map(|entry| &entry.summary)
+    pub(super) fn rows(&self) -> Table {
+        let summaries: Vec<_> = self.entries().iter().map(|entry| &entry.summary).collect();
+        Table::of(&summaries, self.none())
     }
 }
 
-/// As text, with a row for each summary.
-pub(crate) fn table<'a>(summaries: impl Iterator<Item = &'a Summary>, none: &Summary) -> String {
-    let header: Vec<_> = COLUMNS.map(str::to_owned).into();
-    let rows = summaries.map(|summary| row(summary, none));
-    let all: Vec<_> = std::iter::once(header).chain(rows).collect();
-    let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<_> = (0..COLUMNS.len())
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
-    let lines: Vec<_> = all.iter().map(|row| line(row, &widths)).collect();
-    format!("{}\n\n{}\n", lines.join("\n"), LEGEND.join("\n"))
-}
-
-/// As Markdown, with a row for each summary.
-pub(crate) fn markdown<'a>(summaries: impl Iterator<Item = &'a Summary>, none: &Summary) -> String {
-    let mut text = format!("| {} |\n|---", COLUMNS.join(" | "));
-    text.push_str(&"|--:".repeat(COLUMNS.len() - 1));
-    text.push_str("|\n");
-    for summary in summaries {
-        let cells: Vec<_> = row(summary, none)
+impl Table {
+    /// A row for each summary.
+    pub(crate) fn of(summaries: &[&Summary], none: &Summary) -> Self {
+        let not_made = summaries.iter().any(|summary| summary.total.not_made > 0);
+        let columns = COLUMNS
             .iter()
-            .map(|cell| words::markdown(cell))
-            .collect();
-        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+            .filter(|column| not_made || column.title != NOT_MADE);
+        let columns: Vec<_> = columns.collect();
+        let row = |summary: &&Summary| {
+            columns
+                .iter()
+                .map(|column| (column.cell)(summary, none))
+                .collect()
+        };
+        Self {
+            header: columns
+                .iter()
+                .map(|column| column.title.to_owned())
+                .collect(),
+            rows: summaries.iter().map(row).collect(),
+            legend: LEGEND
+                .into_iter()
+                .chain(not_made.then_some(OF_NOT_MADE))
+                .collect(),
+        }
     }
-    format!("{text}\n{}\n", LEGEND.join("\n"))
+
+    pub(crate) fn text(&self) -> String {
+        let all: Vec<_> = std::iter::once(&self.header).chain(&self.rows).collect();
+        let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max();
+        let widths = (0..self.header.len()).map(|column| width(column).unwrap_or(0));
+        let widths: Vec<_> = widths.collect();
+        let lines: Vec<_> = all.iter().map(|row| line(row, &widths)).collect();
+        format!("{}\n\n{}\n", lines.join("\n"), self.legend.join("\n"))
+    }
+
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = format!("| {} |\n|---", self.header.join(" | "));
+        text.push_str(&"|--:".repeat(self.header.len() - 1));
+        text.push_str("|\n");
+        for row in &self.rows {
+            let cells: Vec<_> = row.iter().map(|cell| words::markdown(cell)).collect();
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+        }
+        // A line each.
+        format!("{text}\n{}\n", self.legend.join("  \n"))
+    }
 }
 
 /// The first column to the left, and numbers to the right.
 fn line(row: &[String], widths: &[usize]) -> String {
     let mut cells = row.iter().zip(widths);
-    let mut text = cells
-        .next()
-        .map_or(String::new(), |(cell, width)| format!("{cell:<width$}"));
+    let first = cells.next();
+    let mut text = first.map_or(String::new(), |(cell, width)| format!("{cell:<width$}"));
     for (cell, width) in cells {
         text.push_str(&format!("  {cell:>width$}"));
     }
     text
-}
-
-fn row(summary: &Summary, none: &Summary) -> Vec<String> {
-    vec![
-        words::name(&summary.breaker),
-        words::percent(summary.succeeded()),
-        words::percent(summary.failed()),
-        words::percent(summary.rejected()),
-        words::percent(summary.lost()),
-        words::percent(summary.spared(none)),
-        times(summary.to_trip, "never"),
-        to_recover(summary),
-        words::number(summary.false_trips_a_day),
-        words::count(summary.total.probes),
-    ]
 }
 
 fn times(times: Option<Times>, never: &str) -> String {

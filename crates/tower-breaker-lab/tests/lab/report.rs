@@ -333,6 +333,28 @@ fn it_says_what_probes_hold_of_workers() {
     );
 }
 
+/// They are in no other share, and the table must not look as if all were well.
+#[test]
+fn it_says_which_calls_found_no_worker() {
+    let callers = "rate = 100, workers = 2, patience = \"100ms\", timeout = \"1s\"";
+    let text = with("0%", "hangs = true").replace("rate = 100", callers);
+    let settings = "consecutive_failures = 10000";
+    says(
+        &text,
+        settings,
+        "With a, 1,901 calls found no free worker in time (32.3 % of all).",
+    );
+    let report = of_settings(&text, &format!("[circuits.a]\n{settings}"));
+    for table in [report.table(), report.markdown(), report.html()] {
+        assert!(
+            table.contains("not made") && table.contains("32.3 %"),
+            "{table}"
+        );
+    }
+    let report = of_settings(&with("0%", "hangs = true"), "[circuits.a]");
+    assert!(!report.table().contains("not made"));
+}
+
 #[test]
 fn it_says_how_often_a_circuit_opened_for_nothing() {
     says(

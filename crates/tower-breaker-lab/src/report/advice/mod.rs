@@ -10,10 +10,11 @@ use super::{Entry, Report, words};
 use crate::{measure::Step, scenario::Scenario};
 
 /// Each looks at one run, and may have something to say.
-const ALL: [fn(&Look<'_>) -> Option<String>; 11] = [
+const ALL: [fn(&Look<'_>) -> Option<String>; 12] = [
     outage::never_opened,
     outage::refused_the_good,
     outage::lost,
+    outage::found_no_worker,
     outage::spared,
     outage::kept_out,
     outage::has_not_closed,

@@ -85,6 +85,20 @@ pub(super) fn lost(look: &Look<'_>) -> Option<String> {
     })
 }
 
+/// Calls that were neither made nor rejected.
+pub(super) fn found_no_worker(look: &Look<'_>) -> Option<String> {
+    let total = &look.entry.summary.total;
+    let not_made = share(total.not_made, total.offered);
+    (not_made >= WORTH_IT).then(|| {
+        format!(
+            "With {}, {} calls found no free worker in time ({} of all).",
+            look.name,
+            words::count(total.not_made),
+            words::percent(not_made)
+        )
+    })
+}
+
 /// In the outage alone: before and after it nothing has to be spared.
 pub(super) fn spared(look: &Look<'_>) -> Option<String> {
     let Outage { with, without, .. } = look.outage.as_ref()?;

@@ -15,6 +15,7 @@ use self::{
     style::STYLE,
 };
 use super::{Entry, Report, words};
+use crate::summary::share;
 
 /// What calls became, from the bottom up, with the name of its style.
 const LAYERS: [(&str, &str); 5] = [
@@ -111,6 +112,10 @@ impl<'a> Pictures<'a> {
         let summary = &entry.summary;
         let name = words::escaped_name(&entry.run.breaker);
         let scenario = words::escaped_name(&self.report.scenario.name);
+        let not_made = match share(summary.total.not_made, summary.total.offered) {
+            0.0 => String::new(),
+            share => format!(", {} not made", words::percent(share)),
+        };
         writeln!(
             svg,
             "<text class=\"bl-name\" x=\"{LEFT}\" y=\"26\">{name}</text>"
@@ -118,7 +123,7 @@ impl<'a> Pictures<'a> {
         writeln!(
             svg,
             "<text class=\"bl-text\" x=\"{LEFT}\" y=\"46\">{scenario}: {} succeeded, {} failed, {} rejected, \
-             {} lost to rejections, {} of the load spared</text>",
+             {} lost to rejections, {} of the load spared{not_made}</text>",
             words::percent(summary.succeeded()),
             words::percent(summary.failed()),
             words::percent(summary.rejected()),
