@@ -135,7 +135,7 @@ pub use self::{
     breaker::{
         Breaker, Contender, End, NoBreaker, Ours, Semian, SemianAdaptive, Throttle, Ticket, peers,
     },
-    measure::{Change, MOST_CHANGES, Run, Step},
+    measure::{Change, MOST_CHANGES, MOST_UNDER_WAY, Run, Step},
     report::{Entry, Report},
     scenario::{
         Callers, Dependency, Latency, Phase, Retries, Scenario, ScenarioError, Share, Spread,

@@ -18,10 +18,10 @@ pub struct Step {
     pub failed: u64,
     /// Calls that ended with a rejection of the breaker.
     pub rejected: u64,
-    /// Calls that waited too long for a worker and were not made.
+    /// Calls that were not made: they waited too long for a worker, or came when [`MOST_UNDER_WAY`] was reached.
     pub not_made: u64,
-    /// Of those rejected: how many would have ended well, if only they had been let through. Queues and slots are not
-    /// regarded, for nobody knows how long they would have been.
+    /// Of those rejected: how many would have ended well, if a closed circuit had let them through. Queues, slots and what
+    /// other calls add (`per_call`) are not regarded, for nobody knows how long they would have been.
     pub lost: u64,
     /// Tries that were let through to the dependency.
     pub admitted: u64,
@@ -75,11 +75,18 @@ pub struct Run {
     pub circuits: u64,
     /// One for each step, the first one first.
     pub steps: Vec<Step>,
+    /// Calls that had not ended when the run did. All calls that were offered have ended, were not made, or are these.
+    pub under_way: u64,
     /// All changes of state, in order.
     pub changes: Vec<Change>,
     /// Changes that were not kept, because there were more than [`MOST_CHANGES`].
     pub changes_not_kept: u64,
 }
+
+/// So many calls are under way in a run at most, those that wait for something included. In an open loop against a
+/// dependency that is stuck, they grow without end otherwise. What comes then is [`not_made`](Step::not_made), and what
+/// fails is not tried again. A run takes some 300 MB then.
+pub const MOST_UNDER_WAY: usize = 1_200_000;
 
 /// So many changes of state are kept of a run.
 pub const MOST_CHANGES: usize = 1_000_000;

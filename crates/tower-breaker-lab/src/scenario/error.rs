@@ -1,12 +1,23 @@
 //! What makes no sense in a scenario.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, time::Duration};
 
 use super::Scenario;
 
 /// As many steps, circuits and so on as a run keeps in memory.
 const MOST_STEPS: u128 = 1_000_000;
 const MOST_CIRCUITS: u64 = 1_000_000;
+const MOST_WORKERS: u64 = 10_000_000;
+const MOST_ENDPOINTS: u64 = 10_000_000;
+
+/// As many as take a machine about half an hour.
+const MOST_TRIES: f64 = 1e9;
+
+/// As long as all clocks can tell.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+
+/// Each try of a call has a number within the call.
+const MOST_TRIES_OF_CALL: u32 = 65_535;
 
 /// Why a scenario was refused. Its text names the line, or the keys.
 #[derive(Debug)]
@@ -34,6 +45,8 @@ impl Scenario {
     /// What no single value tells.
     pub(super) fn check(&self) -> Result<(), ScenarioError> {
         self.check_callers()?;
+        self.check_retries()?;
+        self.check_latency()?;
         self.check_phases()?;
         self.check_size()
     }
@@ -67,6 +80,28 @@ impl Scenario {
         Ok(())
     }
 
+    fn check_retries(&self) -> Result<(), ScenarioError> {
+        let tries = self.callers.most_tries();
+        if tries > MOST_TRIES_OF_CALL {
+            let text = format!("callers.retries.tries: {tries} are more than {MOST_TRIES_OF_CALL}");
+            return Err(ScenarioError::new(text));
+        }
+        Ok(())
+    }
+
+    fn check_latency(&self) -> Result<(), ScenarioError> {
+        let latency = &self.dependency.latency;
+        if latency
+            .max
+            .is_some_and(|max| latency.min.is_some_and(|min| min > max))
+        {
+            return Err(ScenarioError::new(
+                "dependency.latency: `min` is longer than `max`",
+            ));
+        }
+        Ok(())
+    }
+
     fn check_phases(&self) -> Result<(), ScenarioError> {
         if self.phases.is_empty() {
             return Err(ScenarioError::new("phases: there must be at least one"));
@@ -91,18 +126,58 @@ impl Scenario {
     }
 
     fn check_size(&self) -> Result<(), ScenarioError> {
+        self.check_steps()?;
+        let instances = u64::from(self.instances);
+        let targets = u64::from(self.dependency.targets);
+        let sizes = [
+            ("instances, targets", "circuits", targets, MOST_CIRCUITS),
+            (
+                "instances, callers.workers",
+                "workers",
+                u64::from(self.callers.workers.unwrap_or(0)),
+                MOST_WORKERS,
+            ),
+        ];
+        for (keys, what, each, most) in sizes {
+            not_more(keys, what, instances * each, most)?;
+        }
+        let endpoints = u64::from(self.dependency.endpoints.unwrap_or(0));
+        not_more(
+            "dependency.targets, dependency.endpoints",
+            "endpoints",
+            targets * endpoints,
+            MOST_ENDPOINTS,
+        )?;
+        let tries = self.expected_calls() * f64::from(self.callers.most_tries());
+        if tries > MOST_TRIES {
+            let text = format!(
+                "callers, phases: {tries:.0} tries are to be expected, which is more than {MOST_TRIES:.0}; let it be \
+                 shorter, or fewer calls"
+            );
+            return Err(ScenarioError::new(text));
+        }
+        Ok(())
+    }
+
+    fn check_steps(&self) -> Result<(), ScenarioError> {
+        if self.length() > LONGEST {
+            let text = "phases: together they are longer than ten years";
+            return Err(ScenarioError::new(text));
+        }
         let steps = self.length().as_nanos() / self.step.as_nanos().max(1);
         if steps > MOST_STEPS {
             let text =
                 format!("step: {steps} steps are more than {MOST_STEPS}; let a step be longer");
             return Err(ScenarioError::new(text));
         }
-        let circuits = u64::from(self.instances) * u64::from(self.dependency.targets);
-        if circuits > MOST_CIRCUITS {
-            let text =
-                format!("instances, targets: {circuits} circuits are more than {MOST_CIRCUITS}");
-            return Err(ScenarioError::new(text));
-        }
         Ok(())
     }
+}
+
+fn not_more(keys: &str, what: &str, many: u64, most: u64) -> Result<(), ScenarioError> {
+    if many > most {
+        let text = format!("{keys}: {many} {what} are more than {most}");
+        return Err(ScenarioError::new(text));
+    }
+    Ok(())
 }

@@ -82,7 +82,7 @@ pub struct Callers {
     /// Callers that wait for their answer, of all instances together.
     #[serde(default, deserialize_with = "maybe_count")]
     pub clients: Option<u32>,
-    /// How long a client pauses between two calls. Default: not at all.
+    /// How long a client pauses between two calls. Default, and at least: a millisecond.
     #[serde(default, deserialize_with = "maybe_time")]
     pub pause: Option<Duration>,
     /// Whether calls come at even times. Default: at random ones.
@@ -113,7 +113,7 @@ pub struct Callers {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Retries {
-    /// Tries of a call in all, the first one too.
+    /// Tries of a call in all, the first one too. At most 65,535.
     #[serde(deserialize_with = "count")]
     pub tries: u32,
     /// How long to wait before the second try. Default: not at all.
@@ -159,7 +159,7 @@ pub struct Dependency {
     /// How many calls a target works on at once. Others wait in its queue. Default: no limit.
     #[serde(default, deserialize_with = "maybe_count")]
     pub slots: Option<u32>,
-    /// How many calls may wait. Others fail at once. Default: no limit.
+    /// How many calls may wait. Others fail at once. Default: no limit but [`MOST_UNDER_WAY`](crate::MOST_UNDER_WAY).
     #[serde(default, deserialize_with = "maybe_count")]
     pub queue: Option<u32>,
     /// A call that has waited this long in the queue fails. Default: never.
@@ -187,7 +187,8 @@ pub struct Phase {
     /// Added to the time of each answer.
     #[serde(default, deserialize_with = "maybe_time")]
     pub slower_by: Option<Duration>,
-    /// Whether nothing is answered at all.
+    /// Whether nothing is answered at all. A call that hangs holds its slot until its caller gives it up, even if the
+    /// dependency does not `cancel`: so it is if a server or a network is gone.
     #[serde(default)]
     pub hangs: bool,
     /// Calls a second.
@@ -202,9 +203,17 @@ pub struct Phase {
     /// Only this part of the calls (or endpoints) is affected by `errors`, `slower_by`, `hangs`. Default: all.
     #[serde(default = "all")]
     pub part: Share,
-    /// Whether a trip in it is a false one. Default: if the phase changes nothing.
+    /// Whether a trip in it is a false one. Default: if the phase changes nothing. Say `false` where the dependency may
+    /// still be overloaded by what went before.
     #[serde(default)]
     pub healthy: Option<bool>,
+}
+
+impl Callers {
+    /// How often a call is tried at most.
+    pub(crate) fn most_tries(&self) -> u32 {
+        self.retries.as_ref().map_or(1, |retries| retries.tries)
+    }
 }
 
 impl Phase {
@@ -241,6 +250,22 @@ impl Scenario {
             .fold(Duration::ZERO, |sum, phase| sum.saturating_add(phase.lasts))
     }
 
+    /// How many calls are to be expected, without repeated tries. In a closed loop it is how many come at most, as if all
+    /// were answered at once. If these, times `tries`, are more than a billion, a scenario is refused.
+    #[must_use]
+    pub fn expected_calls(&self) -> f64 {
+        if let Some(clients) = self.callers.clients {
+            let pause = self.callers.pause.unwrap_or_default().max(SHORTEST_PAUSE);
+            let each = self.length().as_secs_f64() / pause.as_secs_f64();
+            return f64::from(clients) * (each + 1.0);
+        }
+        let of_phase = |phase: &Phase| {
+            let rate = phase.rate.or(self.callers.rate).unwrap_or(0.0);
+            rate * phase.lasts.as_secs_f64()
+        };
+        self.phases.iter().map(of_phase).sum()
+    }
+
     /// When the first phase begins that is not healthy, and when the last one ends.
     #[must_use]
     pub fn outage(&self) -> Option<(Duration, Duration)> {
@@ -256,6 +281,9 @@ impl Scenario {
         outage
     }
 }
+
+/// Between two calls of one client. A client that is rejected without a pause would call for ever in one instant.
+pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 fn unnamed() -> String {
     "scenario".to_owned()

@@ -17,8 +17,10 @@ pub(super) struct Key {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
-    /// A call comes, of an open loop or of this client.
-    Comes(Option<u32>),
+    /// A call of an open loop comes, if this is still the next arrival: a phase may have moved it.
+    Arrives(u64),
+    /// This client calls.
+    Calls(u32),
     /// A caller tries once more.
     Again(Caller),
     /// The dependency is through with an attempt.
@@ -29,6 +31,8 @@ pub(super) enum Event {
     TakesTooLong(Key),
     /// Who has waited longest for a worker may have one now.
     WorkerIsFree,
+    /// Who has waited longest for a worker may have waited for too long.
+    OutOfPatience,
     /// The phase with this number begins.
     Phase(usize),
     /// A step is over.
@@ -75,6 +79,16 @@ impl Agenda {
         let order = self.order;
         self.order += 1;
         self.entries.push(Reverse(Entry { at, order, event }));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Calls that wait for their next try.
+    pub(super) fn wait_to_try_again(&self) -> usize {
+        let waits = |entry: &&Reverse<Entry>| matches!(entry.0.event, Event::Again(_));
+        self.entries.iter().filter(waits).count()
     }
 
     /// The next that happens before `end`.

@@ -34,10 +34,11 @@ pub(super) enum Place {
 pub(super) struct Attempt {
     pub(super) number: u64,
     pub(super) caller: Caller,
-    pub(super) began: Duration,
     /// None once the caller waits no longer.
     pub(super) ticket: Option<Ticket>,
     pub(super) place: Place,
+    /// Whether the caller's limit around the breaker is the shortest: what takes as long is dropped, and does not fail.
+    pub(super) is_abandoned: bool,
     /// Whether its answer is a failure.
     pub(super) fails: bool,
 }

@@ -12,18 +12,24 @@ use super::{
 use crate::{
     breaker::{End, Ticket},
     chance::{Chance, Of, seconds},
+    scenario::SHORTEST_PAUSE,
 };
 
-/// Between two calls of one client. A client that is rejected without a pause would call for ever in one instant.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-
 impl World<'_> {
+    pub(super) fn arrives(&mut self, number: u64) {
+        if number == self.arrival.number {
+            self.comes(None);
+            self.next_comes();
+        }
+    }
+
     pub(super) fn comes(&mut self, client: Option<u32>) {
         let call = self.calls;
         self.calls += 1;
         self.step().offered += 1;
-        if client.is_none() {
-            self.next_comes();
+        if self.is_full() {
+            self.step().not_made += 1;
+            return self.client_comes_again(client);
         }
         let (client, since) = (client, self.now);
         if !self.workers.is_limited() {
@@ -37,20 +43,37 @@ impl World<'_> {
                 instance,
             );
         }
-        match self.workers.take() {
-            Some(instance) => self.first_try(
-                Waits {
-                    call,
-                    client,
-                    since,
-                },
-                instance,
-            ),
-            None => self.workers.wait(Waits {
-                call,
-                client,
-                since,
-            }),
+        let waits = Waits {
+            call,
+            client,
+            since,
+        };
+        // Nobody goes before those that wait already.
+        let worker = (self.workers.waiting() == 0)
+            .then(|| self.workers.take())
+            .flatten();
+        match worker {
+            Some(instance) => self.first_try(waits, instance),
+            None => self.waits_for_worker(waits),
+        }
+    }
+
+    fn waits_for_worker(&mut self, waits: Waits) {
+        self.workers.wait(waits);
+        if let Some(patience) = self.scenario.callers.patience {
+            let at = self.now.saturating_add(patience);
+            self.agenda.put(at, Event::OutOfPatience);
+        }
+    }
+
+    pub(super) fn out_of_patience(&mut self) {
+        let patience = self.scenario.callers.patience.unwrap_or(Duration::MAX);
+        let Some(since) = self.now.checked_sub(patience) else {
+            return;
+        };
+        while let Some(waits) = self.workers.waits_since(since) {
+            self.step().not_made += 1;
+            self.client_comes_again(waits.client);
         }
     }
 
@@ -114,7 +137,7 @@ impl World<'_> {
         let limits = [
             callers.timeout,
             callers.gives_up,
-            self.circuits.limit(caller),
+            self.circuits.limit_at_rest(caller),
         ];
         let limit = limits.into_iter().flatten().min().unwrap_or(Duration::MAX);
         let fate = self
@@ -128,7 +151,10 @@ impl World<'_> {
         let Some(retries) = &self.scenario.callers.retries else {
             return false;
         };
-        if caller.tries >= retries.tries || !self.budgets[caller.instance as usize].retry() {
+        if caller.tries >= retries.tries
+            || self.is_full()
+            || !self.budgets[caller.instance as usize].retry()
+        {
             return false;
         }
         let grown = retries.factor.powf(f64::from(caller.tries - 1));
@@ -150,13 +176,7 @@ impl World<'_> {
 
     /// The caller knows how its call has ended. Its worker takes the next.
     fn is_over(&mut self, caller: Caller) {
-        if let Some(client) = caller.client {
-            let pause = self.scenario.callers.pause.unwrap_or(Duration::ZERO);
-            // Never at once: a client that is rejected without a pause would call for ever in one instant.
-            let pause = pause.max(SHORTEST_PAUSE);
-            self.agenda
-                .put(self.now.saturating_add(pause), Event::Comes(Some(client)));
-        }
+        self.client_comes_again(caller.client);
         if self.workers.is_limited() {
             self.workers.is_free_again(caller.instance);
             // Not at once: a long line of calls that are all rejected would be as deep a recursion.
@@ -165,30 +185,21 @@ impl World<'_> {
     }
 
     pub(super) fn next_in_line(&mut self) {
-        while let Some(waits) = self.workers.next() {
-            let waited = self.now.saturating_sub(waits.since);
-            if self
-                .scenario
-                .callers
-                .patience
-                .is_some_and(|patience| waited >= patience)
-            {
-                self.step().not_made += 1;
-                self.client_comes_again(waits.client);
-                continue;
-            }
-            match self.workers.take() {
-                Some(instance) => return self.first_try(waits, instance),
-                None => return self.workers.wait_first(waits),
-            }
+        self.out_of_patience();
+        let Some(waits) = self.workers.next() else {
+            return;
+        };
+        match self.workers.take() {
+            Some(instance) => self.first_try(waits, instance),
+            None => self.workers.wait_first(waits),
         }
     }
 
     fn client_comes_again(&mut self, client: Option<u32>) {
-        if client.is_some() {
-            let pause = self.scenario.callers.pause.unwrap_or(SHORTEST_PAUSE);
-            self.agenda
-                .put(self.now.saturating_add(pause), Event::Comes(client));
+        if let Some(client) = client {
+            let pause = self.scenario.callers.pause.unwrap_or(Duration::ZERO);
+            let at = self.now.saturating_add(pause.max(SHORTEST_PAUSE));
+            self.agenda.put(at, Event::Calls(client));
         }
     }
 
@@ -197,31 +208,17 @@ impl World<'_> {
             return;
         }
         let attempt = &mut self.attempts[key.place];
-        let (ticket, caller, took) = (
-            attempt.ticket.take(),
-            attempt.caller,
-            self.now - attempt.began,
-        );
+        let (ticket, caller) = (attempt.ticket.take(), attempt.caller);
+        // Whose limit it was: the caller's around the breaker drops the call.
+        let end = match attempt.is_abandoned {
+            true => End::Abandoned,
+            false => End::Failure,
+        };
         if ticket.is_none() {
             return;
         }
         self.caller_has_gone(key);
         self.step().timed_out += 1;
-        // Whose limit it was: the caller's around the breaker drops the call.
-        let is_around = self
-            .scenario
-            .callers
-            .gives_up
-            .is_some_and(|limit| took >= limit);
-        let is_within = self
-            .scenario
-            .callers
-            .timeout
-            .is_some_and(|limit| took >= limit);
-        let end = match is_around && !is_within {
-            true => End::Abandoned,
-            false => End::Failure,
-        };
         self.caller_learns(caller, ticket, end);
     }
 

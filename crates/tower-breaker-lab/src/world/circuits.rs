@@ -15,6 +15,8 @@ use crate::{
 struct Watched {
     breaker: Box<dyn Breaker>,
     state: State,
+    /// Its limit of a call while it is closed.
+    limit: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -31,7 +33,12 @@ impl Circuits {
         let make = |number| {
             let breaker = contender.breaker(number, scenario.seed);
             let state = breaker.state();
-            Watched { breaker, state }
+            let limit = breaker.limit();
+            Watched {
+                breaker,
+                state,
+                limit,
+            }
         };
         let many = u64::from(scenario.instances) * u64::from(targets);
         Self {
@@ -52,6 +59,11 @@ impl Circuits {
 
     pub(super) fn limit(&self, caller: &Caller) -> Option<Duration> {
         self.all[self.index(caller)].breaker.limit()
+    }
+
+    /// How long a call might take if the circuit were as it was at the beginning. Probes may have less.
+    pub(super) fn limit_at_rest(&self, caller: &Caller) -> Option<Duration> {
+        self.all[self.index(caller)].limit
     }
 
     pub(super) fn ask(&mut self, caller: &Caller, now: Duration, healthy: bool) -> Option<Ticket> {

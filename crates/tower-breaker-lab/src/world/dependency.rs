@@ -19,45 +19,46 @@ impl World<'_> {
     ) {
         let number = self.tries;
         self.tries += 1;
+        let callers = &self.scenario.callers;
+        let within = [callers.timeout, own].into_iter().flatten().min();
+        let limit = [within, callers.gives_up].into_iter().flatten().min();
         let place = self.attempts.insert(Attempt {
             number,
             caller,
-            began: self.now,
             ticket: Some(ticket),
             place: Place::Waits,
+            is_abandoned: within.is_none_or(|within| limit.is_some_and(|limit| limit < within)),
             fails: false,
         });
         let key = Key { place, number };
-        let callers = &self.scenario.callers;
-        let limit = [callers.timeout, callers.gives_up, own]
-            .into_iter()
-            .flatten()
-            .min();
-        self.reaches_server(key, caller.target);
-        if let Some(limit) = limit {
+        let answered_after = self.reaches_server(key, caller.target);
+        // Nothing is planned that an answer comes before: most calls are answered in time.
+        if let Some(limit) = limit.filter(|limit| answered_after.is_none_or(|after| after > *limit))
+        {
             self.agenda
                 .put(self.now.saturating_add(limit), Event::TakesTooLong(key));
         }
     }
 
-    fn reaches_server(&mut self, key: Key, target: u32) {
+    /// After which time it will be answered, if that is known now.
+    fn reaches_server(&mut self, key: Key, target: u32) -> Option<Duration> {
         let slots = self.conditions.slots(target);
         let server = &mut self.servers[target as usize];
         if !server.is_full(slots) {
             return self.serve(key);
         }
         let dependency = &self.scenario.dependency;
-        if dependency
-            .queue
-            .is_some_and(|most| server.queue.len() as u64 >= u64::from(most))
-        {
-            return self.fails_at_once(key);
+        if dependency.queue.is_some_and(|most| server.waiting >= most) {
+            self.fails_at_once(key);
+            return Some(Duration::ZERO);
         }
         server.queue.push_back(key);
+        server.waiting += 1;
         if let Some(limit) = dependency.queue_timeout {
             self.agenda
                 .put(self.now.saturating_add(limit), Event::QueuedTooLong(key));
         }
+        None
     }
 
     fn fails_at_once(&mut self, key: Key) {
@@ -66,10 +67,8 @@ impl World<'_> {
         }
     }
 
-    fn serve(&mut self, key: Key) {
-        let Some(attempt) = self.attempts.get_mut(key.place) else {
-            return;
-        };
+    fn serve(&mut self, key: Key) -> Option<Duration> {
+        let attempt = self.attempts.get_mut(key.place)?;
         let Caller {
             call,
             tries,
@@ -80,11 +79,15 @@ impl World<'_> {
         let fate = self.conditions.fate(call, tries, target, server.served);
         server.served += 1;
         match fate {
-            Fate::Hangs => attempt.place = Place::Hangs,
+            Fate::Hangs => {
+                attempt.place = Place::Hangs;
+                None
+            }
             Fate::Answers { after, fails } => {
                 (attempt.place, attempt.fails) = (Place::IsServed, fails);
                 self.agenda
                     .put(self.now.saturating_add(after), Event::Answers(key));
+                Some(after)
             }
         }
     }
@@ -119,6 +122,7 @@ impl World<'_> {
             };
             // It may have left the queue before.
             if self.is_current(key) {
+                self.servers[target as usize].waiting -= 1;
                 self.serve(key);
             }
         }
@@ -128,16 +132,21 @@ impl World<'_> {
         if !self.is_current(key) || self.attempts[key.place].place != Place::Waits {
             return;
         }
-        self.leaves_queue(key);
+        let target = self.attempts[key.place].caller.target;
         self.fails_at_once(key);
+        self.has_left_queue(target);
     }
 
-    fn leaves_queue(&mut self, key: Key) {
-        let target = self.attempts[key.place].caller.target;
-        let queue = &mut self.servers[target as usize].queue;
-        // Nearly always one of the first: those that wait longest are in front.
-        if let Some(index) = queue.iter().position(|waiting| *waiting == key) {
-            queue.remove(index);
+    /// Its place is looked for only once half of the queue has left: to look each time would take as long as the queue.
+    fn has_left_queue(&mut self, target: u32) {
+        let server = &mut self.servers[target as usize];
+        server.waiting -= 1;
+        if server.queue.len() as u64 > 2 * u64::from(server.waiting) + 64 {
+            let attempts = &self.attempts;
+            server.queue.retain(|key| {
+                let attempt = attempts.get(key.place);
+                attempt.is_some_and(|attempt| attempt.number == key.number)
+            });
         }
     }
 
@@ -155,8 +164,8 @@ impl World<'_> {
                 self.leaves(target);
             }
             Place::Waits if self.scenario.dependency.cancels => {
-                self.leaves_queue(key);
                 self.attempts.remove(key.place);
+                self.has_left_queue(target);
             }
             Place::Waits | Place::IsServed => {}
         }

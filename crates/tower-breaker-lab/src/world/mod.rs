@@ -26,7 +26,7 @@ use self::{
 use crate::{
     breaker::Contender,
     chance::{Chance, Of, seconds},
-    measure::{Run, Step},
+    measure::{MOST_UNDER_WAY, Run, Step},
     scenario::Scenario,
 };
 
@@ -69,8 +69,16 @@ struct World<'a> {
     steps: Vec<Step>,
     /// Calls a second in an open loop.
     rate: Option<f64>,
+    arrival: Arrival,
     calls: u64,
     tries: u64,
+}
+
+/// The next call of an open loop. A phase with another rate moves it, and it gets a new number.
+#[derive(Debug, Default)]
+struct Arrival {
+    number: u64,
+    at: Duration,
 }
 
 impl<'a> World<'a> {
@@ -90,6 +98,7 @@ impl<'a> World<'a> {
             attempts: Slab::new(),
             steps: Vec::new(),
             rate: callers.rate,
+            arrival: Arrival::default(),
             calls: 0,
             tries: 0,
         }
@@ -121,7 +130,7 @@ impl<'a> World<'a> {
         for client in 0..clients {
             let mut chance = Chance::new(self.scenario.seed, Of::Arrivals, u64::from(client));
             let at = within.mul_f64(chance.share());
-            self.agenda.put(at, Event::Comes(Some(client)));
+            self.agenda.put(at, Event::Calls(client));
         }
     }
 
@@ -133,18 +142,53 @@ impl<'a> World<'a> {
             true => mean,
             false => Chance::new(self.scenario.seed, Of::Arrivals, self.calls).exponential(mean),
         };
-        self.agenda
-            .put(self.now.saturating_add(gap), Event::Comes(None));
+        self.arrives_at(self.now.saturating_add(gap));
+    }
+
+    fn arrives_at(&mut self, at: Duration) {
+        let number = self.arrival.number + 1;
+        self.arrival = Arrival { number, at };
+        self.agenda.put(at, Event::Arrives(number));
+    }
+
+    /// The wait for the next call is as much shorter as calls come more often, from now on.
+    fn rate_becomes(&mut self, rate: Option<f64>) {
+        let before = std::mem::replace(&mut self.rate, rate);
+        let (Some(before), Some(rate)) = (before, rate) else {
+            return;
+        };
+        if before != rate {
+            let wait = self.arrival.at.saturating_sub(self.now);
+            let wait = seconds(wait.as_secs_f64() * (before / rate));
+            self.arrives_at(self.now.saturating_add(wait));
+        }
+    }
+
+    /// Whether memory has room for no more. Each call under way, and each thing to come, takes some.
+    fn is_full(&self) -> bool {
+        self.agenda.len().max(self.attempts.len()) + self.workers.waiting() >= MOST_UNDER_WAY
+    }
+
+    /// Calls that have come and have not ended.
+    fn under_way(&self) -> u64 {
+        let waited_for = self
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| attempt.ticket.is_some())
+            .count();
+        (waited_for + self.workers.waiting() + self.agenda.wait_to_try_again()) as u64
     }
 
     fn happens(&mut self, event: Event) {
         match event {
-            Event::Comes(client) => self.comes(client),
+            Event::Arrives(number) => self.arrives(number),
+            Event::Calls(client) => self.comes(Some(client)),
             Event::Again(caller) => self.tries(caller),
             Event::Answers(key) => self.answers(key),
             Event::QueuedTooLong(key) => self.queued_too_long(key),
             Event::TakesTooLong(key) => self.takes_too_long(key),
             Event::WorkerIsFree => self.next_in_line(),
+            Event::OutOfPatience => self.out_of_patience(),
             Event::Phase(number) => self.phase(number),
             Event::Step => self.next_step(),
             Event::Think => self.think(),
@@ -174,7 +218,7 @@ impl<'a> World<'a> {
     fn phase(&mut self, number: usize) {
         let phase = &self.scenario.phases[number];
         self.conditions.becomes(phase);
-        self.rate = phase.rate.or(self.scenario.callers.rate);
+        self.rate_becomes(phase.rate.or(self.scenario.callers.rate));
         for target in 0..self.scenario.dependency.targets {
             self.serve_waiting(target);
         }
@@ -183,12 +227,14 @@ impl<'a> World<'a> {
     fn think(&mut self) {
         if let Some(every) = self.circuits.think_every() {
             self.circuits.think(self.now, self.conditions.is_healthy());
-            self.agenda.put(self.now + every, Event::Think);
+            self.agenda
+                .put(self.now.saturating_add(every), Event::Think);
         }
     }
 
     fn over(mut self, breaker: &str) -> Run {
         self.step_ends();
+        let under_way = self.under_way();
         let (changes, changes_not_kept) = self.circuits.changes();
         Run {
             breaker: breaker.to_owned(),
@@ -196,6 +242,7 @@ impl<'a> World<'a> {
             circuits: u64::from(self.scenario.instances)
                 * u64::from(self.scenario.dependency.targets),
             steps: self.steps,
+            under_way,
             changes,
             changes_not_kept,
         }

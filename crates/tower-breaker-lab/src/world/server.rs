@@ -7,7 +7,10 @@ use super::agenda::Key;
 #[derive(Debug, Default)]
 pub(super) struct Server {
     pub(super) served: u32,
+    /// Some of them may have left: who takes the next asks whether it is still there.
     pub(super) queue: VecDeque<Key>,
+    /// How many of them have not left.
+    pub(super) waiting: u32,
 }
 
 impl Server {
@@ -17,6 +20,6 @@ impl Server {
 
     /// All that it has to do with.
     pub(super) fn load(&self) -> u64 {
-        u64::from(self.served) + self.queue.len() as u64
+        u64::from(self.served) + u64::from(self.waiting)
     }
 }

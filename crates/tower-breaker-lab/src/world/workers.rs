@@ -42,6 +42,18 @@ impl Workers {
         }
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.line.len()
+    }
+
+    /// Who has waited longest, if that was since then or before.
+    pub(super) fn waits_since(&mut self, since: Duration) -> Option<Waits> {
+        match self.line.front()?.since <= since {
+            true => self.line.pop_front(),
+            false => None,
+        }
+    }
+
     pub(super) fn wait(&mut self, call: Waits) {
         self.line.push_back(call);
     }

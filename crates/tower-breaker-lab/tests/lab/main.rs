@@ -6,3 +6,5 @@ mod readme;
 mod report;
 mod semian;
 mod slow_dependency;
+mod conserved;
+mod engine;
