@@ -22,7 +22,6 @@ use super::{
 ///
 /// A call that fails or hangs was let in by the inner service's `poll_ready`, and is not made. What that had reserved
 /// for it stays reserved for the next call of the same service.
-#[derive(Clone, Debug)]
 pub struct Chaos<S, F> {
     inner: S,
     layer: ChaosLayer<F>,
@@ -31,6 +30,25 @@ pub struct Chaos<S, F> {
 impl<S, F> Chaos<S, F> {
     pub(super) fn new(inner: S, layer: ChaosLayer<F>) -> Self {
         Self { inner, layer }
+    }
+}
+
+/// By hand, as for the layer: the outcome need not be `Clone`.
+impl<S: Clone, F> Clone for Chaos<S, F> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            layer: self.layer.clone(),
+        }
+    }
+}
+
+impl<S: fmt::Debug, F> fmt::Debug for Chaos<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chaos")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
     }
 }
 

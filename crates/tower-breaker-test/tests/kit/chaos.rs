@@ -5,6 +5,7 @@ use std::{
     future::{Ready, ready},
     io,
     ops::Bound,
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -217,6 +218,18 @@ async fn services_of_one_layer_share_the_numbers() {
         Err(2)
     );
     assert_eq!(layer.counts().calls, 2);
+}
+
+#[tokio::test]
+async fn a_service_can_be_cloned_and_sent_whatever_its_outcome_is() {
+    let made = AtomicU64::new(0);
+    let layer = ChaosLayer::builder(1).fail(When::always());
+    let layer = layer.outcome(move |_| Err(made.fetch_add(1, Ordering::Relaxed)));
+    let service = layer.build().expect("valid").layer(service_fn(answers));
+    let clone = service.clone();
+    assert_eq!(service.oneshot(()).await, Err(0));
+    let sent = tokio::spawn(async move { clone.oneshot(()).await });
+    assert_eq!(sent.await.expect("no panic"), Err(1), "clones share it");
 }
 
 #[test]
