@@ -112,7 +112,8 @@ const ONE_OF_TEN: &str = include_str!("../../scenarios/semian/one_of_ten.toml");
 const SLOW_QUERY: &str = include_str!("../../scenarios/semian/slow_query.toml");
 
 /// After a spike, 60 circuits want two successes each at 1 % of errors. So 1.2 of them open once more on average: none
-/// in 3 of 10 runs, and two or more in 3 of 10. A single one refuses all that is left over for 15 s, a tenth of the run.
+/// in 3 of 10 runs, and two or more in 3 of 10. A single one refuses all that is left over for 15 s, a tenth of the
+/// run.
 const CHANCE_OF_ONE_MORE_BREAK: f64 = 7.0;
 
 #[test]
