@@ -16,7 +16,13 @@ macro_rules! misuses {
         const MISUSES: &[&str] = &[$($(#[$condition])* stringify!($misuse)),+];
 
         /// They are compiled and not run.
-        #[allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "as in an app")]
+        #[allow(
+            clippy::let_underscore_future,
+            clippy::unwrap_used,
+            dead_code,
+            unreachable_pub,
+            reason = "as in an app, and never run"
+        )]
         mod misuse {
             $($(#[$condition])* mod $twin;)+
         }
