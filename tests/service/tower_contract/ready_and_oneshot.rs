@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use futures_util::FutureExt;
 use http::{Request, Response};
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
 use tower::{Layer, Service, ServiceExt, service_fn, util::BoxCloneService};
@@ -48,6 +49,23 @@ fn ready_waits_until_it_is() {
     assert!(ready.is_woken());
     let service = assert_ready_ok!(ready.poll());
     drop(service.call(Request::new(())));
+}
+
+// G1: the call is made then, and not before.
+#[test]
+fn oneshot_waits_until_it_is() {
+    let (inner, mut handle) = mock::pair::<Request<()>, Response<()>>();
+    handle.allow(0);
+    let mut call = task::spawn(layer().layer(inner).oneshot(Request::new(())));
+    assert_pending!(call.poll());
+    assert!(handle.next_request().now_or_never().is_none());
+    handle.allow(1);
+    assert!(call.is_woken());
+    assert_pending!(call.poll());
+    let called = handle.next_request().now_or_never().expect("called");
+    let (_, answer) = called.expect("not dropped");
+    answer.send_response(Response::new(()));
+    assert_eq!(assert_ready_ok!(call.poll()).status(), 200);
 }
 
 #[test]
