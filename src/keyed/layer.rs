@@ -216,6 +216,9 @@ impl<K, C, R, X, G> KeyedLayer<K, C, R, X, G> {
     ///
     /// In builds with debug assertions, a line is written to standard error if none of the first hundred requests had a
     /// key.
+    ///
+    /// Where the layer is out of reach, [`Registry::totals`](crate::registry::Registry::totals) has the sum of all
+    /// keyed layers of the registry, as a number for your own metrics.
     #[must_use]
     pub fn without_key(&self) -> u64 {
         self.parts.without_key.requests()

@@ -108,6 +108,7 @@ impl<K, C, R, X> Parts<K, C, R, X> {
             Some(name) => (self.kept.get(name)).unwrap_or_else(|| self.share_anew(name)),
             None => {
                 self.without_key.count::<K>();
+                self.registry.note_without_key();
                 self.own.share()
             }
         }

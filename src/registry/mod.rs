@@ -172,12 +172,12 @@ mod strangers;
 mod totals;
 
 #[cfg(feature = "config")]
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::{
     fmt,
     sync::{
         Arc, PoisonError, RwLock, Weak,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -236,6 +236,8 @@ struct Shared {
     /// Replaced as a whole, so that no lock is held while they run.
     rules: RwLock<Arc<Rules>>,
     max_circuits: AtomicU32,
+    /// Relaxed: it publishes nothing but itself.
+    without_key: AtomicU64,
     listeners: Arc<Listeners>,
     #[cfg(feature = "config")]
     applying: AtomicBool,
@@ -256,6 +258,7 @@ impl Registry {
                 circuits: Map::new(size(max_circuits)),
                 rules: RwLock::new(Arc::new(rules)),
                 max_circuits: AtomicU32::new(max_circuits),
+                without_key: AtomicU64::new(0),
                 listeners: Arc::new(listeners),
                 #[cfg(feature = "config")]
                 applying: AtomicBool::new(false),
@@ -446,10 +449,18 @@ impl Registry {
         self.shared.circuits.change().all().len()
     }
 
-    /// How many circuits came and went, and how often a name was refused.
+    /// How many circuits came and went, how often a name was refused, and how many requests had none.
     #[must_use]
     pub fn totals(&self) -> RegistryTotals {
-        self.shared.circuits.change().totals()
+        RegistryTotals {
+            without_key: self.shared.without_key.load(Ordering::Relaxed),
+            ..self.shared.circuits.change().totals()
+        }
+    }
+
+    /// A request to one of its keyed layers had no key (rule J7).
+    pub(crate) fn note_without_key(&self) {
+        self.shared.without_key.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How each [cap](RegistryBuilder::cap) stands, in order. If several are for the same circuit, the last one holds.

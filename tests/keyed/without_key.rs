@@ -62,6 +62,19 @@ async fn whatever_is_made_of_a_layer_counts_for_it() {
     assert_eq!((layer.without_key(), service.without_key()), (3, 3));
 }
 
+// J7: who has a registry need not have its layers to see it.
+#[tokio::test]
+async fn the_registry_counts_those_of_all_its_keyed_layers() {
+    let registry = registry();
+    let layer = registry.layer_by(by::header(TENANT));
+    ask!(layer, None);
+    ask!(layer, Some("acme"));
+    ask!(registry.layer_by(by::authority()), None);
+    drop(layer);
+    assert_eq!(registry.totals().without_key, 2);
+    assert_eq!(self::registry().totals().without_key, 0);
+}
+
 // J7: a key without room, or unknown, is a key.
 #[tokio::test]
 async fn a_key_without_a_circuit_is_not_counted() {
