@@ -56,11 +56,11 @@ fn term(text: &mut Text<'_>, sign: f64) -> Result<(f64, Field), ColumnError> {
 }
 
 impl Expression {
-    /// The lower, the better. What is for ever makes it for ever, whatever its weight.
+    /// The lower, the better.
     pub(super) fn value(&self, summary: &Summary, none: &Summary) -> f64 {
         let term = |(weight, field): &(f64, Field)| weight * (field.value)(summary, none);
         let sum: f64 = self.0.iter().map(term).sum();
-        // Such as for ever minus for ever.
+        // Such as none of what takes for ever.
         if sum.is_nan() { f64::INFINITY } else { sum }
     }
 

@@ -11,7 +11,7 @@ use clap::Args;
 use super::Failure;
 use crate::{
     scenario::Scenario,
-    settings::{Axis, Candidate},
+    settings::{Axis, BUILT_IN, Candidate},
 };
 
 /// No file of settings or of a scenario is as large.
@@ -50,14 +50,19 @@ pub(super) struct Contenders {
     #[arg(long, value_name = "KEY=VALUE,…")]
     grid: Vec<Axis>,
 
-    /// Breakers to compare with, by name: none, defaults, throttle
     #[arg(
         long,
         value_name = "NAME,…",
         value_delimiter = ',',
-        default_value = "none,defaults,throttle"
+        default_value = "none,defaults,throttle",
+        help = against()
     )]
     against: Vec<String>,
+}
+
+fn against() -> String {
+    let names: Vec<_> = BUILT_IN.iter().map(|one| one.name).collect();
+    format!("Breakers to compare with, by name: {}", names.join(", "))
 }
 
 impl Contenders {

@@ -21,7 +21,7 @@ const COLUMNS: [Column; 11] = [
     column("load spared", |run, none| words::percent(run.spared(none))),
     column("to trip", |run, _| times(run.to_trip, "never")),
     column("to recover", |run, _| to_recover(run)),
-    column("false trips a day", |run, _| {
+    column("false trips/day", |run, _| {
         words::number(run.false_trips_a_day)
     }),
     column("probes", |run, _| words::count(run.total.probes)),

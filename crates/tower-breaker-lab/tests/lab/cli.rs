@@ -436,6 +436,7 @@ fn a_search_shows_the_best_first() {
         names(&search("0.001 * to_trip + failed - lost", &[]))[3],
         "none"
     );
+    assert_eq!(names(&search("0 * to_trip + failed", &[]))[3], "none");
     assert_eq!(names(&search("failed", &["--top", "2"])).len(), 2);
     has(
         &search("failed", &["--markdown"]),

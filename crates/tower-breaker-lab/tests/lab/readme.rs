@@ -1,6 +1,6 @@
 //! What the README shows is what happens: its commands are run, and its files are those of `examples`.
 //!
-//! `BLESS=1 cargo test -p tower-breaker-lab readme` writes files, outputs and the picture anew. Only on Linux:
+//! `BLESS=1 cargo test -p tower-breaker-lab readme` writes files, outputs and the picture anew. It is for Linux only:
 //! elsewhere a logarithm may have another last digit.
 
 #![cfg(target_os = "linux")]

@@ -382,3 +382,15 @@ fn it_says_what_the_lab_does_not_do() {
         "a: the lab does not act on `bulkhead`, `retries`.",
     );
 }
+
+#[test]
+fn a_run_says_how_far_it_is_at_each_step() {
+    let scenario = Scenario::from_toml(OUTAGE).unwrap_or_else(|error| panic!("{error}"));
+    let mut candidates = [Candidate::built_in("defaults").expect("it is there")];
+    let mut told = Vec::new();
+    let mut hear = |name: &str, now: Duration| told.push((name.to_owned(), now.as_secs()));
+    drop(Report::new(&scenario, OUTAGE, &mut candidates, &mut hear));
+    // The run without a breaker comes after those that were asked for.
+    let expected = ["defaults", "none"].map(|name| (0..70).map(move |at| (name.to_owned(), at)));
+    assert_eq!(told, expected.into_iter().flatten().collect::<Vec<_>>());
+}
