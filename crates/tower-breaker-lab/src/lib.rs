@@ -126,6 +126,7 @@ pub mod cli;
 pub mod formulas;
 mod measure;
 mod report;
+mod recording;
 mod scenario;
 mod settings;
 mod summary;
@@ -137,6 +138,10 @@ pub use self::{
     },
     measure::{Change, MOST_CHANGES, MOST_UNDER_WAY, Run, Step},
     report::{Entry, Report},
+    recording::{
+        AccessLog, Call, CallWriter, Calls, Fate, Format, JsonLines, Notes, Prometheus, Reading,
+        Recording, RecordingError, StampOf, Unit,
+    },
     scenario::{
         Callers, Dependency, Latency, Phase, Retries, Scenario, ScenarioError, Share, Spread,
     },

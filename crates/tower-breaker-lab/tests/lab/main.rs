@@ -4,6 +4,8 @@ mod basics;
 mod cli;
 mod readme;
 mod report;
+mod recording;
+mod recording_large;
 mod semian;
 mod slow_dependency;
 mod conserved;
