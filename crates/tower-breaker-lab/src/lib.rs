@@ -139,8 +139,9 @@ pub use self::{
     measure::{Change, MOST_CHANGES, MOST_UNDER_WAY, Run, Step},
     report::{Entry, Report},
     recording::{
-        AccessLog, Call, CallWriter, Calls, Fate, Format, JsonLines, Notes, Prometheus, Reading,
-        Recording, RecordingError, StampOf, Unit,
+        AccessLog, Call, CallWriter, Calls, Fate, Format, JsonLines, Notes, Outage, Prometheus,
+        Reading, Recording, RecordingError, ReplayError, ReplayOptions, Replayed, StampOf, Unit,
+        replay,
     },
     scenario::{
         Callers, Dependency, Latency, Phase, Retries, Scenario, ScenarioError, Share, Spread,
@@ -148,4 +149,6 @@ pub use self::{
     settings::{Axis, BUILT_IN, BuiltIn, Candidate, MOST_COMBINATIONS, SettingsError},
     summary::{Summary, Times},
     world::{run, run_with_progress},
+    summary::{Frame, Summary, Times},
+    world::run,
 };

@@ -34,6 +34,34 @@ impl Times {
     }
 }
 
+/// When something was wrong in a run, and for how long nothing was: what a [`Summary`] is made in the light of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Frame {
+    /// From and to, since the beginning of the run. None if nothing was wrong.
+    pub outage: Option<(Duration, Duration)>,
+    /// For how long nothing was wrong.
+    pub healthy: Duration,
+}
+
+impl Frame {
+    /// With an outage from and to, and so much time in which nothing was wrong.
+    #[must_use]
+    pub fn new(outage: Option<(Duration, Duration)>, healthy: Duration) -> Self {
+        Self { outage, healthy }
+    }
+}
+
+impl From<&Scenario> for Frame {
+    fn from(scenario: &Scenario) -> Self {
+        let healthy = scenario.phases.iter().filter(|phase| phase.is_healthy());
+        Self {
+            outage: scenario.outage(),
+            healthy: healthy.map(|phase| phase.lasts).sum(),
+        }
+    }
+}
+
 /// A run in a few numbers.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -55,19 +83,19 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// What a run has come to.
+    /// What a run of a scenario has come to.
     #[must_use]
     pub fn new(scenario: &Scenario, run: &Run) -> Self {
-        let healthy: Duration = scenario
-            .phases
-            .iter()
-            .filter(|phase| phase.is_healthy())
-            .map(|phase| phase.lasts)
-            .sum();
+        Self::of(&Frame::from(scenario), run)
+    }
+
+    /// What a run has come to: of a scenario, or of a recording.
+    #[must_use]
+    pub fn of(frame: &Frame, run: &Run) -> Self {
         let trips = run.changes.iter().filter(|change| change.is_trip());
         let false_trips = trips.filter(|change| change.healthy).count() as u64;
-        let days = healthy.as_secs_f64() / 86_400.0 * run.circuits as f64;
-        let outage = scenario.outage();
+        let days = frame.healthy.as_secs_f64() / 86_400.0 * run.circuits as f64;
+        let outage = frame.outage;
         Self {
             breaker: run.breaker.clone(),
             total: run.total(),

@@ -65,7 +65,7 @@ impl<W: Write> CallWriter<W> {
     /// # Errors
     ///
     /// If it cannot be written.
-    pub fn write(&mut self, at: SystemTime, circuit: &str, call: &CallEvent<'_>) -> io::Result<()> {
+    pub fn write(&mut self, at: SystemTime, circuit: &str, call: CallEvent<'_>) -> io::Result<()> {
         let at = || humantime::format_rfc3339_nanos(at).to_string();
         let line = match call {
             CallEvent::Ended(ended) => json!({

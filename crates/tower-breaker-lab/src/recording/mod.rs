@@ -7,8 +7,10 @@ mod error;
 mod gather;
 mod json_lines;
 mod lines;
+mod outage;
 mod prometheus;
 mod reading;
+mod replay;
 mod time;
 
 use std::{
@@ -23,10 +25,14 @@ pub use self::{
     calls::{CallWriter, Calls},
     error::RecordingError,
     json_lines::JsonLines,
+    outage::Outage,
     prometheus::Prometheus,
     reading::{Reading, StampOf},
+    replay::{ReplayError, ReplayOptions, Replayed, replay},
     time::Unit,
 };
+
+use crate::summary::Frame;
 
 /// In which format a recording is.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,6 +156,16 @@ impl Recording {
     /// All calls, sorted by their beginning.
     pub fn calls(&self) -> impl ExactSizeIterator<Item = Call> + '_ {
         (0..self.calls.len()).map(|number| self.call(number))
+    }
+
+    /// When something was wrong in it, by what the options say, for a summary of its [replay].
+    #[must_use]
+    pub fn frame(&self, options: &ReplayOptions) -> Frame {
+        let outage = self.outage(options.outage, options.step);
+        let wrong = outage.map_or(Duration::ZERO, |(from, to)| {
+            to.min(self.length()).saturating_sub(from)
+        });
+        Frame::new(outage, self.length() - wrong)
     }
 
     /// How many bytes its calls take in memory.

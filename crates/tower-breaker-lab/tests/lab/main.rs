@@ -6,6 +6,8 @@ mod readme;
 mod report;
 mod recording;
 mod recording_large;
+mod recording_prometheus;
+mod recording_replay;
 mod semian;
 mod slow_dependency;
 mod conserved;
