@@ -125,8 +125,8 @@ mod chance;
 pub mod cli;
 pub mod formulas;
 mod measure;
-mod report;
 mod recording;
+mod report;
 mod scenario;
 mod settings;
 mod summary;
@@ -137,18 +137,16 @@ pub use self::{
         Breaker, Contender, End, NoBreaker, Ours, Semian, SemianAdaptive, Throttle, Ticket, peers,
     },
     measure::{Change, MOST_CHANGES, MOST_UNDER_WAY, Run, Step},
-    report::{Entry, Report},
     recording::{
         AccessLog, Call, CallWriter, Calls, Fate, Format, JsonLines, Notes, Outage, Prometheus,
         Reading, Recording, RecordingError, ReplayError, ReplayOptions, Replayed, StampOf, Unit,
         replay,
     },
+    report::{Entry, Report},
     scenario::{
         Callers, Dependency, Latency, Phase, Retries, Scenario, ScenarioError, Share, Spread,
     },
     settings::{Axis, BUILT_IN, BuiltIn, Candidate, MOST_COMBINATIONS, SettingsError},
-    summary::{Summary, Times},
-    world::{run, run_with_progress},
     summary::{Frame, Summary, Times},
-    world::run,
+    world::{run, run_with_progress},
 };

@@ -2,13 +2,14 @@
 
 mod basics;
 mod cli;
+mod conserved;
+mod engine;
 mod readme;
-mod report;
 mod recording;
 mod recording_large;
 mod recording_prometheus;
 mod recording_replay;
+mod recording_shadow;
+mod report;
 mod semian;
 mod slow_dependency;
-mod conserved;
-mod engine;

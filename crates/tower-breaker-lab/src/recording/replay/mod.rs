@@ -268,6 +268,7 @@ impl<'a> Player<'a> {
             step: self.options.step,
             circuits: u64::from(self.options.instances),
             steps: self.steps,
+            under_way: self.under_way.len() as u64,
             changes: self.circuits.changes,
             changes_not_kept: self.circuits.not_kept,
         };
