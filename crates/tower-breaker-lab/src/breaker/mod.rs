@@ -46,6 +46,17 @@ pub trait Breaker: fmt::Debug {
     /// A call has ended that was let through.
     fn ended(&mut self, ticket: Ticket, end: End, now: Duration);
 
+    /// A call that it let through was answered, and the answer says nothing about failures, such as a 404. Default: it
+    /// was a success, as to a breaker that only knows errors.
+    fn answered(&mut self, ticket: Ticket, now: Duration) {
+        self.ended(ticket, End::Success, now);
+    }
+
+    /// A call that it let through says nothing about the dependency. Default: as one whose caller has given it up.
+    fn ignored(&mut self, ticket: Ticket, now: Duration) {
+        self.ended(ticket, End::Abandoned, now);
+    }
+
     /// What it does with the next call.
     fn state(&self) -> State;
 

@@ -93,6 +93,18 @@ impl Breaker for One {
         }
     }
 
+    fn answered(&mut self, ticket: Ticket, _now: Duration) {
+        if let Ticket::Guard(guard) = ticket {
+            guard.finish(Outcome::Answered);
+        }
+    }
+
+    fn ignored(&mut self, ticket: Ticket, _now: Duration) {
+        if let Ticket::Guard(guard) = ticket {
+            guard.finish(Outcome::Ignored);
+        }
+    }
+
     fn state(&self) -> State {
         self.circuit.state()
     }

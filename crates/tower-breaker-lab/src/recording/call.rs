@@ -10,7 +10,9 @@ pub enum Fate {
     Succeeded,
     /// The dependency failed.
     Failed,
-    /// It was answered, and says nothing about the dependency (rule A2): a mistake of the caller's.
+    /// The dependency answered, and the answer says nothing about failures (rule A1), such as a 404.
+    Answered,
+    /// It says nothing about the dependency (rule A1), such as a 429.
     Ignored,
     /// Its caller had gone before there was an answer (rule A4).
     Abandoned,
@@ -58,8 +60,9 @@ impl Kept {
         match self.took_and_fate & 0b111 {
             0 => Fate::Succeeded,
             1 => Fate::Failed,
-            2 => Fate::Ignored,
-            3 => Fate::Abandoned,
+            2 => Fate::Answered,
+            3 => Fate::Ignored,
+            4 => Fate::Abandoned,
             _ => Fate::Unknown,
         }
     }
@@ -80,6 +83,7 @@ mod tests {
         for fate in [
             Fate::Succeeded,
             Fate::Failed,
+            Fate::Answered,
             Fate::Ignored,
             Fate::Abandoned,
             Fate::Unknown,

@@ -95,7 +95,9 @@ impl<W: Write> CallWriter<W> {
 /// What a [`CallWriter`] has written. What happened to circuits, as the events of the admin view print it (one JSON
 /// object a line), may stand between and is [counted](super::Notes::events).
 ///
-/// What became of a call that was rejected is [unknown](Fate::Unknown), as is that of one without `took_seconds`.
+/// What became of a call that was rejected is [unknown](Fate::Unknown), as is that of one without `took_seconds`. An
+/// answered call (rule A1) is told as ignored. So is it here, and a replay does not know that it would have closed a
+/// half-open circuit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calls {

@@ -13,8 +13,8 @@ pub enum Outage {
     None,
     /// From and to, since the beginning of the recording.
     Between(Duration, Duration),
-    /// The longest stretch of steps in which a larger share of calls failed than this. Of the calls whose end is known;
-    /// ignored and abandoned ones count as no failures. Steps without such calls go on with what was before.
+    /// The longest stretch of steps in which a larger share of calls failed than this. Of the calls whose end is known,
+    /// and only failed ones are failures. Steps without such calls go on with what was before.
     Longest(Share),
 }
 
@@ -41,7 +41,7 @@ impl Recording {
     fn longest(&self, share: f64, step: Duration) -> Option<(Duration, Duration)> {
         let step = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX).max(1);
         let number = |call: &super::Kept| (call.at - self.first()) / step;
-        let (mut longest, mut stretch): (Option<(u64, u64)>, Option<(u64, u64)>) = (None, None);
+        let (mut longest, mut stretch) = (None::<(u64, u64)>, None::<(u64, u64)>);
         for calls in self
             .calls
             .chunk_by(|one, other| number(one) == number(other))

@@ -6,8 +6,12 @@ use super::call::Fate;
 
 /// How a recording is read, whatever its format.
 ///
-/// A status of 5xx is a failure. One of 4xx is ignored, because it is the caller's mistake. 499 is abandoned: nginx has
-/// it for a caller that had gone. All others are successes.
+/// A status means what it does to a circuit by default (rule A1):
+///
+/// * 5xx is a failure.
+/// * 4xx is answered, but 408, 425 and 429 are ignored.
+/// * 499 is abandoned: nginx has it for a caller that had gone.
+/// * All others are successes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reading {
@@ -95,9 +99,10 @@ impl Reading {
         Some(match status {
             _ if self.rejected_status == Some(status) => Fate::Unknown,
             429 if self.too_many_requests_fails => Fate::Failed,
+            408 | 425 | 429 => Fate::Ignored,
             499 => Fate::Abandoned,
             100..400 => Fate::Succeeded,
-            400..500 => Fate::Ignored,
+            400..500 => Fate::Answered,
             500..600 => Fate::Failed,
             _ => return None,
         })

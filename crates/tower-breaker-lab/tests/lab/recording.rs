@@ -54,7 +54,7 @@ fn the_combined_format_of_nginx() {
         (0, 100, Fate::Succeeded),
         (850, 250, Fate::Failed),
         (1_100, 2_000, Fate::Abandoned),
-        (2_099, 1, Fate::Ignored),
+        (2_099, 1, Fate::Answered),
         (4_100, 0, Fate::Ignored),
     ];
     assert_eq!(calls(&recording), expected);
@@ -103,7 +103,7 @@ fn json_with_fields_of_any_name() {
     let expected = [
         (0, 13, Fate::Succeeded),
         (513, 500, Fate::Failed),
-        (2_012, 1, Fate::Ignored),
+        (2_012, 1, Fate::Answered),
     ];
     assert_eq!(calls(&recording), expected);
     let of_beginnings = format.stamp_of(StampOf::Beginning);

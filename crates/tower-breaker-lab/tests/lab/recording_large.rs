@@ -19,28 +19,27 @@ struct Made<F> {
     piece: Vec<u8>,
     at: usize,
     left: u64,
+    /// How many bytes have been read.
     read: Rc<Cell<u64>>,
 }
 
-fn made<F: FnMut(u64) -> Vec<u8>>(next: F, bytes: u64) -> (Made<F>, Rc<Cell<u64>>) {
-    let read = Rc::new(Cell::new(0));
-    let made = Made {
+fn made<F: FnMut() -> Vec<u8>>(next: F, bytes: u64) -> Made<F> {
+    Made {
         next,
         piece: Vec::new(),
         at: 0,
         left: bytes,
-        read: read.clone(),
-    };
-    (made, read)
+        read: Rc::default(),
+    }
 }
 
-impl<F: FnMut(u64) -> Vec<u8>> Read for Made<F> {
+impl<F: FnMut() -> Vec<u8>> Read for Made<F> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         if self.at == self.piece.len() {
             if self.left == 0 {
                 return Ok(0);
             }
-            self.piece = (self.next)(self.left);
+            self.piece = (self.next)();
             self.left = self.left.saturating_sub(self.piece.len() as u64);
             self.at = 0;
         }
@@ -53,9 +52,9 @@ impl<F: FnMut(u64) -> Vec<u8>> Read for Made<F> {
 }
 
 /// 5 calls a second, each of them with a line of about 150 bytes.
-fn log(bytes: u64) -> (Made<impl FnMut(u64) -> Vec<u8>>, Rc<Cell<u64>>) {
+fn log(bytes: u64) -> Made<impl FnMut() -> Vec<u8>> {
     let mut calls = 0_u64;
-    let next = move |_| {
+    let next = move || {
         let seconds = 1_764_309_600 + calls / 5;
         let status = if calls % 100 == 0 { 503 } else { 200 };
         calls += 1;
@@ -73,7 +72,8 @@ fn log(bytes: u64) -> (Made<impl FnMut(u64) -> Vec<u8>>, Rc<Cell<u64>>) {
 fn what_is_kept_of_a_large_log_is_16_bytes_a_call() {
     let bytes = std::env::var("LAB_LOG_BYTES").ok();
     let bytes = bytes.map_or(4_000_000, |bytes| bytes.parse().expect("a number of bytes"));
-    let (input, read) = log(bytes);
+    let input = log(bytes);
+    let read = input.read.clone();
     let recording = Recording::read(BufReader::new(input), &nginx(), &Reading::new());
     let recording = recording.unwrap_or_else(|error| panic!("{error}"));
     assert!(read.get() >= bytes);
@@ -87,7 +87,8 @@ fn what_is_kept_of_a_large_log_is_16_bytes_a_call() {
 
 #[test]
 fn more_calls_than_may_be_kept_are_refused_before_all_is_read() {
-    let (input, read) = log(1_000_000_000);
+    let input = log(1_000_000_000);
+    let read = input.read.clone();
     let reading = Reading::new().most_calls(1_000);
     let error = Recording::read(BufReader::new(input), &nginx(), &reading).expect_err("too many");
     let expected = "there are more than 1000 calls; let more be kept, or cut the recording";
@@ -98,7 +99,7 @@ fn more_calls_than_may_be_kept_are_refused_before_all_is_read() {
 /// A hundred megabytes without a line break.
 #[test]
 fn a_line_that_is_far_too_long_is_refused_by_its_number() {
-    let (input, _) = made(|_| vec![b'x'; 65_536], 100_000_000);
+    let input = made(|| vec![b'x'; 65_536], 100_000_000);
     let input = b"\n".chain(input);
     let error = Recording::read(BufReader::new(input), &json(), &Reading::new());
     assert_eq!(

@@ -37,7 +37,7 @@ fn counts_are_spread_over_the_step_before_their_time() {
     assert_eq!(count(0.0, 15.0, Fate::Succeeded), 300);
     assert_eq!(count(15.0, 30.0, Fate::Failed), 200);
     assert!((150..=151).contains(&count(30.0, 45.0, Fate::Succeeded)));
-    assert_eq!(count(30.0, 45.0, Fate::Ignored), 10);
+    assert_eq!(count(30.0, 45.0, Fate::Answered), 10);
     assert!((660..=661).contains(&recording.len()));
     // As a Poisson process: about a third in each third, and not evenly.
     let third = count(0.0, 5.0, Fate::Succeeded);

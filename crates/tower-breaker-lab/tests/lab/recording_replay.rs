@@ -193,6 +193,41 @@ fn what_was_rejected_ends_as_its_neighbours() {
     assert_eq!(replayed.drawn + replayed.drawn_rejected, 201);
 }
 
+/// A 404 closes a half-open circuit, and a 429 does not (rule A2).
+#[test]
+fn an_answered_probe_closes_and_an_ignored_one_does_not() {
+    let settings = Circuit::builder("a")
+        .consecutive_failures(5)
+        .open_for(secs(2));
+    let settings = settings.build().expect("valid").settings();
+    for (status, not_closed) in [(200, 0), (404, 0), (429, 1), (499, 1)] {
+        let recording = recorded(&[(1, 500), (5, status)]);
+        let mut ours = Ours::new("ours", settings.clone()).expect("valid");
+        let options = ReplayOptions::new();
+        let replayed = replay(&recording, &options, &mut ours).expect("options");
+        let summary = Summary::of(&recording.frame(&options), &replayed.run);
+        assert_eq!(summary.not_closed, not_closed, "{status}");
+    }
+}
+
+/// A long call that was abandoned is a slow failure (rule A4), and an ignored one is nothing.
+#[test]
+fn an_ignored_call_is_no_abandoned_one() {
+    let slow = Circuit::builder("a")
+        .consecutive_failures(5)
+        .open_for(secs(2));
+    let slow = slow
+        .slow_call_duration(Duration::from_millis(10))
+        .build()
+        .expect("valid");
+    for (status, trips) in [(499, 1), (404, 0), (429, 0)] {
+        let mut ours = Ours::new("ours", slow.settings()).expect("valid");
+        let options = ReplayOptions::new();
+        let replayed = replay(&recorded(&[(1, status)]), &options, &mut ours).expect("options");
+        assert_eq!(replayed.run.changes.len(), trips, "{status}");
+    }
+}
+
 #[test]
 fn options_that_make_no_sense_are_refused() {
     let recording = outage();

@@ -21,6 +21,7 @@ const BEGINS: Duration = Duration::from_secs(1_764_309_600);
 enum End {
     Success,
     Failure,
+    Ignored,
     Abandoned,
 }
 
@@ -43,6 +44,7 @@ fn traffic(seed: u64) -> Traffic {
         let longest = if is_outage { 900_000_000 } else { 90_000_000 };
         let end = match below(100) {
             0..3 => End::Abandoned,
+            3..6 => End::Ignored,
             chance if chance < 95 && is_outage => End::Failure,
             95 => End::Failure,
             _ => End::Success,
@@ -72,6 +74,7 @@ fn make(circuit: &Circuit, clock: &ManualClock, traffic: &Traffic) -> Vec<bool> 
             match traffic[number].2 {
                 End::Success => guard.success(),
                 End::Failure => guard.failure(),
+                End::Ignored => guard.ignore(),
                 End::Abandoned => drop(guard),
             }
         }

@@ -7,6 +7,7 @@ use tower_breaker::State;
 use crate::{
     breaker::{Breaker, Contender, End, Ticket},
     measure::{Change, MOST_CHANGES},
+    recording::Fate,
 };
 
 #[derive(Debug)]
@@ -58,8 +59,15 @@ impl Circuits {
         ticket
     }
 
-    pub(super) fn ended(&mut self, circuit: u32, ticket: Ticket, end: End, now: Duration) {
-        self.all[circuit as usize].breaker.ended(ticket, end, now);
+    pub(super) fn ended(&mut self, circuit: u32, ticket: Ticket, fate: Fate, now: Duration) {
+        let breaker = &mut self.all[circuit as usize].breaker;
+        match fate {
+            Fate::Succeeded => breaker.ended(ticket, End::Success, now),
+            Fate::Failed => breaker.ended(ticket, End::Failure, now),
+            Fate::Answered => breaker.answered(ticket, now),
+            Fate::Ignored => breaker.ignored(ticket, now),
+            Fate::Abandoned | Fate::Unknown => breaker.ended(ticket, End::Abandoned, now),
+        }
         self.look(circuit as usize, now);
     }
 

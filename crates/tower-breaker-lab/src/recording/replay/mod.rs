@@ -12,7 +12,7 @@ pub use self::options::{ReplayError, ReplayOptions};
 use self::{circuits::Circuits, neighbours::Neighbours};
 use super::{Call, Fate, Recording};
 use crate::{
-    breaker::{Contender, End, Ticket},
+    breaker::{Contender, Ticket},
     chance::{Chance, Of},
     measure::{Run, Step},
 };
@@ -38,9 +38,8 @@ pub struct Replayed {
 /// there. So a replay does not know what the breaker would have spared the dependency, and what that would have done to
 /// the calls it let through: a real run is better than the replay in that.
 ///
-/// * An ignored call is a success of the run, and tells the breaker nothing; an abandoned one is a failure of the run
-///   that tells it nothing either. For breakers, both are [abandoned](End::Abandoned). A circuit that has an ignored
-///   probe may wait for the next one in another way than here.
+/// * Answered and ignored calls are [told so](crate::Breaker::answered), and are successes of the run: their callers have
+///   had an answer of the dependency. An abandoned call is a failure of the run.
 /// * In one instant, calls end before others begin. Of those that end, the one that began first is the first.
 /// * The run ends with the last call of the recording.
 ///
@@ -223,10 +222,10 @@ impl<'a> Player<'a> {
     }
 
     fn is_rejected(&mut self, call: Call, limit: Duration) {
-        let is_answer = matches!(call.fate, Fate::Succeeded | Fate::Ignored);
+        let would_succeed = is_answer(call.fate) && call.took <= limit;
         let step = self.step();
         step.rejected += 1;
-        step.lost += u64::from(is_answer && call.took <= limit);
+        step.lost += u64::from(would_succeed);
     }
 
     fn ends(&mut self) {
@@ -239,25 +238,20 @@ impl<'a> Player<'a> {
             call,
             is_cut_off,
         } = self.under_way.remove(place);
-        let end = match call.fate {
-            _ if is_cut_off => End::Failure,
-            Fate::Succeeded => End::Success,
-            Fate::Failed => End::Failure,
-            Fate::Ignored | Fate::Abandoned | Fate::Unknown => End::Abandoned,
-        };
-        self.circuits.ended(circuit, ticket, end, self.now);
+        let fate = if is_cut_off { Fate::Failed } else { call.fate };
+        self.circuits.ended(circuit, ticket, fate, self.now);
         let is_slow = self
             .options
             .slow_after
             .is_some_and(|limit| call.took > limit);
         let step = self.step();
         step.timed_out += u64::from(is_cut_off);
-        match call.fate {
-            Fate::Succeeded | Fate::Ignored if !is_cut_off => {
+        match is_answer(fate) {
+            true => {
                 step.succeeded += 1;
                 step.slow += u64::from(is_slow);
             }
-            _ => step.failed += 1,
+            false => step.failed += 1,
         }
     }
 
@@ -278,4 +272,9 @@ impl<'a> Player<'a> {
             drawn_rejected: self.drawn_rejected,
         }
     }
+}
+
+/// Whether a caller has had an answer that is no failure.
+fn is_answer(fate: Fate) -> bool {
+    matches!(fate, Fate::Succeeded | Fate::Answered | Fate::Ignored)
 }
