@@ -155,7 +155,7 @@ fn nothing_is_too_full(scenario: &Scenario, run: &Run) -> Result<(), TestCaseErr
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_call_is_lost(scenario in small()) {

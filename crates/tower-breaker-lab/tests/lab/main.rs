@@ -2,6 +2,7 @@
 
 mod basics;
 mod cli;
+mod brooker;
 mod conserved;
 mod engine;
 mod readme;

@@ -1,0 +1,150 @@
+//! Marc Brooker's two simulators (`simulator_example`: `retry_sim` and `simple_collapse_sim`). The numbers are from runs
+//! of his code with a fixed seed.
+
+use std::time::Duration;
+
+use tower_breaker::Settings;
+use tower_breaker_lab::{NoBreaker, Ours, Run, Scenario, Share, run};
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// What a call may do after a failure.
+#[derive(Clone, Copy, Debug)]
+enum Retries {
+    None,
+    Three,
+    /// Three, as far as a bucket allows: 0.1 for each call, 5 at most.
+    Bucket,
+}
+
+/// The share of calls that succeed, and tries for each call.
+fn found(errors: f64, retries: Retries) -> (f64, f64) {
+    let text = include_str!("../../scenarios/brooker/retries.toml");
+    let mut scenario = Scenario::from_toml(text).unwrap_or_else(|error| panic!("{error}"));
+    scenario.dependency.errors = Share::new(errors).expect("a share");
+    let of_scenario = scenario.callers.retries.as_mut().expect("retries");
+    match retries {
+        Retries::None => scenario.callers.retries = None,
+        Retries::Three => {}
+        // His bucket has no limit of tries for one call. More than four are hardly ever paid for.
+        Retries::Bucket => of_scenario.budget = Share::new(0.1),
+    }
+    let total = run(&scenario, &mut NoBreaker::new()).total();
+    let ended = (total.succeeded + total.failed) as f64;
+    let tries = total.admitted as f64 / total.offered as f64;
+    (total.succeeded as f64 / ended, tries)
+}
+
+/// His breaker decides of retries alone, and never of a first try. No breaker here does that, so its column is missing.
+#[test]
+fn retries_do_what_his_do() {
+    let table = [
+        (0.05, [(0.953, 1.00), (1.000, 1.05), (1.000, 1.05)]),
+        (0.10, [(0.903, 1.00), (1.000, 1.11), (0.990, 1.10)]),
+        (0.20, [(0.805, 1.00), (0.998, 1.24), (0.896, 1.12)]),
+        (0.30, [(0.702, 1.00), (0.991, 1.42), (0.780, 1.12)]),
+        (0.50, [(0.505, 1.00), (0.937, 1.88), (0.565, 1.12)]),
+        (0.75, [(0.251, 1.00), (0.679, 2.75), (0.278, 1.12)]),
+    ];
+    for (errors, row) in table {
+        for (retries, his) in [Retries::None, Retries::Three, Retries::Bucket]
+            .into_iter()
+            .zip(row)
+        {
+            let ours = found(errors, retries);
+            // 20,000 calls: chance moves a share by up to 0.007 (two deviations), his and ours.
+            assert!(
+                (ours.0 - his.0).abs() < 0.012 && (ours.1 - his.1).abs() < 0.02,
+                "{errors} {retries:?}: {ours:.3?}, his {his:?}"
+            );
+        }
+    }
+}
+
+fn collapse() -> Scenario {
+    let text = include_str!("../../scenarios/brooker/collapse.toml");
+    Scenario::from_toml(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn succeeded(run: &Run, from: u64, to: u64) -> u64 {
+    run.between(secs(from), secs(to)).succeeded
+}
+
+const SEEDS: std::ops::Range<u64> = 1..6;
+
+#[test]
+fn without_backoff_nothing_succeeds_after_the_spike() {
+    for seed in SEEDS {
+        let mut scenario = collapse();
+        scenario.seed = seed;
+        let run = run(&scenario, &mut NoBreaker::new());
+        assert!(succeeded(&run, 5, 20) > 450, "seed {seed}");
+        assert_eq!(succeeded(&run, 35, 80), 0, "seed {seed}");
+        let last = run.between(secs(70), secs(80));
+        // His last second has 1,828 calls under way and 122 timeouts: 40 calls, each tried three times.
+        assert!((1500..2200).contains(&last.load), "{last:?}");
+        assert!((1100..1300).contains(&last.timed_out), "{last:?}");
+    }
+}
+
+#[test]
+fn with_backoff_and_jitter_it_recovers() {
+    for seed in SEEDS {
+        let mut scenario = collapse();
+        scenario.seed = seed;
+        let retries = scenario.callers.retries.as_mut().expect("retries");
+        // His first wait is already doubled once.
+        (retries.wait, retries.factor, retries.jitter) = (secs(20), 2.0, true);
+        let run = run(&scenario, &mut NoBreaker::new());
+        // What the spike has left over succeeds at last, too, beside the 40 that come.
+        let each_second = succeeded(&run, 35, 80) as f64 / 45.0;
+        assert!(
+            (37.0..48.0).contains(&each_second),
+            "seed {seed}: {each_second}"
+        );
+        let later = succeeded(&run, 65, 80) as f64 / 15.0;
+        assert!((35.0..45.0).contains(&later), "seed {seed}: {later}");
+    }
+}
+
+/// The first second after the spike from which on five seconds have nearly as many successes as calls.
+fn recovers_at(run: &Run) -> Option<u64> {
+    (31..75).find(|from| {
+        let rest = run.between(secs(*from), secs(80));
+        rest.succeeded * 100 >= rest.offered * 90 && succeeded(run, *from, from + 5) >= 5 * 33
+    })
+}
+
+/// No backoff, and all other settings as they are by default.
+#[test]
+fn with_a_circuit_and_without_backoff_it_recovers() {
+    println!(
+        "break, probes: recovers at, calls without success from 20 s to 80 s (mean of {SEEDS:?})"
+    );
+    for (open_for, latest) in [(1, 40), (5, 47), (30, 72)] {
+        for probes in [1, 5] {
+            let mut settings = Settings::default();
+            settings
+                .set_open_for(secs(open_for))
+                .set_permits(probes)
+                .set_probes((probes, probes));
+            let mut ours = Ours::new("ours", settings).expect("valid");
+            let (mut at, mut without) = (Vec::new(), 0);
+            for seed in SEEDS {
+                let mut scenario = collapse();
+                scenario.seed = seed;
+                let run = run(&scenario, &mut ours);
+                let after = run.between(secs(20), secs(80));
+                without += after.failed + after.rejected;
+                at.push(recovers_at(&run));
+            }
+            println!("{open_for:>2} s, {probes}: {at:?}, {}", without / 5);
+            assert!(
+                at.iter().all(|at| at.is_some_and(|at| at <= latest)),
+                "{open_for} s, {probes}: {at:?}"
+            );
+        }
+    }
+}
