@@ -124,6 +124,7 @@ mod breaker;
 mod chance;
 pub mod cli;
 pub mod formulas;
+mod map;
 mod measure;
 mod recording;
 mod report;
@@ -136,6 +137,7 @@ pub use self::{
     breaker::{
         Breaker, Contender, End, NoBreaker, Ours, Semian, SemianAdaptive, Throttle, Ticket, peers,
     },
+    map::{Map, Trigger, recovers},
     measure::{Change, MOST_CHANGES, MOST_UNDER_WAY, Run, Step},
     recording::{
         AccessLog, Call, CallWriter, Calls, Fate, Format, JsonLines, Notes, Outage, Prometheus,

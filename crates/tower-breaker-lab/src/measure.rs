@@ -20,8 +20,8 @@ pub struct Step {
     pub rejected: u64,
     /// Calls that were not made: they waited too long for a worker, or came when [`MOST_UNDER_WAY`] was reached.
     pub not_made: u64,
-    /// Of those rejected: how many would have ended well, if a closed circuit had let them through. Queues, slots and what
-    /// other calls add (`per_call`) are not regarded, for nobody knows how long they would have been.
+    /// Of those rejected: how many would have ended well, if a closed circuit had let them through. Queues, slots and
+    /// what other calls add (`per_call`) are not regarded, for nobody knows how long they would have been.
     pub lost: u64,
     /// Tries that were let through to the dependency.
     pub admitted: u64,

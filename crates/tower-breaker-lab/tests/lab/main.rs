@@ -1,10 +1,11 @@
 //! Runs of the lab, held against what is published and what can be worked out.
 
 mod basics;
-mod cli;
 mod brooker;
+mod cli;
 mod conserved;
 mod engine;
+mod metastable;
 mod readme;
 mod recording;
 mod recording_large;
