@@ -9,7 +9,10 @@ use std::time::Duration;
 use tower_breaker::Settings;
 use tower_breaker_lab::{Contender, Map, NoBreaker, Ours, Scenario, Share};
 
-const SCENARIOS: [&str; 1] = [include_str!("../scenarios/metastable/retry.toml")];
+const SCENARIOS: [&str; 2] = [
+    include_str!("../scenarios/metastable/retry.toml"),
+    include_str!("../scenarios/metastable/gc.toml"),
+];
 
 /// The defaults, but for the length of a break.
 fn circuit(name: &str, open_for: Duration) -> Result<Ours, Box<dyn std::error::Error>> {

@@ -52,7 +52,7 @@ impl Trigger {
 }
 
 /// Whether calls succeed at the end of a run nearly as they did before the outage: at least nine in ten of that share, in
-/// the last tenth of the run.
+/// the last tenth of the run. What never worked does not recover.
 #[must_use]
 pub fn recovers(scenario: &Scenario, run: &Run) -> bool {
     let length = scenario.length();
@@ -60,7 +60,7 @@ pub fn recovers(scenario: &Scenario, run: &Run) -> bool {
     let succeeded = |step: &Step| share(step.succeeded, step.offered);
     let before = succeeded(&run.between(Duration::ZERO, begins));
     let at_end = succeeded(&run.between(length - length / 10, Duration::MAX));
-    at_end >= 0.9 * before
+    before > 0.0 && at_end >= 0.9 * before
 }
 
 /// For each trigger whether the system recovers. As text it is a table: a row for each duration, a column for each depth,

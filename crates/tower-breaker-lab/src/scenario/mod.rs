@@ -168,6 +168,10 @@ pub struct Dependency {
     /// How much longer an answer takes for each other call that is worked on. Default: no longer.
     #[serde(default, deserialize_with = "time")]
     pub per_call: Duration,
+    /// How much longer an answer takes for each call in the queue: what waits fills the memory, too, and a garbage
+    /// collector has more to do. Default: no longer.
+    #[serde(default, deserialize_with = "time")]
+    pub per_waiting: Duration,
     /// Whether a target stops working on a call whose caller is gone. Default: it does not know.
     #[serde(default)]
     pub cancels: bool,
@@ -250,8 +254,8 @@ impl Scenario {
             .fold(Duration::ZERO, |sum, phase| sum.saturating_add(phase.lasts))
     }
 
-    /// How many calls are to be expected, without repeated tries. In a closed loop it is how many come at most, as if all
-    /// were answered at once. If these, times `tries`, are more than a billion, a scenario is refused.
+    /// How many calls are to be expected, without repeated tries. In a closed loop it is how many come at most, as if
+    /// all were answered at once. If these, times `tries`, are more than a billion, a scenario is refused.
     #[must_use]
     pub fn expected_calls(&self) -> f64 {
         if let Some(clients) = self.callers.clients {

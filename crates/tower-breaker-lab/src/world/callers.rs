@@ -142,7 +142,7 @@ impl World<'_> {
         let limit = limits.into_iter().flatten().min().unwrap_or(Duration::MAX);
         let fate = self
             .conditions
-            .fate(caller.call, caller.tries, caller.target, 0);
+            .fate(caller.call, caller.tries, caller.target, (0, 0));
         matches!(fate, Fate::Answers { after, fails: false } if after <= limit)
     }
 

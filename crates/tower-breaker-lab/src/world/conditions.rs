@@ -58,9 +58,15 @@ impl<'a> Conditions<'a> {
         self.phase.targets.is_none_or(|affected| target < affected)
     }
 
-    /// What becomes of this try of a call to this target, while so many others are worked on. It is the same whenever
-    /// it is asked in the same phase.
-    pub(super) fn fate(&self, call: u64, tries: u32, target: u32, others: u32) -> Fate {
+    /// What becomes of this try of a call to this target, while so many others are worked on and wait. It is the same
+    /// whenever it is asked in the same phase.
+    pub(super) fn fate(
+        &self,
+        call: u64,
+        tries: u32,
+        target: u32,
+        (others, waiting): (u32, u32),
+    ) -> Fate {
         let number = call.wrapping_mul(1 << 16).wrapping_add(u64::from(tries));
         let mut chance = Chance::new(self.seed, Of::Calls, number);
         // Each is drawn whether or not it is needed, so that a change of one leaves the others as they are.
@@ -82,7 +88,8 @@ impl<'a> Conditions<'a> {
             .unwrap_or(self.dependency.errors);
         let takes = takes
             .saturating_add(slower)
-            .saturating_add(self.dependency.per_call.saturating_mul(others));
+            .saturating_add(self.dependency.per_call.saturating_mul(others))
+            .saturating_add(self.dependency.per_waiting.saturating_mul(waiting));
         let fails = luck < errors.get();
         let after = match fails {
             true => takes.mul_f64(self.dependency.errors_after.get()),

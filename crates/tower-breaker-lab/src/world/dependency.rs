@@ -76,7 +76,8 @@ impl World<'_> {
             ..
         } = attempt.caller;
         let server = &mut self.servers[target as usize];
-        let fate = self.conditions.fate(call, tries, target, server.served);
+        let others = (server.served, server.waiting);
+        let fate = self.conditions.fate(call, tries, target, others);
         server.served += 1;
         match fate {
             Fate::Hangs => {

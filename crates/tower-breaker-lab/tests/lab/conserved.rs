@@ -72,6 +72,7 @@ fn small_dependency() -> BoxedStrategy<String> {
         ("queue", &["1", "7"]),
         ("queue_timeout", &["\"20ms\"", "\"1s\""]),
         ("per_call", &["\"2ms\""]),
+        ("per_waiting", &["\"2ms\""]),
         ("cancels", &["true"]),
     ]);
     (latency, others, option::of(1u32..6))
@@ -245,6 +246,7 @@ fn hostile() -> impl Strategy<Value = String> {
         ("queue", &["1", "1_000_000"]),
         ("queue_timeout", &["\"1ns\"", "\"366d\""]),
         ("per_call", &["\"0s\"", "\"366d\""]),
+        ("per_waiting", &["\"366d\""]),
         ("cancels", &["true"]),
         ("errors", &["1", "1e-320"]),
         ("errors_after", &["0", "1e-320", "1"]),
