@@ -37,8 +37,8 @@ impl Trigger {
         Self { load, ..self }
     }
 
-    /// The scenario with this trigger as its second phase. None if it has no second phase, or the dependency no slots, or
-    /// the callers no rate.
+    /// The scenario with this trigger as its second phase. None if it has no second phase, or the dependency no slots,
+    /// or the callers no rate.
     #[must_use]
     pub fn applied(&self, scenario: &Scenario) -> Option<Scenario> {
         let mut scenario = scenario.clone();
@@ -51,8 +51,8 @@ impl Trigger {
     }
 }
 
-/// Whether calls succeed at the end of a run nearly as they did before the outage: at least nine in ten of that share, in
-/// the last tenth of the run. What never worked does not recover.
+/// Whether calls succeed at the end of a run nearly as they did before the outage: at least nine in ten of that share,
+/// in the last tenth of the run. What never worked does not recover.
 #[must_use]
 pub fn recovers(scenario: &Scenario, run: &Run) -> bool {
     let length = scenario.length();
@@ -63,8 +63,8 @@ pub fn recovers(scenario: &Scenario, run: &Run) -> bool {
     before > 0.0 && at_end >= 0.9 * before
 }
 
-/// For each trigger whether the system recovers. As text it is a table: a row for each duration, a column for each depth,
-/// `.` where it recovers and `#` where it is stuck.
+/// For each trigger whether the system recovers. As text it is a table: a row for each duration, a column for each
+/// depth, `.` where it recovers and `#` where it is stuck.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Map {

@@ -21,7 +21,8 @@ pub struct Step {
     /// Calls that were not made: they waited too long for a worker, or came when [`MOST_UNDER_WAY`] was reached.
     pub not_made: u64,
     /// Of those rejected: how many would have ended well, if a closed circuit had let them through. Queues, slots and
-    /// what other calls add (`per_call`, `per_waiting`) are not regarded, for nobody knows how long they would have been.
+    /// what other calls add (`per_call`, `per_waiting`) are not regarded, for nobody knows how long they would have
+    /// been.
     pub lost: u64,
     /// Tries that were let through to the dependency.
     pub admitted: u64,

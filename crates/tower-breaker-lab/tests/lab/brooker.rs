@@ -1,5 +1,5 @@
-//! Marc Brooker's two simulators (`simulator_example`: `retry_sim` and `simple_collapse_sim`). The numbers are from runs
-//! of his code with a fixed seed.
+//! Marc Brooker's two simulators (`simulator_example`: `retry_sim` and `simple_collapse_sim`). The numbers are from
+//! runs of his code with a fixed seed.
 
 use std::time::Duration;
 
