@@ -14,9 +14,8 @@ use super::{
 /// LogFormat "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-agent}i\" %D" timed
 /// ```
 ///
-/// A time may also be RFC 3339 (`[$time_iso8601]`) or a number since 1970 (`[$msec]`, `%{[%s]}t`). These have no gaps
-/// of a second, if they have a fraction. Where no time of a log has one, the calls of a second are spread evenly over
-/// it.
+/// A time may also be RFC 3339 (`[$time_iso8601]`) or a number since 1970 (`[$msec]`, `[%{sec}t]`). Best is one with a
+/// fraction of a second. Where no time of a log has one, the calls of a second are spread evenly over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccessLog {
@@ -24,7 +23,7 @@ pub struct AccessLog {
     pub unit: Unit,
     /// The key of the duration: `rt` for `rt=0.123`. Default: there is none, and the duration is the last word.
     pub duration_key: Option<String>,
-    /// What the times are of. Default: what they are of by the server's.
+    /// What the times are of. Default: as the server has it.
     pub stamp_of: StampOf,
 }
 

@@ -115,6 +115,14 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_kept_of_what_is_too_long() {
+        let input = vec![b'x'; 1_000_000];
+        let mut lines = Lines::new(BufReader::with_capacity(64, &input[..]), 100);
+        assert!(matches!(lines.next(), Ok(Next::TooLong(1))));
+        assert!(lines.line.capacity() < 1_000, "{}", lines.line.capacity());
+    }
+
+    #[test]
     fn a_line_has_as_many_bytes_as_it_may() {
         assert_eq!(lines("abc\r\nabc\n", 3), ["1 abc false", "2 abc false"]);
         let found = lines("abcd\nabc\nabcdefghi\nab\nabcd", 3);

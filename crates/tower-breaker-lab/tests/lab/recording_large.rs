@@ -96,6 +96,20 @@ fn more_calls_than_may_be_kept_are_refused_before_all_is_read() {
     assert!(read.get() < 200_000, "{} bytes", read.get());
 }
 
+#[test]
+fn as_many_calls_as_may_be_kept_are() {
+    let line = "a - - [0] \"GET / HTTP/1.1\" 200 1 0.5\n".repeat(10);
+    let read = |most| {
+        let reading = Reading::new().most_calls(most);
+        Recording::read(line.as_bytes(), &nginx(), &reading).map(|recording| recording.len())
+    };
+    assert_eq!(read(10).ok(), Some(10));
+    assert!(matches!(
+        read(9),
+        Err(RecordingError::TooManyCalls { most: 9 })
+    ));
+}
+
 /// A hundred megabytes without a line break.
 #[test]
 fn a_line_that_is_far_too_long_is_refused_by_its_number() {

@@ -156,6 +156,42 @@ fn what_takes_longer_than_the_limit_fails_there() {
     );
 }
 
+/// A call of 10 s, with a limit of 1 s.
+#[test]
+fn what_is_cut_off_ends_at_the_limit() {
+    let line = format!("{{\"time\":{BEGINS}.5,\"status\":200,\"duration\":10}}\n");
+    let recording = read(&line, &json());
+    let circuit = Circuit::builder("a")
+        .call_timeout(secs(1))
+        .build()
+        .expect("valid");
+    let mut limited = Ours::new("limited", circuit.settings()).expect("valid");
+    let replayed = replay(&recording, &ReplayOptions::new(), &mut limited).expect("options");
+    let steps = replayed.run.steps.iter();
+    let failed: Vec<u64> = steps.map(|step| step.failed).collect();
+    assert_eq!(failed, [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+/// The second call begins in the instant in which the first one has opened the circuit.
+#[test]
+fn in_one_instant_calls_end_before_others_begin() {
+    let line = |at: u64, took: u64| {
+        format!(
+            "{{\"time\":{},\"status\":500,\"duration\":{took}}}\n",
+            BEGINS * 1_000 + at
+        )
+    };
+    let recording = read(&(line(1_000, 1) + &line(2_000, 1)), &json());
+    let circuit = Circuit::builder("a")
+        .consecutive_failures(1)
+        .build()
+        .expect("valid");
+    let mut ours = Ours::new("ours", circuit.settings()).expect("valid");
+    let replayed = replay(&recording, &ReplayOptions::new(), &mut ours).expect("options");
+    let total = replayed.run.total();
+    assert_eq!((total.failed, total.rejected), (1, 1));
+}
+
 fn call(ms: u64, end: &str) -> String {
     let at = humantime::format_rfc3339_nanos(
         std::time::UNIX_EPOCH + secs(BEGINS) + Duration::from_millis(ms),
@@ -226,6 +262,17 @@ fn an_ignored_call_is_no_abandoned_one() {
         let replayed = replay(&recorded(&[(1, status)]), &options, &mut ours).expect("options");
         assert_eq!(replayed.run.changes.len(), trips, "{status}");
     }
+}
+
+/// In the middle of the outage a breaker was open, so that nobody knows.
+#[test]
+fn a_break_does_not_end_an_outage() {
+    let ends = ["failure", "rejected", "failure", "success", "failure"];
+    let calls = (0..).step_by(1_000).zip(ends);
+    let text: String = calls.map(|(ms, end)| call(ms, end)).collect();
+    let recording = read(&text, &Format::Calls(Calls::new()));
+    let found = recording.outage(Outage::default(), secs(1));
+    assert_eq!(found, Some((secs(0), secs(3))));
 }
 
 #[test]
