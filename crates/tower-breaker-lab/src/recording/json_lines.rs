@@ -12,7 +12,7 @@ use super::{
 /// A log with one JSON object a line. Its fields have the names that you say.
 ///
 /// A name such as `response.status` is that of a field, or of a field in the object `response`. A time is RFC 3339 or a
-/// number since 1970: seconds, and from 100,000,000,000 on milliseconds.
+/// number since 1970: seconds, from 100,000,000,000 on milliseconds, then microseconds and nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JsonLines {

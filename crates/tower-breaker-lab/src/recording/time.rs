@@ -5,8 +5,10 @@ const LONGEST: f64 = 366.0 * 86_400.0;
 const SECOND: u64 = 1_000_000_000;
 /// The end of the year 2261. So sums of times never overflow.
 const LAST: u64 = 9_214_646_400 * SECOND;
-/// Numbers from here on are milliseconds: as seconds, they would be after the year 5138.
+/// Numbers from here on are milliseconds: as seconds, they would be after the year 5138. And so on.
 const FIRST_MILLISECONDS: u64 = 100_000_000_000;
+const FIRST_MICROSECONDS: u64 = FIRST_MILLISECONDS * 1_000;
+const FIRST_NANOSECONDS: u64 = FIRST_MICROSECONDS * 1_000;
 
 /// What is expected of a time.
 pub(super) const EXPECTED: &str = "a time from 1970 to 2261";
@@ -75,7 +77,7 @@ pub(super) struct Stamp {
     pub(super) is_whole: bool,
 }
 
-/// As in access logs (`10/Oct/2000:13:55:36 -0700`), RFC 3339, or a number since 1970: seconds, or milliseconds.
+/// As in access logs (`10/Oct/2000:13:55:36 -0700`), RFC 3339, or a number since 1970: from seconds to nanoseconds.
 pub(super) fn read(text: &[u8]) -> Option<Stamp> {
     let scan = Scan(text);
     let stamp = if text.contains(&b'/') {
@@ -126,27 +128,28 @@ impl Scan<'_> {
         let length = self.0.iter().take_while(|it| it.is_ascii_digit()).count();
         let number = self.digits(length)?;
         let (fraction, is_whole) = self.fraction()?;
-        let stamp = match number < FIRST_MILLISECONDS {
-            true => Stamp {
-                nanos: number.checked_mul(SECOND)? + fraction,
-                is_whole,
-            },
-            false => Stamp {
-                nanos: number.checked_mul(1_000_000)? + fraction / 1_000,
-                is_whole: false,
-            },
+        // Each unit has its own thousand years or more, so that none is taken for another.
+        let unit = match number {
+            ..FIRST_MILLISECONDS => SECOND,
+            ..FIRST_MICROSECONDS => 1_000_000,
+            ..FIRST_NANOSECONDS => 1_000,
+            _ => 1,
         };
-        self.is_over(stamp)
+        let nanos = number.checked_mul(unit)?;
+        self.is_over(Stamp {
+            nanos: nanos.checked_add(fraction / (SECOND / unit))?,
+            is_whole: is_whole && unit == SECOND,
+        })
     }
 
     fn is_over(&self, stamp: Stamp) -> Option<Stamp> {
         self.0.is_empty().then_some(stamp)
     }
 
-    /// From 1 to 18 of them.
+    /// From 1 to 19 of them, which is always a number.
     fn digits(&mut self, many: usize) -> Option<u64> {
         let (digits, rest) = self.0.split_at_checked(many)?;
-        if many == 0 || many > 18 || !digits.iter().all(u8::is_ascii_digit) {
+        if many == 0 || many > 19 || !digits.iter().all(u8::is_ascii_digit) {
             return None;
         }
         self.0 = rest;
@@ -253,6 +256,10 @@ mod tests {
             ("971211336", noon, true),
             ("971211336.123456789", noon + 123_456_789, false),
             ("971211336005", noon + 5_000_000, false),
+            ("971211336005.25", noon + 5_250_000, false),
+            ("971211336005000", noon + 5_000_000, false),
+            ("971211336005000007", noon + 5_000_007, false),
+            ("1764309600000000007", 1_764_309_600 * SECOND + 7, false),
             ("2024-02-29T00:00:00Z", 1_709_164_800 * SECOND, true),
             ("2016-12-31T23:59:60Z", 1_483_228_800 * SECOND, true),
             ("1970-01-01T00:00:00Z", 0, true),
@@ -271,7 +278,8 @@ mod tests {
             "1e9",
             "-1",
             "99999999999999999999999999",
-            "999999999999999999",
+            "9999999999999999999",
+            "99999999999999",
             "31/Feb/2000:13:55:36 -0700",
             "10/Okt/2000:13:55:36 -0700",
             "10/Oct/2000:13:55:36",
