@@ -130,9 +130,9 @@ impl Scan<'_> {
         let (fraction, is_whole) = self.fraction()?;
         // Each unit has its own thousand years or more, so that none is taken for another.
         let unit = match number {
-            ..FIRST_MILLISECONDS => SECOND,
-            ..FIRST_MICROSECONDS => 1_000_000,
-            ..FIRST_NANOSECONDS => 1_000,
+            0..FIRST_MILLISECONDS => SECOND,
+            FIRST_MILLISECONDS..FIRST_MICROSECONDS => 1_000_000,
+            FIRST_MICROSECONDS..FIRST_NANOSECONDS => 1_000,
             _ => 1,
         };
         let nanos = number.checked_mul(unit)?;

@@ -35,11 +35,13 @@ pub struct Replayed {
 ///
 /// The loop is open: calls come when they came, whatever becomes of those before. A call that is let through takes its
 /// recorded time, and ends as recorded. If the breaker has a [limit](crate::Breaker::limit), what takes longer fails
-/// there. So a replay does not know what the breaker would have spared the dependency, and what that would have done to
-/// the calls it let through: a real run is better than the replay in that.
+/// there.
 ///
-/// * Answered and ignored calls are [told so](crate::Breaker::answered), and are successes of the run: their callers have
-///   had an answer of the dependency. An abandoned call is a failure of the run.
+/// **Watch out:** a replay does not know what calls would have done that were spared. If the dependency would have
+/// recovered sooner under less load, the replay does not show it. For that, write a [`Scenario`](crate::Scenario).
+///
+/// * Answered and ignored calls are [told as such](crate::Breaker::answered). They are successes of the run, for their
+///   callers have had an answer. An abandoned call is a failure of the run.
 /// * In one instant, calls end before others begin. Of those that end, the one that began first is the first.
 /// * The run ends with the last call of the recording.
 ///
