@@ -805,7 +805,7 @@ pub(super) const SHARED: [Key; 5] = [
         "stay_open_when_detached",
         &[Switch],
         Is(|_| Agreement::default().stay_open_when_detached.into()),
-        "If the store has gone away, an open circuit stays open until the store is back.",
+        "If the store has gone away, what the fleet has opened stays open until the store is back.",
     ),
     key(
         "revision",
