@@ -114,12 +114,7 @@ fn json_with_fields_of_any_name() {
 /// As a `CallWriter` and the admin view print them.
 #[test]
 fn calls_and_events_of_a_circuit() {
-    let log = r#"{"at":"2026-11-28T06:00:00.100000000Z","circuit":"payments","end":"success","kind":"call","took_seconds":0.1}
-{"at":"2026-11-28T06:00:00.200000000Z","circuit":"payments","end":"failure","kind":"call","took_seconds":0.05}
-{"at":"2026-11-28T06:00:00.200Z","attempt":1,"by":null,"calls":null,"cause":"consecutive_failures","circuit":"payments","era":2,"failures":null,"from":"closed","id":7,"kind":"opened","mode":"normal","mode_before":"normal","next_probe":"2026-11-28T06:00:30.200Z","open_for_seconds":30.0,"slow":null,"tags":{},"text":"circuit `payments` opened","threshold":1,"to":"open","vetoed":null}
-{"at":"2026-11-28T06:00:00.300000000Z","circuit":"payments","kind":"rejected","reason":"open"}
-{"at":"2026-11-28T06:00:00.300000000Z","circuit":"search","end":"ignored","kind":"call","took_seconds":0.2}
-{"at":"2026-11-28T06:00:00.400000000Z","circuit":"payments","end":"abandoned","kind":"call","took_seconds":null}"#;
+    let log = include_str!("../samples/calls.jsonl");
     let recording = read(log, &Format::Calls(Calls::new().circuit("payments")));
     let expected = [
         (0, 100, Fate::Succeeded),
