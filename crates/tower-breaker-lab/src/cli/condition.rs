@@ -116,14 +116,15 @@ fn seconds(written: &str) -> Option<f64> {
 }
 
 impl Condition {
-    /// Whether it speaks of something that will be there.
-    pub(super) fn check(&self, candidates: &[Candidate], has_outage: bool) -> Result<(), Failure> {
+    /// Whether it speaks of something that will be there. `no_outage` says that there is none, and why.
+    pub(super) fn check(
+        &self,
+        candidates: &[Candidate],
+        no_outage: Option<&str>,
+    ) -> Result<(), Failure> {
         let refused = |why: String| Failure::new(format!("--fail-if {:?}: {why}", self.text));
-        if self.field.of_outage && !has_outage {
-            let why = format!(
-                "{} says nothing here: no phase is an outage",
-                self.field.name
-            );
+        if let (true, Some(why)) = (self.field.of_outage, no_outage) {
+            let why = format!("{} says nothing here: {why}", self.field.name);
             return Err(refused(why));
         }
         if !candidates

@@ -2,7 +2,9 @@
 
 use std::{fmt, io, path::Path};
 
-use crate::{report::words, scenario::ScenarioError, settings::SettingsError};
+use crate::{
+    recording::RecordingError, report::words, scenario::ScenarioError, settings::SettingsError,
+};
 
 #[derive(Debug)]
 pub(super) struct Failure(String);
@@ -18,6 +20,13 @@ impl Failure {
 
     pub(super) fn in_scenario(path: &Path, error: &ScenarioError) -> Self {
         Self(format!("{}: {error}", shown(path)))
+    }
+
+    pub(super) fn in_recording(path: &Path, error: &RecordingError) -> Self {
+        match error {
+            RecordingError::Io(error) => Self::of_file(path, error),
+            error => Self(format!("{}: {error}", shown(path))),
+        }
     }
 
     pub(super) fn in_settings(path: &Path, error: &SettingsError) -> Self {

@@ -7,7 +7,11 @@ mod failure;
 mod fields;
 mod inputs;
 mod output;
+mod outputs;
 mod progress;
+mod ranking;
+mod recording_file;
+mod replay;
 mod run;
 mod search;
 mod text;
@@ -36,6 +40,10 @@ enum Command {
     #[command(after_help = run::HELP)]
     Run(run::Arguments),
 
+    /// Replay a recording of real calls with some breakers, and compare what had become of them.
+    #[command(after_help = replay::HELP)]
+    Replay(Box<replay::Arguments>),
+
     /// Run a scenario with all combinations of some settings, and rank them.
     #[command(after_help = search::HELP)]
     Search(search::Arguments),
@@ -54,7 +62,8 @@ enum Verdict {
 
 /// Runs the command with these arguments, the name of the program first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let options = match Options::try_parse_from(arguments) {
+    let given: Vec<_> = arguments.into_iter().collect();
+    let options = match Options::try_parse_from(&given) {
         Ok(options) => options,
         Err(error) => {
             // Help goes to the output, and errors to where errors go.
@@ -64,6 +73,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let verdict = match options.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Replay(arguments) => replay::replay(&arguments, &given),
         Command::Search(arguments) => search::search(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
     };

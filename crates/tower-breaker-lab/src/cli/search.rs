@@ -4,18 +4,12 @@ use clap::Args;
 
 use super::{
     Failure, Verdict,
-    expression::Expression,
     inputs::{Contenders, ScenarioFile},
     output,
     progress::Progress,
+    ranking::Ranking,
 };
-use crate::{
-    report::{Table, words},
-    scenario::Scenario,
-    settings::Candidate,
-    summary::Summary,
-    world::run_with_progress,
-};
+use crate::{scenario::Scenario, settings::Candidate, summary::Summary, world::run_with_progress};
 
 pub(super) const HELP: &str = "\
 --by is a sum of fields, each with a weight if you like: `failed + 2 * lost`. The lowest is best; say `-spared` to have
@@ -32,13 +26,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     contenders: Contenders,
 
-    /// By what they are ranked, the lowest first
-    #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true)]
-    by: Expression,
-
-    /// How many are shown
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    top: usize,
+    #[command(flatten)]
+    ranking: Ranking,
 
     /// Print the table as Markdown
     #[arg(long)]
@@ -48,25 +37,12 @@ pub(super) struct Arguments {
 pub(super) fn search(arguments: &Arguments) -> Result<Verdict, Failure> {
     let (scenario, _) = arguments.scenario.read()?;
     let mut candidates = arguments.contenders.read()?;
-    if let (Some(field), None) = (arguments.by.of_outage(), scenario.outage()) {
-        let text = format!("--by: {field} says nothing here: no phase is an outage");
-        return Err(Failure::new(text));
-    }
+    let no_outage = scenario.outage().is_none();
+    let no_outage = no_outage.then_some("no phase is an outage");
+    arguments.ranking.check(no_outage)?;
     let (none, summaries) = summaries(&scenario, &mut candidates);
-    let ranked = ranked(&arguments.by, &none, summaries);
-    let shown: Vec<_> = ranked.iter().take(arguments.top).collect();
-    let rows: Vec<_> = shown.iter().map(|(_, summary)| summary).collect();
-    let table = Table::of(&rows, &none);
-    let table = match arguments.markdown {
-        true => table.markdown(),
-        false => table.text(),
-    };
-    let best = shown.first().map_or(String::new(), |(value, best)| {
-        let (name, value) = (words::name(&best.breaker), words::number(*value));
-        let many = words::count(ranked.len() as u64);
-        format!("\n{name} is the best of {many}, with {value}.\n")
-    });
-    output::print(&format!("{table}{best}"))?;
+    let ranked = arguments.ranking.of(&none, summaries, arguments.markdown);
+    output::print(&ranked)?;
     Ok(Verdict::Fine)
 }
 
@@ -86,12 +62,4 @@ fn summaries(scenario: &Scenario, candidates: &mut [Candidate]) -> (Summary, Vec
         summary(&mut none),
         candidates.iter_mut().map(summary).collect(),
     )
-}
-
-/// Of those that are equally good, the first one first.
-fn ranked(by: &Expression, none: &Summary, summaries: Vec<Summary>) -> Vec<(f64, Summary)> {
-    let value = |summary: Summary| (by.value(&summary, none), summary);
-    let mut ranked: Vec<_> = summaries.into_iter().map(value).collect();
-    ranked.sort_by(|(one, _), (other, _)| one.total_cmp(other));
-    ranked
 }

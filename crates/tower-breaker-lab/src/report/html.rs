@@ -31,7 +31,7 @@ impl Report {
     }
 
     fn write_html(&self, html: &mut String) -> fmt::Result {
-        let name = words::escaped_name(&self.scenario.name);
+        let name = words::escaped_name(&self.subject.name);
         writeln!(
             html,
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
@@ -39,6 +39,7 @@ impl Report {
         )?;
         writeln!(html, "<h1>{name}</h1>")?;
         self.write_table(html)?;
+        self.write_notes(html)?;
         self.write_advice(html)?;
         let pictures = Pictures::of(self);
         for number in 0..self.entries.len() {
@@ -71,16 +72,12 @@ impl Report {
         writeln!(html, "<p>{}</p>", legend.join("<br/>\n"))
     }
 
+    fn write_notes(&self, html: &mut String) -> fmt::Result {
+        write_sentences(html, "The recording", self.notes())
+    }
+
     fn write_advice(&self, html: &mut String) -> fmt::Result {
-        let advice = self.advice();
-        if advice.is_empty() {
-            return Ok(());
-        }
-        writeln!(html, "<h2>What the numbers say</h2>\n<ul>")?;
-        for sentence in advice {
-            writeln!(html, "<li>{}</li>", words::escaped(&sentence))?;
-        }
-        writeln!(html, "</ul>")
+        write_sentences(html, "What the numbers say", self.advice())
     }
 
     fn write_settings(&self, html: &mut String) -> fmt::Result {
@@ -94,12 +91,28 @@ impl Report {
     }
 
     fn write_again(&self, html: &mut String) -> fmt::Result {
-        let (version, seed) = (env!("CARGO_PKG_VERSION"), self.scenario.seed);
+        let (version, seed) = (env!("CARGO_PKG_VERSION"), self.subject.seed);
+        let what = self.subject.what();
         writeln!(
             html,
-            "<h2>To run it again</h2>\n<p>breaker-lab {version}, seed {seed}. The same scenario, settings, seed and \
+            "<h2>To run it again</h2>\n<p>breaker-lab {version}, seed {seed}. The same {what}, settings, seed and \
              version give the same numbers.</p>"
         )?;
-        writeln!(html, "<pre>{}</pre>", words::escaped_text(&self.text))
+        writeln!(
+            html,
+            "<pre>{}</pre>",
+            words::escaped_text(&self.subject.text)
+        )
     }
+}
+
+fn write_sentences(html: &mut String, title: &str, sentences: Vec<String>) -> fmt::Result {
+    if sentences.is_empty() {
+        return Ok(());
+    }
+    writeln!(html, "<h2>{title}</h2>\n<ul>")?;
+    for sentence in sentences {
+        writeln!(html, "<li>{}</li>", words::escaped(&sentence))?;
+    }
+    writeln!(html, "</ul>")
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Entry, Report};
+use super::{
+    Entry, Report,
+    subject::{Facts, Of},
+};
 use crate::{
     measure::{Change, Run, Step},
     summary::{Summary, Times},
@@ -15,19 +18,40 @@ use crate::{
 struct All<'a> {
     /// Of this package.
     version: &'static str,
-    scenario: ScenarioData<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scenario: Option<SubjectData<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording: Option<RecordingData<'a>>,
     breakers: Vec<Breaker<'a>>,
     advice: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct ScenarioData<'a> {
+struct SubjectData<'a> {
     name: &'a str,
     seed: u64,
     length: f64,
     /// When it begins and ends.
     outage: Option<(f64, f64)>,
     text: &'a str,
+}
+
+#[derive(Serialize)]
+struct RecordingData<'a> {
+    #[serde(flatten)]
+    subject: SubjectData<'a>,
+    /// When the first call began.
+    begins: String,
+    calls: u64,
+    /// Of these calls, those of which nobody knows how they would have ended.
+    unknown: u64,
+    /// Lines.
+    backwards: u64,
+    skipped: u64,
+    events: u64,
+    of_others: u64,
+    truncated_last_line: bool,
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -51,6 +75,8 @@ struct Breaker<'a> {
     steps: Series,
     changes: Vec<ChangeData>,
     changes_not_kept: u64,
+    drawn: u64,
+    drawn_rejected: u64,
 }
 
 #[derive(Serialize)]
@@ -110,18 +136,14 @@ impl Report {
     /// Never: there is nothing in it that JSON could not say.
     #[must_use]
     pub fn json(&self) -> String {
+        let (scenario, recording) = match &self.subject.of {
+            Of::Scenario(_) => (Some(self.subject_data()), None),
+            Of::Recording(facts) => (None, Some(self.recording_data(facts))),
+        };
         let all = All {
             version: env!("CARGO_PKG_VERSION"),
-            scenario: ScenarioData {
-                name: &self.scenario.name,
-                seed: self.scenario.seed,
-                length: self.scenario.length().as_secs_f64(),
-                outage: self
-                    .scenario
-                    .outage()
-                    .map(|(from, to)| (from.as_secs_f64(), to.as_secs_f64())),
-                text: &self.text,
-            },
+            scenario,
+            recording,
             breakers: self
                 .entries
                 .iter()
@@ -132,6 +154,33 @@ impl Report {
         let mut json = serde_json::to_string(&all).expect("strings, numbers and lists of them");
         json.push('\n');
         json
+    }
+
+    fn subject_data(&self) -> SubjectData<'_> {
+        let outage = self.subject.frame.outage;
+        SubjectData {
+            name: &self.subject.name,
+            seed: self.subject.seed,
+            length: self.subject.length.as_secs_f64(),
+            outage: outage.map(|(from, to)| (from.as_secs_f64(), to.as_secs_f64())),
+            text: &self.subject.text,
+        }
+    }
+
+    fn recording_data(&self, facts: &Facts) -> RecordingData<'_> {
+        let notes = facts.notes;
+        RecordingData {
+            subject: self.subject_data(),
+            begins: humantime::format_rfc3339_nanos(facts.begins).to_string(),
+            calls: facts.calls,
+            unknown: facts.unknown,
+            backwards: notes.backwards,
+            skipped: notes.skipped,
+            events: notes.events,
+            of_others: notes.of_others,
+            truncated_last_line: notes.truncated_last_line,
+            notes: self.notes(),
+        }
     }
 }
 
@@ -157,6 +206,8 @@ fn breaker<'a>(entry: &'a Entry, none: &Summary) -> Breaker<'a> {
         steps: Series::of(&run.steps),
         changes: changes(run),
         changes_not_kept: run.changes_not_kept,
+        drawn: entry.drawn,
+        drawn_rejected: entry.drawn_rejected,
     }
 }
 

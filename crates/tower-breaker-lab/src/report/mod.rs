@@ -3,6 +3,8 @@
 mod advice;
 mod html;
 mod json;
+pub(crate) mod notes;
+mod subject;
 mod svg;
 mod table;
 pub(crate) mod words;
@@ -11,13 +13,18 @@ use std::time::Duration;
 
 use tower_breaker::Settings;
 
+use self::subject::{Of, Subject};
 pub(crate) use self::table::Table;
 use crate::{
-    measure::Run, scenario::Scenario, settings::Candidate, summary::Summary,
+    measure::Run,
+    recording::{Recording, ReplayError, ReplayOptions, Replayed, replay},
+    scenario::Scenario,
+    settings::Candidate,
+    summary::{Frame, Summary},
     world::run_with_progress,
 };
 
-/// What one breaker has made of the scenario.
+/// What one breaker has made of the scenario or the recording.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Entry {
@@ -29,9 +36,14 @@ pub struct Entry {
     pub run: Run,
     /// The same in a few numbers.
     pub summary: Summary,
+    /// [Calls that were let through](Replayed::drawn) though a recording does not know how they would have ended.
+    /// Of a scenario: 0.
+    pub drawn: u64,
+    /// [Calls that were rejected](Replayed::drawn_rejected) of which it does not know that. Of a scenario: 0.
+    pub drawn_rejected: u64,
 }
 
-/// What several breakers have made of one scenario.
+/// What several breakers have made of one scenario, or of one recording.
 ///
 /// ```
 /// use tower_breaker_lab::{Candidate, Report, Scenario};
@@ -50,8 +62,7 @@ pub struct Entry {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Report {
-    scenario: Scenario,
-    text: String,
+    subject: Subject,
     none: Entry,
     entries: Vec<Entry>,
 }
@@ -68,19 +79,75 @@ impl Report {
         candidates: &mut [Candidate],
         progress: &mut dyn FnMut(&str, Duration),
     ) -> Self {
-        let (mut entries, mut none) = (Vec::new(), None);
-        for candidate in candidates {
-            let entry = Entry::new(scenario, candidate, progress);
-            none = none.or_else(|| candidate.is_none().then(|| entry.clone()));
-            entries.push(entry);
-        }
-        let none = none.unwrap_or_else(|| Entry::new(scenario, &mut Candidate::none(), progress));
+        let subject = Subject::scenario(scenario, text);
+        let mut run = |candidate: &mut Candidate| {
+            let name = candidate.name().to_owned();
+            let run = run_with_progress(scenario, candidate.contender(), &mut |now| {
+                progress(&name, now);
+            });
+            Entry::new(&subject.frame, candidate, run)
+        };
+        let entries: Vec<_> = candidates.iter_mut().map(&mut run).collect();
+        let none = none_of(candidates, &entries).unwrap_or_else(|| run(&mut Candidate::none()));
         Self {
-            scenario: scenario.clone(),
-            text: text.to_owned(),
+            subject,
             none,
             entries,
         }
+    }
+
+    /// Replays a recording with each candidate, one after the other, and once more without a breaker if that is not
+    /// among them.
+    ///
+    /// `name` is what the report calls the recording, and `text` what it takes to replay it again. `progress` is told
+    /// who comes next, and how many are over.
+    ///
+    /// ```
+    /// use tower_breaker_lab::{
+    ///     AccessLog, Candidate, Format, Reading, Recording, ReplayOptions, Report,
+    /// };
+    ///
+    /// let log = b"a - - [28/Nov/2026:06:00:00 +0000] \"GET /\" 200 1 0.5";
+    /// let format = Format::AccessLog(AccessLog::nginx());
+    /// let recording = Recording::read(&log[..], &format, &Reading::new())?;
+    /// let mut candidates = [Candidate::built_in("defaults")?];
+    /// let options = ReplayOptions::new();
+    /// let report =
+    ///     Report::of_recording("log", "", &recording, &options, &mut candidates, &mut |_, _| {})?;
+    /// assert_eq!(report.entries()[0].summary.total.succeeded, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the options make no sense for this recording, as [`replay`] has them.
+    pub fn of_recording(
+        name: &str,
+        text: &str,
+        recording: &Recording,
+        options: &ReplayOptions,
+        candidates: &mut [Candidate],
+        progress: &mut dyn FnMut(&str, usize),
+    ) -> Result<Self, ReplayError> {
+        let mut entries = Vec::new();
+        let frame = recording.frame(options);
+        let mut run = |candidate: &mut Candidate, over: usize| {
+            progress(candidate.name(), over);
+            let replayed = replay(recording, options, candidate.contender())?;
+            Ok(Entry::replayed(&frame, candidate, replayed))
+        };
+        for candidate in candidates.iter_mut() {
+            entries.push(run(candidate, entries.len())?);
+        }
+        let none = match none_of(candidates, &entries) {
+            Some(none) => none,
+            None => run(&mut Candidate::none(), entries.len())?,
+        };
+        Ok(Self {
+            subject: Subject::recording(name, text, recording, options),
+            none,
+            entries,
+        })
     }
 
     /// One for each candidate, in the order in which they were given.
@@ -95,28 +162,39 @@ impl Report {
         &self.none.summary
     }
 
-    /// The scenario that was run.
+    /// The scenario that was run. None if it was a recording.
     #[must_use]
-    pub fn scenario(&self) -> &Scenario {
-        &self.scenario
+    pub fn scenario(&self) -> Option<&Scenario> {
+        match &self.subject.of {
+            Of::Scenario(scenario) => Some(scenario),
+            Of::Recording(_) => None,
+        }
     }
 }
 
+/// What happened without a breaker, if that is among them.
+fn none_of(candidates: &[Candidate], entries: &[Entry]) -> Option<Entry> {
+    let none = candidates.iter().position(Candidate::is_none)?;
+    entries.get(none).cloned()
+}
+
 impl Entry {
-    fn new(
-        scenario: &Scenario,
-        candidate: &mut Candidate,
-        progress: &mut dyn FnMut(&str, Duration),
-    ) -> Self {
-        let name = candidate.name().to_owned();
-        let run = run_with_progress(scenario, candidate.contender(), &mut |now| {
-            progress(&name, now);
-        });
+    fn new(frame: &Frame, candidate: &Candidate, run: Run) -> Self {
         Self {
             about: candidate.about().to_owned(),
             settings: candidate.settings().cloned(),
-            summary: Summary::new(scenario, &run),
+            summary: Summary::of(frame, &run),
             run,
+            drawn: 0,
+            drawn_rejected: 0,
+        }
+    }
+
+    fn replayed(frame: &Frame, candidate: &Candidate, replayed: Replayed) -> Self {
+        Self {
+            drawn: replayed.drawn,
+            drawn_rejected: replayed.drawn_rejected,
+            ..Self::new(frame, candidate, replayed.run)
         }
     }
 }

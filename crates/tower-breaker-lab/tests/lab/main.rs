@@ -12,6 +12,7 @@ mod recording_large;
 mod recording_prometheus;
 mod recording_replay;
 mod recording_shadow;
+mod replay_cli;
 mod report;
 mod semian;
 mod slow_dependency;

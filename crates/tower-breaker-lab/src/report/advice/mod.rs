@@ -2,15 +2,16 @@
 
 mod outage;
 mod quiet;
+mod recording;
 mod settings;
 
 use std::time::Duration;
 
-use super::{Entry, Report, words};
-use crate::{measure::Step, scenario::Scenario};
+use super::{Entry, Report, subject::Subject, words};
+use crate::measure::Step;
 
 /// Each looks at one run, and may have something to say.
-const ALL: [fn(&Look<'_>) -> Option<String>; 12] = [
+const ALL: [fn(&Look<'_>) -> Option<String>; 14] = [
     outage::never_opened,
     outage::refused_the_good,
     outage::lost,
@@ -23,13 +24,15 @@ const ALL: [fn(&Look<'_>) -> Option<String>; 12] = [
     quiet::false_trips,
     settings::not_acted_on,
     quiet::not_kept,
+    recording::drawn,
+    recording::drawn_rejected,
 ];
 
 impl Report {
     /// What there is to say of the runs, in sentences with the numbers: of one breaker after the other.
     ///
     /// They rest on what was counted, on the [`formulas`](crate::formulas), and on the
-    /// [lints](tower_breaker::config::lint) of `tower-breaker`, with what the scenario tells of the calls.
+    /// [lints](tower_breaker::config::lint) of `tower-breaker`, with what is known of the calls.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
         let of_entry = |entry| {
@@ -48,7 +51,7 @@ struct Look<'a> {
     name: String,
     entry: &'a Entry,
     none: &'a Entry,
-    scenario: &'a Scenario,
+    subject: &'a Subject,
     outage: Option<Outage>,
 }
 
@@ -62,7 +65,7 @@ struct Outage {
 
 impl<'a> Look<'a> {
     fn new(report: &'a Report, entry: &'a Entry) -> Self {
-        let outage = report.scenario.outage().map(|(begins, ends)| Outage {
+        let outage = report.subject.frame.outage.map(|(begins, ends)| Outage {
             begins,
             ends,
             with: entry.run.between(begins, ends),
@@ -72,16 +75,16 @@ impl<'a> Look<'a> {
             name: words::name(&entry.run.breaker),
             entry,
             none: &report.none,
-            scenario: &report.scenario,
+            subject: &report.subject,
             outage,
         }
     }
 
     /// Calls a second for each circuit, on a quiet day.
     fn rate(&self) -> f64 {
-        let length = self.scenario.length().as_secs_f64();
+        let length = self.subject.length.as_secs_f64();
         let counted = self.none.summary.total.offered as f64 / length;
-        let rate = self.scenario.callers.rate.unwrap_or(counted);
+        let rate = self.subject.calls.rate.unwrap_or(counted);
         rate / self.entry.run.circuits as f64
     }
 
@@ -97,19 +100,19 @@ impl<'a> Look<'a> {
 
     /// How long a call may hang, if anything ends it.
     fn limit(&self) -> Option<Duration> {
-        let callers = &self.scenario.callers;
+        let calls = &self.subject.calls;
         let own = self
             .entry
             .settings
             .as_ref()
             .and_then(|settings| settings.call_timeout());
-        [callers.timeout, callers.gives_up, own]
+        [calls.timeout, calls.gives_up, own]
             .into_iter()
             .flatten()
             .min()
     }
 
     fn hangs(&self) -> bool {
-        self.scenario.phases.iter().any(|phase| phase.hangs)
+        self.subject.calls.hang
     }
 }

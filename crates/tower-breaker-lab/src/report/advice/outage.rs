@@ -134,7 +134,10 @@ pub(super) fn kept_out(look: &Look<'_>) -> Option<String> {
 }
 
 pub(super) fn has_not_closed(look: &Look<'_>) -> Option<String> {
-    let after = look.scenario.length() - look.outage.as_ref()?.ends;
+    let after = look
+        .subject
+        .length
+        .saturating_sub(look.outage.as_ref()?.ends);
     let (open, circuits) = (look.entry.summary.not_closed, look.entry.run.circuits);
     if open == 0 || after.is_zero() {
         return None;
@@ -160,7 +163,7 @@ pub(super) fn has_not_closed(look: &Look<'_>) -> Option<String> {
 pub(super) fn worker_time(look: &Look<'_>) -> Option<String> {
     let settings = look.entry.settings.as_ref()?;
     look.entry.summary.to_trip?;
-    look.scenario.callers.workers?;
+    look.subject.calls.workers?;
     let probe = [settings.probe_timeout(), look.limit()]
         .into_iter()
         .flatten()

@@ -10,7 +10,7 @@ const MONTH: f64 = 30.0 * 86_400.0;
 pub(super) fn in_a_row(look: &Look<'_>) -> Option<String> {
     let settings = look.entry.settings.as_ref()?;
     let n = settings.consecutive_failures()?;
-    let errors = look.scenario.dependency.errors.get();
+    let errors = look.subject.calls.errors;
     let every = calls_until_in_a_row(n, errors) / look.rate();
     if settings.consecutive_failures_span().is_some() || every > MONTH {
         return None;

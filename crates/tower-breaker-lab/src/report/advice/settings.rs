@@ -1,4 +1,4 @@
-//! What the settings themselves tell, with what the scenario tells of the calls.
+//! What the settings themselves tell, with what is known of the calls.
 
 use tower_breaker::config::lint::{Calls, LintName};
 
@@ -44,15 +44,15 @@ pub(super) fn lints(look: &Look<'_>) -> Vec<String> {
 }
 
 fn calls(look: &Look<'_>) -> Calls {
-    let (callers, dependency) = (&look.scenario.callers, &look.scenario.dependency);
+    let known = &look.subject.calls;
     let mut calls = Calls::unknown()
         .with_per_second(look.rate())
-        .with_background_errors(dependency.errors.get())
-        .with_duration(dependency.latency.mean);
-    if let Some(limit) = callers.gives_up {
+        .with_background_errors(known.errors)
+        .with_duration(known.took);
+    if let Some(limit) = known.gives_up {
         calls = calls.with_caller_timeout(limit);
     }
-    if let Some(workers) = callers.workers {
+    if let Some(workers) = known.workers {
         calls = calls.with_capacity(workers);
     }
     calls

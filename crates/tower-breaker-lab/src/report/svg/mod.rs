@@ -9,6 +9,7 @@ mod style;
 
 use std::fmt::{self, Write};
 
+pub(super) use self::outage::outages as shaded;
 use self::{
     columns::Columns,
     panel::{BAND, CALLS, HEIGHT, LEFT, LOAD, Panel, RIGHT, WIDTH},
@@ -54,7 +55,7 @@ pub(super) struct Pictures<'a> {
 
 impl<'a> Pictures<'a> {
     pub(super) fn of(report: &'a Report) -> Self {
-        let length = report.scenario.length();
+        let length = report.subject.length;
         let columns = report
             .entries
             .iter()
@@ -83,11 +84,11 @@ impl<'a> Pictures<'a> {
 
     fn draw(&self, svg: &mut String, number: usize, top: f64) -> fmt::Result {
         let (entry, columns) = (&self.report.entries[number], &self.columns[number]);
-        let scenario = &self.report.scenario;
+        let subject = &self.report.subject;
         let what = format!(
             "{}: {}",
             words::escaped_name(&entry.run.breaker),
-            words::escaped_name(&scenario.name)
+            words::escaped_name(&subject.name)
         );
         writeln!(
             svg,
@@ -100,18 +101,18 @@ impl<'a> Pictures<'a> {
             "<rect class=\"bl-page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>"
         )?;
         self.draw_head(svg, entry)?;
-        outage::shade(svg, scenario)?;
+        outage::shade(svg, &subject.shaded)?;
         draw_calls(svg, columns, self.most_calls)?;
         draw_band(svg, columns)?;
         draw_load(svg, columns, self.most_load)?;
-        axis::time(svg, scenario.length())?;
+        axis::time(svg, subject.length)?;
         writeln!(svg, "</svg>")
     }
 
     fn draw_head(&self, svg: &mut String, entry: &Entry) -> fmt::Result {
         let summary = &entry.summary;
         let name = words::escaped_name(&entry.run.breaker);
-        let scenario = words::escaped_name(&self.report.scenario.name);
+        let subject = words::escaped_name(&self.report.subject.name);
         let not_made = match share(summary.total.not_made, summary.total.offered) {
             0.0 => String::new(),
             share => format!(", {} not made", words::percent(share)),
@@ -122,7 +123,7 @@ impl<'a> Pictures<'a> {
         )?;
         writeln!(
             svg,
-            "<text class=\"bl-text\" x=\"{LEFT}\" y=\"46\">{scenario}: {} succeeded, {} failed, {} rejected, \
+            "<text class=\"bl-text\" x=\"{LEFT}\" y=\"46\">{subject}: {} succeeded, {} failed, {} rejected, \
              {} lost to rejections, {} of the load spared{not_made}</text>",
             words::percent(summary.succeeded()),
             words::percent(summary.failed()),

@@ -9,10 +9,9 @@ use super::{
 use crate::scenario::Scenario;
 
 /// From the top of the first panel to the bottom of the last one.
-pub(super) fn shade(svg: &mut String, scenario: &Scenario) -> fmt::Result {
+pub(super) fn shade(svg: &mut String, outages: &[(f64, f64)]) -> fmt::Result {
     let (top, height) = (CALLS.top, LOAD.bottom() - CALLS.top);
-    let outages = outages(scenario);
-    for (from, to) in &outages {
+    for (from, to) in outages {
         let (from, width) = (x(*from), x(*to) - x(*from));
         writeln!(
             svg,
@@ -31,7 +30,7 @@ pub(super) fn shade(svg: &mut String, scenario: &Scenario) -> fmt::Result {
 
 /// When each begins and ends, as a share of the time. Phases in a row are one. So are all, if there are too many to be
 /// seen.
-fn outages(scenario: &Scenario) -> Vec<(f64, f64)> {
+pub(in crate::report) fn outages(scenario: &Scenario) -> Vec<(f64, f64)> {
     let length = scenario.length().as_secs_f64();
     let (mut all, mut begins, mut is_on): (Vec<(f64, f64)>, f64, bool) = (Vec::new(), 0.0, false);
     for phase in &scenario.phases {

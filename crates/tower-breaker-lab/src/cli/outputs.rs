@@ -1,0 +1,112 @@
+//! What comes out of a report: text, files, and whether a condition holds.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{Failure, Verdict, condition::Condition, output};
+use crate::{
+    report::{Report, words},
+    settings::Candidate,
+};
+
+/// Nobody reads a longer table, and each has a picture.
+const MOST_IN_A_REPORT: usize = 100;
+
+#[derive(Args, Debug)]
+pub(super) struct Outputs {
+    /// Print the table as Markdown
+    #[arg(long)]
+    pub(super) markdown: bool,
+
+    /// Write table, pictures, advice and all that it takes to run it again into one file of HTML
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Write the pictures into one file of SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+
+    /// Write all numbers and series as JSON. `-` is the standard output, which then has nothing else
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Exit with 1 if this holds, such as `payments: lost > 1%`. May be there several times
+    #[arg(long, value_name = "CONDITION")]
+    fail_if: Vec<Condition>,
+}
+
+impl Outputs {
+    /// Whether the conditions speak of what will be there. `no_outage` says that there is none, and why.
+    pub(super) fn check(
+        &self,
+        candidates: &[Candidate],
+        no_outage: Option<&str>,
+    ) -> Result<(), Failure> {
+        let mut conditions = self.fail_if.iter();
+        conditions.try_for_each(|condition| condition.check(candidates, no_outage))
+    }
+
+    pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
+        if let Some(path) = &self.html {
+            output::write(path, &report.html())?;
+        }
+        if let Some(path) = &self.svg {
+            output::write(path, &report.svg())?;
+        }
+        match &self.json {
+            Some(path) if path == Path::new("-") => return output::print(&report.json()),
+            Some(path) => output::write(path, &report.json())?,
+            None => {}
+        }
+        let table = match self.markdown {
+            true => report.markdown(),
+            false => report.table(),
+        };
+        let said = [report.notes(), report.advice()];
+        let said = said
+            .map(|sentences| list(&sentences, self.markdown))
+            .concat();
+        output::print(&format!("{table}{said}"))
+    }
+
+    /// Says which conditions hold.
+    pub(super) fn verdict(&self, report: &Report) -> Verdict {
+        let conditions = self.fail_if.iter();
+        let holding: Vec<_> = conditions
+            .flat_map(|condition| condition.holds(report))
+            .collect();
+        for line in &holding {
+            output::tell(line);
+        }
+        match holding.is_empty() {
+            true => Verdict::Fine,
+            false => Verdict::ConditionHolds,
+        }
+    }
+}
+
+/// A report has no more breakers than somebody looks at.
+pub(super) fn check_many(candidates: &[Candidate], instead: &str) -> Result<(), Failure> {
+    let many = candidates.len();
+    if many > MOST_IN_A_REPORT {
+        let text = format!(
+            "{many} breakers are more than {MOST_IN_A_REPORT} in one report; {instead} ranks them"
+        );
+        return Err(Failure::new(text));
+    }
+    Ok(())
+}
+
+/// Sentences after a table. Nothing if there are none.
+pub(super) fn list(sentences: &[String], markdown: bool) -> String {
+    let line = |sentence: &String| match markdown {
+        true => format!("- {}\n", words::markdown(sentence)),
+        false => format!("* {sentence}\n"),
+    };
+    let lines: String = sentences.iter().map(line).collect();
+    match lines.as_str() {
+        "" => lines,
+        _ => format!("\n{lines}"),
+    }
+}
