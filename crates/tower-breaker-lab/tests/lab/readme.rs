@@ -7,6 +7,10 @@
 
 use std::{env, fs, path::Path, process::Command};
 
+/// It checks itself, and makes the recording that the README replays.
+#[path = "../../examples/walk.rs"]
+mod walk;
+
 const HOME: &str = env!("CARGO_MANIFEST_DIR");
 
 fn read(path: impl AsRef<Path>) -> String {
@@ -18,9 +22,11 @@ fn read(path: impl AsRef<Path>) -> String {
 fn printed(command: &str) -> String {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme");
     fs::create_dir_all(&directory).expect("a directory");
-    for file in ["outage.toml", "settings.toml"] {
+    for file in ["outage.toml", "settings.toml", "shadow.toml", "live.toml"] {
         fs::write(directory.join(file), read(Path::new("examples").join(file))).expect("a file");
     }
+    let calls = walk::recorded().expect("a recording");
+    fs::write(directory.join("calls.jsonl"), calls).expect("a file");
     let lab = Path::new(env!("CARGO_BIN_EXE_breaker-lab"));
     let mut paths = vec![lab.parent().expect("a directory").to_owned()];
     paths.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
@@ -95,4 +101,10 @@ fn the_picture_of_the_readme_is_that_of_its_scenario() {
         return;
     }
     assert!(read("examples/outage.svg") == svg, "BLESS=1 writes it anew");
+}
+
+#[test]
+fn the_walk_from_shadow_to_live_ends_as_the_replay_said() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("walk");
+    walk::walk(&directory).unwrap_or_else(|error| panic!("{error}"));
 }
