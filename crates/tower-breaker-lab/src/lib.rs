@@ -61,6 +61,8 @@
 //! # }
 //! ```
 //!
+//! A [`Recording`] of real calls may take the place of the scenario: see [`Report::of_recording`] and [`replay`].
+//!
 //! # A breaker of your own
 //!
 //! Implement [`Breaker`] for what stands between caller and dependency, and [`Contender`] for what makes one for each

@@ -40,7 +40,7 @@ enum Command {
     #[command(after_help = run::HELP)]
     Run(run::Arguments),
 
-    /// Replay a recording of real calls with some breakers, and compare what had become of them.
+    /// Replay a recording of real calls with some breakers, and compare what would have become of them.
     #[command(after_help = replay::HELP)]
     Replay(Box<replay::Arguments>),
 
