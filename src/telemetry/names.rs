@@ -275,8 +275,8 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_failure_rate",
         labels: &[CIRCUIT],
         unit: Unit::Share,
-        about: "The share of calls that failed: in the window, or (unless closed) in the window at the trip; NaN if \
-                there is none",
+        about: "The share of calls that failed in the window; while open or half-open, in the window at the trip; NaN \
+                if there is none",
         kind: Kind::Gauge {
             read: |seen| or_nan(seen.snapshot.failure_rate()),
             gone: f64::NAN,
