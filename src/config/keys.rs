@@ -299,7 +299,7 @@ pub(super) const FLEET: [Key; 8] = [
         "budget",
         &[Count(1, u32::MAX)],
         Is(|_| BUDGET.into()),
-        "About how many reports a second a shard of the store shall get from all instances together.",
+        "About how many reports each shard of the store is to get in a second, from all instances together.",
     ),
     key(
         "label",
@@ -811,7 +811,7 @@ pub(super) const SHARED: [Key; 5] = [
         "revision",
         &[Whole(MAX_REVISION)],
         Is(|_| Agreement::default().revision.into()),
-        "If instances have different settings, as during a deploy, those with the greatest revision are the fleet's.",
+        "If settings differ between instances, as in a deploy, those of the greatest revision are the fleet's.",
     ),
 ];
 
