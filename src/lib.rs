@@ -61,7 +61,7 @@
 //! | [`consecutive_failures`] | not watched |
 //! | [`consecutive_failures_span`] | none: failures that all come at once count, too |
 //! | [`failure_rate`] | 0.5. Off with `trip_when`, and with `consecutive_failures` unless a window is set |
-//! | [`slow_call_duration`], [`slow_call_rate`] | nothing is slow, not watched |
+//! | [`slow_call_duration`], [`slow_call_rate`] | no call counts as slow, and the rate is not watched |
 //! | [`count_window`], [`minimum_calls`] | 100 calls, 20 of them needed |
 //! | [`time_window`], [`time_window_buckets`] | a count window instead; 10 buckets |
 //! | [`open_for`] (wait duration) | 30 seconds, no jitter |
