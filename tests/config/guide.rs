@@ -104,26 +104,20 @@ fn what_the_guide_says_is_told_is_told() {
     shows(&problem.locate(file()).expect("in the file"));
 }
 
-/// The rows of the guide's table, from the second on: what is said, and where.
+/// The rows of the guide's table, from the second on: for which circuits, and what says it.
 const LAYERS: [(u64, &str); 9] = [
-    (2, "for every circuit, by a base | `extends` in `defaults`"),
-    (3, "for every circuit | `defaults`"),
-    (
-        4,
-        "for every circuit, in code | `config.registry().defaults(…)`",
-    ),
-    (5, "for a pattern, by a base | `extends` in `matching`"),
+    (2, "every circuit | a base that `defaults` extends"),
+    (3, "every circuit | `defaults`"),
+    (4, "every circuit | code: `config.registry().defaults(…)`"),
+    (5, "a pattern | a base that the block in `matching` extends"),
     (
         6,
-        "for a pattern; of two that match, the later in the file | `matching`",
+        "a pattern | `matching`; if two blocks match, the later one holds",
     ),
-    (
-        7,
-        "for a pattern, in code | `config.registry().matching(…)`",
-    ),
-    (8, "for a name, by a base | `extends` in `circuits`"),
-    (9, "for a name | `circuits`"),
-    (10, "for a name, in code | `config.registry().circuit(…)`"),
+    (7, "a pattern | code: `config.registry().matching(…)`"),
+    (8, "a name | a base that the block in `circuits` extends"),
+    (9, "a name | `circuits`"),
+    (10, "a name | code: `config.registry().circuit(…)`"),
 ];
 
 /// A file in which the layers up to `last` each say their number.
