@@ -55,11 +55,11 @@
 //! registry is full, a new name takes the place of a stranger that nobody will miss:
 //!
 //! * nobody holds it;
-//! * nobody has changed its settings by hand, not even back to what they were;
+//! * its settings were never changed by hand, not even changed and then changed back;
 //! * its mode is normal; and
 //! * it is as it was built: closed, nothing in its window, no failures in a row, no ramp (slow start). Its last break
-//!   (wait duration) is so long ago that it is forgotten (rule C2). Or it is open, and nobody has called it since its
-//!   break ended, at least three breaks ago.
+//!   (wait duration) is so long ago that it is forgotten (rule C2). Or it is open, its break ended at least three
+//!   breaks ago, and nobody has called it since.
 //!
 //! The registry looks at up to 32 of them. If none can leave, the new name is refused ([`CreateError::Full`]) and
 //! counted ([`RegistryTotals::refused`]). A flood of new names takes at most half of the places from strangers that are

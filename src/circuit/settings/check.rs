@@ -1,6 +1,6 @@
 //! What is refused of settings (rule B8), and the numbers that they stand for.
 //!
-//! Where two settings do not go together, the error is of the one that was changed, if only one was.
+//! If two settings do not go together, the error is about the one that was changed, if only one was.
 
 use std::{fmt::Arguments, time::Duration};
 
