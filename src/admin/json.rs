@@ -68,6 +68,7 @@ fn state(seen: &Snapshot) -> Map<String, Value> {
         }),
         "again": seen.opened_again().map(|trip| cause(trip.cause, &trip)),
         "ramp_share": seen.ramp_share,
+        "shed_share": seen.shed_share,
         "probes": seen.probes.as_ref().map(probes),
     }))
 }
@@ -126,6 +127,7 @@ fn totals(totals: &Totals) -> Value {
             "half_open_full": by.half_open_full,
             "forced_open": by.forced_open,
             "ramping": by.ramping,
+            "shedding": by.shedding,
             "bulkhead_full": by.bulkhead_full,
         },
     })

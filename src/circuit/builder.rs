@@ -679,6 +679,70 @@ impl CircuitBuilder {
         self
     }
 
+    /// Refuses a *share* of the calls while the dependency fails in part, as large as the evidence in the window (rule
+    /// B9). The circuit stays closed. Elsewhere this is the *client-side throttle* of Google's SRE book.
+    ///
+    /// Of the calls in the window, `accepted` are those that did not fail. As long as all of them are at most
+    /// `multiplier` times those, nothing is refused. Beyond that, it is this share:
+    ///
+    /// ```text
+    /// (calls − multiplier × accepted) / (calls + 1)
+    /// ```
+    ///
+    /// | `multiplier` | sheds if more than this share fails | refuses at 60 % | at 80 % | at 100 % |
+    /// |--:|--:|--:|--:|--:|
+    /// | 1.1 | 9 % | 56 % | 78 % | all but `floor` |
+    /// | 1.25 | 20 % | 50 % | 75 % | all but `floor` |
+    /// | 1.5 | 33 % | 40 % | 70 % | all but `floor` |
+    /// | 2 | 50 % | 20 % | 60 % | all but `floor` |
+    ///
+    /// * `multiplier`: 1 to 100.
+    /// * `floor`: the share that is let through whatever fails, above 0 and below 1. By these calls the circuit learns
+    ///   that the dependency is back. Begin with 0.1.
+    ///
+    /// Begin with a multiplier of 2. A smaller one refuses more, and spares users nothing while the failures are not those
+    /// of an overload.
+    ///
+    /// Slow calls count as not accepted where [`slow_call_rate`](Self::slow_call_rate) is set. Shedding does not begin
+    /// with fewer calls than [`minimum_calls`](Self::minimum_calls). Refused calls enter no window.
+    ///
+    /// Shed a partial failure, and open on a total one. A short break fits: while the circuit is open, nothing is let
+    /// through.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_breaker::Circuit;
+    /// # fn main() -> Result<(), tower_breaker::ConfigError> {
+    /// let circuit = Circuit::builder("search")
+    ///     .shed(2.0, 0.1)
+    ///     .failure_rate(0.95)
+    ///     .open_for(Duration::from_secs(5))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// **Watch out:** a circuit that opens before it would shed never sheds. So a
+    /// [`failure_rate`](Self::failure_rate) at or below the share in the second column is refused. With
+    /// `multiplier` 2 that includes the default rate, 0.5:
+    ///
+    /// ```
+    /// # use tower_breaker::Circuit;
+    /// let refused = Circuit::builder("search").shed(2.0, 0.1).build();
+    /// let never_opens = Circuit::builder("search").shed(2.0, 0.1).failure_rate(None).build();
+    /// assert!(refused.is_err() && never_opens.is_ok());
+    /// ```
+    ///
+    /// Default: nothing is shed.
+    #[doc(alias = "throttle")]
+    #[doc(alias = "adaptive_throttling")]
+    #[doc(alias = "client_side_throttling")]
+    #[doc(alias = "AdaptiveThrottler")]
+    pub fn shed(mut self, multiplier: f64, floor: f64) -> Self {
+        self.settings.set_shed((multiplier, floor));
+        self
+    }
+
     /// Tells each rejection to come back up to this share later than it could (rule C3). So callers that were rejected
     /// together do not come back at the same instant. A share above 0 and at most 1, rounded to millionths.
     ///

@@ -20,7 +20,7 @@ impl Circuit {
         }
     }
 
-    /// Like [`admit`](Self::admit), of a call that a ramp may have said something about.
+    /// Like [`admit`](Self::admit), of a call that a ramp or shedding may have said something about.
     #[inline]
     pub(crate) fn admit_in_turn(&self, turn: &mut RampTurn) -> Result<Ticket, Refusal> {
         match self.admit_fast() {
@@ -119,6 +119,13 @@ impl Circuit {
     pub(crate) fn is_rejecting(&self) -> bool {
         let core = self.core();
         core.refusal(core.seen(), || self.now()).is_some()
+    }
+
+    /// Why a closed circuit lets some calls pass and not others.
+    #[cfg(feature = "degrade")]
+    pub(crate) fn chooses_by(&self) -> Reason {
+        let refusal = self.core().holds_back_by(self.now());
+        Reason::of(refusal.unwrap_or(Refusal::Ramping)).0
     }
 
     /// Why a call would be rejected now. Probes that have timed out are found to have.

@@ -52,6 +52,8 @@ impl Transition {
     fn deed(&self) -> &'static str {
         match (self.from, self.to) {
             (State::Closed, _) if self.cause == Cause::TripVetoed => "stays closed",
+            _ if matches!(self.cause, Cause::ShedBegan(_)) => "sheds calls",
+            _ if self.cause == Cause::ShedEnded => "sheds no more calls",
             _ if self.mode == Mode::ForcedOpen => "is forced open",
             _ if self.mode == self.mode_before => match (self.from, self.to) {
                 (State::Closed, State::Open) => "opened",
@@ -148,6 +150,10 @@ impl Snapshot {
                 "; ramping up: {} % are admitted",
                 (self.ramp_share * 100.0).floor()
             )?;
+        }
+        if self.shed_share > 0.0 {
+            let refused = (self.shed_share * 100.0).floor();
+            write!(f, "; shedding: {refused} % are refused")?;
         }
         Ok(())
     }

@@ -26,6 +26,9 @@ pub enum Reason {
     /// The circuit has just closed and admits a growing share of calls (a ramp, or slow start). This call is not among
     /// them.
     Ramping,
+    /// The circuit is closed and refuses a share of its calls ([shedding](crate::CircuitBuilder::shed)). This call is
+    /// of that share (rule B9).
+    Shedding,
     /// All places of the [bulkhead](crate::CircuitBuilder::bulkhead) were taken, and none came free in time (rule M2).
     /// The circuit itself would have admitted the call.
     BulkheadFull,
@@ -42,6 +45,7 @@ impl Reason {
             Refusal::HalfOpenFull(_) => (Self::HalfOpenFull, SECOND),
             Refusal::ForcedOpen(left) => (Self::ForcedOpen, left),
             Refusal::Ramping => (Self::Ramping, SECOND),
+            Refusal::Shedding => (Self::Shedding, SECOND),
         }
     }
 }
@@ -56,6 +60,7 @@ impl Reason {
             Self::HalfOpenFull => "half_open_full",
             Self::ForcedOpen => "forced_open",
             Self::Ramping => "ramping",
+            Self::Shedding => "shedding",
             Self::BulkheadFull => "bulkhead_full",
         }
     }
@@ -68,6 +73,7 @@ impl fmt::Display for Reason {
             Self::HalfOpenFull => "half-open and full",
             Self::ForcedOpen => "forced open",
             Self::Ramping => "ramping up",
+            Self::Shedding => "shedding",
             Self::BulkheadFull => "full",
         })
     }
@@ -96,19 +102,24 @@ pub struct Rejected {
 struct Why(u64);
 
 impl Why {
-    /// The two bits for reasons are full, and a full bulkhead has no cause: so it is a kind of cause that there is not.
+    /// The two bits for reasons are full. A full bulkhead and shedding have no cause: so each is a kind of cause that
+    /// there is not.
     const BULKHEAD_FULL: Self = Self(PackedCause::RESERVED.bits());
+    const SHEDDING: Self = Self(PackedCause::ALSO_RESERVED.bits());
 
     fn new(reason: Reason, cause: PackedCause) -> Self {
         match reason {
             Reason::BulkheadFull => Self::BULKHEAD_FULL,
+            Reason::Shedding => Self::SHEDDING,
             reason => Self(cause.bits() | (reason as u64) << PackedCause::BITS),
         }
     }
 
     fn reason(self) -> Reason {
-        if self == Self::BULKHEAD_FULL {
-            return Reason::BulkheadFull;
+        match self {
+            Self::BULKHEAD_FULL => return Reason::BulkheadFull,
+            Self::SHEDDING => return Reason::Shedding,
+            _ => {}
         }
         const REASONS: [Reason; 4] = [
             Reason::Open,

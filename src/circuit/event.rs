@@ -125,6 +125,8 @@ fn label_of(told: &Transition) -> &'static str {
     match told.to {
         _ if told.mode != told.mode_before || told.mode == Mode::ForcedOpen => "mode",
         _ if told.cause == Cause::TripVetoed => "stays_closed",
+        _ if matches!(told.cause, Cause::ShedBegan(_)) => "sheds",
+        _ if told.cause == Cause::ShedEnded => "sheds_no_more",
         State::Closed => "closed",
         State::Open => "opened",
         State::HalfOpen => "half_open",

@@ -245,6 +245,7 @@ mod tests {
             consecutive_failures: 0,
             probes: None,
             ramp_share: 0,
+            shed_share: 0,
         }
     }
 

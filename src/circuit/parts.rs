@@ -215,11 +215,12 @@ impl FallbackKind {
 }
 
 impl FallbackCause {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Rejected(Reason::Open),
         Self::Rejected(Reason::HalfOpenFull),
         Self::Rejected(Reason::ForcedOpen),
         Self::Rejected(Reason::Ramping),
+        Self::Rejected(Reason::Shedding),
         Self::Rejected(Reason::BulkheadFull),
         Self::TimedOut,
         Self::Failed,
@@ -588,11 +589,15 @@ mod tests {
             }
         }
         let totals = counters.read().fallbacks;
-        assert_eq!(totals.len(), 49);
+        let causes = FallbackCause::ALL.len();
+        assert_eq!(totals.len(), FallbackKind::ALL.len() * causes);
         for (at, total) in totals.iter().enumerate() {
-            assert_eq!(total.kind, FallbackKind::ALL[at / 7]);
-            assert_eq!(total.cause, FallbackCause::ALL[at % 7]);
-            assert_eq!((total.answered, total.failed), (at as u64 / 7 + 1, 1));
+            assert_eq!(total.kind, FallbackKind::ALL[at / causes]);
+            assert_eq!(total.cause, FallbackCause::ALL[at % causes]);
+            assert_eq!(
+                (total.answered, total.failed),
+                ((at / causes + 1) as u64, 1)
+            );
         }
     }
 

@@ -67,6 +67,9 @@ pub struct Snapshot {
     pub probes: Option<ProbeCounts>,
     /// The share of calls that is admitted while closed, in `0..=1`. Below 1 only while ramping.
     pub ramp_share: f64,
+    /// The share of calls that is refused while closed, because so many fail, in `0..1` (rule B9). 0 unless the circuit
+    /// [sheds](crate::CircuitBuilder::shed).
+    pub shed_share: f64,
     /// What became of all calls. `None` if totals are turned off.
     pub totals: Option<Totals>,
     /// How long calls have taken. `None` unless [durations](crate::CircuitBuilder::durations) are turned on.
@@ -107,6 +110,7 @@ impl Snapshot {
             window: view.counts,
             probes: view.probes,
             ramp_share: share(view.ramp_share),
+            shed_share: share(view.shed_share),
             totals,
             durations,
             parts,

@@ -14,7 +14,7 @@ use super::{
     tree::Node,
     values::{
         ABANDONED, JITTERS, MODES, abandoned, bulkhead, change, open_for, probes, ramp, retries,
-        set, shared, tags,
+        set, shared, shed, tags,
     },
 };
 use crate::{
@@ -60,6 +60,7 @@ pub(super) enum Shape {
     Whole(u64),
     /// Any number of at least so much.
     Number(f64),
+    NumberTo(f64, f64),
     /// Above 0 and at most 1.
     Share,
     /// 0 as a share.
@@ -118,8 +119,8 @@ pub(super) enum Unsaid {
 use {
     Shape::{
         Bases, Circuit, Circuits, Count, HeaderName, Lints, List, Name, NoShare, NoTime, Number,
-        Off, Part, Patterns, Probes, Share, Statuses, Switch, Table, Tables, Text, Texts, Time,
-        TimeOf, Whole, Word,
+        NumberTo, Off, Part, Patterns, Probes, Share, Statuses, Switch, Table, Tables, Text, Texts,
+        Time, TimeOf, Whole, Word,
     },
     Unsaid::{Is, Nothing, Required},
 };
@@ -397,7 +398,7 @@ pub(super) type Change = Arc<dyn Fn(CircuitBuilder) -> CircuitBuilder + Send + S
 type Read = fn(&mut Reader, &str, &Node) -> Option<Change>;
 
 /// What may be said of a circuit, and how it is read. Named like the builder's methods, which tell more of each.
-pub(super) const CIRCUIT: [(Key, Read); 27] = [
+pub(super) const CIRCUIT: [(Key, Read); 28] = [
     (
         key(
             "failure_rate",
@@ -633,6 +634,15 @@ pub(super) const CIRCUIT: [(Key, Read); 27] = [
     ),
     (
         key(
+            "shed",
+            &[Table(&SHED), Off],
+            Is(|it| it.shed().map(|(multiplier, _)| multiplier).into()),
+            "While a part of the calls fails, refuses as large a share as the window is evidence for.",
+        ),
+        |r, p, n| set(r.unless_off(p, n, shed), Settings::set_shed),
+    ),
+    (
+        key(
             "spread_retry_after",
             &[Share, Off],
             Is(|it| it.spread_retry_after().into()),
@@ -722,6 +732,21 @@ pub(super) const OPEN_FOR: [Key; 4] = [
         Is(|it| word_of(&JITTERS, it.open_for().get_jitter())),
         "How breaks vary at random. A share: up to so much longer or shorter. `\"equal\"`: down to half. `\"full\"`: \
          down to nothing.",
+    ),
+];
+
+pub(super) const SHED: [Key; 2] = [
+    key(
+        "multiplier",
+        &[NumberTo(1.0, 100.0)],
+        Required,
+        "Nothing is refused while there are at most so many calls for each that is accepted.",
+    ),
+    key(
+        "floor",
+        &[Share],
+        Required,
+        "The share that is let through whatever fails; below 1.",
     ),
 ];
 

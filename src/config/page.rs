@@ -73,6 +73,7 @@ fn of_shape(shape: &Shape) -> String {
         Shape::Count(least, u32::MAX) => format!("a whole number of at least {least}"),
         Shape::Count(least, most) => format!("a whole number from {least} to {most}"),
         Shape::Number(least) => format!("a number of at least {least}"),
+        Shape::NumberTo(least, most) => format!("a number from {least} to {most}"),
         Shape::Share => "a share".to_owned(),
         Shape::Time => "a time".to_owned(),
         Shape::TimeOf(least, most) => {

@@ -95,6 +95,9 @@ fn of_shape(shape: &Shape) -> Value {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
         Shape::Number(least) => json!({ "type": "number", "minimum": least }),
+        Shape::NumberTo(least, most) => {
+            json!({ "type": "number", "minimum": least, "maximum": most })
+        }
         Shape::Share => json!({ "$ref": "#/$defs/share" }),
         // No pattern tells which of two times is longer.
         Shape::Time | Shape::TimeOf(..) => json!({ "$ref": "#/$defs/time" }),

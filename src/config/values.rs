@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    keys::{ABANDONED_AFTER, BULKHEAD, Change, OPEN_FOR, RAMP, RETRIES, SHARED, names},
+    keys::{ABANDONED_AFTER, BULKHEAD, Change, OPEN_FOR, RAMP, RETRIES, SHARED, SHED, names},
     problem::Problem,
     read::{DURATION, Reader, SHARE, is_above, is_all_digits, join, range},
     tree::Node,
@@ -143,6 +143,27 @@ pub(super) fn ramp(reader: &mut Reader, path: &str, node: &Node) -> Option<(Dura
         }
     }
     Some((over?, from?))
+}
+
+/// `{ multiplier = 1.5, floor = "10%" }`.
+pub(super) fn shed(reader: &mut Reader, path: &str, node: &Node) -> Option<(f64, f64)> {
+    if !matches!(node, Node::Map(_)) {
+        let allowed = "a table such as { multiplier = 1.5, floor = \"10%\" }";
+        reader.problems.push(Problem::new(path, node, allowed));
+        return None;
+    }
+    let (mut multiplier, mut floor) = (None, None);
+    let entries = reader.table_of(path, node, &names(&SHED));
+    for key in ["multiplier", "floor"] {
+        let path_of_key = join(path, key);
+        match (key, entries.iter().find(|(known, _)| *known == key)) {
+            ("multiplier", Some((_, value))) => multiplier = reader.number(&path_of_key, value),
+            (_, Some((_, value))) => floor = reader.share(&path_of_key, value),
+            ("multiplier", None) => missing(reader, path, key, "a number such as 1.5"),
+            (_, None) => missing(reader, path, key, SHARE),
+        }
+    }
+    Some((multiplier?, floor?))
 }
 
 /// `20`, or `{ places = 20, wait = "50ms" }`.

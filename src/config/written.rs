@@ -36,6 +36,10 @@ fn node(key: &str, value: &Value) -> Option<Node> {
         Value::Switch(on) => (*on).into(),
         Value::Probes(successes, of) => Node::Text(format!("{successes} of {of}")),
         Value::Ramp(over, from) => table([("over", (*over).into()), ("from", (*from).into())]),
+        Value::Shed(multiplier, floor) => table([
+            ("multiplier", (*multiplier).into()),
+            ("floor", (*floor).into()),
+        ]),
         Value::Bulkhead(places, wait) => {
             table([("places", (*places).into()), ("wait", (*wait).into())])
         }
@@ -158,6 +162,7 @@ mod tests {
                     .set_open_for(growing().jitter(Jitter::Fraction(0.2)))
                     .set_jitter_seed(u64::MAX)
                     .set_ramp((second * 10, 0.1))
+                    .set_shed((1.001, 0.05))
                     .set_spread_retry_after(0.3)
                     .set_probes((2, 3))
                     .set_permits(2)

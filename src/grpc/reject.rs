@@ -101,6 +101,7 @@ pub(super) fn message(reason: Reason) -> &'static str {
         Reason::HalfOpenFull => "the circuit is half-open and full",
         Reason::ForcedOpen => "the circuit is forced open",
         Reason::Ramping => "the circuit is ramping up",
+        Reason::Shedding => "the circuit is shedding",
         Reason::BulkheadFull => "too many calls are under way",
     }
 }
@@ -125,6 +126,7 @@ mod tests {
             Reason::HalfOpenFull,
             Reason::ForcedOpen,
             Reason::Ramping,
+            Reason::Shedding,
         ];
         for reason in reasons {
             assert_eq!(message(reason), format!("the circuit is {reason}"));

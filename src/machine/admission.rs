@@ -1,4 +1,4 @@
-//! Who is admitted, and who is not (rules C1, C3, D1, D4, D6).
+//! Who is admitted, and who is not (rules B9, C1, C3, D1, D4, D6).
 
 use super::{
     Admission, Cause, Core, Era, HEARD, LIMITED, Mode, Nanos, Refusal, Ticket, Transition, WHOLE,
@@ -118,42 +118,64 @@ impl Core {
         }
     }
 
-    /// D6: the admitted share of a ramp grows with the time since closing.
+    /// D6: the admitted share of a ramp grows with the time since closing. B9: what the window says is shed.
     fn admit_closed(&self, word: Word, now: u64) -> Attempt<Result<Ticket, Refusal>> {
         let ticket = Ticket::new(word);
-        if !word.is_ramping() {
-            return Done(Ok(ticket));
-        }
-        let share = self.ramp_share(word, now);
-        if share >= WHOLE {
+        if word.is_ramping() && self.ramp_share(word, now) >= WHOLE {
             // The ramp is over: once somebody has said so, nobody looks at the clock for it again.
-            return self.swap(word, word.ramped_up()).map(|()| Ok(ticket));
+            let ramped_up = word.ramped_up();
+            let ended = self.swap(word, ramped_up);
+            return match ramped_up.holds_back() {
+                true => Lost,
+                false => ended.map(|()| Ok(ticket)),
+            };
         }
-        Done(if self.passes_ramp(share, now) {
-            Ok(ticket)
-        } else {
-            Err(Refusal::Ramping)
-        })
+        let refusal = self
+            .held_back(word, now)
+            .filter(|held| !self.passes(*held, now));
+        Done(refusal.map_or(Ok(ticket), |held| Err(held.by)))
     }
 
-    /// D6: whether a ramp that admits `share` of the calls admits this one.
-    pub(super) fn passes_ramp(&self, share: u64, now: u64) -> bool {
+    /// What a closed circuit holds back, by the one of ramp and shedding that admits less; `None` if it admits all.
+    #[inline]
+    pub(super) fn held_back(&self, word: Word, now: u64) -> Option<HeldBack> {
+        if !word.holds_back() {
+            return None;
+        }
+        let ramp = self.ramp_share(word, now);
+        let unshed = WHOLE - self.shed_share(word, now);
+        let (admitted, by) = match ramp <= unshed {
+            true => (ramp, Refusal::Ramping),
+            false => (unshed, Refusal::Shedding),
+        };
+        (admitted < WHOLE).then_some(HeldBack { admitted, by })
+    }
+
+    /// Why some calls are turned away now, if a closed circuit does that.
+    #[cfg(feature = "degrade")]
+    pub(crate) fn holds_back_by(&self, now: u64) -> Option<Refusal> {
+        self.held_back(self.load(), now).map(|held| held.by)
+    }
+
+    /// B9, D6: whether this call is of the share that is admitted.
+    pub(super) fn passes(&self, held: HeldBack, now: u64) -> bool {
         // Relaxed: the turns only have to differ.
         let turn = self.ramp_turn.fetch_add(1, Ordering::Relaxed);
-        if spread(turn) < share {
+        if spread(turn) < held.admitted {
             self.ramp_admitted.fetch_max(now, Ordering::Relaxed);
             return true;
         }
-        self.is_trickle(now)
+        self.is_trickle(held, now)
     }
 
     /// D6: whether this call is admitted because the ramp has admitted nobody for a while: one call is no stampede.
     /// Of several that come then, one is.
     ///
     /// Relaxed: an instant of its own, and the swap gives it to one.
-    pub(super) fn is_trickle(&self, now: u64) -> bool {
+    pub(super) fn is_trickle(&self, held: HeldBack, now: u64) -> bool {
         let last = self.ramp_admitted.load(Ordering::Relaxed);
-        now.saturating_sub(last) >= TRICKLE
+        held.by == Refusal::Ramping
+            && now.saturating_sub(last) >= TRICKLE
             && self
                 .ramp_admitted
                 .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
@@ -183,7 +205,7 @@ impl Core {
         Nanos::new(remaining.saturating_add(more))
     }
 
-    /// The share of calls a closed circuit admits, in millionths.
+    /// The share of calls that a ramp admits, in millionths.
     pub(super) fn ramp_share(&self, word: Word, now: u64) -> u64 {
         if !word.is_ramping() {
             return WHOLE;
@@ -350,6 +372,13 @@ impl TimeOut {
             Self::Ended(transition) => Some(transition),
         }
     }
+}
+
+/// A share of the calls that a closed circuit admits, in millionths, and why the others are turned away.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeldBack {
+    pub(super) admitted: u64,
+    pub(super) by: Refusal,
 }
 
 /// Calls that come no closer than this, in nanoseconds, are no stampede: a tenth of a second.

@@ -12,7 +12,7 @@
 //! * A call: `readiness` (*Core*, before it), `admission` (*Core*), `ticket` (which an admitted call holds), `record`
 //!   (*Core*, after it), `heard` (*Core*, after it, if somebody hears of it).
 //! * What that decides: `tripping` (*Core*, when a closed circuit trips), `probe` (*Core*, half-open), `transition`
-//!   (*Core*, how one era ends and the next begins), `backoff` (for how long), `trip_cause` (why, for rejections).
+//!   (*Core*, how one era ends and the next begins), `shed` (*Core*, a share of the calls), `backoff` (for how long), `trip_cause` (why, for rejections).
 //! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (its number, and what does not fit in
 //!   there), `window` (of `count_window` or `time_window`), `totals`, `durations`, and `stripes` for all that is
 //!   counted by many threads.
@@ -43,6 +43,7 @@ mod readiness;
 mod record;
 mod retry;
 mod saved;
+mod shed;
 mod slots;
 mod stripes;
 pub(crate) mod sync;
@@ -80,6 +81,7 @@ pub(crate) use self::{
     nanos::Nanos,
     numbers::{Numbers, Plan, WindowKind, nanos},
     readiness::{RampTurn, Seen},
+    shed::Shed,
     ticket::Ticket,
     time_window::{MAX_BUCKETS, MAX_SPAN, MIN_SPAN},
     totals::End,
@@ -126,6 +128,8 @@ pub(crate) struct Core {
     retry_turn: AtomicU64,
     /// When a ramp last admitted a call, in nanoseconds.
     ramp_admitted: AtomicU64,
+    /// When there was last something to shed, in nanoseconds.
+    shed_at: AtomicU64,
     backoff: Backoff,
     policy: Option<Policy>,
     /// Written once: when the circuit is built, or later.
@@ -147,6 +151,8 @@ pub(crate) enum Refusal {
     /// Until forced open is over; [`Nanos::FOREVER`] if a person has to end it.
     ForcedOpen(Nanos),
     Ramping,
+    /// B9: it is not of the share that is let through.
+    Shedding,
 }
 
 impl Refusal {
@@ -154,10 +160,15 @@ impl Refusal {
     /// anew that there is a call to come (N5).
     pub(crate) fn lasts(self) -> Option<Nanos> {
         match self {
-            Self::ForcedOpen(Nanos::FOREVER) | Self::Ramping => None,
+            Self::ForcedOpen(Nanos::FOREVER) | Self::Ramping | Self::Shedding => None,
             Self::Open(left) | Self::HalfOpenFull(left) | Self::ForcedOpen(left) => Some(left),
             Self::Held(left) => Some(left.min(SECOND)),
         }
+    }
+
+    /// Whether a closed circuit has let others pass instead.
+    pub(crate) fn is_choice(self) -> bool {
+        matches!(self, Self::Ramping | Self::Shedding)
     }
 
     pub(crate) fn is_held(self) -> bool {
@@ -233,6 +244,7 @@ impl Core {
             ramp_turn: AtomicU64::new(0),
             retry_turn: AtomicU64::new(0),
             ramp_admitted: AtomicU64::new(0),
+            shed_at: AtomicU64::new(0),
             backoff: Backoff {
                 function: open_for,
                 seed: parts.seed,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::WHOLE;
 use super::backoff::{DEFAULT_OPEN_FOR, JitterKind, OfAttempt};
+use super::shed::Shed;
 use super::types::AbandonedPolicy;
 use super::word::BreakLength;
 
@@ -109,6 +110,7 @@ numbers! {
         ramp_from: u64 = 0,
         /// In millionths.
         spread_retry_after: u64 = 0,
+        shed: Shed = Shed::OFF,
         abandoned: AbandonedPolicy = AbandonedPolicy::FailureIfSlow,
         // Limits, which the machine only keeps, are the last: see `DECIDING`.
         /// In nanoseconds.
@@ -173,6 +175,16 @@ impl Words for u64 {
 impl Words for f64 {
     fn write(self, words: &mut [u64]) {
         words[0] = self.to_bits();
+    }
+
+    fn read(words: &[u64]) -> Self {
+        Self::from_bits(words[0])
+    }
+}
+
+impl Words for Shed {
+    fn write(self, words: &mut [u64]) {
+        words[0] = self.bits();
     }
 
     fn read(words: &[u64]) -> Self {

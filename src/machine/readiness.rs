@@ -1,9 +1,9 @@
-//! What readiness asks of a circuit, before there is a call (rules A6, G1, G2).
+//! What readiness asks of a circuit, before there is a call (rules A6, B9, G1, G2).
 
 use std::time::Duration;
 
 use super::{
-    Core, Nanos, Refusal, State, Ticket, Transition, WHOLE, WithTransition,
+    Core, Nanos, Refusal, State, Ticket, Transition, WithTransition,
     admission::TimeOut,
     record::Verdict,
     retry::Attempt::{self, Done, Lost},
@@ -11,7 +11,7 @@ use super::{
     word::{StateMode, Word},
 };
 
-/// What a ramp has said about a call to come (D6). It is asked once for each call, before the inner service is
+/// What a ramp or shedding has said about a call to come (B9, D6). It is asked once for each call, before the inner service is
 /// (G1), and what it says holds until the call, in the same era.
 ///
 /// `era | passes (1) | asked (1)`: one word, because every call carries it.
@@ -19,7 +19,7 @@ use super::{
 pub(crate) struct RampTurn(u64);
 
 impl RampTurn {
-    /// It was not asked, or there is no ramp.
+    /// It was not asked, or nothing is held back.
     pub(crate) const NOT_YET: Self = Self(0);
 
     fn new(word: Word, passes: bool) -> Self {
@@ -59,28 +59,25 @@ impl Core {
     /// In shadow, nobody is turned away, and the call takes its turn itself.
     #[cold]
     fn take_ramp_turn(&self, turn: &mut RampTurn, now: impl Fn() -> u64) -> Option<Refusal> {
-        let is_ramping = |word: Word| word.state_mode() == StateMode::Closed && word.is_ramping();
-        if !is_ramping(self.load()) {
+        let holds_back = |word: Word| word.state_mode() == StateMode::Closed && word.holds_back();
+        if !holds_back(self.load()) {
             return None;
         }
         let now = now();
         let word = self.load();
-        let share = self.ramp_share(word, now);
-        if !is_ramping(word) || share >= WHOLE {
-            return None;
-        }
+        let held = self.held_back(word, now).filter(|_| holds_back(word))?;
         let (passes, turned_away) = (RampTurn::new(word, true), RampTurn::new(word, false));
         let lets_pass = match *turn {
             turn if turn == passes => true,
             // It is asked once, but a trickle is admitted whatever was said.
-            turn if turn == turned_away => self.is_trickle(now),
-            _ => self.passes_ramp(share, now),
+            turn if turn == turned_away => self.is_trickle(held, now),
+            _ => self.passes(held, now),
         };
         *turn = if lets_pass { passes } else { turned_away };
-        (*turn == turned_away).then_some(Refusal::Ramping)
+        (*turn == turned_away).then_some(held.by)
     }
 
-    /// Admits a call that the ramp lets pass already, while that ramp goes on; `None` for any other.
+    /// Admits a call that was let pass already, while something is still held back; `None` for any other.
     pub(crate) fn admit_in_turn(
         &self,
         turn: RampTurn,
@@ -91,7 +88,7 @@ impl Core {
         }
         let now = now();
         let word = self.load();
-        let goes_on = word.state_mode() == StateMode::Closed && word.is_ramping();
+        let goes_on = word.state_mode() == StateMode::Closed && word.holds_back();
         let passes = goes_on && turn == RampTurn::new(word, true);
         passes.then(|| Ticket::new(word).started_at(now))
     }
@@ -123,7 +120,7 @@ impl Core {
                 }
             }
             StateMode::HalfOpen => self.half_open_refusal(word, &now),
-            // A ramp chooses among calls; whether it takes this one is asked only when one is to come.
+            // A ramp and shedding choose among calls; whether this one is taken is asked only when one is to come.
             _ => Done(None),
         })
     }
@@ -255,8 +252,8 @@ impl Core {
             answer: renewed
                 .or_else(|| self.refusal(self.seen(), || now))
                 .unwrap_or(match found {
-                    // It was turned away by its turn, whatever has become of the ramp.
-                    Refusal::Ramping => found,
+                    // It was turned away by its turn, whatever has become of that.
+                    Refusal::Ramping | Refusal::Shedding => found,
                     _ => Refusal::Open(Nanos::ZERO),
                 }),
             transition: timed_out.and_then(TimeOut::transition),

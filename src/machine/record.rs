@@ -240,6 +240,7 @@ impl Core {
                     .or_else(|| self.count_consecutive_failure(call, floor))
             }
         }
+        .or_else(|| self.look_at_shed(call))
         .map(|turned| turned.held_against(&call.numbers))
     }
 

@@ -88,6 +88,8 @@ pub struct RejectedTotals {
     pub forced_open: u64,
     /// The ramp (slow start) did not take the call: [`Reason::Ramping`](crate::Reason::Ramping).
     pub ramping: u64,
+    /// The call was not of the share that shedding lets through: [`Reason::Shedding`](crate::Reason::Shedding).
+    pub shedding: u64,
     /// All places of the bulkhead were taken: [`Reason::BulkheadFull`](crate::Reason::BulkheadFull).
     pub bulkhead_full: u64,
 }
@@ -99,6 +101,7 @@ impl RejectedTotals {
             self.half_open_full,
             self.forced_open,
             self.ramping,
+            self.shedding,
             self.bulkhead_full,
         ]
         .into_iter()
@@ -148,6 +151,7 @@ struct RejectedStripe {
     half_open_full: AtomicU64,
     forced_open: AtomicU64,
     ramping: AtomicU64,
+    shedding: AtomicU64,
 }
 
 impl RejectedStripe {
@@ -158,6 +162,7 @@ impl RejectedStripe {
             Refusal::HalfOpenFull(_) => &self.half_open_full,
             Refusal::ForcedOpen(_) => &self.forced_open,
             Refusal::Ramping => &self.ramping,
+            Refusal::Shedding => &self.shedding,
         }
     }
 }
@@ -221,6 +226,7 @@ impl TotalCounters {
             half_open_full: sum(|stripe| &stripe.rejected.half_open_full),
             forced_open: sum(|stripe| &stripe.rejected.forced_open),
             ramping: sum(|stripe| &stripe.rejected.ramping),
+            shedding: sum(|stripe| &stripe.rejected.shedding),
             // Counted outside: see `Totals::with_bulkhead_full`.
             bulkhead_full: 0,
         };

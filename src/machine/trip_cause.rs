@@ -89,7 +89,9 @@ impl Core {
     pub(crate) fn cause_of_rejection(&self, refusal: Refusal) -> PackedCause {
         let word = self.load();
         let eras_since = match word.state_mode() {
-            _ if matches!(refusal, Refusal::ForcedOpen(_)) => return PackedCause::UNKNOWN,
+            _ if matches!(refusal, Refusal::ForcedOpen(_) | Refusal::Shedding) => {
+                return PackedCause::UNKNOWN;
+            }
             StateMode::Open => 0,
             StateMode::HalfOpen => 1,
             StateMode::Closed if word.is_ramping() => 2,
@@ -111,8 +113,9 @@ const OF_THREE: u32 = 19;
 
 impl PackedCause {
     pub(crate) const UNKNOWN: Self = Self(0);
-    /// No cause has this kind, and none reads as one: what a rejection that has no cause is told by.
+    /// No cause has these kinds, and none reads as one: what a rejection that has no cause is told by.
     pub(crate) const RESERVED: Self = Self(15);
+    pub(crate) const ALSO_RESERVED: Self = Self(14);
     pub(crate) const BITS: u32 = KIND_BITS + 2 * OF_TWO;
 
     pub(crate) const fn from_bits(bits: u64) -> Self {
@@ -144,7 +147,12 @@ impl PackedCause {
             Cause::ProbesTimedOut => 8,
             Cause::ProbesAbandoned => 9,
             Cause::Shared => 10,
-            Cause::TripVetoed | Cause::WaitOver | Cause::Recovered | Cause::ForceExpired => 0,
+            Cause::TripVetoed
+            | Cause::WaitOver
+            | Cause::Recovered
+            | Cause::ForceExpired
+            | Cause::ShedBegan(_)
+            | Cause::ShedEnded => 0,
         })
     }
 

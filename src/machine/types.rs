@@ -129,6 +129,10 @@ pub enum Cause {
     /// The fleet that shares the circuit decided so (N3, N4, N6). The fleet opened it, closed it, or a person did
     /// something to the circuit on another instance.
     Shared,
+    /// The circuit begins to refuse a share of its calls, by what its window holds (B9). It stays closed.
+    ShedBegan(WindowCounts),
+    /// The window has held nothing to shed for a second or more, and everything is admitted again (B9).
+    ShedEnded,
 }
 
 impl Cause {
@@ -151,6 +155,8 @@ impl Cause {
             Self::Recovered => "recovered",
             Self::ForceExpired => "force_expired",
             Self::Shared => "shared",
+            Self::ShedBegan(_) => "shed_began",
+            Self::ShedEnded => "shed_ended",
         }
     }
 }
@@ -173,14 +179,22 @@ impl fmt::Display for Cause {
             Self::Recovered => f.write_str("the probes succeeded"),
             Self::ForceExpired => f.write_str("the time is over for which it was forced open"),
             Self::Shared => f.write_str("the fleet has decided"),
+            Self::ShedBegan(counts) => {
+                write!(f, "{} of {} calls failed", counts.failed, counts.calls)?;
+                match counts.slow {
+                    0 => Ok(()),
+                    slow => write!(f, ", {slow} were slow"),
+                }
+            }
+            Self::ShedEnded => f.write_str("there is nothing to shed any more"),
         }
     }
 }
 
 /// One transition of one circuit, or one change of its mode.
 ///
-/// `from` and `to` are the same state in three cases: only the mode changes, an open circuit is tripped again, or a
-/// closed one is reset.
+/// `from` and `to` are the same state in four cases: only the mode changes, an open circuit is tripped again, a closed
+/// one is reset, or a closed one begins to shed calls or stops.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Transition {
@@ -193,13 +207,13 @@ pub struct Transition {
     /// The mode now.
     pub mode: Mode,
     /// The number of the era that began (elsewhere: generation). It grows by one with every transition. A change
-    /// between normal and shadow leaves it as it is.
+    /// between normal and shadow leaves it as it is, and so does shedding.
     pub era: u64,
     /// Why it happened.
     pub cause: Cause,
     /// What would have opened the circuit, if that was vetoed ([`Cause::TripVetoed`]). Otherwise `None`.
     pub vetoed: Option<Cause>,
-    /// What the window held when the circuit left closed, or would have left it but for a veto. For a rate, exactly the
+    /// What the window held when the circuit left closed, would have left it but for a veto, or began to shed calls. For a rate, exactly the
     /// calls that decided. `None` for every other transition, and without a window.
     pub counts: Option<WindowCounts>,
     /// The setting that the cause reached, or the vetoed cause, as it was at that moment. `None` if the cause has no
@@ -214,10 +228,18 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Whether it began its era; a change between normal and shadow came into one.
+    /// Whether it began its era; a change between normal and shadow came into one, and so does shedding.
     pub(crate) fn begins_era(&self) -> bool {
+        if self.is_of_shedding() {
+            return false;
+        }
         let decided = |mode| matches!(mode, Mode::Normal | Mode::Shadow);
         self.mode == self.mode_before || !decided(self.mode) || !decided(self.mode_before)
+    }
+
+    /// B9: whether a closed circuit begins to shed calls, or stops.
+    pub(crate) fn is_of_shedding(&self) -> bool {
+        matches!(self.cause, Cause::ShedBegan(_) | Cause::ShedEnded)
     }
 
     /// Whether its era is later than that one.

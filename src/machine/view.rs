@@ -80,6 +80,7 @@ impl Core {
             minimum_calls,
             watches_slow: self.window.watches_slow(),
             ramp_share: self.ramp_share(word, now),
+            shed_share: self.shed_share(word, now),
         };
         self.show_led(word, view)
     }
@@ -92,6 +93,7 @@ impl Core {
         (word.state(), word.mode()) == (State::Closed, mode)
             && word.consecutive_failures() == 0
             && self.ramp_share(word, now) == WHOLE
+            && self.shed_share(word, now) == 0
             && self.next_attempt(word, State::Open, now) == 1
             && (self.window.is_none() || self.window.counts(word.era().number(), now).calls == 0)
     }
@@ -135,4 +137,6 @@ pub(crate) struct View {
     pub(crate) probes: Option<ProbeCounts>,
     /// In millionths.
     pub(crate) ramp_share: u64,
+    /// In millionths.
+    pub(crate) shed_share: u64,
 }

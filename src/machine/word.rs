@@ -7,7 +7,7 @@
 //! ┌──────────────────────────────────────┬────────────────────────┬──────┐
 //! │ era (37 bits)                        │ payload (24 bits)      │ mode │
 //! └──────────────────────────────────────┴────────────────────────┴──────┘
-//!   closed      ramping (1) · failures in a row (23)
+//!   closed      ramping (1) · shedding (1) · failures in a row (22)
 //!   open        the length of the break: digits (20) · power of ten (4)
 //!   forced open for how long at most: digits (18) · power of ten (4); zero: no end · the mode before (2)
 //!   half-open   failures left (6) · successes left (6) · admissions left (6) · permits left (6)
@@ -36,9 +36,10 @@ const PAYLOAD_MASK: u64 = ((1 << PAYLOAD_BITS) - 1) << STATE_MODE_BITS;
 const _: () = assert!(ERA_SHIFT + Era::BITS == u64::BITS);
 
 const RAMPING: u64 = 1 << (ERA_SHIFT - 1);
+const SHEDDING: u64 = 1 << (ERA_SHIFT - 2);
 
 /// The largest number of failures in a row that the closed payload can count to.
-pub(crate) const MAX_CONSECUTIVE_FAILURES: u64 = (1 << (PAYLOAD_BITS - 1)) - 1;
+pub(crate) const MAX_CONSECUTIVE_FAILURES: u64 = (1 << (PAYLOAD_BITS - 2)) - 1;
 
 /// The largest number of probes, permits or successes that the half-open payload can hold.
 pub(crate) const MAX_PROBES: u64 = 63;
@@ -202,9 +203,9 @@ impl Word {
         self.0 & !PAYLOAD_MASK
     }
 
-    /// Closed, not ramping, and not disabled: the case that must cost nothing.
+    /// Closed, neither ramping nor shedding, and not disabled: the case that must cost nothing.
     pub(crate) const fn admits_fast(self) -> bool {
-        self.0 & (STATE_MODE_MASK | RAMPING) <= StateMode::ClosedShadow as u64
+        self.0 & (STATE_MODE_MASK | RAMPING | SHEDDING) <= StateMode::ClosedShadow as u64
     }
 
     /// The closed word of the next era.
@@ -246,13 +247,31 @@ impl Word {
         self.with_payload(self.payload() & !MAX_CONSECUTIVE_FAILURES | consecutive_failures)
     }
 
-    /// Whether a closed circuit is still holding back part of its traffic.
+    /// Whether a closed circuit is still holding back part of its traffic after it has closed.
     pub(crate) const fn is_ramping(self) -> bool {
         matches!(self.state(), State::Closed) && self.0 & RAMPING != 0
     }
 
     pub(crate) const fn ramped_up(self) -> Self {
         Self(self.0 & !RAMPING)
+    }
+
+    /// Whether a closed circuit refuses a share of its calls, as its window says, or has just done so.
+    pub(crate) const fn is_shedding(self) -> bool {
+        matches!(self.state(), State::Closed) && self.0 & SHEDDING != 0
+    }
+
+    pub(crate) const fn with_shedding(self, shedding: bool) -> Self {
+        if shedding {
+            Self(self.0 | SHEDDING)
+        } else {
+            Self(self.0 & !SHEDDING)
+        }
+    }
+
+    /// Whether it is closed, and perhaps not for every call.
+    pub(crate) const fn holds_back(self) -> bool {
+        matches!(self.state(), State::Closed) && self.0 & (RAMPING | SHEDDING) != 0
     }
 
     /// The forced-open word of the next era, which remembers the mode before. Without an end, or with one: see
@@ -666,6 +685,12 @@ mod tests {
         assert!(!Word::first(Mode::Disabled).admits_fast());
         let ramping = closed.closed_next(Mode::Normal, true);
         assert!(!ramping.admits_fast() && ramping.ramped_up().admits_fast());
+        let shedding = closed
+            .with_consecutive_failures(MAX_CONSECUTIVE_FAILURES)
+            .with_shedding(true);
+        assert!(!shedding.admits_fast() && shedding.holds_back() && !shedding.is_ramping());
+        assert_eq!(shedding.consecutive_failures(), MAX_CONSECUTIVE_FAILURES);
+        assert!(shedding.with_shedding(false).admits_fast());
         for state_mode in &StateMode::ALL[2..] {
             assert!(!Word::new(Era::FIRST, *state_mode, 0).admits_fast());
         }

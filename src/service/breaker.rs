@@ -69,7 +69,7 @@ pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = Hea
     /// for it.
     _family: Option<Family<C, R, X>>,
     readiness: Readiness,
-    /// What a ramp has said about the next call. Of an era whose ramp is over it may stay: that says nothing
+    /// What a ramp or shedding has said about the next call. Of an era whose ramp is over it may stay: that says nothing
     /// in any other.
     turn: RampTurn,
     /// What a rejection does about what the inner service has reserved (G3).
@@ -217,9 +217,9 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
         self.shared.rejection().reject(rejected, request)
     }
 
-    /// Whether the next call is rejected, and not by a ramp's choice.
+    /// Whether the next call is rejected, and not because a ramp or shedding has chosen others.
     pub(crate) fn would_reject(&self) -> bool {
-        matches!(self.readiness, Readiness::Rejecting(refusal, _) if refusal != Refusal::Ramping)
+        matches!(self.readiness, Readiness::Rejecting(refusal, _) if !refusal.is_choice())
     }
 
     /// The circuit.

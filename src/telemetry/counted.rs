@@ -187,6 +187,7 @@ fn plus(one: Totals, other: Totals) -> Totals {
         half_open_full,
         forced_open,
         ramping,
+        shedding,
         bulkhead_full,
     } = rejected_by;
     Totals {
@@ -202,6 +203,7 @@ fn plus(one: Totals, other: Totals) -> Totals {
             half_open_full: one.rejected_by.half_open_full.wrapping_add(half_open_full),
             forced_open: one.rejected_by.forced_open.wrapping_add(forced_open),
             ramping: one.rejected_by.ramping.wrapping_add(ramping),
+            shedding: one.rejected_by.shedding.wrapping_add(shedding),
             bulkhead_full: one.rejected_by.bulkhead_full.wrapping_add(bulkhead_full),
         },
         shadowed: one.shadowed.wrapping_add(shadowed),

@@ -73,7 +73,7 @@ pub(super) struct Metric {
 pub(super) const CIRCUIT: &str = "circuit";
 
 /// In the order in which they are shown.
-pub(super) static METRICS: [Metric; 29] = [
+pub(super) static METRICS: [Metric; 30] = [
     Metric {
         name: "circuit_breaker_calls_total",
         labels: &[CIRCUIT, "result"],
@@ -94,7 +94,7 @@ pub(super) static METRICS: [Metric; 29] = [
         name: "circuit_breaker_rejections_total",
         labels: &[CIRCUIT, "reason"],
         unit: Unit::Calls,
-        about: "Calls that were rejected, by reason: open, half_open_full, forced_open, ramping or bulkhead_full",
+        about: "Calls that were rejected, by reason: open, half_open_full, forced_open, ramping, shedding or bulkhead_full",
         kind: Kind::Counter(|reading, count| {
             of_totals(reading, |totals| {
                 let by = totals.rejected_by;
@@ -102,6 +102,7 @@ pub(super) static METRICS: [Metric; 29] = [
                 count(&["half_open_full"], by.half_open_full);
                 count(&["forced_open"], by.forced_open);
                 count(&["ramping"], by.ramping);
+                count(&["shedding"], by.shedding);
                 count(&["bulkhead_full"], by.bulkhead_full);
             });
         }),
@@ -310,6 +311,16 @@ pub(super) static METRICS: [Metric; 29] = [
         kind: Kind::Gauge {
             read: |seen| or_nan(seen.settings.slow_call_rate()),
             gone: f64::NAN,
+        },
+    },
+    Metric {
+        name: "circuit_breaker_shed_share",
+        labels: &[CIRCUIT],
+        unit: Unit::Share,
+        about: "The share of calls that the circuit refuses while it is closed, because so many fail; 0 unless it sheds",
+        kind: Kind::Gauge {
+            read: |seen| seen.snapshot.shed_share,
+            gone: 0.0,
         },
     },
     Metric {

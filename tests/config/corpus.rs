@@ -149,7 +149,7 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
     ),
     (
         "circuits.a.consecutive_failures = 0",
-        "circuits.a.consecutive_failures: 0, but must be 1 to 8388607",
+        "circuits.a.consecutive_failures: 0, but must be 1 to 4194303",
     ),
     (
         "circuits.a.minimum_calls = 0",

@@ -10,7 +10,7 @@ const COUNTS: [(&str, &str); 19] = [
     ("max_circuits", "1 to 4294967295"),
     ("fleet.shards", "1 to 256"),
     ("fleet.budget", "1 to 4294967295"),
-    ("defaults.consecutive_failures", "1 to 8388607"),
+    ("defaults.consecutive_failures", "1 to 4194303"),
     ("defaults.minimum_calls", "1 to 4294967295"),
     ("defaults.count_window", "1 to 65536"),
     ("defaults.time_window_buckets", "1 to 100"),

@@ -18,5 +18,6 @@ mod live_settings;
 mod outcomes;
 mod restoring;
 mod settings;
+mod shedding;
 mod spread;
 mod tripping;

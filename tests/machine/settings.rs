@@ -63,7 +63,7 @@ fn consecutive_failures() {
     ]);
     accepted(&[
         |c| c.consecutive_failures(1),
-        |c| c.consecutive_failures(8_388_607),
+        |c| c.consecutive_failures(4_194_303),
     ]);
 }
 
@@ -538,7 +538,7 @@ fn a_setting_that_is_named_twice_is_what_was_said_last() {
 #[test]
 fn the_most_of_everything_works() {
     let circuit = build(|c| {
-        c.consecutive_failures(8_388_607)
+        c.consecutive_failures(4_194_303)
             .count_window(65_536)
             .failure_rate(1.0)
             .minimum_calls(65_536)

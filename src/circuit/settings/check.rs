@@ -8,10 +8,11 @@ use super::{
     ConfigError, OpenFor, Settings,
     agreement::Agreement,
     retry_limits::RetryLimits,
-    values::{count, duration, millionths, share, unless_zero},
+    values::{count, duration, in_millionths, millionths, share, unless_zero},
 };
 use crate::machine::{
-    self, AbandonedPolicy, MAX_BUCKETS, MAX_SIZE, MAX_SPAN, MIN_SPAN, Numbers, WindowKind, nanos,
+    self, AbandonedPolicy, MAX_BUCKETS, MAX_SIZE, MAX_SPAN, MIN_SPAN, Numbers, Shed, WHOLE,
+    WindowKind, nanos,
 };
 
 /// What the circuit's word has room for.
@@ -65,6 +66,7 @@ impl Settings {
             open_for,
             ramp,
             spread_retry_after,
+            shed: _, // write_shed
             abandoned,
             call_timeout: _, // write_limits
             bulkhead: _,     // write_limits
@@ -78,6 +80,7 @@ impl Settings {
         self.write_probes(&mut numbers, old)?;
         self.write_limits(&mut numbers)?;
         self.write_shared(&mut numbers)?;
+        self.write_shed(&mut numbers)?;
         if let Some((ramp, from)) = *ramp {
             numbers.ramp = above_zero("ramp", ramp)?;
             numbers.ramp_from = millionths("ramp.from", from)?;
@@ -116,6 +119,9 @@ impl Settings {
                 (duration(time), share(numbers.ramp_from))
             }),
             spread_retry_after: unless_zero(numbers.spread_retry_after, share),
+            shed: unless_zero(numbers.shed.multiplier(), |multiplier| {
+                (share(multiplier), share(numbers.shed.floor()))
+            }),
             call_timeout: unless_zero(numbers.call_timeout, duration),
             bulkhead: unless_zero(numbers.bulkhead, |places| {
                 (count(places), duration(numbers.bulkhead_wait))
@@ -223,7 +229,8 @@ impl Settings {
     fn refuse_if_no_failure_trips(&self, old: Option<&Self>) -> Result<(), ConfigError> {
         let trips = self.failure_rate.is_some()
             || self.consecutive_failures.is_some()
-            || self.trip_when.is_some();
+            || self.trip_when.is_some()
+            || self.shed.is_some();
         if trips {
             return Ok(());
         }
@@ -232,7 +239,7 @@ impl Settings {
             true => ("consecutive_failures", "failure_rate"),
             false => ("failure_rate", "consecutive_failures"),
         };
-        let allowed = format!("set where there is neither `{other}` nor `trip_when`");
+        let allowed = format!("set where there is neither `{other}` nor `shed` nor `trip_when`");
         Err(ConfigError::new(field, off(), allowed).blaming(other))
     }
 
@@ -287,6 +294,40 @@ impl Settings {
             numbers.probe_timeout = above_zero("probe_timeout", limit)?;
         }
         Ok(())
+    }
+
+    /// B9. What would never shed anything is refused: the circuit would be open by then.
+    fn write_shed(&self, numbers: &mut Numbers) -> Result<(), ConfigError> {
+        let Some((multiplier, floor)) = self.shed else {
+            return Ok(());
+        };
+        let allowed = "1 to 100";
+        let valid = (1.0..=100.0).contains(&multiplier);
+        ConfigError::unless(valid, "shed.multiplier", &multiplier, allowed)?;
+        let below_one = |floor: &u64| *floor < WHOLE;
+        let allowed = "a share above 0 and below 1";
+        let checked = millionths("shed.floor", floor).ok().filter(below_one);
+        let floor = checked.ok_or_else(|| ConfigError::new("shed.floor", floor, allowed))?;
+        if !self.has_window() {
+            let allowed = "left out where there is no `count_window` or `time_window`";
+            let refused = ConfigError::new("shed.multiplier", multiplier, allowed);
+            return Err(refused.blaming("count_window"));
+        }
+        numbers.shed = Shed::new(in_millionths(multiplier), floor);
+        self.refuse_rate_that_comes_first(numbers)
+    }
+
+    fn refuse_rate_that_comes_first(&self, numbers: &Numbers) -> Result<(), ConfigError> {
+        let begins = WHOLE - WHOLE * WHOLE / numbers.shed.multiplier();
+        match self.failure_rate {
+            Some(rate) if numbers.failure_rate <= begins => {
+                let begins = share(begins);
+                let allowed =
+                    format!("above {begins}, from where the `shed.multiplier` sheds, or off");
+                Err(ConfigError::new("failure_rate", rate, allowed).blaming("shed.multiplier"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn write_limits(&self, numbers: &mut Numbers) -> Result<(), ConfigError> {

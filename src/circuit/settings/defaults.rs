@@ -51,6 +51,7 @@ impl Settings {
             || self.failure_rate.is_some()
             || self.slow_call_rate.is_some()
             || self.trip_when.is_some()
+            || self.shed.is_some()
     }
 
     pub(super) fn has_window(&self) -> bool {

@@ -183,6 +183,9 @@ settings! {
         /// Up to which share later than they could rejections are told to come back; see [the
         /// builder](crate::CircuitBuilder::spread_retry_after).
         spread_retry_after, set_spread_retry_after: f64;
+        /// Which multiple of what is accepted is let through before calls are refused, and which share is let through
+        /// at least; see [the builder](crate::CircuitBuilder::shed).
+        shed, set_shed: (f64, f64);
         /// How long a call may take; see [the builder](crate::CircuitBuilder::call_timeout).
         call_timeout, set_call_timeout: Duration;
         /// How many calls may be in flight at once, and how long one more waits for a place; see [the

@@ -9,7 +9,7 @@ use super::{
 
 impl Settings {
     /// Each by its name, in the order in which they are printed.
-    pub(crate) fn values(&self) -> [(&'static str, Value); 26] {
+    pub(crate) fn values(&self) -> [(&'static str, Value); 27] {
         // Without `..`, so that none is forgotten.
         let Self {
             consecutive_failures,
@@ -26,6 +26,7 @@ impl Settings {
             probe_timeout,
             ramp,
             spread_retry_after,
+            shed,
             call_timeout,
             bulkhead,
             retries,
@@ -64,6 +65,7 @@ impl Settings {
             ("retries", (*retries).into()),
             ("shared", (*shared).into()),
             ("ramp", (*ramp).into()),
+            ("shed", (*shed).into()),
             ("spread_retry_after", (*spread_retry_after).into()),
             ("abandoned", (*abandoned).into()),
             ("totals", (*totals).into()),

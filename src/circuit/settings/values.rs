@@ -26,6 +26,16 @@ pub(crate) fn millionths(field: &'static str, share: f64) -> Result<u64, ConfigE
     Err(ConfigError::new(field, share, allowed))
 }
 
+/// A number of at least 1 and at most 100, in millionths.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is positive, and small"
+)]
+pub(crate) fn in_millionths(number: f64) -> u64 {
+    (number * 1e6).round() as u64
+}
+
 /// The share that so many millionths are.
 #[expect(clippy::cast_precision_loss, reason = "a million is far below 2^52")]
 pub(crate) fn share(millionths: u64) -> f64 {
@@ -77,6 +87,8 @@ pub(crate) enum Value {
     /// So many successes of so many probes.
     Probes(u32, u32),
     Ramp(Duration, f64),
+    /// A multiple of what is accepted, and a floor.
+    Shed(f64, f64),
     /// So many places, and a wait for one.
     Bulkhead(u32, Duration),
     Retries(RetryLimits),
@@ -97,6 +109,7 @@ impl Display for Value {
             Self::Switch(on) => f.write_str(if *on { "on" } else { "off" }),
             Self::Probes(successes, of) => write!(f, "{successes} of {of}"),
             Self::Ramp(time, from) => write!(f, "{time:?} from {from:?}"),
+            Self::Shed(multiplier, floor) => write!(f, "above {multiplier:?}, floor {floor:?}"),
             Self::Bulkhead(places, wait) => write!(f, "{places} places, wait {wait:?}"),
             Self::Retries(limits) => write!(f, "{limits}"),
             Self::Shared(agreement) => write!(f, "{agreement}"),
@@ -120,6 +133,7 @@ impl Display for Code<&Value> {
             Value::Switch(on) => write!(f, "{on}"),
             Value::Probes(successes, of) => write!(f, "{successes}, {of}"),
             Value::Ramp(time, from) => write!(f, "{}, {from:?}", Code(*time)),
+            Value::Shed(multiplier, floor) => write!(f, "{multiplier:?}, {floor:?}"),
             Value::Bulkhead(places, wait) => write!(f, "{places}, {}", Code(*wait)),
             Value::Retries(limits) => Code(limits).fmt(f),
             Value::Shared(agreement) => Code(agreement).fmt(f),
@@ -219,6 +233,7 @@ macro_rules! value_from {
 }
 
 value_from! {
+    (f64, f64): (multiplier, floor) => Self::Shed(multiplier, floor);
     u32: calls => Self::Number(calls.into());
     u64: number => Self::Number(number);
     f64: share => Self::Share(share);

@@ -144,6 +144,7 @@ fn detail(because: &Because<()>) -> &'static str {
         FallbackCause::Rejected(Reason::HalfOpenFull) => "circuit-half-open",
         FallbackCause::Rejected(Reason::ForcedOpen) => "circuit-forced-open",
         FallbackCause::Rejected(Reason::Ramping) => "circuit-ramping",
+        FallbackCause::Rejected(Reason::Shedding) => "circuit-shedding",
         FallbackCause::Rejected(Reason::BulkheadFull) => "bulkhead-full",
         FallbackCause::TimedOut => "timed-out",
         FallbackCause::Failed => "failed",

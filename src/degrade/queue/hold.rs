@@ -309,8 +309,8 @@ fn cause<Req>(circuit: &Circuit, inner: &impl Holdable<Req>) -> Option<FallbackC
         false => None,
     };
     let reason = refusal.map(Reason::of).map(|(reason, _)| reason);
-    // What the circuit does not refuse, its ramp does.
-    let reason = reason.or_else(|| inner.rejects().then_some(Reason::Ramping));
+    // What the circuit does not refuse, its ramp does, or shedding.
+    let reason = reason.or_else(|| inner.rejects().then(|| circuit.chooses_by()));
     reason.map(FallbackCause::Rejected)
 }
 
@@ -371,7 +371,7 @@ impl Held {
         turn
     }
 
-    /// Whoever is turned away by a ramp comes again when a rejection says that it should.
+    /// Whoever is turned away by a ramp, or by shedding, comes again when a rejection says that it should.
     async fn wait_for_the_ramp(&self) {
         if !self.layer.circuit.would_refuse() {
             let later = Instant::now() + SECOND;

@@ -159,7 +159,8 @@ impl<C, R, M, D> Retries<C, R, M, D> {
     fn is_closed(&self) -> bool {
         let now = self.rules.circuit.snapshot();
         let has_no_say = now.mode == Mode::Shadow && !self.rules.gate_only;
-        has_no_say || now.state == State::Closed && now.ramp_share >= 1.0
+        let admits_all = now.ramp_share >= 1.0 && now.shed_share <= 0.0;
+        has_no_say || now.state == State::Closed && admits_all
     }
 
     /// Not before the time that was asked for, and spread after it as far as there is room. `None`: longer than a call

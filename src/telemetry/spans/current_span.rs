@@ -41,7 +41,7 @@ impl CircuitBuilder {
     /// | `circuit_breaker.era` | admitted | the era (generation): grows with each transition |
     /// | `circuit_breaker.probe` | admitted | whether the call is a probe |
     /// | `circuit_breaker.outcome` | rejected, ended | `success`, `failure`, `ignored`, `abandoned`, `rejected` |
-    /// | `circuit_breaker.rejected_reason` | rejected | `open`, `half_open_full`, `forced_open`, `ramping`, `bulkhead_full` |
+    /// | `circuit_breaker.rejected_reason` | rejected | `open`, `half_open_full`, `forced_open`, `ramping`, `shedding`, `bulkhead_full` |
     /// | `circuit_breaker.cause` | rejected | why the circuit has opened, if that is known |
     /// | `circuit_breaker.timed_out` | cut off | whose limit it was: `call`, `probe`, `caller` |
     /// | `circuit_breaker.fallback` | answered otherwise | what did, or was to: `value`, `cached`, … |

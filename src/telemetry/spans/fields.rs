@@ -142,7 +142,7 @@ fn state_of(reason: Reason) -> Option<State> {
     Some(match reason {
         Reason::Open | Reason::ForcedOpen => State::Open,
         Reason::HalfOpenFull => State::HalfOpen,
-        Reason::Ramping => State::Closed,
+        Reason::Ramping | Reason::Shedding => State::Closed,
         Reason::BulkheadFull => return None,
     })
 }

@@ -39,7 +39,7 @@ const SHARES: [&str; 10] = [
     "50%", "100%", "0.5%", "33.3 %", "0%", "101%", "5e1%", "50", ".%", "%",
 ];
 
-const NUMBERS: [u64; 8] = [1, 20, 63, 100, 65_536, 8_388_607, 1 << 32, u64::MAX];
+const NUMBERS: [u64; 8] = [1, 20, 63, 100, 65_536, 4_194_303, 1 << 32, u64::MAX];
 
 pub(crate) fn file(schema: &Value, bytes: &mut Bytes<'_>) -> Value {
     value(schema, schema, bytes)

@@ -42,7 +42,7 @@ struct Break {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const LIMITS: [u64; 8] = [1, 10, 63, 100, 65_536, 8_388_607, 1 << 32, u64::MAX];
+const LIMITS: [u64; 8] = [1, 10, 63, 100, 65_536, 4_194_303, 1 << 32, u64::MAX];
 
 fn any_count(bytes: &mut Bytes<'_>) -> u32 {
     u32::try_from(bytes.any_number(&LIMITS)).unwrap_or(u32::MAX)
@@ -288,7 +288,7 @@ impl Said {
         let consecutive = self.consecutive.unwrap_or(1);
         let unmeasured = self.slow_rate.is_some() && self.slow_after.is_none();
         refuse(
-            !(1..=8_388_607).contains(&consecutive),
+            !(1..=4_194_303).contains(&consecutive),
             "consecutive_failures",
         );
         refuse(!is_share(self.failure_rate.unwrap_or(1.0)), "failure_rate");
