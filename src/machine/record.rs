@@ -240,7 +240,7 @@ impl Core {
                     .or_else(|| self.count_consecutive_failure(call, floor))
             }
         }
-        .or_else(|| self.look_at_shed(call))
+        .or_else(|| self.look_at_shed(call, verdict.is_marked()))
         .map(|turned| turned.held_against(&call.numbers))
     }
 
@@ -342,6 +342,11 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
+    /// Whether it is a failure, or slow.
+    fn is_marked(self) -> bool {
+        matches!(self, Self::Failure { .. } | Self::Success { slow: true })
+    }
+
     pub(super) fn of(outcome: Outcome, slow: bool) -> Self {
         match outcome {
             // The second is settled before it comes here, see `Answer::settle`.

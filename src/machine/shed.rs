@@ -97,9 +97,11 @@ impl Core {
         self.tunable.read_deciding().shed_share(&counts, true)
     }
 
-    /// A call of a closed circuit has ended: whether shedding begins with that, or is over.
-    pub(super) fn look_at_shed(&self, call: &EndedCall) -> Option<Transition> {
-        if call.numbers.shed == Shed::OFF && !self.load().is_shedding() {
+    /// A call of a closed circuit has ended: whether shedding begins with that, or is over. It begins only with one
+    /// that is `marked` as failed or slow.
+    pub(super) fn look_at_shed(&self, call: &EndedCall, marked: bool) -> Option<Transition> {
+        let may_begin = marked && call.numbers.shed != Shed::OFF;
+        if !may_begin && !self.load().is_shedding() {
             return None;
         }
         self.retry(|word| {
@@ -113,7 +115,7 @@ impl Core {
                 self.shed_at.fetch_max(call.now, Ordering::Relaxed);
             }
             match (word.is_shedding(), sheds) {
-                (false, true) => self.turn_shed(word, true, Some(counts)),
+                (false, true) if may_begin => self.turn_shed(word, true, Some(counts)),
                 (true, false) if self.lingered(call.now) => self.turn_shed(word, false, None),
                 _ => Done(None),
             }

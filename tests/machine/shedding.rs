@@ -221,6 +221,25 @@ fn a_time_window_forgets() {
     assert_eq!(admitted(&circuit.circuit, 1_000), 1_000);
 }
 
+// B9, B4: a success may find that it fails too much by now; it is a failure that says so.
+#[test]
+fn a_fast_success_begins_nothing() {
+    let circuit = Fixture::new(|c| {
+        let builder = c.time_window(secs(10)).minimum_calls(10).shed(2.0, 0.1);
+        builder.failure_rate(None).consecutive_failures(1_000)
+    });
+    record(&circuit.circuit, 0, 20);
+    circuit.wait(secs(8));
+    fail(&circuit, 15);
+    circuit.wait(secs(3));
+    circuit.admit().success();
+    assert_eq!(circuit.window(), (16, 15, 0));
+    circuit.tells_nothing();
+    assert_eq!(circuit.look().shed_share, 0.0);
+    fail(&circuit, 1);
+    assert!(circuit.look().shed_share > 0.5);
+}
+
 // B9: slow calls are evidence where they could trip.
 #[test]
 fn slow_calls_are_shed_where_a_rate_watches_them() {
