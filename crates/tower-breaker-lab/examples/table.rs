@@ -1,5 +1,5 @@
-//! What each breaker did to its users in Semian's nine experiments, and while a dependency was slow, as tables in
-//! Markdown:
+//! What each breaker did to its users in Semian's nine experiments, while a dependency was slow, and in eleven outages of
+//! all kinds, as tables in Markdown:
 //!
 //! ```sh
 //! cargo run --release -p tower-breaker-lab --example table            # with three seeds
@@ -11,7 +11,8 @@ use std::{env, error::Error, time::Duration};
 
 use tower_breaker::{Circuit, Settings};
 use tower_breaker_lab::{
-    Contender, NoBreaker, Ours, Scenario, Semian, SemianAdaptive, Step, Throttle, peers, run,
+    Contender, NoBreaker, Ours, Run, Scenario, Semian, SemianAdaptive, Shed, Step, Target,
+    Throttle, peers, run,
 };
 
 /// Each with the errors that open Semian's classic breaker there.
@@ -28,6 +29,24 @@ const EXPERIMENTS: [(&str, u32); 9] = [
 ];
 
 const SLOW: &str = include_str!("../scenarios/slow_dependency.toml");
+
+/// Of one circuit each. Calls begin to fail after a minute or less.
+const OUTAGES: [&str; 11] = [
+    include_str!("../scenarios/outages/partial_60.toml"),
+    include_str!("../scenarios/outages/partial_80.toml"),
+    include_str!("../scenarios/outages/total.toml"),
+    include_str!("../scenarios/outages/overload_refusing_15.toml"),
+    include_str!("../scenarios/outages/overload_refusing_3.toml"),
+    include_str!("../scenarios/outages/overload_queueing_15.toml"),
+    include_str!("../scenarios/outages/overload_queueing_3.toml"),
+    include_str!("../scenarios/brooker/collapse.toml"),
+    include_str!("../scenarios/metastable/retry.toml"),
+    include_str!("../scenarios/outages/slow_10.toml"),
+    include_str!("../scenarios/outages/hanging_20.toml"),
+];
+
+/// Semian's threshold of twelve errors is for the 14 calls a second of one of its threads. Here are a hundred.
+const ERRORS: u32 = 84;
 
 /// Those that share a circuit see as many times the errors, so that Semian's threshold is as many times higher.
 const THREADS: u32 = 60;
@@ -57,7 +76,118 @@ fn main() -> Result<(), Box<dyn Error>> {
     let text =
         "Quick success / slow success / error / rejected / not made, in percent of all calls.";
     table(text, &rows[EXPERIMENTS.len()..], of_all);
+    outages(seeds)
+}
+
+/// A row for each breaker, a column for each outage.
+fn outages(seeds: &[u64]) -> Result<(), Box<dyn Error>> {
+    let scenarios: Result<Vec<_>, _> = OUTAGES
+        .iter()
+        .map(|text| Scenario::from_toml(text))
+        .collect();
+    let scenarios = scenarios?;
+    let mut rows = Vec::new();
+    for mut contender in against_outages()? {
+        let cells = scenarios
+            .iter()
+            .map(|scenario| Outage::new(scenario, seeds, &mut *contender));
+        let cells: Vec<_> = cells.collect();
+        rows.push((contender.name().to_owned(), cells));
+    }
+    let without = rows[0].1.clone();
+    let measures: [(&str, fn(&Outage, &Outage) -> f64); 3] = [
+        (
+            "Calls that succeeded in the outage, in percent of those that came.",
+            |it, _| it.during,
+        ),
+        (
+            "The same in the rest of the run, when what was wrong is over.",
+            |it, _| it.after,
+        ),
+        (
+            "Calls that the dependency was spared in the outage, in percent of those without a breaker.",
+            |it, none| 100.0 * (1.0 - it.admitted / none.admitted),
+        ),
+    ];
+    for (text, measure) in measures {
+        println!("{text}\n");
+        let names: Vec<_> = scenarios.iter().map(|it| &*it.name).collect();
+        println!(
+            "| | {} |\n|---|{}",
+            names.join(" | "),
+            "--:|".repeat(names.len())
+        );
+        for (name, cells) in &rows {
+            let cells = cells.iter().zip(&without);
+            let cells: Vec<_> = cells
+                .map(|(it, none)| format!("{:.1}", measure(it, none)))
+                .collect();
+            println!("| {name} | {} |", cells.join(" | "));
+        }
+        println!();
+    }
     Ok(())
+}
+
+/// One breaker in one outage, on average over the seeds.
+#[derive(Clone, Debug, Default)]
+struct Outage {
+    /// In percent of the calls that came.
+    during: f64,
+    after: f64,
+    admitted: f64,
+}
+
+impl Outage {
+    fn new(scenario: &Scenario, seeds: &[u64], contender: &mut dyn Contender) -> Self {
+        let begins = scenario.phases[0].lasts;
+        let ends = begins + scenario.phases[1].lasts;
+        let percent = |run: &Run, from, to| {
+            let step = run.between(from, to);
+            100.0 * step.succeeded as f64 / step.offered as f64
+        };
+        let mut sum = Self::default();
+        for seed in seeds {
+            let mut scenario = scenario.clone();
+            scenario.seed = *seed;
+            let run = run(&scenario, contender);
+            let part = 1.0 / seeds.len() as f64;
+            sum.during += part * percent(&run, begins, ends);
+            sum.after += part * percent(&run, ends, Duration::MAX);
+            sum.admitted += part * run.between(begins, ends).admitted as f64;
+        }
+        sum
+    }
+}
+
+fn against_outages() -> Result<Vec<Box<dyn Contender>>, Box<dyn Error>> {
+    let mut all = contenders(ERRORS)?;
+    let ten_seconds = Duration::from_secs(10);
+    all.push(Box::new(Throttle::new(
+        "throttle K=2, 10 s",
+        2.0,
+        ten_seconds,
+    )));
+    all.push(Box::new(Throttle::new(
+        "throttle K=1.25, 10 s",
+        1.25,
+        ten_seconds,
+    )));
+    for k in [2.0, 1.5, 1.25, 1.1] {
+        all.push(Box::new(Shed::new(format!("shed K={k}"), k)));
+    }
+    for k in [2.0, 1.25] {
+        all.push(Box::new(
+            Shed::new(format!("shed K={k}, 10 s"), k).time_window(ten_seconds),
+        ));
+    }
+    let slow = Duration::from_millis(500);
+    all.push(Box::new(
+        Shed::new("shed K=1.25, slow calls", 1.25).slow_call_duration(slow),
+    ));
+    all.push(Box::new(Target::new("target 10 %", 0.1)));
+    all.push(Box::new(Target::new("target 50 %", 0.5)));
+    Ok(all)
 }
 
 /// One process in place of as many as there are threads. Each target has one circuit then.

@@ -1,10 +1,13 @@
 //! What stands between callers and a dependency: this crate's circuit, nothing at all, or what others do.
 
+mod evidence;
 mod none;
 mod ours;
 mod peers;
 mod semian;
 mod semian_adaptive;
+mod shed;
+mod target;
 mod throttle;
 
 use std::{fmt, time::Duration};
@@ -13,7 +16,7 @@ use tower_breaker::{OwnedGuard, State};
 
 pub use self::{
     none::None as NoBreaker, ours::Ours, peers::peers, semian::Semian,
-    semian_adaptive::SemianAdaptive, throttle::Throttle,
+    semian_adaptive::SemianAdaptive, shed::Shed, target::Target, throttle::Throttle,
 };
 
 /// How a call ended.
