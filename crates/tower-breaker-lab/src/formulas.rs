@@ -94,6 +94,26 @@ pub fn throttled(requests: f64, accepts: f64, k: f64) -> f64 {
     ((requests - k * accepts) / (requests + 1.0)).max(0.0)
 }
 
+/// How many times what it can do a server gets, if `offered` times as much is asked of it and [`Shed`](crate::Shed) is
+/// in front: √(K · offered), or `offered` up to K. A server that does all that it can, and refuses the rest, is meant.
+///
+/// Of x times what it can do, 1/x goes well, so that K/x of what is offered is let through: x = offered · K/x. With
+/// [`Throttle`](crate::Throttle) it is K, whatever is offered.
+#[must_use]
+pub fn overload_left_by_shedding(offered: f64, k: f64) -> f64 {
+    offered.min((k * offered).sqrt())
+}
+
+/// How long [`Shed`](crate::Shed) goes on refusing after a total outage, with a window of so many calls that come so
+/// often a second: window / (K · rate) · (1 + ln(1 / floor)).
+///
+/// First the floor goes through, until floor/K of the window is well. From then on what is let through grows with what
+/// is well, until that is 1/K of the window and nothing is refused.
+#[must_use]
+pub fn shedding_ends_after(window: u32, per_second: f64, k: f64, floor: f64) -> Duration {
+    seconds(f64::from(window) / (k * per_second) * (1.0 - floor.ln()))
+}
+
 /// The calls that are under way on average, if so many come a second and each takes so long (Little's law).
 #[must_use]
 pub fn under_way(per_second: f64, takes: Duration) -> f64 {

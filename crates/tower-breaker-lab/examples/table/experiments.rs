@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use tower_breaker_lab::{Scenario, Step, run};
 
-use crate::breakers;
+use super::breakers;
 
 /// Each with the errors that open Semian's classic breaker there.
 const EXPERIMENTS: [(&str, u32); 9] = [

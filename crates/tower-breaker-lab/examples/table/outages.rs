@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 use tower_breaker::Settings;
 use tower_breaker_lab::{Contender, NoBreaker, Ours, Run, Scenario, Shed, Target, Throttle, run};
 
-use crate::{Breakers, breakers};
+use super::{Breakers, breakers};
 
 /// Calls begin to fail with the second phase.
 const OUTAGES: [&str; 11] = [
@@ -142,6 +142,56 @@ fn throttle(k: f64) -> Box<dyn Contender> {
 fn shed(k: f64) -> Shed {
     Shed::new(format!("shed K={k}"), k)
 }
+
+/// Some of it, for the README: successes in the outage / after it / load spared.
+#[allow(dead_code, reason = "the test of the README writes it")]
+pub(crate) fn excerpt() -> Result<String, Box<dyn Error>> {
+    let scenarios: Result<Vec<_>, _> = [0, 2, 4, 5, 8]
+        .map(|at| Scenario::from_toml(OUTAGES[at]))
+        .into_iter()
+        .collect();
+    let scenarios = scenarios?;
+    let names: Vec<_> = scenarios.iter().map(|it| &*it.name).collect();
+    let mut text = format!(
+        "| | {} |\n|---|{}\n",
+        names.join(" | "),
+        "---|".repeat(names.len())
+    );
+    let mut without: Vec<Cell> = Vec::new();
+    for mut contender in contenders()? {
+        if !EXCERPT.contains(&contender.name()) {
+            continue;
+        }
+        let cells = scenarios
+            .iter()
+            .map(|it| Cell::new(it, &[1], &mut *contender));
+        let cells: Vec<_> = cells.collect();
+        let shown = cells.iter().enumerate().map(|(at, it)| {
+            let spared = it.spared(without.get(at).unwrap_or(it));
+            format!("{:.0} / {:.0} / {spared:.0}", it.during, it.after)
+        });
+        text += &format!(
+            "| {} | {} |\n",
+            contender.name(),
+            shown.collect::<Vec<_>>().join(" | ")
+        );
+        if without.is_empty() {
+            without = cells;
+        }
+    }
+    Ok(text)
+}
+
+const EXCERPT: [&str; 8] = [
+    "none",
+    "ours",
+    "Hystrix",
+    "semian adaptive",
+    "throttle K=2, 10 s",
+    "shed K=2",
+    "shed K=1.25",
+    "target 10 %",
+];
 
 /// What must come out, whatever else the tables say: each is a number, and from and to where it may be.
 pub(crate) fn check() -> Result<(), Box<dyn Error>> {

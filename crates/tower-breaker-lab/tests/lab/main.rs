@@ -15,4 +15,5 @@ mod recording_shadow;
 mod replay_cli;
 mod report;
 mod semian;
+mod shed;
 mod slow_dependency;

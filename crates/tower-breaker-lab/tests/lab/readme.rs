@@ -11,6 +11,9 @@ use std::{env, fs, path::Path, process::Command};
 #[path = "../../examples/walk.rs"]
 mod walk;
 
+#[path = "../../examples/table/main.rs"]
+mod table;
+
 const HOME: &str = env!("CARGO_MANIFEST_DIR");
 
 fn read(path: impl AsRef<Path>) -> String {
@@ -49,6 +52,14 @@ fn expected(readme: &str) -> String {
     let (mut text, mut lines, mut file) = (String::new(), readme.lines(), None);
     while let Some(line) = lines.next() {
         text.push_str(&format!("{line}\n"));
+        if line == "<!-- table: outages -->" {
+            text.push_str(&table::outages::excerpt().expect("a table"));
+            lines
+                .by_ref()
+                .find(|line| line.is_empty())
+                .expect("the table ends");
+            text.push('\n');
+        }
         let named = line.strip_prefix("<!-- file: ");
         file = named.and_then(|name| name.strip_suffix(" -->")).or(file);
         let block = match (line, file) {
