@@ -124,6 +124,7 @@
 
 mod breaker;
 mod chance;
+mod circuits;
 pub mod cli;
 pub mod formulas;
 mod map;

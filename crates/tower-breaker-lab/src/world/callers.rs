@@ -105,11 +105,11 @@ impl World<'_> {
     }
 
     pub(super) fn tries(&mut self, caller: Caller) {
-        let was_closed = self.circuits.is_closed(&caller);
-        let limit = self.circuits.limit(&caller);
-        let asked = self
-            .circuits
-            .ask(&caller, self.now, self.conditions.is_healthy());
+        let circuit = self.circuit(&caller);
+        let was_closed = self.circuits.is_closed(circuit);
+        let limit = self.circuits.limit(circuit);
+        let healthy = self.conditions.is_healthy();
+        let asked = self.circuits.ask(circuit, self.now, healthy);
         let Some(ticket) = asked else {
             return self.is_rejected(caller);
         };
@@ -137,7 +137,7 @@ impl World<'_> {
         let limits = [
             callers.timeout,
             callers.gives_up,
-            self.circuits.limit_at_rest(caller),
+            self.circuits.limit_at_rest(self.circuit(caller)),
         ];
         let limit = limits.into_iter().flatten().min().unwrap_or(Duration::MAX);
         let fate = self
@@ -225,8 +225,11 @@ impl World<'_> {
     /// Without a ticket the caller has gone before.
     pub(super) fn caller_learns(&mut self, caller: Caller, ticket: Option<Ticket>, end: End) {
         let Some(ticket) = ticket else { return };
-        self.circuits
-            .ended(&caller, ticket, end, self.now, self.conditions.is_healthy());
+        let (circuit, now) = (self.circuit(&caller), self.now);
+        let healthy = self.conditions.is_healthy();
+        self.circuits.tell(circuit, now, healthy, |breaker| {
+            breaker.ended(ticket, end, now);
+        });
         if end == End::Success {
             let took = self.now - caller.since;
             let is_slow = self

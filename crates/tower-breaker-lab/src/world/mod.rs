@@ -4,7 +4,6 @@ mod agenda;
 mod attempt;
 mod budget;
 mod callers;
-mod circuits;
 mod conditions;
 mod dependency;
 mod server;
@@ -16,9 +15,8 @@ use slab::Slab;
 
 use self::{
     agenda::{Agenda, Event},
-    attempt::Attempt,
+    attempt::{Attempt, Caller},
     budget::Budget,
-    circuits::Circuits,
     conditions::Conditions,
     server::Server,
     workers::Workers,
@@ -26,6 +24,7 @@ use self::{
 use crate::{
     breaker::Contender,
     chance::{Chance, Of, seconds},
+    circuits::Circuits,
     measure::{MOST_UNDER_WAY, Run, Step},
     scenario::Scenario,
 };
@@ -91,7 +90,11 @@ impl<'a> World<'a> {
             end: scenario.length(),
             agenda: Agenda::default(),
             conditions: Conditions::new(scenario),
-            circuits: Circuits::new(scenario, contender),
+            circuits: Circuits::new(
+                u64::from(scenario.instances) * u64::from(targets),
+                scenario.seed,
+                contender,
+            ),
             servers: (0..targets).map(|_| Server::default()).collect(),
             workers: Workers::new(scenario.instances, callers.workers),
             budgets: vec![Budget::new(callers.retries.as_ref()); scenario.instances as usize],
@@ -169,6 +172,12 @@ impl<'a> World<'a> {
         self.agenda.len().max(self.attempts.len()) + self.workers.waiting() >= MOST_UNDER_WAY
     }
 
+    /// The number of the circuit that this caller asks.
+    fn circuit(&self, caller: &Caller) -> usize {
+        caller.instance as usize * self.scenario.dependency.targets as usize
+            + caller.target as usize
+    }
+
     /// Calls that have come and have not ended.
     fn under_way(&self) -> u64 {
         let waited_for = self
@@ -235,16 +244,14 @@ impl<'a> World<'a> {
     fn over(mut self, breaker: &str) -> Run {
         self.step_ends();
         let under_way = self.under_way();
-        let (changes, changes_not_kept) = self.circuits.changes();
         Run {
             breaker: breaker.to_owned(),
             step: self.scenario.step,
-            circuits: u64::from(self.scenario.instances)
-                * u64::from(self.scenario.dependency.targets),
+            circuits: self.circuits.many(),
             steps: self.steps,
             under_way,
-            changes,
-            changes_not_kept,
+            changes: self.circuits.changes,
+            changes_not_kept: self.circuits.not_kept,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A recording once more, with another breaker.
 
-mod circuits;
 mod neighbours;
 mod options;
 
@@ -8,12 +7,13 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use slab::Slab;
 
+use self::neighbours::Neighbours;
 pub use self::options::{ReplayError, ReplayOptions};
-use self::{circuits::Circuits, neighbours::Neighbours};
 use super::{Call, Fate, Recording};
 use crate::{
-    breaker::{Contender, Ticket},
+    breaker::{Breaker, Contender, End, Ticket},
     chance::{Chance, Of},
+    circuits::Circuits,
     measure::{Run, Step},
 };
 
@@ -94,7 +94,7 @@ enum Event {
 /// A call that was let through.
 #[derive(Debug)]
 struct UnderWay {
-    circuit: u32,
+    circuit: usize,
     ticket: Ticket,
     call: Call,
     /// Whether it ends at the breaker's limit.
@@ -106,6 +106,7 @@ struct Player<'a> {
     options: &'a ReplayOptions,
     neighbours: Neighbours<'a>,
     circuits: Circuits,
+    outage: Option<(Duration, Duration)>,
     now: Duration,
     length: Duration,
     next_call: usize,
@@ -125,14 +126,14 @@ impl<'a> Player<'a> {
         options: &'a ReplayOptions,
         contender: &dyn Contender,
     ) -> Self {
-        let outage = recording.outage(options.outage, options.step);
-        let circuits = Circuits::new(options.instances, options.seed, outage, contender);
+        let circuits = Circuits::new(u64::from(options.instances), options.seed, contender);
         Self {
             recording,
             options,
             neighbours: Neighbours::new(recording, options.seed),
             next_think: circuits.think_every(),
             circuits,
+            outage: recording.outage(options.outage, options.step),
             now: Duration::ZERO,
             length: recording.length(),
             next_call: 0,
@@ -167,13 +168,18 @@ impl<'a> Player<'a> {
         match event {
             Event::Step => self.step_begins(),
             Event::Think => {
-                self.circuits.think(self.now);
+                self.circuits.think(self.now, self.is_healthy());
                 let every = self.circuits.think_every();
                 self.next_think = every.map(|every| self.now.saturating_add(every));
             }
             Event::Ends => self.ends(),
             Event::Comes => self.comes(),
         }
+    }
+
+    fn is_healthy(&self) -> bool {
+        let is_outage = |(begins, ends)| (begins..ends).contains(&self.now);
+        !self.outage.is_some_and(is_outage)
     }
 
     fn step(&mut self) -> &mut Step {
@@ -200,12 +206,13 @@ impl<'a> Player<'a> {
         self.next_call += 1;
         self.step().offered += 1;
         let mut chance = Chance::new(self.options.seed, Of::Instances, number as u64);
-        let circuit = chance.one_of(self.options.instances);
+        let circuit = chance.one_of(self.options.instances) as usize;
         let was_closed = self.circuits.is_closed(circuit);
-        let limit = self.circuits.limit(circuit);
+        let limit = self.circuits.limit(circuit).unwrap_or(Duration::MAX);
         let call = self.neighbours.fate(number);
         let was_rejected = u64::from(self.recording.call(number).fate == Fate::Unknown);
-        let Some(ticket) = self.circuits.ask(circuit, self.now) else {
+        let healthy = self.is_healthy();
+        let Some(ticket) = self.circuits.ask(circuit, self.now, healthy) else {
             self.drawn_rejected += was_rejected;
             return self.is_rejected(call, limit);
         };
@@ -241,7 +248,10 @@ impl<'a> Player<'a> {
             is_cut_off,
         } = self.under_way.remove(place);
         let fate = if is_cut_off { Fate::Failed } else { call.fate };
-        self.circuits.ended(circuit, ticket, fate, self.now);
+        let (now, healthy) = (self.now, self.is_healthy());
+        self.circuits.tell(circuit, now, healthy, |breaker| {
+            ended(breaker, ticket, fate, now);
+        });
         let is_slow = self
             .options
             .slow_after
@@ -262,7 +272,7 @@ impl<'a> Player<'a> {
         let run = Run {
             breaker: breaker.to_owned(),
             step: self.options.step,
-            circuits: u64::from(self.options.instances),
+            circuits: self.circuits.many(),
             steps: self.steps,
             under_way: self.under_way.len() as u64,
             changes: self.circuits.changes,
@@ -273,6 +283,16 @@ impl<'a> Player<'a> {
             drawn: self.drawn,
             drawn_rejected: self.drawn_rejected,
         }
+    }
+}
+
+fn ended(breaker: &mut dyn Breaker, ticket: Ticket, fate: Fate, now: Duration) {
+    match fate {
+        Fate::Succeeded => breaker.ended(ticket, End::Success, now),
+        Fate::Failed => breaker.ended(ticket, End::Failure, now),
+        Fate::Answered => breaker.answered(ticket, now),
+        Fate::Ignored => breaker.ignored(ticket, now),
+        Fate::Abandoned | Fate::Unknown => breaker.ended(ticket, End::Abandoned, now),
     }
 }
 
