@@ -39,6 +39,12 @@ impl ScenarioFile {
     }
 }
 
+/// That there is no outage in it, if so.
+pub(super) fn no_outage(scenario: &Scenario) -> Option<&'static str> {
+    let is_none = scenario.outage().is_none();
+    is_none.then_some("no phase is an outage")
+}
+
 #[derive(Args, Debug)]
 pub(super) struct Contenders {
     /// A configuration of tower-breaker, in TOML: each block of `circuits` is one breaker

@@ -5,6 +5,7 @@ use clap::Args;
 use super::{Failure, expression::Expression};
 use crate::{
     report::{Table, words},
+    settings::Candidate,
     summary::Summary,
 };
 
@@ -24,8 +25,24 @@ impl Ranking {
         Self { by, top }
     }
 
-    /// Whether there is what it speaks of. `no_outage` says that there is no outage, and why.
-    pub(super) fn check(&self, no_outage: Option<&str>) -> Result<(), Failure> {
+    /// The table of the best of them, and which is the best of all. `no_outage` says that there is no outage, and why.
+    ///
+    /// Only summaries are kept: the series of ten thousand runs would fill the memory.
+    pub(super) fn rank(
+        &self,
+        candidates: &mut [Candidate],
+        no_outage: Option<&str>,
+        markdown: bool,
+        mut summary: impl FnMut(&mut Candidate) -> Result<Summary, Failure>,
+    ) -> Result<String, Failure> {
+        self.check(no_outage)?;
+        let none = summary(&mut Candidate::none())?;
+        let all: Result<_, _> = candidates.iter_mut().map(summary).collect();
+        Ok(self.table(&none, all?, markdown))
+    }
+
+    /// Whether there is what it speaks of.
+    fn check(&self, no_outage: Option<&str>) -> Result<(), Failure> {
         match (self.by.of_outage(), no_outage) {
             (Some(field), Some(why)) => {
                 let text = format!("--by: {field} says nothing here: {why}");
@@ -35,8 +52,7 @@ impl Ranking {
         }
     }
 
-    /// The table of the best, and which is the best of all.
-    pub(super) fn of(&self, none: &Summary, summaries: Vec<Summary>, markdown: bool) -> String {
+    fn table(&self, none: &Summary, summaries: Vec<Summary>, markdown: bool) -> String {
         let ranked = ranked(&self.by, none, summaries);
         let shown: Vec<_> = ranked.iter().take(self.top).collect();
         let rows: Vec<_> = shown.iter().map(|(_, summary)| summary).collect();

@@ -100,12 +100,19 @@ pub(super) fn replay(arguments: &Arguments, given: &[OsString]) -> Result<Verdic
     let name = arguments.recording.name();
     let refused = |error: ReplayError| Failure::new(error.to_string());
     if let Some(by) = &arguments.by {
-        let ranking = Ranking::new(by.clone(), arguments.top);
-        ranking.check(no_outage)?;
-        let (none, summaries) =
-            summaries(&recording, &options, &mut candidates).map_err(refused)?;
+        let mut progress = Progress::of(count(candidates.len() + 1));
+        let frame = recording.frame(&options);
+        let mut over = 0;
+        let summary = |candidate: &mut Candidate| {
+            progress.is(candidate.name(), count(over));
+            over += 1;
+            let replayed = recording::replay(&recording, &options, candidate.contender());
+            Ok(Summary::of(&frame, &replayed.map_err(refused)?.run))
+        };
         let markdown = arguments.outputs.markdown;
-        let ranked = ranking.of(&none, summaries, markdown);
+        let ranking = Ranking::new(by.clone(), arguments.top);
+        let ranked = ranking.rank(&mut candidates, no_outage, markdown, summary)?;
+        drop(progress);
         let notes = notes::of_recording(&name, &recording, &options);
         output::print(&format!("{ranked}{}", outputs::list(&notes, markdown)))?;
         return Ok(Verdict::Fine);
@@ -158,26 +165,6 @@ impl Arguments {
             _ => Ok(()),
         }
     }
-}
-
-/// Only these are kept: the series of ten thousand runs would fill the memory.
-fn summaries(
-    recording: &Recording,
-    options: &ReplayOptions,
-    candidates: &mut [Candidate],
-) -> Result<(Summary, Vec<Summary>), ReplayError> {
-    let mut progress = Progress::of(count(candidates.len() + 1));
-    let frame = recording.frame(options);
-    let mut over = 0;
-    let mut summary = |candidate: &mut Candidate| {
-        progress.is(candidate.name(), count(over));
-        over += 1;
-        let replayed = recording::replay(recording, options, candidate.contender())?;
-        Ok(Summary::of(&frame, &replayed.run))
-    };
-    let none = summary(&mut Candidate::none())?;
-    let all: Result<_, _> = candidates.iter_mut().map(summary).collect();
-    Ok((none, all?))
 }
 
 /// The command as it may be given to a shell once more.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{
     Failure, Verdict,
-    inputs::{Contenders, ScenarioFile},
+    inputs::{Contenders, ScenarioFile, no_outage},
     outputs::{self, Outputs},
     progress::Progress,
 };
@@ -38,9 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let (scenario, text) = arguments.scenario.read()?;
     let mut candidates = arguments.contenders.read()?;
     outputs::check_many(&candidates, "`breaker-lab search`")?;
-    let no_outage = scenario.outage().is_none();
-    let no_outage = no_outage.then_some("no phase is an outage");
-    arguments.outputs.check(&candidates, no_outage)?;
+    arguments.outputs.check(&candidates, no_outage(&scenario))?;
     let mut progress = Progress::of(scenario.length());
     let report = Report::new(&scenario, &text, &mut candidates, &mut |name, now| {
         progress.is(name, now);

@@ -4,12 +4,12 @@ use clap::Args;
 
 use super::{
     Failure, Verdict,
-    inputs::{Contenders, ScenarioFile},
+    inputs::{Contenders, ScenarioFile, no_outage},
     output,
     progress::Progress,
     ranking::Ranking,
 };
-use crate::{scenario::Scenario, settings::Candidate, summary::Summary, world::run_with_progress};
+use crate::{settings::Candidate, summary::Summary, world::run_with_progress};
 
 pub(super) const HELP: &str = "\
 --by is a sum of fields, each with a weight if you like: `failed + 2 * lost`. The lowest is best; say `-spared` to have
@@ -37,29 +37,19 @@ pub(super) struct Arguments {
 pub(super) fn search(arguments: &Arguments) -> Result<Verdict, Failure> {
     let (scenario, _) = arguments.scenario.read()?;
     let mut candidates = arguments.contenders.read()?;
-    let no_outage = scenario.outage().is_none();
-    let no_outage = no_outage.then_some("no phase is an outage");
-    arguments.ranking.check(no_outage)?;
-    let (none, summaries) = summaries(&scenario, &mut candidates);
-    let ranked = arguments.ranking.of(&none, summaries, arguments.markdown);
-    output::print(&ranked)?;
-    Ok(Verdict::Fine)
-}
-
-/// Only these are kept: the series of ten thousand runs would fill the memory.
-fn summaries(scenario: &Scenario, candidates: &mut [Candidate]) -> (Summary, Vec<Summary>) {
+    let why = no_outage(&scenario);
     let mut progress = Progress::of_many(scenario.length(), candidates.len() + 1);
-    let mut none = Candidate::none();
-    let mut summary = |candidate: &mut Candidate| {
+    let summary = |candidate: &mut Candidate| {
         let name = candidate.name().to_owned();
-        let run = run_with_progress(scenario, candidate.contender(), &mut |now| {
+        let run = run_with_progress(&scenario, candidate.contender(), &mut |now| {
             progress.is(&name, now);
         });
         progress.next_one();
-        Summary::new(scenario, &run)
+        Ok(Summary::new(&scenario, &run))
     };
-    (
-        summary(&mut none),
-        candidates.iter_mut().map(summary).collect(),
-    )
+    let (ranking, markdown) = (&arguments.ranking, arguments.markdown);
+    let ranked = ranking.rank(&mut candidates, why, markdown, summary)?;
+    drop(progress);
+    output::print(&ranked)?;
+    Ok(Verdict::Fine)
 }

@@ -143,7 +143,7 @@ impl Line for Calls {
             return Ok(Said::Other);
         }
         let stamp = time::read(told.at.as_bytes())
-            .ok_or_else(|| bad(line, "at", time::EXPECTED, &told.at))?;
+            .ok_or_else(|| Bad::field(line, "at", time::EXPECTED, &told.at))?;
         let (took, fate) = match &*told.kind {
             "call" => told.ended(line)?,
             "rejected" => (0, Fate::Unknown),
@@ -171,25 +171,14 @@ impl Told<'_> {
         .into_iter()
         .find(|(known, _)| known.label() == end);
         let expected = "success, failure, ignored or abandoned";
-        let (_, fate) = fate.ok_or_else(|| bad(line, "end", expected, end))?;
+        let (_, fate) = fate.ok_or_else(|| Bad::field(line, "end", expected, end))?;
         let Some(took) = self.took_seconds else {
             return Ok((0, Fate::Unknown));
         };
         let unit = Unit::Seconds;
         let nanos = unit.nanos(took);
-        let nanos =
-            nanos.ok_or_else(|| bad(line, "took_seconds", unit.expected(), &took.to_string()))?;
+        let nanos = nanos
+            .ok_or_else(|| Bad::field(line, "took_seconds", unit.expected(), &took.to_string()))?;
         Ok((nanos, fate))
     }
-}
-
-fn bad(line: &[u8], field: &str, expected: &str, found: &str) -> Bad {
-    let key = format!("\"{field}\"");
-    let place = line.windows(key.len()).position(|it| it == key.as_bytes());
-    let column = place.map_or(1, |at| at + 1);
-    Bad::new(
-        column,
-        &format!("{expected}, as `{field}`"),
-        found.as_bytes(),
-    )
 }

@@ -95,6 +95,12 @@ impl Bad {
         }
     }
 
+    /// In a field of an object of JSON.
+    pub(super) fn field(line: &[u8], name: &str, expected: &str, found: &str) -> Self {
+        let expected = format!("{expected}, as `{name}`");
+        Self::new(column(line, name), &expected, found.as_bytes())
+    }
+
     /// A line is one document, so that the line in the text of the error would be misread.
     pub(super) fn json(error: &serde_json::Error) -> Self {
         Self {
@@ -110,6 +116,16 @@ impl Bad {
             what: self.what,
         }
     }
+}
+
+/// Where a field begins, from 1. The first place of the name is nearly always that.
+fn column(line: &[u8], name: &str) -> usize {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let places = [name, last].map(|name| {
+        let key = format!("\"{name}\"");
+        line.windows(key.len()).position(|it| it == key.as_bytes())
+    });
+    places.into_iter().flatten().next().map_or(1, |at| at + 1)
 }
 
 fn without_place(error: &serde_json::Error) -> String {

@@ -113,16 +113,11 @@ impl Fields<'_> {
             _ => None,
         };
         found.ok_or_else(|| {
-            let column = column(self.line, name);
             let found = match value {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
             };
-            Bad::new(
-                column,
-                &format!("{expected}, as `{name}`"),
-                found.as_bytes(),
-            )
+            Bad::field(self.line, name, expected, &found)
         })
     }
 }
@@ -141,14 +136,4 @@ fn find<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     }
     let (outer, inner) = name.split_once('.')?;
     find(object.get(outer)?.as_object()?, inner)
-}
-
-/// Where a field begins, from 1. The first place of the name is nearly always that.
-fn column(line: &[u8], name: &str) -> usize {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    let places = [name, last].map(|name| {
-        let key = format!("\"{name}\"");
-        line.windows(key.len()).position(|it| it == key.as_bytes())
-    });
-    places.into_iter().flatten().next().map_or(1, |at| at + 1)
 }
