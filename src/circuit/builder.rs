@@ -154,7 +154,7 @@ impl CircuitBuilder {
         self
     }
 
-    /// Trips when this many calls in a row have failed (rule B1). A success starts the count again. 1 to 8,388,607.
+    /// Trips when this many calls in a row have failed (rule B1). A success starts the count again. 1 to 4,194,303.
     ///
     /// Default: not watched.
     #[doc(alias = "failure_threshold")]
@@ -698,7 +698,8 @@ impl CircuitBuilder {
     ///
     /// * `multiplier`: 1 to 100.
     /// * `floor`: the share that is let through whatever fails, above 0 and below 1. By these calls the circuit learns
-    ///   that the dependency is back. Begin with 0.1.
+    ///   that the dependency is back. Begin with 0.1. It is a share of the calls: with one call a minute and 0.1, one
+    ///   in ten minutes goes through.
     ///
     /// Begin with a multiplier of 2. A smaller one refuses more, and spares users nothing while the failures are not those
     /// of an overload.
@@ -723,7 +724,8 @@ impl CircuitBuilder {
     /// ```
     ///
     /// **Watch out:** a circuit that opens before it would shed never sheds. So a
-    /// [`failure_rate`](Self::failure_rate) at or below the share in the second column is refused. With
+    /// [`failure_rate`](Self::failure_rate) at or below the share in the second column is refused. One just above it is
+    /// not, and hardly ever sheds. With
     /// `multiplier` 2 that includes the default rate, 0.5:
     ///
     /// ```

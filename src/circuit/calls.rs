@@ -121,11 +121,10 @@ impl Circuit {
         core.refusal(core.seen(), || self.now()).is_some()
     }
 
-    /// Why a closed circuit lets some calls pass and not others.
+    /// Whether a closed circuit turns calls away because so many fail, and not because it has just closed.
     #[cfg(feature = "degrade")]
-    pub(crate) fn chooses_by(&self) -> Reason {
-        let refusal = self.core().holds_back_by(self.now());
-        Reason::of(refusal.unwrap_or(Refusal::Ramping)).0
+    pub(crate) fn is_shedding(&self) -> bool {
+        self.core().holds_back_by(self.now()) == Some(Refusal::Shedding)
     }
 
     /// Why a call would be rejected now. Probes that have timed out are found to have.

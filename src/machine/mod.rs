@@ -128,8 +128,10 @@ pub(crate) struct Core {
     retry_turn: AtomicU64,
     /// When a ramp last admitted a call, in nanoseconds.
     ramp_admitted: AtomicU64,
-    /// When there was last something to shed, in nanoseconds.
-    shed_at: AtomicU64,
+    /// Since when there has been nothing to shed, in nanoseconds; [`u64::MAX`] while there is something.
+    calm_since: AtomicU64,
+    /// How often shedding has begun: what was said to a call before is of another time.
+    shed_times: AtomicU64,
     backoff: Backoff,
     policy: Option<Policy>,
     /// Written once: when the circuit is built, or later.
@@ -244,7 +246,8 @@ impl Core {
             ramp_turn: AtomicU64::new(0),
             retry_turn: AtomicU64::new(0),
             ramp_admitted: AtomicU64::new(0),
-            shed_at: AtomicU64::new(0),
+            calm_since: AtomicU64::new(u64::MAX),
+            shed_times: AtomicU64::new(0),
             backoff: Backoff {
                 function: open_for,
                 seed: parts.seed,

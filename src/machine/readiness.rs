@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use super::{
-    Core, Nanos, Refusal, State, Ticket, Transition, WithTransition,
+    Core, Era, Nanos, Refusal, State, Ticket, Transition, WithTransition,
     admission::TimeOut,
     record::Verdict,
     retry::Attempt::{self, Done, Lost},
     totals::End,
     word::{StateMode, Word},
 };
+use crate::machine::sync::Ordering;
 
 /// What a ramp or shedding has said about a call to come (B9, D6). It is asked once for each call, before the inner service is
 /// (G1), and what it says holds until the call, in the same era.
 ///
-/// `era | passes (1) | asked (1)`: one word, because every call carries it.
+/// `era (37) | how often shedding has begun (25) | passes (1) | asked (1)`: one word, because every call carries it. The
+/// second number wraps; a call that was asked 33 million times ago in the same era is not waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RampTurn(u64);
 
@@ -22,10 +24,16 @@ impl RampTurn {
     /// It was not asked, or nothing is held back.
     pub(crate) const NOT_YET: Self = Self(0);
 
-    fn new(word: Word, passes: bool) -> Self {
-        Self(word.era().number() << 2 | u64::from(passes) << 1 | 1)
+    fn new(word: Word, shed_times: u64, passes: bool) -> Self {
+        let times = shed_times & ((1 << TIMES_BITS) - 1);
+        let when = word.era().number() << TIMES_BITS | times;
+        Self(when << 2 | u64::from(passes) << 1 | 1)
     }
 }
+
+const TIMES_BITS: u32 = 25;
+
+const _: () = assert!(Era::BITS + TIMES_BITS + 2 == u64::BITS);
 
 /// The word as it stood when somebody looked, to be handed back later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +74,7 @@ impl Core {
         let now = now();
         let word = self.load();
         let held = self.held_back(word, now).filter(|_| holds_back(word))?;
-        let (passes, turned_away) = (RampTurn::new(word, true), RampTurn::new(word, false));
+        let [passes, turned_away] = [true, false].map(|passes| self.turn(word, passes));
         let lets_pass = match *turn {
             turn if turn == passes => true,
             // It is asked once, but a trickle is admitted whatever was said.
@@ -75,6 +83,11 @@ impl Core {
         };
         *turn = if lets_pass { passes } else { turned_away };
         (*turn == turned_away).then_some(held.by)
+    }
+
+    fn turn(&self, word: Word, passes: bool) -> RampTurn {
+        // Relaxed: a number of its own. Whoever has seen that shedding has begun again has seen it.
+        RampTurn::new(word, self.shed_times.load(Ordering::Relaxed), passes)
     }
 
     /// Admits a call that was let pass already, while something is still held back; `None` for any other.
@@ -89,7 +102,7 @@ impl Core {
         let now = now();
         let word = self.load();
         let goes_on = word.state_mode() == StateMode::Closed && word.holds_back();
-        let passes = goes_on && turn == RampTurn::new(word, true);
+        let passes = goes_on && turn == self.turn(word, true);
         passes.then(|| Ticket::new(word).started_at(now))
     }
 

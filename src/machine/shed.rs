@@ -74,10 +74,11 @@ impl Numbers {
     }
 
     /// Whoever sheds already lets fewer calls through, and may need no more of them than that, or each window would end
-    /// what the last one has begun.
+    /// what the last one has begun. But one call is no evidence.
     fn minimum_to_shed(&self, is_shedding: bool) -> u64 {
+        let few = (self.minimum_calls * self.shed.floor()).div_ceil(WHOLE);
         match is_shedding {
-            true => (self.minimum_calls * self.shed.floor()).div_ceil(WHOLE),
+            true => few.max(2).min(self.minimum_calls),
             false => self.minimum_calls,
         }
     }
@@ -110,20 +111,39 @@ impl Core {
             }
             let counts = self.window.counts(word.era().number(), call.now);
             let sheds = call.numbers.shed_share(&counts, word.is_shedding()) > 0;
-            if sheds {
-                // Relaxed: an instant of its own.
-                self.shed_at.fetch_max(call.now, Ordering::Relaxed);
-            }
             match (word.is_shedding(), sheds) {
-                (false, true) if may_begin => self.turn_shed(word, true, Some(counts)),
-                (true, false) if self.lingered(call.now) => self.turn_shed(word, false, None),
+                (false, true) if may_begin => self.begin_to_shed(word, counts),
+                (true, true) => {
+                    self.note_no_calm();
+                    Done(None)
+                }
+                // What the window held is gone: there is nothing left that could come back.
+                (true, false) if counts.calls <= 1 || self.is_calm(call.now) => {
+                    self.turn_shed(word, false, None)
+                }
                 _ => Done(None),
             }
         })
     }
 
-    fn lingered(&self, now: u64) -> bool {
-        now.saturating_sub(self.shed_at.load(Ordering::Relaxed)) >= LINGERS
+    fn begin_to_shed(&self, word: Word, counts: WindowCounts) -> Attempt<Option<Transition>> {
+        self.note_no_calm();
+        // Relaxed: it only has to be another number by the time that somebody is asked again.
+        self.shed_times.fetch_add(1, Ordering::Relaxed);
+        self.turn_shed(word, true, Some(counts))
+    }
+
+    /// There is something to shed.
+    ///
+    /// Relaxed, as below: an instant of its own.
+    fn note_no_calm(&self) {
+        self.calm_since.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// There is nothing to shed now: whether that has been so for long enough.
+    fn is_calm(&self, now: u64) -> bool {
+        let since = self.calm_since.fetch_min(now, Ordering::Relaxed).min(now);
+        now - since >= LINGERS
     }
 
     /// Its era goes on: who is in flight is of it as before.
@@ -213,6 +233,7 @@ mod tests {
     fn the_minimum_is_lower_where_it_sheds_already() {
         for (minimum, floor, sheds) in [
             (100, 1, [true, true]),
+            (1, WHOLE / 10, [true, true]),
             (101, WHOLE / 10, [false, true]),
             (1_000, WHOLE / 10, [false, true]),
             (1_001, WHOLE / 10, [false, false]),

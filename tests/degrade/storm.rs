@@ -82,7 +82,7 @@ fn endless() -> RetryLimits {
 }
 
 fn never_opens(circuit: CircuitBuilder) -> CircuitBuilder {
-    circuit.consecutive_failures(8_000_000)
+    circuit.consecutive_failures(4_000_000)
 }
 
 fn opens(circuit: CircuitBuilder) -> CircuitBuilder {

@@ -2,7 +2,7 @@
 
 use crate::support::{Fixture, NANO, SLOW, millis, secs};
 use tower_breaker::{
-    Cause, Circuit, CircuitBuilder, Guard, Mode, Outcome, Reason, State, Transition,
+    Cause, Circuit, CircuitBuilder, Guard, Mode, Outcome, Reason, Settings, State, Transition,
 };
 
 /// Sheds above half, and never opens by a rate.
@@ -159,6 +159,56 @@ fn shedding_begins_and_ends_with_an_event_each() {
     );
     circuit.admit().success();
     circuit.tells_nothing();
+}
+
+// B9: a second without anything to refuse, and not a second between two calls.
+#[test]
+fn shedding_is_not_over_because_calls_are_far_between() {
+    let circuit = shedding(|c| c.count_window(10));
+    circuit.play_times(5, "sf");
+    circuit.tells_nothing();
+    // Each pushes out its opposite: 6 of 10, 5 of 10, and so on.
+    for call in 0..10 {
+        circuit.wait(secs(2));
+        let guard = std::iter::repeat_with(|| circuit.circuit.try_acquire()).find_map(Result::ok);
+        let letter = if call % 2 == 0 { 'f' } else { 's' };
+        circuit.end(guard.expect("some are admitted"), letter);
+    }
+    assert!(matches!(once(&circuit).cause, Cause::ShedBegan(_)));
+}
+
+// B9: one failure is no evidence, whatever there was to shed before the window was empty.
+#[test]
+fn an_empty_window_ends_it() {
+    let circuit = Fixture::new(|c| {
+        let builder = c.time_window(secs(10)).minimum_calls(10).shed(2.0, 0.1);
+        builder.failure_rate(None)
+    });
+    fail(&circuit, 100);
+    assert!(matches!(once(&circuit).cause, Cause::ShedBegan(_)));
+    circuit.wait(secs(10_000));
+    fail(&circuit, 1);
+    assert_eq!(once(&circuit).cause, Cause::ShedEnded);
+    fail(&circuit, 8);
+    assert_eq!(circuit.look().shed_share, 0.0);
+    fail(&circuit, 1);
+    assert!(matches!(once(&circuit).cause, Cause::ShedBegan(_)));
+}
+
+// B9: or who lets few calls through could not go on with it.
+#[test]
+fn a_thin_window_goes_on_shedding() {
+    let circuit = Fixture::new(|c| {
+        let builder = c.time_window(secs(10)).minimum_calls(20).shed(2.0, 0.1);
+        builder.failure_rate(None)
+    });
+    for _ in 0..600 {
+        circuit.wait(millis(100));
+        fail(&circuit, 1);
+    }
+    assert!(matches!(once(&circuit).cause, Cause::ShedBegan(_)));
+    let rejected = circuit.totals().rejected;
+    assert!(rejected > 500, "{rejected} of 600");
 }
 
 // B9, C4: it begins no era, so a call that was in flight is not stale.
@@ -336,6 +386,35 @@ fn it_can_be_turned_on_and_off_while_the_circuit_lives() {
         circuit.told().last().expect("an event").cause,
         Cause::ShedEnded
     );
+}
+
+// E5: the error is about what was changed.
+#[test]
+fn a_live_change_that_makes_no_sense_names_what_was_changed() {
+    let says = |circuit: &Fixture, change: fn(&mut Settings) -> &mut Settings, what: &str| {
+        let refused = circuit.circuit.reconfigure(change).expect_err("refused");
+        let said = refused.to_string();
+        assert!(said.contains(what), "{said}");
+    };
+    let rate = Fixture::new(|c| c);
+    says(
+        &rate,
+        |it| it.set_shed((2.0, 0.1)),
+        "`shed.multiplier` is 2",
+    );
+    let both = Fixture::new(|c| c.shed(1.5, 0.1));
+    says(
+        &both,
+        |it| it.set_failure_rate(0.2),
+        "`failure_rate` is 0.2",
+    );
+    says(
+        &both,
+        |it| it.set_shed((3.0, 0.1)),
+        "`shed.multiplier` is 3",
+    );
+    let alone = shedding(|c| c);
+    says(&alone, |it| it.set_shed(None), "`shed` is off, but must be");
 }
 
 // B9: nor does a reset leave anything of it.

@@ -80,7 +80,7 @@ impl Settings {
         self.write_probes(&mut numbers, old)?;
         self.write_limits(&mut numbers)?;
         self.write_shared(&mut numbers)?;
-        self.write_shed(&mut numbers)?;
+        self.write_shed(&mut numbers, old)?;
         if let Some((ramp, from)) = *ramp {
             numbers.ramp = above_zero("ramp", ramp)?;
             numbers.ramp_from = millionths("ramp.from", from)?;
@@ -234,12 +234,17 @@ impl Settings {
         if trips {
             return Ok(());
         }
-        let taken_back = old.is_some_and(|old| old.consecutive_failures.is_some());
-        let (field, other) = match taken_back {
-            true => ("consecutive_failures", "failure_rate"),
-            false => ("failure_rate", "consecutive_failures"),
+        let had = |of: fn(&Self) -> bool| old.is_some_and(of);
+        let (field, [other, third]) = match () {
+            () if had(|old| old.consecutive_failures.is_some()) => {
+                ("consecutive_failures", ["failure_rate", "shed"])
+            }
+            () if had(|old| old.failure_rate.is_some()) || !had(|old| old.shed.is_some()) => {
+                ("failure_rate", ["consecutive_failures", "shed"])
+            }
+            () => ("shed", ["failure_rate", "consecutive_failures"]),
         };
-        let allowed = format!("set where there is neither `{other}` nor `shed` nor `trip_when`");
+        let allowed = format!("set where there is neither `{other}` nor `{third}` nor `trip_when`");
         Err(ConfigError::new(field, off(), allowed).blaming(other))
     }
 
@@ -297,7 +302,7 @@ impl Settings {
     }
 
     /// B9. What would never shed anything is refused: the circuit would be open by then.
-    fn write_shed(&self, numbers: &mut Numbers) -> Result<(), ConfigError> {
+    fn write_shed(&self, numbers: &mut Numbers, old: Option<&Self>) -> Result<(), ConfigError> {
         let Some((multiplier, floor)) = self.shed else {
             return Ok(());
         };
@@ -314,13 +319,23 @@ impl Settings {
             return Err(refused.blaming("count_window"));
         }
         numbers.shed = Shed::new(in_millionths(multiplier), floor);
-        self.refuse_rate_that_comes_first(numbers)
+        self.refuse_rate_that_comes_first(numbers, old)
     }
 
-    fn refuse_rate_that_comes_first(&self, numbers: &Numbers) -> Result<(), ConfigError> {
+    fn refuse_rate_that_comes_first(
+        &self,
+        numbers: &Numbers,
+        old: Option<&Self>,
+    ) -> Result<(), ConfigError> {
         let begins = WHOLE - WHOLE * WHOLE / numbers.shed.multiplier();
-        match self.failure_rate {
-            Some(rate) if numbers.failure_rate <= begins => {
+        let is_old = old.is_some_and(|old| old.failure_rate == self.failure_rate);
+        match (self.failure_rate, self.shed) {
+            (Some(_), Some((multiplier, _))) if numbers.failure_rate <= begins && is_old => {
+                let least = "smaller, so that it sheds before the `failure_rate` opens the circuit";
+                let refused = ConfigError::new("shed.multiplier", multiplier, least);
+                Err(refused.blaming("failure_rate"))
+            }
+            (Some(rate), _) if numbers.failure_rate <= begins => {
                 let begins = share(begins);
                 let allowed =
                     format!("above {begins}, from where the `shed.multiplier` sheds, or off");

@@ -309,8 +309,9 @@ fn cause<Req>(circuit: &Circuit, inner: &impl Holdable<Req>) -> Option<FallbackC
         false => None,
     };
     let reason = refusal.map(Reason::of).map(|(reason, _)| reason);
-    // What the circuit does not refuse, its ramp does, or shedding.
-    let reason = reason.or_else(|| inner.rejects().then(|| circuit.chooses_by()));
+    // What the circuit does not refuse, its ramp does. What shedding turns away is rejected: whoever asks again undoes it.
+    let by_ramp = || (inner.rejects() && !circuit.is_shedding()).then_some(Reason::Ramping);
+    let reason = reason.or_else(by_ramp);
     reason.map(FallbackCause::Rejected)
 }
 
@@ -347,7 +348,7 @@ impl Held {
             // One that has been asked by a ramp has had its turn.
             inner = inner.clone();
             ready(&mut inner).await?;
-            if !inner.rejects() {
+            if !inner.rejects() || self.layer.circuit.is_shedding() {
                 break Some(turn);
             }
             drop(turn);
@@ -371,7 +372,7 @@ impl Held {
         turn
     }
 
-    /// Whoever is turned away by a ramp, or by shedding, comes again when a rejection says that it should.
+    /// Whoever is turned away by a ramp comes again when a rejection says that it should.
     async fn wait_for_the_ramp(&self) {
         if !self.layer.circuit.would_refuse() {
             let later = Instant::now() + SECOND;
