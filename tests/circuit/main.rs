@@ -1,5 +1,7 @@
 //! What people hold: a circuit that is listened to and looked at, driven, and met again by a call on its way.
 
+#[path = "../support/no_runtime.rs"]
+mod no_runtime;
 #[path = "../support/sockets.rs"]
 mod sockets;
 #[path = "../support/mod.rs"]
@@ -13,4 +15,5 @@ mod driver;
 mod events;
 mod nested;
 mod observing;
+mod plain_threads;
 mod trips;
