@@ -4,7 +4,7 @@ use axum::Router;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tower_breaker::{
-    OpenFor,
+    CircuitBuilder, OpenFor,
     admin::{Health, View},
     config::Config,
     registry::Registry,
@@ -88,11 +88,12 @@ async fn a_circuit_is_shown_with_what_it_does_and_why() {
             "consecutive_failures": 0,
             "consecutive_failures_threshold": null,
             "ramp_share": 1.0,
+            "shed_share": 0.0,
             "probes": null,
             "totals": {
                 "success": 0, "failure": 4, "ignored": 0, "abandoned": 0, "rejected": 1,
                 "slow": 0, "stale": 0, "shadowed": 0, "trips": 1, "vetoed": 0,
-                "rejected_by": { "open": 1, "half_open_full": 0, "forced_open": 0, "ramping": 0, "bulkhead_full": 0 },
+                "rejected_by": { "open": 1, "half_open_full": 0, "forced_open": 0, "ramping": 0, "shedding": 0, "bulkhead_full": 0 },
             },
             "settings_version": 0,
             "parts": null,
@@ -100,6 +101,47 @@ async fn a_circuit_is_shown_with_what_it_does_and_why() {
         })
     );
     assert_eq!(all["circuits"][0]["named"], false);
+}
+
+// L8, B9: it is closed, and so healthy; what it refuses is told beside that.
+#[tokio::test]
+async fn a_circuit_that_sheds_says_how_much() {
+    let shedding = |it: CircuitBuilder| it.minimum_calls(4).shed(2.0, 0.1).failure_rate(None);
+    let registry = Registry::builder().circuit("db", shedding).build();
+    let registry = registry.expect("valid");
+    for _ in 0..4 {
+        fail(&registry, "db");
+    }
+    let db = registry.get("db").expect("there");
+    (0..2).for_each(|_| drop(db.try_acquire()));
+    let view: Router = View::new(&registry).router();
+    let shown = circuit(&view, "db").await;
+    assert_eq!(
+        (&shown["state"], &shown["cause"]),
+        (&json!("closed"), &Value::Null)
+    );
+    assert_eq!(
+        (
+            &shown["shed_share"],
+            &shown["totals"]["rejected_by"]["shedding"]
+        ),
+        (&json!(0.8), &json!(1))
+    );
+    let line = shown["line"].as_str().expect("a line");
+    assert!(line.ends_with("; shedding: 80 % are refused"), "{line}");
+    let event = &shown["events"][0];
+    assert_eq!(
+        (&event["kind"], &event["cause"]),
+        (&json!("sheds"), &json!("shed_began"))
+    );
+    assert_eq!(
+        (&event["calls"], &event["failures"]),
+        (&json!(4), &json!(4))
+    );
+    let health: Router = Health::new(&registry).require("db").router();
+    let answer = get(&health, "/health/circuits").await;
+    assert_eq!(answer.json()["status"], "healthy");
+    assert_eq!(get(&health, "/readyz").await.json()["ready"], true);
 }
 
 // L8: also what the outage began with, however often it has opened since.

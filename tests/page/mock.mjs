@@ -49,7 +49,7 @@ export class Mock {
     this.circuits.set(name, {
       name, tags: of.tags || {}, state: 'closed', mode: 'normal', era: 0, since: this.now() - 60_000, outage: null, until: null, attempt: 0, by: null, cause: null, again: null, left: null, version: 1,
       settings: { failure_rate: '0.5', minimum_calls: '20', open_for: '5s', permits: '1' }, rate: of.rate ?? .02, load: of.load ?? 20,
-      totals: [0, 0, 0, 0], history: new Map(), changed: true, ramp: 1,
+      totals: [0, 0, 0, 0], history: new Map(), changed: true, ramp: 1, shed: 0,
     });
     return this;
   }
@@ -67,9 +67,9 @@ export class Mock {
       name: c.name, tags: c.tags, named: true, state: c.state, mode: c.mode, era: c.era, in_state_seconds: (now - c.since) / 1000,
       outage_seconds: c.outage === null ? null : (now - c.outage) / 1000, remaining_seconds: c.until === null ? null : Math.max(0, c.until - now) / 1000, attempt: c.attempt, by: c.by, ...causes,
       failure_rate: window.calls >= 20 ? window.failures / window.calls : null, failure_rate_threshold: Number(c.settings.failure_rate), slow_call_rate: null, slow_call_rate_threshold: null, rates_of: c.state === 'closed' ? 'now' : 'trip',
-      window, minimum_calls: 20, consecutive_failures: 0, consecutive_failures_threshold: null, ramp_share: c.ramp,
+      window, minimum_calls: 20, consecutive_failures: 0, consecutive_failures_threshold: null, ramp_share: c.ramp, shed_share: c.shed,
       probes: c.state === 'half_open' ? { in_flight: 1, permits: 1, successes_needed: 2, failures_allowed: 0 } : null,
-      totals: { success: c.totals[0], failure: c.totals[1], ignored: 0, abandoned: 0, rejected: c.totals[3], slow: c.totals[2], stale: 0, shadowed: 0, vetoed: 0, rejected_by: { open: c.totals[3], half_open_full: 0, forced_open: 0, ramping: 0 } },
+      totals: { success: c.totals[0], failure: c.totals[1], ignored: 0, abandoned: 0, rejected: c.totals[3], slow: c.totals[2], stale: 0, shadowed: 0, vetoed: 0, rejected_by: { open: c.totals[3], half_open_full: 0, forced_open: 0, ramping: 0, shedding: c.shed ? 1 : 0 } },
       parts: c.parts ?? null, fleet: c.fleet ?? null, settings_version: c.version, line: this.line(c, window),
     };
   }
@@ -88,12 +88,23 @@ export class Mock {
     if (leaves) Object.assign(c, { outage: now, cause: { label: cause, text }, again: null });
     else if (to === 'open') c.again = { label: cause, text };
     if (to === 'open' && !isMode) c.attempt++;
-    Object.assign(c, { state: to, mode: did.mode, era: c.era + 1, since: now, by, until, ramp: 1, changed: true });
+    Object.assign(c, { state: to, mode: did.mode, era: c.era + 1, since: now, by, until, ramp: 1, shed: 0, changed: true });
     const seconds = until && (until - now) / 1000, breaks = until && !isMode, wait = breaks ? `, next probe in ${time(seconds)}` : until ? `, for ${time(seconds)}` : '';
     return this.tell({
       circuit: name, tags: c.tags, era: c.era, kind: isMode ? 'mode' : to === 'open' ? 'opened' : to, ...did, cause, calls: null, failures: null, slow: null, ...(leaves ? c.left : {}),
       threshold: cause === 'failure_rate' ? Number(c.settings.failure_rate) : null, attempt: c.attempt, open_for_seconds: seconds, next_probe: breaks ? this.at(until) : null, vetoed: null, by,
       text: `circuit \`${name}\` ${deed(did)}: ${text}${wait}${inShadow(c.mode)}${told(by)}`,
+    });
+  }
+  // It stays closed, in the same era: 0 ends it.
+  sheds(name, share, { calls, failures } = { calls: 100, failures: 80 }) {
+    const c = this.circuits.get(name), began = !c.shed && share, ended = c.shed && !share, base = { from: 'closed', to: 'closed', mode_before: c.mode, mode: c.mode };
+    Object.assign(c, { shed: share, changed: true });
+    if (!began && !ended) return;
+    this.tell({
+      circuit: name, tags: c.tags, era: c.era, kind: began ? 'sheds' : 'sheds_no_more', ...base, cause: began ? 'shed_began' : 'shed_ended', calls: began ? calls : null, failures: began ? failures : null, slow: began ? 0 : null,
+      threshold: null, attempt: 0, open_for_seconds: null, next_probe: null, vetoed: null, by: null,
+      text: `circuit \`${name}\` ${began ? `sheds calls: ${failures} of ${calls} calls failed` : 'sheds no more calls: there is nothing to shed any more'}${inShadow(c.mode)}`,
     });
   }
   trip(name, seconds = 5, numbers = { calls: 20, failures: 14, slow: 0 }) {

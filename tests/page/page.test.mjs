@@ -74,6 +74,49 @@ test('what is around a breaker is one line of its details, and says what is wron
   assert.equal(await fact.textContent(), 'wrong: 9 failures hidden by a fallback inside the breaker; wrong: 2 calls met a queue inside the breaker; wrong: nothing keeps to the setting <b>bulkhead');
 }));
 
+test('a circuit that sheds is shown as one that refuses a share, and no longer once that is over', withPage(few, async ({ mock, page }) => {
+  await until('the headline is calm', async () => await headline(page) === 'All 12 circuits let calls through');
+  mock.sheds('search', .604);
+  await card(page, 'search').waitFor();
+  const text = async () => (await card(page, 'search').innerText()).replace(/\s+/g, ' ');
+  assert.match(await text(), /^Shedding search refuses 60 %/);
+  assert.match(await text(), /[\d.,]+ of [\d.,]+ calls? failed/);
+  await until('the headline says so', async () => await headline(page) === '1 of 12 circuits rejects a share of the calls');
+  assert.equal(await page.locator('#attention-title').textContent(), 'Rejecting a share of the calls');
+  await until('and the title', async () => await page.title() === '(1) Circuits');
+  await page.locator('#log li[data-kind=half_open]', { hasText: 'circuit `search` sheds calls: 80 of 100 calls failed' }).waitFor();
+  await page.locator('#speak', { hasText: 'search: shedding.' }).waitFor();
+  // At the edge the share comes and goes, and nothing jumps.
+  mock.sheds('search', 0);
+  await page.locator('#log li[data-kind=closed]', { hasText: 'sheds no more calls' }).waitFor();
+  await until('the share', async () => /refuses 0 %/.test(await text()));
+  mock.sheds('search', .25);
+  await until('the share again', async () => /refuses 25 %/.test(await text()));
+  await card(page, 'search').locator('button', { hasText: 'Details' }).click();
+  const fact = page.locator('#details .facts div').filter({ has: page.locator('dt', { hasText: /^Refuses$/ }) }).locator('dd');
+  assert.equal(await fact.textContent(), '25 %');
+  await page.keyboard.press('Escape');
+  // One that is open refuses more than a share.
+  mock.trip('tax', 30);
+  await until('both', async () => await headline(page) === '2 of 12 circuits reject calls');
+  mock.change('tax', 'closed', { cause: 'recovered' });
+  mock.sheds('search', 0);
+  mock.traffic = false;
+  await until('it is over', async () => await headline(page) === 'All 12 circuits let calls through');
+  await card(page, 'search').waitFor({ state: 'hidden' });
+}));
+
+test('in shadow nothing is refused, so nobody is alarmed', withPage(few, async ({ mock, page }) => {
+  mock.change('search', 'closed', { mode: 'shadow' });
+  mock.sheds('search', .604);
+  await page.locator('#log li[data-kind=passive]', { hasText: 'sheds calls' }).waitFor();
+  await page.getByRole('button', { name: 'search', exact: true }).click();
+  const fact = page.locator('#details .facts div').filter({ has: page.locator('dt', { hasText: /^Would refuse$/ }) }).locator('dd');
+  await until('the share', async () => await fact.count() === 1 && await fact.textContent() === '60 %');
+  assert.equal(await headline(page), 'All 12 circuits let calls through');
+  assert.ok(await card(page, 'search').isHidden());
+}));
+
 const FLEET = { attached: true, since_seconds: 7, why: null, stamp: { era: 3, nonce: 9 }, state: 'closed', forced: false, cause: null, who: null, attempt: 0, contributors: 48, agreeing: 3, window: { calls: 0, failures: 0, slow: 0 }, consecutive_failures: 0, seats: 0, mismatch: false, refused: 0 };
 
 test('with whom a circuit is shared is one line of its details, and so is why it is alone', withPage(few, async ({ mock, page }) => {

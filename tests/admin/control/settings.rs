@@ -2,6 +2,8 @@
 
 use std::sync::Barrier;
 
+use tower_breaker::CircuitBuilder;
+
 use super::*;
 
 async fn change(router: &Router, settings: Value, version: Option<u64>) -> Answer {
@@ -46,6 +48,30 @@ async fn settings_are_said_as_a_configuration_says_them() {
         (settings.slow_call_duration(), settings.count_window()),
         (Some(SECOND), Some(100))
     );
+}
+
+// L9, B9: as the guide `operating` has it, for whoever is on duty.
+#[tokio::test]
+async fn shedding_is_turned_off_and_on_while_it_sheds() {
+    let shedding = |it: CircuitBuilder| it.minimum_calls(4).shed(2.0, 0.1).failure_rate(None);
+    let registry = Registry::builder().circuit("db", shedding).build();
+    let registry = registry.expect("valid");
+    let (router, db) = (control(&registry), circuit(&registry, "db"));
+    for _ in 0..4 {
+        db.try_acquire().expect("admitted").failure();
+    }
+    let alone = change(&router, json!({ "shed": "off" }), None).await;
+    assert_eq!(alone.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(alone.json()["field"], "settings.failure_rate");
+    let with_a_rate = json!({ "shed": "off", "failure_rate": "95%" });
+    assert_eq!(
+        change(&router, with_a_rate, None).await.status,
+        StatusCode::OK
+    );
+    assert_eq!(db.snapshot().shed_share, 0.0);
+    let on = json!({ "shed": { "multiplier": 2, "floor": "10%" } });
+    assert_eq!(change(&router, on, None).await.status, StatusCode::OK);
+    assert_eq!(db.settings().shed(), Some((2.0, 0.1)));
 }
 
 // L9: what the page was shown can be sent back.
