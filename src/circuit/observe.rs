@@ -49,6 +49,8 @@
 //! circuit `payments` opened: 7 of 10 calls failed (70 %, threshold 50 %), next probe in 5 s
 //! circuit `payments` is half-open: the wait is over, the next call is a probe
 //! circuit `payments` closed: the probes succeeded
+//! circuit `search` sheds calls: 61 of 100 calls failed
+//! circuit `search` sheds no more calls: there is nothing to shed any more
 //! ```
 //!
 //! Neither a listener nor a watch keeps the circuit alive. A listener is given it, and a watch ends when it is gone.
@@ -128,6 +130,7 @@
 //! | [`Reason::HalfOpenFull`](crate::Reason::HalfOpenFull) | `half_open_full` | half-open and full |
 //! | [`Reason::ForcedOpen`](crate::Reason::ForcedOpen) | `forced_open` | forced open |
 //! | [`Reason::Ramping`](crate::Reason::Ramping) | `ramping` | ramping up |
+//! | [`Reason::Shedding`](crate::Reason::Shedding) | `shedding` | shedding |
 //! | [`Reason::BulkheadFull`](crate::Reason::BulkheadFull) | `bulkhead_full` | full |
 //! | [`Cause::ConsecutiveFailures`] | `consecutive_failures` | 5 consecutive failures |
 //! | [`Cause::FailureRate`] | `failure_rate` | 7 of 10 calls failed |
@@ -143,6 +146,8 @@
 //! | [`Cause::Recovered`] | `recovered` | the probes succeeded |
 //! | [`Cause::ForceExpired`] | `force_expired` | the time is over for which it was forced open |
 //! | [`Cause::Shared`] | `shared` | the fleet has decided |
+//! | [`Cause::ShedBegan`] | `shed_began` | 7 of 10 calls failed |
+//! | [`Cause::ShedEnded`] | `shed_ended` | there is nothing to shed any more |
 //! | [`CallEnd::Successful`] | `success` | |
 //! | [`CallEnd::Failed`] | `failure` | |
 //! | [`CallEnd::Ignored`] | `ignored` | |
@@ -184,6 +189,8 @@
 //! | it is half-open | `half_open` |
 //! | it closed, or was reset | `closed` |
 //! | it should have opened, and was not let ([`Cause::TripVetoed`]) | `stays_closed` |
+//! | it is closed, and begins to [shed](crate::CircuitBuilder::shed) a share of its calls | `sheds` |
+//! | it sheds no more | `sheds_no_more` |
 //! | its mode has changed, by whatever | `mode` |
 //! | its settings have changed | `settings` |
 //! | its bulkhead is full, for the first time in a minute | `bulkhead_full` |
@@ -211,6 +218,8 @@
 //! [`Cause::Recovered`]: crate::Cause::Recovered
 //! [`Cause::ForceExpired`]: crate::Cause::ForceExpired
 //! [`Cause::Shared`]: crate::Cause::Shared
+//! [`Cause::ShedBegan`]: crate::Cause::ShedBegan
+//! [`Cause::ShedEnded`]: crate::Cause::ShedEnded
 //! [`Mode::label`]: crate::Mode::label
 //! [`Mode::Normal`]: crate::Mode::Normal
 //! [`Mode::ForcedOpen`]: crate::Mode::ForcedOpen

@@ -29,11 +29,12 @@ use tower_breaker::{
 
 const STATES: [State; 3] = [State::Closed, State::Open, State::HalfOpen];
 const MODES: [Mode; 4] = [Mode::Normal, Mode::ForcedOpen, Mode::Disabled, Mode::Shadow];
-const REASONS: [Reason; 5] = [
+const REASONS: [Reason; 6] = [
     Reason::Open,
     Reason::HalfOpenFull,
     Reason::ForcedOpen,
     Reason::Ramping,
+    Reason::Shedding,
     Reason::BulkheadFull,
 ];
 const LIMITS: [LimitOf; 3] = [LimitOf::Call, LimitOf::Probe, LimitOf::Caller];
@@ -63,8 +64,10 @@ fn fallback_causes() -> Vec<FallbackCause> {
     rejected.into_iter().chain(others).collect()
 }
 
-fn causes() -> [Cause; 14] {
+fn causes() -> [Cause; 16] {
     let (failed, slow, calls) = (7, 7, 10);
+    let mut ten = WindowCounts::default();
+    (ten.calls, ten.failed) = (calls, failed);
     [
         Cause::ConsecutiveFailures(5),
         Cause::FailureRate { failed, calls },
@@ -80,6 +83,8 @@ fn causes() -> [Cause; 14] {
         Cause::Recovered,
         Cause::ForceExpired,
         Cause::Shared,
+        Cause::ShedBegan(ten),
+        Cause::ShedEnded,
     ]
 }
 
@@ -667,6 +672,7 @@ fn a_snapshot_shows_everything_of_its_era() {
     assert_eq!(closed.consecutive_failures, 2);
     assert_eq!(circuit.window(), (4, 2, 1));
     assert_eq!((closed.probes, closed.ramp_share), (None, 1.0));
+    assert_eq!(closed.shed_share, 0.0);
 
     circuit.play("f");
     circuit.wait(secs(2));

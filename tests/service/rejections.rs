@@ -658,6 +658,7 @@ fn every_reason_reads_well() {
     circuit.force_open();
     assert_eq!(message(), "circuit `inventory` is forced open");
     assert_eq!(Reason::Ramping.to_string(), "ramping up");
+    assert_eq!(Reason::Shedding.to_string(), "shedding");
     drop(probe);
 }
 

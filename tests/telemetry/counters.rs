@@ -58,9 +58,10 @@ fn each_result_of_a_call_is_counted_under_its_word() {
         "half_open_full",
         "forced_open",
         "ramping",
+        "shedding",
         "bulkhead_full",
     ];
-    assert_eq!(reasons.map(reason), [3.0, 0.0, 1.0, 0.0, 0.0]);
+    assert_eq!(reasons.map(reason), [3.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
 }
 
 // L4

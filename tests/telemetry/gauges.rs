@@ -10,7 +10,7 @@ use std::{
 };
 
 use tower_breaker::{
-    By, Mode, State,
+    By, CircuitBuilder, Mode, State,
     clock::ManualClock,
     registry::{Event, Registry},
     telemetry::{Exposition, Metrics},
@@ -37,7 +37,50 @@ fn the_series_of_a_circuit_are_there_before_its_first_call() {
         assert_eq!(seen.of(circuit, "failure_rate_threshold"), 0.5);
         assert!(seen.of(circuit, "slow_call_rate_threshold").is_nan());
         assert_eq!(seen.of(circuit, "open_seconds"), 0.0);
+        assert_eq!(seen.of(circuit, "shed_share"), 0.0);
     }
+}
+
+// L5, B9
+#[test]
+fn the_share_that_is_shed_is_that_of_the_snapshot() {
+    let clock = ManualClock::new();
+    let shedding = |mode| {
+        move |it: CircuitBuilder| {
+            let it = it.minimum_calls(4).shed(2.0, 0.1).mode(mode);
+            it.failure_rate(None)
+        }
+    };
+    let registry = Registry::builder()
+        .defaults({
+            let clock = clock.clone();
+            move |it| it.clock(clock.clone())
+        })
+        .circuit("a", shedding(Mode::Normal))
+        .circuit("b", shedding(Mode::Shadow))
+        .build()
+        .expect("valid");
+    let exported = Exported::of(&registry);
+    for circuit in ["a", "b"] {
+        let it = registry.try_get(circuit).expect("named");
+        (0..4).for_each(|_| fail(&it));
+        let shed = exported.as_it_is().of(circuit, "shed_share");
+        assert_eq!(shed, it.snapshot().shed_share);
+        assert!((shed - 0.8).abs() < 1e-6, "{shed}");
+    }
+    let a = registry.try_get("a").expect("named");
+    while a.try_acquire().is_ok_and(|guard| {
+        guard.ignore();
+        true
+    }) {}
+    let seen = exported.scrape();
+    assert_eq!(
+        seen.value("rejections_total{circuit=\"a\",reason=\"shedding\"}"),
+        1.0
+    );
+    assert_eq!(seen.of("a", "state"), 0.0);
+    a.reset();
+    assert_eq!(exported.as_it_is().of("a", "shed_share"), 0.0);
 }
 
 // L5

@@ -19,7 +19,7 @@ use crate::{
         observe::{Event, FleetNews, Threshold, What},
         settings::SettingsChange,
     },
-    machine::{Mode, State, Transition},
+    machine::{Cause, Mode, State, Transition},
     telemetry::attributes,
 };
 
@@ -61,11 +61,12 @@ impl CircuitBuilder {
     /// | what | level |
     /// |---|---|
     /// | opened, forced open, back to normal while open, a trip that was vetoed | `warn` |
+    /// | begins to [shed](Self::shed) a share of its calls | `warn` |
     /// | its bulkhead is full, or calls are not kept for later: once a minute | `warn` |
     /// | alone, not shared with its fleet: of all circuits that are so within a second, the first | `warn` |
     /// | other settings than in another instance, an answer of the fleet's store that was refused | `warn` |
     /// | shared with its fleet again: likewise the first | `info` |
-    /// | opened again, half-open, closed, released, reset, disabled; anything in shadow | `info` |
+    /// | opened again, half-open, closed, released, reset, disabled, sheds no more; anything in shadow | `info` |
     /// | the mode changed and the state did not; settings changed; the others of those that are alone or shared | `debug` |
     ///
     /// Each event has all that is known in fields, so nothing has to be read out of the message:
@@ -80,7 +81,7 @@ impl CircuitBuilder {
     /// | `circuit_breaker.cause` | a label |
     /// | `circuit_breaker.vetoed` | the cause of a trip that was vetoed |
     /// | `circuit_breaker.era` | the era (generation): grows with each transition |
-    /// | `circuit_breaker.calls`, `.failures`, `.slow` | what the window held, as the circuit left closed |
+    /// | `circuit_breaker.calls`, `.failures`, `.slow` | what the window held, as the circuit left closed or began to shed |
     /// | `circuit_breaker.threshold` | what the cause was held against: failures in a row, or a share of 1 |
     /// | `circuit_breaker.attempt` | opens in a row |
     /// | `circuit_breaker.open_for_seconds` | the break (wait duration) that begins |
@@ -223,9 +224,10 @@ fn level_of(told: &Transition) -> Level {
     match (told.mode, told.to) {
         (Mode::ForcedOpen, _) => Level::WARN,
         (Mode::Normal, State::Open) if !opens_again => Level::WARN,
+        (Mode::Normal, _) if matches!(told.cause, Cause::ShedBegan(_)) => Level::WARN,
         _ if told.vetoed.is_some() => Level::WARN,
         // The mode alone.
-        _ if !told.begins_era() => Level::DEBUG,
+        _ if told.mode != told.mode_before && !told.begins_era() => Level::DEBUG,
         _ => Level::INFO,
     }
 }

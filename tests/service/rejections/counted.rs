@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use tower_breaker::RejectedTotals;
+use tower_breaker::{Guard, RejectedTotals};
 
 use super::*;
 
@@ -27,33 +27,51 @@ fn rejecting(reason: Reason) -> Circuit {
                 .expect("the first of the ramp")
                 .success();
         }
+        Reason::Shedding => return shedding(clock),
         _ => unreachable!("no other reason"),
     }
     circuit
 }
 
+/// A circuit that has just let one of a thousand calls through, and sheds the next hundreds (rule B9).
+fn shedding(clock: ManualClock) -> Circuit {
+    let circuit = Circuit::builder("inventory")
+        .clock(clock)
+        .count_window(1_000)
+        .shed(100.0, 1e-6)
+        .failure_rate(None)
+        .build()
+        .expect("valid");
+    let admitted: Vec<_> = (0..1_000).map(|_| circuit.try_acquire().unwrap()).collect();
+    admitted.into_iter().for_each(Guard::failure);
+    circuit.try_acquire().expect("the first of all").ignore();
+    circuit
+}
+
 /// How often each reason of the circuit's own was told, in the order of [`REASONS`]. There is no bulkhead here.
-fn told(circuit: &Circuit) -> [u64; 4] {
+fn told(circuit: &Circuit) -> [u64; 5] {
     let totals = circuit.snapshot().totals.expect("on by default");
     let RejectedTotals {
         open,
         half_open_full,
         forced_open,
         ramping,
+        shedding,
         bulkhead_full,
         ..
     } = totals.rejected_by;
     assert_eq!(bulkhead_full, 0);
-    let told = [open, half_open_full, forced_open, ramping];
+    let told = [open, half_open_full, forced_open, ramping, shedding];
     assert_eq!(totals.rejected, told.iter().sum::<u64>());
     told
 }
 
-const REASONS: [Reason; 4] = [
+const REASONS: [Reason; 5] = [
     Reason::Open,
     Reason::HalfOpenFull,
     Reason::ForcedOpen,
     Reason::Ramping,
+    Reason::Shedding,
 ];
 
 type Never = std::future::Pending<Result<(), Odd>>;
@@ -102,7 +120,7 @@ fn a_reason_that_has_changed_since_readiness_is_counted_as_it_is_told() {
     let circuit = open();
     let rejected = rejection_after(&circuit, || assert!(circuit.force_open()));
     assert_eq!(rejected.reason(), Reason::ForcedOpen);
-    assert_eq!(told(&circuit), [0, 0, 1, 0]);
+    assert_eq!(told(&circuit), [0, 0, 1, 0, 0]);
 }
 
 // G1: a call that readiness had let through.
@@ -111,7 +129,7 @@ fn a_call_that_comes_too_late_after_its_readiness_counts_once() {
     let circuit = closed();
     let rejected = rejection_after(&circuit, || circuit.trip(BREAK).unwrap());
     assert_eq!(rejected.reason(), Reason::Open);
-    assert_eq!(told(&circuit), [1, 0, 0, 0]);
+    assert_eq!(told(&circuit), [1, 0, 0, 0, 0]);
 }
 
 // G1
@@ -125,18 +143,21 @@ fn readiness_that_no_call_uses_is_no_rejection() {
             assert!(service.ready().now_or_never().is_some(), "{reason}");
         }
         drop(service);
-        assert_eq!(told(&circuit), [0; 4], "{reason}");
+        assert_eq!(told(&circuit), [0; 5], "{reason}");
     }
 }
 
 // E1
 #[test]
 fn what_shadow_lets_pass_is_no_rejection() {
-    for reason in [Reason::Open, Reason::HalfOpenFull, Reason::Ramping] {
+    let reasons = REASONS
+        .into_iter()
+        .filter(|reason| *reason != Reason::ForcedOpen);
+    for reason in reasons {
         let circuit = rejecting(reason);
         circuit.set_mode(Mode::Shadow);
         circuit.try_acquire().expect("let pass").success();
         let totals = circuit.snapshot().totals.expect("on by default");
-        assert_eq!((totals.shadowed, told(&circuit)), (1, [0; 4]), "{reason}");
+        assert_eq!((totals.shadowed, told(&circuit)), (1, [0; 5]), "{reason}");
     }
 }

@@ -109,6 +109,26 @@ fn a_span_gets_the_state_in_which_a_call_was_rejected() {
     assert_eq!(rejected(), ["closed", "ramping"]);
 }
 
+// L7, B9: it has not opened, so there is no cause.
+#[test]
+fn a_span_gets_that_a_call_was_shed() {
+    let traces = Collector::new();
+    let _listening = traces.listen();
+    let circuit = tower_breaker::Circuit::builder("payments")
+        .minimum_calls(4)
+        .shed(2.0, 0.1)
+        .failure_rate(None)
+        .record_on_current_span();
+    let circuit = circuit.build().expect("valid");
+    (0..4).for_each(|_| call(&circuit, Outcome::Failure));
+    let rejected = || request().in_scope(|| circuit.try_acquire()).is_err();
+    assert!((0..2).any(|_| rejected()), "four of five are refused");
+    assert_eq!(
+        traces.spans().pop().expect("the last").fields.to_string(),
+        "name=payments outcome=rejected rejected_reason=shedding state=closed"
+    );
+}
+
 // L7
 #[test]
 fn a_span_gets_that_a_call_was_a_probe() {

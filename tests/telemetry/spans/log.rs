@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tower_breaker::{By, Circuit, CircuitBuilder, EjectionCap, Mode, Outcome, clock::ManualClock};
+use tower_breaker::{
+    By, Circuit, CircuitBuilder, EjectionCap, Guard, Mode, Outcome, clock::ManualClock,
+};
 use tracing::{Level, info_span};
 
 use crate::collector::Collector;
@@ -132,6 +134,56 @@ fn in_shadow_nothing_is_a_warning() {
             // It was open already, but from now on it rejects.
             "WARN circuit `payments` is back to normal: by hand",
         ],
+    );
+}
+
+// L7, B9: calls are refused from now on, so somebody should look.
+#[test]
+fn a_circuit_that_begins_to_shed_is_a_warning_and_that_it_ends_is_none() {
+    for (mode, levels, suffix) in [
+        (Mode::Normal, ["WARN", "INFO"], ""),
+        (
+            Mode::Shadow,
+            ["INFO", "INFO"],
+            " (shadow: nothing is rejected)",
+        ),
+    ] {
+        let (circuit, clock) = logged(|it| it.shed(2.0, 0.1).failure_rate(None).mode(mode));
+        let log = Collector::new();
+        let _listening = log.listen();
+        fail(&circuit, 4);
+        let successes = (0..100).filter_map(|_| circuit.try_acquire().ok());
+        successes.for_each(Guard::success);
+        clock.advance(Duration::from_secs(1));
+        call(&circuit, Outcome::Success);
+        let sheds = "circuit `payments` sheds calls: 4 of 4 calls failed";
+        let no_more = "circuit `payments` sheds no more calls: there is nothing to shed any more";
+        let [begins, ends] = levels;
+        assert_eq!(
+            log.lines(),
+            [
+                format!("{begins} {sheds}{suffix}"),
+                format!("{ends} {no_more}{suffix}"),
+            ]
+        );
+    }
+}
+
+// L7, B9
+#[test]
+fn what_it_sheds_by_is_in_fields() {
+    let (circuit, _) = logged(|it| it.shed(2.0, 0.1).failure_rate(None));
+    let log = Collector::new();
+    let _listening = log.listen();
+    call(&circuit, Outcome::Success);
+    fail(&circuit, 3);
+    let [told] = &log.events()[..] else {
+        panic!("one event");
+    };
+    assert_eq!(
+        told.fields.without("circuit_breaker.event_id").to_string(),
+        "attempt=0 calls=4 cause=shed_began era=0 event=sheds failures=3 mode=normal mode_before=normal \
+         name=payments slow=0 state=closed state_before=closed"
     );
 }
 
