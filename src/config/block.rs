@@ -113,14 +113,16 @@ pub(super) fn check(
         let Err(error) = apply(&all, bare.clone()).check() else {
             return;
         };
-        let field = error.field().split('.').next().unwrap_or_default();
+        let field = whole(error.field());
         if field == "name" {
             tell(reader, Problem::new(path, error.value(), error.allowed()));
             bare = Circuit::builder("*");
             continue;
         }
         let own = last_of(&all, field);
-        let blamed = error.because_of().and_then(|field| last_of(&all, field));
+        let blamed = error
+            .because_of()
+            .and_then(|field| last_of(&all, whole(field)));
         let Some(at) = own.or(blamed) else {
             let problem = Problem::new(&join(path, error.field()), error.value(), error.allowed());
             tell(reader, problem.missing_in(path));
@@ -143,6 +145,11 @@ fn tell(reader: &mut Reader, problem: Problem) {
     if !reader.problems.contains(&problem) {
         reader.problems.push(problem);
     }
+}
+
+/// The setting that this is a part of, if it is one.
+fn whole(field: &str) -> &str {
+    field.split('.').next().unwrap_or_default()
 }
 
 fn last_of(all: &[Assignment], field: &str) -> Option<usize> {

@@ -326,6 +326,38 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
         "circuits.a.ramp = { over = \"1s\", from = 0 }",
         "circuits.a.ramp.from: 0.0, but must be a share above 0 and at most 1",
     ),
+    (
+        "circuits.a.shed = 2.0",
+        "circuits.a.shed: 2.0, but must be a table such as { multiplier = 1.5, floor = \"10%\" }",
+    ),
+    (
+        "circuits.a.shed = { multiplier = 2 }",
+        "circuits.a.shed.floor: not there, but must be a share such as 0.5 or \"50%\"",
+    ),
+    (
+        "circuits.a.shed = { floor = 0.1 }",
+        "circuits.a.shed.multiplier: not there, but must be a number such as 1.5",
+    ),
+    (
+        "circuits.a = { consecutive_failures = 5, shed = { multiplier = 0.5, floor = 0.1 } }",
+        "circuits.a.shed.multiplier: 0.5, but must be 1 to 100",
+    ),
+    (
+        "circuits.a = { consecutive_failures = 5, shed = { multiplier = 101, floor = 0.1 } }",
+        "circuits.a.shed.multiplier: 101.0, but must be 1 to 100",
+    ),
+    (
+        "circuits.a = { consecutive_failures = 5, shed = { multiplier = \"50%\", floor = 0.1 } }",
+        "circuits.a.shed.multiplier: \"50%\", but must be a number",
+    ),
+    (
+        "circuits.a = { consecutive_failures = 5, shed = { multiplier = 2, floor = 0 } }",
+        "circuits.a.shed.floor: 0.0, but must be a share above 0 and below 1",
+    ),
+    (
+        "circuits.a = { consecutive_failures = 5, shed = { multiplier = 2, floor = 0.1, flor = 0.1 } }",
+        "circuits.a.shed.flor: `flor` is not known; did you mean `floor`?",
+    ),
     // What is around the breaker.
     (
         "circuits.a.call_timeout = \"0s\"",
@@ -514,7 +546,27 @@ pub(crate) const TOGETHER: &[(&str, &str)] = &[
     ),
     (
         "circuits.a.failure_rate = \"off\"",
-        "circuits.a.failure_rate: off, but must be set where there is neither `consecutive_failures` nor `trip_when`",
+        "circuits.a.failure_rate: off, but must be set where there is neither `consecutive_failures` nor `shed` nor \
+         `trip_when`",
+    ),
+    (
+        "circuits.a.shed = { multiplier = 2, floor = \"10%\" }",
+        "circuits.a.failure_rate: 0.5, but must be above 0.5, from where a `shed.multiplier` of 2 sheds, or off; left \
+         out, it is 0.5",
+    ),
+    (
+        "circuits.a = { failure_rate = 0.33, shed = { multiplier = 1.5, floor = \"10%\" } }",
+        "circuits.a.failure_rate: 0.33, but must be above 0.333334, from where a `shed.multiplier` of 1.5 sheds, or \
+         off; left out, it is 0.5",
+    ),
+    (
+        "defaults.shed = { multiplier = 1.25, floor = \"10%\" }\ncircuits.a.failure_rate = 0.2",
+        "circuits.a.failure_rate: 0.2, but must be above 0.2, from where a `shed.multiplier` of 1.25 sheds, or off; \
+         left out, it is 0.5",
+    ),
+    (
+        "circuits.a = { consecutive_failures = 5, shed = { multiplier = 2, floor = 1 } }",
+        "circuits.a.shed.floor: 1.0, but must be a share above 0 and below 1",
     ),
     (
         "circuits.a.minimum_calls = 101",
@@ -746,7 +798,7 @@ pub(crate) const IN_YAML: &[(&str, &str)] = &[
          `consecutive_failures_span`, `slow_call_rate`, `slow_call_duration`, `minimum_calls`, \
          `count_window`, `time_window`, `time_window_buckets`, `open_for`, `jitter_seed`, \
          `permits`, `probes`, `half_open_timeout`, `probe_timeout`, `call_timeout`, `bulkhead`, `retries`, \
-         `shared`, `ramp`, `spread_retry_after`, `abandoned`, `mode`, `totals`, `durations`, `event_log`, \
+         `shared`, `ramp`, `shed`, `spread_retry_after`, `abandoned`, `mode`, `totals`, `durations`, `event_log`, \
          `tags`, `extends`, `allow`",
     ),
     ("circuits:\n  a: !mine { permits: 1 }", "… line 2 column 6"),

@@ -116,6 +116,7 @@ fn every_key_reaches_its_circuit() {
         bulkhead = { places = 20, wait = "50ms" }
         retries = { at_most = 2, share = "25%", per_second = 5, max_wait = "2s" }
         ramp = { over = "10s", from = "25%" }
+        shed = { multiplier = 1.5, floor = "5%" }
         spread_retry_after = 0.1
         abandoned = { failure_after = "3s" }
         mode = "shadow"
@@ -137,6 +138,7 @@ fn every_key_reaches_its_circuit() {
     assert_eq!(settings.bulkhead(), Some((20, millis(50))));
     let retries = RetryLimits::new(2).share(0.25).per_second(5);
     assert_eq!(settings.retries(), Some(retries.max_wait(millis(2_000))));
+    assert_eq!(settings.shed(), Some((1.5, 0.05)));
     assert_eq!(circuit.mode(), Mode::Shadow);
     assert_eq!(circuit.snapshot().totals, None);
     (0..3).for_each(|_| circuit.reset());
@@ -196,6 +198,7 @@ fn what_is_off_is_off_whatever_the_defaults_say() {
         retries = 2
         shared = true
         ramp = { over = "10s", from = "25%" }
+        shed = { multiplier = 1.5, floor = 0.1 }
         spread_retry_after = 0.1
 
         [circuits.a]
@@ -212,11 +215,13 @@ fn what_is_off_is_off_whatever_the_defaults_say() {
         retries = "off"
         shared = "off"
         ramp = "off"
+        shed = "off"
         spread_retry_after = "off"
 
         [circuits.b]
         failure_rate = "off"
         slow_call_rate = "off"
+        shed = "off"
         count_window = "off"
         "#,
     );

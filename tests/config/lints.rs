@@ -73,6 +73,13 @@ fn a_window_that_never_fills_is_told() {
              `minimum_calls` [window-never-fills]",
         ),
         ("time_window = '10s'", at(2.0), ""),
+        (
+            "failure_rate = 'off'\nshed = { multiplier = 2, floor = 0.1 }\ntime_window = '10s'",
+            at(1.0),
+            "time_window: a `time_window` of 10s holds 10 calls at 1 call a second, and rates count \
+             from `minimum_calls` of 20 on; take a `time_window` of at least 20s, or at most 10 as \
+             `minimum_calls` [window-never-fills]",
+        ),
         ("time_window = '10s'", at(0.0), ""),
         ("time_window = '10s'", Calls::unknown(), ""),
         (

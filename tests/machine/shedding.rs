@@ -417,6 +417,20 @@ fn a_live_change_that_makes_no_sense_names_what_was_changed() {
     says(&alone, |it| it.set_shed(None), "`shed` is off, but must be");
 }
 
+// B9, E5: a live circuit cannot be given a window.
+#[test]
+fn it_cannot_be_turned_on_without_a_window() {
+    let circuit = Fixture::new(|c| c.consecutive_failures(3));
+    let refused = circuit
+        .circuit
+        .reconfigure(|settings| settings.set_shed((2.0, 0.1)));
+    assert!(
+        refused.expect_err("no window").to_string().contains(
+            "`shed.multiplier` is 2.0, but must be left out where there is no `count_window` or `time_window`"
+        )
+    );
+}
+
 // B9: nor does a reset leave anything of it.
 #[test]
 fn a_reset_admits_everything() {
@@ -450,7 +464,7 @@ fn what_would_never_shed_is_refused() {
         ),
         ("`shed.floor` is NaN", |c| c.shed(1.5, f64::NAN)),
         (
-            "`failure_rate` is 0.5, but must be above 0.5, from where the `shed.multiplier` sheds, or off",
+            "`failure_rate` is 0.5, but must be above 0.5, from where a `shed.multiplier` of 2 sheds, or off; left out, it is 0.5",
             |c| c.shed(2.0, 0.1),
         ),
         ("`failure_rate` is 0.2", |c| {

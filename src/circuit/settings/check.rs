@@ -7,6 +7,7 @@ use std::{fmt::Arguments, time::Duration};
 use super::{
     ConfigError, OpenFor, Settings,
     agreement::Agreement,
+    defaults::DEFAULT_FAILURE_RATE,
     retry_limits::RetryLimits,
     values::{count, duration, in_millionths, millionths, share, unless_zero},
 };
@@ -335,10 +336,13 @@ impl Settings {
                 let refused = ConfigError::new("shed.multiplier", multiplier, least);
                 Err(refused.blaming("failure_rate"))
             }
-            (Some(rate), _) if numbers.failure_rate <= begins => {
+            (Some(rate), Some((multiplier, _))) if numbers.failure_rate <= begins => {
                 let begins = share(begins);
-                let allowed =
-                    format!("above {begins}, from where the `shed.multiplier` sheds, or off");
+                // Whoever has only asked to shed has not heard of it.
+                let allowed = format!(
+                    "above {begins}, from where a `shed.multiplier` of {multiplier} sheds, or off; \
+                     left out, it is {DEFAULT_FAILURE_RATE}"
+                );
                 Err(ConfigError::new("failure_rate", rate, allowed).blaming("shed.multiplier"))
             }
             _ => Ok(()),

@@ -3,7 +3,7 @@
 use super::Settings;
 
 /// The share of failures that trips where no policy is named at all.
-const DEFAULT_FAILURE_RATE: f64 = 0.5;
+pub(super) const DEFAULT_FAILURE_RATE: f64 = 0.5;
 /// The calls a window holds where none is named.
 const DEFAULT_COUNT_WINDOW: u32 = 100;
 /// The calls a window must hold before a rate counts, or fewer if the window is smaller.

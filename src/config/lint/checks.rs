@@ -75,7 +75,8 @@ fn window_never_fills(settings: &Settings, calls: &Calls) -> Option<Finding> {
     let holds = per_second * window.as_secs_f64();
     let has_rate = settings.failure_rate().is_some()
         || settings.slow_call_rate().is_some()
-        || settings.has_trip_when();
+        || settings.has_trip_when()
+        || settings.shed().is_some();
     if !has_rate || holds >= float(minimum) {
         return None;
     }
