@@ -68,6 +68,7 @@
 //! | [`permits`], [`probes`] (permitted calls in half-open) | one probe at a time; one success closes, one failure opens again |
 //! | [`half_open_timeout`] | the longer of the break and 30 seconds. After a probe that succeeded only when that was over: twice what it took, or more |
 //! | [`ramp`] (slow start) | none: once closed, everything is admitted |
+//! | [`shed`] (adaptive throttling) | off: a closed circuit refuses nothing, however many fail |
 //! | [`probe_timeout`] | none: a probe may take as long as any call |
 //! | [`call_timeout`], [`bulkhead`], [`retries`] | none: no limit, as many calls at once as come, no second try |
 //! | [`shared`] | off: each instance has a circuit of its own |
@@ -227,6 +228,7 @@
 //! [`probe_timeout`]: CircuitBuilder::probe_timeout
 //! [`probes`]: CircuitBuilder::probes
 //! [`ramp`]: CircuitBuilder::ramp
+//! [`shed`]: CircuitBuilder::shed
 //! [`retries`]: CircuitBuilder::retries
 //! [`shared`]: CircuitBuilder::shared
 //! [`slow_call_duration`]: CircuitBuilder::slow_call_duration

@@ -242,6 +242,8 @@ impl CircuitBuilder {
     #[doc(alias = "failure_percentage_request_volume")]
     #[doc(alias = "success_rate_request_volume")]
     #[doc(alias = "min_request_threshold")]
+    #[doc(alias = "executionThreshold")]
+    #[doc(alias = "rps_threshold")]
     pub fn minimum_calls(mut self, calls: u32) -> Self {
         self.settings.set_minimum_calls(calls);
         self
@@ -280,6 +282,8 @@ impl CircuitBuilder {
     #[doc(alias = "window_size")]
     #[doc(alias = "slidingWindowType")]
     #[doc(alias = "slidingWindowSize")]
+    #[doc(alias = "thresholdingPeriod")]
+    #[doc(alias = "sampling_window")]
     pub fn time_window(mut self, span: Duration) -> Self {
         self.settings.set_time_window(span);
         self
@@ -740,6 +744,10 @@ impl CircuitBuilder {
     #[doc(alias = "adaptive_throttling")]
     #[doc(alias = "client_side_throttling")]
     #[doc(alias = "AdaptiveThrottler")]
+    #[doc(alias = "WithFailureRateThreshold")]
+    #[doc(alias = "WithMaxRejectionRate")]
+    #[doc(alias = "sr_threshold")]
+    #[doc(alias = "max_rejection_probability")]
     pub fn shed(mut self, multiplier: f64, floor: f64) -> Self {
         self.settings.set_shed((multiplier, floor));
         self

@@ -28,6 +28,7 @@ pub enum Reason {
     Ramping,
     /// The circuit is closed and refuses a share of its calls ([shedding](crate::CircuitBuilder::shed)). This call is
     /// of that share (rule B9).
+    #[doc(alias = "ErrExceeded")]
     Shedding,
     /// All places of the [bulkhead](crate::CircuitBuilder::bulkhead) were taken, and none came free in time (rule M2).
     /// The circuit itself would have admitted the call.

@@ -69,6 +69,7 @@ pub struct Snapshot {
     pub ramp_share: f64,
     /// The share of calls that is refused while closed, because so many fail, in `0..1` (rule B9). 0 unless the circuit
     /// [sheds](crate::CircuitBuilder::shed).
+    #[doc(alias = "RejectionRate")]
     pub shed_share: f64,
     /// What became of all calls. `None` if totals are turned off.
     pub totals: Option<Totals>,

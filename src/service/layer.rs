@@ -180,6 +180,7 @@ impl<C, R, X, G> CircuitBreakerLayer<C, R, X, G> {
     #[doc(alias = "recordResult")]
     #[doc(alias = "ShouldHandle")]
     #[doc(alias = "failure_classifier")]
+    #[doc(alias = "success_criteria")]
     pub fn classify<F, Res, E>(self, classifier: F) -> CircuitBreakerLayer<F, R, X, G>
     where
         F: Fn(Result<&Res, &E>) -> Outcome,

@@ -65,8 +65,8 @@ impl<A, W, K, V> Plan<A, W, K, V> {
 }
 
 impl<A> FallbackLayer<A> {
-    /// Answers if the call was **rejected**, and only then: by a circuit that is open, half-open and full, or ramping
-    /// up (slow start), or by a full bulkhead. The dependency was not asked. What the dependency answers while the
+    /// Answers if the call was **rejected**, and only then: by a circuit that is open, half-open and full, ramping
+    /// up (slow start) or [shedding](crate::CircuitBuilder::shed), or by a full bulkhead. The dependency was not asked. What the dependency answers while the
     /// circuit is closed is passed on, also failures.
     ///
     /// `counted_for` is the circuit, usually: [`CountedFor`].

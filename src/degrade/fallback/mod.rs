@@ -4,7 +4,7 @@
 //!
 //! | what the call comes to | [`on_rejection`](FallbackLayer::on_rejection) | [`on_failure`](FallbackLayer::on_failure) |
 //! |---|---|---|
-//! | the circuit is open, forced open, half-open and full, or ramps up (slow start): rejected | **answers** | **answers** |
+//! | the circuit is open, forced open, half-open and full, ramps up (slow start) or [sheds](crate::CircuitBuilder::shed): rejected | **answers** | **answers** |
 //! | the bulkhead is full: rejected | **answers** | **answers** |
 //! | it took longer than it may | passed on | **answers** |
 //! | an error, or a status that is a failure | passed on, whatever the circuit's state | **answers** |

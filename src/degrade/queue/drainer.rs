@@ -62,8 +62,8 @@ type OutboxError = dyn Fn(&(dyn Error + 'static)) + Send + Sync;
 ///   probe. So the circuit closes although nobody calls. If that probe fails, the drainer leaves the next probe to
 ///   others for the time of the first [`backoff`](Self::backoff). So an entry that always fails does not keep the
 ///   circuit open.
-/// * It is under the ramp (slow start) as any other call, and makes at most one call in each
-///   [`interval`](Self::interval).
+/// * It is under the ramp (slow start) and [shedding](crate::CircuitBuilder::shed) as any other call, and makes at most
+///   one call in each [`interval`](Self::interval).
 /// * **It takes a place in the circuit's [bulkhead](crate::CircuitBuilder::bulkhead)**, as any other call. While the
 ///   bulkhead is full, it waits in line, for however long, and uses up no attempt.
 /// * Entries with the same [order key](Entry::order_key) are delivered in their order, never two at once. One that has

@@ -46,7 +46,7 @@
 //! | failed, as the [classifier](Retries::classifier) says | yes |
 //! | got a 429 or 503 with a `Retry-After` | yes, but not before that time |
 //! | failed, and it was not [repeatable](Idempotent), such as a POST | never |
-//! | … and the circuit is not closed, or still ramping up (slow start) | no |
+//! | … and the circuit is not closed, still ramping up (slow start), or [shedding](crate::CircuitBuilder::shed) | no |
 //! | … and was repeated [`at_most`](crate::RetryLimits::at_most) times | no |
 //! | … and would have to wait past [`max_wait`](crate::RetryLimits::max_wait), all its waits together | no |
 //! | … and the budget is spent | no |
