@@ -36,6 +36,7 @@
 //! | 5 to 14 | `reviews` is slow | calls are cut off, its bulkhead is full, and a default answers; shared with another instance, it opens in both |
 //! | 8 to 16 | `orders` is down | orders are kept for later, and made when it is back |
 //! | 18 to 30 | `eu` is slow | it opens for slow calls; the server is ready, because `us` will do |
+//! | 20 to 45 | three of five calls to `prices` fail | it stays closed, and refuses a share of its calls |
 //! | 33 to 43 | `tenant-acme` is down | one tenant fails, and the other two do not |
 //! | 38 to 50 | `search` is down | in shadow mode: it says that it would open, and rejects nothing |
 //!
@@ -131,7 +132,7 @@ fn port(is_check: bool) -> Result<u16, BoxError> {
     }
 }
 
-/// Seven circuits by name, and one for each tenant that is called.
+/// Eight circuits by name, and one for each tenant that is called.
 fn registry(fleet: &Fleet) -> Result<Registry, ConfigError> {
     Registry::builder()
         .fleet(fleet)
@@ -144,6 +145,10 @@ fn registry(fleet: &Fleet) -> Result<Registry, ConfigError> {
         .circuit("search", |it| it.tag("tier", "extras").mode(Mode::Shadow))
         .circuit("mail", |it| {
             it.tag("tier", "extras").open_for(Duration::from_secs(4))
+        })
+        // Where it fails in part, what works goes on.
+        .circuit("prices", |it| {
+            it.tag("tier", "extras").shed(2.0, 0.1).failure_rate(0.95)
         })
         .circuit("reviews", around::reviews)
         .circuit("orders", |it| it.tag("tier", "critical"))

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,11 +18,13 @@ pub(crate) enum Health {
     Well,
     Slow,
     Down,
+    /// Three of five answers are failures.
+    InPart,
 }
-use Health::{Down, Slow, Well};
+use Health::{Down, InPart, Slow, Well};
 
 /// What happens in each minute: at which second, to whom, and what.
-const MINUTE: [(u64, &str, Health); 13] = [
+const MINUTE: [(u64, &str, Health); 15] = [
     (1, "mail", Down),
     (3, "database", Down),
     (5, "reviews", Slow),
@@ -28,26 +33,37 @@ const MINUTE: [(u64, &str, Health); 13] = [
     (15, "database", Well),
     (16, "orders", Well),
     (18, "eu", Slow),
+    (20, "prices", InPart),
     (30, "eu", Well),
     (33, "tenant-acme", Down),
     (38, "search", Down),
     (43, "tenant-acme", Well),
+    (45, "prices", Well),
     (50, "search", Well),
 ];
 
 /// A clone is the same outside.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outside(Arc<Mutex<BTreeMap<String, Health>>>);
+pub(crate) struct Outside {
+    health: Arc<Mutex<BTreeMap<String, Health>>>,
+    answered_in_part: Arc<AtomicU64>,
+}
 
 impl Outside {
     pub(crate) fn set(&self, name: &str, health: Health) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(name.to_owned(), health);
     }
 
     fn health(&self, name: &str) -> Health {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(name).copied().unwrap_or(Well)
+    }
+
+    fn fails_this_time(&self) -> bool {
+        // Relaxed: a number of its own.
+        let answered = self.answered_in_part.fetch_add(1, Ordering::Relaxed);
+        matches!(answered % 5, 0 | 2 | 4)
     }
 
     async fn answer(self, name: String) -> StatusCode {
@@ -55,6 +71,8 @@ impl Outside {
             Well => (3, StatusCode::OK),
             Slow => (200, StatusCode::OK),
             Down => (20, StatusCode::INTERNAL_SERVER_ERROR),
+            InPart if self.fails_this_time() => (3, StatusCode::INTERNAL_SERVER_ERROR),
+            InPart => (3, StatusCode::OK),
         };
         sleep(Duration::from_millis(after)).await;
         answer

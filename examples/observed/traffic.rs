@@ -9,11 +9,12 @@ use tower_breaker::{circuit_breaker_span, keyed::by, registry::Registry};
 use tracing::{Instrument, Level};
 
 /// What is called, and how often a second.
-const CALLED: [(&str, u32); 8] = [
+const CALLED: [(&str, u32); 9] = [
     ("database", 30),
     ("eu", 20),
     ("us", 15),
     ("search", 10),
+    ("prices", 20),
     ("mail", 5),
     ("tenant-acme", 4),
     ("tenant-umbrella", 4),
