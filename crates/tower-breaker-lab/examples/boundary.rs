@@ -8,7 +8,7 @@
 use std::{env, error::Error, time::Duration};
 
 use tower_breaker::Settings;
-use tower_breaker_lab::{Contender, Map, NoBreaker, Ours, Scenario, Share, Shed};
+use tower_breaker_lab::{Contender, Map, NoBreaker, Ours, Scenario, Share};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -31,7 +31,9 @@ fn breakers() -> Outcome<Vec<Box<dyn Contender>>> {
         settings.set_open_for(open_for);
         all.push(Box::new(Ours::new(name, settings)?));
     }
-    all.push(Box::new(Shed::new("a share is refused", 2.0)));
+    let mut sheds = Settings::default();
+    sheds.set_shed((2.0, 0.1)).set_failure_rate(None);
+    all.push(Box::new(Ours::new("a share is refused", sheds)?));
     Ok(all)
 }
 

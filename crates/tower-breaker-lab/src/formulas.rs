@@ -94,8 +94,16 @@ pub fn throttled(requests: f64, accepts: f64, k: f64) -> f64 {
     ((requests - k * accepts) / (requests + 1.0)).max(0.0)
 }
 
-/// How many times what it can do a server gets, if `offered` times as much is asked of it and [`Shed`](crate::Shed) is
-/// in front: √(K · offered), or `offered` up to K. A server that does all that it can, and refuses the rest, is meant.
+/// The share of its calls that a circuit refuses which [sheds](tower_breaker::CircuitBuilder::shed), if its window is
+/// full and shows so many failures: 1 − K · (1 − failures), from 0 to 1 − floor.
+#[must_use]
+pub fn shed(failures: f64, k: f64, floor: f64) -> f64 {
+    (1.0 - k * (1.0 - failures)).min(1.0 - floor).max(0.0)
+}
+
+/// How many times what it can do a server gets, if `offered` times as much is asked of it and a circuit that
+/// [sheds](tower_breaker::CircuitBuilder::shed) is in front: √(K · offered), or `offered` up to K. A server that does
+/// all that it can, and refuses the rest, is meant.
 ///
 /// Of x times what it can do, 1/x goes well, so that K/x of what is offered is let through: x = offered · K/x. With
 /// [`Throttle`](crate::Throttle) it is K, whatever is offered.
@@ -104,8 +112,8 @@ pub fn overload_left_by_shedding(offered: f64, k: f64) -> f64 {
     offered.min((k * offered).sqrt())
 }
 
-/// How long [`Shed`](crate::Shed) goes on refusing after a total outage, with a window of so many calls that come so
-/// often a second: window / (K · rate) · (1 + ln(1 / floor)).
+/// How long a circuit that [sheds](tower_breaker::CircuitBuilder::shed) goes on refusing after a total outage, with a
+/// window of so many calls that come so often a second: window / (K · rate) · (1 + ln(1 / floor)).
 ///
 /// First the floor goes through, until floor/K of the window is well. From then on what is let through grows with what
 /// is well, until that is 1/K of the window and nothing is refused.
@@ -193,6 +201,14 @@ mod tests {
         assert_eq!(throttled(100.0, 60.0, 2.0), 0.0);
         near(throttled(1_000.0, 100.0, 2.0), 0.8, 0.002);
         near(throttled(1_000.0, 0.0, 2.0), 1.0, 0.002);
+    }
+
+    #[test]
+    fn what_is_shed_begins_above_one_minus_one_by_k_and_leaves_the_floor() {
+        assert_eq!(shed(0.5, 2.0, 0.1), 0.0);
+        near(shed(0.8, 2.0, 0.1), 0.6, 1e-9);
+        near(shed(0.6, 1.25, 0.1), 0.5, 1e-9);
+        near(shed(1.0, 2.0, 0.1), 0.9, 1e-9);
     }
 
     #[test]

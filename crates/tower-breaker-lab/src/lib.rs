@@ -138,8 +138,8 @@ mod world;
 
 pub use self::{
     breaker::{
-        Breaker, Contender, End, NoBreaker, Ours, Semian, SemianAdaptive, Shed, Target, Throttle,
-        Ticket, peers,
+        Breaker, Contender, End, NoBreaker, Ours, Semian, SemianAdaptive, Target, Throttle, Ticket,
+        peers,
     },
     map::{Map, Trigger, recovers},
     measure::{Change, MOST_CHANGES, MOST_UNDER_WAY, Run, Step},

@@ -13,7 +13,7 @@ pub(crate) mod outages;
 
 use std::{env, error::Error, time::Duration};
 
-use tower_breaker::{Circuit, Settings};
+use tower_breaker::{Circuit, CircuitBuilder, ConfigError, Settings};
 use tower_breaker_lab::{Contender, NoBreaker, Ours, Semian, SemianAdaptive, Throttle, peers};
 
 type Breakers = Vec<Box<dyn Contender>>;
@@ -58,4 +58,25 @@ fn breakers(errors: u32, slow_after: Duration) -> Result<Breakers, Box<dyn Error
     let two_minutes = Duration::from_secs(120);
     all.push(Box::new(Throttle::new("throttle K=2", 2.0, two_minutes)));
     Ok(all)
+}
+
+/// A circuit that sheds with this K, lets 10 % through whatever fails, and does not open by its failure rate.
+fn shedding(
+    name: &str,
+    k: f64,
+    say: impl FnOnce(CircuitBuilder) -> CircuitBuilder,
+) -> Result<Ours, ConfigError> {
+    let circuit = Circuit::builder("shed").shed(k, 0.1).failure_rate(None);
+    Ours::new(name, say(circuit).build()?.settings())
+}
+
+fn shed(k: f64) -> Result<Ours, ConfigError> {
+    shedding(&format!("shed K={k}"), k, |circuit| circuit)
+}
+
+/// A partial failure is shed, and on a total one it opens.
+fn shed_and_breaker() -> Result<Ours, ConfigError> {
+    shedding("shed K=2, opens at 95 %", 2.0, |circuit| {
+        circuit.failure_rate(0.95).open_for(Duration::from_secs(5))
+    })
 }

@@ -3,12 +3,12 @@
 use std::{error::Error, time::Duration};
 
 use tower_breaker::Settings;
-use tower_breaker_lab::{Contender, NoBreaker, Ours, Run, Scenario, Shed, Target, Throttle, run};
+use tower_breaker_lab::{Contender, NoBreaker, Ours, Run, Scenario, Target, Throttle, run};
 
-use super::{Breakers, breakers};
+use super::{Breakers, breakers, shed, shed_and_breaker, shedding};
 
 /// Calls begin to fail with the second phase.
-const OUTAGES: [&str; 11] = [
+pub(crate) const OUTAGES: [&str; 11] = [
     include_str!("../../scenarios/outages/partial_60.toml"),
     include_str!("../../scenarios/outages/partial_80.toml"),
     include_str!("../../scenarios/outages/total.toml"),
@@ -23,7 +23,7 @@ const OUTAGES: [&str; 11] = [
 ];
 
 /// Semian's threshold of twelve errors is for the 14 calls a second of one of its threads. Here are a hundred.
-const ERRORS: u32 = 84;
+pub(crate) const ERRORS: u32 = 84;
 const SLOW_AFTER: Duration = Duration::from_millis(500);
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 
@@ -119,14 +119,18 @@ fn contenders() -> Result<Breakers, Box<dyn Error>> {
         all.push(throttle(k));
     }
     for k in [2.0, 1.5, 1.25] {
-        all.push(Box::new(shed(k)));
+        all.push(Box::new(shed(k)?));
     }
+    all.push(Box::new(shed_and_breaker()?));
     for k in [2.0, 1.25] {
-        let shed = Shed::new(format!("shed K={k}, 10 s"), k);
-        all.push(Box::new(shed.time_window(TEN_SECONDS)));
+        let name = format!("shed K={k}, 10 s");
+        let ours = shedding(&name, k, |circuit| circuit.time_window(TEN_SECONDS))?;
+        all.push(Box::new(ours));
     }
-    let slow = Shed::new("shed K=2, slow calls", 2.0);
-    all.push(Box::new(slow.slow_call_duration(SLOW_AFTER)));
+    let slow = shedding("shed K=2, slow calls", 2.0, |circuit| {
+        circuit.slow_call_rate(1.0).slow_call_duration(SLOW_AFTER)
+    });
+    all.push(Box::new(slow?));
     for target in [0.1, 0.5] {
         let name = format!("target {:.0} %", 100.0 * target);
         all.push(Box::new(Target::new(name, target)));
@@ -137,10 +141,6 @@ fn contenders() -> Result<Breakers, Box<dyn Error>> {
 fn throttle(k: f64) -> Box<dyn Contender> {
     let name = format!("throttle K={k}, 10 s");
     Box::new(Throttle::new(name, k, TEN_SECONDS))
-}
-
-fn shed(k: f64) -> Shed {
-    Shed::new(format!("shed K={k}"), k)
 }
 
 /// Some of it, for the README: successes in the outage / after it / load spared.
@@ -182,7 +182,7 @@ pub(crate) fn excerpt() -> Result<String, Box<dyn Error>> {
     Ok(text)
 }
 
-const EXCERPT: [&str; 8] = [
+const EXCERPT: [&str; 9] = [
     "none",
     "ours",
     "Hystrix",
@@ -190,6 +190,7 @@ const EXCERPT: [&str; 8] = [
     "throttle K=2, 10 s",
     "shed K=2",
     "shed K=1.25",
+    "shed K=2, opens at 95 %",
     "target 10 %",
 ];
 
@@ -198,9 +199,10 @@ pub(crate) fn check() -> Result<(), Box<dyn Error>> {
     let cell = |outage: &str, mut contender: Box<dyn Contender>| {
         Scenario::from_toml(outage).map(|scenario| Cell::new(&scenario, &[1], &mut *contender))
     };
+    let sheds = shed(2.0)?;
     let [partial, _, total, _, refusing, queueing, ..] = OUTAGES;
     let none = |outage| cell(outage, Box::new(NoBreaker::new()));
-    let shed = |outage| cell(outage, Box::new(shed(2.0)));
+    let shed = |outage| cell(outage, Box::new(sheds.clone()));
     let kept = |it: Cell, none: &Cell| 100.0 * it.during / none.during;
 
     let (without, ours) = (none(partial)?, Ours::new("ours", Settings::default())?);

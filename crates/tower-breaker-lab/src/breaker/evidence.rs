@@ -3,86 +3,45 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{End, Ticket};
+use super::End;
 
-/// Which calls are looked at.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Window {
-    /// The last so many that ended.
-    Count(usize),
-    /// Those that ended within the last so long.
-    Time(Duration),
-}
-
-/// The calls of a window: let through, and ended.
+/// The calls that were let through, and have ended within the window.
 #[derive(Debug)]
 pub(super) struct Evidence {
-    window: Window,
-    /// What takes at least as long is slow.
-    slow: Option<Duration>,
-    calls: VecDeque<Ended>,
+    window: Duration,
+    /// When each ended, and whether it failed.
+    calls: VecDeque<(Duration, bool)>,
     failed: usize,
-    slow_calls: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Ended {
-    at: Duration,
-    failed: bool,
-    slow: bool,
 }
 
 impl Evidence {
-    pub(super) fn new(window: Window, slow: Option<Duration>) -> Self {
+    pub(super) fn new(window: Duration) -> Self {
         Self {
             window,
-            slow,
             calls: VecDeque::new(),
             failed: 0,
-            slow_calls: 0,
         }
     }
 
-    /// For a call that begins now.
-    pub(super) fn ticket(now: Duration) -> Ticket {
-        Ticket::Number(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
-    }
-
-    /// With the ticket that it got. A call that was given up says nothing.
-    pub(super) fn ended(&mut self, ticket: &Ticket, end: End, now: Duration) {
-        let (Ticket::Number(began), false) = (ticket, end == End::Abandoned) else {
+    /// A call that was given up says nothing.
+    pub(super) fn ended(&mut self, end: End, now: Duration) {
+        if end == End::Abandoned {
             return;
-        };
-        let took = now.saturating_sub(Duration::from_nanos(*began));
-        let call = Ended {
-            at: now,
-            failed: end == End::Failure,
-            slow: self.slow.is_some_and(|slow| took >= slow),
-        };
-        self.calls.push_back(call);
-        self.failed += usize::from(call.failed);
-        self.slow_calls += usize::from(call.slow);
+        }
+        let failed = end == End::Failure;
+        self.calls.push_back((now, failed));
+        self.failed += usize::from(failed);
         self.forget(now);
     }
 
     /// What is outside of the window now.
     pub(super) fn forget(&mut self, now: Duration) {
-        while self.is_oldest_outside(now) {
-            let Some(call) = self.calls.pop_front() else {
+        while let Some((at, failed)) = self.calls.front().copied() {
+            if at.saturating_add(self.window) >= now {
                 return;
-            };
-            self.failed -= usize::from(call.failed);
-            self.slow_calls -= usize::from(call.slow);
-        }
-    }
-
-    fn is_oldest_outside(&self, now: Duration) -> bool {
-        match self.window {
-            Window::Count(calls) => self.calls.len() > calls,
-            Window::Time(time) => self
-                .calls
-                .front()
-                .is_some_and(|call| call.at.saturating_add(time) < now),
+            }
+            self.calls.pop_front();
+            self.failed -= usize::from(failed);
         }
     }
 
@@ -90,9 +49,8 @@ impl Evidence {
         self.calls.len()
     }
 
-    /// Neither failed nor, if that is looked at, slow. As with two thresholds, the worse of the two counts.
-    pub(super) fn accepted(&self) -> usize {
-        self.calls.len() - self.failed.max(self.slow_calls)
+    pub(super) fn failed(&self) -> usize {
+        self.failed
     }
 }
 
@@ -118,48 +76,21 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    fn told(evidence: &mut Evidence, calls: &[(End, u64, u64)]) {
-        for (end, began, now) in calls {
-            evidence.ended(&Evidence::ticket(ms(*began)), *end, ms(*now));
-        }
-    }
-
     #[test]
-    fn a_count_window_holds_the_last_so_many() {
-        let mut evidence = Evidence::new(Window::Count(3), None);
-        told(&mut evidence, &[(End::Failure, 0, 1); 1_000]);
-        assert_eq!((evidence.calls(), evidence.accepted()), (3, 0));
-        told(&mut evidence, &[(End::Success, 0, 2); 2]);
-        assert_eq!((evidence.calls(), evidence.accepted()), (3, 2));
-        told(&mut evidence, &[(End::Success, 0, 2)]);
-        assert_eq!((evidence.calls(), evidence.accepted()), (3, 3));
-    }
-
-    #[test]
-    fn a_time_window_forgets_what_is_older() {
-        let mut evidence = Evidence::new(Window::Time(ms(100)), None);
-        told(
-            &mut evidence,
-            &[(End::Failure, 0, 10), (End::Success, 0, 50)],
-        );
+    fn a_window_forgets_what_is_older() {
+        let mut evidence = Evidence::new(ms(100));
+        evidence.ended(End::Failure, ms(10));
+        evidence.ended(End::Success, ms(50));
         evidence.forget(ms(110));
-        assert_eq!((evidence.calls(), evidence.accepted()), (2, 1));
+        assert_eq!((evidence.calls(), evidence.failed()), (2, 1));
         evidence.forget(ms(111));
-        assert_eq!((evidence.calls(), evidence.accepted()), (1, 1));
-    }
-
-    #[test]
-    fn the_worse_of_failed_and_slow_counts() {
-        let mut evidence = Evidence::new(Window::Count(10), Some(ms(100)));
-        let (quick, slow) = ((End::Success, 0, 99), (End::Success, 0, 100));
-        told(&mut evidence, &[quick, slow, slow, (End::Failure, 0, 1)]);
-        assert_eq!((evidence.calls(), evidence.accepted()), (4, 2));
+        assert_eq!((evidence.calls(), evidence.failed()), (1, 0));
     }
 
     #[test]
     fn a_call_that_was_given_up_says_nothing() {
-        let mut evidence = Evidence::new(Window::Count(10), None);
-        told(&mut evidence, &[(End::Abandoned, 0, 1)]);
+        let mut evidence = Evidence::new(ms(100));
+        evidence.ended(End::Abandoned, ms(1));
         assert_eq!(evidence.calls(), 0);
     }
 

@@ -6,7 +6,6 @@ mod ours;
 mod peers;
 mod semian;
 mod semian_adaptive;
-mod shed;
 mod target;
 mod throttle;
 
@@ -16,7 +15,7 @@ use tower_breaker::{OwnedGuard, State};
 
 pub use self::{
     none::None as NoBreaker, ours::Ours, peers::peers, semian::Semian,
-    semian_adaptive::SemianAdaptive, shed::Shed, target::Target, throttle::Throttle,
+    semian_adaptive::SemianAdaptive, target::Target, throttle::Throttle,
 };
 
 /// How a call ended.

@@ -6,7 +6,7 @@ use tower_breaker::State;
 
 use super::{
     Breaker, Contender, End, Ticket,
-    evidence::{Even, Evidence, Window},
+    evidence::{Even, Evidence},
 };
 
 /// How often the share is moved.
@@ -69,7 +69,7 @@ impl Contender for Target {
 
     fn breaker(&self, _number: u64, _seed: u64) -> Box<dyn Breaker> {
         Box::new(One {
-            evidence: Evidence::new(Window::Time(self.window), None),
+            evidence: Evidence::new(self.window),
             even: Even::default(),
             refuses: 0.0,
             settings: self.clone(),
@@ -87,12 +87,12 @@ struct One {
 }
 
 impl Breaker for One {
-    fn ask(&mut self, now: Duration) -> Option<Ticket> {
-        (!self.even.is_chosen(self.refuses)).then(|| Evidence::ticket(now))
+    fn ask(&mut self, _now: Duration) -> Option<Ticket> {
+        (!self.even.is_chosen(self.refuses)).then_some(Ticket::Number(0))
     }
 
-    fn ended(&mut self, ticket: Ticket, end: End, now: Duration) {
-        self.evidence.ended(&ticket, end, now);
+    fn ended(&mut self, _ticket: Ticket, end: End, now: Duration) {
+        self.evidence.ended(end, now);
     }
 
     fn state(&self) -> State {
@@ -106,8 +106,7 @@ impl Breaker for One {
     /// Without a call nothing fails, and less is refused.
     fn think(&mut self, now: Duration) {
         self.evidence.forget(now);
-        let calls = self.evidence.calls();
-        let failed = (calls - self.evidence.accepted()) as f64 / calls.max(1) as f64;
+        let failed = self.evidence.failed() as f64 / self.evidence.calls().max(1) as f64;
         let moved =
             self.settings.gain * EVERY.as_secs_f64() * (failed - self.settings.failure_rate);
         self.refuses = (self.refuses + moved).clamp(0.0, 1.0 - self.settings.floor);

@@ -80,6 +80,7 @@ fn of_settings(settings: &Settings, arguments: &Arguments) -> Vec<String> {
     let mut told = Vec::new();
     told.extend(in_a_row(settings, arguments));
     told.extend(by_rate(settings, arguments));
+    told.extend(words::sheds(settings).map(|sheds| format!("It {sheds}")));
     told.push(kept_open(settings));
     told.extend(lints(settings, arguments));
     told
@@ -152,8 +153,10 @@ fn of_outage(
             "If {failing_shown} of the calls fail, it never opens by its failure rate."
         );
     };
+    // What is shed does not fill the window.
+    let at_least = settings.shed().map_or("", |_| "at least ");
     let opening = format!(
-        "If {failing_shown} of the calls fail, it opens after {}",
+        "If {failing_shown} of the calls fail, it opens after {at_least}{}",
         words::time(opens)
     );
     if failing >= 1.0 {

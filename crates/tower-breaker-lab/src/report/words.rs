@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use tower_breaker::Settings;
+
+use crate::formulas;
+
 /// A name is cut after so many characters.
 const LONGEST_NAME: usize = 60;
 /// A text, such as that of a scenario, is cut after so many.
@@ -17,6 +21,21 @@ pub(crate) fn percent(share: f64) -> String {
         size if size < 9.995 => format!("{percent:.2} %"),
         _ => format!("{percent:.1} %"),
     }
+}
+
+/// `sheds 20 % of the calls at 60 % failures, 60 % at 80 %, 90 % at 100 %.` None if it does not shed.
+pub(crate) fn sheds(settings: &Settings) -> Option<String> {
+    let (multiplier, floor) = settings.shed()?;
+    let shares = [0.2, 0.4, 0.6, 0.8, 1.0]
+        .map(|failing| (formulas::shed(failing, multiplier, floor), failing));
+    let mut shown = Vec::new();
+    for (share, failing) in shares.into_iter().filter(|(share, _)| *share > 1e-9) {
+        let of = ["", " of the calls"][usize::from(shown.is_empty())];
+        let failures = ["", " failures"][usize::from(shown.is_empty())];
+        let (share, failing) = (percent(share), percent(failing));
+        shown.push(format!("{share}{of} at {failing}{failures}"));
+    }
+    Some(format!("sheds {}.", shown.join(", ")))
 }
 
 /// `480 ms`, `4.95 s`, `2m 5s`, `3h 20m`.
@@ -161,6 +180,20 @@ pub(crate) fn markdown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shed_is_told_from_where_it_begins() {
+        let told = |multiplier| {
+            let mut settings = Settings::default();
+            settings.set_shed((multiplier, 0.1));
+            sheds(&settings)
+        };
+        let text = "sheds 20 % of the calls at 60 % failures, 60 % at 80 %, 90 % at 100 %.";
+        assert_eq!(told(2.0).as_deref(), Some(text));
+        let text = "sheds 90 % of the calls at 100 % failures.";
+        assert_eq!(told(100.0).as_deref(), Some(text));
+        assert_eq!(sheds(&Settings::default()), None);
+    }
 
     fn ms(ms: u64) -> String {
         time(Duration::from_millis(ms))

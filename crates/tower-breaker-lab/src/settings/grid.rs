@@ -12,7 +12,8 @@ pub const MOST_COMBINATIONS: usize = 10_000;
 /// A key and its values: `failure_rate=30%,50%,70%`.
 ///
 /// A value is read as TOML if it is TOML (`3`, `0.5`, `true`, `{ first = "1s", factor = 2.0, max = "1m" }`), and as a
-/// text otherwise (`30%`, `5s`, `off`). Commas within brackets, braces and quotes do not part values.
+/// text otherwise (`30%`, `5s`, `off`). Commas within brackets, braces and quotes do not part values. A key with a dot is
+/// one of a table, of which the block may have the rest: `shed.multiplier=1.5,2`.
 ///
 /// ```
 /// use tower_breaker_lab::{Axis, Candidate};
@@ -38,7 +39,10 @@ impl FromStr for Axis {
             return Err(SettingsError::new(text));
         };
         let key = key.trim();
-        if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        let is_key = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        if !key.split('.').all(is_key) {
             let text = format!("column 1: {key:?} is no key of a circuit, such as failure_rate");
             return Err(SettingsError::new(text));
         }
@@ -114,8 +118,23 @@ impl Combination<'_> {
 
     pub(super) fn write_to(&self, block: &mut Table) {
         for (key, (_, value)) in &self.0 {
-            block.insert((*key).to_owned(), value.clone());
+            write(block, key, value);
         }
+    }
+}
+
+/// A key with a dot is one of a table within the block.
+fn write(block: &mut Table, key: &str, value: &Value) {
+    let Some((first, rest)) = key.split_once('.') else {
+        block.insert(key.to_owned(), value.clone());
+        return;
+    };
+    let inner = block.entry(first).or_insert_with(|| Table::new().into());
+    if !inner.is_table() {
+        *inner = Table::new().into();
+    }
+    if let Value::Table(inner) = inner {
+        write(inner, rest, value);
     }
 }
 

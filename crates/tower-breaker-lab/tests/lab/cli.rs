@@ -309,6 +309,15 @@ fn a_grid_is_checked_by_the_reader_of_the_crate() {
         .lines()
         .filter(|line| line.starts_with("ours failure_rate="));
     assert_eq!(rows.count(), 4, "{printed}");
+    // A key of a table, beside the rest of it.
+    let printed = out(&run(&[
+        "shed.multiplier=1.5,2",
+        "shed.floor=10%",
+        "failure_rate=95%",
+    ]));
+    let row = "ours shed.multiplier=1.5 shed.floor=10% failure_rate=95%";
+    has(&printed, row);
+    has(&printed, "sheds 20 % of the calls at 60 % failures");
     let error = |grid: &[&str]| {
         let output = run(grid);
         assert_eq!(code(&output), Some(2));
@@ -318,6 +327,8 @@ fn a_grid_is_checked_by_the_reader_of_the_crate() {
         &error(&["failure_rate=130%"]),
         "--grid failure_rate=130%: circuits.ours.failure_rate: 1.3, but must be",
     );
+    has(&error(&["shed.multiplier=2"]), "floor");
+    has(&error(&["shed.=2"]), "column 1: \"shed.\" is no key");
     has(&error(&["failure_rte=30%"]), "did you mean `failure_rate`?");
     has(&error(&["permits=1,,3"]), "column 11: a value is missing");
     has(&error(&["permits"]), "write KEY=VALUE,VALUE");

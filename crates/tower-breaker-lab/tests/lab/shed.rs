@@ -1,16 +1,24 @@
-//! Refusing a share of the calls, held against what can be worked out: as evidence of what was let through, and as in
-//! Google's book.
+//! Refusing a share of the calls, held against what can be worked out: by the real circuit, from what it has let through,
+//! and as in Google's book.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
+use tower_breaker::{Circuit, State};
 use tower_breaker_lab::{
-    Contender, NoBreaker, Run, Scenario, Shed, Step, Throttle,
+    Breaker, Contender, End, NoBreaker, Ours, Run, Scenario, Step, Throttle, Ticket,
     formulas::{overload_left_by_shedding, shedding_ends_after},
     run,
 };
 
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
+}
+
+/// The real circuit, which does nothing but shed.
+fn shed(k: f64, floor: f64, window: u32) -> Ours {
+    let circuit = Circuit::builder("shed").shed(k, floor);
+    let circuit = circuit.count_window(window).failure_rate(None).build();
+    Ours::new("shed", circuit.expect("valid").settings()).expect("valid")
 }
 
 /// 100 calls a second, of which so many fail from the first to the last of these seconds.
@@ -43,7 +51,7 @@ fn through(run: &Run, from: u64) -> f64 {
 #[test]
 fn only_what_counts_its_own_refusals_refuses_more_and_more() {
     let scenario = failing(60, 60, 660);
-    let shed = run(&scenario, &mut Shed::new("shed", 2.0));
+    let shed = run(&scenario, &mut shed(2.0, 0.1, 100));
     let throttled = run(&scenario, &mut throttle());
     for minute in [2, 5, 10] {
         let found = through(&shed, 60 * minute);
@@ -69,8 +77,7 @@ fn it_ends_after_an_outage_as_soon_as_worked_out() {
     ] {
         let mut scenario = failing(100, 60, 120);
         scenario.step = Duration::from_millis(100);
-        let mut shed = Shed::new("shed", k).floor(floor).count_window(window);
-        let run = run(&scenario, &mut shed);
+        let run = run(&scenario, &mut shed(k, floor, window));
         let rejects = |from| run.between(from, Duration::MAX).rejected > 0;
         let ended = (0..)
             .map(|step| step * scenario.step)
@@ -103,7 +110,7 @@ fn too_many_calls_are_fewer_as_worked_out() {
     assert!((times_too_many(3.0, &mut NoBreaker::new()) - 3.0).abs() < 0.05);
     for k in [2.0, 1.25] {
         for offered in [1.5, 3.0, 10.0] {
-            let shed = times_too_many(offered, &mut Shed::new("shed", k).floor(0.0));
+            let shed = times_too_many(offered, &mut shed(k, 0.01, 100));
             let expected = overload_left_by_shedding(offered, k);
             assert!(
                 (shed / expected - 1.0).abs() < 0.05,
@@ -114,4 +121,91 @@ fn too_many_calls_are_fewer_as_worked_out() {
     // The throttle lets twice as many through as succeed, also of ten times as many.
     let throttled = times_too_many(10.0, &mut throttle());
     assert!((throttled - 2.0).abs() < 0.1, "{throttled}");
+}
+
+/// Rule B9 in a few lines, with a window of a hundred calls. Once it is full, the minimum of 20 calls does not matter.
+#[derive(Debug)]
+struct Plain {
+    k: f64,
+    floor: f64,
+    /// Whether each failed.
+    window: VecDeque<bool>,
+    turn: u64,
+}
+
+impl Plain {
+    fn new(k: f64, floor: f64) -> Self {
+        Self {
+            k,
+            floor,
+            window: VecDeque::new(),
+            turn: 0,
+        }
+    }
+
+    fn share(&self) -> f64 {
+        if self.window.len() < 20 {
+            return 0.0;
+        }
+        let calls = self.window.len() as f64;
+        let accepted = self.window.iter().filter(|failed| !**failed).count() as f64;
+        let share = (calls - self.k * accepted) / (calls + 1.0);
+        share.clamp(0.0, 1.0 - self.floor)
+    }
+}
+
+impl Breaker for Plain {
+    /// Multiples of the golden ratio fill 0 to 1 evenly.
+    fn ask(&mut self, _now: Duration) -> Option<Ticket> {
+        let share = self.share();
+        let part = self.turn.wrapping_mul(0x9e37_79b9_7f4a_7c15) as f64 / 2.0_f64.powi(64);
+        self.turn += u64::from(share > 0.0);
+        (share == 0.0 || part < 1.0 - share).then_some(Ticket::Number(0))
+    }
+
+    fn ended(&mut self, _ticket: Ticket, end: End, _now: Duration) {
+        self.window.push_back(end == End::Failure);
+        if self.window.len() > 100 {
+            self.window.pop_front();
+        }
+    }
+
+    fn state(&self) -> State {
+        State::Closed
+    }
+}
+
+/// Which calls go through, of a thousand in each stage, of which so many fail, whoever asks. One comes in a millisecond.
+fn let_through(breaker: &mut dyn Breaker, tell: &dyn Fn(Duration), stages: &[u64]) -> Vec<bool> {
+    let calls = stages.iter().flat_map(|failing| [*failing; 1_000]);
+    let one = |(call, failing): (u64, u64)| {
+        let now = Duration::from_millis(call);
+        tell(now);
+        let Some(ticket) = breaker.ask(now) else {
+            return false;
+        };
+        let end = match call * 7_919 % 1_000 < failing {
+            true => End::Failure,
+            false => End::Success,
+        };
+        breaker.ended(ticket, end, now);
+        true
+    };
+    (0..).zip(calls).map(one).collect()
+}
+
+/// Also within a total outage and after it.
+#[test]
+fn the_circuit_lets_the_same_calls_through_as_the_rule_says() {
+    let stages = [20, 600, 800, 1_000, 950, 700, 400, 0, 550, 1_000, 0];
+    for (k, floor) in [(2.0, 0.1), (1.25, 0.1), (1.1, 0.05), (5.0, 0.3)] {
+        let ours = shed(k, floor, 100);
+        let tell = |now| ours.time_is(now);
+        let found = let_through(&mut *ours.breaker(0, 1), &tell, &stages);
+        let expected = let_through(&mut Plain::new(k, floor), &|_| {}, &stages);
+        let first = (0..found.len()).find(|call| found[*call] != expected[*call]);
+        assert_eq!(first, None, "K {k}, floor {floor}: the first that differs");
+        let refused = found.iter().filter(|through| !**through).count();
+        assert!(refused > 1_000, "K {k}, floor {floor}: {refused} refused");
+    }
 }

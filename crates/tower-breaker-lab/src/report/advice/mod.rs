@@ -11,8 +11,9 @@ use super::{Entry, Report, subject::Subject, words};
 use crate::measure::Step;
 
 /// Each looks at one run, and may have something to say.
-const ALL: [fn(&Look<'_>) -> Option<String>; 14] = [
+const ALL: [fn(&Look<'_>) -> Option<String>; 15] = [
     outage::never_opened,
+    settings::sheds,
     outage::refused_the_good,
     outage::lost,
     outage::found_no_worker,

@@ -24,6 +24,9 @@ pub(super) fn never_opened(look: &Look<'_>) -> Option<String> {
         share(outage.without.slow, ended),
     );
     let is_hidden = look.hangs() && look.limit().is_none();
+    if settings.shed().is_some() && outage.with.rejected > 0 {
+        return None;
+    }
     if look.entry.summary.to_trip.is_some() || (failed.max(slow) < WORTH_IT && !is_hidden) {
         return None;
     }

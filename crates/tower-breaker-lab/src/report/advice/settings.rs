@@ -2,7 +2,7 @@
 
 use tower_breaker::config::lint::{Calls, LintName};
 
-use super::Look;
+use super::{Look, words};
 
 /// Settings that services act on, and guards do not.
 pub(super) fn not_acted_on(look: &Look<'_>) -> Option<String> {
@@ -24,6 +24,12 @@ pub(super) fn not_acted_on(look: &Look<'_>) -> Option<String> {
             names.join(", ")
         )
     })
+}
+
+/// How much a circuit sheds at which failure rate.
+pub(super) fn sheds(look: &Look<'_>) -> Option<String> {
+    let sheds = words::sheds(look.entry.settings.as_ref()?)?;
+    Some(format!("{} {sheds}", look.name))
 }
 
 /// Those of `tower-breaker` itself. What is [said otherwise](super::quiet::in_a_row) is not said twice.
