@@ -21,9 +21,18 @@ pub(crate) struct Config {
     pub(crate) open_for: Break,
     pub(crate) half_open: HalfOpen,
     pub(crate) ramp: Option<(Duration, u32)>,
+    /// Where it sheds, a rate of failures that is not said is said to be off.
+    pub(crate) shed: Option<Shed>,
     pub(crate) abandoned: AbandonedPolicy,
     pub(crate) mode: Mode,
     pub(crate) around: Around,
+}
+
+/// In thousandths.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shed {
+    pub(crate) multiplier: u32,
+    pub(crate) floor: u32,
 }
 
 /// What is obeyed around the breaker: whatever it says, guards and the machine know nothing of it.
@@ -87,6 +96,7 @@ pub(crate) struct Change {
     pub(crate) failure_rate: Option<Option<u32>>,
     pub(crate) slow_rate: Option<Option<u32>>,
     pub(crate) minimum: Option<Option<u64>>,
+    pub(crate) shed: Option<Option<Shed>>,
     pub(crate) open_for: Option<Duration>,
     pub(crate) permits: Option<Option<u64>>,
     pub(crate) probes: Option<Option<(u64, u64)>>,
@@ -103,6 +113,18 @@ impl Custom {
             // Unlike `panic!`, this prints nothing.
             Self::Panics => resume_unwind(Box::new("no idea")),
         }
+    }
+}
+
+impl Shed {
+    fn told(self) -> (f64, f64) {
+        (share(self.multiplier), share(self.floor))
+    }
+
+    /// Whether so many thousandths open the circuit only after it has begun to shed: more than 1 - 1/K, in whole
+    /// millionths.
+    pub(crate) fn comes_before(self, rate: u32) -> bool {
+        1000 * rate > 1_000_000 - 1_000_000_000 / self.multiplier
     }
 }
 
@@ -146,6 +168,7 @@ impl Config {
         let builder = self.half_open.tell(self.tell_policies(builder));
         let builder = say!(builder,
             self.ramp => |b: Builder, (time, from)| b.ramp(time, share(from)),
+            self.shed.map(Shed::told) => |b: Builder, (multiplier, floor)| b.shed(multiplier, floor),
             self.around.call_timeout => Builder::call_timeout,
             self.around.bulkhead => |b: Builder, (places, wait)| b.bulkhead(count(places), wait),
             self.around.retries => Builder::retries,
@@ -157,6 +180,10 @@ impl Config {
     }
 
     fn tell_policies(&self, builder: Builder) -> Builder {
+        let builder = match self.shed {
+            Some(_) => builder.failure_rate(None),
+            None => builder,
+        };
         say!(builder,
             self.consecutive.map(count) => Builder::consecutive_failures,
             self.span => Builder::consecutive_failures_span,
@@ -204,6 +231,7 @@ impl Change {
             self.failure_rate.map(shares) => Settings::set_failure_rate,
             self.slow_rate.map(shares) => Settings::set_slow_call_rate,
             self.minimum.map(|it| it.map(count)) => Settings::set_minimum_calls,
+            self.shed.map(|it| it.map(Shed::told)) => Settings::set_shed,
             self.open_for => Settings::set_open_for,
             self.permits.map(|it| it.map(count)) => Settings::set_permits,
             self.probes.map(|it| it.map(counts)) => Settings::set_probes,
@@ -294,6 +322,12 @@ fn half_open() -> impl Strategy<Value = HalfOpen> {
     })
 }
 
+fn shed() -> impl Strategy<Value = Shed> {
+    let multiplier = prop_oneof![6 => 1_000..=3_000u32, 1 => Just(1_000), 1 => 1_000..=100_000u32];
+    let floor = prop_oneof![3 => 1..=300u32, 1 => 1..=999u32];
+    (multiplier, floor).prop_map(|(multiplier, floor)| Shed { multiplier, floor })
+}
+
 fn abandoned() -> impl Strategy<Value = AbandonedPolicy> {
     prop_oneof![
         1 => Just(AbandonedPolicy::Ignore),
@@ -352,11 +386,12 @@ pub(crate) fn any_config() -> impl Strategy<Value = Config> {
         abandoned(),
         mode(),
         around(),
+        option::weighted(0.3, shed()),
     );
     (policies, rest).prop_map(|(policies, rest)| {
         let ((consecutive, span), failure_rate, slow_rate, custom, minimum, window, slow_after) =
             policies;
-        let (open_for, half_open, ramp, abandoned, mode, around) = rest;
+        let (open_for, half_open, ramp, abandoned, mode, around, shed) = rest;
         Config {
             consecutive,
             span: span.filter(|_| consecutive.is_some()),
@@ -369,15 +404,26 @@ pub(crate) fn any_config() -> impl Strategy<Value = Config> {
             open_for,
             half_open,
             ramp,
+            shed,
             abandoned,
             mode,
             around,
         }
+        .with_possible_rate()
         .with_possible_minimum()
     })
 }
 
 impl Config {
+    /// One that does not open the circuit before it sheds.
+    pub(crate) fn with_possible_rate(self) -> Self {
+        let possible = |rate: &u32| self.shed.is_none_or(|shed| shed.comes_before(*rate));
+        Self {
+            failure_rate: self.failure_rate.filter(possible),
+            ..self
+        }
+    }
+
     pub(crate) fn with_possible_minimum(self) -> Self {
         let most = match self.window {
             Some(Window::Calls(size)) => Some(size as u64),
@@ -402,6 +448,23 @@ pub(crate) fn patient_config() -> impl Strategy<Value = Config> {
             mode: Mode::Normal,
             ..config
         }
+        .with_possible_minimum()
+    })
+}
+
+/// A circuit that sheds, and seldom opens by itself.
+pub(crate) fn shedding_config() -> impl Strategy<Value = Config> {
+    let shadow = any::<bool>();
+    (any_config(), window(), shed(), shadow).prop_map(|(config, window, shed, shadow)| {
+        Config {
+            consecutive: config.consecutive.map(|failures| 3 * failures),
+            custom: None,
+            window: Some(window),
+            shed: Some(shed),
+            mode: if shadow { Mode::Shadow } else { Mode::Normal },
+            ..config
+        }
+        .with_possible_rate()
         .with_possible_minimum()
     })
 }
@@ -454,17 +517,19 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
         option::weighted(rarely, mostly(probes())),
         option::weighted(rarely, mostly(millis(1..=2_000))),
         option::weighted(rarely, around()),
+        option::weighted(rarely, mostly(shed())),
     );
     (numbers, rest).prop_map(
         |(
             (consecutive, failure_rate, slow_rate, minimum),
-            (open_for, permits, probes, timeout, around),
+            (open_for, permits, probes, timeout, around, shed),
         )| {
             Change {
                 consecutive,
                 failure_rate,
                 slow_rate,
                 minimum,
+                shed,
                 open_for,
                 permits,
                 probes,

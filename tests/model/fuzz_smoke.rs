@@ -81,6 +81,8 @@ fn the_builder_refuses_nonsense_by_name_and_what_it_accepts_works() {
         "retries.max_wait",
         "ramp",
         "ramp.from",
+        "shed.multiplier",
+        "shed.floor",
     ];
     assert_told(&told, &all);
 }
@@ -96,7 +98,7 @@ fn whatever_a_peer_says_is_read_within_its_limits() {
     assert_told(&told, &["read", "honoured", "pushed back", "a code"]);
 }
 
-// A1 to A5, A7, B1 to B7, C1 to C5, D1 to D6, E1, E2, E4, E5, F4
+// A1 to A5, A7, B1 to B7, B9, C1 to C5, D1 to D6, E1, E2, E4, E5, F4
 #[test]
 fn the_machine_does_what_its_reference_does() {
     let told = on_random_bytes(500, 1_500, |bytes| {
@@ -114,6 +116,8 @@ fn the_machine_does_what_its_reference_does() {
         "rejected: open",
         "rejected: half-open full",
         "rejected: forced open",
+        "rejected: shedding",
+        "shed began",
         "changed",
         "refused",
         "stale",

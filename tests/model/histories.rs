@@ -11,7 +11,9 @@ use proptest::{
 };
 
 use crate::{
-    config::{Config, any_config, nervous_config, patient_config, watchful_config},
+    config::{
+        Config, any_config, nervous_config, patient_config, shedding_config, watchful_config,
+    },
     history::{Step, busy, eventful},
     pair::{Tally, live_through},
 };
@@ -45,7 +47,7 @@ fn explore(
     }
 }
 
-// A1 to A5, A7, B1 to B7, C1 to C5, D1 to D6, E1, E2, E4, E5, F4
+// A1 to A5, A7, B1 to B7, B9, C1 to C5, D1 to D6, E1, E2, E4, E5, F4
 #[test]
 fn any_circuit_does_what_its_reference_does() {
     let must_happen = [
@@ -89,6 +91,22 @@ fn windows_are_exact_after_thousands_of_calls() {
 fn rates_and_policies_trip_when_they_should() {
     let must_happen = ["failure rate", "slow-call rate", "custom policy", "heard"];
     explore(60, (watchful_config(), eventful(1_500)), &must_happen);
+}
+
+// B9, C3, D6, E1, E4, E5, F4
+#[test]
+fn a_share_is_shed_as_the_window_says() {
+    let must_happen = [
+        "shed began",
+        "shed ended",
+        "rejected: shedding",
+        "rejected: ramping",
+        "consecutive failures",
+        "shadowed",
+        "changed",
+        "heard",
+    ];
+    explore(80, (shedding_config(), eventful(2_000)), &must_happen);
 }
 
 // C1, C4, D1 to D6, E1

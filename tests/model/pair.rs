@@ -81,6 +81,7 @@ fn by_reason(totals: &mut Totals, reason: Reason) -> &mut u64 {
         Reason::HalfOpenFull => &mut by.half_open_full,
         Reason::ForcedOpen => &mut by.forced_open,
         Reason::Ramping => &mut by.ramping,
+        Reason::Shedding => &mut by.shedding,
         Reason::BulkheadFull => &mut by.bulkhead_full,
         _ => panic!("no such reason"),
     }
@@ -142,6 +143,7 @@ impl Pair<'_> {
             Reason::HalfOpenFull => "rejected: half-open full",
             Reason::ForcedOpen => "rejected: forced open",
             Reason::Ramping => "rejected: ramping",
+            Reason::Shedding => "rejected: shedding",
             _ => "rejected: otherwise",
         });
     }
@@ -236,6 +238,8 @@ impl Pair<'_> {
         let snapshot = self.circuit.snapshot();
         let share = self.reference.ramp_share();
         assert!((snapshot.ramp_share - share).abs() < 2e-6, "{share}");
+        let shed = self.reference.shed_share();
+        assert!((snapshot.shed_share - shed).abs() < 1e-9, "{shed}");
         let events = mem::take(&mut *self.events.lock().expect(UNPOISONED));
         self.compare_outage(&snapshot, &events);
         self.compare_heard(&snapshot);
@@ -310,6 +314,8 @@ fn word(cause: Cause) -> &'static str {
         Cause::WaitOver => "wait over",
         Cause::Recovered => "recovered",
         Cause::ForceExpired => "force expired",
+        Cause::ShedBegan(_) => "shed began",
+        Cause::ShedEnded => "shed ended",
         _ => "something else",
     }
 }

@@ -9,7 +9,7 @@ use tower_breaker::{
 };
 
 use crate::{
-    config::{Break, Change, Config, Growth, HalfOpen, Spread, Window},
+    config::{Break, Change, Config, Growth, HalfOpen, Shed, Spread, Window},
     history::Ending,
 };
 
@@ -27,6 +27,8 @@ pub(crate) struct Reference {
     closed_era: u64,
     mode_before_forced: Mode,
     ramp_admitted: Duration,
+    /// How often a ramp or shedding was asked.
+    asked: u64,
     stay: Stay,
     last_trip: Option<Trip>,
     /// What the window held when the circuit last left closed.
@@ -44,6 +46,9 @@ enum Stay {
         streak_began: Duration,
         calls: VecDeque<Call>,
         ramping: bool,
+        shedding: bool,
+        /// Since when calls have found nothing to shed.
+        found_nothing: Option<Duration>,
     },
     Open {
         open_for: Duration,
@@ -163,9 +168,13 @@ const EMPTY: Stay = Stay::Closed {
     streak_began: Duration::ZERO,
     calls: VecDeque::new(),
     ramping: false,
+    shedding: false,
+    found_nothing: None,
 };
 
 const TRICKLE: Duration = Duration::from_millis(100);
+const LINGERS: Duration = Duration::from_secs(1);
+const MILLION: u64 = 1_000_000;
 
 impl Reference {
     pub(crate) fn new(config: &Config) -> Self {
@@ -182,6 +191,7 @@ impl Reference {
             closed_era: 0,
             mode_before_forced: Mode::Normal,
             ramp_admitted: Duration::ZERO,
+            asked: 0,
             stay: match config.mode {
                 Mode::ForcedOpen => Stay::Open {
                     open_for: Duration::MAX,
@@ -230,6 +240,7 @@ impl Reference {
             Reason::HalfOpenFull => &mut by.half_open_full,
             Reason::ForcedOpen => &mut by.forced_open,
             Reason::Ramping => &mut by.ramping,
+            Reason::Shedding => &mut by.shedding,
             _ => panic!("{reason:?} is not modelled"),
         } += 1;
         self.totals.rejected += 1;
@@ -257,12 +268,17 @@ impl Reference {
 
     /// D6
     fn decide_closed(&mut self) -> Result<Ticket, Refused> {
-        let all = self.ramp_share() >= 1.0;
-        if let (true, Stay::Closed { ramping, .. }) = (all, &mut self.stay) {
+        let ramped_up = self.ramp_millionths() == MILLION;
+        if let (true, Stay::Closed { ramping, .. }) = (ramped_up, &mut self.stay) {
             *ramping = false;
         }
-        if all {
+        let unshed = MILLION - self.shed_millionths();
+        if ramped_up && unshed == MILLION {
             return Ok(self.permit());
+        }
+        self.asked += 1;
+        if unshed < self.ramp_millionths() {
+            return self.decide_shed(unshed);
         }
         let trickle = self.now - self.ramp_admitted >= TRICKLE;
         assert!(
@@ -274,6 +290,19 @@ impl Reference {
             return Ok(self.permit());
         }
         Err(refused(Reason::Ramping, Some(Duration::from_secs(1))))
+    }
+
+    /// B9: the multiples of the golden ratio fill everything from zero to one evenly.
+    fn decide_shed(&mut self, unshed: u64) -> Result<Ticket, Refused> {
+        let golden = 0x9e37_79b9_7f4a_7c15_u128;
+        let of_one = (u128::from(self.asked - 1) * golden) & u128::from(u64::MAX);
+        let passes = (of_one * u128::from(MILLION)) >> 64 < u128::from(unshed);
+        assert_eq!(self.chance.admitted, passes, "of {unshed} millionths");
+        if !passes {
+            return Err(refused(Reason::Shedding, Some(Duration::from_secs(1))));
+        }
+        self.ramp_admitted = self.now;
+        Ok(self.permit())
     }
 
     /// C1
@@ -449,6 +478,40 @@ impl Reference {
             Verdict::Trip(time) => self.trip_now(time),
             Verdict::Success { slow } => self.apply_to_closed(false, slow, Duration::ZERO),
             Verdict::Failure { slow, floor } => self.apply_to_closed(true, slow, floor),
+        }
+        let bad = matches!(
+            verdict,
+            Verdict::Failure { .. } | Verdict::Success { slow: true }
+        );
+        self.look_at_shed(bad);
+    }
+
+    /// B9: a bad call begins it, any call ends it.
+    fn look_at_shed(&mut self, bad: bool) {
+        let (now, evident) = (self.now, self.evident_share() > 0);
+        let counts = self.counts();
+        let Stay::Closed {
+            shedding,
+            found_nothing,
+            ..
+        } = &mut self.stay
+        else {
+            return;
+        };
+        if !*shedding && evident && bad {
+            (*shedding, *found_nothing) = (true, None);
+            let mode = self.mode;
+            return self.tell(State::Closed, mode, Cause::ShedBegan(counts), Some(counts));
+        }
+        if !*shedding || evident {
+            *found_nothing = None;
+            return;
+        }
+        let since = *found_nothing.get_or_insert(now);
+        if now - since >= LINGERS {
+            *shedding = false;
+            let mode = self.mode;
+            self.tell(State::Closed, mode, Cause::ShedEnded, None);
         }
     }
 
@@ -790,6 +853,8 @@ impl Reference {
             streak_began: Duration::ZERO,
             calls: VecDeque::new(),
             ramping: self.config.ramp.is_some(),
+            shedding: false,
+            found_nothing: None,
         };
         self.turn(stay, self.mode, Cause::Recovered);
     }
@@ -892,17 +957,60 @@ impl Reference {
 
     /// D6
     pub(crate) fn ramp_share(&self) -> f64 {
+        self.ramp_millionths() as f64 / 1e6
+    }
+
+    fn ramp_millionths(&self) -> u64 {
         let (Stay::Closed { ramping: true, .. }, Some((time, from))) =
             (&self.stay, self.config.ramp)
         else {
-            return 1.0;
+            return MILLION;
         };
-        let from = f64::from(from) / 1000.0;
-        let gone = (self.now - self.since).div_duration_f64(time);
-        if gone >= 1.0 {
-            return 1.0;
+        let gone = self.now - self.since;
+        if gone >= time {
+            return MILLION;
         }
-        from + (1.0 - from) * gone
+        let from = u64::from(from) * 1000;
+        let grown = u128::from(MILLION - from) * gone.as_nanos() / time.as_nanos();
+        from + u64::try_from(grown).expect("a share")
+    }
+
+    /// B9
+    pub(crate) fn shed_share(&mut self) -> f64 {
+        self.shed_millionths() as f64 / 1e6
+    }
+
+    /// What is refused.
+    fn shed_millionths(&mut self) -> u64 {
+        match self.stay {
+            Stay::Closed { shedding: true, .. } => self.evident_share(),
+            _ => 0,
+        }
+    }
+
+    /// What the window says is to be refused.
+    fn evident_share(&mut self) -> u64 {
+        self.forget_old_calls();
+        let (Stay::Closed { shedding, .. }, Some(shed)) = (&self.stay, self.config.shed) else {
+            return 0;
+        };
+        let counts = self.counts();
+        let floor = u64::from(shed.floor);
+        let minimum = self.config.minimum.expect("there is a window");
+        let needed = match shedding {
+            true => (minimum * floor).div_ceil(1000),
+            false => minimum,
+        };
+        if counts.calls < needed {
+            return 0;
+        }
+        let bad = match self.config.slow_rate {
+            Some(_) => counts.failed.max(counts.slow),
+            None => counts.failed,
+        };
+        let let_through = u64::from(shed.multiplier) * (counts.calls - bad);
+        let refused = (1000 * counts.calls).saturating_sub(let_through) * 1000;
+        (refused / (counts.calls + 1)).min(MILLION - floor * 1000)
     }
 
     pub(crate) fn look(&mut self) -> Seen {
@@ -971,6 +1079,7 @@ impl Reference {
                 .map(|(_, break_before)| self.since + break_before),
         );
         edges.extend(self.streak_spans());
+        edges.extend(self.shed_ends());
         edges.extend(self.config.ramp.map(|(time, _)| self.since + time));
         edges.extend(self.bucket_edges());
         edges.extend(calls.iter().filter_map(|call| {
@@ -994,6 +1103,13 @@ impl Reference {
                 ..
             } => *answered_at + *patience,
             _ => Duration::MAX,
+        }
+    }
+
+    fn shed_ends(&self) -> Option<Duration> {
+        match self.stay {
+            Stay::Closed { found_nothing, .. } => Some(found_nothing? + LINGERS),
+            _ => None,
         }
     }
 
@@ -1036,10 +1152,11 @@ impl Config {
     fn fill_in_defaults(&mut self) {
         let on_failures = self.failure_rate.is_some() || self.custom.is_some();
         let windowed = self.window.is_some();
-        if !windowed && (on_failures || self.slow_rate.is_some() || self.consecutive.is_none()) {
+        let on_rates = on_failures || self.slow_rate.is_some() || self.shed.is_some();
+        if !windowed && (on_rates || self.consecutive.is_none()) {
             self.window = Some(Window::Calls(100));
         }
-        if !on_failures && (windowed || self.consecutive.is_none()) {
+        if !on_failures && self.shed.is_none() && (windowed || self.consecutive.is_none()) {
             self.failure_rate = Some(500);
         }
         self.minimum = self.minimum.or(self.default_minimum());
@@ -1058,6 +1175,7 @@ impl Config {
         new.consecutive = change.consecutive.unwrap_or(self.consecutive);
         new.failure_rate = change.failure_rate.unwrap_or(self.failure_rate);
         new.slow_rate = change.slow_rate.unwrap_or(self.slow_rate);
+        new.shed = change.shed.unwrap_or(self.shed);
         new.minimum = change.minimum.unwrap_or(self.minimum);
         new.minimum = new.minimum.or(self.default_minimum());
         new.half_open.timeout = change.timeout.unwrap_or(self.half_open.timeout);
@@ -1078,7 +1196,10 @@ impl Config {
     fn is_possible(&self) -> bool {
         let window = match self.window {
             None => {
-                self.failure_rate.is_none() && self.slow_rate.is_none() && self.minimum.is_none()
+                self.failure_rate.is_none()
+                    && self.slow_rate.is_none()
+                    && self.shed.is_none()
+                    && self.minimum.is_none()
             }
             Some(Window::Calls(size)) => self.minimum.is_none_or(|minimum| minimum <= size as u64),
             Some(Window::Buckets { .. }) => true,
@@ -1086,8 +1207,16 @@ impl Config {
         let slow = self.slow_rate.is_none() || self.slow_after.is_some();
         let on_failures =
             self.failure_rate.is_some() || self.consecutive.is_some() || self.custom.is_some();
+        let on_failures = on_failures || self.shed.is_some();
+        let opens_later = |shed: Shed| self.failure_rate.is_none_or(|rate| shed.comes_before(rate));
+        let sheds = self.shed.is_none_or(opens_later);
         let span = self.span.is_none() || self.consecutive.is_some();
-        window && slow && on_failures && span && self.half_open.permits <= self.half_open.of
+        window
+            && slow
+            && on_failures
+            && sheds
+            && span
+            && self.half_open.permits <= self.half_open.of
     }
 }
 

@@ -105,6 +105,7 @@ fn do_line(builder: CircuitBuilder, line: &str) -> CircuitBuilder {
         ".bulkhead" => builder.bulkhead(number(pair().0), time(pair().1)),
         ".retries" => builder.retries(retries(arguments)),
         ".ramp" => builder.ramp(time(pair().0), number(pair().1)),
+        ".shed" => builder.shed(number(pair().0), number(pair().1)),
         ".abandoned" => builder.abandoned(abandoned(arguments)),
         ".totals" => builder.totals(number(arguments)),
         _ => panic!("{line}"),

@@ -567,7 +567,7 @@ struct Weather {
     admitted: AtomicU64,
     forgotten: AtomicU64,
     /// By [`Reason`].
-    rejected: [AtomicU64; 4],
+    rejected: [AtomicU64; 5],
     turned: AtomicU64,
 }
 
@@ -604,7 +604,13 @@ impl Weather {
         let ended = self.admitted.load(SeqCst) - self.forgotten.load(SeqCst);
         assert_eq!(totals.ended(), ended);
         let by = totals.rejected_by;
-        let told = [by.open, by.half_open_full, by.forced_open, by.ramping];
+        let told = [
+            by.open,
+            by.half_open_full,
+            by.forced_open,
+            by.ramping,
+            by.shedding,
+        ];
         assert_eq!(told, self.rejected.each_ref().map(|told| told.load(SeqCst)));
         assert_eq!(totals.rejected, told.iter().sum::<u64>());
     }
@@ -716,6 +722,47 @@ fn people_may_interfere_at_any_time() {
     assert_eq!(manual as u64, weather.turned.load(SeqCst));
     circuit.set_mode(Mode::Normal);
     assert_recovers(&circuit, &clock);
+}
+
+// B9, E4, F1, F4: at its edge it comes and goes, with an event each time.
+#[test]
+fn a_share_is_shed_in_a_storm_and_each_turn_of_that_is_told_once() {
+    let (clock, log) = (ManualClock::new(), Log::default());
+    let circuit = log
+        .listen(builder(&clock))
+        .count_window(20)
+        .minimum_calls(5)
+        .shed(1.5, 0.2)
+        .failure_rate(None)
+        .build()
+        .expect("valid");
+    let (weather, crowd) = (Weather::default(), Crowd::default());
+    race(6, |number| {
+        let mut dice = Dice::new(number);
+        for step in 0..3_000 {
+            crowd.enter();
+            match (number, step % 1_000) {
+                (0, 25) => circuit.reset(),
+                (0, _) => clock.advance(Duration::from_millis(50)),
+                _ => weather.call(&circuit, &clock, &mut dice),
+            }
+            crowd.leave();
+        }
+    });
+    assert!(crowd.met.into_inner() > 0, "the threads never met");
+    weather.assert_told_right(&circuit);
+    assert!(totals(&circuit).rejected_by.shedding > 0);
+    let told = log.in_order();
+    for era in 0..=circuit.snapshot().era {
+        let told = told.iter().filter(|told| told.era == era);
+        let (ended, began): (Vec<_>, Vec<_>) = told
+            .map(|told| told.cause)
+            .filter(|cause| *cause != Cause::Manual)
+            .partition(|cause| *cause == Cause::ShedEnded);
+        assert!([0, 1].map(|more| ended.len() + more).contains(&began.len()));
+    }
+    let ended = told.iter().filter(|told| told.cause == Cause::ShedEnded);
+    assert!(ended.count() > 1, "it comes and goes");
 }
 
 // ---- control -------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ struct Said {
     timeout: Option<Duration>,
     probe_timeout: Option<Duration>,
     ramp: Option<(Duration, f64)>,
+    shed: Option<(f64, f64)>,
     call_timeout: Option<Duration>,
     places: Option<u32>,
     retries: Option<RetryLimits>,
@@ -194,7 +195,7 @@ fn say_half_open(
     said: &mut Said,
     bytes: &mut Bytes<'_>,
 ) -> CircuitBuilder {
-    match bytes.byte() % 6 {
+    match bytes.byte() % 7 {
         0 => builder.permits(*said.permits.insert(any_count(bytes))),
         1 => {
             let successes = any_count(bytes);
@@ -208,6 +209,11 @@ fn say_half_open(
         }
         3 => builder.half_open_timeout(*said.timeout.insert(bytes.any_duration())),
         4 => builder.probe_timeout(*said.probe_timeout.insert(bytes.any_duration())),
+        5 => {
+            let (more, floor) = (bytes.any_share(), bytes.any_share());
+            let (multiplier, floor) = *said.shed.insert((1.0 + 9.0 * more, floor));
+            builder.shed(multiplier, floor)
+        }
         _ => {
             let (time, from) = *said.ramp.insert((bytes.any_duration(), bytes.any_share()));
             builder.ramp(time, from)
@@ -281,6 +287,7 @@ impl Said {
         }
         self.nonsense_of_half_open(&mut refuse);
         self.nonsense_around(&mut refuse);
+        self.nonsense_of_shed(&mut refuse);
         fields
     }
 
@@ -304,11 +311,37 @@ impl Said {
         );
     }
 
+    /// B9: by which rate it opens if none is said, it is the builder's to know.
+    fn nonsense_of_shed(&self, refuse: &mut impl FnMut(bool, &'static str)) {
+        let Some((multiplier, floor)) = self.shed else {
+            return;
+        };
+        refuse(!(1.0..=100.0).contains(&multiplier), "shed.multiplier");
+        refuse(
+            !is_share(floor) || (floor * 1e6).round() >= 1e6,
+            "shed.floor",
+        );
+        let begins = 1e6 - (1e12 / (multiplier * 1e6).round()).floor();
+        let rate = self.failure_rate.or(self.default_failure_rate());
+        refuse(
+            rate.is_some_and(|rate| (rate * 1e6).round() <= begins),
+            "failure_rate",
+        );
+    }
+
+    /// What trips where nothing is said of failures, and there is a window that was named, or no other policy.
+    fn default_failure_rate(&self) -> Option<f64> {
+        let named = self.count_window.is_some() || self.time_window.is_some();
+        let asks = named || self.consecutive.is_none();
+        (asks && !self.custom).then_some(0.5)
+    }
+
     fn allows_minimum(&self, minimum: u32) -> bool {
         let has_no_window = self.consecutive.is_some()
             && self.failure_rate.is_none()
             && self.slow_rate.is_none()
             && !self.custom
+            && self.shed.is_none()
             && self.count_window.is_none()
             && self.time_window.is_none();
         let most = match self.time_window {

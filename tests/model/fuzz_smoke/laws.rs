@@ -216,7 +216,10 @@ impl<'c> Play<'c> {
                 }
             }
         }
-        assert_eq!(self.look(), before);
+        // What is shed depends on settings (B9).
+        let mut now = self.look();
+        now.shed_share = before.shed_share;
+        assert_eq!(now, before);
     }
 
     // ---- the laws ------------------------------------------------------------------------------
@@ -247,10 +250,8 @@ impl<'c> Play<'c> {
         let mut era = self.before.era;
         for told in self.log.take() {
             assert_eq!((told.from, told.mode_before), (state, mode), "{told:?}");
-            assert!(
-                told.era == era + 1 || told.era == era && is_change_of_mode(&told),
-                "{told:?}"
-            );
+            let stays = is_change_of_mode(&told) || is_of_shedding(&told);
+            assert!(told.era == era + 1 || told.era == era && stays, "{told:?}");
             assert!(is_legal(&told), "{told:?}");
             (state, mode, era) = (told.to, told.mode, told.era);
         }
@@ -294,6 +295,7 @@ impl<'c> Play<'c> {
                 t.rejected_by.half_open_full,
                 t.rejected_by.forced_open,
                 t.rejected_by.ramping,
+                t.rejected_by.shedding,
                 t.shadowed,
             ]
         };
@@ -366,18 +368,28 @@ fn assert_honest(rejected: &Rejected, seen: &Snapshot) {
             );
             assert!(seen.ramp_share < 1.0);
         }
+        Reason::Shedding => {
+            let (state, second) = (State::Closed, Some(Duration::from_secs(1)));
+            assert_eq!((seen.state, left), (state, second));
+            assert!(seen.shed_share > 0.0);
+        }
         other => panic!("no such reason: {other:?}"),
     }
     assert_ne!(seen.mode, Mode::Disabled);
     assert_ne!(seen.mode, Mode::Shadow);
 }
 
-/// C3, D6, E1, F5, F7
+/// B9, C3, D6, E1, F5, F7
 fn check_state(seen: &Snapshot) {
     let ends = seen.state == State::Open && seen.mode != Mode::ForcedOpen;
     assert_eq!(seen.remaining.is_some(), ends, "{seen:?}");
     assert_eq!(seen.attempt == 0, seen.state == State::Closed, "{seen:?}");
     assert!(seen.ramp_share > 0.0 && seen.ramp_share <= 1.0, "{seen:?}");
+    let sheds = (0.0..1.0).contains(&seen.shed_share);
+    assert!(
+        sheds && (seen.shed_share == 0.0 || seen.state == State::Closed),
+        "{seen:?}"
+    );
     match seen.mode {
         Mode::ForcedOpen => assert_eq!(seen.state, State::Open),
         Mode::Disabled => assert_eq!(seen.state, State::Closed),
@@ -404,6 +416,11 @@ fn is_change_of_mode(told: &Transition) -> bool {
     between && told.mode != told.mode_before && told.from == told.to
 }
 
+/// B9
+fn is_of_shedding(told: &Transition) -> bool {
+    matches!(told.cause, Cause::ShedBegan(_) | Cause::ShedEnded)
+}
+
 /// The table of transitions that there are (A7, B6, C1, D2, D4, E1, E2).
 fn is_legal(told: &Transition) -> bool {
     use State::{Closed, HalfOpen, Open};
@@ -419,6 +436,7 @@ fn is_legal(told: &Transition) -> bool {
             Cause::CustomPolicy(counts) => counts.failed <= counts.calls,
             cause => cause == Cause::TripNow,
         },
+        (Closed, Closed) => is_of_shedding(told),
         (Open, HalfOpen) => told.cause == Cause::WaitOver,
         (HalfOpen, Closed) => told.cause == Cause::Recovered,
         (HalfOpen, Open) => matches!(

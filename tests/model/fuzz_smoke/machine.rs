@@ -7,7 +7,7 @@ use tower_breaker::{AbandonedPolicy, Mode, Outcome};
 
 use super::bytes::Bytes;
 use crate::{
-    config::{Around, Break, Change, Config, Custom, Growth, HalfOpen, Spread, Window},
+    config::{Around, Break, Change, Config, Custom, Growth, HalfOpen, Shed, Spread, Window},
     history::{Edge, Ending, Step, Time},
     pair::{Tally, live_through},
 };
@@ -63,8 +63,16 @@ fn config(bytes: &mut Bytes<'_>) -> Config {
         abandoned: abandoned(bytes),
         mode: bytes.pick(&MODES),
         around: Around::default(),
+        shed: bytes.maybe(shed),
     };
-    config.with_possible_minimum()
+    config.with_possible_rate().with_possible_minimum()
+}
+
+fn shed(bytes: &mut Bytes<'_>) -> Shed {
+    Shed {
+        multiplier: 1_000 + 2 * thousandths(bytes),
+        floor: 1 + thousandths(bytes) / 2,
+    }
 }
 
 fn custom(bytes: &mut Bytes<'_>) -> Custom {
@@ -147,6 +155,7 @@ fn change(bytes: &mut Bytes<'_>) -> Change {
         probes: bytes.maybe(|bytes| bytes.maybe(probes)),
         timeout: bytes.maybe(|bytes| bytes.maybe(|bytes| millis(bytes, 1, 2_000))),
         around: None,
+        shed: bytes.maybe(|bytes| bytes.maybe(shed)),
     }
 }
 
