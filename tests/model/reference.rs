@@ -508,7 +508,8 @@ impl Reference {
             return;
         }
         let since = *found_nothing.get_or_insert(now);
-        if now - since >= LINGERS {
+        // Or what the window held is gone.
+        if now - since >= LINGERS || counts.calls <= 1 {
             *shedding = false;
             let mode = self.mode;
             self.tell(State::Closed, mode, Cause::ShedEnded, None);
@@ -998,7 +999,7 @@ impl Reference {
         let floor = u64::from(shed.floor);
         let minimum = self.config.minimum.expect("there is a window");
         let needed = match shedding {
-            true => (minimum * floor).div_ceil(1000),
+            true => (minimum * floor).div_ceil(1000).max(2).min(minimum),
             false => minimum,
         };
         if counts.calls < needed {
