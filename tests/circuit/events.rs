@@ -13,7 +13,7 @@ use std::{
 };
 
 use tower_breaker::{
-    By, Circuit, CircuitBuilder, Mode, SavedState, State, WeakCircuit,
+    By, Circuit, CircuitBuilder, Guard, Mode, SavedState, State, WeakCircuit,
     clock::{Clock, ManualClock},
     observe::{Event, PartNews, Subscription, Told as Heard, What},
 };
@@ -88,7 +88,10 @@ fn an_event_has_everything() {
 // L1, E7
 #[test]
 fn each_kind_of_event_has_a_label_and_a_line() {
-    let (circuit, clock, told) = brittle(|c| c);
+    let (circuit, clock, told) = brittle(|c| {
+        let c = c.count_window(10).minimum_calls(2).failure_rate(None);
+        c.shed(2.0, 0.1)
+    });
     fail(&circuit);
     clock.advance(secs(5));
     circuit.try_acquire().expect("a probe").success();
@@ -100,6 +103,11 @@ fn each_kind_of_event_has_a_label_and_a_line() {
     circuit.reset_as(By::unknown().because("a drill"));
     let change = circuit.reconfigure_as(ops(), |s| s.set_consecutive_failures(3));
     change.expect("valid");
+    (0..2).for_each(|_| fail(&circuit));
+    let admitted = (0..50).filter_map(|_| circuit.try_acquire().ok());
+    admitted.for_each(Guard::success);
+    clock.advance(secs(1));
+    circuit.try_acquire().expect("all are").success();
     let told = told.take();
     let lines: Vec<_> = told
         .iter()
@@ -118,6 +126,8 @@ fn each_kind_of_event_has_a_label_and_a_line() {
             "opened: circuit `payments` opened: by hand, next probe in 9 s (by ops: INC-1)",
             "closed: circuit `payments` closed: by hand (by somebody: a drill)",
             "settings: circuit `payments`: `consecutive_failures` 1 -> 3 (by ops: INC-1)",
+            "sheds: circuit `payments` sheds calls: 2 of 2 calls failed",
+            "sheds_no_more: circuit `payments` sheds no more calls: there is nothing to shed any more",
         ]
     );
     assert!(told.is_sorted_by_key(|event| event.id));

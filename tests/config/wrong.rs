@@ -144,6 +144,19 @@ fn a_rate_that_nobody_has_set_hides_nothing() {
     );
 }
 
+// I8, B9: a default that does not go with what was set is told where that was set.
+#[test]
+fn a_rate_that_nobody_has_set_is_told_where_shedding_is() {
+    let told = wrong("defaults.shed = { multiplier = 2, floor = 0.1 }\ncircuits.a = {}");
+    assert_eq!(
+        told,
+        [
+            "defaults.failure_rate: 0.5, but must be above 0.5, from where a `shed.multiplier` of 2 sheds, or off; \
+             left out, it is 0.5",
+        ],
+    );
+}
+
 // I8: a chain of bases costs no more than its length.
 #[test]
 fn a_chain_of_bases_has_an_end() {
