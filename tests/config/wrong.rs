@@ -130,20 +130,6 @@ fn what_is_missing_for_another_hides_nothing() {
     );
 }
 
-// I8, B9: a default that does not go with what was set.
-#[test]
-fn a_rate_that_nobody_has_set_hides_nothing() {
-    let told = wrong("circuits.a = { permits = 4, shed = { multiplier = 2, floor = 0.1 } }");
-    assert_eq!(
-        told,
-        [
-            "circuits.a.failure_rate: 0.5, but must be above 0.5, from where a `shed.multiplier` of 2 sheds, or off; \
-             left out, it is 0.5",
-            "circuits.a.permits: 4, but must be 1 to 1, the number of `probes`",
-        ],
-    );
-}
-
 // I8, B9: a default that does not go with what was set is told where that was set.
 #[test]
 fn a_rate_that_nobody_has_set_is_told_where_shedding_is() {
