@@ -251,6 +251,36 @@ fn while_ramping_it_is_a_second() {
     assert_eq!(ramping.state(), State::Closed);
 }
 
+// B9
+#[test]
+fn while_shedding_it_is_a_second() {
+    let shedding = circuit(&ManualClock::new())
+        .consecutive_failures(100)
+        .count_window(10)
+        .minimum_calls(10)
+        .shed(2.0, 0.000_001)
+        .failure_rate(None)
+        .build()
+        .expect("valid");
+    for _ in 0..10 {
+        shedding.try_acquire().expect("admitted").failure();
+    }
+    let layer = CircuitBreakerLayer::new(shedding.clone());
+    let mut service = layer.layer(service_fn(route as Route));
+    let mut call = || answer(&mut service, Request::new("a call")).expect("infallible");
+    // The first turn of all passes.
+    assert!(!is_rejection(&call()));
+    let rejected = call();
+    assert_eq!(rejected.status(), 503);
+    assert_eq!(retry_after(&rejected), Some("1"));
+    assert_eq!(mark(&rejected).reason(), Reason::Shedding);
+    assert_eq!(
+        mark(&rejected).to_string(),
+        format!("circuit `{}` is shedding", shedding.name())
+    );
+    assert_eq!(shedding.state(), State::Closed);
+}
+
 #[test]
 fn an_infallible_service_stays_infallible() {
     fn infallible<S: Service<Request<&'static str>, Error = Infallible>>(_: &S) {}

@@ -1,4 +1,4 @@
-//! What an inner service has reserved in `poll_ready` is not held by a rejection (rules D6, G1 to G3, G7).
+//! What an inner service has reserved in `poll_ready` is not held by a rejection (rules B9, D6, G1 to G3, G7).
 
 use std::{
     cell::Cell,
@@ -585,4 +585,132 @@ fn what_one_ramp_has_said_does_not_hold_in_the_next() {
     assert_eq!(is_rejected(call(&mut service)), Reason::Ramping);
     // And what it was ready with is free.
     assert_eq!((stage.seen.clones.get(), stage.seen.free.get()), (1, 1_000));
+}
+
+// ---- B9: shedding ---------------------------------------------------------------------------------
+
+impl Stage {
+    /// Refuses all but this share.
+    fn shedding(floor: f64) -> Self {
+        let stage = Self::with(1_000, |builder| {
+            let builder = builder.consecutive_failures(1_000_000).count_window(1_000);
+            let builder = builder.minimum_calls(1_000).failure_rate(None);
+            builder.shed(100.0, floor)
+        });
+        stage.fail(1_000);
+        stage
+    }
+
+    fn fail(&self, calls: usize) {
+        for _ in 0..calls {
+            self.circuit.try_acquire().expect("admitted").failure();
+        }
+    }
+}
+
+/// How many of `calls` pass. None of them ends, so that the share stays what it is.
+fn passed_unended(stage: &Stage, service: &mut Breaker, calls: usize) -> usize {
+    let before = stage.seen.calls.get();
+    for _ in 0..calls {
+        assert!(is_ready(service));
+        drop(service.call(7));
+    }
+    stage.seen.calls.get() - before
+}
+
+// B9, G1: whom shedding turns away, the inner service is not asked for.
+#[test]
+fn shedding_decides_before_the_inner_service_is_asked() {
+    for percent in [1_u8, 25, 50, 90] {
+        let stage = Stage::shedding(f64::from(percent) / 100.0);
+        let calls = passed_unended(&stage, &mut stage.service(), 1_000);
+        assert!(
+            calls.abs_diff(usize::from(percent) * 10) <= 3,
+            "{calls} of 1000"
+        );
+        stage.has_seen(calls, 0, calls, 1_000);
+        let rejected = stage.circuit.snapshot().totals.expect("on").rejected_by;
+        assert_eq!(rejected.shedding, 1_000 - calls as u64);
+    }
+}
+
+// B9, G1
+#[test]
+fn shedding_is_asked_once_for_each_call_however_often_readiness_is() {
+    let (stage, twin) = (Stage::shedding(0.5), Stage::shedding(0.5));
+    let (mut service, mut once) = (stage.service(), twin.service());
+    for _ in 0..200 {
+        for _ in 0..6 {
+            assert!(is_ready(&mut service));
+        }
+        let passed = passed_unended(&stage, &mut service, 1);
+        assert_eq!(passed, passed_unended(&twin, &mut once, 1));
+    }
+}
+
+// B9, G1: what was said is kept for the call, whoever else is asked meanwhile.
+#[test]
+fn a_call_that_shedding_lets_pass_waits_as_long_as_it_must() {
+    let stage = Stage::shedding(0.000_001);
+    let mut service = stage.service();
+    // The first turn passes.
+    stage.seen.free.set(0);
+    for _ in 0..10 {
+        assert!(!is_ready(&mut service));
+    }
+    assert!(stage.circuit.try_acquire().is_err());
+    stage.seen.free.set(1);
+    assert!(is_ready(&mut service));
+    assert!(call(&mut service).is_ok());
+}
+
+// B9, C3: also where a failure in a row has changed the circuit since.
+#[test]
+fn a_call_that_was_shed_says_so_whatever_others_did_since() {
+    let stage = Stage::shedding(0.000_001);
+    let mut service = stage.service();
+    let guard = stage.circuit.try_acquire().expect("the first turn passes");
+    be_turned_away(&stage, &mut service);
+    guard.failure();
+    assert_eq!(is_rejected(call(&mut service)), Reason::Shedding);
+}
+
+// B9, E1: and the call counts itself.
+#[test]
+fn in_shadow_shedding_turns_nobody_away() {
+    let stage = Stage::shedding(0.000_001);
+    stage.circuit.set_mode(Mode::Shadow);
+    let calls = passed_unended(&stage, &mut stage.service(), 100);
+    assert_eq!(calls, 100);
+    let totals = stage.circuit.snapshot().totals.expect("on");
+    assert_eq!((totals.rejected, totals.shadowed), (0, 99));
+}
+
+// B9, G1: shedding comes and goes within an era, and each call is asked about, whatever was said of the one before.
+#[test]
+fn what_shedding_has_said_of_one_call_does_not_hold_for_the_next() {
+    let stage = Stage::with(1_000, |builder| {
+        let builder = builder.consecutive_failures(1_000_000).count_window(10);
+        let builder = builder.minimum_calls(10).failure_rate(None);
+        builder.shed(100.0, 0.000_001)
+    });
+    let under_way = [(); 11].map(|()| stage.circuit.try_acquire().expect("admitted"));
+    stage.fail(10);
+    // The first turn passes.
+    let mut service = stage.service();
+    assert!(is_ready(&mut service));
+    let [last, others @ ..] = under_way;
+    others.into_iter().for_each(tower_breaker::Guard::success);
+    stage.clock.advance(Duration::from_secs(2));
+    last.success();
+    assert!(call(&mut service).is_ok());
+    stage.fail(10);
+    let polls = stage.seen.polls.get();
+    assert!(is_ready(&mut service));
+    assert_eq!(
+        stage.seen.polls.get(),
+        polls,
+        "it is asked, and turned away"
+    );
+    assert_eq!(is_rejected(call(&mut service)), Reason::Shedding);
 }
