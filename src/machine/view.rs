@@ -93,7 +93,6 @@ impl Core {
         (word.state(), word.mode()) == (State::Closed, mode)
             && word.consecutive_failures() == 0
             && self.ramp_share(word, now) == WHOLE
-            && self.shed_share(word, now) == 0
             && self.next_attempt(word, State::Open, now) == 1
             && (self.window.is_none() || self.window.counts(word.era().number(), now).calls == 0)
     }
