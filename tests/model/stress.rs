@@ -741,9 +741,9 @@ fn a_share_is_shed_in_a_storm_and_each_turn_of_that_is_told_once() {
         let mut dice = Dice::new(number);
         for step in 0..3_000 {
             crowd.enter();
-            match (number, step % 1_000) {
-                (0, 25) => circuit.reset(),
-                (0, _) => clock.advance(Duration::from_millis(50)),
+            match step % 20 {
+                0 => clock.advance(Duration::from_secs(1)),
+                1 if number == 0 && step > 2_000 => circuit.reset(),
                 _ => weather.call(&circuit, &clock, &mut dice),
             }
             crowd.leave();
