@@ -267,6 +267,30 @@ async fn whoever_a_ramp_turns_away_waits_as_well() {
     );
 }
 
+// M6, B9: and what has turned it away is told.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_shed_waits_as_well() {
+    let circuit = Circuit::builder("orders")
+        .count_window(20)
+        .minimum_calls(10)
+        .failure_rate(None)
+        .shed(2.0, 0.1);
+    let fixture = Fixture::of(circuit.build().expect("valid"));
+    for _ in 0..10 {
+        let guard = fixture.circuit.try_acquire().expect("closed");
+        guard.failure();
+    }
+    let begun = Instant::now();
+    for call in fixture.calls(50).await {
+        assert_eq!(status(call).await, 200);
+    }
+    assert!(begun.elapsed() >= secs(1));
+    assert_eq!(fixture.rejected(), 0);
+    let parts = fixture.circuit.snapshot().parts.expect("some were held");
+    let mut causes = parts.fallbacks.iter().map(|total| total.cause.label());
+    assert!(causes.all(|cause| cause == "shedding"));
+}
+
 // M6, D6
 #[tokio::test(start_paused = true)]
 async fn in_a_ramp_too_it_waits_no_longer_than_it_may() {

@@ -216,6 +216,29 @@ async fn nothing_is_repeated_while_ramping_up() {
     assert_eq!(upstream.asked(), 12);
 }
 
+// M8, B9
+#[tokio::test(start_paused = true)]
+async fn nothing_is_repeated_while_shedding() {
+    let circuit = built(plenty(9), |builder| {
+        let builder = builder.consecutive_failures(1_000).count_window(10);
+        let builder = builder.minimum_calls(10).failure_rate(None);
+        builder.shed(2.0, 0.5)
+    });
+    let upstream = Upstream::new([500]);
+    let client = stacked(at_once(&circuit), &circuit, &upstream);
+    // The last of them begins it.
+    ask(&client, get()).await;
+    assert_eq!(upstream.asked(), 10);
+    let before = counted(&circuit);
+    for _ in 0..20 {
+        ask(&client, get()).await;
+    }
+    let (shed, asked) = (counted(&circuit), upstream.asked() - 10);
+    assert!((9..=11).contains(&asked), "half of them: {asked}");
+    assert_eq!(shed.not_closed - before.not_closed, asked as u64);
+    assert_eq!(shed.rejected - before.rejected, 20 - asked as u64);
+}
+
 /// A circuit in this mode whose state is open, as far as it has one, and how often a failing call is made.
 async fn tries(mode: Mode, policy: impl FnOnce(Policy) -> Policy) -> usize {
     let circuit = built(plenty(2), |builder| {
