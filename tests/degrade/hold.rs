@@ -267,28 +267,28 @@ async fn whoever_a_ramp_turns_away_waits_as_well() {
     );
 }
 
-// M6, B9: and what has turned it away is told.
+// M6, B9: asking again and again would undo what shedding does.
 #[tokio::test(start_paused = true)]
-async fn whoever_is_shed_waits_as_well() {
+async fn what_is_shed_is_not_held() {
     let circuit = Circuit::builder("orders")
         .count_window(20)
         .minimum_calls(10)
         .failure_rate(None)
         .shed(2.0, 0.1);
     let fixture = Fixture::of(circuit.build().expect("valid"));
-    for _ in 0..10 {
-        let guard = fixture.circuit.try_acquire().expect("closed");
-        guard.failure();
+    for _ in 0..20 {
+        if let Ok(guard) = fixture.circuit.try_acquire() {
+            guard.failure();
+        }
     }
-    let begun = Instant::now();
-    for call in fixture.calls(50).await {
-        assert_eq!(status(call).await, 200);
+    let (begun, before) = (Instant::now(), fixture.rejected());
+    let mut rejected = 0;
+    for call in fixture.calls(10).await {
+        rejected += u64::from(status(call).await == 503);
     }
-    assert!(begun.elapsed() >= secs(1));
-    assert_eq!(fixture.rejected(), 0);
-    let parts = fixture.circuit.snapshot().parts.expect("some were held");
-    let mut causes = parts.fallbacks.iter().map(|total| total.cause.label());
-    assert!(causes.all(|cause| cause == "shedding"));
+    assert!(rejected >= 5, "{rejected} of 10");
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(fixture.rejected() - before, rejected);
 }
 
 // M6, D6

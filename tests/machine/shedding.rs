@@ -356,6 +356,19 @@ fn a_ramp_and_shedding_do_not_add_up() {
     assert_eq!(circuit.look().ramp_share, 1.0);
 }
 
+// B9, D6: of a ramp somebody would pass.
+#[test]
+fn a_call_that_comes_late_is_shed_like_any_other() {
+    let circuit = shedding(|c| c);
+    fail(&circuit, 10);
+    let mut passed = 0;
+    for _ in 0..100 {
+        circuit.wait(secs(1));
+        passed += admitted(&circuit.circuit, 1);
+    }
+    about(passed, 10);
+}
+
 // B9, E5
 #[test]
 fn it_can_be_turned_on_and_off_while_the_circuit_lives() {

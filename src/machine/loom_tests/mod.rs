@@ -22,6 +22,7 @@ mod led;
 mod numbers;
 mod probes;
 mod ramp;
+mod shed;
 mod stripes;
 mod time_window;
 mod totals;
@@ -230,11 +231,9 @@ impl Fixture {
         self.won.lock().expect("not poisoned").clone()
     }
 
-    /// F1, E4: each era since the first noted one began once, and none was skipped. A change between
-    /// normal and shadow begins none.
+    /// F1, E4: each era since the first noted one began once, and none was skipped.
     fn assert_eras_follow(&self) {
-        let began = |won: &Transition| won.mode == won.mode_before || won.mode != Mode::Shadow;
-        let won = self.won().into_iter().filter(began);
+        let won = self.won().into_iter().filter(Transition::begins_era);
         let mut eras: Vec<u64> = won.map(|won| won.era).collect();
         eras.sort_unstable();
         let last = self.core.view(|| 0).era;
