@@ -183,6 +183,9 @@ impl CircuitBuilder {
     /// Trips when at least this share of the calls in the window failed (rule B4). A share above 0 and at most 1,
     /// rounded to millionths. `None` turns the rate off, also where it is on by default.
     ///
+    /// With [`shed`](Self::shed), `build` refuses a rate at or below 1 − 1/`multiplier`: the circuit would open before
+    /// it sheds. With a multiplier of 2 that includes the default.
+    ///
     /// Default: 0.5, if neither [`consecutive_failures`] nor [`trip_when`] is set. Also 0.5 if a window is set beside
     /// [`consecutive_failures`]. Otherwise not watched.
     ///
@@ -683,15 +686,19 @@ impl CircuitBuilder {
         self
     }
 
-    /// Refuses a *share* of the calls while the dependency fails in part, as large as the evidence in the window (rule
-    /// B9). The circuit stays closed. Elsewhere this is the *client-side throttle* of Google's SRE book.
+    /// Refuses a *share* of the calls while the dependency fails in part (rule B9). The circuit stays closed. The more
+    /// of the calls in the window have failed, the larger the share. Elsewhere: adaptive throttling, or the *client-side
+    /// throttling* of Google's SRE book.
     ///
-    /// Of the calls in the window, `accepted` are those that did not fail. As long as all of them are at most
-    /// `multiplier` times those, nothing is refused. Beyond that, it is this share:
+    /// `calls` is how many calls the window holds, and `accepted` is how many of them did not fail. While `calls` is at
+    /// most `multiplier` × `accepted`, nothing is refused. Otherwise it is this share, but never more than 1 − `floor`:
     ///
     /// ```text
     /// (calls − multiplier × accepted) / (calls + 1)
     /// ```
+    ///
+    /// The caller of a refused call gets [`Rejected`](crate::Rejected) with
+    /// [`Reason::Shedding`](crate::Reason::Shedding), which says to come back in one second.
     ///
     /// | `multiplier` | sheds if more than this share fails | refuses at 60 % | at 80 % | at 100 % |
     /// |--:|--:|--:|--:|--:|
@@ -705,14 +712,15 @@ impl CircuitBuilder {
     ///   that the dependency is back. Begin with 0.1. It is a share of the calls: with one call a minute and 0.1, one
     ///   in ten minutes goes through.
     ///
-    /// Begin with a multiplier of 2. A smaller one refuses more, and spares users nothing while the failures are not those
-    /// of an overload.
+    /// Begin with a multiplier of 2. A smaller one refuses more calls that would have succeeded. Users gain from that
+    /// only if the calls fail because of too much load. The guide says more about
+    /// [multiplier, floor and window](crate::guide::settings#when-only-a-part-fails).
     ///
     /// Slow calls count as not accepted where [`slow_call_rate`](Self::slow_call_rate) is set. Shedding does not begin
     /// with fewer calls than [`minimum_calls`](Self::minimum_calls). Refused calls enter no window.
     ///
-    /// Shed a partial failure, and open on a total one. A short break fits: while the circuit is open, nothing is let
-    /// through.
+    /// A `failure_rate` near 1 beside it opens the circuit on a total failure. Then take a short
+    /// [`open_for`](Self::open_for): while the circuit is open, nothing is let through.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -727,10 +735,10 @@ impl CircuitBuilder {
     /// # }
     /// ```
     ///
-    /// **Watch out:** a circuit that opens before it would shed never sheds. So a
-    /// [`failure_rate`](Self::failure_rate) at or below the share in the second column is refused. One just above it is
-    /// not, and hardly ever sheds. With
-    /// `multiplier` 2 that includes the default rate, 0.5:
+    /// **Watch out:** a circuit that opens before it would shed never sheds. So `build` refuses a
+    /// [`failure_rate`](Self::failure_rate) at or below the share in the second column. With a multiplier of 2 that
+    /// includes the default rate, 0.5. A rate just above that share is not refused, but then the circuit hardly ever
+    /// sheds before it opens:
     ///
     /// ```
     /// # use tower_breaker::Circuit;
@@ -738,6 +746,9 @@ impl CircuitBuilder {
     /// let never_opens = Circuit::builder("search").shed(2.0, 0.1).failure_rate(None).build();
     /// assert!(refused.is_err() && never_opens.is_ok());
     /// ```
+    ///
+    /// A live circuit is changed by [`Circuit::reconfigure`](crate::Circuit::reconfigure): `set_shed((2.0, 0.1))`, or
+    /// `set_shed(None)` to turn it off.
     ///
     /// Default: nothing is shed.
     #[doc(alias = "throttle")]

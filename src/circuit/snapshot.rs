@@ -68,7 +68,7 @@ pub struct Snapshot {
     /// The share of calls that is admitted while closed, in `0..=1`. Below 1 only while ramping.
     pub ramp_share: f64,
     /// The share of calls that is refused while closed, because so many fail, in `0..1` (rule B9). 0 unless the circuit
-    /// [sheds](crate::CircuitBuilder::shed).
+    /// [sheds](crate::CircuitBuilder::shed). In shadow mode, the share that would be refused.
     #[doc(alias = "RejectionRate")]
     pub shed_share: f64,
     /// What became of all calls. `None` if totals are turned off.

@@ -131,7 +131,8 @@ pub enum Cause {
     Shared,
     /// The circuit begins to refuse a share of its calls, by what its window holds (B9). It stays closed.
     ShedBegan(WindowCounts),
-    /// The window has held nothing to shed for a second or more, and everything is admitted again (B9).
+    /// Everything is admitted again: there has been nothing to shed for a second or more, or the window holds no older
+    /// call (B9).
     ShedEnded,
 }
 
