@@ -275,7 +275,7 @@ impl Circuit {
     /// nothing has changed. What cannot change on a live circuit:
     ///
     /// * the window and its size, closures, totals, the log of events, and the seed of the jitter;
-    /// * a rate, if no window was built for it;
+    /// * a rate or `shed`, if the circuit was built without a window;
     /// * a `slow_call_rate`, if the circuit was built without a `slow_call_duration`.
     ///
     /// To set one of these to the value that it has is no change, and no error.
