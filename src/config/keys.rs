@@ -637,7 +637,7 @@ pub(super) const CIRCUIT: [(Key, Read); 28] = [
             "shed",
             &[Table(&SHED), Off],
             Is(|it| it.shed().map(|(multiplier, _)| multiplier).into()),
-            "While a part of the calls fails, refuses as large a share as the window is evidence for.",
+            "While a part of the calls fails, refuses a share of all calls. It grows with the failures in the window.",
         ),
         |r, p, n| set(r.unless_off(p, n, shed), Settings::set_shed),
     ),
@@ -740,7 +740,7 @@ pub(super) const SHED: [Key; 2] = [
         "multiplier",
         &[NumberTo(1.0, 100.0)],
         Required,
-        "Nothing is refused while there are at most so many calls for each that is accepted.",
+        "It sheds once more than 1 - 1/multiplier of the calls fail: with 2, more than half.",
     ),
     key(
         "floor",
