@@ -142,8 +142,11 @@ impl Core {
 
     /// There is nothing to shed now: whether that has been so for long enough.
     fn is_calm(&self, now: u64) -> bool {
-        let since = self.calm_since.fetch_min(now, Ordering::Relaxed).min(now);
-        now - since >= LINGERS
+        let relaxed = Ordering::Relaxed;
+        let noted = self
+            .calm_since
+            .compare_exchange(u64::MAX, now, relaxed, relaxed);
+        noted.is_err_and(|since| now.saturating_sub(since) >= LINGERS)
     }
 
     /// Its era goes on: who is in flight is of it as before.
