@@ -26,8 +26,8 @@ pub enum Reason {
     /// The circuit has just closed and admits a growing share of calls (a ramp, or slow start). This call is not among
     /// them.
     Ramping,
-    /// The circuit is closed and refuses a share of its calls ([shedding](crate::CircuitBuilder::shed)). This call is
-    /// of that share (rule B9).
+    /// The circuit is closed, and refuses a share of its calls because so many fail
+    /// ([shedding](crate::CircuitBuilder::shed), rule B9). This call is one of those that it refuses.
     #[doc(alias = "ErrExceeded")]
     Shedding,
     /// All places of the [bulkhead](crate::CircuitBuilder::bulkhead) were taken, and none came free in time (rule M2).

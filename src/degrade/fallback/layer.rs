@@ -66,8 +66,8 @@ impl<A, W, K, V> Plan<A, W, K, V> {
 
 impl<A> FallbackLayer<A> {
     /// Answers if the call was **rejected**, and only then: by a circuit that is open, half-open and full, ramping
-    /// up (slow start) or [shedding](crate::CircuitBuilder::shed), or by a full bulkhead. The dependency was not asked. What the dependency answers while the
-    /// circuit is closed is passed on, also failures.
+    /// up (slow start) or [shedding](crate::CircuitBuilder::shed), or by a full bulkhead. The dependency was not asked.
+    /// What the dependency answers while the circuit is closed is passed on, also failures.
     ///
     /// `counted_for` is the circuit, usually: [`CountedFor`].
     pub fn on_rejection(counted_for: impl Into<CountedFor>, answer: A) -> Self {
