@@ -214,8 +214,8 @@ pub struct Transition {
     pub cause: Cause,
     /// What would have opened the circuit, if that was vetoed ([`Cause::TripVetoed`]). Otherwise `None`.
     pub vetoed: Option<Cause>,
-    /// What the window held when the circuit left closed, would have left it but for a veto, or began to shed calls. For
-    /// a rate, exactly the calls that decided. `None` for every other transition, and without a window.
+    /// What the window held when the circuit left closed, would have left it but for a veto, or began to shed calls.
+    /// For a rate, exactly the calls that decided. `None` for every other transition, and without a window.
     pub counts: Option<WindowCounts>,
     /// The setting that the cause reached, or the vetoed cause, as it was at that moment. `None` if the cause has no
     /// such setting.
