@@ -7,7 +7,7 @@ use tower_breaker_lab::{Scenario, Step, run};
 use super::breakers;
 
 /// Each with the errors that open Semian's classic breaker there.
-const EXPERIMENTS: [(&str, u32); 9] = [
+pub(crate) const EXPERIMENTS: [(&str, u32); 9] = [
     (include_str!("../../scenarios/semian/spike_20.toml"), 12),
     (include_str!("../../scenarios/semian/spike_100.toml"), 12),
     (include_str!("../../scenarios/semian/spikes.toml"), 12),
@@ -19,11 +19,11 @@ const EXPERIMENTS: [(&str, u32); 9] = [
     (include_str!("../../scenarios/semian/slow_query.toml"), 3),
 ];
 
-const SLOW: &str = include_str!("../../scenarios/slow_dependency.toml");
+pub(crate) const SLOW: &str = include_str!("../../scenarios/slow_dependency.toml");
 const SLOW_AFTER: Duration = Duration::from_secs(2);
 
 /// Those that share a circuit see as many times the errors, so that Semian's threshold is as many times higher.
-const THREADS: u32 = 60;
+pub(crate) const THREADS: u32 = 60;
 
 pub(crate) fn print(seeds: &[u64], is_shared: bool) -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();

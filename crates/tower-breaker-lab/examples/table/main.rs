@@ -5,11 +5,13 @@
 //! cargo run --release -p tower-breaker-lab --example table             # with three seeds
 //! cargo run --release -p tower-breaker-lab --example table -- 1 2 3 4  # with these
 //! cargo run --release -p tower-breaker-lab --example table -- --shared # one process, so that threads share circuits
+//! cargo run --release -p tower-breaker-lab --example table -- --users  # the tables of the README of the repository
 //! cargo run -p tower-breaker-lab --example table -- --check            # only what must come out, in seconds
 //! ```
 
 mod experiments;
 pub(crate) mod outages;
+pub(crate) mod users;
 
 use std::{env, error::Error, time::Duration};
 
@@ -32,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match options.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => experiments::print(seeds, false)?,
         ["--shared"] => return experiments::print(seeds, true),
+        ["--users"] => return users::hold(),
         ["--check"] => return outages::check(),
         _ => return Err(format!("not known: {}", options.join(" ")).into()),
     }

@@ -100,6 +100,18 @@ fn the_readme_shows_what_happens() {
     );
 }
 
+/// The rows that take little time. `.ci/run` holds all of them with the example.
+#[test]
+fn the_readme_of_the_repository_shows_what_users_got() {
+    let stale = table::users::stale().expect("tables");
+    let write = "BLESS=1 cargo run --release -p tower-breaker-lab --example table -- --users";
+    assert!(
+        stale.is_empty(),
+        "{write} writes anew:\n{}",
+        stale.join("\n")
+    );
+}
+
 #[test]
 fn the_picture_of_the_readme_is_that_of_its_scenario() {
     let svg = printed("breaker-lab run outage.toml --against defaults --svg a.svg >&2; cat a.svg");
