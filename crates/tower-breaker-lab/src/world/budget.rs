@@ -1,6 +1,9 @@
 //! How many retries an instance may make.
 
-use crate::{chance::whole, scenario::Retries};
+use crate::{
+    chance::whole,
+    scenario::{Retries, Share},
+};
 
 /// Each call earns a part of a retry, and each retry costs a whole one.
 #[derive(Clone, Debug)]
@@ -9,6 +12,11 @@ pub(super) struct Budget {
     held: Option<u64>,
     earned: u64,
     most: u64,
+    /// As a share of the calls. None without a limit.
+    most_failed: Option<f64>,
+    calls: u64,
+    /// Tries.
+    failed: u64,
 }
 
 const WHOLE: u64 = 1_000_000;
@@ -23,17 +31,30 @@ impl Budget {
                 u64::from(whole((share.get() * WHOLE as f64).round()))
             }),
             most,
+            most_failed: retries.and_then(|it| it.most_failed).map(Share::get),
+            calls: 0,
+            failed: 0,
         }
     }
 
     pub(super) fn call(&mut self) {
+        self.calls += 1;
         if let Some(held) = &mut self.held {
             *held = (*held + self.earned).min(self.most);
         }
     }
 
+    /// A try, be it the first or not.
+    pub(super) fn failed(&mut self) {
+        self.failed += 1;
+    }
+
     /// Whether there is one left. It is gone then.
     pub(super) fn retry(&mut self) -> bool {
+        let most = self.most_failed.unwrap_or(f64::INFINITY);
+        if self.failed as f64 > most * self.calls as f64 {
+            return false;
+        }
         let Some(held) = &mut self.held else {
             return true;
         };

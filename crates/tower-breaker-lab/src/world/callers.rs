@@ -151,10 +151,10 @@ impl World<'_> {
         let Some(retries) = &self.scenario.callers.retries else {
             return false;
         };
-        if caller.tries >= retries.tries
-            || self.is_full()
-            || !self.budgets[caller.instance as usize].retry()
-        {
+        let is_full = self.is_full();
+        let budget = &mut self.budgets[caller.instance as usize];
+        budget.failed();
+        if caller.tries >= retries.tries || is_full || !budget.retry() {
             return false;
         }
         let grown = retries.factor.powf(f64::from(caller.tries - 1));
