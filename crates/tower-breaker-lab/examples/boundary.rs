@@ -23,7 +23,7 @@ const BREAKS: [(&str, Duration); 3] = [
     ("30 s breaks", Duration::from_secs(30)),
 ];
 
-/// None at all, the defaults with breaks of several lengths, and one that refuses a share.
+/// None at all, the defaults with breaks of several lengths, and those that refuse a share.
 fn breakers() -> Outcome<Vec<Box<dyn Contender>>> {
     let mut all: Vec<Box<dyn Contender>> = vec![Box::new(NoBreaker::new())];
     for (name, open_for) in BREAKS {
@@ -33,7 +33,12 @@ fn breakers() -> Outcome<Vec<Box<dyn Contender>>> {
     }
     let mut sheds = Settings::default();
     sheds.set_shed((2.0, 0.1)).set_failure_rate(None);
-    all.push(Box::new(Ours::new("a share is refused", sheds)?));
+    let share = Ours::new("a share is refused", sheds.clone())?;
+    all.push(Box::new(share));
+    let opens = sheds.set_failure_rate(0.95);
+    opens.set_open_for(Duration::from_secs(5));
+    let opens = Ours::new("a share is refused, and all at 95 %", opens.clone())?;
+    all.push(Box::new(opens));
     Ok(all)
 }
 

@@ -480,6 +480,27 @@ fn an_expression_that_makes_no_sense_is_shown_with_its_column() {
     );
 }
 
+/// It did something in the outage, though it never opened.
+#[test]
+fn a_circuit_that_sheds_is_told_of() {
+    let directory = directory("sheds");
+    let settings = "[circuits.sheds]\nshed = { multiplier = 2, floor = '10%' }\nfailure_rate = 'off'\n\
+                    [circuits.opens]\nshed = { multiplier = 2, floor = '10%' }\nfailure_rate = '95%'\n";
+    fs::write(directory.join("settings.toml"), settings).expect("a file");
+    let with = ["--settings", "settings.toml", "--against", "none"];
+    let explain = ["explain", "--rate", "100", "--errors", "5%"];
+    let told = fine(&directory, &[&explain[..], &with].concat());
+    let sheds = "sheds 20 % of the calls at 60 % failures, 60 % at 80 %, 90 % at 100 %.";
+    assert_eq!(told.matches(&format!("It {sheds}")).count(), 2, "{told}");
+    has(
+        &told,
+        "If 100 % of the calls fail, it opens after at least ",
+    );
+    let told = fine(&directory, &[&["run", "outage.toml"], &with[..]].concat());
+    has(&told, &format!("* sheds {sheds}"));
+    assert!(!told.contains("never opened"), "{told}");
+}
+
 #[test]
 fn explanations_have_the_numbers_of_the_formulas() {
     let directory = directory("explain");
