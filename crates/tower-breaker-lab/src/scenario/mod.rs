@@ -131,8 +131,8 @@ pub struct Retries {
     /// How many retries a budget holds at most, for each instance. Default: 10.
     #[serde(default = "ten", deserialize_with = "count")]
     pub burst: u32,
-    /// A breaker of retries alone: an instance makes none while more tries of it have failed than this share of its calls,
-    /// since the run began. Default: no limit.
+    /// A breaker of retries alone: an instance makes none while more tries of it have failed than this share of its
+    /// calls, since the run began. Default: no limit.
     #[serde(default)]
     pub most_failed: Option<Share>,
     /// Whether a rejection of the breaker is repeated, too. Default: no.

@@ -12,8 +12,8 @@ pub const MOST_COMBINATIONS: usize = 10_000;
 /// A key and its values: `failure_rate=30%,50%,70%`.
 ///
 /// A value is read as TOML if it is TOML (`3`, `0.5`, `true`, `{ first = "1s", factor = 2.0, max = "1m" }`), and as a
-/// text otherwise (`30%`, `5s`, `off`). Commas within brackets, braces and quotes do not part values. A key with a dot is
-/// one of a table, of which the block may have the rest: `shed.multiplier=1.5,2`.
+/// text otherwise (`30%`, `5s`, `off`). Commas within brackets, braces and quotes do not part values. A key with a dot
+/// is one of a table, of which the block may have the rest: `shed.multiplier=1.5,2`.
 ///
 /// ```
 /// use tower_breaker_lab::{Axis, Candidate};

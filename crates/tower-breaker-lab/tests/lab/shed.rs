@@ -1,5 +1,5 @@
-//! Refusing a share of the calls, held against what can be worked out: by the real circuit, from what it has let through,
-//! and as in Google's book.
+//! Refusing a share of the calls, held against what can be worked out: by the real circuit, from what it has let
+//! through, and as in Google's book.
 
 use std::{collections::VecDeque, time::Duration};
 
