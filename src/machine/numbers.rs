@@ -192,25 +192,23 @@ impl Words for Shed {
     }
 }
 
+/// `share in millionths | kind (2)`.
 impl Words for JitterKind {
-    const COUNT: usize = 2;
-
     fn write(self, words: &mut [u64]) {
-        let (kind, share) = match self {
-            Self::None => (0, 0),
-            Self::Full => (1, 0),
-            Self::Equal => (2, 0),
-            Self::Fraction(share) => (3, share),
+        words[0] = match self {
+            Self::None => 0,
+            Self::Full => 1,
+            Self::Equal => 2,
+            Self::Fraction(share) => share << 2 | 3,
         };
-        words.copy_from_slice(&[kind, share]);
     }
 
     fn read(words: &[u64]) -> Self {
-        match words[0] {
+        match words[0] & 3 {
             0 => Self::None,
             1 => Self::Full,
             2 => Self::Equal,
-            _ => Self::Fraction(words[1]),
+            _ => Self::Fraction(words[0] >> 2),
         }
     }
 }

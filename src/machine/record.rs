@@ -214,14 +214,15 @@ impl Core {
         if call.ticket.is_bypass() {
             return None;
         }
-        if self.load().era() != call.ticket.era() {
+        let word = self.load();
+        if word.era() != call.ticket.era() {
             self.note_stale(call, verdict);
             return None;
         }
         if call.ticket.is_probe() {
             return self.apply_probe(call, verdict);
         }
-        match verdict {
+        let turned = match verdict {
             Verdict::Ignored | Verdict::InnerRejection | Verdict::Abandoned => None,
             Verdict::Trip { open_for } => {
                 self.trip_or_be_stale(call, Cause::TripNow, Length::of_trip(open_for))
@@ -239,8 +240,12 @@ impl Core {
                 self.apply_to_window(call, mark, floor)
                     .or_else(|| self.count_consecutive_failure(call, floor))
             }
+        };
+        let may_shed = word.may_be_shedding() || call.numbers.sheds() && verdict.is_marked();
+        match may_shed {
+            true => turned.or_else(|| self.look_at_shed(call, verdict.is_marked())),
+            false => turned,
         }
-        .or_else(|| self.look_at_shed(call, verdict.is_marked()))
         .map(|turned| turned.held_against(&call.numbers))
     }
 

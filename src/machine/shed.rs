@@ -58,9 +58,14 @@ impl Shed {
 }
 
 impl Numbers {
+    #[inline]
+    pub(super) fn sheds(&self) -> bool {
+        self.shed != Shed::OFF
+    }
+
     /// What these counts say is to be shed, in millionths.
     pub(super) fn shed_share(&self, counts: &WindowCounts, is_shedding: bool) -> u64 {
-        if self.shed == Shed::OFF || counts.calls < self.minimum_to_shed(is_shedding) {
+        if !self.sheds() || counts.calls < self.minimum_to_shed(is_shedding) {
             return 0;
         }
         let slow = match self.slow_call_rate {
@@ -100,11 +105,9 @@ impl Core {
 
     /// A call of a closed circuit has ended: whether shedding begins with that, or is over. It begins only with one
     /// that is `marked` as failed or slow.
+    #[cold]
     pub(super) fn look_at_shed(&self, call: &EndedCall, marked: bool) -> Option<Transition> {
-        let may_begin = marked && call.numbers.shed != Shed::OFF;
-        if !may_begin && !self.load().is_shedding() {
-            return None;
-        }
+        let may_begin = marked && call.numbers.sheds();
         self.retry(|word| {
             if word.era() != call.ticket.era() || self.window.is_none() {
                 return Done(None);

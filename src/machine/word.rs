@@ -261,6 +261,12 @@ impl Word {
         matches!(self.state(), State::Closed) && self.0 & SHEDDING != 0
     }
 
+    /// The same of a word that is known to be closed.
+    #[inline]
+    pub(super) const fn may_be_shedding(self) -> bool {
+        self.0 & SHEDDING != 0
+    }
+
     pub(crate) const fn with_shedding(self, shedding: bool) -> Self {
         if shedding {
             Self(self.0 | SHEDDING)
