@@ -687,8 +687,8 @@ impl CircuitBuilder {
     }
 
     /// Refuses a *share* of the calls while the dependency fails in part (rule B9). The circuit stays closed. The more
-    /// of the calls in the window have failed, the larger the share. Elsewhere: adaptive throttling, or the *client-side
-    /// throttling* of Google's SRE book.
+    /// of the calls in the window have failed, the larger the share. Elsewhere: adaptive throttling, or the
+    /// *client-side throttling* of Google's SRE book.
     ///
     /// `calls` is how many calls the window holds, and `accepted` is how many of them did not fail. While `calls` is at
     /// most `multiplier` × `accepted`, nothing is refused. Otherwise it is this share, but never more than 1 − `floor`:

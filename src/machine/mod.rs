@@ -12,7 +12,8 @@
 //! * A call: `readiness` (*Core*, before it), `admission` (*Core*), `ticket` (which an admitted call holds), `record`
 //!   (*Core*, after it), `heard` (*Core*, after it, if somebody hears of it).
 //! * What that decides: `tripping` (*Core*, when a closed circuit trips), `probe` (*Core*, half-open), `transition`
-//!   (*Core*, how one era ends and the next begins), `shed` (*Core*, a share of the calls), `backoff` (for how long), `trip_cause` (why, for rejections).
+//!   (*Core*, how one era ends and the next begins), `shed` (*Core*, a share of the calls), `backoff` (for how long),
+//!   `trip_cause` (why, for rejections).
 //! * What is known: `word` (state, mode, era and counters in 64 bits), `era` (its number, and what does not fit in
 //!   there), `window` (of `count_window` or `time_window`), `totals`, `durations`, and `stripes` for all that is
 //!   counted by many threads.

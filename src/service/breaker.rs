@@ -69,8 +69,8 @@ pub struct CircuitBreaker<S, C = HttpClassifier, R = ServiceUnavailable, X = Hea
     /// for it.
     _family: Option<Family<C, R, X>>,
     readiness: Readiness,
-    /// What a ramp or shedding has said about the next call. Of an era whose ramp is over it may stay: that says nothing
-    /// in any other.
+    /// What a ramp or shedding has said about the next call. Of an era whose ramp is over it may stay: that says
+    /// nothing in any other.
     turn: RampTurn,
     /// What a rejection does about what the inner service has reserved (G3).
     give_back: fn(&mut S),

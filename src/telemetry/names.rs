@@ -94,7 +94,8 @@ pub(super) static METRICS: [Metric; 30] = [
         name: "circuit_breaker_rejections_total",
         labels: &[CIRCUIT, "reason"],
         unit: Unit::Calls,
-        about: "Calls that were rejected, by reason: open, half_open_full, forced_open, ramping, shedding or bulkhead_full",
+        about: "Calls that were rejected, by reason: open, half_open_full, forced_open, ramping, shedding or \
+                bulkhead_full",
         kind: Kind::Counter(|reading, count| {
             of_totals(reading, |totals| {
                 let by = totals.rejected_by;
@@ -317,7 +318,8 @@ pub(super) static METRICS: [Metric; 30] = [
         name: "circuit_breaker_shed_share",
         labels: &[CIRCUIT],
         unit: Unit::Share,
-        about: "The share of calls that the circuit refuses while it is closed, because so many fail; 0 unless it sheds",
+        about: "The share of calls that the circuit refuses while it is closed, because so many fail; 0 unless it \
+                sheds",
         kind: Kind::Gauge {
             read: |seen| seen.snapshot.shed_share,
             gone: 0.0,

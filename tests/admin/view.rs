@@ -93,7 +93,9 @@ async fn a_circuit_is_shown_with_what_it_does_and_why() {
             "totals": {
                 "success": 0, "failure": 4, "ignored": 0, "abandoned": 0, "rejected": 1,
                 "slow": 0, "stale": 0, "shadowed": 0, "trips": 1, "vetoed": 0,
-                "rejected_by": { "open": 1, "half_open_full": 0, "forced_open": 0, "ramping": 0, "shedding": 0, "bulkhead_full": 0 },
+                "rejected_by": {
+                    "open": 1, "half_open_full": 0, "forced_open": 0, "ramping": 0, "shedding": 0, "bulkhead_full": 0,
+                },
             },
             "settings_version": 0,
             "parts": null,

@@ -477,7 +477,8 @@ fn what_would_never_shed_is_refused() {
         ),
         ("`shed.floor` is NaN", |c| c.shed(1.5, f64::NAN)),
         (
-            "`failure_rate` is 0.5, but must be above 0.5, from where a `shed.multiplier` of 2 sheds, or off; left out, it is 0.5",
+            "`failure_rate` is 0.5, but must be above 0.5, from where a `shed.multiplier` of 2 sheds, or off; left \
+             out, it is 0.5",
             |c| c.shed(2.0, 0.1),
         ),
         ("`failure_rate` is 0.2", |c| {

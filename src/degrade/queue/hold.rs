@@ -309,7 +309,8 @@ fn cause<Req>(circuit: &Circuit, inner: &impl Holdable<Req>) -> Option<FallbackC
         false => None,
     };
     let reason = refusal.map(Reason::of).map(|(reason, _)| reason);
-    // What the circuit does not refuse, its ramp does. What shedding turns away is rejected: whoever asks again undoes it.
+    // What the circuit does not refuse, its ramp does. What shedding turns away is rejected: whoever asks again undoes
+    // it.
     let by_ramp = || (inner.rejects() && !circuit.is_shedding()).then_some(Reason::Ramping);
     let reason = reason.or_else(by_ramp);
     reason.map(FallbackCause::Rejected)

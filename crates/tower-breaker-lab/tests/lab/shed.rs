@@ -175,7 +175,8 @@ impl Breaker for Plain {
     }
 }
 
-/// Which calls go through, of a thousand in each stage, of which so many fail, whoever asks. One comes in a millisecond.
+/// Which calls go through, of a thousand in each stage, of which so many fail, whoever asks. One comes in a
+/// millisecond.
 fn let_through(breaker: &mut dyn Breaker, tell: &dyn Fn(Duration), stages: &[u64]) -> Vec<bool> {
     let calls = stages.iter().flat_map(|failing| [*failing; 1_000]);
     let one = |(call, failing): (u64, u64)| {
