@@ -241,9 +241,9 @@ impl Core {
                     .or_else(|| self.count_consecutive_failure(call, floor))
             }
         };
-        let may_shed = word.may_be_shedding() || call.numbers.sheds() && verdict.is_marked();
-        match may_shed {
-            true => turned.or_else(|| self.look_at_shed(call, verdict.is_marked())),
+        let may_begin = call.numbers.sheds() && verdict.is_marked();
+        match may_begin || word.may_be_shedding() {
+            true => turned.or_else(|| self.look_at_shed(call, may_begin)),
             false => turned,
         }
         .map(|turned| turned.held_against(&call.numbers))

@@ -103,11 +103,10 @@ impl Core {
         self.tunable.read_deciding().shed_share(&counts, true)
     }
 
-    /// A call of a closed circuit has ended: whether shedding begins with that, or is over. It begins only with one
-    /// that is `marked` as failed or slow.
+    /// A call of a closed circuit has ended: whether shedding is over with that, or begins if it `may_begin`. That may
+    /// only a call that failed or was slow.
     #[cold]
-    pub(super) fn look_at_shed(&self, call: &EndedCall, marked: bool) -> Option<Transition> {
-        let may_begin = marked && call.numbers.sheds();
+    pub(super) fn look_at_shed(&self, call: &EndedCall, may_begin: bool) -> Option<Transition> {
         self.retry(|word| {
             if word.era() != call.ticket.era() || self.window.is_none() {
                 return Done(None);
