@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    keys::{ABANDONED_AFTER, BULKHEAD, Change, OPEN_FOR, RAMP, RETRIES, SHARED, SHED, names},
+    keys::{ABANDONED_AFTER, BULKHEAD, Change, Key, OPEN_FOR, RAMP, RETRIES, SHARED, SHED, names},
     problem::Problem,
     read::{DURATION, Reader, SHARE, is_above, is_all_digits, join, range},
     tree::Node,
@@ -126,44 +126,61 @@ fn part_of_probes(text: &str) -> Option<u64> {
 
 /// `{ over = "10s", from = "10%" }`.
 pub(super) fn ramp(reader: &mut Reader, path: &str, node: &Node) -> Option<(Duration, f64)> {
-    if !matches!(node, Node::Map(_)) {
-        let allowed = "a table such as { over = \"10s\", from = \"10%\" }";
-        reader.problems.push(Problem::new(path, node, allowed));
-        return None;
-    }
-    let (mut over, mut from) = (None, None);
-    let entries = reader.table_of(path, node, &names(&RAMP));
-    for key in ["over", "from"] {
-        let path_of_key = join(path, key);
-        match (key, entries.iter().find(|(known, _)| *known == key)) {
-            ("over", Some((_, value))) => over = reader.duration(&path_of_key, value),
-            (_, Some((_, value))) => from = reader.share(&path_of_key, value),
-            ("over", None) => missing(reader, path, key, DURATION),
-            (_, None) => missing(reader, path, key, SHARE),
-        }
-    }
-    Some((over?, from?))
+    let keys = (&RAMP, "{ over = \"10s\", from = \"10%\" }");
+    let over = (Reader::duration as Reads<_>, DURATION);
+    both(reader, (path, node), keys, over, (Reader::share, SHARE))
 }
 
 /// `{ multiplier = 1.5, floor = "10%" }`.
 pub(super) fn shed(reader: &mut Reader, path: &str, node: &Node) -> Option<(f64, f64)> {
+    let keys = (&SHED, "{ multiplier = 1.5, floor = \"10%\" }");
+    let multiplier = (Reader::number as Reads<_>, "a number such as 1.5");
+    both(
+        reader,
+        (path, node),
+        keys,
+        multiplier,
+        (Reader::share, SHARE),
+    )
+}
+
+type Reads<T> = fn(&mut Reader, &str, &Node) -> Option<T>;
+
+/// A table of two keys that have to be there, and what each may be; both are read, whatever the first is.
+fn both<T, U>(
+    reader: &mut Reader,
+    (path, node): (&str, &Node),
+    (keys, example): (&[Key; 2], &str),
+    first: (Reads<T>, &str),
+    second: (Reads<U>, &str),
+) -> Option<(T, U)> {
     if !matches!(node, Node::Map(_)) {
-        let allowed = "a table such as { multiplier = 1.5, floor = \"10%\" }";
+        let allowed = format!("a table such as {example}");
         reader.problems.push(Problem::new(path, node, allowed));
         return None;
     }
-    let (mut multiplier, mut floor) = (None, None);
-    let entries = reader.table_of(path, node, &names(&SHED));
-    for key in ["multiplier", "floor"] {
-        let path_of_key = join(path, key);
-        match (key, entries.iter().find(|(known, _)| *known == key)) {
-            ("multiplier", Some((_, value))) => multiplier = reader.number(&path_of_key, value),
-            (_, Some((_, value))) => floor = reader.share(&path_of_key, value),
-            ("multiplier", None) => missing(reader, path, key, "a number such as 1.5"),
-            (_, None) => missing(reader, path, key, SHARE),
-        }
+    let entries = reader.table_of(path, node, &names(keys));
+    let value = |key: &Key| {
+        let found = entries.iter().find(|(known, _)| *known == key.name);
+        found.map(|(_, value)| *value)
+    };
+    let (one, other) = (value(&keys[0]), value(&keys[1]));
+    let one = required(reader, path, keys[0].name, one, first);
+    let other = required(reader, path, keys[1].name, other, second);
+    Some((one?, other?))
+}
+
+fn required<T>(
+    reader: &mut Reader,
+    path: &str,
+    key: &str,
+    value: Option<&Node>,
+    (read, allowed): (Reads<T>, &str),
+) -> Option<T> {
+    if value.is_none() {
+        missing(reader, path, key, allowed);
     }
-    Some((multiplier?, floor?))
+    value.and_then(|value| read(reader, &join(path, key), value))
 }
 
 /// `20`, or `{ places = 20, wait = "50ms" }`.

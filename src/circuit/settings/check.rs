@@ -65,7 +65,7 @@ impl Settings {
             event_log: _,
 
             open_for,
-            ramp,
+            ramp: _, // write_ramp
             spread_retry_after,
             shed: _, // write_shed
             abandoned,
@@ -82,10 +82,7 @@ impl Settings {
         self.write_limits(&mut numbers)?;
         self.write_shared(&mut numbers)?;
         self.write_shed(&mut numbers, old)?;
-        if let Some((ramp, from)) = *ramp {
-            numbers.ramp = above_zero("ramp", ramp)?;
-            numbers.ramp_from = millionths("ramp.from", from)?;
-        }
+        self.write_ramp(&mut numbers)?;
         if let Some(share) = *spread_retry_after {
             numbers.spread_retry_after = millionths("spread_retry_after", share)?;
         }
@@ -298,6 +295,14 @@ impl Settings {
         }
         if let Some(limit) = self.probe_timeout {
             numbers.probe_timeout = above_zero("probe_timeout", limit)?;
+        }
+        Ok(())
+    }
+
+    fn write_ramp(&self, numbers: &mut Numbers) -> Result<(), ConfigError> {
+        if let Some((ramp, from)) = self.ramp {
+            numbers.ramp = above_zero("ramp", ramp)?;
+            numbers.ramp_from = millionths("ramp.from", from)?;
         }
         Ok(())
     }

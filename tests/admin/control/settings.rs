@@ -62,7 +62,7 @@ async fn shedding_is_turned_off_and_on_while_it_sheds() {
     }
     let alone = change(&router, json!({ "shed": "off" }), None).await;
     assert_eq!(alone.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(alone.json()["field"], "settings.failure_rate");
+    assert_eq!(alone.json()["field"], "settings.shed");
     let with_a_rate = json!({ "shed": "off", "failure_rate": "95%" });
     assert_eq!(
         change(&router, with_a_rate, None).await.status,
