@@ -2,7 +2,8 @@
 //!
 //! The share is a function of what the window holds, so there is nothing to keep of it: whoever is to be admitted looks
 //! at the window. A bit of the [`Word`] says that there is something to look at. A failure sets it, and the end of a
-//! call clears it, once there has been nothing to shed for a while. Until the bit is set nobody pays for any of this.
+//! call clears it, once there has been nothing to shed for a while. Until it is set, only a failure or a slow call of a
+//! circuit that may shed pays for this: it looks at the window once more. A fast success pays nothing.
 
 use super::{
     Cause, Core, Transition, WHOLE, WindowCounts,
