@@ -122,8 +122,12 @@ pub fn assert_called(recorded: &impl AsRef<Recorder>, times: u64) {
     let recorder = recorded.as_ref();
     let found = recorder.admitted();
     if found != times {
-        let found = format_args!("{found} admitted, {} rejected", recorder.rejected());
-        fail(recorder, &format_args!("{times} calls admitted"), &found);
+        let rejected = recorder.rejected();
+        fail(
+            recorder,
+            &format_args!("{times} calls admitted"),
+            &format_args!("{found} admitted, {rejected} rejected"),
+        );
     }
 }
 
