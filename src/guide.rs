@@ -77,6 +77,9 @@ pub mod neighbours {}
 #[doc = include_str!("guide/operating.md")]
 pub mod operating {}
 
+#[doc = include_str!("guide/outages.md")]
+pub mod outages {}
+
 #[doc = include_str!("guide/proof.md")]
 pub mod proof {}
 

@@ -85,6 +85,7 @@
 //! |---|---|
 //! | see whole programs | guide `apps`, with the features `admin`, `reqwest` and `tonic` |
 //! | know which numbers to set | [`guide::settings`] |
+//! | know what my settings would have done in an outage | [`guide::outages`] |
 //! | find the setting that I know from resilience4j, Polly, Hystrix, gobreaker, pybreaker, Envoy | [`guide::coming_from`] |
 //! | understand what the compiler says | [`guide::compiler`] |
 //! | test my own code | guide `testing`, with the features `axum` and `config` |

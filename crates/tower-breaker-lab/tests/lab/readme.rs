@@ -1,5 +1,7 @@
 //! What the README shows is what happens: its commands are run, and its files are those of `examples`.
 //!
+//! So is it of the guide *outages* of `tower-breaker`, whose files stand on the page itself.
+//!
 //! `BLESS=1 cargo test -p tower-breaker-lab readme` writes files, outputs and the picture anew. It is for Linux only:
 //! elsewhere a logarithm may have another last digit.
 
@@ -30,14 +32,19 @@ fn printed(command: &str) -> String {
     }
     let calls = walk::recorded().expect("a recording");
     fs::write(directory.join("calls.jsonl"), calls).expect("a file");
+    printed_in(&directory, command)
+}
+
+/// What a shell prints of a command in this directory.
+fn printed_in(directory: &Path, command: &str) -> String {
     let lab = Path::new(env!("CARGO_BIN_EXE_breaker-lab"));
     let mut paths = vec![lab.parent().expect("a directory").to_owned()];
     paths.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
     let mut shell = Command::new("sh");
     shell
         .arg("-c")
-        .arg(format!("{command} 2>&1"))
-        .current_dir(&directory);
+        .arg(format!("{{ {command}\n}} 2>&1"))
+        .current_dir(directory);
     shell.env("PATH", env::join_paths(paths).expect("paths"));
     let output = shell.output().expect("a shell");
     let printed = String::from_utf8(output.stdout).expect("UTF-8");
@@ -96,6 +103,57 @@ fn the_readme_shows_what_happens() {
     }
     assert!(
         readme == expected,
+        "BLESS=1 writes it anew; it should be:\n{expected}"
+    );
+}
+
+/// The guide as it should be. Its files are written as they stand there, and what makes a file is run.
+fn expected_guide(guide: &str, directory: &Path) -> String {
+    fs::create_dir_all(directory).expect("a directory");
+    let (mut text, mut lines, mut file) = (String::new(), guide.lines(), "");
+    while let Some(line) = lines.next() {
+        text.push_str(&format!("{line}\n"));
+        let named = line.strip_prefix("<!-- file: ");
+        file = named
+            .and_then(|name| name.strip_suffix(" -->"))
+            .unwrap_or(file);
+        if !line.starts_with("```") {
+            continue;
+        }
+        let block = lines.by_ref().take_while(|line| *line != "```");
+        let mut block: String = block.map(|line| format!("{line}\n")).collect();
+        match (line, block.strip_prefix("$ ")) {
+            ("```toml", _) => fs::write(directory.join(file), &block).expect("a file"),
+            ("```sh", _) if !block.starts_with("cargo ") => {
+                assert_eq!(printed_in(directory, block.trim_end()), "", "{block}");
+            }
+            ("```text", Some(rest)) => {
+                let command = rest.lines().next().expect("a command");
+                block = format!("$ {command}\n{}", printed_in(directory, command));
+            }
+            _ => {}
+        }
+        text.push_str(&format!("{block}```\n"));
+    }
+    text
+}
+
+#[test]
+fn the_guide_of_outages_shows_what_happens() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guide");
+    let path = "../../src/guide/outages.md";
+    let guide = read(path);
+    let expected = expected_guide(&guide, &directory);
+    assert!(
+        expected.matches("\n$ breaker-lab ").count() >= 3,
+        "{expected}"
+    );
+    if env::var_os("BLESS").is_some() {
+        fs::write(Path::new(HOME).join(path), expected).expect("written");
+        return;
+    }
+    assert!(
+        guide == expected,
         "BLESS=1 writes it anew; it should be:\n{expected}"
     );
 }
