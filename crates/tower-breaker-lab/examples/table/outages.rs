@@ -153,7 +153,7 @@ pub(crate) fn excerpt() -> Result<String, Box<dyn Error>> {
     let scenarios = scenarios?;
     let names: Vec<_> = scenarios.iter().map(|it| &*it.name).collect();
     let mut text = format!(
-        "| | {} |\n|---|{}\n",
+        "| succeed in it / after it / spared, in % | {} |\n|---|{}\n",
         names.join(" | "),
         "---|".repeat(names.len())
     );
@@ -239,17 +239,17 @@ pub(crate) fn check() -> Result<(), Box<dyn Error>> {
     // Of three times what the server can do, √(2 · 3) times is let through.
     let (without, shedding) = (none(refusing)?, shed(refusing)?);
     is(
-        "3 times, refusing: shed K=2 spares",
+        "3 times the load, refused: shed K=2 spares",
         shedding.spared(&without),
         16.0..21.0,
     )?;
     is(
-        "1.5 times, queueing: without, there succeed",
+        "1.5 times the load, queued: without, there succeed",
         none(queueing)?.during,
         0.0..5.0,
     )?;
     is(
-        "1.5 times, queueing: with shed K=2",
+        "1.5 times the load, queued: with shed K=2",
         shed(queueing)?.during,
         30.0..60.0,
     )
