@@ -111,6 +111,11 @@ impl Circuits {
         });
     }
 
+    /// What all shed together, in millionths.
+    pub(crate) fn shed(&self) -> u64 {
+        self.all.iter().map(|it| it.breaker.shed_share()).sum()
+    }
+
     /// How many are open, and half-open.
     pub(crate) fn open(&self) -> (u64, u64) {
         let count = |state| self.all.iter().filter(|it| it.state == state).count() as u64;

@@ -38,6 +38,9 @@ pub struct Step {
     pub open: u64,
     /// Circuits that are half-open at the end of the step.
     pub half_open: u64,
+    /// What circuits [shed](tower_breaker::CircuitBuilder::shed) at the end of the step: their shares together, in
+    /// millionths. It is 600,000 if one refuses 60 % of its calls, and the others none.
+    pub shed: u64,
 }
 
 /// One circuit has changed its state.
@@ -130,6 +133,7 @@ impl Step {
         self.load = self.load.max(other.load);
         self.open = self.open.max(other.open);
         self.half_open = self.half_open.max(other.half_open);
+        self.shed = self.shed.max(other.shed);
     }
 
     /// Calls that have ended, and were made.

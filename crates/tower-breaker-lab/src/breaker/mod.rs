@@ -62,6 +62,12 @@ pub trait Breaker: fmt::Debug {
     /// What it does with the next call.
     fn state(&self) -> State;
 
+    /// The share of calls that it [sheds](tower_breaker::CircuitBuilder::shed) while it is closed, in millionths, for
+    /// pictures. Default: none.
+    fn shed_share(&self) -> u64 {
+        0
+    }
+
     /// How long it lets a call that begins now take. What takes longer is a failure. Default: no limit.
     fn limit(&self) -> Option<Duration> {
         Option::None

@@ -8,6 +8,7 @@ use tower_breaker::{
 };
 
 use super::{Breaker, Contender, End, Ticket};
+use crate::chance::whole;
 
 /// A circuit of `tower-breaker` with some settings.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ impl Contender for Ours {
         // The same settings have been built once, in `new`.
         let circuit = self.circuit(seed ^ number).expect("valid settings");
         Box::new(One {
+            sheds: self.settings.shed().is_some(),
             call_timeout: self.settings.call_timeout(),
             probe_timeout: self.settings.probe_timeout(),
             circuit,
@@ -74,6 +76,7 @@ impl Contender for Ours {
 #[derive(Debug)]
 struct One {
     circuit: Circuit,
+    sheds: bool,
     call_timeout: Option<Duration>,
     probe_timeout: Option<Duration>,
 }
@@ -107,6 +110,14 @@ impl Breaker for One {
 
     fn state(&self) -> State {
         self.circuit.state()
+    }
+
+    fn shed_share(&self) -> u64 {
+        let share = match self.sheds {
+            true => self.circuit.snapshot().shed_share,
+            false => 0.0,
+        };
+        u64::from(whole((share * 1e6).round()))
     }
 
     /// The services of the crate keep these limits, and a guard does not. So the run does it in their place.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     measure::{Change, Run, Step},
-    summary::{Summary, Times},
+    summary::{Summary, Times, share},
 };
 
 /// Times are in seconds, and shares from 0 to 1.
@@ -73,6 +73,9 @@ struct Breaker<'a> {
     total: Counts,
     step: f64,
     steps: Series,
+    /// On average over the circuits, at the end of each step. Left out if none ever sheds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shed_share: Option<Vec<f64>>,
     changes: Vec<ChangeData>,
     changes_not_kept: u64,
     drawn: u64,
@@ -204,11 +207,18 @@ fn breaker<'a>(entry: &'a Entry, none: &Summary) -> Breaker<'a> {
         total: Counts::of(&summary.total),
         step: run.step.as_secs_f64(),
         steps: Series::of(&run.steps),
+        shed_share: shed_share(run),
         changes: changes(run),
         changes_not_kept: run.changes_not_kept,
         drawn: entry.drawn,
         drawn_rejected: entry.drawn_rejected,
     }
+}
+
+fn shed_share(run: &Run) -> Option<Vec<f64>> {
+    let sheds = run.steps.iter().any(|step| step.shed > 0);
+    let share = |step: &Step| share(step.shed, run.circuits * 1_000_000);
+    sheds.then(|| run.steps.iter().map(share).collect())
 }
 
 fn times(times: Times) -> TimesData {

@@ -221,6 +221,7 @@ impl<'a> World<'a> {
         let (open, half_open) = self.circuits.open();
         if let Some(step) = self.steps.last_mut() {
             (step.load, step.open, step.half_open) = (load, open, half_open);
+            step.shed = self.circuits.shed();
         }
     }
 

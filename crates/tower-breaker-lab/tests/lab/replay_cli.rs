@@ -304,6 +304,19 @@ fn the_same_recording_writes_the_same_bytes() {
     assert_eq!(written(), written());
 }
 
+/// All fail for 20 of 60 s, and the floor of 10 % is let through.
+#[test]
+fn what_is_shed_is_in_the_picture_of_a_recording() {
+    let directory = directory("shed", &access_log());
+    let settings =
+        "[circuits.a]\nshed = { multiplier = 2, floor = \"10%\" }\nfailure_rate = \"off\"";
+    fs::write(directory.join("a.toml"), settings).expect("a file");
+    let replay = "replay log --format access-log --settings a.toml --against none --svg a.svg";
+    fine(&directory, replay);
+    let svg = fs::read_to_string(directory.join("a.svg")).expect("written");
+    has(&svg, "closed circuits shed up to 90 % of all calls");
+}
+
 #[test]
 fn the_standard_input_is_read() {
     let directory = directory("stdin", "");

@@ -180,6 +180,86 @@ fn a_picture_shows_what_was_counted() {
     );
 }
 
+/// It refuses 60 % of its calls while 80 % fail.
+const SHEDS: &str = "shed = { multiplier = 2, floor = \"10%\" }\nfailure_rate = \"off\"";
+
+/// What is between these two, once.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let (_, rest) = text
+        .split_once(before)
+        .unwrap_or_else(|| panic!("no {before} in:\n{text}"));
+    rest.split_once(after).expect("it ends").0
+}
+
+#[test]
+fn a_picture_shows_the_share_that_a_closed_circuit_sheds() {
+    let text = OUTAGE.replace("100%", "80%");
+    let report = of_settings(&text, &format!("[circuits.a]\n{SHEDS}"));
+    let most = report.entries()[0]
+        .run
+        .steps
+        .iter()
+        .map(|step| step.shed)
+        .max();
+    let most = most.expect("steps");
+    assert!((600_000..800_000).contains(&most), "{most}");
+    // 22 high from 352 up, and the highest of it at that share.
+    let svg = report.svg();
+    let highest = 352.0 - 22.0 * most as f64 / 1e6;
+    let path = between(&svg, "<path class=\"bl-shed\" d=\"", "\"");
+    assert!(
+        path.contains(&format!("V{highest:.1}H")),
+        "{highest} in {path}"
+    );
+    assert!(!svg.contains("<path class=\"bl-open\""), "it never opens");
+    // In words, as a description and to be read, with a legend.
+    let words = format!(
+        "closed circuits shed up to {:.1} % of all calls<",
+        most as f64 / 1e4
+    );
+    assert_eq!(svg.matches(&words).count(), 2, "{words}");
+    assert!(svg.contains(&format!("<desc>{words}/desc>")));
+    assert!(svg.contains(">share shed</text>"));
+    assert!(html(&report).contains(&words));
+    elements(&svg);
+    let json: serde_json::Value = serde_json::from_str(&report.json()).expect("JSON");
+    let shares = json["breakers"][0]["shed_share"]
+        .as_array()
+        .expect("shares");
+    assert_eq!(shares.len(), 70);
+    assert!(shares.contains(&(most as f64 / 1e6).into()));
+}
+
+/// Three quarters of the circuits may be closed, and one of them sheds: it is a share of all of them.
+#[test]
+fn a_share_that_is_shed_is_of_all_circuits() {
+    let text = format!("instances = 4\n{}", OUTAGE.replace("100%", "80%"));
+    let report = of_settings(&text, &format!("[circuits.a]\n{SHEDS}"));
+    let json: serde_json::Value = serde_json::from_str(&report.json()).expect("JSON");
+    let shares = json["breakers"][0]["shed_share"]
+        .as_array()
+        .expect("shares")
+        .iter();
+    let most = shares
+        .filter_map(serde_json::Value::as_f64)
+        .fold(0.0, f64::max);
+    assert!((0.5..0.8).contains(&most), "{most}");
+    let words = format!("shed up to {:.1} % of all calls<", most * 100.0);
+    assert!(report.svg().contains(&words), "{words}");
+}
+
+#[test]
+fn a_picture_without_shedding_has_no_word_of_it() {
+    let report = of_settings(OUTAGE, &format!("[circuits.a]\n{SHEDS}\n[circuits.b]"));
+    let svg = report.svg();
+    // What is before the first one, and the file itself, are no pictures.
+    let pictures = svg.split("<svg xmlns").skip(2);
+    let have: Vec<_> = pictures.map(|picture| picture.contains("shed")).collect();
+    assert_eq!(have, [true, false]);
+    let alone = of_settings(OUTAGE, "[circuits.b]");
+    assert!(!alone.html().contains("shed") && !alone.json().contains("shed"));
+}
+
 #[test]
 fn json_has_all_counts_and_changes() {
     let report = of_settings(OUTAGE, "[circuits.a]");

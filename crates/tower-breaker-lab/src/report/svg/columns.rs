@@ -15,6 +15,8 @@ pub(super) struct Columns {
     pub(super) calls: Vec<[f64; 5]>,
     pub(super) open: Vec<f64>,
     pub(super) half_open: Vec<f64>,
+    /// What closed circuits refuse, as a share of the calls of all.
+    pub(super) shed: Vec<f64>,
     pub(super) load: Vec<f64>,
 }
 
@@ -26,6 +28,7 @@ impl Columns {
             calls: Vec::new(),
             open: Vec::new(),
             half_open: Vec::new(),
+            shed: Vec::new(),
             load: Vec::new(),
         };
         let mut rest = length.as_secs_f64();
@@ -58,12 +61,19 @@ impl Columns {
         ]);
         self.open.push(of_circuits(|step| step.open));
         self.half_open.push(of_circuits(|step| step.half_open));
+        self.shed.push(of_circuits(|step| step.shed) / 1e6);
         let load = steps.iter().map(|step| step.load).max();
         self.load.push(load.unwrap_or(0) as f64);
     }
 
     pub(super) fn len(&self) -> usize {
         self.offered.len()
+    }
+
+    /// None if nothing is ever shed.
+    pub(super) fn most_shed(&self) -> Option<f64> {
+        let most = self.shed.iter().copied().fold(0.0, f64::max);
+        (most > 0.0).then_some(most)
     }
 
     /// One layer upon what is below it.

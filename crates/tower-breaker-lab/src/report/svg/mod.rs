@@ -13,7 +13,7 @@ pub(super) use self::outage::outages as shaded;
 use self::{
     columns::Columns,
     panel::{BAND, CALLS, HEIGHT, LEFT, LOAD, Panel, RIGHT, WIDTH},
-    style::STYLE,
+    style::{SHED, STYLE},
 };
 use super::{Entry, Report, words};
 use crate::summary::share;
@@ -96,11 +96,14 @@ impl<'a> Pictures<'a> {
              width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"{what}\">"
         )?;
         writeln!(svg, "<title>{what}</title>\n{STYLE}")?;
+        if let Some(most) = columns.most_shed() {
+            writeln!(svg, "<desc>{}</desc>\n{SHED}", of_shed(most))?;
+        }
         writeln!(
             svg,
             "<rect class=\"bl-page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>"
         )?;
-        self.draw_head(svg, entry)?;
+        self.draw_head(svg, entry, columns)?;
         outage::shade(svg, &subject.shaded)?;
         draw_calls(svg, columns, self.most_calls)?;
         draw_band(svg, columns)?;
@@ -109,7 +112,7 @@ impl<'a> Pictures<'a> {
         writeln!(svg, "</svg>")
     }
 
-    fn draw_head(&self, svg: &mut String, entry: &Entry) -> fmt::Result {
+    fn draw_head(&self, svg: &mut String, entry: &Entry, columns: &Columns) -> fmt::Result {
         let summary = &entry.summary;
         let name = words::escaped_name(&entry.run.breaker);
         let subject = words::escaped_name(&self.report.subject.name);
@@ -131,11 +134,11 @@ impl<'a> Pictures<'a> {
             words::percent(summary.lost()),
             words::percent(summary.spared(self.report.none())),
         )?;
-        draw_legend(svg)
+        draw_legend(svg, columns.most_shed().is_some())
     }
 }
 
-fn draw_legend(svg: &mut String) -> fmt::Result {
+fn draw_legend(svg: &mut String, sheds: bool) -> fmt::Result {
     let mut x = LEFT;
     let of_calls = LAYERS.iter().copied();
     let of_circuits = [
@@ -143,7 +146,8 @@ fn draw_legend(svg: &mut String) -> fmt::Result {
         ("half-open", "half-open"),
         ("offered", "offered"),
     ];
-    for (name, class) in of_calls.chain(of_circuits) {
+    let of_shed = sheds.then_some(("share shed", "shed"));
+    for (name, class) in of_calls.chain(of_circuits).chain(of_shed) {
         writeln!(
             svg,
             "<rect class=\"bl-{class}\" x=\"{x}\" y=\"58\" width=\"12\" height=\"12\"/>\
@@ -168,7 +172,15 @@ fn draw_calls(svg: &mut String, columns: &Columns, most: f64) -> fmt::Result {
     writeln!(svg, "<path class=\"bl-offered\" d=\"M{line}\"/>")
 }
 
-/// The share of circuits that were open or half-open.
+/// In words, for who does not see colours.
+fn of_shed(most: f64) -> String {
+    format!(
+        "closed circuits shed up to {} of all calls",
+        words::percent(most)
+    )
+}
+
+/// The share of circuits that were open or half-open, and upon it the share that closed ones refused.
 fn draw_band(svg: &mut String, columns: &Columns) -> fmt::Result {
     frame(svg, &BAND, "circuits")?;
     let none = vec![0.0; columns.len()];
@@ -179,7 +191,23 @@ fn draw_band(svg: &mut String, columns: &Columns) -> fmt::Result {
         .map(|(a, b)| a + b)
         .collect();
     area(svg, "open", &BAND, &none, &columns.open, 1.0)?;
-    area(svg, "half-open", &BAND, &columns.open, &both, 1.0)
+    area(svg, "half-open", &BAND, &columns.open, &both, 1.0)?;
+    match columns.most_shed() {
+        Some(most) => draw_shed(svg, columns, &both, most),
+        None => Ok(()),
+    }
+}
+
+fn draw_shed(svg: &mut String, columns: &Columns, below: &[f64], most: f64) -> fmt::Result {
+    let pairs = below.iter().zip(&columns.shed);
+    let above: Vec<_> = pairs.map(|(below, shed)| below + shed).collect();
+    area(svg, "shed", &BAND, below, &above, 1.0)?;
+    writeln!(
+        svg,
+        "<text class=\"bl-text\" x=\"{LEFT}\" y=\"{}\">{}</text>",
+        LOAD.top - 4.0,
+        of_shed(most)
+    )
 }
 
 fn draw_load(svg: &mut String, columns: &Columns, most: f64) -> fmt::Result {

@@ -30,3 +30,6 @@ path.bl-offered{stroke:#f2f4f7}
 rect.bl-offered{fill:#f2f4f7}
 }
 </style>";
+
+/// For pictures in which something is shed.
+pub(super) const SHED: &str = "<style>.bl-shed{fill:#e08a3c}</style>";
