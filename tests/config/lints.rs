@@ -795,6 +795,36 @@ fn a_rate_that_one_failure_reaches_is_told() {
 }
 
 #[test]
+fn a_circuit_that_opens_soon_after_it_begins_to_shed_is_told() {
+    let none = Calls::unknown();
+    let shed = |multiplier: f64, rest: &str| {
+        format!("shed = {{ multiplier = {multiplier}, floor = '10%' }}\n{rest}")
+    };
+    let told = "shed: it sheds once more than 33.33 % of calls fail, and opens at a `failure_rate` of 50 %: it refuses \
+                25 % by then, and then all; take a `failure_rate` of at least 67 %, or turn it off \
+                [opens-soon-after-shedding]";
+    let higher = "shed: it sheds once more than 50 % of calls fail, and opens at a `failure_rate` of 74 %: it refuses \
+                  48 % by then, and then all; take a `failure_rate` of at least 75 %, or turn it off \
+                  [opens-soon-after-shedding]";
+    check(&[
+        // The default rate.
+        (&shed(1.5, ""), none, told),
+        (&shed(1.5, "failure_rate = '67%'"), none, ""),
+        (&shed(1.5, "failure_rate = 'off'"), none, ""),
+        (&shed(2.0, "failure_rate = '74%'"), none, higher),
+        (&shed(2.0, "failure_rate = '75%'"), none, ""),
+        // Its hint is enough, though 1.25 × 0.4 is hardly a half.
+        (&shed(1.25, "failure_rate = '60%'"), none, ""),
+        (
+            &shed(1.5, "allow = ['opens-soon-after-shedding']"),
+            none,
+            "",
+        ),
+        ("", none, ""),
+    ]);
+}
+
+#[test]
 fn calls_that_are_slow_and_never_trip_are_told() {
     let none = Calls::unknown();
     check(&[
@@ -1027,6 +1057,7 @@ fn each_lint_has_its_name_and_its_row() {
             "trips-on-background-errors",
             "failure-rate-near-background-errors",
             "one-failure-trips",
+            "opens-soon-after-shedding",
             "open-for-below-timeout",
             "slow-calls-never-seen",
             "slow-calls-never-trip",

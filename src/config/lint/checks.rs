@@ -43,11 +43,12 @@ impl Finding {
 
 type Check = fn(&Settings, &Calls) -> Option<Finding>;
 
-const CHECKS: [Check; 17] = [
+const CHECKS: [Check; 18] = [
     window_never_fills,
     trips_on_background_errors,
     failure_rate_near_background_errors,
     one_failure_trips,
+    opens_soon_after_shedding,
     open_for_below_timeout,
     slow_calls_never_seen,
     slow_calls_never_trip,
@@ -235,6 +236,35 @@ fn one_failure_trips(settings: &Settings, calls: &Calls) -> Option<Finding> {
     };
     let name = LintName::OneFailureTrips;
     Some(Finding::new(name, "failure_rate", message, hint))
+}
+
+/// It should refuse this share before it refuses all, or it has not done much else than open.
+const WORTH_SHEDDING: f64 = 0.5;
+
+/// What shares are off by.
+const ROUNDING: f64 = 1e-9;
+
+fn opens_soon_after_shedding(settings: &Settings, _: &Calls) -> Option<Finding> {
+    let ((multiplier, _), threshold) = (settings.shed()?, settings.failure_rate()?);
+    let most = 1.0 - multiplier * (1.0 - threshold);
+    if most > WORTH_SHEDDING - ROUNDING {
+        return None;
+    }
+    let message = format!(
+        "it sheds once more than {} of calls fail, and opens at a `failure_rate` of {}: it refuses {} by then, and \
+         then all",
+        percent(1.0 - 1.0 / multiplier),
+        percent(threshold),
+        percent(most),
+    );
+    let higher = 1.0 - (1.0 - WORTH_SHEDDING) / multiplier;
+    let higher = ((higher - ROUNDING) * 100.0).ceil() / 100.0;
+    let hint = format!(
+        "take a `failure_rate` of at least {}, or turn it off",
+        percent(higher)
+    );
+    let name = LintName::OpensSoonAfterShedding;
+    Some(Finding::new(name, "shed", message, hint))
 }
 
 fn open_for_below_timeout(settings: &Settings, calls: &Calls) -> Option<Finding> {

@@ -54,6 +54,7 @@
 //! | `trips-on-background-errors` | `consecutive_failures` | so many in a row come about by chance more than once a day; or within a million calls, where calls a second are not known | background errors |
 //! | `failure-rate-near-background-errors` | `failure_rate` | it is not above the background errors; or the window reaches it by chance more than once a day, or within a million calls | background errors; calls a second, for a time window |
 //! | `one-failure-trips` | `failure_rate` | one failure of `minimum_calls` reaches it, and background errors are not known | nothing |
+//! | `opens-soon-after-shedding` | `shed` | the `failure_rate` opens the circuit before it has shed half of its calls | nothing |
 //! | `open-for-below-timeout` | `open_for` | breaks are shorter than calls can hang, so that probes go out while calls from before the trip still do | caller's time-out, or there is a `call_timeout` |
 //! | `slow-calls-never-seen` | `slow_call_duration` | callers give up before it, or calls are cut off by then | caller's time-out, or there is a `call_timeout` |
 //! | `slow-calls-never-trip` | `slow_call_duration` | there is no `slow_call_rate`, and nobody is known to give slow calls up, which would be failures | nothing |

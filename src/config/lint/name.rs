@@ -38,6 +38,8 @@ names! {
     FailureRateNearBackgroundErrors = "failure-rate-near-background-errors",
     /// A single failure is a share that trips.
     OneFailureTrips = "one-failure-trips",
+    /// The circuit opens before it has shed half of its calls.
+    OpensSoonAfterShedding = "opens-soon-after-shedding",
     /// The circuit probes while calls from before the trip still wait.
     OpenForBelowTimeout = "open-for-below-timeout",
     /// Callers give up, or calls are cut off, before a call is slow.
