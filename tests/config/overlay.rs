@@ -61,6 +61,19 @@ fn values_are_read_as_in_a_file() {
     assert!(settings.durations());
 }
 
+// I7
+#[test]
+fn a_variable_switches_off_what_the_file_has_as_a_table() {
+    let file = "[circuits.a]\nshed = { multiplier = 2, floor = \"10%\" }\nfailure_rate = \"80%\"";
+    let shed = |variables: &[_]| {
+        let config = read(file, variables).expect("makes sense");
+        let circuits = config.registry().build().expect("valid");
+        circuits.try_get("a").expect("named").settings().shed()
+    };
+    assert_eq!(shed(&[]), Some((2.0, 0.1)));
+    assert_eq!(shed(&[("TOWER_BREAKER__A__SHED", "off")]), None);
+}
+
 // I8
 #[test]
 fn a_variable_that_fits_nothing_is_told() {
