@@ -23,19 +23,40 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
-/// `sheds 20 % of the calls at 60 % failures, 60 % at 80 %, 90 % at 100 %.` None if it does not shed.
+/// `sheds 20 % of the calls at 60 % failures, 60 % at 80 %, 90 % at 100 %.` If failures open it, up to there: `…, and
+/// opens at 95 %.` None if it does not shed.
 pub(crate) fn sheds(settings: &Settings) -> Option<String> {
     let (multiplier, floor) = settings.shed()?;
+    let opens = settings.failure_rate();
     let shares = [0.2, 0.4, 0.6, 0.8, 1.0]
-        .map(|failing| (formulas::shed(failing, multiplier, floor), failing));
+        .map(|failing| (formulas::shed(failing, multiplier, floor), failing))
+        .into_iter()
+        .filter(|(share, failing)| *share > 1e-9 && opens.is_none_or(|opens| *failing < opens));
     let mut shown = Vec::new();
-    for (share, failing) in shares.into_iter().filter(|(share, _)| *share > 1e-9) {
+    for (share, failing) in shares {
         let of = ["", " of the calls"][usize::from(shown.is_empty())];
         let failures = ["", " failures"][usize::from(shown.is_empty())];
         let (share, failing) = (percent(share), percent(failing));
         shown.push(format!("{share}{of} at {failing}{failures}"));
     }
-    Some(format!("sheds {}.", shown.join(", ")))
+    if shown.is_empty() {
+        shown.push(format!(
+            "above {} failures",
+            percent(1.0 - 1.0 / multiplier)
+        ));
+    }
+    let opens = opens.map_or(String::new(), |at| {
+        format!(", and opens at {}", percent(at))
+    });
+    Some(format!("sheds {}{opens}.", shown.join(", ")))
+}
+
+/// `once`, `12 times`.
+pub(crate) fn times(number: u64) -> String {
+    match number {
+        1 => "once".to_owned(),
+        many => format!("{} times", count(many)),
+    }
 }
 
 /// `480 ms`, `4.95 s`, `2m 5s`, `3h 20m`.
@@ -183,16 +204,24 @@ mod tests {
 
     #[test]
     fn what_is_shed_is_told_from_where_it_begins() {
-        let told = |multiplier| {
+        let opens = |multiplier: f64, rate: Option<f64>| {
             let mut settings = Settings::default();
-            settings.set_shed((multiplier, 0.1));
+            settings.set_shed((multiplier, 0.1)).set_failure_rate(rate);
             sheds(&settings)
         };
+        let told = |multiplier| opens(multiplier, None);
         let text = "sheds 20 % of the calls at 60 % failures, 60 % at 80 %, 90 % at 100 %.";
         assert_eq!(told(2.0).as_deref(), Some(text));
         let text = "sheds 90 % of the calls at 100 % failures.";
         assert_eq!(told(100.0).as_deref(), Some(text));
         assert_eq!(sheds(&Settings::default()), None);
+        // What it would shed beyond that, it does not.
+        let text = "sheds 20 % of the calls at 60 % failures, 60 % at 80 %, and opens at 95 %.";
+        assert_eq!(opens(2.0, Some(0.95)).as_deref(), Some(text));
+        let text = "sheds 20 % of the calls at 60 % failures, and opens at 80 %.";
+        assert_eq!(opens(2.0, Some(0.8)).as_deref(), Some(text));
+        let text = "sheds above 50 % failures, and opens at 60 %.";
+        assert_eq!(opens(2.0, Some(0.6)).as_deref(), Some(text));
     }
 
     fn ms(ms: u64) -> String {

@@ -372,6 +372,33 @@ fn it_says_what_is_refused_of_a_partial_outage() {
 }
 
 #[test]
+fn it_says_that_a_circuit_that_sheds_has_opened() {
+    let text = with("0%", "errors = \"80%\"");
+    let shed = "shed = { multiplier = 1.5, floor = \"10%\" }";
+    says(
+        &text,
+        shed,
+        "a sheds, and opened all the same, once in the outage: 81.0 % of the calls failed without it, and its \
+         `failure_rate` is 50 %. While it is open, it refuses all calls.",
+    );
+    says(
+        &text,
+        &format!("{shed}\nfailure_rate = \"off\"\nconsecutive_failures = 10"),
+        "a sheds, and opened all the same, once in the outage: 81.0 % of the calls failed without it, and 10 failures \
+         in a row open it. While it is open, it refuses all calls.",
+    );
+    for fine in [SHEDS, ""] {
+        let advice = advice(&text, fine);
+        assert!(
+            !advice
+                .iter()
+                .any(|said| said.contains("opened all the same")),
+            "{advice:#?}"
+        );
+    }
+}
+
+#[test]
 fn it_says_how_long_callers_were_kept_out() {
     let text = with("0%", "errors = \"100%\"");
     says(

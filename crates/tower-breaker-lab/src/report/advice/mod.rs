@@ -11,9 +11,10 @@ use super::{Entry, Report, subject::Subject, words};
 use crate::measure::Step;
 
 /// Each looks at one run, and may have something to say.
-const ALL: [fn(&Look<'_>) -> Option<String>; 15] = [
+const ALL: [fn(&Look<'_>) -> Option<String>; 16] = [
     outage::never_opened,
     settings::sheds,
+    outage::opened_though_it_sheds,
     outage::refused_the_good,
     outage::lost,
     outage::found_no_worker,

@@ -61,6 +61,36 @@ fn why_not(settings: &Settings, failed: f64) -> Option<String> {
     Some(format!("its `failure_rate` is {}", words::percent(rate)))
 }
 
+/// Whoever sheds does so in order not to open.
+pub(super) fn opened_though_it_sheds(look: &Look<'_>) -> Option<String> {
+    let (settings, outage) = (look.entry.settings.as_ref()?, look.outage.as_ref()?);
+    settings.shed()?;
+    let within = outage.begins..outage.ends;
+    let trips = look.entry.run.changes.iter();
+    let trips = trips.filter(|change| change.is_trip() && within.contains(&change.at));
+    let trips = trips.count() as u64;
+    let failed = share(outage.without.failed, outage.without.ended());
+    (trips > 0).then(|| {
+        format!(
+            "{} sheds, and opened all the same, {} in the outage: {} of the calls failed without it{}. While it is \
+             open, it refuses all calls.",
+            look.name,
+            words::times(trips),
+            words::percent(failed),
+            opens_by(settings)
+        )
+    })
+}
+
+fn opens_by(settings: &Settings) -> String {
+    let rate = settings.failure_rate().map(words::percent);
+    let rate = rate.map(|rate| format!(", and its `failure_rate` is {rate}"));
+    let in_a_row = settings.consecutive_failures();
+    let in_a_row =
+        in_a_row.map(|n| format!(", and {} failures in a row open it", words::count(n.into())));
+    rate.into_iter().chain(in_a_row).collect()
+}
+
 /// An outage in which many calls would have succeeded.
 pub(super) fn refused_the_good(look: &Look<'_>) -> Option<String> {
     let outage = look.outage.as_ref()?;

@@ -27,16 +27,14 @@ pub(super) fn in_a_row(look: &Look<'_>) -> Option<String> {
 
 pub(super) fn false_trips(look: &Look<'_>) -> Option<String> {
     let summary = &look.entry.summary;
-    let times = match summary.false_trips {
-        0 => return None,
-        1 => "once".to_owned(),
-        many => format!("{} times", words::count(many)),
-    };
-    Some(format!(
-        "{} opened {times} while nothing was wrong: {} times a day for each circuit.",
-        look.name,
-        words::number(summary.false_trips_a_day)
-    ))
+    (summary.false_trips > 0).then(|| {
+        format!(
+            "{} opened {} while nothing was wrong: {} times a day for each circuit.",
+            look.name,
+            words::times(summary.false_trips),
+            words::number(summary.false_trips_a_day)
+        )
+    })
 }
 
 pub(super) fn not_kept(look: &Look<'_>) -> Option<String> {
