@@ -289,6 +289,8 @@ async fn what_is_shed_is_not_held() {
     assert!(rejected >= 5, "{rejected} of 10");
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert_eq!(fixture.rejected() - before, rejected);
+    let parts = fixture.circuit.snapshot().parts;
+    assert_eq!(parts, None, "none is told to have been held");
 }
 
 // M6, D6
