@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rand_distr::{Distribution, StandardNormal, StandardUniform};
+use rand_distr::{Distribution, StandardNormal, StandardUniform, Zipf};
 use rand_pcg::Pcg64Mcg;
 
 /// What a chance is for. Each has numbers of its own.
@@ -23,6 +23,12 @@ pub(crate) enum Of {
     Endpoints,
     /// Whom a breaker refuses that throws dice.
     Throttle,
+    /// Which entry of a cache a call asks for.
+    Entries,
+    /// How old an entry is when a run begins.
+    Ages,
+    /// Whether an entry goes when a part of a cache does.
+    Emptied,
 }
 
 /// A sequence of chances.
@@ -46,6 +52,11 @@ impl Chance {
     pub(crate) fn one_of(&mut self, many: u32) -> u32 {
         // Below `many`, but for the rounding of the product, which `min` mends.
         whole(self.share() * f64::from(many)).min(many.saturating_sub(1))
+    }
+
+    /// 1 for the most popular, and so on.
+    pub(crate) fn rank(&mut self, popularity: &Zipf<f64>) -> u32 {
+        whole(popularity.sample(&mut self.0))
     }
 
     /// Around 0, with a deviation of 1.

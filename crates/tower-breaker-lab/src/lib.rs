@@ -141,7 +141,7 @@ pub use self::{
         Breaker, Contender, End, NoBreaker, Ours, Semian, SemianAdaptive, Target, Throttle, Ticket,
         peers,
     },
-    map::{Map, Trigger, recovers},
+    map::{Map, Row, Trigger, recovers},
     measure::{Change, MOST_CHANGES, MOST_UNDER_WAY, Run, Step},
     recording::{
         AccessLog, Call, CallWriter, Calls, Fate, Format, JsonLines, Notes, Outage, Prometheus,
@@ -150,7 +150,7 @@ pub use self::{
     },
     report::{Entry, Report},
     scenario::{
-        Callers, Dependency, Latency, Phase, Retries, Scenario, ScenarioError, Share, Spread,
+        Cache, Callers, Dependency, Latency, Phase, Retries, Scenario, ScenarioError, Share, Spread,
     },
     settings::{Axis, BUILT_IN, BuiltIn, Candidate, MOST_COMBINATIONS, SettingsError},
     summary::{Frame, Summary, Times},

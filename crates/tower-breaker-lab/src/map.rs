@@ -15,7 +15,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Trigger {
-    /// The part of its slots that the dependency loses. One is always left.
+    /// How much is lost: of the cache, if the second phase says [`emptied`](crate::Phase::emptied), and otherwise of the
+    /// slots of the dependency, of which one is always left.
     pub depth: Share,
     /// For how long.
     pub lasts: Duration,
@@ -37,17 +38,24 @@ impl Trigger {
         Self { load, ..self }
     }
 
-    /// The scenario with this trigger as its second phase. None if it has no second phase, or the dependency no slots,
-    /// or the callers no rate.
+    /// The scenario with this trigger as its second phase. None if it has no second phase, or the callers no rate, or if
+    /// there is nothing to lose: the dependency has no slots, and the phase does not empty its cache.
     #[must_use]
     pub fn applied(&self, scenario: &Scenario) -> Option<Scenario> {
         let mut scenario = scenario.clone();
-        let slots = f64::from(scenario.dependency.slots?);
         scenario.callers.rate = Some(scenario.callers.rate? * self.load);
+        let slots = scenario.dependency.slots;
         let phase = scenario.phases.get_mut(1)?;
-        phase.slots = Some(whole((slots * (1.0 - self.depth.get())).round()).max(1));
+        match phase.emptied {
+            Some(_) => phase.emptied = Some(self.depth),
+            None => phase.slots = Some(self.left_of(slots?)),
+        }
         phase.lasts = self.lasts;
         Some(scenario)
+    }
+
+    fn left_of(&self, slots: u32) -> u32 {
+        whole((f64::from(slots) * (1.0 - self.depth.get())).round()).max(1)
     }
 }
 
@@ -63,8 +71,8 @@ pub fn recovers(scenario: &Scenario, run: &Run) -> bool {
     before > 0.0 && at_end >= 0.9 * before
 }
 
-/// For each trigger whether the system recovers. As text it is a table: a row for each duration, a column for each
-/// depth, `.` where it recovers and `#` where it is stuck.
+/// For each trigger whether the system recovers. As text it is a table: a row for each duration or load, a column for
+/// each depth, `.` where it recovers and `#` where it is stuck.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Map {
@@ -72,8 +80,18 @@ pub struct Map {
     pub breaker: String,
     /// The depths, in the order of the columns.
     pub depths: Vec<Share>,
-    /// For each duration, whether it recovers with each of the depths.
-    pub rows: Vec<(Duration, Vec<bool>)>,
+    /// From the top to the bottom.
+    pub rows: Vec<Row>,
+}
+
+/// A row of a [`Map`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Row {
+    /// How it is marked: the duration, such as `10s`, or the load, such as `70%`.
+    pub mark: String,
+    /// Whether it recovers, with each of the depths.
+    pub recovers: Vec<bool>,
 }
 
 impl Map {
@@ -83,27 +101,47 @@ impl Map {
         (depths, durations, load): (&[Share], &[Duration], f64),
         contender: &mut dyn Contender,
     ) -> Option<Self> {
-        let mut cell = |depth, lasts| {
-            let trigger = Trigger { depth, lasts, load };
-            let scenario = trigger.applied(scenario)?;
-            Some(recovers(&scenario, &run(&scenario, contender)))
+        let row = |lasts: &Duration| (format!("{}s", lasts.as_secs_f64()), (*lasts, load));
+        Self::of_rows(scenario, depths, durations.iter().map(row), contender)
+    }
+
+    /// Runs the scenario with each depth and load. None if it [can have no trigger](Trigger::applied).
+    pub fn of_loads(
+        scenario: &Scenario,
+        (depths, lasts, loads): (&[Share], Duration, &[f64]),
+        contender: &mut dyn Contender,
+    ) -> Option<Self> {
+        let row = |load: &f64| (format!("{:.0}%", 100.0 * load), (lasts, *load));
+        Self::of_rows(scenario, depths, loads.iter().map(row), contender)
+    }
+
+    fn of_rows(
+        scenario: &Scenario,
+        depths: &[Share],
+        rows: impl Iterator<Item = (String, (Duration, f64))>,
+        contender: &mut dyn Contender,
+    ) -> Option<Self> {
+        let mut row = |(mark, (lasts, load))| {
+            let mut cell = |depth: &Share| {
+                let scenario = Trigger::new(*depth, lasts)
+                    .at_load(load)
+                    .applied(scenario)?;
+                Some(recovers(&scenario, &run(&scenario, contender)))
+            };
+            let recovers = depths.iter().map(&mut cell).collect::<Option<_>>()?;
+            Some(Row { mark, recovers })
         };
-        let mut rows = Vec::new();
-        for lasts in durations {
-            let row: Option<Vec<bool>> = depths.iter().map(|depth| cell(*depth, *lasts)).collect();
-            rows.push((*lasts, row?));
-        }
         Some(Self {
+            rows: rows.map(&mut row).collect::<Option<_>>()?,
             breaker: contender.name().to_owned(),
             depths: depths.to_vec(),
-            rows,
         })
     }
 
     /// In how many cells it is stuck.
     #[must_use]
     pub fn stuck(&self) -> usize {
-        let cells = self.rows.iter().flat_map(|(_, recovers)| recovers);
+        let cells = self.rows.iter().flat_map(|row| &row.recovers);
         cells.filter(|recovers| !**recovers).count()
     }
 }
@@ -115,9 +153,9 @@ impl fmt::Display for Map {
         for depth in &self.depths {
             write!(f, " {:>4.0}", -100.0 * depth.get())?;
         }
-        for (lasts, recovers) in &self.rows {
-            write!(f, "\n{:>7}s", lasts.as_secs_f64())?;
-            for recovers in recovers {
+        for row in &self.rows {
+            write!(f, "\n{:>8}", row.mark)?;
+            for recovers in &row.recovers {
                 write!(f, " {:>4}", if *recovers { "." } else { "#" })?;
             }
         }

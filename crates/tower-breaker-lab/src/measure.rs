@@ -14,6 +14,8 @@ pub struct Step {
     pub succeeded: u64,
     /// Of those: how many took longer than the scenario's `slow_after`, retries and waits included.
     pub slow: u64,
+    /// Of those: how many were answered by the [cache](crate::Cache).
+    pub cached: u64,
     /// Calls that ended with a failure or a timeout.
     pub failed: u64,
     /// Calls that ended with a rejection of the breaker.
@@ -122,6 +124,7 @@ impl Step {
         self.offered += other.offered;
         self.succeeded += other.succeeded;
         self.slow += other.slow;
+        self.cached += other.cached;
         self.failed += other.failed;
         self.rejected += other.rejected;
         self.not_made += other.not_made;

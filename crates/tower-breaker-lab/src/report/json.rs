@@ -104,22 +104,34 @@ macro_rules! counts {
         #[derive(Serialize)]
         struct Counts {
             $($count: u64,)+
+            /// Where there is a cache.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            cached: Option<u64>,
         }
 
         #[derive(Serialize)]
         struct Series {
             $($count: Vec<u64>,)+
+            #[serde(skip_serializing_if = "Option::is_none")]
+            cached: Option<Vec<u64>>,
         }
 
         impl Counts {
-            fn of(step: &Step) -> Self {
-                Self { $($count: step.$count,)+ }
+            fn of(step: &Step, has_cache: bool) -> Self {
+                Self {
+                    $($count: step.$count,)+
+                    cached: has_cache.then_some(step.cached),
+                }
             }
         }
 
         impl Series {
-            fn of(steps: &[Step]) -> Self {
-                Self { $($count: steps.iter().map(|step| step.$count).collect(),)+ }
+            fn of(steps: &[Step], has_cache: bool) -> Self {
+                let series = |count: fn(&Step) -> u64| steps.iter().map(count).collect();
+                Self {
+                    $($count: series(|step| step.$count),)+
+                    cached: has_cache.then(|| series(|step| step.cached)),
+                }
             }
         }
     };
@@ -143,6 +155,10 @@ impl Report {
             Of::Scenario(_) => (Some(self.subject_data()), None),
             Of::Recording(facts) => (None, Some(self.recording_data(facts))),
         };
+        let has_cache = match &self.subject.of {
+            Of::Scenario(scenario) => scenario.dependency.cache.is_some(),
+            Of::Recording(_) => false,
+        };
         let all = All {
             version: env!("CARGO_PKG_VERSION"),
             scenario,
@@ -150,7 +166,7 @@ impl Report {
             breakers: self
                 .entries
                 .iter()
-                .map(|entry| breaker(entry, self.none()))
+                .map(|entry| breaker(entry, self.none(), has_cache))
                 .collect(),
             advice: self.advice(),
         };
@@ -187,7 +203,7 @@ impl Report {
     }
 }
 
-fn breaker<'a>(entry: &'a Entry, none: &Summary) -> Breaker<'a> {
+fn breaker<'a>(entry: &'a Entry, none: &Summary, has_cache: bool) -> Breaker<'a> {
     let Entry { run, summary, .. } = entry;
     Breaker {
         name: &summary.breaker,
@@ -204,9 +220,9 @@ fn breaker<'a>(entry: &'a Entry, none: &Summary) -> Breaker<'a> {
         false_trips_a_day: summary.false_trips_a_day,
         probes: summary.total.probes,
         circuits: run.circuits,
-        total: Counts::of(&summary.total),
+        total: Counts::of(&summary.total, has_cache),
         step: run.step.as_secs_f64(),
-        steps: Series::of(&run.steps),
+        steps: Series::of(&run.steps, has_cache),
         shed_share: shed_share(run),
         changes: changes(run),
         changes_not_kept: run.changes_not_kept,

@@ -111,6 +111,10 @@ impl Scenario {
                 let text = format!("phases[{number}].rate: is for callers with a `rate`");
                 return Err(ScenarioError::new(text));
             }
+            if phase.emptied.is_some() && self.dependency.cache.is_none() {
+                let text = format!("phases[{number}].emptied: is for a dependency with a `cache`");
+                return Err(ScenarioError::new(text));
+            }
             if phase
                 .targets
                 .is_some_and(|targets| targets > self.dependency.targets)

@@ -1,5 +1,6 @@
 //! What happens, and when: who calls, what they call, and the phases of an outage. It is read from TOML.
 
+mod cache;
 mod error;
 mod latency;
 mod value;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 
 use self::value::{count, factor, maybe_count, maybe_rate, maybe_time, some_time, time};
 pub use self::{
+    cache::Cache,
     error::ScenarioError,
     latency::{Latency, Spread},
     value::Share,
@@ -179,6 +181,9 @@ pub struct Dependency {
     /// Whether a target stops working on a call whose caller is gone. Default: it does not know.
     #[serde(default)]
     pub cancels: bool,
+    /// What callers look into first. Default: there is none.
+    #[serde(default)]
+    pub cache: Option<Cache>,
 }
 
 /// A part of the scenario. What it does not say is as in [`Callers`] and [`Dependency`].
@@ -205,6 +210,10 @@ pub struct Phase {
     /// How many calls a target works on at once.
     #[serde(default, deserialize_with = "maybe_count")]
     pub slots: Option<u32>,
+    /// How much of the cache is gone when it begins, for one that has a [`cache`](Dependency::cache). An entry that goes
+    /// with a share goes with each larger one, too, as if it were on a machine of its own.
+    #[serde(default)]
+    pub emptied: Option<Share>,
     /// Only the first so many targets are affected by `errors`, `slower_by`, `hangs`, `slots`. Default: all.
     #[serde(default, deserialize_with = "maybe_count")]
     pub targets: Option<u32>,
@@ -232,7 +241,8 @@ impl Phase {
             || self.slower_by.is_some()
             || self.hangs
             || self.rate.is_some()
-            || self.slots.is_some();
+            || self.slots.is_some()
+            || self.emptied.is_some();
         self.healthy.unwrap_or(!changes)
     }
 }

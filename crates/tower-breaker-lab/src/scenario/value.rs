@@ -134,6 +134,19 @@ pub(super) fn maybe_count<'de, D: Deserializer<'de>>(
     count(deserializer).map(Some)
 }
 
+/// An exponent from 0 to 10.
+pub(super) fn exponent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let exponent = f64::deserialize(deserializer)?;
+    if (0.0..=10.0).contains(&exponent) {
+        return Ok(exponent);
+    }
+    let expected = "an exponent from 0 to 10";
+    Err(de::Error::invalid_value(
+        de::Unexpected::Float(exponent),
+        &expected,
+    ))
+}
+
 /// A factor from 0 to a million.
 pub(super) fn factor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let factor = f64::deserialize(deserializer)?;

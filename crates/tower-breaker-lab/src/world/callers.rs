@@ -105,6 +105,16 @@ impl World<'_> {
     }
 
     pub(super) fn tries(&mut self, caller: Caller) {
+        let now = self.now;
+        let cache = self.cache.as_mut();
+        if cache.is_some_and(|cache| cache.has(caller.call, now)) {
+            self.step().cached += 1;
+            return self.has_succeeded(caller);
+        }
+        self.asks_breaker(caller);
+    }
+
+    fn asks_breaker(&mut self, caller: Caller) {
         let circuit = self.circuit(&caller);
         let was_closed = self.circuits.is_closed(circuit);
         let limit = self.circuits.limit(circuit);
@@ -231,20 +241,27 @@ impl World<'_> {
             breaker.ended(ticket, end, now);
         });
         if end == End::Success {
-            let took = self.now - caller.since;
-            let is_slow = self
-                .scenario
-                .callers
-                .slow_after
-                .is_some_and(|limit| took > limit);
-            let step = self.step();
-            step.succeeded += 1;
-            step.slow += u64::from(is_slow);
-            return self.is_over(caller);
+            if let Some(cache) = &mut self.cache {
+                cache.keep(caller.call, now);
+            }
+            return self.has_succeeded(caller);
         }
         if !self.tries_again(caller) {
             self.step().failed += 1;
             self.is_over(caller);
         }
+    }
+
+    fn has_succeeded(&mut self, caller: Caller) {
+        let took = self.now - caller.since;
+        let is_slow = self
+            .scenario
+            .callers
+            .slow_after
+            .is_some_and(|limit| took > limit);
+        let step = self.step();
+        step.succeeded += 1;
+        step.slow += u64::from(is_slow);
+        self.is_over(caller);
     }
 }

@@ -3,9 +3,11 @@
 mod agenda;
 mod attempt;
 mod budget;
+mod cache;
 mod callers;
 mod conditions;
 mod dependency;
+mod kept;
 mod server;
 mod workers;
 
@@ -17,6 +19,7 @@ use self::{
     agenda::{Agenda, Event},
     attempt::{Attempt, Caller},
     budget::Budget,
+    cache::Cache,
     conditions::Conditions,
     server::Server,
     workers::Workers,
@@ -62,6 +65,7 @@ struct World<'a> {
     conditions: Conditions<'a>,
     circuits: Circuits,
     servers: Vec<Server>,
+    cache: Option<Cache>,
     workers: Workers,
     budgets: Vec<Budget>,
     attempts: Slab<Attempt>,
@@ -96,6 +100,7 @@ impl<'a> World<'a> {
                 contender,
             ),
             servers: (0..targets).map(|_| Server::default()).collect(),
+            cache: Cache::new(scenario),
             workers: Workers::new(scenario.instances, callers.workers),
             budgets: vec![Budget::new(callers.retries.as_ref()); scenario.instances as usize],
             attempts: Slab::new(),
@@ -228,6 +233,9 @@ impl<'a> World<'a> {
     fn phase(&mut self, number: usize) {
         let phase = &self.scenario.phases[number];
         self.conditions.becomes(phase);
+        if let (Some(cache), Some(share)) = (&mut self.cache, phase.emptied) {
+            cache.empty(share);
+        }
         self.rate_becomes(phase.rate.or(self.scenario.callers.rate));
         for target in 0..self.scenario.dependency.targets {
             self.serve_waiting(target);

@@ -74,6 +74,13 @@ fn small_dependency() -> BoxedStrategy<String> {
         ("per_call", &["\"2ms\""]),
         ("per_waiting", &["\"2ms\""]),
         ("cancels", &["true"]),
+        (
+            "cache",
+            &[
+                "{ entries = 3 }",
+                r#"{ entries = 50, alpha = 2, capacity = 5, lifetime = "100ms" }"#,
+            ],
+        ),
     ]);
     (latency, others, option::of(1u32..6))
         .prop_map(|(latency, others, slots)| {
@@ -91,6 +98,7 @@ fn small_phases() -> BoxedStrategy<String> {
         ("slots", &["1", "3", "8"]),
         ("targets", &["1"]),
         ("part", &["0.5"]),
+        ("emptied", &["1"]),
     ]);
     let phase = (select(&["10ms", "300ms", "900ms"][..]), phase)
         .prop_map(|(lasts, keys)| format!("[[phases]]\nfor = \"{lasts}\"\n{keys}"));
@@ -103,8 +111,15 @@ fn small() -> impl Strategy<Value = Scenario> {
         ("seed", &["7"]),
         ("step", &["\"100ms\""]),
     ]);
-    let text = (head, small_callers(), small_dependency(), small_phases())
-        .prop_map(|(head, callers, dependency, phases)| head + &callers + &dependency + &phases);
+    let text = (head, small_callers(), small_dependency(), small_phases()).prop_map(
+        |(head, callers, dependency, phases)| {
+            let phases = match dependency.contains("cache") {
+                true => phases,
+                false => phases.replace("emptied = 1\n", ""),
+            };
+            head + &callers + &dependency + &phases
+        },
+    );
     text.prop_filter_map("makes no sense as a whole", |text| {
         Scenario::from_toml(&text).ok()
     })
@@ -130,8 +145,9 @@ fn all_are_accounted_for(run: &Run) -> Result<(), TestCaseError> {
         run.under_way
     );
     prop_assert!(total.slow <= total.succeeded && total.lost <= total.rejected);
+    prop_assert!(total.cached <= total.succeeded);
     prop_assert!(total.probes <= total.admitted && total.timed_out <= total.admitted);
-    prop_assert!(total.admitted <= total.offered + total.retries);
+    prop_assert!(total.admitted + total.cached <= total.offered + total.retries);
     Ok(())
 }
 
@@ -251,6 +267,13 @@ fn hostile() -> impl Strategy<Value = String> {
         ("errors", &["1", "1e-320"]),
         ("errors_after", &["0", "1e-320", "1"]),
         ("endpoints", &["1", "1000"]),
+        (
+            "cache",
+            &[
+                "{ entries = 1, alpha = 1e-320, lifetime = \"1ns\" }",
+                "{ entries = 1000, alpha = 10, capacity = 1, lifetime = \"366d\" }",
+            ],
+        ),
     ]);
     let spreads = select(&["fixed", "exponential", "log-normal"][..]);
     let latency = (spreads, select(&["1ns", "1s", "366d"][..])).prop_flat_map(

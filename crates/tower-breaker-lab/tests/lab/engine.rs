@@ -188,6 +188,50 @@ fn what_no_machine_could_run_is_refused() {
     assert!(latency.contains("`min` is longer than `max`"), "{latency}");
 }
 
+/// Each error names the key, and what may stand there.
+#[test]
+fn a_cache_that_makes_no_sense_is_refused() {
+    let with = |cache: &str, phase: &str| {
+        refused(&format!(
+            "callers = {{ rate = 1 }}
+             phases = [{{ for = \"1m\"{phase} }}]
+             [dependency]
+             latency = {{ mean = \"1ms\" }}
+             {cache}"
+        ))
+    };
+    let of_cache = |keys: &str| with(&format!("[dependency.cache]\n{keys}"), "");
+    let has = |error: String, line: &str, expected: &str| {
+        assert!(error.contains(line) && error.contains(expected), "{error}");
+    };
+    let count = "a count from 1 to 1000000";
+    for keys in ["entries = 0", "entries = 1_000_001", "entries = -1"] {
+        has(of_cache(keys), keys, count);
+    }
+    for key in ["capacity = 0", "capacity = 1_000_001"] {
+        has(of_cache(&format!("entries = 1\n{key}")), key, count);
+    }
+    for key in ["alpha = -0.1", "alpha = 10.1", "alpha = nan", "alpha = inf"] {
+        let error = of_cache(&format!("entries = 1\n{key}"));
+        has(error, key, "an exponent from 0 to 10");
+    }
+    let no_time = of_cache("entries = 1\nlifetime = \"0s\"");
+    has(no_time, "lifetime", "a time that is longer than none");
+    has(of_cache("alpha = 1"), "", "missing field `entries`");
+    has(of_cache("entries = 1\nsize = 1"), "size", "unknown field");
+    let cache = "cache = { entries = 1 }";
+    has(
+        with(cache, ", emptied = 1.1"),
+        "emptied",
+        "a share from 0 to 1",
+    );
+    let nothing = with("", ", emptied = 1");
+    assert_eq!(
+        nothing,
+        "phases[0].emptied: is for a dependency with a `cache`"
+    );
+}
+
 /// Of two circuits that closed after 3 s and 30 s, 95 of 100 have not closed after 3 s.
 #[test]
 fn the_slower_of_two_circuits_is_the_95th_percentile() {

@@ -2,6 +2,7 @@
 
 mod basics;
 mod brooker;
+mod cache;
 mod cli;
 mod conserved;
 mod engine;

@@ -8,7 +8,7 @@ mod settings;
 use std::time::Duration;
 
 use super::{Entry, Report, subject::Subject, words};
-use crate::measure::Step;
+use crate::{measure::Step, summary::share};
 
 /// Each looks at one run, and may have something to say.
 const ALL: [fn(&Look<'_>) -> Option<String>; 16] = [
@@ -87,7 +87,17 @@ impl<'a> Look<'a> {
         let length = self.subject.length.as_secs_f64();
         let counted = self.none.summary.total.offered as f64 / length;
         let rate = self.subject.calls.rate.unwrap_or(counted);
-        rate / self.entry.run.circuits as f64
+        rate * (1.0 - self.cached()) / self.entry.run.circuits as f64
+    }
+
+    /// The share of calls of which no circuit hears, on a quiet day.
+    fn cached(&self) -> f64 {
+        let begins = self
+            .outage
+            .as_ref()
+            .map_or(Duration::MAX, |outage| outage.begins);
+        let quiet = self.none.run.between(Duration::ZERO, begins);
+        share(quiet.cached, quiet.offered)
     }
 
     /// `at 100 calls/s`, and for whom if there are several.
