@@ -1,10 +1,10 @@
-//! Marc Brooker's two simulators (`simulator_example`: `retry_sim` and `simple_collapse_sim`). The numbers are from
-//! runs of his code with a fixed seed.
+//! Marc Brooker's simulators (`simulator_example`: `retry_sim`, `simple_collapse_sim`, `cache_sim`). The numbers are
+//! from runs of his code with fixed seeds.
 
 use std::time::Duration;
 
 use tower_breaker::Settings;
-use tower_breaker_lab::{NoBreaker, Ours, Run, Scenario, Share, run};
+use tower_breaker_lab::{Contender, Latency, NoBreaker, Ours, Run, Scenario, Share, run};
 
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -154,4 +154,50 @@ fn with_a_circuit_and_without_backoff_it_recovers() {
             );
         }
     }
+}
+
+/// With a backend that can do so many calls a second: what is cached from 10 s to 20 s, and in the last ten seconds.
+fn cached(backend: u32, breaker: &mut dyn Contender) -> [f64; 2] {
+    let text = include_str!("../../scenarios/brooker/cache.toml");
+    let mut scenario = Scenario::from_toml(text).unwrap_or_else(|error| panic!("{error}"));
+    scenario.dependency.latency = Latency::fixed(secs(1) / backend);
+    let run = run(&scenario, breaker);
+    [(10, 20), (50, 60)].map(|(from, to)| {
+        let step = run.between(secs(from), secs(to));
+        step.cached as f64 / step.offered as f64
+    })
+}
+
+/// His are means of three runs, which are up to 0.012 away from them.
+#[test]
+fn an_emptied_cache_fills_as_his_does() {
+    let table = [
+        (5, [0.655, 0.780]),
+        (10, [0.709, 0.820]),
+        (20, [0.762, 0.857]),
+        (100, [0.852, 0.857]),
+    ];
+    for (backend, his) in table {
+        let ours = cached(backend, &mut NoBreaker::new());
+        println!("{backend}: {ours:.3?}, his {his:?}");
+        let is_near = |(ours, his): (&f64, &f64)| (ours - his).abs() < 0.03;
+        assert!(
+            ours.iter().zip(&his).all(is_near),
+            "{backend}: {ours:.3?}, his {his:?}"
+        );
+    }
+}
+
+/// His backend refuses what it cannot do, and needs no help. While a circuit is open, nothing fills the cache.
+#[test]
+fn a_circuit_with_long_breaks_keeps_his_cache_empty() {
+    let with_breaks = |open_for| {
+        let mut settings = Settings::default();
+        settings.set_open_for(open_for);
+        cached(100, &mut Ours::new("ours", settings).expect("valid"))
+    };
+    let (short, long) = (with_breaks(secs(1)), with_breaks(secs(30)));
+    println!("1 s {short:.3?}, 30 s {long:.3?}");
+    assert!(short[0] < 0.75 && short[1] > 0.85, "{short:.3?}");
+    assert!(long[0] < 0.4 && long[1] < 0.6, "{long:.3?}");
 }
