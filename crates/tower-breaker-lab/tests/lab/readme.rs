@@ -16,6 +16,15 @@ mod walk;
 #[path = "../../examples/table/main.rs"]
 mod table;
 
+/// As seen from `examples`.
+const FILES: [&str; 5] = [
+    "outage.toml",
+    "settings.toml",
+    "shadow.toml",
+    "live.toml",
+    "../scenarios/metastable/cache.toml",
+];
+
 const HOME: &str = env!("CARGO_MANIFEST_DIR");
 
 fn read(path: impl AsRef<Path>) -> String {
@@ -27,8 +36,9 @@ fn read(path: impl AsRef<Path>) -> String {
 fn printed(command: &str) -> String {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme");
     fs::create_dir_all(&directory).expect("a directory");
-    for file in ["outage.toml", "settings.toml", "shadow.toml", "live.toml"] {
-        fs::write(directory.join(file), read(Path::new("examples").join(file))).expect("a file");
+    for file in FILES {
+        let name = Path::new(file).file_name().expect("a name");
+        fs::write(directory.join(name), read(Path::new("examples").join(file))).expect("a file");
     }
     let calls = walk::recorded().expect("a recording");
     fs::write(directory.join("calls.jsonl"), calls).expect("a file");
