@@ -15,8 +15,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Trigger {
-    /// How much is lost: of the cache, if the second phase says [`emptied`](crate::Phase::emptied), and otherwise of the
-    /// slots of the dependency, of which one is always left.
+    /// How much is lost: of the cache, if the second phase says [`emptied`](crate::Phase::emptied), and otherwise of
+    /// the slots of the dependency, of which one is always left.
     pub depth: Share,
     /// For how long.
     pub lasts: Duration,
@@ -38,8 +38,8 @@ impl Trigger {
         Self { load, ..self }
     }
 
-    /// The scenario with this trigger as its second phase. None if it has no second phase, or the callers no rate, or if
-    /// there is nothing to lose: the dependency has no slots, and the phase does not empty its cache.
+    /// The scenario with this trigger as its second phase. None if it has no second phase, or the callers no rate, or
+    /// if there is nothing to lose: the dependency has no slots, and the phase does not empty its cache.
     #[must_use]
     pub fn applied(&self, scenario: &Scenario) -> Option<Scenario> {
         let mut scenario = scenario.clone();

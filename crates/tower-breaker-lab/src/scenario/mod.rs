@@ -210,8 +210,8 @@ pub struct Phase {
     /// How many calls a target works on at once.
     #[serde(default, deserialize_with = "maybe_count")]
     pub slots: Option<u32>,
-    /// How much of the cache is gone when it begins, for one that has a [`cache`](Dependency::cache). An entry that goes
-    /// with a share goes with each larger one, too, as if it were on a machine of its own.
+    /// How much of the cache is gone when it begins, for one that has a [`cache`](Dependency::cache). An entry that
+    /// goes with a share goes with each larger one, too, as if it were on a machine of its own.
     #[serde(default)]
     pub emptied: Option<Share>,
     /// Only the first so many targets are affected by `errors`, `slower_by`, `hangs`, `slots`. Default: all.

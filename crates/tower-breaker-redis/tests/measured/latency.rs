@@ -77,8 +77,8 @@ impl Shared {
     }
 }
 
-/// How long each call took, by circuit. All are made by a thread that does nothing else. The circuits have their calls in
-/// turn, so what the machine does beside is as bad for each.
+/// How long each call took, by circuit. All are made by a thread that does nothing else. The circuits have their calls
+/// in turn, so what the machine does beside is as bad for each.
 async fn calls(circuits: Vec<Circuit>) -> Vec<Vec<Duration>> {
     tokio::task::spawn_blocking(move || {
         let call = |circuit: &Circuit| {
