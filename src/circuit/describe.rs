@@ -79,7 +79,13 @@ struct Line<'a> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let told = self.transition;
-        write!(f, "circuit `{}` {}: ", self.circuit, told.deed())?;
+        write!(f, "circuit `{}` {}", self.circuit, told.deed())?;
+        if told.shed_share > 0.0 {
+            f.write_str(" (")?;
+            write_part(f, told.shed_share)?;
+            f.write_str(" at first)")?;
+        }
+        f.write_str(": ")?;
         match told.vetoed {
             None => write_cause(f, told.cause, told.threshold)?,
             Some(vetoed) => {
@@ -427,6 +433,19 @@ fn write_share(
     f.write_str(")")
 }
 
+/// A share of which there is some, to a tenth of a percent, or to its first digit if it is less. It is cut off.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share in 0..=1"
+)]
+fn write_part(f: &mut fmt::Formatter<'_>, share: f64) -> fmt::Result {
+    let share = (share * 1e6).round() as u128;
+    let digits = [1_000, 100, 10, 1].into_iter();
+    let last = digits.clone().find(|digit| share >= *digit).unwrap_or(1);
+    write_percent(f, share / last * last)
+}
+
 /// A rate as it is compared (B4).
 #[expect(
     clippy::cast_possible_truncation,
@@ -569,6 +588,27 @@ mod tests {
             (misplaced, "; 3 calls met a queue inside the breaker"),
         ] {
             assert_eq!(line(parts), told);
+        }
+    }
+
+    // E4, B9
+    #[test]
+    fn a_share_that_is_shed_is_never_told_as_nothing_or_as_more() {
+        struct Part(f64);
+        impl fmt::Display for Part {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_part(f, self.0)
+            }
+        }
+        for (share, told) in [
+            (0.9, "90 %"),
+            (0.666_666, "66.6 %"),
+            (0.019_801, "1.9 %"),
+            (0.000_999, "0.09 %"),
+            (0.000_198, "0.01 %"),
+            (0.000_001, "0.0001 %"),
+        ] {
+            assert_eq!(Part(share).to_string(), told);
         }
     }
 

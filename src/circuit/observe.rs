@@ -49,7 +49,7 @@
 //! circuit `payments` opened: 7 of 10 calls failed (70 %, threshold 50 %), next probe in 5 s
 //! circuit `payments` is half-open: the wait is over, the next call is a probe
 //! circuit `payments` closed: the probes succeeded
-//! circuit `search` sheds calls: 51 of 100 calls failed
+//! circuit `search` sheds calls (1.9 % at first): 51 of 100 calls failed
 //! circuit `search` sheds no more calls: there is nothing to shed any more
 //! ```
 //!

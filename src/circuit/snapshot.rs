@@ -343,6 +343,7 @@ mod tests {
             vetoed: None,
             counts: None,
             threshold: None,
+            shed_share: 0.0,
             attempt: 1,
             open_for: None,
         }

@@ -133,6 +133,7 @@ impl Core {
             vetoed: None,
             counts: None,
             threshold: None,
+            shed_share: 0.0,
             attempt: self.attempt(word),
             open_for: (word.state() == State::Open).then(|| word.open_for().duration()),
         })

@@ -171,6 +171,7 @@ impl Core {
                 vetoed: None,
                 counts,
                 threshold: None,
+                shed_share: 0.0,
                 attempt: 0,
                 open_for: None,
             })

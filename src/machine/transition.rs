@@ -108,6 +108,7 @@ impl Core {
             vetoed: None,
             counts,
             threshold: None,
+            shed_share: 0.0,
             attempt,
             open_for: next.ends_after().map(BreakLength::duration),
         })

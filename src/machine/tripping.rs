@@ -8,6 +8,7 @@ use super::{
     record::EndedCall,
     retry::Attempt::Done,
     transition::Length,
+    types::of_millionths,
     window::Mark,
     word::MAX_CONSECUTIVE_FAILURES,
 };
@@ -113,7 +114,7 @@ impl Core {
 }
 
 impl Transition {
-    /// B6: with the setting that its cause, or what was vetoed, was held against.
+    /// B6: with the setting that its cause, or what was vetoed, was held against. B9: or with the share that is shed.
     pub(super) fn held_against(self, numbers: &Numbers) -> Self {
         let threshold = match self.vetoed.unwrap_or(self.cause) {
             Cause::ConsecutiveFailures(_) => {
@@ -123,6 +124,14 @@ impl Transition {
             Cause::SlowCallRate { .. } => Some(Threshold::rate(numbers.slow_call_rate)),
             _ => None,
         };
-        Self { threshold, ..self }
+        let shed_share = match self.cause {
+            Cause::ShedBegan(counts) => of_millionths(numbers.shed_share(&counts, true)),
+            _ => 0.0,
+        };
+        Self {
+            threshold,
+            shed_share,
+            ..self
+        }
     }
 }

@@ -220,6 +220,9 @@ pub struct Transition {
     /// The setting that the cause reached, or the vetoed cause, as it was at that moment. `None` if the cause has no
     /// such setting.
     pub threshold: Option<Threshold>,
+    /// The share of calls that the circuit refuses at first, from 0 to 1, if it begins to
+    /// [shed](crate::CircuitBuilder::shed) calls (rule B9). It follows the window from then on. Otherwise 0.
+    pub shed_share: f64,
     /// How many times in a row the circuit has opened, this time included; 0 in closed. The count ends once closed has
     /// lasted as long as the last break.
     pub attempt: u32,
@@ -281,7 +284,7 @@ pub enum Threshold {
 
 impl Threshold {
     pub(super) fn rate(millionths: u64) -> Self {
-        Self::Rate(share(millionths, 1_000_000))
+        Self::Rate(of_millionths(millionths))
     }
 }
 
@@ -311,6 +314,10 @@ impl WindowCounts {
     pub fn slow_call_rate(&self) -> f64 {
         share(self.slow, self.calls)
     }
+}
+
+pub(super) fn of_millionths(millionths: u64) -> f64 {
+    share(millionths, 1_000_000)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a window is far below 2^52")]

@@ -126,7 +126,7 @@ fn each_kind_of_event_has_a_label_and_a_line() {
             "opened: circuit `payments` opened: by hand, next probe in 9 s (by ops: INC-1)",
             "closed: circuit `payments` closed: by hand (by somebody: a drill)",
             "settings: circuit `payments`: `consecutive_failures` 1 -> 3 (by ops: INC-1)",
-            "sheds: circuit `payments` sheds calls: 2 of 2 calls failed",
+            "sheds: circuit `payments` sheds calls (66.6 % at first): 2 of 2 calls failed",
             "sheds_no_more: circuit `payments` sheds no more calls: there is nothing to shed any more",
         ]
     );

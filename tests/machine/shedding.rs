@@ -137,7 +137,7 @@ fn shedding_begins_and_ends_with_an_event_each() {
     let line = told.describe("payments").to_string();
     assert_eq!(
         line,
-        "circuit `payments` sheds calls: 10 of 10 calls failed"
+        "circuit `payments` sheds calls (90 % at first): 10 of 10 calls failed"
     );
     for _ in 0..2_000 {
         if let Ok(guard) = circuit.circuit.try_acquire() {

@@ -359,6 +359,7 @@ fn event(transition: &Transition) -> Event {
         cause: transition.cause,
         counts: transition.counts,
         threshold: transition.threshold,
+        shed_share: transition.shed_share,
         attempt: transition.attempt,
         open_for: transition.open_for,
     }

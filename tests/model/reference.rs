@@ -107,6 +107,7 @@ pub(crate) struct Event {
     pub(crate) cause: Cause,
     pub(crate) counts: Option<WindowCounts>,
     pub(crate) threshold: Option<Threshold>,
+    pub(crate) shed_share: f64,
     pub(crate) attempt: u32,
     pub(crate) open_for: Option<Duration>,
 }
@@ -755,6 +756,10 @@ impl Reference {
             Stay::Open { open_for } => Some(open_for).filter(|_| self.time_left().is_some()),
             _ => None,
         };
+        let shed_share = match cause {
+            Cause::ShedBegan(_) => self.evident_share() as f64 / 1e6,
+            _ => 0.0,
+        };
         self.events.push(Event {
             from,
             to: self.state(),
@@ -764,6 +769,7 @@ impl Reference {
             cause,
             counts,
             threshold: self.threshold(cause),
+            shed_share,
             attempt: self.attempt,
             open_for,
         });

@@ -104,7 +104,7 @@ export class Mock {
     this.tell({
       circuit: name, tags: c.tags, era: c.era, kind: began ? 'sheds' : 'sheds_no_more', ...base, cause: began ? 'shed_began' : 'shed_ended', calls: began ? calls : null, failures: began ? failures : null, slow: began ? 0 : null,
       threshold: null, attempt: 0, open_for_seconds: null, next_probe: null, vetoed: null, by: null,
-      text: `circuit \`${name}\` ${began ? `sheds calls: ${failures} of ${calls} calls failed` : 'sheds no more calls: there is nothing to shed any more'}${inShadow(c.mode)}`,
+      text: `circuit \`${name}\` ${began ? `sheds calls (${Math.floor(share * 1000) / 10} % at first): ${failures} of ${calls} calls failed` : 'sheds no more calls: there is nothing to shed any more'}${inShadow(c.mode)}`,
     });
   }
   trip(name, seconds = 5, numbers = { calls: 20, failures: 14, slow: 0 }) {

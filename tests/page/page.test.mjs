@@ -84,7 +84,7 @@ test('a circuit that sheds is shown as one that refuses a share, and no longer o
   await until('the headline says so', async () => await headline(page) === '1 of 12 circuits rejects a share of the calls');
   assert.equal(await page.locator('#attention-title').textContent(), 'Rejecting a share of the calls');
   await until('and the title', async () => await page.title() === '(1) Circuits');
-  await page.locator('#log li[data-kind=half_open]', { hasText: 'circuit `search` sheds calls: 80 of 100 calls failed' }).waitFor();
+  await page.locator('#log li[data-kind=half_open]', { hasText: 'circuit `search` sheds calls (60.4 % at first): 80 of 100 calls failed' }).waitFor();
   await page.locator('#speak', { hasText: 'search: shedding.' }).waitFor();
   // At the edge the share comes and goes, and nothing jumps.
   mock.sheds('search', 0);

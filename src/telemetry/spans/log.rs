@@ -83,6 +83,7 @@ impl CircuitBuilder {
     /// | `circuit_breaker.era` | the era (generation): grows with each transition |
     /// | `circuit_breaker.calls`, `.failures`, `.slow` | what the window held, as the circuit left closed or began to shed |
     /// | `circuit_breaker.threshold` | what the cause was held against: failures in a row, or a share of 1 |
+    /// | `circuit_breaker.shed_share` | which share of the calls it sheds at first, as it begins to |
     /// | `circuit_breaker.attempt` | opens in a row |
     /// | `circuit_breaker.open_for_seconds` | the break (wait duration) that begins |
     /// | `circuit_breaker.who`, `.why` | of what a person did, as far as that was told |
@@ -203,6 +204,7 @@ fn log_transition(event: &Event, told: &Transition) {
         circuit_breaker.failures = told.counts.map(|counts| counts.failed),
         circuit_breaker.slow = told.counts.map(|counts| counts.slow),
         circuit_breaker.threshold = told.threshold.map(number_of),
+        circuit_breaker.shed_share = (told.shed_share > 0.0).then_some(told.shed_share),
         circuit_breaker.attempt = told.attempt,
         circuit_breaker.open_for_seconds = told.open_for.map(|time| time.as_secs_f64()),
     );

@@ -156,7 +156,7 @@ fn a_circuit_that_begins_to_shed_is_a_warning_and_that_it_ends_is_none() {
         successes.for_each(Guard::success);
         clock.advance(Duration::from_secs(1));
         call(&circuit, Outcome::Success);
-        let sheds = "circuit `payments` sheds calls: 4 of 4 calls failed";
+        let sheds = "circuit `payments` sheds calls (80 % at first): 4 of 4 calls failed";
         let no_more = "circuit `payments` sheds no more calls: there is nothing to shed any more";
         let [begins, ends] = levels;
         assert_eq!(
@@ -183,7 +183,7 @@ fn what_it_sheds_by_is_in_fields() {
     assert_eq!(
         told.fields.without("circuit_breaker.event_id").to_string(),
         "attempt=0 calls=4 cause=shed_began era=0 event=sheds failures=3 mode=normal mode_before=normal \
-         name=payments slow=0 state=closed state_before=closed"
+         name=payments shed_share=0.4 slow=0 state=closed state_before=closed"
     );
 }
 
