@@ -112,7 +112,7 @@
 //! | failures in a row | 3,150 | 128 |
 //! | the defaults, which have a count window of 100 calls | 4,480 | 256 |
 //! | a time window | 3,830 | 384 |
-//! | its first event, on top of that | 590 | 0 |
+//! | its first event, on top of that | 600 | 0 |
 //! | each more, of [16 that it keeps](crate::CircuitBuilder::event_log) | 290 | 0 |
 //!
 //! A longer name takes so much more. It has at most 256 bytes. Cores are rounded up to a power of two, and those above
