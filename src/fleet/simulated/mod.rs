@@ -34,7 +34,7 @@ fn how_many() -> (u32, usize) {
     let said = std::env::var("TOWER_BREAKER_HISTORIES").ok();
     match said.map(|said| said.parse().expect("a number")) {
         Some(cases) => (cases, 50),
-        None => (300, 12),
+        None => (100, 12),
     }
 }
 
