@@ -120,6 +120,12 @@ impl Summary {
         share(self.total.succeeded, self.total.ended())
     }
 
+    /// The share of calls that the [cache](crate::Cache) has answered, of those that ended. 0 to 1. They have succeeded.
+    #[must_use]
+    pub fn cached(&self) -> f64 {
+        share(self.total.cached, self.total.ended())
+    }
+
     /// The share of calls that failed, of those that ended. 0 to 1.
     #[must_use]
     pub fn failed(&self) -> f64 {

@@ -20,8 +20,9 @@ pub(super) struct Field {
     pub(super) value: fn(&Summary, &Summary) -> f64,
 }
 
-pub(super) const FIELDS: [Field; 10] = [
+pub(super) const FIELDS: [Field; 11] = [
     field("succeeded", Unit::Share, |run, _| run.succeeded()),
+    field("cached", Unit::Share, |run, _| run.cached()),
     field("failed", Unit::Share, |run, _| run.failed()),
     field("rejected", Unit::Share, |run, _| run.rejected()),
     field("not_made", Unit::Share, |run, _| {

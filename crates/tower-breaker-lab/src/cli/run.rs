@@ -13,7 +13,7 @@ use crate::report::Report;
 pub(super) const HELP: &str = "\
 Conditions of --fail-if are written CONTENDER: FIELD OPERATOR VALUE.
   CONTENDER  the name of a breaker, or * for every one but `none`
-  FIELD      succeeded, failed, rejected, not_made, lost, spared (a share: 1% or 0.01),
+  FIELD      succeeded, cached, failed, rejected, not_made, lost, spared (a share: 1% or 0.01),
              to_trip, to_recover (a time: 500ms, 1m 30s; the 95th percentile of the circuits, and for ever if
              none has opened, or one has not closed),
              false_trips_a_day, probes (a number)

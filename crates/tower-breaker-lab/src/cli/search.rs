@@ -13,8 +13,8 @@ use crate::{settings::Candidate, summary::Summary, world::run_with_progress};
 
 pub(super) const HELP: &str = "\
 --by is a sum of fields, each with a weight if you like: `failed + 2 * lost`. The lowest is best; say `-spared` to have
-the most. Fields: succeeded, failed, rejected, not_made, lost, spared (shares, from 0 to 1), to_trip, to_recover
-(seconds, the 95th percentile of the circuits), false_trips_a_day, probes.
+the most. Fields: succeeded, cached, failed, rejected, not_made, lost, spared (shares, from 0 to 1), to_trip,
+to_recover (seconds, the 95th percentile of the circuits), false_trips_a_day, probes.
 
 Exit codes: 0 if all is fine, 2 if something that was given makes no sense.";
 

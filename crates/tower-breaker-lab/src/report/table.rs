@@ -9,9 +9,10 @@ struct Column {
     cell: fn(&Summary, &Summary) -> String,
 }
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     column("breaker", |run, _| words::name(&run.breaker)),
     column("succeeded", |run, _| words::percent(run.succeeded())),
+    column(CACHED, |run, _| words::percent(run.cached())),
     column("failed", |run, _| words::percent(run.failed())),
     column("rejected", |run, _| words::percent(run.rejected())),
     column(NOT_MADE, |run, _| {
@@ -27,8 +28,28 @@ const COLUMNS: [Column; 11] = [
     column("probes", |run, _| words::count(run.total.probes)),
 ];
 
-/// It is there only if a call waited too long for a worker.
+const CACHED: &str = "cached";
 const NOT_MADE: &str = "not made";
+
+/// A column that is there only if a run has something to tell in it.
+struct Optional {
+    title: &'static str,
+    is_told: fn(&Summary) -> bool,
+    legend: &'static str,
+}
+
+const OPTIONAL: [Optional; 2] = [
+    Optional {
+        title: CACHED,
+        is_told: |run| run.total.cached > 0,
+        legend: "cached: answered by the cache. They have succeeded.",
+    },
+    Optional {
+        title: NOT_MADE,
+        is_told: |run| run.total.not_made > 0,
+        legend: "not made: waited too long for a free worker, of all that came. They are in no other share.",
+    },
+];
 
 /// What the columns mean.
 const LEGEND: [&str; 4] = [
@@ -37,8 +58,6 @@ const LEGEND: [&str; 4] = [
     "load spared: calls that the dependency did not get, of those it gets without a breaker.",
     "to trip, to recover: from the beginning and the end of the outage, median (95th percentile) of the circuits.",
 ];
-const OF_NOT_MADE: &str =
-    "not made: waited too long for a free worker, of all that came. They are in no other share.";
 
 const fn column(title: &'static str, cell: fn(&Summary, &Summary) -> String) -> Column {
     Column { title, cell }
@@ -73,11 +92,10 @@ impl Report {
 impl Table {
     /// A row for each summary.
     pub(crate) fn of(summaries: &[&Summary], none: &Summary) -> Self {
-        let not_made = summaries.iter().any(|summary| summary.total.not_made > 0);
-        let columns = COLUMNS
-            .iter()
-            .filter(|column| not_made || column.title != NOT_MADE);
-        let columns: Vec<_> = columns.collect();
+        let is_told = |optional: &&Optional| summaries.iter().any(|run| (optional.is_told)(run));
+        let (told, untold): (Vec<_>, Vec<_>) = OPTIONAL.iter().partition(is_told);
+        let is_there = |column: &&Column| untold.iter().all(|other| other.title != column.title);
+        let columns: Vec<_> = COLUMNS.iter().filter(is_there).collect();
         let row = |summary: &&Summary| {
             columns
                 .iter()
@@ -92,7 +110,7 @@ impl Table {
             rows: summaries.iter().map(row).collect(),
             legend: LEGEND
                 .into_iter()
-                .chain(not_made.then_some(OF_NOT_MADE))
+                .chain(told.iter().map(|optional| optional.legend))
                 .collect(),
         }
     }

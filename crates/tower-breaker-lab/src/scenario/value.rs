@@ -134,28 +134,28 @@ pub(super) fn maybe_count<'de, D: Deserializer<'de>>(
     count(deserializer).map(Some)
 }
 
-/// An exponent from 0 to 10.
-pub(super) fn exponent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    let exponent = f64::deserialize(deserializer)?;
-    if (0.0..=10.0).contains(&exponent) {
-        return Ok(exponent);
+/// A number from 0 to the most that it may be.
+fn up_to<'de, D: Deserializer<'de>>(
+    most: f64,
+    expected: &str,
+    deserializer: D,
+) -> Result<f64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if (0.0..=most).contains(&number) {
+        return Ok(number);
     }
-    let expected = "an exponent from 0 to 10";
     Err(de::Error::invalid_value(
-        de::Unexpected::Float(exponent),
+        de::Unexpected::Float(number),
         &expected,
     ))
 }
 
+/// An exponent from 0 to 10.
+pub(super) fn exponent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    up_to(10.0, "an exponent from 0 to 10", deserializer)
+}
+
 /// A factor from 0 to a million.
 pub(super) fn factor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    let factor = f64::deserialize(deserializer)?;
-    if (0.0..=1e6).contains(&factor) {
-        return Ok(factor);
-    }
-    let expected = "a factor from 0 to 1000000";
-    Err(de::Error::invalid_value(
-        de::Unexpected::Float(factor),
-        &expected,
-    ))
+    up_to(1e6, "a factor from 0 to 1000000", deserializer)
 }

@@ -176,7 +176,7 @@ fn a_condition_that_makes_no_sense_is_shown_with_its_column() {
     let refused = |condition| refused(&directory, &["run", "outage.toml", "--fail-if", condition]);
     has(
         &refused("a: lots > 1%"),
-        "column 4: `lots` is no field; there are: succeeded, failed, rejected, not_made, lost, ",
+        "column 4: `lots` is no field; there are: succeeded, cached, failed, rejected, not_made, lost, ",
     );
     has(&refused("a: lots > 1%"), "\n  a: lots > 1%\n     ^\n");
     has(

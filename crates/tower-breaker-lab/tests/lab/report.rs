@@ -462,6 +462,20 @@ fn it_says_which_calls_found_no_worker() {
     assert!(!report.table().contains("not made"));
 }
 
+/// What came of the dependency itself shows in no other column.
+#[test]
+fn it_says_which_calls_the_cache_has_answered() {
+    let cache =
+        "latency = { mean = \"10ms\" }, cache = { entries = 10, alpha = 0, lifetime = \"1h\" }";
+    let text = with("0%", "hangs = true").replace("latency = { mean = \"10ms\" }", cache);
+    let report = of_settings(&text, "[circuits.a]");
+    for table in [report.table(), report.markdown(), report.html()] {
+        assert!(table.contains("cached: answered by the cache"), "{table}");
+    }
+    let report = of_settings(&with("0%", "hangs = true"), "[circuits.a]");
+    assert!(!report.table().contains("cached"));
+}
+
 #[test]
 fn it_says_how_often_a_circuit_opened_for_nothing() {
     says(
