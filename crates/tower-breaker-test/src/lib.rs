@@ -1,8 +1,8 @@
 //! A test kit for code that has a [`tower_breaker`] circuit in it.
 //!
 //! A test of a fallback needs a circuit that is open. A test of a recovery needs one whose break (elsewhere: wait
-//! duration) is over, without waiting for it. When such a test fails, it should say what happened, and not only
-//! `left: Closed`. All of that can be built from what [`tower_breaker`] has. Here it is built.
+//! duration) is over, and should not wait for that. When such a test fails, it should say what happened, and not only
+//! `left: Closed`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -15,13 +15,14 @@
 //! let test = circuits::open(settings);
 //! assert_rejected(&test, &test.circuit.try_acquire());
 //!
-//! // The break is over, and nobody has waited.
+//! // The break is over, and nobody has waited. The next call tests the dependency: it is a probe.
 //! test.end_break();
 //! test.circuit.try_acquire().expect("a probe").success();
 //! assert_transitions(&test, &[State::HalfOpen, State::Closed]);
 //! ```
 //!
-//! If that last line fails, the test says:
+//! Around a service of yours, [`test.layer()`](TestCircuit::layer) puts this circuit. If the probe above fails, the last
+//! line says:
 //!
 //! ```text
 //! circuit `books`
@@ -39,11 +40,11 @@
 //! | you want | take |
 //! |---|---|
 //! | a circuit that is open or half-open already, with a clock that the test moves | [`circuits`] |
-//! | to assert a state, transitions, a rejection, or that nobody was called | [`assert_open`], [`assert_transitions`], [`assert_rejected`], [`assert_not_called`], and their kin |
+//! | to assert a state, transitions, a rejection, or that no call was let through | [`assert_open`], [`assert_transitions`], [`assert_rejected`], [`assert_not_called`], and more of the kind |
 //! | to see what happened, call by call | [`TestCircuit::recording_calls`], [`Recorder`] |
 //! | the same for a circuit that your code builds | [`Recorder::of`] |
-//! | a dependency that fails, is slow, or hangs, by chance or by a schedule | [`chaos`] |
-//! | a dependency on a real socket that does so | [`server`](#features) |
+//! | a layer that makes a dependency fail, slow or hang, by chance or by a schedule | [`chaos`] |
+//! | an HTTP server on a real socket, which answers, fails, is slow or hangs as you say for each request | [`server`](#features) |
 //!
 //! # Features
 //!

@@ -18,7 +18,7 @@ const CALLS: usize = 100_000;
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "window after 10,000 successes",
     question: "After 10,000 successes, three calls in five fail. How many failures until it trips? \
-               (50 % of 100 calls: at most 60. A time window is waited out first.)",
+               (50 % of 100 calls: 50 to 61, by how it counts. ✓ is up to 100. A time window is waited out first.)",
     promised: "trips at failure 50",
     run: |contender| {
         let failures = failures_until_trip(contender);
