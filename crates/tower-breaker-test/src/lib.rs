@@ -21,8 +21,8 @@
 //! assert_transitions(&test, &[State::HalfOpen, State::Closed]);
 //! ```
 //!
-//! Around a service of yours, [`test.layer()`](TestCircuit::layer) puts this circuit. If the probe above fails, the last
-//! line says:
+//! Around a service of yours, [`test.layer()`](TestCircuit::layer) puts this circuit. If the probe above fails, the
+//! last line says:
 //!
 //! ```text
 //! circuit `books`
