@@ -120,7 +120,8 @@ impl Summary {
         share(self.total.succeeded, self.total.ended())
     }
 
-    /// The share of calls that the [cache](crate::Cache) has answered, of those that ended. 0 to 1. They have succeeded.
+    /// The share of calls that the [cache](crate::Cache) has answered, of those that ended. 0 to 1. They are among
+    /// those that ended well.
     #[must_use]
     pub fn cached(&self) -> f64 {
         share(self.total.cached, self.total.ended())
