@@ -44,8 +44,8 @@ pub struct Parts {
     /// answer, so failures were hidden from it. If this is not zero, the layers are in the wrong order.
     pub hidden_failures: u64,
     /// How many calls went through a queue's layer ([`Defer`](FallbackKind::Defer) or [`Outbox`](FallbackKind::Outbox))
-    /// *inside* the breaker. There it hears of no rejection, and keeps nothing. If this is not zero, the layers are in
-    /// the wrong order.
+    /// *inside* the breaker. There it sees no rejection of this circuit, and keeps no call for it. If this is not zero,
+    /// the layers are in the wrong order.
     pub misplaced_calls: u64,
     /// What became of failed calls that might have been repeated. `None` if there has been no policy for that.
     pub retries: Option<RetryTotals>,
@@ -345,7 +345,7 @@ impl Circuit {
         let is_first = self.parts().misplaced();
         if cfg!(debug_assertions) && is_first {
             eprintln!(
-                "tower-breaker: a queue's layer is inside the breaker of circuit `{}`, and keeps nothing therefore: \
+                "tower-breaker: a queue's layer is inside the breaker of circuit `{}`, where it sees no rejection: \
                  put it around the breaker's",
                 self.name()
             );

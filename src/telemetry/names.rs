@@ -198,7 +198,7 @@ pub(super) static METRICS: [Metric; 30] = [
         name: "circuit_breaker_misplaced_calls_total",
         labels: &[CIRCUIT],
         unit: Unit::Calls,
-        about: "Calls that met a queue's layer inside the breaker, where it keeps nothing: a mistake",
+        about: "Calls that met a queue's layer inside the breaker, where it sees no rejection: a mistake",
         kind: Kind::Counter(|reading, count| {
             let parts = reading.parts().into_iter();
             parts.for_each(|parts| count(&[], parts.misplaced_calls));
