@@ -2,7 +2,8 @@
 //!
 //! Run them with `.ci/loom`, a theme of them with `.ci/loom probes`; `LOOM_MAX_PREEMPTIONS=3 .ci/loom`
 //! looks deeper. Each model prints how many executions it took, and one that took a single execution
-//! fails: it has explored nothing. That each of them can fail is shown by `.ci/removals`.
+//! fails: it has explored nothing. That each of them can fail is shown by `.ci/removals`. With
+//! `LOOM_MAX_DURATION`, in seconds, a model is left after that time, and says that it was.
 
 /// [`race_all`] of closures of different types.
 macro_rules! race {
@@ -35,7 +36,7 @@ use std::{
         Arc as StdArc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use loom::{sync::Arc, thread};
@@ -47,15 +48,22 @@ use crate::machine::sync::set_thread_number;
 pub(crate) fn model(name: &str, run: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 100_000;
+    // How often it looks whether its time is over.
+    builder.checkpoint_interval = 1_000;
     builder.preemption_bound = builder.preemption_bound.or(Some(2));
     let executions = StdArc::new(AtomicUsize::new(0));
     let counted = executions.clone();
+    let began = Instant::now();
     builder.check(move || {
         counted.fetch_add(1, Relaxed);
         run();
     });
     let executions = executions.load(Relaxed);
-    println!("{name}: {executions} executions");
+    let left = builder
+        .max_duration
+        .is_some_and(|most| began.elapsed() >= most);
+    let left = if left { ", not to its end" } else { "" };
+    println!("{name}: {executions} executions{left}");
     assert!(executions > 1, "{name} has explored nothing");
 }
 
