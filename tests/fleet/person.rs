@@ -110,6 +110,22 @@ async fn here_is_here_alone() {
     assert_eq!(all[0].circuit.mode(), Mode::Normal);
 }
 
+// E1: nobody has forced the fleet open.
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_built_forced_open_is_so_alone() {
+    let store = Faulty::new();
+    let new = |mode| {
+        let store = Faulty::of(store.memory.clone());
+        Instance::new(store, |builder| quiet(builder).mode(mode))
+    };
+    let all = [Mode::ForcedOpen, Mode::Normal, Mode::Normal].map(new);
+    sleep(secs(60)).await;
+    assert_eq!(modes(&all), [Mode::ForcedOpen, Mode::Normal, Mode::Normal]);
+    assert!(all[0].circuit.release());
+    sleep(secs(1)).await;
+    assert_eq!(modes(&all), [Mode::Normal; 3]);
+}
+
 // N6, N7: what cannot be told holds here alone, says so in time, and does not fall on the fleet later.
 #[tokio::test(start_paused = true)]
 async fn what_nobody_hears_is_not_kept() {
