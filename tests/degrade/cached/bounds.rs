@@ -110,6 +110,17 @@ fn what_is_said_of_memory_is_no_less_than_what_is_taken() {
 
 // M4
 #[test]
+fn names_of_headers_count_by_their_length() {
+    let bytes = |name: &str| {
+        let mut stage = Stage::new();
+        assert!(stage.keeps(&get("/a", &[]), reply(200, &[(name, "")], "")));
+        stage.cached.usage().bytes
+    };
+    assert_eq!(bytes(&"x".repeat(1_001)) - bytes("x"), 1_000);
+}
+
+// M4
+#[test]
 fn a_cache_that_is_full_takes_no_more_than_its_bytes() {
     let mut taken = Vec::new();
     for rounds in [1, 20] {
