@@ -363,4 +363,22 @@ mod tests {
         facts.freeze_half_open_timeout(next, Duration::from_secs(9));
         assert_eq!(facts.half_open_timeout().duration(), Duration::from_secs(9));
     }
+    // D4
+    #[test]
+    fn of_the_late_probes_of_an_era_the_longest_teaches_and_of_eras_the_newest() {
+        let facts = EraFacts::new(0, &SavedState::closed());
+        let first = Word::first(Mode::Normal).open_next(Mode::Normal, BreakLength::FOREVER);
+        let second = first.open_next(Mode::Normal, BreakLength::FOREVER);
+        for (word, took, teaches) in [
+            (first, 3, 3),
+            (first, 5, 5),
+            (first, 4, 5),
+            (second, 1, 1),
+            (first, 6, 1),
+        ] {
+            let nanos = u64::try_from(Duration::from_secs(took).as_nanos()).expect("short");
+            facts.learn_from_late_probe(word.era(), nanos);
+            assert_eq!(facts.learnt_timeout(), Duration::from_secs(2 * teaches));
+        }
+    }
 }

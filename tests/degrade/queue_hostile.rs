@@ -245,6 +245,17 @@ async fn what_is_too_old_is_not_delivered_after_a_long_interval() {
     assert_eq!(*died.lock().expect("no panic"), [(Dead::TooOld, 10)]);
 }
 
+// M7: what is as old as it may be is not too old.
+#[tokio::test(start_paused = true)]
+async fn at_the_last_instant_it_is_delivered() {
+    let (memory, circuit, dependency) = (Memory::new(), circuit(), Dependency::default());
+    circuit.trip(secs(30)).expect("normal mode");
+    put(&memory, "/a", "one").await;
+    let drainer = Drainer::new(&circuit, memory, dependency.service()).max_age(secs(30));
+    let drained = drainer.run(sleep(secs(40))).await;
+    assert_eq!((drained.delivered, drained.dead), (1, 0));
+}
+
 // M7: while the circuit rejects, it has taken nothing.
 #[tokio::test(start_paused = true)]
 async fn a_circuit_that_opens_during_the_interval_is_not_asked() {

@@ -119,6 +119,23 @@ fn names_of_headers_count_by_their_length() {
     assert_eq!(bytes(&"x".repeat(1_001)) - bytes("x"), 1_000);
 }
 
+// M4: the store is divided, and no part of it is smaller than the largest answer.
+#[test]
+fn an_answer_as_long_as_the_limit_has_room() {
+    for bytes in [1 << 20, 8 << 20, 64 << 20] {
+        let limit = bytes / 8 - (64 << 10);
+        let mut stage = Stage::with(|cached| {
+            let cached = cached.entries(10_000).bytes(bytes).body_limit(limit);
+            cached.stale_if_error(HOUR)
+        });
+        let body = "x".repeat(usize::try_from(limit).expect("short"));
+        assert!(
+            stage.keeps(&get("/a", &[]), reply(200, &[], &body)),
+            "{bytes}"
+        );
+    }
+}
+
 // M4
 #[test]
 fn a_cache_that_is_full_takes_no_more_than_its_bytes() {
