@@ -322,15 +322,18 @@ mod tests {
     const BUCKETS: u32 = 10;
     const WIDTH: u64 = 1_000_000;
 
-    #[derive(Default)]
-    struct Naive(Vec<(u64, bool, bool)>);
+    struct Naive {
+        buckets: u32,
+        calls: Vec<(u64, bool, bool)>,
+    }
 
     impl Naive {
         fn counts(&self, now: u64) -> WindowCounts {
             let bucket = now / WIDTH;
-            let within = |call: &&(u64, bool, bool)| bucket - call.0 / WIDTH < u64::from(BUCKETS);
+            let within =
+                |call: &&(u64, bool, bool)| bucket - call.0 / WIDTH < u64::from(self.buckets);
             let count = |which: &dyn Fn(&(u64, bool, bool)) -> bool| {
-                self.0
+                self.calls
                     .iter()
                     .filter(within)
                     .filter(|call| which(call))
@@ -366,15 +369,18 @@ mod tests {
     proptest! {
         // B3
         #[test]
-        fn the_window_is_what_was_recorded_in_the_last_buckets(start: u32, calls in calls()) {
-            let window = TimeWindow::new(SPAN, BUCKETS, true);
-            let mut naive = Naive::default();
+        fn the_window_is_what_was_recorded_in_the_last_buckets(
+            start: u32, buckets in 1..=MAX_BUCKETS, calls in calls(),
+        ) {
+            let span = Duration::from_nanos(WIDTH) * buckets;
+            let window = TimeWindow::new(span, buckets, true);
+            let mut naive = Naive { buckets, calls: Vec::new() };
             let mut now = u64::from(start);
             for (pause, failed, slow) in calls {
                 now += pause;
                 prop_assert_eq!(window.counts(0, now), naive.counts(now), "before, at {}", now);
                 record(&window, 0, now, failed, slow);
-                naive.0.push((now, failed, slow));
+                naive.calls.push((now, failed, slow));
                 prop_assert_eq!(window.counts(0, now), naive.counts(now), "after, at {}", now);
             }
         }
