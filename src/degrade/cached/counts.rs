@@ -28,7 +28,8 @@ pub struct NotAsked {
 
 /// Good answers that a cache did not keep, by reason. See [`CacheUsage`](super::CacheUsage).
 ///
-/// Each is counted once, for the first of these that holds. An answer to a HEAD is never kept, and is not counted.
+/// Each is counted once, for the first of these that holds; but where `Cache-Control` is not understood, as `other`. An
+/// answer to a HEAD is never kept, and is not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotKept {

@@ -6,7 +6,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use http::{
-    HeaderMap, HeaderName, Uri,
+    HeaderMap, HeaderName, HeaderValue, Uri,
     header::{AUTHORIZATION, COOKIE, FORWARDED, HOST, PROXY_AUTHORIZATION},
     uri::{Authority, Scheme},
 };
@@ -192,17 +192,19 @@ fn says_for_whom(piece: &[u8]) -> bool {
 fn authority(uri: &Uri, headers: &HeaderMap) -> Result<String, WhyNotAsked> {
     let in_uri = uri.authority().map(Authority::as_str);
     let mut hosts = headers.get_all(HOST).iter();
-    let host = match hosts.next() {
-        Some(host) => Some(host.to_str().map_err(|_| WhyNotAsked::Other)?),
-        None => None,
-    };
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(WhyNotAsked::TwoHosts);
+    }
+    let host = host.map(HeaderValue::to_str).transpose();
+    let host = host.map_err(|_| WhyNotAsked::Other)?;
     let disagree = in_uri
         .zip(host)
         .is_some_and(|(one, other)| !one.eq_ignore_ascii_case(other));
-    let authority = in_uri.or(host).unwrap_or_default();
-    if hosts.next().is_some() || disagree {
+    if disagree {
         return Err(WhyNotAsked::TwoHosts);
     }
+    let authority = in_uri.or(host).unwrap_or_default();
     // With a user, it says who asks; and of a password, the case matters.
     if authority.contains('@') {
         return Err(WhyNotAsked::Other);

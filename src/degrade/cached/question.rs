@@ -24,25 +24,30 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// An error for everything that the cache has nothing to do with.
+    /// An error for everything that the cache has nothing to do with: the first of
+    /// [`NotAsked`](super::NotAsked) that holds.
     pub(super) fn of<B>(
         request: &Request<B>,
         asks: Asks,
         keys: &Keys,
     ) -> Result<Self, WhyNotAsked> {
         let headers = request.headers();
+        let target = keys.of_target(request.uri(), headers);
+        let said = Directives::read(headers);
+        if target == Err(WhyNotAsked::TwoHosts) {
+            return Err(WhyNotAsked::TwoHosts);
+        }
+        if said.is_some_and(|said| said.no_store) {
+            return Err(WhyNotAsked::NoStore);
+        }
         if has_headers_removed(headers).unwrap_or(true) {
             return Err(WhyNotAsked::Other);
         }
-        let said = Directives::read(headers).ok_or(WhyNotAsked::Other)?;
-        if said.no_store {
-            return Err(WhyNotAsked::NoStore);
-        }
         Ok(Self {
-            target: keys.of_target(request.uri(), headers)?,
+            target: target?,
             asks,
             headers: headers.clone(),
-            said,
+            said: said.ok_or(WhyNotAsked::Other)?,
         })
     }
 }

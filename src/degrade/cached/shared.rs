@@ -98,12 +98,8 @@ impl Asked {
         let shared = self.shared.clone();
         let received = shared.clock.0.wall();
         let storable = storable(&self.question, status, headers, &shared.rules, received)?;
-        let announced = storable.announced.unwrap_or(0);
-        let room = usize::try_from(announced)
-            .ok()
-            .filter(|_| announced <= shared.rules.body_limit)
-            .ok_or(WhyNotKept::TooLarge)?;
-        let place = Place::take(&shared, shared.clock.0.now(), room).ok_or(WhyNotKept::NoPlace)?;
+        let room = usize::try_from(storable.announced.unwrap_or(0));
+        let room = room.map_err(|_| WhyNotKept::TooLarge)?;
         // Who passes a response on has to date it (RFC 9110, section 6.6.1).
         let date =
             freshness::write_date(received).and_then(|date| HeaderValue::try_from(date).ok());
@@ -113,6 +109,8 @@ impl Asked {
             headers: KeptHeaders::keep(headers, &date).ok_or(WhyNotKept::TooLarge)?,
             storable,
         };
+        // Last: nobody loses a place to what is not kept.
+        let place = Place::take(&shared, shared.clock.0.now(), room).ok_or(WhyNotKept::NoPlace)?;
         Ok(Recording::begin(self, head, place))
     }
 

@@ -49,6 +49,8 @@ pub(super) struct Storable {
 }
 
 /// Whether an answer may be kept, by its head. What is not understood is not kept. `received` is the time of day.
+///
+/// What speaks against it comes in the order of [`NotKept`](super::NotKept): the first is counted.
 pub(super) fn storable(
     question: &Question,
     status: StatusCode,
@@ -57,14 +59,21 @@ pub(super) fn storable(
     received: SystemTime,
 ) -> Result<Storable, WhyNotKept> {
     let said = Directives::read(answer).ok_or(WhyNotKept::Other)?;
-    let depends_on = vary::names(answer).ok_or(WhyNotKept::Vary)?;
     let forbidden = said.no_store || said.no_cache || said.private && rules.shared;
     only_if(!forbidden, WhyNotKept::Forbidden)?;
     only_if(!sets_cookies(answer), WhyNotKept::SetCookie)?;
+    let names = vary::names(answer);
+    let for_others = is_for_others(question, &said, names.as_deref().unwrap_or_default(), rules);
+    only_if(for_others, WhyNotKept::Credentials)?;
     let explicit = freshness::is_explicit(answer, &said, rules.shared);
     only_if(is_understood(status, explicit), WhyNotKept::Status)?;
-    let for_others = is_for_others(question, &said, &depends_on, rules);
-    only_if(for_others, WhyNotKept::Credentials)?;
+    let depends_on = names.ok_or(WhyNotKept::Vary)?;
+    let announced = announced(answer);
+    let is_short = |length| length <= rules.body_limit;
+    only_if(
+        announced.flatten().is_none_or(is_short),
+        WhyNotKept::TooLarge,
+    )?;
     only_if(is_whole(answer), WhyNotKept::Incomplete)?;
     let for_method = is_for_method(&question.asks, explicit, answer);
     let rest = for_method.zip(keeps_what_decides(answer)) == Some((true, true));
@@ -72,7 +81,7 @@ pub(super) fn storable(
     Ok(Storable {
         freshness: Freshness::read(answer, &said, rules, received).ok_or(WhyNotKept::Other)?,
         depends_on,
-        announced: announced(answer).ok_or(WhyNotKept::Other)?,
+        announced: announced.ok_or(WhyNotKept::Other)?,
     })
 }
 

@@ -310,6 +310,27 @@ fn whoever_reads_slowly_keeps_nobody_from_being_kept() {
     assert_eq!((usage.recording, no_place, incomplete), (0, 2, 63));
 }
 
+// M4
+#[test]
+fn what_is_not_kept_takes_nobodys_place() {
+    let recorder = Recorder::new();
+    let slow: Vec<_> = (0..64)
+        .map(|_| recorder.get(&[], Script::of(&["slow"])))
+        .collect();
+    recorder.clock.advance(HOUR / 60);
+    let long = "x".repeat(32 * 1024);
+    read(recorder.get(&[("x-long", &long)], Script::of(&["new"])));
+    for body in slow {
+        read(body);
+    }
+    let NotKept {
+        too_large,
+        no_place,
+        ..
+    } = recorder.cached.usage().not_kept;
+    assert_eq!((too_large, no_place), (1, 0));
+}
+
 // M4: it is the body that takes long, and not the head.
 #[test]
 fn whose_head_took_long_keeps_its_place_all_the_same() {

@@ -47,7 +47,9 @@ fn requests_that_are_none_for_the_cache_are_counted_by_why() {
     let other = |it: NotAsked| it.other;
     let length = ("content-length", "0");
     let overrides = ("x-http-method-override", "DELETE");
-    let cases: [(Question, Count); 13] = [
+    let no_keep = ("cache-control", "no-store");
+    let removed = ("connection", "x-tenant");
+    let cases: [(Question, Count); 17] = [
         (request("PUT", "/", &[]), method),
         (with_body("PUT"), method),
         (request("OPTIONS", "/", &[]), method),
@@ -61,6 +63,14 @@ fn requests_that_are_none_for_the_cache_are_counted_by_why() {
         (get("/", &[("cache-control", "max-age=\"")]), other),
         (get("/", &[("connection", "x-tenant")]), other),
         (get("http://me@a/", &[]), other),
+        // The first of those that hold.
+        (get("http://a/", &[("host", "b"), no_keep]), two_hosts),
+        (
+            get("/", &[("host", "\u{80}"), ("host", "b"), removed]),
+            two_hosts,
+        ),
+        (get("http://me@a/", &[no_keep]), no_store),
+        (get("/", &[no_keep, removed]), no_store),
     ];
     for (question, count) in cases {
         let text = format!("{question:?}");
@@ -112,12 +122,16 @@ fn good_answers_that_are_not_kept_are_counted_by_why() {
             "{name}: {value}"
         );
     }
-    let others: [(NotKept, Count); 4] = [
+    let long = "a".repeat(32 * 1024);
+    let others: [(NotKept, Count); 5] = [
         (counted(&[("cookie", "a=b")], 200, &[], "fine"), |it| {
             it.credentials
         }),
         (counted(&[], 302, &[], "fine"), |it| it.status),
         (counted(&[], 200, &[], "nine char"), |it| it.too_large),
+        (counted(&[], 200, &[("a", &long)], "fine"), |it| {
+            it.too_large
+        }),
         (
             counted(&[("a", &"a".repeat(9_000))], 200, &[("vary", "a")], ""),
             |it| it.vary,
@@ -131,6 +145,38 @@ fn good_answers_that_are_not_kept_are_counted_by_why() {
     let mut stage = told();
     stage.ask(request("HEAD", "/", &[]));
     assert_eq!(stage.cached.usage().not_kept, NotKept::default());
+}
+
+// M3: as `NotKept` has them.
+#[test]
+fn what_comes_first_of_all_that_holds_is_counted() {
+    type Count = fn(NotKept) -> u64;
+    let headers = [
+        ("cache-control", "no-store"),
+        ("set-cookie", "a=b"),
+        ("vary", "*"),
+        ("content-length", "9"),
+        ("content-range", "bytes 0-3/9"),
+        ("connection", "vary"),
+    ];
+    let cookie = [("cookie", "a=b")];
+    let steps: [(usize, u16, usize, Count); 8] = [
+        (1, 302, 0, |it| it.forbidden),
+        (1, 302, 1, |it| it.set_cookie),
+        (1, 302, 2, |it| it.credentials),
+        (0, 302, 2, |it| it.status),
+        (0, 200, 2, |it| it.vary),
+        (0, 200, 3, |it| it.too_large),
+        (0, 200, 4, |it| it.incomplete),
+        (0, 200, 5, |it| it.other),
+    ];
+    for (cookies, status, left_out, count) in steps {
+        let mut stage = told();
+        stage.says(reply(status, &headers[left_out..], "fine"));
+        stage.ask(get("/", &cookie[..cookies]));
+        let counted = stage.cached.usage().not_kept;
+        assert_eq!((count(counted), sum_kept(counted)), (1, 1), "{counted:?}");
+    }
 }
 
 fn sum_kept(it: NotKept) -> u64 {
