@@ -54,7 +54,7 @@ fn only_the_origin_can_tell(question: &Question) -> bool {
         || question.asks.is_told() && question.headers.contains_key(IF_NONE_MATCH)
 }
 
-/// By the weak comparison. A list that is not understood matches nothing.
+/// By the weak comparison. A list that is not understood matches nothing, nor does a tag that is empty.
 fn has_tag(request: &HeaderMap, answer: &HeaderMap) -> bool {
     let strong = |tag: &str| {
         tag.trim_matches([' ', '\t'])
@@ -65,6 +65,7 @@ fn has_tag(request: &HeaderMap, answer: &HeaderMap) -> bool {
         .get(ETAG)
         .and_then(|tag| tag.to_str().ok())
         .map(strong)
+        .filter(|tag| !tag.is_empty())
     else {
         return false;
     };

@@ -419,6 +419,19 @@ fn whoever_has_the_answer_already_is_told_so() {
     assert!(got.header("cache-status").contains("; hit;"));
 }
 
+// M4: a list may have empty elements (RFC 9110, section 5.6.1.2).
+#[test]
+fn by_a_tag_that_says_nothing_nobody_is_told_that_he_has_it() {
+    let mut stage = Stage::new();
+    for tag in ["", "W/"] {
+        stage.says(reply(200, &[("etag", tag)], "whole"));
+        stage.ask(get("/a", &[]));
+        let asked = get("/a", &[("if-none-match", "\"1\",, \"2\"")]);
+        let got = stage.ask_while_open(asked);
+        assert_eq!((got.is_kept(), got.body), (true, "whole".into()), "{tag}");
+    }
+}
+
 // M4
 #[test]
 fn a_head_is_answered_from_a_get() {
