@@ -151,3 +151,31 @@ fn add(body: &mut Vec<u8>, data: &[u8], limit: u64) -> bool {
     body.extend_from_slice(data);
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // M4
+    #[test]
+    fn a_body_gets_twice_the_room_each_time_and_never_more_than_there_may_be() {
+        let mut body = Vec::with_capacity(10);
+        // What was announced fits without another copy.
+        let pieces = [
+            (4, 10),
+            (6, 10),
+            (1, 20),
+            (10, 40),
+            (20, 80),
+            (39, 80),
+            (1, 100),
+            (19, 100),
+        ];
+        for (length, room) in pieces {
+            assert!(add(&mut body, &vec![0; length], 100));
+            assert_eq!(body.capacity(), room, "of {}", body.len());
+        }
+        assert!(!add(&mut body, &[0], 100));
+        assert_eq!((body.len(), body.capacity()), (100, 100));
+    }
+}

@@ -231,3 +231,29 @@ impl std::fmt::Debug for Store {
         f.debug_struct("Store").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // M4: one writer in many locks only its own shard, as long as each has room for eight of the largest answers, and
+    // for 32 of them.
+    #[test]
+    fn there_are_as_many_shards_as_have_room_for_enough() {
+        let (mib, room) = (1 << 20, 8 * MAX_HEAD);
+        for (entries, bytes, body_limit, number) in [
+            (10_000, 64 * mib, 256 << 10, 16),
+            (10_000, 64 * mib, 0, 64),
+            (10_000, 1_024 * mib, 0, 64),
+            (10_000, 2 * room, 0, 2),
+            (10_000, 2 * room - 1, 0, 1),
+            (320, 64 * mib, 0, 8),
+            (64, 64 * mib, 0, 2),
+            (63, 64 * mib, 0, 1),
+            (8, 0, 0, 1),
+        ] {
+            let found = shards(entries, bytes, body_limit);
+            assert_eq!(found, number, "{entries}, {bytes}, {body_limit}");
+        }
+    }
+}
