@@ -21,7 +21,7 @@ use tower_breaker::{
     degrade::{
         Because, Degraded, FallbackKind,
         cached::{Cached, CachedBody, CachedService, NotKept},
-        fallback::{self, FallbackLayer},
+        fallback::{self, CountedFor, FallbackLayer},
     },
 };
 
@@ -148,6 +148,78 @@ fn a_body_is_passed_on_as_it_comes_and_kept_at_its_end() {
     assert!(poll(&mut body).is_none());
     assert_eq!(recorder.cached.usage().recording, 0);
     assert_eq!(recorder.kept().expect("kept"), "onetwo");
+}
+
+// M4: a server goes by that, as to whether there is a body, and which length it writes.
+#[test]
+fn a_body_says_how_long_it_is_and_when_it_is_over() {
+    fn said<B: Body>(body: &B) -> (bool, Option<u64>) {
+        (body.is_end_stream(), body.size_hint().exact())
+    }
+    fn before_and_after<B: Body + Unpin>(mut body: CachedBody<B>) -> [(bool, Option<u64>); 2] {
+        let before = said(&body);
+        poll(&mut body);
+        [before, said(&body)]
+    }
+    let inner = CachedBody::from(Full::new(Bytes::from("live")));
+    let short = [(false, Some(4)), (true, Some(0))];
+    assert_eq!(before_and_after(inner), short);
+    let recorder = Recorder::new();
+    for (text, told) in [("kept", short), ("", [(true, Some(0)); 2])] {
+        let live = recorder.get(&[], Script::of(&[text]));
+        assert_eq!(said(&live), (false, None));
+        read(live);
+        let kept = recorder.ask(get("/a", &[])).expect("kept");
+        assert_eq!(before_and_after(kept.into_body()), told);
+    }
+}
+
+/// A body of a request that is never read, and what it says of itself.
+#[derive(Clone, Copy)]
+struct Unread {
+    is_over: bool,
+    length: Option<u64>,
+}
+
+impl Body for Unread {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        unreachable!("nobody reads it")
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_over
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::new, SizeHint::with_exact)
+    }
+}
+
+// M3: some bodies know their length and not their end, and some the other way round.
+#[test]
+fn a_request_has_no_body_if_that_says_in_any_way_that_it_is_empty() {
+    for (is_over, length, bodies) in [
+        (true, None, 0),
+        (false, Some(0), 0),
+        (false, Some(1), 1),
+        (false, None, 1),
+    ] {
+        let cached = Cached::builder().build().expect("fine");
+        let origin = service_fn(|_: http::Request<Unread>| async {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+        });
+        let service = cached.layer(CountedFor::nobody()).layer(origin);
+        let asked = service.oneshot(http::Request::new(Unread { is_over, length }));
+        asked.now_or_never().expect("at once").expect("fine");
+        let counted = cached.usage().not_asked.body;
+        assert_eq!(counted, bodies, "{is_over}, {length:?}");
+    }
 }
 
 // M3
@@ -342,9 +414,7 @@ fn whose_head_took_long_keeps_its_place_all_the_same() {
         async { Ok::<_, BoxError>(reply(200, &[], "").map(|_| Script::of(&["quick"]))) }
     });
     let ask = || {
-        let service = recorder
-            .cached
-            .layer(tower_breaker::degrade::fallback::CountedFor::nobody());
+        let service = recorder.cached.layer(CountedFor::nobody());
         let service = service.boxed_errors().layer(origin.clone());
         let asked = service.oneshot(get("/a", &[])).now_or_never();
         asked.expect("at once").expect("an answer").into_body()
@@ -386,6 +456,33 @@ fn an_answer_that_was_on_its_way_when_something_changed_is_not_kept() {
     read(before);
     assert_eq!(recorder.kept(), None);
     assert_eq!(recorder.cached.usage().not_kept.outdated, 2);
+}
+
+// M3: a change elsewhere counts only by chance, for one in 256.
+#[test]
+fn answers_that_are_on_their_way_stay_good_when_something_else_changes() {
+    let recorder = Recorder::new();
+    let answer = |body| {
+        let response = reply(200, &[], "").map(|_| body);
+        recorder
+            .answers
+            .lock()
+            .expect("fine")
+            .push_back(Ok(response));
+    };
+    let on_their_way: Vec<_> = (0..16)
+        .map(|at| {
+            answer(Script::of(&["fine"]));
+            let asked = recorder.ask(get(&format!("/{at}"), &[]));
+            asked.expect("an answer").into_body()
+        })
+        .collect();
+    answer(Script::default());
+    recorder.ask(request("POST", "/other", &[])).expect("fine");
+    for body in on_their_way {
+        read(body);
+    }
+    assert!(recorder.cached.usage().answers > 0);
 }
 
 /// Says that it is over when it is dropped, also by a panic: or the others would go on for ever.

@@ -108,15 +108,32 @@ fn what_is_said_of_memory_is_no_less_than_what_is_taken() {
     }
 }
 
+/// How many bytes it takes to keep an answer with this header.
+fn bytes_with(name: &str, value: &str) -> u64 {
+    let mut stage = Stage::new();
+    assert!(stage.keeps(&get("/a", &[]), reply(200, &[(name, value)], "")));
+    stage.cached.usage().bytes
+}
+
 // M4
 #[test]
 fn names_of_headers_count_by_their_length() {
-    let bytes = |name: &str| {
-        let mut stage = Stage::new();
-        assert!(stage.keeps(&get("/a", &[]), reply(200, &[(name, "")], "")));
-        stage.cached.usage().bytes
-    };
+    let bytes = |name: &str| bytes_with(name, "");
     assert_eq!(bytes(&"x".repeat(1_001)) - bytes("x"), 1_000);
+}
+
+// M4
+#[test]
+fn values_of_headers_count_by_their_length() {
+    let bytes = |value: &str| bytes_with("x-one", value);
+    assert_eq!(bytes(&"x".repeat(1_001)) - bytes("x"), 1_000);
+}
+
+// M4: once as the answer has them, and once for finding it.
+#[test]
+fn names_in_vary_count_twice() {
+    let bytes = |name: &str| bytes_with("vary", name);
+    assert_eq!(bytes(&"x".repeat(1_001)) - bytes("x"), 2_000);
 }
 
 // M4: the store is divided, and no part of it is smaller than the largest answer.

@@ -122,6 +122,9 @@ fn what_is_answered_to_it_says_that_it_may_be_kept() {
     assert!(!keeps(&[FOR_A_MINUTE, ITSELF, ITSELF]));
     let not_for_us = ("connection", "Content-Location");
     assert!(!keeps(&[FOR_A_MINUTE, ITSELF, not_for_us]));
+    // No path: it is about the whole server.
+    let all = reply(200, &[FOR_A_MINUTE, ("content-location", "*")], "fine");
+    assert!(!stage.keeps(&request("POST", "*", &[]), all));
 }
 
 // M3: all else is as ever.

@@ -432,6 +432,19 @@ fn by_a_tag_that_says_nothing_nobody_is_told_that_he_has_it() {
     }
 }
 
+// M4: RFC 9110, section 13.2.1.
+#[test]
+fn only_in_place_of_a_200_is_anybody_told_that_he_has_it() {
+    let mut stage = Stage::new();
+    for status in [203, 404] {
+        stage.says(reply(status, &[("etag", "\"7\"")], "whole"));
+        stage.ask(get("/a", &[]));
+        let got = stage.ask_while_open(get("/a", &[("if-none-match", "\"7\"")]));
+        let got = (got.is_kept(), got.head.status.as_u16(), got.body);
+        assert_eq!(got, (true, status, "whole".into()));
+    }
+}
+
 // M4
 #[test]
 fn a_head_is_answered_from_a_get() {
@@ -506,6 +519,47 @@ fn what_changes_something_makes_answers_out_of_date() {
             "{elsewhere}"
         );
     }
+}
+
+// M3: an origin is scheme, host and port (RFC 9111, section 4.4).
+#[test]
+fn what_a_response_names_by_another_scheme_is_of_another_origin() {
+    let mut stage = Stage::new();
+    for (named, kept) in [
+        ("https://here/b", true),
+        ("http://here/b", false),
+        ("/b", false),
+    ] {
+        stage.says(reply(200, &[], "fine"));
+        stage.ask(get("http://here/b", &[]));
+        stage.says(reply(201, &[("location", named)], ""));
+        stage.ask(request("POST", "http://here/a", &[]));
+        let got = stage.ask_while_open(get("http://here/b", &[]));
+        assert_eq!(got.is_kept(), kept, "{named}");
+    }
+}
+
+// M3: nobody knows whether the dependency has done anything.
+#[test]
+fn what_a_fallback_or_a_rejection_has_answered_has_changed_nothing() {
+    let mut stage = Stage::new();
+    stage.says(reply(200, &[], "fine"));
+    stage.ask(get("/a", &[]));
+    let kept = stage.ask_while_open(get("/a", &[])).head.extensions;
+    let rejection = stage.ask_while_open(get("/b", &[])).head.extensions;
+    let (mut by_fallback, mut rejected) = (reply(202, &[], ""), reply(202, &[], ""));
+    let degraded = *kept.get::<Degraded>().expect("marked");
+    by_fallback.extensions_mut().insert(degraded);
+    let mark = rejection.get::<Rejected>().expect("marked").clone();
+    rejected.extensions_mut().insert(mark);
+    for response in [by_fallback, rejected] {
+        stage.says(response);
+        stage.ask(request("POST", "/a", &[]));
+        assert!(stage.ask_while_open(get("/a", &[])).is_kept());
+    }
+    stage.says(reply(202, &[], ""));
+    stage.ask(request("POST", "/a", &[]));
+    assert!(!stage.ask_while_open(get("/a", &[])).is_kept());
 }
 
 // M4
