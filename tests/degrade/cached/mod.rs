@@ -6,6 +6,7 @@ mod counts;
 mod hostile;
 mod methods;
 mod oracle;
+mod printed;
 mod serving;
 mod sockets;
 mod stage;
