@@ -11,6 +11,7 @@ mod fallback;
 mod hold;
 mod isolation;
 mod queue;
+mod queue_contract;
 mod queue_hostile;
 mod queue_model;
 mod queue_whole;
