@@ -20,8 +20,10 @@ use tokio::{
 };
 use tower::{Service, ServiceBuilder, service_fn};
 use tower_breaker::{
-    Circuit, CircuitBreakerLayer, State,
-    degrade::queue::{Dead, DeadLetter, Drained, Drainer, Entry, IDEMPOTENCY_KEY, Memory, Outbox},
+    Circuit, CircuitBreakerLayer, Outcome, State,
+    degrade::queue::{
+        Dead, DeadLetter, Drained, Drainer, Entry, IDEMPOTENCY_KEY, Memory, Outbox, Take,
+    },
 };
 
 use crate::support::{millis, secs};
@@ -242,6 +244,10 @@ impl Dying {
     }
 }
 
+pub(crate) fn days(days: u64) -> Duration {
+    secs(days * 24 * 60 * 60)
+}
+
 /// Runs it for so long, and then ends it.
 async fn run_for<S>(drainer: Drainer<Memory, S>, time: Duration) -> Drained
 where
@@ -366,6 +372,9 @@ async fn nor_is_one_by_its_own_circuit() {
     // A ramp lets ten pass in each second in any case (D6), and it does not wait for longer than that takes.
     let took = dependency.seen()[29].at - dependency.seen()[0].at;
     assert!(took < secs(4), "{took:?}");
+    // Nor does it ask at each interval what it has asked just now.
+    let tenths = u64::try_from(took.as_millis() / 100).expect("a short time");
+    assert!(rejected.ramping <= tenths + 1, "{rejected:?} in {took:?}");
     let numbers: Vec<_> = (0..30).map(|number| number.to_string()).collect();
     assert_eq!(dependency.bodies(), numbers);
 }
@@ -698,6 +707,29 @@ async fn a_classifier_says_what_is_delivered() {
     assert_eq!((drained.delivered, dying.told()), (1, vec![]));
 }
 
+// M7: also one that comes as an error, and has no time.
+#[tokio::test(start_paused = true)]
+async fn a_classifier_says_what_is_a_rejection() {
+    let (outbox, circuit, dying) = (Memory::new(), circuit(), Dying::default());
+    let dependency = Dependency::doing([Do::Fail; 2]);
+    put_all(&outbox, &["one"]).await;
+    let begun = Instant::now();
+    let classifier = |result: Result<&Response<Bytes>, &BoxError>| match result {
+        Ok(_) => Outcome::Success,
+        Err(_) => Outcome::InnerRejection,
+    };
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let drainer = drainer.classify_with(classifier).max_attempts(1);
+    let drained = drainer.dead_letter(dying.hook()).run(sleep(secs(5))).await;
+    assert_eq!((drained.delivered, dying.told()), (1, vec![]));
+    let at: Vec<_> = dependency
+        .seen()
+        .iter()
+        .map(|seen| (seen.at - begun).as_secs())
+        .collect();
+    assert_eq!(at, [0, 1, 2]);
+}
+
 // M6, M7: also where the circuit is open all the time.
 #[tokio::test(start_paused = true)]
 async fn what_is_too_old_is_dead() {
@@ -718,6 +750,42 @@ async fn what_is_too_old_is_dead() {
     assert_eq!(dying.told().len(), 2);
     assert_eq!(outbox.ledger().entries(), 0);
     assert!(dependency.seen().is_empty());
+}
+
+// M7: another drainer had it when this one looked for what is old.
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_when_it_is_too_old_is_dead() {
+    let (dependency, outbox, circuit) = (Dependency::default(), Memory::new(), circuit());
+    let dying = Dying::default();
+    put_all(&outbox, &["one"]).await;
+    let Ok(Take::One(taken)) = outbox.take(secs(600)).await else {
+        panic!("it is there");
+    };
+    sleep(secs(40)).await;
+    circuit.trip(secs(40)).expect("normal mode");
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let _drainer = spawn(drainer.max_age(secs(60)).dead_letter(dying.hook()));
+    sleep(secs(10)).await;
+    outbox.abandon(taken.lease);
+    sleep(secs(31)).await;
+    assert_eq!(dying.told(), [("one".to_owned(), Dead::TooOld)]);
+    assert!(dependency.seen().is_empty());
+}
+
+// M7: a lease is twice the limit of a try, and ten seconds.
+#[tokio::test(start_paused = true)]
+async fn whoever_is_told_of_a_dead_letter_has_the_time_of_a_lease() {
+    for (takes, expected) in [(11_990, (1, 0)), (12_010, (0, 1))] {
+        let (outbox, circuit) = (Memory::new(), circuit());
+        let dependency = Dependency::doing([Do::Status(404)]);
+        put_all(&outbox, &["one"]).await;
+        let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+        let drainer = drainer
+            .attempt_timeout(secs(1))
+            .dead_letter(move |_| sleep(millis(takes)));
+        let drained = run_for(drainer, millis(12_100)).await;
+        assert_eq!((drained.dead, drained.delivered), expected, "{takes} ms");
+    }
 }
 
 // M7
@@ -787,6 +855,20 @@ async fn no_two_tries_in_less_than_an_interval() {
         seen.windows(2)
             .all(|two| two[1].at - two[0].at == millis(250))
     );
+}
+
+// M7
+#[tokio::test(start_paused = true)]
+async fn an_interval_may_be_of_months() {
+    let (dependency, outbox, circuit) = (Dependency::default(), Memory::new(), circuit());
+    put_all(&outbox, &["one", "two"]).await;
+    let drainer = Drainer::new(&circuit, outbox.clone(), dependency.service());
+    let drainer = drainer.interval(days(100)).max_age(days(200));
+    let _drained = run_for(drainer, days(101)).await;
+    let [one, two] = &dependency.seen()[..] else {
+        panic!("both are made");
+    };
+    assert_eq!(two.at - one.at, days(100));
 }
 
 // M7
@@ -952,4 +1034,28 @@ async fn the_circuit_shows_its_queue() {
     assert_eq!((queue.entries, queue.delivered, queue.dead), (2, 1, 1));
     assert_eq!(queue.bytes, outbox.ledger().bytes());
     assert_eq!(queue.oldest, Some(secs(1)));
+}
+
+// M7
+#[test]
+fn what_it_is_made_of_can_be_seen() {
+    let drainer = Drainer::new(&circuit(), Memory::new(), ());
+    let printed = format!("{:?}", drainer.max_attempts(7));
+    assert!(
+        printed.contains("orders") && printed.contains("max_attempts: 7"),
+        "{printed}"
+    );
+}
+
+// M7
+#[test]
+fn why_it_is_dead_can_be_read() {
+    let gone = Dead::Answered(http::StatusCode::GONE);
+    let read = [Dead::TooManyAttempts, Dead::TooOld, gone].map(|why| why.to_string());
+    let words = [
+        "it was tried too often",
+        "it was kept for too long",
+        "the answer was 410 Gone",
+    ];
+    assert_eq!(read, words);
 }
