@@ -13,7 +13,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, Request, Response, StatusCode};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::CONTENT_TYPE,
+};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{sleep, timeout};
@@ -32,7 +35,7 @@ use tower_breaker::{
 };
 
 use crate::{
-    drainer::{Dependency, Do},
+    drainer::{Dependency, Do, days},
     support::{millis, secs},
 };
 
@@ -373,7 +376,10 @@ async fn no_credentials_are_kept() {
         "set-cookie",
     ] {
         let refused = layer.clone().allow_header(HeaderName::from_static(name));
-        assert_eq!(refused.expect_err("refused").name(), name);
+        let refused = refused.expect_err("refused");
+        assert_eq!(refused.name(), name);
+        let read = format!("`{name}` has credentials, which are not kept");
+        assert_eq!(refused.to_string(), read);
     }
     let layer = layer
         .allow_header(HeaderName::from_static("x-shop"))
@@ -406,7 +412,11 @@ async fn no_credentials_are_kept() {
     );
     assert_eq!(entry.uri(), "http://shop/orders?a=b");
     assert_eq!(entry.order_key(), "shop/orders");
-    assert!(!format!("{entry:?}").contains("secret"));
+    let printed = format!("{entry:?}");
+    assert!(
+        printed.contains("/orders") && !printed.contains("secret"),
+        "{printed}"
+    );
 }
 
 // M6
@@ -432,6 +442,62 @@ async fn full_is_the_rejection() {
         fixture.circuit.trip(secs(10)).expect("normal mode");
         assert_eq!(fixture.queue().entries, 0);
     }
+}
+
+// M6
+#[test]
+fn an_entry_takes_what_is_in_it_and_256_bytes() {
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/plain"))]);
+    let uri = Uri::from_static("http://shop/orders?a=bc");
+    let entry = Entry::new(Method::POST, uri, headers, "a book".into(), "ann");
+    let uri = "shop".len() + "/orders".len() + "a=bc".len();
+    let header = "content-type".len() + "text/plain".len();
+    let bytes = uri + header + "a book".len() + "ann".len() + 256;
+    assert_eq!(entry.bytes(), bytes as u64);
+}
+
+// M6: for an outbox that finds them when it is opened.
+#[test]
+fn what_was_kept_before_has_room_whether_there_is_any() {
+    let ledger = Ledger::new(2, 100);
+    assert_eq!(ledger.bounds(), (2, 100));
+    let found = [60, 70].map(|bytes| ledger.found(bytes));
+    assert_eq!((ledger.entries(), ledger.bytes()), (2, 130));
+    assert!(ledger.reserve(0).is_none(), "no more");
+    drop(found);
+    assert_eq!((ledger.entries(), ledger.bytes()), (0, 0));
+    assert!(ledger.reserve(100).is_some(), "all room is free");
+}
+
+// M7: of one that has ended in this very instant, nothing is heard any more.
+#[tokio::test(start_paused = true)]
+async fn a_lease_ends_when_its_time_is_over() {
+    for (later, is_held) in [(99, true), (100, false)] {
+        let memory = Memory::new();
+        crate::drainer::put(&memory, "/orders", "one").await;
+        let Ok(Take::One(taken)) = memory.take(millis(100)).await else {
+            panic!("it is there");
+        };
+        sleep(millis(later)).await;
+        assert_eq!(memory.done(taken.lease).await, Ok(is_held), "{later} ms");
+    }
+}
+
+// M6
+#[tokio::test(start_paused = true)]
+async fn waits_and_leases_may_be_of_months() {
+    let memory = Memory::new();
+    crate::drainer::put(&memory, "/orders", "one").await;
+    let Ok(Take::One(taken)) = memory.take(days(100)).await else {
+        panic!("it is there");
+    };
+    sleep(days(99)).await;
+    let back = memory.give_back(taken.lease, 1, days(100)).await;
+    assert_eq!(back, Ok(true), "it was leased");
+    sleep(days(99)).await;
+    assert!(matches!(memory.take(secs(1)).await, Ok(Take::Nothing(_))));
+    sleep(days(1)).await;
+    assert!(matches!(memory.take(secs(1)).await, Ok(Take::One(_))));
 }
 
 // M6: room is taken before the body is read.
@@ -471,6 +537,8 @@ async fn a_body_of_any_kind_is_kept_up_to_the_limit() {
     );
     let bodies: Vec<_> = kept.iter().map(Entry::body).collect();
     assert_eq!(bodies, ["", "abcd", "abcd"]);
+    let room = fixture.memory.ledger().reserve(16 << 20);
+    assert!(room.is_some(), "all room is free");
 }
 
 // M6: what cannot be kept is sent as it comes.
@@ -852,6 +920,7 @@ async fn a_durable_one_says_so_and_tells_its_errors() {
     assert!(is_rejection(&call("two").await));
     assert_eq!(*told.lock().expect("no panic"), ["the disk is full"]);
     assert_eq!((fixture.queue().entries, fixture.queue().refused), (1, 1));
+    assert_eq!(fixture.queue().oldest, None, "this one does not know");
 }
 
 // M7: a store that fails is asked again, and nothing is lost.
@@ -919,6 +988,10 @@ async fn what_it_is_made_of_can_be_seen() {
         printed.contains("orders") && printed.contains("DeferLayer"),
         "{printed}"
     );
+    assert!(printed.contains("body_limit: 65536"), "{printed}");
+    let mut service = fixture.layer().layer(fixture.protected());
+    let call = service.call(post("one"));
+    assert_eq!(format!("{call:?}"), "QueueFuture { .. }");
     let outbox = OutboxLayer::new(&fixture.circuit, Durable::default()).boxed_errors();
     assert!(format!("{:?}", outbox.clone()).contains("OutboxLayer"));
 }
