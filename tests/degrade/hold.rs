@@ -16,7 +16,7 @@ use tower_breaker::{
 };
 
 use crate::{
-    drainer::{Dependency, Do, circuit},
+    drainer::{Dependency, Do, circuit, days},
     support::{millis, secs},
 };
 
@@ -149,6 +149,20 @@ async fn it_waits_no_longer_than_it_may() {
 
 // M6
 #[tokio::test(start_paused = true)]
+async fn it_may_wait_for_months() {
+    let mut fixture = Fixture::new();
+    fixture.layer = fixture.layer.at_most(days(100));
+    assert!(fixture.circuit.force_open());
+    let calls = fixture.calls(1).await;
+    sleep(days(99)).await;
+    fixture.circuit.reset();
+    for call in calls {
+        assert_eq!(status(call).await, 200);
+    }
+}
+
+// M6
+#[tokio::test(start_paused = true)]
 async fn no_more_wait_than_may() {
     let mut fixture = Fixture::new().open();
     fixture.layer = fixture.layer.waiting(2);
@@ -265,6 +279,30 @@ async fn whoever_a_ramp_turns_away_waits_as_well() {
             .iter()
             .any(|total| total.cause.label() == "ramping")
     );
+}
+
+// M6, D6, M2
+#[tokio::test(start_paused = true)]
+async fn whoever_a_ramp_turns_away_waits_around_a_bulkhead_as_well() {
+    let circuit = Circuit::builder("orders").ramp(secs(20), 0.1);
+    let fixture = Fixture::of(circuit.build().expect("valid")).open();
+    let probe = fixture.call("probe").await.expect("infallible");
+    assert_eq!(probe.status(), 200);
+    let dependency = fixture.dependency.clone();
+    let service = ServiceBuilder::new()
+        .layer(fixture.layer.clone())
+        .layer(BulkheadLayer::new())
+        .layer(CircuitBreakerLayer::new(fixture.circuit.clone()))
+        .service(service_fn(move |request| {
+            let answer = dependency.clone().answer(request);
+            async { Ok::<_, Infallible>(answer.await.expect("no errors here")) }
+        }));
+    for _ in 0..50 {
+        let request = Request::post("/orders").body(Bytes::new());
+        let answer = service.clone().oneshot(request.expect("valid")).await;
+        assert_eq!(answer.expect("infallible").status(), 200);
+    }
+    assert_eq!(fixture.rejected(), 0);
 }
 
 // M6, B9: asking again and again would undo what shedding does.
@@ -394,6 +432,25 @@ async fn where_there_is_room_the_next_probe_goes_after_a_second() {
     let _calls = fixture.calls(2).await;
     sleep(secs(15)).await;
     assert_eq!(fixture.seconds_since(begun), [10, 11]);
+}
+
+// M6: it has been full for long, and a second is from when there is room.
+#[tokio::test(start_paused = true)]
+async fn where_there_is_room_again_the_next_probe_goes_after_a_second() {
+    let circuit = Circuit::builder("orders").permits(2).success_threshold(5);
+    let circuit = circuit.half_open_timeout(secs(100));
+    let fixture = Fixture::of(circuit.build().expect("valid")).open();
+    fixture.dependency.then([Do::Hang]);
+    let begun = Instant::now();
+    sleep(secs(10)).await;
+    let [one, two] = [(), ()].map(|()| fixture.circuit.try_acquire().expect("a probe"));
+    let _calls = fixture.calls(2).await;
+    sleep(secs(2)).await;
+    one.success();
+    sleep(secs(5)).await;
+    two.success();
+    sleep(secs(5)).await;
+    assert_eq!(fixture.seconds_since(begun), [12, 18]);
 }
 
 // M6: nothing that is bad is marked as another answer.
