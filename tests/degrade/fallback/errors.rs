@@ -133,3 +133,33 @@ fn what_cannot_fail_keeps_the_error() {
     let answer: Result<_, Infallible> = ask(layer.layer(behind(&circuit, 200)));
     assert!(answer.is_ok());
 }
+
+// M1: also if the call has ended in an error that is in a box itself.
+#[test]
+fn an_error_in_a_box_tells_what_it_told_before() {
+    let inner = service_fn(async |_: Request<String>| {
+        let error = CircuitError::Inner(Broken("no connection"));
+        Err::<Response<String>, BoxError>(error.into())
+    });
+    let layer = FallbackLayer::on_failure(circuit(), service(failing()))
+        .keeping_request()
+        .boxed_errors();
+    let error = ask(layer.layer(inner).map_err(FallbackError::into_boxed)).unwrap_err();
+    assert_eq!(
+        chain(&*error),
+        "the fallback failed: the replica is down <- the call failed <- no connection"
+    );
+    assert!(format!("{error:?}").contains("no connection"), "{error:?}");
+}
+
+// M1
+#[test]
+fn a_cause_reads_as_what_is_behind_it() {
+    let error = CircuitError::Inner(Broken("no connection"));
+    let because = Because::Error(error.clone());
+    assert_eq!(because.error(), Some(&error));
+    assert_eq!(chain(&because), "the call failed <- no connection");
+    let because = Because::<CircuitError<Broken>>::Response;
+    assert_eq!(because.error(), None);
+    assert_eq!(chain(&because), "the dependency answered with a failure");
+}

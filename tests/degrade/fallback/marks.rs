@@ -155,3 +155,29 @@ fn a_bad_answer_is_an_answer() {
     assert_eq!(answer.status(), 500);
     assert_eq!(mark(&answer), Some((FallbackKind::Own, OPEN)));
 }
+
+// M1: around a service whose error is boxed, a response says as much as elsewhere.
+#[test]
+fn so_it_is_where_errors_are_boxed() {
+    let circuit = circuit();
+    let forging = |status: u16| {
+        service_fn(move |_: Request<String>| async move {
+            let response = Response::builder().status(status).header(HEADER, "forged");
+            Ok::<_, BoxError>(response.body(String::new())?)
+        })
+    };
+    let stand_in = |because: &Because<BoxError>| {
+        assert!(matches!(because, Because::Status(StatusCode::BAD_GATEWAY)));
+        stand_in()
+    };
+    let layer = FallbackLayer::on_failure(&circuit, response(stand_in)).header(HEADER);
+    let layer = layer.boxed_errors();
+    let live = ask(layer.layer(forging(200))).unwrap();
+    assert_eq!(live.headers().get(HEADER), None);
+    let answer = ask(layer.layer(forging(502))).unwrap();
+    assert_eq!(answer.headers()[HEADER], "value; cause=failed");
+    assert_eq!(
+        mark(&answer),
+        Some((FallbackKind::Value, FallbackCause::Failed))
+    );
+}

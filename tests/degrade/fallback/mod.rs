@@ -10,6 +10,7 @@ mod grpc;
 mod kept;
 mod marks;
 mod nested;
+mod printed;
 #[cfg(feature = "reqwest")]
 mod reqwest_client;
 mod routers;

@@ -5,7 +5,7 @@ use tower_breaker::{
     CircuitError, Rejected,
     degrade::{
         Because, Degraded,
-        fallback::{Answer, FallbackLayer, response, service, value},
+        fallback::{Answer, FallbackLayer, response, service, try_from_fn, value},
     },
 };
 
@@ -117,4 +117,26 @@ fn a_fallback_inside_the_breaker_is_found_out() {
     let Ok(_) = ask(layer.layer(behind(&circuit, 200)));
     assert_eq!(parts(&circuit).hidden_failures, 0);
     assert_eq!(parts(&other).hidden_failures, 0);
+}
+
+// M1: what has no answer hides nothing. Nor does an answer to a call that another circuit has rejected.
+#[test]
+fn only_the_answer_to_a_failure_hides_it() {
+    let circuit = circuit();
+    let nothing = |(), _: &Because<Infallible>| async {
+        Err::<Response<String>, _>(Broken("nothing stored"))
+    };
+    let failing = service_fn(async |_: Request<String>| {
+        Ok::<_, Infallible>(Response::builder().status(500).body(String::new()).unwrap())
+    });
+    let inside = FallbackLayer::on_failure(&circuit, try_from_fn(nothing)).layer(failing);
+    let service = CircuitBreakerLayer::new(circuit.clone()).layer(inside);
+    assert!(ask(service).is_err());
+    circuit.reset();
+    let layer = FallbackLayer::on_rejection(&circuit, value(stand_in()));
+    let inside = layer.layer(behind(&open(), 200));
+    let Ok(answer) = ask(CircuitBreakerLayer::new(circuit.clone()).layer(inside));
+    assert_eq!(answer.body(), "stand-in");
+    assert_eq!(fallbacks(&circuit).len(), 2);
+    assert_eq!(parts(&circuit).hidden_failures, 0);
 }

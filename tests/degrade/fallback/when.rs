@@ -6,7 +6,7 @@ use tower_breaker::{
     CircuitError, Mode, Outcome,
     degrade::{
         Because,
-        fallback::{FallbackLayer, value},
+        fallback::{FallbackLayer, response, value},
     },
 };
 
@@ -178,6 +178,31 @@ fn a_service_of_numbers_has_fallbacks_as_well() {
             (FallbackKind::Value, FallbackCause::Failed, 1, 0),
         ]
     );
+}
+
+// M1
+#[test]
+fn a_response_that_is_not_http_has_no_status() {
+    let odd_ones_fail = |result: Result<&u32, &Broken>| match result {
+        Ok(number) if number % 2 == 1 => Outcome::Failure,
+        _ => Outcome::Success,
+    };
+    let stand_in = |because: &Because<Broken>| {
+        assert_eq!(*because, Because::Response);
+        assert_eq!(
+            because.to_string(),
+            "the dependency answered with a failure"
+        );
+        0
+    };
+    let layer = FallbackLayer::on_failure(circuit(), response(stand_in));
+    let layer = layer.any_response().classify_with(odd_ones_fail);
+    let answers = [4, 7].map(|number| {
+        let client = service_fn(async |number: u32| Ok::<_, Broken>(number));
+        let answer = layer.layer(client).oneshot(number);
+        answer.now_or_never().unwrap()
+    });
+    assert_eq!(answers, [Ok(4), Ok(0)]);
 }
 
 // M1: what a failure is says the classifier; `when` narrows what is left.
