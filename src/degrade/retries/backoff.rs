@@ -61,3 +61,25 @@ impl Default for Backoff {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Backoff;
+
+    // M8
+    #[test]
+    fn the_numbers_are_those_of_splitmix64() {
+        let backoff = Backoff::default().seeded(1_234_567);
+        let published = [
+            6_457_827_717_110_365_317_u64,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+        ];
+        for number in published {
+            // Exactly: a float has as many bits.
+            let share = backoff.share() * 2_f64.powi(53);
+            assert_eq!(format!("{share}"), (number >> 11).to_string());
+        }
+    }
+}

@@ -397,3 +397,13 @@ fn a_circuit_knows_whether_anybody_keeps_to_its_setting() {
     let _: Policy = Retries::new(&circuit);
     assert_eq!(shown(), Some(totals(|_| ())));
 }
+
+// M8
+#[test]
+fn a_policy_can_be_seen() {
+    let printed = format!("{:?}", at_once(&circuit(plenty(1))).gate_only());
+    assert!(
+        printed.contains("reviews") && printed.contains("gate_only: true"),
+        "{printed}"
+    );
+}

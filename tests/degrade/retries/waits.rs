@@ -56,6 +56,20 @@ async fn a_retry_after_may_be_a_date() {
     assert!((3_590_000..=3_600_000).contains(&times[1]), "{times:?}");
 }
 
+// M8: of what is no failure, only these two ask to come back.
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_of_another_answer_is_not_waited_for() {
+    let ignoring = |_: Result<&Answer, &BoxError>| Outcome::Ignored;
+    for (status, asked) in [(200, 1), (404, 1), (408, 1), (425, 1), (429, 2), (503, 2)] {
+        let circuit = circuit(plenty(1));
+        let upstream = Upstream::new([retry_after(status, 1)]);
+        let policy: Policy = at_once(Retries::new(&circuit));
+        let client = stacked(policy.classifier(ignoring), &circuit, &upstream);
+        ask(&client, get()).await;
+        assert_eq!(upstream.asked(), asked, "{status}");
+    }
+}
+
 // M8: what nobody can read says nothing.
 #[tokio::test(start_paused = true)]
 async fn a_retry_after_that_cannot_be_read_says_nothing() {
