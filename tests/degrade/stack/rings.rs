@@ -109,6 +109,18 @@ async fn the_breaker_can_be_changed() {
     assert!(Rejected::find(&error).is_some());
 }
 
+// M9
+#[test]
+fn a_stack_can_be_seen() {
+    let circuit = Circuit::builder("reviews").build().unwrap();
+    let stack = StackLayer::of(&circuit).on_rejection(value(1));
+    let printed = format!("{stack:?}");
+    assert!(
+        printed.contains("reviews") && printed.contains("FallbackLayer"),
+        "{printed}"
+    );
+}
+
 // M9: the order in which parts are named makes no other type.
 #[cfg(all(feature = "cached", feature = "retries"))]
 #[test]
