@@ -363,6 +363,7 @@ mod tests {
         facts.freeze_half_open_timeout(next, Duration::from_secs(9));
         assert_eq!(facts.half_open_timeout().duration(), Duration::from_secs(9));
     }
+
     // D4
     #[test]
     fn of_the_late_probes_of_an_era_the_longest_teaches_and_of_eras_the_newest() {
