@@ -20,7 +20,7 @@ use super::{
     answer::PIECE, history::SECONDS, known::AllKnown, listing::Listing, pass::Pass, ring::Ring,
 };
 use crate::{
-    circuit::name::Name,
+    circuit::{listeners::Subscription, name::Name},
     registry::{Registry, WeakRegistry},
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Sampler {
     sampling: Mutex<Sampling>,
     /// The last passes.
     passes: Mutex<VecDeque<Arc<Pass>>>,
+    /// Here, because a stream goes on when its router is gone.
+    _events: Subscription,
 }
 
 /// What there is for a stream that knows one pass.
@@ -61,12 +63,15 @@ pub(super) enum Looked<T> {
 }
 
 impl Sampler {
-    pub(super) fn new(registry: &Registry, ring: Arc<Ring>) -> Self {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let ring = Arc::<Ring>::default();
+        let told = ring.clone();
         Self {
             registry: registry.downgrade(),
             ring,
             sampling: Mutex::default(),
             passes: Mutex::default(),
+            _events: registry.subscribe_events(move |_, event| told.push(event)),
         }
     }
 

@@ -19,12 +19,11 @@ use super::{
     page::page,
     places::Places,
     query::value_of,
-    ring::Ring,
     sampler::Sampler,
     stream::{EndsWhen, From, Stream},
 };
 use crate::{
-    circuit::{event::Event, handle::Circuit, listeners::Subscription},
+    circuit::{event::Event, handle::Circuit},
     registry::Registry,
 };
 
@@ -144,7 +143,6 @@ struct Watched {
     sampler: Arc<Sampler>,
     places: Arc<Places>,
     ends_when: Option<Arc<EndsWhen>>,
-    _events: Subscription,
 }
 
 impl Watched {
@@ -154,11 +152,8 @@ impl Watched {
             max_streams,
             ends_when,
         } = view;
-        let ring = Arc::new(Ring::default());
-        let told = ring.clone();
         Self {
-            _events: registry.subscribe_events(move |_, event| told.push(event)),
-            sampler: Arc::new(Sampler::new(&registry, ring)),
+            sampler: Arc::new(Sampler::new(&registry)),
             registry,
             places: Arc::new(Places::new(max_streams)),
             ends_when,

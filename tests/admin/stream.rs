@@ -594,6 +594,16 @@ async fn a_stream_ends_with_its_registry() {
     assert!(stream.next().await.is_none());
 }
 
+// L3: and not with its router, of which each connection may have had one of its own.
+#[tokio::test(start_paused = true)]
+async fn a_stream_goes_on_when_its_router_is_gone() {
+    let (registry, _) = registry(&["db"]);
+    let mut stream = Listening::begun(&router(&registry), "").await;
+    happen(&registry, "db");
+    assert_eq!(stream.next().await.expect("no end").event, "event");
+    assert_eq!(stream.next().await.expect("no end").event, "update");
+}
+
 // L3
 #[tokio::test(start_paused = true)]
 async fn streams_end_when_they_are_told() {
