@@ -164,6 +164,17 @@ mod tests {
     }
 
     #[test]
+    fn the_calls_of_five_minutes_ago_are_told_also_if_they_were_counted_twice_in_that_second() {
+        let mut history = History::default();
+        let (none, some) = (Counts::default(), Counts([1, 2, 3, 4]));
+        history.add(10, some, 0);
+        history.add(10, some, 0);
+        history.add(310, none, 0);
+        let [first, second] = [300, 300].map(|age| [age, 1, 2, 3, 4, 0]);
+        assert_eq!(told(&history, 310), serde_json::json!([first, second]));
+    }
+
+    #[test]
     fn a_circuit_that_took_the_place_of_another_began_at_none() {
         let before = Counts([5, 0, 0, 0]);
         assert_eq!(Counts([7, 1, 0, 0]).since(before), Counts([2, 1, 0, 0]));

@@ -32,7 +32,7 @@ fn decoded(text: &str) -> Result<Cow<'_, str>, NotText> {
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
-            b'%' => hex(rest.next())? << 4 | hex(rest.next())?,
+            b'%' => 16 * hex(rest.next())? + hex(rest.next())?,
             b'+' => b' ',
             byte => byte,
         });

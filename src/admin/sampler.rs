@@ -97,7 +97,7 @@ impl Sampler {
     }
 
     /// Goes on with what is under way, and then with what is due, until `then` has what it needs or others have to have
-    /// their turn.
+    /// their turn. It is asked once there has been a pass, and begins what it lacks.
     fn work<T>(
         &self,
         now: Instant,
@@ -120,10 +120,8 @@ impl Sampler {
                 sampling.begin_pass(&registry, self.ring.end(), now);
                 continue;
             }
-            match then(&mut sampling, &registry) {
-                Some(done) => return Looked::Done(done),
-                None if sampling.is_at_work() => {}
-                None => return Looked::Busy,
+            if let Some(done) = then(&mut sampling, &registry) {
+                return Looked::Done(done);
             }
         }
     }
@@ -294,5 +292,50 @@ impl Passing {
             }
         }
         self.names.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After looks at these times, in milliseconds since the first.
+    fn sampled<T>(looks: &[u64], seen: impl Fn(&Sampling) -> T) -> Vec<T> {
+        let registry = Registry::builder().build().expect("valid");
+        let sampler = Sampler::new(&registry);
+        let began = Instant::now();
+        let look = |at: &u64| {
+            let looked = sampler.tick(began + Duration::from_millis(*at));
+            assert!(matches!(looked, Looked::Done(())));
+            seen(&sampler.try_sampling().expect("nobody is at it"))
+        };
+        looks.iter().map(look).collect()
+    }
+
+    // L3
+    #[test]
+    fn a_pass_that_is_late_puts_off_the_next_only_if_a_second_was_left_out() {
+        let passes = |looks: &[u64]| sampled(looks, |it| it.number);
+        assert_eq!(passes(&[0, 999, 1_000, 1_999, 2_000]), [1, 1, 2, 2, 3]);
+        assert_eq!(passes(&[0, 1_400, 1_999, 2_000]), [1, 2, 2, 3]);
+        assert_eq!(passes(&[0, 1_999, 2_000, 2_999]), [1, 2, 3, 3]);
+        assert_eq!(passes(&[0, 2_000, 2_999, 3_000]), [1, 2, 2, 3]);
+        assert_eq!(passes(&[0, 2_500, 3_000, 3_500]), [1, 2, 2, 3]);
+    }
+
+    // L3: at most so long may be between two looks of who watches.
+    #[test]
+    fn after_three_seconds_without_a_look_nobody_has_watched() {
+        let watched = sampled(&[0, 2_999, 5_999], |it| it.watched.clone());
+        let expected: [&[_]; 3] = [&[(0, 0)], &[(0, 2)], &[(0, 2), (5, 5)]];
+        assert_eq!(watched, expected);
+    }
+
+    #[test]
+    fn who_watched_is_forgotten_after_five_minutes() {
+        let looks = [0, 1_000, 301_000, 302_000];
+        let watched = sampled(&looks, |it| it.watched.clone());
+        assert_eq!(watched[2], [(0, 1), (301, 301)]);
+        assert_eq!(watched[3], [(301, 302)]);
     }
 }
