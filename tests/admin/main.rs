@@ -5,6 +5,7 @@
 mod sockets;
 
 mod control;
+mod events;
 mod fuzzed;
 mod health;
 mod listening;
@@ -88,4 +89,10 @@ fn registry(names: &[&'static str]) -> (Registry, ManualClock) {
 fn fail(registry: &Registry, name: &str) {
     let circuit = registry.get(name).expect("there");
     circuit.try_acquire().expect("admitted").failure();
+}
+
+/// An event.
+fn happen(registry: &Registry, name: &str) {
+    let circuit = registry.get(name).expect("there");
+    assert!(circuit.force_open() || circuit.release());
 }

@@ -24,7 +24,7 @@ use tower_breaker::{
 };
 
 use crate::{
-    SECOND, ask, fail, get,
+    SECOND, ask, fail, get, happen,
     listening::{Listening, ask_for_stream},
     registry,
 };
@@ -33,12 +33,6 @@ const TICK: Duration = Duration::from_millis(250);
 
 fn router(registry: &Registry) -> Router {
     View::new(registry).router()
-}
-
-/// An event.
-fn happen(registry: &Registry, name: &str) {
-    let circuit = registry.get(name).expect("there");
-    assert!(circuit.force_open() || circuit.release());
 }
 
 // L3
@@ -221,6 +215,39 @@ async fn the_last_minutes_are_told_to_who_comes_later() {
             [1, 0, 1, 0, 0, 1]
         ])
     );
+}
+
+/// The circuits that have no history.
+async fn without_history(router: &Router) -> Vec<String> {
+    let list = Listening::to(router, "", None)
+        .await
+        .until("circuits")
+        .await;
+    let circuits = list.data["circuits"].as_array().expect("a list");
+    let without = circuits.iter().filter(|it| it["history"].is_null());
+    without
+        .map(|it| it["name"].as_str().expect("text").to_owned())
+        .collect()
+}
+
+// L3: as the guide `operating` has it. What has left makes room for what comes.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_circuits_have_a_history() {
+    let (registry, _) = registry(&[]);
+    let make = |name: &str| drop(registry.get_or_create(name).expect("room"));
+    for number in 0..=1_000 {
+        make(&format!("{number:04}"));
+    }
+    let router = router(&registry);
+    let mut stream = Listening::begun(&router, "").await;
+    assert_eq!(without_history(&router).await, ["1000"]);
+    for name in ["0000", "0001", "1000"] {
+        registry.remove(name);
+    }
+    stream.until("update").await;
+    ["a", "b", "c"].into_iter().for_each(make);
+    stream.until("update").await;
+    assert_eq!(without_history(&router).await, ["c"]);
 }
 
 // L3: what came while nobody watched is of no second.
@@ -434,6 +461,9 @@ async fn who_comes_back_too_late_begins_anew() {
 async fn who_reads_nothing_for_an_hour_is_told_how_many_events_it_has_lost() {
     let (registry, _) = registry(&["db"]);
     let router = router(&registry);
+    for _ in 0..10 {
+        happen(&registry, "db");
+    }
     let mut slow = Listening::begun(&router, "").await;
     let mut other = Listening::begun(&router, "").await;
     for _ in 0..600 {
@@ -465,7 +495,8 @@ async fn who_has_missed_updates_is_told_of_every_circuit_again() {
     }
     let told: Vec<_> = slow.now().into_iter().map(|it| it.event).collect();
     assert_eq!(told, ["update"; 8]);
-    for _ in 0..9 {
+    // Long enough for a sign of life, which it does not need.
+    for _ in 0..11 {
         other.until("update").await;
     }
     let told: Vec<_> = slow.now().into_iter().map(|it| it.event).collect();
@@ -511,12 +542,26 @@ async fn a_stream_of_one_circuit_tells_of_that_alone() {
 
 // L3
 #[tokio::test(start_paused = true)]
+async fn a_stream_of_one_circuit_tells_of_a_change_without_a_call() {
+    let (registry, _) = registry(&["db", "mail"]);
+    let router = router(&registry);
+    let mut stream = Listening::begun(&router, "?name=db").await;
+    happen(&registry, "db");
+    assert_eq!(stream.next().await.expect("no end").event, "event");
+    let update = stream.next().await.expect("no end");
+    assert_eq!(update.event, "update");
+    let (shown, calls) = (update.circuit("db").expect("changed"), update.calls("db"));
+    assert_eq!((&shown["mode"], calls), (&json!("forced_open"), None));
+}
+
+// L3
+#[tokio::test(start_paused = true)]
 async fn a_stream_of_one_circuit_resumes_by_its_era() {
     let (registry, _) = registry(&["db", "mail"]);
     let router = router(&registry);
-    for _ in 0..4 {
-        happen(&registry, "mail");
-        happen(&registry, "db");
+    // Another circuit was in the same eras before.
+    for name in ["mail", "db"] {
+        (0..4).for_each(|_| happen(&registry, name));
     }
     let told = async |era: &str| {
         let mut stream = Listening::to(&router, &format!("?name=db&since_era={era}"), None).await;
