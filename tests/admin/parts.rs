@@ -3,14 +3,18 @@
 use std::{convert::Infallible, future::ready, time::Duration};
 
 use axum::Router;
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use http_body_util::Full;
 use serde_json::{Value, json};
+use tokio::time::advance;
 use tower::{ServiceBuilder, service_fn};
 use tower_breaker::{
     Circuit, CircuitBreakerLayer, RetryLimits,
     admin::View,
     degrade::{
         fallback::{self, FallbackLayer},
+        queue::{DeferLayer, Memory},
         retries::Retries,
     },
     registry::Registry,
@@ -83,6 +87,43 @@ async fn each_part_is_shown_with_what_came_of_it() {
     );
     let line = shown["line"].as_str().expect("text");
     assert!(line.ends_with("; bulkhead: 1 of 20"), "{line}");
+}
+
+/// A call to an open circuit, which is kept if there is room.
+async fn order(circuit: &Circuit, memory: &Memory) -> StatusCode {
+    let answers = service_fn(|_: Request<Full<Bytes>>| {
+        ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
+    });
+    let service = ServiceBuilder::new()
+        .layer(DeferLayer::new(circuit, memory.clone()))
+        .layer(CircuitBreakerLayer::new(circuit.clone()))
+        .service(answers);
+    let request = Request::post("http://shop/orders").body(Full::from("a book"));
+    let answer = service.oneshot(request.expect("valid")).await;
+    answer.expect("an answer").status()
+}
+
+// M6, M9
+#[tokio::test(start_paused = true)]
+async fn a_queue_is_shown_with_what_is_in_it_and_what_came_of_the_rest() {
+    let (registry, circuit) = registry();
+    let memory = Memory::bounded(2, 10_000);
+    circuit.trip(SECOND * 60).expect("normal mode");
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        answers.push(order(&circuit, &memory).await.as_u16());
+        advance(SECOND).await;
+    }
+    assert_eq!(answers, [202, 202, 503]);
+    let queue = shown(&registry).await["parts"]["queue"].clone();
+    let bytes: u64 = memory.close().iter().map(|entry| entry.bytes()).sum();
+    assert_eq!(
+        queue,
+        json!({
+            "entries": 2, "bytes": bytes, "oldest_seconds": 3.0,
+            "kept": 2, "refused": 1, "delivered": 0, "dead": 0,
+        })
+    );
 }
 
 // M9: nothing fails in silence.

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tower_breaker::{
     CircuitBuilder, OpenFor,
-    admin::{Health, View},
+    admin::{Control, Health, View},
     config::Config,
     registry::Registry,
 };
@@ -279,4 +279,35 @@ async fn a_look_takes_no_post_and_nobody_keeps_it() {
         );
         assert_eq!(get(&router, path).await.status, StatusCode::NOT_FOUND);
     }
+}
+
+// L3, L8: whoever lists all circuits does so on a thread of a runtime, which has calls to make.
+#[tokio::test]
+async fn a_list_of_a_thousand_circuits_lets_others_have_their_turn() {
+    let (registry, _) = registry(&[]);
+    for number in 0..1_000 {
+        registry.get_or_create(&number.to_string()).expect("room");
+    }
+    let view: Router = View::new(&registry).router();
+    let router = view.merge(Health::new(&registry).router());
+    for path in ["/circuits", "/health/circuits", "/health/circuits/always"] {
+        let mut asked = tokio_test::task::spawn(get(&router, path));
+        let mut turns = 0;
+        while asked.poll().is_pending() {
+            assert!(asked.is_woken());
+            turns += 1;
+        }
+        assert_eq!(turns, 1_000_u32.div_ceil(32), "{path}");
+    }
+}
+
+#[test]
+fn a_view_and_control_can_be_seen() {
+    let (registry, _) = registry(&["db"]);
+    let view = format!("{:?}", View::new(&registry).max_streams(7));
+    assert_eq!(view, "View { max_streams: 7, .. }");
+    let control = Control::new(&registry).origin("https://ops.example.org");
+    let control = format!("{:?}", control.expect("an origin"));
+    assert!(control.starts_with("Control"), "{control}");
+    assert!(control.contains("ops.example.org"), "{control}");
 }

@@ -129,6 +129,36 @@ async fn on_this_instance_alone_if_it_is_said_so() {
     assert_eq!(modes(&both), [Mode::ForcedOpen; 2]);
 }
 
+// N6: while its fleet is forced open.
+#[tokio::test(start_paused = true)]
+async fn on_this_instance_alone_it_is_released_and_reset_too() {
+    for action in ["release", "reset"] {
+        let both = two().await;
+        both[0].post("force-open", json!({})).await;
+        sleep(SECOND).await;
+        assert_eq!(modes(&both), [Mode::ForcedOpen; 2]);
+        both[0].post(action, json!({ "here": true })).await;
+        sleep(SECOND).await;
+        assert_eq!(modes(&both), [Mode::Normal, Mode::ForcedOpen], "{action}");
+    }
+}
+
+// N6: what was heard is what was done before.
+#[tokio::test(start_paused = true)]
+async fn what_is_always_done_here_was_heard_by_nobody() {
+    let both = two().await;
+    let answer = both[0].post("reset", json!({})).await;
+    assert_eq!(told(&answer).0, &json!(2));
+    for action in ["trip", "mode", "settings"] {
+        let answer = both[0].post(action, json!({})).await;
+        assert_eq!(told(&answer), (&Value::Null, &Value::Null), "{action}");
+    }
+    for action in ["force-open", "release", "reset"] {
+        let answer = both[0].post(action, json!({ "here": true })).await;
+        assert_eq!(told(&answer), (&Value::Null, &Value::Null), "{action}");
+    }
+}
+
 // N6: nobody is told of the whole fleet that only this instance has done it.
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_told_says_so() {
