@@ -164,6 +164,11 @@ impl<'de> Visitor<'de> for Seek<'_> {
         self.found()
     }
 
+    /// So YAML gives what is above `u64`.
+    fn visit_u128<E: Error>(self, _: u128) -> Result<Infallible, E> {
+        self.found()
+    }
+
     fn visit_f64<E: Error>(self, _: f64) -> Result<Infallible, E> {
         self.found()
     }

@@ -154,6 +154,31 @@ fn everything_that_can_be_wrong_has_a_place() {
     }
 }
 
+// I8: also of a number that is too large for most.
+#[test]
+fn whatever_a_value_is_its_problem_is_told_there() {
+    for value in [
+        "~",
+        "true",
+        "-1",
+        "1.5",
+        "text",
+        "[1]",
+        "{ a: 1 }",
+        "18446744073709551616",
+        "340282366920938463463374607431768211455",
+        "999999999999999999999999999999999999999999",
+    ] {
+        let text = format!("circuits:\n  a:\n    permits: {value}");
+        let file = || yaml_serde::Deserializer::from_str(&text);
+        let problem = &problems(file())[0];
+        let error = problem.locate(file()).expect("in the file");
+        let told = error.to_string();
+        assert!(told.contains(&problem.to_string()), "{told}");
+        assert_eq!(error.location().map(|it| it.line()), Some(3), "{told}");
+    }
+}
+
 // I8
 #[test]
 fn what_a_variable_says_is_nowhere_in_the_file() {
