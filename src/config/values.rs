@@ -214,11 +214,10 @@ pub(super) fn retries(reader: &mut Reader, path: &str, node: &Node) -> Option<Re
         )?));
     }
     let entries = reader.table_of(path, node, &names(&RETRIES));
-    let mut limits = RetryLimits::new(0);
-    let mut are_read = true;
+    let mut limits = RetryLimits::new(1);
     for (key, value) in &entries {
         let path = join(path, key);
-        are_read &= match *key {
+        match *key {
             "at_most" => keep(
                 &mut limits.at_most,
                 reader.count(&path, value, 1..=MAX_RETRIES),
@@ -229,13 +228,13 @@ pub(super) fn retries(reader: &mut Reader, path: &str, node: &Node) -> Option<Re
                 reader.count(&path, value, 0..=MAX_RETRIES_PER_SECOND),
             ),
             _ => keep(&mut limits.max_wait, reader.duration(&path, value)),
-        };
+        }
     }
     if !entries.iter().any(|(key, _)| *key == "at_most") {
         missing(reader, path, "at_most", "a whole number of at least 1");
         return None;
     }
-    are_read.then_some(limits)
+    Some(limits)
 }
 
 /// `true`, or `{ instances = 3, share = "20%" }`. `false` is off.
@@ -245,10 +244,9 @@ pub(super) fn shared(reader: &mut Reader, path: &str, node: &Node) -> Option<Opt
         let is_shared = reader.switch(path, node)?;
         return Some(is_shared.then_some(agreement));
     }
-    let mut are_read = true;
     for (key, value) in reader.table_of(path, node, &names(&SHARED)) {
         let path = join(path, key);
-        are_read &= match key {
+        match key {
             "instances" => keep(
                 &mut agreement.instances,
                 reader.count(&path, value, 1..=MAX_INSTANCES),
@@ -263,18 +261,16 @@ pub(super) fn shared(reader: &mut Reader, path: &str, node: &Node) -> Option<Opt
                 &mut agreement.stay_open_when_detached,
                 reader.switch(&path, value),
             ),
-        };
+        }
     }
-    are_read.then_some(Some(agreement))
+    Some(Some(agreement))
 }
 
-/// Whether there was a value to keep.
-fn keep<T>(place: &mut T, value: Option<T>) -> bool {
-    let is_there = value.is_some();
+/// Where there is no value, that has been told: the default stands in for it, so that the rest is checked all the same.
+fn keep<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
-    is_there
 }
 
 fn missing(reader: &mut Reader, path: &str, key: &str, allowed: &str) {

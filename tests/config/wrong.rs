@@ -176,6 +176,27 @@ fn a_long_list_of_known_words_is_cut_off() {
     );
 }
 
+// I8: what one part of a table says wrong hides nothing of what the others say, and no more is told of it.
+#[test]
+fn a_table_that_is_half_understood_is_told_once_and_hides_nothing() {
+    let told = wrong(
+        r#"
+        circuits.a = { shared = { instances = "many" }, totals = false }
+        circuits.b.retries = { at_most = "a few" }
+        circuits.c.retries = { at_most = 2, share = 0, per_second = "some" }
+        "#,
+    );
+    assert_eq!(
+        told,
+        [
+            "circuits.a.shared.instances: \"many\", but must be a whole number",
+            "circuits.b.retries.at_most: \"a few\", but must be a whole number",
+            "circuits.c.retries.per_second: \"some\", but must be a whole number",
+            "circuits.a.totals: off, but must be on where the circuit is `shared`",
+        ],
+    );
+}
+
 // I8: a key may be anything; a problem is one line.
 #[test]
 fn a_key_with_a_new_line_is_told_on_one_line() {
