@@ -31,9 +31,7 @@ pub(super) fn is_above(node: &Node, most: u64) -> bool {
         Node::Integer(number) => *number > most.into(),
         // What has more digits than the format's integers.
         Node::Float(number) => number.is_finite() && *number >= TWO_TO_64,
-        Node::Text(text) => {
-            is_all_digits(text) && text.parse().map_or(true, |number: u64| number > most)
-        }
+        Node::Text(text) => is_all_digits(text) && text.parse::<u64>().is_err(),
         _ => false,
     }
 }

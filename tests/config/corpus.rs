@@ -140,6 +140,10 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
         "circuits.a.consecutive_failures: \"5\", but must be a whole number",
     ),
     (
+        "circuits.a.consecutive_failures = \"5000000000\"",
+        "circuits.a.consecutive_failures: \"5000000000\", but must be a whole number",
+    ),
+    (
         "circuits.a.consecutive_failures = 2.5",
         "circuits.a.consecutive_failures: 2.5, but must be a whole number",
     ),
