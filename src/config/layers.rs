@@ -2,6 +2,10 @@
 
 use http::{HeaderName, StatusCode};
 
+#[cfg(not(feature = "axum"))]
+use self::lacking::of_axum;
+#[cfg(not(feature = "retry-after"))]
+use self::lacking::retry_after;
 use super::{
     keys::{KEY, LAYER, names},
     problem::Problem,
@@ -192,12 +196,6 @@ fn of_axum(_: &mut Reader, _: &str, word: &str) -> Option<by::Chosen> {
     })
 }
 
-#[cfg(not(feature = "axum"))]
-fn of_axum(reader: &mut Reader, path: &str, word: &str) -> Option<by::Chosen> {
-    needs(reader, path, word, "axum");
-    None
-}
-
 #[cfg(feature = "retry-after")]
 fn retry_after(
     reader: &mut Reader,
@@ -237,22 +235,32 @@ fn retry_after(
     }
 }
 
-#[cfg(not(feature = "retry-after"))]
-fn retry_after(
-    reader: &mut Reader,
-    path: &str,
-    _: &Node,
-    classifier: HttpClassifier,
-) -> HttpClassifier {
-    needs(reader, path, "retry_after", "retry-after");
-    classifier
-}
-
 /// What this build does not have is told, and not left out in silence.
 #[cfg(not(all(feature = "axum", feature = "retry-after")))]
-fn needs(reader: &mut Reader, path: &str, word: &str, feature: &str) {
-    let allowed = format!("left out, or the feature `{feature}` of tower-breaker must be on");
-    reader
-        .problems
-        .push(Problem::new(path, format!("`{word}`"), allowed));
+mod lacking {
+    use super::{HttpClassifier, Node, Problem, Reader, by};
+
+    #[cfg(not(feature = "axum"))]
+    pub(super) fn of_axum(reader: &mut Reader, path: &str, word: &str) -> Option<by::Chosen> {
+        needs(reader, path, word, "axum");
+        None
+    }
+
+    #[cfg(not(feature = "retry-after"))]
+    pub(super) fn retry_after(
+        reader: &mut Reader,
+        path: &str,
+        _: &Node,
+        classifier: HttpClassifier,
+    ) -> HttpClassifier {
+        needs(reader, path, "retry_after", "retry-after");
+        classifier
+    }
+
+    fn needs(reader: &mut Reader, path: &str, word: &str, feature: &str) {
+        let allowed = format!("left out, or the feature `{feature}` of tower-breaker must be on");
+        reader
+            .problems
+            .push(Problem::new(path, format!("`{word}`"), allowed));
+    }
 }

@@ -153,7 +153,9 @@ async fn only_known_keys_have_a_circuit_if_the_file_says_so() {
         ));
         let registry = config.registry().build().expect("valid");
         let own = Circuit::builder("others").build_layer().expect("valid");
-        let layer = config.layer("api").expect("there").keyed(own, &registry);
+        let api = config.layer("api").expect("there");
+        assert_eq!(api.known_keys_only(), said == "true");
+        let layer = api.keyed(own, &registry);
         let mut service = layer
             .expect("a key")
             .layer(service_fn(async |_: Request<()>| {
@@ -189,6 +191,19 @@ fn a_key_that_needs_a_feature_is_told() {
         wrong("layers.a.key = \"route\""),
         [
             "layers.a.key: `route`, but must be left out, or the feature `axum` of tower-breaker must be on"
+        ]
+    );
+}
+
+// I8: in a build without it.
+#[test]
+#[cfg(not(feature = "retry-after"))]
+fn a_retry_after_that_needs_a_feature_is_told() {
+    assert_eq!(
+        wrong("layers.a.retry_after = { maximum = \"1m\" }"),
+        [
+            "layers.a.retry_after: `retry_after`, but must be left out, or the feature `retry-after` of \
+             tower-breaker must be on"
         ]
     );
 }
