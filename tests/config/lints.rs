@@ -330,6 +330,25 @@ fn slow_calls_that_nobody_waits_for_are_told() {
             given_up_after(2_000),
             "",
         ),
+        // Whoever is first.
+        (
+            "slow_call_duration = '2s'\nslow_call_rate = 0.5\ncall_timeout = '2s'",
+            given_up_after(2_000),
+            "slow_call_duration: calls are cut off after 2s, which is a failure, and are slow after 2s: no \
+             answer is ever slow; take less than 2s [slow-calls-never-seen]",
+        ),
+        (
+            "slow_call_duration = '3s'\nslow_call_rate = 0.5\ncall_timeout = '2s'",
+            given_up_after(2_001),
+            "slow_call_duration: calls are cut off after 2s, which is a failure, and are slow after 3s: no \
+             answer is ever slow; take less than 2s [slow-calls-never-seen]",
+        ),
+        (
+            "slow_call_duration = '3s'\nslow_call_rate = 0.5\ncall_timeout = '2s'",
+            given_up_after(1_999),
+            "slow_call_duration: callers give up after 1s 999ms, and calls are slow after 3s: none is ever \
+             slow, and what they give up counts for nothing; take less than 1s 999ms [slow-calls-never-seen]",
+        ),
         (
             "slow_call_duration = '2001ms'\nabandoned = 'failure'",
             given_up_after(2_000),
@@ -365,6 +384,13 @@ fn calls_that_are_given_up_and_count_for_nothing_are_told() {
             "abandoned = { failure_after = '2001ms' }\ncall_timeout = '1999ms'",
             given_up_after(2_000),
             "",
+        ),
+        (
+            "abandoned = { failure_after = '2001ms' }\ncall_timeout = '2s'",
+            given_up_after(2_000),
+            "abandoned: callers give up after 2s, and calls have failed after 2s 1ms: a dependency that \
+             hangs never trips it; take less than 2s, or a `call_timeout` of less than 2s \
+             [timeouts-not-counted]",
         ),
         (
             "abandoned = { failure_after = '2s' }",
@@ -448,6 +474,19 @@ fn a_bulkhead_that_is_full_while_all_is_well_is_told() {
         ),
         ("bulkhead = 21\ncall_timeout = '1s'", busy, ""),
         ("bulkhead = 1\ncall_timeout = '1s'", taking(200), ""),
+        // As many as there can be, and one less.
+        (
+            "bulkhead = 20\ncall_timeout = '1s'",
+            taking(1_000).with_per_second(999_999.0),
+            "bulkhead: 999,999 calls a second that take 1s are 999,999 at once on average, and there are 20 \
+             places; take more than 999,999 [bulkhead-always-full]",
+        ),
+        (
+            "bulkhead = 20\ncall_timeout = '1s'",
+            taking(1_000).with_per_second(1e6),
+            "bulkhead: 1,000,000 calls a second that take 1s are 1,000,000 at once on average, and there are \
+             20 places; leave it out [bulkhead-always-full]",
+        ),
     ]);
 }
 
@@ -841,6 +880,12 @@ fn calls_that_are_slow_and_never_trip_are_told() {
              `slow_call_rate`, or leave it out [slow-calls-never-trip]",
         ),
         (
+            "slow_call_duration = '2s'\nabandoned = 'failure'",
+            given_up_after(2_000),
+            "slow_call_duration: calls are slow after 2s, and without a `slow_call_rate` none of them trips it; take a \
+             `slow_call_rate`, or leave it out [slow-calls-never-trip]",
+        ),
+        (
             "slow_call_duration = '2s'\nslow_call_rate = '50%'",
             none,
             "",
@@ -867,6 +912,9 @@ fn a_registry_with_hardly_any_room_is_told() {
         told(&named(10, "max_circuits = 10"), &Traffic::unknown()),
         [expected]
     );
+    // A tenth is enough.
+    let told_of = |circuits| told(&named(circuits, "max_circuits = 20"), &Traffic::unknown());
+    assert_eq!((told_of(18).len(), told_of(19).len()), (0, 1));
     // The default, which is 1,024.
     assert_eq!(told(&named(921, ""), &Traffic::unknown()), none);
     assert_eq!(
@@ -898,6 +946,12 @@ fn probes_of_all_circuits_together_are_told() {
     let none: [String; 0] = [];
     assert_eq!(told(9, published), none);
     assert_eq!(told(10, published).len(), 1);
+    // Of one alone, it is told there.
+    let hang = "defaults = { open_for = '1s', probe_timeout = '9s' }";
+    let is_of_all = |line: &String| line.starts_with("circuits: ");
+    for (circuits, is_told) in [(1, false), (2, true)] {
+        assert_eq!(told(circuits, hang).iter().any(is_of_all), is_told);
+    }
     let allowed = format!("allow = ['probes-cost-capacity']\n{published}");
     assert_eq!(told(42, &allowed), none);
     assert_eq!(
@@ -1093,6 +1147,9 @@ fn a_lint_has_a_place_in_the_file() {
     let line_and_lint = |lint: &Lint| {
         let error = lint.locate(file());
         assert_eq!(error.message(), lint.to_string());
+        let (path, message, hint) = (lint.path(), lint.message(), lint.hint());
+        let line = format!("{path}: {message}; {hint} [{}]", lint.name());
+        assert_eq!(line, lint.to_string());
         let at = error.span().expect("known").start;
         (text[..at].matches('\n').count() + 1, lint.name())
     };
@@ -1230,6 +1287,25 @@ fn the_settings_of_a_circuit_can_be_asked_without_a_file() {
     let lints = unchecked.lints(&failing(1.0).with_per_second(f64::MAX));
     assert_eq!(lints.len(), 1);
     assert!(!lints[0].message().contains("inf"), "{}", lints[0]);
+}
+
+#[test]
+fn settings_that_no_circuit_takes_are_told_in_sentences_or_not_at_all() {
+    let mut none_in_a_row = Settings::default();
+    none_in_a_row.set_consecutive_failures(0);
+    assert_eq!(none_in_a_row.lints(&failing(0.05)), []);
+
+    let mut rate_of_nothing = Settings::default();
+    rate_of_nothing.set_failure_rate(0.0).set_minimum_calls(1);
+    assert_eq!(rate_of_nothing.lints(&failing(0.0)), []);
+    let lints = rate_of_nothing.lints(&Calls::unknown());
+    assert_eq!(
+        lints.iter().map(Lint::to_string).collect::<Vec<_>>(),
+        [
+            "failure_rate: 1 failure of 1 call reaches a `failure_rate` of 0 %, and trips; take `consecutive_failures` \
+             [one-failure-trips]"
+        ],
+    );
 }
 
 fn times() -> impl Strategy<Value = Duration> {

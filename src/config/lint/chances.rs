@@ -111,7 +111,7 @@ fn ln_factorial(n: u64) -> f64 {
     }
     let n = float(n);
     let tau = std::f64::consts::TAU;
-    let series = 1.0 / (12.0 * n) - 1.0 / (360.0 * n.powi(3)) + 1.0 / (1_260.0 * n.powi(5));
+    let series = 1.0 / (12.0 * n) - 1.0 / (360.0 * n.powi(3));
     n * n.ln() - n + 0.5 * (tau * n).ln() + series
 }
 

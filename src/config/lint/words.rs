@@ -81,21 +81,25 @@ mod tests {
             [8_419.999, 1e6, 1e20].map(count),
             ["8,420", "1,000,000", "100,000,000,000,000,000,000"]
         );
-        let written = [0.05, 0.012_345, 1e-6, 0.0, 2.625, 12.0].map(percent);
+        let written = [0.05, 0.012_345, 1e-6, 0.0, 2.625, 9.999, 10.0, 12.0].map(percent);
         let expected = [
             "5 %",
             "1.23 %",
             "less than 0.01 %",
             "0 %",
             "262.5 %",
+            "999.9 %",
+            "1,000 %",
             "1,200 %",
         ];
         assert_eq!(written, expected);
-        let written = [1.0, 40.0, 0.5, 0.002].map(rate);
+        let written = [1.0, 40.0, 0.5, 0.1, 0.099, 0.002].map(rate);
         let expected = [
             "1 call a second",
             "40 calls a second",
             "0.5 calls a second",
+            "0.1 calls a second",
+            "356 calls an hour",
             "7.2 calls an hour",
         ];
         assert_eq!(written, expected);
