@@ -195,6 +195,35 @@ mod tests {
         }
     }
 
+    // I7: or defaults that say something else would hold where it is sent back.
+    #[test]
+    fn what_is_off_is_said() {
+        let json = serde_json::to_value(written(&settings_of(|it| it))).expect("JSON");
+        for key in [
+            "consecutive_failures",
+            "half_open_timeout",
+            "ramp",
+            "shared",
+        ] {
+            assert_eq!(json[key], "off", "{key}");
+        }
+        assert_eq!(json["durations"], false);
+        assert_eq!(json.get("event_log"), None);
+    }
+
+    #[test]
+    fn a_break_that_grows_without_an_end_has_no_max() {
+        let second = Duration::from_secs(1);
+        let max_of = |max| {
+            let open_for = OpenFor::exponential(second, 2.0, max);
+            let settings = settings_of(|it| it.set_open_for(open_for));
+            let json = serde_json::to_value(written(&settings)).expect("JSON");
+            json["open_for"].get("max").cloned()
+        };
+        assert_eq!(max_of(Duration::MAX), None);
+        assert_eq!(max_of(second * 60), Some("1m".into()));
+    }
+
     #[test]
     fn a_closure_is_told_in_words() {
         let open_for = OpenFor::from_fn(|_| Duration::from_secs(1));

@@ -114,6 +114,7 @@ fn what_is_wrong_with_a_cap_is_told_with_its_place() {
         ],
     );
     assert_eq!(wrong("caps = 3"), ["caps: 3, but must be a list of tables"]);
+    assert_eq!(wrong("caps = [3]"), ["caps.0: 3, but must be a table"]);
 }
 
 // I8: as the schema says, and as of any other pattern.

@@ -295,6 +295,16 @@ pub(crate) const BY_ITSELF: &[(&str, &str)] = &[
         "circuits.a.open_for = { first = \"1s\", max = \"1m\" }",
         "circuits.a.open_for.factor: not there, but must be a number above 1, because there is a `max`",
     ),
+    // Longer than any that one would write: by a digit, and by a byte.
+    (
+        "circuits.a.open_for = \"1000000000000000ns\"",
+        "circuits.a.open_for: \"1000000000000000ns\", but must be a time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
+    (
+        "circuits.a.open_for = \"1s                                                            1ms\"",
+        "circuits.a.open_for: \"1s                                                            1ms\", but must be a \
+         time such as \"30s\", \"250ms\" or \"1m 30s\"",
+    ),
     // What humantime would panic at, and a month that looks like a minute.
     (
         "circuits.a.open_for = \"1M\"",

@@ -1,6 +1,12 @@
 //! The same in three formats.
 
-use serde::Deserialize;
+use serde::{
+    Deserialize,
+    de::{
+        Error as _,
+        value::{BytesDeserializer, Error},
+    },
+};
 use tower_breaker::config::{Config, ReadError};
 
 const TOML: &str = r#"
@@ -91,6 +97,36 @@ fn what_is_not_well_formed_is_told_by_its_format_with_line_and_column() {
         error.to_string(),
         "key must be a string at line 2 column 16"
     );
+}
+
+// I8: a format may have more than files of settings need.
+#[test]
+fn what_no_format_of_settings_has_is_refused_as_one_that_is_no_value() {
+    let bytes = || BytesDeserializer::<serde::de::value::Error>::new(b"not settings");
+    let told = "invalid type: byte array, expected a value";
+    let error = Config::read(bytes()).map(drop).expect_err("no table");
+    assert_eq!(error, ReadError::Format(Error::custom(told)));
+
+    let Err(ReadError::Problems(problems)) = Config::read(serde_json::json!(1)) else {
+        panic!("no table");
+    };
+    let of_another_file = problems.iter().next().and_then(|it| it.locate(bytes()));
+    assert_eq!(of_another_file, Some(Error::custom(told)));
+}
+
+// I7: what a reader got from the environment may be secret.
+#[test]
+fn a_reader_prints_its_bases_and_a_configuration_what_it_sets() {
+    let reader = Config::reader()
+        .base("brittle", |circuit| circuit.consecutive_failures(1))
+        .env([("DATABASE_PASSWORD", "secret")]);
+    assert_eq!(
+        format!("{reader:?}"),
+        "ConfigReader { bases: [\"brittle\"], .. }"
+    );
+    let config = reader.read(toml::Deserializer::parse(TOML).expect("well formed"));
+    let printed = format!("{:?}", config.expect("good"));
+    assert!(printed.contains("circuits.payments.probes"), "{printed}");
 }
 
 // I7: as the guide warns.

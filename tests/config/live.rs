@@ -232,6 +232,10 @@ fn how_many_there_may_be_can_change() {
         .apply(&config("max_circuits = 2\n[circuits.a]"))
         .expect("it can");
     assert_eq!(diff.to_string(), "max_circuits: 1 -> 2");
+    assert_eq!(
+        (diff.max_circuits(), diff.is_empty()),
+        (Some((1, 2)), false)
+    );
     let held = registry.get_or_create("b").expect("made");
     held.try_acquire().expect("closed").failure();
 
@@ -242,6 +246,7 @@ fn how_many_there_may_be_can_change() {
     };
     let refused = diff.circuits().next().expect("one");
     assert!(matches!(refused, CircuitDiff::Refused { name, .. } if name == "c"));
+    assert_eq!((diff.based_on(), diff.max_circuits()), (1, None));
     assert_eq!(held.settings().minimum_calls(), Some(20));
     let names: Vec<_> = registry
         .circuits()

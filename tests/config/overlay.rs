@@ -74,6 +74,18 @@ fn a_variable_switches_off_what_the_file_has_as_a_table() {
     assert_eq!(shed(&[("TOWER_BREAKER__A__SHED", "off")]), None);
 }
 
+// I7
+#[test]
+fn a_variable_turns_a_switch_of_the_file() {
+    for (said, durations) in [("true", true), ("false", false)] {
+        let file = format!("[circuits.a]\ndurations = {}", !durations);
+        let config = read(&file, &[("TOWER_BREAKER__A__DURATIONS", said)]).expect("makes sense");
+        let circuits = config.registry().build().expect("valid");
+        let settings = circuits.try_get("a").expect("named").settings();
+        assert_eq!(settings.durations(), durations);
+    }
+}
+
 // I8
 #[test]
 fn a_variable_that_fits_nothing_is_told() {
@@ -105,6 +117,18 @@ fn a_variable_that_fits_nothing_is_told() {
             "TOWER_BREAKER__C",
             "1",
             "TOWER_BREAKER__C: the name of this variable, but must be such as TOWER_BREAKER__PAYMENTS__FAILURE_RATE",
+        ),
+        // No key, and no place.
+        (
+            "TOWER_BREAKER__C__",
+            "1",
+            "TOWER_BREAKER__C__: the name of this variable, but must be such as TOWER_BREAKER__PAYMENTS__FAILURE_RATE",
+        ),
+        (
+            "TOWER_BREAKER___PERMITS",
+            "1",
+            "TOWER_BREAKER___PERMITS: the name of this variable, but must be such as \
+             TOWER_BREAKER__PAYMENTS__FAILURE_RATE",
         ),
         (
             "TOWER_BREAKER__C__PERMIT",

@@ -44,6 +44,24 @@ fn the_schema_refuses_what_is_wrong_in_json_only() {
 
 // I8
 #[test]
+fn the_schema_knows_how_long_a_time_may_be() {
+    let validator = Validator::new();
+    for (digits, spaces, is_good) in [
+        (15, 47, true),
+        (16, 1, false),
+        (1, 61, true),
+        (1, 62, false),
+    ] {
+        let (digits, spaces) = ("9".repeat(digits), " ".repeat(spaces));
+        let time = format!("{digits}ns{spaces}");
+        let file = json!({ "circuits": { "a": { "open_for": &time } } });
+        assert_eq!(validator.refuses(&file).is_none(), is_good, "{file}");
+        assert_eq!(Config::read(file).is_ok(), is_good, "{time:?}");
+    }
+}
+
+// I8
+#[test]
 fn the_schema_knows_how_long_a_name_may_be() {
     let validator = Validator::new();
     for (length, is_good) in [(256, true), (257, false)] {

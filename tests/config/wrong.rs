@@ -1,7 +1,7 @@
 //! Everything that can be wrong, and what is said of it.
 
 use serde_json::Value;
-use tower_breaker::config::Config;
+use tower_breaker::config::{Config, ReadError};
 
 use super::{
     corpus::{BY_ITSELF, IN_JSON, IN_TOML, IN_YAML, TOGETHER},
@@ -151,7 +151,10 @@ fn a_chain_of_bases_has_an_end() {
         let bases: String = (0..length).map(base).collect();
         format!("{bases}[bases.b{length}]\n[circuits.a]\nextends = \"b0\"")
     };
-    super::read(&chain(30)).expect("short enough");
+    super::read(&chain(31)).expect("32 in a row");
+    let told = wrong(&chain(32));
+    let last = "bases.b31.extends: `b32`, but must be a chain of at most 32 bases";
+    assert_eq!(told, [last]);
     let told = wrong(&chain(100));
     assert!(
         told.iter()
@@ -162,17 +165,42 @@ fn a_chain_of_bases_has_an_end() {
 // I8: what is told of a hostile file stays readable.
 #[test]
 fn a_long_list_of_known_words_is_cut_off() {
-    let bases: String = (0..500)
-        .map(|number| format!("[bases.b{number}]\n"))
+    let told = |bases: u32| {
+        let bases: String = (10..10 + bases)
+            .map(|number| format!("[bases.b{number}]\n"))
+            .collect();
+        let told = wrong(&format!(
+            "{bases}[circuits.a]\nextends = \"nothing like it\""
+        ));
+        assert_eq!(told.len(), 1);
+        told[0].clone()
+    };
+    let all = told(32);
+    assert!(all.ends_with("`b40`, `b41`"), "{all}");
+    assert_eq!(told(33), format!("{all}, …"));
+    let of_many = told(500);
+    assert!(of_many.len() < 400 && of_many.ends_with(", …"), "{of_many}");
+}
+
+// I8: what is told as a line is there in its parts, too.
+#[test]
+fn each_part_of_a_problem_can_be_asked() {
+    let text = "circuits.a.failure_rate = 50\ncircuits.a.permit = 1";
+    let read = Config::read(toml::Deserializer::parse(text).expect("well formed"));
+    let Err(ReadError::Problems(problems)) = read else {
+        panic!("two mistakes");
+    };
+    let parts: Vec<_> = problems
+        .iter()
+        .map(|it| (it.path(), it.found(), it.nearest(), it.hint()))
         .collect();
-    let told = wrong(&format!(
-        "{bases}[circuits.a]\nextends = \"nothing like it\""
-    ));
-    assert_eq!(told.len(), 1);
-    assert!(
-        told[0].len() < 400 && told[0].ends_with(", …"),
-        "{}",
-        told[0]
+    let share = "did you mean \"50%\"?";
+    assert_eq!(
+        parts,
+        [
+            ("circuits.a.permit", "`permit`", Some("permits"), None),
+            ("circuits.a.failure_rate", "50", None, Some(share)),
+        ],
     );
 }
 
