@@ -226,7 +226,7 @@ fn a_failure_rate_that_background_errors_reach_is_told() {
         (
             "failure_rate = '17%'\ntime_window = '10s'",
             failing(0.05).with_per_second(10.0),
-            "failure_rate: a `failure_rate` of 17 % over 100 calls trips every 861,882 calls, 1 times a day \
+            "failure_rate: a `failure_rate` of 17 % over 100 calls trips every 861,882 calls, once a day \
              at 10 calls a second, if 5 % of calls fail while all is well; take at least 18 %, or a larger \
              window [failure-rate-near-background-errors]",
         ),
@@ -469,7 +469,7 @@ fn a_bulkhead_that_is_full_while_all_is_well_is_told() {
         (
             "bulkhead = 20\ncall_timeout = '1s'",
             busy,
-            "bulkhead: 100 calls a second that take 200ms are 20 at once on average, and there are 20 \
+            "bulkhead: 100 calls a second that take 200ms are 20 at once on average, and it has 20 \
              places; take more than 20 [bulkhead-always-full]",
         ),
         ("bulkhead = 21\ncall_timeout = '1s'", busy, ""),
@@ -478,13 +478,13 @@ fn a_bulkhead_that_is_full_while_all_is_well_is_told() {
         (
             "bulkhead = 20\ncall_timeout = '1s'",
             taking(1_000).with_per_second(999_999.0),
-            "bulkhead: 999,999 calls a second that take 1s are 999,999 at once on average, and there are 20 \
+            "bulkhead: 999,999 calls a second that take 1s are 999,999 at once on average, and it has 20 \
              places; take more than 999,999 [bulkhead-always-full]",
         ),
         (
             "bulkhead = 20\ncall_timeout = '1s'",
             taking(1_000).with_per_second(1e6),
-            "bulkhead: 1,000,000 calls a second that take 1s are 1,000,000 at once on average, and there are \
+            "bulkhead: 1,000,000 calls a second that take 1s are 1,000,000 at once on average, and it has \
              20 places; leave it out [bulkhead-always-full]",
         ),
     ]);

@@ -9,7 +9,7 @@ use super::{
         failures_that_reach, float,
     },
     traffic::Calls,
-    words::{calls, count, percent, rate, time},
+    words::{calls, count, percent, places, rate, time, times_a_day},
 };
 use crate::{
     circuit::settings::{Jitter, MAX_CONSECUTIVE_FAILURES, MAX_PLACES, OpenFor, Settings},
@@ -517,18 +517,18 @@ fn bulkhead_without_limit(settings: &Settings, calls: &Calls) -> Option<Finding>
 }
 
 fn bulkhead_always_full(settings: &Settings, calls: &Calls) -> Option<Finding> {
-    let (places, _) = settings.bulkhead()?;
+    let (most, _) = settings.bulkhead()?;
     let (per_second, takes) = (busy(calls)?, calls.duration()?);
     let at_once = per_second * takes.as_secs_f64();
-    if at_once < float(places) || at_once.is_infinite() {
+    if at_once < float(most) || at_once.is_infinite() {
         return None;
     }
     let message = format!(
-        "{} that take {} are {} at once on average, and there are {} places",
+        "{} that take {} are {} at once on average, and it has {}",
         rate(per_second),
         time(takes),
         count(at_once),
-        count(float(places)),
+        places(float(most)),
     );
     let hint = match at_once.ceil() {
         enough if enough < float(MAX_PLACES) => format!("take more than {}", count(enough)),
@@ -633,8 +633,8 @@ impl fmt::Display for Often {
         }
         match self.per_second {
             Some(per_second) => {
-                let (times, rate) = (count(self.a_day), rate(per_second));
-                write!(f, ", {times} times a day at {rate},")
+                let (times, rate) = (times_a_day(self.a_day), rate(per_second));
+                write!(f, ", {times} at {rate},")
             }
             None => Ok(()),
         }

@@ -45,9 +45,26 @@ pub(super) fn rate(per_second: f64) -> String {
 
 /// `1 call`, `20 calls`.
 pub(super) fn calls(number: f64) -> String {
+    counted(number, "call", "calls")
+}
+
+/// `1 place`, `20 places`.
+pub(super) fn places(number: f64) -> String {
+    counted(number, "place", "places")
+}
+
+fn counted(number: f64, one: &str, many: &str) -> String {
     match count(number) {
-        one if one == "1" => "1 call".to_owned(),
-        number => format!("{number} calls"),
+        single if single == "1" => format!("1 {one}"),
+        number => format!("{number} {many}"),
+    }
+}
+
+/// `once a day`, `20.4 times a day`.
+pub(super) fn times_a_day(number: f64) -> String {
+    match count(number) {
+        single if single == "1" => "once a day".to_owned(),
+        number => format!("{number} times a day"),
     }
 }
 
@@ -105,5 +122,15 @@ mod tests {
         assert_eq!(written, expected);
         let written = [Duration::from_millis(90_250), Duration::MAX].map(time);
         assert_eq!(written, ["1m 30s 250ms", "for ever"]);
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([1.0, 20.0].map(calls), ["1 call", "20 calls"]);
+        assert_eq!([1.0, 20.0].map(places), ["1 place", "20 places"]);
+        assert_eq!(
+            [1.0, 1.01].map(times_a_day),
+            ["once a day", "1.01 times a day"]
+        );
     }
 }
