@@ -145,7 +145,8 @@ impl Circuit {
     /// Admits a probe for a driver, or says how long to wait; `None` until something changes (D7).
     pub(crate) fn admit_driven(&self) -> Result<Ticket, Option<Nanos>> {
         let admission = self.core().admit_driven(self.now());
-        if !self.tell_if_any(&admission.transition) && admission.answer.is_ok() {
+        self.tell_if_any(&admission.transition);
+        if admission.answer.is_ok() {
             self.wake_if_rejecting();
         }
         self.admitted(admission.answer).map_err(|refusal| {

@@ -3,7 +3,8 @@
 
 use std::{
     cell::Cell,
-    future::{Pending, Ready, pending, ready},
+    future::{Future, Pending, Ready, pending, ready},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::SeqCst},
@@ -14,8 +15,8 @@ use std::{
 use futures_util::FutureExt;
 use tower::{BoxError, Layer, Service, buffer::Buffer, limit::ConcurrencyLimit, service_fn};
 use tower_breaker::{
-    Circuit, CircuitBreaker, CircuitBuilder, CircuitError, Mode, Reason, classify::ErrorsOnly,
-    clock::ManualClock, reject::RejectAsError,
+    Circuit, CircuitBreaker, CircuitBuilder, CircuitError, Mode, Reason, State,
+    classify::ErrorsOnly, clock::ManualClock, reject::RejectAsError,
 };
 
 use super::{BREAK, circuit, half_open_and_full, layer};
@@ -198,6 +199,25 @@ fn who_waits_is_woken_when_half_open_fills_up() {
         task.is_woken(1);
         task.is_rejected(&mut service, Reason::HalfOpenFull);
     }
+}
+
+// G1, D7: so are those of a driver.
+#[test]
+fn who_waits_is_woken_when_a_driver_fills_half_open() {
+    let (circuit, clock) = with(|builder| builder.probes(2, 2).permits(1));
+    let (task, mut service) = (Task::default(), dead(&circuit));
+    circuit.trip(BREAK).expect("normal mode");
+    clock.advance(BREAK);
+    circuit.try_acquire().expect("a probe").success();
+    task.waits_for(&mut service);
+    let mut driver = pin!(circuit.probe_with(async || Ok::<_, ()>(())));
+    let mut context = Context::from_waker(Waker::noop());
+    // Before it checks, it lets others run.
+    assert!(driver.as_mut().poll(&mut context).is_pending());
+    task.is_woken(1);
+    task.is_rejected(&mut service, Reason::HalfOpenFull);
+    assert!(driver.as_mut().poll(&mut context).is_pending());
+    assert_eq!(circuit.state(), State::Closed);
 }
 
 // A6, G1: a probe that has failed without a call may be the last that is admitted, too.
