@@ -167,12 +167,13 @@ impl Event {
     }
 }
 
-/// The last id that was given. Not a model's: it decides nothing. Relaxed: the lock under which one is taken orders it.
-static LAST_ID: AtomicU64 = AtomicU64::new(0);
+/// From 1, so that there is a number before the first. Not a model's: it decides nothing. Relaxed: the lock under which
+/// one is taken orders it.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// The id of an event that is kept now. From 1, so that there is a number before the first.
+/// The id of an event that is kept now.
 pub(super) fn next_id() -> u64 {
-    LAST_ID.fetch_add(1, Ordering::Relaxed) + 1
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
 /// One line for a log, as [`Transition::describe`] makes it, with who did it and why. The words may change in a later

@@ -120,23 +120,26 @@ impl Kept {
     /// What has no place any more.
     fn shrink(&mut self) -> Vec<Arc<Event>> {
         let most = self.most();
-        let over = self.events.len().saturating_sub(most);
-        let left: Vec<_> = self.events.drain(..over).collect();
+        let left = self.all_but_the_last(most);
         self.events.shrink_to(most);
-        self.before += left.len() as u64;
         left
     }
 
     /// What has to make room for it.
-    fn push(&mut self, event: &Arc<Event>) -> Option<Arc<Event>> {
+    fn push(&mut self, event: &Arc<Event>) -> Vec<Arc<Event>> {
         if !self.is_wanted() {
-            return None;
+            return Vec::new();
         }
-        let full = self.events.len() >= self.most();
-        let left = full.then(|| self.events.pop_front()).flatten();
-        self.before += u64::from(left.is_some());
+        let left = self.all_but_the_last(self.most() - 1);
         self.events.push_back(event.clone());
         left
+    }
+
+    /// Takes out the oldest, so that no more than so many are left.
+    fn all_but_the_last(&mut self, most: usize) -> Vec<Arc<Event>> {
+        let over = self.events.len().saturating_sub(most);
+        self.before += over as u64;
+        self.events.drain(..over).collect()
     }
 
     fn take_waker(&mut self, reader: u64) -> Option<Waker> {

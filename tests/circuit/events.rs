@@ -13,7 +13,7 @@ use std::{
 };
 
 use tower_breaker::{
-    By, Circuit, CircuitBuilder, Guard, Mode, SavedState, State, WeakCircuit,
+    By, Circuit, CircuitBuilder, EjectionCap, Guard, Mode, SavedState, State, WeakCircuit,
     clock::{Clock, ManualClock},
     observe::{Event, PartNews, Subscription, Told as Heard, What},
 };
@@ -136,6 +136,16 @@ fn each_kind_of_event_has_a_label_and_a_line() {
     // Only what begins a break says when the next probe may go out.
     let begun: Vec<_> = told.iter().filter(|it| it.next_probe().is_some()).collect();
     assert!(begun.iter().all(|it| it.label() == "opened") && begun.len() == 2);
+}
+
+// L1, E7, G7
+#[test]
+fn a_trip_that_is_vetoed_is_told_by_its_own_label() {
+    let none = EjectionCap::new(0.5).expect("a share");
+    let (circuit, _, told) = brittle(|c| c.ejection_cap(&none));
+    fail(&circuit);
+    let told: Vec<_> = told.take().iter().map(|event| event.label()).collect();
+    assert_eq!(told, ["stays_closed"]);
 }
 
 // L1, E2
@@ -436,6 +446,40 @@ async fn a_subscriber_hears_all_from_then_on_and_then_the_end() {
 
 // L3
 #[test]
+fn who_subscribes_hears_nothing_of_what_is_kept_already() {
+    let (circuit, _, told) = brittle(|c| c.event_log(3));
+    for _ in 0..3 {
+        let mut events = circuit.events();
+        assert_eq!(events.try_next(), None);
+        circuit.force_open();
+        circuit.release();
+        for it in told.take() {
+            assert_eq!(event(events.try_next()), it);
+        }
+        assert_eq!(events.try_next(), None);
+    }
+}
+
+// L3: whoever is late has them held, and nobody else.
+#[test]
+fn an_event_is_let_go_with_the_last_who_may_read_it() {
+    let (circuit, _, told) = brittle(|c| c.event_log(1));
+    let (one, other) = (circuit.events(), circuit.events());
+    circuit.force_open();
+    circuit.release();
+    let held: Vec<_> = told.take().iter().map(Arc::downgrade).collect();
+    let are_there = || -> Vec<_> { held.iter().map(|it| it.upgrade().is_some()).collect() };
+    drop(one);
+    assert_eq!(are_there(), [true, true]);
+    drop(other);
+    assert_eq!(are_there(), [false, true], "the log has the last");
+    circuit.reset();
+    told.take();
+    assert_eq!(are_there(), [false, false]);
+}
+
+// L3
+#[test]
 fn a_subscriber_that_never_reads_loses_the_oldest_and_is_told_how_many() {
     let (circuit, _, told) = brittle(|c| c.event_log(3));
     let (mut late, mut early) = (circuit.events(), circuit.events());
@@ -559,6 +603,41 @@ fn a_panicking_waker_harms_nobody() {
             .is_pending()
     );
     drop(circuit);
+}
+
+/// A waker that panics when it is dropped.
+struct FragileWaker(Arc<AtomicUsize>);
+
+impl Wake for FragileWaker {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for FragileWaker {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        panic!("the drop of a waker");
+    }
+}
+
+// L3
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_harms_nobody() {
+    let (circuit, ..) = brittle(|c| c);
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let mut events = circuit.events();
+    let mut next = Box::pin(events.next());
+    let mut wait = |waker: Waker| {
+        let mut context = Context::from_waker(&waker);
+        assert!(next.as_mut().poll(&mut context).is_pending());
+    };
+    let fragile = || Waker::from(Arc::new(FragileWaker(dropped.clone())));
+    wait(fragile());
+    assert_eq!(dropped.load(Ordering::Relaxed), 0, "it is to be woken");
+    wait(Waker::noop().clone());
+    assert_eq!(dropped.load(Ordering::Relaxed), 1);
+    wait(fragile());
+    drop(next);
+    assert_eq!(dropped.load(Ordering::Relaxed), 2);
 }
 
 /// A waker that looks at the circuit, and subscribes to it.
