@@ -3,7 +3,7 @@
 //! A circuit knows no store and no task. It has a [`Follows`], which it tells that there is something to look at, and
 //! from which a snapshot learns how the fleet stands.
 
-#[cfg(feature = "fleet")]
+#[cfg(any(feature = "fleet", feature = "registry"))]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -39,7 +39,7 @@ pub(crate) trait Follows: Send + Sync {
 pub(crate) struct Follower {
     member: Arc<dyn Follows>,
     /// How often it was told that it takes no part any more, by why.
-    #[cfg(feature = "fleet")]
+    #[cfg(any(feature = "fleet", feature = "registry"))]
     detached: [AtomicU64; Why::ALL.len()],
 }
 
@@ -47,7 +47,7 @@ impl Follower {
     pub(crate) fn new(member: Arc<dyn Follows>) -> Box<Self> {
         Box::new(Self {
             member,
-            #[cfg(feature = "fleet")]
+            #[cfg(any(feature = "fleet", feature = "registry"))]
             detached: Default::default(),
         })
     }
@@ -71,7 +71,6 @@ pub(crate) type DetachedTotals = [u64; Why::ALL.len()];
 impl Circuit {
     /// How often it was told that it takes no part any more, if it is of a fleet. No clock is read for it, which would
     /// be somebody else's.
-    #[cfg(feature = "fleet")]
     pub(crate) fn detached_totals(&self) -> Option<DetachedTotals> {
         let follower = self.label().follower.as_ref()?;
         Some(
@@ -80,13 +79,6 @@ impl Circuit {
                 .each_ref()
                 .map(|it| it.load(Ordering::Relaxed)),
         )
-    }
-
-    /// Nobody can join one.
-    #[cfg(not(feature = "fleet"))]
-    #[expect(clippy::unused_self, reason = "as above")]
-    pub(crate) fn detached_totals(&self) -> Option<DetachedTotals> {
-        None
     }
 }
 
