@@ -574,6 +574,7 @@ mod tests {
             (bulkhead(Some(20), 0, 0), ""),
             (bulkhead(Some(20), 7, 0), "; bulkhead: 7 of 20"),
             (bulkhead(Some(20), 20, 3), "; bulkhead: 20 of 20, 3 waiting"),
+            (bulkhead(Some(20), 0, 1), "; bulkhead: 0 of 20, 1 waiting"),
             (bulkhead(None, 2, 0), "; bulkhead: 2, turned off"),
             (queue(0, None), ""),
             (queue(1, None), "; 1 call kept for later"),

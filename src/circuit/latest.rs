@@ -311,4 +311,49 @@ mod tests {
             assert_eq!(latest.forced_by(&over).get_who(), forced_by);
         }
     }
+
+    // L1: also if what came after the next end was told before it.
+    #[test]
+    fn whoever_forced_it_open_once_has_not_done_so_the_next_time() {
+        let (normal, forced) = (Mode::Normal, Mode::ForcedOpen);
+        let over = |era| Transition {
+            cause: Cause::ForceExpired,
+            ..told(era, State::Closed, (forced, normal))
+        };
+        let mut latest = Latest::default();
+        let force = told(1, State::Open, (normal, forced));
+        latest.update(&force, None, Some(&By::who("the first")));
+        latest.update(&over(2), None, None);
+        assert_eq!(latest.forced_by(&over(2)).get_who(), Some("the first"));
+        assert!(
+            latest
+                .forced_by(&told(2, State::Closed, NORMAL))
+                .is_unknown()
+        );
+        let later = told(5, State::Closed, (normal, Mode::Disabled));
+        latest.update(&later, None, None);
+        latest.update(&over(4), None, None);
+        assert!(latest.forced_by(&over(4)).is_unknown());
+    }
+
+    // C5
+    #[test]
+    fn a_break_was_begun_by_whoever_did_that_and_nobody_else() {
+        let by = |told: &[(u64, &'static str)], state, era| {
+            let mut latest = Latest::default();
+            for (era, who) in told {
+                latest.update(&told_of(*era, State::Open), None, Some(&By::who(*who)));
+            }
+            let by = latest.by(&seen(state, era));
+            by.and_then(|by| by.get_who().map(str::to_owned))
+        };
+        let (first, second) = ((1, "the first"), (3, "the second"));
+        let who = |who: &str| Some(who.to_owned());
+        assert_eq!(by(&[first], State::Open, 1), who("the first"));
+        assert_eq!(by(&[first], State::Open, 3), None, "it is just being told");
+        assert_eq!(by(&[first], State::HalfOpen, 2), None);
+        for told in [[first, second], [second, first]] {
+            assert_eq!(by(&told, State::Open, 3), who("the second"));
+        }
+    }
 }

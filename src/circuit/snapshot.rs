@@ -394,4 +394,33 @@ mod tests {
             assert_eq!(begins, from == State::Closed, "{case}");
         }
     }
+
+    // E2, L5: as the next call finds it.
+    #[cfg(feature = "registry")]
+    #[test]
+    fn forced_open_whose_time_is_over_is_shown_as_the_next_call_finds_it() {
+        use super::super::clock::ManualClock;
+
+        let clock = ManualClock::new();
+        let circuit = Circuit::builder("seen").mode(Mode::Shadow);
+        let circuit = circuit.clock(clock.clone()).build().expect("valid");
+        let time = Duration::from_secs(5);
+        let forced = circuit.force_open_for(By::who("ops"), time);
+        assert_eq!(forced, Ok(true));
+        assert_eq!(circuit.snapshot().into_found(), circuit.snapshot());
+        clock.advance(time);
+        let shown = circuit.snapshot().into_found();
+        circuit.try_acquire().expect("closed by now").success();
+        let found = circuit.snapshot();
+        let expected = Snapshot {
+            // Not by anything that is told of it.
+            era: shown.era,
+            last_trip: shown.last_trip,
+            time_in_state: shown.time_in_state,
+            totals: shown.totals,
+            window: shown.window,
+            ..found
+        };
+        assert_eq!(shown, expected);
+    }
 }

@@ -938,6 +938,8 @@ fn handles_say_who_and_how_they_are() {
     assert_eq!(format!("{guard:?}"), r#"Guard { circuit: "payments", .. }"#);
     let watch = format!("{:?}", circuit.circuit.watch());
     assert!(watch.contains("payments"), "{watch}");
+    let subscription = circuit.circuit.subscribe(|_, _| {});
+    assert_eq!(format!("{subscription:?}"), "Subscription { .. }");
 }
 
 /// `thing`, printed, has all of these parts.

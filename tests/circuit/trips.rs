@@ -63,6 +63,21 @@ fn a_rate_is_told_with_its_window_and_its_threshold() {
     );
 }
 
+// B6, E4
+#[test]
+fn a_rate_reads_with_its_percentage_and_its_threshold() {
+    for (script, told) in [
+        ("ss ff", "2 of 4 calls failed (50 %, threshold 50 %)"),
+        ("s SSS", "3 of 4 calls were slow (75 %, threshold 50 %)"),
+    ] {
+        let circuit = Fixture::new(half_slow);
+        circuit.play(script);
+        let line = circuit.told()[0].describe("x").to_string();
+        let expected = format!("circuit `x` opened: {told}, next probe in 5 s");
+        assert_eq!(line, expected);
+    }
+}
+
 // B6
 #[test]
 fn whatever_opens_tells_what_the_window_holds() {

@@ -165,6 +165,22 @@ async fn readiness_mode_inside_of_a_call() {
     assert_eq!(ends(&fixture), [1, 1, 0, 1, 0]);
 }
 
+// G7: of another circuit's, it is none.
+#[tokio::test]
+async fn readiness_mode_inside_of_a_call_of_another_circuit() {
+    let (other, fixture) = (sturdy(), fragile(|c| c));
+    fixture.play("f");
+    let mut waiting = layer(&fixture)
+        .pending_while_open()
+        .layer(service_fn(as_told));
+    let call = other.circuit.call(async {
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = Service::<bool>::poll_ready(&mut waiting, &mut context);
+        Ok::<_, Boxed>(polled.is_pending())
+    });
+    assert!(call.await.expect("admitted"), "it has to wait");
+}
+
 #[tokio::test]
 async fn readiness_mode_twice_in_a_stack() {
     let fixture = fragile_after_break(|c| c);
