@@ -37,6 +37,8 @@ fn settings_tell_the_defaults_that_hold() {
     assert_eq!((settings.permits(), settings.probes()), (1, (1, 1)));
     assert_eq!(settings.abandoned(), AbandonedPolicy::FailureIfSlow);
     assert!(settings.totals() && !settings.has_trip_when());
+    let own = Fixture::new(|c| c.trip_when(|_| false)).circuit;
+    assert!(own.settings().has_trip_when());
     prints(
         &circuit,
         &[

@@ -147,6 +147,21 @@ fn forced_open_comes_back_with_the_mode_before_it() {
 
 // E6
 #[test]
+fn a_closed_circuit_comes_back_in_its_mode() {
+    for (mode, line) in [
+        (Mode::Normal, "v1 closed normal"),
+        (Mode::Shadow, "v1 closed shadow"),
+        (Mode::Disabled, "v1 closed disabled"),
+    ] {
+        let circuit = builder(&ManualClock::new()).mode(mode).build();
+        assert_eq!(circuit.expect("valid").save().to_string(), line);
+        let (circuit, _clock) = restored(line);
+        assert_eq!((circuit.state(), circuit.mode()), (State::Closed, mode));
+    }
+}
+
+// E6
+#[test]
 fn a_mode_that_is_said_too_must_be_the_saved_one() {
     let build = |mode| {
         let saved = SavedState::forced_open(Mode::Shadow);
@@ -271,6 +286,25 @@ fn nonsense_is_refused_when_it_is_read_by_what_is_wrong() {
         let error = line.parse::<SavedState>().expect_err(line);
         assert_eq!(error.field(), "restore");
         assert!(error.to_string().contains(wrong), "{line}: {error}");
+    }
+}
+
+// B8, E6: and what it is about is quoted, on one line.
+#[test]
+fn the_word_that_is_refused_is_told() {
+    for (line, word) in [
+        ("", r#""""#),
+        ("v2 closed normal", r#""v2""#),
+        ("v1 ajar normal", r#""ajar""#),
+        ("v1 a\u{1b}jar normal", r#""a\u{1b}jar""#),
+        ("v1 closed forced", r#""forced""#),
+        ("v1 closed normal colour=red", r#""colour=red""#),
+        ("v1 open normal remaining=5", r#""remaining=5""#),
+        ("v1 open normal attempt=0", r#""attempt=0""#),
+        ("v1 open normal attempt=1 attempt=2", r#""attempt=2""#),
+    ] {
+        let error = line.parse::<SavedState>().expect_err(line);
+        assert_eq!(error.value(), word);
     }
 }
 
