@@ -9,7 +9,7 @@ use std::{
 };
 
 use tower_breaker::{
-    Circuit, Mode, State,
+    Circuit, EjectionCap, Mode, State,
     config::{Apply, CapDiff, Config},
     registry::Registry,
 };
@@ -260,6 +260,23 @@ fn caps_of_code_stay_and_hold_over_those_of_a_file() {
             "search-1: 0 of 1 open, at most 100 %, 0 trips vetoed",
         ],
     );
+}
+
+// K1, I9
+#[test]
+fn the_cap_that_a_circuit_has_of_code_holds_over_those_of_a_file_that_come_later() {
+    let own = EjectionCap::new(1.0).expect("valid");
+    let members = own.clone();
+    let builder = config(&with("")).registry();
+    let builder = builder.circuit("search-1", move |it| it.ejection_cap(&members));
+    let registry = builder.build().expect("valid");
+    search(&registry, 2);
+    apply(&registry, HALF);
+    assert_eq!(
+        statuses(&registry),
+        ["tier=search: 0 of 1 open, at most 50 %, 0 trips vetoed"],
+    );
+    assert_eq!(own.members(), 1);
 }
 
 // K1, I9: what is undone limits nobody, and can be applied later.

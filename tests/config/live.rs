@@ -211,16 +211,32 @@ fn what_is_said_in_code_stays_and_closures_are_no_change() {
 // I9
 #[test]
 fn what_was_changed_by_hand_is_changed_back_but_not_what_a_person_forced() {
-    let registry = registry("[circuits.a]\nmode = \"normal\"");
-    let a = registry.try_get("a").expect("there");
-    a.reconfigure(|settings| settings.set_minimum_calls(5))
-        .expect("valid");
-    a.force_open();
-    let diff = registry
-        .apply(&config("[circuits.a]\nmode = \"normal\""))
-        .expect("it can");
-    assert_eq!(diff.to_string(), "a: `minimum_calls` 5 -> 20");
-    assert_eq!(a.mode(), tower_breaker::Mode::ForcedOpen);
+    for mode in ["normal", "shadow"] {
+        let text = format!("[circuits.a]\nmode = \"{mode}\"");
+        let registry = registry(&text);
+        let a = registry.try_get("a").expect("there");
+        a.reconfigure(|settings| settings.set_minimum_calls(5))
+            .expect("valid");
+        a.force_open();
+        let diff = registry.apply(&config(&text)).expect("it can");
+        assert_eq!(diff.to_string(), "a: `minimum_calls` 5 -> 20");
+        assert_eq!(a.mode(), tower_breaker::Mode::ForcedOpen);
+    }
+}
+
+// I9: one that it is in already is kept without a word, and another is told.
+#[test]
+fn a_mode_that_was_said_when_it_was_made_is_no_news() {
+    let registry = registry("circuits.a.mode = \"shadow\"");
+    let kept = |mode: &str| {
+        let said = config(&format!("circuits.a.mode = \"{mode}\""));
+        registry.plan(&said).expect("it can").to_string()
+    };
+    assert_eq!(kept("shadow"), "");
+    assert_eq!(
+        kept("normal"),
+        "a: keeps its `mode` (shadow; the configuration says normal), from when it was made"
+    );
 }
 
 // I9, I5
