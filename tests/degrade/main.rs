@@ -1,6 +1,8 @@
 //! What callers get when a dependency has no answer (rules M1 to M9).
 #![cfg(feature = "degrade")]
 
+#[path = "../support/said.rs"]
+mod said;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -36,6 +36,7 @@ use tower_breaker::{
 
 use crate::{
     drainer::{Dependency, Do, days},
+    said::said_by,
     support::{millis, secs},
 };
 
@@ -299,6 +300,25 @@ async fn a_queue_inside_the_breaker_is_found_out() {
         .await
         .expect("an answer");
     assert_eq!((misplaced(&circuit), misplaced(&other)), (Some(1), Some(0)));
+}
+
+// M6, M9: whoever develops with it reads so, and once.
+#[tokio::test(start_paused = true)]
+async fn a_queue_inside_the_breaker_says_so_once() {
+    if let Some(said) = said_by("queue::a_queue_inside_the_breaker_says_so_once") {
+        let lines = said.matches("a queue's layer is inside the breaker of circuit `orders`");
+        assert_eq!(lines.count(), usize::from(cfg!(debug_assertions)), "{said}");
+        return;
+    }
+    let circuit = Circuit::builder("orders").build().expect("valid");
+    let answer =
+        async |_: Request<Full<Bytes>>| Ok::<_, Infallible>(Response::<Full<Bytes>>::default());
+    let inside = DeferLayer::new(&circuit, Memory::new()).layer(service_fn(answer));
+    let wrong = CircuitBreakerLayer::new(circuit).layer(inside);
+    for _ in 0..3 {
+        let answer = wrong.clone().oneshot(post("wrong")).await;
+        answer.expect("an answer");
+    }
 }
 
 // M6: or the dependency would not know a later try for the same.

@@ -3,6 +3,8 @@
 
 #[path = "../support/collisions.rs"]
 mod collisions;
+#[path = "../support/said.rs"]
+mod said;
 #[path = "../support/sockets.rs"]
 mod sockets;
 

@@ -1,10 +1,12 @@
 //! Requests without a key are counted, and told if there are no others.
 
-use std::{convert::Infallible, env, process::Command};
+use std::convert::Infallible;
 
 use http::{HeaderName, Request, Response};
 use tower::{Layer, Service, service_fn};
 use tower_breaker::{keyed::by, registry::Registry};
+
+use super::said::said_by;
 
 const TENANT: HeaderName = HeaderName::from_static("x-tenant");
 
@@ -86,24 +88,11 @@ async fn a_key_without_a_circuit_is_not_counted() {
     assert_eq!((layer.without_key(), full.without_key()), (0, 0));
 }
 
-/// What a process of its own says in this test, where `AGAIN` is set.
-fn said_by(test: &str) -> String {
-    let output = Command::new(env::current_exe().expect("known"))
-        .args(["--nocapture", "--exact", test])
-        .env(AGAIN, "")
-        .output()
-        .expect("known");
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stderr).expect("known")
-}
-
-const AGAIN: &str = "TOWER_BREAKER_WITHOUT_KEY";
-
 // J7
 #[tokio::test]
 async fn if_none_of_the_first_hundred_had_one_it_is_told_once() {
-    if env::var_os(AGAIN).is_none() {
-        let said = said_by("without_key::if_none_of_the_first_hundred_had_one_it_is_told_once");
+    let said = said_by("without_key::if_none_of_the_first_hundred_had_one_it_is_told_once");
+    if let Some(said) = said {
         let lines = said
             .matches("none of 100 requests through the layer made at tests/keyed/without_key.rs:");
         assert_eq!(lines.count(), usize::from(cfg!(debug_assertions)), "{said}");
@@ -118,8 +107,7 @@ async fn if_none_of_the_first_hundred_had_one_it_is_told_once() {
 // J7
 #[tokio::test]
 async fn if_one_of_them_had_one_nothing_is_told() {
-    if env::var_os(AGAIN).is_none() {
-        let said = said_by("without_key::if_one_of_them_had_one_nothing_is_told");
+    if let Some(said) = said_by("without_key::if_one_of_them_had_one_nothing_is_told") {
         assert_eq!(said, "");
         return;
     }

@@ -1,6 +1,7 @@
 //! Fallbacks around each other, and in the wrong place.
 
 use super::*;
+use crate::said::said_by;
 use tower_breaker::{
     CircuitError, Rejected,
     degrade::{
@@ -117,6 +118,26 @@ fn a_fallback_inside_the_breaker_is_found_out() {
     let Ok(_) = ask(layer.layer(behind(&circuit, 200)));
     assert_eq!(parts(&circuit).hidden_failures, 0);
     assert_eq!(parts(&other).hidden_failures, 0);
+}
+
+// M1, M9: whoever develops with it reads so, and once.
+#[test]
+fn a_fallback_inside_the_breaker_says_so_once() {
+    let test = "fallback::nested::a_fallback_inside_the_breaker_says_so_once";
+    if let Some(said) = said_by(test) {
+        let lines = said.matches("a fallback is inside the breaker of circuit `reviews`");
+        assert_eq!(lines.count(), usize::from(cfg!(debug_assertions)), "{said}");
+        return;
+    }
+    let circuit = circuit();
+    let failing = service_fn(async |_: Request<String>| {
+        Ok::<_, Infallible>(Response::builder().status(500).body(String::new()).unwrap())
+    });
+    let inside = FallbackLayer::on_failure(&circuit, value(stand_in())).layer(failing);
+    let service = CircuitBreakerLayer::new(circuit.clone()).layer(inside);
+    for _ in 0..3 {
+        let Ok(_) = ask(service.clone());
+    }
 }
 
 // M1: what has no answer hides nothing. Nor does an answer to a call that another circuit has rejected.
