@@ -2,7 +2,15 @@
 //!
 //! What is counted is what one thread has asked for and not given back, at its peak. Threads are added up.
 
-use std::{ops::Range, sync::Barrier, thread, time::Duration};
+use std::{
+    ops::Range,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use tower_breaker::{
     Circuit, CircuitBuilder, Snapshot,
@@ -126,6 +134,27 @@ fn the_events_of_a_circuit_take_as_much_as_the_docs_say() {
     let [first, more] = took;
     assert_as_stated("its first event", first, stated("its first event"));
     assert_as_stated("each more", more.div_ceil(15), stated("each more"));
+}
+
+// L1: it has a place for events of its own only where it keeps some, or somebody listens to it.
+#[test]
+fn events_that_only_the_registry_hears_of_take_nothing() {
+    let builder = Registry::builder().defaults(|circuit| circuit.event_log(0));
+    let registry = builder.build().expect("valid");
+    for number in 0..100 {
+        registry.get_or_create(&hostile(number)).expect("made");
+    }
+    let heard = AtomicU64::new(0);
+    let heard = Arc::new(heard);
+    let count = heard.clone();
+    let _subscription = registry.subscribe_events(move |_, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let took = allocation_counter::measure(|| {
+        registry.reset_all();
+    });
+    assert_eq!(heard.load(Ordering::Relaxed), 100);
+    assert_eq!(took.bytes_current, 0);
 }
 
 /// Routes that were there before the flood, and whose time stands still.
