@@ -58,9 +58,7 @@ pub(super) type OnEvent = dyn Fn(&Circuit, Event<'_>) + Send + Sync;
 pub(super) struct Presence(AtomicU64);
 
 const ADDED_TOLD: u64 = 1;
-const REMOVED: u64 = 2;
-const EVICTED: u64 = 4;
-const GONE: u64 = REMOVED | EVICTED;
+const GONE: u64 = 2;
 
 /// How a circuit leaves its registry.
 #[derive(Clone, Copy, Debug)]
@@ -115,22 +113,17 @@ impl Listeners {
         }
     }
 
-    /// And that it is gone, if it went meanwhile: whoever took it left that to this thread.
+    /// And that it was removed, if it was meanwhile: whoever removed it left that to this thread. It was not evicted,
+    /// since this thread holds it.
     pub(super) fn tell_added(&self, circuit: &Circuit, presence: &Presence) {
         self.tell_presence(circuit, Event::Added, What::Added);
-        match presence.mark(ADDED_TOLD) {
-            REMOVED => self.tell_departure(circuit, Departure::Removed),
-            EVICTED => self.tell_departure(circuit, Departure::Evicted),
-            _ => {}
+        if presence.mark(ADDED_TOLD) & GONE != 0 {
+            self.tell_departure(circuit, Departure::Removed);
         }
     }
 
     pub(super) fn tell_gone(&self, circuit: &Circuit, presence: &Presence, departure: Departure) {
-        let mark = match departure {
-            Departure::Removed => REMOVED,
-            Departure::Evicted => EVICTED,
-        };
-        if presence.mark(mark) & ADDED_TOLD != 0 {
+        if presence.mark(GONE) & ADDED_TOLD != 0 {
             self.tell_departure(circuit, departure);
         }
         if !self.hub.calls.is_empty() {
