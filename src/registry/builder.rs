@@ -48,7 +48,7 @@ impl RegistryBuilder {
         self,
         change: impl Fn(CircuitBuilder) -> CircuitBuilder + Send + Sync + 'static,
     ) -> Self {
-        self.rule(Rank::Defaults, "", change)
+        self.rule(Rank::Defaults, "*", change)
     }
 
     /// Sets what circuits are built by whose name matches `pattern`, after the [`defaults`](Self::defaults). In the

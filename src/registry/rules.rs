@@ -40,19 +40,9 @@ pub(super) struct Rule {
     )]
     source: Source,
     rank: Rank,
+    /// A star in the name of a single circuit is a star: its rules are found by it.
     names: Pattern,
     change: Change,
-}
-
-impl Rule {
-    fn is_for(&self, name: &str) -> bool {
-        match self.rank {
-            Rank::Defaults => true,
-            Rank::Pattern => self.names.matches(name),
-            // A star in a name is a star.
-            Rank::Name => self.names.as_str() == name,
-        }
-    }
 }
 
 /// All rules, in the order in which they are applied.
@@ -209,7 +199,7 @@ impl Rules {
 
     /// What a circuit is built by. A rule may answer with another builder than it was given, but not with another name.
     pub(super) fn builder(&self, name: &str) -> CircuitBuilder {
-        let general = self.general.iter().filter(|rule| rule.is_for(name));
+        let general = self.general.iter().filter(|rule| rule.names.matches(name));
         let rules = general.chain(self.by_name.get(name).into_iter().flatten());
         let bare = Circuit::builder(name);
         let built = rules.fold(bare, |builder, rule| (rule.change)(builder));
@@ -219,5 +209,23 @@ impl Rules {
             Some(cap) => built.ejection_cap(cap),
             None => built,
         }
+    }
+}
+
+#[cfg(all(test, feature = "config"))]
+mod tests {
+    use super::*;
+
+    // K1: what each configuration has said is not kept for ever.
+    #[test]
+    fn a_cap_that_is_no_more_is_known_for_as_long_as_it_has_members() {
+        let mut rules = Rules::default();
+        rules.add_cap(Source::Config, GroupCap::at_most(0.5));
+        let former = || rules.with_config(Rules::default()).former_caps().len();
+        assert_eq!(former(), 0, "it never had any");
+        let member = rules.builder("a").build().expect("valid");
+        assert_eq!(former(), 1);
+        drop(member);
+        assert_eq!(former(), 0);
     }
 }
