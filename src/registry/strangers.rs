@@ -138,3 +138,24 @@ impl Strangers {
 /// There is no room for a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoRoom;
+
+#[cfg(all(test, feature = "config"))]
+mod tests {
+    use super::*;
+
+    // I5: it is not the last to grow up because it was named for a moment.
+    #[test]
+    fn a_stranger_that_is_put_back_has_its_old_place() {
+        let circuit = Circuit::builder("any").build().expect("valid");
+        let mut strangers = Strangers::default();
+        for name in ["a", "b", "c"] {
+            strangers.add(Name::from_static(name), &circuit);
+        }
+        for name in ["a", "b", "c"] {
+            let taken = strangers.remove(name).expect("there");
+            strangers.put_back(taken);
+            let order: Vec<_> = strangers.names().map(Name::as_str).collect();
+            assert_eq!(order, ["a", "b", "c"], "{name}");
+        }
+    }
+}

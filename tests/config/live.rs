@@ -10,12 +10,14 @@ use std::{
 };
 
 use tower_breaker::{
-    Agreement, Circuit, OpenFor, State, WindowCounts,
+    Agreement, Circuit, CircuitBuilder, OpenFor, State, WindowCounts,
     config::{ApplyError, CircuitDiff, Config},
     registry::{Event, Registry},
 };
 
 use super::{collisions::EndsThem, read};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn config(text: &str) -> Config {
     read(text).expect("makes sense")
@@ -194,7 +196,7 @@ fn what_is_said_in_code_stays_and_closures_are_no_change() {
             circuit
                 .count_window(50)
                 .trip_when(|counts| counts.failed > 5)
-                .open_for(OpenFor::from_fn(|_| Duration::from_secs(1)))
+                .open_for(OpenFor::from_fn(|_| SECOND))
         })
         .circuit("a", |circuit| circuit.minimum_calls(7))
         .build()
@@ -206,6 +208,31 @@ fn what_is_said_in_code_stays_and_closures_are_no_change() {
     assert_eq!(diff, "a: `failure_rate` 0.5 -> 0.25");
     let settings = registry.try_get("a").expect("there").settings();
     assert_eq!(settings.minimum_calls(), Some(7));
+}
+
+type Sets = fn(CircuitBuilder) -> CircuitBuilder;
+
+// I9
+#[test]
+fn a_closure_that_comes_or_goes_is_refused() {
+    let closures: [(&str, Sets); 2] = [
+        ("trip_when", |it| it.trip_when(|counts| counts.failed > 5)),
+        ("open_for", |it| it.open_for(OpenFor::from_fn(|_| SECOND))),
+    ];
+    for (setting, sets) in closures {
+        for is_set in [false, true] {
+            let rule = Arc::new(AtomicBool::new(is_set));
+            let asked = rule.clone();
+            let registry = config("[circuits.a]").registry().circuit("a", move |it| {
+                let is_set = asked.load(Ordering::Relaxed);
+                if is_set { sets(it) } else { it }
+            });
+            let registry = registry.build().expect("valid");
+            rule.store(!is_set, Ordering::Relaxed);
+            let refused = registry.apply(&config("[circuits.a]")).expect_err(setting);
+            assert!(refused.to_string().contains(setting), "{refused}");
+        }
+    }
 }
 
 // I9

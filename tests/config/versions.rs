@@ -200,6 +200,26 @@ fn no_configuration_is_written_over_unseen() {
     }
 }
 
+// I9, E5
+#[test]
+fn a_change_knows_the_configuration_that_it_comes_from() {
+    let registry = two(2).registry().build().expect("valid");
+    let versions = Arc::new(Mutex::new(Vec::new()));
+    let heard = versions.clone();
+    let _subscription = registry.subscribe(move |_, event| {
+        if let Event::Settings(change) = event {
+            heard.lock().expect("no panic").push(change.configuration());
+        }
+    });
+    registry.apply(&two(3)).expect("it can");
+    registry.apply(&two(4)).expect("it can");
+    let a = registry.try_get("a").expect("there");
+    a.reconfigure(|settings| settings.set_consecutive_failures(7))
+        .expect("valid");
+    let versions = versions.lock().expect("no panic");
+    assert_eq!(*versions, [Some(1), Some(1), Some(2), Some(2), None]);
+}
+
 // I9
 #[test]
 fn whenever_a_rule_panics_nothing_has_changed() {
@@ -214,8 +234,9 @@ fn whenever_a_rule_panics_nothing_has_changed() {
     };
     let file = |failures: u64, more: &str| {
         let half = format!("[[caps]]\nat_most = 0.{failures}\n");
+        let most = format!("max_circuits = 1{failures}\n");
         config(&format!(
-            "defaults.consecutive_failures = {failures}\n{half}{TWO}{more}"
+            "{most}defaults.consecutive_failures = {failures}\n{half}{TWO}{more}"
         ))
     };
     let (registry, log) = listened_to(file(2, "").registry().circuit("b", rule));
@@ -236,6 +257,8 @@ fn whenever_a_rule_panics_nothing_has_changed() {
         assert_eq!((registry.version(), registry.len()), (0, 2), "at {panics}");
         let most = registry.caps()[0].at_most;
         assert!((most - 0.2).abs() < 1e-9, "at {panics}: {most}");
+        let differs = registry.plan(&file(2, "")).expect("it can");
+        assert!(differs.is_empty(), "at {panics}: {differs}");
     }
     assert!(panics > 1, "some came when something had changed already");
     assert!(take(&log).iter().any(|told| told.contains("3 -> 2")));

@@ -11,6 +11,7 @@ use std::{
 
 use tower_breaker::{
     By, Circuit, OpenFor,
+    clock::Clock,
     observe::{CallEvent, Told},
     registry::{Event, Registry, RegistryBuilder, Subscription, WeakRegistry},
 };
@@ -479,6 +480,37 @@ fn calls_of_all_circuits_are_told_also_of_those_made_from_now_on() {
     call(&b);
     call(&registry.get_or_create("c").expect("made"));
     assert_eq!(take(), Vec::<String>::new());
+}
+
+/// Counts how often it is read.
+#[derive(Clone, Default)]
+struct CountingClock(Arc<AtomicUsize>);
+
+impl Clock for CountingClock {
+    fn now(&self) -> Duration {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Duration::ZERO
+    }
+}
+
+// L2, F4: calls are timed for those who hear of them.
+#[test]
+fn calls_of_a_circuit_that_was_removed_are_timed_for_nobody() {
+    let clock = CountingClock::default();
+    let time = clock.clone();
+    let (registry, _) = told(|builder| {
+        builder.defaults(move |circuit| circuit.consecutive_failures(2).clock(time.clone()))
+    });
+    let _subscription = registry.subscribe_calls(|_, _| {});
+    let a = registry.get_or_create("a").expect("made");
+    let reads = || {
+        let before = clock.0.load(Ordering::Relaxed);
+        a.try_acquire().expect("closed").success();
+        clock.0.load(Ordering::Relaxed) - before
+    };
+    assert_ne!(reads(), 0);
+    registry.remove("a").expect("there");
+    assert_eq!(reads(), 0);
 }
 
 // L2, I4
