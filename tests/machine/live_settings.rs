@@ -9,8 +9,8 @@ use std::{
 use crate::collisions::race;
 use crate::support::{Fixture, NANO, SLOW, fragile, millis, secs};
 use tower_breaker::{
-    AbandonedPolicy, By, Circuit, CircuitBuilder, Jitter, OpenFor, ReconfigureError, RetryLimits,
-    Settings, State, observe::SettingsChange,
+    AbandonedPolicy, Agreement, By, Circuit, CircuitBuilder, Jitter, OpenFor, ReconfigureError,
+    RetryLimits, Settings, State, observe::SettingsChange,
 };
 
 // ---- what they tell ----------------------------------------------------------------------------
@@ -125,6 +125,62 @@ fn settings_print_as_one_would_write_them() {
             ".totals(true)",
         ],
     );
+}
+
+/// The line that sets this, as it is printed.
+fn line(circuit: &Fixture, setting: &str) -> String {
+    let text = circuit.circuit.settings().to_string();
+    let line = text.lines().find(|line| line.starts_with(setting));
+    line.expect("printed").to_owned()
+}
+
+// E5
+#[test]
+fn each_kind_of_open_time_prints_as_one_would_write_it() {
+    let [short, long] = [2, 60].map(secs);
+    for (open_for, code) in [
+        (OpenFor::from(short), "Duration::from_secs(2)"),
+        (
+            OpenFor::constant(short).jitter(Jitter::Full),
+            "OpenFor::constant(Duration::from_secs(2)).jitter(Jitter::Full)",
+        ),
+        (
+            OpenFor::exponential(short, 1.5, Duration::MAX),
+            "OpenFor::exponential(Duration::from_secs(2), 1.5, Duration::MAX)",
+        ),
+        (
+            OpenFor::exponential(short, 1.0, long),
+            "OpenFor::exponential(Duration::from_secs(2), 1.0, Duration::from_secs(60))",
+        ),
+    ] {
+        let circuit = fragile(|c| c.open_for(open_for));
+        assert_eq!(line(&circuit, ".open_for("), format!(".open_for({code})"));
+    }
+}
+
+// E5, N3
+#[test]
+fn an_agreement_prints_as_one_would_write_it() {
+    let unlike = Agreement::of(3).share(0.2).trip_now(true).revision(7);
+    for (agreement, code) in [
+        (Agreement::default(), "Agreement::of(2)"),
+        (
+            unlike.stay_open_when_detached(true),
+            "Agreement::of(3).share(0.2).trip_now(true).stay_open_when_detached(true).revision(7)",
+        ),
+    ] {
+        let circuit = Fixture::new(|c| c.shared(agreement));
+        assert_eq!(line(&circuit, ".shared("), format!(".shared({code})"));
+    }
+}
+
+// E5
+#[test]
+fn two_policies_are_the_same_if_one_is_a_clone_of_the_other() {
+    let policy = || Fixture::new(|c| c.trip_when(|_| false)).circuit;
+    let [one, other] = [policy(), policy()];
+    assert_eq!(one.settings(), one.settings());
+    assert_ne!(one.settings(), other.settings());
 }
 
 // E5: or the builder would fill it in.
@@ -418,6 +474,26 @@ fn an_error_is_of_what_was_changed() {
         (error.field(), error.because_of()),
         ("slow_call_rate", Some("slow_call_duration"))
     );
+}
+
+// B8, E5: there is no memory for it.
+#[test]
+fn a_rate_of_a_circuit_that_was_built_without_a_window_is_refused() {
+    type Change = fn(&mut Settings) -> &mut Settings;
+    let changes: [(&str, Change); 2] = [
+        ("failure_rate", |c| c.set_failure_rate(0.5)),
+        ("slow_call_rate", |c| c.set_slow_call_rate(0.5)),
+    ];
+    for (field, change) in changes {
+        let circuit = fragile(|c| c.slow_call_duration(SLOW)).circuit;
+        let error = circuit.reconfigure(change).expect_err(field);
+        let told = format!(
+            "circuit `payments`: `{field}` is 0.5, but must be left out: the circuit was built without a \
+             `count_window` or `time_window`"
+        );
+        assert_eq!(error.to_string(), told);
+        assert_eq!(error.because_of(), Some("count_window"));
+    }
 }
 
 // ---- who is told -------------------------------------------------------------------------------

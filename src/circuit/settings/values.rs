@@ -279,6 +279,22 @@ mod tests {
             (Duration::from_micros(1), "Duration::from_micros(1)"),
             (Duration::from_nanos(1_001), "Duration::from_nanos(1001)"),
             (
+                Duration::from_millis(100_000_000_001),
+                "Duration::from_millis(100000000001)",
+            ),
+            (
+                Duration::from_micros(100_000_000_000_001),
+                "Duration::from_micros(100000000000001)",
+            ),
+            (
+                Duration::new(u64::MAX, 5_000_000),
+                "Duration::new(18446744073709551615, 5000000)",
+            ),
+            (
+                Duration::new(u64::MAX, 5_000),
+                "Duration::new(18446744073709551615, 5000)",
+            ),
+            (
                 Duration::new(u64::MAX, 5),
                 "Duration::new(18446744073709551615, 5)",
             ),
