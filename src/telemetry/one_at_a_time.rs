@@ -34,3 +34,26 @@ impl OneAtATime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    // L5
+    #[test]
+    fn who_asks_while_it_runs_has_it_run_once_more_and_not_within() {
+        let (at_once, runs, within) = (OneAtATime::default(), Cell::new(0), Cell::new(0));
+        let ask = || at_once.run(|| within.set(within.get() + 1));
+        at_once.run(|| {
+            runs.set(runs.get() + 1);
+            if runs.get() == 1 {
+                ask();
+            }
+        });
+        assert_eq!((runs.get(), within.get()), (2, 0));
+        ask();
+        assert_eq!((runs.get(), within.get()), (2, 1), "it is over");
+    }
+}

@@ -377,7 +377,9 @@ mod tests {
     };
 
     use super::*;
-    use crate::{circuit::parts::ShownQueue, telemetry::Exposition};
+    use crate::{
+        circuit::parts::ShownQueue, registry::layers::tests::LastCall, telemetry::Exposition,
+    };
 
     /// A store that scrapes when it is asked for its oldest.
     struct Scraping(Exposition, AtomicBool);
@@ -414,6 +416,21 @@ mod tests {
         let text = text.recv_timeout(Duration::from_secs(20)).expect("in time");
         assert!(text.contains("circuit_breaker_queue_entries{circuit=\"a\"} 3\n"));
         assert!(text.contains("circuit_breaker_queue_total{circuit=\"a\",result=\"kept\"} 0\n"));
+    }
+
+    // L4: no handle to it from before is of use.
+    #[test]
+    fn a_circuit_that_was_almost_taken_out_is_counted_on() {
+        let registry = Registry::builder().max_circuits(1);
+        let registry = registry.defaults(|circuit| circuit.consecutive_failures(3));
+        let registry = registry.build().expect("valid");
+        let exposition = Exposition::new(&registry);
+        let _layer = LastCall::through(&registry, "a");
+        registry.get_or_create("b").expect_err("full");
+        let a = registry.get("a").expect("there");
+        a.try_acquire().expect("closed").failure();
+        let calls = "circuit_breaker_calls_total{circuit=\"a\",result=\"failure\"} 2\n";
+        assert!(exposition.render().contains(calls));
     }
 }
 

@@ -322,6 +322,9 @@ async fn numbers_are_published_at_an_interval_until_the_registry_is_gone() {
     assert_eq!(Scrape::read(&handle.render()).calls("a", "success"), 0.0);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(Scrape::read(&handle.render()).calls("a", "success"), 1.0);
+    succeed(&registry.try_get("a").expect("named"));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(Scrape::read(&handle.render()).calls("a", "success"), 2.0);
     let weak = registry.downgrade();
     drop(registry);
     assert!(weak.upgrade().is_none(), "kept alive by the task");

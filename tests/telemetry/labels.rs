@@ -77,6 +77,48 @@ fn a_circuit_under_other_stays_there_when_a_label_becomes_free() {
     assert_eq!(seen.calls("other", "success"), 2.0);
 }
 
+// L4, L6: what has left is forgotten where its label is needed, and only there.
+#[test]
+fn a_name_that_comes_back_while_there_are_labels_goes_on_counting() {
+    let (registry, _clock) = registry(&[]);
+    let exposition = Exposition::new(&registry).max_labels(3);
+    for name in ["a", "b", "a"] {
+        succeed(&registry.get_or_create(name).expect("made"));
+        registry.remove(name).expect("there");
+    }
+    registry.get_or_create("a").expect("made");
+    let seen = Scrape::read(&exposition.render());
+    assert_eq!(seen.calls("a", "success"), 2.0);
+}
+
+// L6
+#[test]
+fn a_name_that_has_come_back_keeps_its_label() {
+    let (registry, _clock) = registry(&[]);
+    let exposition = Exposition::new(&registry).max_labels(2);
+    let make = |name: &str| drop(registry.get_or_create(name).expect("made"));
+    make("b");
+    make("a");
+    registry.remove("a").expect("there");
+    make("a");
+    make("c");
+    let seen = Scrape::read(&exposition.render());
+    assert_eq!(seen.circuits("state"), ["a", "b"]);
+}
+
+// L4, L6: it is no label that another name can have.
+#[test]
+fn the_counters_of_other_go_on_when_nobody_is_left_there() {
+    let (registry, _clock) = registry(&["a"]);
+    let exposition = Exposition::new(&registry).max_labels(1);
+    for name in ["b", "c"] {
+        succeed(&registry.get_or_create(name).expect("made"));
+        registry.remove(name).expect("there");
+    }
+    let seen = Scrape::read(&exposition.render());
+    assert_eq!(seen.calls("other", "success"), 2.0);
+}
+
 // L6: it is not mixed up with those that share its name.
 #[test]
 fn a_circuit_that_is_called_other_shares_that_label_and_shows_its_state() {

@@ -110,6 +110,20 @@ fn what_may_be_cut_off_or_repeated_is_there_at_zero() {
     }
 }
 
+// M9, L6: whose numbers they are nobody could tell.
+#[test]
+fn what_is_now_is_not_shown_of_circuits_that_share_a_label() {
+    let (registry, a) = registry();
+    let exported = Exported::with(&registry, |builder| builder.max_labels(0));
+    let exposition = Exposition::new(&registry).max_labels(0);
+    let _place = a.try_enter().expect("free");
+    succeed(&a);
+    for seen in [exported.scrape(), Scrape::read(&exposition.render())] {
+        assert_eq!(seen.calls("other", "success"), 1.0);
+        assert_eq!(seen.circuits("bulkhead_calls"), [""; 0]);
+    }
+}
+
 // M9, L4, L5
 #[tokio::test(start_paused = true)]
 async fn each_part_is_counted() {

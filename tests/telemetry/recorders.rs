@@ -1,14 +1,18 @@
 //! Recorders that come late, panic, or call back.
 
-use std::sync::{
-    Arc, Mutex, OnceLock,
-    atomic::{AtomicBool, Ordering::SeqCst},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use metrics::{
     Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use metrics_util::debugging::DebuggingRecorder;
 use tower_breaker::{Circuit, State, registry::Registry, telemetry::Metrics};
 
 use super::scrape::{Exported, Scrape, fail, registry, succeed};
@@ -211,5 +215,27 @@ fn two_recorders_are_told_the_same() {
     for exported in [one, other] {
         assert_eq!(exported.as_it_is().of("a", "state"), 1.0);
         assert_eq!(exported.as_it_is().calls("a", "failure"), 1.0);
+    }
+}
+
+// L4
+#[test]
+fn a_recorder_is_told_what_each_metric_is_measured_in() {
+    let (registry, _clock) = registry(&["a"]);
+    let recorder = DebuggingRecorder::new();
+    let told = recorder.snapshotter();
+    let _published = Metrics::builder(&registry).recorder(recorder).install();
+    let told = told.snapshot().into_vec();
+    let units = told.iter().map(|(key, unit, ..)| (key.key().name(), *unit));
+    let units: BTreeMap<_, _> = units.collect();
+    assert!(units.contains_key("circuit_breaker_open_seconds"));
+    for (name, unit) in units {
+        let is_of_time = name.ends_with("_seconds");
+        let expected = if is_of_time {
+            Unit::Seconds
+        } else {
+            Unit::Count
+        };
+        assert_eq!(unit, Some(expected), "{name}");
     }
 }

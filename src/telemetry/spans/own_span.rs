@@ -96,9 +96,9 @@ impl SpanLayer {
     }
 
     fn hearing(subscribe: impl FnOnce(u64) -> Subscription) -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         // Relaxed: it only has to be another one.
-        let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let _until = subscribe(id);
         Self {
             hearing: Arc::new(Hearing { id, _until }),

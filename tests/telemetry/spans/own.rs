@@ -10,8 +10,8 @@ use std::{
 
 use http::{Request, Response, StatusCode};
 use tower::{Layer, Service, ServiceBuilder, retry::Policy, service_fn};
-use tower_breaker::{Circuit, CircuitBreakerLayer, telemetry::SpanLayer};
-use tracing::{Level, debug_span};
+use tower_breaker::{Circuit, CircuitBreakerLayer, circuit_breaker_span, telemetry::SpanLayer};
+use tracing::{Instrument, Level, debug_span};
 
 use super::{brittle, named, request};
 use crate::collector::{Collector, Traced};
@@ -108,7 +108,9 @@ async fn a_span_lies_in_the_callers_and_around_what_is_inside() {
     });
     let service = around(&circuit).service(inner);
     let span = request();
-    tracing::Instrument::instrument(service.oneshot(to("/200")), span)
+    service
+        .oneshot(to("/200"))
+        .instrument(span)
         .await
         .expect("an answer");
     assert_eq!(own(&traces)[0].parent, Some("request"));
@@ -119,6 +121,24 @@ async fn a_span_lies_in_the_callers_and_around_what_is_inside() {
         (traces.span("request").records, own(&traces)[0].records),
         (5, 5)
     );
+}
+
+// L7: the one that is current where the breaker is called.
+#[tokio::test]
+async fn a_span_between_ours_and_the_breaker_is_told_of_the_call() {
+    let traces = Collector::new();
+    let _listening = traces.listen();
+    let circuit = brittle(|builder| builder.record_on_current_span());
+    let breaker = CircuitBreakerLayer::new(circuit.clone()).layer(service_fn(dependency));
+    let service = SpanLayer::new(&circuit).layer(service_fn(move |asked: Asked| {
+        let between = circuit_breaker_span!(Level::INFO, "between");
+        breaker.clone().oneshot(asked).instrument(between)
+    }));
+    let asked = service.oneshot(to("/200")).instrument(request());
+    asked.await.expect("an answer");
+    assert_eq!(traces.span("between").fields, own(&traces)[0].fields);
+    assert_eq!(traces.span("between").records, 5);
+    assert_eq!(traces.span("request").records, 0);
 }
 
 // L7, A4
@@ -362,7 +382,7 @@ async fn a_span_ends_with_the_head_and_does_not_wait_for_the_body() {
         let response = service.oneshot(to("/200")).await.expect("an answer");
         response.into_body().collect().await.expect("a body");
     };
-    tracing::Instrument::instrument(asked, span).await;
+    asked.instrument(span).await;
     assert_eq!(own(&traces)[0].fields.get("circuit_breaker.outcome"), None);
     let request = traces.span("request");
     assert_eq!(
