@@ -23,6 +23,13 @@ mod gauges;
 mod labels;
 #[cfg(all(feature = "metrics", feature = "retries"))]
 mod parts;
+#[cfg(all(
+    feature = "admin",
+    feature = "body",
+    feature = "metrics",
+    feature = "tracing"
+))]
+mod printed;
 #[cfg(feature = "metrics")]
 mod recorders;
 #[cfg(feature = "metrics")]
