@@ -161,7 +161,7 @@ impl<X, K> sealed::Sealed for OnFirstFailure<X, K> {}
 
 impl<X: CallScope, K> CallScope for OnFirstFailure<X, K> {
     type RequestFacts = Facts<X::RequestFacts>;
-    type Meter = X::Meter;
+    type Meter = ();
     type Timer = X::Timer;
 
     fn caller_limit(facts: &Self::RequestFacts) -> Option<CallerLimit> {
@@ -186,10 +186,6 @@ where
 
     fn caller_of(&self, request: &Req) -> Option<CallerLimit> {
         self.scope.caller_of(request)
-    }
-
-    fn meter(shared: &Shared<C, R, Self>, request: &mut Req) -> X::Meter {
-        X::meter(shared, request)
     }
 
     fn finish_response<E>(

@@ -129,7 +129,7 @@ impl<X, N> sealed::Sealed for WithRequestFacts<X, N> {}
 
 impl<X: CallScope, N> CallScope for WithRequestFacts<X, N> {
     type RequestFacts = RequestFacts<X::RequestFacts, N>;
-    type Meter = X::Meter;
+    type Meter = ();
     type Timer = X::Timer;
 
     #[inline(always)]
@@ -161,10 +161,6 @@ where
 
     fn caller_of(&self, request: &Req) -> Option<CallerLimit> {
         self.scope.caller_of(request)
-    }
-
-    fn meter(shared: &Shared<ByRequest<T, J>, R, O>, request: &mut Req) -> O::Meter {
-        X::meter(shared, request)
     }
 
     fn finish_response<E>(

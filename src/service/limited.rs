@@ -140,7 +140,7 @@ impl<X, D> sealed::Sealed for Limited<X, D> {}
 
 impl<X: CallScope, D> CallScope for Limited<X, D> {
     type RequestFacts = LimitedFacts<X::RequestFacts>;
-    type Meter = X::Meter;
+    type Meter = ();
     type Timer = Inline;
 
     fn caller_limit(facts: &Self::RequestFacts) -> Option<CallerLimit> {
@@ -167,10 +167,6 @@ where
     fn caller_of(&self, request: &Req) -> Option<CallerLimit> {
         let own = self.deadline.left(request).and_then(CallerLimit::of);
         CallerLimit::earlier(own, self.scope.caller_of(request))
-    }
-
-    fn meter(shared: &Shared<C, R, O>, request: &mut Req) -> O::Meter {
-        X::meter(shared, request)
     }
 
     fn finish_response<E>(

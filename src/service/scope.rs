@@ -61,7 +61,8 @@ pub trait ObserveResponse<Req, Res, C, R, X: CallScope>: CallScope {
         None
     }
 
-    /// Begins to measure how long the call waits for its client, usually not at all.
+    /// Begins to measure how long the call waits for its client, usually not at all. Only the whole scope is asked:
+    /// what measures goes around all others.
     #[doc(hidden)]
     #[inline(always)]
     fn meter(_: &Shared<C, R, X>, _: &mut Req) -> X::Meter {
