@@ -4,6 +4,7 @@
 mod deadlines;
 #[cfg(feature = "body")]
 mod uploads;
+mod wrapped;
 
 use std::{
     cell::Cell,
@@ -765,4 +766,26 @@ async fn around_reqwest_a_closure_says_what_is_left() {
         LIMIT / 2,
     );
     assert_eq!(counted(&circuit), (0, 1, 0));
+}
+
+/// H2, M5: who answers rejections by a response of reqwest's own has said nothing about calls that take too long.
+#[cfg(feature = "reqwest")]
+#[tokio::test(start_paused = true)]
+async fn around_reqwest_a_rejection_of_ones_own_leaves_the_504() {
+    let circuit = build(|c| c);
+    let hangs =
+        service_fn(|_: reqwest::Request| hang::<Result<reqwest::Response, reqwest::Error>>());
+    let layer = layer(&circuit).reject_with(|_| http::Response::new("sorry"));
+    let url = "http://localhost/".parse().expect("a URL");
+    let request = reqwest::Request::new(reqwest::Method::GET, url);
+    let (answer, took) = timed(layer.layer(hangs).oneshot(request)).await;
+    is_limit(took, LIMIT);
+    let answer = answer.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::GATEWAY_TIMEOUT);
+    is_told(
+        answer.extensions().get().expect("told"),
+        LimitOf::Call,
+        LIMIT,
+    );
+    assert_eq!(counted(&circuit), (1, 0, 0));
 }
