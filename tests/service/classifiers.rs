@@ -103,6 +103,30 @@ fn client_errors_can_be_made_successes() {
     }
 }
 
+// A1, H4: a code in the head of a response, to a classifier that was not told of gRPC.
+#[cfg(feature = "grpc")]
+#[test]
+fn a_code_in_the_head_counts_in_successes_only() {
+    let answers = HttpClassifier::new();
+    let succeed = HttpClassifier::new().client_errors_succeed();
+    let ignores = HttpClassifier::new().ignored([StatusCode::OK]);
+    for (classifier, status, code, expected) in [
+        (&answers, 200, "14", Outcome::Failure),
+        (&answers, 500, "0", Outcome::Failure),
+        (&answers, 404, "14", Outcome::Answered),
+        (&ignores, 200, "14", Outcome::Ignored),
+        (&answers, 200, "5", Outcome::Answered),
+        (&succeed, 200, "5", Outcome::Success),
+        (&succeed, 200, "14", Outcome::Failure),
+    ] {
+        let mut response = response(StatusCode::from_u16(status).unwrap());
+        let code = http::HeaderValue::from_static(code);
+        response.headers_mut().insert("grpc-status", code);
+        let result: Result<_, &Error> = Ok(&response);
+        assert_eq!(classifier.classify(result), expected, "{response:?}");
+    }
+}
+
 #[test]
 fn of_two_that_name_a_status_the_last_one_holds() {
     let classifier = HttpClassifier::new()

@@ -406,3 +406,13 @@ fn who_waits_for_a_full_limit_is_woken() {
     task.is_rejected(&mut second, Reason::HalfOpenFull);
     drop((hangs, probe));
 }
+
+// G1, F3: a wait is one wait, however often it is looked at.
+#[test]
+fn who_asks_again_takes_no_more_memory() {
+    let (circuit, _) = with(|builder| builder);
+    let (task, mut service) = (Task::default(), dead(&circuit));
+    let mut took = || allocation_counter::measure(|| task.waits_for(&mut service)).count_total;
+    assert_ne!(took(), 0);
+    assert_eq!([(); 3].map(|()| took()), [0; 3]);
+}
