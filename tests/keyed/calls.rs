@@ -154,6 +154,27 @@ fn a_layer_keeps_no_circuit_in_the_registry_but_a_call_does() {
     assert_eq!(registry.totals().evicted, 1);
 }
 
+// J4: for a thread that has called it before.
+#[test]
+fn whoever_asks_in_vain_for_the_room_of_a_circuit_makes_its_calls_no_dearer() {
+    let registry = bounded(1);
+    let (_answer, answered) = oneshot::channel();
+    let layer = registry.layer_by(by_key()).keep_on_rejection();
+    let mut service = layer.layer(waits(answered));
+    let _late = begin(&mut service, "a", 200);
+    let mut allocated = || {
+        let request = request("a", 200);
+        let call = || {
+            let ready = service.ready().now_or_never().unwrap().unwrap();
+            drop(ready.call(request));
+        };
+        allocation_counter::measure(call).count_total
+    };
+    let before = allocated();
+    assert!(registry.get_or_create("b").is_err());
+    assert_eq!(allocated(), before);
+}
+
 #[test]
 fn a_circuit_that_comes_again_has_its_own_state() {
     let clock = ManualClock::new();
