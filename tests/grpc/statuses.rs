@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tonic::{Response, Status};
 use tower_breaker::{
     Circuit, CircuitError, Outcome, Reason, Rejected,
-    classify::Classify,
+    classify::{Classify, ErrorsOnly, IgnoreRejections},
     grpc::{Code, GrpcClassifier},
     retry_after::RetryAfter,
 };
@@ -109,6 +109,20 @@ fn a_status_made_of_a_rejection_is_ignored() {
     );
     status.set_source(Arc::new(std::io::Error::other("something else")));
     assert_eq!(judge(GrpcClassifier::new(), &status), Outcome::Failure);
+}
+
+// H3: of statuses, only those that were made of a rejection.
+#[test]
+fn whoever_ignores_rejections_ignores_no_other_status() {
+    let fixture = fragile(|circuit| circuit);
+    fixture.circuit.force_open();
+    let judge = |status: &Status| {
+        let classifier = IgnoreRejections(ErrorsOnly);
+        classifier.classify(Err::<&Response<()>, _>(status))
+    };
+    let rejection = Status::from(rejected(&fixture));
+    assert_eq!(judge(&rejection), Outcome::InnerRejection);
+    assert_eq!(judge(&Status::unavailable("busy")), Outcome::Failure);
 }
 
 /// A call of a generated client through a circuit.
