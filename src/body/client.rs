@@ -186,11 +186,12 @@ impl fmt::Debug for Stopwatch {
 
 /// The time by a word. Where the clock was read before the reader began to wait, none of that.
 fn time(word: i64, now: u64) -> u64 {
-    let time = match word & RUNNING {
+    let twice = match word & RUNNING {
         0 => word,
-        _ => (word - RUNNING).wrapping_add(doubled(now)),
+        _ => word.wrapping_add(doubled(now)),
     };
-    (time / 2).try_into().unwrap_or(0)
+    // Halved, it has lost the bit that says that it runs.
+    (twice / 2).try_into().unwrap_or(0)
 }
 
 /// Enough for 146 years.
