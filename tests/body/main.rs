@@ -14,6 +14,7 @@ mod sockets;
 #[path = "../support/visitors.rs"]
 mod visitors;
 
+mod client_bodies;
 mod clients;
 mod costs;
 mod drained;
@@ -30,3 +31,4 @@ mod stage;
 mod states;
 mod table;
 mod upgrades;
+mod wrapped;
