@@ -357,6 +357,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::machine::sync::stripe_count;
 
     /// Whether clones of `service` are counted by the threads that make them. Each new thread has another
     /// number than the one before it.
@@ -374,5 +375,13 @@ mod tests {
         let service = CircuitBreaker::new((), circuit);
         assert!(counts_by_thread(&service));
         assert!(counts_by_thread(&service.clone()));
+    }
+
+    #[test]
+    fn where_only_clones_are_left_they_share_one_count() {
+        let circuit = Circuit::builder("payments").build().expect("valid");
+        let clone = CircuitBreaker::new((), circuit).clone();
+        let threads = stripe_count();
+        assert_eq!(counts_by_thread(&clone), threads == 1);
     }
 }
