@@ -641,7 +641,8 @@ async fn of_what_time_out_with_returns_a_response_is_made() {
 // M5, H2, H3: a fallback and retries further out tell it from a failure; a good answer is a good answer.
 #[tokio::test(start_paused = true)]
 async fn what_time_out_with_answers_is_marked_if_it_says_no() {
-    let circuit = build(|c| c);
+    // It stays closed: a rejection would have no mark either.
+    let circuit = build(|c| c.consecutive_failures(100));
     let own = layer(&circuit).reject_with(|_| "sorry");
     let mark = async |status: u16, grpc: Option<&'static str>| {
         let layer = own.clone().time_out_with(move |_| {
