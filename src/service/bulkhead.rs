@@ -85,6 +85,8 @@ use crate::{
 ///   `to_end_of_body` (feature `body`).
 /// * All layers of one circuit share its places. A call that meets its own circuit again needs no second place (rule
 ///   D8).
+/// * A layer that observes request bodies (`observe_request_bodies`, feature `body`) has no bulkhead around it: the
+///   compiler says that it is no breaker.
 /// * It does not bound how many calls wait, only how long they do. A wait of a second at 1,000 calls per second is
 ///   1,000 calls.
 #[must_use = "a layer does nothing until it is applied"]
