@@ -35,9 +35,10 @@ impl Kept {
         self.ends <= now
     }
 
+    /// Its seats, while they last: whoever has none has no time left either.
     pub(super) fn told(&self, now: u64) -> Option<Lease> {
         let (seats, left) = (self.seats(), self.ends.saturating_sub(now));
-        (seats > 0 && left > 0).then_some(Lease { seats, left })
+        (left > 0).then_some(Lease { seats, left })
     }
 
     /// Takes back what is left. How many.

@@ -37,9 +37,6 @@ impl Log {
     }
 
     pub(super) fn since(&self, seen: u64) -> Changed {
-        if seen == self.newest {
-            return Changed::Names(Vec::new());
-        }
         // Something is missing between, or it is another log.
         if seen > self.newest || self.lowest() > seen + 1 {
             return Changed::All;

@@ -137,7 +137,7 @@ impl Entry {
         if old.is_some_and(|old| old.seq >= report.seq) {
             return;
         }
-        let begin = || Window::begin(now, report.keep_for);
+        let begin = || Window::begin(report.keep_for);
         let mut window = self.record.window.unwrap_or_else(begin);
         window.roll(now);
         let new = register::Kept::new(&window, report);

@@ -81,9 +81,10 @@ pub(in crate::fleet) struct Window {
 }
 
 impl Window {
-    pub(super) fn begin(now: u64, length: u64) -> Self {
+    /// Of no time yet: it is to be [rolled](Self::roll) before anything counts.
+    pub(super) fn begin(length: u64) -> Self {
         Self {
-            generation: now / length,
+            generation: 0,
             length,
             current: Part::default(),
             previous: Part::default(),

@@ -3,7 +3,7 @@
 use super::{
     super::wire::{
         Changed, Decide, Decided, Done, Exchange, How, InstanceId, Key, Look, Place, Proposal,
-        Register, Report, Stamp, Stored, StoredMode, Text, Told,
+        Register, Report, Stamp, Standing, Stored, StoredMode, Text, Told,
     },
     Table,
 };
@@ -210,6 +210,8 @@ fn the_log_forgets_the_oldest_and_says_so() {
     }
     let newest = seen(&mut table, 0).newest;
     assert_eq!(newest, first + 4_095);
+    assert_eq!(seen(&mut table, newest).changed, Changed::Names(vec![]));
+    assert_eq!(table.log.len(), 4_096, "where it began is forgotten");
     let told = seen(&mut table, newest - 2).changed;
     let names = ["4093", "4094"].map(Key::of).to_vec();
     assert_eq!(told, Changed::Names(names));
@@ -262,6 +264,110 @@ fn instances_that_are_gone_are_forgotten() {
     }
     let kept = table.circuits[&Key::of("it")].registers.len();
     assert!(kept <= 16 + 2, "{kept} are kept");
+}
+
+// N8, N2: as many are kept as there may be of those that count, twice, and 16. Who counts is never one of them.
+#[test]
+fn only_instances_that_do_not_count_are_forgotten_and_only_many() {
+    for (gone, kept) in [(19, 19 + 3), (20, 3)] {
+        let mut table = Table::default();
+        for me in 100..100 + gone {
+            report(&mut table, NOW, me, 1, 1);
+        }
+        for me in [1, 2] {
+            report(&mut table, NOW + LENGTH, me, 1, 5);
+        }
+        let later = NOW + 2 * LENGTH;
+        report(&mut table, later, 3, 1, 7);
+        let registers = table.circuits[&Key::of("it")].registers.len();
+        assert_eq!(registers, kept, "{gone} are gone");
+        let told = report(&mut table, later, 1, 2, 6);
+        assert_eq!(told.window.calls, 5 + 6 + 7, "in place of the one before");
+    }
+}
+
+fn lease(want: u32) -> Proposal {
+    Proposal::Lease {
+        permits: 3,
+        need: 3,
+        of: 6,
+        life: 2_000,
+        want,
+    }
+}
+
+// N5: of each probe once, however often it is said; and its seat is free, once.
+#[test]
+fn a_probe_that_has_failed_counts_once_and_frees_its_seat() {
+    let mut table = Table::default();
+    let opened = decide(&mut table, NOW, "it", Stamp::default(), open(0));
+    let leased = decide(&mut table, NOW, "it", opened.standing.stamp, lease(2));
+    let seen = leased.standing.stamp;
+    let failed = Proposal::Results {
+        ok: 0,
+        failed: 1,
+        unused: 0,
+        length: 5_000,
+    };
+    for _ in 0..5 {
+        let told = decide(&mut table, NOW, "it", seen, failed.clone());
+        let left = Stored::HalfOpen {
+            permits: 3,
+            need: 3,
+            spare: 2,
+            budget: 4,
+        };
+        assert_eq!((told.standing.state, told.standing.stamp), (left, seen));
+        assert_eq!(told.lease.map(|it| it.seats), Some(1), "one is left");
+    }
+    let other = Decide {
+        instance: InstanceId(2),
+        ..ask("it", seen, lease(3))
+    };
+    let other = table.decide(NOW, &other).expect("decided");
+    assert_eq!(other.lease.map(|it| it.seats), Some(2), "of three");
+}
+
+// N5: who has used its seats has none that could be waited for.
+#[test]
+fn who_waits_for_a_seat_waits_for_those_that_are_out() {
+    let mut table = Table::default();
+    let opened = decide(&mut table, NOW, "it", Stamp::default(), open(0));
+    let leased = decide(&mut table, NOW, "it", opened.standing.stamp, lease(1));
+    let seen = leased.standing.stamp;
+    let ok = Proposal::Results {
+        ok: 1,
+        failed: 0,
+        unused: 0,
+        length: 5_000,
+    };
+    decide(&mut table, NOW, "it", seen, ok);
+    let mut asks = |instance, want| {
+        let ask = Decide {
+            instance: InstanceId(instance),
+            ..ask("it", seen, lease(want))
+        };
+        table.decide(NOW + 500, &ask).expect("decided").done
+    };
+    assert_eq!(asks(2, 3), Done::Yes);
+    assert_eq!(asks(3, 1), Done::Full { next: 2_000 });
+}
+
+// N6: what is forced is open, whatever else an instance says of it.
+#[test]
+fn what_was_forced_comes_back_as_open() {
+    let mut table = Table::default();
+    let known = Standing {
+        stamp: Stamp { era: 7, nonce: 7 },
+        mode: StoredMode::Forced { left: None },
+        ..Standing::default()
+    };
+    let seen = known.stamp;
+    let restored = decide(&mut table, NOW, "it", seen, Proposal::Restore(known));
+    let standing = restored.standing;
+    let open = Stored::Open { left: 0 };
+    assert_eq!((restored.done, standing.state), (Done::Yes, open));
+    assert_eq!(standing.mode, StoredMode::Forced { left: None });
 }
 
 // N8: what cannot be read is left as it is, and nothing else is touched by it.
