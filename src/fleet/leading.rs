@@ -302,6 +302,17 @@ mod tests {
         }
     }
 
+    // N3: only who watches for failures in a row sees it by one.
+    #[test]
+    fn who_watches_for_failures_in_a_row_is_who_was_told_to() {
+        let watches = |circuit: Circuit| SeenRules::default().of(&circuit).watches_streak;
+        let builder = || Circuit::builder("payments");
+        let watching = builder().consecutive_failures(1).build();
+        assert!(watches(watching.expect("settings")));
+        let others = builder().count_window(10).failure_rate(0.5).build();
+        assert!(!watches(others.expect("settings")));
+    }
+
     // N5: of several that came at once, their mean; and a pause is none that is usual.
     #[test]
     fn gaps_are_those_that_are_usual() {

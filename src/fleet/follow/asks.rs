@@ -92,29 +92,19 @@ impl Follow {
     // Results.
 
     fn result(&self, local: &Local<'_>, now: u64) -> Option<Proposal> {
-        let seats = &self.seats;
-        let (made, length) = match (seats.gone, local.state) {
+        let Seats { gone, told, .. } = self.seats;
+        let unused = told.unused + self.seats.stale;
+        let (made, length) = match (gone, local.state) {
             (Some(gone), _) => (gone.made, gone.length),
             (None, Here::HalfOpen(Some(tally)))
-                if seats.stale > 0
-                    || seats.told.differs(&tally) && self.is_of_lease(&tally, now) =>
+                if told.differs(&tally) && self.is_of_lease(&tally, now) =>
             {
-                let unused = seats.told.unused + seats.stale;
                 (Made::of(&tally, unused), millis(tally.floor))
             }
-            (None, _) if seats.stale > 0 => {
-                let unused = seats.told.unused + seats.stale;
-                (
-                    Made {
-                        unused,
-                        ..seats.told
-                    },
-                    0,
-                )
-            }
+            (None, _) if self.seats.stale > 0 => (Made { unused, ..told }, 0),
             _ => return None,
         };
-        let made = made.plus(seats.before);
+        let made = made.plus(self.seats.before);
         Some(Proposal::Results {
             ok: made.ok,
             failed: made.failed,
@@ -126,7 +116,7 @@ impl Follow {
     /// A probe that has outlived its lease may end while there is another one. The store would take that for a seat of
     /// this one, and give it to somebody else. It is told of when so many of these are taken, or they are over.
     fn is_of_lease(&self, tally: &Tally, now: u64) -> bool {
-        let lease = self.seats.lease.filter(|it| now < it.until && it.seats > 0);
+        let lease = self.seats.lease.filter(|it| now < it.until);
         let ended = (tally.ok + tally.failed).saturating_sub(self.seats.told_by_then);
         lease.is_none_or(|it| ended <= it.seats.saturating_sub(tally.unused))
     }
@@ -139,8 +129,6 @@ impl Follow {
             Here::HalfOpen(Some(tally)) => {
                 self.seats.seen = Some(Made::of(&tally, 0));
             }
-            // Not yet half-open.
-            Here::Open { led: true, .. } if self.seats.seen.is_none() => {}
             _ if self.seats.gone.is_none() => self.seats.gone = self.leaves(local),
             _ => {}
         }

@@ -145,6 +145,17 @@ fn who_is_turned_off_is_alone_at_once() {
     assert_eq!(it.follow.leaves_fleet(Why::Off, &led), []);
 }
 
+// N7: also who would rather wait, and has waited for some time.
+#[test]
+fn who_waits_for_the_store_is_alone_when_it_is_turned_off() {
+    let mut waits = local(WAITS);
+    waits.rules.agreement.stay_open_when_detached = true;
+    let mut it = It::that_knows(open(1, 0), WAITS);
+    it.passes(3_000);
+    lost(&mut it, &waits);
+    assert_eq!(it.follow.leaves_fleet(Why::Off, &waits), [alone(2, 1)]);
+}
+
 // N4, N7: the hold is renewed also by a store that has forgotten.
 #[test]
 fn a_store_that_has_forgotten_holds_all_the_same() {

@@ -1,6 +1,8 @@
 //! A circuit and a fleet of words alone: what is said and done, row by row.
 
 mod alone;
+mod apart;
+mod left;
 mod opens;
 mod person;
 mod rows;

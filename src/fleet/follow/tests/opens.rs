@@ -104,6 +104,7 @@ fn a_trip_without_calls_says_what_was_said() {
     it.reports(&with_calls(8, 3), Sums::default());
     let said = register(&mut it, &local(OPEN_ALONE)).expect("evidence");
     assert_eq!((said.calls, said.failed, said.bad), (8, 3, true));
+    assert_eq!(register(&mut it, &local(LED)), None, "only if open alone");
 }
 
 // N2: a window of calls counts while calls come.
@@ -266,6 +267,47 @@ fn who_opens_too_late_does_what_was_decided() {
     assert_eq!(it.proposes(&with_calls(2, 1)), None);
 }
 
+// N3, E1: who follows in shadow, or was forced open, has no say in it any more.
+#[test]
+fn who_takes_no_part_any_more_does_not_open_the_fleet() {
+    let mut it = It::that_knows(closed(1), Here::Closed);
+    let sick = with_calls(2, 1);
+    it.reports(&sick, half_failed(2, 2));
+    for mode in [Mode::Shadow, Mode::Disabled, Mode::ForcedOpen] {
+        assert_eq!(it.proposes(&Local { mode, ..sick }), None, "{mode:?}");
+    }
+    assert!(it.proposes(&sick).is_some());
+}
+
+struct ByEra;
+
+impl Judge for ByEra {
+    fn trips(&self, _all: &Sums) -> Option<Text<CAUSE_BYTES>> {
+        Some(Text::of("always"))
+    }
+
+    fn reaches(&self, _own: &WindowCounts, _streak: u64) -> bool {
+        true
+    }
+
+    fn break_of(&self, _attempt: u32, era: u64) -> u64 {
+        era
+    }
+}
+
+// C2, N3: chance makes each break longer or shorter by the era that it begins.
+#[test]
+fn a_break_is_of_the_era_that_it_begins() {
+    let mut it = It::that_knows(closed(7), Here::Closed);
+    let sick = Local {
+        judge: &ByEra,
+        ..with_calls(2, 1)
+    };
+    it.reports(&sick, half_failed(2, 2));
+    let open_it = it.proposes(&sick).expect("it opens");
+    assert!(matches!(open_it, Proposal::Open { length: 8, .. }));
+}
+
 // N3: a result that trips at once opens all, if that is agreed.
 #[test]
 fn a_trip_at_once_is_proposed_once_if_that_is_agreed() {
@@ -283,6 +325,9 @@ fn a_trip_at_once_is_proposed_once_if_that_is_agreed() {
     it.follow.decided(&open_it, &no, both, &agreed(9, true));
     assert_eq!(it.proposes(&agreed(9, true)), None, "once");
     assert!(it.proposes(&agreed(11, true)).is_some());
+    // Closed here by a person, say, it has tripped while its fleet is open: that is decided already.
+    let mut it = It::that_knows(open(1, 900), LED);
+    assert_eq!(it.proposes(&agreed(13, true)), None);
 }
 
 // N3, N4: what a store could not decide because it had forgotten is said again once it knows.

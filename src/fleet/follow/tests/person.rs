@@ -40,6 +40,54 @@ fn what_a_person_does_is_told_to_the_fleet() {
     }
 }
 
+// N6, E1: in this instance it is done at once, and holds when the fleet has heard of it, whatever came in between.
+#[test]
+fn what_was_undone_before_the_fleet_has_heard_of_it_is_done_again() {
+    let here = |state, mode| Local {
+        mode,
+        ..local(state)
+    };
+    let (force, reset_it) = (Act::Force(None), Act::Reset);
+    let (is_forced, is_reset) = (forced(9, None), reset(9));
+    let left = None;
+    for (act, now, local, expected) in [
+        (force, &is_forced, here(LED, Mode::ForcedOpen), None),
+        (
+            force,
+            &is_forced,
+            here(LED, Mode::Normal),
+            Some(Apply::Force { left }),
+        ),
+        (
+            force,
+            &is_forced,
+            here(LED, Mode::Shadow),
+            Some(Apply::Force { left }),
+        ),
+        (force, &is_forced, here(LED, Mode::Disabled), None),
+        (reset_it, &is_reset, here(Here::Closed, Mode::Normal), None),
+        (reset_it, &is_reset, here(OPEN_ALONE, Mode::Normal), None),
+        (
+            reset_it,
+            &is_reset,
+            here(WAITS, Mode::Normal),
+            Some(Apply::Close { clear: true }),
+        ),
+        (reset_it, &is_reset, here(WAITS, Mode::Disabled), None),
+    ] {
+        let row = format!("{act:?} {:?} {:?}", local.state, local.mode);
+        let mut it = It::new();
+        it.follow.act(act, who(), it.now);
+        let ask = it.proposes(&local).expect("an act");
+        let both = (it.now, it.now);
+        let done = decided(Done::Yes, now.clone());
+        let apply = it.follow.decided(&ask, &done, both, &local);
+        let heard = Apply::Heard(Heard::Unknown);
+        let expected: Vec<_> = expected.into_iter().chain([heard]).collect();
+        assert_eq!(without_hold(apply), expected, "{row}");
+    }
+}
+
 // N6: what is forced for a time is not forced for longer by being told late.
 #[test]
 fn the_time_goes_on_while_nobody_is_told() {

@@ -1,7 +1,7 @@
 //! Seats: who asks for them, how long they hold, and what is said of them.
 
 use super::*;
-use crate::circuit::followed::Why;
+use crate::circuit::followed::{Act, Why};
 
 fn waits() -> It {
     let mut it = It::that_knows(open(1, 0), WAITS);
@@ -10,7 +10,7 @@ fn waits() -> It {
 }
 
 /// It has asked, and has been given a seat.
-fn with_seat() -> It {
+pub(super) fn with_seat() -> It {
     let mut it = waits();
     let ask = it.proposes(&local(WAITS)).expect("a seat");
     let given = Decided {
@@ -22,7 +22,7 @@ fn with_seat() -> It {
     it
 }
 
-fn result(it: &mut It, here: Here) -> Option<(u32, u32, u32, u64)> {
+pub(super) fn result(it: &mut It, here: Here) -> Option<(u32, u32, u32, u64)> {
     match it.proposes(&local(here)) {
         Some(Proposal::Results {
             ok,
@@ -75,6 +75,22 @@ fn who_finds_no_seat_asks_once_one_may_be_free_and_a_call_comes() {
     );
     it.passes(500);
     assert_eq!(it.wants_seats(WAITS), None, "that call is gone");
+}
+
+// N1, N5: whoever asks for seats already, or has found none, does not look for more calls that were held.
+#[test]
+fn calls_are_looked_for_where_they_make_a_difference() {
+    let mut it = It::that_knows(open(1, 0), WAITS);
+    assert!(it.follow.looks_for_calls(it.now));
+    it.follow.wants(1);
+    assert!(!it.follow.looks_for_calls(it.now), "it asks already");
+    let ask = it.proposes(&local(WAITS)).expect("a seat");
+    let full = decided(Done::Full { next: 400 }, half(2, 2, 1));
+    it.decided(&ask, &full, WAITS);
+    it.passes(399);
+    assert!(!it.follow.looks_for_calls(it.now), "there is none");
+    it.passes(1);
+    assert!(it.follow.looks_for_calls(it.now));
 }
 
 // N5, N8: no store has it wait for longer than seats are kept.
@@ -194,6 +210,136 @@ fn seats_are_taken_once() {
     };
     let led = it.decided(&ask, &new, here);
     assert_eq!(led.iter().filter_map(seats).count(), 1);
+    // That one was given back is known to the store: a person who closes the circuit has nothing new to say.
+    it.asks(&local(seated(2, 0, 0, 1)));
+    assert_eq!(result(&mut it, Here::Closed), None);
+}
+
+// N5: seats that the circuit has never taken are given back as well.
+#[test]
+fn seats_that_were_not_taken_in_time_are_given_back() {
+    let mut it = with_seat();
+    it.passes(2_500).hears(half(2, 2, 1), WAITS);
+    it.passes(2_500).follow.wants(1);
+    let ask = it.proposes(&local(WAITS)).expect("a seat");
+    // By the store's clock, which was put back, they are not over yet.
+    let same = Decided {
+        lease: lease(1, 7_000),
+        now: STORE - 2_000,
+        ..decided(Done::Yes, half(2, 2, 1))
+    };
+    assert_eq!(it.decided(&ask, &same, WAITS), [Apply::Again]);
+    assert_eq!(result(&mut it, WAITS), Some((0, 0, 1, 2_000)));
+}
+
+// N5: the answer to a result tells of seats that the circuit has already.
+#[test]
+fn seats_that_an_answer_to_a_result_tells_of_are_not_taken_again() {
+    let mut it = waits();
+    let ask = it.proposes(&local(WAITS)).expect("a seat");
+    let given = Decided {
+        lease: lease(2, 5_000),
+        ..decided(Done::Yes, half(2, 2, 1))
+    };
+    it.decided(&ask, &given, WAITS);
+    let here = seated(2, 1, 0, 1);
+    let ask = it.proposes(&local(here)).expect("a result");
+    let rest = Decided {
+        lease: lease(1, 5_000),
+        ..decided(Done::Yes, half(2, 1, 1))
+    };
+    assert_eq!(it.decided(&ask, &rest, here), []);
+}
+
+// N8: a lease of no seats is none.
+#[test]
+fn a_lease_of_no_seats_is_none() {
+    let mut it = waits();
+    let ask = it.proposes(&local(WAITS)).expect("a seat");
+    let given = Decided {
+        lease: lease(0, 5_000),
+        ..decided(Done::Yes, half(2, 2, 1))
+    };
+    assert_eq!(it.decided(&ask, &given, WAITS), []);
+    assert_eq!(it.wants_seats(WAITS), Some(1), "the call still waits");
+}
+
+// N6: what a person has done here is newer than seats that come.
+#[test]
+fn seats_are_not_taken_by_who_was_forced_or_reset() {
+    let given = Decided {
+        lease: lease(1, 5_000),
+        ..decided(Done::Yes, half(2, 2, 1))
+    };
+    let forced = Local {
+        mode: Mode::ForcedOpen,
+        ..local(WAITS)
+    };
+    for (act, here) in [(None, forced), (Some(Act::Reset), local(WAITS))] {
+        let mut it = waits();
+        let ask = it.proposes(&local(WAITS)).expect("a seat");
+        if let Some(act) = act {
+            it.follow.act(act, Text::default(), it.now);
+        }
+        let both = (it.now, it.now);
+        let apply = it.follow.decided(&ask, &given, both, &here);
+        assert_eq!(without_hold(apply), []);
+    }
+}
+
+/// Its first probe is still on its way though the lease is over, and it has a new seat, that no probe has taken.
+fn with_a_probe_that_outlives_its_lease() -> It {
+    let mut it = with_seat();
+    let here = seated(1, 0, 0, 0);
+    it.asks(&local(here));
+    it.passes(2_500).hears(half(2, 2, 1), here);
+    it.passes(2_500).follow.wants(1);
+    let ask = it.proposes(&local(here)).expect("a seat");
+    let given = Decided {
+        lease: lease(1, 5_000),
+        now: STORE + 5_000,
+        ..decided(Done::Yes, half(2, 2, 1))
+    };
+    let led = it.decided(&ask, &given, here);
+    assert_eq!(led.iter().filter_map(seats).count(), 1);
+    it
+}
+
+// N5: the store would take it for the new seat, and give that to somebody else.
+#[test]
+fn a_result_that_comes_after_its_lease_waits_for_the_new_seat_to_be_taken() {
+    for (ok, failed) in [(1, 0), (0, 1)] {
+        let said = Some((ok, failed, 0, 2_000));
+        let mut it = with_a_probe_that_outlives_its_lease();
+        assert_eq!(result(&mut it, seated(2, ok, failed, 1)), None);
+        assert_eq!(result(&mut it, seated(2, ok, failed, 0)), said, "taken");
+    }
+    // Or to be over.
+    let mut it = with_a_probe_that_outlives_its_lease();
+    let here = seated(2, 1, 0, 1);
+    it.passes(2_500).hears(half(2, 2, 1), here);
+    it.passes(2_499);
+    assert_eq!(result(&mut it, here), None);
+    it.passes(1);
+    assert_eq!(result(&mut it, here), Some((1, 0, 0, 2_000)));
+}
+
+// N5: what the store knew before is no result of the new seat.
+#[test]
+fn a_result_is_of_the_lease_that_was_given_after_the_others() {
+    let mut it = with_seat();
+    let here = seated(1, 0, 1, 0);
+    let ask = it.proposes(&local(here)).expect("a result");
+    it.decided(&ask, &decided(Done::Yes, half(2, 2, 0)), here);
+    it.follow.wants(1);
+    let ask = it.proposes(&local(here)).expect("a seat");
+    let given = Decided {
+        lease: lease(2, 5_000),
+        ..decided(Done::Yes, half(2, 2, 0))
+    };
+    it.decided(&ask, &given, here);
+    let here = seated(3, 1, 1, 1);
+    assert_eq!(result(&mut it, here), Some((1, 1, 0, 2_000)));
 }
 
 // N5: a probe that is on its way may still count, until the store has given its seat to another.
@@ -212,7 +358,9 @@ fn seats_with_a_probe_on_its_way_are_not_given_back() {
     };
     assert_eq!(it.decided(&ask, &same, here), []);
     assert_eq!(it.proposes(&local(here)), None, "not at once again");
-    it.passes(1_000);
+    it.passes(999);
+    assert_eq!(it.proposes(&local(here)), None, "nor soon");
+    it.passes(1);
     assert_eq!(it.wants_seats(here), Some(1));
 }
 
@@ -400,7 +548,7 @@ fn a_lease_that_is_over_is_asked_for_anew_and_not_before() {
 }
 
 /// The probe has ended, and the store has said so.
-fn with_one_result() -> It {
+pub(super) fn with_one_result() -> It {
     let mut it = with_seat();
     let here = seated(1, 1, 0, 0);
     let ask = it.proposes(&local(here)).expect("a result");
@@ -451,6 +599,13 @@ fn a_seat_that_the_store_still_counts_is_not_taken_again() {
     it.passes(1_000);
     it.decided(&ask, &still(4_000), here);
     it.follow.wants(1);
+    // Also if the circuit was opened anew.
+    let mut anew = It {
+        follow: it.follow.clone(),
+        now: it.now,
+    };
+    let ask = anew.proposes(&local(WAITS)).expect("a seat");
+    assert_eq!(anew.decided(&ask, &still(4_000), WAITS), []);
     it.passes(1_000);
     it.hears(half(2, 2, 1), here);
     it.passes(2_500);
