@@ -140,9 +140,13 @@ impl Kept {
 
     /// Tells all who have to do with this place. How many.
     fn ring(&mut self, place: &Place) -> u64 {
-        self.ears.retain(|ear| ear.strong_count() > 0);
-        let ears = self.ears.iter().filter_map(Weak::upgrade);
-        ears.map(|ear| u64::from(ear.ring(place))).sum()
+        let mut told = 0;
+        self.ears.retain(|ear| {
+            let ear = ear.upgrade();
+            told += ear.as_ref().map_or(0, |ear| u64::from(ear.ring(place)));
+            ear.is_some()
+        });
+        told
     }
 
     fn decide(&mut self, now: u64, ask: &Decide) -> Result<Decided, Odd> {

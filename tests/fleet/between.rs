@@ -1,12 +1,22 @@
 //! N4 to N7: what comes in between: a word while the fleet's is done, and a future that is run anew.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tower_breaker::{
     Agreement, Circuit, Mode, State,
-    fleet::{Fleet, Memory, Store},
-    observe::{FleetNews, Heard, What},
+    fleet::{
+        Answer, Fleet, Memory, Store,
+        wire::{Decide, Decided, Exchange, Exchanged},
+    },
+    observe::{FleetNews, Heard, Sharing, What},
 };
 
 use crate::fleet_support::{Fault, Faulty, Instance, calls_for, millis, quiet, secs};
@@ -66,6 +76,51 @@ async fn a_forced_open_that_comes_while_the_fleet_is_released_holds() {
     sleep(secs(7)).await;
     assert_eq!(one.circuit.mode(), Mode::ForcedOpen);
     assert_eq!(late.circuit.mode(), Mode::ForcedOpen);
+}
+
+/// A store during whose answer a person forces a circuit open, once.
+#[derive(Clone, Default)]
+struct Forces {
+    memory: Memory,
+    circuit: Arc<Mutex<Option<Circuit>>>,
+}
+
+impl Forces {
+    fn next(&self, circuit: Option<Circuit>) -> Option<Circuit> {
+        std::mem::replace(&mut *self.circuit.lock().expect("a circuit"), circuit)
+    }
+}
+
+impl Store for Forces {
+    fn exchange<'a>(&'a self, ask: &'a Exchange) -> Answer<'a, Exchanged> {
+        Box::pin(async move {
+            let told = self.memory.exchange(ask).await;
+            if let Some(circuit) = self.next(None) {
+                circuit.force_open();
+            }
+            told
+        })
+    }
+
+    fn decide<'a>(&'a self, ask: &'a Decide) -> Answer<'a, Decided> {
+        self.memory.decide(ask)
+    }
+
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.memory.hint()
+    }
+}
+
+// N6, N7: it is newer than what the answer has decided, and the rest of the answer is as true as before.
+#[tokio::test(start_paused = true)]
+async fn who_is_forced_open_while_the_store_answers_takes_part_all_the_same() {
+    let store = Forces::default();
+    let one = Instance::new(store.clone(), quiet);
+    store.next(Some(one.circuit.clone()));
+    sleep(secs(1)).await;
+    let seen = one.circuit.snapshot().fleet.expect("a fleet");
+    assert!(seen.forced, "{seen:?}");
+    assert!(matches!(seen.sharing, Sharing::Attached { .. }), "{seen:?}");
 }
 
 // N7, N6: a future that is run anew knows what the one before has done here.
@@ -199,9 +254,12 @@ async fn seats_are_shown_as_long_as_they_are_there() {
     sleep(secs(6)).await;
     assert!(!one.call(true));
     let seats = |it: &Instance| it.circuit.snapshot().fleet.expect("a fleet").seats;
-    while seats(&one) == 0 {
-        sleep(millis(1)).await;
-    }
+    let has_one = async {
+        while seats(&one) == 0 {
+            sleep(millis(1)).await;
+        }
+    };
+    timeout(secs(5), has_one).await.expect("a seat");
     assert_eq!(seats(&one), 1);
     let probe = one.circuit.try_acquire().expect("a seat");
     assert_eq!(seats(&one), 0, "it is taken");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_breaker::{
     clock::ManualClock,
     fleet::{
-        Memory, Store, StoreError,
+        Fleet, Memory, Store, StoreError,
         wire::{
             Decide, Decided, Done, Exchange, Exchanged, How, InstanceId, Key, Look, Place,
             Proposal, Register, Report, Stamp, Text,
@@ -167,6 +167,88 @@ async fn hints_are_put_together() {
     assert!(one.is_ok(), "it was told while nobody waited");
     let other = tokio::time::timeout(soon, store.hint()).await;
     assert!(other.is_err(), "three are one");
+}
+
+/// Whether there is a hint that nobody has taken.
+fn is_hinted(store: &Memory) -> bool {
+    tokio_test::task::spawn(store.hint()).poll().is_ready()
+}
+
+// N4, N5: each hint is a look of each instance. So there is one for a decision and for a free seat, and else none.
+#[tokio::test(start_paused = true)]
+async fn what_is_nothing_to_others_is_not_hinted() {
+    let store = Memory::new();
+    exchange(&store, 1, Vec::new()).await;
+    assert!(!is_hinted(&store));
+    let (closed, open, half_open) = (stamp(0, 0), stamp(1, 1), stamp(2, 2));
+    let back = || Proposal::Results {
+        ok: 0,
+        failed: 0,
+        unused: 1,
+        length: 0,
+    };
+    let opens = Proposal::Open {
+        length: 0,
+        attempt: 1,
+        cause: Text::of("because"),
+    };
+    let lease = || Proposal::Lease {
+        permits: 1,
+        need: 1,
+        of: 1,
+        life: 1_000,
+        want: 1,
+    };
+    for (seen, nonce, what, done, hinted) in [
+        (closed, 9, back(), Done::No, false),
+        (closed, 1, opens, Done::Yes, true),
+        (open, 2, lease(), Done::Yes, true),
+        (half_open, 3, lease(), Done::Yes, false),
+        (half_open, 4, back(), Done::Yes, true),
+    ] {
+        let told = decide(&store, seen, nonce, what.clone()).await;
+        assert_eq!(told.expect("decided").done, done, "{what:?}");
+        assert_eq!(is_hinted(&store), hinted, "{what:?}");
+    }
+}
+
+fn stamp(era: u64, nonce: u32) -> Stamp {
+    Stamp { era, nonce }
+}
+
+// N6, N4: a forced mode ends when somebody looks, and that is a decision.
+#[tokio::test(start_paused = true)]
+async fn a_look_is_hinted_if_it_decides() {
+    let store = Memory::new();
+    let forces = Proposal::Force {
+        at_most: Some(1_000),
+        who: Text::of("ops"),
+    };
+    let forced = decide(&store, Stamp::default(), 1, forces).await;
+    let seen = forced.expect("forced").standing.stamp;
+    let looks = async || {
+        exchange(&store, 1, vec![look("it", seen, None)]).await;
+        is_hinted(&store)
+    };
+    assert!(!looks().await);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(looks().await, "it is over");
+    assert!(!looks().await);
+}
+
+// What is printed to find a fault says what it is of.
+#[tokio::test(start_paused = true)]
+async fn what_is_printed_says_of_what_it_is() {
+    let (text, key) = (Text::<64>::of("ada"), Key::of("a b"));
+    assert_eq!(format!("{text:?} {key:?}"), r#""ada" "a%20b""#);
+    let builder = Fleet::builder("shop");
+    assert!(format!("{builder:?}").contains("shop"));
+    let fleet = builder.build().expect("a fleet");
+    assert!(format!("{fleet:?}").contains("shop"));
+    let store = Memory::new();
+    exchange(&store, 1, Vec::new()).await;
+    assert_eq!(format!("{store:?}"), "Memory { tables: 1 }");
+    assert_eq!(format!("{:?}", store.save()), "Saved { .. }");
 }
 
 // N4: a store goes by its own clock.
