@@ -169,11 +169,6 @@ impl Refusal {
         }
     }
 
-    /// Whether a closed circuit has let others pass instead.
-    pub(crate) fn is_choice(self) -> bool {
-        matches!(self, Self::Ramping | Self::Shedding)
-    }
-
     pub(crate) fn is_held(self) -> bool {
         matches!(self, Self::Held(_))
     }

@@ -217,9 +217,9 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
         self.shared.rejection().reject(rejected, request)
     }
 
-    /// Whether the next call is rejected, and not because a ramp or shedding has chosen others.
+    /// Whether the next call is rejected.
     pub(crate) fn would_reject(&self) -> bool {
-        matches!(self.readiness, Readiness::Rejecting(refusal, _) if !refusal.is_choice())
+        matches!(self.readiness, Readiness::Rejecting(..))
     }
 
     /// The circuit.

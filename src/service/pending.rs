@@ -156,7 +156,8 @@ where
             return Poll::Pending;
         }
         let polled = self.breaker.poll_ready(context);
-        // The circuit may have begun to reject while the inner service was asked.
+        // The circuit may have begun to reject while the inner service was asked. A ramp and shedding, which choose
+        // among calls, are not waited for.
         if self.breaker.would_reject() && self.poll_admission(context).is_pending() {
             return Poll::Pending;
         }
