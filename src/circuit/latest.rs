@@ -177,6 +177,7 @@ pub(super) fn left_closed(circuit: &Circuit, told: &Transition) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::WindowCounts;
 
     fn told(era: u64, to: State, modes: (Mode, Mode)) -> Transition {
         Transition {
@@ -229,6 +230,18 @@ mod tests {
             latest.transition.map(|newest| newest.mode),
             Some(Mode::Shadow)
         );
+    }
+
+    // B9, E4: it begins and ends in an era that another transition has begun.
+    #[test]
+    fn shedding_is_newer_than_what_began_its_era() {
+        let mut latest = Latest::default();
+        let closed = told(1, State::Closed, NORMAL);
+        assert!(update(&mut latest, closed));
+        for cause in [Cause::ShedBegan(WindowCounts::default()), Cause::ShedEnded] {
+            assert!(update(&mut latest, Transition { cause, ..closed }));
+        }
+        assert!(!update(&mut latest, closed));
     }
 
     fn seen(state: State, era: u64) -> View {

@@ -382,4 +382,30 @@ mod tests {
             assert_eq!(facts.learnt_timeout(), Duration::from_secs(2 * teaches));
         }
     }
+
+    /// What a closed era carries that comes from half-open, after both acts.
+    fn carried(acts: [fn(&EraFacts, Word); 2]) -> Option<u32> {
+        let facts = EraFacts::new(0, &SavedState::closed());
+        let half_open = Word::first(Mode::Normal).open_next(Mode::Normal, BreakLength::FOREVER);
+        let closed = half_open.closed_next(Mode::Normal, false);
+        facts.begin_half_open(half_open, BreakLength::FOREVER);
+        acts.iter().for_each(|act| act(&facts, closed));
+        facts.carried_attempt(closed).map(|(attempt, _)| attempt)
+    }
+
+    // C2, E2: half-open may be about to close, too, whoever comes first.
+    #[test]
+    fn what_a_person_has_closed_carries_no_attempt() {
+        let carry = |facts: &EraFacts, closed| facts.carry_attempt(closed, 3);
+        assert_eq!(carried([carry, carry]), Some(3));
+        assert_eq!(carried([carry, EraFacts::forget_attempt]), None);
+        assert_eq!(carried([EraFacts::forget_attempt, carry]), None);
+    }
+
+    // C2
+    #[test]
+    fn the_most_attempts_there_can_be_are_not_forgotten() {
+        let carry = |facts: &EraFacts, closed| facts.carry_attempt(closed, MAX_ATTEMPT);
+        assert_eq!(carried([carry, carry]), Some(MAX_ATTEMPT - 1));
+    }
 }

@@ -181,6 +181,8 @@ mod tests {
             assert!(!core.record_fast(enter(&core, 0), Outcome::Success, || 0));
             core.hear_calls(false);
             assert!(is_fast(&core) && !core.hears_calls());
+            reconfigure(&core, |numbers| numbers.spread_retry_after = 3);
+            assert!(is_fast(&core) && !core.hears_calls());
         }
     }
 
@@ -362,5 +364,19 @@ mod tests {
                 .stale
         );
         assert!(!record(&core, enter(&core, 3), Outcome::Success, 3).stale);
+    }
+
+    // A3, A4: what the dependency took of it, to the nanosecond.
+    #[test]
+    fn a_call_fails_that_is_abandoned_after_so_long() {
+        let core = core(Numbers {
+            abandoned: AbandonedPolicy::FailureAfter(std::time::Duration::from_nanos(LIMIT)),
+            ..numbers()
+        });
+        for (took, end) in [(LIMIT - 1, End::Abandoned), (LIMIT, End::Failed)] {
+            let took = Some(Nanos::new(took));
+            let ended = core.abandon_heard(enter(&core, 0), Answer::None, took, 5 * LIMIT);
+            assert_eq!(ended.answer.end, end);
+        }
     }
 }

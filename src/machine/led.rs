@@ -580,7 +580,7 @@ mod tests {
             half_open_timeout: 30 * SECOND,
             permits: 2,
             successes: 2,
-            of: 3,
+            of: 5,
             ..Numbers::default()
         }
     }
@@ -690,6 +690,9 @@ mod tests {
         solo.hold(HELD);
         assert!(solo.trip(BREAK, 0).is_ok());
         assert_eq!(refusal(&solo, OVER), None);
+        // A long break has bits where half-open has its accounts.
+        assert!(solo.trip(Duration::MAX, 0).is_ok());
+        assert!(!solo.is_led() && solo.tally().is_none());
 
         // The same era, but for the wrap of its parity.
         let again = opened();
@@ -749,6 +752,27 @@ mod tests {
             }
             assert_eq!(core.state(), State::HalfOpen);
         }
+    }
+
+    // N5
+    #[test]
+    fn no_seats_are_none() {
+        let core = opened();
+        assert_eq!(core.lead(0, HELD, LIFE, OVER), Led::Refused);
+        assert_eq!(core.state(), State::Open);
+    }
+
+    // N5: as far as nobody has taken them, while their lease lasts.
+    #[cfg(feature = "fleet")]
+    #[test]
+    fn the_seats_of_now_are_those_that_a_call_would_find() {
+        assert_eq!(opened().seats_now(OVER), 0);
+        let core = led(3);
+        assert_eq!(core.seats_now(OVER), 3);
+        probe(&core, OVER);
+        let end_of_lease = OVER + 2 * SECOND;
+        let seats = [OVER, end_of_lease - 1, end_of_lease].map(|now| core.seats_now(now));
+        assert_eq!(seats, [2, 2, 0]);
     }
 
     // N5: the same clock looks at both.
@@ -983,6 +1007,11 @@ mod tests {
         let again = half.trip(BREAK, OVER).expect("normal mode");
         assert_eq!(again.attempt, 2);
 
+        let more = ended(both);
+        assert!(more.go_alone(plan(3, 2), OVER).is_some());
+        let shown = more.view(|| OVER).probes.expect("half-open");
+        assert_eq!((shown.successes_needed, shown.failures_allowed), (2, 1));
+
         let told = ended(both).go_alone(plan(1, 1), OVER).expect("led");
         assert_eq!((told.to, told.cause), (State::Closed, Cause::Recovered));
         let told = ended(both).go_alone(plan(2, 0), OVER).expect("led");
@@ -1045,6 +1074,68 @@ mod tests {
     /// One of two.
     const WHOLE_OF_TWO: u64 = 500_000;
 
+    fn ramping(ramp: u64, cap: Option<Arc<Cap>>) -> Core {
+        core_with(Numbers { ramp, ..numbers() }, cap)
+    }
+
+    /// One whose place another has taken over, and that one.
+    fn displaced(ramp: u64) -> [Core; 2] {
+        let cap = Arc::new(Cap::new(WHOLE_OF_TWO, 1));
+        let cores = [(); 2].map(|()| ramping(ramp, Some(cap.clone())));
+        assert!(cores[0].trip(BREAK, 0).is_ok());
+        told(cores[1].open_shared(BREAK, OVER));
+        cores
+    }
+
+    fn closed_by_its_fleet(ramp: u64) -> bool {
+        let core = ramping(ramp, None);
+        told(core.open_shared(BREAK, 0));
+        assert!(core.close_shared(false, 1).is_some());
+        core.load().is_ramping()
+    }
+
+    fn closed_alone(ramp: u64) -> bool {
+        let core = ramping(ramp, None);
+        told(core.open_shared(BREAK, 0));
+        assert!(matches!(core.lead(1, HELD, LIFE, OVER), Led::Told(_)));
+        let alone = Alone {
+            permits: 1,
+            need: 0,
+            spare: 0,
+        };
+        assert!(core.go_alone(alone, OVER).is_some());
+        core.load().is_ramping()
+    }
+
+    fn closed_by_a_veto_in_open(ramp: u64) -> bool {
+        let [core, _] = &displaced(ramp);
+        let opened = core.open_shared(BREAK, OVER);
+        assert!(matches!(opened, OpenShared::Vetoed(_)), "{opened:?}");
+        core.load().is_ramping()
+    }
+
+    fn closed_by_a_veto_in_half_open(ramp: u64) -> bool {
+        let [core, _] = &displaced(ramp);
+        let probe = probe(core, OVER);
+        let closed = end(core, probe, Outcome::TripNow, OVER).expect("vetoed");
+        assert_eq!(closed.vetoed, Some(Cause::TripNow));
+        core.load().is_ramping()
+    }
+
+    // D6, E5: what closes where there is no ramp knows of none that is set later.
+    #[test]
+    fn whatever_closes_it_ramps_if_there_is_a_ramp() {
+        let closes = [
+            closed_by_its_fleet,
+            closed_alone,
+            closed_by_a_veto_in_open,
+            closed_by_a_veto_in_half_open,
+        ];
+        for ramp in [0, SECOND] {
+            assert_eq!(closes.map(|close| close(ramp)), [ramp > 0; 4]);
+        }
+    }
+
     // E6: another process has no seats.
     #[test]
     fn a_led_era_is_saved_as_an_open_one() {
@@ -1081,7 +1172,7 @@ mod tests {
         assert_eq!(end(&core, ticket, Outcome::Success, OVER), None);
         let shown = core.view(|| OVER).probes.expect("half-open");
         assert_eq!((shown.in_flight, shown.permits), (1, 2));
-        assert_eq!((shown.successes_needed, shown.failures_allowed), (1, 1));
+        assert_eq!((shown.successes_needed, shown.failures_allowed), (1, 3));
     }
 
     // F4
@@ -1109,6 +1200,25 @@ mod tests {
         );
         assert_eq!(core.abandon(ticket, Answer::None, || OVER + 1), None);
         assert_eq!(tally(&core), (1, 0, 0, 1));
+    }
+
+    // N5, D7: a lease is over for those who come; it cuts off none that has begun.
+    #[test]
+    fn a_driver_s_probe_has_its_own_time() {
+        let core = core();
+        core.hold(OVER);
+        told(core.open_shared(BREAK, 0));
+        let end_of_lease = OVER + 2 * SECOND;
+        assert!(matches!(
+            core.lead(1, end_of_lease, LIFE, OVER),
+            Led::Told(_)
+        ));
+        let ticket = core.admit_driven(OVER + SECOND).answer.expect("a seat");
+        let left = core.driven_remaining(ticket, end_of_lease);
+        assert_eq!(
+            (left.answer, left.transition),
+            (Some(Nanos::new(SECOND)), None)
+        );
     }
 
     // N1

@@ -517,7 +517,7 @@ impl Core {
 
 #[cfg(all(test, not(tower_breaker_loom)))]
 mod tests {
-    use super::super::{Mode, WHOLE};
+    use super::super::{CoreParts, Mode, Numbers, SavedState, WHOLE};
     use super::*;
 
     fn membership() -> Membership {
@@ -561,5 +561,68 @@ mod tests {
             .claim_trip(Era::new(4), || Era::new(4))
             .expect("nobody else does");
         assert_eq!(next.this & VETOED, 0);
+    }
+
+    // G7: also in the era that it is about to begin, until it gives the trip up.
+    #[test]
+    fn a_trip_is_claimed_until_it_is_given_up() {
+        let membership = membership();
+        let claimed = || [4, 5, 6, 7].map(|era| membership.is_claimed(Era::new(era)));
+        let claim = membership.claim_trip(Era::new(5), || Era::new(5));
+        assert_eq!(claimed(), [false, true, true, false]);
+        claim.expect("nobody else does").release();
+        assert_eq!(claimed(), [false; 4]);
+    }
+
+    // G7: what is known of the era stays known, and nothing of an older one comes with it.
+    #[test]
+    fn a_veto_that_is_announced_leaves_the_other_marks() {
+        let era = Era::new(5);
+        for (last, marks) in [
+            (era.beside(BUSY | VETOED), BUSY | VETOED),
+            (era.before(1).beside(BUSY | VETOED), BUSY),
+        ] {
+            let membership = membership();
+            membership.trip_claim.store(last, Ordering::Release);
+            let noted = || membership.trip_claim.load(Ordering::Acquire);
+            membership.announce_veto(era, || era);
+            assert_eq!(noted(), era.beside(marks | TELLING));
+            membership.withdraw_veto(era);
+            assert_eq!(noted(), era.beside(marks));
+        }
+    }
+
+    /// The only one of its set, of which one may be open.
+    fn member() -> Core {
+        let cap = Arc::new(Cap::new(0, 1));
+        let parts = CoreParts {
+            first: SavedState::closed(),
+            totals: false,
+            durations: false,
+            seed: 0,
+            policy: None,
+            cap: Some(Joining { cap, zero: 1 }),
+            shared: true,
+        };
+        Core::new(Numbers::default().into(), parts, 0)
+    }
+
+    // G7: for a while.
+    #[test]
+    fn a_shared_open_lets_a_call_go_first_that_may_have_the_last_place() {
+        let core = member();
+        let membership = core.membership.get().expect("a member");
+        let claim = membership.claim_trip(Era::FIRST, || Era::FIRST);
+        let mut claim = claim.expect("nobody else does");
+        assert!(claim.take_place(0));
+        let word = core.load();
+        let next = word.open_next(Mode::Normal, BreakLength::FOREVER);
+        let (mut hand, mut patience) = (None, 2);
+        let attempts = [(); 3].map(|()| {
+            let attempt = core.open_as_told(word, next, (&mut hand, &mut patience), 0);
+            (matches!(attempt, Done(_)), patience)
+        });
+        assert_eq!(attempts, [(false, 1), (false, 0), (true, 0)]);
+        assert_eq!(core.state(), State::Closed);
     }
 }

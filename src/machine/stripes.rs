@@ -144,4 +144,19 @@ mod tests {
         cell.sweep(4);
         assert_eq!((cell.get(3), cell.get(4)), (0, 0));
     }
+
+    // Threads are numbered as they come, and there are more of them than stripes.
+    #[cfg(not(tower_breaker_loom))]
+    #[test]
+    fn every_thread_has_a_stripe() {
+        let stripes = Stripes::new(EraCount::default);
+        let threads = 2 * stripes.iter().count();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| stripes.mine().add(1));
+            }
+        });
+        let counted: u64 = stripes.iter().map(|count| count.get(1)).sum();
+        assert_eq!(counted, threads as u64);
+    }
 }

@@ -126,3 +126,18 @@ impl Default for Ticket {
         Self::SPENT
     }
 }
+
+#[cfg(all(test, feature = "registry", not(tower_breaker_loom)))]
+mod tests {
+    use super::*;
+
+    // A3, C4: it counts in its era, as any other.
+    #[test]
+    fn a_ticket_of_a_call_that_was_not_timed_is_of_its_era() {
+        let word = Word::first(Mode::Normal).closed_next(Mode::Normal, false);
+        let timed = Ticket::new(word).started_at(5);
+        let untimed = timed.untimed();
+        assert_eq!((timed.ran(9), untimed.ran(9)), (Some(Nanos::new(4)), None));
+        assert_eq!(untimed.identity, timed.identity);
+    }
+}

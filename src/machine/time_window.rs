@@ -475,4 +475,19 @@ mod tests {
             assert!(window.record_marked(0, now, Mark::BOTH).failed >= 1);
         }
     }
+
+    // F6: or a cell that nobody has used would look as if it were ahead.
+    #[test]
+    fn a_cell_that_is_swept_now_and_then_is_never_mistaken() {
+        let layout = BucketLayout::new(SPAN, BUCKETS);
+        let quarter = (layout.id_mask() + 1) / 4;
+        let id = |quarters: u64| 20 + quarters * quarter;
+        for swept in 1..=2 {
+            let row = Row::new(BUCKETS);
+            row.add(layout, id(0));
+            (1..=swept).for_each(|quarters| row.sweep(layout, id(quarters)));
+            row.add(layout, id(swept + 1));
+            assert_eq!(row.sum(layout, id(swept + 1)), 1, "swept {swept} times");
+        }
+    }
 }
