@@ -227,6 +227,13 @@ fn a_reset_starts_the_attempts_over_at_once() {
         breaks(&circuit, 3);
         control(&circuit.circuit);
         assert_eq!(breaks(&circuit, 1), in_seconds(&[1]));
+
+        let circuit = fragile(|c| c.open_for(doubling()).probes(2, 2));
+        breaks(&circuit, 3);
+        circuit.play("s");
+        circuit.is(State::HalfOpen);
+        control(&circuit.circuit);
+        assert_eq!(breaks(&circuit, 1), in_seconds(&[1]));
     }
 }
 

@@ -145,6 +145,34 @@ fn forced_open_comes_back_with_the_mode_before_it() {
     }
 }
 
+// E6, E1: a break in shadow is none that counts, in the next process, too.
+#[test]
+fn a_break_in_shadow_is_saved_as_one() {
+    let clock = ManualClock::new();
+    let circuit = builder(&clock).mode(Mode::Shadow).build().expect("valid");
+    fails(&circuit);
+    clock.advance(secs(3));
+    let line = circuit.save().to_string();
+    assert_eq!(line, "v1 open shadow remaining=7s open_for=10s attempt=1");
+    clock.advance(secs(7));
+    let _probe = circuit.try_acquire().expect("a probe");
+    let line = circuit.save().to_string();
+    assert_eq!(line, "v1 open shadow remaining=0s open_for=10s attempt=1");
+}
+
+// E6: though a release forgets it.
+#[test]
+fn a_circuit_that_is_forced_open_while_open_keeps_its_attempt() {
+    let clock = ManualClock::new();
+    let circuit = builder(&clock).build().expect("valid");
+    fails(&circuit);
+    clock.advance(secs(10));
+    fails(&circuit);
+    circuit.force_open();
+    let line = circuit.save().to_string();
+    assert_eq!(line, "v1 open forced-open before=normal attempt=2");
+}
+
 // E6
 #[test]
 fn a_closed_circuit_comes_back_in_its_mode() {

@@ -662,6 +662,21 @@ fn a_custom_policy_alone_watches_nothing_else() {
     circuit.tells_nothing();
 }
 
+// B4: where they are not watched, it is not none.
+#[test]
+fn the_rate_of_slow_calls_is_known_where_they_are_watched() {
+    let windows: [fn(CircuitBuilder) -> CircuitBuilder; 2] =
+        [|c| c.count_window(10), |c| c.time_window(secs(10))];
+    for window in windows {
+        let plain = Fixture::new(|c| never(window(c).minimum_calls(1)));
+        let watched = Fixture::new(|c| never(window(c).minimum_calls(1).slow_call_duration(SLOW)));
+        for (circuit, rate) in [(plain, None), (watched, Some(0.0))] {
+            circuit.play("s");
+            assert_eq!(circuit.look().slow_call_rate(), rate);
+        }
+    }
+}
+
 // B7
 #[test]
 fn a_panicking_policy_does_not_trip_and_harms_nobody() {

@@ -238,6 +238,34 @@ async fn a_ramp_is_not_waited_for() {
     assert!(ramped >= 19, "{ramped}");
 }
 
+// D6, E1, G1: in shadow nobody is turned away by a ramp, and the call that readiness has let pass asks anew.
+#[tokio::test(start_paused = true)]
+async fn a_turn_from_before_shadow_is_taken_anew() {
+    let circuit = full(|builder| builder.ramp(secs(10), 0.000_001)).await;
+    circuit.try_acquire().expect("the probe").success();
+    let mut waiter = Waiter::of(layer(&circuit).layer(Echo::default()));
+    waiter.is_ready();
+    assert!(circuit.set_mode(Mode::Shadow));
+    assert_eq!(waiter.service.call(Ok(())).await, Ok(()));
+    // The turn of before was the only one of many.
+    let totals = circuit.snapshot().totals.expect("totals");
+    assert_eq!((totals.shadowed, totals.rejected), (1, 0));
+}
+
+// D6, E5, G1: also if it is readiness that finds it over.
+#[tokio::test(start_paused = true)]
+async fn a_ramp_that_is_over_stays_over() {
+    let circuit = full(|builder| builder.ramp(secs(10), 0.5)).await;
+    circuit.try_acquire().expect("the probe").success();
+    advance(secs(10)).await;
+    let mut waiter = Waiter::of(layer(&circuit).layer(Echo::default()));
+    waiter.is_ready();
+    assert_eq!(waiter.service.call(Ok(())).await, Ok(()));
+    let longer = circuit.reconfigure(|settings| settings.set_ramp((secs(1_000), 0.1)));
+    longer.expect("valid");
+    assert!((0..100).all(|_| circuit.try_acquire().is_ok()));
+}
+
 // G7, G2: ready is not a promise; and the next one waits.
 #[tokio::test(start_paused = true)]
 async fn what_was_ready_before_the_trip_is_rejected_after_it() {

@@ -300,6 +300,13 @@ fn forced_open_never_gives_its_place_up() {
     other.play("f");
     other.is(State::Closed);
     counts(&set.cap, 1, 2);
+
+    let set = Set::new(0.5);
+    let other = set.member();
+    let _built_so = set.member_that(|builder| builder.mode(Mode::ForcedOpen));
+    set.wait(Duration::MAX);
+    other.play("f");
+    other.is(State::Closed);
 }
 
 // G7, E2: a person takes a place for a circuit that has lost its own.

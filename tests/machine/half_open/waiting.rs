@@ -195,6 +195,19 @@ fn a_quiet_hour_is_no_want_of_answers() {
     circuit.is(State::Closed);
 }
 
+// D4: what was waited for before an answer is answered.
+#[test]
+fn an_answer_makes_up_for_those_who_gave_up_before_it() {
+    let circuit = fragile_after_break(|c| c.probes(2, 2).half_open_timeout(secs(8)));
+    give_up(&circuit, 3, secs(2));
+    circuit.play("s");
+    circuit.wait(secs(3_600));
+    give_up(&circuit, 1, secs(2));
+    circuit.is(State::HalfOpen);
+    give_up(&circuit, 3, secs(2));
+    circuit.is(State::Open);
+}
+
 // D4: nor do several at once make up for time that has not passed.
 #[test]
 fn many_callers_at_once_do_not_make_half_open_reopen_early() {
