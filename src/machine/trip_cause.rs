@@ -85,13 +85,11 @@ impl Core {
     }
 
     /// C3: why the circuit opened that rejects. Of the newest trip, if a call that is rejected tells of a break
-    /// that is over by now.
+    /// that is over by now. Nobody reads it of a call that was shed.
     pub(crate) fn cause_of_rejection(&self, refusal: Refusal) -> PackedCause {
         let word = self.load();
         let eras_since = match word.state_mode() {
-            _ if matches!(refusal, Refusal::ForcedOpen(_) | Refusal::Shedding) => {
-                return PackedCause::UNKNOWN;
-            }
+            _ if matches!(refusal, Refusal::ForcedOpen(_)) => return PackedCause::UNKNOWN,
             StateMode::Open => 0,
             StateMode::HalfOpen => 1,
             StateMode::Closed if word.is_ramping() => 2,
@@ -199,6 +197,9 @@ fn numbers(kind: u64, bits: u32, numbers: &[u64]) -> u64 {
 
 #[cfg(all(test, not(tower_breaker_loom)))]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::{CoreParts, Numbers, SavedState};
     use super::*;
 
     fn causes(number: u64) -> [Cause; 10] {
@@ -276,5 +277,30 @@ mod tests {
             Some(Cause::TripNow)
         );
         assert_eq!(cell.of(Era::new(3)), None);
+    }
+
+    /// A circuit that a person has opened.
+    fn open() -> Core {
+        let parts = CoreParts {
+            first: SavedState::closed(),
+            totals: false,
+            durations: false,
+            seed: 0,
+            policy: None,
+            cap: None,
+            shared: false,
+        };
+        let core = Core::new(Numbers::default().into(), parts, 0);
+        assert!(core.trip(Duration::MAX, 0).is_ok());
+        core
+    }
+
+    // C3: whatever the circuit is by the time that it is told.
+    #[test]
+    fn who_was_turned_away_by_forced_open_is_told_no_cause() {
+        let core = open();
+        let told = |refusal| core.cause_of_rejection(refusal).cause();
+        assert_eq!(told(Refusal::Open(Nanos::FOREVER)), Some(Cause::Manual));
+        assert_eq!(told(Refusal::ForcedOpen(Nanos::FOREVER)), None);
     }
 }
