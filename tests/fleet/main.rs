@@ -23,3 +23,4 @@ mod seats;
 mod stored;
 mod table;
 mod window;
+mod wrong;

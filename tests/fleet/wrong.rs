@@ -1,0 +1,578 @@
+//! N9: what `contract::check` refuses. A store that is wrong in one way is refused by the statement about that.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Mutex,
+    time::Duration,
+};
+
+use tokio::time::sleep;
+use tower_breaker::fleet::{
+    Answer, Memory, Store, contract,
+    wire::{
+        Changed, Decide, Decided, Done, Exchange, Exchanged, How, LAST_COUNT, LAST_ERA,
+        LAST_MILLIS, Lease, Look, MOST_LOOKS, Odd, Proposal, Report, Stamp, Standing, Stored,
+        StoredMode, Sums, Text, Told,
+    },
+};
+
+/// What is wrong: what the store understands, or what it says.
+#[derive(Clone, Copy)]
+enum Wrong {
+    Exchange(fn(&mut Exchange)),
+    Exchanged(fn(&Exchange, &mut Exchanged)),
+    /// Of each circuit that was looked at.
+    Told(fn(&Look, &mut Told)),
+    Decide(fn(&mut Decide)),
+    Decided(fn(&Decide, &mut Decided)),
+    /// It refuses what it has taken, if it comes once more.
+    TakesNothingTwice,
+    /// The last report says how long all of them count.
+    CountsAsLongAsTheLast,
+}
+
+/// A store in memory that does that.
+struct Faulty {
+    memory: Memory,
+    wrong: Wrong,
+    proposed: Mutex<Option<Decide>>,
+    /// When something was reported, and for how long it counts.
+    reported: Mutex<(u64, u64)>,
+}
+
+impl Faulty {
+    fn new(wrong: Wrong) -> Self {
+        Self {
+            memory: Memory::new(),
+            wrong,
+            proposed: Mutex::default(),
+            reported: Mutex::default(),
+        }
+    }
+
+    fn spoil_exchanged(&self, ask: &Exchange, told: &mut Exchanged) {
+        match self.wrong {
+            Wrong::Exchanged(spoil) => spoil(ask, told),
+            Wrong::Told(spoil) => each(ask, told, spoil),
+            Wrong::CountsAsLongAsTheLast => self.forget(ask, told),
+            _ => {}
+        }
+    }
+
+    fn forget(&self, ask: &Exchange, told: &mut Exchanged) {
+        let mut reported = self.reported.lock().expect("a report");
+        let reports = ask.circuits.iter().filter_map(|look| look.report.as_ref());
+        if let Some(last) = reports.last() {
+            *reported = (told.now, last.keep_for);
+        }
+        if told.now >= reported.0 + 2 * reported.1 {
+            each(ask, told, |_, told| told.window = Sums::default());
+        }
+    }
+
+    fn spoil_decided(&self, ask: &Decide, told: &mut Decided) {
+        match self.wrong {
+            Wrong::Decided(spoil) => spoil(ask, told),
+            Wrong::TakesNothingTwice => {
+                let last = self.proposed.lock().expect("one").replace(ask.clone());
+                if last.as_ref() == Some(ask) {
+                    told.done = Done::No;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn each(ask: &Exchange, told: &mut Exchanged, spoil: fn(&Look, &mut Told)) {
+    for (look, told) in ask.circuits.iter().zip(&mut told.circuits) {
+        if let Ok(told) = told {
+            spoil(look, told);
+        }
+    }
+}
+
+impl Store for Faulty {
+    fn exchange<'a>(&'a self, ask: &'a Exchange) -> Answer<'a, Exchanged> {
+        Box::pin(async move {
+            let mut asked = ask.clone();
+            if let Wrong::Exchange(spoil) = self.wrong {
+                spoil(&mut asked);
+            }
+            let mut told = self.memory.exchange(&asked).await?;
+            self.spoil_exchanged(ask, &mut told);
+            Ok(told)
+        })
+    }
+
+    fn decide<'a>(&'a self, ask: &'a Decide) -> Answer<'a, Decided> {
+        Box::pin(async move {
+            let mut asked = ask.clone();
+            if let Wrong::Decide(spoil) = self.wrong {
+                spoil(&mut asked);
+            }
+            let mut told = self.memory.decide(&asked).await?;
+            self.spoil_decided(ask, &mut told);
+            Ok(told)
+        })
+    }
+
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.memory.hint()
+    }
+}
+
+/// Checks each store, and which statement refuses it first.
+#[track_caller]
+fn refused(rows: &[(u32, Wrong)]) {
+    for (statement, wrong) in rows {
+        let expected = format!("statement {statement}:");
+        let said = refusal(*wrong);
+        assert!(said.contains(&expected), "{expected} not {said}");
+    }
+}
+
+/// What the check says of it.
+fn refusal(wrong: Wrong) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let check = || runtime.block_on(contract::check(async || Faulty::new(wrong), sleep));
+    match catch_unwind(AssertUnwindSafe(check)) {
+        Ok(()) => "nothing".into(),
+        Err(said) => match said.downcast::<String>() {
+            Ok(text) => *text,
+            Err(said) => (*said.downcast::<&str>().expect("a text")).to_owned(),
+        },
+    }
+}
+
+fn reports(ask: &mut Exchange, change: fn(&mut Report)) {
+    let looks = ask.circuits.iter_mut();
+    looks.filter_map(|it| it.report.as_mut()).for_each(change);
+}
+
+fn restores(ask: &mut Decide, change: fn(&mut Standing)) {
+    if let Proposal::Restore(standing) = &mut ask.what {
+        change(standing);
+    }
+}
+
+/// What the fleet's calls come to.
+#[test]
+fn a_store_that_counts_wrong_is_refused() {
+    refused(&[
+        (4, Wrong::Told(|_, told| told.my_seq = told.my_seq.max(1))),
+        (
+            6,
+            Wrong::Exchange(|ask| reports(ask, |it| it.register.slow = 0)),
+        ),
+        (15, Wrong::Told(a_copy_is_late)),
+        (
+            20,
+            Wrong::Exchange(|ask| reports(ask, |it| it.keep_for *= 100)),
+        ),
+        (23, Wrong::CountsAsLongAsTheLast),
+        (
+            26,
+            Wrong::Exchange(|ask| reports(ask, |it| it.register.ok = false)),
+        ),
+        (29, Wrong::Told(|_, told| told.window.streak_for = 0)),
+        (29, Wrong::Told(|_, told| told.window.streak_for *= 2)),
+        (
+            31,
+            Wrong::Told(|_, told| told.window.agreeing = told.window.contributors),
+        ),
+        (
+            33,
+            Wrong::Told(|_, told| {
+                // As a number with 53 digits.
+                if told.settings > 1 << 53 {
+                    told.settings = u64::MAX;
+                }
+            }),
+        ),
+        (
+            36,
+            Wrong::Told(|_, told| {
+                if told.how == How::Late {
+                    told.how = How::Looked;
+                }
+            }),
+        ),
+        (
+            43,
+            Wrong::Told(|_, told| told.window.calls = told.window.calls.min(LAST_COUNT)),
+        ),
+    ]);
+}
+
+fn a_copy_is_late(look: &Look, told: &mut Told) {
+    let said = look.report.as_ref().map(|report| report.seq);
+    if told.how == How::Counted && said != Some(told.my_seq) {
+        told.how = How::Late;
+    }
+}
+
+/// One decision after the other.
+#[test]
+fn a_store_that_decides_wrong_is_refused() {
+    refused(&[
+        (
+            46,
+            Wrong::Decided(|ask, told| {
+                if matches!(ask.what, Proposal::Open { .. }) {
+                    told.done = Done::No;
+                }
+            }),
+        ),
+        (
+            48,
+            Wrong::Decided(|_, told| {
+                if let Stored::Open { left } = &mut told.standing.state {
+                    *left = 0;
+                }
+            }),
+        ),
+        (
+            54,
+            Wrong::Decided(|_, told| {
+                if told.done == Done::Late {
+                    told.done = Done::No;
+                }
+            }),
+        ),
+        (
+            61,
+            Wrong::Decided(|_, told| {
+                let lasts = matches!(told.standing.state, Stored::Open { left: 1.. });
+                if lasts && told.done == Done::Late {
+                    told.done = Done::Yes;
+                }
+            }),
+        ),
+        (
+            63,
+            Wrong::Decided(|ask, told| {
+                if let Proposal::Open { attempt, .. } = ask.what {
+                    told.standing.attempt = attempt;
+                }
+            }),
+        ),
+        (
+            68,
+            Wrong::Decided(|_, told| {
+                if matches!(told.standing.state, Stored::Open { .. }) {
+                    told.standing.closed_for = Some(0);
+                }
+            }),
+        ),
+        (
+            70,
+            Wrong::Decided(|_, told| {
+                let ascii = told
+                    .standing
+                    .cause
+                    .as_str()
+                    .replace(|it: char| !it.is_ascii(), "?");
+                told.standing.cause = Text::of(&ascii);
+            }),
+        ),
+    ]);
+}
+
+/// Whether it is half-open, and that was proposed.
+fn on_results(ask: &Decide, told: &Decided) -> bool {
+    let results = matches!(ask.what, Proposal::Results { .. });
+    results && matches!(told.standing.state, Stored::HalfOpen { .. })
+}
+
+/// Seats for probes.
+#[test]
+fn a_store_that_gives_seats_wrong_is_refused() {
+    refused(&[
+        (
+            72,
+            Wrong::Decided(|ask, told| {
+                let closed = matches!(told.standing.state, Stored::Closed { .. });
+                if closed && matches!(ask.what, Proposal::Lease { .. }) {
+                    told.done = Done::Yes;
+                }
+            }),
+        ),
+        (85, Wrong::Told(|_, told| told.lease = None)),
+        (
+            88,
+            Wrong::Decided(|_, told| {
+                if matches!(told.done, Done::Full { .. }) {
+                    told.done = Done::Full { next: 0 };
+                }
+            }),
+        ),
+        (
+            95,
+            Wrong::Decided(|ask, told| {
+                if on_results(ask, told) {
+                    told.done = Done::Yes;
+                }
+            }),
+        ),
+        (
+            99,
+            Wrong::Decided(|ask, told| {
+                let closed = matches!(told.standing.state, Stored::Closed { .. });
+                if closed && matches!(ask.what, Proposal::Results { .. }) {
+                    told.standing.cause = Text::default();
+                }
+            }),
+        ),
+        (
+            104,
+            Wrong::Decided(|ask, told| {
+                let open = matches!(told.standing.state, Stored::Open { .. });
+                if open && matches!(ask.what, Proposal::Results { .. }) {
+                    told.standing.attempt = 1;
+                }
+            }),
+        ),
+        (106, Wrong::TakesNothingTwice),
+        (
+            113,
+            Wrong::Decided(|ask, told| {
+                let success = matches!(ask.what, Proposal::Results { failed: 0, .. });
+                if success && on_results(ask, told) {
+                    told.done = Done::Yes;
+                }
+            }),
+        ),
+        (
+            115,
+            Wrong::Decide(|ask| {
+                if let Proposal::Results { unused, .. } = &mut ask.what {
+                    *unused = 0;
+                }
+            }),
+        ),
+    ]);
+}
+
+/// What a person does.
+#[test]
+fn a_store_that_does_not_do_as_a_person_says_is_refused() {
+    refused(&[
+        (
+            124,
+            Wrong::Decided(|ask, told| {
+                if matches!(ask.what, Proposal::Force { .. }) {
+                    told.standing.who = Text::default();
+                }
+            }),
+        ),
+        (
+            130,
+            Wrong::Decide(|ask| {
+                if let Proposal::Force { at_most, .. } = &mut ask.what {
+                    *at_most = None;
+                }
+            }),
+        ),
+        (
+            136,
+            Wrong::Decided(|_, told| {
+                if told.done == Done::Late {
+                    told.standing.closed_for = None;
+                }
+            }),
+        ),
+        (
+            137,
+            Wrong::Decided(|ask, told| {
+                let person = matches!(ask.what, Proposal::Force { .. });
+                if person && ask.seen == Stamp::default() && told.standing.stamp.era > 1 {
+                    told.done = Done::Late;
+                }
+            }),
+        ),
+        (
+            141,
+            Wrong::Decided(|_, told| {
+                if told.standing.state == (Stored::Closed { reset: true }) {
+                    told.standing.state = Stored::Closed { reset: false };
+                }
+            }),
+        ),
+        (
+            145,
+            Wrong::Decided(|ask, told| {
+                let cleared = told.standing.state == Stored::Closed { reset: true };
+                if cleared && matches!(ask.what, Proposal::Results { .. }) {
+                    told.done = Done::Yes;
+                }
+            }),
+        ),
+    ]);
+}
+
+/// What it had forgotten.
+#[test]
+fn a_store_that_takes_back_wrong_is_refused() {
+    refused(&[
+        (
+            146,
+            Wrong::Decided(|ask, told| {
+                if matches!(ask.what, Proposal::Restore(_)) {
+                    told.done = Done::No;
+                }
+            }),
+        ),
+        (
+            152,
+            Wrong::Decide(|ask| {
+                restores(ask, |it| it.closed_for = it.closed_for.map(|_| 0));
+            }),
+        ),
+        (
+            155,
+            Wrong::Decided(|ask, told| {
+                let Proposal::Restore(asked) = &ask.what else {
+                    return;
+                };
+                if matches!(asked.state, Stored::HalfOpen { .. }) {
+                    told.lease = Some(Lease { seats: 1, left: 1 });
+                }
+            }),
+        ),
+        (
+            157,
+            Wrong::Decide(|ask| restores(ask, |it| it.mode = StoredMode::Normal)),
+        ),
+        (
+            162,
+            Wrong::Decided(|ask, told| {
+                let Proposal::Restore(asked) = &ask.what else {
+                    return;
+                };
+                if let (Stored::Open { left: 5_001.. }, Stored::Open { .. }) =
+                    (asked.state, told.standing.state)
+                {
+                    told.standing.state = asked.state;
+                }
+            }),
+        ),
+        (
+            163,
+            Wrong::Decide(|ask| {
+                restores(ask, |it| it.stamp.era = it.stamp.era.min(LAST_ERA - 1));
+            }),
+        ),
+    ]);
+}
+
+/// What has changed, and whose it is.
+#[test]
+fn a_store_that_tells_wrong_is_refused() {
+    refused(&[
+        (
+            169,
+            Wrong::Exchanged(|_, told| {
+                if let Changed::Names(names) = &mut told.changed {
+                    names.reverse();
+                }
+            }),
+        ),
+        (
+            170,
+            Wrong::Exchanged(|ask, told| {
+                if ask.seen > 0 {
+                    told.newest = ask.seen;
+                }
+            }),
+        ),
+        (
+            172,
+            Wrong::Exchanged(|_, told| {
+                if matches!(&told.changed, Changed::Names(names) if names.len() > 50) {
+                    told.changed = Changed::All;
+                }
+            }),
+        ),
+        (
+            174,
+            Wrong::Exchanged(|ask, told| {
+                if ask.seen > told.newest {
+                    told.changed = Changed::Names(Vec::new());
+                }
+            }),
+        ),
+        (177, Wrong::Decide(|ask| ask.place.shard = 0)),
+        (
+            180,
+            Wrong::Decided(|_, told| told.heard = told.heard.map(|_| 0)),
+        ),
+    ]);
+}
+
+/// What no store takes.
+#[test]
+fn a_store_that_takes_what_makes_no_sense_is_refused() {
+    refused(&[
+        (
+            186,
+            Wrong::Exchanged(|_, told| {
+                if told.circuits.iter().any(Result::is_err) {
+                    let all = told.circuits.iter_mut();
+                    all.for_each(|it| *it = Err(Odd::default()));
+                }
+            }),
+        ),
+        (
+            188,
+            Wrong::Decide(|ask| {
+                if let Proposal::Open { attempt, .. } = &mut ask.what {
+                    *attempt = (*attempt).max(1);
+                }
+            }),
+        ),
+        (
+            188,
+            Wrong::Decide(|ask| {
+                restores(ask, |it| it.stamp.era = it.stamp.era.min(LAST_ERA));
+            }),
+        ),
+        (
+            188,
+            Wrong::Decide(|ask| {
+                restores(ask, |it| it.length = it.length.min(LAST_MILLIS));
+            }),
+        ),
+        (
+            194,
+            Wrong::Exchange(|ask| ask.circuits.truncate(MOST_LOOKS)),
+        ),
+    ]);
+}
+
+// A server keeps what was there before.
+#[tokio::test(start_paused = true)]
+async fn all_statements_may_be_checked_with_one_store() {
+    let memory = Memory::new();
+    contract::check(async || memory.clone(), sleep).await;
+}
+
+// A clock that goes by itself, whenever it is begun, is always a little ahead.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_goes_by_itself_is_no_fault() {
+    const AHEAD: Duration = Duration::from_millis(200);
+    for begun in 0..16 {
+        let make = async || {
+            let memory = Memory::new();
+            sleep(Duration::from_millis(begun * 250)).await;
+            memory
+        };
+        contract::check(make, async |time| sleep(time + AHEAD).await).await;
+    }
+}
