@@ -1,12 +1,24 @@
 //! N7, N2: the future that speaks for all circuits of a process, however many there are.
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tokio::time::sleep;
 use tower_breaker::{
     Agreement, Circuit,
     clock::Clock,
-    fleet::{Fleet, FleetBuilder, Memory},
+    fleet::{
+        Answer, Fleet, FleetBuilder, Memory, Store,
+        wire::{Decide, Decided, Exchange, Exchanged},
+    },
     observe::Sharing,
 };
 
@@ -247,4 +259,66 @@ async fn a_circuit_that_is_made_anew_is_no_other_instance() {
             assert_eq!(seen.window.calls, held, "{seen:?}");
         }
     }
+}
+
+/// A store whose futures panic when nobody waits for them any more.
+struct PanicsWhenDropped {
+    memory: Memory,
+    answers: Arc<AtomicBool>,
+}
+
+struct Bomb<F>(F);
+
+impl<F: Future + Unpin> Future for Bomb<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl<F> Drop for Bomb<F> {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new("a future of somebody else's"));
+    }
+}
+
+impl Store for PanicsWhenDropped {
+    fn exchange<'a>(&'a self, ask: &'a Exchange) -> Answer<'a, Exchanged> {
+        match self.answers.load(Relaxed) {
+            true => self.memory.exchange(ask),
+            false => Box::pin(Bomb(pending())),
+        }
+    }
+
+    fn decide<'a>(&'a self, ask: &'a Decide) -> Answer<'a, Decided> {
+        self.memory.decide(ask)
+    }
+
+    fn hint(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Bomb(self.memory.hint()))
+    }
+}
+
+// N9: what a store does when it is dropped harms nobody.
+#[tokio::test(start_paused = true)]
+async fn a_future_of_the_store_may_panic_when_it_is_dropped() {
+    let (memory, answers) = (Memory::new(), Arc::new(AtomicBool::new(true)));
+    let fleet = fleet();
+    let task = tokio::spawn(fleet.run(PanicsWhenDropped {
+        memory,
+        answers: answers.clone(),
+    }));
+    let circuit = circuit(&fleet, "payments".to_owned());
+    sleep(secs(2)).await;
+    assert!(attached(&circuit), "answered");
+    answers.store(false, Relaxed);
+    sleep(secs(5)).await;
+    assert!(
+        !attached(&circuit) && !task.is_finished(),
+        "not answered in time"
+    );
+    answers.store(true, Relaxed);
+    sleep(secs(6)).await;
+    assert!(attached(&circuit), "answered again");
 }
