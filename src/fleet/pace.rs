@@ -177,6 +177,62 @@ mod tests {
         }
     }
 
+    // So seeds mean the same for ever: the first numbers of splitmix64, as published.
+    #[test]
+    fn chance_is_splitmix64() {
+        let mut chance = Chance::new(0);
+        let numbers = [
+            0xe220_a839_7b1d_cdaf,
+            0x6e78_9e6a_a1b9_65f4,
+            0x06c4_5d18_8009_454f,
+        ];
+        assert_eq!(numbers.map(|_| chance.next()), numbers);
+    }
+
+    // N2: instances that were begun together do not stay together.
+    #[test]
+    fn looks_are_a_fifth_of_an_interval_around_it() {
+        let (mut chance, pace) = (Chance::new(7), Pace::default());
+        let ticks: Vec<_> = (0..500).map(|_| pace.tick(&mut chance)).collect();
+        let of = |millis: std::ops::Range<u64>| {
+            let (from, to) = (millis.start * super::MILLI, millis.end * super::MILLI);
+            ticks
+                .iter()
+                .filter(|tick| (from..to).contains(tick))
+                .count()
+        };
+        assert_eq!(of(80..120), ticks.len());
+        assert!(of(80..82) > 0 && of(118..120) > 0);
+    }
+
+    // N2: all instances together stay within the budget.
+    #[test]
+    fn failures_are_told_as_often_as_the_budget_allows() {
+        let millis =
+            |pace: &Pace, instances, circuits| pace.news(instances, circuits) / super::MILLI;
+        let pace = Pace::default();
+        assert_eq!(millis(&pace, 0, 0), 100, "an interval at least");
+        assert_eq!(millis(&pace, 10, 100), 100);
+        assert_eq!(millis(&pace, 50, 100), 500);
+        assert_eq!(millis(&pace, 300, 100), 3_000);
+        let none = Pace { budget: 0, ..pace };
+        assert_eq!(millis(&none, 2, 3), 6_000, "never none at all");
+        assert_eq!(none.news(1 << 53, 1 << 32), u64::MAX);
+    }
+
+    // N7: a hold is renewed well before it lapses, and patience lasts until everybody is alone.
+    #[test]
+    fn times_follow_from_how_soon_somebody_is_alone() {
+        let of = |seconds| Pace {
+            detach_after: Duration::from_secs(seconds),
+            ..Pace::default()
+        };
+        assert_eq!(of(3).led(), SECOND / 2);
+        let patience = [1, 3, 10, 200].map(|seconds| of(seconds).patience(0) / SECOND);
+        assert_eq!(patience, [5, 6, 20, 400]);
+        assert_eq!(of(200).patience(9), 400 * SECOND);
+    }
+
     // N7
     #[test]
     fn a_store_that_fails_is_asked_all_the_later_and_by_chance() {

@@ -64,3 +64,172 @@ fn is_window(window: &Sums) -> bool {
 fn is_lease(lease: Lease) -> bool {
     lease.seats <= MOST_SEATS && lease.left <= LAST_MILLIS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Decided, Done, LAST_COUNT, LAST_ERA, LAST_MILLIS, Lease, Standing, Stored, StoredMode,
+        Sums, Told, is_sane, is_sane_decision, is_standing, sane,
+    };
+    use crate::fleet::wire::{How, Odd, Stamp};
+
+    const LAST_LEASE: Lease = Lease {
+        seats: 63,
+        left: LAST_MILLIS,
+    };
+
+    /// Whatever can be great is as great as it may be.
+    fn standing() -> Standing {
+        Standing {
+            stamp: Stamp {
+                era: LAST_ERA,
+                nonce: u32::MAX,
+            },
+            state: Stored::Open { left: LAST_MILLIS },
+            mode: StoredMode::Forced {
+                left: Some(LAST_MILLIS),
+            },
+            attempt: u32::MAX,
+            closed_for: Some(LAST_MILLIS),
+            length: LAST_MILLIS,
+            ..Standing::default()
+        }
+    }
+
+    fn told() -> Told {
+        let sum = LAST_COUNT * 512;
+        Told {
+            how: How::Counted,
+            standing: standing(),
+            window: Sums {
+                calls: sum,
+                failed: sum,
+                slow: sum,
+                streak: sum,
+                streak_for: LAST_MILLIS,
+                contributors: sum,
+                agreeing: sum,
+            },
+            my_seq: u64::MAX,
+            settings: u64::MAX,
+            revision: u64::MAX,
+            lease: Some(LAST_LEASE),
+        }
+    }
+
+    fn decided() -> Decided {
+        Decided {
+            done: Done::Full { next: LAST_MILLIS },
+            now: u64::MAX,
+            standing: standing(),
+            lease: Some(LAST_LEASE),
+            heard: Some(u64::MAX),
+        }
+    }
+
+    // N8
+    #[test]
+    fn how_a_circuit_stands_is_believed_within_limits() {
+        let seats = |at: usize, seats| {
+            let mut of = [63; 4];
+            of[at] = seats;
+            let [permits, need, spare, budget] = of;
+            move |it: &mut Standing| {
+                it.state = Stored::HalfOpen {
+                    permits,
+                    need,
+                    spare,
+                    budget,
+                };
+            }
+        };
+        let spoils: [fn(&mut Standing); 5] = [
+            |it| it.stamp.era += 1,
+            |it| {
+                it.state = Stored::Open {
+                    left: LAST_MILLIS + 1,
+                }
+            },
+            |it| {
+                it.mode = StoredMode::Forced {
+                    left: Some(LAST_MILLIS + 1),
+                }
+            },
+            |it| it.closed_for = Some(LAST_MILLIS + 1),
+            |it| it.length += 1,
+        ];
+        assert!(is_standing(&standing()) && is_standing(&Standing::default()));
+        for (row, spoil) in spoils.into_iter().enumerate() {
+            assert!(!is_standing(&spoilt(standing(), spoil)), "row {row}");
+        }
+        for at in 0..4 {
+            assert!(is_standing(&spoilt(standing(), seats(at, 63))));
+            assert!(
+                !is_standing(&spoilt(standing(), seats(at, 64))),
+                "seats {at}"
+            );
+        }
+    }
+
+    fn spoilt<T>(mut it: T, spoil: impl FnOnce(&mut T)) -> T {
+        spoil(&mut it);
+        it
+    }
+
+    // N8
+    #[test]
+    fn what_is_told_is_believed_within_limits() {
+        let spoils: [fn(&mut Told); 10] = [
+            |it| it.standing.stamp.era += 1,
+            |it| it.window.calls += 1,
+            |it| it.window.failed += 1,
+            |it| it.window.slow += 1,
+            |it| it.window.streak += 1,
+            |it| it.window.streak_for += 1,
+            |it| it.window.contributors += 1,
+            |it| it.window.agreeing += 1,
+            |it| it.lease = Some(Lease { seats: 64, left: 1 }),
+            |it| {
+                it.lease = Some(Lease {
+                    seats: 1,
+                    left: LAST_MILLIS + 1,
+                })
+            },
+        ];
+        assert_eq!(sane(Ok(told())), Ok(told()));
+        assert_eq!(sane(Err(Odd::default())), Err(Odd::default()));
+        assert!(is_sane(&Told {
+            lease: None,
+            ..told()
+        }));
+        for (row, spoil) in spoils.into_iter().enumerate() {
+            let odd = sane(Ok(spoilt(told(), spoil))).map_err(|odd| odd.text.to_string());
+            assert_eq!(odd, Err("out of range".to_owned()), "row {row}");
+        }
+    }
+
+    // N8
+    #[test]
+    fn what_was_decided_is_believed_within_limits() {
+        let spoils: [fn(&mut Decided); 3] = [
+            |it| {
+                it.done = Done::Full {
+                    next: LAST_MILLIS + 1,
+                }
+            },
+            |it| it.standing.length += 1,
+            |it| it.lease = Some(Lease { seats: 64, left: 1 }),
+        ];
+        assert!(is_sane_decision(&decided()));
+        for done in [Done::Yes, Done::No, Done::Late, Done::Behind] {
+            assert!(is_sane_decision(&Decided {
+                done,
+                lease: None,
+                ..decided()
+            }));
+        }
+        for (row, spoil) in spoils.into_iter().enumerate() {
+            assert!(!is_sane_decision(&spoilt(decided(), spoil)), "row {row}");
+        }
+    }
+}
