@@ -77,7 +77,7 @@ impl Pilot {
         for shard in &mut self.shards {
             shard.turn(&mut self.around, now);
         }
-        self.show(now);
+        self.show();
     }
 
     /// What is to be said to this shard now. Until it is answered, nothing else is.
@@ -96,7 +96,7 @@ impl Pilot {
             Some(shard) => shard.answered(&mut self.around, reply, now),
             None => {}
         }
-        self.show(now);
+        self.show();
     }
 
     /// The store hints that something may have changed.
@@ -151,7 +151,7 @@ impl Pilot {
         }
         self.was_paused = paused;
         if paused {
-            self.show(now);
+            self.show();
         }
         paused
     }
@@ -188,27 +188,61 @@ impl Pilot {
     }
 
     /// For the fleet's status: the shard that is worst off.
-    fn show(&self, now: u64) {
+    fn show(&self) {
         let used = |shard: &&Shard| shard.is_used();
         let mut parts = self.shards.iter().filter(used).map(Shard::part);
-        let worst = |one: Part, other: Part| match (one.why, other.why) {
-            (Some(_), None) => one,
-            (None, Some(_)) => other,
-            // Not for longer than both.
-            (None, None) if one.since > other.since => one,
-            (Some(_), Some(_)) if one.since < other.since => one,
-            _ => other,
-        };
         let Some(first) = parts.next() else {
             return;
         };
-        let mut shown = parts.fold(first, worst);
-        if self.was_paused && shown.why != Some(Why::Off) {
-            shown = Part {
-                why: Some(Why::Off),
-                since: now,
-            };
+        *lock(&self.around.common.part) = parts.fold(first, worst);
+    }
+}
+
+fn worst(one: Part, other: Part) -> Part {
+    match (one.why, other.why) {
+        (Some(_), None) => one,
+        (None, Some(_)) => other,
+        // Not for longer than both.
+        (None, None) if one.since > other.since => one,
+        (Some(_), Some(_)) if one.since < other.since => one,
+        _ => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, Part, Pilot, Why, worst};
+    use crate::fleet::fleet::Fleet;
+
+    // N9: instances of all versions ask the same shard for a circuit.
+    #[test]
+    fn where_a_circuit_is_never_changes() {
+        let fleet = Fleet::builder("shop").shards(4).build().expect("a fleet");
+        let pilot = Pilot::new(fleet.common().clone(), 7, 0);
+        assert_eq!(pilot.shards(), 4);
+        let names = ["payments", "orders", "search", "mail"];
+        let shards = names.map(|name| pilot.shard_of(&Key::of(name)));
+        assert_eq!(shards, [2, 0, 1, 2]);
+    }
+
+    // N7: a fleet takes part if all of its shards do, and for as long as all of them have.
+    #[test]
+    fn the_shard_that_is_worst_off_is_shown() {
+        let up = |since| Part { why: None, since };
+        let down = |since| Part {
+            why: Some(Why::Full),
+            since,
+        };
+        for (one, other, expected) in [
+            (up(1), up(2), up(2)),
+            (up(1), down(2), down(2)),
+            (up(2), down(1), down(1)),
+            (down(1), down(2), down(1)),
+        ] {
+            for (one, other) in [(one, other), (other, one)] {
+                let found = worst(one, other);
+                assert_eq!((found.why, found.since), (expected.why, expected.since));
+            }
         }
-        *lock(&self.around.common.part) = shown;
     }
 }
