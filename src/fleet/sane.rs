@@ -193,7 +193,7 @@ mod tests {
                 it.lease = Some(Lease {
                     seats: 1,
                     left: LAST_MILLIS + 1,
-                })
+                });
             },
         ];
         assert_eq!(sane(Ok(told())), Ok(told()));

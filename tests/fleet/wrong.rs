@@ -63,8 +63,8 @@ impl Faulty {
 
     fn forget(&self, ask: &Exchange, told: &mut Exchanged) {
         let mut reported = self.reported.lock().expect("a report");
-        let reports = ask.circuits.iter().filter_map(|look| look.report.as_ref());
-        if let Some(last) = reports.last() {
+        let mut reports = ask.circuits.iter().filter_map(|look| look.report.as_ref());
+        if let Some(last) = reports.next_back() {
             *reported = (told.now, last.keep_for);
         }
         if told.now >= reported.0 + 2 * reported.1 {

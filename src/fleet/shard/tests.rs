@@ -540,9 +540,9 @@ fn reports_stay_within_the_budget() {
             for call in 0..4 {
                 let guard = circuit.try_acquire().expect("closed");
                 if call == 0 {
-                    guard.failure()
+                    guard.failure();
                 } else {
-                    guard.success()
+                    guard.success();
                 }
             }
         }
