@@ -201,7 +201,6 @@ impl Pilot {
 fn worst(one: Part, other: Part) -> Part {
     match (one.why, other.why) {
         (Some(_), None) => one,
-        (None, Some(_)) => other,
         // Not for longer than both.
         (None, None) if one.since > other.since => one,
         (Some(_), Some(_)) if one.since < other.since => one,

@@ -775,6 +775,19 @@ mod tests {
         assert_eq!(seats, [2, 2, 0]);
     }
 
+    // N5: a probe of the lease before that is still under way takes nothing of the next.
+    #[test]
+    fn a_new_lease_has_all_its_seats() {
+        let core = led(1);
+        probe(&core, OVER);
+        let end_of_lease = OVER + 2 * SECOND;
+        let until = end_of_lease + 2 * SECOND;
+        assert_eq!(core.lead(2, until, LIFE, end_of_lease), Led::Seated);
+        probe(&core, end_of_lease);
+        probe(&core, end_of_lease);
+        assert!(admit(&core, end_of_lease).is_err());
+    }
+
     // N5: the same clock looks at both.
     #[test]
     fn after_its_lease_no_probe_begins() {

@@ -641,6 +641,15 @@ mod tests {
         }
     }
 
+    // N5: a seat of an older lease is given back to one that has them all.
+    #[test]
+    fn there_are_never_more_permits_than_fit() {
+        for seats in [MAX_PROBES - 1, MAX_PROBES] {
+            let ended = Probes::led(seats).ended();
+            assert_eq!(Probes::unpack(ended.pack()).permits_left, MAX_PROBES);
+        }
+    }
+
     #[test]
     fn what_fits_in_twenty_bits_is_exact() {
         for digits in [1_048_574, 1_048_575] {
