@@ -238,7 +238,11 @@ fn retry_after(
 /// What this build does not have is told, and not left out in silence.
 #[cfg(not(all(feature = "axum", feature = "retry-after")))]
 mod lacking {
-    use super::{HttpClassifier, Node, Problem, Reader, by};
+    #[cfg(not(feature = "axum"))]
+    use super::by;
+    #[cfg(not(feature = "retry-after"))]
+    use super::{HttpClassifier, Node};
+    use super::{Problem, Reader};
 
     #[cfg(not(feature = "axum"))]
     pub(super) fn of_axum(reader: &mut Reader, path: &str, word: &str) -> Option<by::Chosen> {
