@@ -8,33 +8,15 @@ mod drive;
 #[path = "../config/fuzzed/files.rs"]
 mod files;
 
-use std::{cell::RefCell, collections::BTreeMap};
+use proptest::prelude::*;
 
-use proptest::{
-    prelude::*,
-    test_runner::{Config, TestRunner},
-};
+use crate::explore::explore;
 
 // L9
 #[test]
 fn whatever_is_asked_is_done_or_told_why_not() {
-    let said = std::env::var("TOWER_BREAKER_CASES").ok();
-    let config = Config {
-        cases: said.map_or(3_000, |cases| cases.parse().expect("a number of cases")),
-        failure_persistence: None,
-        max_shrink_time: 20_000,
-        ..Config::default()
-    };
-    let told = RefCell::new(BTreeMap::new());
     let bytes = prop::collection::vec(any::<u8>(), 0..150);
-    let outcome = TestRunner::new(config).run(&bytes, |bytes| {
-        *told.borrow_mut().entry(drive::drive(&bytes)).or_insert(0) += 1;
-        Ok(())
+    explore(3_000, bytes, &drive::OUTCOMES, |bytes| {
+        vec![(drive::drive(&bytes), 1)]
     });
-    outcome.unwrap_or_else(|failure| panic!("{failure}"));
-    let told = told.into_inner();
-    println!("{told:#?}");
-    for what in drive::OUTCOMES {
-        assert!(told.contains_key(what), "never happened: {what}");
-    }
 }

@@ -1,6 +1,8 @@
 //! Health, readiness, a look at every circuit, and control (rules L8 and L9).
 #![cfg(feature = "admin")]
 
+#[path = "../support/explore.rs"]
+mod explore;
 #[path = "../support/sockets.rs"]
 mod sockets;
 

@@ -1,6 +1,9 @@
 //! What callers get when a dependency has no answer (rules M1 to M9).
 #![cfg(feature = "degrade")]
 
+#[cfg(feature = "cached")]
+#[path = "../support/explore.rs"]
+mod explore;
 #[path = "../support/said.rs"]
 mod said;
 #[path = "../support/mod.rs"]

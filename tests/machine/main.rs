@@ -4,6 +4,8 @@
 
 #[path = "../support/collisions.rs"]
 mod collisions;
+#[path = "../support/explore.rs"]
+mod explore;
 #[path = "../support/mod.rs"]
 mod support;
 

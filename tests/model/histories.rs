@@ -3,48 +3,21 @@
 //!
 //! `TOWER_BREAKER_CASES=20000 cargo test --release --test model histories::` looks deeper.
 
-use std::cell::RefCell;
-
-use proptest::{
-    prelude::*,
-    test_runner::{Config as RunnerConfig, TestRunner},
-};
+use proptest::prelude::*;
 
 use crate::{
     config::{
         Config, any_config, nervous_config, patient_config, shedding_config, watchful_config,
     },
+    explore,
     history::{Step, busy, eventful},
-    pair::{Tally, live_through},
+    pair::live_through,
 };
 
-/// Runs `cases` histories, or as many as the environment says; each of `must_happen` has to.
-fn explore(
-    cases: u32,
-    lives: impl Strategy<Value = (Config, Vec<Step>)>,
-    must_happen: &[&'static str],
-) {
-    let said = std::env::var("TOWER_BREAKER_CASES").ok();
-    let cases = said.map_or(cases, |cases| cases.parse().expect("a number of cases"));
-    let mut runner = TestRunner::new(RunnerConfig {
-        cases,
-        failure_persistence: None,
-        max_shrink_iters: 20_000,
-        max_shrink_time: 60_000,
-        ..RunnerConfig::default()
+fn explore(cases: u32, lives: impl Strategy<Value = (Config, Vec<Step>)>, must_happen: &[&str]) {
+    explore::explore(cases, lives, must_happen, |(config, history)| {
+        Vec::from_iter(live_through(&config, &history))
     });
-    let tally = RefCell::new(Tally::new());
-    let outcome = runner.run(&lives, |(config, history)| {
-        for (what, number) in live_through(&config, &history) {
-            *tally.borrow_mut().entry(what).or_default() += number;
-        }
-        Ok(())
-    });
-    outcome.unwrap_or_else(|failure| panic!("{failure}"));
-    println!("{:#?}", tally.borrow());
-    for what in must_happen {
-        assert!(tally.borrow().contains_key(what), "never happened: {what}");
-    }
 }
 
 // A1 to A5, A7, B1 to B7, B9, C1 to C5, D1 to D6, E1, E2, E4, E5, F4

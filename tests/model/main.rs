@@ -3,6 +3,8 @@
 
 #[path = "../support/collisions.rs"]
 mod collisions;
+#[path = "../support/explore.rs"]
+mod explore;
 
 mod config;
 mod history;

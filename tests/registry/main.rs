@@ -3,6 +3,9 @@
 
 #[path = "../support/collisions.rs"]
 mod collisions;
+#[cfg(feature = "config")]
+#[path = "../support/explore.rs"]
+mod explore;
 
 mod caps;
 mod crowd;
