@@ -31,6 +31,8 @@ pub(super) enum Task {
     Nothing,
     /// The request changes something: answers that are out of date then are forgotten.
     Forget(Box<Changed>),
+    /// No answer is kept, and none is given. But one that says no holds for what was kept before.
+    Heed(Box<Asked>),
     /// The answer may be kept, or one that is kept may be given.
     Ask(Box<Asked>),
 }
@@ -78,13 +80,29 @@ where
                 }
                 result.map(pass_on)
             }
-            Task::Ask(asked) => this.judge.finish(result, *asked),
+            Task::Heed(asked) => {
+                heed::<V, _, _>(&result, &asked);
+                result.map(pass_on)
+            }
+            Task::Ask(asked) => {
+                heed::<V, _, _>(&result, &asked);
+                this.judge.finish(result, *asked)
+            }
         })
     }
 }
 
 fn pass_on<B>(response: Response<B>) -> Response<CachedBody<B>> {
     response.map(CachedBody::inner)
+}
+
+/// What the dependency itself says: no fallback, and no rejection further in.
+fn heed<V: View<Response<B>, E>, B, E>(result: &Result<Response<B>, E>, asked: &Asked) {
+    if let Ok(response) = result {
+        if matches!(V::note_in_response(response), Note::None) {
+            asked.heed(response.status());
+        }
+    }
 }
 
 /// Not if a fallback or a rejection further in has answered.

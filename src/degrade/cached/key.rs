@@ -127,6 +127,19 @@ impl Keys {
         })
     }
 
+    /// Who asks that, whatever else the answer depends on.
+    pub(super) fn of_asker(&self, question: &Question) -> Key {
+        let Key(one, other) = question.target;
+        self.hash(|hash| {
+            hash.add(question.asks.method().as_str().as_bytes());
+            hash.add_number(one);
+            hash.add_number(other);
+            for name in CREDENTIALS.iter().chain(&self.also) {
+                hash.add_values(name, &question.headers);
+            }
+        })
+    }
+
     /// Whether a request says who asks.
     pub(super) fn says_who(&self, request: &HeaderMap) -> bool {
         let mut names = CREDENTIALS.iter().chain(&self.also);

@@ -189,7 +189,7 @@ fn task<B: Body>(shared: &Arc<Shared>, request: &Request<B>) -> Task {
     let methods = &shared.rules.methods;
     if let Some(asks) = Asks::of(request, methods) {
         let asked = shared.counts.ok(Asked::begin(shared, request, asks));
-        return asked.map_or(Task::Nothing, |asked| Task::Ask(Box::new(asked)));
+        return asked.map_or(Task::Nothing, |asked| task_of(shared, Box::new(asked)));
     }
     shared.counts.add(Asks::why_not(request, methods));
     if is_safe(request.method()) {
@@ -197,6 +197,14 @@ fn task<B: Body>(shared: &Arc<Shared>, request: &Request<B>) -> Task {
     }
     let changed = Changed::of(shared.clone(), request);
     changed.map_or(Task::Nothing, |changed| Task::Forget(Box::new(changed)))
+}
+
+fn task_of(shared: &Shared, asked: Box<Asked>) -> Task {
+    let Some(why_not) = asked.why_not() else {
+        return Task::Ask(asked);
+    };
+    shared.counts.add(why_not);
+    Task::Heed(asked)
 }
 
 /// RFC 9110, section 9.2.1.

@@ -218,7 +218,8 @@
 //! in `also_key_by`.
 //!
 //! If the dependency refuses somebody with credentials (401, 403 or 451), nothing from before is given to them any
-//! more. RFC 9111 would allow that.
+//! more if they ask the same, not even what was on its way by then. RFC 9111 would allow that. Answers to what else
+//! they have asked stay: one no to one thing says little of another.
 //!
 //! # What it costs
 //!

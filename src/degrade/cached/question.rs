@@ -14,42 +14,48 @@ use super::{
     target::Target,
 };
 
-/// A request that the cache may keep an answer for, or answer.
+/// A request that only asks.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) target: Key,
     pub(super) asks: Asks,
     pub(super) headers: HeaderMap,
     pub(super) said: Directives,
+    /// Why the cache does not keep its answer, nor answers it.
+    pub(super) why_not: Option<WhyNotAsked>,
 }
 
 impl Question {
-    /// An error for everything that the cache has nothing to do with: the first of
-    /// [`NotAsked`](super::NotAsked) that holds.
+    /// An error if nobody can say whose answer it is. Of all that is wrong, the first of
+    /// [`NotAsked`](super::NotAsked) is told.
     pub(super) fn of<B>(
         request: &Request<B>,
         asks: Asks,
         keys: &Keys,
     ) -> Result<Self, WhyNotAsked> {
         let headers = request.headers();
-        let target = keys.of_target(request.uri(), headers);
         let said = Directives::read(headers);
-        if target == Err(WhyNotAsked::TwoHosts) {
-            return Err(WhyNotAsked::TwoHosts);
-        }
-        if said.is_some_and(|said| said.no_store) {
-            return Err(WhyNotAsked::NoStore);
-        }
-        if has_headers_removed(headers).unwrap_or(true) {
-            return Err(WhyNotAsked::Other);
-        }
+        let why_not = why_not(said, headers);
+        let target = keys.of_target(request.uri(), headers);
         Ok(Self {
-            target: target?,
+            target: target.map_err(|why| match (why, why_not) {
+                (WhyNotAsked::Other, Some(why_not)) => why_not,
+                _ => why,
+            })?,
             asks,
             headers: headers.clone(),
-            said: said.ok_or(WhyNotAsked::Other)?,
+            said: said.unwrap_or_default(),
+            why_not,
         })
     }
+}
+
+fn why_not(said: Option<Directives>, headers: &HeaderMap) -> Option<WhyNotAsked> {
+    if said.is_some_and(|said| said.no_store) {
+        return Some(WhyNotAsked::NoStore);
+    }
+    let is_other = said.is_none() || has_headers_removed(headers).unwrap_or(true);
+    is_other.then_some(WhyNotAsked::Other)
 }
 
 /// How a request asks.

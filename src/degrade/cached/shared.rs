@@ -63,7 +63,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// An error for what the cache has nothing to do with.
+    /// An error if nobody can say whose answer it is.
     pub(super) fn begin<B: Body>(
         shared: &Arc<Shared>,
         request: &Request<B>,
@@ -78,12 +78,22 @@ impl Asked {
         })
     }
 
+    /// Why the cache does not keep the answer, nor gives another.
+    pub(super) fn why_not(&self) -> Option<WhyNotAsked> {
+        self.question.why_not
+    }
+
+    /// The dependency has answered, whatever it is. Whoever it says no to is given nothing from before.
+    pub(super) fn heed(&self, status: StatusCode) {
+        let Shared { store, keys, .. } = &*self.shared;
+        if says_no(status) && keys.says_who(&self.question.headers) {
+            store.forget_own(keys, &self.question);
+        }
+    }
+
     /// A good answer has come: records its body, if it is one to keep, and there is room.
     pub(super) fn record(self, status: StatusCode, headers: &HeaderMap) -> Option<Recording> {
         let shared = self.shared.clone();
-        if says_no(status) && shared.keys.says_who(&self.question.headers) {
-            shared.store.forget_own(&shared.keys, &self.question);
-        }
         if self.question.asks.is_head() {
             return None;
         }

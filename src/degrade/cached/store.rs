@@ -138,7 +138,8 @@ impl Store {
         let root = self.root_for(target, depends_on).ok_or(WhyNotKept::Vary)?;
         let key = variant(keys, &root, question).ok_or(WhyNotKept::Vary)?;
         // After the root is there: see `Forgotten`.
-        if self.forgotten.is_after(begun, target) || self.is_later(key, entry.asked_at) {
+        let asker = keys.of_asker(question);
+        if self.forgotten.is_after(begun, target, asker) || self.is_later(key, entry.asked_at) {
             return Err(WhyNotKept::Outdated);
         }
         self.slots.insert(key, Slot::Answer(Arc::new(entry)));
@@ -148,6 +149,8 @@ impl Store {
     /// Whoever asks this is given nothing of what he has got so far.
     pub(super) fn forget_own(&self, keys: &Keys, question: &Question) {
         let _keeping = self.keeping(question.target);
+        // Nor what is on its way.
+        self.forgotten.add_asker(keys.of_asker(question));
         let root = self.root(question.target);
         if let Some(key) = root.and_then(|root| variant(keys, &root, question)) {
             self.slots.remove(&key);
@@ -161,7 +164,7 @@ impl Store {
 
     /// No answer to this that was asked for until now is given any more.
     pub(super) fn forget(&self, target: Key) {
-        self.forgotten.add(target);
+        self.forgotten.add_target(target);
         self.slots.remove(&target);
     }
 

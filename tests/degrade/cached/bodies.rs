@@ -458,6 +458,35 @@ fn an_answer_that_was_on_its_way_when_something_changed_is_not_kept() {
     assert_eq!(recorder.cached.usage().not_kept.outdated, 2);
 }
 
+// M3: what others have asked stays good; but by chance, for one in 256.
+#[test]
+fn an_answer_that_was_on_its_way_to_him_when_he_was_told_no_is_not_kept() {
+    let recorder = Recorder::new();
+    let ask = |user: &str, status, body| {
+        let response = reply(status, &[("vary", "cookie")], "").map(|_| body);
+        let mut answers = recorder.answers.lock().expect("fine");
+        answers.push_back(Ok(response));
+        drop(answers);
+        let asked = recorder.ask(get("/a", &[("cookie", user)]));
+        asked.expect("an answer").into_body()
+    };
+    let ann = ask("ann", 200, Script::of(&["secret"]));
+    let others: Vec<_> = (0..15)
+        .map(|at| ask(&format!("{at}"), 200, Script::of(&["fine"])))
+        .collect();
+    ask("ann", 401, Script::default());
+    read(ann);
+    assert_eq!(recorder.cached.usage().answers, 0);
+    others.into_iter().for_each(|body| drop(read(body)));
+    assert!(recorder.cached.usage().answers > 0);
+    read(ask("ann", 200, Script::of(&["again"])));
+    let got = recorder.ask(get("/a", &[("cookie", "ann")]));
+    assert_eq!(
+        read(got.expect("kept").into_body()).expect("whole"),
+        "again"
+    );
+}
+
 // M3: a change elsewhere counts only by chance, for one in 256.
 #[test]
 fn answers_that_are_on_their_way_stay_good_when_something_else_changes() {

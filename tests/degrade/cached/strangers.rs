@@ -1,6 +1,7 @@
 //! What makes two requests look the same that are not (rule M3).
 
 use std::{
+    convert::Infallible,
     sync::{
         Barrier,
         atomic::{AtomicUsize, Ordering},
@@ -9,10 +10,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
 use futures_util::FutureExt;
-use http_body_util::Full;
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt, Full};
 use tower::Layer;
 use tower_breaker::{
+    classify::HttpClassifier,
     clock::Clock,
     degrade::{cached::Cached, fallback::CountedFor},
 };
@@ -238,6 +242,59 @@ fn a_head_tells_him_no_as_well() {
     stage.says(reply(401, &[], ""));
     stage.ask(of("HEAD"));
     assert!(!stage.ask_while_open(of("GET")).is_kept());
+}
+
+// M3: nothing is kept of what he asks by then, but what the answer says holds.
+#[test]
+fn whatever_he_asks_by_he_is_told_no() {
+    let asked_by = [
+        ("cache-control", "no-store"),
+        ("cache-control", "max-age=\"60"),
+        ("connection", "x-other"),
+    ];
+    for header in asked_by {
+        let mut stage = Stage::new();
+        stage.says(reply(200, &[("vary", "cookie")], "secret"));
+        stage.ask(get("/a", &[("cookie", "ann")]));
+        stage.says(reply(401, &[], "no"));
+        stage.ask(get("/a", &[("cookie", "ann"), header]));
+        let got = stage.ask_while_open(get("/a", &[("cookie", "ann")]));
+        assert!(!got.is_kept(), "{header:?}");
+    }
+}
+
+// M3: whatever it means for the dependency.
+#[test]
+fn he_is_told_no_whatever_a_classifier_makes_of_that() {
+    let no = [StatusCode::UNAUTHORIZED];
+    let classifiers = [
+        HttpClassifier::new().ignored(no),
+        HttpClassifier::new().failures(no),
+        HttpClassifier::new().successes(no),
+    ];
+    for classifier in classifiers {
+        let stage = Stage::new();
+        let layer = stage.cached.layer(&stage.circuit);
+        let layer = layer.classify_with(classifier);
+        let ask = |says: Response<Bytes>| {
+            let says = says.map(Full::new);
+            let origin = tower::service_fn(move |_: Question| {
+                std::future::ready(Ok::<_, Infallible>(says.clone()))
+            });
+            let asked = layer.layer(origin).oneshot(get("/a", &[("cookie", "ann")]));
+            let response = asked.now_or_never().expect("at once").expect("never fails");
+            let (head, body) = response.into_parts();
+            body.collect()
+                .now_or_never()
+                .expect("at once")
+                .expect("whole");
+            head.status
+        };
+        assert_eq!(ask(reply(200, &[("vary", "cookie")], "secret")), 200);
+        assert_eq!(stage.cached.usage().answers, 1);
+        assert_eq!(ask(reply(401, &[], "no")), 401);
+        assert_eq!(stage.cached.usage().answers, 0);
+    }
 }
 
 // M3: or anybody could have it forgotten for all.
