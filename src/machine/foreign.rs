@@ -90,7 +90,7 @@ mod tests {
     use std::{convert::Infallible, sync::Arc};
 
     use super::*;
-    use crate::machine::{CoreParts, JitterKind, Plan, Policy, SavedState};
+    use crate::machine::{CoreParts, JitterKind, Plan, Policy};
 
     fn core(window: WindowKind, numbers: Numbers, policy: Option<Policy>) -> Core {
         let plan = Plan {
@@ -98,13 +98,11 @@ mod tests {
             ..numbers.into()
         };
         let parts = CoreParts {
-            first: SavedState::closed(),
             totals: true,
-            durations: false,
             seed: 7,
             policy,
-            cap: None,
             shared: true,
+            ..CoreParts::none()
         };
         Core::new(plan, parts, 0)
     }

@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::machine::{
-        AbandonedPolicy, CoreParts, Mode, Numbers, Plan, SavedState, State, Totals, WindowKind,
+        AbandonedPolicy, CoreParts, Mode, Numbers, Plan, State, Totals, WindowKind,
     };
 
     const LIMIT: u64 = 10;
@@ -115,13 +115,8 @@ mod tests {
 
     fn core(numbers: Numbers) -> Core {
         let parts = CoreParts {
-            first: SavedState::closed(),
             totals: true,
-            durations: false,
-            seed: 0,
-            policy: None,
-            cap: None,
-            shared: false,
+            ..CoreParts::none()
         };
         let plan = Plan {
             window: WindowKind::Count(10),

@@ -561,9 +561,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::machine::{
-        Answer, Cap, CoreParts, Joining, Numbers, Outcome, Plan, SavedState, Ticket,
-    };
+    use crate::machine::{Answer, Cap, CoreParts, Joining, Numbers, Outcome, Plan, Ticket};
 
     const SECOND: u64 = 1_000_000_000;
     const LIFE: Duration = Duration::from_secs(2);
@@ -587,13 +585,10 @@ mod tests {
 
     fn core_with(numbers: Numbers, cap: Option<Arc<Cap>>) -> Core {
         let parts = CoreParts {
-            first: SavedState::closed(),
             totals: true,
-            durations: false,
-            seed: 0,
-            policy: None,
             cap: cap.map(|cap| Joining { cap, zero: 1 }),
             shared: true,
+            ..CoreParts::none()
         };
         Core::new(Plan::from(numbers), parts, 0)
     }

@@ -517,7 +517,7 @@ impl Core {
 
 #[cfg(all(test, not(tower_breaker_loom)))]
 mod tests {
-    use super::super::{CoreParts, Mode, Numbers, SavedState, WHOLE};
+    use super::super::{CoreParts, Mode, Numbers, WHOLE};
     use super::*;
 
     fn membership() -> Membership {
@@ -596,13 +596,9 @@ mod tests {
     fn member() -> Core {
         let cap = Arc::new(Cap::new(0, 1));
         let parts = CoreParts {
-            first: SavedState::closed(),
-            totals: false,
-            durations: false,
-            seed: 0,
-            policy: None,
             cap: Some(Joining { cap, zero: 1 }),
             shared: true,
+            ..CoreParts::none()
         };
         Core::new(Numbers::default().into(), parts, 0)
     }

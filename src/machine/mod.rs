@@ -304,14 +304,11 @@ pub(crate) struct CoreParts {
     pub(crate) shared: bool,
 }
 
-#[cfg(all(test, not(tower_breaker_loom)))]
-mod tests {
-    use std::time::Duration;
-
-    use super::{count_window::ERA_BITS, *};
-
-    fn core(plan: Plan) -> Core {
-        let parts = CoreParts {
+#[cfg(test)]
+impl CoreParts {
+    /// Of a closed circuit that has none of them. A test says beside it which it needs.
+    fn none() -> Self {
+        Self {
             first: SavedState::closed(),
             totals: false,
             durations: false,
@@ -319,8 +316,18 @@ mod tests {
             policy: None,
             cap: None,
             shared: false,
-        };
-        Core::new(plan, parts, 0)
+        }
+    }
+}
+
+#[cfg(all(test, not(tower_breaker_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::{count_window::ERA_BITS, *};
+
+    fn core(plan: Plan) -> Core {
+        Core::new(plan, CoreParts::none(), 0)
     }
 
     fn record(core: &Core, outcome: Outcome, now: u64) -> Option<Transition> {
@@ -359,16 +366,11 @@ mod tests {
             ..Numbers::default()
         };
         let parts = CoreParts {
-            first: SavedState::closed(),
-            totals: false,
-            durations: false,
-            seed: 0,
-            policy: None,
             cap: Some(Joining {
                 cap: Arc::new(Cap::new(WHOLE, 0)),
                 zero: 1,
             }),
-            shared: false,
+            ..CoreParts::none()
         };
         let core = Core::new(numbers.into(), parts, 0);
         for eras in [1, (1 << 36) - 1, 1 << 36, (1 << 36) + 1, (1 << 37) - 2] {

@@ -199,7 +199,7 @@ fn numbers(kind: u64, bits: u32, numbers: &[u64]) -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{CoreParts, Numbers, SavedState};
+    use super::super::{CoreParts, Numbers};
     use super::*;
 
     fn causes(number: u64) -> [Cause; 10] {
@@ -281,16 +281,7 @@ mod tests {
 
     /// A circuit that a person has opened.
     fn open() -> Core {
-        let parts = CoreParts {
-            first: SavedState::closed(),
-            totals: false,
-            durations: false,
-            seed: 0,
-            policy: None,
-            cap: None,
-            shared: false,
-        };
-        let core = Core::new(Numbers::default().into(), parts, 0);
+        let core = Core::new(Numbers::default().into(), CoreParts::none(), 0);
         assert!(core.trip(Duration::MAX, 0).is_ok());
         core
     }

@@ -147,13 +147,10 @@ impl Fixture {
     fn of(plan: Plan, totals: bool, cap: Option<StdArc<Cap>>, shared: bool) -> Arc<Self> {
         let cap = cap.map(|cap| Joining { cap, zero: 1 });
         let parts = CoreParts {
-            first: SavedState::closed(),
             totals,
-            durations: false,
-            seed: 0,
-            policy: None,
             cap,
             shared,
+            ..CoreParts::none()
         };
         Arc::new(Self {
             core: Core::new(plan, parts, 0),
