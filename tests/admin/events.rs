@@ -1,12 +1,10 @@
 //! `GET events`: what has happened, and in which run of the process.
 
-use std::{env, process::Command};
-
 use axum::Router;
 use serde_json::{Value, json};
 use tower_breaker::{admin::View, config::Config, registry::Registry};
 
-use crate::{SECOND, get, happen, registry};
+use crate::{SECOND, get, happen, registry, said::said_by};
 
 fn router(registry: &Registry) -> Router {
     View::new(registry).router()
@@ -106,22 +104,13 @@ async fn a_change_of_settings_is_told_with_what_has_changed() {
 // L3: as the guide `operating` has it. It runs again in a process of its own, which says what it has.
 #[tokio::test]
 async fn another_run_of_the_process_has_another_boot() {
-    const AGAIN: &str = "TOWER_BREAKER_BOOT";
-    const THIS: &str = "events::another_run_of_the_process_has_another_boot";
     let (registry, _) = registry(&["db"]);
     let shown = get(&router(&registry), "/events").await.json();
     let boot = shown["boot"].as_str().expect("text");
-    if env::var_os(AGAIN).is_some() {
+    let Some(other) = said_by("events::another_run_of_the_process_has_another_boot") else {
         eprint!("{boot}");
         return;
-    }
-    let output = Command::new(env::current_exe().expect("known"))
-        .args(["--nocapture", "--exact", THIS])
-        .env(AGAIN, "")
-        .output()
-        .expect("it runs");
-    let other = String::from_utf8(output.stderr).expect("text");
-    assert!(output.status.success(), "{other}");
+    };
     assert_ne!(boot, other);
     let is_alike = |it: &str| it.len() == 16 && it.chars().all(|it| it.is_ascii_hexdigit());
     assert!(is_alike(boot) && is_alike(&other), "{boot}, {other}");

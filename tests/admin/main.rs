@@ -3,6 +3,8 @@
 
 #[path = "../support/explore.rs"]
 mod explore;
+#[path = "../support/said.rs"]
+mod said;
 #[path = "../support/sockets.rs"]
 mod sockets;
 

@@ -17,5 +17,7 @@ pub(crate) fn said_by(test: &str) -> Option<String> {
         .output()
         .expect("it runs");
     assert!(output.status.success(), "{output:?}");
+    let ran = String::from_utf8_lossy(&output.stdout);
+    assert!(ran.contains("running 1 test\n"), "`{test}` is no test");
     Some(String::from_utf8(output.stderr).expect("a text"))
 }
