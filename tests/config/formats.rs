@@ -114,21 +114,6 @@ fn what_no_format_of_settings_has_is_refused_as_one_that_is_no_value() {
     assert_eq!(of_another_file, Some(Error::custom(told)));
 }
 
-// I7: what a reader got from the environment may be secret.
-#[test]
-fn a_reader_prints_its_bases_and_a_configuration_what_it_sets() {
-    let reader = Config::reader()
-        .base("brittle", |circuit| circuit.consecutive_failures(1))
-        .env([("DATABASE_PASSWORD", "secret")]);
-    assert_eq!(
-        format!("{reader:?}"),
-        "ConfigReader { bases: [\"brittle\"], .. }"
-    );
-    let config = reader.read(toml::Deserializer::parse(TOML).expect("well formed"));
-    let printed = format!("{:?}", config.expect("good"));
-    assert!(printed.contains("circuits.payments.probes"), "{printed}");
-}
-
 // I7: as the guide warns.
 #[test]
 fn what_comes_after_a_json_file_is_for_its_reader_to_look_at() {
