@@ -15,20 +15,12 @@ use tower::{Layer, Service, limit::ConcurrencyLimitLayer, service_fn};
 use tower_breaker::{CircuitBreakerLayer, body::ClientBody};
 
 use crate::{
-    stage::{Says, Scripted, body, poll, read_to_end},
+    stage::{Says, Scripted, body, poll, read_to_end, watchful},
     support::{Fixture, NANO, SLOW},
 };
 
 type Upload = Request<ClientBody<Scripted>>;
 type Answer = Result<Response<Empty<Bytes>>, Infallible>;
-
-fn watchful() -> Fixture {
-    Fixture::new(|c| {
-        c.slow_call_duration(SLOW)
-            .slow_call_rate(1.0)
-            .minimum_calls(9)
-    })
-}
 
 /// One upload to a handler that does this with its body.
 fn upload(fixture: &Fixture, upload: Scripted, handle: impl Fn(ClientBody<Scripted>)) {
@@ -42,6 +34,7 @@ fn upload(fixture: &Fixture, upload: Scripted, handle: impl Fn(ClientBody<Script
     answered.now_or_never().expect("an answer").unwrap();
 }
 
+// A3
 #[test]
 fn a_clients_body_tells_what_the_body_that_came_does() {
     for script in ["", "3", "33p3", "3pt", "3e"] {

@@ -6,17 +6,11 @@ use http::Request;
 use tower_breaker::{AbandonedPolicy, State, body::ObserveBodies};
 
 use crate::{
-    stage::{AT_END, HEADS, NOW, Says, Stage, answer, body, judge, poll, read, read_to_end},
+    stage::{
+        AT_END, HEADS, NOW, Says, Stage, answer, body, judge, poll, read, read_to_end, watchful,
+    },
     support::{Fixture, NANO, SLOW, fragile_after_break, secs},
 };
-
-fn watchful() -> Fixture {
-    Fixture::new(|c| {
-        c.slow_call_duration(SLOW)
-            .slow_call_rate(1.0)
-            .minimum_calls(100)
-    })
-}
 
 fn to_head() -> Stage {
     Stage::new(watchful())

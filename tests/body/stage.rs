@@ -23,7 +23,16 @@ use tower_breaker::{
     reject::ServiceUnavailable,
 };
 
-use crate::support::Fixture;
+use crate::support::{Fixture, SLOW};
+
+/// A circuit that notes slow calls, and does not trip by them.
+pub(crate) fn watchful() -> Fixture {
+    Fixture::new(|c| {
+        c.slow_call_duration(SLOW)
+            .slow_call_rate(1.0)
+            .minimum_calls(100)
+    })
+}
 
 /// How a scripted body breaks. Not `Copy`, like most errors.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use tower_breaker::{
 };
 
 use crate::{
-    stage::{AT_END, Broken, Layer, Scripted, Stage, announcing, answer, body, poll},
-    support::{Fixture, NANO, SLOW},
+    stage::{AT_END, Broken, Layer, Scripted, Stage, announcing, answer, body, poll, watchful},
+    support::{NANO, SLOW},
 };
 
 type Asked = Request<Empty<Bytes>>;
@@ -99,12 +99,7 @@ const WRAPPED: &[(&str, Wrap)] = &[
 
 /// What becomes of a call of which nothing is slow but the body, and whose reader leaves with the last byte.
 fn left(wrap: Wrap, observe: ObserveBodies<Eos>) -> String {
-    let fixture = Fixture::new(|c| {
-        c.slow_call_duration(SLOW)
-            .slow_call_rate(1.0)
-            .minimum_calls(9)
-    });
-    let stage = Stage::with(fixture, observe);
+    let stage = Stage::with(watchful(), observe);
     let call = wrap(stage.layer.clone()).oneshot(Request::new(Empty::new()));
     let mut body = call.now_or_never().expect("an answer").unwrap().into_body();
     assert_eq!(poll(&mut body), '3');
