@@ -8,7 +8,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
-use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneService};
 use tower_breaker::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Reason, Rejected, State,
     degrade::{Degraded, FallbackKind, queue::HoldLayer},
@@ -28,6 +28,7 @@ struct Fixture {
 }
 
 type Answer = Result<Response<Bytes>, Infallible>;
+type Client = BoxCloneService<Request<Bytes>, Response<Bytes>, Infallible>;
 
 impl Fixture {
     fn new() -> Self {
@@ -47,21 +48,30 @@ impl Fixture {
         self
     }
 
-    fn service(
-        &self,
-    ) -> impl Service<Request<Bytes>, Response = Response<Bytes>, Error = Infallible, Future: Send>
-    + Clone
-    + Send
-    + use<> {
+    fn client(&self) -> Client {
         let dependency = self.dependency.clone();
-        let client = service_fn(move |request| {
+        BoxCloneService::new(service_fn(move |request| {
             let answer = dependency.clone().answer(request);
-            async { Ok::<_, Infallible>(answer.await.expect("no errors here")) }
-        });
-        ServiceBuilder::new()
+            async { Ok(answer.await.expect("no errors here")) }
+        }))
+    }
+
+    fn service(&self) -> Client {
+        let service = ServiceBuilder::new()
             .layer(self.layer.clone())
             .layer(CircuitBreakerLayer::new(self.circuit.clone()))
-            .service(client)
+            .service(self.client());
+        BoxCloneService::new(service)
+    }
+
+    /// The same with a bulkhead in between.
+    fn with_bulkhead(&self) -> Client {
+        let service = ServiceBuilder::new()
+            .layer(self.layer.clone())
+            .layer(BulkheadLayer::new())
+            .layer(CircuitBreakerLayer::new(self.circuit.clone()))
+            .service(self.client());
+        BoxCloneService::new(service)
     }
 
     fn call(&self, body: &str) -> impl Future<Output = Answer> + Send + use<> {
@@ -91,6 +101,12 @@ impl Fixture {
     fn held(&self) -> FallbackTotal {
         let parts = self.circuit.snapshot().parts.expect("some were held");
         parts.fallbacks[0]
+    }
+
+    fn has_held_for_the_ramp(&self) -> bool {
+        let parts = self.circuit.snapshot().parts.expect("some were held");
+        let mut causes = parts.fallbacks.iter().map(|total| total.cause.label());
+        causes.any(|label| label == "ramping")
     }
 
     fn rejected(&self) -> u64 {
@@ -149,7 +165,7 @@ async fn it_waits_no_longer_than_it_may() {
 
 // M6
 #[tokio::test(start_paused = true)]
-async fn it_may_wait_for_months() {
+async fn a_call_may_be_held_for_months() {
     let mut fixture = Fixture::new();
     fixture.layer = fixture.layer.at_most(days(100));
     assert!(fixture.circuit.force_open());
@@ -272,13 +288,7 @@ async fn whoever_a_ramp_turns_away_waits_as_well() {
         assert_eq!(status(call).await, 200);
     }
     assert_eq!(fixture.rejected(), 0);
-    let parts = fixture.circuit.snapshot().parts.expect("some were held");
-    assert!(
-        parts
-            .fallbacks
-            .iter()
-            .any(|total| total.cause.label() == "ramping")
-    );
+    assert!(fixture.has_held_for_the_ramp());
 }
 
 // M6, D6, M2
@@ -288,21 +298,13 @@ async fn whoever_a_ramp_turns_away_waits_around_a_bulkhead_as_well() {
     let fixture = Fixture::of(circuit.build().expect("valid")).open();
     let probe = fixture.call("probe").await.expect("infallible");
     assert_eq!(probe.status(), 200);
-    let dependency = fixture.dependency.clone();
-    let service = ServiceBuilder::new()
-        .layer(fixture.layer.clone())
-        .layer(BulkheadLayer::new())
-        .layer(CircuitBreakerLayer::new(fixture.circuit.clone()))
-        .service(service_fn(move |request| {
-            let answer = dependency.clone().answer(request);
-            async { Ok::<_, Infallible>(answer.await.expect("no errors here")) }
-        }));
     for _ in 0..50 {
         let request = Request::post("/orders").body(Bytes::new());
-        let answer = service.clone().oneshot(request.expect("valid")).await;
-        assert_eq!(answer.expect("infallible").status(), 200);
+        let call = fixture.with_bulkhead().oneshot(request.expect("valid"));
+        assert_eq!(call.await.expect("infallible").status(), 200);
     }
     assert_eq!(fixture.rejected(), 0);
+    assert!(fixture.has_held_for_the_ramp());
 }
 
 // M6, B9: asking again and again would undo what shedding does.
@@ -510,16 +512,8 @@ async fn who_waits_is_not_polled() {
 async fn a_bulkhead_may_be_in_between() {
     let circuit = Circuit::builder("orders").bulkhead(1, secs(5));
     let fixture = Fixture::of(circuit.build().expect("valid")).open();
-    let dependency = fixture.dependency.clone();
-    dependency.then([Do::Take(1_000); 3]);
-    let service = ServiceBuilder::new()
-        .layer(fixture.layer.clone())
-        .layer(BulkheadLayer::new())
-        .layer(CircuitBreakerLayer::new(fixture.circuit.clone()))
-        .service(service_fn(move |request| {
-            let answer = dependency.clone().answer(request);
-            async { Ok::<_, Infallible>(answer.await.expect("no errors here")) }
-        }));
+    fixture.dependency.then([Do::Take(1_000); 3]);
+    let service = fixture.with_bulkhead();
     let begun = Instant::now();
     let calls = ["one", "two", "three"].map(|body| {
         let request = Request::post("/orders")
@@ -537,15 +531,10 @@ async fn a_bulkhead_may_be_in_between() {
 /// The answer to a call whose caller has so many seconds, and when it came. It opens after ten, and the dependency
 /// takes five.
 async fn hurried(fixture: &Fixture, has: u64, with_bulkhead: bool) -> (Response<Bytes>, Duration) {
-    let dependency = fixture.dependency.clone();
-    dependency.then([Do::Take(5_000)]);
-    let client = service_fn(move |request| {
-        let answer = dependency.clone().answer(request);
-        async { Ok::<_, Infallible>(answer.await.expect("no errors here")) }
-    });
+    fixture.dependency.then([Do::Take(5_000)]);
     let breaker = CircuitBreakerLayer::new(fixture.circuit.clone());
     let breaker = breaker.shortened_by(move |_: &Request<Bytes>| Some(secs(has)));
-    let breaker = breaker.layer(client);
+    let breaker = breaker.layer(fixture.client());
     let request = Request::new(Bytes::new());
     let begun = Instant::now();
     let answer = match with_bulkhead {
