@@ -163,9 +163,6 @@ mod keyed {
             .defaults(|host| host.consecutive_failures(1))
             .build()
             .unwrap();
-        let dependency = service_fn(async |_: Request<String>| {
-            Ok::<_, Infallible>(Response::builder().status(500).body(String::new()).unwrap())
-        });
         let breaker = registry.layer_by(by::authority());
         let layer = make(
             FallbackLayer::on_failure(&registry, value(stand_in())),
@@ -173,7 +170,7 @@ mod keyed {
         );
         let ask = |uri: &str| {
             let request = Request::get(uri).body(String::new()).unwrap();
-            let service = layer.around(BoxCloneService::new(breaker.layer(dependency)));
+            let service = layer.around(BoxCloneService::new(breaker.layer(answering(500))));
             let Ok(answer) = service.oneshot(request).now_or_never().unwrap();
             assert_eq!(answer.body(), "stand-in");
         };

@@ -75,14 +75,23 @@ impl std::error::Error for Broken {}
 
 type Boxed<E> = BoxService<Request<String>, Response<String>, E>;
 
-/// A dependency that answers with this status, behind a breaker.
-fn behind(circuit: &Circuit, status: u16) -> Boxed<Infallible> {
-    let dependency = service_fn(move |_: Request<String>| async move {
+/// A dependency that answers with this status.
+fn answering(
+    status: u16,
+) -> impl Service<Request<String>, Response = Response<String>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static {
+    service_fn(move |_: Request<String>| async move {
         let mut response = Response::new("live".to_owned());
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
         Ok(response)
-    });
-    BoxService::new(CircuitBreakerLayer::new(circuit.clone()).layer(dependency))
+    })
+}
+
+/// One behind a breaker.
+fn behind(circuit: &Circuit, status: u16) -> Boxed<Infallible> {
+    BoxService::new(CircuitBreakerLayer::new(circuit.clone()).layer(answering(status)))
 }
 
 /// One whose every call ends in this error; rejections are errors, too.

@@ -94,10 +94,7 @@ fn the_outer_one_knows_why_the_inner_one_was_asked() {
 #[test]
 fn a_fallback_inside_the_breaker_is_found_out() {
     let circuit = circuit();
-    let failing = service_fn(async |_: Request<String>| {
-        Ok::<_, Infallible>(Response::builder().status(500).body(String::new()).unwrap())
-    });
-    let inside = FallbackLayer::on_failure(&circuit, value(stand_in())).layer(failing);
+    let inside = FallbackLayer::on_failure(&circuit, value(stand_in())).layer(answering(500));
     let service = CircuitBreakerLayer::new(circuit.clone()).layer(inside);
     let Ok(answer) = ask(service.clone());
     assert_eq!(answer.body(), "stand-in");
@@ -130,10 +127,7 @@ fn a_fallback_inside_the_breaker_says_so_once() {
         return;
     }
     let circuit = circuit();
-    let failing = service_fn(async |_: Request<String>| {
-        Ok::<_, Infallible>(Response::builder().status(500).body(String::new()).unwrap())
-    });
-    let inside = FallbackLayer::on_failure(&circuit, value(stand_in())).layer(failing);
+    let inside = FallbackLayer::on_failure(&circuit, value(stand_in())).layer(answering(500));
     let service = CircuitBreakerLayer::new(circuit.clone()).layer(inside);
     for _ in 0..3 {
         let Ok(_) = ask(service.clone());
@@ -147,10 +141,7 @@ fn only_the_answer_to_a_failure_hides_it() {
     let nothing = |(), _: &Because<Infallible>| async {
         Err::<Response<String>, _>(Broken("nothing stored"))
     };
-    let failing = service_fn(async |_: Request<String>| {
-        Ok::<_, Infallible>(Response::builder().status(500).body(String::new()).unwrap())
-    });
-    let inside = FallbackLayer::on_failure(&circuit, try_from_fn(nothing)).layer(failing);
+    let inside = FallbackLayer::on_failure(&circuit, try_from_fn(nothing)).layer(answering(500));
     let service = CircuitBreakerLayer::new(circuit.clone()).layer(inside);
     assert!(ask(service).is_err());
     circuit.reset();
