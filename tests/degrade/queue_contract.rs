@@ -1,7 +1,6 @@
 //! The test of what every outbox has to do finds each outbox that does not do it.
 
 use std::{
-    any::Any,
     convert::Infallible,
     future::{Future, pending},
     panic::AssertUnwindSafe,
@@ -14,7 +13,7 @@ use tower_breaker::degrade::queue::{
     Dead, Entry, Lease, Ledger, Memory, Outbox, Put, Room, Take, contract,
 };
 
-use crate::support::secs;
+use crate::support::{message_of, secs};
 
 /// What an outbox does wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,11 +127,7 @@ impl Outbox for Wrong {
 async fn complaint(fault: Fault) -> String {
     let check = contract::check(async || Wrong(Memory::bounded(10, 10 << 10), fault));
     let checked = AssertUnwindSafe(check).catch_unwind().await;
-    let panic: Box<dyn Any + Send> = checked.expect_err("it is found");
-    match panic.downcast::<String>() {
-        Ok(said) => *said,
-        Err(panic) => (*panic.downcast::<&str>().expect("words")).to_owned(),
-    }
+    message_of(&*checked.expect_err("it is found"))
 }
 
 // M6, M7

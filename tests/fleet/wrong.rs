@@ -18,6 +18,8 @@ use tower_breaker::fleet::{
     },
 };
 
+use crate::support::message_of;
+
 /// What is wrong: what the store understands, or what it says.
 #[derive(Clone, Copy)]
 enum Wrong {
@@ -144,10 +146,7 @@ fn refusal(wrong: Wrong) -> String {
     let check = || runtime.block_on(contract::check(async || Faulty::new(wrong), sleep));
     match catch_unwind(AssertUnwindSafe(check)) {
         Ok(()) => "nothing".into(),
-        Err(said) => match said.downcast::<String>() {
-            Ok(text) => *text,
-            Err(said) => (*said.downcast::<&str>().expect("a text")).to_owned(),
-        },
+        Err(panic) => message_of(&*panic),
     }
 }
 
@@ -162,7 +161,7 @@ fn restores(ask: &mut Decide, change: fn(&mut Standing)) {
     }
 }
 
-/// What the fleet's calls come to.
+// N9, N2: what the fleet's calls come to.
 #[test]
 fn a_store_that_counts_wrong_is_refused() {
     refused(&[
@@ -218,23 +217,15 @@ fn a_copy_is_late(look: &Look, told: &mut Told) {
     }
 }
 
-/// One decision after the other.
+// N9, N4: one decision after the other.
 #[test]
-fn a_store_that_decides_wrong_is_refused() {
+fn a_store_that_is_wrong_about_who_decides_is_refused() {
     refused(&[
         (
             46,
             Wrong::Decided(|ask, told| {
                 if matches!(ask.what, Proposal::Open { .. }) {
                     told.done = Done::No;
-                }
-            }),
-        ),
-        (
-            48,
-            Wrong::Decided(|_, told| {
-                if let Stored::Open { left } = &mut told.standing.state {
-                    *left = 0;
                 }
             }),
         ),
@@ -252,6 +243,21 @@ fn a_store_that_decides_wrong_is_refused() {
                 let lasts = matches!(told.standing.state, Stored::Open { left: 1.. });
                 if lasts && told.done == Done::Late {
                     told.done = Done::Yes;
+                }
+            }),
+        ),
+    ]);
+}
+
+// N9, N3: a break, its length, its attempt and its cause.
+#[test]
+fn a_store_that_keeps_a_decision_wrong_is_refused() {
+    refused(&[
+        (
+            48,
+            Wrong::Decided(|_, told| {
+                if let Stored::Open { left } = &mut told.standing.state {
+                    *left = 0;
                 }
             }),
         ),
@@ -291,7 +297,7 @@ fn on_results(ask: &Decide, told: &Decided) -> bool {
     results && matches!(told.standing.state, Stored::HalfOpen { .. })
 }
 
-/// Seats for probes.
+// N9, N5: seats for probes.
 #[test]
 fn a_store_that_gives_seats_wrong_is_refused() {
     refused(&[
@@ -313,6 +319,13 @@ fn a_store_that_gives_seats_wrong_is_refused() {
                 }
             }),
         ),
+    ]);
+}
+
+// N9, N5: what has become of the probes.
+#[test]
+fn a_store_that_takes_results_wrong_is_refused() {
+    refused(&[
         (
             95,
             Wrong::Decided(|ask, told| {
@@ -360,7 +373,7 @@ fn a_store_that_gives_seats_wrong_is_refused() {
     ]);
 }
 
-/// What a person does.
+// N9, N6: what a person does.
 #[test]
 fn a_store_that_does_not_do_as_a_person_says_is_refused() {
     refused(&[
@@ -417,7 +430,7 @@ fn a_store_that_does_not_do_as_a_person_says_is_refused() {
     ]);
 }
 
-/// What it had forgotten.
+// N9, N4: what it had forgotten.
 #[test]
 fn a_store_that_takes_back_wrong_is_refused() {
     refused(&[
@@ -472,7 +485,7 @@ fn a_store_that_takes_back_wrong_is_refused() {
     ]);
 }
 
-/// What has changed, and whose it is.
+// N9, N4, N8: what has changed, and whose it is.
 #[test]
 fn a_store_that_tells_wrong_is_refused() {
     refused(&[
@@ -516,7 +529,7 @@ fn a_store_that_tells_wrong_is_refused() {
     ]);
 }
 
-/// What no store takes.
+// N9, N8: what no store takes.
 #[test]
 fn a_store_that_takes_what_makes_no_sense_is_refused() {
     refused(&[
@@ -556,14 +569,14 @@ fn a_store_that_takes_what_makes_no_sense_is_refused() {
     ]);
 }
 
-// A server keeps what was there before.
+// N9: a server keeps what was there before.
 #[tokio::test(start_paused = true)]
 async fn all_statements_may_be_checked_with_one_store() {
     let memory = Memory::new();
     contract::check(async || memory.clone(), sleep).await;
 }
 
-// A clock that goes by itself, whenever it is begun, is always a little ahead.
+// N9: a clock that goes by itself, whenever it is begun, is always a little ahead.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_goes_by_itself_is_no_fault() {
     const AHEAD: Duration = Duration::from_millis(200);

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::{
+    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     time::Duration,
@@ -215,7 +216,14 @@ pub(crate) fn totals(change: impl FnOnce(&mut Totals)) -> Totals {
 /// The message that `code` panics with.
 #[track_caller]
 pub(crate) fn panic_of(code: impl FnOnce()) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(code)).expect_err("a panic");
-    let message = panic.downcast_ref::<&str>().expect("a literal message");
-    (*message).to_owned()
+    message_of(&*catch_unwind(AssertUnwindSafe(code)).expect_err("a panic"))
+}
+
+/// The message of a panic that was caught.
+#[track_caller]
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
+    match panic.downcast_ref::<String>() {
+        Some(message) => message.clone(),
+        None => (*panic.downcast_ref::<&str>().expect("a message")).to_owned(),
+    }
 }
