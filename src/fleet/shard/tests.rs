@@ -549,9 +549,9 @@ fn reports_stay_within_the_budget() {
         it.settle();
         it.pass(100);
     }
-    // Five instances with thirty circuits: one of each in 15 seconds.
+    // Five instances with thirty circuits: one of each in 15 seconds, which makes 120 in a minute.
     let reports = it.fleet.status().reports - before;
-    assert!((120..=180).contains(&reports), "{reports}");
+    assert!((90..=150).contains(&reports), "{reports}");
     assert_eq!(it.shard.contributors(), 5);
 }
 
