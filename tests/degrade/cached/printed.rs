@@ -19,9 +19,15 @@ use super::stage::{Question, get};
 fn the_defaults_of_a_cache_are_those_that_are_promised() {
     let printed = format!("{:?}", Cached::builder());
     for said in [
-        "CachedBuilder { entries: 1000, bytes: 16777216, keep_for: None, ",
-        "shared: true, keep_for: 3600s, stale_if_error: None, body_limit: 1048576, methods: []",
-        "also_key_by: [], .. }",
+        "entries: 1000",
+        "bytes: 16777216",
+        "shared: true",
+        "keep_for: None",
+        "keep_for: 3600s",
+        "stale_if_error: None",
+        "body_limit: 1048576",
+        "methods: []",
+        "also_key_by: []",
     ] {
         assert!(printed.contains(said), "{said}: {printed}");
     }
