@@ -331,6 +331,7 @@ mod tests {
         assert_eq!(watched, expected);
     }
 
+    // L3
     #[test]
     fn who_watched_is_forgotten_after_five_minutes() {
         let looks = [0, 1_000, 301_000, 302_000];

@@ -211,6 +211,7 @@ mod tests {
         assert_eq!(json.get("event_log"), None);
     }
 
+    // I7
     #[test]
     fn a_break_that_grows_without_an_end_has_no_max() {
         let second = Duration::from_secs(1);

@@ -177,7 +177,7 @@ mod tests {
         }
     }
 
-    // So seeds mean the same for ever: the first numbers of splitmix64, as published.
+    // N2: so seeds mean the same for ever. The first numbers of splitmix64, as published.
     #[test]
     fn chance_is_splitmix64() {
         let mut chance = Chance::new(0);

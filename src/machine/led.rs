@@ -751,7 +751,7 @@ mod tests {
 
     // N5
     #[test]
-    fn no_seats_are_none() {
+    fn a_lease_of_no_seats_is_refused() {
         let core = opened();
         assert_eq!(core.lead(0, HELD, LIFE, OVER), Led::Refused);
         assert_eq!(core.state(), State::Open);

@@ -87,6 +87,7 @@ pub(crate) mod tests {
         circuit.try_acquire().expect("closed").failure();
     }
 
+    // J4
     #[test]
     fn a_layer_is_known_for_as_long_as_it_is_there() {
         let mut layers = Layers::default();

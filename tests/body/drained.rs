@@ -157,7 +157,7 @@ async fn a_rejection_waits_for_what_the_client_still_sends() {
 
 // H2
 #[tokio::test(start_paused = true)]
-async fn only_what_can_be_waited_for_is() {
+async fn a_rejection_waits_only_for_an_upload_that_can_be_waited_for() {
     type Change = fn(&mut Request<Upload>);
     let ways: [(bool, &str, Change); 8] = [
         (true, "as it is", |_| {}),

@@ -1038,7 +1038,7 @@ async fn the_circuit_shows_its_queue() {
 
 // M7
 #[test]
-fn what_it_is_made_of_can_be_seen() {
+fn what_a_drainer_is_made_of_can_be_seen() {
     let drainer = Drainer::new(&circuit(), Memory::new(), ());
     let printed = format!("{:?}", drainer.max_attempts(7));
     assert!(
@@ -1049,7 +1049,7 @@ fn what_it_is_made_of_can_be_seen() {
 
 // M7
 #[test]
-fn why_it_is_dead_can_be_read() {
+fn why_an_entry_is_dead_can_be_read() {
     let gone = Dead::Answered(http::StatusCode::GONE);
     let read = [Dead::TooManyAttempts, Dead::TooOld, gone].map(|why| why.to_string());
     let words = [

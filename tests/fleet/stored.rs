@@ -236,7 +236,7 @@ async fn a_look_is_hinted_if_it_decides() {
     assert!(!looks().await);
 }
 
-// What is printed to find a fault says what it is of.
+// N8: what is printed to find a fault says what it is of.
 #[tokio::test(start_paused = true)]
 async fn what_is_printed_says_of_what_it_is() {
     let (text, key) = (Text::<64>::of("ada"), Key::of("a b"));

@@ -144,8 +144,7 @@ fn events_that_only_the_registry_hears_of_take_nothing() {
     for number in 0..100 {
         registry.get_or_create(&hostile(number)).expect("made");
     }
-    let heard = AtomicU64::new(0);
-    let heard = Arc::new(heard);
+    let heard = Arc::new(AtomicU64::new(0));
     let count = heard.clone();
     let _subscription = registry.subscribe_events(move |_, _| {
         count.fetch_add(1, Ordering::Relaxed);

@@ -769,7 +769,7 @@ async fn around_reqwest_a_closure_says_what_is_left() {
     assert_eq!(counted(&circuit), (0, 1, 0));
 }
 
-/// H2, M5: who answers rejections by a response of reqwest's own has said nothing about calls that take too long.
+// H2, M5: who answers rejections by a response of reqwest's own has said nothing about calls that take too long.
 #[cfg(feature = "reqwest")]
 #[tokio::test(start_paused = true)]
 async fn around_reqwest_a_rejection_of_ones_own_leaves_the_504() {

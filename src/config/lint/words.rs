@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_not_many() {
+    fn one_of_a_kind_is_no_plural() {
         assert_eq!([1.0, 20.0].map(calls), ["1 call", "20 calls"]);
         assert_eq!([1.0, 20.0].map(places), ["1 place", "20 places"]);
         assert_eq!(

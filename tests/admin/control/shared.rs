@@ -131,7 +131,7 @@ async fn on_this_instance_alone_if_it_is_said_so() {
 
 // N6: while its fleet is forced open.
 #[tokio::test(start_paused = true)]
-async fn on_this_instance_alone_it_is_released_and_reset_too() {
+async fn a_circuit_can_be_released_and_reset_on_this_instance_alone() {
     for action in ["release", "reset"] {
         let both = two().await;
         both[0].post("force-open", json!({})).await;

@@ -167,7 +167,7 @@ async fn readiness_mode_inside_of_a_call() {
 
 // G7: of another circuit's, it is none.
 #[tokio::test]
-async fn readiness_mode_inside_of_a_call_of_another_circuit() {
+async fn readiness_mode_waits_inside_of_a_call_of_another_circuit() {
     let (other, fixture) = (sturdy(), fragile(|c| c));
     fixture.play("f");
     let mut waiting = layer(&fixture)

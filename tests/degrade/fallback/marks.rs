@@ -156,9 +156,9 @@ fn a_bad_answer_is_an_answer() {
     assert_eq!(mark(&answer), Some((FallbackKind::Own, OPEN)));
 }
 
-// M1: around a service whose error is boxed, a response says as much as elsewhere.
+// M1: a response of a service whose error is boxed is judged, too.
 #[test]
-fn so_it_is_where_errors_are_boxed() {
+fn around_boxed_errors_an_answer_is_marked_as_elsewhere() {
     let circuit = circuit();
     let forging = |status: u16| {
         service_fn(move |_: Request<String>| async move {

@@ -31,7 +31,7 @@ fn who_is_closed_alone_after_the_break_stands_apart() {
 
 // N4: or it would ask for a seat by itself, or is closed because somebody wants it so.
 #[test]
-fn who_is_led_or_open_or_does_not_follow_stands_not_apart() {
+fn who_is_led_or_open_or_does_not_follow_does_not_stand_apart() {
     let it = is_closed_alone(half(1, 2, 1));
     for here in [WAITS, OPEN_ALONE, OWN_PROBE, seated(1, 0, 0, 0)] {
         assert!(!stands_apart(&it, here, Mode::Normal), "{here:?}");
@@ -46,7 +46,7 @@ fn who_is_led_or_open_or_does_not_follow_stands_not_apart() {
 
 // N6, N7: what is not done yet is done anyway, and who is alone has no fleet to follow.
 #[test]
-fn who_has_not_done_it_or_is_alone_stands_not_apart() {
+fn who_has_yet_to_follow_or_is_alone_does_not_stand_apart() {
     let disabled = Local {
         mode: Mode::Disabled,
         ..local(Here::Closed)
