@@ -89,7 +89,11 @@ fn limit(text: &mut Text<'_>, unit: Unit) -> Result<f64, ColumnError> {
     let here = text.clone();
     let written = text.rest().trim();
     let (limit, allowed) = match unit {
-        Unit::Share => (share(written), "a share, such as `1%` or `0.01`"),
+        // More than all would never hold, or always: most likely `10` is to be `10%`.
+        Unit::Share => (
+            share(written).filter(|share| *share <= 1.0),
+            "a share of at most 100 %, such as `1%` or `0.01`",
+        ),
         Unit::Time => (seconds(written), "a time, such as `500ms` or `1m 30s`"),
         Unit::Number => (number(written), "a number, such as `10` or `0.5`"),
     };

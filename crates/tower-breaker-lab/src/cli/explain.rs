@@ -81,7 +81,10 @@ fn of_settings(settings: &Settings, arguments: &Arguments) -> Vec<String> {
     told.extend(in_a_row(settings, arguments));
     told.extend(by_rate(settings, arguments));
     told.extend(words::sheds(settings).map(|sheds| format!("It {sheds}")));
-    told.push(kept_open(settings));
+    told.push(match opens(settings) {
+        true => kept_open(settings),
+        false => "It never opens by itself.".to_owned(),
+    });
     told.extend(lints(settings, arguments));
     told
 }
@@ -170,6 +173,14 @@ fn of_outage(
         words::percent(left),
         words::percent(1.0 - failing)
     )
+}
+
+/// Whether anything that calls do opens it. A circuit may only shed.
+fn opens(settings: &Settings) -> bool {
+    settings.failure_rate().is_some()
+        || settings.consecutive_failures().is_some()
+        || settings.slow_call_rate().is_some()
+        || settings.has_trip_when()
 }
 
 fn kept_open(settings: &Settings) -> String {

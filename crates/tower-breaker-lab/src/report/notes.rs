@@ -36,6 +36,7 @@ impl Subject {
             return Vec::new();
         };
         let mut notes = vec![self.extent(facts), outage(self.frame.outage, self.length)];
+        notes.extend(self.takes_long(facts));
         notes.extend(found(facts));
         notes
     }
@@ -48,6 +49,23 @@ impl Subject {
             words::time(self.length),
             humantime::format_rfc3339_seconds(facts.begins)
         )
+    }
+}
+
+/// With fewer calls, a long one is no surprise.
+const MANY: u64 = 20;
+
+impl Subject {
+    /// Microseconds that are read as seconds make a recording of hours from a log of minutes, and nothing else shows it.
+    fn takes_long(&self, facts: &Facts) -> Option<String> {
+        let took = self.calls.took;
+        let is_odd = facts.calls >= MANY && took > self.length / 2;
+        is_odd.then(|| {
+            format!(
+                "A call takes {} on average, more than half of the recording: is the unit of durations right?",
+                words::time(took)
+            )
+        })
     }
 }
 

@@ -164,6 +164,7 @@ fn the_exit_code_tells_whether_a_condition_holds() {
         "none: to_trip > 1h",
         "defaults: to_recover < 1m 30s",
         "defaults: spared <= 100 %",
+        "defaults: spared > -10%",
         "defaults: probes >= 1",
     ] {
         assert_eq!(code(&run(holds)), Some(1), "{holds}");
@@ -185,8 +186,12 @@ fn a_condition_that_makes_no_sense_is_shown_with_its_column() {
     );
     has(
         &refused("a: lost > much"),
-        "column 11: must be a share, such as `1%` or `0.01`",
+        "column 11: must be a share of at most 100 %, such as `1%` or `0.01`",
     );
+    // `10` is ten times all calls. Such a check would pass whatever happens.
+    for never in ["a: lost > 10", "a: lost > 100.1%"] {
+        has(&refused(never), "column 11: must be a share of at most 100 %");
+    }
     has(
         &refused("a: to_trip > 5"),
         "column 14: must be a time, such as `500ms` or `1m 30s`",
@@ -480,6 +485,20 @@ fn an_expression_that_makes_no_sense_is_shown_with_its_column() {
     );
 }
 
+/// What the lab has no use for is no reason to refuse the file that is deployed. `cargo test --workspace
+/// --all-features` builds all features of the circuit's crate: that the lab asks for those it needs is seen by
+/// `cargo test -p tower-breaker-lab`.
+#[test]
+fn a_file_that_is_deployed_is_read_with_its_layers_and_its_fleet() {
+    let directory = directory("deployed");
+    let settings = "[circuits.\"/search\"]\nopen_for = '3s'\n\
+                    [layers.api]\nkey = 'route'\nfailures = [429]\nretry_after = { maximum = '1m' }\n\
+                    [layers.grpc]\nkey = 'grpc_method'\n[fleet]\nnamespace = 'shop'\n";
+    fs::write(directory.join("settings.toml"), settings).expect("a file");
+    let arguments = ["run", "outage.toml", "--settings", "settings.toml"];
+    has(&fine(&directory, &arguments), "\n/search ");
+}
+
 /// It did something in the outage, though it never opened.
 #[test]
 fn a_circuit_that_sheds_is_told_of() {
@@ -499,6 +518,10 @@ fn a_circuit_that_sheds_is_told_of() {
         &told,
         "If 100 % of the calls fail, it opens after at least ",
     );
+    // Only what opens has breaks.
+    for once in ["  * It never opens by itself.\n", "  * A break is 30 s: "] {
+        assert_eq!(told.matches(once).count(), 1, "{told}");
+    }
     let told = fine(&directory, &[&["run", "outage.toml"], &with[..]].concat());
     has(&told, &format!("* sheds {sheds}"));
     has(&told, &format!("* opens {opens}"));
@@ -550,6 +573,7 @@ fn explanations_have_the_numbers_of_the_formulas() {
         "a probe takes at most 1 s: a dependency that hangs costs 16.7 % of a worker.",
     );
     has(&explain("60%"), "[failure-rate-near-background-errors].");
+    assert_eq!(quiet.matches("  * A break is ").count(), 2);
     for wrong in [
         ["0", "5%"],
         ["-1", "5%"],

@@ -318,6 +318,25 @@ fn what_is_shed_is_in_the_picture_of_a_recording() {
 }
 
 #[test]
+fn durations_in_another_unit_than_the_log_has_are_noticed() {
+    let log = access_log().replace(" 0.050\n", " 50000\n");
+    let directory = directory("unit", &log);
+    let replay = "replay log --format access-log --against none";
+    let odd = "is the unit of durations right?";
+    has(
+        &fine(&directory, replay),
+        "* A call takes 13h 53m on average, more than half of the recording: is the unit of durations right?\n",
+    );
+    let right = fine(&directory, &format!("{replay} --unit us"));
+    assert!(!right.contains(odd), "{right}");
+    // A single call is all of its recording.
+    let one = log.lines().next().expect("a line");
+    fs::write(directory.join("log"), one).expect("a file");
+    let one = fine(&directory, replay);
+    assert!(!one.contains(odd), "{one}");
+}
+
+#[test]
 fn the_standard_input_is_read() {
     let directory = directory("stdin", "");
     let mut lab = Command::new(env!("CARGO_BIN_EXE_breaker-lab"));
