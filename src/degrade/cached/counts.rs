@@ -51,9 +51,9 @@ pub struct NotKept {
     pub incomplete: u64,
     /// Those for which there was no place to record them, or that lost theirs because they took so long.
     pub no_place: u64,
-    /// Those that were out of date before they had come to their end: something has changed there, a later one was kept,
-    /// or whoever had asked was told no. What happens at another target or to another user counts too, by chance for one
-    /// in 256: there are so many places to note it.
+    /// Those that were out of date before they had come to their end. Something has changed there, a later one was
+    /// kept, or whoever had asked was told no. What happens at another target or to another user counts too, by chance
+    /// for one in 256: there are so many places to note it.
     pub outdated: u64,
     /// Those that come from a fallback further in, and those that the classifier, by their head, does not call good.
     pub not_good: u64,

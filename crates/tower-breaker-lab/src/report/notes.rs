@@ -56,7 +56,7 @@ impl Subject {
 const MANY: u64 = 20;
 
 impl Subject {
-    /// Microseconds that are read as seconds make a recording of hours from a log of minutes, and nothing else shows it.
+    /// Microseconds that are read as seconds make a recording of hours from a log of minutes. Nothing else shows that.
     fn takes_long(&self, facts: &Facts) -> Option<String> {
         let took = self.calls.took;
         let is_odd = facts.calls >= MANY && took > self.length / 2;

@@ -190,7 +190,10 @@ fn a_condition_that_makes_no_sense_is_shown_with_its_column() {
     );
     // `10` is ten times all calls. Such a check would pass whatever happens.
     for never in ["a: lost > 10", "a: lost > 100.1%"] {
-        has(&refused(never), "column 11: must be a share of at most 100 %");
+        has(
+            &refused(never),
+            "column 11: must be a share of at most 100 %",
+        );
     }
     has(
         &refused("a: to_trip > 5"),
