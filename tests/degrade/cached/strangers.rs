@@ -14,11 +14,16 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use tower::Layer;
+use tower::{Layer, ServiceBuilder};
 use tower_breaker::{
+    Circuit, CircuitBreakerLayer, Rejected,
     classify::HttpClassifier,
     clock::Clock,
-    degrade::{cached::Cached, fallback::CountedFor},
+    degrade::{
+        Because,
+        cached::Cached,
+        fallback::{CountedFor, FallbackLayer, response},
+    },
 };
 
 use super::stage::{HOUR, Question, Stage, get, reply, request};
@@ -295,6 +300,41 @@ fn he_is_told_no_whatever_a_classifier_makes_of_that() {
         assert_eq!(ask(reply(401, &[], "no")), 401);
         assert_eq!(stage.cached.usage().answers, 0);
     }
+}
+
+// M3: what is answered in the dependency's place is not what the dependency says to him.
+#[test]
+fn what_is_said_in_place_of_the_dependency_tells_nobody_no() {
+    let no = || reply(401, &[], "no").map(Full::new);
+    let stage = Stage::new();
+    let inner = Circuit::builder("inner").build().expect("fine");
+    let rejects = CircuitBreakerLayer::new(inner.clone()).reject_with(move |_: &Rejected| no());
+    let falls_back = FallbackLayer::on_rejection(
+        &inner,
+        response(move |_: &Because<Infallible>| reply(401, &[], "no").map(Full::new)),
+    );
+    let says = Response::map(reply(200, &[("vary", "cookie")], "secret"), Full::new);
+    let origin =
+        tower::service_fn(move |_: Question| std::future::ready(Ok::<_, Infallible>(says.clone())));
+    let cached = stage.cached.layer(&stage.circuit);
+    let ask = |falls_back: Option<_>| {
+        let service = ServiceBuilder::new()
+            .layer(cached.clone())
+            .option_layer(falls_back)
+            .layer(rejects.clone())
+            .service(origin.clone());
+        let asked = service.oneshot(get("/a", &[("cookie", "ann")]));
+        let response = asked.now_or_never().expect("at once").expect("never fails");
+        let (head, body) = response.into_parts();
+        let body = body.collect().now_or_never().expect("at once");
+        body.expect("whole");
+        head.status
+    };
+    assert_eq!(ask(None), 200);
+    inner.force_open();
+    assert_eq!(ask(Some(falls_back)), 401);
+    assert_eq!(ask(None), 200, "it is kept");
+    assert_eq!(stage.cached.usage().answers, 1);
 }
 
 // M3: or anybody could have it forgotten for all.
