@@ -74,31 +74,72 @@ pub fn assert_transitions(recorded: &impl AsRef<Recorder>, expected: &[State]) {
 /// The circuit rejected the call that ended so: a result of [`Circuit::call`](tower_breaker::Circuit::call) or of
 /// [`try_acquire`](tower_breaker::Circuit::try_acquire), a response, an error; see [`Rejectable`].
 ///
-/// A response that came over a network has lost its mark: compare [`Recorder::rejected`] there.
+/// A rejection says which circuit it is of by its name. One of a circuit of another name is none of this circuit.
+///
+/// **Watch out:** a response that came over a network has lost its mark, and what a
+/// [fallback](tower_breaker::CircuitBreakerLayer::fallback) answers has none. Compare [`Recorder::rejected`] there.
 ///
 /// # Panics
 ///
 /// If it did not, with the transcript.
 #[track_caller]
 pub fn assert_rejected(recorded: &impl AsRef<Recorder>, answer: &impl Rejectable) {
-    if answer.rejection().is_none() {
-        fail(recorded.as_ref(), &"a rejection", &"an answer that is none");
+    let recorder = recorded.as_ref();
+    match answer.rejection() {
+        None => fail(recorder, &"a rejection", &Unmarked(recorder.rejected())),
+        Some(rejected) if !is_of(recorder, rejected) => {
+            let other = format_args!("one of another circuit: {rejected}");
+            fail(recorder, &"a rejection", &other);
+        }
+        Some(_) => {}
     }
 }
 
-/// The circuit did not reject the call that ended so; the opposite of [`assert_rejected`].
+/// The circuit did not reject the call that ended so; the opposite of [`assert_rejected`]. It has nothing against a
+/// rejection of another circuit.
+///
+/// **Watch out:** where a rejection has no mark, as in the answer of a
+/// [fallback](tower_breaker::CircuitBreakerLayer::fallback), this passes. Compare [`Recorder::rejected`] there.
 ///
 /// # Panics
 ///
 /// If it did, with the transcript.
 #[track_caller]
 pub fn assert_not_rejected(recorded: &impl AsRef<Recorder>, answer: &impl Rejectable) {
-    if let Some(rejected) = answer.rejection() {
-        fail(
-            recorded.as_ref(),
-            &"no rejection",
-            &format_args!("one: {rejected}"),
-        );
+    let recorder = recorded.as_ref();
+    let rejection = answer.rejection();
+    if let Some(rejected) = rejection.filter(|rejected| is_of(recorder, rejected)) {
+        fail(recorder, &"no rejection", &format_args!("one: {rejected}"));
+    }
+}
+
+/// A rejection carries nothing of its circuit but the name.
+fn is_of(recorder: &Recorder, rejected: &Rejected) -> bool {
+    rejected.circuit() == recorder.circuit().name()
+}
+
+/// An answer without a rejection in it, and how many calls were rejected all the same.
+struct Unmarked(u64);
+
+impl fmt::Display for Unmarked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an answer that is none")?;
+        match self.0 {
+            0 => Ok(()),
+            rejected => write!(f, ", though the circuit rejected {}", Calls(rejected)),
+        }
+    }
+}
+
+/// So many calls.
+struct Calls(u64);
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 call"),
+            calls => write!(f, "{calls} calls"),
+        }
     }
 }
 
@@ -125,7 +166,7 @@ pub fn assert_called(recorded: &impl AsRef<Recorder>, times: u64) {
         let rejected = recorder.rejected();
         fail(
             recorder,
-            &format_args!("{times} calls admitted"),
+            &format_args!("{} admitted", Calls(times)),
             &format_args!("{found} admitted, {rejected} rejected"),
         );
     }

@@ -125,6 +125,36 @@ fn an_answer_that_is_none_is_not_taken_for_a_rejection() {
 }
 
 #[test]
+fn a_rejection_of_another_circuit_is_none_of_this_one() {
+    let outer = circuits::closed(reviews());
+    let inner = circuits::open(Circuit::builder("books"));
+    let rejected = inner.circuit.try_acquire().expect_err("open");
+    let response = rejected.clone().mark_response(Response::new(()));
+
+    let told = panic_of(|| assert_rejected(&outer, &rejected));
+    assert!(
+        told.contains("found:    one of another circuit: circuit `books` is open: by hand\n"),
+        "{told}"
+    );
+    panic_of(|| assert_rejected(&outer, &response));
+    assert_not_rejected(&outer, &response);
+    assert_rejected(&inner, &response);
+    panic_of(|| assert_not_rejected(&inner, &response));
+}
+
+// Such as that of a fallback, or one that came over a network.
+#[test]
+fn of_an_answer_without_a_mark_it_is_told_that_calls_were_rejected() {
+    let test = circuits::open(reviews());
+    for told_so in ["1 call\n", "2 calls\n"] {
+        assert!(test.circuit.try_acquire().is_err());
+        let told = panic_of(|| assert_rejected(&test, &Response::new(())));
+        let told_so = format!("an answer that is none, though the circuit rejected {told_so}");
+        assert!(told.contains(&told_so), "{told}");
+    }
+}
+
+#[test]
 fn calls_are_those_that_were_admitted() {
     let test = circuits::open(reviews());
     assert!(test.circuit.try_acquire().is_err());
@@ -137,6 +167,9 @@ fn calls_are_those_that_were_admitted() {
         told.contains("expected: 0 calls admitted\nfound:    1 admitted, 1 rejected\n"),
         "{told}"
     );
+    test.circuit.try_acquire().expect("closed").success();
+    let told = panic_of(|| assert_called(&test, 1));
+    assert!(told.contains("expected: 1 call admitted\n"), "{told}");
 }
 
 // README and the front page show this text.
