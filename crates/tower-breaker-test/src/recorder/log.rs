@@ -8,9 +8,9 @@ use std::{
 };
 
 use tower_breaker::{
-    State,
+    Circuit, State,
     clock::Clock,
-    observe::{CallEvent, Event},
+    observe::{CallEvent, Event, What},
 };
 
 use super::{
@@ -27,6 +27,8 @@ pub(super) struct Log {
 
 struct Written {
     began: State,
+    /// In which era that was.
+    era: u64,
     began_at: Duration,
     entries: VecDeque<Entry>,
     cut_off: u64,
@@ -34,14 +36,23 @@ struct Written {
 }
 
 impl Written {
-    fn new(began: State, began_at: Duration) -> Self {
+    fn new(began: State, era: u64, began_at: Duration) -> Self {
         Self {
             began,
+            era,
             began_at,
             entries: VecDeque::new(),
             cut_off: 0,
             counts: Counts::default(),
         }
+    }
+
+    /// Whether it is told only now, and was seen in the state already in which this began.
+    fn has_seen(&self, event: &Event) -> bool {
+        let What::Transition(told) = &event.what else {
+            return false;
+        };
+        told.from != told.to && told.era <= self.era
     }
 }
 
@@ -58,7 +69,7 @@ impl Log {
             origin: clock.now(),
             clock,
             keep: usize::try_from(keep).unwrap_or(usize::MAX),
-            written: Mutex::new(Written::new(State::Closed, Duration::ZERO)),
+            written: Mutex::new(Written::new(State::Closed, 0, Duration::ZERO)),
         }
     }
 
@@ -72,8 +83,10 @@ impl Log {
     }
 
     pub(super) fn event(&self, event: &Arc<Event>) {
-        let event = Recorded::Event(Arc::clone(event));
-        self.push(&mut self.written(), event);
+        let mut written = self.written();
+        if !written.has_seen(event) {
+            self.push(&mut written, Recorded::Event(Arc::clone(event)));
+        }
     }
 
     pub(super) fn call(&self, call: CallEvent<'_>, is_recorded: bool) {
@@ -112,9 +125,12 @@ impl Log {
         }
     }
 
-    pub(super) fn clear(&self, began: State) {
+    /// Begins anew. The circuit is looked at under the lock. So whatever it does after that is written down after that,
+    /// and what it did before is known by its era.
+    pub(super) fn begin(&self, circuit: &Circuit) {
         let mut written = self.written();
-        *written = Written::new(began, self.now());
+        let seen = circuit.snapshot();
+        *written = Written::new(seen.state, seen.era, self.now());
     }
 }
 

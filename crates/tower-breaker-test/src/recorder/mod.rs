@@ -105,7 +105,7 @@ impl Recorder {
 
     /// Forgets all entries and counts, and begins with the state as it is now. Times go on.
     pub fn clear(&self) {
-        self.log.clear(self.circuit.state());
+        self.log.begin(&self.circuit);
     }
 }
 
@@ -161,7 +161,7 @@ impl RecorderBuilder {
             Heard(circuit.subscribe(move |_, event| events.event(event))),
             Heard(circuit.subscribe_calls(move |_, call| calls.call(call, recorded))),
         ];
-        log.clear(circuit.state());
+        log.begin(circuit);
         Recorder {
             circuit: circuit.clone(),
             log,

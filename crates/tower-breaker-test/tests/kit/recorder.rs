@@ -1,6 +1,13 @@
 //! What is recorded, and how it reads.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use tower_breaker::{By, Circuit, State, clock::ManualClock};
 use tower_breaker_test::{Call, Recorded, Recorder, circuits};
@@ -151,6 +158,60 @@ fn a_recorder_that_is_cleared_begins_with_the_state_of_now() {
         (vec![], 0)
     );
     assert_eq!(transcript.to_string(), "+6.500s begins open");
+}
+
+#[test]
+fn a_transition_that_is_being_told_as_a_recorder_begins_came_before_it() {
+    let recorder = Arc::new(OnceLock::<Recorder>::new());
+    let made = Arc::clone(&recorder);
+    let circuit = reviews().on_transition(move |circuit, _| {
+        made.get_or_init(|| Recorder::of(circuit));
+    });
+    let circuit = circuit.build().expect("valid");
+    fail(&circuit, 3);
+    let recorder = recorder.get().expect("made while it opened");
+    let transcript = recorder.transcript();
+    assert_eq!(
+        (transcript.began(), transcript.entries()),
+        (State::Open, &[][..])
+    );
+    circuit.reset();
+    assert_eq!(recorder.transitions(), [State::Closed]);
+}
+
+#[test]
+fn whenever_a_recorder_is_cleared_its_first_transition_leaves_the_state_it_begins_with() {
+    let circuit = reviews().build().expect("valid");
+    let recorder = Recorder::of(&circuit);
+    let stop = AtomicBool::new(false);
+    let begins = thread::scope(|threads| {
+        threads.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                circuit.trip(secs(1)).expect("normal");
+                circuit.reset();
+            }
+        });
+        let begins: Vec<_> = (0..100).map(|_| begin_and_first(&recorder)).collect();
+        stop.store(true, Ordering::Relaxed);
+        begins
+    });
+    assert!(
+        begins.iter().all(|(began, from)| began == from),
+        "{begins:?}"
+    );
+}
+
+/// The state with which it begins, and the one that the first transition leaves.
+fn begin_and_first(recorder: &Recorder) -> (State, State) {
+    recorder.clear();
+    loop {
+        let transcript = recorder.transcript();
+        if let Some(first) = transcript.entries().first() {
+            let first = first.transition().expect("nothing else happens");
+            return (transcript.began(), first.from);
+        }
+        thread::yield_now();
+    }
 }
 
 #[test]
