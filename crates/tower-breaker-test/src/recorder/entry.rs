@@ -11,7 +11,8 @@ use tower_breaker::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// When it was told, since the recorder was made, by the recorder's clock.
+    /// When it was told, since the recorder was made, by the recorder's clock. If the clock could not be read, the time
+    /// of the entry before.
     pub at: Duration,
     /// What it was.
     pub what: Recorded,

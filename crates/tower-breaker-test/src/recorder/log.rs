@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -45,6 +46,10 @@ impl Written {
             cut_off: 0,
             counts: Counts::default(),
         }
+    }
+
+    fn last_at(&self) -> Duration {
+        self.entries.back().map_or(self.began_at, |entry| entry.at)
     }
 
     /// Whether it is told only now, and was seen in the state already in which this began.
@@ -101,9 +106,11 @@ impl Log {
         }
     }
 
-    /// The clock is read under the lock, so that times never go back from one entry to the next.
+    /// The clock is read under the lock, so that times never go back from one entry to the next. If it cannot be read,
+    /// as tokio's at the end of a thread, nothing is lost: it is as late as it was last.
     fn push(&self, written: &mut Written, what: Recorded) {
-        let at = self.now();
+        let now = catch_unwind(AssertUnwindSafe(|| self.now()));
+        let at = now.unwrap_or_else(|_| written.last_at());
         written.entries.push_back(Entry { at, what });
         while written.entries.len() > self.keep {
             written.entries.pop_front();

@@ -1,6 +1,7 @@
 //! What is recorded, and how it reads.
 
 use std::{
+    cell::RefCell,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -9,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use tower_breaker::{By, Circuit, State, clock::ManualClock};
+use tokio::time::Instant;
+use tower_breaker::{AbandonedPolicy, By, Circuit, OwnedGuard, State, clock::ManualClock};
 use tower_breaker_test::{Call, Recorded, Recorder, circuits};
 
 use crate::support::{fail, reviews, secs};
@@ -229,6 +231,27 @@ async fn without_a_clock_of_its_own_times_are_tokios() {
     tokio::time::advance(secs(2)).await;
     fail(&circuit, 3);
     assert_eq!(recorder.transcript().entries()[0].at, secs(2));
+}
+
+// Where any time is paused, tokio's clock cannot be read when a thread destroys its thread-locals.
+#[tokio::test(start_paused = true)]
+async fn what_happens_at_the_end_of_a_thread_is_recorded() {
+    thread_local! {
+        static HELD: RefCell<Option<OwnedGuard>> = const { RefCell::new(None) };
+    }
+    let circuit = reviews().consecutive_failures(1);
+    let circuit = circuit.abandoned(AbandonedPolicy::Failure);
+    let circuit = circuit.build().expect("valid");
+    let recorder = Recorder::of(&circuit);
+    let guard = circuit.clone().try_acquire_owned().expect("closed");
+    let hold = move || {
+        HELD.set(Some(guard));
+        // From here on this thread has a clock, which is gone before the guard is.
+        Instant::now();
+    };
+    thread::spawn(hold).join().expect("no panic");
+    assert_eq!(circuit.state(), State::Open);
+    assert_eq!(recorder.transitions(), [State::Open]);
 }
 
 #[test]
