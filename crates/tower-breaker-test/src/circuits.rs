@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use tower_breaker::{
-    By, Circuit, CircuitBreakerLayer, CircuitBuilder, ConfigError, State, clock::ManualClock,
+    By, Circuit, CircuitBreakerLayer, CircuitBuilder, ConfigError, Jitter, OpenFor, State,
+    clock::ManualClock,
 };
 
 use crate::recorder::Recorder;
@@ -117,13 +118,27 @@ pub fn closed(builder: CircuitBuilder) -> TestCircuit {
 #[track_caller]
 pub fn open(builder: CircuitBuilder) -> TestCircuit {
     let test = closed(builder);
-    let first = test.circuit.settings().open_for().first();
+    let first = first_break(test.circuit.settings().open_for());
     let by = By::who(WHO).because("the test begins with an open circuit");
     if let Err(error) = test.circuit.trip_as(by, first) {
         panic!("the circuit cannot begin open: {error}");
     }
     test.recorder.clear();
     test
+}
+
+/// How long the first break is, without jitter. Only a circuit can ask a function of the attempt: one is opened for that.
+fn first_break(open_for: &OpenFor) -> Duration {
+    if !open_for.is_function() {
+        return open_for.first();
+    }
+    let builder = Circuit::builder("the first break").consecutive_failures(1);
+    let builder = builder.open_for(open_for.clone().jitter(Jitter::None));
+    // Without totals nobody takes it for a circuit that is built for each call.
+    let circuit = builder.totals(false).clock(ManualClock::new()).build();
+    let circuit = circuit.expect("nothing else is set");
+    circuit.try_acquire().expect("closed").failure();
+    circuit.snapshot().remaining.unwrap_or_default()
 }
 
 /// A circuit that is half-open, with all of its permits (elsewhere: permitted calls in half-open) free.

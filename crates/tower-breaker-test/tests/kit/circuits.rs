@@ -39,6 +39,19 @@ fn an_open_circuit_has_all_of_its_first_break_before_it() {
 }
 
 #[test]
+fn of_a_function_an_open_circuit_has_the_break_of_the_first_attempt() {
+    let by_attempt = OpenFor::from_fn(|attempt| secs(7) * attempt).jitter(Jitter::Full);
+    let nothing = OpenFor::from_fn(|_| Duration::ZERO);
+    let panics = OpenFor::from_fn(|_| panic!("no time"));
+    for (open_for, first) in [(by_attempt, 7), (nothing, 0), (panics, 30)] {
+        let test = circuits::open(reviews().open_for(open_for));
+        assert_eq!(test.circuit.state(), State::Open);
+        assert_eq!(test.end_break(), secs(first));
+        test.circuit.try_acquire().expect("a probe").success();
+    }
+}
+
+#[test]
 fn listeners_hear_who_opened_it() {
     let test = circuits::open(reviews().event_log(4));
     let events = test.circuit.recent_events();
