@@ -78,6 +78,8 @@ impl AsRef<Recorder> for TestCircuit {
 impl TryFrom<CircuitBuilder> for TestCircuit {
     type Error = ConfigError;
 
+    // The circuit was built where the test says so, and not here: `short_lived_circuits` tells the place.
+    #[track_caller]
     fn try_from(builder: CircuitBuilder) -> Result<Self, ConfigError> {
         let clock = ManualClock::new();
         let builder = builder.clock(clock.clone()).jitter_seed(JITTER_SEED);

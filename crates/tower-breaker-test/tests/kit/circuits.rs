@@ -5,7 +5,9 @@ use std::time::Duration;
 use http::{Request, Response};
 use tower::{Layer, service_fn};
 use tower_breaker::{
-    AbandonedPolicy, Circuit, Jitter, Mode, OpenFor, Reason, State, classify::is_rejection,
+    AbandonedPolicy, Circuit, Jitter, Mode, OpenFor, Reason, State,
+    classify::is_rejection,
+    observe::{ShortLivedCircuits, short_lived_circuits},
 };
 use tower_breaker_test::{TestCircuit, circuits};
 
@@ -120,6 +122,32 @@ fn settings_that_make_no_sense_are_told_with_the_line_of_the_test() {
     );
     let error = TestCircuit::try_from(wrong()).expect_err("refused");
     assert_eq!(error.field(), "consecutive_failures");
+}
+
+#[test]
+fn a_circuit_is_built_at_the_line_of_the_test() {
+    let first = line!();
+    let builds: [&dyn Fn() -> TestCircuit; 4] = [
+        &|| circuits::closed(reviews()),
+        &|| circuits::open(reviews()),
+        // It has had its call already.
+        &|| circuits::half_open(reviews()),
+        &|| TestCircuit::try_from(reviews()).expect("valid"),
+    ];
+    let lines = first..line!();
+    for build in builds {
+        let test = build();
+        if test.circuit.state() != State::HalfOpen {
+            drop(test.circuit.try_acquire());
+        }
+    }
+    let places = short_lived_circuits();
+    let here = |place: &&ShortLivedCircuits| {
+        place.built_at.file() == file!() && lines.contains(&place.built_at.line())
+    };
+    assert_eq!(places.iter().filter(here).count(), 4, "{places:?}");
+    let kit = |place: &ShortLivedCircuits| place.built_at.file().ends_with("src/circuits.rs");
+    assert!(!places.iter().any(kit), "{places:?}");
 }
 
 #[test]
