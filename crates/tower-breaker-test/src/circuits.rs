@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use tower_breaker::{
-    By, Circuit, CircuitBreakerLayer, CircuitBuilder, ConfigError, Jitter, OpenFor, State,
+    By, Circuit, CircuitBreakerLayer, CircuitBuilder, ConfigError, Jitter, Mode, OpenFor, State,
     clock::ManualClock,
 };
 
@@ -58,11 +58,11 @@ impl TestCircuit {
     /// Moves the clock to the end of the break (elsewhere: wait duration), and returns by how much. The next call is a
     /// probe. If the circuit is not open, or forced open without an end, the clock stays where it is.
     ///
-    /// The circuit stays open until that call comes.
+    /// The circuit stays open until that call comes. If it is forced open [for a
+    /// time](tower_breaker::Circuit::force_open_for), the clock moves to the end of that, and the next call finds it
+    /// closed.
     pub fn end_break(&self) -> Duration {
-        let remaining = self.circuit.snapshot().remaining;
-        let left = remaining.filter(|_| self.circuit.state() == State::Open);
-        let left = left.unwrap_or_default();
+        let left = self.circuit.snapshot().remaining.unwrap_or_default();
         self.advance(left);
         left
     }
@@ -111,7 +111,8 @@ pub fn closed(builder: CircuitBuilder) -> TestCircuit {
 /// settings have, without jitter.
 ///
 /// It was opened by hand, by [`WHO`]: the builder's listeners hear so, and a rejection tells that cause. The recorder
-/// begins after it.
+/// begins after it. If it was [restored](CircuitBuilder::restore) open, it was reset before that, so that its attempts
+/// are forgotten.
 ///
 /// # Panics
 ///
@@ -122,6 +123,10 @@ pub fn open(builder: CircuitBuilder) -> TestCircuit {
     let test = closed(builder);
     let first = first_break(test.circuit.settings().open_for());
     let by = By::who(WHO).because("the test begins with an open circuit");
+    // A reset would release it.
+    if test.circuit.state() == State::Open && test.circuit.mode() != Mode::ForcedOpen {
+        test.circuit.reset_as(by.clone());
+    }
     if let Err(error) = test.circuit.trip_as(by, first) {
         panic!("the circuit cannot begin open: {error}");
     }

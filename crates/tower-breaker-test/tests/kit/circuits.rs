@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use tower::{Layer, service_fn};
 use tower_breaker::{
-    AbandonedPolicy, Circuit, Jitter, Mode, OpenFor, Reason, State,
+    AbandonedPolicy, By, Circuit, Jitter, Mode, OpenFor, Reason, State,
     classify::is_rejection,
     observe::{ShortLivedCircuits, short_lived_circuits},
 };
@@ -59,6 +59,65 @@ fn listeners_hear_who_opened_it() {
     let events = test.circuit.recent_events();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].by.get_who(), Some(circuits::WHO));
+}
+
+#[test]
+fn a_circuit_that_was_restored_open_opens_for_the_first_time() {
+    let growing = OpenFor::exponential(secs(7), 2.0, secs(60));
+    for (saved, mode) in [
+        (
+            "v1 open normal remaining=3s open_for=28s attempt=3",
+            Mode::Normal,
+        ),
+        (
+            "v1 open normal remaining=0s open_for=28s attempt=3",
+            Mode::Normal,
+        ),
+        (
+            "v1 open shadow remaining=3s open_for=28s attempt=3",
+            Mode::Shadow,
+        ),
+        ("v1 closed normal", Mode::Normal),
+    ] {
+        let saved = saved.parse().expect("a saved state");
+        let test = circuits::open(
+            reviews()
+                .open_for(growing.clone())
+                .mode(mode)
+                .restore(saved),
+        );
+        let seen = test.circuit.snapshot();
+        assert_eq!(
+            (seen.state, seen.mode, seen.attempt),
+            (State::Open, mode, 1)
+        );
+        assert_eq!(test.end_break(), secs(7));
+        test.circuit.try_acquire().expect("a probe").failure();
+        assert_eq!(test.end_break(), secs(14), "the second");
+    }
+    let saved = "v1 open forced-open before=normal remaining=3s attempt=3";
+    let forced = reviews()
+        .mode(Mode::ForcedOpen)
+        .restore(saved.parse().expect("one"));
+    let told = panic_of(|| circuits::open(forced));
+    assert!(
+        told.starts_with("the circuit cannot begin open: "),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_end_of_a_forced_time_closes_it() {
+    let test = circuits::closed(reviews());
+    let forced = test.circuit.force_open_for(By::unknown(), secs(7));
+    assert!(forced.expect("a time"));
+    assert_eq!(test.end_break(), secs(7));
+    assert_eq!(test.circuit.state(), State::Open, "nobody has called yet");
+    test.circuit
+        .try_acquire()
+        .expect("an ordinary call")
+        .failure();
+    assert_eq!(test.circuit.state(), State::Closed);
 }
 
 #[test]
