@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use tower_breaker::{
-    Rejected, TimedOut, Transition,
+    Cause, Mode, Rejected, TimedOut, Transition,
     observe::{AdmittedCall, CallEvent, EndedCall, Event, FellBack, RetryDecision, What},
 };
 
@@ -102,9 +102,19 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
     let What::Transition(told) = &event.what else {
         return write!(f, "{event}");
     };
-    write!(f, "{} → {} ({}", told.from, told.to, told.cause)?;
-    if told.mode != told.mode_before {
-        write!(f, "; mode {} → {}", told.mode_before, told.mode)?;
+    write!(f, "{} → {} (", told.from, told.to)?;
+    // The states are the same, and the cause has the counts only.
+    if let Cause::ShedBegan(_) = told.cause {
+        f.write_str("calls are shed: ")?;
+    }
+    write!(f, "{}", told.cause)?;
+    if let Some(vetoed) = told.vetoed {
+        write!(f, "; it was: {vetoed}")?;
+    }
+    match told.mode {
+        mode if mode != told.mode_before => write!(f, "; mode {} → {mode}", told.mode_before)?,
+        Mode::Normal => {}
+        mode => write!(f, "; mode {mode}")?,
     }
     if !event.by.is_unknown() {
         write!(f, "; {}", event.by)?;
@@ -115,6 +125,9 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: &Event) -> fmt::Result {
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Admitted(call) if call.shadowed => {
+                f.write_str("    call admitted in shadow: it would be rejected")
+            }
             Self::Admitted(call) => write!(f, "    {} admitted", name_of(call.probe)),
             Self::Rejected(rejected) => write!(f, "    call rejected ({})", rejected.reason()),
             Self::TimedOut(timed_out) => write!(f, "    {timed_out}"),

@@ -9,14 +9,14 @@ use std::{
 };
 
 use tower_breaker::{
-    Circuit, State,
+    Circuit,
     clock::Clock,
     observe::{CallEvent, Event, What},
 };
 
 use super::{
     entry::{Call, Entry, Recorded},
-    transcript::Transcript,
+    transcript::{Beginning, Transcript},
 };
 
 pub(super) struct Log {
@@ -27,21 +27,16 @@ pub(super) struct Log {
 }
 
 struct Written {
-    began: State,
-    /// In which era that was.
-    era: u64,
-    began_at: Duration,
+    beginning: Beginning,
     entries: VecDeque<Entry>,
     cut_off: u64,
     counts: Counts,
 }
 
 impl Written {
-    fn new(began: State, era: u64, began_at: Duration) -> Self {
+    fn new(beginning: Beginning) -> Self {
         Self {
-            began,
-            era,
-            began_at,
+            beginning,
             entries: VecDeque::new(),
             cut_off: 0,
             counts: Counts::default(),
@@ -49,7 +44,8 @@ impl Written {
     }
 
     fn last_at(&self) -> Duration {
-        self.entries.back().map_or(self.began_at, |entry| entry.at)
+        let last = self.entries.back();
+        last.map_or(self.beginning.at, |entry| entry.at)
     }
 
     /// Whether it is told only now, and was seen in the state already in which this began.
@@ -57,7 +53,7 @@ impl Written {
         let What::Transition(told) = &event.what else {
             return false;
         };
-        told.from != told.to && told.era <= self.era
+        told.from != told.to && told.era <= self.beginning.era
     }
 }
 
@@ -74,7 +70,7 @@ impl Log {
             origin: clock.now(),
             clock,
             keep: usize::try_from(keep).unwrap_or(usize::MAX),
-            written: Mutex::new(Written::new(State::Closed, 0, Duration::ZERO)),
+            written: Mutex::new(Written::new(Beginning::unknown())),
         }
     }
 
@@ -125,8 +121,7 @@ impl Log {
     pub(super) fn transcript(&self) -> Transcript {
         let written = self.written();
         Transcript {
-            began: written.began,
-            began_at: written.began_at,
+            beginning: written.beginning,
             entries: written.entries.iter().cloned().collect(),
             cut_off: written.cut_off,
         }
@@ -137,7 +132,12 @@ impl Log {
     pub(super) fn begin(&self, circuit: &Circuit) {
         let mut written = self.written();
         let seen = circuit.snapshot();
-        *written = Written::new(seen.state, seen.era, self.now());
+        *written = Written::new(Beginning {
+            state: seen.state,
+            mode: seen.mode,
+            era: seen.era,
+            at: self.now(),
+        });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use tower_breaker::State;
+use tower_breaker::{Mode, State};
 
 use super::entry::{Entry, Since};
 
@@ -19,18 +19,47 @@ use super::entry::{Entry, Since};
 /// The words may change in a later release. Tests should compare [transitions](Self::transitions) or fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transcript {
-    pub(super) began: State,
-    /// When it was made or cleared.
-    pub(super) began_at: Duration,
+    pub(super) beginning: Beginning,
     pub(super) entries: Vec<Entry>,
     pub(super) cut_off: u64,
+}
+
+/// What the circuit was when the recorder was made or cleared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Beginning {
+    pub(super) state: State,
+    pub(super) mode: Mode,
+    pub(super) era: u64,
+    pub(super) at: Duration,
+}
+
+impl Beginning {
+    /// Until a circuit has been looked at.
+    pub(super) fn unknown() -> Self {
+        Self {
+            state: State::Closed,
+            mode: Mode::Normal,
+            era: 0,
+            at: Duration::ZERO,
+        }
+    }
+}
+
+impl fmt::Display for Beginning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} begins {}", Since(self.at), self.state)?;
+        match self.mode {
+            Mode::Normal => Ok(()),
+            mode => write!(f, " (mode {mode})"),
+        }
+    }
 }
 
 impl Transcript {
     /// The state of the circuit when the recorder was made or cleared.
     #[must_use]
     pub fn began(&self) -> State {
-        self.began
+        self.beginning.state
     }
 
     /// The entries, in the order in which they were told. Two threads that make two transitions in a row may tell them
@@ -59,7 +88,7 @@ impl Transcript {
 
 impl fmt::Display for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} begins {}", Since(self.began_at), self.began)?;
+        write!(f, "{}", self.beginning)?;
         if self.cut_off > 0 {
             write!(f, "\n… entries cut off here: {}", self.cut_off)?;
         }

@@ -11,7 +11,9 @@ use std::{
 };
 
 use tokio::time::Instant;
-use tower_breaker::{AbandonedPolicy, By, Circuit, OwnedGuard, State, clock::ManualClock};
+use tower_breaker::{
+    AbandonedPolicy, By, Circuit, EjectionCap, Mode, OwnedGuard, State, clock::ManualClock,
+};
 use tower_breaker_test::{Call, Recorded, Recorder, circuits};
 
 use crate::support::{fail, reviews, secs};
@@ -22,6 +24,15 @@ fn story(test: &circuits::TestCircuit) {
     fail(&test.circuit, 3);
     test.end_break();
     test.circuit.try_acquire().expect("a probe").success();
+}
+
+fn lines(test: &circuits::TestCircuit) -> Vec<String> {
+    let transcript = test.recorder.transcript();
+    transcript
+        .entries()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 #[test]
@@ -54,12 +65,7 @@ fn who_has_done_it_and_why_is_told() {
     test.circuit
         .reconfigure(|settings| settings.set_consecutive_failures(4))
         .expect("allowed");
-    let transcript = test.recorder.transcript();
-    let lines: Vec<_> = transcript
-        .entries()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let lines = lines(&test);
     assert_eq!(
         lines[0],
         "+0.000s closed → open (by hand; mode normal → forced open; by ops: INC-1)"
@@ -101,6 +107,50 @@ fn calls_are_recorded_if_asked() {
         .filter(|entry| matches!(entry.what, Recorded::Call(_)));
     assert!(
         matches!(&calls.next().expect("one").what, Recorded::Call(Call::Admitted(call)) if !call.probe)
+    );
+}
+
+#[test]
+fn a_mode_that_changes_what_a_state_means_is_told() {
+    let test = circuits::open(reviews().mode(Mode::Shadow)).recording_calls();
+    test.circuit.try_acquire().expect("shadow").failure();
+    test.circuit.reset();
+    assert_eq!(
+        test.recorder.transcript().to_string(),
+        "+0.000s begins open (mode shadow)\n\
+         +0.000s     call admitted in shadow: it would be rejected\n\
+         +0.000s     call ended: failure after 0ns\n\
+         +0.000s open → closed (by hand; mode shadow)",
+    );
+    test.circuit.set_mode(Mode::ForcedOpen);
+    test.recorder.clear();
+    test.circuit.set_mode(Mode::Disabled);
+    assert_eq!(
+        test.recorder.transcript().to_string(),
+        "+0.000s begins open (mode forced open)\n\
+         +0.000s open → closed (by hand; mode forced open → disabled)",
+    );
+}
+
+#[test]
+fn what_leaves_a_circuit_closed_tells_what_it_was() {
+    let shedding = Circuit::builder("reviews").failure_rate(None);
+    let shedding = shedding.minimum_calls(2).shed(2.0, 0.5);
+    let test = circuits::closed(shedding);
+    fail(&test.circuit, 2);
+    assert_eq!(
+        lines(&test),
+        ["+0.000s closed → closed (calls are shed: 2 of 2 calls failed)"]
+    );
+
+    let cap = EjectionCap::new(0.5).expect("a share");
+    let only_one = circuits::closed(reviews().ejection_cap(&cap));
+    fail(&only_one.circuit, 3);
+    assert_eq!(
+        lines(&only_one),
+        [
+            "+0.000s closed → closed (a trip was vetoed: too many circuits are open; it was: 3 consecutive failures)"
+        ]
     );
 }
 
