@@ -6,7 +6,7 @@ use std::{convert::Infallible, error::Error, fmt};
 use http::Response;
 use tower_breaker::{CircuitError, Rejected, State};
 
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Transcript};
 
 /// The circuit is closed.
 ///
@@ -55,19 +55,20 @@ fn assert_state(recorder: &Recorder, expected: State) {
 ///
 /// # Panics
 ///
-/// If it went through others, with the transcript. Also if entries were cut off, because nobody knows then.
+/// If it went through others, with the transcript. Also if a transition was cut off
+/// ([`RecorderBuilder::keep`](crate::RecorderBuilder::keep)), because nobody knows then.
 #[track_caller]
 pub fn assert_transitions(recorded: &impl AsRef<Recorder>, expected: &[State]) {
     let recorder = recorded.as_ref();
     let transcript = recorder.transcript();
     let found = transcript.transitions();
-    let path = Path(transcript.began(), expected);
-    if transcript.cut_off() > 0 {
-        let unknown = "not known: entries are cut off, so keep more (`RecorderBuilder::keep`)";
-        fail(recorder, &path, &unknown);
+    let path = |through| Path(transcript.began(), through);
+    if transcript.transitions_cut_off() > 0 {
+        let unknown = "not known: transitions are cut off, so keep more (`RecorderBuilder::keep`)";
+        fail_by(recorder, &transcript, &path(expected), &unknown);
     }
     if found != expected {
-        fail(recorder, &path, &Path(transcript.began(), &found));
+        fail_by(recorder, &transcript, &path(expected), &path(&found));
     }
 }
 
@@ -174,8 +175,19 @@ pub fn assert_called(recorded: &impl AsRef<Recorder>, times: u64) {
 
 #[track_caller]
 fn fail(recorder: &Recorder, expected: &dyn fmt::Display, found: &dyn fmt::Display) -> ! {
+    fail_by(recorder, &recorder.transcript(), expected, found);
+}
+
+/// The same, by a transcript that was looked at.
+#[track_caller]
+fn fail_by(
+    recorder: &Recorder,
+    transcript: &Transcript,
+    expected: &dyn fmt::Display,
+    found: &dyn fmt::Display,
+) -> ! {
     let circuit = recorder.circuit();
-    let transcript = recorder.transcript().to_string().replace('\n', "\n    ");
+    let transcript = transcript.to_string().replace('\n', "\n    ");
     panic!(
         "circuit `{}`\nexpected: {expected}\nfound:    {found}\nnow:      {}\nwhat happened:\n    {transcript}",
         circuit.name(),

@@ -77,6 +77,11 @@ impl Entry {
             Recorded::Call(_) => None,
         }
     }
+
+    /// Whether it was a transition to another state.
+    pub(super) fn changes_state(&self) -> bool {
+        self.transition().is_some_and(|told| told.from != told.to)
+    }
 }
 
 impl fmt::Display for Entry {

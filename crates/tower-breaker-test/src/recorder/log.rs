@@ -30,6 +30,7 @@ struct Written {
     beginning: Beginning,
     entries: VecDeque<Entry>,
     cut_off: u64,
+    transitions_cut_off: u64,
     counts: Counts,
 }
 
@@ -39,6 +40,7 @@ impl Written {
             beginning,
             entries: VecDeque::new(),
             cut_off: 0,
+            transitions_cut_off: 0,
             counts: Counts::default(),
         }
     }
@@ -109,8 +111,11 @@ impl Log {
         let at = now.unwrap_or_else(|_| written.last_at());
         written.entries.push_back(Entry { at, what });
         while written.entries.len() > self.keep {
-            written.entries.pop_front();
+            let oldest = written.entries.pop_front();
             written.cut_off += 1;
+            if oldest.is_some_and(|oldest| oldest.changes_state()) {
+                written.transitions_cut_off += 1;
+            }
         }
     }
 
@@ -124,6 +129,7 @@ impl Log {
             beginning: written.beginning,
             entries: written.entries.iter().cloned().collect(),
             cut_off: written.cut_off,
+            transitions_cut_off: written.transitions_cut_off,
         }
     }
 

@@ -83,7 +83,8 @@ impl Recorder {
         self.log.transcript()
     }
 
-    /// The states that the circuit went through: [`Transcript::transitions`] of now.
+    /// The states that the circuit went through: [`Transcript::transitions`] of now. Those that were cut off are
+    /// missing.
     #[must_use]
     pub fn transitions(&self) -> Vec<State> {
         self.transcript().transitions()

@@ -22,6 +22,7 @@ pub struct Transcript {
     pub(super) beginning: Beginning,
     pub(super) entries: Vec<Entry>,
     pub(super) cut_off: u64,
+    pub(super) transitions_cut_off: u64,
 }
 
 /// What the circuit was when the recorder was made or cleared.
@@ -75,12 +76,21 @@ impl Transcript {
         self.cut_off
     }
 
+    /// How many transitions to another state are among the entries that were cut off. If there are any,
+    /// [`transitions`](Self::transitions) begins later than the recorder did.
+    #[must_use]
+    pub fn transitions_cut_off(&self) -> u64 {
+        self.transitions_cut_off
+    }
+
     /// The states that the circuit went through after the one in which it began, in the order of their eras (elsewhere:
     /// generations). A change of mode that leaves the state as it was is none.
+    ///
+    /// Those that were [cut off](Self::transitions_cut_off) are missing.
     #[must_use]
     pub fn transitions(&self) -> Vec<State> {
-        let told = self.entries.iter().filter_map(Entry::transition);
-        let mut told: Vec<_> = told.filter(|told| told.from != told.to).collect();
+        let told = self.entries.iter().filter(|entry| entry.changes_state());
+        let mut told: Vec<_> = told.filter_map(Entry::transition).collect();
         told.sort_by_key(|told| told.era);
         told.iter().map(|told| told.to).collect()
     }

@@ -70,7 +70,29 @@ fn transitions_are_those_since_the_beginning() {
 }
 
 #[test]
-fn transitions_are_not_known_where_entries_are_cut_off() {
+fn transitions_are_known_where_only_calls_are_cut_off() {
+    let circuit = reviews().build().expect("valid");
+    let recorder = Recorder::builder().calls().keep(8).record(&circuit);
+    for _ in 0..100 {
+        circuit.try_acquire().expect("closed").success();
+    }
+    assert_transitions(&recorder, &[]);
+    fail(&circuit, 3);
+    assert_transitions(&recorder, &[State::Open]);
+    let transcript = recorder.transcript();
+    assert_eq!(
+        (transcript.cut_off(), transcript.transitions_cut_off()),
+        (199, 0)
+    );
+    for _ in 0..8 {
+        assert!(circuit.try_acquire().is_err());
+    }
+    assert_eq!(recorder.transcript().transitions_cut_off(), 1);
+    panic_of(|| assert_transitions(&recorder, &[State::Open]));
+}
+
+#[test]
+fn transitions_are_not_known_where_one_is_cut_off() {
     let circuit = reviews().build().expect("valid");
     let recorder = Recorder::builder().keep(1).record(&circuit);
     circuit.trip(secs(1)).expect("normal");
@@ -78,7 +100,7 @@ fn transitions_are_not_known_where_entries_are_cut_off() {
     circuit.reset();
     let told = panic_of(|| assert_transitions(&recorder, &[State::Closed]));
     assert!(
-        told.contains("found:    not known: entries are cut off"),
+        told.contains("found:    not known: transitions are cut off"),
         "{told}"
     );
 }
