@@ -22,6 +22,9 @@ const JITTER_SEED: u64 = 0;
 ///
 /// The kit sets the builder's `clock` and `jitter_seed`, whatever they were. The rest is as the builder says.
 ///
+/// **Watch out:** each has a clock of its own, and all circuits under an [`EjectionCap`](tower_breaker::EjectionCap) need
+/// the same. Build those by yourself with clones of one [`ManualClock`], and record them with [`Recorder::builder`].
+///
 /// Made by [`closed`], [`open`] and [`half_open`], or by `TestCircuit::try_from(builder)` for who wants the error.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -155,8 +158,8 @@ fn first_break(open_for: &OpenFor) -> Duration {
 ///
 /// # Panics
 ///
-/// If the settings make no sense, or the circuit cannot become half-open: forced open or disabled from the start, or a
-/// fleet that decides who probes.
+/// If the settings make no sense, or the circuit cannot become half-open: forced open or disabled from the start, a
+/// fleet that decides who probes, or a break that no clock sees the end of (584 years).
 #[must_use]
 #[track_caller]
 pub fn half_open(builder: CircuitBuilder) -> TestCircuit {
