@@ -18,8 +18,8 @@ pub fn assert_closed(recorded: &impl AsRef<Recorder>) {
     assert_state(recorded.as_ref(), State::Closed);
 }
 
-/// The circuit is open. It still is when its break (elsewhere: wait duration) is over and nobody has called yet. One that
-/// is forced open is open, too. In shadow mode this is what it would be: it rejects nothing.
+/// The circuit is open. It still is when its break (elsewhere: wait duration) is over and nobody has called yet. One
+/// that is forced open is open, too. In shadow mode this is what it would be: it rejects nothing.
 ///
 /// # Panics
 ///
@@ -155,8 +155,8 @@ pub fn assert_not_called(recorded: &impl AsRef<Recorder>) {
     assert_called(recorded, 0);
 }
 
-/// The circuit admitted so many calls since the recorder began, probes included. A call within a call of the same circuit
-/// is part of that one.
+/// The circuit admitted so many calls since the recorder began, probes included. A call within a call of the same
+/// circuit is part of that one.
 ///
 /// # Panics
 ///

@@ -22,8 +22,8 @@ const JITTER_SEED: u64 = 0;
 ///
 /// The kit sets the builder's `clock` and `jitter_seed`, whatever they were. The rest is as the builder says.
 ///
-/// **Watch out:** each has a clock of its own, and all circuits under an [`EjectionCap`](tower_breaker::EjectionCap) need
-/// the same. Build those by yourself with clones of one [`ManualClock`], and record them with [`Recorder::builder`].
+/// **Watch out:** each has a clock of its own, and all circuits under an [`EjectionCap`](tower_breaker::EjectionCap)
+/// need the same. Build those by yourself with clones of one [`ManualClock`], and record them with [`Recorder::builder`].
 ///
 /// Made by [`closed`], [`open`] and [`half_open`], or by `TestCircuit::try_from(builder)` for who wants the error.
 #[derive(Debug)]
@@ -137,7 +137,8 @@ pub fn open(builder: CircuitBuilder) -> TestCircuit {
     test
 }
 
-/// How long the first break is, without jitter. Only a circuit can ask a function of the attempt: one is opened for that.
+/// How long the first break is, without jitter. Only a circuit can ask a function of the attempt: one is opened for
+/// that.
 fn first_break(open_for: &OpenFor) -> Duration {
     if !open_for.is_function() {
         return open_for.first();

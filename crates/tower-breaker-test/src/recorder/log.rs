@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
+    fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -133,17 +133,24 @@ impl Log {
         }
     }
 
-    /// Begins anew. The circuit is looked at under the lock. So whatever it does after that is written down after that,
-    /// and what it did before is known by its era.
+    /// Begins anew, with a look at the circuit. The lock is not held for that: a look may run the code of somebody's own
+    /// outbox. What was told before the look is known by its era, and so is what was told between it and the lock.
     pub(super) fn begin(&self, circuit: &Circuit) {
-        let mut written = self.written();
+        let at = self.now();
         let seen = circuit.snapshot();
-        *written = Written::new(Beginning {
+        let beginning = Beginning {
             state: seen.state,
             mode: seen.mode,
             era: seen.era,
-            at: self.now(),
-        });
+            at,
+        };
+        let mut written = self.written();
+        let before = mem::replace(&mut *written, Written::new(beginning));
+        let is_after = |entry: &Entry| {
+            let told = entry.transition();
+            told.is_some_and(|told| told.era > seen.era)
+        };
+        written.entries = before.entries.into_iter().filter(is_after).collect();
     }
 }
 
