@@ -9,7 +9,7 @@ use std::{
 };
 
 use tower_breaker::{
-    Circuit,
+    Circuit, Snapshot,
     clock::Clock,
     observe::{CallEvent, Event, What},
 };
@@ -137,14 +137,17 @@ impl Log {
     /// outbox. What was told before the look is known by its era, and so is what was told between it and the lock.
     pub(super) fn begin(&self, circuit: &Circuit) {
         let at = self.now();
-        let seen = circuit.snapshot();
+        self.begin_with(at, &circuit.snapshot());
+    }
+
+    fn begin_with(&self, at: Duration, seen: &Snapshot) {
+        let mut written = self.written();
         let beginning = Beginning {
             state: seen.state,
             mode: seen.mode,
             era: seen.era,
             at,
         };
-        let mut written = self.written();
         let before = mem::replace(&mut *written, Written::new(beginning));
         let is_after = |entry: &Entry| {
             let told = entry.transition();
@@ -157,5 +160,32 @@ impl Log {
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Log").field(&self.transcript()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower_breaker::{State, clock::ManualClock};
+
+    use super::*;
+
+    #[test]
+    fn what_is_told_between_the_look_and_the_lock_came_after_the_beginning() {
+        let circuit = Circuit::builder("reviews").event_log(4).build();
+        let circuit = circuit.expect("valid");
+        let log = Log::new(Arc::new(ManualClock::new()), 10);
+        let tell_last = || log.event(circuit.recent_events().last().expect("one"));
+
+        circuit.trip(Duration::from_secs(1)).expect("normal");
+        tell_last();
+        let seen = circuit.snapshot();
+        circuit.reset();
+        tell_last();
+        log.begin_with(Duration::ZERO, &seen);
+        let transcript = log.transcript();
+        assert_eq!(
+            (transcript.began(), transcript.transitions()),
+            (State::Open, vec![State::Closed])
+        );
     }
 }
