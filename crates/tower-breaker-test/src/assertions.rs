@@ -217,6 +217,7 @@ impl fmt::Display for Path<'_> {
 #[diagnostic::on_unimplemented(
     message = "nobody can tell whether `{Self}` is a rejection",
     note = "it is known of `http::Response`, of `CircuitError`, `Rejected` and boxed errors, and of results with those",
+    note = "of a result that has a boxed error and no response, give the error",
     note = "for another error, implement `Rejectable` by `Rejected::find(self)`"
 )]
 pub trait Rejectable {
@@ -237,6 +238,8 @@ impl<B> Rejectable for Response<B> {
     }
 }
 
+/// What its own circuit said. What is in an inner error is not looked for: for a circuit further in, give the inner
+/// error.
 impl<E> Rejectable for CircuitError<E> {
     fn rejection(&self) -> Option<&Rejected> {
         self.rejected()
@@ -255,6 +258,7 @@ impl<T> Rejectable for Result<T, Rejected> {
     }
 }
 
+/// As of the error. A response is not looked at: for a circuit further in, give the response.
 impl<T, E> Rejectable for Result<T, CircuitError<E>> {
     fn rejection(&self) -> Option<&Rejected> {
         self.as_ref().err()?.rejection()
