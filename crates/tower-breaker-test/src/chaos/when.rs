@@ -1,7 +1,8 @@
 //! [`When`]: which calls are disturbed.
 
 use std::{
-    ops::{Bound, RangeBounds},
+    fmt,
+    ops::{Bound, RangeBounds, RangeInclusive},
     time::Duration,
 };
 
@@ -40,7 +41,7 @@ impl When {
     }
 
     /// By the number of the call: the first call of a layer is 1. For example `3..=5`, or `10..` for the tenth and all
-    /// after it.
+    /// after it. A range that begins with 0 is refused, as one with nothing in it is.
     pub fn calls(numbers: impl RangeBounds<u64>) -> Self {
         Self(Kind::Calls(bounds(&numbers)))
     }
@@ -66,11 +67,11 @@ impl When {
             Kind::Share(share) if !(0.0..=1.0).contains(&share) => {
                 Err(ChaosError::new("share", format!("{share:?}"), "in 0..=1"))
             }
-            Kind::Calls(numbers) if last_call(numbers.1) < first_call(numbers.0).max(1) => {
+            Kind::Calls(numbers) if meets_no_call(numbers) => {
                 let allowed = "a range with a number in it, of which the first is 1";
                 Err(ChaosError::new("calls", written(&numbers), allowed))
             }
-            Kind::During(times) if is_empty(&times) => {
+            Kind::During(times) if meets_no_time(times) => {
                 let allowed = "a range with a time in it";
                 Err(ChaosError::new("during", written(&times), allowed))
             }
@@ -83,39 +84,38 @@ fn bounds<T: Copy>(range: &impl RangeBounds<T>) -> Bounds<T> {
     (range.start_bound().cloned(), range.end_bound().cloned())
 }
 
-fn first_call(start: Bound<u64>) -> u64 {
-    match start {
+/// Calls are numbered from 1 on. Who says 0 counts from there, and means others than would be met.
+fn meets_no_call((start, end): Bounds<u64>) -> bool {
+    let bounds = (start.map(u128::from), end.map(u128::from));
+    start == Bound::Included(0) || is_empty(bounds, 1..=u64::MAX.into())
+}
+
+fn meets_no_time((start, end): Bounds<Duration>) -> bool {
+    let nanos = |time: Duration| time.as_nanos();
+    is_empty((start.map(nanos), end.map(nanos)), 0..=nanos(Duration::MAX))
+}
+
+/// Whether nothing of all that there is lies within the bounds. All are far from the end of their type.
+fn is_empty((start, end): Bounds<u128>, all: RangeInclusive<u128>) -> bool {
+    let first = match start {
         Bound::Included(first) => first,
-        Bound::Excluded(before) => before.saturating_add(1),
-        Bound::Unbounded => 0,
-    }
+        Bound::Excluded(before) => before + 1,
+        Bound::Unbounded => *all.start(),
+    };
+    let after = match end {
+        Bound::Included(last) => last + 1,
+        Bound::Excluded(after) => after,
+        Bound::Unbounded => *all.end() + 1,
+    };
+    first.max(*all.start()) >= after
 }
 
-/// 0 if there is none.
-fn last_call(end: Bound<u64>) -> u64 {
-    match end {
-        Bound::Included(last) => last,
-        Bound::Excluded(after) => after.saturating_sub(1),
-        Bound::Unbounded => u64::MAX,
-    }
-}
-
-/// Whether nothing is in a range.
-fn is_empty<T: PartialOrd>(range: &Bounds<T>) -> bool {
-    match range {
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-        (Bound::Included(start), Bound::Included(end)) => start > end,
-        (
-            Bound::Included(start) | Bound::Excluded(start),
-            Bound::Included(end) | Bound::Excluded(end),
-        ) => start >= end,
-    }
-}
-
-/// As one writes a range. What excludes its start is rare, and written like the others.
-fn written<T: std::fmt::Debug>((start, end): &Bounds<T>) -> String {
+/// As one writes a range. What excludes its start has no sign of its own.
+fn written<T: fmt::Debug>(range: &Bounds<T>) -> String {
+    let (start, end) = range;
     let start = match start {
-        Bound::Included(start) | Bound::Excluded(start) => format!("{start:?}"),
+        Bound::Included(start) => format!("{start:?}"),
+        Bound::Excluded(_) => return format!("{range:?}"),
         Bound::Unbounded => String::new(),
     };
     match end {

@@ -255,7 +255,10 @@ fn what_makes_no_sense_is_refused_by_its_name_and_range() {
     assert_eq!(fail(When::calls(5..5)), format!("`calls` is 5..5, {calls}"));
     assert_eq!(fail(When::calls(..1)), format!("`calls` is ..1, {calls}"));
     let none = (Bound::Excluded(4), Bound::Excluded(5));
-    assert_eq!(fail(When::calls(none)), format!("`calls` is 4..5, {calls}"));
+    assert_eq!(
+        fail(When::calls(none)),
+        format!("`calls` is (Excluded(4), Excluded(5)), {calls}")
+    );
     let during = "`during` is 2s..2s, but must be a range with a time in it";
     assert_eq!(fail(When::during(secs(2)..secs(2))), during);
     let delay = told(ChaosLayer::builder(1).delay(When::always(), secs(2)..=secs(1)));
@@ -265,6 +268,50 @@ fn what_makes_no_sense_is_refused_by_its_name_and_range() {
     );
     let long = ChaosLayer::builder(1).delay(When::always(), Duration::ZERO..=Duration::MAX);
     assert_eq!(long.build().expect_err("refused").field(), "delay");
+}
+
+#[test]
+fn a_schedule_that_meets_nothing_is_refused_at_the_ends_of_its_range_too() {
+    let fault = |when| ChaosLayer::builder(1).fail(when).build().err();
+    let field = |when| fault(when).map(|error| error.field().to_owned());
+    let after = |last| (Bound::Excluded(last), Bound::Unbounded);
+    assert_eq!(
+        field(When::calls(after(u64::MAX))).as_deref(),
+        Some("calls")
+    );
+    assert_eq!(field(When::calls(after(u64::MAX - 1))), None);
+    assert_eq!(field(When::calls(after(0))), None);
+    assert_eq!(field(When::calls(..)), None);
+
+    let nanos = Duration::from_nanos;
+    let between = |start, end| When::during((Bound::Excluded(start), Bound::Excluded(end)));
+    let after = |last| When::during((Bound::Excluded(last), Bound::Unbounded));
+    for never in [
+        When::during(..Duration::ZERO),
+        after(Duration::MAX),
+        between(nanos(1), nanos(2)),
+    ] {
+        assert_eq!(field(never).as_deref(), Some("during"), "{never:?}");
+    }
+    for sometimes in [
+        When::during(..=Duration::ZERO),
+        When::during(Duration::MAX..),
+        When::during(..),
+        between(nanos(1), nanos(3)),
+    ] {
+        assert_eq!(field(sometimes), None, "{sometimes:?}");
+    }
+}
+
+#[test]
+fn who_counts_calls_from_zero_is_told() {
+    let told = |when| ChaosLayer::builder(1).fail(when).build().expect_err("0");
+    let expected = "but must be a range with a number in it, of which the first is 1";
+    assert_eq!(
+        told(When::calls(0..3)).to_string(),
+        format!("`calls` is 0..3, {expected}")
+    );
+    assert_eq!(told(When::calls(0..)).value(), "0..");
 }
 
 fn when() -> impl Strategy<Value = When> {
