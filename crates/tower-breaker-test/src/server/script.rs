@@ -79,10 +79,19 @@ impl Script {
     }
 
     /// The line before is for so many requests, in place of one. With 0, it is left out.
+    ///
+    /// A line that is for another number already is refused, as in `.ok(3).times(2)`.
     pub fn times(mut self, requests: u64) -> Self {
+        let repeats_from_here = self.repeated == Some(self.lines.len());
         match self.lines.last_mut() {
-            Some(line) => line.times = requests,
             None => self.wrong = Some("`times` is the first line, but must be after another"),
+            Some(_) if repeats_from_here => {
+                self.wrong = Some("`times` is right after `then_repeat`, but must be after a line");
+            }
+            Some(line) if line.times != 1 => {
+                self.wrong = Some("`times` is for a line that has a number, but must be its first");
+            }
+            Some(line) => line.times = requests,
         }
         self
     }
@@ -221,6 +230,21 @@ mod tests {
             times,
             "`times` is the first line, but must be after another"
         );
+        let repeated = Script::new().ok(1).then_repeat().times(3).ok(1);
+        assert_eq!(
+            told(repeated),
+            "`times` is right after `then_repeat`, but must be after a line"
+        );
+        for several in [
+            Script::new().ok(3).times(2),
+            Script::new().status(503).times(2).times(3),
+            Script::new().close().times(0).times(3),
+        ] {
+            assert_eq!(
+                told(several),
+                "`times` is for a line that has a number, but must be its first"
+            );
+        }
         let none = "`then_repeat` is for no request, but must have a line after it";
         assert_eq!(told(Script::new().ok(1).then_repeat()), none);
         assert_eq!(told(Script::new().then_repeat().ok(0)), none);

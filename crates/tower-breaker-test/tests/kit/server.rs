@@ -191,6 +191,21 @@ async fn a_script_that_makes_no_sense_starts_no_server() {
 }
 
 #[tokio::test]
+async fn times_that_would_change_another_line_than_it_seems_to_starts_no_server() {
+    for script in [
+        Script::new().ok(1).then_repeat().times(3).status(503),
+        Script::new().ok(3).times(2),
+        Script::new().status(503).times(2).times(3),
+    ] {
+        let error = FlakyServer::start(script).await.expect_err("refused");
+        assert!(error.to_string().starts_with("`times` is "), "{error}");
+    }
+    let server = start(Script::new().ok(1).then_repeat().close().times(2).ok(1)).await;
+    let expected = [Some(200), None, None, Some(200), None];
+    assert_eq!(statuses(&server, 5).await, expected);
+}
+
+#[tokio::test]
 async fn a_circuit_in_front_of_it_opens_and_recovers_by_its_own_clock() {
     let server = start(Script::new().status(503).times(3).ok(1)).await;
     let test = circuits::closed(reviews());
