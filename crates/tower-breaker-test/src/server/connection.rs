@@ -65,13 +65,17 @@ async fn serve(socket: TcpStream, shared: Arc<Shared>) {
 async fn answer(request: Request<Incoming>, shared: &Shared) -> io::Result<Response<String>> {
     let number = shared.count();
     let act = shared.script.act(number);
+    // It begins now, and not when the body has come.
+    let wait = act.and_then(Act::wait).map(sleep);
+    read_to_its_end(request.into_body()).await?;
     match act {
         Some(Act::Hang) => pending().await,
         Some(Act::Close) => return Err(io::ErrorKind::ConnectionAborted.into()),
-        Some(Act::Slow(after)) => sleep(after).await,
-        Some(Act::Answer(_)) | None => {}
+        Some(Act::Slow(_) | Act::Answer(_)) | None => {}
     }
-    read_to_its_end(request.into_body()).await;
+    if let Some(wait) = wait {
+        wait.await;
+    }
     Ok(match act.and_then(Act::status) {
         Some(status) => respond(status, String::new()),
         None => respond(StatusCode::INTERNAL_SERVER_ERROR, ended(number)),
@@ -103,7 +107,11 @@ fn respond(status: StatusCode, body: String) -> Response<String> {
     response
 }
 
-/// So that the client can send all of it, and the connection can be used again.
-async fn read_to_its_end(mut body: Incoming) {
-    while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {}
+/// So that the client can send all of it, the connection can be used again, and it is noticed when the client goes
+/// away. An error if it has gone away before the end, or sends what is no body.
+async fn read_to_its_end(mut body: Incoming) -> io::Result<()> {
+    while let Some(part) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        part.map_err(io::Error::other)?;
+    }
+    Ok(())
 }

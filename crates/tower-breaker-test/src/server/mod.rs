@@ -34,12 +34,13 @@
 mod connection;
 mod script;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
     sync::watch,
     task::{self, JoinHandle},
+    time,
 };
 
 pub use self::script::Script;
@@ -47,7 +48,9 @@ pub use self::script::Script;
 /// A server that answers by a [`Script`], over HTTP/1.1 on a free port of 127.0.0.1. It stops when it is dropped.
 ///
 /// Each request takes the next line of the script, on whatever connection and for whatever path it comes. Its body is
-/// read and thrown away.
+/// read to its end and thrown away, and only then does the request get its answer, hang or see its connection closed. If
+/// the body breaks off, the connection is closed without an answer. A client that closes its half of a connection is
+/// taken to have gone.
 ///
 /// It holds at most 1,024 connections; more wait until one is free. The head of a request may have 100 headers and
 /// 16 kB, and takes no line if it has more.
@@ -75,9 +78,11 @@ impl FlakyServer {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime that has IO enabled.
+    /// Outside of a tokio runtime that has IO and time enabled.
     pub async fn start(script: Script) -> io::Result<Self> {
         script.check()?;
+        // Without timers this panics, and not each connection, where nobody sees it.
+        drop(time::sleep(Duration::ZERO));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {

@@ -63,7 +63,7 @@ impl Script {
         self.line(Act::Answer(status))
     }
 
-    /// A request is answered by a 200, after this time. The time is real.
+    /// A request is answered by a 200, after this time. The time is real, and begins when the head is there.
     pub fn slow(self, after: Duration) -> Self {
         self.line(Act::Slow(after))
     }
@@ -152,6 +152,14 @@ impl Script {
 }
 
 impl Act {
+    /// How long its answer takes at least.
+    pub(super) fn wait(self) -> Option<Duration> {
+        match self {
+            Self::Slow(after) => Some(after),
+            Self::Answer(_) | Self::Hang | Self::Close => None,
+        }
+    }
+
     /// The status with which it ends, if it ends with an answer.
     pub(super) fn status(self) -> Option<StatusCode> {
         match self {

@@ -19,7 +19,7 @@ use tower_breaker_test::{
     server::{FlakyServer, Script},
 };
 
-use crate::support::{reviews, secs};
+use crate::support::{panic_of, reviews, secs};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n";
 
@@ -132,6 +132,51 @@ async fn a_slow_answer_takes_at_least_its_time() {
     assert!(began.elapsed() >= Duration::from_millis(30));
 }
 
+/// More than sockets take in without anybody who reads.
+const BIG: usize = 30_000_000;
+
+fn head_of_big() -> String {
+    format!("POST / HTTP/1.1\r\nhost: test\r\ncontent-length: {BIG}\r\n\r\n")
+}
+
+#[tokio::test]
+async fn a_body_is_read_whatever_becomes_of_its_request() {
+    let hour = Duration::from_secs(3_600);
+    for script in [Script::new().hang(), Script::new().slow(hour)] {
+        let server = start(script).await;
+        let mut socket = TcpStream::connect(server.address())
+            .await
+            .expect("connected");
+        let request = [head_of_big().as_bytes(), &vec![b'x'; BIG]].concat();
+        soon(socket.write_all(&request)).await.expect("sent");
+    }
+    // Who closes with something unread resets the connection.
+    let server = start(Script::new().close()).await;
+    let request = [head_of_big().as_bytes(), &vec![b'x'; BIG]].concat();
+    let answer = soon(ask(server.address(), &request)).await;
+    assert_eq!(answer.expect("no reset"), "");
+}
+
+#[tokio::test]
+async fn a_connection_that_hangs_ends_when_its_client_goes_away() {
+    let head = head_of_big();
+    let whole = [head.as_bytes(), &vec![b'x'; BIG]].concat();
+    let half = &whole[..BIG / 2];
+    for request in [GET, &whole, half] {
+        let server = start(Script::new().hang()).await;
+        let mut socket = TcpStream::connect(server.address())
+            .await
+            .expect("connected");
+        soon(socket.write_all(request)).await.expect("sent");
+        soon(server.wait_for(1)).await;
+        // To the server this is as if it had gone. It is here still, and sees the other end close.
+        socket.shutdown().await.expect("open");
+        let mut answer = Vec::new();
+        soon(socket.read_to_end(&mut answer)).await.expect("closed");
+        assert_eq!(answer, b"");
+    }
+}
+
 #[tokio::test]
 async fn who_waits_is_told_when_so_many_have_come() {
     let server = start(Script::new().then_repeat().ok(1)).await;
@@ -231,10 +276,21 @@ async fn a_circuit_in_front_of_it_opens_and_recovers_by_its_own_clock() {
 #[test]
 fn the_url_of_a_path_has_the_port() {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
+        .enable_all()
         .build()
         .expect("one");
     let server = runtime.block_on(start(Script::new()));
     let port = server.address().port();
     assert_eq!(server.url("/a?b"), format!("http://127.0.0.1:{port}/a?b"));
+}
+
+#[test]
+fn without_timers_it_does_not_start() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .expect("one");
+    // In place of a server whose connections all fail.
+    let told = panic_of(|| runtime.block_on(start(Script::new().ok(1))));
+    assert!(told.contains("enable_time"), "{told}");
 }
