@@ -103,10 +103,16 @@ impl FlakyServer {
         self.address
     }
 
-    /// The address of a path, which begins with a slash: `http://127.0.0.1:` with the port, and the path.
+    /// The address of a path: `http://127.0.0.1:` with the port, and the path. Between them is a slash, whether the path
+    /// begins with one or not. Of the empty path it is the address without a slash, for what adds paths itself.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        let slash = if path.is_empty() || path.starts_with('/') {
+            ""
+        } else {
+            "/"
+        };
+        format!("http://{}{slash}{path}", self.address)
     }
 
     /// How many requests have come, whatever became of them. A request counts once its head is there.

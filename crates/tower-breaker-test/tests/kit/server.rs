@@ -282,6 +282,10 @@ fn the_url_of_a_path_has_the_port() {
     let server = runtime.block_on(start(Script::new()));
     let port = server.address().port();
     assert_eq!(server.url("/a?b"), format!("http://127.0.0.1:{port}/a?b"));
+    // And not those of another port.
+    assert_eq!(server.url("5"), format!("http://127.0.0.1:{port}/5"));
+    assert_eq!(server.url("?b"), format!("http://127.0.0.1:{port}/?b"));
+    assert_eq!(server.url(""), format!("http://127.0.0.1:{port}"));
 }
 
 #[test]
