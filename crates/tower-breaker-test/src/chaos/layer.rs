@@ -4,7 +4,10 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::Duration,
 };
@@ -25,6 +28,7 @@ use super::{
 /// the counts.
 ///
 /// See [the module](super) for an example.
+#[must_use = "a layer does nothing until it is applied"]
 pub struct ChaosLayer<F = Status> {
     shared: Arc<Shared<F>>,
 }
@@ -33,20 +37,21 @@ struct Shared<F> {
     plan: Plan,
     outcome: F,
     built: Instant,
-    // Relaxed: they are counts, and decide nothing about other memory.
     calls: AtomicU64,
+    // Who sees a call in one of these (Acquire) sees it in `calls`, too: it is counted there before (Release).
     failed: AtomicU64,
     hung: AtomicU64,
     delayed: AtomicU64,
 }
 
-/// How many calls a [`ChaosLayer`] has met, and what it did to them. A call counts when it is made.
+/// How many calls a [`ChaosLayer`] has met, and what it did to them. A call counts when it is made, by what is to become
+/// of it: also if its caller drops it before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChaosCounts {
     /// All calls.
     pub calls: u64,
-    /// Those that reach the inner service, in time or late.
+    /// Those that are handed to the inner service, to be answered in time or late.
     pub passed: u64,
     /// Those that fail.
     pub failed: u64,
@@ -84,19 +89,21 @@ impl<F> ChaosLayer<F> {
         }
     }
 
-    /// What it has done until now. While other threads call, the counts are of about the same moment.
+    /// What it has done until now. While other threads call, the counts are of about the same moment, and none is more
+    /// than `calls`.
     #[must_use]
     pub fn counts(&self) -> ChaosCounts {
         let shared = &*self.shared;
-        let (failed, hung) = (shared.failed.load(Relaxed), shared.hung.load(Relaxed));
-        // After those that it is made of, so that it is not less than they are.
+        let (failed, hung) = (shared.failed.load(Acquire), shared.hung.load(Acquire));
+        let delayed = shared.delayed.load(Acquire);
+        // After its parts, so that it is not less than they are.
         let calls = shared.calls.load(Relaxed);
         ChaosCounts {
             calls,
             passed: calls.saturating_sub(failed.saturating_add(hung)),
             failed,
             hung,
-            delayed: shared.delayed.load(Relaxed),
+            delayed,
         }
     }
 
@@ -131,11 +138,11 @@ impl<F> Shared<F> {
     fn count(&self, fate: Fate) {
         match fate.end {
             End::Passes => 0,
-            End::Fails => self.failed.fetch_add(1, Relaxed),
-            End::Hangs => self.hung.fetch_add(1, Relaxed),
+            End::Fails => self.failed.fetch_add(1, Release),
+            End::Hangs => self.hung.fetch_add(1, Release),
         };
         if fate.delay > Duration::ZERO {
-            self.delayed.fetch_add(1, Relaxed);
+            self.delayed.fetch_add(1, Release);
         }
     }
 }

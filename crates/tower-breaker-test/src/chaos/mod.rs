@@ -37,7 +37,15 @@
 //! # }
 //! ```
 //!
-//! A service whose response is none of HTTP's needs a closure: `.outcome(|call| Err(io::Error::other("chaos")))`.
+//! A service whose response is none of HTTP's needs a closure: `.outcome(|_| Err(io::Error::other("chaos")))`.
+//!
+//! **Watch out:** around the circuit breaker, chaos is seen by the callers, and the circuit learns of nothing. In a
+//! `ServiceBuilder`, what is outside comes first:
+//!
+//! ```text
+//! ServiceBuilder::new().layer(chaos).layer(breaker).service(dependency)     // wrong
+//! ServiceBuilder::new().layer(breaker).layer(chaos).service(dependency)     // right
+//! ```
 //!
 //! # The same seed, the same sequence
 //!

@@ -22,6 +22,7 @@ use super::{
 ///
 /// A call that fails or hangs was let in by the inner service's `poll_ready`, and is not made. What that had reserved
 /// for it stays reserved for the next call of the same service.
+#[must_use = "services do nothing unless called"]
 pub struct Chaos<S, F> {
     inner: S,
     layer: ChaosLayer<F>,

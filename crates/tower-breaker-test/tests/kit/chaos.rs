@@ -6,6 +6,7 @@ use std::{
     io,
     ops::Bound,
     sync::atomic::{AtomicU64, Ordering},
+    thread,
     time::Duration,
 };
 
@@ -220,6 +221,37 @@ async fn services_of_one_layer_share_the_numbers() {
     assert_eq!(layer.counts().calls, 2);
 }
 
+#[test]
+fn no_count_is_more_than_that_of_all_calls() {
+    let delayed = ChaosLayer::builder(1).delay(When::always(), secs(1)..=secs(1));
+    let layer = numbered(delayed.fail(When::share(0.5)).hang(When::share(0.1)));
+    thread::scope(|scope| {
+        let watched = scope.spawn(|| watch(&layer, 20_000));
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().build().expect("a runtime");
+        let _timers = runtime.enter();
+        let mut service = layer.layer(service_fn(answers));
+        for _ in 0..20_000 {
+            // It counts, though nobody waits for it.
+            drop(service.call(()));
+        }
+        watched.join().expect("no panic");
+    });
+}
+
+/// Looks at the counts until so many calls are there.
+fn watch(layer: &ChaosLayer<Outcome>, calls: u64) {
+    loop {
+        let counts = layer.counts();
+        assert!(counts.delayed <= counts.calls, "{counts:?}");
+        let ends = counts.passed + counts.failed + counts.hung;
+        assert_eq!(ends, counts.calls);
+        if counts.calls == calls {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_service_can_be_cloned_and_sent_whatever_its_outcome_is() {
     let made = AtomicU64::new(0);
@@ -358,6 +390,28 @@ proptest! {
         let two = one.clone().delay(When::share(0.5), millis(1)..=millis(9));
         prop_assert_eq!(run_of(one, 100).0, run_of(two, 100).0);
     }
+}
+
+/// So it is on every platform, and with the next version.
+#[test]
+fn the_chaos_of_a_seed_is_written_down() {
+    let builder = ChaosLayer::builder(7).fail(When::share(0.2));
+    let builder = builder.delay(When::share(0.3), millis(1)..=secs(10));
+    let (failed, took) = run_of(builder, 20);
+    assert_eq!(failed, [9, 10, 19]);
+    let late: Vec<_> = (1..).zip(took).filter(|(_, took)| *took > 0).collect();
+    assert_eq!(
+        late,
+        [
+            (4, 5_838),
+            (7, 4_752),
+            (8, 3_784),
+            (10, 2_729),
+            (15, 5_961),
+            (17, 239),
+            (18, 4_696)
+        ]
+    );
 }
 
 #[test]
