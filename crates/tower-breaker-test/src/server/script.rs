@@ -73,7 +73,8 @@ impl Script {
         self.line(Act::Hang)
     }
 
-    /// A request gets no answer, and its connection is closed.
+    /// A request gets no answer, and its connection is closed. It is not reset, unless the client has sent more than the
+    /// request.
     pub fn close(self) -> Self {
         self.line(Act::Close)
     }
