@@ -151,15 +151,14 @@ impl Snapshot {
             failures => write!(f, "; {}", Cause::ConsecutiveFailures(failures))?,
         }
         if self.ramp_share < 1.0 {
-            write!(
-                f,
-                "; ramping up: {} % are admitted",
-                (self.ramp_share * 100.0).floor()
-            )?;
+            f.write_str("; ramping up: ")?;
+            write_part(f, self.ramp_share)?;
+            f.write_str(" are admitted")?;
         }
         if self.shed_share > 0.0 {
-            let refused = (self.shed_share * 100.0).floor();
-            write!(f, "; shedding: {refused} % are refused")?;
+            f.write_str("; shedding: ")?;
+            write_part(f, self.shed_share)?;
+            f.write_str(" are refused")?;
         }
         Ok(())
     }

@@ -463,6 +463,16 @@ fn the_line_of_a_snapshot_says_who_decides() {
         "payments: closed for 1 s; ramping up: 55 % are admitted",
     );
 
+    // As binary fractions, 29 hundredths are a little less than 29 percent.
+    let circuit = fragile(|c| c.ramp(secs(10), 0.29));
+    circuit.play("f");
+    circuit.wait(secs(5));
+    circuit.play("s");
+    reads(
+        &circuit,
+        "payments: closed for 0 ms; ramping up: 29 % are admitted",
+    );
+
     let circuit = fragile(|c| c.restore(SavedState::open(secs(10), 1)));
     reads(&circuit, "payments: open for 7 s, next probe in 3 s");
 }

@@ -444,6 +444,24 @@ fn it_cannot_be_turned_on_without_a_window() {
     );
 }
 
+// B6, B9: a share that is what the floor leaves reads as just that, and one below a percent not as nothing.
+#[test]
+fn the_printed_share_is_what_is_refused() {
+    for floor in 1..=99 {
+        let circuit = shedding(|c| c.shed(100.0, f64::from(floor) / 100.0));
+        fail(&circuit, 10_000);
+        let line = circuit.look().to_string();
+        let refused = 100 - floor;
+        let end = format!("; shedding: {refused} % are refused");
+        assert!(line.ends_with(&end), "floor {floor}: {line}");
+    }
+    let circuit = shedding(|c| c.shed(1.0, 0.1).count_window(200));
+    record(&circuit.circuit, 0, 199);
+    fail(&circuit, 1);
+    let line = circuit.look().to_string();
+    assert!(line.ends_with("; shedding: 0.4 % are refused"), "{line}");
+}
+
 // B9: nor does a reset leave anything of it.
 #[test]
 fn a_reset_admits_everything() {
