@@ -121,12 +121,6 @@ impl Circuit {
         core.refusal(core.seen(), || self.now()).is_some()
     }
 
-    /// Whether a closed circuit turns calls away because so many fail, and not because it has just closed.
-    #[cfg(feature = "degrade")]
-    pub(crate) fn is_shedding(&self) -> bool {
-        self.core().holds_back_by(self.now()) == Some(Refusal::Shedding)
-    }
-
     /// Why a call would be rejected now. Probes that have timed out are found to have.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         if self.is_called_or_asked() {

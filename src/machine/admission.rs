@@ -151,12 +151,6 @@ impl Core {
         (admitted < WHOLE).then_some(HeldBack { admitted, by })
     }
 
-    /// Why some calls are turned away now, if a closed circuit does that.
-    #[cfg(feature = "degrade")]
-    pub(crate) fn holds_back_by(&self, now: u64) -> Option<Refusal> {
-        self.held_back(self.load(), now).map(|held| held.by)
-    }
-
     /// B9, D6: whether this call is of the share that is admitted.
     pub(super) fn passes(&self, held: HeldBack, now: u64) -> bool {
         // Relaxed: the turns only have to differ.

@@ -219,7 +219,15 @@ impl<S, C, R, X> CircuitBreaker<S, C, R, X> {
 
     /// Whether the next call is rejected.
     pub(crate) fn would_reject(&self) -> bool {
-        matches!(self.readiness, Readiness::Rejecting(..))
+        self.found_refusal().is_some()
+    }
+
+    /// Why the next call is rejected.
+    pub(crate) fn found_refusal(&self) -> Option<Refusal> {
+        match self.readiness {
+            Readiness::Rejecting(refusal, _) => Some(refusal),
+            _ => None,
+        }
     }
 
     /// The circuit.

@@ -8,7 +8,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
-use tower::{Layer, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneService};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneService};
 use tower_breaker::{
     BulkheadLayer, Circuit, CircuitBreakerLayer, Reason, Rejected, State,
     degrade::{Degraded, FallbackKind, queue::HoldLayer},
@@ -331,6 +331,56 @@ async fn what_is_shed_is_not_held() {
     assert_eq!(fixture.rejected() - before, rejected);
     let parts = fixture.circuit.snapshot().parts;
     assert_eq!(parts, None, "none is told to have been held");
+}
+
+// M6, B9: also if there is nothing to shed any more by the time of its call.
+#[tokio::test(start_paused = true)]
+async fn what_was_shed_is_not_held_as_if_by_a_ramp() {
+    let circuit = Circuit::builder("orders")
+        .time_window(secs(10))
+        .minimum_calls(10)
+        .failure_rate(None)
+        .shed(2.0, 0.000_001);
+    let fixture = Fixture::of(circuit.build().expect("valid"));
+    for bulkhead in [false, true] {
+        for _ in 0..10 {
+            fixture
+                .circuit
+                .try_acquire()
+                .expect("none is shed")
+                .failure();
+        }
+        // The first turn passes.
+        drop(fixture.circuit.try_acquire());
+        let mut service = match bulkhead {
+            false => fixture.service(),
+            true => fixture.with_bulkhead(),
+        };
+        let before = fixture.rejected();
+        let ready = service.ready().await.expect("infallible");
+        sleep(secs(12)).await;
+        assert_eq!(fixture.circuit.snapshot().shed_share, 0.0);
+        let request = Request::post("/orders").body(Bytes::new()).expect("valid");
+        let answer = ready.call(request).await.expect("infallible");
+        assert_eq!(answer.status(), 503);
+        assert_eq!(fixture.rejected() - before, 1);
+        let rejected = answer.extensions().get::<Rejected>().expect("marked");
+        assert_eq!(rejected.reason(), Reason::Shedding);
+    }
+    assert_eq!(fixture.circuit.snapshot().parts, None);
+}
+
+// M6: what it is held for is why it would have been rejected.
+#[tokio::test(start_paused = true)]
+async fn what_an_open_circuit_has_turned_away_is_not_told_as_a_ramp() {
+    let fixture = Fixture::new().open();
+    let mut service = fixture.service();
+    let ready = service.ready().await.expect("infallible");
+    sleep(secs(10)).await;
+    let request = Request::post("/orders").body(Bytes::new()).expect("valid");
+    let answer = ready.call(request).await.expect("infallible");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(fixture.held().cause.label(), "open");
 }
 
 // M6, D6

@@ -200,8 +200,9 @@ impl<S> Hold<S> {
     label = "neither a breaker nor a bulkhead"
 )]
 pub trait Holdable<Req>: Service<Req> + sealed::Sealed {
+    /// Why the next call is rejected, if that was found out.
     #[doc(hidden)]
-    fn rejects(&self) -> bool;
+    fn rejected_by(&self) -> Option<Reason>;
 
     /// Until when the caller waits.
     #[doc(hidden)]
@@ -225,8 +226,8 @@ impl<S, C, R, X, Req> Holdable<Req> for CircuitBreaker<S, C, R, X>
 where
     Self: Guarded<Req, Way = ()>,
 {
-    fn rejects(&self) -> bool {
-        !self.is_ready()
+    fn rejected_by(&self) -> Option<Reason> {
+        self.found_refusal().map(|refusal| Reason::of(refusal).0)
     }
 
     fn caller_of(&self, request: &Req) -> Option<CallerLimit> {
@@ -249,8 +250,8 @@ where
     S: Holdable<Req> + Guarded<Req>,
     E: HoldsPlace<S::Response>,
 {
-    fn rejects(&self) -> bool {
-        self.get_ref().rejects()
+    fn rejected_by(&self) -> Option<Reason> {
+        self.get_ref().rejected_by()
     }
 
     fn caller_of(&self, request: &Req) -> Option<CallerLimit> {
@@ -309,10 +310,10 @@ fn cause<Req>(circuit: &Circuit, inner: &impl Holdable<Req>) -> Option<FallbackC
         false => None,
     };
     let reason = refusal.map(Reason::of).map(|(reason, _)| reason);
-    // What the circuit does not refuse, its ramp does. What shedding turns away is rejected: whoever asks again undoes
-    // it.
-    let by_ramp = || (inner.rejects() && !circuit.is_shedding()).then_some(Reason::Ramping);
-    let reason = reason.or_else(by_ramp);
+    // What the circuit does not refuse now was turned away when readiness was asked. What shedding turns away is
+    // rejected: whoever asks again undoes it.
+    let found = || inner.rejected_by().filter(|by| *by != Reason::Shedding);
+    let reason = reason.or_else(found);
     reason.map(FallbackCause::Rejected)
 }
 
@@ -349,7 +350,7 @@ impl Held {
             // One that has been asked by a ramp has had its turn.
             inner = inner.clone();
             ready(&mut inner).await?;
-            if !inner.rejects() || self.layer.circuit.is_shedding() {
+            if let None | Some(Reason::Shedding) = inner.rejected_by() {
                 break Some(turn);
             }
             drop(turn);
