@@ -131,7 +131,7 @@ pub(crate) struct Core {
     ramp_admitted: AtomicU64,
     /// Since when there has been nothing to shed, in nanoseconds; [`u64::MAX`] while there is something.
     calm_since: AtomicU64,
-    /// How often shedding has begun: what was said to a call before is of another time.
+    /// How often shedding has begun where nothing was held back: what was said to a call before is of another time.
     shed_times: AtomicU64,
     backoff: Backoff,
     policy: Option<Policy>,

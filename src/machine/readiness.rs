@@ -16,7 +16,8 @@ use crate::machine::sync::Ordering;
 /// service is (G1), and what it says holds until the call, in the same era.
 ///
 /// `era (37) | how often shedding has begun (25) | passes (1) | asked (1)`: one word, because every call carries it.
-/// The second number wraps; a call that was asked 33 million times ago in the same era is not waited for.
+/// The second number leaves out what began while a ramp held calls back. It wraps; a call that was asked 33 million
+/// times ago in the same era is not waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RampTurn(u64);
 

@@ -243,7 +243,7 @@ impl Core {
         };
         let may_begin = call.numbers.sheds() && verdict.is_marked();
         match may_begin || word.may_be_shedding() {
-            true => turned.or_else(|| self.look_at_shed(call, may_begin)),
+            true => turned.or_else(|| self.look_at_shed(call, verdict, may_begin)),
             false => turned,
         }
         .map(|turned| turned.held_against(&call.numbers))
@@ -350,6 +350,11 @@ impl Verdict {
     /// Whether it is a failure, or slow.
     fn is_marked(self) -> bool {
         matches!(self, Self::Failure { .. } | Self::Success { slow: true })
+    }
+
+    /// Whether its call enters the window (A2).
+    pub(super) fn is_recorded(self) -> bool {
+        matches!(self, Self::Failure { .. } | Self::Success { .. })
     }
 
     pub(super) fn of(outcome: Outcome, slow: bool) -> Self {

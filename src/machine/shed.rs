@@ -8,7 +8,7 @@
 use super::{
     Cause, Core, Transition, WHOLE, WindowCounts,
     numbers::Numbers,
-    record::EndedCall,
+    record::{EndedCall, Verdict},
     retry::Attempt::{self, Done},
     word::Word,
 };
@@ -107,7 +107,14 @@ impl Core {
     /// A call of a closed circuit has ended: whether shedding is over with that, or begins if it `may_begin`. That may
     /// only a call that failed or was slow.
     #[cold]
-    pub(super) fn look_at_shed(&self, call: &EndedCall, may_begin: bool) -> Option<Transition> {
+    pub(super) fn look_at_shed(
+        &self,
+        call: &EndedCall,
+        verdict: Verdict,
+        may_begin: bool,
+    ) -> Option<Transition> {
+        // How many calls the window holds of this one.
+        let own = u64::from(verdict.is_recorded());
         self.retry(|word| {
             if word.era() != call.ticket.era() || self.window.is_none() {
                 return Done(None);
@@ -115,13 +122,13 @@ impl Core {
             let counts = self.window.counts(word.era().number(), call.now);
             let sheds = call.numbers.shed_share(&counts, word.is_shedding()) > 0;
             match (word.is_shedding(), sheds) {
-                (false, true) if may_begin => self.begin_to_shed(word, counts),
+                (false, true) if may_begin => self.begin_to_shed(word, counts, call.now),
                 (true, true) => {
                     self.note_no_calm();
                     Done(None)
                 }
                 // What the window held is gone: there is nothing left that could come back.
-                (true, false) if counts.calls <= 1 || self.is_calm(call.now) => {
+                (true, false) if counts.calls <= own || self.is_calm(call.now) => {
                     self.turn_shed(word, false, None)
                 }
                 _ => Done(None),
@@ -129,10 +136,18 @@ impl Core {
         })
     }
 
-    fn begin_to_shed(&self, word: Word, counts: WindowCounts) -> Attempt<Option<Transition>> {
+    fn begin_to_shed(
+        &self,
+        word: Word,
+        counts: WindowCounts,
+        now: u64,
+    ) -> Attempt<Option<Transition>> {
         self.note_no_calm();
-        // Relaxed: it only has to be another number by the time that somebody is asked again.
-        self.shed_times.fetch_add(1, Ordering::Relaxed);
+        // G1: what a ramp has said of a call goes on while it holds anything back.
+        if self.ramp_share(word, now) == WHOLE {
+            // Relaxed: it only has to be another number by the time that somebody is asked again.
+            self.shed_times.fetch_add(1, Ordering::Relaxed);
+        }
         self.turn_shed(word, true, Some(counts))
     }
 

@@ -462,6 +462,31 @@ fn the_printed_share_is_what_is_refused() {
     assert!(line.ends_with("; shedding: 0.4 % are refused"), "{line}");
 }
 
+// B9: the window holds another call than one that has entered none.
+#[test]
+fn a_neutral_call_does_not_end_it_while_the_window_holds_one() {
+    for neutral in ['i', 'a', 'd'] {
+        let circuit = Fixture::new(|c| {
+            let builder = c.time_window(secs(10)).minimum_calls(10).shed(2.0, 0.1);
+            builder.failure_rate(None)
+        });
+        let under_way = circuit.admit();
+        let late = circuit.admit();
+        fail(&circuit, 10);
+        assert!(matches!(once(&circuit).cause, Cause::ShedBegan(_)));
+        circuit.wait(secs(9));
+        late.success();
+        circuit.wait(secs(9));
+        assert_eq!(circuit.window(), (1, 0, 0));
+        circuit.end(under_way, neutral);
+        circuit.tells_nothing();
+        // A second later it is over.
+        circuit.wait(secs(1));
+        circuit.end(circuit.admit(), neutral);
+        assert_eq!(once(&circuit).cause, Cause::ShedEnded);
+    }
+}
+
 // B9: nor does a reset leave anything of it.
 #[test]
 fn a_reset_admits_everything() {

@@ -484,11 +484,12 @@ impl Reference {
             verdict,
             Verdict::Failure { .. } | Verdict::Success { slow: true }
         );
-        self.look_at_shed(bad);
+        let own = matches!(verdict, Verdict::Success { .. } | Verdict::Failure { .. });
+        self.look_at_shed(bad, u64::from(own));
     }
 
     /// B9: a bad call begins it, any call ends it.
-    fn look_at_shed(&mut self, bad: bool) {
+    fn look_at_shed(&mut self, bad: bool, own: u64) {
         let (now, evident) = (self.now, self.evident_share() > 0);
         let counts = self.counts();
         let Stay::Closed {
@@ -510,7 +511,7 @@ impl Reference {
         }
         let since = *found_nothing.get_or_insert(now);
         // Or what the window held is gone.
-        if now - since >= LINGERS || counts.calls <= 1 {
+        if now - since >= LINGERS || counts.calls <= own {
             *shedding = false;
             let mode = self.mode;
             self.tell(State::Closed, mode, Cause::ShedEnded, None);

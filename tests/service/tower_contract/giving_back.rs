@@ -686,6 +686,36 @@ fn in_shadow_shedding_turns_nobody_away() {
     assert_eq!((totals.rejected, totals.shadowed), (0, 99));
 }
 
+// B9, D6, G1: while anything is held back, a call is asked about once, also where shedding begins in a ramp.
+#[test]
+fn what_a_ramp_has_said_of_a_call_holds_when_shedding_begins() {
+    let stage = Stage::with(1_000, |builder| {
+        let builder = builder.consecutive_failures(1_000_000).count_window(10);
+        let builder = builder.minimum_calls(10).failure_rate(None);
+        builder.shed(100.0, 0.000_001).ramp(RAMP, 0.5)
+    });
+    stage.recover();
+    let under_way: Vec<_> = std::iter::repeat_with(|| stage.circuit.try_acquire())
+        .flatten()
+        .take(10)
+        .collect();
+    let mut service = stage.service();
+    while stage.seen.polls.get() == 0 {
+        assert!(is_ready(&mut service));
+        if stage.seen.polls.get() == 0 {
+            is_rejected(call(&mut service));
+        }
+    }
+    under_way
+        .into_iter()
+        .for_each(tower_breaker::Guard::failure);
+    assert!(stage.circuit.snapshot().shed_share > 0.9);
+    assert_eq!(passed_unended(&stage, &mut service, 1), 1);
+    // And the next one is asked about anew.
+    assert!(is_ready(&mut service));
+    assert_eq!(is_rejected(call(&mut service)), Reason::Shedding);
+}
+
 // B9, G1: shedding comes and goes within an era, and each call is asked about, whatever was said of the one before.
 #[test]
 fn what_shedding_has_said_of_one_call_does_not_hold_for_the_next() {
