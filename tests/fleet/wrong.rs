@@ -126,11 +126,11 @@ impl Store for Faulty {
     }
 }
 
-/// Checks each store, and which statement refuses it first.
+/// Checks each store, and which statement refuses it first. A number alone would fit whatever else has it one day.
 #[track_caller]
-fn refused(rows: &[(u32, Wrong)]) {
-    for (statement, wrong) in rows {
-        let expected = format!("statement {statement}:");
+fn refused(rows: &[(u32, &str, Wrong)]) {
+    for (statement, what, wrong) in rows {
+        let expected = format!("statement {statement}: {what}");
         let said = refusal(*wrong);
         assert!(said.contains(&expected), "{expected} not {said}");
     }
@@ -165,29 +165,46 @@ fn restores(ask: &mut Decide, change: fn(&mut Standing)) {
 #[test]
 fn a_store_that_counts_wrong_is_refused() {
     refused(&[
-        (4, Wrong::Told(|_, told| told.my_seq = told.my_seq.max(1))),
+        (
+            4,
+            "nobody has said anything",
+            Wrong::Told(|_, told| told.my_seq = told.my_seq.max(1)),
+        ),
         (
             6,
+            "what was said",
             Wrong::Exchange(|ask| reports(ask, |it| it.register.slow = 0)),
         ),
-        (15, Wrong::Told(a_copy_is_late)),
+        (15, "which counts is told", Wrong::Told(a_copy_is_late)),
         (
             20,
+            "a dead instance has left, by a look",
             Wrong::Exchange(|ask| reports(ask, |it| it.keep_for *= 100)),
         ),
-        (23, Wrong::CountsAsLongAsTheLast),
+        (23, "one length for all", Wrong::CountsAsLongAsTheLast),
         (
             26,
+            "also if there was a success in it",
             Wrong::Exchange(|ask| reports(ask, |it| it.register.ok = false)),
         ),
-        (29, Wrong::Told(|_, told| told.window.streak_for = 0)),
-        (29, Wrong::Told(|_, told| told.window.streak_for *= 2)),
+        (
+            29,
+            "since it began",
+            Wrong::Told(|_, told| told.window.streak_for = 0),
+        ),
+        (
+            29,
+            "since it began",
+            Wrong::Told(|_, told| told.window.streak_for *= 2),
+        ),
         (
             31,
+            "one of two agrees",
             Wrong::Told(|_, told| told.window.agreeing = told.window.contributors),
         ),
         (
             33,
+            "the first who said, to the digit",
             Wrong::Told(|_, told| {
                 // As a number with 53 digits.
                 if told.settings > 1 << 53 {
@@ -197,6 +214,7 @@ fn a_store_that_counts_wrong_is_refused() {
         ),
         (
             36,
+            "by its era, or by its nonce",
             Wrong::Told(|_, told| {
                 if told.how == How::Late {
                     told.how = How::Looked;
@@ -205,6 +223,7 @@ fn a_store_that_counts_wrong_is_refused() {
         ),
         (
             43,
+            "to the last digit",
             Wrong::Told(|_, told| told.window.calls = told.window.calls.min(LAST_COUNT)),
         ),
     ]);
@@ -223,6 +242,7 @@ fn a_store_that_is_wrong_about_who_decides_is_refused() {
     refused(&[
         (
             46,
+            "it was closed",
             Wrong::Decided(|ask, told| {
                 if matches!(ask.what, Proposal::Open { .. }) {
                     told.done = Done::No;
@@ -231,6 +251,7 @@ fn a_store_that_is_wrong_about_who_decides_is_refused() {
         ),
         (
             54,
+            "it does not know the latest",
             Wrong::Decided(|_, told| {
                 if told.done == Done::Late {
                     told.done = Done::No;
@@ -239,6 +260,7 @@ fn a_store_that_is_wrong_about_who_decides_is_refused() {
         ),
         (
             61,
+            "one of two decisions is made",
             Wrong::Decided(|_, told| {
                 let lasts = matches!(told.standing.state, Stored::Open { left: 1.. });
                 if lasts && told.done == Done::Late {
@@ -255,6 +277,7 @@ fn a_store_that_keeps_a_decision_wrong_is_refused() {
     refused(&[
         (
             48,
+            "all of it",
             Wrong::Decided(|_, told| {
                 if let Stored::Open { left } = &mut told.standing.state {
                     *left = 0;
@@ -263,6 +286,7 @@ fn a_store_that_keeps_a_decision_wrong_is_refused() {
         ),
         (
             63,
+            "the first is the first",
             Wrong::Decided(|ask, told| {
                 if let Proposal::Open { attempt, .. } = ask.what {
                     told.standing.attempt = attempt;
@@ -271,6 +295,7 @@ fn a_store_that_keeps_a_decision_wrong_is_refused() {
         ),
         (
             68,
+            "it is not closed",
             Wrong::Decided(|_, told| {
                 if matches!(told.standing.state, Stored::Open { .. }) {
                     told.standing.closed_for = Some(0);
@@ -279,6 +304,7 @@ fn a_store_that_keeps_a_decision_wrong_is_refused() {
         ),
         (
             70,
+            "to the byte",
             Wrong::Decided(|_, told| {
                 let ascii = told
                     .standing
@@ -303,6 +329,7 @@ fn a_store_that_gives_seats_wrong_is_refused() {
     refused(&[
         (
             72,
+            "it is closed",
             Wrong::Decided(|ask, told| {
                 let closed = matches!(told.standing.state, Stored::Closed { .. });
                 if closed && matches!(ask.what, Proposal::Lease { .. }) {
@@ -310,9 +337,14 @@ fn a_store_that_gives_seats_wrong_is_refused() {
                 }
             }),
         ),
-        (85, Wrong::Told(|_, told| told.lease = None)),
+        (
+            85,
+            "a look tells it, too",
+            Wrong::Told(|_, told| told.lease = None),
+        ),
         (
             88,
+            "until the first of them is over",
             Wrong::Decided(|_, told| {
                 if matches!(told.done, Done::Full { .. }) {
                     told.done = Done::Full { next: 0 };
@@ -328,6 +360,7 @@ fn a_store_that_takes_results_wrong_is_refused() {
     refused(&[
         (
             95,
+            "what became of the first counts no more",
             Wrong::Decided(|ask, told| {
                 if on_results(ask, told) {
                     told.done = Done::Yes;
@@ -336,6 +369,7 @@ fn a_store_that_takes_results_wrong_is_refused() {
         ),
         (
             99,
+            "and why",
             Wrong::Decided(|ask, told| {
                 let closed = matches!(told.standing.state, Stored::Closed { .. });
                 if closed && matches!(ask.what, Proposal::Results { .. }) {
@@ -345,6 +379,7 @@ fn a_store_that_takes_results_wrong_is_refused() {
         ),
         (
             104,
+            "the next of a row",
             Wrong::Decided(|ask, told| {
                 let open = matches!(told.standing.state, Stored::Open { .. });
                 if open && matches!(ask.what, Proposal::Results { .. }) {
@@ -352,9 +387,10 @@ fn a_store_that_takes_results_wrong_is_refused() {
                 }
             }),
         ),
-        (106, Wrong::TakesNothingTwice),
+        (106, "it is so", Wrong::TakesNothingTwice),
         (
             113,
+            "somebody has been told since that it is free",
             Wrong::Decided(|ask, told| {
                 let success = matches!(ask.what, Proposal::Results { failed: 0, .. });
                 if success && on_results(ask, told) {
@@ -364,6 +400,7 @@ fn a_store_that_takes_results_wrong_is_refused() {
         ),
         (
             115,
+            "once",
             Wrong::Decide(|ask| {
                 if let Proposal::Results { unused, .. } = &mut ask.what {
                     *unused = 0;
@@ -379,6 +416,7 @@ fn a_store_that_does_not_do_as_a_person_says_is_refused() {
     refused(&[
         (
             124,
+            "who did it",
             Wrong::Decided(|ask, told| {
                 if matches!(ask.what, Proposal::Force { .. }) {
                     told.standing.who = Text::default();
@@ -387,6 +425,7 @@ fn a_store_that_does_not_do_as_a_person_says_is_refused() {
         ),
         (
             130,
+            "forced for a time",
             Wrong::Decide(|ask| {
                 if let Proposal::Force { at_most, .. } = &mut ask.what {
                     *at_most = None;
@@ -395,6 +434,7 @@ fn a_store_that_does_not_do_as_a_person_says_is_refused() {
         ),
         (
             136,
+            "since now",
             Wrong::Decided(|_, told| {
                 if told.done == Done::Late {
                     told.standing.closed_for = None;
@@ -403,6 +443,7 @@ fn a_store_that_does_not_do_as_a_person_says_is_refused() {
         ),
         (
             137,
+            "forced, without knowing the latest",
             Wrong::Decided(|ask, told| {
                 let person = matches!(ask.what, Proposal::Force { .. });
                 if person && ask.seen == Stamp::default() && told.standing.stamp.era > 1 {
@@ -412,6 +453,7 @@ fn a_store_that_does_not_do_as_a_person_says_is_refused() {
         ),
         (
             141,
+            "closed before, and cleared",
             Wrong::Decided(|_, told| {
                 if told.standing.state == (Stored::Closed { reset: true }) {
                     told.standing.state = Stored::Closed { reset: false };
@@ -420,6 +462,7 @@ fn a_store_that_does_not_do_as_a_person_says_is_refused() {
         ),
         (
             145,
+            "its probes count no more",
             Wrong::Decided(|ask, told| {
                 let cleared = told.standing.state == Stored::Closed { reset: true };
                 if cleared && matches!(ask.what, Proposal::Results { .. }) {
@@ -436,6 +479,7 @@ fn a_store_that_takes_back_wrong_is_refused() {
     refused(&[
         (
             146,
+            "the store knows nothing",
             Wrong::Decided(|ask, told| {
                 if matches!(ask.what, Proposal::Restore(_)) {
                     told.done = Done::No;
@@ -444,12 +488,14 @@ fn a_store_that_takes_back_wrong_is_refused() {
         ),
         (
             152,
+            "for so long",
             Wrong::Decide(|ask| {
                 restores(ask, |it| it.closed_for = it.closed_for.map(|_| 0));
             }),
         ),
         (
             155,
+            "not even of those that are known",
             Wrong::Decided(|ask, told| {
                 let Proposal::Restore(asked) = &ask.what else {
                     return;
@@ -461,10 +507,12 @@ fn a_store_that_takes_back_wrong_is_refused() {
         ),
         (
             157,
+            "forced for a time",
             Wrong::Decide(|ask| restores(ask, |it| it.mode = StoredMode::Normal)),
         ),
         (
             162,
+            "never more than its length",
             Wrong::Decided(|ask, told| {
                 let Proposal::Restore(asked) = &ask.what else {
                     return;
@@ -478,6 +526,7 @@ fn a_store_that_takes_back_wrong_is_refused() {
         ),
         (
             163,
+            "it is believed",
             Wrong::Decide(|ask| {
                 restores(ask, |it| it.stamp.era = it.stamp.era.min(LAST_ERA - 1));
             }),
@@ -491,6 +540,7 @@ fn a_store_that_tells_wrong_is_refused() {
     refused(&[
         (
             169,
+            "since it was seen, each once, in order",
             Wrong::Exchanged(|_, told| {
                 if let Changed::Names(names) = &mut told.changed {
                     names.reverse();
@@ -499,6 +549,7 @@ fn a_store_that_tells_wrong_is_refused() {
         ),
         (
             170,
+            "and up to where",
             Wrong::Exchanged(|ask, told| {
                 if ask.seen > 0 {
                     told.newest = ask.seen;
@@ -507,6 +558,7 @@ fn a_store_that_tells_wrong_is_refused() {
         ),
         (
             172,
+            "a hundred are told",
             Wrong::Exchanged(|_, told| {
                 if matches!(&told.changed, Changed::Names(names) if names.len() > 50) {
                     told.changed = Changed::All;
@@ -515,15 +567,21 @@ fn a_store_that_tells_wrong_is_refused() {
         ),
         (
             174,
+            "what was seen is no more",
             Wrong::Exchanged(|ask, told| {
                 if ask.seen > told.newest {
                     told.changed = Changed::Names(Vec::new());
                 }
             }),
         ),
-        (177, Wrong::Decide(|ask| ask.place.shard = 0)),
+        (
+            177,
+            "closed in another shard",
+            Wrong::Decide(|ask| ask.place.shard = 0),
+        ),
         (
             180,
+            "if it can count, it counts who listens",
             Wrong::Decided(|_, told| told.heard = told.heard.map(|_| 0)),
         ),
     ]);
@@ -535,6 +593,7 @@ fn a_store_that_takes_what_makes_no_sense_is_refused() {
     refused(&[
         (
             186,
+            "and nothing else is",
             Wrong::Exchanged(|_, told| {
                 if told.circuits.iter().any(Result::is_err) {
                     let all = told.circuits.iter_mut();
@@ -544,6 +603,7 @@ fn a_store_that_takes_what_makes_no_sense_is_refused() {
         ),
         (
             188,
+            "refused",
             Wrong::Decide(|ask| {
                 if let Proposal::Open { attempt, .. } = &mut ask.what {
                     *attempt = (*attempt).max(1);
@@ -552,18 +612,21 @@ fn a_store_that_takes_what_makes_no_sense_is_refused() {
         ),
         (
             188,
+            "refused",
             Wrong::Decide(|ask| {
                 restores(ask, |it| it.stamp.era = it.stamp.era.min(LAST_ERA));
             }),
         ),
         (
             188,
+            "refused",
             Wrong::Decide(|ask| {
                 restores(ask, |it| it.length = it.length.min(LAST_MILLIS));
             }),
         ),
         (
             194,
+            "more are not",
             Wrong::Exchange(|ask| ask.circuits.truncate(MOST_LOOKS)),
         ),
     ]);
