@@ -136,7 +136,8 @@ impl Core {
         Done(refusal.map_or(Ok(ticket), |held| Err(held.by)))
     }
 
-    /// What a closed circuit holds back, by the one of ramp and shedding that admits less; `None` if it admits all.
+    /// What a closed circuit holds back, by the one of ramp and shedding that admits less; `None` if it admits all. For
+    /// a call that comes: B9, there is no calm while calls are refused.
     #[inline]
     pub(super) fn held_back(&self, word: Word, now: u64) -> Option<HeldBack> {
         if !word.holds_back() {
@@ -144,6 +145,9 @@ impl Core {
         }
         let ramp = self.ramp_share(word, now);
         let unshed = WHOLE - self.shed_share(word, now);
+        if unshed < WHOLE {
+            self.note_no_calm();
+        }
         let (admitted, by) = match ramp <= unshed {
             true => (ramp, Refusal::Ramping),
             false => (unshed, Refusal::Shedding),

@@ -129,7 +129,7 @@ pub(crate) struct Core {
     retry_turn: AtomicU64,
     /// When a ramp last admitted a call, in nanoseconds.
     ramp_admitted: AtomicU64,
-    /// Since when there has been nothing to shed, in nanoseconds; [`u64::MAX`] while there is something.
+    /// Since when calls have found nothing to shed, in nanoseconds; [`u64::MAX`] while there is something.
     calm_since: AtomicU64,
     /// How often shedding has begun where nothing was held back: what was said to a call before is of another time.
     shed_times: AtomicU64,

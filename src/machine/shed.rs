@@ -151,11 +151,13 @@ impl Core {
         self.turn_shed(word, true, Some(counts))
     }
 
-    /// There is something to shed.
+    /// There is something to shed. Mostly that is known, and threads that look at one word do not contend for it.
     ///
     /// Relaxed, as below: an instant of its own.
-    fn note_no_calm(&self) {
-        self.calm_since.store(u64::MAX, Ordering::Relaxed);
+    pub(super) fn note_no_calm(&self) {
+        if self.calm_since.load(Ordering::Relaxed) != u64::MAX {
+            self.calm_since.store(u64::MAX, Ordering::Relaxed);
+        }
     }
 
     /// There is nothing to shed now: whether that has been so for long enough.

@@ -177,6 +177,45 @@ fn shedding_is_not_over_because_calls_are_far_between() {
     assert!(matches!(once(&circuit).cause, Cause::ShedBegan(_)));
 }
 
+// B9: nor where a call has been refused since it was calm, because good calls have left the window.
+#[test]
+fn shedding_is_not_over_as_long_as_calls_are_refused() {
+    let circuit = Fixture::new(|c| {
+        let builder = c.time_window(secs(10)).time_window_buckets(100);
+        let builder = builder.minimum_calls(10).shed(2.0, 0.1);
+        builder.failure_rate(None)
+    });
+    let late = circuit.admit();
+    circuit.play_times(30, "s");
+    circuit.wait(secs(5));
+    circuit.play_times(31, "f");
+    assert!(matches!(once(&circuit).cause, Cause::ShedBegan(_)));
+    circuit.wait(millis(800));
+    while circuit.look().shed_share > 0.0 {
+        if let Ok(guard) = circuit.circuit.try_acquire() {
+            guard.success();
+        }
+    }
+    circuit.admit().success();
+    circuit.wait(secs(9));
+    assert!((circuit.look().shed_share - 29.0 / 34.0).abs() < 1e-6);
+    let rejected = loop {
+        match circuit.circuit.try_acquire() {
+            Err(rejected) => break rejected,
+            // Its end would find out, too.
+            Ok(guard) => std::mem::forget(guard),
+        }
+    };
+    assert_eq!(rejected.reason(), Reason::Shedding);
+    circuit.wait(millis(300));
+    assert_eq!(circuit.look().shed_share, 0.0);
+    late.success();
+    circuit.tells_nothing();
+    circuit.wait(secs(1));
+    circuit.admit().ignore();
+    assert_eq!(once(&circuit).cause, Cause::ShedEnded);
+}
+
 // B9: one failure is no evidence, whatever there was to shed before the window was empty.
 #[test]
 fn an_empty_window_ends_it() {

@@ -274,6 +274,9 @@ impl Reference {
             *ramping = false;
         }
         let unshed = MILLION - self.shed_millionths();
+        if let (true, Stay::Closed { found_nothing, .. }) = (unshed < MILLION, &mut self.stay) {
+            *found_nothing = None;
+        }
         if ramped_up && unshed == MILLION {
             return Ok(self.permit());
         }
