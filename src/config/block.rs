@@ -1,6 +1,6 @@
 //! What is said for one name, for a pattern, for all, or to be extended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     keys::{self, ALLOW, Assignment, EXTENDS},
@@ -102,13 +102,15 @@ impl Block {
 }
 
 /// Tells all that makes no sense together, not only the first of it. What is refused, or what is to blame for it, is
-/// left out, and the rest is tried again.
+/// left out or mended, and the rest is tried again.
 pub(super) fn check(
     reader: &mut Reader,
     path: &str,
     mut all: Vec<Assignment>,
     mut bare: CircuitBuilder,
 ) {
+    let tables = tables_of(path, &all);
+    let mut mended: Vec<String> = Vec::new();
     loop {
         let Err(error) = apply(&all, bare.clone()).check() else {
             return;
@@ -123,22 +125,60 @@ pub(super) fn check(
         let blamed = error
             .because_of()
             .and_then(|field| last_of(&all, whole(field)));
+        let is_gone = |key: &str| {
+            let is_mended = mended.iter().any(|field| whole(field.as_str()) == key);
+            is_mended || last_of(&all, key).is_none()
+        };
+        let is_told = |key: &&str| {
+            tables
+                .iter()
+                .any(|table| reader.has_told(&join(table, key)))
+        };
+        if !others_of(&error).any(|key| is_gone(key) && is_told(&key)) {
+            tell(reader, problem_of(path, &all, &error, own.or(blamed)));
+        }
         let Some(at) = own.or(blamed) else {
-            let problem = Problem::new(&join(path, error.field()), error.value(), error.allowed());
-            tell(reader, problem.missing_in(path));
             return;
         };
-        let problem = |path: &str| Problem::new(path, error.value(), error.allowed());
-        let problem = match own {
-            Some(at) => problem(&error.field().replacen(field, &all[at].path, 1)),
-            None => {
-                let table = table_of(&all[at].path);
-                problem(&join(table, error.field())).missing_in(table)
+        match own.and_then(|at| all[at].with_part_mended(error.field())) {
+            Some(change) if !mended.iter().any(|field| field == error.field()) => {
+                mended.push(error.field().to_owned());
+                all[at].change = change;
             }
-        };
-        tell(reader, problem);
-        all.remove(at);
+            _ => drop(all.remove(at)),
+        }
     }
+}
+
+/// At the place of what is there and refused. If it is not there, of what is to blame for it.
+fn problem_of(path: &str, all: &[Assignment], error: &ConfigError, at: Option<usize>) -> Problem {
+    let problem = |path: &str| Problem::new(path, error.value(), error.allowed());
+    let field = whole(error.field());
+    match at.map(|at| &all[at]) {
+        Some(own) if is_of(own, field) => problem(&error.field().replacen(field, &own.path, 1)),
+        Some(blamed) => {
+            let table = table_of(&blamed.path);
+            problem(&join(table, error.field())).missing_in(table)
+        }
+        None => problem(&join(path, error.field())).missing_in(path),
+    }
+}
+
+/// The tables that say something here.
+fn tables_of(path: &str, all: &[Assignment]) -> BTreeSet<String> {
+    let tables = all.iter().map(|assignment| table_of(&assignment.path));
+    tables
+        .chain([path, "defaults"])
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The settings that this is wrong because of. If one of them was refused or not understood, nobody knows what would be
+/// wrong with the right one.
+fn others_of(error: &ConfigError) -> impl Iterator<Item = &str> {
+    let named = error.allowed().split('`').skip(1).step_by(2);
+    let others = named.chain(error.because_of()).map(whole);
+    others.filter(|other| *other != whole(error.field()))
 }
 
 fn tell(reader: &mut Reader, problem: Problem) {
@@ -153,12 +193,15 @@ fn whole(field: &str) -> &str {
 }
 
 fn last_of(all: &[Assignment], field: &str) -> Option<usize> {
-    let key = if field == "success_threshold" {
-        "probes"
-    } else {
-        field
+    all.iter().rposition(|assignment| is_of(assignment, field))
+}
+
+fn is_of(assignment: &Assignment, field: &str) -> bool {
+    let key = match field {
+        "success_threshold" => "probes",
+        field => field,
     };
-    all.iter().rposition(|assignment| assignment.key == key)
+    assignment.key == key
 }
 
 /// The path of the table that a key is in.
@@ -174,16 +217,27 @@ pub(super) fn apply(all: &[Assignment], builder: CircuitBuilder) -> CircuitBuild
 /// Tells values that are allowed nowhere, whatever is said beside them, unless something has been told of them.
 pub(super) fn check_alone(reader: &mut Reader, all: &[Assignment]) {
     for assignment in all {
-        let is_told = |problem: &Problem| problem.is_within(&assignment.path);
-        if reader.problems.iter().any(is_told) {
-            continue;
+        if !reader.has_told(&assignment.path) {
+            check_parts_alone(reader, assignment.clone());
         }
-        let bare = refused_alone(assignment, Circuit::builder("*"));
+    }
+}
+
+fn check_parts_alone(reader: &mut Reader, mut assignment: Assignment) {
+    let mut told = String::new();
+    loop {
+        let bare = refused_alone(&assignment, Circuit::builder("*"));
         let bare = bare.filter(|error| error.because_of().is_none());
-        if let Some(error) = bare.or_else(|| refused_alone(assignment, with_what_others_need())) {
-            let path = error.field().replacen(assignment.key, &assignment.path, 1);
-            let problem = Problem::new(&path, error.value(), error.allowed());
-            reader.problems.push(problem);
+        let refused = bare.or_else(|| refused_alone(&assignment, with_what_others_need()));
+        let Some(error) = refused.filter(|error| error.field() != told) else {
+            return;
+        };
+        let path = error.field().replacen(assignment.key, &assignment.path, 1);
+        tell(reader, Problem::new(&path, error.value(), error.allowed()));
+        told = error.field().to_owned();
+        match assignment.with_part_mended(error.field()) {
+            Some(change) => assignment.change = change,
+            None => return,
         }
     }
 }

@@ -130,6 +130,7 @@ mod live;
 mod locate;
 #[cfg(test)]
 mod page;
+mod parts;
 mod problem;
 pub(crate) mod read;
 mod reading;

@@ -90,6 +90,12 @@ impl Reader {
         None
     }
 
+    /// Whether something has been told of what is at `path`, or in it.
+    pub(super) fn has_told(&self, path: &str) -> bool {
+        let is_told = |problem: &Problem| problem.is_within(path);
+        self.problems.iter().any(is_told)
+    }
+
     /// The entries of a table. One that is there twice is told, and left out.
     pub(super) fn table<'a>(&mut self, path: &str, node: &'a Node) -> Vec<(&'a str, &'a Node)> {
         let Node::Map(map) = node else {

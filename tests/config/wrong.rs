@@ -105,6 +105,77 @@ fn all_that_is_wrong_is_told_at_once() {
     );
 }
 
+// I8
+#[test]
+fn each_part_that_is_wrong_of_a_table_is_told() {
+    let told = wrong(
+        r#"
+        [circuits.a]
+        shed = { multiplier = -1, floor = -0.1 }
+        ramp = { over = "0s", from = -0.1 }
+        open_for = { first = "0s", factor = 0.5, max = "1m", jitter = -0.1 }
+        retries = { at_most = 2, share = -0.1, max_wait = "0s" }
+
+        [circuits.b.open_for]
+        first = "2s"
+        factor = 2.0
+        max = "1s"
+        jitter = -0.1
+
+        [bases.c]
+        shed = { multiplier = -2, floor = -0.1 }
+        "#,
+    );
+    let share = "a share above 0 and at most 1";
+    assert_eq!(
+        told,
+        [
+            "bases.c.shed.multiplier: -2.0, but must be 1 to 100".to_owned(),
+            "bases.c.shed.floor: -0.1, but must be a share above 0 and below 1".to_owned(),
+            "circuits.a.open_for: 0ns, but must be a time above zero".to_owned(),
+            "circuits.a.open_for.factor: 0.5, but must be a finite number of at least 1".to_owned(),
+            format!("circuits.a.open_for.jitter: -0.1, but must be {share}"),
+            format!("circuits.a.retries.share: -0.1, but must be {share}"),
+            "circuits.a.retries.max_wait: 0ns, but must be a time above zero".to_owned(),
+            "circuits.a.shed.multiplier: -1.0, but must be 1 to 100".to_owned(),
+            "circuits.a.shed.floor: -0.1, but must be a share above 0 and below 1".to_owned(),
+            "circuits.a.ramp: 0ns, but must be a time above zero".to_owned(),
+            format!("circuits.a.ramp.from: -0.1, but must be {share}"),
+            "circuits.b.open_for.max: 1s, but must be at least the first open time".to_owned(),
+            format!("circuits.b.open_for.jitter: -0.1, but must be {share}"),
+        ],
+    );
+}
+
+// I8: nobody knows what would be wrong beside the right value.
+#[test]
+fn what_is_wrong_because_of_another_that_is_told_is_not_told() {
+    let blamed = [
+        (
+            "circuits.a = { failure_rate = \"off\", shed = { multiplier = -1, floor = 0.1 } }",
+            "circuits.a.shed.multiplier: -1.0, but must be 1 to 100",
+        ),
+        (
+            "circuits.a = { failure_rate = \"off\", consecutive_failures = \"many\" }",
+            "circuits.a.consecutive_failures: \"many\", but must be a whole number",
+        ),
+        (
+            "defaults.slow_call_rate = 2.0\ncircuits.a.slow_call_duration = \"1s\"",
+            "defaults.slow_call_rate: 2.0, but must be a share above 0 and at most 1; did you mean \"2%\"?",
+        ),
+        (
+            "circuits.a = { probes = 0, permits = 2 }",
+            "circuits.a.probes.of: 0, but must be 1 to 63",
+        ),
+    ];
+    for (text, one) in blamed {
+        assert_eq!(wrong(text), [one], "{text}");
+    }
+    // Of another circuit, it is.
+    let told = wrong("circuits.a.shed = 1\ncircuits.b.failure_rate = \"off\"");
+    assert_eq!(told.len(), 2, "{told:?}");
+}
+
 // I8: what is missing is told once, where it is missing, and what comes after it all the same.
 #[test]
 fn what_is_missing_for_another_hides_nothing() {
