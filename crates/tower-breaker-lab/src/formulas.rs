@@ -43,18 +43,45 @@ pub fn false_trip(calls: u32, threshold: f64, p: f64) -> f64 {
     if p <= 0.0 || p >= 1.0 {
         return if first == 0 || p >= 1.0 { 1.0 } else { 0.0 };
     }
-    (first..=calls)
-        .map(|failures| exactly(calls, failures, p))
-        .sum()
+    if first > calls {
+        return 0.0;
+    }
+    // From the most likely count on, each chance is smaller than the one before: the rest soon adds nothing.
+    let (calls, odds) = (f64::from(calls), p / (1.0 - p));
+    let begins = f64::from(first).max(((calls + 1.0) * p).floor().min(calls));
+    let most = exactly(calls, begins, p);
+    let up = |failures: f64| (calls - failures) / (failures + 1.0) * odds;
+    let down = |failures: f64| failures / (calls - failures + 1.0) / odds;
+    let (mut sum, mut failures, mut chance) = (most, begins, most);
+    while failures < calls && chance > sum * 1e-17 {
+        chance *= up(failures);
+        sum += chance;
+        failures += 1.0;
+    }
+    (failures, chance) = (begins, most);
+    while failures > f64::from(first) && chance > sum * 1e-17 {
+        chance *= down(failures);
+        sum += chance;
+        failures -= 1.0;
+    }
+    sum.min(1.0)
 }
 
 /// The chance of exactly so many failures. Logarithms, so that nothing overflows.
-fn exactly(calls: u32, failures: u32, p: f64) -> f64 {
-    let ways: f64 = (0..failures)
-        .map(|i| (f64::from(calls - i) / f64::from(failures - i)).ln())
-        .sum();
-    let chance = f64::from(failures) * p.ln() + f64::from(calls - failures) * (1.0 - p).ln();
-    (ways + chance).exp()
+fn exactly(calls: f64, failures: f64, p: f64) -> f64 {
+    let others = calls - failures;
+    let ways = ln_factorial(calls) - ln_factorial(failures) - ln_factorial(others);
+    (ways + failures * p.ln() + others * (1.0 - p).ln()).exp()
+}
+
+/// Of a whole number. Large ones by Stirling's series.
+fn ln_factorial(n: f64) -> f64 {
+    if n < 20.0 {
+        let factors = (2..20_u8).map(f64::from).take_while(|factor| *factor <= n);
+        return factors.product::<f64>().ln();
+    }
+    let rest = 1.0 / (12.0 * n) - 1.0 / (360.0 * n.powi(3)) + 1.0 / (1260.0 * n.powi(5));
+    n * n.ln() - n + (std::f64::consts::TAU * n).ln() / 2.0 + rest
 }
 
 /// The share of a resource's time that is lost to probes, while it is dead: a probe takes `probe`, and the break
@@ -173,6 +200,37 @@ mod tests {
         assert_eq!(false_trip(10, 0.5, 0.0), 0.0);
         assert_eq!(false_trip(10, 0.5, 1.0), 1.0);
         near(false_trip(10, 0.0, 0.3), 1.0, 1e-9);
+    }
+
+    /// A window of a busy service holds millions of calls.
+    #[test]
+    fn chances_of_a_false_trip_of_large_windows() {
+        for many in [1_000_000, 4_000_000_000] {
+            // The median of a binomial distribution is its mean.
+            near(false_trip(many, 0.05, 0.05), 0.5, 0.01);
+            near(false_trip(many, 0.5, 0.5), 0.5, 0.01);
+            near(false_trip(many, 0.01, 0.05), 1.0, 1e-4);
+            assert_eq!(false_trip(many, 0.5, 0.05), 0.0);
+        }
+        // Three deviations above the mean of a normal distribution.
+        near(false_trip(1_000_000, 0.5015, 0.5), 0.001_35, 0.01);
+    }
+
+    /// Each chance for itself, by its definition.
+    #[test]
+    fn chances_of_a_false_trip_add_up() {
+        for (calls, p) in [(1, 0.5_f64), (19, 0.1), (20, 0.9), (41, 0.3), (60, 0.02)] {
+            let exactly = |failures: u32| {
+                let ways = (0..failures).map(|i| f64::from(calls - i) / f64::from(i + 1));
+                let others = f64::from(calls - failures);
+                ways.product::<f64>() * p.powf(f64::from(failures)) * (1.0 - p).powf(others)
+            };
+            for first in 0..=calls {
+                let expected: f64 = (first..=calls).map(exactly).sum();
+                let threshold = f64::from(first) / f64::from(calls);
+                near(false_trip(calls, threshold, p), expected, 1e-9);
+            }
+        }
     }
 
     /// Shopify: 42 Redis instances, two threads a worker, with the settings before and after.

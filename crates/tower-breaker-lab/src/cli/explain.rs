@@ -99,11 +99,21 @@ fn in_a_row(settings: &Settings, arguments: &Arguments) -> Option<String> {
         ));
     }
     Some(format!(
-        "At {errors} background errors, {n} in a row come about every {} calls: every {} at {} calls/s.",
+        "At {errors} background errors, {n} in a row come about every {} calls: {} at {} calls/s.",
         words::number(calls),
-        words::time(seconds(calls / arguments.rate)),
+        every(calls / arguments.rate),
         words::number(arguments.rate)
     ))
+}
+
+/// What no clock of a run can tell is as good as never.
+fn every(after: f64) -> String {
+    match seconds(after) {
+        longest if longest.as_secs_f64() < after * 0.99 => {
+            "less often than every 100 years".to_owned()
+        }
+        time => format!("every {}", words::time(time)),
+    }
 }
 
 /// How soon a window shows an outage, how little it leaves of a partial one, and how likely it sees one by chance.
@@ -115,11 +125,19 @@ fn by_rate(settings: &Settings, arguments: &Arguments) -> Vec<String> {
         return Vec::new();
     };
     let calls = whole((window.as_secs_f64() * arguments.rate).round());
-    let mut told = vec![format!(
-        "Its window holds {} calls, which come in {}.",
-        words::count(u64::from(calls)),
-        words::time(window)
-    )];
+    let holds = match calls {
+        1 => "1 call, which comes".to_owned(),
+        many => format!("{} calls, which come", words::count(u64::from(many))),
+    };
+    let opening = format!("Its window holds {holds} in {}", words::time(window));
+    let minimum = settings.minimum_calls().unwrap_or(0);
+    if settings.time_window().is_some() && calls < minimum {
+        let minimum = words::count(u64::from(minimum));
+        return vec![format!(
+            "{opening}: fewer than its `minimum_calls` of {minimum}, so that it hardly ever opens by its failure rate."
+        )];
+    }
+    let mut told = vec![format!("{opening}.")];
     let outage = |failing| of_outage(settings, threshold, window, arguments.errors, failing);
     told.extend(OUTAGES.map(outage));
     told.push(by_chance(calls, threshold, arguments.errors));
