@@ -12,7 +12,8 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use crate::recording::{
-    AccessLog, Calls, Format, JsonLines, Prometheus, Reading, Recording, StampOf, Unit,
+    AccessLog, Calls, Format, JsonLines, Prometheus, Reading, Recording, RecordingError, StampOf,
+    Unit,
 };
 
 /// For the standard input.
@@ -144,7 +145,14 @@ impl RecordingFile {
                 Recording::read(BufReader::new(file), &format, &reading)
             }
         };
-        recording.map_err(|error| Failure::in_recording(path, &error))
+        recording.map_err(|error| match (&error, &self.circuit) {
+            (RecordingError::Empty, Some(circuit)) => {
+                let shown = path.display();
+                let text = format!("{shown}: there is no call of circuit {circuit:?} in it");
+                Failure::new(text)
+            }
+            _ => Failure::in_recording(path, &error),
+        })
     }
 
     /// An option that the format does not have would do nothing, and nobody would know.

@@ -74,6 +74,10 @@ const TIME: &str = "a time such as [10/Oct/2000:13:55:36 -0700]";
 
 impl Line for AccessLog {
     fn read(&self, line: &[u8], reading: &Reading) -> Result<Said, Bad> {
+        // Else a file whose lines end so would be one call: the first status, and the last duration.
+        if let Some(at) = line.iter().position(|byte| *byte == b'\r') {
+            return Err(Bad::new(at + 1, "a line break \\n", b"\r"));
+        }
         let mut words = Words { line, at: 0 };
         let time = words.find(|word| word.kind == Kind::Brackets, TIME)?;
         let stamp = time::read(time.text).ok_or_else(|| match time.text.contains(&b'/') {

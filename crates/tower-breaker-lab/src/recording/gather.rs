@@ -53,7 +53,9 @@ pub(super) fn lines(
                 is_last,
             } => match format.read(text, reading) {
                 Ok(said) => gathered.said(said)?,
-                Err(_) if is_last => gathered.notes.truncated_last_line = true,
+                Err(_) if is_last && !gathered.is_empty() => {
+                    gathered.notes.truncated_last_line = true;
+                }
                 Err(bad) => gathered.skip(bad.at(number))?,
             },
         }
@@ -81,6 +83,11 @@ impl<'a> Gathered<'a> {
             whole: None,
             disorder: u64::try_from(reading.disorder.as_nanos()).unwrap_or(u64::MAX),
         }
+    }
+
+    /// Whether there was nothing so far that makes sense: the last line may not be cut off, but be no recording.
+    fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.notes.events == 0 && self.notes.of_others == 0
     }
 
     fn skip(&mut self, error: RecordingError) -> Result<(), RecordingError> {
@@ -159,6 +166,8 @@ fn spread(calls: &mut [Kept], of: StampOf) {
         StampOf::End => call.ends(),
         StampOf::Beginning => call.at,
     };
+    // Lines of one second may be apart: those of Apache are written at the end of calls, with the time of the beginning.
+    calls.sort_by_key(stamp);
     for second in calls.chunk_by_mut(|one, other| stamp(one) == stamp(other)) {
         // At most a billion calls of one second differ.
         let gap = SECOND / (second.len() as u64);

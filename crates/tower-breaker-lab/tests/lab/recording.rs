@@ -154,6 +154,18 @@ fn calls_of_one_second_are_spread_over_it() {
     assert_eq!(at, [0, 250, 500, 750]);
 }
 
+/// Apache has the beginnings, and writes at the end: the seconds of calls that take several are mixed.
+#[test]
+fn calls_of_one_second_are_spread_over_it_wherever_their_lines_are() {
+    let apache = Format::AccessLog(AccessLog::apache());
+    let log: String = ["07", "08", "07", "09", "08", "07", "07", "08"]
+        .map(|second| line(second, "0"))
+        .concat();
+    let recording = read(&log, &apache);
+    let at: Vec<u128> = recording.calls().map(|call| call.at.as_millis()).collect();
+    assert_eq!(at, [0, 250, 500, 750, 1_041, 1_374, 1_708, 2_375]);
+}
+
 /// Long calls are written late; that is no clock that went back.
 #[test]
 fn lines_are_in_the_order_of_ends_and_calls_in_that_of_beginnings() {
@@ -369,13 +381,34 @@ fn so_many_bad_lines_may_be_skipped() {
 
 #[test]
 fn an_empty_recording_is_refused() {
-    for text in ["", "\n\r\n\n", "half a line"] {
+    for text in ["", "\n\r\n\n"] {
         assert_eq!(
             error(text.as_bytes(), &nginx()),
             "there is no call in it",
             "{text}"
         );
     }
+}
+
+/// What is no recording at all is none that is cut off.
+#[test]
+fn a_single_line_that_makes_no_sense_is_told() {
+    let expected = "line 1, column 12: expected a time such as [10/Oct/2000:13:55:36 -0700], found the end of the line";
+    assert_eq!(error(b"half a line", &nginx()), expected);
+    let list = error(b"[{\"time\": 1}]", &Format::JsonLines(JsonLines::new()));
+    assert!(list.starts_with("line 1, column "), "{list}");
+}
+
+/// Else a whole file would be one call: the first status, and the last duration.
+#[test]
+fn lines_that_end_with_carriage_returns_alone_are_refused() {
+    let log = line("07", "0.1") + &line("08", "0.2") + &line("09", "0.3");
+    let expected = "line 1, column 62: expected a line break \\n, found \"\\r\"";
+    assert_eq!(
+        error(log.replace('\n', "\r").as_bytes(), &nginx()),
+        expected
+    );
+    assert_eq!(read(&log.replace('\n', "\r\n"), &nginx()).len(), 3);
 }
 
 /// Neither UTF-8 nor printable.
