@@ -149,7 +149,15 @@ impl Summary {
     /// breaker. 0 to 1, and below 0 if it had to do more.
     #[must_use]
     pub fn spared(&self, other: &Self) -> f64 {
-        1.0 - self.total.admitted as f64 / other.total.admitted.max(1) as f64
+        spared(self.total.admitted, other.total.admitted)
+    }
+}
+
+/// If there were no calls with a breaker nor without, none was spared.
+pub(crate) fn spared(with: u64, without: u64) -> f64 {
+    match (with, without) {
+        (0, 0) => 0.0,
+        _ => 1.0 - with as f64 / without.max(1) as f64,
     }
 }
 

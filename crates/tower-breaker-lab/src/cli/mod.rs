@@ -65,18 +65,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let given: Vec<_> = arguments.into_iter().collect();
     let options = match Options::try_parse_from(&given) {
         Ok(options) => options,
+        // Help goes to the output, and errors to where errors go.
+        Err(error) if !error.use_stderr() => {
+            return code(output::print(&error.to_string()).map(|()| Verdict::Fine));
+        }
         Err(error) => {
-            // Help goes to the output, and errors to where errors go.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            output::tell(error.to_string().trim_end());
+            return ExitCode::from(2);
         }
     };
-    let verdict = match options.command {
+    code(match options.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments, &given),
         Command::Search(arguments) => search::search(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
-    };
+    })
+}
+
+fn code(verdict: Result<Verdict, Failure>) -> ExitCode {
     match verdict {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,
         Ok(Verdict::ConditionHolds) => ExitCode::from(1),

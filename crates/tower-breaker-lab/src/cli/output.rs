@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::Failure;
+use crate::report::words;
 
 /// To the standard output. Whoever does not read on, such as `head`, has read enough.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
@@ -20,9 +21,9 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A line to where errors go. If nobody hears it, there is nobody to tell.
-pub(super) fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+/// To where errors go. If nobody hears it, there is nobody to tell. It may quote what anybody has written.
+pub(super) fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", words::visible_lines(text));
 }
 
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use crate::report::words;
+
 /// What makes no sense, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ColumnError {
@@ -18,10 +20,7 @@ impl fmt::Display for ColumnError {
             column,
             problem,
         } = self;
-        let shown: String = text
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect();
+        let shown = words::visible(text);
         write!(
             f,
             "column {column}: {problem}\n  {shown}\n  {:>column$}",

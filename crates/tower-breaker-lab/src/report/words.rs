@@ -6,8 +6,10 @@ use tower_breaker::Settings;
 
 use crate::formulas;
 
-/// A name is cut after so many characters.
-const LONGEST_NAME: usize = 60;
+/// A name is cut after so many characters. Those of a grid have all their keys.
+const LONGEST_NAME: usize = 200;
+/// A picture has no room for more.
+const LONGEST_DRAWN: usize = 60;
 /// A text, such as that of a scenario, is cut after so many.
 const LONGEST_TEXT: usize = 100_000;
 
@@ -124,8 +126,12 @@ pub(crate) fn number(number: f64) -> String {
 
 /// One line of bounded length, without anything that could steer a terminal or turn text around.
 pub(crate) fn name(name: &str) -> String {
-    let mut shown: String = name.chars().take(LONGEST_NAME).map(harmless).collect();
-    if name.chars().nth(LONGEST_NAME).is_some() {
+    cut(name, LONGEST_NAME)
+}
+
+fn cut(name: &str, longest: usize) -> String {
+    let mut shown: String = name.chars().take(longest).map(harmless).collect();
+    if name.chars().nth(longest).is_some() {
         shown.push('…');
     }
     shown
@@ -134,6 +140,12 @@ pub(crate) fn name(name: &str) -> String {
 /// The same without a bound.
 pub(crate) fn visible(text: &str) -> String {
     text.chars().map(harmless).collect()
+}
+
+/// The same of several lines.
+pub(crate) fn visible_lines(text: &str) -> String {
+    let lines = text.lines().map(visible);
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn harmless(c: char) -> char {
@@ -146,7 +158,7 @@ fn harmless(c: char) -> char {
 /// Controls, what XML does not allow, and marks that change the direction of text.
 fn is_harmful(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
@@ -171,6 +183,11 @@ pub(crate) fn escaped(text: &str) -> String {
 /// A name for XML and HTML.
 pub(crate) fn escaped_name(name: &str) -> String {
     escaped(&self::name(name))
+}
+
+/// A name that is drawn.
+pub(crate) fn escaped_drawn(name: &str) -> String {
+    escaped(&cut(name, LONGEST_DRAWN))
 }
 
 /// A long text for XML and HTML.
@@ -262,7 +279,7 @@ mod tests {
             name("a\u{1b}[31m\nb\u{202e}c"),
             "a\u{fffd}[31m\u{fffd}b\u{fffd}c"
         );
-        assert_eq!(name(&"x".repeat(100)).chars().count(), LONGEST_NAME + 1);
+        assert_eq!(name(&"x".repeat(1_000)).chars().count(), LONGEST_NAME + 1);
         assert_eq!(
             escaped("<script>\"'&\0"),
             "&lt;script&gt;&quot;&#39;&amp;\u{fffd}"

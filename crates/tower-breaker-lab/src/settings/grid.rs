@@ -9,6 +9,9 @@ use super::SettingsError;
 /// A grid has at most so many combinations.
 pub const MOST_COMBINATIONS: usize = 10_000;
 
+/// Each part of a key is a table within a table, and no setting lies as deep.
+const MOST_PARTS: usize = 8;
+
 /// A key and its values: `failure_rate=30%,50%,70%`.
 ///
 /// A value is read as TOML if it is TOML (`3`, `0.5`, `true`, `{ first = "1s", factor = 2.0, max = "1m" }`), and as a
@@ -44,6 +47,10 @@ impl FromStr for Axis {
         };
         if !key.split('.').all(is_key) {
             let text = format!("column 1: {key:?} is no key of a circuit, such as failure_rate");
+            return Err(SettingsError::new(text));
+        }
+        if key.split('.').count() > MOST_PARTS {
+            let text = format!("column 1: a key has at most {MOST_PARTS} parts");
             return Err(SettingsError::new(text));
         }
         let first_column = text.chars().count() - values.chars().count() + 1;

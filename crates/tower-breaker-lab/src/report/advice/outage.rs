@@ -7,7 +7,7 @@ use tower_breaker::Settings;
 use super::{Look, Outage, words};
 use crate::{
     formulas::lost_to_probes,
-    summary::{share, to_recover},
+    summary::{self, share, to_recover},
 };
 
 /// Less is not worth a sentence.
@@ -135,7 +135,7 @@ pub(super) fn found_no_worker(look: &Look<'_>) -> Option<String> {
 /// In the outage alone: before and after it nothing has to be spared.
 pub(super) fn spared(look: &Look<'_>) -> Option<String> {
     let Outage { with, without, .. } = look.outage.as_ref()?;
-    let spared = 1.0 - with.admitted as f64 / without.admitted.max(1) as f64;
+    let spared = summary::spared(with.admitted, without.admitted);
     if spared <= -WORTH_IT {
         let more = words::percent(-spared);
         return Some(format!(

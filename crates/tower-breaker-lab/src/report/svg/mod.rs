@@ -114,8 +114,8 @@ impl<'a> Pictures<'a> {
 
     fn draw_head(&self, svg: &mut String, entry: &Entry, columns: &Columns) -> fmt::Result {
         let summary = &entry.summary;
-        let name = words::escaped_name(&entry.run.breaker);
-        let subject = words::escaped_name(&self.report.subject.name);
+        let name = words::escaped_drawn(&entry.run.breaker);
+        let subject = words::escaped_drawn(&self.report.subject.name);
         let not_made = match share(summary.total.not_made, summary.total.offered) {
             0.0 => String::new(),
             share => format!(", {} not made", words::percent(share)),
