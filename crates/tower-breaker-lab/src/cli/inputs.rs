@@ -2,14 +2,17 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::File,
+    io::{self, ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
 use clap::Args;
+use tower_breaker::Settings;
 
 use super::Failure;
 use crate::{
+    report::words,
     scenario::Scenario,
     settings::{Axis, BUILT_IN, Candidate},
 };
@@ -111,15 +114,41 @@ impl Contenders {
     }
 }
 
+/// What a pipe or a device has is not known before it is read.
 fn read(path: &Path) -> Result<String, Failure> {
     let of_file = |error| Failure::of_file(path, &error);
-    let size = fs::metadata(path).map_err(of_file)?.len();
-    if size > LARGEST_FILE {
-        let text = format!(
-            "{}: {size} bytes are more than {LARGEST_FILE}",
-            path.display()
-        );
+    let file = File::open(path).map_err(of_file)?;
+    let mut bytes = Vec::new();
+    let read = file.take(LARGEST_FILE + 1).read_to_end(&mut bytes);
+    if read.map_err(of_file)? as u64 > LARGEST_FILE {
+        let text = format!("{}: it is longer than {LARGEST_FILE} bytes", path.display());
         return Err(Failure::new(text));
     }
-    fs::read_to_string(path).map_err(of_file)
+    String::from_utf8(bytes).map_err(|error| of_file(io::Error::new(ErrorKind::InvalidData, error)))
+}
+
+/// A circuit has some 4 kB, and 8 bytes for each call of its window.
+const OF_A_CIRCUIT: u64 = 4096;
+const OF_A_CALL: u64 = 8;
+const MOST_MEMORY: u64 = 8_000_000_000;
+
+/// Each run has all of its circuits in memory.
+pub(super) fn check_memory(candidates: &[Candidate], circuits: u64) -> Result<(), Failure> {
+    for candidate in candidates {
+        let Some(window) = candidate.settings().and_then(Settings::count_window) else {
+            continue;
+        };
+        let each = OF_A_CIRCUIT + OF_A_CALL * u64::from(window).next_power_of_two();
+        let bytes = circuits.saturating_mul(each);
+        if bytes > MOST_MEMORY {
+            let (name, most) = (words::name(candidate.name()), MOST_MEMORY / 1_000_000_000);
+            let (circuits, window) = (words::count(circuits), words::count(window.into()));
+            return Err(Failure::new(format!(
+                "{name}: {circuits} circuits with a `count_window` of {window} take some {} GB of memory, and may take \
+                 {most}; let there be fewer instances or targets, or a smaller window",
+                bytes / 1_000_000_000
+            )));
+        }
+    }
+    Ok(())
 }

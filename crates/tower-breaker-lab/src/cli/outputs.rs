@@ -1,6 +1,9 @@
 //! What comes out of a report: text, files, and whether a condition holds.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 
@@ -12,6 +15,8 @@ use crate::{
 
 /// Nobody reads a longer table, and each has a picture.
 const MOST_IN_A_REPORT: usize = 100;
+/// A report keeps each step of each breaker: some 140 bytes, and twice that as JSON.
+const MOST_STEPS: u128 = 10_000_000;
 
 #[derive(Args, Debug)]
 pub(super) struct Outputs {
@@ -43,8 +48,26 @@ impl Outputs {
         candidates: &[Candidate],
         no_outage: Option<&str>,
     ) -> Result<(), Failure> {
+        self.check_files()?;
         let mut conditions = self.fail_if.iter();
         conditions.try_for_each(|condition| condition.check(candidates, no_outage))
+    }
+
+    /// The last one would be all that is left.
+    fn check_files(&self) -> Result<(), Failure> {
+        let files = [
+            ("html", &self.html),
+            ("svg", &self.svg),
+            ("json", &self.json),
+        ];
+        for (number, (option, file)) in files.iter().enumerate() {
+            let same = |(_, other): &&(&str, &Option<PathBuf>)| file.is_some() && file == other;
+            if let (Some((other, _)), Some(file)) = (files[..number].iter().find(same), file) {
+                let text = format!("--{other} and --{option}: both are {file:?}");
+                return Err(Failure::new(text));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
@@ -86,12 +109,24 @@ impl Outputs {
     }
 }
 
-/// A report has no more breakers than somebody looks at.
-pub(super) fn check_many(candidates: &[Candidate], instead: &str) -> Result<(), Failure> {
+/// A report has no more breakers than somebody looks at, and no more steps than fit into memory.
+pub(super) fn check_many(
+    candidates: &[Candidate],
+    (length, step): (Duration, Duration),
+    instead: &str,
+) -> Result<(), Failure> {
     let many = candidates.len();
     if many > MOST_IN_A_REPORT {
         let text = format!(
             "{many} breakers are more than {MOST_IN_A_REPORT} in one report; {instead} ranks them"
+        );
+        return Err(Failure::new(text));
+    }
+    let steps = length.as_nanos() / step.as_nanos().max(1);
+    if steps * many as u128 > MOST_STEPS {
+        let steps = words::count(u64::try_from(steps).unwrap_or(u64::MAX));
+        let text = format!(
+            "{many} breakers with {steps} steps each are more than 10,000,000 steps in one report; let a step be longer"
         );
         return Err(Failure::new(text));
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     Failure, Verdict,
     expression::Expression,
-    inputs::Contenders,
+    inputs::{Contenders, check_memory},
     output,
     outputs::{self, Outputs},
     progress::Progress,
@@ -93,6 +93,7 @@ fn outage(text: &str) -> Result<Outage, String> {
 pub(super) fn replay(arguments: &Arguments, given: &[OsString]) -> Result<Verdict, Failure> {
     let mut candidates = arguments.contenders.read()?;
     let options = arguments.options();
+    check_memory(&candidates, u64::from(arguments.instances))?;
     let recording = arguments.recording.read(arguments.seed)?;
     arguments.check_outage(&recording)?;
     let no_outage = recording.frame(&options).outage.is_none();
@@ -117,7 +118,8 @@ pub(super) fn replay(arguments: &Arguments, given: &[OsString]) -> Result<Verdic
         output::print(&format!("{ranked}{}", outputs::list(&notes, markdown)))?;
         return Ok(Verdict::Fine);
     }
-    outputs::check_many(&candidates, "--by")?;
+    let length = (recording.length(), options.step);
+    outputs::check_many(&candidates, length, "--by")?;
     arguments.outputs.check(&candidates, no_outage)?;
     let mut progress = Progress::of(count(candidates.len() + 1));
     let (text, candidates) = (again(given), &mut candidates[..]);

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{
     Failure, Verdict,
-    inputs::{Contenders, ScenarioFile, no_outage},
+    inputs::{Contenders, ScenarioFile, check_memory, no_outage},
     outputs::{self, Outputs},
     progress::Progress,
 };
@@ -37,7 +37,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let (scenario, text) = arguments.scenario.read()?;
     let mut candidates = arguments.contenders.read()?;
-    outputs::check_many(&candidates, "`breaker-lab search`")?;
+    let length = (scenario.length(), scenario.step);
+    outputs::check_many(&candidates, length, "`breaker-lab search`")?;
+    check_memory(&candidates, scenario.circuits())?;
     arguments.outputs.check(&candidates, no_outage(&scenario))?;
     let mut progress = Progress::of(scenario.length());
     let report = Report::new(&scenario, &text, &mut candidates, &mut |name, now| {

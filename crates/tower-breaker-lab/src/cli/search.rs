@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{
     Failure, Verdict,
-    inputs::{Contenders, ScenarioFile, no_outage},
+    inputs::{Contenders, ScenarioFile, check_memory, no_outage},
     output,
     progress::Progress,
     ranking::Ranking,
@@ -37,6 +37,7 @@ pub(super) struct Arguments {
 pub(super) fn search(arguments: &Arguments) -> Result<Verdict, Failure> {
     let (scenario, _) = arguments.scenario.read()?;
     let mut candidates = arguments.contenders.read()?;
+    check_memory(&candidates, scenario.circuits())?;
     let why = no_outage(&scenario);
     let mut progress = Progress::of_many(scenario.length(), candidates.len() + 1);
     let summary = |candidate: &mut Candidate| {

@@ -13,6 +13,9 @@ const MOST_ENDPOINTS: u64 = 10_000_000;
 /// As many as take a machine about half an hour.
 const MOST_TRIES: f64 = 1e9;
 
+/// At each step and at each phase a run looks at each circuit. As many looks as take about as long.
+const MOST_LOOKS: u128 = 100_000_000_000;
+
 /// As long as all clocks can tell.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 
@@ -152,6 +155,7 @@ impl Scenario {
             targets * endpoints,
             MOST_ENDPOINTS,
         )?;
+        self.check_looks()?;
         let tries = self.expected_calls() * f64::from(self.callers.most_tries());
         if tries > MOST_TRIES {
             let text = format!(
@@ -163,12 +167,25 @@ impl Scenario {
         Ok(())
     }
 
+    fn check_looks(&self) -> Result<(), ScenarioError> {
+        let times = self.steps() + self.phases.len() as u128;
+        let circuits = self.circuits();
+        if times * u128::from(circuits) > MOST_LOOKS {
+            let text = format!(
+                "step, phases, instances: {times} steps and phases of {circuits} circuits take too long; let a step be \
+                 longer, or there be fewer circuits"
+            );
+            return Err(ScenarioError::new(text));
+        }
+        Ok(())
+    }
+
     fn check_steps(&self) -> Result<(), ScenarioError> {
         if self.length() > LONGEST {
             let text = "phases: together they are longer than ten years";
             return Err(ScenarioError::new(text));
         }
-        let steps = self.length().as_nanos() / self.step.as_nanos().max(1);
+        let steps = self.steps();
         if steps > MOST_STEPS {
             let text =
                 format!("step: {steps} steps are more than {MOST_STEPS}; let a step be longer");

@@ -268,6 +268,16 @@ impl Scenario {
             .fold(Duration::ZERO, |sum, phase| sum.saturating_add(phase.lasts))
     }
 
+    /// How many steps end within it.
+    fn steps(&self) -> u128 {
+        self.length().as_nanos() / self.step.as_nanos().max(1)
+    }
+
+    /// How many circuits there are: one for each instance and target.
+    pub(crate) fn circuits(&self) -> u64 {
+        u64::from(self.instances) * u64::from(self.dependency.targets)
+    }
+
     /// How many calls are to be expected, without repeated tries. In a closed loop it is how many come at most, as if
     /// all were answered at once. If these, times `tries`, are more than a billion, a scenario is refused.
     #[must_use]

@@ -94,11 +94,7 @@ impl<'a> World<'a> {
             end: scenario.length(),
             agenda: Agenda::default(),
             conditions: Conditions::new(scenario),
-            circuits: Circuits::new(
-                u64::from(scenario.instances) * u64::from(targets),
-                scenario.seed,
-                contender,
-            ),
+            circuits: Circuits::new(scenario.circuits(), scenario.seed, contender),
             servers: (0..targets).map(|_| Server::default()).collect(),
             cache: Cache::new(scenario),
             workers: Workers::new(scenario.instances, callers.workers),

@@ -589,3 +589,174 @@ fn explanations_have_the_numbers_of_the_formulas() {
         assert_eq!(code(&output), Some(2), "{wrong:?}");
     }
 }
+
+/// A device, or a pipe, does not tell how much there is to come.
+#[cfg(unix)]
+#[test]
+fn a_file_without_an_end_is_refused() {
+    let directory = directory("endless");
+    for arguments in [
+        &["run", "/dev/zero"][..],
+        &["run", "outage.toml", "--settings", "/dev/zero"],
+    ] {
+        let error = refused(&directory, arguments);
+        assert_eq!(
+            error,
+            "error: /dev/zero: it is longer than 16777216 bytes\n"
+        );
+    }
+}
+
+/// Each part of a key is a table within a table.
+#[test]
+fn a_key_of_a_grid_has_few_parts() {
+    let directory = directory("parts");
+    let grid = format!("{}=1", vec!["a"; 60_000].join("."));
+    let error = refused(&directory, &["run", "outage.toml", "--grid", &grid]);
+    has(&error, "a key has at most 8 parts");
+    assert!(error.len() < 1_000_000, "{}", error.len());
+}
+
+/// Which of them is the best can be read.
+#[test]
+fn names_of_a_grid_are_shown_in_full() {
+    let directory = directory("long-names");
+    let axes = [
+        "failure_rate=30%,50%",
+        "open_for=5s,30s",
+        "time_window=10s",
+        "minimum_calls=10,20",
+        "probe_timeout=1s",
+    ];
+    let mut arguments = vec!["search", "outage.toml", "--by", "failed", "--against", ""];
+    arguments.extend(axes.iter().flat_map(|axis| ["--grid", axis]));
+    let printed = fine(&directory, &arguments);
+    let name =
+        "ours failure_rate=30% open_for=30s time_window=10s minimum_calls=10 probe_timeout=1s";
+    has(&printed, &format!("\n{name} "));
+    has(&printed, " probe_timeout=1s is the best of 8, with ");
+}
+
+/// Not even in what is quoted of files and arguments.
+#[test]
+fn errors_steer_no_terminal() {
+    let directory = directory("errors");
+    let write = |text: &str| fs::write(directory.join("bad.toml"), text).expect("a file");
+    let check = |arguments: &[&str]| {
+        let error = refused(&directory, arguments);
+        let is_harmful = |c: char| {
+            (c.is_control() && c != '\n')
+                || ['\u{61c}', '\u{200f}', '\u{202e}', '\u{2066}'].contains(&c)
+        };
+        assert!(!error.contains(is_harmful), "{error:?}");
+    };
+    for text in [
+        "# \u{1b}[31m\n",
+        "\"\\u001b[31m\\u061c\" = 1\n",
+        "'\u{202e}\u{2066}' = 1\n",
+    ] {
+        write(text);
+        check(&["run", "bad.toml"]);
+        check(&["run", "outage.toml", "--settings", "bad.toml"]);
+    }
+    check(&["run", "outage.toml", "--grid", "open_for=\u{1b}[31m"]);
+    check(&["run", "outage.toml", "--grid", "open_for=\u{9b}31m,"]);
+    check(&["run", "outage.toml", "--fail-if", "\u{202e}: \u{1b}"]);
+    check(&["\u{1b}[31m"]);
+    check(&["run", "\u{1b}[31m"]);
+}
+
+#[test]
+fn one_file_is_not_written_twice() {
+    let directory = directory("twice");
+    let arguments = ["run", "outage.toml", "--html", "a", "--json", "a"];
+    let error = refused(&directory, &arguments);
+    has(&error, "--html and --json: both are \"a\"");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    let directory = directory("full");
+    for arguments in [&["--help"][..], &["run", "--help"], &["--version"]] {
+        let full = fs::File::options().write(true).open("/dev/full");
+        let mut lab = Command::new(env!("CARGO_BIN_EXE_breaker-lab"));
+        lab.current_dir(&directory)
+            .args(arguments)
+            .stdout(full.expect("Linux has it"));
+        let output = lab.output().expect("it starts");
+        assert_eq!(code(&output), Some(2), "{arguments:?}");
+    }
+}
+
+/// Else a machine runs out of memory, or of patience.
+#[test]
+fn what_takes_too_much_memory_or_time_is_refused() {
+    let directory = directory("much");
+    let write = |name: &str, text: &str| fs::write(directory.join(name), text).expect("a file");
+    let scenario = |instances, lasts| {
+        format!(
+            "instances = {instances}\ncallers = {{ rate = 0.001 }}\n\
+             dependency = {{ latency = {{ mean = \"1ms\" }} }}\nphases = [{{ for = \"{lasts}\" }}]\n"
+        )
+    };
+    write("large.toml", "[circuits.large]\ncount_window = 65536\n");
+    write("many.toml", &scenario(1_000_000, "1s"));
+    let of_many = ["many.toml", "--settings", "large.toml"];
+    let error = refused(&directory, &[&["run"][..], &of_many].concat());
+    has(
+        &error,
+        "large: 1,000,000 circuits with a `count_window` of 65,536 take some 528 GB of memory, and may take 8; let \
+         there be fewer instances or targets, or a smaller window",
+    );
+    let search = ["--by", "failed"];
+    let search = [&["search"][..], &of_many, &search].concat();
+    assert_eq!(refused(&directory, &search), error);
+    write("long.toml", &scenario(1, "999999s"));
+    let seconds: Vec<_> = (1..20).map(|seconds| format!("{seconds}s")).collect();
+    let grid = format!("open_for={}", seconds.join(","));
+    let error = refused(&directory, &["run", "long.toml", "--grid", &grid]);
+    has(
+        &error,
+        "22 breakers with 999,999 steps each are more than 10,000,000 steps in one report; let a step be longer",
+    );
+    write("slow.toml", &scenario(1_000_000, "999999s"));
+    has(
+        &refused(&directory, &["run", "slow.toml"]),
+        "1000000 steps and phases of 1000000 circuits",
+    );
+}
+
+#[test]
+fn what_is_explained_is_so() {
+    let directory = directory("explained");
+    let explain = |rate, errors, grid: &[&str]| {
+        let arguments = [
+            "explain",
+            "--against",
+            "",
+            "--rate",
+            rate,
+            "--errors",
+            errors,
+        ];
+        fine(&directory, &[&arguments[..], grid].concat())
+    };
+    has(
+        &explain("1", "0.1%", &["--grid", "consecutive_failures=5"]),
+        "in a row come about every 1001001001001000 calls: less often than every 100 years at 1 calls/s.",
+    );
+    let seldom = explain("0.01", "5%", &["--grid", "time_window=1m"]);
+    has(
+        &seldom,
+        "Its window holds 1 call, which comes in 1m: fewer than its `minimum_calls` of 20, so that it hardly ever \
+         opens by its failure rate.",
+    );
+    assert!(!seldom.contains("it opens after"), "{seldom}");
+    // Soon, too.
+    let busy = explain("10000000", "50%", &["--grid", "time_window=1h"]);
+    has(
+        &busy,
+        "The chance that a full window shows 50 % of failures by chance: 0.5.",
+    );
+}

@@ -138,7 +138,10 @@ fn calls_of_a_circuit_are_replayed() {
     );
     has(&printed, "The outage is from 20 s to 40 s.");
     let error = refused(&directory, "replay log --format calls --circuit b");
-    assert_eq!(error, "error: log: there is no call in it\n");
+    assert_eq!(
+        error,
+        "error: log: there is no call of circuit \"b\" in it\n"
+    );
 }
 
 #[test]
@@ -212,6 +215,18 @@ fn what_cannot_be_read_is_shown_with_line_and_column() {
             "begins after the end of the recording, which is 1m long",
         ),
         ("--instances 0", "instances: from 1 to 1000000"),
+        (
+            "--instances 1000000 --grid count_window=65536",
+            "1,000,000 circuits with a `count_window` of 65,536 take some 528 GB of memory",
+        ),
+        (
+            "--instances 1000000 --step 100us",
+            "600000 steps of 1000000 circuits",
+        ),
+        (
+            "--step 61us --grid open_for=1s,2s,3s,4s,5s,6s,7s,8s,9s,10s",
+            "steps each are more than 10,000,000 steps in one report; let a step be longer",
+        ),
         ("--unit h", "must be one of: s, ms, us, ns"),
         ("--took 1s", "--took: is an option of --format prometheus"),
         ("--top 3", "--by"),

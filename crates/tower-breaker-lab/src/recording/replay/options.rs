@@ -8,6 +8,9 @@ use crate::recording::{Outage, Recording};
 const MOST_STEPS: u128 = 1_000_000;
 const MOST_INSTANCES: u32 = 1_000_000;
 
+/// At each step a run looks at each circuit. As many looks as take a machine about half an hour.
+const MOST_LOOKS: u128 = 100_000_000_000;
+
 /// How a recording is replayed.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -93,6 +96,14 @@ impl ReplayOptions {
         }
         if !(1..=MOST_INSTANCES).contains(&self.instances) {
             let text = format!("instances: from 1 to {MOST_INSTANCES}");
+            return Err(ReplayError::new(text));
+        }
+        if steps * u128::from(self.instances) > MOST_LOOKS {
+            let text = format!(
+                "step, instances: {steps} steps of {} circuits take too long; let a step be longer, or there be fewer \
+                 instances",
+                self.instances
+            );
             return Err(ReplayError::new(text));
         }
         if recording.unknown() == recording.len() as u64 {
