@@ -4,6 +4,7 @@ use toml::de::{DeTable, DeValue};
 use tower_breaker::{
     Settings,
     config::{Config, ReadError},
+    registry::Registry,
 };
 
 use super::{Axis, Candidate, SettingsError, grid};
@@ -27,7 +28,8 @@ impl Candidate {
                 "there are no `circuits`, and each of them is one candidate; add `[circuits.NAME]`";
             return Err(SettingsError::new(text));
         }
-        let candidate = |name: &String| Self::ours(name, settings(&config, name)?);
+        let registry = registry(&config)?;
+        let candidate = |name: &String| Self::ours(name, settings(&registry, name)?);
         names.iter().map(candidate).collect()
     }
 
@@ -66,12 +68,16 @@ fn read(text: &str) -> Result<Config, SettingsError> {
     Config::read(parsed).map_err(|error| SettingsError::in_file(&error, text))
 }
 
-fn settings(config: &Config, name: &str) -> Result<Settings, SettingsError> {
-    let refused = |error: &dyn std::fmt::Display| SettingsError::new(format!("{name}: {error}"));
-    // All of the file, however few it says there may be: nothing is served here.
+/// All of the file, however few it says there may be: nothing is served here. It has all circuits of the file, so that
+/// one is enough for all of them.
+fn registry(config: &Config) -> Result<Registry, SettingsError> {
     let registry = config.registry().max_circuits(u32::MAX).build();
-    let registry = registry.map_err(|error| refused(&error))?;
-    let circuit = registry.try_get(name).map_err(|error| refused(&error))?;
+    registry.map_err(|error| SettingsError::new(error.to_string()))
+}
+
+fn settings(registry: &Registry, name: &str) -> Result<Settings, SettingsError> {
+    let circuit = registry.try_get(name);
+    let circuit = circuit.map_err(|error| SettingsError::new(format!("{name}: {error}")))?;
     Ok(circuit.settings())
 }
 
@@ -107,5 +113,5 @@ fn settings_with(
     let config = config.map_err(|error| {
         SettingsError::new(format!("--grid {}: {error}", combination.written()))
     })?;
-    settings(&config, name)
+    settings(&registry(&config)?, name)
 }

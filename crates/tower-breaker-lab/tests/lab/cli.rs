@@ -727,6 +727,16 @@ fn what_takes_too_much_memory_or_time_is_refused() {
     );
 }
 
+/// Each circuit is built once. If all were built for each of them, this would take minutes.
+#[test]
+fn a_file_with_many_circuits_is_read_soon() {
+    let many = 5_000;
+    let blocks = (0..many).map(|number| format!("[circuits.a{number}]\n"));
+    let file = format!("max_circuits = {many}\n{}", blocks.collect::<String>());
+    let candidates = tower_breaker_lab::Candidate::from_toml(&file).expect("settings");
+    assert_eq!(candidates.len(), many);
+}
+
 #[test]
 fn what_is_explained_is_so() {
     let directory = directory("explained");
