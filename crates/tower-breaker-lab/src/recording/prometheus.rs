@@ -1,8 +1,11 @@
 //! The answer of a Prometheus server to a range query: how many calls there were of each status, step by step.
 
-use std::{collections::BTreeMap, io::Read, time::Duration};
+use std::{collections::BTreeMap, fmt, io::Read, time::Duration};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
 
 use super::{
     Recording,
@@ -98,7 +101,7 @@ impl Prometheus {
         input: impl Read,
         reading: &Reading,
     ) -> Result<Recording, RecordingError> {
-        let series = self.series(&self.answer(input)?, reading)?;
+        let series = self.series(self.answer(input)?, reading)?;
         let step = match self.step {
             Some(step) => step.as_secs_f64(),
             None => shortest_gap(&series).ok_or_else(|| {
@@ -132,7 +135,7 @@ impl Prometheus {
         serde_json::from_slice(&text).map_err(|error| wrong("the answer", error.to_string()))
     }
 
-    fn series(&self, answer: &Answer, reading: &Reading) -> Result<Vec<Series>, RecordingError> {
+    fn series(&self, answer: Answer, reading: &Reading) -> Result<Vec<Series>, RecordingError> {
         if let Some(error) = &answer.error {
             let what = format!(
                 "the server has refused the query: {}",
@@ -140,7 +143,7 @@ impl Prometheus {
             );
             return Err(wrong("error", what));
         }
-        let data = answer.data.as_ref();
+        let data = answer.data;
         let data = data.ok_or_else(|| wrong("data", "expected the result of a query"))?;
         if data.result_type != "matrix" {
             let found = shown(data.result_type.as_bytes());
@@ -149,18 +152,18 @@ impl Prometheus {
         }
         let has_buckets = data.result.iter().any(|it| it.metric.contains_key("le"));
         let one = |(number, found)| self.one(number, found, has_buckets, reading);
-        data.result.iter().enumerate().map(one).collect()
+        data.result.into_iter().enumerate().map(one).collect()
     }
 
     fn one(
         &self,
         number: usize,
-        found: &Found,
+        found: Found,
         has_buckets: bool,
         reading: &Reading,
     ) -> Result<Series, RecordingError> {
         let place = format!("data.result[{number}]");
-        let mut labels = found.metric.clone();
+        let mut labels = found.metric;
         let status = labels.get(&self.status_label);
         let status = status.ok_or_else(|| {
             let what = format!("expected a label `{}`", self.status_label);
@@ -184,20 +187,15 @@ impl Prometheus {
                 wrong(format!("{place}.metric.le"), what)
             })?),
         };
-        let value = |(at, value): (usize, &(f64, String))| {
-            let expected = || {
-                let found = shown(format!("{}, {}", value.0, value.1).as_bytes());
-                let what = format!("expected a time and a count of calls, found {found}");
-                wrong(format!("{place}.values[{at}]"), what)
-            };
-            counted(value).ok_or_else(expected)
-        };
-        let values = found.values.iter().enumerate().map(value);
+        if let Some((at, found)) = found.values.bad {
+            let what = format!("expected a time and a count of calls, found {found}");
+            return Err(wrong(format!("{place}.values[{at}]"), what));
+        }
         Ok(Series {
             labels,
             fate,
             bound,
-            values: values.collect::<Result<_, _>>()?,
+            values: found.values.good,
         })
     }
 }
@@ -227,7 +225,46 @@ struct Data {
 struct Found {
     metric: BTreeMap<String, String>,
     #[serde(default)]
-    values: Vec<(f64, String)>,
+    values: Values,
+}
+
+/// Times and counts, read one by one: as texts they would take four times the memory.
+#[derive(Default)]
+struct Values {
+    good: Vec<(f64, f64)>,
+    /// The number of the first that is none, and what it is. None is kept after it.
+    bad: Option<(usize, String)>,
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ReadValues)
+    }
+}
+
+struct ReadValues;
+
+impl<'de> Visitor<'de> for ReadValues {
+    type Value = Values;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of values")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Values, A::Error> {
+        let mut values = Values::default();
+        while let Some(value) = list.next_element::<(f64, String)>()? {
+            match counted(&value) {
+                _ if values.bad.is_some() => {}
+                Some(value) => values.good.push(value),
+                None => {
+                    let found = shown(format!("{}, {}", value.0, value.1).as_bytes());
+                    values.bad = Some((values.good.len(), found));
+                }
+            }
+        }
+        Ok(values)
+    }
 }
 
 /// Counts of one status, of calls up to a bound of their duration.

@@ -389,3 +389,26 @@ fn a_grid_is_ranked_and_a_condition_tells() {
         "to_trip says nothing here: there is no outage in the recording",
     );
 }
+
+/// A million values in 8 MB, of which 16 bytes each are kept. As texts they would take more than 100 MB in all.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_of_prometheus_takes_a_few_times_its_length_in_memory() {
+    let values: Vec<_> = (0..1_000_000)
+        .map(|at| format!("[{},\"{}\"]", at % 10, u8::from(at == 0)))
+        .collect();
+    let answer = format!(
+        "{{\"data\":{{\"resultType\":\"matrix\",\"result\":[{{\"metric\":{{\"status\":\"200\"}},\"values\":[{}]}}]}}}}",
+        values.join(",")
+    );
+    let directory = directory("long", &answer);
+    let mut limited = Command::new("sh");
+    limited.current_dir(&directory).args([
+        "-c",
+        "ulimit -v 80000 && exec \"$0\" replay log --format prometheus --against none",
+        env!("CARGO_BIN_EXE_breaker-lab"),
+    ]);
+    let output = limited.output().expect("a shell");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    has(&text(&output.stdout), "1 call in ");
+}
