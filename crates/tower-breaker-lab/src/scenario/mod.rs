@@ -59,7 +59,8 @@ pub struct Scenario {
     /// Instances of the calling service. Each has circuits of its own. From 1 to 1,000,000. Default: 1.
     #[serde(default = "single", deserialize_with = "count")]
     pub instances: u32,
-    /// What is counted together in reports. Default: a second.
+    /// What is counted together in reports. At most 1,000,000 of them, and steps and phases times circuits are at most
+    /// 100,000,000,000. Default: a second.
     #[serde(default = "second", deserialize_with = "some_time")]
     pub step: Duration,
     /// Who calls.

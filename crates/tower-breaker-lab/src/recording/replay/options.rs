@@ -15,7 +15,8 @@ const MOST_LOOKS: u128 = 100_000_000_000;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ReplayOptions {
-    /// What is counted together. Default: a second.
+    /// What is counted together. At most 1,000,000 of them, and steps times instances are at most 100,000,000,000.
+    /// Default: a second.
     pub step: Duration,
     /// Instances of the calling service. Each has a circuit of its own, and any of them makes a call. From 1 to
     /// 1,000,000. Default: 1.
