@@ -104,7 +104,8 @@ impl Bad {
     /// A line is one document, so that the line in the text of the error would be misread.
     pub(super) fn json(error: &serde_json::Error) -> Self {
         Self {
-            column: error.column(),
+            // The reader has 0 for a whole that is of another kind.
+            column: error.column().max(1),
             what: without_place(error),
         }
     }
