@@ -213,11 +213,13 @@ impl fmt::Display for Path<'_> {
 
 /// How a call ends that may have been rejected, for [`assert_rejected`].
 ///
-/// Implement it for an error of yours by [`Rejected::find`].
+/// Implement it for an error of yours by [`Rejected::find`]. Of a response of reqwest, give
+/// `http::Response::from(response)`: the mark is in there, too.
 #[diagnostic::on_unimplemented(
     message = "nobody can tell whether `{Self}` is a rejection",
     note = "it is known of `http::Response`, of `CircuitError`, `Rejected` and boxed errors, and of results with those",
     note = "of a result that has a boxed error and no response, give the error",
+    note = "of a response of reqwest, give `http::Response::from(response)`",
     note = "for another error, implement `Rejectable` by `Rejected::find(self)`"
 )]
 pub trait Rejectable {

@@ -37,7 +37,9 @@
 //! # }
 //! ```
 //!
-//! A service whose response is none of HTTP's needs a closure: `.outcome(|_| Err(io::Error::other("chaos")))`.
+//! A service whose response is no `http::Response` needs a closure: `.outcome(|_| Err(io::Error::other("chaos")))`. For
+//! reqwest's client, make its response from one of `http`:
+//! `.outcome(|_| Ok(http::Response::builder().status(502).body("").expect("a response").into()))`.
 //!
 //! **Watch out:** around the circuit breaker, chaos is seen by the callers, and the circuit learns of nothing. In a
 //! `ServiceBuilder`, what is outside comes first:

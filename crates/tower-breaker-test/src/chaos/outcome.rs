@@ -34,6 +34,8 @@ pub trait MakeOutcome<Response, Error> {
     fn make_outcome(&self, call: FaultyCall) -> Result<Response, Error>;
 }
 
+// Otherwise the compiler says that a `Status` is no closure, and not what is above.
+#[diagnostic::do_not_recommend]
 impl<F, Response, Error> MakeOutcome<Response, Error> for F
 where
     F: Fn(FaultyCall) -> Result<Response, Error>,
