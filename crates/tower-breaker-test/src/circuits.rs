@@ -23,7 +23,8 @@ const JITTER_SEED: u64 = 0;
 /// The kit sets the builder's `clock` and `jitter_seed`, whatever they were. The rest is as the builder says.
 ///
 /// **Watch out:** each has a clock of its own, and all circuits under an [`EjectionCap`](tower_breaker::EjectionCap)
-/// need the same. Build those by yourself with clones of one [`ManualClock`], and record them with [`Recorder::builder`].
+/// need the same. Build those by yourself with clones of one [`ManualClock`], and record them with
+/// [`Recorder::builder`].
 ///
 /// Made by [`closed`], [`open`] and [`half_open`], or by `TestCircuit::try_from(builder)` for who wants the error.
 #[derive(Debug)]

@@ -35,12 +35,12 @@ impl<F> ChaosBuilder<F> {
     /// Lets these calls take longer, by a time of this range, at least its start and at most its end. For always the
     /// same: `time..=time`. Several delays of one call add up.
     ///
-    /// The delay begins when the call is made. When it is over, the inner service's future is polled for the first time,
-    /// or the fault comes. What the inner service has begun in its `call` already, as a
+    /// The delay begins when the call is made. When it is over, the inner service's future is polled for the first
+    /// time, or the fault comes. What the inner service has begun in its `call` already, as a
     /// [buffer](https://docs.rs/tower/latest/tower/buffer/) has, goes on meanwhile.
     ///
-    /// Tokio's timers go by whole milliseconds, and end late rather than early. So the caller may wait for a millisecond
-    /// more than this says, and never for less.
+    /// Tokio's timers go by whole milliseconds, and end late rather than early. So the caller may wait for a
+    /// millisecond more than this says, and never for less.
     pub fn delay(self, when: When, latency: RangeInclusive<Duration>) -> Self {
         let (least, most) = latency.into_inner();
         self.rule(when, Disturbance::Delay(least, most))

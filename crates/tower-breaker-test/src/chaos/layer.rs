@@ -44,8 +44,8 @@ struct Shared<F> {
     delayed: AtomicU64,
 }
 
-/// How many calls a [`ChaosLayer`] has met, and what it did to them. A call counts when it is made, by what is to become
-/// of it: also if its caller drops it before.
+/// How many calls a [`ChaosLayer`] has met, and what it did to them. A call counts when it is made, by what is to
+/// become of it: also if its caller drops it before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChaosCounts {

@@ -133,8 +133,8 @@ impl Log {
         }
     }
 
-    /// Begins anew, with a look at the circuit. The lock is not held for that: a look may run the code of somebody's own
-    /// outbox. What was told before the look is known by its era, and so is what was told between it and the lock.
+    /// Begins anew, with a look at the circuit. The lock is not held for that: a look may run the code of somebody's
+    /// own outbox. What was told before the look is known by its era, and so is what was told between it and the lock.
     pub(super) fn begin(&self, circuit: &Circuit) {
         let at = self.now();
         self.begin_with(at, &circuit.snapshot());

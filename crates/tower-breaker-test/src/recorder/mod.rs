@@ -36,7 +36,8 @@ pub use self::{
 /// ```
 ///
 /// It holds a handle to the circuit, and hears of it until it is dropped. It never waits and starts nothing. Calls that
-/// a [call listener](tower_breaker::CircuitBuilder::on_call) makes itself are told to nobody, so it does not count them.
+/// a [call listener](tower_breaker::CircuitBuilder::on_call) makes itself are told to nobody, so it does not count
+/// them.
 ///
 /// **Watch out:** with a recorder, each call of the circuit is told to a listener. That is slower than a call of which
 /// nobody hears. A benchmark has none.

@@ -48,8 +48,8 @@ pub use self::script::Script;
 /// A server that answers by a [`Script`], over HTTP/1.1 on a free port of 127.0.0.1. It stops when it is dropped.
 ///
 /// Each request takes the next line of the script, on whatever connection and for whatever path it comes. Its body is
-/// read to its end and thrown away, and only then does the request get its answer, hang or see its connection closed. If
-/// the body breaks off, the connection is closed without an answer. A client that closes its half of a connection is
+/// read to its end and thrown away, and only then does the request get its answer, hang or see its connection closed.
+/// If the body breaks off, the connection is closed without an answer. A client that closes its half of a connection is
 /// taken to have gone.
 ///
 /// It holds at most 1,024 connections; more wait until one is free. The head of a request may have 100 headers and
@@ -103,8 +103,8 @@ impl FlakyServer {
         self.address
     }
 
-    /// The address of a path: `http://127.0.0.1:` with the port, and the path. Between them is a slash, whether the path
-    /// begins with one or not. Of the empty path it is the address without a slash, for what adds paths itself.
+    /// The address of a path: `http://127.0.0.1:` with the port, and the path. Between them is a slash, whether the
+    /// path begins with one or not. Of the empty path it is the address without a slash, for what adds paths itself.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         let slash = if path.is_empty() || path.starts_with('/') {

@@ -53,7 +53,7 @@ impl Script {
         Self::default()
     }
 
-    /// So many requests are answered by a 200.
+    /// So many requests are answered by a 200, with an empty body.
     pub fn ok(self, requests: u64) -> Self {
         self.line(Act::Answer(200)).times(requests)
     }
@@ -63,7 +63,8 @@ impl Script {
         self.line(Act::Answer(status))
     }
 
-    /// A request is answered by a 200, after this time. The time is real, and begins when the head is there.
+    /// A request is answered by a 200 with an empty body, after this time. The time is real, and begins when the head
+    /// is there.
     pub fn slow(self, after: Duration) -> Self {
         self.line(Act::Slow(after))
     }
@@ -73,8 +74,8 @@ impl Script {
         self.line(Act::Hang)
     }
 
-    /// A request gets no answer, and its connection is closed. It is not reset, unless the client has sent more than the
-    /// request.
+    /// A request gets no answer, and its connection is closed. It is not reset, unless the client has sent more than
+    /// the request.
     pub fn close(self) -> Self {
         self.line(Act::Close)
     }
