@@ -1,4 +1,4 @@
-//! The parts of a setting that is a table: what one that is refused is taken for, so that the others are looked at, too.
+//! The parts of a setting that is a table. What one that is refused is taken for, so that the others are looked at.
 
 use std::{sync::Arc, time::Duration};
 

@@ -213,13 +213,13 @@ impl fmt::Display for Path<'_> {
 
 /// How a call ends that may have been rejected, for [`assert_rejected`].
 ///
-/// Implement it for an error of yours by [`Rejected::find`]. Of a response of reqwest, give
-/// `http::Response::from(response)`: the mark is in there, too.
+/// Implement it for an error of yours by [`Rejected::find`]. Of a response of reqwest, give the mark in its extensions:
+/// `&response.extensions().get()`.
 #[diagnostic::on_unimplemented(
     message = "nobody can tell whether `{Self}` is a rejection",
     note = "it is known of `http::Response`, of `CircuitError`, `Rejected` and boxed errors, and of results with those",
     note = "of a result that has a boxed error and no response, give the error",
-    note = "of a response of reqwest, give `http::Response::from(response)`",
+    note = "of a response of reqwest, give the mark: `&response.extensions().get()`",
     note = "for another error, implement `Rejectable` by `Rejected::find(self)`"
 )]
 pub trait Rejectable {
@@ -230,6 +230,13 @@ pub trait Rejectable {
 impl Rejectable for Rejected {
     fn rejection(&self) -> Option<&Rejected> {
         Some(self)
+    }
+}
+
+/// The mark of a response whose type is not known here: `&response.extensions().get()`.
+impl Rejectable for Option<&Rejected> {
+    fn rejection(&self) -> Option<&Rejected> {
+        *self
     }
 }
 

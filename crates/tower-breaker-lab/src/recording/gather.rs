@@ -166,7 +166,7 @@ fn spread(calls: &mut [Kept], of: StampOf) {
         StampOf::End => call.ends(),
         StampOf::Beginning => call.at,
     };
-    // Lines of one second may be apart: those of Apache are written at the end of calls, with the time of the beginning.
+    // Lines of one second may be apart: Apache writes them at the end of calls, with the time of the beginning.
     calls.sort_by_key(stamp);
     for second in calls.chunk_by_mut(|one, other| stamp(one) == stamp(other)) {
         // At most a billion calls of one second differ.

@@ -121,6 +121,7 @@ fn a_rejection_is_found_in_whatever_a_call_ends_with() {
     );
     assert_rejected(&test, &boxed());
     assert_rejected(&test, &marked());
+    assert_rejected(&test, &marked().extensions().get::<Rejected>());
     assert_rejected(&test, &Ok::<_, Infallible>(marked()));
     assert_rejected(&test, &Ok::<_, Box<dyn Error + Send + Sync>>(marked()));
     assert_rejected(&test, &Err::<Response<()>, _>(boxed()));
