@@ -176,6 +176,7 @@ fn tables_of(path: &str, all: &[Assignment]) -> BTreeSet<String> {
 /// The settings that this is wrong because of. If one of them was refused or not understood, nobody knows what would be
 /// wrong with the right one.
 fn others_of(error: &ConfigError) -> impl Iterator<Item = &str> {
+    // The words of an error have settings in backquotes, and nothing else.
     let named = error.allowed().split('`').skip(1).step_by(2);
     let others = named.chain(error.because_of()).map(whole);
     others.filter(|other| *other != whole(error.field()))

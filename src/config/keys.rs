@@ -878,6 +878,11 @@ impl Assignment {
         }
     }
 
+    /// What changes nothing, as it was told. That it is there is known.
+    fn not_understood(path: String) -> Self {
+        Self::allow(path, Allowed::default())
+    }
+
     pub(super) fn allow(path: String, allow: Allowed) -> Self {
         Self {
             key: ALLOW.name,
@@ -898,7 +903,9 @@ impl fmt::Debug for Assignment {
 pub(super) fn read(reader: &mut Reader, path: &str, key: &str, node: &Node) -> Option<Assignment> {
     let (key, read) = CIRCUIT.iter().find(|(known, _)| known.name == key)?;
     let (key, path) = (key.name, join(path, key.name));
-    let change = read(reader, &path, node)?;
+    let Some(change) = read(reader, &path, node) else {
+        return Some(Assignment::not_understood(path));
+    };
     let allow = Allowed::default();
     Some(Assignment {
         key,

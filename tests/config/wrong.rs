@@ -167,6 +167,14 @@ fn what_is_wrong_because_of_another_that_is_told_is_not_told() {
             "circuits.a = { probes = 0, permits = 2 }",
             "circuits.a.probes.of: 0, but must be 1 to 63",
         ),
+        (
+            "bases.x.consecutive_failures = \"many\"\ncircuits.a = { extends = \"x\", failure_rate = \"off\" }",
+            "bases.x.consecutive_failures: \"many\", but must be a whole number",
+        ),
+        (
+            "matching = [{ names = \"*\", shed = 1 }]\ncircuits.a.failure_rate = \"off\"",
+            "matching.0.shed: 1, but must be a table such as { multiplier = 1.5, floor = \"10%\" }",
+        ),
     ];
     for (text, one) in blamed {
         assert_eq!(wrong(text), [one], "{text}");

@@ -129,7 +129,8 @@ pub fn open(builder: CircuitBuilder) -> TestCircuit {
     let by = By::who(WHO).because("the test begins with an open circuit");
     // A reset would release it.
     if test.circuit.state() == State::Open && test.circuit.mode() != Mode::ForcedOpen {
-        test.circuit.reset_as(by.clone());
+        // Here only: a fixture says nothing to a fleet.
+        test.circuit.here().reset_as(by.clone());
     }
     if let Err(error) = test.circuit.trip_as(by, first) {
         panic!("the circuit cannot begin open: {error}");

@@ -124,10 +124,11 @@ fn by_rate(settings: &Settings, arguments: &Arguments) -> Vec<String> {
     else {
         return Vec::new();
     };
-    let calls = whole((window.as_secs_f64() * arguments.rate).round());
+    let all = (window.as_secs_f64() * arguments.rate).round();
+    let calls = whole(all);
     let holds = match calls {
         1 => "1 call, which comes".to_owned(),
-        many => format!("{} calls, which come", words::count(u64::from(many))),
+        _ => format!("{} calls, which come", words::number(all)),
     };
     let opening = format!("Its window holds {holds} in {}", words::time(window));
     let minimum = settings.minimum_calls().unwrap_or(0);

@@ -31,6 +31,10 @@ pub(super) struct ScenarioFile {
 }
 
 impl ScenarioFile {
+    pub(super) fn path(&self) -> &Path {
+        &self.scenario
+    }
+
     /// The scenario, and its text.
     pub(super) fn read(&self) -> Result<(Scenario, String), Failure> {
         let text = read(&self.scenario)?;
@@ -75,6 +79,11 @@ fn against() -> String {
 }
 
 impl Contenders {
+    /// The file of settings, if there is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.settings.as_deref()
+    }
+
     /// Those to compare with first, then those of the file.
     pub(super) fn read(&self) -> Result<Vec<Candidate>, Failure> {
         let named = self.against.iter().filter(|name| !name.is_empty());

@@ -16,7 +16,7 @@ use crate::{
 /// Nobody reads a longer table, and each has a picture.
 const MOST_IN_A_REPORT: usize = 100;
 /// A report keeps each step of each breaker: some 140 bytes, and twice that as JSON.
-const MOST_STEPS: u128 = 10_000_000;
+const MOST_STEPS: u64 = 10_000_000;
 
 #[derive(Args, Debug)]
 pub(super) struct Outputs {
@@ -55,19 +55,43 @@ impl Outputs {
 
     /// The last one would be all that is left.
     fn check_files(&self) -> Result<(), Failure> {
-        let files = [
-            ("html", &self.html),
-            ("svg", &self.svg),
-            ("json", &self.json),
-        ];
+        let files = self.files();
+        let is_same = |one: &Path, other: &Path| one == other || place(one) == place(other);
         for (number, (option, file)) in files.iter().enumerate() {
-            let same = |(_, other): &&(&str, &Option<PathBuf>)| file.is_some() && file == other;
-            if let (Some((other, _)), Some(file)) = (files[..number].iter().find(same), file) {
+            let mut before = files[..number].iter();
+            if let Some((other, _)) = before.find(|(_, other)| is_same(other, file)) {
                 let text = format!("--{other} and --{option}: both are {file:?}");
                 return Err(Failure::new(text));
             }
         }
         Ok(())
+    }
+
+    /// What is written in the place of a file that is read would be all that is left of it.
+    pub(super) fn check_inputs<'a>(
+        &self,
+        inputs: impl Iterator<Item = &'a Path>,
+    ) -> Result<(), Failure> {
+        let inputs: Vec<_> = inputs.filter_map(on_disk).collect();
+        for (option, file) in self.files() {
+            if on_disk(file).is_some_and(|file| inputs.contains(&file)) {
+                let text = format!("--{option}: {file:?} is what is read");
+                return Err(Failure::new(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Those that are said, with their option.
+    fn files(&self) -> Vec<(&'static str, &Path)> {
+        let all = [
+            ("html", &self.html),
+            ("svg", &self.svg),
+            ("json", &self.json),
+        ];
+        let said = all.into_iter();
+        said.filter_map(|(option, file)| Some((option, file.as_deref()?)))
+            .collect()
     }
 
     pub(super) fn write(&self, report: &Report) -> Result<(), Failure> {
@@ -109,6 +133,20 @@ impl Outputs {
     }
 }
 
+/// Which file it is, by whatever way it is named. `None` for what is no file, such as a device.
+fn on_disk(file: &Path) -> Option<PathBuf> {
+    file.canonicalize().ok().filter(|file| file.is_file())
+}
+
+/// The same of one that need not be there yet. An error is told where it is written.
+fn place(file: &Path) -> Option<PathBuf> {
+    let directory = match file.parent()? {
+        here if here.as_os_str().is_empty() => Path::new("."),
+        directory => directory,
+    };
+    Some(directory.canonicalize().ok()?.join(file.file_name()?))
+}
+
 /// A report has no more breakers than somebody looks at, and no more steps than fit into memory.
 pub(super) fn check_many(
     candidates: &[Candidate],
@@ -123,10 +161,11 @@ pub(super) fn check_many(
         return Err(Failure::new(text));
     }
     let steps = length.as_nanos() / step.as_nanos().max(1);
-    if steps * many as u128 > MOST_STEPS {
+    if steps * many as u128 > MOST_STEPS.into() {
+        let most = words::count(MOST_STEPS);
         let steps = words::count(u64::try_from(steps).unwrap_or(u64::MAX));
         let text = format!(
-            "{many} breakers with {steps} steps each are more than 10,000,000 steps in one report; let a step be longer"
+            "{many} breakers with {steps} steps each are more than {most} steps in one report; let a step be longer"
         );
         return Err(Failure::new(text));
     }

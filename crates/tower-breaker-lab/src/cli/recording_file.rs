@@ -119,6 +119,11 @@ fn stamp_of(text: &str) -> Result<StampOf, String> {
 }
 
 impl RecordingFile {
+    /// `None` for the standard input.
+    pub(super) fn path(&self) -> Option<&Path> {
+        (!self.is_stdin()).then_some(&*self.recording)
+    }
+
     /// Its name in reports.
     pub(super) fn name(&self) -> String {
         match self.is_stdin() {

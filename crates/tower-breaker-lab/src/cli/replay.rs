@@ -91,6 +91,10 @@ fn outage(text: &str) -> Result<Outage, String> {
 
 /// `given` is the whole command, for the report.
 pub(super) fn replay(arguments: &Arguments, given: &[OsString]) -> Result<Verdict, Failure> {
+    let recording = arguments.recording.path();
+    arguments
+        .outputs
+        .check_inputs(recording.into_iter().chain(arguments.contenders.path()))?;
     let mut candidates = arguments.contenders.read()?;
     let options = arguments.options();
     check_memory(&candidates, u64::from(arguments.instances))?;

@@ -35,6 +35,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let scenario = Some(arguments.scenario.path());
+    arguments
+        .outputs
+        .check_inputs(scenario.into_iter().chain(arguments.contenders.path()))?;
     let (scenario, text) = arguments.scenario.read()?;
     let mut candidates = arguments.contenders.read()?;
     let length = (scenario.length(), scenario.step);

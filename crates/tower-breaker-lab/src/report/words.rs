@@ -116,7 +116,8 @@ fn grouped(number: f64) -> String {
 pub(crate) fn number(number: f64) -> String {
     match number.abs() {
         size if size.is_infinite() => "∞".to_owned(),
-        size if (99.95..1e15).contains(&size) => grouped(number),
+        size if size >= 1e15 => format!("{number:.1e}"),
+        size if size >= 99.95 => grouped(number),
         size if size >= 9.995 => trimmed(number, 1),
         size if size >= 0.1 || size == 0.0 => trimmed(number, 2),
         size if size >= 0.0001 => trimmed(number, 4),
@@ -144,7 +145,7 @@ pub(crate) fn visible(text: &str) -> String {
 
 /// The same of several lines.
 pub(crate) fn visible_lines(text: &str) -> String {
-    let lines = text.lines().map(visible);
+    let lines = text.lines().map(|line| visible(&line.replace('\t', " ")));
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -667,11 +667,46 @@ fn errors_steer_no_terminal() {
 }
 
 #[test]
+fn what_is_read_is_not_written_over() {
+    let directory = directory("over");
+    let scenario = fs::read_to_string(directory.join("outage.toml")).expect("a scenario");
+    fs::write(directory.join("settings.toml"), "").expect("written");
+    let settings = ["--settings", "settings.toml"];
+    let runs = [
+        ["--html", "outage.toml"],
+        ["--svg", "./outage.toml"],
+        ["--json", "settings.toml"],
+    ];
+    for run in runs {
+        let arguments = [&["run", "outage.toml"][..], &settings, &run].concat();
+        let told = format!("{}: {:?} is what is read", run[0], run[1]);
+        has(&refused(&directory, &arguments), &told);
+    }
+    let replayed = [
+        "replay",
+        "outage.toml",
+        "--format",
+        "calls",
+        "--html",
+        "outage.toml",
+    ];
+    has(
+        &refused(&directory, &replayed),
+        "--html: \"outage.toml\" is what is read",
+    );
+    let left = fs::read_to_string(directory.join("outage.toml"));
+    assert_eq!(left.expect("still there"), scenario);
+}
+
+#[test]
 fn one_file_is_not_written_twice() {
     let directory = directory("twice");
     let arguments = ["run", "outage.toml", "--html", "a", "--json", "a"];
     let error = refused(&directory, &arguments);
     has(&error, "--html and --json: both are \"a\"");
+    let arguments = ["run", "outage.toml", "--html", "a", "--svg", "./a"];
+    let error = refused(&directory, &arguments);
+    has(&error, "--html and --svg: both are \"./a\"");
 }
 
 #[cfg(target_os = "linux")]
@@ -754,7 +789,7 @@ fn what_is_explained_is_so() {
     };
     has(
         &explain("1", "0.1%", &["--grid", "consecutive_failures=5"]),
-        "in a row come about every 1001001001001000 calls: less often than every 100 years at 1 calls/s.",
+        "in a row come about every 1.0e15 calls: less often than every 100 years at 1 calls/s.",
     );
     let seldom = explain("0.01", "5%", &["--grid", "time_window=1m"]);
     has(

@@ -76,6 +76,21 @@ fn hostile_names_are_text_in_pictures_and_pages() {
         ]));
         assert!(!xml.contains(&"very long ".repeat(21)));
     }
+    // What is drawn has less room.
+    let svg = report.svg();
+    let document = roxmltree::Document::parse(&svg).expect("parsed above");
+    let drawn = document
+        .descendants()
+        .filter(|it| it.tag_name().name() == "text");
+    let names: Vec<_> = drawn
+        .filter_map(|it| it.text())
+        .filter(|it| it.contains("very long "))
+        .collect();
+    assert!(!names.is_empty());
+    assert!(
+        names.iter().all(|it| !it.contains(&"very long ".repeat(7))),
+        "{names:?}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fmt, mem,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -11,7 +11,7 @@ use std::{
 use tower_breaker::{
     Circuit, Snapshot,
     clock::Clock,
-    observe::{CallEvent, Event, What},
+    observe::{CallEvent, Event},
 };
 
 use super::{
@@ -49,14 +49,6 @@ impl Written {
         let last = self.entries.back();
         last.map_or(self.beginning.at, |entry| entry.at)
     }
-
-    /// Whether it is told only now, and was seen in the state already in which this began.
-    fn has_seen(&self, event: &Event) -> bool {
-        let What::Transition(told) = &event.what else {
-            return false;
-        };
-        told.from != told.to && told.era <= self.beginning.era
-    }
 }
 
 /// Calls since the beginning.
@@ -72,7 +64,7 @@ impl Log {
             origin: clock.now(),
             clock,
             keep: usize::try_from(keep).unwrap_or(usize::MAX),
-            written: Mutex::new(Written::new(Beginning::unknown())),
+            written: Mutex::new(Written::new(Beginning::unknown(Duration::ZERO))),
         }
     }
 
@@ -86,10 +78,7 @@ impl Log {
     }
 
     pub(super) fn event(&self, event: &Arc<Event>) {
-        let mut written = self.written();
-        if !written.has_seen(event) {
-            self.push(&mut written, Recorded::Event(Arc::clone(event)));
-        }
+        self.push(&mut self.written(), Recorded::Event(Arc::clone(event)));
     }
 
     pub(super) fn call(&self, call: CallEvent<'_>, is_recorded: bool) {
@@ -109,7 +98,11 @@ impl Log {
     fn push(&self, written: &mut Written, what: Recorded) {
         let now = catch_unwind(AssertUnwindSafe(|| self.now()));
         let at = now.unwrap_or_else(|_| written.last_at());
-        written.entries.push_back(Entry { at, what });
+        let entry = Entry { at, what };
+        if written.beginning.has_seen(&entry) {
+            return;
+        }
+        written.entries.push_back(entry);
         while written.entries.len() > self.keep {
             let oldest = written.entries.pop_front();
             written.cut_off += 1;
@@ -134,26 +127,28 @@ impl Log {
     }
 
     /// Begins anew, with a look at the circuit. The lock is not held for that: a look may run the code of somebody's
-    /// own outbox. What was told before the look is known by its era, and so is what was told between it and the lock.
+    /// own outbox. What comes meanwhile is kept, but for transitions that the look has seen.
     pub(super) fn begin(&self, circuit: &Circuit) {
-        let at = self.now();
-        self.begin_with(at, &circuit.snapshot());
+        self.forget();
+        self.begin_with(&circuit.snapshot());
     }
 
-    fn begin_with(&self, at: Duration, seen: &Snapshot) {
+    fn forget(&self) {
+        let at = self.now();
+        *self.written() = Written::new(Beginning::unknown(at));
+    }
+
+    fn begin_with(&self, seen: &Snapshot) {
         let mut written = self.written();
-        let beginning = Beginning {
+        let written = &mut *written;
+        written.beginning = Beginning {
             state: seen.state,
             mode: seen.mode,
             era: seen.era,
-            at,
+            at: written.beginning.at,
         };
-        let before = mem::replace(&mut *written, Written::new(beginning));
-        let is_after = |entry: &Entry| {
-            let told = entry.transition();
-            told.is_some_and(|told| told.era > seen.era)
-        };
-        written.entries = before.entries.into_iter().filter(is_after).collect();
+        let beginning = written.beginning;
+        written.entries.retain(|entry| !beginning.has_seen(entry));
     }
 }
 
@@ -176,12 +171,13 @@ mod tests {
         let log = Log::new(Arc::new(ManualClock::new()), 10);
         let tell_last = || log.event(circuit.recent_events().last().expect("one"));
 
+        log.forget();
         circuit.trip(Duration::from_secs(1)).expect("normal");
         tell_last();
         let seen = circuit.snapshot();
         circuit.reset();
         tell_last();
-        log.begin_with(Duration::ZERO, &seen);
+        log.begin_with(&seen);
         let transcript = log.transcript();
         assert_eq!(
             (transcript.began(), transcript.transitions()),

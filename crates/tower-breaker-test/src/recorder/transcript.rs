@@ -35,14 +35,20 @@ pub(super) struct Beginning {
 }
 
 impl Beginning {
-    /// Until a circuit has been looked at.
-    pub(super) fn unknown() -> Self {
+    /// Until a circuit has been looked at: no transition has been seen.
+    pub(super) fn unknown(at: Duration) -> Self {
         Self {
             state: State::Closed,
             mode: Mode::Normal,
             era: 0,
-            at: Duration::ZERO,
+            at,
         }
+    }
+
+    /// Whether this is a transition that had led to the state in which it began.
+    pub(super) fn has_seen(&self, entry: &Entry) -> bool {
+        let told = entry.transition();
+        entry.changes_state() && told.is_some_and(|told| told.era <= self.era)
     }
 }
 

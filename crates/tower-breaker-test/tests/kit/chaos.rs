@@ -5,7 +5,7 @@ use std::{
     future::{Ready, ready},
     io,
     ops::Bound,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -14,7 +14,7 @@ use http::{Response, StatusCode};
 use proptest::prelude::*;
 use tokio::time::{Instant, advance, timeout};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_breaker_test::chaos::{ChaosBuilder, ChaosLayer, FaultyCall, When};
+use tower_breaker_test::chaos::{ChaosBuilder, ChaosCounts, ChaosLayer, FaultyCall, When};
 
 use crate::support::secs;
 
@@ -225,31 +225,38 @@ async fn services_of_one_layer_share_the_numbers() {
 fn no_count_is_more_than_that_of_all_calls() {
     let delayed = ChaosLayer::builder(1).delay(When::always(), secs(1)..=secs(1));
     let layer = numbered(delayed.fail(When::share(0.5)).hang(When::share(0.1)));
+    let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let watched = scope.spawn(|| watch(&layer, 20_000));
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_time().build().expect("a runtime");
-        let _timers = runtime.enter();
-        let mut service = layer.layer(service_fn(answers));
-        for _ in 0..20_000 {
-            // It counts, though nobody waits for it.
-            drop(service.call(()));
-        }
-        watched.join().expect("no panic");
+        scope.spawn(|| {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_time().build().expect("a runtime");
+            let _timers = runtime.enter();
+            let mut service = layer.layer(service_fn(answers));
+            while !is_over.load(Ordering::Relaxed) {
+                // It counts, though nobody waits for it.
+                drop(service.call(()));
+            }
+        });
+        let seen = watch(&layer);
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(seen, Ok(()));
     });
 }
 
-/// Looks at the counts until so many calls are there.
-fn watch(layer: &ChaosLayer<Outcome>, calls: u64) {
-    loop {
+/// Looks at the counts while they grow, until it has seen a thousand of them.
+fn watch(layer: &ChaosLayer<Outcome>) -> Result<(), ChaosCounts> {
+    let (mut seen, mut last) = (0, 0);
+    while seen < 1_000 {
         let counts = layer.counts();
-        assert!(counts.delayed <= counts.calls, "{counts:?}");
         let ends = counts.passed + counts.failed + counts.hung;
-        assert_eq!(ends, counts.calls);
-        if counts.calls == calls {
-            return;
+        if counts.delayed > counts.calls || ends != counts.calls {
+            return Err(counts);
+        }
+        if counts.calls != last {
+            (seen, last) = (seen + 1, counts.calls);
         }
     }
+    Ok(())
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    panic,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -232,41 +233,6 @@ fn a_transition_that_is_being_told_as_a_recorder_begins_came_before_it() {
 }
 
 #[test]
-fn whenever_a_recorder_is_cleared_its_first_transition_leaves_the_state_it_begins_with() {
-    let circuit = reviews().build().expect("valid");
-    let recorder = Recorder::of(&circuit);
-    let stop = AtomicBool::new(false);
-    let begins = thread::scope(|threads| {
-        threads.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                circuit.trip(secs(1)).expect("normal");
-                circuit.reset();
-            }
-        });
-        let begins: Vec<_> = (0..100).map(|_| begin_and_first(&recorder)).collect();
-        stop.store(true, Ordering::Relaxed);
-        begins
-    });
-    assert!(
-        begins.iter().all(|(began, from)| began == from),
-        "{begins:?}"
-    );
-}
-
-/// The state with which it begins, and the one that the first transition leaves.
-fn begin_and_first(recorder: &Recorder) -> (State, State) {
-    recorder.clear();
-    loop {
-        let transcript = recorder.transcript();
-        if let Some(first) = transcript.entries().first() {
-            let first = first.transition().expect("nothing else happens");
-            return (transcript.began(), first.from);
-        }
-        thread::yield_now();
-    }
-}
-
-#[test]
 fn a_break_that_begins_anew_is_no_other_state() {
     let test = circuits::open(reviews());
     test.circuit.trip(secs(9)).expect("normal");
@@ -287,21 +253,37 @@ async fn without_a_clock_of_its_own_times_are_tokios() {
 #[tokio::test(start_paused = true)]
 async fn what_happens_at_the_end_of_a_thread_is_recorded() {
     thread_local! {
-        static HELD: RefCell<Option<OwnedGuard>> = const { RefCell::new(None) };
+        static HELD: RefCell<Option<(AtTheEnd, OwnedGuard)>> = const { RefCell::new(None) };
     }
     let circuit = reviews().consecutive_failures(1);
     let circuit = circuit.abandoned(AbandonedPolicy::Failure);
     let circuit = circuit.build().expect("valid");
     let recorder = Recorder::of(&circuit);
     let guard = circuit.clone().try_acquire_owned().expect("closed");
+    let unreadable = Arc::new(AtomicBool::new(false));
+    let end = AtTheEnd(Arc::clone(&unreadable));
     let hold = move || {
-        HELD.set(Some(guard));
+        HELD.set(Some((end, guard)));
         // From here on this thread has a clock, which is gone before the guard is.
         Instant::now();
     };
     thread::spawn(hold).join().expect("no panic");
+    assert!(
+        unreadable.load(Ordering::Relaxed),
+        "else this shows nothing"
+    );
     assert_eq!(circuit.state(), State::Open);
     assert_eq!(recorder.transitions(), [State::Open]);
+}
+
+/// Notes whether tokio's clock cannot be read when this is dropped.
+struct AtTheEnd(Arc<AtomicBool>);
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        let read = panic::catch_unwind(Instant::now);
+        self.0.store(read.is_err(), Ordering::Relaxed);
+    }
 }
 
 #[test]
