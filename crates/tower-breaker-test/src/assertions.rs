@@ -90,8 +90,11 @@ pub fn assert_rejected(recorded: &impl AsRef<Recorder>, answer: &impl Rejectable
     match answer.rejection() {
         None => fail(recorder, &"a rejection", &Unmarked(recorder.rejected())),
         Some(rejected) if !is_of(recorder, rejected) => {
-            let other = format_args!("one of another circuit: {rejected}");
-            fail(recorder, &"a rejection", &other);
+            fail(
+                recorder,
+                &"a rejection",
+                &format_args!("one of another circuit: {rejected}"),
+            );
         }
         Some(_) => {}
     }
