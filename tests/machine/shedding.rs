@@ -177,6 +177,29 @@ fn shedding_is_not_over_because_calls_are_far_between() {
     assert!(matches!(once(&circuit).cause, Cause::ShedBegan(_)));
 }
 
+// B9: nor where a call that was admitted before has found something to refuse at its end, and no other has come.
+#[test]
+fn shedding_is_not_over_where_an_end_found_something_to_refuse() {
+    let circuit = shedding(|c| c.count_window(10));
+    let mut admitted: Vec<_> = (0..5).map(|_| circuit.admit()).collect();
+    let mut ends = |letter| circuit.end(admitted.pop().expect("one is left"), letter);
+    circuit.play_times(5, "sf");
+    // 6 of 10 have failed, and 5 of 10: each pushes out its opposite.
+    ends('f');
+    assert!(matches!(once(&circuit).cause, Cause::ShedBegan(_)));
+    ends('s');
+    circuit.wait(millis(500));
+    ends('f');
+    ends('s');
+    // A second after it was calm at first, and not after it was calm again.
+    circuit.wait(millis(700));
+    ends('s');
+    circuit.tells_nothing();
+    circuit.wait(millis(300));
+    circuit.admit().ignore();
+    assert_eq!(once(&circuit).cause, Cause::ShedEnded);
+}
+
 // B9: nor where a call has been refused since it was calm, because good calls have left the window.
 #[test]
 fn shedding_is_not_over_as_long_as_calls_are_refused() {
