@@ -156,6 +156,14 @@ fn what_is_wrong_because_of_another_that_is_told_is_not_told() {
             "circuits.a.shed.multiplier: -1.0, but must be 1 to 100",
         ),
         (
+            "circuits.a.open_for = { first = \"0s\", factor = 2, max = \"0s\" }",
+            "circuits.a.open_for: 0ns, but must be a time above zero",
+        ),
+        (
+            "circuits.a = { failure_rate = 0.4, shed = { multiplier = -1, floor = 0.1 } }",
+            "circuits.a.shed.multiplier: -1.0, but must be 1 to 100",
+        ),
+        (
             "circuits.a = { failure_rate = \"off\", consecutive_failures = \"many\" }",
             "circuits.a.consecutive_failures: \"many\", but must be a whole number",
         ),
