@@ -56,7 +56,9 @@ impl Outputs {
     /// The last one would be all that is left.
     fn check_files(&self) -> Result<(), Failure> {
         let files = self.files();
-        let is_same = |one: &Path, other: &Path| one == other || place(one) == place(other);
+        let is_same = |one: &Path, other: &Path| {
+            one == other || place(one).is_some_and(|one| place(other) == Some(one))
+        };
         for (number, (option, file)) in files.iter().enumerate() {
             let mut before = files[..number].iter();
             if let Some((other, _)) = before.find(|(_, other)| is_same(other, file)) {
