@@ -165,6 +165,41 @@ test('what is done to a shared circuit says to how many it is done', withPage(fe
   assert.equal(mock.last.body.here, undefined);
 }));
 
+test('a button stays the same while numbers and states change: no click is lost, and the focus is kept', withPage(few, async ({ mock, page }) => {
+  mock.trip('search', 30);
+  const shown = card(page, 'search'), numbers = () => shown.locator('figcaption').textContent();
+  const button = of => of.locator('button', { hasText: /^Force open/ });
+  await button(shown).waitFor();
+  const later = async () => { const before = await numbers(); await until('other numbers', async () => await numbers() !== before); };
+  // A slow hand: what the server says arrives between the press and the release.
+  const press = async (of, meanwhile) => {
+    await button(of).hover();
+    await page.mouse.down();
+    await meanwhile();
+    await page.mouse.up();
+    await page.locator('#act h2', { hasText: 'Force open' }).waitFor();
+    await page.locator('#act button', { hasText: 'Cancel' }).click();
+    await page.locator('#act').waitFor({ state: 'hidden' });
+  };
+  const focused = of => button(of).evaluate(it => it === document.activeElement);
+  await press(shown, later);
+  assert.ok(await focused(shown), 'back on the button, when the dialog is closed');
+  await later();
+  assert.ok(await focused(shown), 'and still there');
+  const details = page.locator('#details');
+  await shown.locator('button', { hasText: 'Details' }).click();
+  await press(details, later);
+  mock.change('search', 'half_open', {});
+  await details.locator('.state', { hasText: 'Half-open' }).waitFor();
+  assert.ok(await focused(details), 'in another state, too');
+  // Other buttons are offered now, and some of those that were.
+  mock.change('search', 'closed', {});
+  await details.locator('.state', { hasText: 'Closed' }).waitFor();
+  assert.ok(await focused(details), 'among other buttons, too');
+  await details.locator('.buttons button', { hasText: /^Trip/ }).waitFor();
+  assert.deepEqual((await details.locator('.buttons button').allTextContents()).map(words => words.split(' ')[0]), ['Force', 'Trip', 'Reset', 'Change', 'Change']);
+}));
+
 test('an older server, which tells only how it opened last, is shown as it was', withPage({ mock: { circuits: many(12), again: false } }, async ({ mock, page }) => {
   const why = card(page, 'search').locator('.why');
   mock.trip('search', 30);
