@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
 import { many, scene } from './mock.mjs';
-import { card, shut, withPage } from './support.mjs';
+import { card, shut, until, withPage } from './support.mjs';
 
 after(shut);
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -12,7 +12,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 async function isAccessible(page) {
   await page.evaluate(axe);
   // A card that is fading in has its colours only at the end.
-  await page.waitForTimeout(400);
+  await until('nothing fades any more', () => page.evaluate(() => document.getAnimations().every(it => it.playState !== 'running' || it.effect.getComputedTiming().endTime === Infinity)));
   const { violations, passes } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
   assert.deepEqual(violations.map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => `${n.html.slice(0, 120)} ${n.any[0]?.message ?? ''}`).join(' | ')}`), []);
   assert.ok(passes.length > 20, 'axe has looked at the page');
