@@ -50,11 +50,27 @@ impl Came {
     }
 }
 
+/// So often it is tried. A machine that does other things as well has slow moments; what is wrong by itself is wrong
+/// each time.
+const TRIES: usize = 3;
+
 /// Runs all three, prints the table, and says whether it is as the guide promises.
 pub(crate) async fn run() -> Result<(), BoxError> {
     println!(
         "{A_SECOND} calls a second to each of three dependencies for {LOAD_SECONDS} s, by {TASKS} tasks in all\n"
     );
+    let mut answer = Ok(());
+    for _ in 0..TRIES {
+        answer = once().await?;
+        match &answer {
+            Ok(()) => break,
+            Err(what) => println!("{what}\n"),
+        }
+    }
+    answer.map_err(Into::into)
+}
+
+async fn once() -> Result<Result<(), String>, BoxError> {
     let alone = load(clients::bare, false).await?;
     let without = load(clients::bare, true).await?;
     let with = load(clients::isolated, true).await?;
@@ -63,15 +79,17 @@ pub(crate) async fn run() -> Result<(), BoxError> {
         ("orders hangs", &without),
         ("… bulkhead, call timeout", &with),
     ]);
-    for others in 0..HANGS {
-        let (alone, without, with) = (&alone[others], &without[others], &with[others]);
-        // Ten times, as a machine that does other things as well has slow moments.
-        if with.lost > 0 || with.percent(99) > alone.percent(99) * 10 {
-            return Err(format!("{} was not left in peace", NAMES[others]).into());
-        }
-        if without.percent(99) < with.percent(99) {
-            return Err("it does not matter whether there is a bulkhead".into());
-        }
+    Ok((0..HANGS)
+        .try_for_each(|other| judge(NAMES[other], &alone[other], &without[other], &with[other])))
+}
+
+fn judge(name: &str, alone: &Came, without: &Came, with: &Came) -> Result<(), String> {
+    // Ten times, as a machine that does other things as well has slow moments.
+    if with.lost > 0 || with.percent(99) > alone.percent(99) * 10 {
+        return Err(format!("{name} was not left in peace"));
+    }
+    if without.percent(99) < with.percent(99) {
+        return Err("it does not matter whether there is a bulkhead".into());
     }
     Ok(())
 }

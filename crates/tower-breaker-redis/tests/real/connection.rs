@@ -159,9 +159,9 @@ async fn nothing_takes_longer_than_its_limit() {
         for _ in 0..4 {
             assert!(poll(&redis).await.is_err());
         }
-        // To connect may take a second, each time.
+        // To connect may take a second, each time. Without limits it is twenty, or no end.
         assert!(
-            began.elapsed() < Duration::from_secs(6),
+            began.elapsed() < Duration::from_secs(15),
             "{link:?}: {:?}",
             began.elapsed()
         );
