@@ -200,6 +200,38 @@ test('a button stays the same while numbers and states change: no click is lost,
   assert.deepEqual((await details.locator('.buttons button').allTextContents()).map(words => words.split(' ')[0]), ['Force', 'Trip', 'Reset', 'Change', 'Change']);
 }));
 
+test('what is selected to be copied stays selected, and a list that is read does not move', withPage(few, async ({ mock, page }) => {
+  const details = page.locator('#details'), facts = details.locator('.facts'), history = details.locator('.history');
+  mock.trip('search', 300);
+  for (let i = 0; i < 30; i++) mock.fail('search', 300);
+  await card(page, 'search').locator('button', { hasText: 'Details' }).click();
+  await until('its events', async () => await history.locator('li').count() === 61);
+  const select = part => part.evaluate(it => getSelection().selectAllChildren(it)), selected = () => page.evaluate(() => String(getSelection()));
+  await select(facts.locator('div', { has: page.locator('dt', { hasText: /^Opened$/ }) }).locator('dd'));
+  const cause = await selected(), before = await facts.textContent();
+  assert.match(cause, /^14 of 20 calls failed/);
+  await until('other facts', async () => await facts.textContent() !== before);
+  assert.equal(await selected(), cause);
+  // An event that is read, while others come.
+  const first = history.locator('li').last();
+  await first.evaluate(it => { it.parentNode.scrollTop = it.parentNode.scrollHeight / 2; });
+  const read = await history.evaluateHandle(list => [...list.children].find(li => li.getBoundingClientRect().top > list.getBoundingClientRect().top));
+  const top = () => read.evaluate(li => Math.round(li.getBoundingClientRect().top - li.parentNode.getBoundingClientRect().top)), was = await top();
+  await select(read);
+  const words = await selected();
+  mock.fail('search', 300);
+  await until('more events', async () => await history.locator('li').count() === 63);
+  assert.equal(await selected(), words);
+  await until('it is where it was', async () => Math.abs(await top() - was) < 2);
+  // What is selected of the settings, too.
+  const setting = name => details.locator('.settings tr', { has: page.locator('th', { hasText: name }) }).locator('bdi');
+  await select(setting('open_for'));
+  mock.set('search', { failure_rate: '0.7' });
+  mock.circuits.get('search').changed = true;
+  await until('another setting', async () => await setting('failure_rate').textContent() === '0.7');
+  assert.equal(await selected(), '5s');
+}));
+
 test('an older server, which tells only how it opened last, is shown as it was', withPage({ mock: { circuits: many(12), again: false } }, async ({ mock, page }) => {
   const why = card(page, 'search').locator('.why');
   mock.trip('search', 30);
