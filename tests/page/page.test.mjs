@@ -232,6 +232,34 @@ test('what is selected to be copied stays selected, and a list that is read does
   assert.equal(await selected(), '5s');
 }));
 
+test('the focus stays with its circuit, be that a row or a card, and never comes to another', withPage({ mock: { circuits: many(60) } }, async ({ mock, page }) => {
+  const at = () => page.evaluate(() => document.activeElement.closest('.card, #rows tr')?.querySelector('bdi').textContent);
+  const row = name => page.locator('#rows').getByRole('button', { name, exact: true }), stays = name => until(`the focus is at ${name}`, async () => await at() === name);
+  const closes = async name => { mock.change(name, 'closed', { cause: 'recovered' }); await row(name).waitFor(); };
+  const trips = async name => { mock.trip(name, 300); await card(page, name).waitFor(); };
+  // A place beside it is free, so the cards do not grow, and the row's node is used for the next at the end.
+  await trips('search');
+  await row('mail').focus();
+  await trips('mail');
+  await stays('mail');
+  await closes('mail');
+  await stays('mail');
+  await trips('mail');
+  await card(page, 'mail').locator('button', { hasText: 'Force open' }).focus();
+  await closes('mail');
+  await stays('mail');
+  // Meanwhile a dialog is open, which the browser leaves for the node where it was opened.
+  await page.keyboard.press('Enter');
+  await page.locator('#details .settings tr').first().waitFor();
+  await trips('mail');
+  await page.keyboard.press('Escape');
+  await stays('mail');
+  await card(page, 'mail').locator('button', { hasText: 'Force open' }).click();
+  await closes('mail');
+  await page.keyboard.press('Escape');
+  await stays('mail');
+}));
+
 test('an older server, which tells only how it opened last, is shown as it was', withPage({ mock: { circuits: many(12), again: false } }, async ({ mock, page }) => {
   const why = card(page, 'search').locator('.why');
   mock.trip('search', 30);
