@@ -260,6 +260,50 @@ test('the focus stays with its circuit, be that a row or a card, and never comes
   await stays('mail');
 }));
 
+// The server answers what is asked of it when the test says so.
+function slowly(mock) {
+  const act = mock.act.bind(mock), held = [];
+  mock.act = (...all) => held.push(() => act(...all));
+  return { asked: () => held.length, answer: () => held.shift()() };
+}
+
+test('an answer that comes late leaves the dialog that is open by then as it is', withPage(few, async ({ mock, page }) => {
+  const server = slowly(mock), act = page.locator('#act'), reset = name => card(page, name).locator('button', { hasText: 'Reset' }).click();
+  for (const name of ['tax', 'mail']) { mock.trip(name, 300); await card(page, name).waitFor(); }
+  await reset('tax');
+  await page.keyboard.type('the first');
+  await page.keyboard.press('Enter');
+  await until('it is asked', server.asked);
+  await page.keyboard.press('Escape');
+  await reset('mail');
+  await page.keyboard.type('the sec');
+  server.answer();
+  await page.locator('#speak', { hasText: 'Done: reset tax.' }).waitFor();
+  await page.keyboard.type('ond');
+  await page.keyboard.press('Enter');
+  await until('it is asked again', server.asked);
+  server.answer();
+  await act.waitFor({ state: 'hidden' });
+  assert.deepEqual(mock.last.body, { name: 'mail', reason: 'the second' });
+}));
+
+test('what is applied is what was planned, whatever is typed meanwhile', withPage(few, async ({ mock, page }) => {
+  const server = slowly(mock), source = page.locator('#act textarea'), go = page.locator('#act button.act');
+  await page.locator('#configure').click();
+  await source.fill('{"defaults":{"failure_rate":0.6}}');
+  await page.locator('#act input').fill('because');
+  for (const press of ['Plan', 'Apply']) {
+    await go.filter({ hasText: press }).click();
+    await until('it is asked', server.asked);
+    await source.focus();
+    await page.keyboard.press('Control+Home');
+    for (const key of ['ArrowRight', 'Delete', ' ']) await page.keyboard.press(key);
+    server.answer();
+    await (press === 'Plan' ? go.filter({ hasText: 'Apply' }) : page.locator('#act[open]')).waitFor({ state: press === 'Plan' ? 'visible' : 'hidden' });
+    assert.deepEqual(mock.last, { action: press.toLowerCase(), body: { configuration: { defaults: { failure_rate: .6 } }, reason: 'because', ...(press === 'Apply' ? { version: 7 } : {}) } });
+  }
+}));
+
 test('an older server, which tells only how it opened last, is shown as it was', withPage({ mock: { circuits: many(12), again: false } }, async ({ mock, page }) => {
   const why = card(page, 'search').locator('.why');
   mock.trip('search', 30);

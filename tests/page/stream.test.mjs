@@ -94,6 +94,26 @@ test('after a break of the connection nothing is missed and nothing is twice', w
   assert.equal(await page.locator('#log li.gap').count(), 0);
 }));
 
+test('details outlive that their circuit goes and comes again, and a break of the connection', withPage({ ...few, quiet: ANSWERS }, async ({ mock, page }) => {
+  const details = page.locator('#details'), wrong = details.locator('.wrong'), c = mock.circuits.get('search');
+  const sound = () => until('nothing is wrong', async () => await wrong.textContent() === '' && await details.locator('.buttons button').count() === 5);
+  await page.getByRole('button', { name: 'search', exact: true }).click();
+  await sound();
+  mock.circuits.delete('search');
+  mock.send(`event: update\ndata: ${JSON.stringify({ now: mock.at(), circuits: [], calls: [], gone: ['search'] })}\n\n`);
+  await wrong.filter({ hasText: 'This circuit is not there (any more).' }).waitFor();
+  mock.circuits.set('search', c);
+  await sound();
+  // What was asked for when the connection broke has failed, though nothing has changed since.
+  mock.circuits.delete('search');
+  mock.send(`event: event\nid: ${mock.boot}.900\ndata: ${JSON.stringify({ id: 900, at: mock.at(), circuit: 'search', era: 1, from: 'closed', to: 'open', mode: 'normal', cause: 'manual', kind: 'opened', text: 'circuit `search` opened' })}\n\n`);
+  await wrong.filter({ hasText: 'no circuit is named' }).waitFor();
+  Object.assign(c, { state: 'open', era: 1, left: mock.windowOf(c), cause: { label: 'manual', text: 'by hand' } });
+  mock.circuits.set('search', c);
+  for (const stream of mock.streams) stream.destroy();
+  await sound();
+}));
+
 test('what cannot be read is told, and what can be is shown', withPage({ ...few, quiet: [/could not be read/] }, async ({ mock, page }) => {
   mock.send('event: update\ndata: {"now":"' + mock.at() + '","circuits":[{"name":7},{"state":"open"}],"calls":[[1]],"gone":[]}\n\n');
   await page.locator('#trouble', { hasText: '2 messages of the server could not be read' }).waitFor();
