@@ -304,6 +304,31 @@ test('what is applied is what was planned, whatever is typed meanwhile', withPag
   }
 }));
 
+test('nothing moves under a hand that presses, and not for long', withPage(few, async ({ mock, page }) => {
+  const told = n => until('it is told', async () => await page.title() === `(${n}) Circuits`);
+  mock.trip('tax', 300);
+  await card(page, 'tax').locator('button', { hasText: 'Reset' }).hover();
+  // A machine that does much else may be slower than a press may last: then it is pressed again.
+  await until('what was pressed is what is clicked', async () => {
+    await page.mouse.down();
+    mock.trip('auth', 300);
+    await told(2);
+    await page.mouse.up();
+    const is = await page.locator('#act').evaluate(act => act.open && act.querySelector('h2').textContent);
+    if (is === 'Reset: tax') return true;
+    mock.change('auth', 'closed', { cause: 'recovered' });
+    await card(page, 'auth').waitFor({ state: 'detached' });
+    await told(1);
+    return false;
+  });
+  await card(page, 'auth').waitFor();
+  await page.locator('#act button', { hasText: 'Cancel' }).click();
+  // One that is never let go.
+  await page.mouse.down();
+  mock.trip('mail', 300);
+  await card(page, 'mail').waitFor();
+}));
+
 test('an older server, which tells only how it opened last, is shown as it was', withPage({ mock: { circuits: many(12), again: false } }, async ({ mock, page }) => {
   const why = card(page, 'search').locator('.why');
   mock.trip('search', 30);
