@@ -329,6 +329,24 @@ test('nothing moves under a hand that presses, and not for long', withPage(few, 
   await card(page, 'mail').waitFor();
 }));
 
+test('settings that are loaded anew under a hand that types keep what it types, and the focus', withPage({ ...few, quiet: ANSWERS }, async ({ mock, page }) => {
+  const input = name => page.locator(`#act input[aria-label=${name}]`), wrong = page.locator('#act .wrong');
+  await page.getByRole('button', { name: 'tax', exact: true }).click();
+  await page.locator('#details .buttons button', { hasText: 'Change settings' }).click();
+  await input('failure_rate').waitFor();
+  await page.locator('#act .field', { hasText: 'Reason' }).locator('input').fill('because');
+  await input('failure_rate').fill('0.7');
+  Object.assign(mock.circuits.get('tax'), { version: 2 }).settings.open_for = '9s';
+  await page.keyboard.press('Enter');
+  await wrong.filter({ hasText: 'Somebody has changed the settings meanwhile' }).waitFor();
+  await until('what holds now is there', async () => await input('open_for').inputValue() === '9s');
+  await page.keyboard.type('5');
+  assert.equal(await input('failure_rate').inputValue(), '0.75');
+  await page.keyboard.press('Enter');
+  await page.locator('#act').waitFor({ state: 'hidden' });
+  assert.deepEqual(mock.last.body, { name: 'tax', reason: 'because', settings: { failure_rate: .75 }, version: 2 });
+}));
+
 test('an older server, which tells only how it opened last, is shown as it was', withPage({ mock: { circuits: many(12), again: false } }, async ({ mock, page }) => {
   const why = card(page, 'search').locator('.why');
   mock.trip('search', 30);
