@@ -264,7 +264,7 @@ test('the focus stays with its circuit, be that a row or a card, and never comes
 function slowly(mock) {
   const act = mock.act.bind(mock), held = [];
   mock.act = (...all) => held.push(() => act(...all));
-  return { asked: () => held.length, answer: () => held.shift()() };
+  return { hold: answer => held.push(answer), asked: () => held.length, answer: () => held.shift()() };
 }
 
 test('an answer that comes late leaves the dialog that is open by then as it is', withPage(few, async ({ mock, page }) => {
@@ -285,6 +285,29 @@ test('an answer that comes late leaves the dialog that is open by then as it is'
   server.answer();
   await act.waitFor({ state: 'hidden' });
   assert.deepEqual(mock.last.body, { name: 'mail', reason: 'the second' });
+}));
+
+test('what is refused after its dialog was left is told in the log', withPage({ ...few, quiet: ANSWERS }, async ({ mock, page }) => {
+  const server = slowly(mock), told = words => page.locator('#log li.gap', { hasText: words }).waitFor();
+  mock.trip('tax', 300);
+  await card(page, 'tax').locator('button', { hasText: 'Reset' }).click();
+  await page.keyboard.type('because');
+  const leave = async () => {
+    await page.keyboard.press('Enter');
+    await until('it is asked', server.asked);
+    await page.keyboard.press('Escape');
+  };
+  await leave();
+  mock.circuits.delete('tax');
+  server.answer();
+  await told(/^\S+ Reset of “tax”: .*no such circuit/);
+  await page.locator('#configure').click();
+  await page.locator('#act textarea').fill('{"defaults":{}}');
+  await page.locator('#act input').fill('because');
+  mock.act = (action, body, say) => server.hold(() => say(422, { error: 'nothing is said in it' }));
+  await leave();
+  server.answer();
+  await told(/^\S+ Configuration: .*nothing is said in it/);
 }));
 
 test('what is applied is what was planned, whatever is typed meanwhile', withPage(few, async ({ mock, page }) => {
